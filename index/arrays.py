@@ -1,0 +1,28 @@
+"""Names for the arrays that cross module borders.
+
+Shapes are stated where an array is used; these aliases state the dtype and what the
+numbers mean.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors: TypeAlias = NDArray[np.float32]
+"""Rows of a matrix, C-contiguous (n, d)."""
+
+Distances: TypeAlias = NDArray[np.float32]
+"""Smaller is nearer: squared L2, 1 - cos, or -ip."""
+
+Ids: TypeAlias = NDArray[np.int64] | NDArray[np.str_]
+"""The caller's names of vectors; -1 or "" where there is none."""
+
+Rows: TypeAlias = NDArray[np.int64]
+"""Positions in a matrix; -1 where there is none."""
+
+ListNos: TypeAlias = NDArray[np.int32]
+"""Numbers of inverted lists; -1 where there is none."""
+
+Mask: TypeAlias = NDArray[np.bool_]
+"""One flag a row."""

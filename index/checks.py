@@ -1,0 +1,140 @@
+"""Validation where data enters the library; inner functions trust their callers."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import Ids, Mask, Vectors
+from gleann.index.errors import (
+    DimensionMismatchError,
+    DuplicateIdError,
+    InvalidInputError,
+    NonFiniteError,
+)
+
+MAX_DIM = 65_536
+_NUMERIC = ("float16", "float32", "float64", "int8", "uint8")
+
+
+def as_vectors(
+    values: ArrayLike, *, name: str = "vectors", dim: int | None = None
+) -> Vectors:
+    """Return `values` as float32 rows, without a copy where they already are.
+
+    Args:
+        values: (n, d), n and d at least 1, of dtype float16, float32, float64, int8
+            or uint8.
+        name: what messages call them.
+        dim: the d they must have, if it is known.
+
+    Raises:
+        InvalidInputError: wrong dtype, not two-dimensional, or empty.
+        DimensionMismatchError: d is not `dim`.
+        NonFiniteError: NaN or infinity (or beyond float32's range).
+    """
+    array = np.asarray(values)
+    if array.dtype.name not in _NUMERIC:
+        raise InvalidInputError(
+            f"{name} must have dtype {', '.join(_NUMERIC)}; got {array.dtype}"
+        )
+    if array.ndim != 2:
+        raise InvalidInputError(
+            f"{name} must have 2 dimensions (n, d), got {array.ndim}: {array.shape}"
+        )
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise InvalidInputError(f"{name} is empty: shape {array.shape}")
+    if dim is not None and array.shape[1] != dim:
+        raise DimensionMismatchError(
+            f"{name} has {array.shape[1]} dimensions, expected {dim}"
+        )
+    if array.shape[1] > MAX_DIM:
+        raise InvalidInputError(
+            f"{name} has {array.shape[1]} dimensions, at most {MAX_DIM} are supported"
+        )
+    with np.errstate(over="ignore"):
+        vectors: Vectors = np.ascontiguousarray(array, dtype=np.float32)
+    if array.dtype.kind == "f":
+        _require_finite(vectors, name)
+    return vectors
+
+
+def _require_finite(vectors: Vectors, name: str) -> None:
+    # The sum is finite only if every term is (or the terms overflow): one fast pass
+    # without a temporary, and the slow look only when it is needed.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = vectors.sum(dtype=np.float64)
+    if np.isfinite(total):
+        return
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if bad.size:
+        raise NonFiniteError(
+            f"{name} row {bad[0]} has NaN or infinity"
+            f" ({bad.size} of {len(vectors)} rows have)"
+        )
+
+
+def as_ids(values: ArrayLike, *, n: int, name: str = "ids") -> Ids:
+    """Return `values` as n distinct ids: int64 at least 0, or non-empty strings.
+
+    Raises:
+        InvalidInputError: neither integers nor strings, negative, or empty strings.
+        DimensionMismatchError: not exactly n of them.
+        DuplicateIdError: one id twice.
+    """
+    ids = as_id_array(values, name=name)
+    if len(ids) != n:
+        raise DimensionMismatchError(f"{name} has {len(ids)} entries for {n} rows")
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) != n:
+        twice = unique[counts > 1]
+        raise DuplicateIdError(
+            f"{name} has {twice.tolist()[0]!r} {counts.max()} times"
+            f" ({n - len(unique)} of {n} are repeats)"
+        )
+    return ids
+
+
+def as_id_array(values: ArrayLike, *, name: str = "ids") -> Ids:
+    """Return `values` as a one-dimensional array of ids; repeats are allowed.
+
+    Raises:
+        InvalidInputError: not 1-D, neither integers nor strings, negative, or empty
+            strings.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise InvalidInputError(f"{name} must be one-dimensional, got {array.shape}")
+    if array.dtype.kind == "O" and all(isinstance(v, str) for v in array.tolist()):
+        array = array.astype(np.str_)
+    if array.dtype.kind == "U":
+        if (array == "").any():
+            raise InvalidInputError(f"{name} has an empty string, which means 'none'")
+        return array
+    if array.dtype.kind not in "iu" and array.size:
+        raise InvalidInputError(
+            f"{name} must be integers or strings, got dtype {array.dtype}"
+        )
+    if array.size and int(array.min()) < 0:
+        raise InvalidInputError(
+            f"{name} must be at least 0 (-1 means 'none'), got {array.min()}"
+        )
+    if array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise InvalidInputError(f"{name} must fit int64, got {array.max()}")
+    return array.astype(np.int64)
+
+
+def as_mask(values: ArrayLike, *, n: int, name: str = "allowed") -> Mask:
+    """Return `values` as bool (n,).
+
+    Raises:
+        InvalidInputError: not bool.
+        DimensionMismatchError: not n of them.
+    """
+    mask = np.asarray(values)
+    if mask.dtype != np.bool_:
+        raise InvalidInputError(
+            f"{name} must be bool, one a row, got dtype {mask.dtype};"
+            " SoarIndex.mask_of(ids) makes one from ids"
+        )
+    if mask.shape != (n,):
+        raise DimensionMismatchError(f"{name} has shape {mask.shape}, expected ({n},)")
+    return mask

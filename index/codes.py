@@ -1,0 +1,45 @@
+"""int8 codes: one scale a row, so that both copies of a row share one code.
+
+A row x is stored as round(x / scale) with scale = max|x| / 127, and a query likewise;
+q.x is then scale_q * scale_x * (integer dot product), the same on every engine.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Vectors
+
+CODE_MAX = 127
+BLOCK_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Codes:
+    """Quantised rows.
+
+    Attributes:
+        values: int8 (n, d), each in -127..127.
+        scales: float32 (n,), strictly positive; row = scale * value.
+    """
+
+    values: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+
+def quantise(vectors: Vectors) -> Codes:
+    """Quantise each row of `vectors` (n, d) on its own scale, 1 for a zero row."""
+    values = np.empty(vectors.shape, np.int8)
+    scales = np.empty(len(vectors), np.float32)
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        block = vectors[start : start + BLOCK_ROWS]
+        peaks = np.abs(block).max(axis=1, initial=0)
+        scale = np.where(peaks > 0, peaks / np.float32(CODE_MAX), np.float32(1))
+        # A denormal peak makes a zero scale: such a row is zero at int8 precision.
+        scale = np.where(scale > 0, scale, np.float32(1)).astype(np.float32)
+        scales[start : start + len(block)] = scale
+        values[start : start + len(block)] = np.clip(
+            np.rint(block / scale[:, None]), -CODE_MAX, CODE_MAX
+        )
+    return Codes(values=values, scales=scales)

@@ -1,0 +1,1 @@
+"""Scan engines: one file each, one contract."""

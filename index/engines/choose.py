@@ -1,0 +1,64 @@
+"""Which engine serves, and why."""
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from gleann.index.engines import native
+from gleann.index.engines.contract import Engine, IndexData
+from gleann.index.engines.faiss import FaissEngine
+from gleann.index.engines.native import NativeEngine
+from gleann.index.engines.reference import ReferenceEngine
+from gleann.index.errors import InvalidParamsError
+
+TIER_VARIABLE = "GLEANN_NATIVE_TIER"
+
+
+def _native(data: IndexData, threads: int) -> Engine:
+    return NativeEngine(data, tier=os.environ.get(TIER_VARIABLE), threads=threads)
+
+
+def _faiss(data: IndexData, threads: int) -> Engine:
+    return FaissEngine(data, threads=threads)
+
+
+def _reference(data: IndexData, threads: int) -> Engine:  # noqa: ARG001  one signature for all
+    return ReferenceEngine(data)
+
+
+ENGINES: dict[str, Callable[[IndexData, int], Engine]] = {
+    "native": _native,
+    "faiss": _faiss,
+    "reference": _reference,
+}
+
+
+def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Engine:
+    """Make the named engine over `data`, or the fastest one that is installed.
+
+    Args:
+        data: the sealed index.
+        name: "auto", "native", "faiss" or "reference".
+        threads: worker threads; 0 takes every core this process may use.
+
+    Raises:
+        InvalidParamsError: no such engine.
+        EngineUnavailableError: the engine is not installed here.
+    """
+    if name == "auto":
+        name = best_engine()[0]
+    if name not in ENGINES:
+        raise InvalidParamsError(
+            f"engine must be one of auto, {', '.join(ENGINES)}; got {name!r}"
+        )
+    return ENGINES[name](data, threads)
+
+
+def best_engine() -> tuple[str, str]:
+    """Name the engine that "auto" takes, and say why in one line."""
+    if native.available():
+        return "native", "the native kernels are built"
+    reason = native.unavailable_reason()
+    if find_spec("faiss"):
+        return "faiss", f"the native kernels are not usable: {reason}"
+    return "reference", f"neither native kernels ({reason}) nor faiss are installed"

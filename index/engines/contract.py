@@ -1,0 +1,103 @@
+"""What every engine promises, and the values that cross that border.
+
+Given the same index, queries and probed lists, the result of `scan` is the exact top-k
+by float32 distance over the distinct, allowed rows of the probed lists, ties by lower
+row, up to scan-precision misses outside the re-rank pool (where more than `pool` rows
+tie at the cut, engines agree in distances, not in rows). No row comes twice.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
+from gleann.index.codes import Codes
+from gleann.index.lists import InvertedLists
+from gleann.index.params import Metric, Segments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IndexData:
+    """The arrays of a sealed index, as engines read them.
+
+    Attributes:
+        metric: which distance.
+        centroids: float32 (nlist, d).
+        lists: who lies where.
+        codes: int8 codes of the rows.
+        vectors: float32 (n, d), prepared rows (unit length under cosine); may be
+            memory-mapped.
+    """
+
+    metric: Metric
+    centroids: Vectors
+    lists: InvertedLists
+    codes: Codes
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScanRequest:
+    """What to bring back from the probed lists.
+
+    Attributes:
+        k: neighbours a query.
+        pool: distinct, allowed rows to re-rank in float32, at least k.
+        allowed: bool (n,) over rows, or None for all.
+        segments: "both", or "primary" to skip spilled entries.
+    """
+
+    k: int
+    pool: int
+    allowed: Mask | None = None
+    segments: Segments = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a scan cost, summed over its queries.
+
+    Attributes:
+        lists_probed: (query, list) pairs.
+        entries_scanned: entries scored, copies included.
+        survivors: entries that passed the threshold, the copy and the allowed tests.
+        reranked: rows scored in float32.
+    """
+
+    lists_probed: int = 0
+    entries_scanned: int = 0
+    survivors: int = 0
+    reranked: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scanned:
+    """Neighbours by row.
+
+    Attributes:
+        rows: int64 (nq, k), nearest first, ties by lower row; -1 past the last.
+        distances: float32 (nq, k), ascending; +inf where there is no row.
+        work: what it cost.
+    """
+
+    rows: Rows
+    distances: Distances
+    work: Work
+
+
+class Engine(Protocol):
+    """One way to rank lists and scan them."""
+
+    @property
+    def name(self) -> str:
+        """What `doctor` and search statistics call it, such as "native/avx512"."""
+
+    def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
+        """The `nprobe` best lists (nq, nprobe) of prepared queries (nq, d), best first.
+
+        Ties go to the lower list number.
+        """
+
+    def scan(
+        self, queries: Vectors, list_nos: ListNos, request: ScanRequest
+    ) -> Scanned:
+        """Search the given lists (nq, nprobe; -1 for none, no list twice a query)."""

@@ -1,0 +1,162 @@
+"""The faiss engine: both copies of a row in an `IndexIVFFlat`, by `add_preassigned`.
+
+faiss scores in float32 what the lists hold, so nothing is re-ranked from codes; twice
+k are fetched because a row can come back through both of its lists.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from gleann.index.arrays import ListNos, Mask, Rows, Vectors
+from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
+from gleann.index.engines.reference import top_lists
+from gleann.index.kmeans import faiss_module
+from gleann.index.lists import InvertedLists
+from gleann.index.metric import list_ranking, pair_distances
+from gleann.index.params import Segments
+
+ADD_BLOCK = 65_536
+
+
+class FaissEngine:
+    """IVF-Flat over spilled lists on the CPU.
+
+    An entry's faiss id is its row, plus n when it is a spilled copy: that tells the
+    segments apart.
+
+    Raises:
+        EngineUnavailableError: faiss is not installed.
+    """
+
+    name = "faiss"
+
+    def __init__(self, data: IndexData, *, threads: int = 0) -> None:
+        self._faiss = faiss_module()
+        self._data = data
+        self._ranking = list_ranking(data.centroids, data.metric)
+        self._threads = threads or self._faiss.omp_get_max_threads()
+        # faiss borrows the quantizer: it must live as long as the index.
+        self._quantizer = _quantizer(self._faiss, data)
+        self._ivf = _fill(self._faiss, self._quantizer, data)
+
+    def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
+        """Sort all lists by score; see `Engine.rank_lists`."""
+        return top_lists(self._ranking.scores(queries), nprobe=nprobe)
+
+    def scan(
+        self, queries: Vectors, list_nos: ListNos, request: ScanRequest
+    ) -> Scanned:
+        """Search preassigned lists, then drop second copies; see `Engine.scan`."""
+        depth = min(2 * request.k, 2 * len(self._data.vectors))
+        nprobe = list_nos.shape[1]
+        if len(queries) == 0 or nprobe == 0:
+            nothing = np.empty((len(queries), 0), np.int64)
+            return _finish(self._data, queries, nothing, request)
+        options = self._faiss.SearchParametersIVF(nprobe=nprobe)
+        selector, kept = self._selector(request.allowed, request.segments)
+        if selector is not None:
+            options.sel = selector
+        self._faiss.omp_set_num_threads(self._threads)
+        found = self._search_lists(
+            np.ascontiguousarray(queries), depth, list_nos, options
+        )
+        del kept  # faiss borrows the bitmap: it must outlive the search
+        return _with_work(
+            _finish(self._data, queries, found, request), self._data.lists, list_nos
+        )
+
+    def _search_lists(
+        self, queries: Vectors, depth: int, list_nos: ListNos, options: Any
+    ) -> Rows:
+        # The Python wrapper of search_preassigned takes no parameters (faiss 1.15),
+        # and without them nprobe would be state of the shared index.
+        pointer = self._faiss.swig_ptr
+        found = np.empty((len(queries), depth), np.int64)
+        near = np.empty((len(queries), depth), np.float32)
+        keys = np.ascontiguousarray(list_nos, np.int64)
+        coarse = np.zeros(keys.shape, np.float32)
+        self._ivf.search_preassigned_c(
+            len(queries),
+            pointer(queries),
+            depth,
+            pointer(keys),
+            pointer(coarse),
+            pointer(near),
+            pointer(found),
+            False,
+            options,
+        )
+        return found
+
+    def _selector(
+        self, allowed: Mask | None, segments: Segments
+    ) -> tuple[Any, np.ndarray[Any, Any] | None]:
+        n = len(self._data.vectors)
+        if allowed is None:
+            if segments == "both":
+                return None, None
+            return self._faiss.IDSelectorRange(0, n), None
+        copies = allowed if segments == "both" else np.zeros(n, np.bool_)
+        bitmap = np.packbits(np.concatenate([allowed, copies]), bitorder="little")
+        return self._faiss.IDSelectorBitmap(bitmap), bitmap
+
+
+def _fill(faiss: Any, quantizer: Any, data: IndexData) -> Any:
+    from faiss.contrib.ivf_tools import add_preassigned
+
+    metric = quantizer.metric_type
+    ivf = faiss.IndexIVFFlat(quantizer, quantizer.d, data.lists.nlist, metric)
+    ivf.is_trained = True
+    list_nos = np.repeat(np.arange(data.lists.nlist), np.diff(data.lists.offsets))
+    spilled = np.arange(data.lists.entries) >= data.lists.mids[list_nos]
+    entry_ids = data.lists.rows + spilled * np.int64(len(data.vectors))
+    for start in range(0, data.lists.entries, ADD_BLOCK):
+        block = slice(start, start + ADD_BLOCK)
+        rows = np.ascontiguousarray(data.vectors[data.lists.rows[block]])
+        add_preassigned(  # type: ignore[no-untyped-call]
+            ivf, rows, list_nos[block], entry_ids[block]
+        )
+    return ivf
+
+
+def _quantizer(faiss: Any, data: IndexData) -> Any:
+    metric = faiss.METRIC_L2 if data.metric == "l2" else faiss.METRIC_INNER_PRODUCT
+    quantizer = faiss.IndexFlat(data.vectors.shape[1], metric)
+    quantizer.add(np.ascontiguousarray(data.centroids))
+    return quantizer
+
+
+def _finish(
+    data: IndexData, queries: Vectors, found: Rows, request: ScanRequest
+) -> Scanned:
+    """Fold copies together, order by (distance, row), cut to k and pad."""
+    n = len(data.vectors)
+    rows = np.where(found >= 0, found % n, n).astype(np.int64)
+    rows.sort(axis=1)
+    rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = n
+    none = rows == n
+    near = pair_distances(queries, data.vectors[np.where(none, 0, rows)], data.metric)
+    near[none] = np.inf
+    order = np.lexsort((rows, near), axis=1)[:, : request.k]
+    out = np.full((len(queries), request.k), -1, np.int64)
+    distances = np.full((len(queries), request.k), np.inf, np.float32)
+    width = order.shape[1]
+    distances[:, :width] = np.take_along_axis(near, order, axis=1)
+    kept = np.take_along_axis(rows, order, axis=1)
+    out[:, :width] = np.where(kept == n, -1, kept)
+    return Scanned(
+        rows=out, distances=distances, work=Work(reranked=int((~none).sum()))
+    )
+
+
+def _with_work(scanned: Scanned, lists: InvertedLists, list_nos: ListNos) -> Scanned:
+    probed = list_nos[list_nos >= 0]
+    sizes = np.diff(lists.offsets)
+    work = Work(
+        lists_probed=int(probed.size),
+        entries_scanned=int(sizes[probed].sum()),
+        survivors=scanned.work.reranked,
+        reranked=scanned.work.reranked,
+    )
+    return Scanned(rows=scanned.rows, distances=scanned.distances, work=work)

@@ -1,0 +1,113 @@
+"""The exceptions of gleann.
+
+GleannError
+├── InvalidInputError (ValueError)       the data handed in cannot be used
+│   ├── DimensionMismatchError           two dimensions that must agree do not
+│   ├── NonFiniteError                   NaN or infinity
+│   ├── ZeroVectorError                  a zero vector has no direction (cosine)
+│   └── DuplicateIdError                 one id twice in a batch
+├── InvalidParamsError (ValueError)      a parameter out of its range
+├── NotFoundError (LookupError)
+│   ├── UnknownIndexError
+│   ├── UnknownIdError
+│   ├── UnknownJobError                  operation, selection job or session
+│   └── MissingFileError
+├── AlreadyExistsError
+├── NotReadyError                        right call, wrong moment (not built, empty)
+├── LimitError                           over a configured cap
+├── ForbiddenPathError                   a file outside the configured roots
+├── EngineUnavailableError               what is needed is not installed
+├── CancelledError                       the caller cancelled the work
+├── StorageError                         the disk refused (full, read-only)
+├── ServiceError                         the service cannot be reached, or failed inside
+├── UnauthenticatedError                 the service wants another key
+└── CorruptDataError                     stored data fails its checksum or format
+"""
+
+
+class GleannError(Exception):
+    """Base of everything gleann raises on purpose."""
+
+
+class InvalidInputError(GleannError, ValueError):
+    """The data handed in cannot be used."""
+
+
+class DimensionMismatchError(InvalidInputError):
+    """Two dimensions that must agree do not."""
+
+
+class NonFiniteError(InvalidInputError):
+    """NaN or infinity where a finite number is needed."""
+
+
+class ZeroVectorError(InvalidInputError):
+    """A zero vector has no direction, so cosine is undefined."""
+
+
+class DuplicateIdError(InvalidInputError):
+    """One id appears twice in a batch."""
+
+
+class InvalidParamsError(GleannError, ValueError):
+    """A parameter is out of its range."""
+
+
+class NotFoundError(GleannError, LookupError):
+    """What was named does not exist."""
+
+
+class UnknownIndexError(NotFoundError):
+    """No index has this name."""
+
+
+class UnknownIdError(NotFoundError):
+    """No row has this id."""
+
+
+class UnknownJobError(NotFoundError):
+    """No operation, selection job or labelling session has this name."""
+
+
+class MissingFileError(NotFoundError):
+    """A file is not there or cannot be read."""
+
+
+class AlreadyExistsError(GleannError):
+    """The name is taken, or the output exists and overwriting was not asked for."""
+
+
+class NotReadyError(GleannError):
+    """The call is right but the moment is not: nothing built, nothing stored."""
+
+
+class LimitError(GleannError):
+    """The request is over a configured cap."""
+
+
+class ForbiddenPathError(GleannError):
+    """The file lies outside the configured roots."""
+
+
+class EngineUnavailableError(GleannError):
+    """An engine or library that is needed is not installed."""
+
+
+class CancelledError(GleannError):
+    """The caller cancelled the work."""
+
+
+class StorageError(GleannError):
+    """The disk refused: full, read-only, or failing."""
+
+
+class CorruptDataError(GleannError):
+    """Stored data fails its checksum or does not follow the format."""
+
+
+class ServiceError(GleannError):
+    """The service cannot be reached, did not answer in time, or failed inside."""
+
+
+class UnauthenticatedError(GleannError):
+    """The service wants a key that was not given."""

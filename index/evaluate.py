@@ -1,0 +1,44 @@
+"""How good an answer is, and what it cost: one definition for tests and benchmarks."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from gleann.index.arrays import Distances
+from gleann.index.errors import DimensionMismatchError
+
+T = TypeVar("T")
+
+
+def recall_at_k(found: Distances, exact: Distances, *, rtol: float = 1e-5) -> float:
+    """Share of results no farther than the exact k-th one, so ties count as hits.
+
+    Args:
+        found: (nq, k) true distances of distinct neighbours that were returned; +inf
+            where none was.
+        exact: (nq, k) distances from an exhaustive search, nearest first.
+        rtol: slack for float32 rounding, relative to the k-th distance (and, for
+            1 - cos near 0, to 1/100).
+
+    Raises:
+        DimensionMismatchError: the shapes differ.
+    """
+    if found.shape != exact.shape:
+        raise DimensionMismatchError(
+            f"found has shape {found.shape}, exact has {exact.shape}"
+        )
+    kth = exact[:, -1:]
+    slack = rtol * np.maximum(np.abs(kth), 1e-2)
+    return float((found <= kth + slack).mean())
+
+
+def pareto(
+    points: Sequence[T], *, gain: Callable[[T], float], cost: Callable[[T], float]
+) -> list[T]:
+    """Keep the points that no other beats in both gain and cost, cheapest first."""
+    kept: list[T] = []
+    for point in sorted(points, key=lambda p: (cost(p), -gain(p))):
+        if not kept or gain(point) > gain(kept[-1]):
+            kept.append(point)
+    return kept

@@ -1,0 +1,153 @@
+"""Exhaustive search: the oracle that every fast path is compared with."""
+
+import numpy as np
+
+from gleann.index.arrays import Distances, Mask, Rows, Vectors
+from gleann.index.metric import block_distances, pair_distances, prepare
+from gleann.index.params import Metric
+
+QUERY_BLOCK = 256
+ROW_BLOCK = 32_768
+SLACK = 32
+"""Candidates beyond k, so that float32 rounding of the product cannot hide a row."""
+
+_PAIR_BYTES = 1 << 26
+
+
+def exact_search(
+    queries: Vectors,
+    vectors: Vectors,
+    *,
+    metric: Metric,
+    k: int,
+    allowed: Mask | None = None,
+) -> tuple[Rows, Distances]:
+    """Find the k nearest rows of each query by looking at all of them.
+
+    Candidates come from a float32 matrix product; their distances are recomputed in
+    float64. A query whose candidates may have lost a tie or a close call to rounding
+    is answered by recomputing every row near the cut.
+
+    Args:
+        queries: float32 (nq, d).
+        vectors: float32 (n, d).
+        metric: "ip", "cosine" or "l2"; cosine normalises both sides.
+        k: neighbours, at least 1.
+        allowed: bool (n,), rows that may be returned; None for all.
+
+    Returns:
+        rows int64 (nq, k) nearest first, ties by lower row, -1 past the last; and
+        their distances float32 (nq, k), +inf past the last.
+
+    Raises:
+        ZeroVectorError: a zero vector under cosine.
+    """
+    return exact_search_prepared(
+        prepare(queries, metric),
+        prepare(vectors, metric),
+        metric=metric,
+        k=k,
+        allowed=allowed,
+    )
+
+
+def exact_search_prepared(
+    queries: Vectors,
+    vectors: Vectors,
+    *,
+    metric: Metric,
+    k: int,
+    allowed: Mask | None = None,
+) -> tuple[Rows, Distances]:
+    """`exact_search` on rows and queries that `prepare` already made ready."""
+    pool = None if allowed is None else np.flatnonzero(allowed)
+    n = len(vectors) if pool is None else len(pool)
+    rows = np.full((len(queries), k), -1, np.int64)
+    distances = np.full((len(queries), k), np.inf, np.float32)
+    depth = min(k, n)
+    if depth == 0:
+        return rows, distances
+    dense = vectors if pool is None else vectors[pool]
+    for start in range(0, len(queries), QUERY_BLOCK):
+        block = slice(start, start + QUERY_BLOCK)
+        found, near = _search_block(queries[block], dense, metric, depth)
+        rows[block, :depth] = found if pool is None else pool[found]
+        distances[block, :depth] = near
+    return rows, distances
+
+
+def _search_block(
+    queries: Vectors, vectors: Vectors, metric: Metric, k: int
+) -> tuple[Rows, Distances]:
+    keep = min(k + SLACK, len(vectors))
+    candidates, cut = _candidates(queries, vectors, metric, keep)
+    distances = _distances_of(queries, vectors, candidates, metric)
+    order = np.lexsort((candidates, distances))[:, :k]
+    rows = np.take_along_axis(candidates, order, axis=1)
+    distances = np.take_along_axis(distances, order, axis=1)
+    if keep < len(vectors):
+        slack = _rounding(queries, vectors, metric)
+        for q in np.flatnonzero(distances[:, -1] + slack >= cut):
+            bound = float(distances[q, -1]) + float(slack[q])
+            rows[q], distances[q] = _search_near_cut(
+                queries[q : q + 1], vectors, metric, k, bound
+            )
+    return rows, distances
+
+
+def _candidates(
+    queries: Vectors, vectors: Vectors, metric: Metric, keep: int
+) -> tuple[Rows, Distances]:
+    """The `keep` best rows by matrix product, and the product's distance at the cut."""
+    best = np.empty((len(queries), 0), np.float32)
+    rows = np.empty((len(queries), 0), np.int64)
+    for start in range(0, len(vectors), ROW_BLOCK):
+        block = block_distances(queries, vectors[start : start + ROW_BLOCK], metric)
+        # Most blocks hold few rows below the running cut: look only at those.
+        if best.shape[1] == keep:
+            near = np.flatnonzero((block < best.max(axis=1)[:, None]).any(axis=0))
+            block = block[:, near]
+        else:
+            near = np.arange(block.shape[1])
+        best = np.concatenate([best, block], axis=1)
+        numbers = np.broadcast_to(near + start, block.shape)
+        rows = np.concatenate([rows, numbers], axis=1)
+        if best.shape[1] > keep:
+            part = np.argpartition(best, keep - 1, axis=1)[:, :keep]
+            best = np.take_along_axis(best, part, axis=1)
+            rows = np.take_along_axis(rows, part, axis=1)
+    return rows, best.max(axis=1)
+
+
+def _distances_of(
+    queries: Vectors, vectors: Vectors, rows: Rows, metric: Metric
+) -> Distances:
+    """Float64-accurate distances (nq, m) to each query's rows, in bounded memory."""
+    step = max(1, _PAIR_BYTES // max(1, rows.shape[1] * vectors.shape[1] * 8))
+    parts = [
+        pair_distances(queries[i : i + step], vectors[rows[i : i + step]], metric)
+        for i in range(0, len(queries), step)
+    ]
+    return np.concatenate(parts)
+
+
+def _rounding(queries: Vectors, vectors: Vectors, metric: Metric) -> Distances:
+    """Bound (nq,) on the rounding of `block_distances`, from the lengths involved."""
+    eps = np.finfo(np.float32).eps * (8 + vectors.shape[1] ** 0.5)
+    lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries))
+    longest = float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors).max()))
+    if metric == "l2":
+        return (eps * (lengths + longest) ** 2).astype(np.float32)
+    return (eps * lengths * longest).astype(np.float32)
+
+
+def _search_near_cut(
+    query: Vectors, vectors: Vectors, metric: Metric, k: int, bound: float
+) -> tuple[Rows, Distances]:
+    """Order every row within `bound` of one query by its float64-accurate distance."""
+    rough = block_distances(query, vectors, metric)[0]
+    slack = float(_rounding(query, vectors, metric)[0])
+    near = np.flatnonzero(rough <= bound + slack)
+    distances = _distances_of(query, vectors, near[None, :], metric)[0]
+    order = np.lexsort((near, distances))[:k]
+    return near[order], distances[order]

@@ -1,0 +1,53 @@
+"""What a search returns: neighbours, and what finding them took."""
+
+from dataclasses import dataclass
+
+from gleann.index.arrays import Distances, Ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchStats:
+    """What a search used and what it cost.
+
+    Attributes:
+        engine: which engine ran.
+        nprobe: lists probed a query, 0 for an exhaustive search.
+        rerank: rows re-ranked in float32 a query, at most.
+        lists_probed: (query, list) pairs.
+        entries_scanned: entries scored, copies included.
+        survivors: entries that passed every test of the scan.
+        reranked: rows scored in float32.
+        completed: queries that the probed lists left short of k and that an
+            exhaustive search completed.
+        estimated_recall: recall@k measured for this setting when the index was built;
+            None where the caller chose nprobe, 1 for an exhaustive search.
+        exact: whether every allowed row was looked at.
+    """
+
+    engine: str
+    nprobe: int
+    rerank: int
+    lists_probed: int
+    entries_scanned: int
+    survivors: int
+    reranked: int
+    completed: int
+    estimated_recall: float | None
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Found:
+    """Neighbours of a batch of queries.
+
+    Attributes:
+        ids: (nq, k), nearest first, ties by lower row; -1 or "" where fewer than k
+            rows were allowed.
+        distances: float32 (nq, k), ascending: squared L2, 1 - cos, or -ip; +inf where
+            there is no id.
+        stats: what the search used and cost.
+    """
+
+    ids: Ids
+    distances: Distances
+    stats: SearchStats

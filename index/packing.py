@@ -1,0 +1,160 @@
+"""Between a sealed index in memory and the arrays and header that storage keeps."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Ids
+from gleann.index.codes import Codes
+from gleann.index.engines.contract import IndexData
+from gleann.index.errors import CorruptDataError, InvalidParamsError
+from gleann.index.lists import InvertedLists
+from gleann.index.params import BuildParams
+from gleann.index.tune import OperatingPoint
+
+Array = NDArray[Any]
+
+_DTYPES = {
+    "centroids": "<f4",
+    "list_offsets": "<i8",
+    "list_mids": "<i8",
+    "entry_rows": "<i4",
+    "entry_others": "<i4",
+    "codes": "|i1",
+    "code_scales": "<f4",
+    "vectors": "<f4",
+}
+_INT_IDS = {"ids": "<i8"}
+_STRING_IDS = {"id_offsets": "<i8", "id_bytes": "|u1"}
+
+
+def pack(
+    data: IndexData,
+    *,
+    ids: Ids,
+    params: BuildParams,
+    points: tuple[OperatingPoint, ...],
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays and the header of `FORMAT.md`."""
+    arrays: dict[str, Array] = {
+        "centroids": data.centroids,
+        "list_offsets": data.lists.offsets,
+        "list_mids": data.lists.mids,
+        "entry_rows": data.lists.rows,
+        "entry_others": data.lists.others,
+        "codes": data.codes.values,
+        "code_scales": data.codes.scales,
+        "vectors": data.vectors,
+    }
+    arrays |= _pack_ids(ids)
+    header = {
+        "params": asdict(params),
+        "operating_points": [asdict(point) for point in points],
+    }
+    return arrays, header
+
+
+def unpack(
+    arrays: Mapping[str, Array], header: Mapping[str, Any]
+) -> tuple[IndexData, Ids, BuildParams, tuple[OperatingPoint, ...]]:
+    """Rebuild what `pack` took apart, after checking that the parts fit together.
+
+    Raises:
+        CorruptDataError: an array is missing, or has the wrong dtype, shape or range.
+    """
+    try:
+        params = BuildParams(**header["params"])
+        points = tuple(OperatingPoint(**p) for p in header["operating_points"])
+    except (KeyError, TypeError, InvalidParamsError) as error:
+        raise CorruptDataError(f"the index header does not fit: {error}") from error
+    ids_dtypes = _INT_IDS if "ids" in arrays else _STRING_IDS
+    _check_dtypes(arrays, _DTYPES | ids_dtypes)
+    data = IndexData(
+        metric=params.metric,
+        centroids=arrays["centroids"],
+        lists=InvertedLists(
+            offsets=arrays["list_offsets"],
+            mids=arrays["list_mids"],
+            rows=arrays["entry_rows"],
+            others=arrays["entry_others"],
+        ),
+        codes=Codes(values=arrays["codes"], scales=arrays["code_scales"]),
+        vectors=arrays["vectors"],
+    )
+    _check_shapes(data)
+    _check_lists(data)
+    ids = _unpack_ids(arrays)
+    _require(len(ids) == len(data.vectors), f"{len(ids)} ids")
+    return data, ids, params, points
+
+
+def _pack_ids(ids: Ids) -> dict[str, Array]:
+    if ids.dtype.kind != "U":
+        return {"ids": ids}
+    encoded = [text.encode() for text in ids.tolist()]
+    offsets = np.concatenate([[0], np.cumsum([len(text) for text in encoded])])
+    return {
+        "id_offsets": offsets.astype(np.int64),
+        "id_bytes": np.frombuffer(b"".join(encoded), np.uint8),
+    }
+
+
+def _unpack_ids(arrays: Mapping[str, Array]) -> Ids:
+    if "ids" in arrays:
+        return np.array(arrays["ids"])
+    text = arrays["id_bytes"].tobytes()
+    offsets = arrays["id_offsets"].tolist()
+    try:
+        return np.array([text[lo:hi].decode() for lo, hi in pairwise(offsets)], np.str_)
+    except UnicodeDecodeError as error:
+        raise CorruptDataError(f"an id is not UTF-8: {error}") from error
+
+
+def _check_dtypes(arrays: Mapping[str, Array], expected: Mapping[str, str]) -> None:
+    if set(arrays) != set(expected):
+        raise CorruptDataError(
+            f"the index has arrays {sorted(arrays)}, expected {sorted(expected)}"
+        )
+    for name, dtype in expected.items():
+        _require(arrays[name].dtype.str == dtype, f"{name} is {arrays[name].dtype.str}")
+
+
+def _check_shapes(data: IndexData) -> None:
+    n, dim = data.vectors.shape if data.vectors.ndim == 2 else (0, 0)
+    nlist, entries = len(data.lists.mids), len(data.lists.rows)
+    expected: list[tuple[Array, tuple[int, ...]]] = [
+        (data.centroids, (nlist, dim)),
+        (data.lists.offsets, (nlist + 1,)),
+        (data.lists.mids, (nlist,)),
+        (data.lists.others, (entries,)),
+        (data.codes.values, (n, dim)),
+        (data.codes.scales, (n,)),
+    ]
+    for array, shape in expected:
+        _require(array.shape == shape, f"a shape is {array.shape}, expected {shape}")
+    _require(n > 0 and nlist > 0, f"{n} rows in {nlist} lists")
+
+
+def _check_lists(data: IndexData) -> None:
+    """Engines index memory with these numbers: none may point outside."""
+    lists, n = data.lists, len(data.vectors)
+    starts, ends = lists.offsets[:-1], lists.offsets[1:]
+    _require(lists.offsets[0] == 0, "the first list does not start at 0")
+    _require(lists.offsets[-1] == lists.entries, "the lists do not end at the entries")
+    ordered = (starts <= lists.mids) & (lists.mids <= ends)
+    _require(bool(ordered.all()), "a list's segments are out of order")
+    _require(lists.rows.min() >= 0 and lists.rows.max() < n, "a row is out of range")
+    _require(
+        lists.others.min() >= -1 and lists.others.max() < lists.nlist,
+        "a list number is out of range",
+    )
+    _require(int((lists.mids - starts).sum()) == n, "primaries are not the rows")
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise CorruptDataError(f"the index does not fit together: {otherwise}")

@@ -1,0 +1,112 @@
+"""What a caller chooses: once when an index is built, and at each search."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from gleann.index.arrays import Mask
+from gleann.index.errors import InvalidParamsError
+
+Metric = Literal["ip", "cosine", "l2"]
+Spill = Literal["soar", "naive", "none"]
+Segments = Literal["both", "primary"]
+
+DEFAULT_TARGET_RECALL = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildParams:
+    """Fixed when an index is built; stored in its manifest.
+
+    Attributes:
+        metric: "ip" (inner product), "cosine" or "l2".
+        spill: where each row's second copy goes: "soar" (AIR under l2), "naive"
+            (second-nearest centroid) or "none".
+        nlist: number of inverted lists, or "auto" to choose from the row count.
+        spill_lambda: weight of the SOAR or AIR penalty on correlated residuals;
+            None takes 1.0 for SOAR and 0.5 for AIR. At 0 nothing is spilled.
+        kmeans_iterations: Lloyd iterations of the coarse quantizer.
+        tune_queries: rows drawn to measure the operating points behind
+            `target_recall`; 0 measures none.
+        seed: the only source of randomness in a build.
+    """
+
+    metric: Metric = "cosine"
+    spill: Spill = "soar"
+    nlist: int | Literal["auto"] = "auto"
+    spill_lambda: float | None = None
+    kmeans_iterations: int = 10
+    tune_queries: int = 400
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require_one_of("metric", self.metric, get_args(Metric))
+        _require_one_of("spill", self.spill, get_args(Spill))
+        if self.nlist != "auto":
+            _require_int("nlist", self.nlist, at_least=1)
+        if self.spill_lambda is not None and not 0 <= self.spill_lambda < float("inf"):
+            raise InvalidParamsError(
+                f"spill_lambda must be a finite number >= 0, got {self.spill_lambda}"
+            )
+        _require_int("kmeans_iterations", self.kmeans_iterations, at_least=1)
+        _require_int("tune_queries", self.tune_queries, at_least=0)
+        _require_int("seed", self.seed, at_least=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchParams:
+    """Chosen at each search.
+
+    Attributes:
+        k: neighbours to return for each query.
+        nprobe: lists to scan for each query; None takes the cheapest measured
+            operating point that reaches `target_recall`.
+        rerank: distinct rows to re-rank in float32, at least k; None takes a default
+            that grows with k.
+        target_recall: recall@k to aim for when nprobe is None; None aims for 0.95.
+        exact: scan every row in float32 instead.
+        allowed: bool (n,), True for each row (in `index.ids` order) that may be
+            returned; None allows all.
+        segments: scan both copies of spilled rows, or primaries only.
+    """
+
+    k: int = 10
+    nprobe: int | None = None
+    rerank: int | None = None
+    target_recall: float | None = None
+    exact: bool = False
+    allowed: Mask | None = None
+    segments: Segments = "both"
+
+    def __post_init__(self) -> None:
+        _require_int("k", self.k, at_least=1)
+        if self.nprobe is not None:
+            _require_int("nprobe", self.nprobe, at_least=1)
+        if self.rerank is not None:
+            _require_int("rerank", self.rerank, at_least=self.k, floor_name="k")
+        if self.target_recall is not None and not 0 < self.target_recall <= 1:
+            raise InvalidParamsError(
+                f"target_recall must be in (0, 1], got {self.target_recall}"
+            )
+        if self.target_recall is not None and self.nprobe is not None:
+            raise InvalidParamsError(
+                "give nprobe or target_recall, not both: "
+                f"nprobe={self.nprobe}, target_recall={self.target_recall}"
+            )
+        _require_one_of("segments", self.segments, get_args(Segments))
+
+
+def _require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InvalidParamsError(
+            f"{name} must be one of {', '.join(allowed)}; got {value!r}"
+        )
+
+
+def _require_int(
+    name: str, value: object, *, at_least: int, floor_name: str = ""
+) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidParamsError(f"{name} must be an integer, got {value!r}")
+    if value.__index__() < at_least:
+        floor = f"{floor_name} = {at_least}" if floor_name else str(at_least)
+        raise InvalidParamsError(f"{name} must be at least {floor}, got {value}")

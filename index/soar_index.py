@@ -1,0 +1,316 @@
+"""`SoarIndex`: inverted lists with SOAR spilling; build, search, save and load."""
+
+from collections.abc import Callable
+from functools import cached_property
+from hashlib import sha256
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gleann.index import packing, storage
+from gleann.index.arrays import Distances, Ids, Mask, Rows, Vectors
+from gleann.index.build import Progress, build_data, ignore, resolve_nlist
+from gleann.index.checks import as_ids, as_vectors
+from gleann.index.engines.choose import make_engine
+from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
+from gleann.index.exact import exact_search_prepared
+from gleann.index.found import Found, SearchStats
+from gleann.index.id_table import IdTable
+from gleann.index.metric import prepare
+from gleann.index.params import BuildParams, Metric, SearchParams
+from gleann.index.plan import SearchPlan, allowed_count, plan_search
+from gleann.index.tune import OperatingPoint, measure_points
+
+
+class SoarIndex:
+    """A sealed inverted-file index in which a row can lie in two lists.
+
+    Immutable: searching changes nothing, and any number of threads may search at once.
+    Make one with `build` or `load`.
+    """
+
+    def __init__(
+        self,
+        data: IndexData,
+        *,
+        ids: Ids,
+        params: BuildParams,
+        engine: Engine,
+        points: tuple[OperatingPoint, ...] = (),
+    ) -> None:
+        self._data = data
+        self._table = IdTable(ids)
+        self._params = params
+        self._engine = engine
+        self._points = points
+
+    @classmethod
+    def build(
+        cls,
+        vectors: ArrayLike,
+        params: BuildParams | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        engine: str = "auto",
+        threads: int = 0,
+    ) -> "SoarIndex":
+        """Build an index over `vectors`.
+
+        Args:
+            vectors: (n, d) of float16, float32, float64, int8 or uint8; kept as
+                float32, of unit length under cosine.
+            params: how; defaults to `BuildParams()`.
+            ids: n distinct ids, int64 at least 0 or strings; None numbers the rows.
+            progress: called as each phase goes on; an exception it raises stops the
+                build.
+            engine: "auto", "native", "faiss" or "reference".
+            threads: worker threads of the engine; 0 takes all cores.
+
+        Raises:
+            InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
+                vector under cosine.
+            InvalidParamsError: nlist above n.
+            EngineUnavailableError: faiss (k-means) or the engine is not installed.
+        """
+        params = params or BuildParams()
+        rows = as_vectors(vectors)
+        n = len(rows)
+        row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
+        nlist = resolve_nlist(params, n)
+        report = progress or ignore
+        data = build_data(prepare(rows, params.metric), params, nlist, report)
+        served = make_engine(data, name=engine, threads=threads)
+        report(Progress(phase="tune", done=0, total=params.tune_queries))
+        points = measure_points(
+            data, served, queries=params.tune_queries, seed=params.seed
+        )
+        report(Progress(phase="done", done=n, total=n))
+        return cls(data, ids=row_ids, params=params, engine=served, points=points)
+
+    def search(self, queries: ArrayLike, params: SearchParams | None = None) -> Found:
+        """Find the nearest rows of each query.
+
+        Args:
+            queries: (nq, d), dtypes as in `build`.
+            params: how; defaults to `SearchParams()`, which aims for recall 0.95.
+
+        Raises:
+            InvalidInputError: wrong dtype or shape, empty, NaN, a zero vector under
+                cosine, an `allowed` that is not bool (n,).
+            InvalidParamsError: k or rerank above n, nprobe above nlist.
+        """
+        params = params or SearchParams()
+        rows, distances, stats = self._search(queries, params)
+        return Found(ids=self._table.ids_of(rows), distances=distances, stats=stats)
+
+    def search_rows(
+        self, queries: ArrayLike, params: SearchParams | None = None
+    ) -> tuple[Rows, Distances]:
+        """`search`, answering with row numbers (-1 for none) instead of ids."""
+        rows, distances, _ = self._search(queries, params or SearchParams())
+        return rows, distances
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the index to the directory `path` (format: `index/FORMAT.md`).
+
+        An index that is there is replaced in one step: until the new one is whole on
+        disk, the old one stays readable.
+
+        Raises:
+            AlreadyExistsError: `path` holds something that is not an index.
+            StorageError: the disk refused.
+        """
+        arrays, header = packing.pack(
+            self._data, ids=self.ids, params=self._params, points=self._points
+        )
+        storage.write(Path(path), arrays, header)
+
+    @classmethod
+    def load(
+        cls, path: str | PathLike[str], *, engine: str = "auto", threads: int = 0
+    ) -> "SoarIndex":
+        """Open an index that `save` wrote; the vectors stay memory-mapped.
+
+        Raises:
+            MissingFileError: no index at `path`.
+            CorruptDataError: a checksum or the format does not hold.
+            EngineUnavailableError: the engine is not installed.
+        """
+        arrays, header = storage.read(Path(path))
+        data, ids, params, points = packing.unpack(arrays, header)
+        served = make_engine(data, name=engine, threads=threads)
+        return cls(data, ids=ids, params=params, engine=served, points=points)
+
+    def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
+        """The same index served by another engine; the arrays are shared."""
+        return SoarIndex(
+            self._data,
+            ids=self.ids,
+            params=self._params,
+            engine=make_engine(self._data, name=engine, threads=threads),
+            points=self._points,
+        )
+
+    def __len__(self) -> int:
+        return len(self._data.vectors)
+
+    def __repr__(self) -> str:
+        return (
+            f"SoarIndex(n={len(self)}, dim={self.dim}, metric={self.metric!r},"
+            f" nlist={self.nlist}, spilled={self.spilled_share:.0%},"
+            f" engine={self.engine_name!r})"
+        )
+
+    @property
+    def ids(self) -> Ids:
+        """(n,) the caller's ids, in row order."""
+        return self._table.ids
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return int(self._data.vectors.shape[1])
+
+    @property
+    def metric(self) -> Metric:
+        """The metric it was built for."""
+        return self._data.metric
+
+    @property
+    def nlist(self) -> int:
+        """Number of inverted lists."""
+        return self._data.lists.nlist
+
+    @property
+    def params(self) -> BuildParams:
+        """What it was built with."""
+        return self._params
+
+    @property
+    def data(self) -> IndexData:
+        """The arrays, as engines read them."""
+        return self._data
+
+    @property
+    def vectors(self) -> Vectors:
+        """(n, d) the rows as searched: float32, of unit length under cosine."""
+        return self._data.vectors
+
+    @property
+    def spilled_share(self) -> float:
+        """Share of rows that have a second copy."""
+        return self._data.lists.entries / len(self) - 1
+
+    @property
+    def engine_name(self) -> str:
+        """The engine that serves, such as "native/avx512"."""
+        return self._engine.name
+
+    @property
+    def operating_points(self) -> tuple[OperatingPoint, ...]:
+        """What was measured at build time; `target_recall` chooses among them."""
+        return self._points
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 of the prepared vectors, for the provenance of what is drawn."""
+        return sha256(np.ascontiguousarray(self._data.vectors).data).hexdigest()
+
+    def rows_of(self, ids: ArrayLike) -> Rows:
+        """Rows (m,) of `ids` (m,).
+
+        Raises:
+            UnknownIdError: an id that is not in the index.
+        """
+        return self._table.rows_of(ids)
+
+    def mask_of(self, ids: ArrayLike) -> Mask:
+        """The `allowed` mask (n,) that lets exactly `ids` through.
+
+        Raises:
+            UnknownIdError: an id that is not in the index.
+        """
+        mask = np.zeros(len(self), np.bool_)
+        mask[self.rows_of(ids)] = True
+        return mask
+
+    def _search(
+        self, queries: ArrayLike, params: SearchParams
+    ) -> tuple[Rows, Distances, SearchStats]:
+        checked = as_vectors(queries, name="queries", dim=self.dim)
+        plan = plan_search(
+            params,
+            points=self._points,
+            n=len(self),
+            nlist=self.nlist,
+            entries=self._data.lists.entries,
+        )
+        prepared = prepare(checked, self.metric)
+        if plan.exact:
+            return self._search_exact(prepared, plan.request)
+        return self._search_lists(prepared, plan)
+
+    def _search_lists(
+        self, queries: Vectors, plan: SearchPlan
+    ) -> tuple[Rows, Distances, SearchStats]:
+        list_nos = self._engine.rank_lists(queries, nprobe=plan.nprobe)
+        scanned = self._engine.scan(queries, list_nos, plan.request)
+        completed = self._complete(queries, scanned, plan.request)
+        stats = SearchStats(
+            engine=self._engine.name,
+            nprobe=plan.nprobe,
+            rerank=plan.request.pool,
+            lists_probed=scanned.work.lists_probed,
+            entries_scanned=scanned.work.entries_scanned,
+            survivors=scanned.work.survivors,
+            reranked=scanned.work.reranked,
+            completed=completed,
+            estimated_recall=plan.estimated_recall,
+            exact=False,
+        )
+        return scanned.rows, scanned.distances, stats
+
+    def _complete(
+        self, queries: Vectors, scanned: Scanned, request: ScanRequest
+    ) -> int:
+        """Answer the queries whose lists held too few rows by exhaustive search."""
+        exist = min(request.k, allowed_count(request, len(self)))
+        short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
+        if short.size:
+            scanned.rows[short], scanned.distances[short] = self._scan_all(
+                queries[short], request
+            )
+        return int(short.size)
+
+    def _search_exact(
+        self, queries: Vectors, request: ScanRequest
+    ) -> tuple[Rows, Distances, SearchStats]:
+        rows, distances = self._scan_all(queries, request)
+        looked_at = len(queries) * allowed_count(request, len(self))
+        stats = SearchStats(
+            engine="exact",
+            nprobe=0,
+            rerank=0,
+            lists_probed=0,
+            entries_scanned=looked_at,
+            survivors=looked_at,
+            reranked=looked_at,
+            completed=0,
+            estimated_recall=1.0,
+            exact=True,
+        )
+        return rows, distances, stats
+
+    def _scan_all(
+        self, queries: Vectors, request: ScanRequest
+    ) -> tuple[Rows, Distances]:
+        return exact_search_prepared(
+            queries,
+            self._data.vectors,
+            metric=self.metric,
+            k=request.k,
+            allowed=request.allowed,
+        )

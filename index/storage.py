@@ -1,0 +1,202 @@
+"""The on-disk format of a sealed index; `FORMAT.md` beside this file specifies it.
+
+A saved index is a directory: `manifest.json` names one `data-<16 hex>` folder of `.npy`
+files with their checksums. A save writes a new folder first and then replaces the
+manifest, so at every moment the directory holds one whole index, the old or the new.
+"""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.errors import (
+    AlreadyExistsError,
+    CorruptDataError,
+    MissingFileError,
+    StorageError,
+)
+
+FORMAT = "gleann-index"
+VERSION = 1
+MANIFEST = "manifest.json"
+_DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
+_CHUNK = 1 << 22
+
+Array = NDArray[Any]
+
+
+def write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) -> None:
+    """Write one index to the directory `path`, replacing an index that is there.
+
+    Args:
+        path: created when absent.
+        arrays: by name; little-endian on disk.
+        header: JSON values, stored in the manifest under "index".
+
+    Raises:
+        AlreadyExistsError: `path` is a file, or a directory with something else in it.
+        StorageError: the disk refused; what was there before is untouched.
+    """
+    _refuse_foreign(path)
+    data_dir = path / f"data-{secrets.token_hex(8)}"
+    try:
+        data_dir.mkdir(parents=True)
+        entries = {
+            name: _write_array(data_dir / f"{name}.npy", array)
+            for name, array in arrays.items()
+        }
+        _sync_dir(data_dir)
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "data": data_dir.name,
+            "arrays": entries,
+            "index": dict(header),
+        }
+        _publish(path, manifest)
+    except OSError as error:
+        shutil.rmtree(data_dir, ignore_errors=True)
+        (path / f"{MANIFEST}.new").unlink(missing_ok=True)
+        raise StorageError(f"could not save to {path}: {error.strerror}") from error
+    _sweep(path, keep=data_dir.name)
+
+
+def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Read what `write` wrote; the arrays are memory-mapped, read-only.
+
+    Returns:
+        The arrays by name, and the header.
+
+    Raises:
+        MissingFileError: there is no index at `path`.
+        CorruptDataError: a checksum, a shape or the format does not hold.
+    """
+    manifest = _read_manifest(path / MANIFEST)
+    data_dir = path / manifest["data"]
+    arrays = {
+        name: _read_array(data_dir / f"{name}.npy", entry)
+        for name, entry in manifest["arrays"].items()
+    }
+    return arrays, manifest["index"]
+
+
+def _refuse_foreign(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise AlreadyExistsError(f"{path} is a file, not a directory for an index")
+    names = [child.name for child in path.iterdir()]
+    if names and MANIFEST not in names and not all(map(_DATA_DIR.fullmatch, names)):
+        raise AlreadyExistsError(
+            f"{path} holds {len(names)} files that are not an index; choose another"
+        )
+
+
+def _write_array(file: Path, array: Array) -> dict[str, Any]:
+    array = np.ascontiguousarray(array)
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    with file.open("wb") as handle:
+        np.lib.format.write_array(handle, array, version=(1, 0), allow_pickle=False)
+        handle.flush()
+        os.fsync(handle.fileno())
+    return {
+        "dtype": array.dtype.str,
+        "shape": list(array.shape),
+        "sha256": _sha256(file),
+    }
+
+
+def _publish(path: Path, manifest: dict[str, Any]) -> None:
+    manifest["checksum"] = _manifest_checksum(manifest)
+    new = path / f"{MANIFEST}.new"
+    with new.open("w", encoding="utf-8") as handle:
+        json.dump(manifest, handle, indent=1, sort_keys=True)
+        handle.flush()
+        os.fsync(handle.fileno())
+    new.replace(path / MANIFEST)
+    _sync_dir(path)
+
+
+def _sweep(path: Path, *, keep: str) -> None:
+    """Remove data folders of earlier saves; one still memory-mapped stays readable."""
+    for child in path.iterdir():
+        if _DATA_DIR.fullmatch(child.name) and child.name != keep:
+            shutil.rmtree(child, ignore_errors=True)
+
+
+def _sync_dir(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_manifest(file: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingFileError(
+            f"no index at {file.parent}: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise CorruptDataError(f"{file} is not JSON: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise CorruptDataError(f"{file} is not a {FORMAT} manifest")
+    if manifest.get("version") != VERSION:
+        raise CorruptDataError(
+            f"{file} has format version {manifest.get('version')},"
+            f" this gleann reads version {VERSION}"
+        )
+    if manifest.get("checksum") != _manifest_checksum(manifest):
+        raise CorruptDataError(f"{file} does not match its checksum")
+    if not _DATA_DIR.fullmatch(str(manifest.get("data"))):
+        raise CorruptDataError(f"{file} names a data folder it must not")
+    if not all(isinstance(manifest.get(key), dict) for key in ("arrays", "index")):
+        raise CorruptDataError(f"{file} lacks its arrays or its header")
+    return manifest
+
+
+def _manifest_checksum(manifest: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _read_array(file: Path, entry: Mapping[str, Any]) -> Array:
+    if not re.fullmatch(r"[a-z_]+\.npy", file.name):
+        raise CorruptDataError(f"the manifest names an array file {file.name!r}")
+    try:
+        found = _sha256(file)
+        if found != entry["sha256"]:
+            raise CorruptDataError(
+                f"{file} has sha256 {found[:12]}..., its manifest says"
+                f" {str(entry['sha256'])[:12]}..."
+            )
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise CorruptDataError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CorruptDataError(f"{file} is not an array: {error}") from error
+    if array.dtype.str != entry["dtype"] or list(array.shape) != entry["shape"]:
+        raise CorruptDataError(
+            f"{file} holds {array.dtype.str} {list(array.shape)}, its manifest says"
+            f" {entry['dtype']} {entry['shape']}"
+        )
+    return array
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as handle:
+        while chunk := handle.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,445 @@
+import datetime
+
+from gleann.v1 import types_pb2 as _types_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
+from google.protobuf import empty_pb2 as _empty_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ActiveStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACTIVE_STRATEGY_UNSPECIFIED: _ClassVar[ActiveStrategy]
+    ACTIVE_STRATEGY_ENTROPY: _ClassVar[ActiveStrategy]
+    ACTIVE_STRATEGY_LEAST_CONFIDENCE: _ClassVar[ActiveStrategy]
+    ACTIVE_STRATEGY_MARGIN: _ClassVar[ActiveStrategy]
+    ACTIVE_STRATEGY_MOST_LIKELY_POSITIVE: _ClassVar[ActiveStrategy]
+
+class ActivePool(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACTIVE_POOL_UNSPECIFIED: _ClassVar[ActivePool]
+    ACTIVE_POOL_SEALS: _ClassVar[ActivePool]
+    ACTIVE_POOL_GLOBAL: _ClassVar[ActivePool]
+    ACTIVE_POOL_RANDOM: _ClassVar[ActivePool]
+
+class EstimateTarget(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ESTIMATE_TARGET_UNSPECIFIED: _ClassVar[EstimateTarget]
+    ESTIMATE_TARGET_COUNT: _ClassVar[EstimateTarget]
+    ESTIMATE_TARGET_AVG: _ClassVar[EstimateTarget]
+    ESTIMATE_TARGET_SUM: _ClassVar[EstimateTarget]
+ACTIVE_STRATEGY_UNSPECIFIED: ActiveStrategy
+ACTIVE_STRATEGY_ENTROPY: ActiveStrategy
+ACTIVE_STRATEGY_LEAST_CONFIDENCE: ActiveStrategy
+ACTIVE_STRATEGY_MARGIN: ActiveStrategy
+ACTIVE_STRATEGY_MOST_LIKELY_POSITIVE: ActiveStrategy
+ACTIVE_POOL_UNSPECIFIED: ActivePool
+ACTIVE_POOL_SEALS: ActivePool
+ACTIVE_POOL_GLOBAL: ActivePool
+ACTIVE_POOL_RANDOM: ActivePool
+ESTIMATE_TARGET_UNSPECIFIED: EstimateTarget
+ESTIMATE_TARGET_COUNT: EstimateTarget
+ESTIMATE_TARGET_AVG: EstimateTarget
+ESTIMATE_TARGET_SUM: EstimateTarget
+
+class CreateSelectionJobRequest(_message.Message):
+    __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "allowed_ids", "request_id")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    K_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTED_K_CENTER_FIELD_NUMBER: _ClassVar[int]
+    FARTHEST_FIRST_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_IDS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    index: str
+    k: int
+    weighted_k_center: WeightedKCenter
+    farthest_first: FarthestFirst
+    margin: Margin
+    random: Random
+    allowed_ids: _types_pb2.Ids
+    request_id: str
+    def __init__(self, index: _Optional[str] = ..., k: _Optional[int] = ..., weighted_k_center: _Optional[_Union[WeightedKCenter, _Mapping]] = ..., farthest_first: _Optional[_Union[FarthestFirst, _Mapping]] = ..., margin: _Optional[_Union[Margin, _Mapping]] = ..., random: _Optional[_Union[Random, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class Costs(_message.Message):
+    __slots__ = ("ids", "values")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    values: bytes
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ...) -> None: ...
+
+class WeightedKCenter(_message.Message):
+    __slots__ = ("costs", "cost_weight", "locked_ids", "eps")
+    COSTS_FIELD_NUMBER: _ClassVar[int]
+    COST_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_IDS_FIELD_NUMBER: _ClassVar[int]
+    EPS_FIELD_NUMBER: _ClassVar[int]
+    costs: Costs
+    cost_weight: float
+    locked_ids: _types_pb2.Ids
+    eps: float
+    def __init__(self, costs: _Optional[_Union[Costs, _Mapping]] = ..., cost_weight: _Optional[float] = ..., locked_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., eps: _Optional[float] = ...) -> None: ...
+
+class FarthestFirst(_message.Message):
+    __slots__ = ("covered_ids", "seed")
+    COVERED_IDS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    covered_ids: _types_pb2.Ids
+    seed: int
+    def __init__(self, covered_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class Margin(_message.Message):
+    __slots__ = ("costs",)
+    COSTS_FIELD_NUMBER: _ClassVar[int]
+    costs: Costs
+    def __init__(self, costs: _Optional[_Union[Costs, _Mapping]] = ...) -> None: ...
+
+class Random(_message.Message):
+    __slots__ = ("seed",)
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    seed: int
+    def __init__(self, seed: _Optional[int] = ...) -> None: ...
+
+class Selection(_message.Message):
+    __slots__ = ("name", "index", "method", "count", "summary_json", "provenance_json", "create_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    index: str
+    method: str
+    count: int
+    summary_json: str
+    provenance_json: str
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., index: _Optional[str] = ..., method: _Optional[str] = ..., count: _Optional[int] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SelectedItems(_message.Message):
+    __slots__ = ("ids", "scores", "weights", "why")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    scores: bytes
+    weights: bytes
+    why: _containers.RepeatedCompositeFieldContainer[_types_pb2.Column]
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., scores: _Optional[bytes] = ..., weights: _Optional[bytes] = ..., why: _Optional[_Iterable[_Union[_types_pb2.Column, _Mapping]]] = ...) -> None: ...
+
+class GetSelectionRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListSelectedItemsRequest(_message.Message):
+    __slots__ = ("name", "page_size", "page_token")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    page_size: int
+    page_token: str
+    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListSelectedItemsResponse(_message.Message):
+    __slots__ = ("items", "next_page_token")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    items: SelectedItems
+    next_page_token: str
+    def __init__(self, items: _Optional[_Union[SelectedItems, _Mapping]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ("name", "kind", "index", "sealed_version", "labelled", "create_time", "update_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SEALED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LABELLED_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    index: str
+    sealed_version: int
+    labelled: int
+    create_time: _timestamp_pb2.Timestamp
+    update_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., index: _Optional[str] = ..., sealed_version: _Optional[int] = ..., labelled: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ActiveParams(_message.Message):
+    __slots__ = ("strategy", "pool", "batch", "neighbours", "c", "balanced", "max_iter", "seed")
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    C_FIELD_NUMBER: _ClassVar[int]
+    BALANCED_FIELD_NUMBER: _ClassVar[int]
+    MAX_ITER_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    strategy: ActiveStrategy
+    pool: ActivePool
+    batch: int
+    neighbours: int
+    c: float
+    balanced: bool
+    max_iter: int
+    seed: int
+    def __init__(self, strategy: _Optional[_Union[ActiveStrategy, str]] = ..., pool: _Optional[_Union[ActivePool, str]] = ..., batch: _Optional[int] = ..., neighbours: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class StartActiveSessionRequest(_message.Message):
+    __slots__ = ("index", "params", "ids", "labels", "request_id")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    index: str
+    params: ActiveParams
+    ids: _types_pb2.Ids
+    labels: _types_pb2.Column
+    request_id: str
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[ActiveParams, _Mapping]] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[_Union[_types_pb2.Column, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class NextBatchRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class NextBatchResponse(_message.Message):
+    __slots__ = ("items", "summary_json", "provenance_json")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    items: SelectedItems
+    summary_json: str
+    provenance_json: str
+    def __init__(self, items: _Optional[_Union[SelectedItems, _Mapping]] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+
+class SubmitLabelsRequest(_message.Message):
+    __slots__ = ("session", "ids", "labels", "request_id")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    ids: _types_pb2.Ids
+    labels: _types_pb2.Column
+    request_id: str
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[_Union[_types_pb2.Column, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SubmitLabelsResponse(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
+class IgnoreIdsRequest(_message.Message):
+    __slots__ = ("session", "ids", "request_id")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    ids: _types_pb2.Ids
+    request_id: str
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class IgnoreIdsResponse(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
+class GetStopAdviceRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class StopAdvice(_message.Message):
+    __slots__ = ("stop", "reason", "details_json")
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_JSON_FIELD_NUMBER: _ClassVar[int]
+    stop: bool
+    reason: str
+    details_json: str
+    def __init__(self, stop: _Optional[bool] = ..., reason: _Optional[str] = ..., details_json: _Optional[str] = ...) -> None: ...
+
+class ScoreItemsRequest(_message.Message):
+    __slots__ = ("session", "ids")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    ids: _types_pb2.Ids
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
+
+class ScoreItemsResponse(_message.Message):
+    __slots__ = ("ids", "classes", "probabilities")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    classes: _types_pb2.Column
+    probabilities: bytes
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., classes: _Optional[_Union[_types_pb2.Column, _Mapping]] = ..., probabilities: _Optional[bytes] = ...) -> None: ...
+
+class EstimateParams(_message.Message):
+    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed")
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    STRATA_FIELD_NUMBER: _ClassVar[int]
+    PILOT_SHARE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    target: EstimateTarget
+    budget: int
+    strata: int
+    pilot_share: float
+    confidence: float
+    seed: int
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class ProxyScores(_message.Message):
+    __slots__ = ("ids", "values")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    values: bytes
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ...) -> None: ...
+
+class LabelledExamples(_message.Message):
+    __slots__ = ("ids", "values", "neighbours")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    values: bytes
+    neighbours: int
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ..., neighbours: _Optional[int] = ...) -> None: ...
+
+class StartEstimateSessionRequest(_message.Message):
+    __slots__ = ("index", "params", "scores", "examples", "request_id")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    index: str
+    params: EstimateParams
+    scores: ProxyScores
+    examples: LabelledExamples
+    request_id: str
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class NextEstimateBatchRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class NextEstimateBatchResponse(_message.Message):
+    __slots__ = ("items", "summary_json", "provenance_json")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    items: SelectedItems
+    summary_json: str
+    provenance_json: str
+    def __init__(self, items: _Optional[_Union[SelectedItems, _Mapping]] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+
+class SubmitEstimateLabelsRequest(_message.Message):
+    __slots__ = ("session", "ids", "positives", "values", "request_id")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    ids: _types_pb2.Ids
+    positives: bytes
+    values: bytes
+    request_id: str
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., positives: _Optional[bytes] = ..., values: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SubmitEstimateLabelsResponse(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
+class GetEstimateRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class Estimate(_message.Message):
+    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum_json", "provenance_json")
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_USED_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    BY_STRATUM_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    target: EstimateTarget
+    value: float
+    low: float
+    high: float
+    confidence: float
+    labels_used: int
+    positives: int
+    note: str
+    by_stratum_json: str
+    provenance_json: str
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+
+class GetSessionRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListSessionsRequest(_message.Message):
+    __slots__ = ("index", "page_size", "page_token")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    index: str
+    page_size: int
+    page_token: str
+    def __init__(self, index: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListSessionsResponse(_message.Message):
+    __slots__ = ("sessions", "next_page_token")
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    sessions: _containers.RepeatedCompositeFieldContainer[Session]
+    next_page_token: str
+    def __init__(self, sessions: _Optional[_Iterable[_Union[Session, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CloseSessionRequest(_message.Message):
+    __slots__ = ("name", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,17 @@
+"""Active learning: ask for the labels that teach most."""
+
+from gleann.selection.active.everything import GlobalPool
+from gleann.selection.active.run import ActiveRun, BatchRecord, run_active
+from gleann.selection.active.seals import SealsPool
+from gleann.selection.active.session import ActiveParams, ActiveSession, StopAdvice
+
+__all__ = [
+    "ActiveParams",
+    "ActiveRun",
+    "ActiveSession",
+    "BatchRecord",
+    "GlobalPool",
+    "SealsPool",
+    "StopAdvice",
+    "run_active",
+]

@@ -1,0 +1,50 @@
+"""SEALS: candidates are the neighbours of what is labelled.
+
+Coleman et al. 2020, Similarity search for Efficient Active Learning and Search of rare
+concepts, https://arxiv.org/abs/2007.00077, algorithms 1 and 2.
+"""
+
+import numpy as np
+
+from gleann.index.arrays import Mask, Rows
+from gleann.selection.pool import Neighbours
+
+
+class SealsPool:
+    """The union of the k nearest neighbours of every row in `grow` so far.
+
+    With L the rows grown from, at most k * len(L) rows ever enter. Neighbours are
+    asked for once a row: what they brought in stays.
+
+    Args:
+        neighbours: who lies near whom.
+        k: neighbours of each row that enter.
+        entered: (n,) what had entered before, for a pool that is resumed.
+    """
+
+    __slots__ = ("_closed", "_k", "_neighbours", "entered")
+
+    def __init__(
+        self, neighbours: Neighbours, *, k: int, entered: Mask | None = None
+    ) -> None:
+        n = len(neighbours)
+        self.entered: Mask = np.zeros(n, np.bool_) if entered is None else entered
+        self._closed: Mask = np.zeros(n, np.bool_)
+        self._neighbours = neighbours
+        self._k = k
+
+    def candidates(self) -> Rows:
+        """Rows that may be picked now, ascending."""
+        return np.flatnonzero(self.entered & ~self._closed)
+
+    def close(self, rows: Rows) -> None:
+        """Take `rows` out for good."""
+        self._closed[rows] = True
+
+    def grow(self, rows: Rows) -> Rows:
+        """Let the neighbours of `rows` enter; return those that may be picked."""
+        near = np.unique(self._neighbours.neighbours(rows, k=self._k))
+        new = near[near >= 0]
+        new = new[~(self.entered[new] | self._closed[new])]
+        self.entered[new] = True
+        return new

@@ -1,0 +1,197 @@
+"""Validation where data enters selection; inner functions trust their callers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Ids, Rows
+from gleann.index.checks import as_id_array, as_ids
+from gleann.index.errors import (
+    DimensionMismatchError,
+    DuplicateIdError,
+    InvalidInputError,
+    InvalidParamsError,
+    NonFiniteError,
+    UnknownIdError,
+)
+
+SUM_TOLERANCE = 1e-3
+
+
+def as_probabilities(values: ArrayLike) -> NDArray[np.float64]:
+    """Return `values` as class probabilities (n, c), c at least 2.
+
+    Raises:
+        InvalidInputError: not numbers, not (n, c >= 2), below 0, or a row that sums to
+            anything but one (within 1e-3, for float16 outputs).
+        NonFiniteError: NaN or infinity.
+    """
+    table = _as_numbers(values, name="probabilities")
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise InvalidInputError(
+            f"probabilities must be (n, c) with c >= 2 classes, got {table.shape}"
+        )
+    if table.size and (lowest := table.min()) < 0:
+        raise InvalidInputError(f"probabilities must be at least 0, got {lowest}")
+    sums = table.sum(axis=1)
+    if (bad := np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)).size:
+        raise InvalidInputError(
+            f"probabilities of row {bad[0]} sum to {sums[bad[0]]:.6g}, not to 1"
+            f" ({bad.size} of {len(table)} rows)"
+        )
+    return table
+
+
+def as_scores(
+    values: ArrayLike, *, n: int | None = None, name: str = "scores"
+) -> NDArray[np.float64]:
+    """Return `values` as finite numbers (n,).
+
+    Raises:
+        InvalidInputError: not numbers, not one-dimensional, or empty.
+        DimensionMismatchError: not n of them.
+        NonFiniteError: NaN or infinity.
+    """
+    scores = _as_numbers(values, name=name)
+    if scores.ndim != 1 or not scores.size:
+        raise InvalidInputError(
+            f"{name} must be one-dimensional and not empty, got shape {scores.shape}"
+        )
+    if n is not None and len(scores) != n:
+        raise DimensionMismatchError(f"{name} has {len(scores)} entries for {n} rows")
+    return scores
+
+
+def as_costs(values: ArrayLike, *, n: int, name: str = "costs") -> NDArray[np.float64]:
+    """Return `values` as finite costs (n,), none below 0.
+
+    Raises:
+        InvalidInputError: as `as_scores`, or a cost below 0.
+    """
+    costs = as_scores(values, n=n, name=name)
+    if (lowest := costs.min()) < 0:
+        raise InvalidInputError(f"{name} must be at least 0, got {lowest}")
+    return costs
+
+
+def as_rows(values: ArrayLike, *, n: int, name: str = "rows") -> Rows:
+    """Return `values` as distinct rows (m,) in 0..n - 1.
+
+    Raises:
+        InvalidInputError: not integers, not one-dimensional, or out of range.
+        DuplicateIdError: one row twice.
+    """
+    rows = np.asarray(values)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise InvalidInputError(
+            f"{name} must be a list of integers, got {rows.dtype} {rows.shape}"
+        )
+    if rows.size and (rows.min() < 0 or rows.max() >= n):
+        bad = rows.min() if rows.min() < 0 else rows.max()
+        raise InvalidInputError(f"{name} must be in 0..{n - 1}, got {bad}")
+    if len(distinct := np.unique(rows)) != len(rows):
+        raise DuplicateIdError(
+            f"{name} has {len(rows)} entries, of which {len(distinct)} distinct"
+        )
+    return rows.astype(np.int64)
+
+
+def require_between(
+    name: str, value: float, *, low: float, high: float, why: str = ""
+) -> None:
+    """Refuse a parameter outside low..high.
+
+    Raises:
+        InvalidParamsError: with the value and the bound.
+    """
+    if not low <= value <= high:
+        reason = f" ({why})" if why else ""
+        raise InvalidParamsError(
+            f"{name} must be in {low:g}..{high:g}{reason}, got {value}"
+        )
+
+
+def require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Refuse a name that is not among `allowed`.
+
+    Raises:
+        InvalidParamsError: naming those that are.
+    """
+    if value not in allowed:
+        raise InvalidParamsError(
+            f"{name} must be one of {', '.join(allowed)}; got {value!r}"
+        )
+
+
+def require_count(name: str, value: object, *, at_least: int = 1) -> None:
+    """Refuse what is not an integer of at least `at_least`.
+
+    Raises:
+        InvalidParamsError: with the value.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InvalidParamsError(f"{name} must be an integer, got {value!r}")
+    if value < at_least:
+        raise InvalidParamsError(f"{name} must be at least {at_least}, got {value}")
+
+
+class IdMap:
+    """The caller's ids of rows 0..n - 1, and the way back.
+
+    Args:
+        ids: n distinct ids; None numbers the rows.
+        n: rows.
+    """
+
+    __slots__ = ("_order", "ids")
+
+    def __init__(self, ids: ArrayLike | None, *, n: int) -> None:
+        self.ids: Ids = np.arange(n) if ids is None else as_ids(ids, n=n)
+        self._order: Rows = np.argsort(self.ids, kind="stable")
+
+    def rows_of(self, ids: ArrayLike) -> Rows:
+        """Rows (m,) of distinct `ids` (m,).
+
+        Raises:
+            DuplicateIdError: one id twice.
+            UnknownIdError: an id that no row has.
+        """
+        wanted = as_id_array(ids)
+        if not wanted.size:
+            return np.empty(0, np.int64)
+        if len(distinct := np.unique(wanted)) != len(wanted):
+            raise DuplicateIdError(
+                f"{len(wanted)} ids were given, of which {len(distinct)} distinct"
+            )
+        if wanted.dtype.kind != self.ids.dtype.kind:
+            raise UnknownIdError(
+                f"ids have dtype {wanted.dtype}, the pool's have {self.ids.dtype}"
+            )
+        places = np.searchsorted(self.ids, wanted, sorter=self._order)
+        rows = self._order[np.minimum(places, len(self._order) - 1)]
+        missing = wanted[self.ids[rows] != wanted]
+        if missing.size:
+            raise UnknownIdError(
+                f"{missing.size} of {len(wanted)} ids are not in the pool of"
+                f" {len(self.ids)}: {shown(missing)}"
+            )
+        return rows
+
+
+def shown(values: NDArray[Any], *, at_most: int = 10) -> str:
+    """`values` as a message shows them, cut after `at_most`."""
+    head = ", ".join(repr(value) for value in values[:at_most].tolist())
+    return head if len(values) <= at_most else f"{head}, ..."
+
+
+def _as_numbers(values: ArrayLike, *, name: str) -> NDArray[np.float64]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise InvalidInputError(f"{name} must be numbers, got dtype {array.dtype}")
+    numbers = array.astype(np.float64)
+    if bad := int((~np.isfinite(numbers)).sum()):
+        raise NonFiniteError(
+            f"{name} has NaN or infinity in {bad} of {numbers.size} entries"
+        )
+    return numbers

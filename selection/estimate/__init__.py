@@ -1,0 +1,22 @@
+"""Estimates of counts, sums and averages from few labels, with intervals."""
+
+from gleann.selection.estimate.proxies import propagate_labels, representatives
+from gleann.selection.estimate.run import estimate, run_estimate, uniform_estimate
+from gleann.selection.estimate.session import (
+    Estimate,
+    EstimateParams,
+    EstimateSession,
+    Stratum,
+)
+
+__all__ = [
+    "Estimate",
+    "EstimateParams",
+    "EstimateSession",
+    "Stratum",
+    "estimate",
+    "propagate_labels",
+    "representatives",
+    "run_estimate",
+    "uniform_estimate",
+]

@@ -1,0 +1,145 @@
+"""Where selection draws from, and the value every selection method answers with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import Progress, SearchParams, SoarIndex
+from gleann.index.arrays import Ids, Rows
+
+ProgressCallback = Callable[[Progress], None]
+"""Called as work advances; an exception that it raises stops the work."""
+
+
+class Neighbours(Protocol):
+    """Who lies near whom."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def neighbours(self, rows: Rows, *, k: int) -> Rows:
+        """The `k` nearest rows (m, k) of each of `rows` (m,), nearest first.
+
+        A row is never its own neighbour; -1 where there are fewer than k others.
+        """
+
+
+class IndexNeighbours:
+    """`Neighbours` by searching an index with its own rows.
+
+    Args:
+        index: the index.
+        nprobe: lists to probe; None lets `target_recall` decide.
+        target_recall: as in `SearchParams`.
+    """
+
+    def __init__(
+        self,
+        index: SoarIndex,
+        *,
+        nprobe: int | None = None,
+        target_recall: float | None = None,
+    ) -> None:
+        self._index = index
+        self._nprobe = nprobe
+        self._target_recall = target_recall
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def neighbours(self, rows: Rows, *, k: int) -> Rows:
+        """The `k` nearest rows (m, k) of each of `rows` (m,), as `Neighbours` says."""
+        if not len(rows):
+            return np.empty((0, k), np.int64)
+        # One more than asked for: a row usually finds itself.
+        params = SearchParams(
+            k=min(k + 1, len(self)),
+            nprobe=self._nprobe,
+            target_recall=self._target_recall,
+        )
+        found, _ = self._index.search_rows(self._index.vectors[rows], params)
+        return without_self(found, rows, k=k)
+
+
+def without_self(found: Rows, rows: Rows, *, k: int) -> Rows:
+    """Drop each row from its own neighbours and keep `k`, padded with -1.
+
+    Args:
+        found: (m, w), nearest first.
+        rows: (m,), whose neighbours they are.
+        k: columns of the answer. A row that did not find itself, as happens among
+            duplicates, loses its farthest neighbour instead.
+    """
+    others = np.where(found == rows[:, None], -1, found)
+    # A stable sort on "is there none" moves the gaps last and keeps the order.
+    order = np.argsort(others < 0, axis=1, kind="stable")
+    packed = np.take_along_axis(others, order, axis=1)[:, :k]
+    padding = max(0, k - packed.shape[1])
+    return np.pad(packed, ((0, 0), (0, padding)), constant_values=-1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Selection:
+    """Rows that a method picked, and why.
+
+    Attributes:
+        rows: int64 (m,), in the order they were picked.
+        ids: (m,) the caller's names of `rows`.
+        scores: float32 (m,), higher means picked sooner.
+        weights: float32 (m,), how many times each counts; 1 where unweighted.
+        why: one array (m,) a reason, such as "stratum" or "probability".
+        summary: what is true of the selection as a whole, such as "radius".
+        provenance: method, params, seed, data_hash, version: JSON values.
+    """
+
+    rows: Rows
+    ids: Ids
+    scores: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    why: dict[str, NDArray[Any]] = field(default_factory=dict)
+    summary: dict[str, float | int | str | bool] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def fingerprint(*arrays: NDArray[Any]) -> str:
+    """SHA-256 of the arrays' bytes; of an index's vectors it is `index.data_hash`."""
+    digest = sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def provenance(
+    method: str, *, params: Mapping[str, Any], seed: int | None, data_hash: str | None
+) -> dict[str, Any]:
+    """What a result must say of its origin, as JSON values.
+
+    Args:
+        method: name of the method.
+        params: its parameters.
+        seed: the only source of its randomness; None where it draws nothing.
+        data_hash: of the data it looked at; None where it looked at none.
+    """
+    return {
+        "method": method,
+        "params": dict(params),
+        "seed": seed,
+        "data_hash": data_hash,
+        "version": _version(),
+    }
+
+
+def _version() -> str:
+    try:
+        return installed_version("gleann")
+    except PackageNotFoundError:  # run from a source root
+        return "unknown"

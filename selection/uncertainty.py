@@ -1,0 +1,108 @@
+"""Class probabilities to scores; higher means pick it."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.errors import InvalidParamsError
+from gleann.selection.checks import (
+    IdMap,
+    as_probabilities,
+    require_count,
+    require_one_of,
+)
+from gleann.selection.pool import Selection, fingerprint, provenance
+
+Scores = NDArray[np.float64]
+"""Higher means pick it."""
+
+
+def entropy(probabilities: ArrayLike) -> Scores:
+    """Entropy (n,) of each row of `probabilities` (n, c), in nats; 0 log 0 is 0.
+
+    For two classes this is MaxEnt of SEALS (Coleman et al. 2020,
+    https://arxiv.org/abs/2007.00077).
+    """
+    table = as_probabilities(probabilities)
+    logs = np.log(table, out=np.zeros_like(table), where=table > 0)
+    # The sum of zeros comes out as -0.0, and of ones just below 0.
+    scores: Scores = np.maximum(0.0, -(table * logs).sum(axis=1))
+    return scores
+
+
+def least_confidence(probabilities: ArrayLike) -> Scores:
+    """One minus the largest probability (n,) of each row of `probabilities` (n, c)."""
+    scores: Scores = 1 - as_probabilities(probabilities).max(axis=1)
+    return scores
+
+
+def margin(probabilities: ArrayLike) -> Scores:
+    """Minus the gap (n,) between the two likeliest classes of `probabilities` (n, c)."""
+    scores: Scores = -margin_costs(probabilities)
+    return scores
+
+
+def margin_costs(probabilities: ArrayLike) -> Scores:
+    """The gap p1 - p2 (n,) of `probabilities` (n, c): small where uncertain.
+
+    These are the costs of `coreset.weighted_k_center`.
+    """
+    top = np.partition(as_probabilities(probabilities), -2, axis=1)
+    gaps: Scores = top[:, -1] - top[:, -2]
+    return gaps
+
+
+def most_likely_positive(probabilities: ArrayLike) -> Scores:
+    """Probability (n,) of the last class of `probabilities` (n, c), for active search.
+
+    With labels 0 and 1 the last class is 1.
+    """
+    return as_probabilities(probabilities)[:, -1].copy()
+
+
+STRATEGIES: dict[str, Callable[[ArrayLike], Scores]] = {
+    "entropy": entropy,
+    "least_confidence": least_confidence,
+    "margin": margin,
+    "most_likely_positive": most_likely_positive,
+}
+"""The scores by name."""
+
+
+def select_by_score(
+    probabilities: ArrayLike,
+    *,
+    k: int,
+    strategy: str = "entropy",
+    ids: ArrayLike | None = None,
+) -> Selection:
+    """Pick the `k` rows of highest score, ties by lower row.
+
+    Args:
+        probabilities: (n, c), from the caller's own model.
+        k: rows to pick, at most n.
+        strategy: one of `STRATEGIES`.
+        ids: (n,) names of the rows; None numbers them.
+
+    Raises:
+        InvalidParamsError: k outside 1..n, or an unknown strategy.
+        InvalidInputError: probabilities that are not such.
+    """
+    require_one_of("strategy", strategy, tuple(STRATEGIES))
+    table = as_probabilities(probabilities)
+    require_count("k", k)
+    if k > len(table):
+        raise InvalidParamsError(f"k is {k}, but there are {len(table)} rows")
+    names = IdMap(ids, n=len(table)).ids
+    scores = STRATEGIES[strategy](table)
+    rows = np.argsort(-scores, kind="stable")[:k]
+    return Selection(
+        rows=rows,
+        ids=names[rows],
+        scores=scores[rows].astype(np.float32),
+        weights=np.ones(k, np.float32),
+        provenance=provenance(
+            strategy, params={"k": k}, seed=None, data_hash=fingerprint(table)
+        ),
+    )

@@ -1,0 +1,63 @@
+"""Uniform sampling: the baseline that every method must beat."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import Rows
+from gleann.index.errors import InvalidParamsError
+from gleann.selection.checks import IdMap, as_rows, require_count
+from gleann.selection.pool import Selection, provenance
+
+
+def uniform_rows(n: int, *, k: int, seed: int, excluded: ArrayLike = ()) -> Rows:
+    """Draw `k` distinct rows of 0..n - 1, each set of k equally likely.
+
+    Args:
+        n: rows to draw from.
+        k: rows to draw.
+        seed: the only source of randomness.
+        excluded: rows that are never drawn.
+
+    Returns:
+        (k,), in random order.
+
+    Raises:
+        InvalidParamsError: k below 1 or above the rows that may be drawn.
+    """
+    require_count("k", k)
+    require_count("n", n)
+    closed = as_rows(np.asarray(excluded, dtype=np.int64), n=n, name="excluded")
+    allowed = np.setdiff1d(np.arange(n), closed)
+    if k > len(allowed):
+        raise InvalidParamsError(f"k is {k}, but {len(allowed)} rows may be drawn")
+    rows: Rows = np.random.default_rng(seed).permutation(allowed)[:k]
+    return rows
+
+
+def uniform(
+    n: int,
+    *,
+    k: int,
+    seed: int = 0,
+    ids: ArrayLike | None = None,
+    excluded: ArrayLike = (),
+) -> Selection:
+    """`uniform_rows` as a `Selection`.
+
+    Args:
+        n: rows to draw from.
+        k: rows to draw.
+        seed: the only source of randomness.
+        ids: (n,) names of the rows; None numbers them.
+        excluded: rows that are never drawn, such as the labelled ones.
+    """
+    rows = uniform_rows(n, k=k, seed=seed, excluded=excluded)
+    return Selection(
+        rows=rows,
+        ids=IdMap(ids, n=n).ids[rows],
+        scores=np.ones(k, np.float32),
+        weights=np.ones(k, np.float32),
+        provenance=provenance(
+            "uniform", params={"n": n, "k": k}, seed=seed, data_hash=None
+        ),
+    )

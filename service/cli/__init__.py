@@ -1,0 +1,1 @@
+"""The `gleann` command: one file a subcommand; each parses, calls and prints."""

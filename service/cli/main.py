@@ -1,0 +1,83 @@
+"""Find the subcommand, run it, and turn what goes wrong into one line and a code.
+
+Exit codes: 0 done, 1 gleann refused (one line says why), 2 wrong usage, 3 labels are
+still needed (`estimate`), 130 interrupted.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+import gleann
+from gleann.index.errors import GleannError
+from gleann.service.cli.options import examples
+
+COMMANDS = ("serve", "build", "search", "select", "estimate", "demo", "doctor")
+
+
+class CommandGroup(click.Group):
+    """A group whose commands load on first use, so that `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Name the commands in the order one meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load one command from the module that bears its name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"gleann.service.cli.{cmd_name}").command
+        return command
+
+
+@click.group(
+    cls=CommandGroup,
+    invoke_without_command=True,
+    epilog=examples(
+        "gleann doctor",
+        "gleann build vectors.npy words.gleann",
+        "gleann search words.gleann queries.npy --k 10 --out found.parquet",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(gleann.__version__, prog_name="gleann")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Search vectors fast, and choose training data well."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        with cli.make_context("gleann", list(arguments)) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        return _fail(_one_line(error), code=2)
+    except GleannError as error:
+        return _fail(str(error), code=1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("gleann: interrupted", err=True)
+        return 130
+    return 0
+
+
+def main() -> None:
+    """Entry point of the `gleann` script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _fail(message: str, *, code: int) -> int:
+    click.echo(f"gleann: error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _one_line(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f" (see {context.command_path} --help)" if context else ""
+    return error.format_message() + hint

@@ -1,0 +1,91 @@
+"""Options that several commands share, and command lines as values."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Job = TypeVar("Job")
+Callback = TypeVar("Callback", bound=Callable[..., None])
+
+PATH = click.Path(path_type=Path)
+"""A path; whether it exists is for the reader to say, with its own error."""
+
+
+def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
+    """Hand a command its parsed parameters as one `job` value.
+
+    The dataclass `job` has one field a click parameter, by the same name.
+    """
+
+    def decorate(function: Callable[[Job], None]) -> Callable[..., None]:
+        @wraps(function)
+        def callback(**parsed: Any) -> None:
+            function(job(**parsed))
+
+        return callback
+
+    return decorate
+
+
+def examples(*lines: str) -> str:
+    """Write command lines, ready to paste, for the end of a help text."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def out_option(example: str) -> Callable[[Callback], Callback]:
+    """Name the file to write."""
+    return click.option(
+        "--out", type=PATH, required=True, help=f"File to write, such as {example}."
+    )
+
+
+def overwrite_option(function: Callback) -> Callback:
+    """Allow an output to replace what is there."""
+    return click.option(
+        "--overwrite", is_flag=True, help="Replace the output if it exists."
+    )(function)
+
+
+def progress_option(function: Callback) -> Callback:
+    """Ask for a progress bar even where stderr is no terminal."""
+    return click.option(
+        "--progress",
+        is_flag=True,
+        help="Show progress bars even if stderr is not a terminal.",
+    )(function)
+
+
+def seed_option(function: Callback) -> Callback:
+    """Name the only source of randomness."""
+    return click.option(
+        "--seed", default=0, show_default=True, help="The only source of randomness."
+    )(function)
+
+
+def column_options(function: Callback) -> Callback:
+    """Say where in a parquet file the vectors and the ids are."""
+    vectors = click.option(
+        "--vectors-column",
+        help="Parquet column with the vectors; needed if several could be meant.",
+    )
+    ids = click.option(
+        "--id-column", help="Parquet column with the ids; row numbers without it."
+    )
+    return vectors(ids(function))
+
+
+def engine_options(function: Callback) -> Callback:
+    """Choose what scans, and on how many threads."""
+    engine = click.option(
+        "--engine",
+        default="auto",
+        show_default=True,
+        help="auto, native, faiss or reference; `gleann doctor` lists what is there.",
+    )
+    threads = click.option(
+        "--threads", default=0, show_default=True, help="0 uses every core."
+    )
+    return engine(threads(function))

@@ -1,0 +1,79 @@
+"""Write what batch jobs make: whole or not at all, and never over something else."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from gleann.index.errors import AlreadyExistsError, StorageError
+
+
+def refuse_existing(*paths: Path, overwrite: bool) -> None:
+    """Refuse to go on when an output exists and overwriting was not asked for."""
+    for path in paths:
+        if not overwrite and path.exists():
+            raise AlreadyExistsError(
+                f"{path} exists already; add --overwrite to replace it"
+            )
+
+
+def publish(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file, then rename it to `path`.
+
+    Raises:
+        StorageError: the disk refused; what was at `path` is still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(temporary)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot write {path}: {reason}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_parquet(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write equally long columns to a parquet file."""
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    publish(path, lambda temporary: pa.parquet.write_table(table, temporary))
+
+
+def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write equally long columns to a csv file with a heading."""
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    publish(path, lambda temporary: pa.csv.write_csv(table, temporary))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON; NumPy scalars and paths are understood."""
+    text = json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n"
+    publish(path, lambda temporary: _write_text(temporary, text))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8."""
+    publish(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,141 @@
+"""`gleann search`: an index and queries in, neighbours out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import Found, Progress, SearchParams, SearchStats, SoarIndex
+from gleann.service.cli import inputs, options, outputs
+from gleann.service.cli.manifest import JobRecord, manifest_path
+from gleann.service.cli.progress import Report, progress_bars
+
+QUERY_BLOCK = 16_384
+"""Queries searched between two steps of the progress bar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchJob:
+    """What `gleann search` was asked."""
+
+    index: Path
+    queries: Path
+    out: Path
+    vectors_column: str | None
+    id_column: str | None
+    k: int
+    nprobe: int | None
+    rerank: int | None
+    target_recall: float | None
+    exact: bool
+    engine: str
+    threads: int
+    overwrite: bool
+    progress: bool
+
+
+@click.command(
+    "search",
+    short_help="Find the nearest neighbours of many queries.",
+    epilog=options.examples(
+        "gleann search words.gleann queries.npy --k 10 --out found.parquet",
+        "gleann search words.gleann q.parquet --target-recall 0.99 --out found.parquet",
+        "gleann search words.gleann queries.npy --exact --out truth.parquet",
+    ),
+)
+@click.argument("index", type=options.PATH)
+@click.argument("queries", type=options.PATH)
+@options.out_option("found.parquet")
+@click.option("--k", default=10, show_default=True, help="Neighbours a query.")
+@click.option("--nprobe", type=int, help="Lists to scan a query.")
+@click.option("--rerank", type=int, help="Rows to re-rank in float32 a query.")
+@click.option(
+    "--target-recall",
+    type=float,
+    help="Recall to aim for when --nprobe is not given; 0.95 by default.",
+)
+@click.option("--exact", is_flag=True, help="Look at every row instead.")
+@options.column_options
+@options.engine_options
+@options.overwrite_option
+@options.progress_option
+@options.takes(SearchJob)
+def command(job: SearchJob) -> None:
+    """Find the neighbours of QUERIES (.npy or parquet) in INDEX.
+
+    Writes a parquet file with the columns query (row number, or id with --id-column),
+    rank (from 0), id and distance (squared L2, 1 - cos, or -ip).
+    """
+    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    params = SearchParams(
+        k=job.k,
+        nprobe=job.nprobe,
+        rerank=job.rerank,
+        target_recall=job.target_recall,
+        exact=job.exact,
+    )
+    record = JobRecord("search", job)
+    with record.timed("load"):
+        index = SoarIndex.load(job.index, engine=job.engine, threads=job.threads)
+        read = inputs.read_vectors(
+            job.queries, vectors_column=job.vectors_column, id_column=job.id_column
+        )
+        record.add_index(job.index, index.data_hash)
+        record.add_file(job.queries)
+    with record.timed("search"), progress_bars(wanted=job.progress) as report:
+        blocks = _search(index, read.vectors, params, report)
+    names = np.arange(len(read.vectors)) if read.ids is None else read.ids
+    outputs.write_parquet(job.out, _columns(blocks, names))
+    qps = len(names) / record.seconds("search")
+    stats = _sum([found.stats for found in blocks])
+    record.write(job.out, {"queries": len(names), "qps": qps, **stats})
+    click.echo(
+        f"{job.out}: {len(names):,} queries, {qps:,.0f} queries/s\n"
+        + ", ".join(f"{name} {_write(value)}" for name, value in stats.items())
+    )
+
+
+def _search(
+    index: SoarIndex, queries: NDArray[Any], params: SearchParams, report: Report
+) -> list[Found]:
+    if len(queries) == 0:  # let the library say what is wrong with it
+        return [index.search(queries, params)]
+    blocks = []
+    for start in range(0, len(queries), QUERY_BLOCK):
+        report(Progress(phase="search", done=start, total=len(queries)))
+        blocks.append(index.search(queries[start : start + QUERY_BLOCK], params))
+    return blocks
+
+
+def _columns(blocks: list[Found], names: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    ids = np.concatenate([found.ids for found in blocks])
+    distances = np.concatenate([found.distances for found in blocks])
+    there = np.isfinite(distances)
+    query, rank = np.nonzero(there)
+    return {
+        "query": names[query],
+        "rank": rank.astype(np.int32),
+        "id": ids[there],
+        "distance": distances[there],
+    }
+
+
+def _sum(stats: list[SearchStats]) -> dict[str, Any]:
+    counts = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
+    first = stats[0]
+    return {
+        "engine": first.engine,
+        "nprobe": first.nprobe,
+        "rerank": first.rerank,
+        **{name: sum(getattr(one, name) for one in stats) for name in counts},
+        "estimated_recall": first.estimated_recall,
+    }
+
+
+def _write(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value or "not measured")

@@ -1,0 +1,304 @@
+"""The client's calls on indexes and vectors."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from os import PathLike, fspath
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gleann.index import BuildParams, Found, SearchParams, SearchStats
+from gleann.index.arrays import Vectors
+from gleann.index.checks import as_id_array, as_ids
+from gleann.index.errors import InvalidParamsError
+from gleann.index.params import Metric
+from gleann.service import convert
+from gleann.service.operation import Operation
+from gleann.service.stubs import Stubs
+from gleann.service.values import Imported, IndexInfo, Limits
+from gleann.v1 import admin_pb2, index_pb2, search_pb2, vector_pb2
+from google.longrunning import operations_pb2
+
+CHUNK_BYTES = 16 * 1024 * 1024
+"""Vectors sent in one message: large enough that calls cost little."""
+
+CHUNK_HITS = 500_000
+"""Hits asked for in one message, so that string ids fit too."""
+
+
+class IndexCalls:
+    """What can be asked of indexes; `Client` is the class to use."""
+
+    def __init__(self, stubs: Stubs) -> None:
+        self._stubs = stubs
+
+    def create_index(
+        self, name: str, *, dim: int, metric: Metric = "cosine", request_id: str = ""
+    ) -> IndexInfo:
+        """Make an empty index.
+
+        Args:
+            name: matches ^[a-z][a-z0-9-]{0,62}$.
+            dim: dimensions of a vector.
+            metric: "cosine", "ip" or "l2"; under cosine vectors are kept with length 1.
+            request_id: a repeat with the same string returns the first answer.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            InvalidParamsError: a bad name, dim or metric.
+            LimitError: dim is over the cap.
+        """
+        request = index_pb2.CreateIndexRequest(
+            name=name,
+            dim=convert.int32(dim, "dim"),
+            metric=convert.metric_to_wire(metric),
+            request_id=request_id,
+        )
+        return convert.index_info_of(self._stubs.index.CreateIndex(request))
+
+    def get_index(self, name: str) -> IndexInfo:
+        """Describe an index.
+
+        Raises:
+            UnknownIndexError: there is none of that name.
+        """
+        request = index_pb2.GetIndexRequest(name=name)
+        return convert.index_info_of(self._stubs.index.GetIndex(request))
+
+    def list_indexes(self) -> list[IndexInfo]:
+        """Describe all indexes, by name."""
+        request = index_pb2.ListIndexesRequest()
+        indexes: list[IndexInfo] = []
+        while True:
+            page = self._stubs.index.ListIndexes(request)
+            indexes.extend(map(convert.index_info_of, page.indexes))
+            if not page.next_page_token:
+                return indexes
+            request.page_token = page.next_page_token
+
+    def delete_index(self, name: str, *, request_id: str = "") -> None:
+        """Remove an index and everything in it.
+
+        Raises:
+            UnknownIndexError: there is none of that name.
+            NotReadyError: an operation or a session is open on it.
+        """
+        request = index_pb2.DeleteIndexRequest(name=name, request_id=request_id)
+        self._stubs.index.DeleteIndex(request)
+
+    def upsert(
+        self, name: str, ids: ArrayLike, vectors: ArrayLike, *, request_id: str = ""
+    ) -> int:
+        """Store vectors under their ids, replacing those that are there.
+
+        What is acknowledged is on disk, and the next search sees it. A batch too large
+        for one message is sent in several, each stored whole or not at all.
+
+        Args:
+            name: the index.
+            ids: n distinct ids, int64 at least 0 or strings; one kind an index.
+            vectors: (n, dim) of float16, float32, float64, int8 or uint8.
+            request_id: a repeat with the same string and data changes nothing.
+
+        Returns:
+            n.
+
+        Raises:
+            UnknownIndexError: no such index.
+            InvalidInputError: wrong dtype, shape or dimension, NaN, a repeated id, the
+                other kind of ids, a zero vector under cosine.
+            StorageError: the disk refused.
+        """
+        matrix = convert.wire_array(vectors, name="vectors")
+        row_ids = as_ids(ids, n=len(matrix))
+        step = min(_rows_a_message(matrix), self._limits.rows)
+        for start in range(0, len(matrix), step):
+            request = vector_pb2.UpsertVectorsRequest(
+                index=name,
+                ids=convert.ids_to_wire(row_ids[start : start + step]),
+                vectors=convert.vectors_to_wire(matrix[start : start + step]),
+                request_id=f"{request_id}/{start}"
+                if request_id and start
+                else request_id,
+            )
+            self._stubs.vector.UpsertVectors(request)
+        return len(matrix)
+
+    def delete_vectors(self, name: str, ids: ArrayLike, *, request_id: str = "") -> int:
+        """Remove vectors; all of them, or none when one is not there.
+
+        Returns:
+            How many.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an id is not there.
+        """
+        request = vector_pb2.DeleteVectorsRequest(
+            index=name, ids=convert.ids_to_wire(as_id_array(ids)), request_id=request_id
+        )
+        return self._stubs.vector.DeleteVectors(request).count
+
+    def get_vectors(self, name: str, ids: ArrayLike) -> Vectors:
+        """Fetch vectors.
+
+        Returns:
+            float32 (m, dim) in the order of `ids`; of unit length under cosine.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an id is not there.
+        """
+        wanted = as_id_array(ids)
+        step = max(1, CHUNK_BYTES // (4 * self.get_index(name).dim))
+        parts = []
+        for start in range(0, max(1, len(wanted)), step):
+            request = vector_pb2.GetVectorsRequest(
+                index=name, ids=convert.ids_to_wire(wanted[start : start + step])
+            )
+            reply = self._stubs.vector.GetVectors(request)
+            parts.append(convert.float32_rows(reply.vectors))
+        return np.concatenate(parts)
+
+    def import_vectors(
+        self,
+        name: str,
+        path: str | PathLike[str],
+        *,
+        ids_path: str | PathLike[str] | None = None,
+        id_column: str | None = None,
+        vector_column: str = "vector",
+        request_id: str = "",
+    ) -> Operation[Imported]:
+        """Upsert the rows of a file that the server can read, all or none.
+
+        Args:
+            name: the index.
+            path: a .npy file (n, dim), or a .parquet file; on the server's machine and
+                under one of its import roots (in process, any file).
+            ids_path: for .npy, a .npy file of n ids; None numbers the rows.
+            id_column: for parquet, the column of ids; None numbers the rows.
+            vector_column: for parquet, the column of vectors.
+            request_id: a repeat with the same string returns the same operation.
+
+        Raises:
+            UnknownIndexError: no such index.
+            MissingFileError: the file is not there or cannot be read.
+            ForbiddenPathError: the file lies outside the import roots.
+            InvalidInputError: neither .npy nor .parquet, or its header does not fit.
+        """
+        request = vector_pb2.ImportVectorsRequest(index=name, request_id=request_id)
+        if fspath(path).endswith(".parquet"):
+            request.parquet.path = fspath(path)
+            request.parquet.vector_column = vector_column
+            request.parquet.id_column = id_column or ""
+        else:
+            request.npy.path = fspath(path)
+            request.npy.ids_path = fspath(ids_path) if ids_path is not None else ""
+        return self._operation(self._stubs.vector.ImportVectors(request))
+
+    def build(
+        self, name: str, params: BuildParams | None = None, *, request_id: str = ""
+    ) -> Operation[IndexInfo]:
+        """Seal all acknowledged vectors into a new version.
+
+        The index answers and takes changes meanwhile.
+
+        Args:
+            name: the index.
+            params: how; its metric must be the index's. None takes the defaults.
+            request_id: a repeat with the same string returns the same operation.
+
+        Raises:
+            UnknownIndexError: no such index.
+            InvalidParamsError: another metric than the index's.
+            NotReadyError: the index is empty.
+        """
+        metric = self.get_index(name).metric
+        if params is not None and params.metric != metric:
+            raise InvalidParamsError(
+                f"params.metric is {params.metric!r}, but {name!r} has {metric!r}"
+            )
+        request = index_pb2.BuildIndexRequest(
+            name=name,
+            params=convert.build_params_to_wire(params),
+            request_id=request_id,
+        )
+        return self._operation(self._stubs.index.BuildIndex(request))
+
+    def search(
+        self,
+        name: str,
+        queries: ArrayLike,
+        params: SearchParams | None = None,
+        *,
+        allowed_ids: ArrayLike | None = None,
+    ) -> Found:
+        """Find the nearest vectors of each query.
+
+        Vectors newer than the sealed version are searched exhaustively, so an index that
+        was never built gives exact answers.
+
+        Args:
+            name: the index.
+            queries: (nq, dim), dtypes as in `upsert`; many at once are much cheaper than
+                many calls.
+            params: how; defaults to `SearchParams()`. Its `allowed` must be None.
+            allowed_ids: when given, only these vectors may be returned.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an allowed id is not there.
+            InvalidInputError: wrong dtype, shape or dimension, NaN, a zero vector under
+                cosine.
+            InvalidParamsError: k above the number of vectors, nprobe above nlist.
+            LimitError: one query asks for more hits than the cap.
+            NotReadyError: the index is empty.
+        """
+        params = params or SearchParams()
+        matrix = convert.wire_array(queries, name="queries")
+        step = max(1, min(_rows_a_message(matrix), CHUNK_HITS // params.k))
+        request = search_pb2.SearchRequest(
+            index=name, params=convert.search_params_to_wire(params)
+        )
+        if allowed_ids is not None:
+            request.allowed_ids.CopyFrom(convert.ids_to_wire(as_id_array(allowed_ids)))
+        parts = []
+        for start in range(0, len(matrix), step):
+            block = convert.vectors_to_wire(matrix[start : start + step])
+            request.queries.CopyFrom(block)
+            parts.append(convert.found_of(self._stubs.search.Search(request)))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    @cached_property
+    def _limits(self) -> Limits:
+        reply = self._stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
+        return convert.server_info_of(reply).limits
+
+    def _operation(self, message: operations_pb2.Operation) -> Operation:
+        return Operation(message, self._stubs)
+
+
+def _rows_a_message(matrix: np.ndarray) -> int:
+    return max(1, CHUNK_BYTES // (matrix.shape[1] * matrix.itemsize))
+
+
+def _joined(parts: list[Found]) -> Found:
+    """One answer from the answers to consecutive blocks of queries."""
+    return Found(
+        ids=np.concatenate([part.ids for part in parts]),
+        distances=np.concatenate([part.distances for part in parts]),
+        stats=_summed([part.stats for part in parts]),
+    )
+
+
+def _summed(stats: list[SearchStats]) -> SearchStats:
+    return replace(
+        stats[0],
+        lists_probed=sum(part.lists_probed for part in stats),
+        entries_scanned=sum(part.entries_scanned for part in stats),
+        survivors=sum(part.survivors for part in stats),
+        reranked=sum(part.reranked for part in stats),
+        completed=sum(part.completed for part in stats),
+    )

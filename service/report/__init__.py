@@ -1,0 +1,1 @@
+"""Tables and charts to one HTML file that needs nothing else."""

@@ -1,0 +1,32 @@
+"""How numbers are written."""
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def short(value: float) -> str:
+    """Write a number as people do: 12,000, 350, 0.95, 1.2e-6."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e7 or size < 1e-4:
+        text = f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
+    elif size >= 100:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.4g}"
+    return text.replace("-", MINUS, 1) if value < 0 else text
+
+
+def compact(value: float) -> str:
+    """Write a large number briefly: 950, 12k, 1.5M."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.3g}{name}"
+    return f"{value:.3g}"
+
+
+def percent(value: float) -> str:
+    """Write a share as a percentage with enough digits to tell it from 0 and 100."""
+    distance = min(abs(value), abs(1 - value)) * 100
+    digits = 0 if distance == 0 or distance >= 10 else 1 if distance >= 1 else 2
+    return f"{100 * value:.{digits}f} %"

@@ -1,0 +1,70 @@
+"""Tables as HTML."""
+
+from collections.abc import Sequence
+from numbers import Real
+
+from gleann.service.report.markup import Html, element
+from gleann.service.report.numerals import short
+
+Cell = str | float | int | None
+"""What a table holds: text, a number (written by `short`) or nothing."""
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, best: Sequence[int] = ()
+) -> Html:
+    """Make a table; numbers stand at the right.
+
+    Args:
+        columns: the headings.
+        rows: one sequence of cells a row, as long as `columns`.
+        best: numbers of the rows to set in bold.
+    """
+    head = element("tr", {}, *map(_heading, columns, _numeric_columns(rows, columns)))
+    body = [_row(cells, number in best) for number, cells in enumerate(rows)]
+    inside = element("table", {}, element("thead", {}, head), _body(body))
+    return element("div", {"class": "table"}, inside)
+
+
+def facts(pairs: Sequence[tuple[str, Cell]]) -> Html:
+    """Make a two-column table of names and values."""
+    rows = [
+        element("tr", {}, element("th", {}, name), element("td", {}, _write(value)))
+        for name, value in pairs
+    ]
+    inside = element("table", {"class": "facts"}, _body(rows))
+    return element("div", {"class": "table"}, inside)
+
+
+def _body(rows: Sequence[Html]) -> Html:
+    return element("tbody", {}, *rows)
+
+
+def _numeric_columns(
+    rows: Sequence[Sequence[Cell]], columns: Sequence[str]
+) -> list[bool]:
+    return [any(_is_number(cells[n]) for cells in rows) for n in range(len(columns))]
+
+
+def _heading(name: str, numeric: bool) -> Html:
+    return element("th", {"class": "number" if numeric else None}, name)
+
+
+def _row(cells: Sequence[Cell], best: bool) -> Html:
+    made = [
+        element("td", {"class": "number" if _is_number(cell) else None}, _write(cell))
+        for cell in cells
+    ]
+    return element("tr", {"class": "best" if best else None}, *made)
+
+
+def _write(cell: Cell) -> str:
+    if cell is None:
+        return "\N{EN DASH}"
+    return cell if isinstance(cell, str) else short(float(cell))
+
+
+def _is_number(cell: Cell) -> bool:
+    if isinstance(cell, str):
+        return cell[:1].isdigit() or cell[:1] == "\N{MINUS SIGN}"
+    return isinstance(cell, Real)

@@ -1,0 +1,386 @@
+"""The client's calls that choose, and that estimate."""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from numpy.typing import ArrayLike
+
+from gleann.index.checks import as_id_array
+from gleann.service import convert
+from gleann.service.operation import Operation, read_selection
+from gleann.service.stubs import Stubs
+from gleann.service.values import Estimate, Scores, Selected, SessionInfo, StopAdvice
+from gleann.v1 import selection_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.active.session import ActiveParams
+    from gleann.selection.estimate.session import EstimateParams
+
+Column: TypeAlias = tuple[ArrayLike, ArrayLike]
+"""Ids, and one number for each of them."""
+
+
+class SelectionCalls:
+    """What can be chosen; `Client` is the class to use."""
+
+    def __init__(self, stubs: Stubs) -> None:
+        self._stubs = stubs
+
+    def select_coreset(
+        self,
+        name: str,
+        *,
+        k: int,
+        costs: Column | None = None,
+        cost_weight: float | None = None,
+        locked_ids: ArrayLike | None = None,
+        eps: float | None = None,
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose k vectors that cover the rest and are cheap (weighted k-center).
+
+        Args:
+            name: the index; its metric must be cosine or l2.
+            k: vectors to choose.
+            costs: (ids, prices) of all vectors looked at, prices at least 0; None makes
+                all free.
+            cost_weight: how much a unit of cost weighs against a unit of radius.
+            locked_ids: vectors that cover others but are not chosen.
+            eps: relative step between the radius guesses.
+            allowed_ids: when given, only these vectors are looked at.
+            request_id: a repeat with the same string returns the same operation.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an id is not there.
+            InvalidInputError: a vector without a price.
+            InvalidParamsError: k above the number of vectors, or the metric is "ip".
+        """
+        strategy = selection_pb2.WeightedKCenter(
+            costs=convert.costs_to_wire(costs),
+            cost_weight=cost_weight,
+            locked_ids=convert.optional_ids_to_wire(locked_ids),
+            eps=eps,
+        )
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name, k=convert.int32(k, "k"), weighted_k_center=strategy
+        )
+        return self._select(request, allowed_ids, request_id)
+
+    def select_farthest_first(
+        self,
+        name: str,
+        *,
+        k: int,
+        covered_ids: ArrayLike | None = None,
+        seed: int = 0,
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose the vector farthest from those chosen, k times (Gonzalez 1985).
+
+        Args:
+            name: the index; its metric must be cosine or l2.
+            k: vectors to choose.
+            covered_ids: vectors that are covered already and are not chosen.
+            seed: chooses the first vector when nothing is covered.
+            allowed_ids: when given, only these vectors are looked at.
+            request_id: a repeat with the same string returns the same operation.
+
+        Raises:
+            As `select_coreset`.
+        """
+        strategy = selection_pb2.FarthestFirst(
+            covered_ids=convert.optional_ids_to_wire(covered_ids), seed=seed
+        )
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name, k=convert.int32(k, "k"), farthest_first=strategy
+        )
+        return self._select(request, allowed_ids, request_id)
+
+    def select_margin(
+        self,
+        name: str,
+        *,
+        k: int,
+        costs: Column,
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose the k cheapest vectors; arguments and errors as `select_coreset`."""
+        strategy = selection_pb2.Margin(costs=convert.costs_to_wire(costs))
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name, k=convert.int32(k, "k"), margin=strategy
+        )
+        return self._select(request, allowed_ids, request_id)
+
+    def select_uniform(
+        self,
+        name: str,
+        *,
+        k: int,
+        seed: int = 0,
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose k vectors at random; arguments and errors as `select_coreset`."""
+        strategy = selection_pb2.Random(seed=seed)
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name, k=convert.int32(k, "k"), random=strategy
+        )
+        return self._select(request, allowed_ids, request_id)
+
+    def get_selection(self, name: str) -> Selected:
+        """The stored selection that is called `name`, such as "selections/3f2a".
+
+        Raises:
+            UnknownJobError: there is none.
+        """
+        request = selection_pb2.GetSelectionRequest(name=name)
+        return read_selection(self._stubs.selection.GetSelection(request), self._stubs)
+
+    def start_active_session(
+        self,
+        name: str,
+        *,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        params: "ActiveParams | None" = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Start active learning from some labels.
+
+        The session belongs to the sealed version of the index; later changes of the
+        index do not touch it. It survives a restart.
+
+        Args:
+            name: a built index.
+            ids: vectors that are labelled already.
+            labels: their classes, integers or strings; at least two classes.
+            params: how; defaults to `ActiveParams()`.
+            request_id: a repeat with the same string returns the same session.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an id is not there.
+            InvalidInputError: ids and labels differ in number, or one class only.
+            NotReadyError: the index was never built.
+        """
+        request = selection_pb2.StartActiveSessionRequest(
+            index=name,
+            params=convert.active_params_to_wire(params),
+            ids=convert.ids_to_wire(as_id_array(ids)),
+            labels=convert.column_to_wire("labels", labels),
+            request_id=request_id,
+        )
+        reply = self._stubs.selection.StartActiveSession(request)
+        return convert.session_info_of(reply)
+
+    def start_estimate_session(
+        self,
+        name: str,
+        *,
+        params: "EstimateParams",
+        proxy: Column | None = None,
+        examples: Column | None = None,
+        neighbours: int | None = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Start a stratified estimate of a count, a mean or a sum (ABae).
+
+        Args:
+            name: a built index.
+            params: what to estimate, and the budget of labels.
+            proxy: (ids, numbers) for all vectors: cheap guesses of being positive.
+            examples: (ids, labels) of some vectors, from which the index makes a proxy;
+                give this or `proxy`.
+            neighbours: nearest examples that count for a vector.
+            request_id: a repeat with the same string returns the same session.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an id is not there.
+            InvalidInputError: a vector without a proxy.
+            InvalidParamsError: both or neither of `proxy` and `examples`, or a budget
+                above the number of vectors.
+            NotReadyError: the index was never built.
+        """
+        request = selection_pb2.StartEstimateSessionRequest(
+            index=name,
+            params=convert.estimate_params_to_wire(params),
+            request_id=request_id,
+        )
+        convert.fill_proxy(request, proxy, examples, neighbours)
+        reply = self._stubs.selection.StartEstimateSession(request)
+        return convert.session_info_of(reply)
+
+    def next_batch(self, session: str | SessionInfo) -> Selected:
+        """What to label next; the same until labels arrive.
+
+        Args:
+            session: a session of either kind, or its name.
+
+        Returns:
+            The vectors, most wanted first; none when an estimate's budget is spent.
+
+        Raises:
+            UnknownJobError: no such session.
+            NotReadyError: nothing is left to label.
+        """
+        name = _name_of(session)
+        if _is_estimate(name):
+            wanted = selection_pb2.NextEstimateBatchRequest(session=name)
+            return convert.batch_of(self._stubs.selection.NextEstimateBatch(wanted))
+        request = selection_pb2.NextBatchRequest(session=name)
+        return convert.batch_of(self._stubs.selection.NextBatch(request))
+
+    def submit_labels(
+        self,
+        session: str | SessionInfo,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        *,
+        values: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Bring labels of the current batch; all are taken, or none.
+
+        Args:
+            session: a session of either kind, or its name.
+            ids: m vectors of the current batch.
+            labels: m classes; for an estimate m bools, True for a positive.
+            values: for an estimate of a mean or a sum, m numbers; those of positives
+                count.
+            request_id: a repeat with the same string changes nothing.
+
+        Raises:
+            UnknownJobError: no such session.
+            InvalidInputError: a label that was not asked for, or numbers that differ.
+        """
+        name = _name_of(session)
+        wire_ids = convert.ids_to_wire(as_id_array(ids))
+        if _is_estimate(name):
+            answers = selection_pb2.SubmitEstimateLabelsRequest(
+                session=name,
+                ids=wire_ids,
+                positives=convert.bools_to_wire(labels, name="labels"),
+                values=convert.optional_float64s_to_wire(values),
+                request_id=request_id,
+            )
+            taken = self._stubs.selection.SubmitEstimateLabels(answers)
+            return convert.session_info_of(taken.session)
+        request = selection_pb2.SubmitLabelsRequest(
+            session=name,
+            ids=wire_ids,
+            labels=convert.column_to_wire("labels", labels),
+            request_id=request_id,
+        )
+        reply = self._stubs.selection.SubmitLabels(request)
+        return convert.session_info_of(reply.session)
+
+    def ignore(
+        self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
+    ) -> SessionInfo:
+        """Take vectors out of an active session: they are not asked for again.
+
+        Raises:
+            UnknownJobError: no such active session.
+            UnknownIdError: an id is not there.
+        """
+        request = selection_pb2.IgnoreIdsRequest(
+            session=_name_of(session),
+            ids=convert.ids_to_wire(as_id_array(ids)),
+            request_id=request_id,
+        )
+        reply = self._stubs.selection.IgnoreIds(request)
+        return convert.session_info_of(reply.session)
+
+    def stop_advice(self, session: str | SessionInfo) -> StopAdvice:
+        """Whether more labels still change much in an active session.
+
+        Raises:
+            UnknownJobError: no such active session.
+        """
+        request = selection_pb2.GetStopAdviceRequest(session=_name_of(session))
+        return convert.stop_advice_of(self._stubs.selection.GetStopAdvice(request))
+
+    def score_items(
+        self, session: str | SessionInfo, ids: ArrayLike | None = None
+    ) -> Scores:
+        """Class probabilities by the current model of an active session.
+
+        Args:
+            session: the session, or its name.
+            ids: the vectors to score; None scores all of the session's index version.
+
+        Raises:
+            UnknownJobError: no such active session.
+            UnknownIdError: an id is not there.
+        """
+        request = selection_pb2.ScoreItemsRequest(
+            session=_name_of(session), ids=convert.optional_ids_to_wire(ids)
+        )
+        return convert.scores_of(self._stubs.selection.ScoreItems(request))
+
+    def get_estimate(self, session: str | SessionInfo) -> Estimate:
+        """The estimate of an estimate session from its labels so far.
+
+        Raises:
+            UnknownJobError: no such estimate session.
+            NotReadyError: too few labels yet.
+        """
+        request = selection_pb2.GetEstimateRequest(session=_name_of(session))
+        return convert.estimate_of(self._stubs.selection.GetEstimate(request))
+
+    def get_session(self, session: str | SessionInfo) -> SessionInfo:
+        """Describe a session as it is now.
+
+        Raises:
+            UnknownJobError: no such session.
+        """
+        request = selection_pb2.GetSessionRequest(name=_name_of(session))
+        return convert.session_info_of(self._stubs.selection.GetSession(request))
+
+    def list_sessions(self, index: str = "") -> list[SessionInfo]:
+        """Describe the open sessions, oldest first; of one index when it is named."""
+        request = selection_pb2.ListSessionsRequest(index=index)
+        sessions: list[SessionInfo] = []
+        while True:
+            page = self._stubs.selection.ListSessions(request)
+            sessions.extend(map(convert.session_info_of, page.sessions))
+            if not page.next_page_token:
+                return sessions
+            request.page_token = page.next_page_token
+
+    def close_session(
+        self, session: str | SessionInfo, *, request_id: str = ""
+    ) -> None:
+        """End a session and forget its state.
+
+        Raises:
+            UnknownJobError: no such session.
+        """
+        request = selection_pb2.CloseSessionRequest(
+            name=_name_of(session), request_id=request_id
+        )
+        self._stubs.selection.CloseSession(request)
+
+    def _select(
+        self,
+        request: selection_pb2.CreateSelectionJobRequest,
+        allowed_ids: ArrayLike | None,
+        request_id: str,
+    ) -> Operation[Selected]:
+        if allowed_ids is not None:
+            request.allowed_ids.CopyFrom(convert.ids_to_wire(as_id_array(allowed_ids)))
+        request.request_id = request_id
+        message = self._stubs.selection.CreateSelectionJob(request)
+        return Operation(message, self._stubs)
+
+
+def _name_of(session: str | SessionInfo) -> str:
+    return session if isinstance(session, str) else session.name
+
+
+def _is_estimate(name: str) -> bool:
+    return name.startswith("sessions/estimate-")

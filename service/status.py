@@ -1,0 +1,93 @@
+"""Exceptions to gRPC status and back, by one table.
+
+Every status carries an `ErrorInfo` whose reason is the exception's name, so that a client
+raises the class that the server raised.
+"""
+
+import re
+from collections.abc import Iterator
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from gleann.index import errors
+
+DOMAIN = "gleann"
+
+STATUS_OF: dict[type[errors.GleannError], grpc.StatusCode] = {
+    errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.InvalidParamsError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFoundError: grpc.StatusCode.NOT_FOUND,
+    errors.AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    errors.NotReadyError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.LimitError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.ForbiddenPathError: grpc.StatusCode.PERMISSION_DENIED,
+    errors.EngineUnavailableError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.CancelledError: grpc.StatusCode.CANCELLED,
+    errors.StorageError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.CorruptDataError: grpc.StatusCode.DATA_LOSS,
+    errors.ServiceError: grpc.StatusCode.INTERNAL,
+    errors.UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+}
+"""The code of each exception; a subclass that is not listed has its parent's."""
+
+_CLASS_WITHOUT_INFO: dict[grpc.StatusCode, type[errors.GleannError]] = {
+    # What gRPC itself answers, before any code of ours runs.
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitError,
+    grpc.StatusCode.CANCELLED: errors.CancelledError,
+    grpc.StatusCode.UNAUTHENTICATED: errors.UnauthenticatedError,
+}
+
+
+def code_of(error: errors.GleannError) -> grpc.StatusCode:
+    """The gRPC code of an exception."""
+    return next(STATUS_OF[c] for c in type(error).__mro__ if c in STATUS_OF)
+
+
+def reason_of(kind: type[errors.GleannError]) -> str:
+    """The ErrorInfo reason of an exception class: UnknownIndexError is UNKNOWN_INDEX."""
+    words = re.findall("[A-Z][a-z0-9]*", kind.__name__.removesuffix("Error"))
+    return "_".join(words).upper()
+
+
+def status_of(error: errors.GleannError) -> status_pb2.Status:
+    """The status of an exception, with its ErrorInfo."""
+    info = error_details_pb2.ErrorInfo(reason=reason_of(type(error)), domain=DOMAIN)
+    detail = AnyMessage()
+    detail.Pack(info)
+    number: int = code_of(error).value[0]
+    return status_pb2.Status(code=number, message=str(error), details=[detail])
+
+
+def error_of(status: status_pb2.Status) -> errors.GleannError:
+    """The exception that a status stands for."""
+    info = error_details_pb2.ErrorInfo()
+    for detail in status.details:
+        if detail.Unpack(info) and info.domain == DOMAIN:
+            kind = _class_of(info.reason)
+            return kind(status.message)
+    return errors.ServiceError(status.message)
+
+
+def error_of_call(call: grpc.RpcError) -> errors.GleannError:
+    """The exception that a failed call stands for."""
+    status = rpc_status.from_call(call)
+    if status is not None:
+        return error_of(status)
+    kind = _CLASS_WITHOUT_INFO.get(call.code(), errors.ServiceError)
+    return kind(f"{call.code().name}: {call.details()}")
+
+
+def all_errors() -> Iterator[type[errors.GleannError]]:
+    """Every exception class of gleann."""
+    found = [errors.GleannError]
+    for kind in found:
+        found.extend(kind.__subclasses__())
+    yield from found[1:]
+
+
+def _class_of(reason: str) -> type[errors.GleannError]:
+    by_reason = {reason_of(kind): kind for kind in all_errors()}
+    return by_reason.get(reason, errors.ServiceError)

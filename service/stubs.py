@@ -1,0 +1,30 @@
+"""What a client calls: the same rpcs, in this process or over a channel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stubs:
+    """One object a gRPC service; its methods take a request and return a response.
+
+    They raise the exceptions of `gleann.index.errors`, wherever the work is done.
+
+    Attributes:
+        index: IndexService.
+        vector: VectorService.
+        search: SearchService.
+        selection: SelectionService.
+        admin: AdminService.
+        operations: google.longrunning.Operations.
+        close: hangs up.
+    """
+
+    index: Any
+    vector: Any
+    search: Any
+    selection: Any
+    admin: Any
+    operations: Any
+    close: Callable[[], None]

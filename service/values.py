@@ -1,0 +1,217 @@
+"""What the service answers with, as plain values.
+
+Every value is the same whether the index is in this process or behind gRPC.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Ids
+from gleann.index.params import Metric, Spill
+
+JsonObject: TypeAlias = dict[str, object]
+"""A JSON object: text keys, and values that JSON has."""
+
+Labels: TypeAlias = NDArray[np.int64] | NDArray[np.str_]
+"""Class labels, integers or strings."""
+
+IdType = Literal["int64", "string"]
+SessionKind = Literal["active", "estimate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexInfo:
+    """One index.
+
+    Attributes:
+        name: what it was created as.
+        dim: dimensions of a vector.
+        metric: the distance it ranks by.
+        id_type: kind of its ids; None until there is a vector.
+        count: vectors that can be found.
+        pending: vectors among them newer than the sealed version, which are searched
+            exhaustively until the next build.
+        version: number of the sealed version; 0 before the first build.
+        sequence: number of the last acknowledged change.
+        nlist: inverted lists of the sealed version, or None without one.
+        spill: where second copies went in the sealed version, or None without one.
+        engine: what scans the sealed version, or None without one.
+        data_hash: SHA-256 of the sealed version's rows and ids in hexadecimal, or None.
+        created_at: when it was created, UTC.
+        built_at: when the sealed version was published, UTC, or None.
+    """
+
+    name: str
+    dim: int
+    metric: Metric
+    id_type: IdType | None
+    count: int
+    pending: int
+    version: int
+    sequence: int
+    nlist: int | None = None
+    spill: Spill | None = None
+    engine: str | None = None
+    data_hash: str | None = None
+    created_at: datetime
+    built_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import did.
+
+    Attributes:
+        count: vectors stored.
+        index: the index afterwards.
+    """
+
+    count: int
+    index: IndexInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps above which a request is refused with `LimitError`.
+
+    Attributes:
+        dim: most dimensions of a vector.
+        rows: most vectors in an upsert, or ids in any request.
+        hits: most hits in a search, queries times k.
+        message_bytes: most bytes in a gRPC message, both ways.
+    """
+
+    dim: int = 16_384
+    rows: int = 1_000_000
+    hits: int = 4_000_000
+    message_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """The server, or the library when it runs in process.
+
+    Attributes:
+        version: version of gleann.
+        limits: its caps.
+        features: what it can do, such as "metric:cosine" or "import:parquet".
+        index_count: indexes it holds.
+    """
+
+    version: str
+    limits: Limits
+    features: tuple[str, ...]
+    index_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Selected:
+    """Vectors that were chosen, in the order chosen.
+
+    Attributes:
+        ids: (m,) the vectors.
+        scores: float64 (m,), why each ranks where it does.
+        weights: float32 (m,), 1 where the method gives none.
+        why: more about each pick, one array (m,) a name.
+        summary: what is known about the whole set.
+        provenance: method, params, seed, data hash and version.
+        name: the stored selection, such as "selections/3f2a"; empty for a batch of a
+            session.
+    """
+
+    ids: Ids
+    scores: NDArray[np.float64]
+    weights: NDArray[np.float32]
+    why: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    summary: JsonObject = field(default_factory=dict)
+    provenance: JsonObject = field(default_factory=dict)
+    name: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInfo:
+    """A labelling session.
+
+    Attributes:
+        name: such as "sessions/active-3f2a".
+        kind: "active" or "estimate".
+        index: the index it works on.
+        version: the sealed version of the index that it belongs to.
+        labelled: labels taken so far, those it started with included.
+        created_at: when it was started, UTC.
+        updated_at: when it last changed, UTC.
+    """
+
+    name: str
+    kind: SessionKind
+    index: str
+    version: int
+    labelled: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAdvice:
+    """Whether to go on labelling.
+
+    Attributes:
+        stop: whether to stop.
+        reason: why, in a sentence.
+        details: the measurements behind it.
+    """
+
+    stop: bool
+    reason: str
+    details: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scores:
+    """Class probabilities of a session's current model.
+
+    Attributes:
+        ids: (m,) the vectors.
+        classes: (c,) the classes.
+        probabilities: float64 (m, c).
+    """
+
+    ids: Ids
+    classes: Labels
+    probabilities: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """An estimate with its interval.
+
+    Attributes:
+        target: "count", "avg" or "sum".
+        value: the estimate; None where it is undefined.
+        low: lower end of the interval, or None.
+        high: upper end of the interval, or None.
+        confidence: of the interval.
+        labels_used: labels it rests on.
+        positives: positives among them.
+        by_stratum: one object a stratum.
+        note: what to know about it, such as why it is undefined.
+        provenance: method, params, seed, data hash and version.
+    """
+
+    target: str
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    labels_used: int
+    positives: int
+    by_stratum: tuple[JsonObject, ...]
+    note: str
+    provenance: JsonObject

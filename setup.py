@@ -1,0 +1,24 @@
+"""Builds the native kernels when there is a compiler; succeeds without one."""
+
+from pathlib import Path
+
+from pybind11.setup_helpers import Pybind11Extension
+from setuptools import setup
+
+SOURCES = sorted(str(path) for path in Path("index/native").glob("*.cpp"))
+
+setup(
+    ext_modules=[
+        Pybind11Extension(
+            "gleann.index._native",
+            SOURCES,
+            depends=sorted(str(p) for p in Path("index/native").glob("*.h*")),
+            cxx_std=17,
+            # No -march: each kernel file states its own target and the best one
+            # this CPU has is chosen at run time.
+            extra_compile_args=["-O3", "-fno-math-errno", "-pthread"],
+            extra_link_args=["-pthread"],
+            optional=True,
+        )
+    ]
+)

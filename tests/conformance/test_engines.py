@@ -1,0 +1,246 @@
+"""The contract of `gleann.index.engines.contract`, on every engine and native tier."""
+
+import numpy as np
+import pytest
+
+from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index.engines.choose import make_engine
+from gleann.index.engines.contract import ScanRequest
+from gleann.index.engines.reference import ReferenceEngine
+
+METRICS = ["ip", "cosine", "l2"]
+SPILLS = ["soar", "naive", "none"]
+
+
+@pytest.fixture(scope="module")
+def built():
+    """One index for each (metric, spill, d), built once and served by each engine."""
+    cache = {}
+
+    def build(metric, spill, *, d=24, n=1500, nlist=30, duplicates=False):
+        key = (metric, spill, d, n, nlist, duplicates)
+        if key not in cache:
+            rng = np.random.default_rng(5)
+            centres = rng.normal(size=(12, d))
+            rows = centres[rng.integers(12, size=n)] + 0.6 * rng.normal(size=(n, d))
+            if duplicates:
+                rows[n // 2 :] = rows[: n - n // 2]
+            params = BuildParams(
+                metric=metric, spill=spill, nlist=nlist, tune_queries=0, seed=3
+            )
+            cache[key] = SoarIndex.build(
+                rows.astype(np.float32), params, engine="reference"
+            )
+        return cache[key]
+
+    return build
+
+
+def queries_for(index, count, seed=9):
+    rng = np.random.default_rng(seed)
+    picked = index.vectors[rng.integers(len(index), size=count)]
+    noisy = picked + 0.3 * rng.normal(size=picked.shape)
+    if index.metric == "cosine":
+        noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
+    return noisy.astype(np.float32)
+
+
+def assert_same_answer(got, want, rows_too=True):
+    """Same distances; same rows wherever the distance is not tied with a neighbour."""
+    finite = np.isfinite(want.distances)
+    np.testing.assert_array_equal(np.isfinite(got.distances), finite)
+    np.testing.assert_allclose(
+        got.distances[finite], want.distances[finite], rtol=2e-5, atol=2e-5
+    )
+    if rows_too:
+        near = np.where(finite, want.distances, 1e9)
+        gaps = np.diff(near, axis=1, append=1e10)
+        before = np.diff(near, axis=1, prepend=-1e10)
+        clear = (gaps > 1e-4) & (before > 1e-4) & finite
+        clear[:, -1] = False  # its next neighbour is not in sight
+        np.testing.assert_array_equal(got.rows[clear], want.rows[clear])
+
+
+@pytest.mark.parametrize("spill", SPILLS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_scan_equals_reference(built, engine_name, metric, spill):
+    data = built(metric, spill).data
+    queries = queries_for(built(metric, spill), 40)
+    reference = ReferenceEngine(data)
+    list_nos = reference.rank_lists(queries, nprobe=6)
+    request = ScanRequest(k=10, pool=80)
+    got = make_engine(data, name=engine_name).scan(queries, list_nos, request)
+    want = reference.scan(queries, list_nos, request)
+    assert_same_answer(got, want)
+    assert got.work.lists_probed == want.work.lists_probed == 240
+    assert got.work.entries_scanned == want.work.entries_scanned
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_lists_rank_as_in_reference(built, engine_name, metric):
+    index = built(metric, "soar")
+    queries = queries_for(index, 50)
+    reference = ReferenceEngine(index.data)
+    engine = make_engine(index.data, name=engine_name)
+    scores = reference._ranking.scores(queries)
+    for nprobe in (1, 7, index.nlist):
+        got = engine.rank_lists(queries, nprobe=nprobe)
+        assert got.shape == (50, nprobe)
+        assert all(len(set(row)) == nprobe for row in got.tolist())
+        ranked = np.take_along_axis(scores, got.astype(np.int64), axis=1)
+        want = -np.sort(-scores, axis=1)[:, :nprobe]
+        np.testing.assert_allclose(ranked, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("d", [1, 3, 16, 17, 63, 65, 130])
+@pytest.mark.parametrize("metric", METRICS)
+def test_odd_dimensions(built, engine_name, metric, d):
+    index = built(metric, "soar", d=d, n=300, nlist=7)
+    queries = queries_for(index, 5)
+    reference = ReferenceEngine(index.data)
+    list_nos = reference.rank_lists(queries, nprobe=3)
+    request = ScanRequest(k=5, pool=len(index))
+    got = make_engine(index.data, name=engine_name).scan(queries, list_nos, request)
+    assert_same_answer(got, reference.scan(queries, list_nos, request))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_no_row_twice_even_with_duplicates(built, engine_name, metric):
+    index = built(metric, "naive", duplicates=True)
+    queries = queries_for(index, 30)
+    engine = make_engine(index.data, name=engine_name)
+    list_nos = engine.rank_lists(queries, nprobe=10)
+    request = ScanRequest(k=50, pool=200)
+    got = engine.scan(queries, list_nos, request)
+    for row in got.rows.tolist():
+        found = [r for r in row if r >= 0]
+        assert len(set(found)) == len(found)
+    want = ReferenceEngine(index.data).scan(queries, list_nos, request)
+    assert_same_answer(got, want, rows_too=False)
+
+
+def test_ties_go_to_the_lower_row(built, engine_name):
+    """Every row twice: of each equal pair the lower row comes first."""
+    index = built("l2", "soar", duplicates=True, n=400, nlist=8)
+    queries = index.vectors[:20]
+    engine = make_engine(index.data, name=engine_name)
+    list_nos = engine.rank_lists(queries, nprobe=8)
+    got = engine.scan(queries, list_nos, ScanRequest(k=2, pool=100))
+    np.testing.assert_array_equal(got.rows[:, 0], np.arange(20))
+    np.testing.assert_array_equal(got.rows[:, 1], np.arange(20) + 200)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5])
+def test_only_allowed_rows_come_back(built, engine_name, share):
+    index = built("cosine", "soar")
+    queries = queries_for(index, 25)
+    allowed = np.random.default_rng(1).random(len(index)) < share
+    engine = make_engine(index.data, name=engine_name)
+    list_nos = engine.rank_lists(queries, nprobe=12)
+    request = ScanRequest(k=10, pool=60, allowed=allowed)
+    got = engine.scan(queries, list_nos, request)
+    assert allowed[got.rows[got.rows >= 0]].all()
+    want = ReferenceEngine(index.data).scan(queries, list_nos, request)
+    assert_same_answer(got, want)
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_primary_segment_only(built, engine_name, with_mask):
+    index = built("cosine", "naive")
+    queries = queries_for(index, 25)
+    allowed = np.random.default_rng(2).random(len(index)) < 0.5 if with_mask else None
+    engine = make_engine(index.data, name=engine_name)
+    list_nos = engine.rank_lists(queries, nprobe=3)
+    request = ScanRequest(k=10, pool=80, allowed=allowed, segments="primary")
+    got = engine.scan(queries, list_nos, request)
+    assert_same_answer(
+        got, ReferenceEngine(index.data).scan(queries, list_nos, request)
+    )
+    lists = index.data.lists
+    of_row = np.empty(len(index), np.int64)
+    for j in range(lists.nlist):
+        of_row[lists.rows[lists.offsets[j] : lists.mids[j]]] = j
+    for q, row in enumerate(got.rows.tolist()):
+        assert {of_row[r] for r in row if r >= 0} <= set(list_nos[q].tolist())
+
+
+def test_spilled_copy_found_when_primary_is_not_probed(built, engine_name):
+    """Probing only a row's second list must still bring the row."""
+    index = built("cosine", "naive")
+    lists = index.data.lists
+    list_no = int(np.argmax(lists.offsets[1:] - lists.mids))
+    rows = lists.rows[lists.mids[list_no] : lists.offsets[list_no + 1]][:20]
+    queries = np.ascontiguousarray(index.vectors[rows])
+    probes = np.full((len(rows), 1), list_no, np.int32)
+    got = make_engine(index.data, name=engine_name).scan(
+        queries, probes, ScanRequest(k=1, pool=50)
+    )
+    np.testing.assert_array_equal(got.rows[:, 0], rows)
+
+
+def test_missing_lists_are_skipped(built, engine_name):
+    index = built("l2", "soar")
+    queries = queries_for(index, 6)
+    engine = make_engine(index.data, name=engine_name)
+    list_nos = engine.rank_lists(queries, nprobe=4)
+    list_nos[::2, 1:] = -1
+    list_nos[0] = -1
+    request = ScanRequest(k=10, pool=100)
+    got = engine.scan(queries, list_nos, request)
+    assert (got.rows[0] == -1).all()
+    assert np.isinf(got.distances[0]).all()
+    assert_same_answer(
+        got, ReferenceEngine(index.data).scan(queries, list_nos, request)
+    )
+
+
+def test_no_queries(built, engine_name):
+    index = built("l2", "soar")
+    engine = make_engine(index.data, name=engine_name)
+    none = np.empty((0, index.dim), np.float32)
+    list_nos = engine.rank_lists(none, nprobe=3)
+    assert list_nos.shape == (0, 3)
+    got = engine.scan(none, list_nos, ScanRequest(k=4, pool=8))
+    assert got.rows.shape == got.distances.shape == (0, 4)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("spill", SPILLS)
+def test_full_probe_is_exact(built, engine_name, metric, spill):
+    index = built(metric, spill, n=600, nlist=15).with_engine(engine_name)
+    queries = queries_for(index, 20)
+    full = SearchParams(k=10, nprobe=index.nlist, rerank=len(index))
+    found = index.search(queries, full)
+    exact = index.search(queries, SearchParams(k=10, exact=True))
+    np.testing.assert_allclose(found.distances, exact.distances, rtol=2e-5, atol=2e-5)
+    assert (found.ids == exact.ids).mean() > 0.99
+
+
+def test_one_row(engine_name):
+    row = np.ones((1, 3), np.float32)
+    params = BuildParams(metric="l2", nlist=1)
+    index = SoarIndex.build(row, params, engine=engine_name)
+    found = index.search(row + 1, SearchParams(k=1))
+    assert found.ids.tolist() == [[0]]
+    assert found.distances.tolist() == [[3.0]]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_all_rows_equal(engine_name, metric):
+    rows = np.full((70, 5), 0.25, np.float32)
+    params = BuildParams(metric=metric, nlist=4)
+    index = SoarIndex.build(rows, params, engine=engine_name)
+    found = index.search(rows[:3], SearchParams(k=70, nprobe=4))
+    assert all(sorted(ids) == list(range(70)) for ids in found.ids.tolist())
+
+
+def test_save_and_load_serve_the_same(built, engine_name, tmp_path):
+    index = built("cosine", "soar").with_engine(engine_name)
+    queries = queries_for(index, 30)
+    index.save(tmp_path / "saved")
+    loaded = SoarIndex.load(tmp_path / "saved", engine=engine_name)
+    params = SearchParams(k=10, nprobe=5)
+    before, after = index.search(queries, params), loaded.search(queries, params)
+    np.testing.assert_array_equal(before.ids, after.ids)
+    np.testing.assert_array_equal(before.distances, after.distances)
+    assert before.stats == after.stats

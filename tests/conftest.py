@@ -1,0 +1,82 @@
+"""Fixtures that all tests share: seeded clustered data, real data sets, engines."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gleann.index import recall_at_k
+from gleann.index.engines import native
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ENGINES = ["reference", "faiss", *(f"native/{tier}" for tier in native.tiers())]
+if native.available() and "native/amx" not in ENGINES:
+    ENGINES.append("native/amx-emulated")
+
+
+def make_clustered(
+    n: int, d: int, *, seed: int, clusters: int = 24, spread: float = 0.6
+) -> np.ndarray:
+    """Rows around a few centres: uniform noise has no lists worth probing."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(clusters, d))
+    rows = centres[rng.integers(clusters, size=n)]
+    return (rows + spread * rng.normal(size=(n, d))).astype(np.float32)
+
+
+@pytest.fixture
+def clustered() -> Callable[..., np.ndarray]:
+    return make_clustered
+
+
+@pytest.fixture
+def assert_recall() -> Callable[..., None]:
+    def check(found: np.ndarray, exact: np.ndarray, *, at_least: float) -> None:
+        got = recall_at_k(found, exact)
+        k = exact.shape[1]
+        assert got >= at_least, f"recall@{k} is {got:.4f}, wanted {at_least}"
+
+    return check
+
+
+@dataclass(frozen=True)
+class Dataset:
+    name: str
+    metric: Any
+    base: np.ndarray
+    queries: np.ndarray
+
+
+@pytest.fixture
+def load_dataset() -> Callable[[str], Dataset]:
+    """Load a real data set, or skip with the reason."""
+
+    def load(name: str) -> Dataset:
+        root = Path(os.environ.get("GLEANN_DATA", ROOT.parent / "shared" / "data"))
+        folder = root / name
+        if not (folder / "meta.json").exists():
+            pytest.skip(f"no data set {name} (GLEANN_DATA points at no folder with it)")
+        meta = json.loads((folder / "meta.json").read_text())
+        return Dataset(
+            name=name,
+            metric=meta["metric"],
+            base=np.load(folder / "base.npy", mmap_mode="r"),
+            queries=np.load(folder / "queries.npy", mmap_mode="r"),
+        )
+
+    return load
+
+
+@pytest.fixture(params=ENGINES)
+def engine_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each engine, and each native tier this CPU can run; returns the engine's name."""
+    name, _, tier = request.param.partition("/")
+    if tier:
+        monkeypatch.setenv("GLEANN_NATIVE_TIER", tier)
+    return name

@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.index.checks import as_id_array, as_ids, as_mask, as_vectors
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8"])
+def test_numeric_dtypes_become_float32(dtype):
+    got = as_vectors(np.arange(6).reshape(2, 3).astype(dtype))
+    assert got.dtype == np.float32
+    assert got.flags.c_contiguous
+    assert got.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_float32_is_not_copied():
+    rows = np.ones((4, 3), np.float32)
+    assert as_vectors(rows) is rows
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "says"),
+    [
+        (np.ones((2, 2), complex), errors.InvalidInputError, "complex128"),
+        (np.ones((2, 2), np.int64), errors.InvalidInputError, "int64"),
+        (np.array([["a"]]), errors.InvalidInputError, "<U1"),
+        (np.ones(3, np.float32), errors.InvalidInputError, r"got 1: \(3,\)"),
+        (np.ones((0, 3), np.float32), errors.InvalidInputError, r"empty.*\(0, 3\)"),
+        (np.ones((3, 0), np.float32), errors.InvalidInputError, r"empty.*\(3, 0\)"),
+        ([[1.0, np.nan]], errors.NonFiniteError, "row 0 .*1 of 1"),
+        ([[1.0, 2.0], [np.inf, 0]], errors.NonFiniteError, "row 1 .*1 of 2"),
+        ([[1e300, 0.0]], errors.NonFiniteError, "row 0"),
+    ],
+)
+def test_bad_vectors(values, error, says):
+    with pytest.raises(error, match=says):
+        as_vectors(values)
+
+
+def test_infinities_that_cancel_are_still_found():
+    with pytest.raises(errors.NonFiniteError, match="row 0"):
+        as_vectors([[np.inf, -np.inf], [1.0, 2.0]])
+
+
+def test_large_finite_numbers_pass():
+    assert as_vectors(np.full((3, 2), 3e38, np.float32)).shape == (3, 2)
+
+
+def test_dimension_mismatch_has_both_numbers():
+    with pytest.raises(errors.DimensionMismatchError, match="3 dimensions, expected 4"):
+        as_vectors(np.ones((2, 3)), dim=4)
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "says"),
+    [
+        ([1, 2], errors.DimensionMismatchError, "2 entries for 3 rows"),
+        ([1, 2, 2], errors.DuplicateIdError, "2 2 times"),
+        (["a", "b", "a"], errors.DuplicateIdError, "'a'.* 2 times"),
+        ([1, 2, -3], errors.InvalidInputError, "got -3"),
+        (["a", "", "b"], errors.InvalidInputError, "empty string"),
+        ([1.5, 2, 3], errors.InvalidInputError, "float64"),
+        ([[1, 2, 3]], errors.InvalidInputError, "one-dimensional"),
+        ([1, "a", 3.5], errors.InvalidInputError, None),
+    ],
+)
+def test_bad_ids(ids, error, says):
+    values = np.array(ids, object) if ids == [1, "a", 3.5] else ids
+    with pytest.raises(error, match=says):
+        as_ids(values, n=3)
+
+
+def test_good_ids():
+    assert as_ids([3, 1, 2], n=3).dtype == np.int64
+    assert as_ids(np.array([3, 1], np.uint8), n=2).dtype == np.int64
+    assert as_ids(["x", "yy"], n=2).tolist() == ["x", "yy"]
+    assert as_ids(np.array(["x", "yy"], object), n=2).dtype.kind == "U"
+    assert as_id_array([2, 2]).tolist() == [2, 2]
+
+
+def test_bad_masks():
+    with pytest.raises(errors.InvalidInputError, match="int64"):
+        as_mask(np.array([0, 1]), n=2)
+    with pytest.raises(errors.DimensionMismatchError, match=r"\(2,\), expected \(3,\)"):
+        as_mask(np.array([True, False]), n=3)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "says"),
+    [
+        ({"metric": "hamming"}, "ip, cosine, l2; got 'hamming'"),
+        ({"spill": "twice"}, "soar, naive, none; got 'twice'"),
+        ({"nlist": 0}, "nlist must be at least 1, got 0"),
+        ({"nlist": 2.5}, "nlist must be an integer, got 2.5"),
+        ({"nlist": "many"}, "nlist must be an integer, got 'many'"),
+        ({"spill_lambda": -1.0}, "got -1.0"),
+        ({"spill_lambda": float("nan")}, "got nan"),
+        ({"kmeans_iterations": 0}, "kmeans_iterations"),
+        ({"tune_queries": -1}, "tune_queries"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_bad_build_params(kwargs, says):
+    with pytest.raises(errors.InvalidParamsError, match=says):
+        BuildParams(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "says"),
+    [
+        ({"k": 0}, "k must be at least 1, got 0"),
+        ({"k": True}, "k must be an integer, got True"),
+        ({"nprobe": 0}, "nprobe must be at least 1, got 0"),
+        ({"k": 10, "rerank": 9}, "rerank must be at least k = 10, got 9"),
+        ({"target_recall": 0.0}, "target_recall"),
+        ({"target_recall": 1.2}, "target_recall"),
+        ({"target_recall": 0.9, "nprobe": 3}, "nprobe=3, target_recall=0.9"),
+        ({"segments": "spilled"}, "segments"),
+    ],
+)
+def test_bad_search_params(kwargs, says):
+    with pytest.raises(errors.InvalidParamsError, match=says):
+        SearchParams(**kwargs)
+
+
+@pytest.fixture(scope="module")
+def small():
+    rows = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    return SoarIndex.build(rows, BuildParams(nlist=6), engine="reference")
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"k": 61}, "k is 61, but the index has 60 rows"),
+        ({"nprobe": 7}, "nprobe is 7, but the index has 6 lists"),
+        ({"k": 5, "rerank": 61}, "rerank is 61, but the index has 60 rows"),
+    ],
+)
+def test_search_beyond_the_index(small, params, says):
+    with pytest.raises(errors.InvalidParamsError, match=says):
+        small.search(np.ones((1, 4)), SearchParams(**params))
+
+
+def test_bad_queries(small):
+    with pytest.raises(errors.DimensionMismatchError, match="5 dimensions, expected 4"):
+        small.search(np.ones((1, 5)))
+    with pytest.raises(errors.ZeroVectorError, match="row 1 is a zero vector"):
+        small.search([[1.0, 0, 0, 0], [0.0, 0, 0, 0]])
+    with pytest.raises(errors.NonFiniteError, match="queries row 0"):
+        small.search([[np.nan, 0, 0, 0]])
+
+
+def test_bad_builds():
+    rows = np.ones((5, 3), np.float32)
+    with pytest.raises(errors.InvalidParamsError, match="nlist is 6, but there are 5"):
+        SoarIndex.build(rows, BuildParams(nlist=6))
+    with pytest.raises(errors.ZeroVectorError, match="1 of 2 rows"):
+        SoarIndex.build([[0.0, 0.0], [1.0, 0.0]], BuildParams(metric="cosine"))
+    with pytest.raises(errors.DuplicateIdError):
+        SoarIndex.build(rows, BuildParams(nlist=1), ids=[1, 2, 3, 4, 4])
+    with pytest.raises(errors.InvalidParamsError, match="engine must be one of"):
+        SoarIndex.build(rows, BuildParams(nlist=1), engine="abacus")
+
+
+def test_zero_vectors_are_fine_under_l2_and_ip():
+    rows = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], np.float32)
+    for metric in ("l2", "ip"):
+        index = SoarIndex.build(rows, BuildParams(metric=metric, nlist=1))
+        found = index.search(rows[:1], SearchParams(k=3, nprobe=1))
+        assert sorted(found.ids[0].tolist()) == [0, 1, 2]
+
+
+def test_every_exception_stands_in_the_tree():
+    """The tree at the top of errors.py names every class, and only those."""
+    classes = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.GleannError)
+    }
+    drawn = {
+        word for word in errors.__doc__.replace("(", " ").split() if "Error" in word
+    }
+    assert classes == {w for w in drawn if w.endswith("Error")} - {"ValueError"} or (
+        classes <= drawn
+    )
+    assert all(name in errors.__doc__ for name in classes)

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gleann.index import exact_search, recall_at_k
+from gleann.index.errors import DimensionMismatchError, ZeroVectorError
+from gleann.index.evaluate import pareto
+
+
+def brute(queries, rows, metric, k, allowed=None):
+    """Everything in float64, one query at a time."""
+    q, x = queries.astype(np.float64), rows.astype(np.float64)
+    if metric == "cosine":
+        q = q / np.linalg.norm(q, axis=1, keepdims=True)
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    if metric == "l2":
+        distances = ((q[:, None] - x[None]) ** 2).sum(-1)
+    else:
+        distances = (1 if metric == "cosine" else 0) - q @ x.T
+    distances = distances.astype(np.float32)
+    if allowed is not None:
+        distances[:, ~allowed] = np.inf
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(distances, order, axis=1)
+
+
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (30, 30), (500, 7), (40_000, 10)])
+def test_against_brute_force(clustered, metric, n, k):
+    rows, queries = clustered(n, 9, seed=n), clustered(12, 9, seed=1)
+    got_rows, got = exact_search(queries, rows, metric=metric, k=k)
+    _, want = brute(queries, rows, metric, k)
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
+    assert got_rows.dtype == np.int64
+    assert (np.diff(got, axis=1) >= 0).all()
+    assert all(len(set(r)) == k for r in got_rows.tolist())
+
+
+def test_ties_go_to_the_lower_row_even_when_many():
+    """More equal rows than the candidate slack: the lowest rows still win."""
+    rows = np.tile(np.array([[1.0, 2.0]], np.float32), (300, 1))
+    rows[::3] += 1
+    found, _ = exact_search(rows[1:2], rows, metric="l2", k=20)
+    want = [r for r in range(300) if r % 3][:20]
+    assert found[0].tolist() == want
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(1, 120),
+    d=st.integers(1, 6),
+    k=st.integers(1, 12),
+    metric=st.sampled_from(["ip", "l2"]),
+)
+def test_integers_are_exact_with_ties(seed, n, d, k, metric):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-3, 4, size=(n, d)).astype(np.float32)
+    queries = rng.integers(-3, 4, size=(3, d)).astype(np.float32)
+    allowed = rng.random(n) < 0.7
+    found, near = exact_search(queries, rows, metric=metric, k=k, allowed=allowed)
+    want_rows, want = brute(queries, rows, metric, k, allowed)
+    depth = min(k, n)
+    exists = np.isfinite(want[:, :depth])
+    np.testing.assert_array_equal(near[:, :depth][exists], want[:, :depth][exists])
+    np.testing.assert_array_equal(
+        found[:, :depth][exists], want_rows[:, :depth][exists]
+    )
+    assert (found[:, :depth][~exists] == -1).all()
+    assert np.isinf(near[:, depth:]).all()
+
+
+def test_close_rows_far_from_the_origin_are_ordered_right():
+    """The expanded square loses these digits; the recomputed distance does not."""
+    rng = np.random.default_rng(2)
+    rows = (1000 + 1e-3 * rng.normal(size=(4000, 8))).astype(np.float32)
+    queries = rows[:20] + np.float32(1e-4)
+    found, _ = exact_search(queries, rows, metric="l2", k=5)
+    want, _ = brute(queries, rows, "l2", 5)
+    np.testing.assert_array_equal(found, want)
+
+
+def test_nothing_allowed():
+    rows = np.ones((5, 2), np.float32)
+    found, near = exact_search(
+        rows[:2], rows, metric="l2", k=3, allowed=np.zeros(5, np.bool_)
+    )
+    assert (found == -1).all()
+    assert np.isinf(near).all()
+
+
+def test_cosine_of_a_zero_vector():
+    with pytest.raises(ZeroVectorError):
+        exact_search(
+            np.zeros((1, 2), np.float32),
+            np.ones((3, 2), np.float32),
+            metric="cosine",
+            k=1,
+        )
+
+
+def test_recall_by_hand():
+    exact = np.array([[0.0, 1.0, 2.0]], np.float32)
+    assert recall_at_k(np.array([[0, 1, 2]], np.float32), exact) == 1
+    assert recall_at_k(np.array([[0, 2, 2.5]], np.float32), exact) == pytest.approx(
+        2 / 3
+    )
+    # A tie with the k-th counts, a missing result does not.
+    assert recall_at_k(np.array([[2, 2, 2]], np.float32), exact) == 1
+    assert recall_at_k(np.array([[0, 1, np.inf]], np.float32), exact) == pytest.approx(
+        2 / 3
+    )
+
+
+def test_recall_wants_equal_shapes():
+    with pytest.raises(DimensionMismatchError, match=r"\(1, 2\), exact has \(1, 3\)"):
+        recall_at_k(np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32))
+
+
+def test_pareto_keeps_what_nothing_beats():
+    points = [(1, 0.5), (2, 0.4), (2, 0.9), (3, 0.9), (4, 0.95)]
+    kept = pareto(points, gain=lambda p: p[1], cost=lambda p: p[0])
+    assert kept == [(1, 0.5), (2, 0.9), (4, 0.95)]

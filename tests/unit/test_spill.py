@@ -1,0 +1,170 @@
+"""soar.md 5.4, tests 1 to 3: the loss, AIR, and the Beta ratio."""
+
+import numpy as np
+import pytest
+
+from gleann.index import BuildParams, exact_search, spill
+from gleann.index.kmeans import nearest_lists, train_centroids
+
+
+@pytest.fixture
+def rows_and_centroids(clustered):
+    rows = clustered(700, 12, seed=1)
+    centroids = clustered(25, 12, seed=2)
+    return rows, centroids, nearest_lists(rows, centroids)
+
+
+def definition(rows, centroids, primary, lam):
+    """Form (a): |x - c'|^2 + lambda * (r_hat . (x - c'))^2 in float64."""
+    rows, centroids = rows.astype(np.float64), centroids.astype(np.float64)
+    r = rows - centroids[primary]
+    unit = r / np.linalg.norm(r, axis=1, keepdims=True)
+    second = rows[:, None] - centroids[None]
+    along = np.einsum("nd,ncd->nc", unit, second)
+    return (second**2).sum(-1) + lam * along**2
+
+
+def from_distances(rows, centroids, primary, lam):
+    """Form (c): D' + lambda * (D + D' - M)^2 / (4 D), from distances alone."""
+    rows, centroids = rows.astype(np.float64), centroids.astype(np.float64)
+    to_all = ((rows[:, None] - centroids[None]) ** 2).sum(-1)
+    between = ((centroids[:, None] - centroids[None]) ** 2).sum(-1)
+    own = to_all[np.arange(len(rows)), primary][:, None]
+    return to_all + lam * (own + to_all - between[primary]) ** 2 / (4 * own)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0, 4.0])
+def test_three_forms_of_the_loss_agree(rows_and_centroids, lam):
+    rows, centroids, primary = rows_and_centroids
+    two_products = spill.soar_loss(rows, centroids, primary, spill_lambda=lam)
+    shared = np.einsum("ij,ij->i", rows, rows)[:, None]
+    want = definition(rows, centroids, primary, lam)
+    np.testing.assert_allclose(two_products + shared, want, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(
+        from_distances(rows, centroids, primary, lam), want, rtol=1e-9
+    )
+
+
+def test_primary_loss_is_one_plus_lambda_residuals(rows_and_centroids):
+    rows, centroids, primary = rows_and_centroids
+    loss = spill.soar_loss(rows, centroids, primary, spill_lambda=1.5)
+    own = loss[np.arange(len(rows)), primary] + (rows**2).sum(1)
+    residuals = ((rows - centroids[primary]) ** 2).sum(1)
+    np.testing.assert_allclose(own, 2.5 * residuals, rtol=1e-4)
+
+
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+def test_lambda_zero_spills_nothing(rows_and_centroids, metric):
+    rows, centroids, primary = rows_and_centroids
+    second = spill.second_lists(
+        rows,
+        centroids,
+        primary,
+        params=BuildParams(metric=metric, spill_lambda=0.0),
+        scale=spill.scale_of(rows),
+    )
+    assert (second == -1).all()
+
+
+def test_larger_lambda_spills_more(rows_and_centroids):
+    rows, centroids, primary = rows_and_centroids
+    shares = [
+        (spill.soar_lists(rows, centroids, primary, spill_lambda=lam) >= 0).mean()
+        for lam in (0.0, 0.5, 1.0, 2.0, 8.0)
+    ]
+    assert shares == sorted(shares)
+    assert shares[0] == 0 < shares[2] < shares[-1]
+
+
+def test_soar_is_the_argmin_with_the_primary_as_gate(rows_and_centroids):
+    rows, centroids, primary = rows_and_centroids
+    best = definition(rows, centroids, primary, 1.0).argmin(axis=1)
+    second = spill.soar_lists(rows, centroids, primary, spill_lambda=1.0)
+    np.testing.assert_array_equal(second, np.where(best == primary, -1, best))
+
+
+@pytest.mark.parametrize("lam", [0.25, 0.5, 2.0])
+def test_air_is_the_shifted_nearest_centroid(rows_and_centroids, lam):
+    rows, centroids, primary = rows_and_centroids
+    r = (rows - centroids[primary]).astype(np.float64)
+    second = rows[:, None].astype(np.float64) - centroids[None]
+    loss = (second**2).sum(-1) + lam * np.einsum("nd,ncd->nc", r, second)
+    best = loss.argmin(axis=1)
+    got = spill.air_lists(rows, centroids, primary, spill_lambda=lam)
+    np.testing.assert_array_equal(got, np.where(best == primary, -1, best))
+
+
+def test_naive_is_the_second_nearest(rows_and_centroids):
+    rows, centroids, primary = rows_and_centroids
+    distances = ((rows[:, None] - centroids[None]) ** 2).sum(-1)
+    want = np.argsort(distances, axis=1, kind="stable")[:, 1]
+    got = spill.naive_lists(rows, centroids, primary)
+    np.testing.assert_array_equal(got, want)
+    assert (got != primary).all()
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_zero_residual_is_relative_to_the_data(scale):
+    """A row on its centroid is not spilled; others are, whatever the units."""
+    rng = np.random.default_rng(0)
+    centroids = (rng.normal(size=(8, 6)) * scale).astype(np.float32)
+    off = centroids[:4] + (0.3 * scale * rng.normal(size=(4, 6))).astype(np.float32)
+    rows = np.concatenate([centroids[:4], off]).astype(np.float32)
+    primary = np.array([0, 1, 2, 3, 0, 1, 2, 3], np.int32)
+    for metric in ("cosine", "l2"):
+        second = spill.second_lists(
+            rows,
+            centroids,
+            primary,
+            params=BuildParams(metric=metric, spill_lambda=30.0),
+            scale=spill.scale_of(rows),
+        )
+        assert (second[:4] == -1).all()
+        assert (second[4:] >= 0).any()
+
+
+def test_one_list_cannot_spill():
+    rows = np.ones((5, 3), np.float32)
+    for how in ("soar", "naive", "none"):
+        second = spill.second_lists(
+            rows,
+            rows[:1],
+            np.zeros(5, np.int32),
+            params=BuildParams(metric="l2", spill=how),
+            scale=1.0,
+        )
+        assert (second == -1).all()
+
+
+def test_weight_of_the_parallel_part_is_lambda_plus_one():
+    """E[|cos|^lambda <q, r'>^2] is proportional to |r'|^2 + lambda |proj_r r'|^2."""
+    rng = np.random.default_rng(4)
+    d, lam = 32, 1.5
+    q = rng.normal(size=(400_000, d)).astype(np.float32)
+    q /= np.linalg.norm(q, axis=1, keepdims=True)
+    weight = np.abs(q[:, 0]) ** lam  # r points along the first axis
+    parallel = (weight * q[:, 0] ** 2).mean()
+    orthogonal = (weight[:, None] * q[:, 1:] ** 2).mean()
+    assert parallel / orthogonal == pytest.approx(1 + lam, rel=0.02)
+
+
+def test_soar_correlates_less_than_naive(clustered):
+    """soar.md 5.4 test 4: corr(<q, r>, <q, r'>) over true (query, neighbour) pairs."""
+    rows = clustered(6000, 16, seed=7, clusters=60, spread=1.0)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    queries, base = rows[:300], rows[300:]
+    centroids = train_centroids(base, nlist=60, metric="cosine", iterations=8, seed=0)
+    primary = nearest_lists(base, centroids)
+    neighbours, _ = exact_search(queries, base, metric="cosine", k=20)
+
+    def correlation(second):
+        first_error = base - centroids[primary]
+        other = base - centroids[second]
+        a = np.einsum("qd,qkd->qk", queries, first_error[neighbours]).ravel()
+        b = np.einsum("qd,qkd->qk", queries, other[neighbours]).ravel()
+        return np.corrcoef(a, b)[0, 1]
+
+    soar = spill.soar_lists(base, centroids, primary, spill_lambda=1.0)
+    naive = spill.naive_lists(base, centroids, primary)
+    soar = np.where(soar >= 0, soar, naive)  # compare where both have a copy
+    assert correlation(soar) < correlation(naive)
