@@ -62,13 +62,16 @@ def build_data(
     progress: Callable[[Progress], None],
 ) -> IndexData:
     """Train, assign, spill and encode prepared rows (n, d)."""
-    progress(Progress(phase="train", done=0, total=params.kmeans_iterations))
+    rounds = params.kmeans_iterations
     centroids = train_centroids(
         rows,
         nlist=nlist,
         metric=params.metric,
-        iterations=params.kmeans_iterations,
+        iterations=rounds,
         seed=params.seed,
+        progress=lambda done: progress(
+            Progress(phase="train", done=done, total=rounds)
+        ),
     )
     primary, secondary = _assign(rows, centroids, params, progress)
     progress(Progress(phase="encode", done=0, total=len(rows)))

@@ -1,36 +1,32 @@
-"""Train the coarse quantizer: k-means by faiss, then oversized lists are split."""
+"""Train the coarse quantizer: Lloyd's k-means on a sample, by matrix products.
 
-from typing import Any
+`index/DECISIONS.md` 1 has the measurement behind writing this ourselves.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from gleann.index.arrays import ListNos, Vectors
-from gleann.index.errors import EngineUnavailableError
 from gleann.index.params import Metric
 
-TRAIN_ROWS_PER_LIST = 128
+TRAIN_ROWS_PER_LIST = 100
 OVERSIZE = 8
 """A list this many times the mean size is split."""
 
-
-def faiss_module() -> Any:
-    """Return faiss, or say how to get it.
-
-    Raises:
-        EngineUnavailableError: faiss is not installed.
-    """
-    try:
-        import faiss
-    except ImportError as error:
-        raise EngineUnavailableError(
-            "building an index needs faiss for k-means: install it with"
-            " pip install 'gleann[cpu]' (or 'gleann[gpu]' on a CUDA machine)"
-        ) from error
-    return faiss
+BLOCK_SCORES = 1 << 22
+"""Scores held at once, to stay in the cache."""
 
 
 def train_centroids(
-    vectors: Vectors, *, nlist: int, metric: Metric, iterations: int, seed: int
+    vectors: Vectors,
+    *,
+    nlist: int,
+    metric: Metric,
+    iterations: int,
+    seed: int,
+    progress: Callable[[int], None] | None = None,
 ) -> Vectors:
     """Train `nlist` centroids on a seeded sample of the rows.
 
@@ -40,45 +36,30 @@ def train_centroids(
         metric: under cosine the centroids are kept on the unit sphere.
         iterations: Lloyd iterations.
         seed: of the sample and the initial centroids.
+        progress: called with the iterations done.
 
     Returns:
         float32 (nlist, d).
-
-    Raises:
-        EngineUnavailableError: faiss is not installed.
     """
-    faiss = faiss_module()
     if nlist == len(vectors):
-        return vectors.copy()
-    sample = _training_rows(vectors, nlist=nlist, seed=seed)
-    kmeans = faiss.Kmeans(
-        vectors.shape[1],
-        nlist,
-        niter=iterations,
-        seed=seed & 0x7FFF_FFFF,
-        spherical=metric == "cosine",
-        min_points_per_centroid=1,
-        max_points_per_centroid=max(TRAIN_ROWS_PER_LIST, len(sample) // nlist + 1),
-    )
-    kmeans.train(sample)
-    centroids: Vectors = np.ascontiguousarray(kmeans.centroids, np.float32)
-    return _mend(centroids, sample, metric=metric, seed=seed)
-
-
-def _training_rows(vectors: Vectors, *, nlist: int, seed: int) -> Vectors:
-    wanted = TRAIN_ROWS_PER_LIST * nlist
-    if wanted >= len(vectors):
-        return vectors
+        return np.array(vectors)
     rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(len(vectors), wanted, replace=False))
-    return np.ascontiguousarray(vectors[rows])
+    sample = _training_rows(vectors, nlist=nlist, rng=rng)
+    first = np.sort(rng.choice(len(sample), nlist, replace=False))
+    centroids = np.array(sample[first])
+    for done in range(iterations):
+        if progress is not None:
+            progress(done)
+        list_nos = nearest_lists(sample, centroids)
+        centroids = _means(sample, list_nos, nlist=nlist, metric=metric, rng=rng)
+    return _split_oversized(centroids, sample, metric=metric, rng=rng)
 
 
 def nearest_lists(vectors: Vectors, centroids: Vectors) -> ListNos:
-    """Return the nearest centroid (squared L2) of each row, ties to the lower number."""
+    """The nearest centroid (squared L2) of each row (n, d), ties to the lower."""
     squares = np.einsum("ij,ij->i", centroids, centroids) / 2
     list_nos = np.empty(len(vectors), np.int32)
-    step = max(1, (1 << 24) // len(centroids))
+    step = max(1, BLOCK_SCORES // len(centroids))
     for start in range(0, len(vectors), step):
         scores = vectors[start : start + step] @ centroids.T
         scores -= squares
@@ -86,40 +67,74 @@ def nearest_lists(vectors: Vectors, centroids: Vectors) -> ListNos:
     return list_nos
 
 
-def _mend(
-    centroids: Vectors, sample: Vectors, *, metric: Metric, seed: int, rounds: int = 4
+def _training_rows(
+    vectors: Vectors, *, nlist: int, rng: np.random.Generator
+) -> Vectors:
+    wanted = TRAIN_ROWS_PER_LIST * nlist
+    if wanted >= len(vectors):
+        return vectors
+    rows = np.sort(rng.choice(len(vectors), wanted, replace=False))
+    return np.ascontiguousarray(vectors[rows])
+
+
+def _means(
+    sample: Vectors,
+    list_nos: ListNos,
+    *,
+    nlist: int,
+    metric: Metric,
+    rng: np.random.Generator,
+) -> Vectors:
+    """Mean row of each list; an empty list restarts at a random row."""
+    n = len(sample)
+    ones = np.ones(n, np.float32)
+    member = csr_array((ones, (list_nos, np.arange(n))), shape=(nlist, n))
+    sums: Vectors = member @ sample
+    sizes = np.bincount(list_nos, minlength=nlist)
+    means = sums / np.maximum(sizes, 1).astype(np.float32)[:, None]
+    empty = np.flatnonzero(sizes == 0)
+    means[empty] = sample[rng.choice(n, len(empty), replace=False)]
+    return _on_sphere(means) if metric == "cosine" else means
+
+
+def _split_oversized(
+    centroids: Vectors,
+    sample: Vectors,
+    *,
+    metric: Metric,
+    rng: np.random.Generator,
+    rounds: int = 4,
 ) -> Vectors:
     """Move the centroids of the smallest lists into those `OVERSIZE` times the mean.
 
     An oversized list is a batch's slowest piece of work, an empty one is waste; the
     number of lists stays what the caller asked for.
     """
-    rng = np.random.default_rng(seed + 1)
     centroids = centroids.copy()
-    cap = max(OVERSIZE * len(sample) / len(centroids), 2)
+    mean = len(sample) / len(centroids)
     for _ in range(rounds):
         list_nos = nearest_lists(sample, centroids)
         sizes = np.bincount(list_nos, minlength=len(centroids))
-        oversized = np.flatnonzero(sizes > cap)
-        if oversized.size == 0:
+        oversized = np.flatnonzero(sizes > max(OVERSIZE * mean, 2))
+        smallest = np.argsort(sizes, kind="stable")[: oversized.size]
+        spare = smallest[sizes[smallest] < mean]
+        if spare.size == 0:
             break
-        spare = np.argsort(sizes, kind="stable")[: oversized.size]
-        spare = spare[sizes[spare] < cap / OVERSIZE]
         for target, source in zip(spare, oversized, strict=False):
             members = sample[list_nos == source]
-            centroids[[source, target]] = _halves(members, rng, metric)
+            centroids[[source, target]] = _halves(members, metric=metric, rng=rng)
     return centroids
 
 
-def _halves(members: Vectors, rng: np.random.Generator, metric: Metric) -> Vectors:
-    """Two-means of the rows of one list; equal halves when the rows coincide."""
+def _halves(members: Vectors, *, metric: Metric, rng: np.random.Generator) -> Vectors:
+    """Two-means of the rows of one list."""
     centres = members[rng.choice(len(members), 2, replace=False)]
     for _ in range(5):
         side = nearest_lists(members, centres)
-        for j in (0, 1):
-            if (side == j).any():
-                centres[j] = members[side == j].mean(axis=0)
-    if metric == "cosine":
-        lengths = np.linalg.norm(centres, axis=1, keepdims=True)
-        centres /= np.where(lengths > 0, lengths, 1)
+        centres = _means(members, side, nlist=2, metric=metric, rng=rng)
     return centres
+
+
+def _on_sphere(rows: Vectors) -> Vectors:
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    return rows / np.where(lengths > 0, lengths, 1).astype(np.float32)[:, None]

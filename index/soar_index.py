@@ -73,7 +73,7 @@ class SoarIndex:
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
                 vector under cosine.
             InvalidParamsError: nlist above n.
-            EngineUnavailableError: faiss (k-means) or the engine is not installed.
+            EngineUnavailableError: the engine is not installed.
         """
         params = params or BuildParams()
         rows = as_vectors(vectors)

@@ -163,6 +163,9 @@ def _read_manifest(file: Path) -> dict[str, Any]:
         raise CorruptDataError(f"{file} names a data folder it must not")
     if not all(isinstance(manifest.get(key), dict) for key in ("arrays", "index")):
         raise CorruptDataError(f"{file} lacks its arrays or its header")
+    for name, entry in manifest["arrays"].items():
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "sha256"}:
+            raise CorruptDataError(f"{file} does not describe its array {name!r}")
     return manifest
 
 

@@ -114,7 +114,7 @@ def fingerprint(*arrays: NDArray[Any]) -> str:
     """SHA-256 of the arrays' bytes; of an index's vectors it is `index.data_hash`."""
     digest = sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

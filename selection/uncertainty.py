@@ -38,7 +38,7 @@ def least_confidence(probabilities: ArrayLike) -> Scores:
 
 
 def margin(probabilities: ArrayLike) -> Scores:
-    """Minus the gap (n,) between the two likeliest classes of `probabilities` (n, c)."""
+    """Minus the gap (n,) between the two likeliest of `probabilities` (n, c)."""
     scores: Scores = -margin_costs(probabilities)
     return scores
 

@@ -20,7 +20,7 @@ from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
 def fill(message: Message, values: Mapping[str, Any]) -> None:
     """Set the fields of `message` that `values` has; None leaves a field unset.
 
-    Enum fields take their text, such as "soar".
+    Enum fields take their text, such as "soar", and repeated ones a tuple.
 
     Raises:
         InvalidParamsError: a value that the field cannot hold.
@@ -30,9 +30,12 @@ def fill(message: Message, values: Mapping[str, Any]) -> None:
             continue
         field = message.DESCRIPTOR.fields_by_name[name]
         try:
-            if field.enum_type is not None:
-                value = _enum_number(field.enum_type, value)
-            setattr(message, name, value)
+            if isinstance(value, tuple):
+                getattr(message, name).extend(value)
+            elif field.enum_type is not None:
+                setattr(message, name, _enum_number(field.enum_type, value))
+            else:
+                setattr(message, name, value)
         except (TypeError, ValueError, KeyError) as error:
             raise InvalidParamsError(f"{name} cannot be {value!r}") from error
 
@@ -45,7 +48,9 @@ def given(message: Message) -> dict[str, Any]:
     """
     values = {}
     for field, value in message.ListFields():
-        if field.enum_type is None:
+        if field.is_repeated:
+            values[field.name] = tuple(value)
+        elif field.enum_type is None:
             values[field.name] = value
         elif value:
             values[field.name] = _enum_text(field.enum_type, value)

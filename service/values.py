@@ -16,11 +16,24 @@ from gleann.index.params import Metric, Spill
 JsonObject: TypeAlias = dict[str, object]
 """A JSON object: text keys, and values that JSON has."""
 
-Labels: TypeAlias = NDArray[np.int64] | NDArray[np.str_]
-"""Class labels, integers or strings."""
+Labels: TypeAlias = NDArray[np.int64]
+"""Class labels."""
 
 IdType = Literal["int64", "string"]
 SessionKind = Literal["active", "estimate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexVersion:
+    """One state of an index.
+
+    Attributes:
+        sealed: number of the sealed version; 0 before the first build.
+        sequence: number of the last acknowledged change.
+    """
+
+    sealed: int
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +127,7 @@ class Selected:
 
     Attributes:
         ids: (m,) the vectors.
-        scores: float64 (m,), why each ranks where it does.
+        scores: float32 (m,), higher means picked sooner.
         weights: float32 (m,), 1 where the method gives none.
         why: more about each pick, one array (m,) a name.
         summary: what is known about the whole set.
@@ -124,7 +137,7 @@ class Selected:
     """
 
     ids: Ids
-    scores: NDArray[np.float64]
+    scores: NDArray[np.float32]
     weights: NDArray[np.float32]
     why: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     summary: JsonObject = field(default_factory=dict)
@@ -158,21 +171,6 @@ class SessionInfo:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopAdvice:
-    """Whether to go on labelling.
-
-    Attributes:
-        stop: whether to stop.
-        reason: why, in a sentence.
-        details: the measurements behind it.
-    """
-
-    stop: bool
-    reason: str
-    details: JsonObject
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scores:
     """Class probabilities of a session's current model.
@@ -186,32 +184,3 @@ class Scores:
     ids: Ids
     classes: Labels
     probabilities: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """An estimate with its interval.
-
-    Attributes:
-        target: "count", "avg" or "sum".
-        value: the estimate; None where it is undefined.
-        low: lower end of the interval, or None.
-        high: upper end of the interval, or None.
-        confidence: of the interval.
-        labels_used: labels it rests on.
-        positives: positives among them.
-        by_stratum: one object a stratum.
-        note: what to know about it, such as why it is undefined.
-        provenance: method, params, seed, data hash and version.
-    """
-
-    target: str
-    value: float | None
-    low: float | None
-    high: float | None
-    confidence: float
-    labels_used: int
-    positives: int
-    by_stratum: tuple[JsonObject, ...]
-    note: str
-    provenance: JsonObject

@@ -207,20 +207,30 @@ def column_of(message: types_pb2.Column, *, name: str) -> NDArray[np.generic]:
     raise InvalidInputError(f"{name} is required")
 
 
-def labels_of(message: types_pb2.Column, *, n: int, name: str = "labels") -> Labels:
-    """Unpack n class labels, integers or strings.
+def labels_to_wire(values: ArrayLike, *, name: str = "labels") -> bytes:
+    """Pack class labels (m,).
 
     Raises:
-        InvalidInputError: neither.
+        InvalidInputError: not integers, or not one-dimensional.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
+        raise InvalidInputError(
+            f"{name} must be integers (m,), got {array.dtype} {array.shape}"
+        )
+    return array.astype("<i8").tobytes()
+
+
+def labels_of(data: bytes, *, n: int, name: str = "labels") -> Labels:
+    """Unpack n class labels.
+
+    Raises:
+        InvalidInputError: bytes that are no whole number of labels.
         DimensionMismatchError: not n of them.
     """
-    labels = column_of(message, name=name)
+    labels = _numbers(data, np.dtype("<i8"), name)
     if len(labels) != n:
         raise DimensionMismatchError(f"{name} has {len(labels)} entries for {n} ids")
-    if labels.dtype.kind == "b":
-        return labels.astype(np.int64)
-    if labels.dtype.kind not in "iU":
-        raise InvalidInputError(f"{name} must be integers or strings, got numbers")
     return labels
 
 

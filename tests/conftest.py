@@ -51,6 +51,7 @@ class Dataset:
     metric: Any
     base: np.ndarray
     queries: np.ndarray
+    truth: np.ndarray
 
 
 @pytest.fixture
@@ -68,6 +69,7 @@ def load_dataset() -> Callable[[str], Dataset]:
             metric=meta["metric"],
             base=np.load(folder / "base.npy", mmap_mode="r"),
             queries=np.load(folder / "queries.npy", mmap_mode="r"),
+            truth=np.load(folder / "gt100.npy"),
         )
 
     return load

@@ -11,7 +11,7 @@ import numpy as np
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.reference import top_lists
-from gleann.index.kmeans import faiss_module
+from gleann.index.errors import EngineUnavailableError
 from gleann.index.lists import InvertedLists
 from gleann.index.metric import list_ranking, pair_distances
 from gleann.index.params import Segments
@@ -100,6 +100,22 @@ class FaissEngine:
         copies = allowed if segments == "both" else np.zeros(n, np.bool_)
         bitmap = np.packbits(np.concatenate([allowed, copies]), bitorder="little")
         return self._faiss.IDSelectorBitmap(bitmap), bitmap
+
+
+def faiss_module() -> Any:
+    """Return faiss, or say how to get it.
+
+    Raises:
+        EngineUnavailableError: faiss is not installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise EngineUnavailableError(
+            "the faiss engine needs faiss: install it with pip install 'gleann[cpu]'"
+            " (or 'gleann[gpu]' on a CUDA machine)"
+        ) from error
+    return faiss
 
 
 def _fill(faiss: Any, quantizer: Any, data: IndexData) -> Any:

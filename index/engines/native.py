@@ -1,15 +1,134 @@
-"""Placeholder until the native helper writes this file."""
+"""The C++ engine: int8 codes scanned list by list, the pool re-ranked in full precision.
 
-NativeEngine = None
+The kernels exist once per instruction set ("tier"); the best one this CPU has is taken
+when the engine is made. All tiers return the same rows.
+"""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import ListNos, Vectors
+from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
+from gleann.index.errors import EngineUnavailableError, InvalidParamsError
+from gleann.index.metric import list_ranking
+
+try:
+    from gleann.index import _native
+except ImportError as error:
+    _native = None  # type: ignore[assignment]
+    _IMPORT_ERROR = str(error)
+else:
+    _IMPORT_ERROR = ""
+
+Number = TypeVar("Number", bound=np.generic)
+
+EMULATED_TIER = "amx-emulated"
+"""The AMX kernel on emulated tiles: slow, for tests on any CPU."""
 
 
-def available():
-    return False
+def available() -> bool:
+    """Whether the extension was built and can be loaded."""
+    return _native is not None
 
 
-def tiers():
-    return ()
+def unavailable_reason() -> str:
+    """Why `available` is False; empty where it is True."""
+    return _IMPORT_ERROR
 
 
-def unavailable_reason():
-    return "not built"
+def tiers() -> tuple[str, ...]:
+    """The tiers this CPU can run, best first; none without the extension."""
+    return tuple(_native.runnable_tiers()) if available() else ()
+
+
+class NativeEngine:
+    """Scans on the CPU with the best kernels it has; see `Engine`.
+
+    Queries that share lists are scanned together, so large batches are the fastest.
+    Answers depend neither on the batch nor on the number of threads.
+    """
+
+    def __init__(
+        self, data: IndexData, *, tier: str | None = None, threads: int = 0
+    ) -> None:
+        """Pack the codes of `data`.
+
+        Args:
+            data: the sealed index; its arrays are kept, not copied.
+            tier: one of `tiers()` or "amx-emulated"; None takes the best.
+            threads: worker threads; 0 takes every core this process may use.
+
+        Raises:
+            EngineUnavailableError: the extension is not there.
+            InvalidParamsError: this CPU cannot run `tier`.
+        """
+        if not available():
+            raise EngineUnavailableError(
+                f"the native kernels are not built: {_IMPORT_ERROR}"
+            )
+        if tier and tier not in (*tiers(), EMULATED_TIER):
+            raise InvalidParamsError(
+                f"this CPU runs the tiers {', '.join(tiers())}, not {tier!r}"
+            )
+        if threads < 0:
+            raise InvalidParamsError(f"threads must be at least 0, got {threads}")
+        self._threads = threads
+        ranking = list_ranking(data.centroids, data.metric)
+        self._scanner = _native.Scanner(
+            metric=data.metric,
+            directions=_packed(ranking.directions, np.float32),
+            biases=_packed(ranking.biases, np.float32),
+            offsets=_packed(data.lists.offsets, np.int64),
+            mids=_packed(data.lists.mids, np.int64),
+            rows=_packed(data.lists.rows, np.int32),
+            others=_packed(data.lists.others, np.int32),
+            codes=_packed(data.codes.values, np.int8),
+            scales=_packed(data.codes.scales, np.float32),
+            vectors=_packed(data.vectors, np.float32),
+            tier=tier or "",
+            threads=threads,
+        )
+
+    @property
+    def name(self) -> str:
+        """Engine and tier, such as "native/avx512"."""
+        return f"native/{self._scanner.tier}"
+
+    def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
+        """Score all lists in float32; see `Engine.rank_lists`."""
+        return self._scanner.rank_lists(
+            _packed(queries, np.float32), nprobe=nprobe, threads=self._threads
+        )
+
+    def scan(
+        self, queries: Vectors, list_nos: ListNos, request: ScanRequest
+    ) -> Scanned:
+        """Pool the best int8 scores, re-rank them in float32; see `Engine.scan`."""
+        allowed = request.allowed
+        rows, distances, work = self._scanner.scan(
+            _packed(queries, np.float32),
+            _packed(list_nos, np.int32),
+            k=request.k,
+            pool=request.pool,
+            allowed=None if allowed is None else _packed(allowed, np.bool_),
+            primary_only=request.segments == "primary",
+            threads=self._threads,
+        )
+        lists_probed, entries_scanned, survivors, reranked = work
+        return Scanned(
+            rows=rows,
+            distances=distances,
+            work=Work(
+                lists_probed=lists_probed,
+                entries_scanned=entries_scanned,
+                survivors=survivors,
+                reranked=reranked,
+            ),
+        )
+
+
+def _packed(values: NDArray[Number], dtype: type[Number]) -> NDArray[Number]:
+    """`values` as the kernels read them; the same array where it is so already."""
+    return np.ascontiguousarray(values, dtype)

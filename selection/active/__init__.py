@@ -1,9 +1,11 @@
 """Active learning: ask for the labels that teach most."""
 
+from gleann.selection.active.advice import StopAdvice
 from gleann.selection.active.everything import GlobalPool
+from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.run import ActiveRun, BatchRecord, run_active
 from gleann.selection.active.seals import SealsPool
-from gleann.selection.active.session import ActiveParams, ActiveSession, StopAdvice
+from gleann.selection.active.session import ActiveSession
 
 __all__ = [
     "ActiveParams",

@@ -1,24 +1,36 @@
 """Drive a session with an oracle."""
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 from numpy.typing import ArrayLike
+
+from gleann.index import Progress
 from gleann.index.arrays import Ids
+from gleann.index.errors import InvalidParamsError
 from gleann.selection.active.session import ActiveSession
+from gleann.selection.checks import require_count
 from gleann.selection.pool import ProgressCallback
 
 LabelOracle = Callable[[Ids], ArrayLike]
+"""Ids (m,) to labels (m,)."""
+
+Evaluate = Callable[[ActiveSession], Mapping[str, float]]
+"""A session to numbers worth recording, such as average precision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRecord:
-    """Where a run stood before a batch was asked for (and, last, at its end).
+    """Where a run stood before a batch was asked for, and at its end.
 
     Attributes:
         labelled: rows labelled, seed included.
-        positives: those of the last class.
-        looked_at: distinct rows that ever entered the pool.
-        metrics: what `evaluate` said of the model then.
+        positives: of them, those of the last class.
+        looked_at: distinct rows that ever were candidates.
+        metrics: what `evaluate` said then.
     """
+
     labelled: int
     positives: int
     looked_at: int
@@ -27,7 +39,13 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveRun:
-    """`history`: one record a batch; `note`: why it ended before the budget, or ""."""
+    """A run.
+
+    Attributes:
+        history: one record a batch, and a last one at the end.
+        note: why the run ended short of its budget; "" where it did not.
+    """
+
     history: tuple[BatchRecord, ...]
     note: str
 
@@ -37,7 +55,47 @@ def run_active(
     oracle: LabelOracle,
     *,
     budget: int,
-    evaluate: Callable[[ActiveSession], Mapping[str, float]] | None = None,
+    evaluate: Evaluate | None = None,
     progress: ProgressCallback | None = None,
 ) -> ActiveRun:
-    """Label until `budget` rows, seed included, are labelled."""
+    """Label until `budget` rows are labelled, or the pool runs dry.
+
+    Whatever `oracle` or `progress` raises passes through; the labels before stay in
+    the session, and a second call goes on from there.
+
+    Args:
+        session: begun, or half-way.
+        oracle: labels rows; never asked twice for one.
+        budget: labels in all, those of the seed included (T of SEALS).
+        evaluate: called before each batch and at the end.
+        progress: called after each batch.
+
+    Raises:
+        InvalidParamsError: a budget above the rows that can be labelled.
+    """
+    require_count("budget", budget)
+    if budget > session.available:
+        raise InvalidParamsError(
+            f"budget is {budget}, but {session.available} rows can be labelled"
+        )
+    history = [_record(session, evaluate)]
+    while (left := budget - history[-1].labelled) > 0:
+        ids = session.next_batch().ids[:left]
+        if not len(ids):
+            note = f"the pool ran dry at {history[-1].labelled} of {budget} labels"
+            return ActiveRun(history=tuple(history), note=note)
+        session.submit_labels(ids, oracle(ids))
+        history.append(_record(session, evaluate))
+        if progress is not None:
+            progress(Progress(phase="label", done=history[-1].labelled, total=budget))
+    return ActiveRun(history=tuple(history), note="")
+
+
+def _record(session: ActiveSession, evaluate: Evaluate | None) -> BatchRecord:
+    positive = session.classes[-1]
+    return BatchRecord(
+        labelled=len(session.labelled_rows),
+        positives=int(np.sum(session.labels == positive)),
+        looked_at=session.looked_at,
+        metrics=dict(evaluate(session)) if evaluate is not None else {},
+    )

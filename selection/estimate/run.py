@@ -1,20 +1,97 @@
 """Estimates in one call, from an oracle."""
+
 from collections.abc import Callable
+from dataclasses import replace
+
 from numpy.typing import ArrayLike
+
+from gleann.index import Progress
 from gleann.index.arrays import Ids
-from gleann.selection.estimate.session import Estimate, EstimateParams, EstimateSession
+from gleann.selection.checks import require_count
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.result import Estimate
+from gleann.selection.estimate.session import EstimateSession
 from gleann.selection.pool import ProgressCallback
 
 Oracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
+"""Ids (m,) to positives (m,) bool and values (m,), or None for a count."""
 
 
-def estimate(proxy: ArrayLike, oracle: Oracle, params: EstimateParams, *, ids: ArrayLike | None = None, progress: ProgressCallback | None = None) -> Estimate:
-    """Label `params.budget` rows by `oracle` and estimate."""
+def estimate(
+    proxy: ArrayLike,
+    oracle: Oracle,
+    params: EstimateParams,
+    *,
+    ids: ArrayLike | None = None,
+    progress: ProgressCallback | None = None,
+) -> Estimate:
+    """Label `params.budget` rows by `oracle`, and estimate.
+
+    An oracle that may fail half-way is better run by `run_estimate` on a session of
+    one's own, which keeps the labels that came before.
+
+    Args:
+        proxy: (n,) cheap scores, as `EstimateSession.start` takes them.
+        oracle: labels rows; never asked twice for one.
+        params: how.
+        ids: (n,) names of the rows; None numbers them.
+        progress: called as labels arrive.
+    """
+    session = EstimateSession.start(proxy, params, ids=ids)
+    return run_estimate(session, oracle, progress=progress)
 
 
-def uniform_estimate(proxy: ArrayLike, oracle: Oracle, params: EstimateParams, *, ids: ArrayLike | None = None, progress: ProgressCallback | None = None) -> Estimate:
-    """The baseline: one stratum, one round."""
+def uniform_estimate(
+    proxy: ArrayLike,
+    oracle: Oracle,
+    params: EstimateParams,
+    *,
+    ids: ArrayLike | None = None,
+    progress: ProgressCallback | None = None,
+) -> Estimate:
+    """The baseline: `estimate` from one uniform sample that ignores the proxies.
+
+    Args:
+        proxy: (n,), only counted.
+        oracle: labels rows.
+        params: how; strata and rounds are not used.
+        ids: (n,) names of the rows; None numbers them.
+        progress: called as labels arrive.
+    """
+    plain = replace(params, strata=1, rounds=1, strata_cut="equal_size")
+    return estimate(proxy, oracle, plain, ids=ids, progress=progress)
 
 
-def run_estimate(session: EstimateSession, oracle: Oracle, *, chunk: int = 100, progress: ProgressCallback | None = None) -> Estimate:
-    """Finish a session by an oracle; what was labelled before an oracle raised stays."""
+def run_estimate(
+    session: EstimateSession,
+    oracle: Oracle,
+    *,
+    chunk: int = 100,
+    progress: ProgressCallback | None = None,
+) -> Estimate:
+    """Finish a session by an oracle.
+
+    Whatever `oracle` or `progress` raises passes through; the labels of the chunks
+    before stay in the session, and a second call goes on from there.
+
+    Args:
+        session: begun, or half-way.
+        oracle: labels rows.
+        chunk: rows to ask the oracle for at a time.
+        progress: called after each chunk.
+    """
+    require_count("chunk", chunk)
+    while not session.done:
+        batch = session.next_batch()
+        for first in range(0, len(batch), chunk):
+            ids = batch.ids[first : first + chunk]
+            session.submit(ids, *oracle(ids))
+            if progress is not None:
+                progress(
+                    Progress(
+                        phase="label",
+                        done=session.labels_used,
+                        total=session.params.budget,
+                    )
+                )
+    return session.estimate()

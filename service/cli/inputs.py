@@ -57,7 +57,7 @@ def read_vectors(
         raise InvalidInputError(
             f"{path}: vectors are read from .npy or .parquet, not {path.suffix!r}"
         )
-    with _reading(path):
+    with reading(path):
         schema = pa.parquet.read_schema(path)
         name = vectors_column or _only_vector_column(path, schema)
         wanted = [name] + ([id_column] if id_column else [])
@@ -69,13 +69,13 @@ def read_vectors(
 
 def read_array(path: Path) -> NDArray[Any]:
     """Memory-map a `.npy` file; object arrays are refused, never unpickled."""
-    with _reading(path):
+    with reading(path):
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
     """Read a csv or parquet file that has at least `columns`."""
-    with _reading(path):
+    with reading(path):
         if path.suffix in PARQUET_SUFFIXES:
             table = pa.parquet.read_table(path)
         else:
@@ -111,13 +111,24 @@ def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
         raise InvalidInputError(
             f"{path}: {name} must have shape ({n},), one a row, got {values.shape}"
         )
+    return as_numbers(path, values)
+
+
+def as_numbers(path: Path, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what a file holds as float64; text is refused."""
     if values.dtype.kind not in "fiub":
-        raise InvalidInputError(f"{path}: {name} must be numbers, got {values.dtype}")
+        raise InvalidInputError(f"{path} must hold numbers, got {values.dtype}")
     return values.astype(np.float64)
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while `path` is read into our errors.
+
+    Raises:
+        MissingFileError: the file is not there or cannot be read.
+        InvalidInputError: it is not what it should be.
+    """
     try:
         yield
     except OSError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from gleann.service.cli import inputs
 from gleann.service.cli.outputs import write_json
 from gleann.service.report.machine import command_line, machine, now, versions
 
@@ -54,7 +55,7 @@ class JobRecord:
     def add_file(self, path: Path) -> None:
         """Note an input file by its bytes."""
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with inputs.reading(path), path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
         size = path.stat().st_size

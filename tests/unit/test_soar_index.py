@@ -203,4 +203,4 @@ def test_missing_faiss_is_said_plainly(monkeypatch, rows):
 
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(errors.EngineUnavailableError, match=r"gleann\[cpu\]"):
-        SoarIndex.build(rows)
+        SoarIndex.build(rows, BuildParams(tune_queries=0), engine="faiss")

@@ -34,6 +34,12 @@ class EstimateTarget(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ESTIMATE_TARGET_COUNT: _ClassVar[EstimateTarget]
     ESTIMATE_TARGET_AVG: _ClassVar[EstimateTarget]
     ESTIMATE_TARGET_SUM: _ClassVar[EstimateTarget]
+
+class StrataCut(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STRATA_CUT_UNSPECIFIED: _ClassVar[StrataCut]
+    STRATA_CUT_SQRT_MASS: _ClassVar[StrataCut]
+    STRATA_CUT_EQUAL_SIZE: _ClassVar[StrataCut]
 ACTIVE_STRATEGY_UNSPECIFIED: ActiveStrategy
 ACTIVE_STRATEGY_ENTROPY: ActiveStrategy
 ACTIVE_STRATEGY_LEAST_CONFIDENCE: ActiveStrategy
@@ -47,6 +53,9 @@ ESTIMATE_TARGET_UNSPECIFIED: EstimateTarget
 ESTIMATE_TARGET_COUNT: EstimateTarget
 ESTIMATE_TARGET_AVG: EstimateTarget
 ESTIMATE_TARGET_SUM: EstimateTarget
+STRATA_CUT_UNSPECIFIED: StrataCut
+STRATA_CUT_SQRT_MASS: StrataCut
+STRATA_CUT_EQUAL_SIZE: StrataCut
 
 class CreateSelectionJobRequest(_message.Message):
     __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "allowed_ids", "request_id")
@@ -181,7 +190,7 @@ class Session(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., index: _Optional[str] = ..., sealed_version: _Optional[int] = ..., labelled: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ActiveParams(_message.Message):
-    __slots__ = ("strategy", "pool", "batch", "neighbours", "c", "balanced", "max_iter", "seed")
+    __slots__ = ("strategy", "pool", "batch", "neighbours", "c", "balanced", "max_iter", "seed", "classes")
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +199,7 @@ class ActiveParams(_message.Message):
     BALANCED_FIELD_NUMBER: _ClassVar[int]
     MAX_ITER_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
     strategy: ActiveStrategy
     pool: ActivePool
     batch: int
@@ -198,7 +208,8 @@ class ActiveParams(_message.Message):
     balanced: bool
     max_iter: int
     seed: int
-    def __init__(self, strategy: _Optional[_Union[ActiveStrategy, str]] = ..., pool: _Optional[_Union[ActivePool, str]] = ..., batch: _Optional[int] = ..., neighbours: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+    classes: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, strategy: _Optional[_Union[ActiveStrategy, str]] = ..., pool: _Optional[_Union[ActivePool, str]] = ..., batch: _Optional[int] = ..., neighbours: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ..., classes: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class StartActiveSessionRequest(_message.Message):
     __slots__ = ("index", "params", "ids", "labels", "request_id")
@@ -210,9 +221,9 @@ class StartActiveSessionRequest(_message.Message):
     index: str
     params: ActiveParams
     ids: _types_pb2.Ids
-    labels: _types_pb2.Column
+    labels: bytes
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[ActiveParams, _Mapping]] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[_Union[_types_pb2.Column, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[ActiveParams, _Mapping]] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class NextBatchRequest(_message.Message):
     __slots__ = ("session",)
@@ -238,9 +249,9 @@ class SubmitLabelsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     session: str
     ids: _types_pb2.Ids
-    labels: _types_pb2.Column
+    labels: bytes
     request_id: str
-    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[_Union[_types_pb2.Column, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class SubmitLabelsResponse(_message.Message):
     __slots__ = ("session",)
@@ -271,14 +282,18 @@ class GetStopAdviceRequest(_message.Message):
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
 class StopAdvice(_message.Message):
-    __slots__ = ("stop", "reason", "details_json")
+    __slots__ = ("stop", "reason", "batches", "recent_uncertainty", "recent_positives")
     STOP_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
-    DETAILS_JSON_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
+    RECENT_UNCERTAINTY_FIELD_NUMBER: _ClassVar[int]
+    RECENT_POSITIVES_FIELD_NUMBER: _ClassVar[int]
     stop: bool
     reason: str
-    details_json: str
-    def __init__(self, stop: _Optional[bool] = ..., reason: _Optional[str] = ..., details_json: _Optional[str] = ...) -> None: ...
+    batches: int
+    recent_uncertainty: float
+    recent_positives: int
+    def __init__(self, stop: _Optional[bool] = ..., reason: _Optional[str] = ..., batches: _Optional[int] = ..., recent_uncertainty: _Optional[float] = ..., recent_positives: _Optional[int] = ...) -> None: ...
 
 class ScoreItemsRequest(_message.Message):
     __slots__ = ("session", "ids")
@@ -294,25 +309,31 @@ class ScoreItemsResponse(_message.Message):
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     ids: _types_pb2.Ids
-    classes: _types_pb2.Column
+    classes: bytes
     probabilities: bytes
-    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., classes: _Optional[_Union[_types_pb2.Column, _Mapping]] = ..., probabilities: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., classes: _Optional[bytes] = ..., probabilities: _Optional[bytes] = ...) -> None: ...
 
 class EstimateParams(_message.Message):
-    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed")
+    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     STRATA_FIELD_NUMBER: _ClassVar[int]
     PILOT_SHARE_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    STRATA_CUT_FIELD_NUMBER: _ClassVar[int]
+    ROUNDS_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     budget: int
     strata: int
     pilot_share: float
     confidence: float
     seed: int
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
+    strata_cut: StrataCut
+    rounds: int
+    floor: float
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ...) -> None: ...
 
 class ProxyScores(_message.Message):
     __slots__ = ("ids", "values")
@@ -388,8 +409,26 @@ class GetEstimateRequest(_message.Message):
     session: str
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
+class Stratum(_message.Message):
+    __slots__ = ("size", "labelled", "positives", "rate", "mean", "proxy_low", "proxy_high")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    LABELLED_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    PROXY_LOW_FIELD_NUMBER: _ClassVar[int]
+    PROXY_HIGH_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    labelled: int
+    positives: int
+    rate: float
+    mean: float
+    proxy_low: float
+    proxy_high: float
+    def __init__(self, size: _Optional[int] = ..., labelled: _Optional[int] = ..., positives: _Optional[int] = ..., rate: _Optional[float] = ..., mean: _Optional[float] = ..., proxy_low: _Optional[float] = ..., proxy_high: _Optional[float] = ...) -> None: ...
+
 class Estimate(_message.Message):
-    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum_json", "provenance_json")
+    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     LOW_FIELD_NUMBER: _ClassVar[int]
@@ -398,7 +437,7 @@ class Estimate(_message.Message):
     LABELS_USED_FIELD_NUMBER: _ClassVar[int]
     POSITIVES_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
-    BY_STRATUM_JSON_FIELD_NUMBER: _ClassVar[int]
+    BY_STRATUM_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     value: float
@@ -408,9 +447,9 @@ class Estimate(_message.Message):
     labels_used: int
     positives: int
     note: str
-    by_stratum_json: str
+    by_stratum: _containers.RepeatedCompositeFieldContainer[Stratum]
     provenance_json: str
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ...) -> None: ...
 
 class GetSessionRequest(_message.Message):
     __slots__ = ("name",)

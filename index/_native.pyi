@@ -1,0 +1,40 @@
+"""The compiled kernels; see native/module.cpp."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+def runnable_tiers() -> list[str]: ...
+
+class Scanner:
+    def __init__(
+        self,
+        *,
+        metric: str,
+        directions: NDArray[np.float32],
+        biases: NDArray[np.float32],
+        offsets: NDArray[np.int64],
+        mids: NDArray[np.int64],
+        rows: NDArray[np.int32],
+        others: NDArray[np.int32],
+        codes: NDArray[np.int8],
+        scales: NDArray[np.float32],
+        vectors: NDArray[np.float32],
+        tier: str,
+        threads: int,
+    ) -> None: ...
+    @property
+    def tier(self) -> str: ...
+    def rank_lists(
+        self, queries: NDArray[np.float32], *, nprobe: int, threads: int
+    ) -> NDArray[np.int32]: ...
+    def scan(
+        self,
+        queries: NDArray[np.float32],
+        list_nos: NDArray[np.int32],
+        *,
+        k: int,
+        pool: int,
+        allowed: NDArray[np.bool_] | None,
+        primary_only: bool,
+        threads: int,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], tuple[int, int, int, int]]: ...

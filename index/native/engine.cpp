@@ -1,0 +1,60 @@
+#include "engine.hpp"
+
+#include <stdexcept>
+
+#include "dispatch.hpp"
+#include "threads.hpp"
+
+namespace gleann {
+namespace {
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+// Whatever the scan will follow without looking must lead somewhere.
+void check_list(const IndexArrays& arrays, int64_t list_no) {
+  const Lists& lists = arrays.lists;
+  const int64_t low = lists.offsets[list_no], high = lists.offsets[list_no + 1];
+  const int64_t mid = lists.mids[list_no];
+  require(low <= mid && mid <= high, "list offsets do not ascend");
+  for (int64_t e = low; e < high; ++e) {
+    require(lists.rows[e] >= 0 && lists.rows[e] < arrays.codes.n,
+            "an entry's row does not exist");
+    require(e < mid || (lists.others[e] >= 0 && lists.others[e] < lists.nlist),
+            "a spilled entry has no primary list");
+  }
+}
+
+const IndexArrays& checked(const IndexArrays& arrays) {
+  require(arrays.lists.offsets[0] == 0, "list offsets do not start at 0");
+  for (int64_t j = 0; j < arrays.lists.nlist; ++j) check_list(arrays, j);
+  return arrays;
+}
+
+}  // namespace
+
+Work& Work::operator+=(const Work& more) {
+  lists_probed += more.lists_probed;
+  entries_scanned += more.entries_scanned;
+  survivors += more.survivors;
+  reranked += more.reranked;
+  return *this;
+}
+
+Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
+    : arrays_(checked(arrays)),
+      kernels_(choose_kernels(tier)),
+      packed_(arrays.lists, arrays.codes, kernels_.layout,
+              arrays.distance == Distance::kSquaredL2, resolve_threads(threads)),
+      directions_(arrays.lists.nlist, arrays.codes.d, arrays.directions,
+                  arrays.biases) {}
+
+Work Engine::scan(const ScanJob& job) const {
+  // Below about one query a list, nothing is gained by sharing a list's codes, and
+  // scanning each query's best lists first saves survivors.
+  const bool few = job.nq * job.nprobe < nlist();
+  return few ? scan_query_major(job) : scan_list_major(job);
+}
+
+}  // namespace gleann

@@ -1,0 +1,117 @@
+// What the scan drivers and the per-tier kernels say to each other.
+//
+// Kernel files are compiled for one instruction set each and may run only after
+// dispatch.cpp has seen that the CPU has it. So that no such code leaks into the rest
+// of the program, everything they define has internal linkage, except for one constant
+// table a file; and this header holds plain data and declarations only.
+#pragma once
+
+#include <cstdint>
+
+namespace gleann {
+
+constexpr int kBlock = 16;       // entries stored side by side, one a SIMD lane
+constexpr int kMaxGroup = 96;    // queries scanned together
+constexpr int kStepBytes = 4;    // bytes of one query that one step consumes
+constexpr int kCacheLine = 64;
+
+// How a tier wants codes laid out. A block of 16 entries is a run of steps; one step
+// holds `dims` dimensions of all 16.
+struct Layout {
+  int dims;            // dimensions a step: 4, 2, or 1
+  int entry_stride;    // bytes from one entry to the next within a step
+  int dim_stride;      // bytes from one dimension to the next within a step
+  uint8_t flip;        // xor-ed onto each code: 0x80 turns int8 into offset uint8
+  int max_tile_steps;  // steps are split evenly into tiles of at most this; 0: no tiles
+  bool wide_query;     // query codes as int16 instead of int8
+};
+
+// 16-entry blocks of one list, or of all centroids, as the kernels read them.
+struct Panel {
+  const uint8_t* codes;
+  int64_t blocks;
+  int64_t block_bytes;
+  int steps;
+  int tile_steps;  // steps in each tile; steps itself where there are no tiles
+  // One a slot. NaN in the slots after the last entry, whose scores are then NaN and
+  // pass no threshold: kernels need no special case for a list's end.
+  const float* scales;
+  const float* biases;
+};
+
+// The best entries of one query so far.
+//
+// A key is 64 bits, smaller is better: score descending above row ascending. That is a
+// total order, so what remains does not depend on the order of the scan.
+struct Sink {
+  uint64_t* keys;
+  const uint64_t* probed;  // bit per list: does this query scan it? (null: nobody asks)
+  uint64_t cutoff;         // keys at or above it cannot be among the best `pool`
+  int64_t survivors;
+  float threshold;         // the score in `cutoff`
+  int32_t count;
+  int32_t pool;
+  int32_t capacity;        // above pool
+};
+
+// What decides whether an entry that passed the threshold is wanted.
+struct Entries {
+  const int32_t* rows;    // row of each entry; null: the entry's own number
+  const int32_t* others;  // the other list of each entry
+  int64_t primaries;      // entries before this one are primary
+  bool primary_only;
+  const uint8_t* allowed;  // per row; null: all
+};
+
+// Queries that scan the same panel.
+struct Group {
+  int count;
+  const uint8_t* queries;  // kStepBytes a step, `stride` bytes a query
+  int64_t stride;
+  float factors[kMaxGroup];     // L2 only: twice the query's scale
+  int32_t starts[kMaxGroup];    // what each sum starts from
+  float thresholds[kMaxGroup];  // copies of the sinks', close together
+  Sink* sinks[kMaxGroup];
+};
+
+struct QueryScale {
+  float scale;
+  int32_t start;
+};
+
+// Where distances are measured.
+enum class Distance { kNegatedDot, kOneMinusDot, kSquaredL2 };
+
+// One tier. All scans of integer codes give the same scores, bit for bit, on all tiers.
+struct Kernels {
+  const char* name;
+  Layout layout;
+  QueryScale (*quantise)(const float* query, int64_t d, const Layout&, uint8_t* codes);
+  // score = dot * scale; higher is better. The query's scale, common to all, is left
+  // out.
+  void (*scan_dot)(const Panel&, Group&, const Entries&);
+  // score = dot * scale * factor - bias
+  void (*scan_l2)(const Panel&, Group&, const Entries&);
+  // Codes and queries are float32, one dimension a step; score = dot + bias.
+  void (*scan_float)(const Panel&, Group&, const Entries&);
+  // Accumulated in double and rounded once.
+  void (*distances)(const float* query, const float* vectors, const int32_t* rows,
+                    int64_t count, int64_t d, Distance, float* out);
+  // Called on each thread before its first and after its last integer scan; may be null.
+  void (*enter)(const Panel&);
+  void (*leave)();
+};
+
+extern const Kernels kPortableKernels;
+extern const Kernels kAmxEmulatedKernels;
+#if defined(__x86_64__)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+extern const Kernels kAmxKernels;
+#endif
+
+// Offer the entries `hits` (bit i: slot + i, with scores[i]) to query `q` of the group.
+void admit(Group& group, int q, const float* scores, uint32_t hits, int64_t slot,
+           const Entries& entries);
+
+}  // namespace gleann

@@ -1,0 +1,157 @@
+// gleann.index._native: the border to Python. Checks shapes, keeps arrays alive,
+// releases the interpreter lock.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+
+#include "dispatch.hpp"
+#include "engine.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+gleann::Distance distance_of(const std::string& metric) {
+  if (metric == "ip") return gleann::Distance::kNegatedDot;
+  if (metric == "cosine") return gleann::Distance::kOneMinusDot;
+  if (metric == "l2") return gleann::Distance::kSquaredL2;
+  throw std::invalid_argument("metric must be ip, cosine or l2, got " + metric);
+}
+
+class Scanner {
+ public:
+  Scanner(const std::string& metric, Array<float> directions, Array<float> biases,
+          Array<int64_t> offsets, Array<int64_t> mids, Array<int32_t> rows,
+          Array<int32_t> others, Array<int8_t> codes, Array<float> scales,
+          Array<float> vectors, const std::string& tier, int threads)
+      : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
+        engine_(view(metric, directions, biases, offsets, mids, rows, others, codes,
+                     scales, vectors),
+                tier, threads) {}
+
+  std::string tier() const { return engine_.tier(); }
+
+  Array<int32_t> rank_lists(const Array<float>& queries, int64_t nprobe,
+                            int threads) const {
+    check_queries(queries);
+    require(nprobe >= 1 && nprobe <= engine_.nlist(), "nprobe is not in 1..nlist");
+    const int64_t nq = queries.shape(0);
+    Array<int32_t> list_nos({nq, nprobe});
+    int32_t* out = list_nos.mutable_data();
+    const float* in = queries.data();
+    const py::gil_scoped_release release;
+    engine_.rank_lists(in, nq, nprobe, threads, out);
+    return list_nos;
+  }
+
+  py::tuple scan(const Array<float>& queries, const Array<int32_t>& list_nos, int32_t k,
+                 int32_t pool, const std::optional<Array<bool>>& allowed,
+                 bool primary_only, int threads) const {
+    check_queries(queries);
+    const int64_t nq = queries.shape(0);
+    require(list_nos.ndim() == 2 && list_nos.shape(0) == nq,
+            "list_nos is not (nq, nprobe)");
+    require(k >= 1 && pool >= k && pool <= kMaxPool, "not 1 <= k <= pool <= 2**29");
+    require(!allowed || (allowed->ndim() == 1 && allowed->shape(0) == engine_.n()),
+            "allowed is not (n,)");
+    Array<int64_t> rows({nq, int64_t{k}});
+    Array<float> distances({nq, int64_t{k}});
+    const gleann::ScanJob job{
+        queries.data(),
+        nq,
+        list_nos.data(),
+        list_nos.shape(1),
+        k,
+        pool,
+        allowed ? reinterpret_cast<const uint8_t*>(allowed->data()) : nullptr,
+        primary_only,
+        threads,
+        rows.mutable_data(),
+        distances.mutable_data()};
+    const gleann::Work work = run(job);
+    return py::make_tuple(rows, distances,
+                          py::make_tuple(work.lists_probed, work.entries_scanned,
+                                         work.survivors, work.reranked));
+  }
+
+ private:
+  static constexpr int32_t kMaxPool = 1 << 29;  // capacities, twice that, fit in int32
+
+  static gleann::IndexArrays view(
+      const std::string& metric, const Array<float>& directions,
+      const Array<float>& biases, const Array<int64_t>& offsets,
+      const Array<int64_t>& mids, const Array<int32_t>& rows,
+      const Array<int32_t>& others, const Array<int8_t>& codes,
+      const Array<float>& scales, const Array<float>& vectors) {
+    require(codes.ndim() == 2 && vectors.ndim() == 2 && directions.ndim() == 2,
+            "codes, vectors and directions must be matrices");
+    const int64_t n = codes.shape(0), d = codes.shape(1), nlist = mids.size();
+    require(d >= 1 && nlist >= 1, "there are no dimensions or no lists");
+    require(vectors.shape(0) == n && vectors.shape(1) == d && scales.size() == n,
+            "codes, scales and vectors differ in shape");
+    require(directions.shape(0) == nlist && directions.shape(1) == d &&
+                biases.size() == nlist && offsets.size() == nlist + 1,
+            "directions, biases, offsets and mids differ in shape");
+    require(rows.size() == others.size() && offsets.data()[nlist] == rows.size(),
+            "rows and others do not have as many entries as the lists");
+    return gleann::IndexArrays{
+        distance_of(metric),
+        gleann::Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()},
+        gleann::RowCodes{n, d, codes.data(), scales.data()},
+        vectors.data(),
+        directions.data(),
+        biases.data()};
+  }
+
+  void check_queries(const Array<float>& queries) const {
+    require(queries.ndim() == 2 && queries.shape(1) == engine_.d(),
+            "queries are not (nq, d)");
+  }
+
+  gleann::Work run(const gleann::ScanJob& job) const {
+    const py::gil_scoped_release release;
+    return engine_.scan(job);
+  }
+
+  py::tuple kept_;  // what the engine points into for as long as it lives
+  gleann::Engine engine_;
+};
+
+}  // namespace
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "Native scan kernels; use gleann.index.engines.native.";
+  module.def("runnable_tiers", &gleann::runnable_tiers,
+             "The tiers this CPU can run, best first.");
+  // noconvert: an array of another type or order would be copied without a word, and a
+  // memory-mapped one read whole.
+  py::class_<Scanner>(module, "Scanner")
+      .def(py::init<const std::string&, Array<float>, Array<float>, Array<int64_t>,
+                    Array<int64_t>, Array<int32_t>, Array<int32_t>, Array<int8_t>,
+                    Array<float>, Array<float>, const std::string&, int>(),
+           py::kw_only(), py::arg("metric"), py::arg("directions").noconvert(),
+           py::arg("biases").noconvert(), py::arg("offsets").noconvert(),
+           py::arg("mids").noconvert(), py::arg("rows").noconvert(),
+           py::arg("others").noconvert(), py::arg("codes").noconvert(),
+           py::arg("scales").noconvert(), py::arg("vectors").noconvert(),
+           py::arg("tier"), py::arg("threads"))
+      .def_property_readonly("tier", &Scanner::tier)
+      .def("rank_lists", &Scanner::rank_lists, py::arg("queries").noconvert(),
+           py::kw_only(), py::arg("nprobe"), py::arg("threads"))
+      .def("scan", &Scanner::scan, py::arg("queries").noconvert(),
+           py::arg("list_nos").noconvert(), py::kw_only(), py::arg("k"),
+           py::arg("pool"), py::arg("allowed").noconvert() = py::none(),
+           py::arg("primary_only"), py::arg("threads"));
+}

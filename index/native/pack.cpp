@@ -1,0 +1,107 @@
+#include "pack.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "threads.hpp"
+
+namespace gleann {
+namespace {
+
+constexpr float kNoEntry = std::numeric_limits<float>::quiet_NaN();
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Squared length of the row as its code says it. It goes with the coded dot product:
+// near a query the two errors all but cancel, which they do not with the true length.
+float decoded_norm(const int8_t* code, int64_t d, float scale) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < d; ++i) sum += int64_t{code[i]} * code[i];
+  const double norm = static_cast<double>(scale) * scale * static_cast<double>(sum);
+  constexpr double kMost = std::numeric_limits<float>::max();
+  return static_cast<float>(std::min(norm, kMost));
+}
+
+}  // namespace
+
+PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
+                         const Layout& layout, bool with_norms, int threads) {
+  steps_ = static_cast<int>(ceil_div(codes.d, layout.dims));
+  tile_steps_ = steps_;
+  if (layout.max_tile_steps > 0) {
+    // Equal tiles need one configuration and pad less than full ones would.
+    const int64_t tiles = ceil_div(steps_, layout.max_tile_steps);
+    tile_steps_ = static_cast<int>(ceil_div(steps_, tiles));
+    steps_ = static_cast<int>(tile_steps_ * tiles);
+  }
+  block_bytes_ = int64_t{steps_} * layout.dims * kBlock;
+  query_bytes_ = ceil_div(int64_t{steps_} * kStepBytes, kCacheLine) * kCacheLine;
+  first_blocks_.assign(lists.nlist + 1, 0);
+  for (int64_t j = 0; j < lists.nlist; ++j) {
+    const int64_t entries = lists.offsets[j + 1] - lists.offsets[j];
+    first_blocks_[j + 1] = first_blocks_[j] + ceil_div(entries, kBlock);
+  }
+  const int64_t blocks = first_blocks_[lists.nlist];
+  codes_ = make_buffer<uint8_t>(blocks * block_bytes_);
+  scales_ = make_buffer<float>(blocks * kBlock);
+  if (with_norms) norms_ = make_buffer<float>(blocks * kBlock);
+  parallel_for(lists.nlist, threads,
+               [&](int64_t j) { pack_list(lists, codes, layout, j); });
+}
+
+void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
+                            const Layout& layout, int64_t list_no) {
+  const int64_t first = first_blocks_[list_no] * kBlock;
+  const int64_t slots = first_blocks_[list_no + 1] * kBlock - first;
+  const int64_t entries = lists.offsets[list_no + 1] - lists.offsets[list_no];
+  for (int64_t e = 0; e < slots; ++e) {
+    if (e >= entries) {
+      scales_[first + e] = kNoEntry;
+      continue;
+    }
+    const int64_t row = lists.rows[lists.offsets[list_no] + e];
+    const int8_t* code = codes.values + row * codes.d;
+    uint8_t* block = codes_.get() + (first + e) / kBlock * block_bytes_ +
+                     e % kBlock * layout.entry_stride;
+    for (int64_t i = 0; i < codes.d; ++i) {
+      block[i / layout.dims * layout.dims * kBlock + i % layout.dims * layout.dim_stride] =
+          static_cast<uint8_t>(code[i]) ^ layout.flip;
+    }
+    scales_[first + e] = codes.scales[row];
+    if (norms_) norms_[first + e] = decoded_norm(code, codes.d, codes.scales[row]);
+  }
+}
+
+Panel PackedLists::panel(int64_t list_no, int64_t entries) const {
+  const int64_t first = first_blocks_[list_no];
+  return Panel{codes_.get() + first * block_bytes_,
+               ceil_div(entries, kBlock),
+               block_bytes_,
+               steps_,
+               tile_steps_,
+               scales_.get() + first * kBlock,
+               norms_ ? norms_.get() + first * kBlock : nullptr};
+}
+
+PackedDirections::PackedDirections(int64_t nlist, int64_t d, const float* directions,
+                                   const float* biases) {
+  const int64_t blocks = ceil_div(nlist, kBlock);
+  values_ = make_buffer<float>(blocks * kBlock * d);
+  biases_ = make_buffer<float>(blocks * kBlock);
+  for (int64_t j = 0; j < blocks * kBlock; ++j) {
+    biases_[j] = j < nlist ? biases[j] : kNoEntry;
+    if (j >= nlist) continue;
+    float* block = values_.get() + j / kBlock * kBlock * d + j % kBlock;
+    for (int64_t i = 0; i < d; ++i) block[i * kBlock] = directions[j * d + i];
+  }
+  panel_ = Panel{reinterpret_cast<const uint8_t*>(values_.get()),
+                 blocks,
+                 d * kBlock * int64_t{sizeof(float)},
+                 static_cast<int>(d),
+                 static_cast<int>(d),
+                 nullptr,
+                 biases_.get()};
+}
+
+}  // namespace gleann

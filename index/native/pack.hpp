@@ -1,0 +1,67 @@
+// Codes and centroids in the order in which the kernels read them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels.hpp"
+#include "memory.hpp"
+
+namespace gleann {
+
+// Inverted lists as index/lists.py lays them out; the arrays belong to the caller.
+struct Lists {
+  int64_t nlist;
+  const int64_t* offsets;
+  const int64_t* mids;
+  const int32_t* rows;
+  const int32_t* others;
+};
+
+struct RowCodes {
+  int64_t n;
+  int64_t d;
+  const int8_t* values;
+  const float* scales;
+};
+
+// Every entry's own copy of its row's code, list after list.
+class PackedLists {
+ public:
+  PackedLists(const Lists& lists, const RowCodes& codes, const Layout& layout,
+              bool with_norms, int threads);
+
+  // The list's first `entries` entries.
+  Panel panel(int64_t list_no, int64_t entries) const;
+  // Bytes of one query in the form that goes with these codes, padding included.
+  int64_t query_bytes() const { return query_bytes_; }
+
+ private:
+  void pack_list(const Lists& lists, const RowCodes& codes, const Layout& layout,
+                 int64_t list_no);
+
+  int steps_;
+  int tile_steps_;
+  int64_t block_bytes_;
+  int64_t query_bytes_;
+  std::vector<int64_t> first_blocks_;
+  Buffer<uint8_t> codes_;
+  Buffer<float> scales_;
+  Buffer<float> norms_;  // squared lengths of the decoded rows; L2 only
+};
+
+// Directions of the lists, for the float scan that ranks them.
+class PackedDirections {
+ public:
+  PackedDirections(int64_t nlist, int64_t d, const float* directions,
+                   const float* biases);
+
+  const Panel& panel() const { return panel_; }
+
+ private:
+  Buffer<float> values_;
+  Buffer<float> biases_;
+  Panel panel_;
+};
+
+}  // namespace gleann

@@ -1,0 +1,58 @@
+// Few queries: each scans its own lists, best first.
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine.hpp"
+#include "query_batch.hpp"
+#include "threads.hpp"
+
+namespace gleann {
+namespace {
+
+// Below this many codes to read, starting a thread costs more than it saves.
+constexpr int64_t kCodesAThread = int64_t{512} << 10;
+
+int64_t parts_a_query(const Engine& engine, const ScanJob& job, int64_t entries,
+                      int threads) {
+  if (job.nq == 0 || job.nq >= threads) return 1;
+  const int64_t codes = job.nprobe * entries / engine.nlist() * engine.d();
+  const int64_t worth = std::max<int64_t>(codes / kCodesAThread, 1);
+  return std::min({threads / job.nq, worth, job.nprobe});
+}
+
+}  // namespace
+
+Work Engine::scan_query_major(const ScanJob& job) const {
+  const int threads = resolve_threads(job.threads);
+  const int64_t entries = arrays_.lists.offsets[nlist()];
+  const int64_t parts = parts_a_query(*this, job, entries, threads);
+  std::vector<std::unique_ptr<QueryBatch>> batches(parts > 1 ? job.nq * parts : 0);
+  Work total;
+  std::mutex mutex;
+  const auto finish = [&](QueryBatch& batch) {
+    batch.rerank();
+    const std::lock_guard<std::mutex> hold(mutex);
+    total += batch.work();
+  };
+  // A part takes every parts-th list, so that each gets some of the best.
+  parallel_for(job.nq * parts, threads, [&](int64_t task) {
+    const ScanSession session(kernels_, packed_.panel(0, 0));
+    auto batch = std::make_unique<QueryBatch>(*this, job, task / parts, 1);
+    for (int64_t rank = task % parts; rank < job.nprobe; rank += parts) {
+      constexpr int32_t kOnlyQuery = 0;
+      const int32_t at = batch->list_no(kOnlyQuery, rank);
+      if (at >= 0) batch->scan(at, &kOnlyQuery, 1);
+    }
+    if (parts == 1) return finish(*batch);
+    batches[task] = std::move(batch);
+  });
+  for (std::size_t q = 0; q < batches.size(); q += parts) {
+    for (int64_t p = 1; p < parts; ++p) batches[q]->merge(*batches[q + p]);
+    finish(*batches[q]);
+  }
+  return total;
+}
+
+}  // namespace gleann

@@ -1,0 +1,61 @@
+"""A batch that was asked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """Rows in the order they were picked, and what the model said of them then.
+
+    Attributes:
+        rows: int64 (m,).
+        scores: (m,) of the strategy.
+        probabilities: (m,) of the last class.
+        uncertainties: (m,) entropy over log(classes), 0 to 1.
+        converged: whether the model's training had converged.
+    """
+
+    rows: Rows
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    uncertainties: NDArray[np.float64]
+    converged: bool
+
+    @classmethod
+    def none(cls) -> "Batch":
+        """No batch yet."""
+        empty = np.empty(0)
+        return cls(
+            rows=np.empty(0, np.int64),
+            scores=empty,
+            probabilities=empty,
+            uncertainties=empty,
+            converged=True,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "rows": self.rows.tolist(),
+            "scores": self.scores.tolist(),
+            "probabilities": self.probabilities.tolist(),
+            "uncertainties": self.uncertainties.tolist(),
+            "converged": self.converged,
+        }
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> "Batch":
+        """The way back from `state`."""
+        return cls(
+            rows=np.asarray(state["rows"], np.int64),
+            scores=np.asarray(state["scores"], np.float64),
+            probabilities=np.asarray(state["probabilities"], np.float64),
+            uncertainties=np.asarray(state["uncertainties"], np.float64),
+            converged=state["converged"],
+        )

@@ -1,0 +1,101 @@
+"""How many labels each stratum gets."""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.selection.estimate.tally import Moments, PerStratum
+
+Target: TypeAlias = Literal["count", "avg", "sum"]
+Draws: TypeAlias = NDArray[np.int64]
+"""Rows to draw from each stratum, (K,)."""
+
+
+def spreads(moments: Moments, *, target: Target) -> PerStratum:
+    """Standard deviation (K,) that sampling a stratum has to average out.
+
+    "avg" is ABae's sqrt(p) * sigma, which takes the rates as known (Kang et al. 2021,
+    https://arxiv.org/abs/2107.12525, algorithm 1); it would give 0 everywhere for
+    "count", so "count" and "sum" use the deviation of I and of I * f.
+    """
+    rates, means, variances = moments.rates, moments.means, moments.variances
+    binomial = rates * (1 - rates)
+    if target == "count":
+        return np.sqrt(binomial)
+    if target == "sum":
+        return np.sqrt(rates * variances + binomial * means**2)
+    return np.sqrt(rates * variances)
+
+
+def shares(sizes: PerStratum, spread: PerStratum, *, floor: float) -> PerStratum:
+    """Share (K,) of a round for each stratum: Neyman's, mixed with a floor.
+
+    Args:
+        sizes: (K,) rows of each stratum.
+        spread: (K,) from `spreads`. Where all are 0 (a constant value) strata go by
+            size, so that a round is always spent.
+        floor: part of the round that is split evenly, against unlucky pilots.
+    """
+    wanted = sizes * spread
+    if not wanted.sum():
+        wanted = sizes
+    return (1 - floor) * wanted / wanted.sum() + floor / len(sizes)
+
+
+def capped(wanted: PerStratum, *, budget: int, room: Draws, at_least: int = 0) -> Draws:
+    """Split `budget` in proportion to `wanted`, no stratum over its room.
+
+    What a full stratum cannot take goes to the others in proportion, until nothing
+    moves: with upper bounds only, this is the exact optimum of sum(wanted^2 / n).
+    Rounding is by largest remainder, ties to the lower stratum.
+
+    Args:
+        wanted: (K,) at least 0; where all with room are 0 they count as equal.
+        budget: rows to draw, at most the sum of `room`.
+        room: (K,) rows that are left in each stratum.
+        at_least: rows that every stratum with that much room gets, if the budget
+            allows it for all.
+
+    Returns:
+        (K,), summing to `budget`.
+    """
+    base = np.minimum(room, at_least)
+    if base.sum() > budget:
+        base = np.zeros_like(room)
+    exact = np.maximum(_proportional(wanted, budget=budget, room=room), base)
+    # Raising some to the minimum overspends: take it from those above theirs.
+    exact -= (exact - base) * _surplus_share(exact, base, budget)
+    return _rounded(exact, budget=budget, room=room)
+
+
+def _surplus_share(exact: PerStratum, base: Draws, budget: int) -> float:
+    above = (exact - base).sum()
+    return float((exact.sum() - budget) / above) if above > 0 else 0.0
+
+
+def _proportional(wanted: PerStratum, *, budget: int, room: Draws) -> PerStratum:
+    draws = np.zeros(len(room))
+    open_ = room > 0
+    left = float(budget)
+    while open_.any() and left > 0:
+        part = np.where(open_, wanted, 0.0)
+        if not part.sum():
+            part = open_.astype(np.float64)
+        trial = left * part / part.sum()
+        full = open_ & (trial >= room)
+        if not full.any():
+            return np.where(open_, trial, draws)
+        draws[full] = room[full]
+        left -= float(room[full].sum())
+        open_ &= ~full
+    return draws
+
+
+def _rounded(exact: PerStratum, *, budget: int, room: Draws) -> Draws:
+    # A hair above, so that 2.9999999 is the 3 it stands for.
+    draws = np.minimum(np.floor(exact + 1e-9).astype(np.int64), room)
+    remainders = np.where(draws < room, exact - draws, -np.inf)
+    order = np.argsort(-remainders, kind="stable")
+    draws[order[: budget - int(draws.sum())]] += 1
+    return draws

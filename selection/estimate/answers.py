@@ -1,0 +1,58 @@
+"""What an oracle answers, checked."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Mask
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    NonFiniteError,
+)
+from gleann.selection.estimate.allocate import Target
+
+
+def as_positives(positives: ArrayLike, *, n: int) -> Mask:
+    """Return `positives` as bool (n,).
+
+    Raises:
+        InvalidInputError: neither bool nor 0 and 1.
+        DimensionMismatchError: not n of them.
+    """
+    held = np.asarray(positives)
+    if held.size and (held.dtype.kind not in "biu" or not np.isin(held, (0, 1)).all()):
+        raise InvalidInputError(
+            f"positives must be bool (or 0 and 1), got dtype {held.dtype}"
+        )
+    if held.shape != (n,):
+        raise DimensionMismatchError(f"positives has shape {held.shape} for {n} ids")
+    return held.astype(np.bool_)
+
+
+def as_values(
+    values: ArrayLike | None, held: Mask, *, target: Target
+) -> NDArray[np.float64]:
+    """Return `values` as float64 (m,), 0 where not positive, and 0 for a count.
+
+    Raises:
+        InvalidInputError: none given where the target needs them.
+        DimensionMismatchError: not one for each of `held` (m,).
+        NonFiniteError: a positive's value is NaN or infinite.
+    """
+    if target == "count":
+        return np.zeros(len(held))
+    if values is None:
+        raise InvalidInputError(
+            f"the target {target} needs a value for each of {len(held)} labels,"
+            " got none"
+        )
+    numbers = np.asarray(values, np.float64)
+    if numbers.shape != held.shape:
+        raise DimensionMismatchError(
+            f"values has shape {numbers.shape}, positives has {held.shape}"
+        )
+    if bad := int((~np.isfinite(numbers[held])).sum()):
+        raise NonFiniteError(
+            f"values has NaN or infinity for {bad} of {held.sum()} positives"
+        )
+    return np.where(held, numbers, 0.0)

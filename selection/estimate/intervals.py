@@ -1,0 +1,99 @@
+"""How far off an estimate may be."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit  # type: ignore[import-untyped]
+
+from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.estimators import Totals
+from gleann.selection.estimate.tally import Moments, PerStratum, Tally, moments
+
+BISECTIONS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """An estimate and its bounds, low <= value <= high."""
+
+    value: float
+    low: float
+    high: float
+
+
+def point_estimate(found: Totals, *, target: Target) -> float:
+    """The estimate itself; an average needs a positive."""
+    if target == "count":
+        return float(found.counts.sum())
+    if target == "sum":
+        return float(found.sums.sum())
+    return float(found.sums.sum() / found.counts.sum())
+
+
+def delta_interval(
+    found: Totals, counts: Tally, *, target: Target, confidence: float
+) -> Interval:
+    """Interval by the delta method, with finite-population correction.
+
+    The variance of a row comes from shrunken rates: with the plain ones a rare
+    predicate has stratum variances of 0 and the interval covers far too seldom
+    (0.19-0.87 of trials for a count on real proxies, against a nominal 0.95). A
+    variance known from B positives calls for Student's quantile with B - 1 degrees;
+    a count's variance is known from its rate, so it takes the normal one.
+
+    Args:
+        found: totals of each stratum.
+        counts: all labels, with at least two positives unless a count is wanted.
+        target: what is estimated.
+        confidence: of the interval.
+    """
+    value = point_estimate(found, target=target)
+    row_variances = _row_variances(moments(counts), target=target, average=value)
+    variance = float((found.spread_factors * row_variances).sum())
+    if target == "avg":
+        variance /= float(found.counts.sum()) ** 2
+    degrees = np.inf if target == "count" else counts.positives.sum() - 1
+    half = float(stdtrit(degrees, 0.5 + confidence / 2)) * variance**0.5
+    return Interval(value=value, low=value - half, high=value + half)
+
+
+def _row_variances(seen: Moments, *, target: Target, average: float) -> PerStratum:
+    binomial = seen.rates * (1 - seen.rates)
+    if target == "count":
+        return binomial
+    centred = seen.means - average if target == "avg" else seen.means
+    return seen.rates * seen.variances + binomial * centred**2
+
+
+def most_positives_unseen(
+    sizes: PerStratum, labelled: PerStratum, *, confidence: float
+) -> float:
+    """Upper bound on the positives of all strata when no label was positive.
+
+    The largest sum of W_k * p_k for which drawing none still has probability
+    1 - confidence, prod (1 - p_k)^n_k. With t_k = -log(1 - p_k) this maximises
+    sum W_k * (1 - exp(-t_k)) under sum n_k * t_k = log(1 / (1 - confidence)), which is
+    concave: t_k = max(0, log(W_k / (v * n_k))) with v found by bisection. Drawing
+    without replacement only makes it safer, and caps stratum k at its unlabelled rows.
+
+    Args:
+        sizes: (K,) rows.
+        labelled: (K,) of them labelled, all negative, each at least 1.
+        confidence: of the bound.
+    """
+    allowance = -np.log(1 - confidence)
+    odds = sizes / labelled
+    most = np.where(labelled < sizes, np.log(odds), 0.0)
+    low, high = 0.0, float(odds.max())
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if (labelled * _exponents(odds, most, middle)).sum() > allowance:
+            low = middle
+        else:
+            high = middle
+    return float((sizes * -np.expm1(-_exponents(odds, most, low))).sum())
+
+
+def _exponents(odds: PerStratum, most: PerStratum, v: float) -> PerStratum:
+    with np.errstate(divide="ignore"):
+        return np.clip(np.log(odds) - np.log(v), 0.0, most)

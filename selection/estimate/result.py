@@ -1,0 +1,160 @@
+"""An estimate as a value, and how it is made from finished rounds."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.estimators import Design, totals
+from gleann.selection.estimate.intervals import (
+    Interval,
+    delta_interval,
+    most_positives_unseen,
+    point_estimate,
+)
+from gleann.selection.estimate.tally import Tally, total
+
+FEW_LABELS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """What is known of one stratum.
+
+    Attributes:
+        size: rows.
+        labelled: of them labelled.
+        positives: of those, rows for which the predicate holds.
+        rate: estimated share of all its rows for which the predicate holds.
+        mean: mean value over its labelled positives; None without one.
+        proxy_mean: mean proxy over all its rows.
+    """
+
+    size: int
+    labelled: int
+    positives: int
+    rate: float
+    mean: float | None
+    proxy_mean: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number about all rows, from the labels of a few.
+
+    Attributes:
+        target: what was estimated.
+        value: the estimate. None for an average or a sum when no positive was drawn.
+        low: lower end of the interval; None where there is none to give.
+        high: upper end of the interval; None where there is none to give.
+        confidence: of the interval.
+        labels_used: labels behind the estimate, those of finished rounds.
+        positives: of those, rows for which the predicate holds.
+        by_stratum: what each stratum told, lowest proxies first.
+        note: what to know before using the number; "" when there is nothing.
+        provenance: method, params, seed, data_hash, version: JSON values.
+    """
+
+    target: Target
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    labels_used: int
+    positives: int
+    by_stratum: tuple[Stratum, ...]
+    note: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def conclude(
+    design: Design,
+    rounds: list[Tally],
+    *,
+    confidence: float,
+    provenance: dict[str, Any],
+) -> Estimate:
+    """The estimate from finished rounds, at least one."""
+    seen = total(rounds)
+    value, low, high, note = _numbers(design, rounds, confidence)
+    notes = [note, _few_labels(design, seen)]
+    return Estimate(
+        target=design.target,
+        value=value,
+        low=low,
+        high=high,
+        confidence=confidence,
+        labels_used=int(seen.labelled.sum()),
+        positives=int(seen.positives.sum()),
+        by_stratum=_strata(design, rounds),
+        note="; ".join(part for part in notes if part),
+        provenance=provenance,
+    )
+
+
+def _numbers(
+    design: Design, rounds: list[Tally], confidence: float
+) -> tuple[float | None, float | None, float | None, str]:
+    seen = total(rounds)
+    positives = int(seen.positives.sum())
+    if not positives:
+        return _without_positives(design, seen, confidence)
+    found = totals(design, rounds)
+    if design.target != "count" and positives == 1:
+        value = point_estimate(found, target=design.target)
+        return value, None, None, "one positive was drawn: no interval"
+    interval = delta_interval(found, seen, target=design.target, confidence=confidence)
+    if design.target == "count":
+        interval = _within_known(interval, design, seen)
+    return interval.value, interval.low, interval.high, ""
+
+
+def _within_known(interval: Interval, design: Design, seen: Tally) -> Interval:
+    """Cut a count's interval to what the labels leave possible."""
+    least = float(seen.positives.sum())
+    most = float((design.sizes - seen.labelled).sum()) + least
+    return Interval(
+        value=interval.value,
+        low=min(max(interval.low, least), interval.value),
+        high=max(min(interval.high, most), interval.value),
+    )
+
+
+def _without_positives(
+    design: Design, seen: Tally, confidence: float
+) -> tuple[float | None, float | None, float | None, str]:
+    rows = float(design.sizes.sum())
+    bound = most_positives_unseen(design.sizes, seen.labelled, confidence=confidence)
+    note = (
+        f"no positive among {int(seen.labelled.sum())} labels: with confidence"
+        f" {confidence:g} the rate is at most {bound / rows:.3g}"
+        f" ({bound:.4g} of {rows:.0f} rows)"
+    )
+    if design.target == "count":
+        return 0.0, 0.0, bound, note
+    return None, None, None, f"{note}; the {design.target} is undefined"
+
+
+def _few_labels(design: Design, seen: Tally) -> str:
+    few = np.flatnonzero(
+        (seen.labelled < FEW_LABELS) & (seen.labelled < design.sizes)
+    ).tolist()
+    if not few:
+        return ""
+    return f"strata {few} have fewer than {FEW_LABELS} labels"
+
+
+def _strata(design: Design, rounds: list[Tally]) -> tuple[Stratum, ...]:
+    seen, found = total(rounds), totals(design, rounds)
+    return tuple(
+        Stratum(
+            size=int(design.sizes[k]),
+            labelled=int(seen.labelled[k]),
+            positives=int(seen.positives[k]),
+            rate=float(found.counts[k] / design.sizes[k]),
+            mean=float(seen.sums[k] / seen.positives[k]) if seen.positives[k] else None,
+            proxy_mean=float(design.proxy_means[k]),
+        )
+        for k in range(len(design.sizes))
+    )

@@ -1,0 +1,117 @@
+"""What the labels of one round, or of several, say of each stratum."""
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.selection.estimate.strata import StratumNos
+
+PerStratum: TypeAlias = NDArray[np.float64]
+"""One number a stratum, (K,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tally:
+    """Sums over labelled rows, one entry a stratum.
+
+    Attributes:
+        labelled: rows labelled.
+        positives: of those, rows for which the predicate holds.
+        sums: of the value over positives.
+        squares: of the squared value over positives.
+    """
+
+    labelled: PerStratum
+    positives: PerStratum
+    sums: PerStratum
+    squares: PerStratum
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            labelled=self.labelled + other.labelled,
+            positives=self.positives + other.positives,
+            sums=self.sums + other.sums,
+            squares=self.squares + other.squares,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Moments:
+    """Rates and moments of positives, shrunk so that none is 0 or 1 by luck.
+
+    Attributes:
+        rates: share of rows for which the predicate holds, by Jeffreys' prior.
+        means: mean value over positives, shrunk by one row to the mean of all.
+        variances: of the value over positives, shrunk by one degree to the pooled one.
+    """
+
+    rates: PerStratum
+    means: PerStratum
+    variances: PerStratum
+
+
+def tally(
+    stratum_nos: StratumNos,
+    positives: NDArray[np.bool_],
+    values: PerStratum,
+    *,
+    strata: int,
+) -> Tally:
+    """Add up labelled rows by stratum.
+
+    Args:
+        stratum_nos: (m,) of the labelled rows.
+        positives: (m,).
+        values: (m,), read only where positive.
+        strata: number of strata.
+    """
+    held = np.where(positives, values, 0.0)
+
+    def added(weights: PerStratum) -> PerStratum:
+        sums: PerStratum = np.zeros(strata)
+        np.add.at(sums, stratum_nos, weights)
+        return sums
+
+    return Tally(
+        labelled=added(np.ones(len(held))),
+        positives=added(positives.astype(np.float64)),
+        sums=added(held),
+        squares=added(held * held),
+    )
+
+
+def total(rounds: list[Tally]) -> Tally:
+    """The sum of at least one round."""
+    return reduce(Tally.__add__, rounds)
+
+
+def moments(counts: Tally) -> Moments:
+    """Shrunken rates and moments of each stratum."""
+    found = counts.positives.sum()
+    mean_of_all = counts.sums.sum() / found if found else 0.0
+    means = (counts.sums + mean_of_all) / (counts.positives + 1)
+    raw = counts.sums / np.maximum(counts.positives, 1)
+    # Rounding can leave a sum of squares of deviations just below zero.
+    deviations = np.maximum(counts.squares - counts.positives * raw**2, 0)
+    degrees = np.maximum(counts.positives - 1, 0)
+    pooled = _pooled_variance(counts, deviations, degrees, mean_of_all)
+    return Moments(
+        rates=(counts.positives + 0.5) / (counts.labelled + 1),
+        means=means,
+        variances=(deviations + pooled) / (degrees + 1),
+    )
+
+
+def _pooled_variance(
+    counts: Tally, deviations: PerStratum, degrees: PerStratum, mean_of_all: float
+) -> float:
+    if degrees.sum():
+        return float(deviations.sum() / degrees.sum())
+    # One positive a stratum at most: what varies is only seen between strata.
+    found = counts.positives.sum()
+    if found < 2:
+        return 0.0
+    return float(max(counts.squares.sum() / found - mean_of_all**2, 0.0))

@@ -1,0 +1,243 @@
+"""`gleann estimate`: a count, a mean or a sum over many items from few labels.
+
+The oracle is a csv file that a person fills in. A run replays the session from its seed
+and the answers, so nothing but that file has to be kept: when an answer is missing, the
+ids to label are written and the command ends; answered, it goes further.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import get_args
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SoarIndex
+from gleann.index.errors import InvalidInputError
+from gleann.selection import (
+    Estimate,
+    EstimateParams,
+    EstimateSession,
+    metric_vectors,
+    propagate_labels,
+    representatives,
+    run_estimate,
+    uniform_estimate,
+)
+from gleann.selection.checks import IdMap
+from gleann.selection.estimate.allocate import Target
+from gleann.service.cli import inputs, options, outputs
+from gleann.service.cli.answers import (
+    Answers,
+    LabelsNeeded,
+    read_answers,
+    read_examples,
+)
+from gleann.service.cli.manifest import JobRecord, manifest_path
+
+LABELS_NEEDED = 3
+"""Exit code when ids were written that somebody must label first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateJob:
+    """What `gleann estimate` was asked."""
+
+    proxy: Path | None
+    index: Path | None
+    labelled: Path | None
+    representatives: int | None
+    oracle_csv: Path
+    target: Target
+    budget: int
+    strata: int
+    confidence: float
+    seed: int
+    todo: Path
+    out: Path
+    overwrite: bool
+
+
+@click.command(
+    "estimate",
+    short_help="Estimate a count, mean or sum from few labels (ABae).",
+    epilog=options.examples(
+        "gleann estimate --proxy scores.npy --oracle-csv answers.csv --budget 1000"
+        " --todo todo.csv --out share.json",
+        "gleann estimate --index words.gleann --representatives 300 --oracle-csv"
+        " answers.csv --target avg --budget 1000 --todo todo.csv --out mean.json",
+    ),
+)
+@click.option(
+    "--proxy",
+    type=options.PATH,
+    help="A cheap guess for every item: .npy (n,), or parquet/csv with id, proxy.",
+)
+@click.option(
+    "--index",
+    type=options.PATH,
+    help="Index that makes the proxy from labelled items instead.",
+)
+@click.option(
+    "--labelled",
+    type=options.PATH,
+    help="csv (id, positive) with the labels that --index spreads to the rest.",
+)
+@click.option(
+    "--representatives",
+    type=int,
+    help="Or label this many far-apart items for it first; they are asked for too.",
+)
+@click.option(
+    "--oracle-csv",
+    type=options.PATH,
+    required=True,
+    help="The answers: id, positive (0 or 1) and, for avg and sum, value.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(get_args(Target)),
+    default="count",
+    show_default=True,
+    help="Count the positives, or average or sum the values over them.",
+)
+@click.option("--budget", type=int, required=True, help="Labels to spend.")
+@click.option("--strata", default=5, show_default=True, help="Strata by proxy.")
+@click.option("--confidence", default=0.95, show_default=True, help="Of the interval.")
+@options.seed_option
+@click.option(
+    "--todo",
+    type=options.PATH,
+    default=Path("todo.csv"),
+    show_default=True,
+    help="Where ids that need a label are written; rewritten by every run.",
+)
+@options.out_option("estimate.json")
+@options.overwrite_option
+@options.takes(EstimateJob)
+def command(job: EstimateJob) -> None:
+    """Estimate a number about all items, with its interval, from few labels.
+
+    When the answers lack an item that is drawn, its id goes to TODO and the command
+    ends with exit code 3; answer, add the answers to the file, and run it again. The
+    same seed draws the same items.
+    """
+    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    record = JobRecord("estimate", job)
+    params = EstimateParams(
+        target=job.target,
+        budget=job.budget,
+        strata=job.strata,
+        confidence=job.confidence,
+        seed=job.seed,
+    )
+    try:
+        with record.timed("estimate"):
+            proxy, answers = _read(job, record)
+            session = EstimateSession.start(proxy, params, ids=answers.names.ids)
+            # A whole round at a time, so that a person is asked for all of it at once.
+            made = run_estimate(session, answers.ask, chunk=params.budget)
+    except LabelsNeeded as needed:
+        outputs.write_csv(job.todo, {"id": needed.ids})
+        click.echo(
+            f"{len(needed.ids):,} labels are needed: {job.todo} lists the ids; add them"
+            f" to {job.oracle_csv} and run this again",
+            err=True,
+        )
+        raise click.exceptions.Exit(LABELS_NEEDED) from needed
+    beside = _uniform(proxy, answers, params)
+    results = {
+        "estimate": asdict(made),
+        "uniform": None if beside is None else asdict(beside),
+    }
+    outputs.write_json(job.out, results)
+    record.write(job.out, results)
+    click.echo(_sentence(f"{job.target} by ABae", made))
+    if beside is None:
+        click.echo(_expected_uniform(made, rows=len(proxy)))
+    else:
+        click.echo(_sentence(f"{job.target} by uniform sampling", beside))
+
+
+def _read(job: EstimateJob, record: JobRecord) -> tuple[NDArray[np.float64], Answers]:
+    with_values = job.target != "count"
+    if job.proxy is not None and job.index is None:
+        names, proxy = _read_proxy(job.proxy)
+        record.add_file(job.proxy)
+        answers = read_answers(job.oracle_csv, names, with_values=with_values)
+    elif job.index is not None and job.proxy is None:
+        index = SoarIndex.load(job.index)
+        record.add_index(job.index, index.data_hash)
+        names = IdMap(index.ids, n=len(index))
+        answers = read_answers(job.oracle_csv, names, with_values=with_values)
+        proxy = _make_proxy(job, index, answers)
+    else:
+        raise InvalidInputError("give --proxy or --index, one of them")
+    if job.oracle_csv.exists():
+        record.add_file(job.oracle_csv)
+    return proxy, answers
+
+
+def _read_proxy(path: Path) -> tuple[IdMap, NDArray[np.float64]]:
+    if path.suffix == ".npy":
+        proxy = inputs.read_array(path)
+        return IdMap(None, n=len(proxy)), inputs.as_numbers(path, proxy)
+    table = inputs.read_table(path, columns=("id", "proxy"))
+    ids = inputs.column_array(path, table, "id")
+    proxy = inputs.column_array(path, table, "proxy")
+    return IdMap(ids, n=len(ids)), inputs.as_numbers(path, proxy)
+
+
+def _make_proxy(
+    job: EstimateJob, index: SoarIndex, answers: Answers
+) -> NDArray[np.float64]:
+    """Spread labels to the rest: those of a file, or of items chosen for it."""
+    if (job.labelled is None) == (job.representatives is None):
+        raise InvalidInputError(
+            "with --index give --labelled or --representatives, one of them"
+        )
+    vectors = metric_vectors(index)
+    if job.labelled is not None:
+        rows, positives = read_examples(job.labelled, answers.names)
+    else:
+        rows = representatives(vectors, k=job.representatives or 0, seed=job.seed)
+        positives, _ = answers.ask(index.ids[rows])
+    proxy = propagate_labels(vectors, rows=rows, labels=positives)
+    return proxy.astype(np.float64)
+
+
+def _uniform(
+    proxy: NDArray[np.float64], answers: Answers, params: EstimateParams
+) -> Estimate | None:
+    """The same budget spent uniformly, if the answers happen to cover its draws."""
+    try:
+        return uniform_estimate(proxy, answers.ask, params, ids=answers.names.ids)
+    except LabelsNeeded:
+        return None
+
+
+def _sentence(name: str, made: Estimate) -> str:
+    used = f"{made.labels_used:,} labels, {made.positives:,} positive"
+    if made.value is None:
+        return f"{name}: undefined ({used}); {made.note}"
+    return (
+        f"{name}: {made.value:,.6g}, {made.confidence:.0%} interval"
+        f" {made.low:,.6g} to {made.high:,.6g} ({used})"
+        + (f"; {made.note}" if made.note else "")
+    )
+
+
+def _expected_uniform(made: Estimate, *, rows: int) -> str:
+    """What uniform sampling would be expected to give, where that can be told."""
+    if made.target != "count" or not made.value or made.low is None:
+        return "uniform sampling beside it: the answers lack items that it draws"
+    share = made.value / rows
+    left = 1 - made.labels_used / rows
+    error = rows * (share * (1 - share) * left / made.labels_used) ** 0.5
+    half = NormalDist().inv_cdf(0.5 + made.confidence / 2) * error
+    return (
+        f"uniform sampling would be expected to give an interval of +- {half:,.4g}"
+        f" with as many labels; this one is +- {((made.high or 0) - made.low) / 2:,.4g}"
+    )

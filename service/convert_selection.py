@@ -1,0 +1,305 @@
+"""Messages to values and back, for selections and sessions."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Ids
+from gleann.index.checks import as_id_array
+from gleann.index.errors import InvalidParamsError
+from gleann.service.convert import fill, given, time_of, time_to_wire
+from gleann.service.values import JsonObject, Scores, Selected, SessionInfo
+from gleann.service.wire import (
+    column_of,
+    column_to_wire,
+    float64s_to_wire,
+    ids_of,
+    ids_to_wire,
+    labels_of,
+    labels_to_wire,
+)
+from gleann.v1 import selection_pb2, types_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.active import ActiveParams, StopAdvice
+    from gleann.selection.estimate import Estimate, EstimateParams
+
+Column = tuple[ArrayLike, ArrayLike]
+"""Ids, and one number for each of them."""
+
+
+def optional_ids_to_wire(ids: ArrayLike | None) -> types_pb2.Ids | None:
+    """Pack the caller's ids, or nothing."""
+    return None if ids is None else ids_to_wire(as_id_array(ids))
+
+
+def optional_ids_of(message: Any, name: str) -> Ids | None:
+    """Unpack the ids in field `name` of `message`, if they are there."""
+    if not message.HasField(name):
+        return None
+    return ids_of(getattr(message, name), name=name)
+
+
+def costs_to_wire(costs: Column | None) -> selection_pb2.Costs | None:
+    """Pack a price for each id, or nothing."""
+    if costs is None:
+        return None
+    ids, prices = costs
+    return selection_pb2.Costs(
+        ids=ids_to_wire(as_id_array(ids, name="costs ids")),
+        values=float64s_to_wire(prices, name="costs"),
+    )
+
+
+def fill_proxy(
+    request: selection_pb2.StartEstimateSessionRequest,
+    proxy: Column | None,
+    examples: Column | None,
+    neighbours: int | None,
+) -> None:
+    """Pack what tells likely positives from the rest.
+
+    Raises:
+        InvalidParamsError: both or neither of `proxy` and `examples`.
+    """
+    if (proxy is None) == (examples is None):
+        raise InvalidParamsError("give one of proxy and examples")
+    if proxy is not None:
+        ids, numbers = proxy
+        request.scores.ids.CopyFrom(ids_to_wire(as_id_array(ids)))
+        request.scores.values = float64s_to_wire(numbers, name="proxy")
+    if examples is not None:
+        ids, numbers = examples
+        request.examples.ids.CopyFrom(ids_to_wire(as_id_array(ids)))
+        request.examples.values = float64s_to_wire(numbers, name="examples")
+        fill(request.examples, {"neighbours": neighbours})
+
+
+def active_params_to_wire(
+    params: "ActiveParams | None",
+) -> selection_pb2.ActiveParams | None:
+    """Pack how to learn, or nothing."""
+    if params is None:
+        return None
+    values = asdict(params)
+    values["c"] = values.pop("C")
+    values["balanced"] = values.pop("class_weight") == "balanced"
+    message = selection_pb2.ActiveParams()
+    fill(message, values)
+    return message
+
+
+def active_params_of(message: selection_pb2.ActiveParams) -> "ActiveParams":
+    """Read how to learn.
+
+    Raises:
+        InvalidParamsError: a parameter out of its range.
+    """
+    from gleann.selection.active import ActiveParams
+
+    values = given(message)
+    if "c" in values:
+        values["C"] = values.pop("c")
+    if values.pop("balanced", False):
+        values["class_weight"] = "balanced"
+    return ActiveParams(**values)
+
+
+def estimate_params_to_wire(
+    params: "EstimateParams",
+) -> selection_pb2.EstimateParams:
+    """Pack how to estimate."""
+    message = selection_pb2.EstimateParams()
+    fill(message, asdict(params))
+    return message
+
+
+def estimate_params_of(message: selection_pb2.EstimateParams) -> "EstimateParams":
+    """Read how to estimate.
+
+    Raises:
+        InvalidParamsError: a parameter out of its range.
+    """
+    from gleann.selection.estimate import EstimateParams
+
+    return EstimateParams(**{"budget": 0, **given(message)})
+
+
+def items_to_wire(selected: Selected) -> selection_pb2.SelectedItems:
+    """Pack chosen vectors as columns."""
+    return selection_pb2.SelectedItems(
+        ids=ids_to_wire(selected.ids),
+        scores=selected.scores.astype("<f4", copy=False).tobytes(),
+        weights=selected.weights.astype("<f4", copy=False).tobytes(),
+        why=[column_to_wire(name, values) for name, values in selected.why.items()],
+    )
+
+
+def selection_to_wire(
+    selected: Selected, message: selection_pb2.Selection
+) -> selection_pb2.Selection:
+    """Describe a selection in `message`, which has its name, index and time."""
+    message.method = str(selected.provenance.get("method", ""))
+    message.count = len(selected)
+    message.summary_json = json.dumps(selected.summary)
+    message.provenance_json = json.dumps(selected.provenance)
+    return message
+
+
+def selected_of(
+    message: selection_pb2.Selection, pages: Sequence[selection_pb2.SelectedItems]
+) -> Selected:
+    """Read a stored selection from its description and all its pages."""
+    return _selected(
+        pages,
+        summary=json.loads(message.summary_json),
+        provenance=json.loads(message.provenance_json),
+        name=message.name,
+    )
+
+
+def batch_of(
+    message: selection_pb2.NextBatchResponse | selection_pb2.NextEstimateBatchResponse,
+) -> Selected:
+    """Read a batch of a session."""
+    return _selected(
+        [message.items],
+        summary=json.loads(message.summary_json),
+        provenance=json.loads(message.provenance_json),
+        name="",
+    )
+
+
+def _selected(
+    pages: Sequence[selection_pb2.SelectedItems],
+    *,
+    summary: JsonObject,
+    provenance: JsonObject,
+    name: str,
+) -> Selected:
+    why: dict[str, list[NDArray[np.generic]]] = {}
+    for page in pages:
+        for column in page.why:
+            why.setdefault(column.name, []).append(column_of(column, name=column.name))
+    return Selected(
+        ids=np.concatenate([ids_of(page.ids, name="ids") for page in pages]),
+        scores=np.concatenate([np.frombuffer(page.scores, "<f4") for page in pages]),
+        weights=np.concatenate([np.frombuffer(page.weights, "<f4") for page in pages]),
+        why={name: np.concatenate(parts) for name, parts in why.items()},
+        summary=summary,
+        provenance=provenance,
+        name=name,
+    )
+
+
+def session_info_to_wire(info: SessionInfo) -> selection_pb2.Session:
+    """Describe a session."""
+    return selection_pb2.Session(
+        name=info.name,
+        kind=info.kind,
+        index=info.index,
+        sealed_version=info.version,
+        labelled=info.labelled,
+        create_time=time_to_wire(info.created_at),
+        update_time=time_to_wire(info.updated_at),
+    )
+
+
+def session_info_of(message: selection_pb2.Session) -> SessionInfo:
+    """Read the description of a session."""
+    return SessionInfo(
+        name=message.name,
+        kind="estimate" if message.kind == "estimate" else "active",
+        index=message.index,
+        version=message.sealed_version,
+        labelled=message.labelled,
+        created_at=time_of(message.create_time),
+        updated_at=time_of(message.update_time),
+    )
+
+
+def stop_advice_to_wire(advice: "StopAdvice") -> selection_pb2.StopAdvice:
+    """Pack advice."""
+    message = selection_pb2.StopAdvice()
+    fill(message, asdict(advice))
+    return message
+
+
+def stop_advice_of(message: selection_pb2.StopAdvice) -> "StopAdvice":
+    """Read advice."""
+    from gleann.selection.active import StopAdvice
+
+    known = message.HasField("recent_uncertainty")
+    return StopAdvice(
+        stop=message.stop,
+        reason=message.reason,
+        batches=message.batches,
+        recent_uncertainty=message.recent_uncertainty if known else None,
+        recent_positives=message.recent_positives,
+    )
+
+
+def scores_to_wire(scores: Scores) -> selection_pb2.ScoreItemsResponse:
+    """Pack class probabilities."""
+    return selection_pb2.ScoreItemsResponse(
+        ids=ids_to_wire(scores.ids),
+        classes=labels_to_wire(scores.classes),
+        probabilities=scores.probabilities.astype("<f8", copy=False).tobytes(),
+    )
+
+
+def scores_of(message: selection_pb2.ScoreItemsResponse) -> Scores:
+    """Read class probabilities."""
+    classes = labels_of(message.classes, n=len(message.classes) // 8, name="classes")
+    flat = np.frombuffer(message.probabilities, "<f8")
+    return Scores(
+        ids=ids_of(message.ids, name="ids"),
+        classes=classes,
+        probabilities=flat.reshape(-1, len(classes)),
+    )
+
+
+def estimate_to_wire(estimate: "Estimate") -> selection_pb2.Estimate:
+    """Pack an estimate."""
+    values = asdict(estimate)
+    strata = values.pop("by_stratum")
+    provenance = values.pop("provenance")
+    message = selection_pb2.Estimate(provenance_json=json.dumps(provenance))
+    fill(message, values)
+    for stratum in strata:
+        fill(message.by_stratum.add(), stratum)
+    return message
+
+
+def estimate_of(message: selection_pb2.Estimate) -> "Estimate":
+    """Read an estimate."""
+    from gleann.selection.estimate import Estimate
+
+    strata = tuple(_stratum_of(stratum) for stratum in message.by_stratum)
+    optional = {
+        name: getattr(message, name) if message.HasField(name) else None
+        for name in ("value", "low", "high")
+    }
+    return Estimate(
+        target=given(message)["target"],
+        **optional,
+        confidence=message.confidence,
+        labels_used=message.labels_used,
+        positives=message.positives,
+        by_stratum=strata,
+        note=message.note,
+        provenance=json.loads(message.provenance_json),
+    )
+
+
+def _stratum_of(message: selection_pb2.Stratum) -> Any:
+    from gleann.selection.estimate import Stratum
+
+    values = {field.name: getattr(message, field.name) for field in fields(Stratum)}
+    if not message.HasField("mean"):
+        values["mean"] = None
+    return Stratum(**values)

@@ -1,0 +1,194 @@
+"""Active learning on rare concepts: SEALS against global and random choice."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Mask, Rows, Vectors
+from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
+from gleann.service.demo.scale import Scale
+
+Method = Literal["seals", "global", "random"]
+METHODS: tuple[Method, ...] = ("seals", "global", "random")
+
+SEED_POSITIVES = 5
+SEED_LABELS = 100
+REGULARISATION = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Task:
+    """One concept to learn.
+
+    Attributes:
+        name: of the concept.
+        vectors: float32 (n, d), unit rows to label.
+        positive: bool (n,), the truth.
+        ambiguous: bool (n,), rows that no one is asked about.
+        test: float32 (m, d), unit rows held out.
+        test_positive: bool (m,), their truth.
+    """
+
+    name: str
+    vectors: Vectors
+    positive: Mask
+    ambiguous: Mask
+    test: Vectors
+    test_positive: Mask
+
+    @property
+    def prevalence(self) -> float:
+        """Share of positives among the rows that can be asked about."""
+        return float(self.positive.sum() / (~self.ambiguous).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Where a run stood.
+
+    Attributes:
+        labels: labelled so far.
+        positives: of those.
+        ap_pool: average precision on the unlabelled remainder of the pool.
+        ap_test: average precision on the held-out rows.
+        looked_at: share of the rows that were ever looked at.
+    """
+
+    labels: int
+    positives: int
+    ap_pool: float
+    ap_test: float
+    looked_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """One run of one method on one concept.
+
+    Attributes:
+        concept: its name.
+        method: how rows were chosen.
+        seed: of the run.
+        checkpoints: in order.
+        select_seconds: spent choosing and training, evaluation left out.
+        rows: what was labelled, in order.
+    """
+
+    concept: str
+    method: Method
+    seed: int
+    checkpoints: tuple[Checkpoint, ...]
+    select_seconds: float
+    rows: Rows
+
+
+def run_method(
+    task: Task, method: Method, neighbours: IndexNeighbours, scale: Scale, *, seed: int
+) -> Run:
+    """Label `scale.labels` rows by one method, looking at the classifier on the way."""
+    start = perf_counter()
+    session = start_session(task, method, neighbours, scale, seed=seed)
+    seconds = perf_counter() - start
+    checkpoints = [_look(task, session)]
+    batches = (scale.labels - SEED_LABELS) // scale.batch
+    for number in range(1, batches + 1):
+        start = perf_counter()
+        picked = session.next_batch()
+        session.submit_labels(picked.ids, task.positive[picked.rows].astype(np.int64))
+        seconds += perf_counter() - start
+        if number % scale.evaluate_every == 0:
+            checkpoints.append(_look(task, session))
+    return Run(
+        concept=task.name,
+        method=method,
+        seed=seed,
+        checkpoints=tuple(checkpoints),
+        select_seconds=seconds,
+        rows=session.labelled_rows,
+    )
+
+
+def start_session(
+    task: Task, method: Method, neighbours: IndexNeighbours, scale: Scale, *, seed: int
+) -> ActiveSession:
+    """Begin with the seed rows; ambiguous rows are never asked about."""
+    rows = seed_rows(task, seed=seed)
+    session = ActiveSession.start(
+        task.vectors,
+        active_params(method, scale, seed=seed),
+        rows=rows,
+        labels=task.positive[rows].astype(np.int64),
+        neighbours=neighbours,
+    )
+    session.ignore(np.flatnonzero(task.ambiguous))
+    return session
+
+
+def active_params(method: Method, scale: Scale, *, seed: int) -> ActiveParams:
+    """The same for every method but for the pool."""
+    return ActiveParams(
+        strategy="entropy",
+        pool=method,
+        batch=scale.batch,
+        neighbours=scale.neighbours,
+        C=REGULARISATION,
+        class_weight="balanced",
+        seed=seed,
+    )
+
+
+def seed_rows(task: Task, *, seed: int) -> Rows:
+    """Five positives and 95 negatives, as in the SEALS paper, positives first."""
+    rng = np.random.default_rng([seed, 3])
+    positives = rng.choice(np.flatnonzero(task.positive), SEED_POSITIVES, replace=False)
+    negatives = np.flatnonzero(~task.positive & ~task.ambiguous)
+    others = rng.choice(negatives, SEED_LABELS - SEED_POSITIVES, replace=False)
+    return np.concatenate([positives, others])
+
+
+def all_runs(
+    tasks: list[Task], neighbours: IndexNeighbours, scale: Scale, *, seed: int
+) -> Iterator[Run]:
+    """Every concept, method and seed."""
+    for task in tasks:
+        for number in range(scale.label_seeds):
+            for method in METHODS:
+                yield run_method(task, method, neighbours, scale, seed=seed + number)
+
+
+def _look(task: Task, session: ActiveSession) -> Checkpoint:
+    rows, labels = session.labelled_rows, session.labels
+    askable = ~task.ambiguous
+    askable[rows] = False
+    remainder = np.flatnonzero(askable)
+    return Checkpoint(
+        labels=len(rows),
+        positives=int(labels.sum()),
+        ap_pool=average_precision(
+            task.positive[remainder], session.probabilities(remainder)[:, -1]
+        ),
+        ap_test=average_precision(
+            task.test_positive, session.score_vectors(task.test)[:, -1]
+        ),
+        looked_at=_looked_at(session) / len(task.vectors),
+    )
+
+
+def _looked_at(session: ActiveSession) -> int:
+    """Rows that ever were candidates; a random draw looks at what it draws."""
+    if session.params.pool == "random":
+        return len(session.labelled_rows)
+    return session.looked_at
+
+
+def average_precision(positive: Mask, scores: NDArray[np.float64]) -> float:
+    """Area under the precision-recall curve; 0 where nothing is positive."""
+    from sklearn.metrics import average_precision_score
+
+    if not positive.any():
+        return 0.0
+    return float(average_precision_score(positive, scores))

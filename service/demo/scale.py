@@ -1,0 +1,54 @@
+"""How much of everything the demo does."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Sizes of the demo.
+
+    Attributes:
+        words: the most frequent words to take.
+        held_out_share: share of them kept aside.
+        queries: held-out words to search for, at most.
+        repeats: timings of every method, alternating.
+        labels: labels an active-learning run spends, its seed included.
+        batch: labels asked for at a time.
+        neighbours: neighbours of each labelled word that enter the SEALS pool.
+        evaluate_every: batches between two looks at the classifier.
+        label_seeds: runs of every concept and method.
+        budget: labels an estimate spends.
+        trials: runs of every estimate.
+        digits: training images that a subset chooses.
+        digit_seeds: runs of every subset method.
+    """
+
+    words: int = 400_000
+    held_out_share: float = 0.1
+    queries: int = 8_000
+    repeats: int = 7
+    labels: int = 500
+    batch: int = 25
+    neighbours: int = 20
+    evaluate_every: int = 4
+    label_seeds: int = 2
+    budget: int = 2_000
+    trials: int = 10
+    digits: int = 100
+    digit_seeds: int = 5
+
+
+FULL = Scale()
+QUICK = Scale(
+    words=12_000,
+    queries=400,
+    repeats=3,
+    labels=150,
+    label_seeds=1,
+    evaluate_every=1,
+    budget=400,
+    trials=3,
+    digits=40,
+    digit_seeds=2,
+)
+"""For tests: the same path in seconds; its figures mean little."""

@@ -1,0 +1,190 @@
+"""Recall against queries per second: exact, no spilling and SOAR, each tuned."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from gleann.index import Found, SearchParams, SoarIndex, recall_at_k
+from gleann.index.arrays import Distances, Vectors
+from gleann.index.evaluate import pareto
+
+K = 10
+TARGETS = (0.95, 0.99)
+POOLS = (K, 2 * K, 4 * K, 8 * K)
+NPROBE_STEP = 1.3
+ENOUGH_RECALL = 0.998
+PROBE_QUERIES = 200
+BLOCK_SECONDS = 0.15
+"""A batch is at most what the engine answers in about this time while tuning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One way to search, and what it gave.
+
+    Attributes:
+        method: what searched.
+        nprobe: lists a query; 0 for an exhaustive search.
+        rerank: rows re-ranked a query; 0 for an exhaustive search.
+        recall: recall@10.
+        entries: entries read a query.
+        queries: queries a timed call answered.
+        seconds: of each timed call.
+    """
+
+    method: str
+    nprobe: int
+    rerank: int
+    recall: float
+    entries: float
+    queries: int
+    seconds: tuple[float, ...]
+
+    @property
+    def qps(self) -> float:
+        """Queries per second, by the median call."""
+        return self.queries / median(self.seconds)
+
+    @property
+    def qps_range(self) -> tuple[float, float]:
+        """Queries per second of the slowest and of the fastest call."""
+        return self.queries / max(self.seconds), self.queries / min(self.seconds)
+
+
+def batch_size(index: SoarIndex, queries: Vectors) -> int:
+    """How many queries to tune with, so that slow engines do not take minutes."""
+    params = SearchParams(k=K, nprobe=max(1, round(index.nlist**0.5)))
+    few = queries[:PROBE_QUERIES]
+    index.search(few, params)
+    start = perf_counter()
+    index.search(few, params)
+    rate = len(few) / (perf_counter() - start)
+    return int(np.clip(rate * BLOCK_SECONDS, PROBE_QUERIES, len(queries)))
+
+
+def tune(
+    name: str, index: SoarIndex, queries: Vectors, exact: Distances
+) -> list[Point]:
+    """Measure a grid of nprobe and rerank once each; keep the Pareto-best points."""
+    points: list[Point] = []
+    for rerank in POOLS:
+        for nprobe in _nprobes(index.nlist):
+            params = SearchParams(k=K, nprobe=nprobe, rerank=rerank)
+            start = perf_counter()
+            found = index.search(queries, params)
+            seconds = perf_counter() - start
+            points.append(_point(name, found, exact, (seconds,), params))
+            if points[-1].recall > ENOUGH_RECALL or _saturated(points):
+                break
+    return pareto(points, gain=lambda p: p.recall, cost=lambda p: -p.qps)
+
+
+def settle(
+    index: SoarIndex,
+    tuned: Sequence[Point],
+    queries: Vectors,
+    exact: Distances,
+    *,
+    target: float,
+) -> SearchParams | None:
+    """The fastest tuned setting that reaches `target` on all queries, if one does."""
+    for point in sorted(tuned, key=lambda p: -p.qps):
+        if point.recall < target - 0.005:
+            continue
+        params = SearchParams(k=K, nprobe=point.nprobe, rerank=point.rerank)
+        found = index.search(queries, params)
+        if recall_at_k(found.distances, exact) >= target:
+            return params
+    return None
+
+
+def race(
+    contenders: Mapping[str, tuple[SoarIndex, SearchParams]],
+    queries: Vectors,
+    exact: Distances,
+    *,
+    repeats: int,
+) -> list[Point]:
+    """Time contenders in turns, so that a busy moment of the machine hits all."""
+    calls = {
+        name: lambda index=index, params=params: index.search(queries, params)
+        for name, (index, params) in contenders.items()
+    }
+    seconds = alternate(calls, repeats=repeats)
+    return [
+        _point(name, index.search(queries, params), exact, seconds[name], params)
+        for name, (index, params) in contenders.items()
+    ]
+
+
+def alternate(
+    calls: Mapping[str, Callable[[], object]], *, repeats: int
+) -> dict[str, tuple[float, ...]]:
+    """Seconds of each call, every round calling all of them; one round warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(repeats + 1):
+        for name, call in calls.items():
+            start = perf_counter()
+            call()
+            if number:
+                seconds[name].append(perf_counter() - start)
+    return {name: tuple(taken) for name, taken in seconds.items()}
+
+
+def exhaustive(
+    name: str, call: Callable[[Vectors], object], queries: Vectors, n: int, repeats: int
+) -> Point:
+    """Time an exhaustive search, whose recall is 1 by definition."""
+    taken = alternate({name: lambda: call(queries)}, repeats=repeats)[name]
+    return Point(
+        method=name,
+        nprobe=0,
+        rerank=0,
+        recall=1.0,
+        entries=float(n),
+        queries=len(queries),
+        seconds=taken,
+    )
+
+
+def faiss_flat(vectors: Vectors) -> Callable[[Vectors], object]:
+    """Exhaustive search by faiss over unit rows: the other honest baseline."""
+    from gleann.index.kmeans import faiss_module
+
+    flat = faiss_module().IndexFlatIP(vectors.shape[1])
+    flat.add(np.ascontiguousarray(vectors))
+    return lambda queries: flat.search(queries, K)
+
+
+def _nprobes(nlist: int) -> list[int]:
+    steps = int(np.log(nlist) / np.log(NPROBE_STEP)) + 1
+    return sorted({max(1, round(NPROBE_STEP**i)) for i in range(steps)} - {1, 2, 3})
+
+
+def _saturated(points: Sequence[Point]) -> bool:
+    """Whether more lists have stopped helping: the re-rank pool is what limits."""
+    if len(points) < 2 or points[-1].rerank != points[-2].rerank:
+        return False
+    return 0.9 < points[-1].recall < points[-2].recall + 2e-4
+
+
+def _point(
+    name: str,
+    found: Found,
+    exact: Distances,
+    seconds: tuple[float, ...],
+    params: SearchParams,
+) -> Point:
+    nq = len(found.ids)
+    return Point(
+        method=name,
+        nprobe=params.nprobe or 0,
+        rerank=params.rerank or 0,
+        recall=recall_at_k(found.distances, exact),
+        entries=found.stats.entries_scanned / nq,
+        queries=nq,
+        seconds=seconds,
+    )

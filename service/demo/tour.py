@@ -1,0 +1,91 @@
+"""The words through the service: import, build, search, all by the client."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from gleann.index import BuildParams, SearchParams
+from gleann.selection.pool import ProgressCallback
+from gleann.service.client import Client
+from gleann.service.demo.words import Words
+
+NAME = "words"
+TOLD = ("paris", "guitar", "cheese", "einstein", "nervous", "1984")
+NEIGHBOURS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tour:
+    """What the service did.
+
+    Attributes:
+        import_seconds: to read the parquet file and store its vectors.
+        build_seconds: to build the index, as the client saw it.
+        engine: that scans on the server.
+        count: words in the index.
+        nlist: its lists.
+        nearest: a few words, each with its nearest ones and their distances.
+    """
+
+    import_seconds: float
+    build_seconds: float
+    engine: str
+    count: int
+    nlist: int
+    nearest: dict[str, list[tuple[str, float]]]
+
+
+def write_words(words: Words, folder: Path) -> Path:
+    """Write the base words and their vectors as a parquet file to import."""
+    path = folder / "words.parquet"
+    vectors = words.vectors[words.base]
+    flat = pa.array(vectors.ravel())
+    table = pa.table(
+        {
+            "word": [words.words[row] for row in words.base],
+            "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+        }
+    )
+    pyarrow.parquet.write_table(table, path)
+    return path
+
+
+def take_tour(
+    client: Client, words: Words, file: Path, report: ProgressCallback
+) -> Tour:
+    """Create, import, build and search."""
+    client.create_index(NAME, dim=words.vectors.shape[1], metric="cosine")
+    start = perf_counter()
+    imported = client.import_vectors(
+        NAME, file, id_column="word", vector_column="vector"
+    ).wait(progress=report)
+    import_seconds = perf_counter() - start
+    start = perf_counter()
+    info = client.build(NAME, BuildParams(metric="cosine")).wait(progress=report)
+    return Tour(
+        import_seconds=import_seconds,
+        build_seconds=perf_counter() - start,
+        engine=info.engine or "none",
+        count=imported.count,
+        nlist=info.nlist or 0,
+        nearest=_nearest(client, words),
+    )
+
+
+def _nearest(client: Client, words: Words) -> dict[str, list[tuple[str, float]]]:
+    rows = {words.words[row]: row for row in words.base}
+    told = [word for word in TOLD if word in rows]
+    queries = np.stack([words.vectors[rows[word]] for word in told])
+    found = client.search(NAME, queries, SearchParams(k=NEIGHBOURS + 1))
+    return {
+        word: [
+            (str(other), float(distance))
+            for other, distance in zip(ids, distances, strict=True)
+            if other != word
+        ][:NEIGHBOURS]
+        for word, ids, distances in zip(told, found.ids, found.distances, strict=True)
+    }

@@ -1,0 +1,86 @@
+"""Work of an import: read a file, put its rows on disk, make them visible at once."""
+
+from pathlib import Path
+
+from gleann.index import Progress
+from gleann.index.checks import as_vectors
+from gleann.index.errors import InvalidInputError
+from gleann.index.metric import prepare
+from gleann.service import convert
+from gleann.service.files import (
+    NpyVectors,
+    ParquetVectors,
+    VectorFile,
+    allowed_path,
+)
+from gleann.service.jobs import Task
+from gleann.service.registry import Registry
+from gleann.v1 import vector_pb2
+
+DEFAULT_VECTOR_COLUMN = "vector"
+
+
+def open_source(
+    request: vector_pb2.ImportVectorsRequest, *, dim: int, roots: tuple[Path, ...]
+) -> VectorFile:
+    """Look at the file that a request names.
+
+    Raises:
+        ForbiddenPathError: it lies outside the roots.
+        MissingFileError: it is not there or cannot be read.
+        InvalidInputError: it is not what it should be.
+    """
+    source = request.WhichOneof("source")
+    if source == "npy":
+        ids_path = request.npy.ids_path
+        return NpyVectors.open(
+            allowed_path(request.npy.path, roots),
+            ids_path=allowed_path(ids_path, roots) if ids_path else None,
+            dim=dim,
+        )
+    if source == "parquet":
+        return ParquetVectors.open(
+            allowed_path(request.parquet.path, roots),
+            vector_column=request.parquet.vector_column or DEFAULT_VECTOR_COLUMN,
+            id_column=request.parquet.id_column or None,
+            dim=dim,
+        )
+    raise InvalidInputError("source is required: npy or parquet")
+
+
+class Importing:
+    """Carries out imports."""
+
+    def __init__(self, registry: Registry, roots: tuple[Path, ...]) -> None:
+        self._registry = registry
+        self._roots = roots
+
+    def __call__(self, task: Task) -> vector_pb2.ImportVectorsResponse:
+        """Import one file, all or nothing."""
+        request = vector_pb2.ImportVectorsRequest.FromString(task.request)
+        # A run that was cut off left its parts; this one begins again.
+        self._registry.drop_staged(task.operation)
+        try:
+            count = self._stage(request, task)
+        finally:
+            # Nothing is left to drop once the parts are published.
+            self._registry.drop_staged(task.operation)
+        info = self._registry.info(self._registry.view(request.index))
+        return vector_pb2.ImportVectorsResponse(
+            count=count, index=convert.index_info_to_wire(info)
+        )
+
+    def _stage(self, request: vector_pb2.ImportVectorsRequest, task: Task) -> int:
+        view = self._registry.view(request.index)
+        source = open_source(request, dim=view.dim, roots=self._roots)
+        total, done = source.count, 0
+        task.progress(Progress(phase="read", done=0, total=total))
+        ids = source.ids()
+        for block in source.blocks():
+            vectors = prepare(as_vectors(block, dim=view.dim), view.metric)
+            part = ids[done : done + len(vectors)]
+            self._registry.stage(request.index, task.operation, part, vectors)
+            done += len(vectors)
+            task.progress(Progress(phase="read", done=done, total=total))
+        self._registry.publish_staged(request.index, task.operation, ids)
+        return total

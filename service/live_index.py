@@ -1,0 +1,266 @@
+"""What an index answers from at one moment: a sealed version and the changes since.
+
+A `View` never changes, so a search keeps the one it began with; a change makes the next.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from gleann.index import SoarIndex
+from gleann.index.arrays import Ids, Mask, Rows, Vectors
+from gleann.index.errors import UnknownIdError
+from gleann.index.params import Metric
+from gleann.service.values import IndexVersion
+
+
+def require_found(rows: Rows, ids: Ids, *, where: str) -> Rows:
+    """Return `rows`, where `ids` were found.
+
+    Raises:
+        UnknownIdError: one is -1.
+    """
+    if (missing := np.flatnonzero(rows < 0)).size:
+        raise UnknownIdError(
+            f"no id {ids[missing[0]].item()!r} in {where}"
+            f" ({missing.size} of {len(ids)} are not there)"
+        )
+    return rows
+
+
+class IdLookup:
+    """Finds positions by id."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._order = np.argsort(ids, kind="stable")
+        self._sorted = ids[self._order]
+
+    def find(self, ids: Ids) -> Rows:
+        """Positions (m,) of `ids`, -1 where there is none."""
+        if not len(self._sorted) or ids.dtype.kind != self._sorted.dtype.kind:
+            return np.full(len(ids), -1, np.int64)
+        at = np.minimum(np.searchsorted(self._sorted, ids), len(self._sorted) - 1)
+        return np.where(self._sorted[at] == ids, self._order[at], -1)
+
+    def require(self, ids: Ids, *, where: str) -> Rows:
+        """Positions (m,) of `ids`.
+
+        Raises:
+            UnknownIdError: one is not there.
+        """
+        return require_found(self.find(ids), ids, where=where)
+
+
+class Sealed:
+    """A sealed version, and where its ids lie."""
+
+    def __init__(self, index: SoarIndex) -> None:
+        self.index = index
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @cached_property
+    def lookup(self) -> IdLookup:
+        """Rows by id, masked ones included."""
+        return IdLookup(self.index.ids)
+
+
+class Delta:
+    """Rows newer than the sealed version: appended, or masked, never changed.
+
+    The buffers are shared by the deltas that follow one another: a later one writes only
+    behind the rows that an earlier one reads.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.ids: Ids = np.empty(0, np.int64)
+        self.alive: Mask = np.empty(0, np.bool_)
+        self._buffer: Vectors = np.empty((0, dim), np.float32)
+        self._row_of: dict[int | str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def vectors(self) -> Vectors:
+        """(n, dim) prepared rows."""
+        return self._buffer[: len(self)]
+
+    @cached_property
+    def count(self) -> int:
+        """Rows that can be found."""
+        return int(np.count_nonzero(self.alive))
+
+    def find(self, ids: Ids) -> Rows:
+        """Rows (m,) of `ids`, -1 where there is none that can be found."""
+        rows, lookup = self._lookup
+        at = lookup.find(ids)
+        return np.where(at < 0, -1, rows[at]) if len(rows) else at
+
+    def without(self, ids: Ids) -> "Delta":
+        """The next delta, in which `ids` cannot be found. Only the writer calls this."""
+        stale = [self._row_of.pop(name) for name in ids.tolist() if name in self._row_of]
+        following = self._next()
+        following.alive = self.alive.copy()
+        following.alive[stale] = False
+        return following
+
+    def extended(self, ids: Ids, vectors: Vectors) -> "Delta":
+        """The next delta, with new rows for `ids`. Only the writer calls this."""
+        start, end = len(self), len(self) + len(ids)
+        following = self.without(ids)
+        following._reserve(end)
+        following._buffer[start:end] = vectors
+        following.ids = np.concatenate([self.ids, ids]) if start else ids
+        following.alive = np.append(following.alive, np.ones(len(ids), np.bool_))
+        self._row_of.update(zip(ids.tolist(), range(start, end), strict=True))
+        return following
+
+    @cached_property
+    def _lookup(self) -> tuple[Rows, IdLookup]:
+        rows = np.flatnonzero(self.alive)
+        return rows, IdLookup(self.ids[rows])
+
+    def _next(self) -> "Delta":
+        following = Delta(0)
+        following.ids, following._buffer = self.ids, self._buffer
+        following._row_of = self._row_of
+        return following
+
+    def _reserve(self, rows: int) -> None:
+        if rows > len(self._buffer):
+            # Doubling, so that appending a row costs little on average.
+            room = max(rows, 2 * len(self._buffer), 1024)
+            grown = np.empty((room, self._buffer.shape[1]), np.float32)
+            grown[: len(self.ids)] = self.vectors
+            self._buffer = grown
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """One state of an index. Rows of the delta are numbered after those sealed.
+
+    Attributes:
+        number: of the index, as in the store.
+        name: of the index.
+        dim: dimensions of a vector.
+        metric: the distance it ranks by.
+        delta: rows newer than the sealed version.
+        version: number of the sealed version, 0 for none.
+        sequence: number of the last change taken in.
+        sealed: the sealed version, or None.
+        alive: bool (len(sealed),), rows of it that can be found; None for all.
+    """
+
+    number: int
+    name: str
+    dim: int
+    metric: Metric
+    delta: Delta
+    version: int = 0
+    sequence: int = 0
+    sealed: Sealed | None = None
+    alive: Mask | None = None
+
+    @property
+    def state(self) -> IndexVersion:
+        """Which state this is."""
+        return IndexVersion(sealed=self.version, sequence=self.sequence)
+
+    @cached_property
+    def sealed_count(self) -> int:
+        """Rows of the sealed version that can be found."""
+        if self.sealed is None:
+            return 0
+        return (
+            len(self.sealed) if self.alive is None else int(np.count_nonzero(self.alive))
+        )
+
+    @property
+    def count(self) -> int:
+        """Vectors that can be found."""
+        return self.sealed_count + self.delta.count
+
+    @property
+    def sealed_rows(self) -> int:
+        """Rows of the sealed version, masked ones included."""
+        return 0 if self.sealed is None else len(self.sealed)
+
+    def find(self, ids: Ids) -> Rows:
+        """Rows (m,) of `ids`, -1 where there is none that can be found."""
+        rows = self.delta.find(ids)
+        rows = np.where(rows < 0, -1, rows + self.sealed_rows)
+        if self.sealed is None or self.sealed_count == 0:
+            return rows
+        old = self.sealed.lookup.find(ids)
+        if self.alive is not None:
+            old = np.where((old >= 0) & self.alive[old], old, -1)
+        return np.where(rows < 0, old, rows)
+
+    def require(self, ids: Ids) -> Rows:
+        """Rows (m,) of `ids`.
+
+        Raises:
+            UnknownIdError: one is not there.
+        """
+        return require_found(self.find(ids), ids, where=repr(self.name))
+
+    def vectors_at(self, rows: Rows) -> Vectors:
+        """The prepared vectors (m, dim) of `rows`."""
+        vectors = np.empty((len(rows), self.dim), np.float32)
+        old = rows < self.sealed_rows
+        if self.sealed is not None:
+            vectors[old] = self.sealed.index.vectors[rows[old]]
+        vectors[~old] = self.delta.vectors[rows[~old] - self.sealed_rows]
+        return vectors
+
+    def ids_at(self, rows: Rows) -> Ids:
+        """The ids (m,) of `rows`."""
+        if self.sealed is None:
+            return self.delta.ids[rows]
+        if not len(self.delta):
+            return self.sealed.index.ids[rows]
+        return np.concatenate([self.sealed.index.ids, self.delta.ids])[rows]
+
+    def live_rows(self) -> Rows:
+        """All rows that can be found, those sealed first."""
+        old = np.arange(self.sealed_rows)
+        if self.alive is not None:
+            old = old[self.alive]
+        new = np.flatnonzero(self.delta.alive) + self.sealed_rows
+        return np.concatenate([old, new])
+
+    def upserted(self, ids: Ids, vectors: Vectors, *, sequence: int) -> "View":
+        """The next view, with `vectors` (prepared) under `ids`."""
+        return replace(
+            self,
+            alive=self._alive_without(ids),
+            delta=self.delta.extended(ids, vectors),
+            sequence=sequence,
+        )
+
+    def deleted(self, ids: Ids, *, sequence: int) -> "View":
+        """The next view, in which `ids` cannot be found."""
+        return replace(
+            self,
+            alive=self._alive_without(ids),
+            delta=self.delta.without(ids),
+            sequence=sequence,
+        )
+
+    def _alive_without(self, ids: Ids) -> Mask | None:
+        if self.sealed is None:
+            return None
+        rows = self.sealed.lookup.find(ids)
+        rows = rows[rows >= 0]
+        if not rows.size:
+            return self.alive
+        alive = (
+            np.ones(len(self.sealed), np.bool_)
+            if self.alive is None
+            else self.alive.copy()
+        )
+        alive[rows] = False
+        return alive
