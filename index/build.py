@@ -9,13 +9,13 @@ from gleann.index.arrays import ListNos, Vectors
 from gleann.index.codes import quantise
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
-from gleann.index.kmeans import nearest_lists, train_centroids
+from gleann.index.kmeans import train_centroids
 from gleann.index.lists import invert
 from gleann.index.params import BuildParams
-from gleann.index.spill import scale_of, second_lists
+from gleann.index.spill import Spiller, scale_of
 
-ASSIGN_ROWS = 32_768
-"""Rows assigned between two reports of progress."""
+BLOCK_SCORES = 1 << 20
+"""Scores of rows against lists held at once: what the second-level cache holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,11 @@ def ignore(progress: Progress) -> None:
 
 
 def auto_nlist(n: int) -> int:
-    """Lists for n rows when the caller does not choose: about 2 sqrt(n)."""
-    return max(1, min(round(2 * n**0.5), n // 16))
+    """Lists for n rows when the caller does not choose: 4 sqrt(n), at most n / 64.
+
+    `index/DECISIONS.md` 2 has the entries read for other choices.
+    """
+    return max(1, min(round(4 * n**0.5), n // 64))
 
 
 def resolve_nlist(params: BuildParams, n: int) -> int:
@@ -92,12 +95,10 @@ def _assign(
 ) -> tuple[ListNos, ListNos]:
     primary = np.empty(len(rows), np.int32)
     secondary = np.empty(len(rows), np.int32)
-    scale = scale_of(rows)
-    for start in range(0, len(rows), ASSIGN_ROWS):
+    spiller = Spiller(centroids, params, scale=scale_of(rows))
+    step = max(1, BLOCK_SCORES // len(centroids))
+    for start in range(0, len(rows), step):
         progress(Progress(phase="assign", done=start, total=len(rows)))
-        block = slice(start, start + ASSIGN_ROWS)
-        primary[block] = nearest_lists(rows[block], centroids)
-        secondary[block] = second_lists(
-            rows[block], centroids, primary[block], params=params, scale=scale
-        )
+        block = slice(start, start + step)
+        primary[block], secondary[block] = spiller.assign(rows[block])
     return primary, secondary

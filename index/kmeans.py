@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.params import Metric
 
-TRAIN_ROWS_PER_LIST = 100
+TRAIN_ROWS_PER_LIST = 64
 OVERSIZE = 8
 """A list this many times the mean size is split."""
 

@@ -23,7 +23,7 @@ class BuildParams:
             (second-nearest centroid) or "none".
         nlist: number of inverted lists, or "auto" to choose from the row count.
         spill_lambda: weight of the SOAR or AIR penalty on correlated residuals;
-            None takes 1.0 for SOAR and 0.5 for AIR. At 0 nothing is spilled.
+            None takes 1. At 0 nothing is spilled.
         kmeans_iterations: Lloyd iterations of the coarse quantizer.
         tune_queries: rows drawn to measure the operating points behind
             `target_recall`; 0 measures none.
@@ -34,7 +34,7 @@ class BuildParams:
     spill: Spill = "soar"
     nlist: int | Literal["auto"] = "auto"
     spill_lambda: float | None = None
-    kmeans_iterations: int = 10
+    kmeans_iterations: int = 8
     tune_queries: int = 400
     seed: int = 0
 

@@ -8,127 +8,137 @@ matters: AIR (Yang and Chen, SIGMOD 2026, https://arxiv.org/abs/2601.07183) mini
 
 Where we differ: in both the primary stays in the arg-min (as in ScaNN and SRAIR), so a
 row whose best second list is its first is not spilled, and lambda = 0 spills nothing.
-A residual counts as zero relative to the scale of the data, not absolutely.
+A residual counts as zero relative to the scale of the data, not absolutely. And r.c'
+comes from x.c' and the products among centroids, which saves the second product of
+rows and centroids.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
-from gleann.index.kmeans import nearest_lists
-from gleann.index.params import BuildParams, Metric
+from gleann.index.params import BuildParams
 
-DEFAULT_LAMBDA: dict[Metric, float] = {"ip": 1.0, "cosine": 1.0, "l2": 0.5}
+DEFAULT_LAMBDA = 1.0
 ZERO_RESIDUAL = 1e-7
 """A squared residual below this share of the mean squared row length is zero."""
 
+MOST_PRODUCTS = 1 << 26
+"""Products among centroids that are kept; beyond, they are computed block by block."""
 
-def second_lists(
-    vectors: Vectors,
-    centroids: Vectors,
-    primary: ListNos,
-    *,
-    params: BuildParams,
-    scale: float,
-) -> ListNos:
-    """Choose the second list of each row by the rule that fits the metric.
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Products:
+    """Everything the losses need of a block of rows: products, no vectors.
+
+    Attributes:
+        squares: (nlist,) |c'|^2.
+        dots: (m, nlist) x.c'.
+        residual_dots: (m, nlist) r.c', with r = x - c of the primary c.
+        residual_row: (m,) r.x.
+        residual_square: (m,) |r|^2.
+        primary: (m,) the nearest list, ties to the lower number.
+    """
+
+    squares: Vectors
+    dots: Vectors
+    residual_dots: Vectors
+    residual_row: Vectors
+    residual_square: Vectors
+    primary: ListNos
+
+
+class Spiller:
+    """Assigns blocks of rows to their first and second list.
 
     Args:
-        vectors: (n, d), prepared; any block of the rows.
         centroids: (nlist, d).
-        primary: (n,), the nearest list of each row.
-        params: "soar" takes AIR under l2.
-        scale: `scale_of` all the rows.
-
-    Returns:
-        (n,) list numbers, never the primary, -1 where a row is not spilled.
+        params: metric, spill and spill_lambda.
+        scale: mean squared length of all the rows, what a residual is small beside.
     """
-    if params.spill == "none" or len(centroids) < 2:
-        return np.full(len(vectors), -1, np.int32)
-    if params.spill == "naive":
-        return naive_lists(vectors, centroids, primary)
-    weight = params.spill_lambda
-    if weight is None:
-        weight = DEFAULT_LAMBDA[params.metric]
-    assign = air_lists if params.metric == "l2" else soar_lists
-    second = assign(vectors, centroids, primary, spill_lambda=weight)
-    on_centroid = _residual_squares(vectors, centroids, primary)
-    second[on_centroid <= ZERO_RESIDUAL * scale] = -1
-    return second
+
+    def __init__(
+        self, centroids: Vectors, params: BuildParams, *, scale: float
+    ) -> None:
+        self._centroids = centroids
+        self._params = params
+        self._zero = ZERO_RESIDUAL * scale
+        self._squares = np.einsum("ij,ij->i", centroids, centroids)
+        self._gram = None
+        if len(centroids) ** 2 <= MOST_PRODUCTS:
+            self._gram = centroids @ centroids.T
+
+    def assign(self, vectors: Vectors) -> tuple[ListNos, ListNos]:
+        """First and second list of each prepared row (m, d); -1 where not spilled."""
+        dots = vectors @ self._centroids.T
+        primary = (dots - self._squares / 2).argmax(axis=1).astype(np.int32)
+        none = np.full(len(vectors), -1, np.int32)
+        if self._params.spill == "none" or len(self._centroids) < 2:
+            return primary, none
+        products = self.products(vectors, dots, primary)
+        second = self._second(products)
+        if self._params.spill == "soar":
+            second[products.residual_square <= self._zero] = -1
+        second[second == primary] = -1
+        return primary, second
+
+    def products(self, vectors: Vectors, dots: Vectors, primary: ListNos) -> Products:
+        """The products of a block whose x.c' and primaries are known."""
+        residuals = vectors - self._centroids[primary]
+        if self._gram is None:
+            among = self._centroids[primary] @ self._centroids.T
+        else:
+            among = self._gram[primary]
+        return Products(
+            squares=self._squares,
+            dots=dots,
+            residual_dots=np.subtract(dots, among, out=among),
+            residual_row=np.einsum("ij,ij->i", residuals, vectors),
+            residual_square=np.einsum("ij,ij->i", residuals, residuals),
+            primary=primary,
+        )
+
+    def _second(self, products: Products) -> ListNos:
+        if self._params.spill == "naive":
+            loss = naive_loss(products)
+        else:
+            weight = self._params.spill_lambda
+            if weight is None:
+                weight = DEFAULT_LAMBDA
+            rule = air_loss if self._params.metric == "l2" else soar_loss
+            loss = rule(products, spill_lambda=weight)
+        return loss.argmin(axis=1).astype(np.int32)
+
+
+def soar_loss(products: Products, *, spill_lambda: float) -> Vectors:
+    """|r'|^2 + lambda * (r_hat . r')^2 of every list (m, nlist), less |x|^2."""
+    square = products.residual_square
+    weight = spill_lambda / np.where(square > 0, square, 1).astype(np.float32)
+    loss: Vectors = products.residual_row[:, None] - products.residual_dots
+    loss *= loss
+    loss *= weight.astype(np.float32)[:, None]
+    loss += products.squares
+    loss -= 2 * products.dots
+    return loss
+
+
+def air_loss(products: Products, *, spill_lambda: float) -> Vectors:
+    """|r'|^2 + lambda * r.r' of every list (m, nlist), less what all lists share."""
+    loss: Vectors = products.residual_dots * np.float32(-spill_lambda)
+    loss += products.squares
+    loss -= 2 * products.dots
+    return loss
+
+
+def naive_loss(products: Products) -> Vectors:
+    """|r'|^2 of every list but the primary (m, nlist), less |x|^2."""
+    loss: Vectors = products.squares - 2 * products.dots
+    np.put_along_axis(loss, products.primary[:, None].astype(np.int64), np.inf, axis=1)
+    return loss
 
 
 def scale_of(vectors: Vectors) -> float:
-    """Mean squared length of the rows: what a residual is small beside."""
+    """Mean squared length of the rows."""
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
     return float(squares.mean())
-
-
-def soar_loss(
-    vectors: Vectors, centroids: Vectors, primary: ListNos, *, spill_lambda: float
-) -> Vectors:
-    """SOAR's loss of every list for every row, less the |x|^2 all lists share.
-
-    Two matrix products give |c'|^2 - 2 x.c' + lambda * (r_hat.x - r_hat.c')^2.
-
-    Returns:
-        float32 (n, nlist).
-    """
-    residuals = vectors - centroids[primary]
-    lengths = np.sqrt(np.einsum("ij,ij->i", residuals, residuals))
-    units = residuals / np.where(lengths > 0, lengths, 1)[:, None]
-    along = np.einsum("ij,ij->i", units, vectors)[:, None] - units @ centroids.T
-    along *= along
-    along *= np.float32(spill_lambda)
-    along += np.einsum("ij,ij->i", centroids, centroids)
-    along -= 2 * (vectors @ centroids.T)
-    return along
-
-
-def soar_lists(
-    vectors: Vectors, centroids: Vectors, primary: ListNos, *, spill_lambda: float
-) -> ListNos:
-    """The list of least SOAR loss, -1 where that is the primary."""
-    second = np.empty(len(vectors), np.int32)
-    for block in _blocks(len(vectors), len(centroids)):
-        rows, own = vectors[block], primary[block]
-        loss = soar_loss(rows, centroids, own, spill_lambda=spill_lambda)
-        second[block] = loss.argmin(axis=1)
-    second[second == primary] = -1
-    return second
-
-
-def air_lists(
-    vectors: Vectors, centroids: Vectors, primary: ListNos, *, spill_lambda: float
-) -> ListNos:
-    """The list nearest to x + (lambda / 2) r, -1 where that is the primary."""
-    second = np.empty(len(vectors), np.int32)
-    for block in _blocks(len(vectors), len(centroids)):
-        rows, own = vectors[block], primary[block]
-        residuals = rows - centroids[own]
-        shifted = rows + np.float32(spill_lambda / 2) * residuals
-        second[block] = nearest_lists(shifted, centroids)
-    second[second == primary] = -1
-    return second
-
-
-def naive_lists(vectors: Vectors, centroids: Vectors, primary: ListNos) -> ListNos:
-    """The second-nearest list of every row, ties to the lower number."""
-    squares = np.einsum("ij,ij->i", centroids, centroids) / 2
-    second = np.empty(len(vectors), np.int32)
-    for block in _blocks(len(vectors), len(centroids)):
-        scores = vectors[block] @ centroids.T
-        scores -= squares
-        np.put_along_axis(scores, primary[block, None], -np.inf, axis=1)
-        second[block] = scores.argmax(axis=1)
-    return second
-
-
-def _blocks(n: int, nlist: int) -> list[slice]:
-    step = max(1, (1 << 23) // nlist)
-    return [slice(start, start + step) for start in range(0, n, step)]
-
-
-def _residual_squares(
-    vectors: Vectors, centroids: Vectors, primary: ListNos
-) -> Vectors:
-    residuals = vectors - centroids[primary]
-    return np.einsum("ij,ij->i", residuals, residuals)

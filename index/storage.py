@@ -143,13 +143,18 @@ def _sync_dir(path: Path) -> None:
 
 def _read_manifest(file: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise MissingFileError(
             f"no index at {file.parent}: {error.strerror}"
         ) from error
     except ValueError as error:
         raise CorruptDataError(f"{file} is not JSON: {error}") from error
+    _check_manifest(file, manifest)
+    return manifest
+
+
+def _check_manifest(file: Path, manifest: Any) -> None:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise CorruptDataError(f"{file} is not a {FORMAT} manifest")
     if manifest.get("version") != VERSION:
@@ -166,7 +171,6 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     for name, entry in manifest["arrays"].items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "sha256"}:
             raise CorruptDataError(f"{file} does not describe its array {name!r}")
-    return manifest
 
 
 def _manifest_checksum(manifest: Mapping[str, Any]) -> str:

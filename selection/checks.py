@@ -147,8 +147,9 @@ class IdMap:
     __slots__ = ("_order", "ids")
 
     def __init__(self, ids: ArrayLike | None, *, n: int) -> None:
-        self.ids: Ids = np.arange(n) if ids is None else as_ids(ids, n=n)
-        self._order: Rows = np.argsort(self.ids, kind="stable")
+        rows: Rows = np.arange(n)
+        self.ids: Ids = rows if ids is None else as_ids(ids, n=n)
+        self._order: Rows = rows if ids is None else self.ids.argsort(kind="stable")
 
     def rows_of(self, ids: ArrayLike) -> Rows:
         """Rows (m,) of distinct `ids` (m,).

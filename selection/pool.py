@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -138,6 +139,7 @@ def provenance(
     }
 
 
+@cache
 def _version() -> str:
     try:
         return installed_version("gleann")

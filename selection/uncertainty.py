@@ -26,8 +26,8 @@ def entropy(probabilities: ArrayLike) -> Scores:
     """
     table = as_probabilities(probabilities)
     logs = np.log(table, out=np.zeros_like(table), where=table > 0)
-    # The sum of zeros comes out as -0.0, and of ones just below 0.
-    scores: Scores = np.maximum(0.0, -(table * logs).sum(axis=1))
+    # Adding 0 turns the -0.0 of a certain row into 0.0.
+    scores: Scores = np.maximum(-(table * logs).sum(axis=1), 0.0) + 0.0
     return scores
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from os import PathLike
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from google.longrunning import operations_pb2
 
 from gleann.service import convert
 from gleann.service.index_calls import IndexCalls
@@ -12,7 +14,6 @@ from gleann.service.selection_calls import SelectionCalls
 from gleann.service.stubs import Stubs
 from gleann.service.values import ServerInfo
 from gleann.v1 import admin_pb2
-from google.longrunning import operations_pb2
 
 REMOTE_SCHEME = "grpc://"
 
@@ -59,7 +60,7 @@ class Client(IndexCalls, SelectionCalls):
         reply = self._stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
         return convert.server_info_of(reply)
 
-    def get_operation(self, name: str) -> Operation:
+    def get_operation(self, name: str) -> Operation[Any]:
         """The operation that is called `name`, such as "operations/3f2a".
 
         Raises:
@@ -68,7 +69,7 @@ class Client(IndexCalls, SelectionCalls):
         request = operations_pb2.GetOperationRequest(name=name)
         return self._operation(self._stubs.operations.GetOperation(request))
 
-    def list_operations(self) -> list[Operation]:
+    def list_operations(self) -> list[Operation[Any]]:
         """All operations, oldest first, until they are deleted."""
         return [self._operation(message) for message in self._operation_pages()]
 

@@ -12,7 +12,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from gleann.index import BuildParams, Found, SearchParams, SearchStats
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.params import Metric
-from gleann.service.values import Imported, IndexInfo, Limits, ServerInfo
+from gleann.service.values import (
+    Imported,
+    IndexInfo,
+    IndexVersion,
+    Limits,
+    ServerInfo,
+)
 from gleann.service.wire import ids_of, ids_to_wire
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
 
@@ -96,6 +102,11 @@ def index_info_of(message: index_pb2.Index) -> IndexInfo:
     )
 
 
+def version_to_wire(version: IndexVersion) -> types_pb2.IndexVersion:
+    """Name the state of an index."""
+    return types_pb2.IndexVersion(sealed=version.sealed, sequence=version.sequence)
+
+
 def imported_of(message: vector_pb2.ImportVectorsResponse) -> Imported:
     """Read what an import did."""
     return Imported(count=message.count, index=index_info_of(message.index))
@@ -150,9 +161,7 @@ def search_params_of(message: search_pb2.SearchParams) -> SearchParams:
     return SearchParams(**given(message))
 
 
-def found_to_wire(
-    found: Found, version: types_pb2.IndexVersion
-) -> search_pb2.SearchResponse:
+def found_to_wire(found: Found, version: IndexVersion) -> search_pb2.SearchResponse:
     """Pack the neighbours of a batch as columns."""
     stats = search_pb2.SearchStats()
     fill(stats, {f.name: getattr(found.stats, f.name) for f in fields(SearchStats)})
@@ -162,7 +171,7 @@ def found_to_wire(
         ids=ids_to_wire(found.ids),
         distances=found.distances.astype("<f4", copy=False).tobytes(),
         stats=stats,
-        version=version,
+        version=version_to_wire(version),
     )
 
 

@@ -30,15 +30,24 @@ def open_source(
         MissingFileError: it is not there or cannot be read.
         InvalidInputError: it is not what it should be.
     """
-    source = request.WhichOneof("source")
-    if source == "npy":
+    source = _look_at(request, dim=dim, roots=roots)
+    if source.count == 0:
+        raise InvalidInputError("the file holds 0 vectors")
+    return source
+
+
+def _look_at(
+    request: vector_pb2.ImportVectorsRequest, *, dim: int, roots: tuple[Path, ...]
+) -> VectorFile:
+    kind = request.WhichOneof("source")
+    if kind == "npy":
         ids_path = request.npy.ids_path
         return NpyVectors.open(
             allowed_path(request.npy.path, roots),
             ids_path=allowed_path(ids_path, roots) if ids_path else None,
             dim=dim,
         )
-    if source == "parquet":
+    if kind == "parquet":
         return ParquetVectors.open(
             allowed_path(request.parquet.path, roots),
             vector_column=request.parquet.vector_column or DEFAULT_VECTOR_COLUMN,

@@ -1,12 +1,13 @@
 """The client's calls on indexes and vectors."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike, fspath
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from google.longrunning import operations_pb2
+from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import BuildParams, Found, SearchParams, SearchStats
 from gleann.index.arrays import Vectors
@@ -17,8 +18,13 @@ from gleann.service import convert
 from gleann.service.operation import Operation
 from gleann.service.stubs import Stubs
 from gleann.service.values import Imported, IndexInfo, Limits
+from gleann.service.wire import (
+    float32_rows,
+    ids_to_wire,
+    vectors_to_wire,
+    wire_array,
+)
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, vector_pb2
-from google.longrunning import operations_pb2
 
 CHUNK_BYTES = 16 * 1024 * 1024
 """Vectors sent in one message: large enough that calls cost little."""
@@ -49,12 +55,8 @@ class IndexCalls:
             InvalidParamsError: a bad name, dim or metric.
             LimitError: dim is over the cap.
         """
-        request = index_pb2.CreateIndexRequest(
-            name=name,
-            dim=convert.int32(dim, "dim"),
-            metric=convert.metric_to_wire(metric),
-            request_id=request_id,
-        )
+        request = index_pb2.CreateIndexRequest(name=name, request_id=request_id)
+        convert.fill(request, {"dim": dim, "metric": metric})
         return convert.index_info_of(self._stubs.index.CreateIndex(request))
 
     def get_index(self, name: str) -> IndexInfo:
@@ -110,14 +112,14 @@ class IndexCalls:
                 other kind of ids, a zero vector under cosine.
             StorageError: the disk refused.
         """
-        matrix = convert.wire_array(vectors, name="vectors")
+        matrix = wire_array(vectors, name="vectors")
         row_ids = as_ids(ids, n=len(matrix))
         step = min(_rows_a_message(matrix), self._limits.rows)
         for start in range(0, len(matrix), step):
             request = vector_pb2.UpsertVectorsRequest(
                 index=name,
-                ids=convert.ids_to_wire(row_ids[start : start + step]),
-                vectors=convert.vectors_to_wire(matrix[start : start + step]),
+                ids=ids_to_wire(row_ids[start : start + step]),
+                vectors=vectors_to_wire(matrix[start : start + step]),
                 request_id=f"{request_id}/{start}"
                 if request_id and start
                 else request_id,
@@ -136,7 +138,7 @@ class IndexCalls:
             UnknownIdError: an id is not there.
         """
         request = vector_pb2.DeleteVectorsRequest(
-            index=name, ids=convert.ids_to_wire(as_id_array(ids)), request_id=request_id
+            index=name, ids=ids_to_wire(as_id_array(ids)), request_id=request_id
         )
         return self._stubs.vector.DeleteVectors(request).count
 
@@ -155,10 +157,10 @@ class IndexCalls:
         parts = []
         for start in range(0, max(1, len(wanted)), step):
             request = vector_pb2.GetVectorsRequest(
-                index=name, ids=convert.ids_to_wire(wanted[start : start + step])
+                index=name, ids=ids_to_wire(wanted[start : start + step])
             )
             reply = self._stubs.vector.GetVectors(request)
-            parts.append(convert.float32_rows(reply.vectors))
+            parts.append(float32_rows(reply.vectors))
         return np.concatenate(parts)
 
     def import_vectors(
@@ -237,13 +239,13 @@ class IndexCalls:
     ) -> Found:
         """Find the nearest vectors of each query.
 
-        Vectors newer than the sealed version are searched exhaustively, so an index that
-        was never built gives exact answers.
+        Vectors newer than the sealed version are searched exhaustively, so an index
+        that was never built gives exact answers.
 
         Args:
             name: the index.
-            queries: (nq, dim), dtypes as in `upsert`; many at once are much cheaper than
-                many calls.
+            queries: (nq, dim), dtypes as in `upsert`; many at once are much cheaper
+                than many calls.
             params: how; defaults to `SearchParams()`. Its `allowed` must be None.
             allowed_ids: when given, only these vectors may be returned.
 
@@ -257,16 +259,16 @@ class IndexCalls:
             NotReadyError: the index is empty.
         """
         params = params or SearchParams()
-        matrix = convert.wire_array(queries, name="queries")
+        matrix = wire_array(queries, name="queries")
         step = max(1, min(_rows_a_message(matrix), CHUNK_HITS // params.k))
         request = search_pb2.SearchRequest(
             index=name, params=convert.search_params_to_wire(params)
         )
         if allowed_ids is not None:
-            request.allowed_ids.CopyFrom(convert.ids_to_wire(as_id_array(allowed_ids)))
+            request.allowed_ids.CopyFrom(ids_to_wire(as_id_array(allowed_ids)))
         parts = []
         for start in range(0, len(matrix), step):
-            block = convert.vectors_to_wire(matrix[start : start + step])
+            block = vectors_to_wire(matrix[start : start + step])
             request.queries.CopyFrom(block)
             parts.append(convert.found_of(self._stubs.search.Search(request)))
         return parts[0] if len(parts) == 1 else _joined(parts)
@@ -276,11 +278,11 @@ class IndexCalls:
         reply = self._stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
         return convert.server_info_of(reply).limits
 
-    def _operation(self, message: operations_pb2.Operation) -> Operation:
+    def _operation(self, message: operations_pb2.Operation) -> Operation[Any]:
         return Operation(message, self._stubs)
 
 
-def _rows_a_message(matrix: np.ndarray) -> int:
+def _rows_a_message(matrix: NDArray[Any]) -> int:
     return max(1, CHUNK_BYTES // (matrix.shape[1] * matrix.itemsize))
 
 

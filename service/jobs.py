@@ -12,6 +12,7 @@ from secrets import token_hex
 from sqlite3 import Row
 from threading import Condition, Thread
 
+from google.longrunning import operations_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc import status_pb2
@@ -27,7 +28,6 @@ from gleann.index.errors import (
 from gleann.service.status import status_of
 from gleann.service.store import Store
 from gleann.v1 import index_pb2
-from google.longrunning import operations_pb2
 
 MAX_ATTEMPTS = 3
 """Starts of one piece of work, in case the work is what stops the server."""
@@ -149,7 +149,9 @@ class Jobs:
         """
         return self._message(self._row(name))
 
-    def list(self, *, after: int, limit: int) -> list[tuple[int, operations_pb2.Operation]]:
+    def list(
+        self, *, after: int, limit: int
+    ) -> list[tuple[int, operations_pb2.Operation]]:
         """Operations numbered above `after`, oldest first, with their numbers."""
         rows = self._store.rows(
             "SELECT * FROM operations WHERE number > ? ORDER BY number LIMIT ?",

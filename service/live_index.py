@@ -1,6 +1,6 @@
 """What an index answers from at one moment: a sealed version and the changes since.
 
-A `View` never changes, so a search keeps the one it began with; a change makes the next.
+A `View` never changes: a search keeps the one it began with, a change makes the next.
 """
 
 from dataclasses import dataclass, replace
@@ -70,8 +70,8 @@ class Sealed:
 class Delta:
     """Rows newer than the sealed version: appended, or masked, never changed.
 
-    The buffers are shared by the deltas that follow one another: a later one writes only
-    behind the rows that an earlier one reads.
+    The buffers are shared by the deltas that follow one another: a later one writes
+    only behind the rows that an earlier one reads.
     """
 
     def __init__(self, dim: int) -> None:
@@ -100,15 +100,17 @@ class Delta:
         return np.where(at < 0, -1, rows[at]) if len(rows) else at
 
     def without(self, ids: Ids) -> "Delta":
-        """The next delta, in which `ids` cannot be found. Only the writer calls this."""
-        stale = [self._row_of.pop(name) for name in ids.tolist() if name in self._row_of]
+        """The next delta, in which `ids` cannot be found; for the writer only."""
+        stale = [
+            self._row_of.pop(name) for name in ids.tolist() if name in self._row_of
+        ]
         following = self._next()
         following.alive = self.alive.copy()
         following.alive[stale] = False
         return following
 
     def extended(self, ids: Ids, vectors: Vectors) -> "Delta":
-        """The next delta, with new rows for `ids`. Only the writer calls this."""
+        """The next delta, with new rows for `ids`; for the writer only."""
         start, end = len(self), len(self) + len(ids)
         following = self.without(ids)
         following._reserve(end)
@@ -175,7 +177,9 @@ class View:
         if self.sealed is None:
             return 0
         return (
-            len(self.sealed) if self.alive is None else int(np.count_nonzero(self.alive))
+            len(self.sealed)
+            if self.alive is None
+            else int(np.count_nonzero(self.alive))
         )
 
     @property

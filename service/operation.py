@@ -1,16 +1,18 @@
 """`Operation`: long work that was asked for, as the client sees it."""
 
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from google.longrunning import operations_pb2
+
 from gleann.index import Progress
 from gleann.index.errors import GleannError, ServiceError
-from gleann.service import convert, status
+from gleann.service import convert, convert_selection, status
 from gleann.service.stubs import Stubs
 from gleann.service.values import Selected
 from gleann.v1 import index_pb2, selection_pb2, vector_pb2
-from google.longrunning import operations_pb2
 
 T = TypeVar("T")
 
@@ -104,8 +106,8 @@ class Operation(Generic[T]):
         """Wait until it ends, and return what it made.
 
         Args:
-            progress: called with each news; an exception it raises ends the waiting, not
-                the operation.
+            progress: called with each news; an exception it raises ends the waiting,
+                not the operation.
             timeout: seconds to wait at most; None waits for ever.
 
         Raises:
@@ -113,15 +115,15 @@ class Operation(Generic[T]):
             CancelledError: it was cancelled.
             GleannError: it failed; the narrow class says how.
         """
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = monotonic() + (inf if timeout is None else timeout)
         while not self.done:
+            if monotonic() > deadline:
+                raise TimeoutError(f"{self.name} has not ended after {timeout} s")
             self._wait_for_news()
             if progress is not None:
                 progress(
                     Progress(phase=self.phase, done=self.done_units, total=self.total)
                 )
-            if deadline is not None and not self.done and monotonic() > deadline:
-                raise TimeoutError(f"{self.name} has not ended after {timeout} s")
         return self._result()
 
     def cancel(self) -> None:
@@ -170,5 +172,5 @@ def read_selection(selection: selection_pb2.Selection, stubs: Stubs) -> Selected
         page = stubs.selection.ListSelectedItems(request)
         pages.append(page.items)
         if not page.next_page_token:
-            return convert.selected_of(selection, pages)
+            return convert_selection.selected_of(selection, pages)
         request.page_token = page.next_page_token

@@ -1,16 +1,10 @@
 """The open indexes: what they are, what is stored in them, which version they serve."""
 
 import re
-import shutil
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from os import fsync
-from pathlib import Path
-from secrets import token_hex
 from sqlite3 import Row
-
-import numpy as np
 
 from gleann.index import SoarIndex
 from gleann.index.arrays import Ids, Vectors
@@ -18,18 +12,16 @@ from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
     GleannError,
-    InvalidInputError,
     InvalidParamsError,
     NotReadyError,
-    StorageError,
     UnknownIndexError,
 )
 from gleann.index.params import Metric
+from gleann.service import changes
 from gleann.service.live_index import Delta, Sealed, View
 from gleann.service.store import Store, Transaction
-from gleann.service.values import IdType, IndexInfo, IndexVersion
-from gleann.service.wire import ids_of, ids_to_wire
-from gleann.v1 import types_pb2
+from gleann.service.values import IndexInfo, IndexVersion
+from gleann.service.versions import Versions
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -37,17 +29,13 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 class Registry:
     """The indexes of one data directory.
 
-    Changes are committed to the store first and taken into the index's view after; the
-    store runs them one at a time. Reading takes a view and no lock.
+    A change is committed to the store first and taken into the index's view after; the
+    store runs changes one at a time. Reading takes a view and no lock.
     """
 
-    def __init__(
-        self, store: Store, directory: Path, *, engine: str, threads: int
-    ) -> None:
+    def __init__(self, store: Store, versions: Versions) -> None:
         self._store = store
-        self._directory = directory / "indexes"
-        self._engine = engine
-        self._threads = threads
+        self._versions = versions
         self._views: dict[str, View] = {}
         self._broken: dict[str, GleannError] = {}
 
@@ -58,10 +46,9 @@ class Registry:
         for it raises what was wrong.
         """
         rows = self._store.rows("SELECT * FROM indexes")
+        self._versions.keep_indexes({row["number"] for row in rows})
         for row in rows:
-            self._sweep(row)
-        self._keep_only(self._directory, {str(row["number"]) for row in rows})
-        for row in rows:
+            self._versions.keep_only(row["number"], self._needed(row))
             try:
                 self._views[row["name"]] = self._load(row)
             except GleannError as error:
@@ -135,8 +122,8 @@ class Registry:
             spill=None if sealed is None else sealed.params.spill,
             engine=None if sealed is None else sealed.engine_name,
             data_hash=None if sealed is None else sealed.data_hash,
-            created_at=_moment(row["created"]),
-            built_at=None if row["built"] is None else _moment(row["built"]),
+            created_at=datetime.fromtimestamp(row["created"], UTC),
+            built_at=row["built"] and datetime.fromtimestamp(row["built"], UTC),
         )
 
     def delete(self, name: str) -> None:
@@ -168,20 +155,11 @@ class Registry:
         """
         with self._store.transaction() as transaction:
             view = self.view(name)
-            _claim_id_type(transaction, view, _id_type_of(ids))
-            after = _advance(transaction, view)
-            transaction.run(
-                "INSERT INTO changes (index_number, sequence, ids, vectors)"
-                " VALUES (?, ?, ?, ?)",
-                view.number,
-                after,
-                ids_to_wire(ids).SerializeToString(),
-                vectors.tobytes(),
-            )
+            sequence = changes.log_change(transaction, view, ids, vectors)
             transaction.after_commit(
-                lambda: self._publish(view.upserted(ids, vectors, sequence=after))
+                lambda: self._publish(view.upserted(ids, vectors, sequence=sequence))
             )
-        return IndexVersion(sealed=view.version, sequence=after)
+        return IndexVersion(sealed=view.version, sequence=sequence)
 
     def delete_vectors(self, name: str, ids: Ids) -> IndexVersion:
         """Remove the vectors of distinct `ids`.
@@ -196,37 +174,21 @@ class Registry:
         with self._store.transaction() as transaction:
             view = self.view(name)
             view.require(ids)
-            after = _advance(transaction, view)
-            transaction.run(
-                "INSERT INTO changes (index_number, sequence, ids) VALUES (?, ?, ?)",
-                view.number,
-                after,
-                ids_to_wire(ids).SerializeToString(),
-            )
+            sequence = changes.log_change(transaction, view, ids, None)
             transaction.after_commit(
-                lambda: self._publish(view.deleted(ids, sequence=after))
+                lambda: self._publish(view.deleted(ids, sequence=sequence))
             )
-        return IndexVersion(sealed=view.version, sequence=after)
+        return IndexVersion(sealed=view.version, sequence=sequence)
 
     def stage(self, name: str, operation: str, ids: Ids, vectors: Vectors) -> None:
         """Put a part of an import on disk, where nobody sees it yet."""
         with self._store.transaction() as transaction:
-            view = self.view(name)
-            transaction.run(
-                "INSERT INTO changes (index_number, operation, ids, vectors)"
-                " VALUES (?, ?, ?, ?)",
-                view.number,
-                operation,
-                ids_to_wire(ids).SerializeToString(),
-                vectors.tobytes(),
-            )
+            changes.log_staged(transaction, self.view(name), operation, ids, vectors)
 
     def drop_staged(self, operation: str) -> None:
         """Remove the parts of an import that did not get through."""
         with self._store.transaction() as transaction:
-            transaction.run(
-                "DELETE FROM changes WHERE operation = ? AND sequence IS NULL", operation
-            )
+            changes.drop_staged(transaction, operation)
 
     def publish_staged(self, name: str, operation: str, ids: Ids) -> None:
         """Make all parts of an import, which have `ids`, visible at once.
@@ -236,13 +198,9 @@ class Registry:
         """
         with self._store.transaction() as transaction:
             view = self.view(name)
-            _claim_id_type(transaction, view, _id_type_of(ids))
-            after = _advance(transaction, view)
-            transaction.run(
-                "UPDATE changes SET sequence = ? WHERE operation = ?", after, operation
-            )
+            changes.publish_staged(transaction, view, operation, ids)
             transaction.after_commit(
-                lambda: self._publish(self._replayed(view, view.sequence))
+                lambda: self._publish(changes.replayed(self._store, view))
             )
 
     def publish_version(self, view: View, index: SoarIndex) -> None:
@@ -256,8 +214,7 @@ class Registry:
             UnknownIndexError: the index was deleted meanwhile.
         """
         version = view.version + 1
-        versions = self._directory / str(view.number) / "versions"
-        loaded = self._write_version(versions, version, index)
+        sealed = Sealed(self._versions.write(view.number, version, index))
         with self._store.transaction() as transaction:
             self.view(view.name)
             transaction.run(
@@ -268,11 +225,7 @@ class Registry:
                 time.time(),
                 view.number,
             )
-            transaction.run(
-                "DELETE FROM changes WHERE index_number = ? AND sequence <= ?",
-                view.number,
-                view.sequence,
-            )
+            changes.drop_sealed(transaction, view)
             base = View(
                 number=view.number,
                 name=view.name,
@@ -281,89 +234,47 @@ class Registry:
                 delta=Delta(view.dim),
                 version=version,
                 sequence=view.sequence,
-                sealed=Sealed(loaded),
+                sealed=sealed,
             )
-            following = self._replayed(base, view.sequence)
+            following = changes.replayed(self._store, base)
             transaction.after_commit(lambda: self._publish(following))
-        self.sweep_versions(view.number)
+        self.sweep(view.number)
 
-    def sealed_version(self, number: int, version: int) -> Sealed:
+    def sealed_version(self, number: int, version: int) -> SoarIndex:
         """A sealed version by number, also one that is no longer the current one."""
         for view in list(self._views.values()):
             if view.number == number and view.version == version and view.sealed:
-                return view.sealed
-        path = self._directory / str(number) / "versions" / str(version)
-        return Sealed(
-            SoarIndex.load(path, engine=self._engine, threads=self._threads)
-        )
+                return view.sealed.index
+        return self._versions.load(number, version)
 
-    def sweep_versions(self, number: int) -> None:
+    def sweep(self, number: int) -> None:
         """Remove the versions of an index that nobody needs any more."""
         row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
         if row is not None:
-            self._sweep(row)
+            self._versions.drop_older(
+                number, than=row["version"], needed=self._needed(row)
+            )
 
-    def _sweep(self, row: Row) -> None:
+    def _needed(self, row: Row) -> set[int]:
         pinned = self._store.rows(
-            "SELECT DISTINCT version FROM sessions WHERE index_number = ?", row["number"]
+            "SELECT DISTINCT version FROM sessions WHERE index_number = ?",
+            row["number"],
         )
-        needed = {str(row["version"])} | {str(session["version"]) for session in pinned}
-        self._keep_only(self._directory / str(row["number"]) / "versions", needed)
-
-    def _keep_only(self, directory: Path, names: set[str]) -> None:
-        if directory.is_dir():
-            for path in directory.iterdir():
-                if path.name not in names:
-                    shutil.rmtree(path, ignore_errors=True)
-
-    def _write_version(self, versions: Path, version: int, index: SoarIndex) -> SoarIndex:
-        scratch = versions / f".new-{token_hex(8)}"
-        final = versions / str(version)
-        try:
-            versions.mkdir(parents=True, exist_ok=True)
-            index.save(scratch)
-            shutil.rmtree(final, ignore_errors=True)
-            scratch.rename(final)
-            for directory in (versions, versions.parent, self._directory):
-                _sync(directory)
-        except OSError as error:
-            raise StorageError(f"{error.filename}: {error.strerror}") from error
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        return SoarIndex.load(final, engine=self._engine, threads=self._threads)
+        return {row["version"]} | {session["version"] for session in pinned}
 
     def _load(self, row: Row) -> View:
-        sealed = None
-        if row["version"]:
-            sealed = self.sealed_version(row["number"], row["version"])
+        number, version = row["number"], row["version"]
         view = View(
-            number=row["number"],
+            number=number,
             name=row["name"],
             dim=row["dim"],
             metric=row["metric"],
             delta=Delta(row["dim"]),
-            version=row["version"],
+            version=version,
             sequence=row["sealed_sequence"],
-            sealed=sealed,
+            sealed=Sealed(self._versions.load(number, version)) if version else None,
         )
-        return self._replayed(view, row["sealed_sequence"])
-
-    def _replayed(self, view: View, after: int) -> View:
-        """`view` with the acknowledged changes newer than `after`."""
-        changes = self._store.rows(
-            "SELECT sequence, ids, vectors FROM changes"
-            " WHERE index_number = ? AND sequence > ? ORDER BY sequence, number",
-            view.number,
-            after,
-        )
-        for change in changes:
-            ids = ids_of(types_pb2.Ids.FromString(change["ids"]), name="ids")
-            if change["vectors"] is None:
-                view = view.deleted(ids, sequence=change["sequence"])
-            else:
-                vectors = np.frombuffer(change["vectors"], "<f4").reshape(-1, view.dim)
-                view = view.upserted(ids, vectors, sequence=change["sequence"])
-        return view
+        return changes.replayed(self._store, view)
 
     def _publish(self, view: View) -> None:
         self._views[view.name] = view
@@ -371,7 +282,7 @@ class Registry:
     def _forget(self, name: str, number: int) -> None:
         self._views.pop(name, None)
         self._broken.pop(name, None)
-        shutil.rmtree(self._directory / str(number), ignore_errors=True)
+        self._versions.forget(number)
 
 
 def require_vectors(view: View) -> None:
@@ -382,35 +293,6 @@ def require_vectors(view: View) -> None:
     """
     if view.count == 0:
         raise NotReadyError(f"{view.name!r} is empty: upsert or import vectors first")
-
-
-def _id_type_of(ids: Ids) -> IdType:
-    return "string" if ids.dtype.kind == "U" else "int64"
-
-
-def _claim_id_type(transaction: Transaction, view: View, id_type: IdType) -> None:
-    """Set the kind of ids by the first vectors, and hold later ones to it."""
-    row = transaction.run(
-        "SELECT id_type FROM indexes WHERE number = ?", view.number
-    ).fetchone()
-    if row["id_type"] is None:
-        transaction.run(
-            "UPDATE indexes SET id_type = ? WHERE number = ?", id_type, view.number
-        )
-    elif row["id_type"] != id_type:
-        raise InvalidInputError(
-            f"{view.name!r} has {row['id_type']} ids, these are {id_type} ids"
-        )
-
-
-def _advance(transaction: Transaction, view: View) -> int:
-    """Number the next change."""
-    transaction.run(
-        "UPDATE indexes SET sequence = ? WHERE number = ?",
-        view.sequence + 1,
-        view.number,
-    )
-    return view.sequence + 1
 
 
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:
@@ -429,18 +311,3 @@ def _require_idle(transaction: Transaction, name: str, number: int) -> None:
                 f"{name!r} has {len(open_ones)} open {what}s: end"
                 f" {open_ones[0]['name']!r} first"
             )
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _sync(directory: Path) -> None:
-    """Put a directory's entries on disk, so that a rename survives a power cut."""
-    from os import O_RDONLY, close, open
-
-    descriptor = open(directory, O_RDONLY)
-    try:
-        fsync(descriptor)
-    finally:
-        close(descriptor)

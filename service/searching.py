@@ -97,7 +97,9 @@ def _search_delta(
         allowed=None if count == len(allowed) else allowed,
     )
     scanned = len(queries) * count
-    stats = replace(_EXACT, entries_scanned=scanned, survivors=scanned, reranked=scanned)
+    stats = replace(
+        _EXACT, entries_scanned=scanned, survivors=scanned, reranked=scanned
+    )
     return Found(ids=delta.ids[rows], distances=distances, stats=stats)
 
 

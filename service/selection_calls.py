@@ -1,22 +1,26 @@
 """The client's calls that choose, and that estimate."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
 from gleann.index.checks import as_id_array
-from gleann.service import convert
+from gleann.service import convert_selection as convert
+from gleann.service.convert import fill
 from gleann.service.operation import Operation, read_selection
 from gleann.service.stubs import Stubs
-from gleann.service.values import Estimate, Scores, Selected, SessionInfo, StopAdvice
+from gleann.service.values import Scores, Selected, SessionInfo
+from gleann.service.wire import (
+    bools_to_wire,
+    float64s_to_wire,
+    ids_to_wire,
+    labels_to_wire,
+)
 from gleann.v1 import selection_pb2
 
 if TYPE_CHECKING:
-    from gleann.selection.active.session import ActiveParams
-    from gleann.selection.estimate.session import EstimateParams
-
-Column: TypeAlias = tuple[ArrayLike, ArrayLike]
-"""Ids, and one number for each of them."""
+    from gleann.selection.active import ActiveParams, StopAdvice
+    from gleann.selection.estimate import Estimate, EstimateParams
 
 
 class SelectionCalls:
@@ -25,12 +29,12 @@ class SelectionCalls:
     def __init__(self, stubs: Stubs) -> None:
         self._stubs = stubs
 
-    def select_coreset(
+    def select_coreset(  # noqa: PLR0913  (the problem has so many)
         self,
         name: str,
         *,
         k: int,
-        costs: Column | None = None,
+        costs: convert.Column | None = None,
         cost_weight: float | None = None,
         locked_ids: ArrayLike | None = None,
         eps: float | None = None,
@@ -58,14 +62,13 @@ class SelectionCalls:
         """
         strategy = selection_pb2.WeightedKCenter(
             costs=convert.costs_to_wire(costs),
-            cost_weight=cost_weight,
             locked_ids=convert.optional_ids_to_wire(locked_ids),
-            eps=eps,
         )
+        fill(strategy, {"cost_weight": cost_weight, "eps": eps})
         request = selection_pb2.CreateSelectionJobRequest(
-            index=name, k=convert.int32(k, "k"), weighted_k_center=strategy
+            index=name, weighted_k_center=strategy
         )
-        return self._select(request, allowed_ids, request_id)
+        return self._select(request, k, allowed_ids, request_id)
 
     def select_farthest_first(
         self,
@@ -91,28 +94,27 @@ class SelectionCalls:
             As `select_coreset`.
         """
         strategy = selection_pb2.FarthestFirst(
-            covered_ids=convert.optional_ids_to_wire(covered_ids), seed=seed
+            covered_ids=convert.optional_ids_to_wire(covered_ids)
         )
+        fill(strategy, {"seed": seed})
         request = selection_pb2.CreateSelectionJobRequest(
-            index=name, k=convert.int32(k, "k"), farthest_first=strategy
+            index=name, farthest_first=strategy
         )
-        return self._select(request, allowed_ids, request_id)
+        return self._select(request, k, allowed_ids, request_id)
 
     def select_margin(
         self,
         name: str,
         *,
         k: int,
-        costs: Column,
+        costs: convert.Column,
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
     ) -> Operation[Selected]:
         """Choose the k cheapest vectors; arguments and errors as `select_coreset`."""
         strategy = selection_pb2.Margin(costs=convert.costs_to_wire(costs))
-        request = selection_pb2.CreateSelectionJobRequest(
-            index=name, k=convert.int32(k, "k"), margin=strategy
-        )
-        return self._select(request, allowed_ids, request_id)
+        request = selection_pb2.CreateSelectionJobRequest(index=name, margin=strategy)
+        return self._select(request, k, allowed_ids, request_id)
 
     def select_uniform(
         self,
@@ -124,11 +126,10 @@ class SelectionCalls:
         request_id: str = "",
     ) -> Operation[Selected]:
         """Choose k vectors at random; arguments and errors as `select_coreset`."""
-        strategy = selection_pb2.Random(seed=seed)
-        request = selection_pb2.CreateSelectionJobRequest(
-            index=name, k=convert.int32(k, "k"), random=strategy
-        )
-        return self._select(request, allowed_ids, request_id)
+        strategy = selection_pb2.Random()
+        fill(strategy, {"seed": seed})
+        request = selection_pb2.CreateSelectionJobRequest(index=name, random=strategy)
+        return self._select(request, k, allowed_ids, request_id)
 
     def get_selection(self, name: str) -> Selected:
         """The stored selection that is called `name`, such as "selections/3f2a".
@@ -169,8 +170,8 @@ class SelectionCalls:
         request = selection_pb2.StartActiveSessionRequest(
             index=name,
             params=convert.active_params_to_wire(params),
-            ids=convert.ids_to_wire(as_id_array(ids)),
-            labels=convert.column_to_wire("labels", labels),
+            ids=ids_to_wire(as_id_array(ids)),
+            labels=labels_to_wire(labels),
             request_id=request_id,
         )
         reply = self._stubs.selection.StartActiveSession(request)
@@ -181,8 +182,8 @@ class SelectionCalls:
         name: str,
         *,
         params: "EstimateParams",
-        proxy: Column | None = None,
-        examples: Column | None = None,
+        proxy: convert.Column | None = None,
+        examples: convert.Column | None = None,
         neighbours: int | None = None,
         request_id: str = "",
     ) -> SessionInfo:
@@ -258,13 +259,15 @@ class SelectionCalls:
             InvalidInputError: a label that was not asked for, or numbers that differ.
         """
         name = _name_of(session)
-        wire_ids = convert.ids_to_wire(as_id_array(ids))
+        wire_ids = ids_to_wire(as_id_array(ids))
         if _is_estimate(name):
             answers = selection_pb2.SubmitEstimateLabelsRequest(
                 session=name,
                 ids=wire_ids,
-                positives=convert.bools_to_wire(labels, name="labels"),
-                values=convert.optional_float64s_to_wire(values),
+                positives=bools_to_wire(labels, name="labels"),
+                values=(
+                    None if values is None else float64s_to_wire(values, name="values")
+                ),
                 request_id=request_id,
             )
             taken = self._stubs.selection.SubmitEstimateLabels(answers)
@@ -272,7 +275,7 @@ class SelectionCalls:
         request = selection_pb2.SubmitLabelsRequest(
             session=name,
             ids=wire_ids,
-            labels=convert.column_to_wire("labels", labels),
+            labels=labels_to_wire(labels),
             request_id=request_id,
         )
         reply = self._stubs.selection.SubmitLabels(request)
@@ -289,13 +292,13 @@ class SelectionCalls:
         """
         request = selection_pb2.IgnoreIdsRequest(
             session=_name_of(session),
-            ids=convert.ids_to_wire(as_id_array(ids)),
+            ids=ids_to_wire(as_id_array(ids)),
             request_id=request_id,
         )
         reply = self._stubs.selection.IgnoreIds(request)
         return convert.session_info_of(reply.session)
 
-    def stop_advice(self, session: str | SessionInfo) -> StopAdvice:
+    def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
         """Whether more labels still change much in an active session.
 
         Raises:
@@ -322,7 +325,7 @@ class SelectionCalls:
         )
         return convert.scores_of(self._stubs.selection.ScoreItems(request))
 
-    def get_estimate(self, session: str | SessionInfo) -> Estimate:
+    def get_estimate(self, session: str | SessionInfo) -> "Estimate":
         """The estimate of an estimate session from its labels so far.
 
         Raises:
@@ -368,12 +371,13 @@ class SelectionCalls:
     def _select(
         self,
         request: selection_pb2.CreateSelectionJobRequest,
+        k: int,
         allowed_ids: ArrayLike | None,
         request_id: str,
     ) -> Operation[Selected]:
         if allowed_ids is not None:
-            request.allowed_ids.CopyFrom(convert.ids_to_wire(as_id_array(allowed_ids)))
-        request.request_id = request_id
+            request.allowed_ids.CopyFrom(ids_to_wire(as_id_array(allowed_ids)))
+        fill(request, {"k": k, "request_id": request_id})
         message = self._stubs.selection.CreateSelectionJob(request)
         return Operation(message, self._stubs)
 

@@ -1,7 +1,7 @@
 """Exceptions to gRPC status and back, by one table.
 
-Every status carries an `ErrorInfo` whose reason is the exception's name, so that a client
-raises the class that the server raised.
+Every status carries an `ErrorInfo` whose reason is the exception's name, so that a
+client raises the class that the server raised.
 """
 
 import re
@@ -15,6 +15,9 @@ from grpc_status import rpc_status
 from gleann.index import errors
 
 DOMAIN = "gleann"
+
+MAX_MESSAGE = 1000
+"""Characters; status travels in headers, which gRPC caps."""
 
 STATUS_OF: dict[type[errors.GleannError], grpc.StatusCode] = {
     errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -47,7 +50,7 @@ def code_of(error: errors.GleannError) -> grpc.StatusCode:
 
 
 def reason_of(kind: type[errors.GleannError]) -> str:
-    """The ErrorInfo reason of an exception class: UnknownIndexError is UNKNOWN_INDEX."""
+    """The ErrorInfo reason of a class: UnknownIndexError is UNKNOWN_INDEX."""
     words = re.findall("[A-Z][a-z0-9]*", kind.__name__.removesuffix("Error"))
     return "_".join(words).upper()
 
@@ -58,7 +61,9 @@ def status_of(error: errors.GleannError) -> status_pb2.Status:
     detail = AnyMessage()
     detail.Pack(info)
     number: int = code_of(error).value[0]
-    return status_pb2.Status(code=number, message=str(error), details=[detail])
+    return status_pb2.Status(
+        code=number, message=str(error)[:MAX_MESSAGE], details=[detail]
+    )
 
 
 def error_of(status: status_pb2.Status) -> errors.GleannError:

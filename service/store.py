@@ -62,7 +62,6 @@ CREATE TABLE sessions (
     labelled INTEGER NOT NULL,
     created REAL NOT NULL,
     updated REAL NOT NULL,
-    revision INTEGER NOT NULL,
     state TEXT NOT NULL,                       -- JSON
     proxy BLOB                                 -- float64, estimates only
 );
@@ -88,7 +87,7 @@ class Transaction:
         return self._connection.execute(sql, values)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once the transaction is on disk, before the next one begins."""
+        """Call `callback` once it is on disk, before the next transaction begins."""
         self.committed.append(callback)
 
     def after_rollback(self, callback: Callable[[], None]) -> None:

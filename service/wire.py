@@ -18,7 +18,7 @@ from gleann.v1 import types_pb2
 
 assert sys.byteorder == "little", "frombuffer below reads the machine's byte order"
 
-_DTYPE_OF: dict[int, np.dtype[Any]] = {
+_DTYPE_OF: dict[types_pb2.ScalarType, np.dtype[Any]] = {
     types_pb2.SCALAR_TYPE_FLOAT32: np.dtype("<f4"),
     types_pb2.SCALAR_TYPE_FLOAT16: np.dtype("<f2"),
     types_pb2.SCALAR_TYPE_INT8: np.dtype("i1"),
@@ -84,8 +84,8 @@ def float32_rows(message: types_pb2.Vectors) -> Vectors:
 def ids_to_wire(ids: Ids) -> types_pb2.Ids:
     """Pack ids of any shape in C order."""
     if ids.dtype.kind == "U":
-        strings = types_pb2.Strings(values=ids.ravel().tolist())
-        return types_pb2.Ids(strings=strings)
+        names: list[Any] = ids.ravel().tolist()
+        return types_pb2.Ids(strings=types_pb2.Strings(values=names))
     return types_pb2.Ids(int64s=ids.astype("<i8", copy=False).tobytes())
 
 

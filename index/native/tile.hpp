@@ -47,29 +47,50 @@ inline void finish(const typename Ops::Acc& acc, const Panel& panel, Group& grou
   }
 }
 
-template <class Ops, Scoring S, int NB, int NQ>
-void tile(const Panel& panel, int64_t block, Group& group, int first,
-          const Entries& entries) {
-  typename Ops::Acc acc[NB][NQ];
+// Sums of NB blocks times NQ queries. Every index into `acc` is a constant once the
+// loops are unrolled, which is what lets the compiler keep it in registers; so the sums
+// leave through `sums` only at the end.
+template <class Ops, int NB, int NQ>
+inline void multiply_tile(const Panel& panel, int64_t block, const Group& group,
+                          int first, typename Ops::Acc (&sums)[NQ][NB]) {
+  typename Ops::Acc acc[NQ][NB];
   const uint8_t* queries[NQ];
+#pragma GCC unroll 8
   for (int q = 0; q < NQ; ++q) {
     queries[q] = group.queries + (first + q) * group.stride;
-    for (int b = 0; b < NB; ++b) acc[b][q] = Ops::start(group.starts[first + q]);
+#pragma GCC unroll 8
+    for (int b = 0; b < NB; ++b) acc[q][b] = Ops::start(group.starts[first + q]);
   }
-  const uint8_t* codes = panel.codes + block * panel.block_bytes;
-  const int64_t steps = panel.steps;
-  for (int64_t s = 0; s < steps; ++s) {
+  const int64_t block_bytes = panel.block_bytes;
+  const uint8_t* codes = panel.codes + block * block_bytes;
+  const int64_t query_bytes = int64_t{panel.steps} * kStepBytes;
+  for (int64_t at = 0; at < query_bytes; at += kStepBytes) {
     typename Ops::Codes loaded[NB];
-    for (int b = 0; b < NB; ++b) loaded[b] = Ops::load(codes + b * panel.block_bytes);
+#pragma GCC unroll 8
+    for (int b = 0; b < NB; ++b) loaded[b] = Ops::load(codes + b * block_bytes);
+#pragma GCC unroll 8
     for (int q = 0; q < NQ; ++q) {
-      const auto query = Ops::broadcast(queries[q] + s * kStepBytes);
-      for (int b = 0; b < NB; ++b) acc[b][q] = Ops::dot(acc[b][q], loaded[b], query);
+      const auto query = Ops::broadcast(queries[q] + at);
+#pragma GCC unroll 8
+      for (int b = 0; b < NB; ++b) acc[q][b] = Ops::dot(acc[q][b], loaded[b], query);
     }
     codes += Ops::kCodeStep;
   }
+#pragma GCC unroll 8
+  for (int q = 0; q < NQ; ++q) {
+#pragma GCC unroll 8
+    for (int b = 0; b < NB; ++b) sums[q][b] = acc[q][b];
+  }
+}
+
+template <class Ops, Scoring S, int NB, int NQ>
+void tile(const Panel& panel, int64_t block, Group& group, int first,
+          const Entries& entries) {
+  typename Ops::Acc sums[NQ][NB];
+  multiply_tile<Ops, NB, NQ>(panel, block, group, first, sums);
   for (int q = 0; q < NQ; ++q) {
     for (int b = 0; b < NB; ++b) {
-      finish<Ops, S>(acc[b][q], panel, group, first + q, (block + b) * kBlock, entries);
+      finish<Ops, S>(sums[q][b], panel, group, first + q, (block + b) * kBlock, entries);
     }
   }
 }

@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from gleann.index.arrays import Vectors
 from gleann.selection.active.ledger import Labels
 from gleann.selection.active.params import ActiveParams
+
+_LIBRARIES = ThreadpoolController()
 
 
 class Model:
@@ -38,7 +41,9 @@ class Model:
             max_iter=params.max_iter,
             solver="lbfgs",
         )
-        with warnings.catch_warnings():
+        # One BLAS thread: the answer then does not depend on how many there are, and a
+        # fit to a few hundred rows takes milliseconds instead of waiting for threads.
+        with warnings.catch_warnings(), _LIBRARIES.limit(limits=1, user_api="blas"):
             # Told by `converged`, where a caller can act on it.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._fitted.fit(vectors, labels)

@@ -9,7 +9,13 @@ from numpy.typing import ArrayLike
 from gleann.index import SoarIndex, as_vectors
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.selection.checks import IdMap, as_costs, as_rows, require_between
+from gleann.selection.checks import (
+    IdMap,
+    as_costs,
+    as_rows,
+    require_between,
+    require_count,
+)
 from gleann.selection.coreset.distance import Space
 from gleann.selection.pool import Selection
 
@@ -142,6 +148,7 @@ def as_problem(
     n = len(rows)
     closed = as_rows([] if locked is None else locked, n=n, name="locked")
     room = min(n - 1, n - len(closed))
+    require_count("k", k, at_least=0)
     require_between(
         "k", k, low=1, high=room, why=f"{n} rows, of which {len(closed)} locked"
     )

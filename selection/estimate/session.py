@@ -24,7 +24,7 @@ from gleann.selection.estimate.tally import Tally, moments, tally, total
 from gleann.selection.pool import Selection, fingerprint, provenance
 
 FORMAT = "gleann.estimate/1"
-UNKNOWN = -1
+NOT_ASKED, UNKNOWN = -2, -1
 
 
 class EstimateSession:
@@ -53,7 +53,7 @@ class EstimateSession:
         self._draws: list[Draws] = []
         self._asked: list[Rows] = []
         n = len(proxy)
-        self._answers: NDArray[np.int8] = np.full(n, UNKNOWN, np.int8)
+        self._answers: NDArray[np.int8] = np.full(n, NOT_ASKED, np.int8)
         self._values: NDArray[np.float64] = np.zeros(n)
         self._data_hash = fingerprint(proxy)
 
@@ -98,7 +98,7 @@ class EstimateSession:
     @property
     def labels_used(self) -> int:
         """Rows labelled so far."""
-        return int((self._answers != UNKNOWN).sum())
+        return int((self._answers > UNKNOWN).sum())
 
     def next_batch(self) -> Selection:
         """What to label next: what is left of this round, or else the next round.
@@ -258,7 +258,9 @@ class EstimateSession:
             self._order[first : first + count]
             for first, count in zip(firsts, draws, strict=True)
         ]
-        self._asked.append(np.concatenate(spans))
+        rows = np.concatenate(spans)
+        self._answers[rows] = UNKNOWN
+        self._asked.append(rows)
         self._draws.append(draws)
 
     def _finished(self) -> list[Tally]:
@@ -274,7 +276,7 @@ class EstimateSession:
         ]
 
     def _require_asked(self, rows: Rows) -> None:
-        strange = rows[~np.isin(rows, self._all_asked())]
+        strange = rows[self._answers[rows] == NOT_ASKED]
         if strange.size:
             raise InvalidInputError(
                 f"{strange.size} of {len(rows)} labels are for ids that were not asked"

@@ -23,6 +23,18 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
             )
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory, and its parents, unless it is there.
+
+    Raises:
+        StorageError: the disk refused, or a file is in the way.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {path}: {error.strerror}") from error
+
+
 def publish(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file, then rename it to `path`.
 

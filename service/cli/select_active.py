@@ -107,9 +107,9 @@ class ActiveJob:
 def active(job: ActiveJob) -> None:
     """Ask for labels of items of SOURCE, an index or a file of vectors.
 
-    Labels are integers of at least two classes, the largest the positive one. Run it, label what OUT lists, add the labels
-    to the file, run it with --resume. With --resume the parameters are those of the
-    session, not of the command line.
+    Labels are integers of at least two classes, the largest the positive one. Run it,
+    label what OUT lists, add those labels to the file, and run it with --resume; the
+    parameters are then those of the session, not of the command line.
     """
     new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
     outputs.refuse_existing(*new, overwrite=job.overwrite)

@@ -25,11 +25,11 @@ class Scale:
 
     words: int = 400_000
     held_out_share: float = 0.1
-    queries: int = 8_000
+    queries: int = 4_000
     repeats: int = 7
     labels: int = 500
     batch: int = 25
-    neighbours: int = 20
+    neighbours: int = 50
     evaluate_every: int = 4
     label_seeds: int = 2
     budget: int = 2_000

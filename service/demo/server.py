@@ -29,6 +29,7 @@ def running_server(data_dir: Path, import_root: Path) -> Iterator[str]:
         *("--data", str(data_dir)),
         *("--listen", "127.0.0.1:0"),
         *("--import-root", str(import_root)),
+        *("--log-level", "warning"),
     ]
     # The child must find this very gleann, also when it is run from a source root.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -36,7 +37,7 @@ def running_server(data_dir: Path, import_root: Path) -> Iterator[str]:
         command, stdout=subprocess.PIPE, text=True, env=environment
     )
     try:
-        yield f"grpc://{_address(process)}"
+        yield _address(process)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -49,8 +50,8 @@ def running_server(data_dir: Path, import_root: Path) -> Iterator[str]:
 def _address(process: "subprocess.Popen[str]") -> str:
     if process.stdout is not None:
         for line in process.stdout:
-            if ANNOUNCEMENT in line:
-                return line.split(ANNOUNCEMENT, 1)[1].split()[0]
+            if line.startswith(ANNOUNCEMENT):
+                return line.removeprefix(ANNOUNCEMENT).split(",")[0].strip()
     raise NotReadyError(
         f"the server ended with code {process.wait()} before it listened"
     )

@@ -13,7 +13,7 @@ from gleann.index.evaluate import pareto
 
 K = 10
 TARGETS = (0.95, 0.99)
-POOLS = (K, 2 * K, 4 * K, 8 * K)
+POOLS = (K, 2 * K, 3 * K, 5 * K)
 NPROBE_STEP = 1.3
 ENOUGH_RECALL = 0.998
 PROBE_QUERIES = 200
@@ -68,15 +68,16 @@ def batch_size(index: SoarIndex, queries: Vectors) -> int:
 def tune(
     name: str, index: SoarIndex, queries: Vectors, exact: Distances
 ) -> list[Point]:
-    """Measure a grid of nprobe and rerank once each; keep the Pareto-best points."""
+    """Measure a grid of nprobe and rerank; keep the Pareto-best points."""
     points: list[Point] = []
     for rerank in POOLS:
         for nprobe in _nprobes(index.nlist):
             params = SearchParams(k=K, nprobe=nprobe, rerank=rerank)
-            start = perf_counter()
-            found = index.search(queries, params)
-            seconds = perf_counter() - start
-            points.append(_point(name, found, exact, (seconds,), params))
+            # The better of two, for a busy moment must not decide what is tuned.
+            first, found = _timed(index, queries, params)
+            second, found = _timed(index, queries, params)
+            seconds = (min(first, second),)
+            points.append(_point(name, found, exact, seconds, params))
             if points[-1].recall > ENOUGH_RECALL or _saturated(points):
                 break
     return pareto(points, gain=lambda p: p.recall, cost=lambda p: -p.qps)
@@ -152,11 +153,19 @@ def exhaustive(
 
 def faiss_flat(vectors: Vectors) -> Callable[[Vectors], object]:
     """Exhaustive search by faiss over unit rows: the other honest baseline."""
-    from gleann.index.kmeans import faiss_module
+    from gleann.index.engines.faiss import faiss_module
 
     flat = faiss_module().IndexFlatIP(vectors.shape[1])
     flat.add(np.ascontiguousarray(vectors))
     return lambda queries: flat.search(queries, K)
+
+
+def _timed(
+    index: SoarIndex, queries: Vectors, params: SearchParams
+) -> tuple[float, Found]:
+    start = perf_counter()
+    found = index.search(queries, params)
+    return perf_counter() - start, found
 
 
 def _nprobes(nlist: int) -> list[int]:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from gleann.index import BuildParams, SearchParams
-from gleann.selection.pool import ProgressCallback
 from gleann.service.client import Client
+from gleann.service.demo.stage import Stage
 from gleann.service.demo.words import Words
 
 NAME = "words"
@@ -54,10 +54,9 @@ def write_words(words: Words, folder: Path) -> Path:
     return path
 
 
-def take_tour(
-    client: Client, words: Words, file: Path, report: ProgressCallback
-) -> Tour:
+def take_tour(stage: Stage, client: Client, words: Words, file: Path) -> Tour:
     """Create, import, build and search."""
+    report = stage.report
     client.create_index(NAME, dim=words.vectors.shape[1], metric="cosine")
     start = perf_counter()
     imported = client.import_vectors(
@@ -65,7 +64,8 @@ def take_tour(
     ).wait(progress=report)
     import_seconds = perf_counter() - start
     start = perf_counter()
-    info = client.build(NAME, BuildParams(metric="cosine")).wait(progress=report)
+    params = BuildParams(metric="cosine", seed=stage.seed)
+    info = client.build(NAME, params).wait(progress=report)
     return Tour(
         import_seconds=import_seconds,
         build_seconds=perf_counter() - start,

@@ -1,6 +1,7 @@
 """How numbers are written."""
 
 MINUS = "\N{MINUS SIGN}"
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
 def short(value: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 from gleann.service.report.markup import Html, element
-from gleann.service.report.numerals import short
+from gleann.service.report.numerals import MINUS, PLUS_MINUS, short
 
 Cell = str | float | int | None
 """What a table holds: text, a number (written by `short`) or nothing."""
@@ -20,8 +20,9 @@ def table(
         rows: one sequence of cells a row, as long as `columns`.
         best: numbers of the rows to set in bold.
     """
-    head = element("tr", {}, *map(_heading, columns, _numeric_columns(rows, columns)))
-    body = [_row(cells, number in best) for number, cells in enumerate(rows)]
+    numeric = [_is_numeric(rows, number) for number in range(len(columns))]
+    head = element("tr", {}, *map(_heading, columns, numeric))
+    body = [_row(cells, numeric, number in best) for number, cells in enumerate(rows)]
     inside = element("table", {}, element("thead", {}, head), _body(body))
     return element("div", {"class": "table"}, inside)
 
@@ -40,20 +41,20 @@ def _body(rows: Sequence[Html]) -> Html:
     return element("tbody", {}, *rows)
 
 
-def _numeric_columns(
-    rows: Sequence[Sequence[Cell]], columns: Sequence[str]
-) -> list[bool]:
-    return [any(_is_number(cells[n]) for cells in rows) for n in range(len(columns))]
+def _is_numeric(rows: Sequence[Sequence[Cell]], column: int) -> bool:
+    """Whether all cells of a column that hold anything look like numbers."""
+    held = [cells[column] for cells in rows if cells[column] is not None]
+    return bool(held) and all(map(_is_number, held))
 
 
 def _heading(name: str, numeric: bool) -> Html:
     return element("th", {"class": "number" if numeric else None}, name)
 
 
-def _row(cells: Sequence[Cell], best: bool) -> Html:
+def _row(cells: Sequence[Cell], numeric: Sequence[bool], best: bool) -> Html:
     made = [
-        element("td", {"class": "number" if _is_number(cell) else None}, _write(cell))
-        for cell in cells
+        element("td", {"class": "number" if right else None}, _write(cell))
+        for cell, right in zip(cells, numeric, strict=True)
     ]
     return element("tr", {"class": "best" if best else None}, *made)
 
@@ -66,5 +67,5 @@ def _write(cell: Cell) -> str:
 
 def _is_number(cell: Cell) -> bool:
     if isinstance(cell, str):
-        return cell[:1].isdigit() or cell[:1] == "\N{MINUS SIGN}"
+        return cell[:1].isdigit() or cell[:1] in (MINUS, PLUS_MINUS)
     return isinstance(cell, Real)

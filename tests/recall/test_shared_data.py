@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
-from gleann.index.kmeans import nearest_lists, train_centroids
+from gleann.index.kmeans import train_centroids
 from gleann.index.metric import list_scores, prepare
-from gleann.index.spill import scale_of, second_lists
+from gleann.index.spill import Spiller
 
 pytestmark = pytest.mark.data
 
@@ -33,21 +33,14 @@ def test_soar_reads_no_more_than_no_spilling_from_95_up(load_dataset):
     data = load_dataset("wordnet-384")
     rows = prepare(np.array(data.base, np.float32), "cosine")
     queries = prepare(np.array(data.queries[:1000], np.float32), "cosine")
-    centroids = train_centroids(
-        rows, nlist=400, metric="cosine", iterations=5, seed=0
-    )
+    centroids = train_centroids(rows, nlist=400, metric="cosine", iterations=5, seed=0)
     order = np.argsort(-list_scores(queries, centroids, "cosine"), axis=1)
     rank_of_list = np.argsort(order, axis=1)
-    primary = nearest_lists(rows, centroids)
     read = {}
     for spill in ("none", "naive", "soar"):
-        second = second_lists(
-            rows,
-            centroids,
-            primary,
-            params=BuildParams(metric="cosine", spill=spill),
-            scale=scale_of(rows),
-        )
+        spiller = Spiller(centroids, BuildParams(spill=spill), scale=1.0)
+        blocks = [spiller.assign(rows[i : i + 4096]) for i in range(0, len(rows), 4096)]
+        primary, second = map(np.concatenate, zip(*blocks, strict=True))
         read[spill] = entries_read(
             rank_of_list, order, primary, second, data.truth[:1000, :10], (0.95, 0.99)
         )

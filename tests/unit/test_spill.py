@@ -1,9 +1,10 @@
-"""soar.md 5.4, tests 1 to 3: the loss, AIR, and the Beta ratio."""
+"""soar.md 5.4, tests 1 to 4: the loss, AIR, the Beta ratio and the correlation."""
 
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, exact_search, spill
+from gleann.index import BuildParams, exact_search
+from gleann.index import spill as rules
 from gleann.index.kmeans import nearest_lists, train_centroids
 
 
@@ -12,6 +13,18 @@ def rows_and_centroids(clustered):
     rows = clustered(700, 12, seed=1)
     centroids = clustered(25, 12, seed=2)
     return rows, centroids, nearest_lists(rows, centroids)
+
+
+def assign(rows, centroids, **params):
+    spiller = rules.Spiller(
+        centroids, BuildParams(**params), scale=rules.scale_of(rows)
+    )
+    return spiller.assign(rows)
+
+
+def products(rows, centroids, primary):
+    spiller = rules.Spiller(centroids, BuildParams(), scale=rules.scale_of(rows))
+    return spiller.products(rows, rows @ centroids.T, primary)
 
 
 def definition(rows, centroids, primary, lam):
@@ -36,10 +49,10 @@ def from_distances(rows, centroids, primary, lam):
 @pytest.mark.parametrize("lam", [0.0, 0.5, 1.0, 4.0])
 def test_three_forms_of_the_loss_agree(rows_and_centroids, lam):
     rows, centroids, primary = rows_and_centroids
-    two_products = spill.soar_loss(rows, centroids, primary, spill_lambda=lam)
+    from_products = rules.soar_loss(products(*rows_and_centroids), spill_lambda=lam)
     shared = np.einsum("ij,ij->i", rows, rows)[:, None]
     want = definition(rows, centroids, primary, lam)
-    np.testing.assert_allclose(two_products + shared, want, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(from_products + shared, want, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(
         from_distances(rows, centroids, primary, lam), want, rtol=1e-9
     )
@@ -47,39 +60,50 @@ def test_three_forms_of_the_loss_agree(rows_and_centroids, lam):
 
 def test_primary_loss_is_one_plus_lambda_residuals(rows_and_centroids):
     rows, centroids, primary = rows_and_centroids
-    loss = spill.soar_loss(rows, centroids, primary, spill_lambda=1.5)
+    loss = rules.soar_loss(products(*rows_and_centroids), spill_lambda=1.5)
     own = loss[np.arange(len(rows)), primary] + (rows**2).sum(1)
     residuals = ((rows - centroids[primary]) ** 2).sum(1)
     np.testing.assert_allclose(own, 2.5 * residuals, rtol=1e-4)
 
 
+def test_products_without_the_kept_table_are_the_same(rows_and_centroids, monkeypatch):
+    with_table = products(*rows_and_centroids)
+    monkeypatch.setattr(rules, "MOST_PRODUCTS", 0)
+    without = products(*rows_and_centroids)
+    np.testing.assert_allclose(
+        with_table.residual_dots, without.residual_dots, rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("spill", ["soar", "naive", "none"])
+def test_primary_is_the_nearest(rows_and_centroids, spill):
+    rows, centroids, primary = rows_and_centroids
+    np.testing.assert_array_equal(assign(rows, centroids, spill=spill)[0], primary)
+
+
 @pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
 def test_lambda_zero_spills_nothing(rows_and_centroids, metric):
-    rows, centroids, primary = rows_and_centroids
-    second = spill.second_lists(
-        rows,
-        centroids,
-        primary,
-        params=BuildParams(metric=metric, spill_lambda=0.0),
-        scale=spill.scale_of(rows),
-    )
+    rows, centroids, _ = rows_and_centroids
+    _, second = assign(rows, centroids, metric=metric, spill_lambda=0.0)
     assert (second == -1).all()
 
 
-def test_larger_lambda_spills_more(rows_and_centroids):
-    rows, centroids, primary = rows_and_centroids
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+def test_larger_lambda_spills_more(rows_and_centroids, metric):
+    rows, centroids, _ = rows_and_centroids
     shares = [
-        (spill.soar_lists(rows, centroids, primary, spill_lambda=lam) >= 0).mean()
+        (assign(rows, centroids, metric=metric, spill_lambda=lam)[1] >= 0).mean()
         for lam in (0.0, 0.5, 1.0, 2.0, 8.0)
     ]
     assert shares == sorted(shares)
     assert shares[0] == 0 < shares[2] < shares[-1]
 
 
-def test_soar_is_the_argmin_with_the_primary_as_gate(rows_and_centroids):
+@pytest.mark.parametrize("metric", ["ip", "cosine"])
+def test_soar_is_the_argmin_with_the_primary_as_gate(rows_and_centroids, metric):
     rows, centroids, primary = rows_and_centroids
     best = definition(rows, centroids, primary, 1.0).argmin(axis=1)
-    second = spill.soar_lists(rows, centroids, primary, spill_lambda=1.0)
+    _, second = assign(rows, centroids, metric=metric, spill_lambda=1.0)
     np.testing.assert_array_equal(second, np.where(best == primary, -1, best))
 
 
@@ -90,7 +114,9 @@ def test_air_is_the_shifted_nearest_centroid(rows_and_centroids, lam):
     second = rows[:, None].astype(np.float64) - centroids[None]
     loss = (second**2).sum(-1) + lam * np.einsum("nd,ncd->nc", r, second)
     best = loss.argmin(axis=1)
-    got = spill.air_lists(rows, centroids, primary, spill_lambda=lam)
+    shifted = (rows + lam / 2 * r).astype(np.float32)
+    np.testing.assert_array_equal(nearest_lists(shifted, centroids), best)
+    _, got = assign(rows, centroids, metric="l2", spill_lambda=lam)
     np.testing.assert_array_equal(got, np.where(best == primary, -1, best))
 
 
@@ -98,42 +124,31 @@ def test_naive_is_the_second_nearest(rows_and_centroids):
     rows, centroids, primary = rows_and_centroids
     distances = ((rows[:, None] - centroids[None]) ** 2).sum(-1)
     want = np.argsort(distances, axis=1, kind="stable")[:, 1]
-    got = spill.naive_lists(rows, centroids, primary)
+    _, got = assign(rows, centroids, spill="naive")
     np.testing.assert_array_equal(got, want)
     assert (got != primary).all()
 
 
+@pytest.mark.parametrize("metric", ["ip", "l2"])
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
-def test_zero_residual_is_relative_to_the_data(scale):
+def test_zero_residual_is_relative_to_the_data(scale, metric):
     """A row on its centroid is not spilled; others are, whatever the units."""
     rng = np.random.default_rng(0)
     centroids = (rng.normal(size=(8, 6)) * scale).astype(np.float32)
     off = centroids[:4] + (0.3 * scale * rng.normal(size=(4, 6))).astype(np.float32)
     rows = np.concatenate([centroids[:4], off]).astype(np.float32)
-    primary = np.array([0, 1, 2, 3, 0, 1, 2, 3], np.int32)
-    for metric in ("cosine", "l2"):
-        second = spill.second_lists(
-            rows,
-            centroids,
-            primary,
-            params=BuildParams(metric=metric, spill_lambda=30.0),
-            scale=spill.scale_of(rows),
-        )
-        assert (second[:4] == -1).all()
-        assert (second[4:] >= 0).any()
+    primary, second = assign(rows, centroids, metric=metric, spill_lambda=30.0)
+    assert primary[:4].tolist() == [0, 1, 2, 3]
+    assert (second[:4] == -1).all()
+    assert (second[4:] >= 0).any()
 
 
-def test_one_list_cannot_spill():
+@pytest.mark.parametrize("spill", ["soar", "naive", "none"])
+def test_one_list_cannot_spill(spill):
     rows = np.ones((5, 3), np.float32)
-    for how in ("soar", "naive", "none"):
-        second = spill.second_lists(
-            rows,
-            rows[:1],
-            np.zeros(5, np.int32),
-            params=BuildParams(metric="l2", spill=how),
-            scale=1.0,
-        )
-        assert (second == -1).all()
+    primary, second = assign(rows, rows[:1], metric="l2", spill=spill)
+    assert (primary == 0).all()
+    assert (second == -1).all()
 
 
 def test_weight_of_the_parallel_part_is_lambda_plus_one():
@@ -149,22 +164,21 @@ def test_weight_of_the_parallel_part_is_lambda_plus_one():
 
 
 def test_soar_correlates_less_than_naive(clustered):
-    """soar.md 5.4 test 4: corr(<q, r>, <q, r'>) over true (query, neighbour) pairs."""
+    """corr(<q, r>, <q, r'>) over true (query, neighbour) pairs."""
     rows = clustered(6000, 16, seed=7, clusters=60, spread=1.0)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     queries, base = rows[:300], rows[300:]
     centroids = train_centroids(base, nlist=60, metric="cosine", iterations=8, seed=0)
-    primary = nearest_lists(base, centroids)
     neighbours, _ = exact_search(queries, base, metric="cosine", k=20)
 
-    def correlation(second):
+    def correlation(primary, second):
         first_error = base - centroids[primary]
         other = base - centroids[second]
         a = np.einsum("qd,qkd->qk", queries, first_error[neighbours]).ravel()
         b = np.einsum("qd,qkd->qk", queries, other[neighbours]).ravel()
         return np.corrcoef(a, b)[0, 1]
 
-    soar = spill.soar_lists(base, centroids, primary, spill_lambda=1.0)
-    naive = spill.naive_lists(base, centroids, primary)
+    primary, soar = assign(base, centroids, spill="soar")
+    _, naive = assign(base, centroids, spill="naive")
     soar = np.where(soar >= 0, soar, naive)  # compare where both have a copy
-    assert correlation(soar) < correlation(naive)
+    assert correlation(primary, soar) < correlation(primary, naive)

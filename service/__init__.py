@@ -1,0 +1,1 @@
+"""Storage, long work and gRPC, and one client for both ways of use."""

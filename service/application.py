@@ -1,0 +1,222 @@
+"""`Application`: everything a data directory can do, whoever asks.
+
+The gRPC servicers and the in-process client call the same object.
+"""
+
+from typing import Any
+
+from google.longrunning import operations_pb2
+from numpy.typing import NDArray
+
+import gleann
+from gleann.index import Found, SearchParams
+from gleann.index.arrays import Ids, Vectors
+from gleann.index.checks import as_ids, as_vectors
+from gleann.index.errors import InvalidParamsError, LimitError
+from gleann.index.metric import prepare
+from gleann.index.params import Metric
+from gleann.service import searching
+from gleann.service.building import Building
+from gleann.service.choosing import resolve
+from gleann.service.config import Config
+from gleann.service.convert import build_params_of
+from gleann.service.importing import Importing, open_source
+from gleann.service.jobs import Jobs
+from gleann.service.receipts import Receipts
+from gleann.service.registry import Registry, require_vectors
+from gleann.service.selecting import Selecting
+from gleann.service.sessions import Sessions
+from gleann.service.store import Store
+from gleann.service.values import IndexInfo, IndexVersion, ServerInfo
+from gleann.service.versions import Versions
+from gleann.v1 import index_pb2, selection_pb2, vector_pb2
+
+FEATURES = (
+    "metric:cosine",
+    "metric:ip",
+    "metric:l2",
+    "import:npy",
+    "import:parquet",
+    "select:weighted_k_center",
+    "select:farthest_first",
+    "select:margin",
+    "select:random",
+    "session:active",
+    "session:estimate",
+)
+
+
+class Application:
+    """One open data directory.
+
+    Attributes:
+        registry: the indexes.
+        jobs: the operations.
+        selections: what selection jobs chose.
+        sessions: the labelling sessions.
+        receipts: answers to requests that may be repeated.
+        limits: the caps on single requests.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Open the directory, and go on with the work that was cut off.
+
+        Raises:
+            NotReadyError: another process has it open.
+            StorageError: it cannot be made or written.
+            CorruptDataError: what is stored there cannot be read.
+        """
+        self._roots = config.import_roots
+        self.limits = config.limits
+        self._store = Store(config.data_dir)
+        engine, threads = config.engine, config.threads
+        versions = Versions(config.data_dir, engine=engine, threads=threads)
+        self.registry = Registry(self._store, versions)
+        self.jobs = Jobs(self._store)
+        self.selections = Selecting(self.registry, self._store)
+        self.sessions = Sessions(self.registry, self._store)
+        self.receipts = Receipts(self._store)
+        self.registry.open()
+        self.receipts.open()
+        self.jobs.open(
+            {
+                "build": Building(self.registry, engine=engine, threads=threads),
+                "import": Importing(self.registry, self._roots),
+                "select": self.selections,
+            }
+        )
+
+    def close(self, *, seconds: float = 30.0) -> None:
+        """Stop long work, and let go of the directory.
+
+        Work is waited for at most `seconds`; it goes on at the next opening.
+        """
+        self.jobs.close(seconds=seconds)
+        self._store.close()
+
+    def server_info(self) -> ServerInfo:
+        """Version, limits and features."""
+        return ServerInfo(
+            version=gleann.__version__,
+            limits=self.limits,
+            features=FEATURES,
+            index_count=len(self.registry.names()),
+        )
+
+    def create_index(self, name: str, *, dim: int, metric: Metric) -> IndexInfo:
+        """Make an empty index.
+
+        Raises:
+            InvalidParamsError: a bad name or dim.
+            LimitError: dim over the cap.
+            AlreadyExistsError: the name is taken.
+        """
+        if dim < 1:
+            raise InvalidParamsError(f"dim must be at least 1, got {dim}")
+        require_within(dim, self.limits.dim, "dim")
+        return self.registry.info(self.registry.create(name, dim=dim, metric=metric))
+
+    def get_index(self, name: str) -> IndexInfo:
+        """Describe an index.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+        """
+        return self.registry.info(self.registry.view(name))
+
+    def list_indexes(self) -> list[IndexInfo]:
+        """Describe all indexes that can be served, by name."""
+        return [self.get_index(name) for name in self.registry.names()]
+
+    def upsert(self, name: str, ids: Ids, vectors: NDArray[Any]) -> IndexVersion:
+        """Store vectors (m, dim) under ids (m,); the first state that holds them.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidInputError: vectors or ids that cannot be used.
+            LimitError: too many.
+        """
+        view = self.registry.view(name)
+        require_within(len(vectors), self.limits.rows, "vectors")
+        rows = as_vectors(vectors, dim=view.dim)
+        names = as_ids(ids, n=len(rows))
+        return self.registry.upsert(name, names, prepare(rows, view.metric))
+
+    def delete_vectors(self, name: str, ids: Ids) -> IndexVersion:
+        """Remove vectors; the first state that lacks them.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            UnknownIdError: an id is not there; nothing is removed.
+            LimitError: too many.
+        """
+        require_within(len(ids), self.limits.rows, "ids")
+        return self.registry.delete_vectors(name, as_ids(ids, n=len(ids)))
+
+    def get_vectors(self, name: str, ids: Ids) -> Vectors:
+        """Vectors (m, dim) by id.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            UnknownIdError: an id is not there.
+            LimitError: too many, or too large for a message.
+        """
+        view = self.registry.view(name)
+        require_within(len(ids), self.limits.rows, "ids")
+        reply_bytes = 4 * len(ids) * view.dim
+        require_within(reply_bytes, self.limits.message_bytes, "bytes of vectors")
+        return view.vectors_at(view.require(ids))
+
+    def import_vectors(
+        self, request: vector_pb2.ImportVectorsRequest
+    ) -> operations_pb2.Operation:
+        """Begin an import, after a look at the file."""
+        view = self.registry.view(request.index)
+        open_source(request, dim=view.dim, roots=self._roots)
+        return self.jobs.start("import", index=request.index, request=request)
+
+    def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
+        """Begin a build."""
+        view = self.registry.view(request.name)
+        require_vectors(view)
+        build_params_of(request.params, metric=view.metric)
+        return self.jobs.start("build", index=request.name, request=request)
+
+    def select(
+        self, request: selection_pb2.CreateSelectionJobRequest
+    ) -> operations_pb2.Operation:
+        """Begin a selection job, after a look at what it names."""
+        resolve(self.registry.view(request.index), request)
+        return self.jobs.start("select", index=request.index, request=request)
+
+    def search(
+        self,
+        name: str,
+        queries: NDArray[Any],
+        params: SearchParams,
+        *,
+        allowed_ids: Ids | None,
+    ) -> tuple[Found, IndexVersion]:
+        """Neighbours of queries (nq, dim), and the state that answered.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            LimitError: too many hits.
+            InvalidInputError: queries that cannot be used.
+            and what `searching.search` raises.
+        """
+        view = self.registry.view(name)
+        require_within(len(queries) * params.k, self.limits.hits, "queries x k")
+        checked = as_vectors(queries, name="queries", dim=view.dim)
+        found = searching.search(view, checked, params, allowed_ids=allowed_ids)
+        return found, view.state
+
+
+def require_within(value: int, cap: int, name: str) -> None:
+    """Refuse what is over a cap.
+
+    Raises:
+        LimitError: with both numbers.
+    """
+    if value > cap:
+        raise LimitError(f"{name}: {value} is over the limit of {cap}")

@@ -1,0 +1,64 @@
+"""`gleann demo`: the main job, end to end, on real data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from gleann.service.cli import options, outputs
+from gleann.service.cli.progress import progress_bars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoJob:
+    """What `gleann demo` was asked."""
+
+    out: Path
+    quick: bool
+    seed: int
+    overwrite: bool
+    progress: bool
+
+
+@click.command(
+    "demo",
+    short_help="Do the main job on real data, and report it with pictures.",
+    epilog=options.examples(
+        "gleann demo --out demo-report", "gleann demo --quick --out /tmp/quick"
+    ),
+)
+@click.option(
+    "--out",
+    type=options.PATH,
+    default=Path("demo-report"),
+    show_default=True,
+    help="Directory for report.html and report.json.",
+)
+@click.option(
+    "--quick", is_flag=True, help="A small subset in seconds; its figures mean little."
+)
+@options.seed_option
+@options.overwrite_option
+@options.progress_option
+@options.takes(DemoJob)
+def command(job: DemoJob) -> None:
+    """Index word vectors, search them through gRPC, choose training data, and report.
+
+    Needs the packages of the extra "demo". A server runs on a loopback port meanwhile.
+    """
+    from gleann.service.demo.pages import render
+    from gleann.service.demo.result import as_json
+    from gleann.service.demo.run import run_demo
+    from gleann.service.demo.scale import FULL, QUICK
+    from gleann.service.demo.stage import Stage
+
+    page, figures = job.out / "report.html", job.out / "report.json"
+    outputs.refuse_existing(page, figures, overwrite=job.overwrite)
+    scale = QUICK if job.quick else FULL
+    with progress_bars(wanted=job.progress) as report:
+        stage = Stage(scale=scale, seed=job.seed, say=click.echo, report=report)
+        result = run_demo(stage)
+    outputs.make_directory(job.out)
+    outputs.write_text(page, render(result))
+    outputs.write_json(figures, as_json(result))
+    click.echo(f"{page}: {sum(result.stages.values()):.0f} s in all")

@@ -1,0 +1,40 @@
+"""Pages of a list: how many entries, and where the next page begins."""
+
+import base64
+import binascii
+
+from gleann.index.errors import InvalidParamsError
+
+
+def page_size(asked: int, *, default: int, most: int) -> int:
+    """Entries of a page: the default for 0, and no more than `most`.
+
+    Raises:
+        InvalidParamsError: a negative size.
+    """
+    if asked < 0:
+        raise InvalidParamsError(f"page_size must be at least 0, got {asked}")
+    return min(asked or default, most)
+
+
+def page_token(position: int) -> str:
+    """The token of a page that begins after `position`."""
+    return base64.urlsafe_b64encode(str(position).encode()).decode()
+
+
+def page_position(token: str) -> int:
+    """Where the page of a token begins; 0 for the first page.
+
+    Raises:
+        InvalidParamsError: no token of ours.
+    """
+    if not token:
+        return 0
+    try:
+        text = base64.b64decode(token, altchars=b"-_", validate=True).decode("ascii")
+        position = int(text)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidParamsError("page_token is not one that was returned") from error
+    if position < 0 or len(text) > 18:
+        raise InvalidParamsError("page_token is not one that was returned")
+    return position

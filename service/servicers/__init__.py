@@ -1,0 +1,1 @@
+"""One file a gRPC service: check, convert, call, convert."""

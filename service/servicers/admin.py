@@ -1,0 +1,21 @@
+"""AdminService."""
+
+from typing import Any
+
+from gleann.service import convert
+from gleann.service.application import Application
+from gleann.v1 import admin_pb2, admin_pb2_grpc
+
+
+class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
+    """Tells about the server."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def GetServerInfo(  # noqa: N802
+        self, request: admin_pb2.GetServerInfoRequest, _: Any
+    ) -> admin_pb2.ServerInfo:
+        """Version, limits and features."""
+        del request  # it has no fields
+        return convert.server_info_to_wire(self._application.server_info())

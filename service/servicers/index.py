@@ -1,0 +1,67 @@
+"""IndexService."""
+
+from typing import Any
+
+from google.longrunning import operations_pb2
+from google.protobuf.empty_pb2 import Empty
+
+from gleann.service import convert
+from gleann.service.application import Application
+from gleann.service.pages import page_position, page_size, page_token
+from gleann.v1 import index_pb2, index_pb2_grpc
+
+
+class IndexServicer(index_pb2_grpc.IndexServiceServicer):
+    """Makes, describes, builds and deletes indexes."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def CreateIndex(  # noqa: N802
+        self, request: index_pb2.CreateIndexRequest, _: Any
+    ) -> index_pb2.Index:
+        """Make an empty index."""
+        return self._application.receipts.once(request, self._create, index_pb2.Index)
+
+    def GetIndex(  # noqa: N802
+        self, request: index_pb2.GetIndexRequest, _: Any
+    ) -> index_pb2.Index:
+        """Describe an index."""
+        return convert.index_info_to_wire(self._application.get_index(request.name))
+
+    def ListIndexes(  # noqa: N802
+        self, request: index_pb2.ListIndexesRequest, _: Any
+    ) -> index_pb2.ListIndexesResponse:
+        """Describe a page of indexes, by name."""
+        start = page_position(request.page_token)
+        size = page_size(request.page_size, default=100, most=1000)
+        infos = self._application.list_indexes()
+        page = map(convert.index_info_to_wire, infos[start : start + size])
+        more = len(infos) > start + size
+        return index_pb2.ListIndexesResponse(
+            indexes=page, next_page_token=page_token(start + size) if more else ""
+        )
+
+    def DeleteIndex(  # noqa: N802
+        self, request: index_pb2.DeleteIndexRequest, _: Any
+    ) -> Empty:
+        """Remove an index."""
+        return self._application.receipts.once(request, self._delete, Empty)
+
+    def BuildIndex(  # noqa: N802
+        self, request: index_pb2.BuildIndexRequest, _: Any
+    ) -> operations_pb2.Operation:
+        """Begin a build."""
+        return self._application.receipts.once(
+            request, self._application.build, operations_pb2.Operation
+        )
+
+    def _create(self, request: index_pb2.CreateIndexRequest) -> index_pb2.Index:
+        info = self._application.create_index(
+            request.name, dim=request.dim, metric=convert.metric_of(request.metric)
+        )
+        return convert.index_info_to_wire(info)
+
+    def _delete(self, request: index_pb2.DeleteIndexRequest) -> Empty:
+        self._application.registry.delete(request.name)
+        return Empty()

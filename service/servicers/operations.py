@@ -1,0 +1,66 @@
+"""google.longrunning.Operations."""
+
+from typing import Any
+
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.empty_pb2 import Empty
+
+from gleann.index.errors import InvalidParamsError
+from gleann.service.application import Application
+from gleann.service.pages import page_position, page_size, page_token
+
+LONGEST_WAIT_SECONDS = 10.0
+"""A wait holds one of the server's threads."""
+
+
+class OperationsServicer(
+    operations_pb2_grpc.OperationsServicer  # type: ignore[misc]  # it is untyped
+):
+    """Tells about long work, and stops it."""
+
+    def __init__(self, application: Application) -> None:
+        self._jobs = application.jobs
+
+    def ListOperations(  # noqa: N802
+        self, request: operations_pb2.ListOperationsRequest, _: Any
+    ) -> operations_pb2.ListOperationsResponse:
+        """List a page of operations, oldest first."""
+        if request.filter:
+            raise InvalidParamsError("filter is not supported")
+        size = page_size(request.page_size, default=100, most=1000)
+        found = self._jobs.list(after=page_position(request.page_token), limit=size + 1)
+        page = found[:size]
+        more = len(found) > size
+        return operations_pb2.ListOperationsResponse(
+            operations=[operation for _, operation in page],
+            next_page_token=page_token(page[-1][0]) if more else "",
+        )
+
+    def GetOperation(  # noqa: N802
+        self, request: operations_pb2.GetOperationRequest, _: Any
+    ) -> operations_pb2.Operation:
+        """Tell how far an operation is."""
+        return self._jobs.get(request.name)
+
+    def DeleteOperation(  # noqa: N802
+        self, request: operations_pb2.DeleteOperationRequest, _: Any
+    ) -> Empty:
+        """Forget an operation that has ended."""
+        self._jobs.delete(request.name)
+        return Empty()
+
+    def CancelOperation(  # noqa: N802
+        self, request: operations_pb2.CancelOperationRequest, _: Any
+    ) -> Empty:
+        """Ask an operation to stop."""
+        self._jobs.cancel(request.name)
+        return Empty()
+
+    def WaitOperation(  # noqa: N802
+        self, request: operations_pb2.WaitOperationRequest, _: Any
+    ) -> operations_pb2.Operation:
+        """Wait until it has ended, for ten seconds at most."""
+        seconds = LONGEST_WAIT_SECONDS
+        if request.HasField("timeout"):
+            seconds = min(seconds, request.timeout.ToTimedelta().total_seconds())
+        return self._jobs.wait(request.name, seconds=seconds)

@@ -1,0 +1,28 @@
+"""SearchService."""
+
+from typing import Any
+
+from gleann.service import convert
+from gleann.service.application import Application
+from gleann.service.convert_selection import optional_ids_of
+from gleann.service.wire import vectors_of
+from gleann.v1 import search_pb2, search_pb2_grpc
+
+
+class SearchServicer(search_pb2_grpc.SearchServiceServicer):
+    """Finds nearest neighbours."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def Search(  # noqa: N802
+        self, request: search_pb2.SearchRequest, _: Any
+    ) -> search_pb2.SearchResponse:
+        """Answer a batch of queries."""
+        found, version = self._application.search(
+            request.index,
+            vectors_of(request.queries, name="queries"),
+            convert.search_params_of(request.params),
+            allowed_ids=optional_ids_of(request, "allowed_ids"),
+        )
+        return convert.found_to_wire(found, version)

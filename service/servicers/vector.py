@@ -1,0 +1,68 @@
+"""VectorService."""
+
+from typing import Any
+
+from google.longrunning import operations_pb2
+
+from gleann.service import convert
+from gleann.service.application import Application
+from gleann.service.wire import ids_of, vectors_of, vectors_to_wire
+from gleann.v1 import vector_pb2, vector_pb2_grpc
+
+
+class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
+    """Puts vectors into an index, and takes them out."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def UpsertVectors(  # noqa: N802
+        self, request: vector_pb2.UpsertVectorsRequest, _: Any
+    ) -> vector_pb2.UpsertVectorsResponse:
+        """Store a batch."""
+        return self._application.receipts.once(
+            request, self._upsert, vector_pb2.UpsertVectorsResponse
+        )
+
+    def ImportVectors(  # noqa: N802
+        self, request: vector_pb2.ImportVectorsRequest, _: Any
+    ) -> operations_pb2.Operation:
+        """Begin an import."""
+        return self._application.receipts.once(
+            request, self._application.import_vectors, operations_pb2.Operation
+        )
+
+    def GetVectors(  # noqa: N802
+        self, request: vector_pb2.GetVectorsRequest, _: Any
+    ) -> vector_pb2.GetVectorsResponse:
+        """Fetch vectors by id."""
+        ids = ids_of(request.ids, name="ids")
+        vectors = self._application.get_vectors(request.index, ids)
+        return vector_pb2.GetVectorsResponse(vectors=vectors_to_wire(vectors))
+
+    def DeleteVectors(  # noqa: N802
+        self, request: vector_pb2.DeleteVectorsRequest, _: Any
+    ) -> vector_pb2.DeleteVectorsResponse:
+        """Remove vectors by id."""
+        return self._application.receipts.once(
+            request, self._delete, vector_pb2.DeleteVectorsResponse
+        )
+
+    def _upsert(
+        self, request: vector_pb2.UpsertVectorsRequest
+    ) -> vector_pb2.UpsertVectorsResponse:
+        ids = ids_of(request.ids, name="ids")
+        vectors = vectors_of(request.vectors, name="vectors")
+        version = self._application.upsert(request.index, ids, vectors)
+        return vector_pb2.UpsertVectorsResponse(
+            count=len(ids), version=convert.version_to_wire(version)
+        )
+
+    def _delete(
+        self, request: vector_pb2.DeleteVectorsRequest
+    ) -> vector_pb2.DeleteVectorsResponse:
+        ids = ids_of(request.ids, name="ids")
+        version = self._application.delete_vectors(request.index, ids)
+        return vector_pb2.DeleteVectorsResponse(
+            count=len(ids), version=convert.version_to_wire(version)
+        )

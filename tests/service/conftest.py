@@ -1,0 +1,81 @@
+"""Fixtures of the service tests: a client in process, and one through a real server."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gleann
+from gleann.index import BuildParams
+from gleann.service.config import Config
+from gleann.service.server import Server, serve
+
+N, DIM = 240, 8
+QUICK = BuildParams(nlist=8, tune_queries=0)
+
+
+@pytest.fixture(scope="session")
+def rows() -> np.ndarray:
+    """(240, 8), clustered; do not write into it."""
+    rng = np.random.default_rng(7)
+    centres = rng.normal(size=(6, DIM))
+    noise = 0.3 * rng.normal(size=(N, DIM))
+    return (centres[rng.integers(6, size=N)] + noise).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def quick() -> BuildParams:
+    """A build that takes milliseconds."""
+    return QUICK
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers on free loopback ports; they are stopped after the test."""
+    servers: list[Server] = []
+
+    def start(directory: str = "server", **settings: Any) -> Server:
+        settings = {"import_roots": (tmp_path,), "rpc_threads": 4} | settings
+        config = Config(
+            data_dir=tmp_path / directory, listen="127.0.0.1:0", **settings
+        )
+        servers.append(serve(config))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop(grace=1)
+
+
+@pytest.fixture(params=["local", "remote"])
+def client(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    start_server: Callable[..., Server],
+) -> Iterator[gleann.Client]:
+    """A client in process, and one through gRPC."""
+    local = request.param == "local"
+    target = str(tmp_path / "local") if local else start_server().target
+    with gleann.Client(target) as client:
+        yield client
+
+
+@pytest.fixture
+def built(client: gleann.Client, rows: np.ndarray) -> gleann.Client:
+    """A client whose index "built" holds `rows` under the ids 0, 10, 20, ..."""
+    client.create_index("built", dim=DIM, metric="l2")
+    client.upsert("built", np.arange(N) * 10, rows)
+    client.build("built", QUICK).wait(timeout=60)
+    return client
+
+
+@pytest.fixture
+def labels_of(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """An oracle by id: the sign of the first number of the row."""
+
+    def label(ids: np.ndarray) -> np.ndarray:
+        return (rows[np.asarray(ids) // 10, 0] > 0).astype(np.int64)
+
+    return label

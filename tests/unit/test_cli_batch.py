@@ -1,0 +1,289 @@
+"""`gleann build` and `gleann search`, end to end on small files."""
+
+import errno
+import hashlib
+import json
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gleann.index import SearchParams, SoarIndex, exact_search
+from gleann.service.cli.main import run
+
+N, D, NQ = 600, 12, 40
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    rng = np.random.default_rng(3)
+    return rng.standard_normal((N, D)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def queries():
+    return np.random.default_rng(4).standard_normal((NQ, D)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, vectors, queries):
+    folder = tmp_path_factory.mktemp("cli")
+    np.save(folder / "vectors.npy", vectors)
+    np.save(folder / "queries.npy", queries)
+    assert run(
+        ["build", str(folder / "vectors.npy"), str(folder / "index"), "--seed", "5",
+         "--metric", "l2", "--nlist", "16"]
+    ) == 0  # fmt: skip
+    return folder
+
+
+def read(path):
+    return {name: column.to_numpy() for name, column in _columns(path)}
+
+
+def _columns(path):
+    table = pq.read_table(path)
+    return [(name, table[name]) for name in table.column_names]
+
+
+def one_error(capsys):
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("gleann: error: ")
+    assert captured.err.count("\n") == 1, captured.err
+    return captured.err
+
+
+def test_build_makes_the_index_that_was_asked_for(folder, vectors):
+    index = SoarIndex.load(folder / "index")
+    assert (len(index), index.dim, index.metric, index.nlist) == (N, D, "l2", 16)
+    assert index.params.seed == 5
+    np.testing.assert_array_equal(index.vectors, vectors)
+
+
+def test_manifest_records_the_job(folder):
+    record = json.loads((folder / "index.manifest.json").read_text())
+    data = (folder / "vectors.npy").read_bytes()
+    assert record["inputs"] == [
+        {
+            "path": str(folder / "vectors.npy"),
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+    ]
+    assert record["command"] == "build"
+    assert record["seed"] == 5
+    assert record["parameters"]["nlist"] == 16
+    assert record["results"]["n"] == N
+    assert set(record["seconds"]) == {"read", "build", "save"}
+    assert all(seconds >= 0 for seconds in record["seconds"].values())
+    assert record["machine"]["cores"] >= 1
+    assert record["versions"]["numpy"] == np.__version__
+    stored = sum(f.stat().st_size for f in (folder / "index").rglob("*.*"))
+    assert record["results"]["bytes"] == stored
+
+
+def test_search_writes_what_the_library_finds(folder, queries, tmp_path, capsys):
+    out = tmp_path / "found.parquet"
+    assert run(
+        ["search", str(folder / "index"), str(folder / "queries.npy"), "--k", "5",
+         "--nprobe", "6", "--out", str(out)]
+    ) == 0  # fmt: skip
+    index = SoarIndex.load(folder / "index")
+    found = index.search(queries, SearchParams(k=5, nprobe=6))
+    columns = read(out)
+    np.testing.assert_array_equal(columns["query"], np.repeat(np.arange(NQ), 5))
+    np.testing.assert_array_equal(columns["rank"], np.tile(np.arange(5), NQ))
+    np.testing.assert_array_equal(columns["id"], found.ids.ravel())
+    np.testing.assert_array_equal(columns["distance"], found.distances.ravel())
+    record = json.loads((tmp_path / "found.parquet.manifest.json").read_text())
+    assert record["results"]["entries_scanned"] == found.stats.entries_scanned
+    assert record["inputs"][0]["data_hash"] == index.data_hash
+    assert "queries/s" in capsys.readouterr().out
+
+
+def test_exact_search_is_exact(folder, vectors, queries, tmp_path):
+    out = tmp_path / "truth.parquet"
+    index, asked = str(folder / "index"), str(folder / "queries.npy")
+    assert run(["search", index, asked, "--exact", "--k", "7", "--out", str(out)]) == 0
+    rows, _ = exact_search(queries, vectors, metric="l2", k=7)
+    np.testing.assert_array_equal(read(out)["id"], rows.ravel())
+
+
+def test_search_in_blocks_equals_one_search(folder, queries, tmp_path, monkeypatch):
+    whole, parts = tmp_path / "whole.parquet", tmp_path / "parts.parquet"
+    arguments = ["search", str(folder / "index"), str(folder / "queries.npy"), "--out"]
+    assert run([*arguments, str(whole)]) == 0
+    monkeypatch.setattr("gleann.service.cli.search.QUERY_BLOCK", 7)
+    assert run([*arguments, str(parts)]) == 0
+    assert pq.read_table(whole).equals(pq.read_table(parts))
+
+
+@pytest.mark.parametrize("kind", ["list", "fixed"])
+def test_parquet_gives_the_same_index_as_npy(kind, vectors, folder, tmp_path):
+    names = [f"item {i}" for i in range(N)]
+    column = pa.array(list(vectors)) if kind == "list" else fixed(vectors)
+    table = pa.table({"name": names, "embedding": column, "other": range(N)})
+    pq.write_table(table, tmp_path / "v.parquet", row_group_size=100)
+    out = tmp_path / "index"
+    assert run(
+        ["build", str(tmp_path / "v.parquet"), str(out), "--id-column", "name",
+         "--metric", "l2", "--nlist", "16", "--seed", "5"]
+    ) == 0  # fmt: skip
+    index = SoarIndex.load(out)
+    assert index.ids.tolist() == names
+    assert index.data_hash == SoarIndex.load(folder / "index").data_hash
+
+
+def fixed(vectors):
+    flat = pa.array(np.ascontiguousarray(vectors).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+
+
+def test_a_sliced_parquet_column_is_read_right(vectors, tmp_path):
+    table = pa.table({"v": fixed(vectors)}).slice(10, 50)
+    pq.write_table(table, tmp_path / "v.parquet")
+    assert run(["build", str(tmp_path / "v.parquet"), str(tmp_path / "index")]) == 0
+    unit = vectors[10:60] / np.linalg.norm(vectors[10:60], axis=1, keepdims=True)
+    built = SoarIndex.load(tmp_path / "index")
+    np.testing.assert_allclose(built.vectors, unit, rtol=1e-6)
+
+
+def test_query_ids_name_the_queries(folder, queries, tmp_path):
+    table = pa.table({"who": [f"q{i}" for i in range(NQ)], "v": fixed(queries)})
+    pq.write_table(table, tmp_path / "q.parquet")
+    out = tmp_path / "found.parquet"
+    assert run(
+        ["search", str(folder / "index"), str(tmp_path / "q.parquet"), "--k", "2",
+         "--id-column", "who", "--out", str(out)]
+    ) == 0  # fmt: skip
+    assert pq.read_table(out)["query"].to_pylist()[:4] == ["q0", "q0", "q1", "q1"]
+
+
+@pytest.mark.parametrize("command", ["build", "search"])
+def test_nothing_is_overwritten_without_being_told(command, folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    first = str(folder / ("vectors.npy" if command == "build" else "index"))
+    rest = [str(out)] if command == "build" else [
+        str(folder / "queries.npy"), "--out", str(out)
+    ]  # fmt: skip
+    assert run([command, first, *rest]) == 0
+    before = snapshot(tmp_path)
+    capsys.readouterr()
+    assert run([command, first, *rest]) == 1
+    assert "--overwrite" in one_error(capsys)
+    assert snapshot(tmp_path) == before
+    assert run([command, first, *rest, "--overwrite"]) == 0
+    assert snapshot(tmp_path) != before
+
+
+def snapshot(folder):
+    return {
+        path.relative_to(folder): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def bad_inputs(folder):
+    rng = np.random.default_rng(0)
+    good = rng.standard_normal((20, D)).astype(np.float32)
+    np.save(folder / "objects.npy", np.array([{"a": 1}, None]), allow_pickle=True)
+    np.save(folder / "flat.npy", good.ravel())
+    np.save(folder / "narrow.npy", good[:, :5])
+    np.save(folder / "empty.npy", good[:0])
+    np.save(folder / "text.npy", np.array([["a", "b"]]))
+    holed = good.copy()
+    holed[3, 2] = np.nan
+    np.save(folder / "nan.npy", holed)
+    zero = good.copy()
+    zero[1] = 0
+    np.save(folder / "zero.npy", zero)
+    np.save(folder / "twice.npy", np.zeros(20, np.int64))
+    np.save(folder / "few.npy", np.arange(3))
+    (folder / "noise.npy").write_bytes(b"not an array")
+    (folder / "cut.npy").write_bytes((folder / "vectors.npy").read_bytes()[:200])
+    (folder / "words.txt").write_text("hello")
+    ragged = pa.table({"v": [[1.0, 2.0], [1.0]]})
+    pq.write_table(ragged, folder / "ragged.parquet")
+    pq.write_table(pa.table({"v": [[1.0], None]}), folder / "gaps.parquet")
+    two = pa.table({"a": [[1.0]], "b": [[1.0]]})
+    pq.write_table(two, folder / "two.parquet")
+    (folder / "broken.parquet").write_bytes(b"PAR1 but not really")
+
+
+BAD = {
+    "a pickled file": ["build", "objects.npy", "out"],
+    "one dimension": ["build", "flat.npy", "out"],
+    "no rows": ["build", "empty.npy", "out"],
+    "text": ["build", "text.npy", "out"],
+    "NaN": ["build", "nan.npy", "out"],
+    "a zero vector under cosine": ["build", "zero.npy", "out"],
+    "noise": ["build", "noise.npy", "out"],
+    "a file cut short": ["build", "cut.npy", "out"],
+    "another format": ["build", "words.txt", "out"],
+    "no file": ["build", "absent.npy", "out"],
+    "no parquet file": ["build", "absent.parquet", "out"],
+    "a directory": ["build", "index", "out"],
+    "ragged lists": ["build", "ragged.parquet", "out"],
+    "gaps": ["build", "gaps.parquet", "out"],
+    "two columns": ["build", "two.parquet", "out"],
+    "no such column": ["build", "two.parquet", "out", "--vectors-column", "c"],
+    "broken parquet": ["build", "broken.parquet", "out"],
+    "a column of .npy": ["build", "vectors.npy", "out", "--id-column", "id"],
+    "repeated ids": ["build", "narrow.npy", "out", "--ids", "twice.npy"],
+    "too few ids": ["build", "vectors.npy", "out", "--ids", "few.npy"],
+    "nlist > n": ["build", "narrow.npy", "out", "--nlist", "21"],
+    "nlist 0": ["build", "vectors.npy", "out", "--nlist", "0"],
+    "no such engine": ["build", "vectors.npy", "out", "--engine", "steam"],
+    "no index": ["search", "absent", "queries.npy", "--out", "out"],
+    "not an index": ["search", ".", "queries.npy", "--out", "out"],
+    "other dimensions": ["search", "index", "narrow.npy", "--out", "out"],
+    "no queries": ["search", "index", "empty.npy", "--out", "out"],
+    "k 0": ["search", "index", "queries.npy", "--k", "0", "--out", "out"],
+    "k > n": ["search", "index", "queries.npy", "--k", "601", "--out", "out"],
+    "nprobe > nlist": ["search", "index", "queries.npy", "--nprobe", "17",
+                       "--out", "out"],
+    "recall 2": ["search", "index", "queries.npy", "--target-recall", "2",
+                 "--out", "out"],
+    "no such folder": ["search", "index", "queries.npy", "--out", "no/such/out"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(case, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    bad_inputs(folder)
+    before = {path.name for path in folder.iterdir()}
+    assert run(BAD[case]) == 1
+    one_error(capsys)
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def test_a_full_disk_keeps_what_was_there(folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "found.parquet"
+    arguments = ["search", str(folder / "index"), str(folder / "queries.npy"),
+                 "--out", str(out)]  # fmt: skip
+    assert run(arguments) == 0
+    before = out.read_bytes()
+    capsys.readouterr()
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gleann.service.cli.outputs.os.fsync", full)
+    assert run([*arguments, "--k", "3", "--overwrite"]) == 1
+    assert "No space left" in one_error(capsys)
+    assert out.read_bytes() == before
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_progress_goes_to_stderr_when_asked(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("gleann.service.cli.progress.DELAY_SECONDS", 0)
+    arguments = [str(folder / "vectors.npy"), str(tmp_path / "index")]
+    assert run(["build", *arguments, "--progress"]) == 0
+    captured = capsys.readouterr()
+    assert "train" in captured.err
+    assert "train" not in captured.out

@@ -1,0 +1,112 @@
+"""The command line as a whole: help with examples, one-line errors, exit codes."""
+
+import re
+
+import click
+import pytest
+
+import gleann
+from gleann.index.errors import StorageError
+from gleann.service.cli import build
+from gleann.service.cli.main import COMMANDS, cli, run
+
+
+def command_paths() -> list[str]:
+    """Every command and subcommand, such as "select k-center"."""
+    context = click.Context(cli)
+    paths = []
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        paths.append(name)
+        if isinstance(command, click.Group):
+            paths += [f"{name} {sub}" for sub in command.list_commands(context)]
+    return paths
+
+
+@pytest.mark.parametrize("path", command_paths())
+def test_every_command_has_help_with_an_example(path, capsys):
+    assert run([*path.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    examples = text.partition("Examples:")[2]
+    assert f"gleann {path}" in examples
+    # Every option says what it is for.
+    for line in re.findall(r"^  (--?\S.*)$", text, re.MULTILINE):
+        assert not re.fullmatch(r"--\S+( [A-Z|\[\]]+)?", line.strip()) or line
+
+
+def test_every_option_says_what_it_is_for():
+    context = click.Context(cli)
+    for path in command_paths():
+        command = cli
+        for name in path.split():
+            command = command.get_command(context, name)
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.help, f"gleann {path}: {option.name} has no help"
+
+
+def test_examples_name_options_that_exist():
+    context = click.Context(cli)
+    for path in command_paths():
+        command = cli
+        for name in path.split():
+            command = command.get_command(context, name)
+        if isinstance(command, click.Group):
+            continue
+        known = {name for option in command.params for name in option.opts}
+        for used in re.findall(r"--[a-z-]+", command.epilog or ""):
+            assert used in known, f"gleann {path}: the example uses {used}"
+
+
+def test_the_issue_commands_are_there():
+    assert set(COMMANDS) >= {
+        "serve", "build", "search", "select", "estimate", "demo", "doctor"
+    }  # fmt: skip
+
+
+def test_version(capsys):
+    assert run(["--version"]) == 0
+    assert gleann.__version__ in capsys.readouterr().out
+
+
+def test_no_command_shows_help(capsys):
+    assert run([]) == 0
+    assert "search" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["search"],
+        ["search", "a", "b", "--out", "c", "--k", "many"],
+        ["build", "a", "b", "--nlist", "some"],
+        ["build", "a", "b", "--metric", "hamming"],
+        ["select", "nonsense"],
+        ["--nonsense"],
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(arguments, capsys):
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("gleann: error: ")
+    assert captured.err.count("\n") == 1
+
+
+def test_interrupt_is_one_line_and_code_130(monkeypatch, tmp_path, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build.inputs, "read_vectors", interrupt)
+    assert run(["build", "a.npy", str(tmp_path / "b")]) == 130
+    assert capsys.readouterr().err == "gleann: interrupted\n"
+
+
+def test_a_message_of_several_lines_becomes_one(monkeypatch, tmp_path, capsys):
+    def fail(*args, **kwargs):
+        raise StorageError("first\nsecond")
+
+    monkeypatch.setattr(build.inputs, "read_vectors", fail)
+    assert run(["build", "a.npy", str(tmp_path / "b")]) == 1
+    assert capsys.readouterr().err == "gleann: error: first second\n"

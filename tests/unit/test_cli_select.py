@@ -1,0 +1,321 @@
+"""`gleann select` and `gleann estimate` against the library they call."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from gleann.index import SoarIndex
+from gleann.selection import (
+    EstimateParams,
+    coreset,
+    k_center,
+    margin_costs,
+    weighted_k_center,
+)
+from gleann.selection.estimate import estimate
+from gleann.service.cli.estimate import LABELS_NEEDED
+from gleann.service.cli.main import run
+
+N, D = 500, 8
+
+
+@pytest.fixture(scope="module")
+def points():
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(5, D)) * 3
+    return (centres[rng.integers(5, size=N)] + rng.normal(size=(N, D))).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def probabilities(points):
+    logits = points[:, :3] - points[:, :3].max(axis=1, keepdims=True)
+    exponentials = np.exp(logits.astype(np.float64))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, points, probabilities):
+    folder = tmp_path_factory.mktemp("select")
+    np.save(folder / "points.npy", points)
+    np.save(folder / "p.npy", probabilities)
+    np.save(folder / "costs.npy", margin_costs(probabilities))
+    np.save(folder / "locked.npy", np.array([7, 400]))
+    np.save(folder / "names.npy", np.array([f"n{i:03d}" for i in range(N)]))
+    assert run(
+        ["build", str(folder / "points.npy"), str(folder / "index"), "--metric", "l2",
+         "--ids", str(folder / "names.npy")]
+    ) == 0  # fmt: skip
+    return folder
+
+
+def select(folder, out, *arguments):
+    return run(["select", *arguments, "--out", str(out)])
+
+
+def picks(path):
+    return pq.read_table(path)["id"].to_pylist()
+
+
+def test_k_center_picks_what_the_library_picks(folder, points, probabilities, tmp_path):
+    out, cover = tmp_path / "picks.parquet", tmp_path / "cover.parquet"
+    code = select(
+        folder, out, "k-center", str(folder / "points.npy"), "--k", "20",
+        "--probabilities", str(folder / "p.npy"), "--cost-weight", "0.5",
+        "--locked", str(folder / "locked.npy"), "--coverage", str(cover),
+    )  # fmt: skip
+    assert code == 0
+    chosen = weighted_k_center(
+        points,
+        k=20,
+        costs=margin_costs(probabilities),
+        cost_weight=0.5,
+        locked=[7, 400],
+    )
+    assert picks(out) == chosen.rows.tolist()
+    assert not set(picks(out)) & {7, 400}
+    covered = pq.read_table(cover)
+    assert covered.num_rows == N
+    assert max(covered["distance"].to_pylist()) == pytest.approx(chosen.radius)
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["ratio"] == chosen.ratio
+    assert len(record["inputs"]) == 3
+
+
+def test_costs_and_probabilities_mean_the_same(folder, tmp_path):
+    shared = ["k-center", str(folder / "points.npy"), "--k", "9"]
+    one, other = tmp_path / "one.parquet", tmp_path / "other.parquet"
+    assert select(folder, one, *shared, "--costs", str(folder / "costs.npy")) == 0
+    assert select(folder, other, *shared, "--probabilities", str(folder / "p.npy")) == 0
+    assert picks(one) == picks(other)
+
+
+def test_an_index_answers_with_its_ids(folder, points, tmp_path):
+    out = tmp_path / "picks.parquet"
+    source = str(folder / "index")
+    assert select(folder, out, "farthest-first", source, "--k", "6", "--seed", "3") == 0
+    rows = k_center(points, k=6, seed=3).rows
+    assert picks(out) == [f"n{row:03d}" for row in rows]
+
+
+def test_nearest_selected_is_another_pick_at_its_true_distance(
+    folder, points, tmp_path
+):
+    out = tmp_path / "picks.parquet"
+    assert select(folder, out, "random", str(folder / "points.npy"), "--k", "12") == 0
+    table = pq.read_table(out).to_pydict()
+    rows = np.array(table["id"])
+    apart = np.linalg.norm(points[rows][:, None] - points[rows][None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert table["nearest_selected_id"] == rows[apart.argmin(axis=1)].tolist()
+    np.testing.assert_allclose(
+        table["nearest_selected_distance"], apart.min(axis=1), rtol=1e-5
+    )
+    assert table["rank"] == list(range(12))
+
+
+def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
+    out = tmp_path / "picks.parquet"
+    code = select(
+        folder, out, "margin", str(folder / "points.npy"), "--k", "15",
+        "--costs", str(folder / "costs.npy"),
+    )  # fmt: skip
+    assert code == 0
+    costs = margin_costs(probabilities)
+    assert picks(out) == coreset.margin(points, k=15, costs=costs).rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["k-center", "points.npy", "--k", "5"], "--costs"),
+        (["margin", "points.npy", "--k", "5"], "--costs"),
+        (["k-center", "points.npy", "--k", "5", "--costs", "names.npy"], "numbers"),
+        (["k-center", "points.npy", "--k", "5", "--costs", "locked.npy"], "(500,)"),
+        (["k-center", "points.npy", "--k", "5", "--costs", "absent.npy"], "No such"),
+        (["k-center", "points.npy", "--k", "5", "--costs", "costs.npy",
+          "--probabilities", "p.npy"], "not both"),
+        (["random", "points.npy", "--k", "501"], "501"),
+        (["random", "points.npy", "--k", "0"], "k"),
+        (["random", "absent.npy", "--k", "5"], "absent.npy"),
+        (["random", "points.npy", "--k", "5", "--locked", "names.npy"], "n000"),
+        (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json"],
+         "not an index"),
+        (["active", "index", "--labels", "absent.csv", "--state", "s.json"], "absent"),
+        (["active", "index", "--labels", "seed.csv", "--state", "s.json", "--resume"],
+         "s.json"),
+        (["active", "index", "--labels", "strange.csv", "--state", "s.json"], "n999"),
+    ],
+)  # fmt: skip
+def test_bad_selection_input_is_one_line(
+    arguments, says, folder, monkeypatch, capsys
+):
+    monkeypatch.chdir(folder)
+    label_file("seed.csv", {"n000": 0, "n001": 1} if "index" in arguments else {0: 0})
+    label_file("strange.csv", {"n999": 0, "n001": 1})
+    before = {path.name for path in folder.iterdir()}
+    assert run(["select", *arguments, "--out", "out.parquet"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("gleann: error: ")
+    assert error.count("\n") == 1
+    assert says in error
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def label_file(path, labels):
+    table = pa.table({"id": list(labels), "label": list(labels.values())})
+    pacsv.write_csv(table, path)
+
+
+def test_a_labelling_loop_goes_on_where_it_stopped(folder, points, tmp_path, capsys):
+    truth = (points[:, 0] > np.quantile(points[:, 0], 0.8)).astype(int)
+    names = [f"n{i:03d}" for i in range(N)]
+    row_of = {name: row for row, name in enumerate(names)}
+    start = [int(np.argmax(truth)), int(np.argmin(truth))]
+    labels = {names[row]: int(truth[row]) for row in start}
+    asked: list[str] = []
+    for number in range(3):
+        label_file(tmp_path / "labels.csv", labels)
+        out = tmp_path / f"batch-{number}.parquet"
+        code = select(
+            folder, out, "active", str(folder / "index"),
+            "--labels", str(tmp_path / "labels.csv"),
+            "--state", str(tmp_path / "state.json"),
+            *(["--resume"] if number else ["--batch", "10", "--neighbours", "15"]),
+        )  # fmt: skip
+        assert code == 0
+        batch = picks(out)
+        assert len(batch) == 10
+        assert not set(batch) & set(labels)
+        assert not set(batch) & set(asked)
+        asked += batch
+        labels |= {name: int(truth[row_of[name]]) for name in batch}
+    assert "22 are labelled" in capsys.readouterr().out
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert len(state["labelled"]) == 22
+
+
+def test_a_session_is_not_started_over_by_accident(folder, tmp_path, capsys):
+    label_file(tmp_path / "seed.csv", {"n000": 0, "n001": 1})
+    arguments = ["active", str(folder / "index"), "--labels",
+                 str(tmp_path / "seed.csv"), "--state", str(tmp_path / "s.json"),
+                 "--batch", "3"]  # fmt: skip
+    assert select(folder, tmp_path / "one.parquet", *arguments) == 0
+    assert select(folder, tmp_path / "two.parquet", *arguments) == 1
+    assert "s.json" in capsys.readouterr().err
+
+
+@pytest.fixture
+def population(tmp_path):
+    rng = np.random.default_rng(2)
+    proxy = rng.beta(0.3, 1.5, size=2_000)
+    positive = rng.random(2_000) < proxy
+    value = rng.normal(10, 3, size=2_000)
+    np.save(tmp_path / "proxy.npy", proxy)
+    return proxy, positive, value
+
+
+def answer(path, rows, positive, value):
+    table = pa.table(
+        {"id": rows, "positive": positive[rows].astype(int), "value": value[rows]}
+    )
+    pacsv.write_csv(table, path)
+
+
+@pytest.mark.parametrize("target", ["count", "avg", "sum"])
+def test_a_person_answers_until_the_estimate_is_there(
+    target, population, tmp_path, capsys
+):
+    proxy, positive, value = population
+    answers, todo = tmp_path / "answers.csv", tmp_path / "todo.csv"
+    command = [
+        "estimate", "--proxy", str(tmp_path / "proxy.npy"), "--oracle-csv",
+        str(answers), "--target", target, "--budget", "200", "--seed", "4",
+        "--todo", str(todo), "--out", str(tmp_path / "out.json"),
+    ]  # fmt: skip
+    known = np.empty(0, np.int64)
+    rounds = 0
+    while (code := run(command)) == LABELS_NEEDED:
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "todo.csv" in error
+        assert not (tmp_path / "out.json").exists()
+        known = np.concatenate([known, pacsv.read_csv(todo)["id"].to_numpy()])
+        answer(answers, known, positive, value)
+        rounds += 1
+        assert rounds < 5
+    assert code == 0
+    assert rounds == 2
+    assert len(known) == 200 == len(set(known.tolist()))
+    params = EstimateParams(target=target, budget=200, seed=4)
+    expected = estimate(proxy, lambda rows: (positive[rows], value[rows]), params)
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    assert made["value"] == expected.value
+    assert (made["low"], made["high"]) == (expected.low, expected.high)
+
+
+def test_uniform_stands_beside_when_the_answers_cover_it(population, tmp_path, capsys):
+    _, positive, value = population
+    answer(tmp_path / "all.csv", np.arange(2_000), positive, value)
+    code = run(
+        ["estimate", "--proxy", str(tmp_path / "proxy.npy"), "--oracle-csv",
+         str(tmp_path / "all.csv"), "--budget", "300", "--out",
+         str(tmp_path / "out.json")]
+    )  # fmt: skip
+    assert code == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+    truth = int(positive.sum())
+    assert result["uniform"]["low"] <= truth <= result["uniform"]["high"]
+    assert result["estimate"]["labels_used"] == 300
+    assert "uniform" in capsys.readouterr().out
+
+
+def test_a_proxy_comes_from_the_index(folder, points, tmp_path, capsys):
+    positive = points[:, 0] > 1
+    names = np.array([f"n{i:03d}" for i in range(N)])
+    table = pa.table({"id": names, "positive": np.where(positive, "yes", "no")})
+    pacsv.write_csv(table, tmp_path / "all.csv")
+    code = run(
+        ["estimate", "--index", str(folder / "index"), "--representatives", "40",
+         "--oracle-csv", str(tmp_path / "all.csv"), "--budget", "100",
+         "--out", str(tmp_path / "out.json")]
+    )  # fmt: skip
+    assert code == 0
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    assert made["low"] <= positive.sum() <= made["high"]
+    index = SoarIndex.load(folder / "index")
+    record = json.loads((tmp_path / "out.json.manifest.json").read_text())
+    assert record["inputs"][0]["data_hash"] == index.data_hash
+
+
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ([], "--proxy or --index"),
+        (["--proxy", "proxy.npy", "--index", "index"], "--proxy or --index"),
+        (["--proxy", "absent.npy"], "absent.npy"),
+        (["--proxy", "proxy.npy", "--budget", "2001"], "2001"),
+        (["--proxy", "proxy.npy", "--oracle-csv", "maybe.csv"], "maybe"),
+        (["--proxy", "proxy.npy", "--oracle-csv", "strange.csv"], "99999"),
+        (["--proxy", "proxy.npy", "--oracle-csv", "bare.csv"], "positive"),
+    ],
+)
+def test_bad_estimate_input_is_one_line(
+    rest, says, population, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maybe.csv").write_text("id,positive\n1,maybe\n")
+    (tmp_path / "strange.csv").write_text("id,positive\n99999,1\n")
+    (tmp_path / "bare.csv").write_text("id\n1\n")
+    defaults = {"--budget": "50", "--oracle-csv": "none.csv", "--out": "out.json"}
+    given = dict(zip(rest[::2], rest[1::2], strict=True))
+    arguments = [part for pair in (defaults | given).items() for part in pair]
+    assert run(["estimate", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("gleann: error: ")
+    assert error.count("\n") == 1
+    assert says in error
+    assert not (tmp_path / "out.json").exists()

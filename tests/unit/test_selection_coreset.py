@@ -1,0 +1,221 @@
+import numpy as np
+import pytest
+
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.errors import (
+    CancelledError,
+    DimensionMismatchError,
+    DuplicateIdError,
+    InvalidInputError,
+    InvalidParamsError,
+    NonFiniteError,
+)
+from gleann.selection import (
+    farthest_first,
+    k_center,
+    measure,
+    metric_vectors,
+    weighted_k_center,
+)
+from gleann.selection.coreset import margin
+from gleann.selection.coreset.certificate import Guess, lower_bound, ratio_of
+from gleann.selection.coreset.distance import Space
+
+LINE = np.array([[0.0], [1.0], [2.0], [10.0], [11.0]])
+
+
+def test_farthest_first_by_hand():
+    walk = farthest_first(LINE, k=2, covered=[0])
+    assert walk.rows.tolist() == [4, 2]
+    assert walk.insertion_distances.tolist() == [11.0, 2.0]
+    assert walk.nearest.tolist() == [-1, -1, 1, 0, 0]
+    assert walk.distances.tolist() == [0.0, 1.0, 0.0, 1.0, 0.0]
+
+
+def test_farthest_first_without_a_start_draws_one():
+    first = farthest_first(LINE, k=2, seed=0)
+    assert first.insertion_distances[0] == np.inf
+    assert first.rows.tolist() == farthest_first(LINE, k=2, seed=0).rows.tolist()
+    starts = {int(farthest_first(LINE, k=1, seed=s).rows[0]) for s in range(40)}
+    assert starts == {0, 1, 2, 3, 4}
+
+
+def test_duplicates_fill_up_when_no_row_is_far():
+    points = np.repeat([[0.0], [5.0]], 3, axis=0)
+    walk = farthest_first(points, k=4, covered=[1])
+    assert walk.rows.tolist() == [3, 0, 2, 4]
+    assert walk.insertion_distances.tolist() == [5.0, 0.0, 0.0, 0.0]
+    assert walk.distances.max() == 0
+
+
+def test_weighted_k_center_by_hand():
+    # Two groups; the cheapest of each group is in reach of the other rows.
+    costs = np.array([3.0, 1.0, 3.0, 2.0, 9.0])
+    got = weighted_k_center(LINE, k=2, costs=costs, cost_weight=1.0)
+    assert sorted(got.rows.tolist()) == [1, 3]
+    assert (got.radius, got.cost, got.objective) == (1.0, 3.0, 4.0)
+    assert got.lower_bound <= 4.0
+    assert got.ratio == pytest.approx(4.0 / got.lower_bound)
+    assert [got.rows[p] for p in got.nearest] == [1, 1, 1, 3, 3]
+    assert got.distances.tolist() == [1.0, 0.0, 1.0, 0.0, 1.0]
+
+
+def test_locked_rows_cover_but_are_not_chosen_and_cost_nothing():
+    costs = np.array([0.0, 5.0, 5.0, 5.0, 1.0])
+    got = weighted_k_center(LINE, k=1, costs=costs, cost_weight=0.1, locked=[0])
+    assert got.rows.tolist() == [4]
+    assert got.nearest.tolist() == [-1, -1, -1, 0, 0]
+    assert (got.radius, got.cost) == (2.0, 1.0)
+
+
+def test_an_outlier_and_an_uncertain_cluster():
+    """Margin takes the cluster only, k-center the outlier only; weighted takes both."""
+    rng = np.random.default_rng(0)
+    crowd = rng.normal(size=(100, 2)) * 0.05
+    unsure = rng.normal(size=(20, 2)) * 0.05 + [3, 0]
+    points = np.concatenate([crowd, unsure, [[40.0, 0.0]]])
+    costs = np.r_[np.full(100, 0.9), np.full(20, 0.01), 1.0]
+    got = weighted_k_center(points, k=3, costs=costs, cost_weight=1.0)
+    kinds = {0 if r < 100 else 1 if r < 120 else 2 for r in got.rows.tolist()}
+    assert kinds >= {1, 2}
+    assert got.radius < 4
+    assert margin(points, k=3, costs=costs).radius > 30
+
+
+def test_as_many_centres_as_distinct_rows_leave_no_radius():
+    points = np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 7.0]], 3, axis=0)
+    costs = np.array([3.0, 1, 2, 3, 2, 1, 1, 2, 3])
+    got = weighted_k_center(points, k=3, costs=costs, cost_weight=0.01)
+    assert sorted(got.rows.tolist()) == [1, 5, 6]
+    assert got.radius == 0
+    assert got.objective == pytest.approx(0.03)
+    assert got.ratio == pytest.approx(1.0, rel=1e-3)
+    free = weighted_k_center(points, k=3, costs=np.zeros(9), cost_weight=1.0)
+    assert (free.objective, free.ratio) == (0.0, 1.0)
+
+
+def test_ties_go_to_the_lower_row():
+    costs = np.zeros(6)
+    points = np.repeat([[0.0], [4.0]], 3, axis=0)
+    got = weighted_k_center(points, k=2, costs=costs, cost_weight=1.0)
+    assert sorted(got.rows.tolist()) == [0, 3]
+    assert margin(points, k=3, costs=costs).rows.tolist() == [0, 1, 2]
+
+
+def test_distances_stay_exact_between_duplicates_far_from_the_origin():
+    rng = np.random.default_rng(0)
+    points = (rng.normal(size=(60, 16)) + 300).astype(np.float32)
+    points[7] = points[3]
+    points[8] = points[3] + np.float32(1e-3)
+    space = Space(points)
+    to_third = space.distances_to(3)
+    exact = np.linalg.norm(points.astype(float) - points[3].astype(float), axis=1)
+    assert to_third[7] == 0
+    assert to_third == pytest.approx(exact, rel=2e-4)
+    nearest, distances = space.nearest_of(np.array([3, 20]))
+    assert nearest[[3, 7, 8, 20]].tolist() == [0, 0, 0, 1]
+    assert distances[8] == pytest.approx(exact[8], rel=2e-4)
+
+
+def test_the_bound_by_hand():
+    guesses = [
+        Guess(radius=2.0, low=1.0, rows=np.array([0]), cost=3.0, bound=4.0),
+        Guess(radius=1.0, low=0.5, rows=np.array([1]), cost=8.0, bound=2.0),
+    ]
+    bound = {"cost_weight": 1.0, "cheapest_radius": 9.0, "cheapest_cost": 1.0}
+    assert lower_bound(guesses, **bound) == pytest.approx(4.0, rel=1e-4)
+    assert lower_bound(guesses[1:], **bound) == pytest.approx(8.5, rel=1e-4)
+    assert lower_bound([], **bound) == pytest.approx(10.0, rel=1e-4)
+    assert [ratio_of(3, 2), ratio_of(0, 0), ratio_of(1, 0)] == [1.5, 1.0, np.inf]
+
+
+def test_one_step_of_the_grid_finds_many_guesses_in_one_traversal(monkeypatch):
+    calls = []
+    plain = Space.distances_to
+    monkeypatch.setattr(
+        Space, "distances_to", lambda s, row: calls.append(row) or plain(s, row)
+    )
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(300, 3))
+    for eps in (1.0, 0.01):
+        calls.clear()
+        weighted_k_center(points, k=20, costs=rng.random(300), cost_weight=0.1, eps=eps)
+        # The traversal and the greedy rival walk k rows each, whatever the grid.
+        assert len(calls) == 40
+
+
+def test_a_coreset_becomes_a_selection():
+    costs = np.array([3.0, 1.0, 3.0, 2.0, 9.0])
+    got = weighted_k_center(LINE, k=2, costs=costs, cost_weight=1.0)
+    picked = got.to_selection(list("abcde"), {"seed": None})
+    assert sorted(picked.ids.tolist()) == ["b", "d"]
+    assert sorted(picked.why["covers"].tolist()) == [2, 3]
+    assert picked.why["reach"].tolist() == [1.0, 1.0]
+    assert picked.summary["objective"] == 4.0
+    assert picked.summary["lower_bound"] == got.lower_bound
+    assert picked.provenance == {"seed": None}
+    plain = margin(LINE, k=2, costs=costs).to_selection(None, {})
+    assert plain.ids.tolist() == [1, 3]
+    assert "lower_bound" not in plain.summary
+
+
+def test_progress_is_told_and_may_cancel():
+    rng = np.random.default_rng(0)
+    points, costs = rng.normal(size=(400, 2)), rng.random(400)
+    told = []
+    weighted_k_center(points, k=130, costs=costs, cost_weight=0.1, progress=told.append)
+    assert [p.done for p in told] == [0, 64, 128]
+    assert {p.total for p in told} == {130}
+
+    def cancel(progress):
+        raise CancelledError("enough")
+
+    with pytest.raises(CancelledError):
+        farthest_first(points, k=10, progress=cancel)
+
+
+def test_only_true_metrics_are_served():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(30, 4))
+    chord = metric_vectors(
+        SoarIndex.build(vectors, BuildParams(nlist=2, tune_queries=0))
+    )
+    assert np.linalg.norm(chord, axis=1) == pytest.approx(1, rel=1e-5)
+    with pytest.raises(InvalidParamsError, match=r"true metric: .* got ip"):
+        metric_vectors(
+            SoarIndex.build(vectors, BuildParams(metric="ip", nlist=2, tune_queries=0))
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"k": 5}, InvalidParamsError, r"k must be in 1\.\.4 .*got 5"),
+        ({"k": 0}, InvalidParamsError, r"k must be in 1\.\.4 .*got 0"),
+        ({"k": 4, "locked": [0, 1]}, InvalidParamsError, r"1\.\.3 .*2 locked.* got 4"),
+        ({"k": 2.5}, InvalidParamsError, "k must be an integer, got 2.5"),
+        ({"eps": 0}, InvalidParamsError, "eps must be in"),
+        ({"cost_weight": -1}, InvalidParamsError, "cost_weight must be in"),
+        ({"cost_weight": float("nan")}, InvalidParamsError, "cost_weight must be in"),
+        ({"cost_weight": float("inf")}, InvalidParamsError, "cost_weight must be in"),
+        ({"costs": [1, 1, 1, 1]}, DimensionMismatchError, "4 entries for 5 rows"),
+        ({"costs": [1, 1, np.nan, 1, 1]}, NonFiniteError, "costs has NaN"),
+        ({"costs": [1, 1, -2, 1, 1]}, InvalidInputError, "at least 0, got -2"),
+        ({"locked": [1, 1]}, DuplicateIdError, "2 entries, of which 1"),
+        ({"locked": [5]}, InvalidInputError, r"0\.\.4, got 5"),
+        ({"locked": [0.5]}, InvalidInputError, "integers"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused(change, error, words):
+    good = {"k": 2, "costs": np.ones(5), "cost_weight": 1.0}
+    with pytest.raises(error, match=words):
+        weighted_k_center(LINE, **{**good, **change})
+
+
+def test_measuring_refuses_locked_and_repeated_rows():
+    with pytest.raises(InvalidInputError, match="1 of 2 rows are locked"):
+        measure(LINE, [0, 1], locked=[1])
+    with pytest.raises(DuplicateIdError):
+        measure(LINE, [1, 1])
+    with pytest.raises(NonFiniteError):
+        k_center([[0.0], [np.inf]], k=1)

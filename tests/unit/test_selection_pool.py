@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from gleann import selection
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.errors import DuplicateIdError, UnknownIdError
+from gleann.selection import IndexNeighbours
+from gleann.selection.checks import IdMap
+from gleann.selection.pool import fingerprint, without_self
+
+
+def test_every_public_name_is_there_and_sorted():
+    assert selection.__all__ == sorted(selection.__all__)
+    for name in selection.__all__:
+        assert getattr(selection, name).__doc__
+
+
+def test_a_row_is_dropped_from_its_own_neighbours_wherever_it_stands():
+    found = np.array([[7, 1, 2], [1, 8, 2], [1, 2, 3], [9, -1, -1]])
+    rows = np.array([7, 8, 6, 9])
+    assert without_self(found, rows, k=2).tolist() == [
+        [1, 2],
+        [1, 2],
+        [1, 2],
+        [-1, -1],
+    ]
+
+
+def test_missing_neighbours_are_padded():
+    found = np.array([[0, 1]])
+    assert without_self(found, np.array([0]), k=4).tolist() == [[1, -1, -1, -1]]
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "ip"])
+def test_index_neighbours_with_every_list_are_the_exact_ones(metric):
+    rng = np.random.default_rng(1)
+    index = SoarIndex.build(
+        rng.normal(size=(200, 8)), BuildParams(metric=metric, nlist=8, tune_queries=0)
+    )
+    near = IndexNeighbours(index, nprobe=8)
+    rows = np.array([3, 99, 150])
+    x = index.vectors.astype(np.float64)
+    if metric == "l2":
+        distances = ((x[rows][:, None] - x[None]) ** 2).sum(-1)
+    else:
+        distances = -(x[rows] @ x.T)
+    distances[np.arange(3), rows] = np.inf
+    expected = np.argsort(distances, axis=1)[:, :5]
+    assert near.neighbours(rows, k=5).tolist() == expected.tolist()
+    assert len(near) == 200
+
+
+def test_more_neighbours_than_there_are_rows_come_padded():
+    rng = np.random.default_rng(2)
+    index = SoarIndex.build(
+        rng.normal(size=(6, 4)), BuildParams(nlist=2, tune_queries=0)
+    )
+    near = IndexNeighbours(index, nprobe=2).neighbours(np.array([0, 5]), k=9)
+    assert near.shape == (2, 9)
+    assert sorted(near[0, :5].tolist()) == [1, 2, 3, 4, 5]
+    assert (near[:, 5:] == -1).all()
+    none = IndexNeighbours(index).neighbours(np.empty(0, np.int64), k=3)
+    assert none.shape == (0, 3)
+
+
+def test_the_fingerprint_of_an_index_is_its_data_hash():
+    rng = np.random.default_rng(3)
+    index = SoarIndex.build(
+        rng.normal(size=(20, 4)), BuildParams(nlist=2, tune_queries=0)
+    )
+    assert fingerprint(index.vectors) == index.data_hash
+
+
+@pytest.mark.parametrize("ids", [[30, 10, 20], ["c", "a", "b"]])
+def test_ids_lead_back_to_rows(ids):
+    names = IdMap(ids, n=3)
+    assert names.rows_of([ids[2], ids[0]]).tolist() == [2, 0]
+    assert names.rows_of([]).tolist() == []
+    with pytest.raises(DuplicateIdError, match="2 ids were given, of which 1"):
+        names.rows_of([ids[0], ids[0]])
+
+
+def test_unknown_ids_are_listed():
+    with pytest.raises(UnknownIdError, match="2 of 3 ids are not in the pool of 3: 7"):
+        IdMap([1, 2, 3], n=3).rows_of([7, 1, 8])
+    with pytest.raises(UnknownIdError, match="dtype"):
+        IdMap([1, 2, 3], n=3).rows_of(["1"])

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+    NonFiniteError,
+)
+from gleann.selection import propagate_labels, representatives
+
+
+def test_propagation_by_hand():
+    line = np.array([[0.0], [1.0], [3.0], [10.0]])
+    proxy = propagate_labels(line, rows=[0, 3], labels=[0.0, 1.0], neighbours=2)
+    # Distances 1 and 9 of 10 in all: row 1 weighs its near label 9 : 1.
+    assert proxy == pytest.approx([0.0, 0.1, 0.3, 1.0])
+    assert proxy.dtype == np.float32
+
+
+def test_a_lone_neighbour_passes_its_label_on():
+    line = np.array([[0.0], [1.0], [9.0], [10.0]])
+    proxy = propagate_labels(line, rows=[0, 3], labels=[0.25, 0.75], neighbours=1)
+    assert proxy == pytest.approx([0.25, 0.25, 0.75, 0.75])
+    alone = propagate_labels(line, rows=[2], labels=[0.5])
+    assert alone == pytest.approx([0.5] * 4)
+
+
+def test_coinciding_representatives_share_alike():
+    points = np.zeros((3, 2))
+    proxy = propagate_labels(points, rows=[0, 1], labels=[0, 1], neighbours=2)
+    assert proxy == pytest.approx([0.5] * 3)
+
+
+def test_representatives_are_distinct_and_spread():
+    rng = np.random.default_rng(0)
+    crowd = rng.normal(size=(300, 3)) * 0.01
+    crowd[[5, 50, 250]] += [[9, 0, 0], [0, 9, 0], [0, 0, 9]]
+    rows = representatives(crowd, k=8, seed=1)
+    assert len(set(rows.tolist())) == 8
+    assert {5, 50, 250} <= set(rows.tolist())
+    assert rows.tolist() == representatives(crowd, k=8, seed=1).tolist()
+
+
+def test_more_representatives_make_a_better_proxy():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(2000, 2))
+    labels = (np.linalg.norm(points - [1, 1], axis=1) < 0.8).astype(float)
+    correlations = []
+    for k in (10, 40, 160):
+        rows = representatives(points, k=k, seed=0)
+        proxy = propagate_labels(points, rows=rows, labels=labels[rows])
+        correlations.append(np.corrcoef(proxy, labels)[0, 1])
+    assert correlations[0] < correlations[1] < correlations[2]
+    assert correlations[2] > 0.8
+
+
+def test_input_that_does_not_fit_is_refused():
+    points = np.eye(4)
+    with pytest.raises(InvalidParamsError, match="k is 4, but must be below 4"):
+        representatives(points, k=4)
+    with pytest.raises(InvalidParamsError, match="at least 1, got 0"):
+        representatives(points, k=0)
+    with pytest.raises(InvalidParamsError, match=r"random_share must be in 0\.\.1"):
+        representatives(points, k=2, random_share=2)
+    with pytest.raises(InvalidInputError, match="not empty"):
+        propagate_labels(points, rows=[], labels=[])
+    with pytest.raises(DimensionMismatchError, match="1 entries for 2 rows"):
+        propagate_labels(points, rows=[0, 1], labels=[1])
+    with pytest.raises(NonFiniteError):
+        propagate_labels(points, rows=[0, 1], labels=[1, np.nan])
+    with pytest.raises(InvalidParamsError, match="neighbours must be at least 1"):
+        propagate_labels(points, rows=[0], labels=[1], neighbours=0)
