@@ -1,0 +1,26 @@
+"""The peers by name. A new one is a file here and a line in `PEERS`."""
+
+from bench.peers.contract import Peer
+
+_TIER = "GLEANN_NATIVE_TIER"
+
+PEERS: dict[str, Peer] = {
+    "gleann": Peer(module="bench.peers.gleann"),
+    "gleann-soar": Peer(module="bench.peers.gleann", only=(("spill", "soar"),)),
+    "gleann-none": Peer(module="bench.peers.gleann", only=(("spill", "none"),)),
+    "gleann-avx512": Peer(module="bench.peers.gleann", env=((_TIER, "avx512"),)),
+    "gleann-avx2": Peer(module="bench.peers.gleann", env=((_TIER, "avx2"),)),
+    "gleann-portable": Peer(module="bench.peers.gleann", env=((_TIER, "portable"),)),
+    "scann": Peer(module="bench.peers.scann"),
+    "faiss-ivfpq": Peer(module="bench.peers.faiss_ivfpq"),
+    "faiss-hnsw": Peer(module="bench.peers.faiss_hnsw"),
+    "hnswlib": Peer(module="bench.peers.hnswlib"),
+    "usearch": Peer(module="bench.peers.usearch"),
+}
+
+DEFAULT_PEERS = ("gleann", "scann", "faiss-ivfpq", "faiss-hnsw", "hnswlib", "usearch")
+
+
+def is_ours(name: str) -> bool:
+    """Whether `name` is a form of gleann: what the others are compared with."""
+    return name.split("-", maxsplit=1)[0] == "gleann"

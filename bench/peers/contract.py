@@ -1,0 +1,106 @@
+"""What a peer is: a module with two functions that work, and two that describe it.
+
+    version() -> str                               raises ImportError, PeerUnavailableError
+    sweep(shape: Shape) -> Sweep                   what tuning tries
+    build(base, metric, threads, params) -> object
+    search(built, queries, k, params) -> ids       (nq, k), nearest first
+
+`base` and `queries` are float32 and, under cosine, already of unit length. Ids are
+row numbers of `base`; anything out of range counts as a miss. A module may also have
+`work(built, queries, k, params) -> dict` of counts a query.
+"""
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+Params = dict[str, Any]
+
+STANDARD_SETTINGS = 2
+"""How many of a sweep's settings `--mode build` measures, from the front."""
+
+
+class PeerUnavailableError(Exception):
+    """The peer is installed but cannot run here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What a sweep may depend on: the problem, never the data.
+
+    Attributes:
+        n: rows.
+        dim: dimensions.
+        metric: "ip", "cosine" or "l2".
+        k: neighbours asked for.
+        mode: "batch", "batch100", "single" or "build".
+        seed: for every random choice of a build.
+    """
+
+    n: int
+    dim: int
+    metric: str
+    k: int
+    mode: str
+    seed: int
+
+    @property
+    def nlist(self) -> int:
+        """The number of lists at which IVF builds are compared: about 2 sqrt(n)."""
+        return max(1, min(round(2 * self.n**0.5), self.n // 16))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One way to build, and the values of the search effort to try on it."""
+
+    build: Params
+    efforts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What tuning tries, the most promising first.
+
+    Attributes:
+        settings: ways to build.
+        fixed: search parameters that are crossed with the effort.
+        effort: name of the search parameter that buys recall.
+    """
+
+    settings: tuple[Setting, ...]
+    fixed: tuple[Params, ...]
+    effort: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """An entry of the registry.
+
+    Attributes:
+        module: dotted name.
+        env: environment of its process.
+        only: keeps the settings whose build has these values.
+    """
+
+    module: str
+    env: tuple[tuple[str, str], ...] = ()
+    only: tuple[tuple[str, Any], ...] = ()
+
+    def sweep(self, module: ModuleType, shape: Shape) -> Sweep:
+        """The sweep of `module`, restricted to `only`."""
+        whole = module.sweep(shape)
+        kept = tuple(
+            setting
+            for setting in whole.settings
+            if all(setting.build.get(name) == value for name, value in self.only)
+        )
+        return Sweep(settings=kept, fixed=whole.fixed, effort=whole.effort)
+
+
+def geometric(low: int, high: int, ratio: float = 1.4) -> tuple[int, ...]:
+    """Distinct integers from `low` to `high` that grow by about `ratio`."""
+    values = [low]
+    while values[-1] < high:
+        values.append(min(high, max(values[-1] + 1, round(values[-1] * ratio))))
+    return tuple(values)

@@ -1,0 +1,66 @@
+"""gleann itself, with and without spilling."""
+
+import os
+from importlib.metadata import version as installed_version
+
+import numpy as np
+
+from bench.peers.contract import Params, PeerUnavailableError, Setting, Shape, Sweep
+from bench.peers.contract import geometric as steps
+from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index.engines import native
+
+SPILL_AND_LISTS = (
+    ("soar", 1.0),
+    ("none", 1.0),
+    ("soar", 2.0),
+    ("none", 0.5),
+    ("none", 2.0),
+    ("soar", 0.5),
+)
+
+
+def version() -> str:
+    tier = os.environ.get("GLEANN_NATIVE_TIER")
+    if tier and tier not in native.tiers():
+        runs = ", ".join(native.tiers()) or native.unavailable_reason()
+        raise PeerUnavailableError(f"this CPU does not run the tier {tier!r}: {runs}")
+    return f"{installed_version('gleann')} ({tier or 'best tier'})"
+
+
+def sweep(shape: Shape) -> Sweep:
+    settings = []
+    for spill, share in SPILL_AND_LISTS:
+        nlist = max(1, round(share * shape.nlist))
+        build_params = {"spill": spill, "nlist": nlist, "seed": shape.seed}
+        settings.append(Setting(build=build_params, efforts=steps(1, nlist)))
+    return Sweep(
+        settings=tuple(settings),
+        fixed=tuple({"rerank": factor * shape.k} for factor in (2, 3, 5, 10)),
+        effort="nprobe",
+    )
+
+
+def build(base: np.ndarray, metric: str, threads: int, params: Params) -> SoarIndex:
+    # Operating points would be measured for nothing here: nprobe is given.
+    chosen = BuildParams(metric=metric, **({"tune_queries": 0} | params))
+    return SoarIndex.build(base, chosen, threads=threads)
+
+
+def search(
+    index: SoarIndex, queries: np.ndarray, k: int, params: Params
+) -> np.ndarray:
+    return index.search(queries, _search_params(k, params)).ids
+
+
+def work(
+    index: SoarIndex, queries: np.ndarray, k: int, params: Params
+) -> dict[str, float | str]:
+    stats = index.search(queries, _search_params(k, params)).stats
+    counts = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
+    each = {name: getattr(stats, name) / len(queries) for name in counts}
+    return {"engine": stats.engine, "spilled_share": index.spilled_share, **each}
+
+
+def _search_params(k: int, params: Params) -> SearchParams:
+    return SearchParams(k=k, nprobe=params["nprobe"], rerank=params["rerank"])

@@ -1,0 +1,101 @@
+"""How many entries a query must read for each recall: what lists and spilling buy.
+
+This counts work, not time, so it can run on a busy machine. The decisions on `nlist`,
+`spill_lambda` and the size of the training sample rest on it.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gleann.index import BuildParams
+from gleann.index.arrays import ListNos, Rows, Vectors
+from gleann.index.build import BLOCK_SCORES, auto_nlist
+from gleann.index.kmeans import train_centroids
+from gleann.index.metric import list_scores, prepare
+from gleann.index.spill import Spiller, scale_of
+
+TARGETS = (0.90, 0.95, 0.99, 0.995)
+
+
+def assign_all(
+    rows: Vectors, centroids: Vectors, params: BuildParams
+) -> tuple[ListNos, ListNos]:
+    """First and second list of every row, block by block."""
+    spiller = Spiller(centroids, params, scale=scale_of(rows))
+    step = max(1, BLOCK_SCORES // len(centroids))
+    blocks = [spiller.assign(rows[i : i + step]) for i in range(0, len(rows), step)]
+    primary, second = zip(*blocks, strict=True)
+    return np.concatenate(primary), np.concatenate(second)
+
+
+def reads_at(
+    order: Rows, primary: ListNos, second: ListNos, truth: Rows
+) -> list[dict[str, float]]:
+    """Probes and entries a query needs until the lists hold each share of the truth."""
+    nlist = order.shape[1]
+    rank = np.argsort(order, axis=1)
+    sizes = np.bincount(primary, minlength=nlist)
+    sizes += np.bincount(second[second >= 0], minlength=nlist)
+    best = np.take_along_axis(rank, primary[truth], axis=1)
+    copy = second[truth]
+    of_copy = np.take_along_axis(rank, np.maximum(copy, 0), axis=1)
+    best = np.where(copy >= 0, np.minimum(best, of_copy), best)
+    read = np.cumsum(sizes[order], axis=1).mean(axis=0)
+    last = [int(np.quantile(best, target, method="higher")) for target in TARGETS]
+    return [
+        {"recall": target, "nprobe": at + 1, "entries": round(float(read[at]), 1)}
+        for target, at in zip(TARGETS, last, strict=True)
+    ]
+
+
+def cases(nlists: list[int], lambdas: list[float]) -> Iterator[tuple[int, str, float]]:
+    """Every (nlist, spill, lambda) to measure."""
+    for nlist in nlists:
+        yield nlist, "none", 0.0
+        yield nlist, "naive", 0.0
+        for weight in lambdas:
+            yield nlist, "soar", weight
+
+
+def main(argv: list[str]) -> None:
+    """Measure one data folder and write the rows as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench reads", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--nlist", type=int, nargs="*", help="default: the index's own")
+    parser.add_argument("--spill-lambda", type=float, nargs="*", default=[0.5, 1, 2])
+    parser.add_argument("--queries", type=int, default=2000)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args(argv)
+
+    metric = json.loads((args.data / "meta.json").read_text())["metric"]
+    rows = prepare(np.load(args.data / "base.npy").astype(np.float32), metric)
+    queries = np.load(args.data / "queries.npy")[: args.queries].astype(np.float32)
+    queries = prepare(queries, metric)
+    truth = np.load(args.data / "gt100.npy")[: len(queries), :10]
+
+    table, trained = [], {}
+    for nlist, spill, weight in cases(
+        args.nlist or [auto_nlist(len(rows))], args.spill_lambda
+    ):
+        if nlist not in trained:
+            trained[nlist] = train_centroids(
+                rows, nlist=nlist, metric=metric, iterations=8, seed=0
+            )
+        centroids = trained[nlist]
+        params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
+        primary, second = assign_all(rows, centroids, params)
+        order = np.argsort(-list_scores(queries, centroids, metric), axis=1)
+        for row in reads_at(order, primary, second, truth):
+            share = round(float((second >= 0).mean()), 3)
+            table.append(
+                {"nlist": nlist, "spill": spill, "lambda": weight, "spilled": share}
+                | row
+            )
+            print(" ".join(f"{key}={value}" for key, value in table[-1].items()))
+    if args.out:
+        head = {"data": args.data.name, "metric": metric, "seed": 0}
+        args.out.write_text(json.dumps(head | {"rows": table}, indent=1) + "\n")

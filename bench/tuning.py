@@ -1,0 +1,302 @@
+"""Find each peer's fastest setting at each recall level, within a time budget.
+
+First a sweep: for every way to build and every fixed search parameter, the effort grows
+until recall reaches a ceiling or stops growing. All ways to search are tried on the
+first build, the ones that did best there on the others. Then a refinement: for the
+curves that look fastest at a level, bisection finds the least effort that reaches it,
+so that no peer pays for a coarse grid.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from math import inf, log
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from bench.peers.contract import Params, Setting, Sweep
+from bench.process import PeerFailedError, PeerProcess
+from bench.quality import Judge
+from bench.say import say
+from bench.worker import Ask, Timed, build_key
+
+CEILING = 0.995
+STALLED = 1e-4
+"""Recall that two more steps of effort must gain, once it is above `WORTHWHILE`."""
+
+WORTHWHILE = 0.8
+SWEEP_SHARE = 0.75
+"""Of the budget; the rest is for the refinement."""
+
+FIXED_KEPT = 3
+CURVES_REFINED = 2
+SEARCH_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is measured, the same for all peers.
+
+    Attributes:
+        mode: "batch", "batch100" or "single".
+        k: neighbours.
+        queries: how many of the queries are searched and timed.
+        levels: recall to reach.
+        minutes: tuning budget of a peer.
+    """
+
+    mode: str
+    k: int
+    queries: int
+    levels: tuple[float, ...]
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One measured setting.
+
+    Attributes:
+        build, search: its parameters.
+        effort: the search parameter that buys recall.
+        recall: on the queries that have a ground truth.
+        seconds: of one pass over the queries.
+        cost: seconds in batch modes, the median latency in mode "single".
+        cores: CPU seconds a second while it ran.
+    """
+
+    build: Params
+    search: Params
+    effort: int
+    recall: float
+    seconds: float
+    cost: float
+    cores: float
+
+
+Curve = list[Point]
+"""Points that differ in effort alone, in ascending effort."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What tuning found.
+
+    Attributes:
+        points: everything measured.
+        builds: parameters and seconds of each index that was built.
+        dropped: what was not tried or not finished, and why.
+    """
+
+    points: list[Point]
+    builds: list[dict[str, Any]]
+    dropped: list[str]
+
+
+def cost_of(timed: Timed) -> float:
+    """What a mode is judged by: the median latency, or the seconds of a pass."""
+    if timed.latencies.size:
+        return float(np.median(timed.latencies))
+    return timed.seconds
+
+
+class Tuner:
+    """Tunes one peer through its worker process."""
+
+    def __init__(
+        self, process: PeerProcess, sweep: Sweep, task: Task, judge: Judge
+    ) -> None:
+        self._process = process
+        self._sweep = sweep
+        self._task = task
+        self._judge = judge
+        self._curves: list[Curve] = []
+        self._tuned = Tuned(points=[], builds=[], dropped=[])
+        self._start = monotonic()
+        self._fixed = list(sweep.fixed)
+
+    def run(self) -> Tuned:
+        """Sweep, then refine; a failure ends it with what there is."""
+        try:
+            self._run_sweep()
+            self._refine()
+        except PeerFailedError as error:
+            self._tuned.dropped.append(f"failed: {error}")
+        return self._tuned
+
+    def _run_sweep(self) -> None:
+        last = 0.0
+        for setting in self._sweep.settings:
+            if self._tuned.builds and self._left(SWEEP_SHARE) < 0.7 * last:
+                self._drop(f"build {setting.build} not tried: out of time")
+                continue
+            start = monotonic()
+            self._try(setting)
+            last = monotonic() - start
+            if setting is self._sweep.settings[0]:
+                self._fixed = self._best_fixed()
+            self._process.ask("keep", self._keys_worth_keeping(), seconds=60)
+
+    def _try(self, setting: Setting) -> None:
+        limit = 60 + 4 * 60 * self._task.minutes
+        seconds, cores = self._process.ask("build", setting.build, seconds=limit)
+        self._tuned.builds.append(
+            {"build": setting.build, "seconds": seconds, "cores": cores}
+        )
+        say(f"  built {setting.build} in {seconds:.1f} s")
+        for fixed in self._fixed:
+            if self._tuned.points and self._left(SWEEP_SHARE) < 0:
+                self._drop(f"search {fixed} on {setting.build} not tried: out of time")
+                continue
+            self._grow(setting, fixed)
+
+    def _grow(self, setting: Setting, fixed: Params) -> None:
+        curve: Curve = []
+        self._curves.append(curve)
+        for effort in setting.efforts:
+            curve.append(self._measure(setting.build, fixed, effort))
+            if curve[-1].recall >= CEILING or stalled(curve):
+                break
+            if self._left(SWEEP_SHARE) < 0:
+                self._drop(
+                    f"{self._sweep.effort} above {effort} with {fixed} on"
+                    f" {setting.build} not tried: out of time"
+                )
+                break
+
+    def _refine(self) -> None:
+        for level in self._task.levels:
+            curves = sorted(self._curves, key=lambda c: cost_at(c, level))
+            for curve in curves[:CURVES_REFINED]:
+                low, high = bracket(curve, level)
+                if high is not None:
+                    self._bisect(curve, level, low, high.effort)
+
+    def _bisect(self, curve: Curve, level: float, low: int, high: int) -> None:
+        build = curve[0].build
+        fixed = {
+            name: value
+            for name, value in curve[0].search.items()
+            if name != self._sweep.effort
+        }
+        found = high
+        while high - low > max(1, high // 32) and self._left(1.0) > 0:
+            middle = (low + high) // 2
+            if self._recall(build, fixed, middle) >= level:
+                high = middle
+            else:
+                low = middle
+        if high != found:
+            curve.append(self._measure(build, fixed, high))
+            curve.sort(key=lambda point: point.effort)
+
+    def _recall(self, build: Params, fixed: Params, effort: int) -> float:
+        few = min(self._task.queries, self._judge.queries)
+        ask = self._ask(build, fixed, effort, queries=few)
+        return self._judge.recall(self._search(ask).rows)
+
+    def _measure(self, build: Params, fixed: Params, effort: int) -> Point:
+        ask = self._ask(build, fixed, effort, queries=self._task.queries)
+        timed = self._search(ask)
+        point = Point(
+            build=build,
+            search=ask.search,
+            effort=effort,
+            recall=self._judge.recall(timed.rows),
+            seconds=timed.seconds,
+            cost=cost_of(timed),
+            cores=timed.cores,
+        )
+        self._tuned.points.append(point)
+        return point
+
+    def _ask(self, build: Params, fixed: Params, effort: int, *, queries: int) -> Ask:
+        return Ask(
+            build=build,
+            search=fixed | {self._sweep.effort: effort},
+            mode=self._task.mode,
+            k=self._task.k,
+            queries=queries,
+            repeats=3,
+        )
+
+    def _search(self, ask: Ask) -> Timed:
+        return self._process.ask("search", ask, seconds=SEARCH_SECONDS)
+
+    def _best_fixed(self) -> list[Params]:
+        """The ways to search that were among the best at any level."""
+        kept: list[Params] = []
+        for level in self._task.levels:
+            ranked = sorted(
+                (curve for curve in self._curves if cost_at(curve, level) < inf),
+                key=lambda curve: cost_at(curve, level),
+            )
+            for curve in ranked[:FIXED_KEPT]:
+                fixed = dict(curve[0].search)
+                del fixed[self._sweep.effort]
+                if fixed not in kept:
+                    kept.append(fixed)
+        return kept or self._fixed
+
+    def _keys_worth_keeping(self) -> list[str]:
+        keys = set()
+        for level in self._task.levels:
+            ranked = sorted(self._curves, key=lambda curve: cost_at(curve, level))
+            keys |= {build_key(curve[0].build) for curve in ranked[:CURVES_REFINED]}
+        return sorted(keys)
+
+    def _left(self, share: float) -> float:
+        return share * 60 * self._task.minutes - (monotonic() - self._start)
+
+    def _drop(self, what: str) -> None:
+        self._tuned.dropped.append(what)
+
+
+def stalled(curve: Curve) -> bool:
+    """Whether the last two steps of effort gained nothing at a recall worth having."""
+    if len(curve) < 3 or curve[-1].recall < WORTHWHILE:
+        return False
+    return curve[-1].recall - curve[-3].recall < STALLED
+
+
+def bracket(curve: Curve, level: float) -> tuple[int, Point | None]:
+    """The greatest effort known to miss `level` and the first point that reaches it."""
+    reaching = next((point for point in curve if point.recall >= level), None)
+    if reaching is None:
+        return 0, None
+    below = [point.effort for point in curve if point.effort < reaching.effort]
+    return max(below, default=reaching.effort - 1), reaching
+
+
+def cost_at(curve: Curve, level: float) -> float:
+    """Cost at which a curve reaches `level`, interpolated; infinite if it does not."""
+    for low, high in pairwise(curve):
+        if low.recall < level <= high.recall:
+            share = (level - low.recall) / (high.recall - low.recall)
+            logs = log(low.cost) + share * (log(high.cost) - log(low.cost))
+            return float(np.exp(logs))
+    if curve and curve[0].recall >= level:
+        return curve[0].cost
+    return inf
+
+
+def best_at(points: list[Point], level: float) -> Point | None:
+    """The cheapest measured point that reaches `level`."""
+    reaching = (point for point in points if point.recall >= level)
+    return min(reaching, key=lambda point: point.cost, default=None)
+
+
+def front(points: list[Point]) -> Iterator[Point]:
+    """Points that no other beats in both recall and cost, by ascending cost."""
+    best = -inf
+    for point in sorted(points, key=lambda p: (p.cost, -p.recall)):
+        if point.recall > best:
+            best = point.recall
+            yield point
+
+
+def as_json(tuned: Tuned) -> dict[str, Any]:
+    """For the result file."""
+    return asdict(tuned)
