@@ -101,7 +101,10 @@ def distances_of(dataset: Dataset, rows: Rows, *, block: int = 256) -> Distances
     queries = dataset.queries[: len(rows)]
     blocks = [slice(i, i + block) for i in range(0, len(rows), block)]
     return np.concatenate(
-        [pair_distances(queries[b], dataset.base[rows[b]], dataset.metric) for b in blocks]
+        [
+            pair_distances(queries[b], dataset.base[rows[b]], dataset.metric)
+            for b in blocks
+        ]
     )
 
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from bench.process import PeerProcess
 from bench.quality import Judge
-from bench.tuning import SEARCH_SECONDS, Point, Task, cost_of
+from bench.tuning import SEARCH_SECONDS, Point, Task, build_limit, cost_of
 from bench.worker import Ask, Timed
 
 SETTLE_SECONDS = 0.05
 """Between two timings: OpenMP threads spin for a while after their last work."""
 
-WARMUP = 1
 REPEATS = 20
+"""At most; one call, where a call takes a quarter of a second or more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +69,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contestant:
-    """A peer's live process and the point it is timed at."""
+    """A peer's live process and the point that is its best at one level."""
 
     name: str
     process: PeerProcess
     point: Point
+    level: float
 
 
 def time_rounds(
@@ -85,7 +86,7 @@ def time_rounds(
         PeerFailedError: one of them died.
     """
     for one in contestants:  # an index may have been dropped, or its process replaced
-        one.process.ask("build", one.point.build, seconds=60 + 240 * task.minutes)
+        one.process.ask("build", one.point.build, seconds=build_limit(task))
         one.process.ask("search", _ask(one, task, repeats=1), seconds=SEARCH_SECONDS)
     timings: dict[str, list[Timed]] = {one.name: [] for one in contestants}
     for _ in range(rounds):
@@ -95,9 +96,7 @@ def time_rounds(
             timings[one.name].append(
                 one.process.ask("search", ask, seconds=SEARCH_SECONDS)
             )
-    return {
-        one.name: _side(one, timings[one.name], task, judge) for one in contestants
-    }
+    return {one.name: _side(one, timings[one.name], task, judge) for one in contestants}
 
 
 def compare(ours: Side, theirs: Side, *, level: float) -> Comparison:
@@ -127,7 +126,6 @@ def _ask(one: Contestant, task: Task, *, repeats: int) -> Ask:
         mode=task.mode,
         k=task.k,
         queries=task.queries,
-        warmup=WARMUP if repeats > 1 else 0,
         repeats=repeats,
     )
 
@@ -147,5 +145,7 @@ def _side(one: Contestant, timings: list[Timed], task: Task, judge: Judge) -> Si
         p50_seconds=None if p50 is None else float(p50),
         p99_seconds=None if p99 is None else float(p99),
         cores=[timed.cores for timed in timings],
-        work=one.process.ask("work", _ask(one, task, repeats=1), seconds=SEARCH_SECONDS),
+        work=one.process.ask(
+            "work", _ask(one, task, repeats=1), seconds=SEARCH_SECONDS
+        ),
     )

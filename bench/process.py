@@ -26,19 +26,15 @@ class PeerProcess:
     def __init__(self, peer: Peer, *, data: Path, quick: bool, threads: int) -> None:
         self._folder = TemporaryDirectory(prefix="gleann-bench-")
         self._log = Path(self._folder.name) / "log"
-        job = Job(
+        self._env = _thread_settings(threads) | dict(peer.env)
+        self._job = Job(
             module=peer.module,
             data=str(data),
             quick=quick,
             threads=threads,
             log=str(self._log),
         )
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, job), daemon=True)
-        with _environment(_thread_settings(threads) | dict(peer.env)):
-            self._process.start()
-        theirs.close()
+        self._start()
 
     def __enter__(self) -> "PeerProcess":
         return self
@@ -47,6 +43,29 @@ class PeerProcess:
         self._pipe.close()
         self._end()
         self._folder.cleanup()
+
+    def restart(self) -> None:
+        """Begin again with an empty process that has the data loaded.
+
+        Raises:
+            PeerFailedError: it failed to load.
+        """
+        self._pipe.close()
+        self._end()
+        self._log.unlink(missing_ok=True)
+        self._start()
+        self.ask("open", seconds=OPEN_SECONDS)
+        self.ask("load", seconds=OPEN_SECONDS)
+
+    def _start(self) -> None:
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=serve, args=(theirs, self._job), daemon=True
+        )
+        with _environment(self._env):
+            self._process.start()
+        theirs.close()
 
     @property
     def pid(self) -> int:

@@ -21,7 +21,12 @@ PACKAGES = (
     "hnswlib",
     "usearch",
 )
-CPU_FLAGS = {"amx": "amx_int8", "vnni": "avx512_vnni", "avx512": "avx512f", "avx2": "avx2"}
+CPU_FLAGS = {
+    "amx": "amx_int8",
+    "vnni": "avx512_vnni",
+    "avx512": "avx512f",
+    "avx2": "avx2",
+}
 BUSY_LOAD = 0.5
 
 
@@ -91,7 +96,11 @@ def _memory_bytes() -> int:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "--no-optional-locks", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+            ["git", "--no-optional-locks", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None

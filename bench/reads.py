@@ -13,7 +13,8 @@ import numpy as np
 
 from gleann.index import BuildParams
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.build import BLOCK_SCORES, auto_nlist
+from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
+from gleann.index.build import auto_nlist
 from gleann.index.kmeans import train_centroids
 from gleann.index.metric import list_scores, prepare
 from gleann.index.spill import Spiller, scale_of
@@ -26,9 +27,11 @@ def assign_all(
 ) -> tuple[ListNos, ListNos]:
     """First and second list of every row, block by block."""
     spiller = Spiller(centroids, params, scale=scale_of(rows))
-    step = max(1, BLOCK_SCORES // len(centroids))
-    blocks = [spiller.assign(rows[i : i + step]) for i in range(0, len(rows), step)]
-    primary, second = zip(*blocks, strict=True)
+    blocks = block_slices(len(rows), BLOCK_SCORES // len(centroids))
+    assigned = [
+        pair for _, pair in map_blocks(lambda b: spiller.assign(rows[b]), blocks)
+    ]
+    primary, second = zip(*assigned, strict=True)
     return np.concatenate(primary), np.concatenate(second)
 
 

@@ -1,14 +1,18 @@
 """Find each peer's fastest setting at each recall level, within a time budget.
 
 First a sweep: for every way to build and every fixed search parameter, the effort grows
-until recall reaches a ceiling or stops growing. All ways to search are tried on the
-first build, the ones that did best there on the others. Then a refinement: for the
-curves that look fastest at a level, bisection finds the least effort that reaches it,
-so that no peer pays for a coarse grid.
+until recall reaches a ceiling, stops growing, or costs more than a known point that is
+better at every level. All ways to search are tried on the first build, the ones that
+did best there on the others. Then a refinement: for the curves that look fastest at a
+level, bisection finds the least effort that reaches it, so that no peer pays for a
+coarse grid.
+
+The budget runs from the end of the first build, which a peer always gets, as it always
+gets one whole curve on it.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from math import inf, log
 from time import monotonic
@@ -30,7 +34,19 @@ WORTHWHILE = 0.8
 SWEEP_SHARE = 0.75
 """Of the budget; the rest is for the refinement."""
 
-FIXED_KEPT = 3
+SETTING_SHARE = 0.5
+"""Of the time left to the sweep: what one way to build may take beyond a first curve."""
+
+FULL_SECONDS = 2.0
+"""A slower pass over all queries is estimated from those that have a ground truth."""
+
+SKIP_MARGIN = 0.1
+"""Efforts that missed the lowest level by more are not tried again on that build."""
+
+HOPELESS = 1.1
+"""A curve ends where it costs so many times what a better point is known to cost."""
+
+FIXED_KEPT = 2
 CURVES_REFINED = 2
 SEARCH_SECONDS = 120.0
 
@@ -62,8 +78,9 @@ class Point:
         build, search: its parameters.
         effort: the search parameter that buys recall.
         recall: on the queries that have a ground truth.
-        seconds: of one pass over the queries.
-        cost: seconds in batch modes, the median latency in mode "single".
+        queries: how many were timed.
+        seconds: of one pass over them.
+        cost: seconds a query in batch modes, the median latency in mode "single".
         cores: CPU seconds a second while it ran.
     """
 
@@ -71,6 +88,7 @@ class Point:
     search: Params
     effort: int
     recall: float
+    queries: int
     seconds: float
     cost: float
     cores: float
@@ -96,10 +114,15 @@ class Tuned:
 
 
 def cost_of(timed: Timed) -> float:
-    """What a mode is judged by: the median latency, or the seconds of a pass."""
+    """What a mode is judged by, a query: the median latency, or the mean seconds."""
     if timed.latencies.size:
         return float(np.median(timed.latencies))
-    return timed.seconds
+    return timed.seconds / len(timed.rows)
+
+
+def build_limit(task: Task) -> float:
+    """Seconds after which a build counts as hanging: four budgets and a minute."""
+    return 60 + 4 * 60 * task.minutes
 
 
 class Tuner:
@@ -118,12 +141,17 @@ class Tuner:
         self._fixed = list(sweep.fixed)
 
     def run(self) -> Tuned:
-        """Sweep, then refine; a failure ends it with what there is."""
+        """Sweep, then refine.
+
+        Raises:
+            PeerFailedError: it could not even be started again after a failure.
+        """
+        self._run_sweep()
         try:
-            self._run_sweep()
             self._refine()
         except PeerFailedError as error:
-            self._tuned.dropped.append(f"failed: {error}")
+            self._drop(f"the rest of the refinement failed: {error}")
+            self._process.restart()
         return self._tuned
 
     def _run_sweep(self) -> None:
@@ -133,38 +161,66 @@ class Tuner:
                 self._drop(f"build {setting.build} not tried: out of time")
                 continue
             start = monotonic()
-            self._try(setting)
+            try:
+                self._try(setting)
+                self._process.ask("keep", self._keys_worth_keeping(), seconds=60)
+            except PeerFailedError as error:
+                self._drop(f"build {setting.build} failed: {error}")
+                self._process.restart()
             last = monotonic() - start
-            if setting is self._sweep.settings[0]:
+            if self._fixed == list(self._sweep.fixed):
                 self._fixed = self._best_fixed()
-            self._process.ask("keep", self._keys_worth_keeping(), seconds=60)
 
     def _try(self, setting: Setting) -> None:
-        limit = 60 + 4 * 60 * self._task.minutes
-        seconds, cores = self._process.ask("build", setting.build, seconds=limit)
+        seconds, cores = self._process.ask(
+            "build", setting.build, seconds=self._build_limit
+        )
         self._tuned.builds.append(
             {"build": setting.build, "seconds": seconds, "cores": cores}
         )
         say(f"  built {setting.build} in {seconds:.1f} s")
+        if not self._curves:
+            self._start = monotonic()
+        until = monotonic() + SETTING_SHARE * self._left(SWEEP_SHARE)
         for fixed in self._fixed:
-            if self._tuned.points and self._left(SWEEP_SHARE) < 0:
+            if self._tuned.points and monotonic() > until:
                 self._drop(f"search {fixed} on {setting.build} not tried: out of time")
                 continue
-            self._grow(setting, fixed)
+            self._grow(setting, fixed, until)
 
-    def _grow(self, setting: Setting, fixed: Params) -> None:
+    def _grow(self, setting: Setting, fixed: Params, until: float) -> None:
+        efforts = self._efforts(setting)
+        first = not self._curves
         curve: Curve = []
         self._curves.append(curve)
-        for effort in setting.efforts:
+        for effort in efforts:
             curve.append(self._measure(setting.build, fixed, effort))
-            if curve[-1].recall >= CEILING or stalled(curve):
+            last = curve[-1]
+            if last.recall >= CEILING or stalled(curve) or self._hopeless(last):
                 break
-            if self._left(SWEEP_SHARE) < 0:
+            if not first and monotonic() > until:
                 self._drop(
                     f"{self._sweep.effort} above {effort} with {fixed} on"
                     f" {setting.build} not tried: out of time"
                 )
                 break
+
+    def _efforts(self, setting: Setting) -> tuple[int, ...]:
+        """The efforts worth trying, given other curves on the same build."""
+        siblings = [c for c in self._curves if c and c[0].build == setting.build]
+        wanted = min(self._task.levels) - SKIP_MARGIN
+        too_low = [
+            max((p.effort for p in curve if p.recall < wanted), default=0)
+            for curve in siblings
+        ]
+        start = min(too_low, default=0)
+        return tuple(e for e in setting.efforts if e >= start) or setting.efforts
+
+    def _hopeless(self, point: Point) -> bool:
+        """Whether all that this curve could still reach is known to be had for less."""
+        top = max(self._task.levels)
+        known = min(cost_at(curve, top) for curve in self._curves)
+        return point.recall < top and point.cost > HOPELESS * known
 
     def _refine(self) -> None:
         for level in self._task.levels:
@@ -175,12 +231,9 @@ class Tuner:
                     self._bisect(curve, level, low, high.effort)
 
     def _bisect(self, curve: Curve, level: float, low: int, high: int) -> None:
-        build = curve[0].build
-        fixed = {
-            name: value
-            for name, value in curve[0].search.items()
-            if name != self._sweep.effort
-        }
+        build, fixed = curve[0].build, self._fixed_of(curve)
+        # It may have been dropped in favour of others, or lost with its process.
+        self._process.ask("build", build, seconds=self._build_limit)
         found = high
         while high - low > max(1, high // 32) and self._left(1.0) > 0:
             middle = (low + high) // 2
@@ -193,18 +246,26 @@ class Tuner:
             curve.sort(key=lambda point: point.effort)
 
     def _recall(self, build: Params, fixed: Params, effort: int) -> float:
-        few = min(self._task.queries, self._judge.queries)
-        ask = self._ask(build, fixed, effort, queries=few)
+        ask = self._ask(build, fixed, effort, queries=self._few)
         return self._judge.recall(self._search(ask).rows)
 
+    @property
+    def _few(self) -> int:
+        return min(self._task.queries, self._judge.queries)
+
     def _measure(self, build: Params, fixed: Params, effort: int) -> Point:
-        ask = self._ask(build, fixed, effort, queries=self._task.queries)
+        ask = self._ask(build, fixed, effort, queries=self._few)
         timed = self._search(ask)
+        recall = self._judge.recall(timed.rows)
+        whole = timed.seconds * self._task.queries / self._few
+        if self._few < self._task.queries and whole <= FULL_SECONDS:
+            timed = self._search(replace(ask, queries=self._task.queries))
         point = Point(
             build=build,
             search=ask.search,
             effort=effort,
-            recall=self._judge.recall(timed.rows),
+            recall=recall,
+            queries=len(timed.rows),
             seconds=timed.seconds,
             cost=cost_of(timed),
             cores=timed.cores,
@@ -234,17 +295,26 @@ class Tuner:
                 key=lambda curve: cost_at(curve, level),
             )
             for curve in ranked[:FIXED_KEPT]:
-                fixed = dict(curve[0].search)
-                del fixed[self._sweep.effort]
+                fixed = self._fixed_of(curve)
                 if fixed not in kept:
                     kept.append(fixed)
         return kept or self._fixed
+
+    def _fixed_of(self, curve: Curve) -> Params:
+        search = dict(curve[0].search)
+        del search[self._sweep.effort]
+        return search
+
+    @property
+    def _build_limit(self) -> float:
+        return build_limit(self._task)
 
     def _keys_worth_keeping(self) -> list[str]:
         keys = set()
         for level in self._task.levels:
             ranked = sorted(self._curves, key=lambda curve: cost_at(curve, level))
-            keys |= {build_key(curve[0].build) for curve in ranked[:CURVES_REFINED]}
+            best = (curve for curve in ranked[:CURVES_REFINED] if curve)
+            keys |= {build_key(curve[0].build) for curve in best}
         return sorted(keys)
 
     def _left(self, share: float) -> float:

@@ -27,6 +27,9 @@ from bench.peers.contract import Params, PeerUnavailableError
 from bench.provenance import allowed_cores
 
 SMALL_BATCH = 100
+WARMUP_QUERIES = 200
+"""Searched before each timing, to wake threads and caches; they do not count."""
+
 LEAST_SECONDS = 0.25
 """A timing repeats its call until it has taken so long."""
 
@@ -60,7 +63,6 @@ class Ask:
         mode: "batch", "batch100" or "single".
         k: neighbours.
         queries: how many, from the front; 0 for all.
-        warmup: calls that do not count.
         repeats: at most so many calls, and no more after `LEAST_SECONDS`.
     """
 
@@ -69,7 +71,6 @@ class Ask:
     mode: str
     k: int
     queries: int = 0
-    warmup: int = 0
     repeats: int = 1
 
 
@@ -145,9 +146,8 @@ class Worker:
     def search(self, ask: Ask) -> Timed:
         """Time a search of an index that has been built."""
         queries = self._dataset.queries[: ask.queries or None]
+        self._call(ask, queries[:WARMUP_QUERIES])()
         call = self._call(ask, queries)
-        for _ in range(ask.warmup):
-            call()
         passes, latencies = 0, []
         wall, cpu = perf_counter(), process_time()
         while passes == 0 or (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
+from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
 from gleann.index.codes import quantise
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
@@ -13,9 +14,6 @@ from gleann.index.kmeans import train_centroids
 from gleann.index.lists import invert
 from gleann.index.params import BuildParams
 from gleann.index.spill import Spiller, scale_of
-
-BLOCK_SCORES = 1 << 20
-"""Scores of rows against lists held at once: what the second-level cache holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +94,9 @@ def _assign(
     primary = np.empty(len(rows), np.int32)
     secondary = np.empty(len(rows), np.int32)
     spiller = Spiller(centroids, params, scale=scale_of(rows))
-    step = max(1, BLOCK_SCORES // len(centroids))
-    for start in range(0, len(rows), step):
-        progress(Progress(phase="assign", done=start, total=len(rows)))
-        block = slice(start, start + step)
-        primary[block], secondary[block] = spiller.assign(rows[block])
+    blocks = block_slices(len(rows), BLOCK_SCORES // len(centroids))
+    assigned = map_blocks(lambda block: spiller.assign(rows[block]), blocks)
+    for block, (first, second) in assigned:
+        primary[block], secondary[block] = first, second
+        progress(Progress(phase="assign", done=block.stop, total=len(rows)))
     return primary, secondary

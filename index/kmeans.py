@@ -8,15 +8,13 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_array
 
-from gleann.index.arrays import ListNos, Vectors
+from gleann.index.arrays import ListNos, Rows, Vectors
+from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
 from gleann.index.params import Metric
 
 TRAIN_ROWS_PER_LIST = 64
 OVERSIZE = 8
 """A list this many times the mean size is split."""
-
-BLOCK_SCORES = 1 << 22
-"""Scores held at once, to stay in the cache."""
 
 
 def train_centroids(
@@ -59,11 +57,15 @@ def nearest_lists(vectors: Vectors, centroids: Vectors) -> ListNos:
     """The nearest centroid (squared L2) of each row (n, d), ties to the lower."""
     squares = np.einsum("ij,ij->i", centroids, centroids) / 2
     list_nos = np.empty(len(vectors), np.int32)
-    step = max(1, BLOCK_SCORES // len(centroids))
-    for start in range(0, len(vectors), step):
-        scores = vectors[start : start + step] @ centroids.T
+
+    def nearest(block: slice) -> Rows:
+        scores = vectors[block] @ centroids.T
         scores -= squares
-        list_nos[start : start + step] = scores.argmax(axis=1)
+        return scores.argmax(axis=1)
+
+    blocks = block_slices(len(vectors), BLOCK_SCORES // len(centroids))
+    for block, found in map_blocks(nearest, blocks):
+        list_nos[block] = found
     return list_nos
 
 

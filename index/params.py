@@ -35,7 +35,7 @@ class BuildParams:
     nlist: int | Literal["auto"] = "auto"
     spill_lambda: float | None = None
     kmeans_iterations: int = 8
-    tune_queries: int = 400
+    tune_queries: int = 256
     seed: int = 0
 
     def __post_init__(self) -> None:

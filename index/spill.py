@@ -114,7 +114,7 @@ class Spiller:
 def soar_loss(products: Products, *, spill_lambda: float) -> Vectors:
     """|r'|^2 + lambda * (r_hat . r')^2 of every list (m, nlist), less |x|^2."""
     square = products.residual_square
-    weight = spill_lambda / np.where(square > 0, square, 1).astype(np.float32)
+    weight = spill_lambda / np.where(square > 0, square, 1)
     loss: Vectors = products.residual_row[:, None] - products.residual_dots
     loss *= loss
     loss *= weight.astype(np.float32)[:, None]

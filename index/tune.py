@@ -16,6 +16,9 @@ from gleann.index.exact import exact_search_prepared
 MEASURED_K = (1, 10, 100)
 POOLS_PER_K = (2, 4, 10)
 GRID_STEP = 1.5
+ENOUGH = 0.998
+"""Recall beyond which no more probes are measured: they would cost the most."""
+
 RERANK_COST = 12
 """Entries that can be scanned in the time of re-ranking one row (cache misses)."""
 
@@ -119,7 +122,7 @@ def _measure_k(
                     k=k, nprobe=nprobe, rerank=pool, recall=recall, entries=entries
                 )
             )
-            if recall >= 0.9995:
+            if recall >= ENOUGH:
                 break
     return points
 

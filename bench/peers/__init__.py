@@ -11,11 +11,11 @@ PEERS: dict[str, Peer] = {
     "gleann-avx512": Peer(module="bench.peers.gleann", env=((_TIER, "avx512"),)),
     "gleann-avx2": Peer(module="bench.peers.gleann", env=((_TIER, "avx2"),)),
     "gleann-portable": Peer(module="bench.peers.gleann", env=((_TIER, "portable"),)),
-    "scann": Peer(module="bench.peers.scann"),
+    "scann": Peer(module="bench.peers.scann", time_share=2.0),
     "faiss-ivfpq": Peer(module="bench.peers.faiss_ivfpq"),
-    "faiss-hnsw": Peer(module="bench.peers.faiss_hnsw"),
-    "hnswlib": Peer(module="bench.peers.hnswlib"),
-    "usearch": Peer(module="bench.peers.usearch"),
+    "faiss-hnsw": Peer(module="bench.peers.faiss_hnsw", time_share=0.6),
+    "hnswlib": Peer(module="bench.peers.hnswlib", time_share=0.6),
+    "usearch": Peer(module="bench.peers.usearch", time_share=0.6),
 }
 
 DEFAULT_PEERS = ("gleann", "scann", "faiss-ivfpq", "faiss-hnsw", "hnswlib", "usearch")

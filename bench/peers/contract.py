@@ -1,10 +1,12 @@
 """What a peer is: a module with two functions that work, and two that describe it.
 
-    version() -> str                               raises ImportError, PeerUnavailableError
-    sweep(shape: Shape) -> Sweep                   what tuning tries
+    version() -> str                            what runs; see below
+    sweep(shape: Shape) -> Sweep                what tuning tries
     build(base, metric, threads, params) -> object
-    search(built, queries, k, params) -> ids       (nq, k), nearest first
+    search(built, queries, k, params) -> ids    (nq, k), nearest first
 
+`version` raises ImportError where the peer is not installed and PeerUnavailableError
+where it cannot run; the run names such a peer, and goes on.
 `base` and `queries` are float32 and, under cosine, already of unit length. Ids are
 row numbers of `base`; anything out of range counts as a miss. A module may also have
 `work(built, queries, k, params) -> dict` of counts a query.
@@ -81,11 +83,13 @@ class Peer:
         module: dotted name.
         env: environment of its process.
         only: keeps the settings whose build has these values.
+        time_share: of the tuning budget, for peers with more or fewer settings.
     """
 
     module: str
     env: tuple[tuple[str, str], ...] = ()
     only: tuple[tuple[str, Any], ...] = ()
+    time_share: float = 1.0
 
     def sweep(self, module: ModuleType, shape: Shape) -> Sweep:
         """The sweep of `module`, restricted to `only`."""

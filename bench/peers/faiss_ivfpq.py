@@ -26,7 +26,7 @@ def sweep(shape: Shape) -> Sweep:
         settings.append(Setting(build={"factory": factory}, efforts=steps(1, nlist)))
     return Sweep(
         settings=tuple(settings),
-        fixed=tuple({"k_factor": factor} for factor in (3, 6, 12, 24, 48)),
+        fixed=tuple({"k_factor": factor} for factor in (12, 6, 24, 3, 48)),
         effort="nprobe",
     )
 

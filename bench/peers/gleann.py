@@ -14,9 +14,9 @@ SPILL_AND_LISTS = (
     ("soar", 1.0),
     ("none", 1.0),
     ("soar", 2.0),
-    ("none", 0.5),
     ("none", 2.0),
     ("soar", 0.5),
+    ("none", 0.5),
 )
 
 
@@ -47,9 +47,7 @@ def build(base: np.ndarray, metric: str, threads: int, params: Params) -> SoarIn
     return SoarIndex.build(base, chosen, threads=threads)
 
 
-def search(
-    index: SoarIndex, queries: np.ndarray, k: int, params: Params
-) -> np.ndarray:
+def search(index: SoarIndex, queries: np.ndarray, k: int, params: Params) -> np.ndarray:
     return index.search(queries, _search_params(k, params)).ids
 
 

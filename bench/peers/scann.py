@@ -45,8 +45,8 @@ def sweep(shape: Shape) -> Sweep:
     batches = BATCHES if shape.mode == "batch" else BATCHES[:1]
     fixed = [
         {"reorder": factor * shape.k, "batch": batch}
-        for factor in (3, 6, 12, 24)
         for batch in batches
+        for factor in (12, 6, 24, 3)
     ]
     return Sweep(settings=tuple(settings), fixed=tuple(fixed), effort="leaves_searched")
 

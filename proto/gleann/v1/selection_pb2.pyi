@@ -410,22 +410,20 @@ class GetEstimateRequest(_message.Message):
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
 class Stratum(_message.Message):
-    __slots__ = ("size", "labelled", "positives", "rate", "mean", "proxy_low", "proxy_high")
+    __slots__ = ("size", "labelled", "positives", "rate", "mean", "proxy_mean")
     SIZE_FIELD_NUMBER: _ClassVar[int]
     LABELLED_FIELD_NUMBER: _ClassVar[int]
     POSITIVES_FIELD_NUMBER: _ClassVar[int]
     RATE_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
-    PROXY_LOW_FIELD_NUMBER: _ClassVar[int]
-    PROXY_HIGH_FIELD_NUMBER: _ClassVar[int]
+    PROXY_MEAN_FIELD_NUMBER: _ClassVar[int]
     size: int
     labelled: int
     positives: int
     rate: float
     mean: float
-    proxy_low: float
-    proxy_high: float
-    def __init__(self, size: _Optional[int] = ..., labelled: _Optional[int] = ..., positives: _Optional[int] = ..., rate: _Optional[float] = ..., mean: _Optional[float] = ..., proxy_low: _Optional[float] = ..., proxy_high: _Optional[float] = ...) -> None: ...
+    proxy_mean: float
+    def __init__(self, size: _Optional[int] = ..., labelled: _Optional[int] = ..., positives: _Optional[int] = ..., rate: _Optional[float] = ..., mean: _Optional[float] = ..., proxy_mean: _Optional[float] = ...) -> None: ...
 
 class Estimate(_message.Message):
     __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json")

@@ -1,0 +1,127 @@
+"""The command line: `python -m bench {ann,kmeans,work}`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.ann import Options, Run, write_json
+from bench.building import run_builds
+from bench.datasets import DatasetError
+from bench.kmeans import run_kmeans
+from bench.peers import DEFAULT_PEERS, PEERS
+from bench.plots import plot_recall
+from bench.provenance import BUSY_LOAD, allowed_cores, load
+from bench.say import say
+from bench.tables import ann_tables, build_table
+from bench.work import work_table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    """Run one command; the exit status."""
+    arguments = _parser().parse_args()
+    try:
+        return arguments.run(arguments)
+    except DatasetError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
+    _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
+    work = commands.add_parser("work", help="work counts on seeded data")
+    work.set_defaults(run=_work)
+    return parser
+
+
+def _add_ann(ann: argparse.ArgumentParser) -> None:
+    ann.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
+    ann.add_argument(
+        "--peers",
+        nargs="+",
+        choices=PEERS,
+        metavar="PEER",
+        help=f"of {', '.join(PEERS)} (default: {' '.join(DEFAULT_PEERS)})",
+    )
+    modes = ("batch", "batch100", "single", "build")
+    ann.add_argument("--mode", choices=modes, default="batch")
+    ann.add_argument("--threads", type=int, help="default: all cores; 1 with single")
+    ann.add_argument("--k", type=int, default=10)
+    ann.add_argument("--levels", type=float, nargs="+", default=[0.90, 0.95, 0.99])
+    ann.add_argument("--rounds", type=int, help="default: 7, 3 with build or --quick")
+    ann.add_argument(
+        "--minutes", type=float, help="tuning budget of a peer (default 1.5)"
+    )
+    ann.add_argument("--seed", type=int, default=0)
+    ann.add_argument("--out", type=Path, help="default: bench/results/<name>.json")
+    ann.add_argument("--quick", action="store_true", help="see that everything runs")
+    ann.set_defaults(run=_ann)
+
+
+def _add_kmeans(kmeans: argparse.ArgumentParser) -> None:
+    kmeans.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
+    kmeans.add_argument("--nlist", type=int, help="default: about 2 sqrt(n)")
+    kmeans.add_argument("--iterations", type=int, default=10)
+    kmeans.add_argument("--rounds", type=int, default=3)
+    kmeans.add_argument("--threads", type=int, default=len(allowed_cores()))
+    kmeans.add_argument("--seed", type=int, default=0)
+    kmeans.add_argument("--out", type=Path, help="default: print only")
+    kmeans.add_argument("--quick", action="store_true", help="see that it runs")
+    kmeans.set_defaults(run=run_kmeans)
+
+
+def _ann(arguments: argparse.Namespace) -> int:
+    options = _options(arguments)
+    out = arguments.out or _default_out(options)
+    if load() > BUSY_LOAD:
+        say(f"the machine is busy (load {load()}): timings will be noise")
+    if options.mode == "build":
+        result = run_builds(options)
+        write_json(result, out)
+        print(build_table(result))
+    else:
+        result = Run(options, out).run()
+        print(ann_tables(result))
+        drawn = plot_recall(result, out.with_suffix(".svg"))
+        say(f"plot: {out.with_suffix('.svg')}" if drawn else "no plot: no matplotlib")
+    say(f"result: {out}")
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    few = arguments.quick or arguments.mode == "build"
+    threads = 1 if arguments.mode == "single" else len(allowed_cores())
+    minutes = 0.2 if arguments.quick else 1.5
+    return Options(
+        data=arguments.data,
+        peers=tuple(dict.fromkeys(arguments.peers or DEFAULT_PEERS)),
+        mode=arguments.mode,
+        threads=arguments.threads or threads,
+        k=arguments.k,
+        levels=tuple(arguments.levels),
+        rounds=arguments.rounds or (3 if few else 7),
+        minutes=arguments.minutes or minutes,
+        seed=arguments.seed,
+        quick=arguments.quick,
+    )
+
+
+def _default_out(options: Options) -> Path:
+    quick = "-quick" if options.quick else ""
+    name = (
+        f"{options.data.resolve().stem}-{options.mode}-t{options.threads}{quick}.json"
+    )
+    return RESULTS / name
+
+
+def _work(_: argparse.Namespace) -> int:
+    print(work_table())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
