@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 
 from bench.ann import Options, Run, write_json
 from bench.building import run_builds
@@ -57,8 +58,14 @@ def _add_ann(ann: argparse.ArgumentParser) -> None:
         "--minutes", type=float, help="tuning budget of a peer (default 1.5)"
     )
     ann.add_argument("--seed", type=int, default=0)
-    ann.add_argument("--out", type=Path, help="default: bench/results/<name>.json")
-    ann.add_argument("--quick", action="store_true", help="see that everything runs")
+    ann.add_argument(
+        "--out", type=Path, help="default: bench/results/<data>-<mode>-t<threads>.json"
+    )
+    ann.add_argument(
+        "--quick",
+        action="store_true",
+        help="few rows and settings, to see that all runs",
+    )
     ann.set_defaults(run=_ann)
 
 
@@ -111,11 +118,9 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _default_out(options: Options) -> Path:
-    quick = "-quick" if options.quick else ""
-    name = (
-        f"{options.data.resolve().stem}-{options.mode}-t{options.threads}{quick}.json"
-    )
-    return RESULTS / name
+    folder = Path(gettempdir()) / "gleann-bench" if options.quick else RESULTS
+    name = f"{options.data.resolve().stem}-{options.mode}-t{options.threads}.json"
+    return folder / name
 
 
 def _work(_: argparse.Namespace) -> int:

@@ -114,8 +114,10 @@ class Run:
             self._save()
         report |= {"status": "measured", "version": version}
         report |= {"normaliser_seconds": normaliser} | tuned_json(tuned)
-        for what in tuned.dropped:
-            say(f"{name}: dropped: {what}")
+        for what in (what for what in tuned.dropped if "failed" in what):
+            say(f"{name}: {what}")
+        say(f"{name}: {len(tuned.builds)} builds, {len(tuned.points)} points,")
+        say(f"  {len(tuned.dropped)} settings dropped (they are in the file)")
         return list(self._best(name, process, tuned.points))
 
     def _best(

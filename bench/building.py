@@ -17,10 +17,10 @@ from bench.peers.contract import STANDARD_SETTINGS, Params
 from bench.process import OPEN_SECONDS, PeerFailedError, PeerProcess
 from bench.provenance import load
 from bench.say import say
+from bench.tuning import BUILD_SECONDS
 from bench.worker import status_bytes
 
 SAMPLE_SECONDS = 0.02
-BUILD_SECONDS = 1800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.process import PeerProcess
 from bench.quality import Judge
-from bench.tuning import SEARCH_SECONDS, Point, Task, build_limit, cost_of
+from bench.tuning import BUILD_SECONDS, SEARCH_SECONDS, Point, Task, cost_of
 from bench.worker import Ask, Timed
 
 SETTLE_SECONDS = 0.05
@@ -86,7 +86,7 @@ def time_rounds(
         PeerFailedError: one of them died.
     """
     for one in contestants:  # an index may have been dropped, or its process replaced
-        one.process.ask("build", one.point.build, seconds=build_limit(task))
+        one.process.ask("build", one.point.build, seconds=BUILD_SECONDS)
         one.process.ask("search", _ask(one, task, repeats=1), seconds=SEARCH_SECONDS)
     timings: dict[str, list[Timed]] = {one.name: [] for one in contestants}
     for _ in range(rounds):

@@ -13,11 +13,11 @@ import numpy as np
 
 from gleann.index import BuildParams
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
+from gleann.index.assign import assign_blocks
 from gleann.index.build import auto_nlist
 from gleann.index.kmeans import train_centroids
 from gleann.index.metric import list_scores, prepare
-from gleann.index.spill import Spiller, scale_of
+from gleann.index.spill import scale_of
 
 TARGETS = (0.90, 0.95, 0.99, 0.995)
 
@@ -26,12 +26,8 @@ def assign_all(
     rows: Vectors, centroids: Vectors, params: BuildParams
 ) -> tuple[ListNos, ListNos]:
     """First and second list of every row, block by block."""
-    spiller = Spiller(centroids, params, scale=scale_of(rows))
-    blocks = block_slices(len(rows), BLOCK_SCORES // len(centroids))
-    assigned = [
-        pair for _, pair in map_blocks(lambda b: spiller.assign(rows[b]), blocks)
-    ]
-    primary, second = zip(*assigned, strict=True)
+    blocks = assign_blocks(rows, centroids, params=params, scale=scale_of(rows))
+    _, primary, second = zip(*blocks, strict=True)
     return np.concatenate(primary), np.concatenate(second)
 
 

@@ -35,9 +35,9 @@ SWEEP_SHARE = 0.75
 """Of the budget; the rest is for the refinement."""
 
 SETTING_SHARE = 0.5
-"""Of the time left to the sweep: what one way to build may take beyond a first curve."""
+"""Of the time left to the sweep: what one way to build may take."""
 
-FULL_SECONDS = 2.0
+FULL_SECONDS = 1.0
 """A slower pass over all queries is estimated from those that have a ground truth."""
 
 SKIP_MARGIN = 0.1
@@ -49,6 +49,8 @@ HOPELESS = 1.1
 FIXED_KEPT = 2
 CURVES_REFINED = 2
 SEARCH_SECONDS = 120.0
+BUILD_SECONDS = 900.0
+"""What takes longer counts as hanging."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +122,6 @@ def cost_of(timed: Timed) -> float:
     return timed.seconds / len(timed.rows)
 
 
-def build_limit(task: Task) -> float:
-    """Seconds after which a build counts as hanging: four budgets and a minute."""
-    return 60 + 4 * 60 * task.minutes
-
-
 class Tuner:
     """Tunes one peer through its worker process."""
 
@@ -173,7 +170,7 @@ class Tuner:
 
     def _try(self, setting: Setting) -> None:
         seconds, cores = self._process.ask(
-            "build", setting.build, seconds=self._build_limit
+            "build", setting.build, seconds=BUILD_SECONDS
         )
         self._tuned.builds.append(
             {"build": setting.build, "seconds": seconds, "cores": cores}
@@ -233,7 +230,7 @@ class Tuner:
     def _bisect(self, curve: Curve, level: float, low: int, high: int) -> None:
         build, fixed = curve[0].build, self._fixed_of(curve)
         # It may have been dropped in favour of others, or lost with its process.
-        self._process.ask("build", build, seconds=self._build_limit)
+        self._process.ask("build", build, seconds=BUILD_SECONDS)
         found = high
         while high - low > max(1, high // 32) and self._left(1.0) > 0:
             middle = (low + high) // 2
@@ -304,10 +301,6 @@ class Tuner:
         search = dict(curve[0].search)
         del search[self._sweep.effort]
         return search
-
-    @property
-    def _build_limit(self) -> float:
-        return build_limit(self._task)
 
     def _keys_worth_keeping(self) -> list[str]:
         keys = set()

@@ -38,3 +38,21 @@ class Scanner:
         primary_only: bool,
         threads: int,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], tuple[int, int, int, int]]: ...
+
+class Assigner:
+    def __init__(
+        self,
+        *,
+        centroids: NDArray[np.float32],
+        biases: NDArray[np.float32],
+        tier: str,
+    ) -> None: ...
+    def assign(
+        self,
+        vectors: NDArray[np.float32],
+        *,
+        rule: str,
+        spill_lambda: float,
+        zero: float,
+        threads: int,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
-from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
+from gleann.index.assign import assign_blocks
 from gleann.index.codes import quantise
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
 from gleann.index.kmeans import train_centroids
 from gleann.index.lists import invert
 from gleann.index.params import BuildParams
-from gleann.index.spill import Spiller, scale_of
+from gleann.index.spill import scale_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +93,9 @@ def _assign(
 ) -> tuple[ListNos, ListNos]:
     primary = np.empty(len(rows), np.int32)
     secondary = np.empty(len(rows), np.int32)
-    spiller = Spiller(centroids, params, scale=scale_of(rows))
-    blocks = block_slices(len(rows), BLOCK_SCORES // len(centroids))
-    assigned = map_blocks(lambda block: spiller.assign(rows[block]), blocks)
-    for block, (first, second) in assigned:
+    scale = scale_of(rows)
+    assigned = assign_blocks(rows, centroids, params=params, scale=scale)
+    for block, first, second in assigned:
         primary[block], secondary[block] = first, second
         progress(Progress(phase="assign", done=block.stop, total=len(rows)))
     return primary, secondary

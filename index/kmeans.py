@@ -1,4 +1,4 @@
-"""Train the coarse quantizer: Lloyd's k-means on a sample, by matrix products.
+"""Train the coarse quantizer: Lloyd's k-means on a sample of the rows.
 
 `index/DECISIONS.md` 1 has the measurement behind writing this ourselves.
 """
@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_array
 
-from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
+from gleann.index.arrays import ListNos, Vectors
+from gleann.index.assign import nearest_lists
 from gleann.index.params import Metric
 
 TRAIN_ROWS_PER_LIST = 64
@@ -51,22 +51,6 @@ def train_centroids(
         list_nos = nearest_lists(sample, centroids)
         centroids = _means(sample, list_nos, nlist=nlist, metric=metric, rng=rng)
     return _split_oversized(centroids, sample, metric=metric, rng=rng)
-
-
-def nearest_lists(vectors: Vectors, centroids: Vectors) -> ListNos:
-    """The nearest centroid (squared L2) of each row (n, d), ties to the lower."""
-    squares = np.einsum("ij,ij->i", centroids, centroids) / 2
-    list_nos = np.empty(len(vectors), np.int32)
-
-    def nearest(block: slice) -> Rows:
-        scores = vectors[block] @ centroids.T
-        scores -= squares
-        return scores.argmax(axis=1)
-
-    blocks = block_slices(len(vectors), BLOCK_SCORES // len(centroids))
-    for block, found in map_blocks(nearest, blocks):
-        list_nos[block] = found
-    return list_nos
 
 
 def _training_rows(

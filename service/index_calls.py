@@ -197,7 +197,7 @@ class IndexCalls:
             request.parquet.id_column = id_column or ""
         else:
             request.npy.path = fspath(path)
-            request.npy.ids_path = fspath(ids_path) if ids_path is not None else ""
+            request.npy.ids_path = "" if ids_path is None else fspath(ids_path)
         return self._operation(self._stubs.vector.ImportVectors(request))
 
     def build(

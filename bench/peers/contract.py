@@ -102,7 +102,7 @@ class Peer:
         return Sweep(settings=kept, fixed=whole.fixed, effort=whole.effort)
 
 
-def geometric(low: int, high: int, ratio: float = 1.4) -> tuple[int, ...]:
+def geometric(low: int, high: int, ratio: float = 1.6) -> tuple[int, ...]:
     """Distinct integers from `low` to `high` that grow by about `ratio`."""
     values = [low]
     while values[-1] < high:

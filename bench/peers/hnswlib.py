@@ -22,7 +22,7 @@ def sweep(shape: Shape) -> Sweep:
     settings = [
         Setting(
             build={"M": links, "ef_construction": effort, "seed": shape.seed},
-            efforts=steps(shape.k, 3000, 1.5),
+            efforts=steps(shape.k, 3000),
         )
         for links, effort in LINKS
     ]

@@ -31,7 +31,7 @@ def sweep(shape: Shape) -> Sweep:
     settings = [
         Setting(
             build={"M": links, "ef_construction": effort, "dtype": dtype},
-            efforts=steps(shape.k, 3000, 1.5),
+            efforts=steps(shape.k, 3000),
         )
         for links, effort, dtype in LINKS
     ]

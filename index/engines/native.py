@@ -1,4 +1,4 @@
-"""The C++ engine: int8 codes scanned list by list, the pool re-ranked in full precision.
+"""The C++ engine: int8 codes scanned list by list, the best re-ranked in float32.
 
 The kernels exist once per instruction set ("tier"); the best one this CPU has is taken
 when the engine is made. All tiers return the same rows.
@@ -13,6 +13,8 @@ from gleann.index.arrays import ListNos, Vectors
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.metric import list_ranking
+from gleann.index.params import BuildParams
+from gleann.index.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 
 try:
     from gleann.index import _native
@@ -126,6 +128,50 @@ class NativeEngine:
                 survivors=survivors,
                 reranked=reranked,
             ),
+        )
+
+
+class NativeAssigner:
+    """Assigns rows to lists in float32; the native twin of `spill.Spiller`."""
+
+    def __init__(
+        self, centroids: Vectors, *, tier: str | None = None, threads: int = 0
+    ) -> None:
+        """Pack `centroids` (nlist, d); `tier` and `threads` as in `NativeEngine`."""
+        biases = -np.einsum("ij,ij->i", centroids, centroids) / 2
+        self._threads = threads
+        self._assigner = _native.Assigner(
+            centroids=_packed(centroids, np.float32),
+            biases=_packed(biases, np.float32),
+            tier=tier or "",
+        )
+
+    def nearest(self, vectors: Vectors) -> ListNos:
+        """The nearest list of each row (m, d), ties to the lower number."""
+        return self._assign(vectors, rule="none", spill_lambda=0.0, zero=0.0)[0]
+
+    def assign(
+        self, vectors: Vectors, *, params: BuildParams, scale: float
+    ) -> tuple[ListNos, ListNos]:
+        """First and second list of each row (m, d); see `Spiller.assign`."""
+        rule: str = params.spill
+        if rule == "soar" and params.metric == "l2":
+            rule = "air"
+        weight = params.spill_lambda
+        if weight is None:
+            weight = DEFAULT_LAMBDA
+        zero = ZERO_RESIDUAL * scale
+        return self._assign(vectors, rule=rule, spill_lambda=weight, zero=zero)
+
+    def _assign(
+        self, vectors: Vectors, *, rule: str, spill_lambda: float, zero: float
+    ) -> tuple[ListNos, ListNos]:
+        return self._assigner.assign(
+            _packed(vectors, np.float32),
+            rule=rule,
+            spill_lambda=spill_lambda,
+            zero=zero,
+            threads=self._threads,
         )
 
 

@@ -74,6 +74,17 @@ struct Group {
   Sink* sinks[kMaxGroup];
 };
 
+// The best list of each row by dot + bias, or by SOAR's loss.
+struct AssignJob {
+  const Panel* panel;      // float32 centroids and their biases
+  const Group* rows;
+  const Group* residuals;  // null: score by dot + bias
+  const int32_t* barred;   // a list each row must not take; null: none
+  const float* along;      // r.x of each row, for SOAR
+  const float* weights;    // lambda / (2 |r|^2) of each row, for SOAR
+  int32_t* list_nos;       // out, ties to the lower number
+};
+
 struct QueryScale {
   float scale;
   int32_t start;
@@ -94,6 +105,7 @@ struct Kernels {
   void (*scan_l2)(const Panel&, Group&, const Entries&);
   // Codes and queries are float32, one dimension a step; score = dot + bias.
   void (*scan_float)(const Panel&, Group&, const Entries&);
+  void (*assign)(const AssignJob&);
   // Accumulated in double and rounded once.
   void (*distances)(const float* query, const float* vectors, const int32_t* rows,
                     int64_t count, int64_t d, Distance, float* out);

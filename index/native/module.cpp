@@ -9,6 +9,7 @@
 #include <string>
 #include <tuple>
 
+#include "assign.hpp"
 #include "dispatch.hpp"
 #include "engine.hpp"
 
@@ -129,12 +130,63 @@ class Scanner {
   gleann::Engine engine_;
 };
 
+gleann::SpillRule rule_of(const std::string& rule) {
+  if (rule == "none") return gleann::SpillRule::kNone;
+  if (rule == "naive") return gleann::SpillRule::kNaive;
+  if (rule == "soar") return gleann::SpillRule::kSoar;
+  if (rule == "air") return gleann::SpillRule::kAir;
+  throw std::invalid_argument("rule must be none, naive, soar or air, got " + rule);
+}
+
+class Assigner {
+ public:
+  Assigner(Array<float> centroids, Array<float> biases, const std::string& tier)
+      : kept_(centroids), assigner_(make(centroids, biases, tier)) {}
+
+  py::tuple assign(const Array<float>& vectors, const std::string& rule,
+                   float spill_lambda, float zero, int threads) const {
+    require(vectors.ndim() == 2 && vectors.shape(1) == assigner_.d(),
+            "vectors are not (n, d)");
+    const gleann::Spilling spilling{rule_of(rule), spill_lambda, zero};
+    const int64_t n = vectors.shape(0);
+    Array<int32_t> primary(n), secondary(n);
+    int32_t* first = primary.mutable_data();
+    int32_t* second = secondary.mutable_data();
+    const float* in = vectors.data();
+    {
+      const py::gil_scoped_release release;
+      assigner_.assign(in, n, spilling, threads, first, second);
+    }
+    return py::make_tuple(primary, secondary);
+  }
+
+ private:
+  static gleann::Assigner make(const Array<float>& centroids,
+                               const Array<float>& biases, const std::string& tier) {
+    require(centroids.ndim() == 2 && centroids.shape(0) >= 1 && centroids.shape(1) >= 1,
+            "centroids are not (nlist, d)");
+    require(biases.size() == centroids.shape(0), "biases are not (nlist)");
+    return gleann::Assigner(centroids.shape(0), centroids.shape(1), centroids.data(),
+                            biases.data(), tier);
+  }
+
+  Array<float> kept_;  // what the assigner points into for as long as it lives
+  gleann::Assigner assigner_;
+};
+
 }  // namespace
 
 PYBIND11_MODULE(_native, module) {
   module.doc() = "Native scan kernels; use gleann.index.engines.native.";
   module.def("runnable_tiers", &gleann::runnable_tiers,
              "The tiers this CPU can run, best first.");
+  py::class_<Assigner>(module, "Assigner")
+      .def(py::init<Array<float>, Array<float>, const std::string&>(), py::kw_only(),
+           py::arg("centroids").noconvert(), py::arg("biases").noconvert(),
+           py::arg("tier"))
+      .def("assign", &Assigner::assign, py::arg("vectors").noconvert(), py::kw_only(),
+           py::arg("rule"), py::arg("spill_lambda"), py::arg("zero"),
+           py::arg("threads"));
   // noconvert: an array of another type or order would be copied without a word, and a
   // memory-mapped one read whole.
   py::class_<Scanner>(module, "Scanner")

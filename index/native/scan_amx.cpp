@@ -13,6 +13,7 @@
   "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,amx-tile,amx-int8"
 #include "target_begin.hpp"
 
+#include "assign_tile.hpp"
 #include "ops_avx512.hpp"
 #include "scan_tiles.hpp"
 #include "tile.hpp"
@@ -100,6 +101,7 @@ const Kernels kAmxKernels = {
     scan_any<Scoring::kDot>,
     scan_any<Scoring::kL2>,
     scan<Avx512Float, Scoring::kBias>,
+    assign<Avx512Float>,
     distances,
     enter,
     leave,

@@ -1,4 +1,5 @@
 // The AMX kernel on emulated tiles: slow, for tests on CPUs without AMX.
+#include "assign_tile.hpp"
 #include "kernels.hpp"
 #include "ops_portable.hpp"
 #include "scan_tiles.hpp"
@@ -64,6 +65,7 @@ const Kernels kAmxEmulatedKernels = {
     scan_tiles<EmulatedTiles, PortableInt, Scoring::kDot>,
     scan_tiles<EmulatedTiles, PortableInt, Scoring::kL2>,
     scan<PortableFloat, Scoring::kBias>,
+    assign<PortableFloat>,
     distances,
     enter,
     leave,

@@ -11,6 +11,7 @@
 #define GLEANN_TARGET "avx2,fma,bmi"
 #include "target_begin.hpp"
 
+#include "assign_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -109,6 +110,7 @@ const Kernels kAvx2Kernels = {
     scan<Avx2Int, Scoring::kDot>,
     scan<Avx2Int, Scoring::kL2>,
     scan<Avx2Float, Scoring::kBias>,
+    assign<Avx2Float>,
     distances,
     nullptr,
     nullptr,

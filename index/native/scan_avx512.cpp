@@ -13,6 +13,7 @@
 #include "target_begin.hpp"
 
 #include "ops_avx512.hpp"
+#include "assign_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -25,6 +26,7 @@ const Kernels kAvx512Kernels = {
     scan<Avx512Int, Scoring::kDot>,
     scan<Avx512Int, Scoring::kL2>,
     scan<Avx512Float, Scoring::kBias>,
+    assign<Avx512Float>,
     distances,
     nullptr,
     nullptr,

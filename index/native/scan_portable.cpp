@@ -1,6 +1,7 @@
 // The tier for CPUs that offer nothing more.
 #include "kernels.hpp"
 #include "ops_portable.hpp"
+#include "assign_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -13,6 +14,7 @@ const Kernels kPortableKernels = {
     scan<PortableInt, Scoring::kDot>,
     scan<PortableInt, Scoring::kL2>,
     scan<PortableFloat, Scoring::kBias>,
+    assign<PortableFloat>,
     distances,
     nullptr,
     nullptr,

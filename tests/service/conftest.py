@@ -13,7 +13,7 @@ from gleann.service.config import Config
 from gleann.service.server import Server, serve
 
 N, DIM = 240, 8
-QUICK = BuildParams(nlist=8, tune_queries=0)
+QUICK = BuildParams(metric="l2", nlist=8, tune_queries=0)
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +38,7 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
     def start(directory: str = "server", **settings: Any) -> Server:
         settings = {"import_roots": (tmp_path,), "rpc_threads": 4} | settings
-        config = Config(
-            data_dir=tmp_path / directory, listen="127.0.0.1:0", **settings
-        )
+        config = Config(data_dir=tmp_path / directory, listen="127.0.0.1:0", **settings)
         servers.append(serve(config))
         return servers[-1]
 

@@ -306,7 +306,9 @@ def random_selection(world: Any, *, k: int) -> selection_pb2.Selection:
     request = selection_pb2.CreateSelectionJobRequest(index="w", k=k)
     request.random.seed = 0
     selection = selection_pb2.Selection()
-    finish(world, world.selection.CreateSelectionJob(request)).response.Unpack(selection)
+    finish(world, world.selection.CreateSelectionJob(request)).response.Unpack(
+        selection
+    )
     return selection
 
 

@@ -5,7 +5,9 @@ import pytest
 
 from gleann.index import BuildParams, exact_search
 from gleann.index import spill as rules
-from gleann.index.kmeans import nearest_lists, train_centroids
+from gleann.index.assign import nearest_lists
+from gleann.index.engines import native
+from gleann.index.kmeans import train_centroids
 
 
 @pytest.fixture
@@ -15,11 +17,19 @@ def rows_and_centroids(clustered):
     return rows, centroids, nearest_lists(rows, centroids)
 
 
-def assign(rows, centroids, **params):
-    spiller = rules.Spiller(
-        centroids, BuildParams(**params), scale=rules.scale_of(rows)
-    )
-    return spiller.assign(rows)
+@pytest.fixture(params=["numpy", *native.tiers()])
+def assign(request):
+    """Every rule is tested on NumPy and on each native tier."""
+
+    def run(rows, centroids, **params):
+        scale = rules.scale_of(rows)
+        if request.param == "numpy":
+            spiller = rules.Spiller(centroids, BuildParams(**params), scale=scale)
+            return spiller.assign(rows)
+        tier = native.NativeAssigner(centroids, tier=request.param)
+        return tier.assign(rows, params=BuildParams(**params), scale=scale)
+
+    return run
 
 
 def products(rows, centroids, primary):
@@ -76,20 +86,20 @@ def test_products_without_the_kept_table_are_the_same(rows_and_centroids, monkey
 
 
 @pytest.mark.parametrize("spill", ["soar", "naive", "none"])
-def test_primary_is_the_nearest(rows_and_centroids, spill):
+def test_primary_is_the_nearest(assign, rows_and_centroids, spill):
     rows, centroids, primary = rows_and_centroids
     np.testing.assert_array_equal(assign(rows, centroids, spill=spill)[0], primary)
 
 
 @pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
-def test_lambda_zero_spills_nothing(rows_and_centroids, metric):
+def test_lambda_zero_spills_nothing(assign, rows_and_centroids, metric):
     rows, centroids, _ = rows_and_centroids
     _, second = assign(rows, centroids, metric=metric, spill_lambda=0.0)
     assert (second == -1).all()
 
 
 @pytest.mark.parametrize("metric", ["ip", "l2"])
-def test_larger_lambda_spills_more(rows_and_centroids, metric):
+def test_larger_lambda_spills_more(assign, rows_and_centroids, metric):
     rows, centroids, _ = rows_and_centroids
     shares = [
         (assign(rows, centroids, metric=metric, spill_lambda=lam)[1] >= 0).mean()
@@ -100,7 +110,9 @@ def test_larger_lambda_spills_more(rows_and_centroids, metric):
 
 
 @pytest.mark.parametrize("metric", ["ip", "cosine"])
-def test_soar_is_the_argmin_with_the_primary_as_gate(rows_and_centroids, metric):
+def test_soar_is_the_argmin_with_the_primary_as_gate(
+    assign, rows_and_centroids, metric
+):
     rows, centroids, primary = rows_and_centroids
     best = definition(rows, centroids, primary, 1.0).argmin(axis=1)
     _, second = assign(rows, centroids, metric=metric, spill_lambda=1.0)
@@ -108,7 +120,7 @@ def test_soar_is_the_argmin_with_the_primary_as_gate(rows_and_centroids, metric)
 
 
 @pytest.mark.parametrize("lam", [0.25, 0.5, 2.0])
-def test_air_is_the_shifted_nearest_centroid(rows_and_centroids, lam):
+def test_air_is_the_shifted_nearest_centroid(assign, rows_and_centroids, lam):
     rows, centroids, primary = rows_and_centroids
     r = (rows - centroids[primary]).astype(np.float64)
     second = rows[:, None].astype(np.float64) - centroids[None]
@@ -120,7 +132,7 @@ def test_air_is_the_shifted_nearest_centroid(rows_and_centroids, lam):
     np.testing.assert_array_equal(got, np.where(best == primary, -1, best))
 
 
-def test_naive_is_the_second_nearest(rows_and_centroids):
+def test_naive_is_the_second_nearest(assign, rows_and_centroids):
     rows, centroids, primary = rows_and_centroids
     distances = ((rows[:, None] - centroids[None]) ** 2).sum(-1)
     want = np.argsort(distances, axis=1, kind="stable")[:, 1]
@@ -131,7 +143,7 @@ def test_naive_is_the_second_nearest(rows_and_centroids):
 
 @pytest.mark.parametrize("metric", ["ip", "l2"])
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
-def test_zero_residual_is_relative_to_the_data(scale, metric):
+def test_zero_residual_is_relative_to_the_data(assign, scale, metric):
     """A row on its centroid is not spilled; others are, whatever the units."""
     rng = np.random.default_rng(0)
     centroids = (rng.normal(size=(8, 6)) * scale).astype(np.float32)
@@ -144,7 +156,7 @@ def test_zero_residual_is_relative_to_the_data(scale, metric):
 
 
 @pytest.mark.parametrize("spill", ["soar", "naive", "none"])
-def test_one_list_cannot_spill(spill):
+def test_one_list_cannot_spill(assign, spill):
     rows = np.ones((5, 3), np.float32)
     primary, second = assign(rows, rows[:1], metric="l2", spill=spill)
     assert (primary == 0).all()
@@ -163,7 +175,7 @@ def test_weight_of_the_parallel_part_is_lambda_plus_one():
     assert parallel / orthogonal == pytest.approx(1 + lam, rel=0.02)
 
 
-def test_soar_correlates_less_than_naive(clustered):
+def test_soar_correlates_less_than_naive(assign, clustered):
     """corr(<q, r>, <q, r'>) over true (query, neighbour) pairs."""
     rows = clustered(6000, 16, seed=7, clusters=60, spread=1.0)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -182,3 +194,31 @@ def test_soar_correlates_less_than_naive(clustered):
     _, naive = assign(base, centroids, spill="naive")
     soar = np.where(soar >= 0, soar, naive)  # compare where both have a copy
     assert correlation(primary, soar) < correlation(primary, naive)
+
+
+@pytest.mark.parametrize("tier", [*native.tiers(), "amx-emulated"])
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+@pytest.mark.parametrize(("n", "d", "nlist"), [(1, 1, 1), (5, 3, 17), (97, 33, 130)])
+def test_native_shapes_agree_with_numpy(clustered, tier, metric, n, d, nlist):
+    if not native.available():
+        pytest.skip(native.unavailable_reason())
+    rows, centroids = clustered(n, d, seed=n), clustered(nlist, d, seed=3)
+    for spill in ("soar", "naive", "none"):
+        params = BuildParams(metric=metric, spill=spill, spill_lambda=1.5)
+        want = rules.Spiller(centroids, params, scale=1.0).assign(rows)
+        got = native.NativeAssigner(centroids, tier=tier, threads=2).assign(
+            rows, params=params, scale=1.0
+        )
+        for mine, theirs in zip(got, want, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("tier", native.tiers())
+def test_native_ties_go_to_the_lower_list(tier):
+    rng = np.random.default_rng(0)
+    centroids = rng.integers(-2, 3, size=(40, 4)).astype(np.float32)
+    centroids[20:] = centroids[:20]
+    rows = rng.integers(-2, 3, size=(300, 4)).astype(np.float32)
+    distances = ((rows[:, None] - centroids[None]) ** 2).sum(-1)
+    got = native.NativeAssigner(centroids, tier=tier).nearest(rows)
+    np.testing.assert_array_equal(got, distances.argmin(axis=1))

@@ -1,14 +1,14 @@
 """gleann for ann-benchmarks: copy this folder to `ann_benchmarks/algorithms/gleann`.
 
-One query at a time by default, on the one core that the harness pins; with `--batch` the
-whole test set is one list-major search on all cores.
+One query at a time by default, on the one core that the harness pins; with `--batch`
+the whole test set is one list-major search on all cores.
 """
 
 from typing import Any
 
 import numpy as np
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, SearchStats
+from gleann.index import BuildParams, SearchParams, SearchStats, SoarIndex
 
 try:
     from ..base.module import BaseANN  # noqa: TID252  upstream's layout
@@ -21,7 +21,7 @@ except ImportError:  # outside ann-benchmarks, as in our tests
             """Free what is held."""
 
 
-METRICS = {"angular": "cosine", "euclidean": "l2", "dot": "ip"}
+METRICS = {"angular": "cosine", "euclidean": "l2", "dot": "ip", "ip": "ip"}
 
 
 class Gleann(BaseANN):

@@ -1,0 +1,53 @@
+"""Rows to their first and second list: by native kernels, or by NumPy without them.
+
+Both follow the rules of `spill.py` in float32; they can differ where two lists are
+equally good to rounding.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gleann.index.arrays import ListNos, Vectors
+from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
+from gleann.index.engines import native
+from gleann.index.params import BuildParams
+from gleann.index.spill import Spiller
+
+PROGRESS_ROWS = 32_768
+"""Rows assigned natively between two reports of progress."""
+
+
+def nearest_lists(vectors: Vectors, centroids: Vectors) -> ListNos:
+    """The nearest centroid (squared L2) of each row (n, d), ties to the lower."""
+    if native.available():
+        return native.NativeAssigner(centroids).nearest(vectors)
+    params = BuildParams(spill="none")
+    blocks = assign_blocks(vectors, centroids, params=params, scale=0.0)
+    return np.concatenate([primary for _, primary, _ in blocks])
+
+
+def assign_blocks(
+    vectors: Vectors, centroids: Vectors, *, params: BuildParams, scale: float
+) -> Iterator[tuple[slice, ListNos, ListNos]]:
+    """Assign all rows, block after block.
+
+    Args:
+        vectors: (n, d), prepared; may be memory-mapped.
+        centroids: (nlist, d).
+        params: metric, spill and spill_lambda.
+        scale: mean squared length of the rows.
+
+    Yields:
+        Each block of rows, the first list of each, and its second, -1 for none.
+    """
+    if native.available():
+        assigner = native.NativeAssigner(centroids)
+        for block in block_slices(len(vectors), PROGRESS_ROWS):
+            rows = np.ascontiguousarray(vectors[block])
+            yield block, *assigner.assign(rows, params=params, scale=scale)
+        return
+    spiller = Spiller(centroids, params, scale=scale)
+    blocks = block_slices(len(vectors), BLOCK_SCORES // len(centroids))
+    for block, lists in map_blocks(lambda b: spiller.assign(vectors[b]), blocks):
+        yield block, *lists

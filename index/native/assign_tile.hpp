@@ -1,0 +1,118 @@
+// The best list of each row in float32, once for all tiers; see tile.hpp for `Ops`.
+//
+// Each lane keeps the best score it has seen and where; lanes are compared at the end.
+#pragma once
+
+#include "kernels.hpp"
+#include "tile.hpp"
+
+namespace gleann {
+namespace {
+
+struct LaneBest {
+  alignas(64) float scores[kBlock];
+  alignas(64) int32_t list_nos[kBlock];
+
+  void clear() {
+    for (int i = 0; i < kBlock; ++i) {
+      scores[i] = -__builtin_inff();
+      list_nos[i] = -1;
+    }
+  }
+  // Written so that compilers turn it into compare and blend. A NaN, which marks a slot
+  // past the last list, is never above anything.
+  void offer(const float* offered, int32_t first_list) {
+    for (int i = 0; i < kBlock; ++i) {
+      const bool above = offered[i] > scores[i];
+      scores[i] = above ? offered[i] : scores[i];
+      list_nos[i] = above ? first_list + i : list_nos[i];
+    }
+  }
+  int32_t best() const {
+    int at = 0;
+    for (int i = 1; i < kBlock; ++i) {
+      const bool tie = scores[i] == scores[at] && list_nos[i] < list_nos[at];
+      if (scores[i] > scores[at] || tie) at = i;
+    }
+    return list_nos[at];
+  }
+};
+
+// dot + bias of NB blocks with NQ rows, less any list that a row must not take.
+template <class Ops, int NB, int NQ>
+void offer_tile(const AssignJob& job, int64_t block, int first, LaneBest* best) {
+  typename Ops::Acc sums[NQ][NB];
+  multiply_tile<Ops, NB, NQ>(*job.panel, block, *job.rows, first, sums);
+  for (int b = 0; b < NB; ++b) {
+    const int64_t slot = (block + b) * kBlock;
+    for (int q = 0; q < NQ; ++q) {
+      alignas(64) float scores[kBlock];
+      Ops::store(Ops::bias_score(sums[q][b], job.panel->biases + slot), scores);
+      if (job.barred) {
+        const int64_t lane = job.barred[first + q] - slot;
+        if (lane >= 0 && lane < kBlock) {
+          scores[lane] = -__builtin_inff();
+        }
+      }
+      best[q].offer(scores, static_cast<int32_t>(slot));
+    }
+  }
+}
+
+// dot + bias - weight * (along - residual dot)^2: SOAR's loss, negated and halved.
+template <class Ops, int NB, int NQ>
+void offer_soar_tile(const AssignJob& job, int64_t block, int first, LaneBest* best) {
+  alignas(64) static const float kZeros[kBlock] = {};
+  typename Ops::Acc sums[NQ][NB], residual_sums[NQ][NB];
+  multiply_tile<Ops, NB, NQ>(*job.panel, block, *job.rows, first, sums);
+  multiply_tile<Ops, NB, NQ>(*job.panel, block, *job.residuals, first, residual_sums);
+  for (int b = 0; b < NB; ++b) {
+    const int64_t slot = (block + b) * kBlock;
+    for (int q = 0; q < NQ; ++q) {
+      alignas(64) float scores[kBlock], dots[kBlock];
+      Ops::store(Ops::bias_score(sums[q][b], job.panel->biases + slot), scores);
+      Ops::store(Ops::bias_score(residual_sums[q][b], kZeros), dots);
+      const float along = job.along[first + q], weight = job.weights[first + q];
+      for (int i = 0; i < kBlock; ++i) {
+        const float gap = along - dots[i];
+        scores[i] -= weight * gap * gap;
+      }
+      best[q].offer(scores, static_cast<int32_t>(slot));
+    }
+  }
+}
+
+template <class Ops, int NB, int NQ>
+inline void offer_any(const AssignJob& job, int64_t block, int first, LaneBest* best) {
+  if (job.residuals) {
+    offer_soar_tile<Ops, NB, NQ>(job, block, first, best);
+  } else {
+    offer_tile<Ops, NB, NQ>(job, block, first, best);
+  }
+}
+
+template <class Ops, int NQ>
+void assign_rows(const AssignJob& job, int first) {
+  LaneBest best[NQ];
+  for (int q = 0; q < NQ; ++q) best[q].clear();
+  int64_t block = 0;
+  for (; block + Ops::kBlocks <= job.panel->blocks; block += Ops::kBlocks) {
+    offer_any<Ops, Ops::kBlocks, NQ>(job, block, first, best);
+  }
+  for (; block < job.panel->blocks; ++block) {
+    offer_any<Ops, 1, NQ>(job, block, first, best);
+  }
+  for (int q = 0; q < NQ; ++q) job.list_nos[first + q] = best[q].best();
+}
+
+template <class Ops>
+void assign(const AssignJob& job) {
+  int first = 0;
+  for (; first + Ops::kQueries <= job.rows->count; first += Ops::kQueries) {
+    assign_rows<Ops, Ops::kQueries>(job, first);
+  }
+  for (; first < job.rows->count; ++first) assign_rows<Ops, 1>(job, first);
+}
+
+}  // namespace
+}  // namespace gleann

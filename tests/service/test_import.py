@@ -1,0 +1,160 @@
+"""Files that may be imported, and files that may not."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import gleann
+from gleann.index import SearchParams, errors
+from gleann.service import files
+from gleann.service.server import Server
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path, dtype: str, order: Any
+) -> None:
+    values = np.abs(rows * 10).astype(dtype)
+    np.save(tmp_path / "v.npy", np.asarray(values, order=order))
+    client.create_index("n", dim=8, metric="l2")
+    imported = client.import_vectors("n", tmp_path / "v.npy").wait(timeout=60)
+    assert imported.count == imported.index.count == imported.index.pending == len(rows)
+    got = client.get_vectors("n", np.arange(len(rows)))
+    assert np.array_equal(got, values.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint16, np.str_])
+def test_npy_with_ids(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path, kind: type
+) -> None:
+    names = (np.arange(len(rows)) * 3).astype(kind)
+    np.save(tmp_path / "v.npy", rows)
+    np.save(tmp_path / "names.npy", names)
+    client.create_index("n", dim=8, metric="l2")
+    client.import_vectors(
+        "n", tmp_path / "v.npy", ids_path=tmp_path / "names.npy"
+    ).wait(timeout=60)
+    found = client.search("n", rows, SearchParams(k=1))
+    assert found.ids[:, 0].tolist() == names.tolist()
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize("number", [pa.float32(), pa.float64(), pa.float16()])
+def test_parquet(
+    client: gleann.Client,
+    rows: np.ndarray,
+    tmp_path: Path,
+    number: Any,
+    fixed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(files, "BLOCK_BYTES", 2000)
+    values = rows.astype(number.to_pandas_dtype())
+    lists = pa.list_(number, 8) if fixed else pa.list_(number)
+    names = [f"word {i}" for i in range(len(rows))]
+    table = pa.table(
+        {"word": names, "other": names, "embedding": pa.array(list(values), lists)}
+    )
+    pq.write_table(table, tmp_path / "v.parquet", row_group_size=50)
+    client.create_index("n", dim=8, metric="l2")
+    imported = client.import_vectors(
+        "n", tmp_path / "v.parquet", id_column="word", vector_column="embedding"
+    ).wait(timeout=60)
+    assert imported.index.id_type == "string"
+    got = client.get_vectors("n", names[::-1])
+    assert np.array_equal(got, values[::-1].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        (pa.array([[1.0] * 8, None]), "1 nulls in 2 rows"),
+        (pa.array([[1.0] * 8, [1.0] * 7 + [None]]), "nulls inside"),
+        (pa.array([1.0, 2.0]), "lists of numbers"),
+        (pa.array([["a"] * 8, ["b"] * 8]), "dtype"),
+    ],
+)
+def test_parquet_columns_that_are_no_vectors(
+    client: gleann.Client, tmp_path: Path, column: Any, says: str
+) -> None:
+    pq.write_table(pa.table({"vector": column}), tmp_path / "v.parquet")
+    client.create_index("n", dim=8)
+    operation = client.import_vectors("n", tmp_path / "v.parquet")
+    with pytest.raises(errors.InvalidInputError, match=says):
+        operation.wait(timeout=60)
+    assert client.get_index("n").count == 0
+
+
+def test_an_import_replaces_what_has_the_same_ids(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "v.npy", rows[:5])
+    client.create_index("n", dim=8, metric="l2")
+    client.upsert("n", [3, 100], rows[100:102])
+    client.import_vectors("n", tmp_path / "v.npy").wait(timeout=60)
+    assert client.get_index("n").count == 6
+    assert np.array_equal(client.get_vectors("n", [3, 100]), rows[[3, 101]])
+
+
+def test_a_server_without_roots_imports_nothing(
+    start_server: Callable[..., Server], tmp_path: Path, rows: np.ndarray
+) -> None:
+    np.save(tmp_path / "v.npy", rows)
+    with gleann.Client(start_server(import_roots=()).target) as client:
+        client.create_index("n", dim=8)
+        with pytest.raises(errors.ForbiddenPathError, match="GLEANN_IMPORT_ROOTS"):
+            client.import_vectors("n", tmp_path / "v.npy")
+
+
+def test_files_outside_the_roots(
+    start_server: Callable[..., Server], tmp_path: Path, rows: np.ndarray
+) -> None:
+    root, outside = tmp_path / "root", tmp_path / "root-not"
+    root.mkdir()
+    outside.mkdir()
+    for folder in (root, outside):
+        np.save(folder / "v.npy", rows)
+    (root / "link.npy").symlink_to(outside / "v.npy")
+    (root / "folder").symlink_to(outside)
+    (root / "loop.npy").symlink_to(root / "loop.npy")
+    forbidden = [
+        outside / "v.npy",
+        outside / "none.npy",
+        root / "link.npy",
+        root / "folder" / "v.npy",
+        root / ".." / "root-not" / "v.npy",
+        "/etc/passwd",
+        "v.npy",
+        "",
+        "\0.npy",
+    ]
+    server = start_server(import_roots=(root,))
+    with gleann.Client(server.target) as client:
+        client.create_index("n", dim=8)
+        for path in forbidden:
+            with pytest.raises(errors.ForbiddenPathError):
+                client.import_vectors("n", path)
+        with pytest.raises((errors.ForbiddenPathError, errors.MissingFileError)):
+            client.import_vectors("n", root / "loop.npy")
+        with pytest.raises(errors.ForbiddenPathError):
+            client.import_vectors("n", root / "v.npy", ids_path=outside / "v.npy")
+        inside = client.import_vectors("n", root / "." / "v.npy")
+        assert inside.wait(timeout=60).count == len(rows)
+
+
+def test_a_file_that_changes_between_look_and_read(
+    tmp_path: Path, rows: np.ndarray
+) -> None:
+    """The header is read again before the data: a swapped file is no way in."""
+    path = tmp_path / "v.npy"
+    np.save(path, rows)
+    source = files.NpyVectors.open(path, ids_path=None, dim=8)
+    np.save(path, np.array([[{}] * 8]), allow_pickle=True)
+    with pytest.raises(errors.InvalidInputError, match="pickled"):
+        list(source.blocks())

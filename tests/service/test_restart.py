@@ -1,0 +1,141 @@
+"""What was acknowledged is there after a restart."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gleann
+from gleann.index import SearchParams, errors
+from gleann.selection.active import ActiveParams
+from gleann.selection.estimate import EstimateParams
+
+
+def test_vectors_versions_and_deletions(
+    tmp_path: Path, rows: np.ndarray, quick: Any
+) -> None:
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.create_index("words", dim=8)
+        client.upsert("a", np.arange(200), rows[:200])
+        client.build("a", quick).wait(timeout=60)
+        client.upsert("a", np.arange(190, 240), rows[190:] + 1)
+        client.delete_vectors("a", np.arange(20))
+        client.upsert("words", ["é", "b"], rows[:2])
+        client.delete_vectors("words", ["b"])
+        before = client.list_indexes()
+        found = client.search("a", rows, SearchParams(k=9, nprobe=8))
+        kept = client.get_vectors("a", np.arange(20, 240))
+    with gleann.Client(tmp_path) as client:
+        assert client.list_indexes() == before
+        again = client.search("a", rows, SearchParams(k=9, nprobe=8))
+        assert np.array_equal(again.ids, found.ids)
+        assert np.array_equal(again.distances, found.distances)
+        assert np.array_equal(client.get_vectors("a", np.arange(20, 240)), kept)
+        assert client.search("words", rows[:1], SearchParams(k=1)).ids == [["é"]]
+
+
+def test_sessions_ask_for_the_same(
+    tmp_path: Path, rows: np.ndarray, quick: Any, labels_of: Any
+) -> None:
+    ids = np.arange(len(rows)) * 10
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", ids, rows)
+        client.build("a", quick).wait(timeout=60)
+        active = client.start_active_session(
+            "a", ids=ids[:30], labels=labels_of(ids[:30]), params=ActiveParams(batch=7)
+        )
+        batch = client.next_batch(active)
+        client.submit_labels(active, batch.ids[:3], labels_of(batch.ids[:3]))
+        wanted = client.next_batch(active)
+        estimate = client.start_estimate_session(
+            "a",
+            params=EstimateParams(budget=40, strata=2),
+            proxy=(ids, np.linspace(0, 1, len(ids))),
+        )
+        drawn = client.next_batch(estimate)
+        client.submit_labels(estimate, drawn.ids[:5], labels_of(drawn.ids[:5]))
+        left = client.next_batch(estimate)
+        sessions = client.list_sessions()
+    with gleann.Client(tmp_path) as client:
+        again = client.list_sessions()
+        assert [(s.name, s.labelled) for s in again] == [
+            (s.name, s.labelled) for s in sessions
+        ]
+        assert np.array_equal(client.next_batch(active).ids, wanted.ids)
+        assert np.array_equal(client.next_batch(estimate).ids, left.ids)
+        assert len(wanted) == 4
+        assert len(left) == len(drawn) - 5
+
+
+def test_a_session_keeps_its_version(
+    tmp_path: Path, rows: np.ndarray, quick: Any, labels_of: Any
+) -> None:
+    """Builds and deletions after its start do not touch a session, nor a restart."""
+    ids = np.arange(len(rows)) * 10
+    versions = tmp_path / "indexes" / "1" / "versions"
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", ids, rows)
+        client.build("a", quick).wait(timeout=60)
+        active = client.start_active_session(
+            "a", ids=ids[:30], labels=labels_of(ids[:30])
+        )
+        wanted = client.next_batch(active)
+        client.delete_vectors("a", wanted.ids[:1])
+        with pytest.raises(errors.NotReadyError, match="1 changes since version 1"):
+            client.start_active_session("a", ids=ids[:30], labels=labels_of(ids[:30]))
+        client.build("a", quick).wait(timeout=60)
+        client.build("a", quick).wait(timeout=60)
+        assert {path.name for path in versions.iterdir()} == {"1", "3"}
+    with gleann.Client(tmp_path) as client:
+        assert np.array_equal(client.next_batch(active).ids, wanted.ids)
+        assert client.get_session(active).version == 1
+        client.close_session(active)
+        assert {path.name for path in versions.iterdir()} == {"3"}
+
+
+def test_what_was_half_written_is_swept(
+    tmp_path: Path, rows: np.ndarray, quick: Any
+) -> None:
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", np.arange(len(rows)), rows)
+        client.build("a", quick).wait(timeout=60)
+    versions = tmp_path / "indexes" / "1" / "versions"
+    for stray in (versions / ".new-1", versions / "2", tmp_path / "indexes" / "77"):
+        stray.mkdir()
+        (stray / "part").write_bytes(b"x")
+    with gleann.Client(tmp_path) as client:
+        assert [path.name for path in versions.iterdir()] == ["1"]
+        assert [path.name for path in versions.parent.parent.iterdir()] == ["1"]
+        assert client.build("a", quick).wait(timeout=60).version == 2
+
+
+def test_one_spoilt_index_does_not_spoil_the_others(
+    tmp_path: Path, rows: np.ndarray, quick: Any
+) -> None:
+    with gleann.Client(tmp_path) as client:
+        for name in ("good", "bad"):
+            client.create_index(name, dim=8, metric="l2")
+            client.upsert(name, np.arange(len(rows)), rows)
+            client.build(name, quick).wait(timeout=60)
+    (manifest,) = (tmp_path / "indexes" / "2").rglob("manifest.json")
+    manifest.write_text(manifest.read_text()[:-20])
+    with gleann.Client(tmp_path) as client:
+        assert [info.name for info in client.list_indexes()] == ["good"]
+        assert len(client.search("good", rows[:2]).ids) == 2
+        with pytest.raises(errors.CorruptDataError, match="'bad' cannot be served"):
+            client.search("bad", rows[:2])
+        with pytest.raises(errors.AlreadyExistsError):
+            client.create_index("bad", dim=8)
+        client.delete_index("bad")
+        client.create_index("bad", dim=8)
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "gleann.sqlite3").write_bytes(b"not a database" * 100)
+    with pytest.raises(errors.CorruptDataError):
+        gleann.Client(tmp_path)

@@ -1,0 +1,226 @@
+"""The server as a neighbour: who may reach it, who may call it, how it stops."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+import gleann
+from gleann.index import SearchParams, errors
+from gleann.service.config import Config
+from gleann.service.server import SERVICES, Server, serve
+from gleann.v1 import admin_pb2, admin_pb2_grpc, index_pb2, search_pb2, selection_pb2
+from gleann.v1 import vector_pb2
+from google.longrunning import operations_pb2
+
+FILES = (index_pb2, vector_pb2, search_pb2, selection_pb2, admin_pb2, operations_pb2)
+METHODS = [
+    f"/{service.full_name}/{method.name}"
+    for file in FILES
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+]
+
+
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:0", "[::]:0", "10.0.0.1:0", "example.org:0"]
+)
+def test_others_are_not_let_in_by_accident(tmp_path: Path, listen: str) -> None:
+    with pytest.raises(errors.InvalidParamsError, match="allow_remote"):
+        Config(data_dir=tmp_path, listen=listen)
+    assert Config(data_dir=tmp_path, listen=listen, allow_remote=True).listen == listen
+
+
+def test_two_servers_do_not_share_a_port(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    first = start_server()
+    config = Config(data_dir=tmp_path / "second", listen=f"127.0.0.1:{first.port}")
+    with pytest.raises(errors.ServiceError, match=f"127.0.0.1:{first.port}"):
+        serve(config)
+    # It let go of its directory.
+    serve(Config(data_dir=tmp_path / "second", listen="127.0.0.1:0")).stop()
+
+
+def test_two_servers_do_not_share_a_directory(
+    start_server: Callable[..., Server],
+) -> None:
+    start_server()
+    with pytest.raises(errors.NotReadyError, match="in use by process"):
+        start_server()
+
+
+def test_every_rpc_wants_the_key(start_server: Callable[..., Server]) -> None:
+    server = start_server(api_key="secret")
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        for method in METHODS:
+            call = channel.unary_unary(method)
+            for metadata in ([], [("authorization", "Bearer wrong")]):
+                with pytest.raises(grpc.RpcError) as caught:
+                    # No valid request: it must be refused before it is decoded.
+                    call(b"\xff\xff\xff", metadata=metadata)
+                code = caught.value.code()
+                assert code == grpc.StatusCode.UNAUTHENTICATED, method
+        reflected = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        with pytest.raises(grpc.RpcError) as caught:
+            next(reflected.ServerReflectionInfo(iter([request])))
+        assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        health = health_pb2_grpc.HealthStub(channel)
+        assert health.Check(health_pb2.HealthCheckRequest()).status == 1
+
+
+def test_the_key_opens(start_server: Callable[..., Server]) -> None:
+    target = start_server(api_key="secret").target
+    with gleann.Client(target, api_key="secret") as client:
+        client.create_index("a", dim=2)
+    for key in (None, "Secret", "schlüssel"):
+        if key is None or key.isascii():
+            with gleann.Client(target, api_key=key) as client:
+                with pytest.raises(errors.UnauthenticatedError):
+                    client.list_indexes()
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "secret" not in repr(Config(data_dir=Path("d"), api_key="secret"))
+
+
+def test_stopping_finishes_calls_and_reports_not_serving(
+    start_server: Callable[..., Server],
+    rows: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call under way ends well; a watcher hears NOT_SERVING first."""
+    from gleann.service import searching
+
+    begun, go = threading.Event(), threading.Event()
+    real = searching.search
+
+    def slow(*arguments: Any, **settings: Any) -> Any:
+        begun.set()
+        assert go.wait(30)
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(searching, "search", slow)
+    server = start_server()
+    heard: list[int] = []
+    with gleann.Client(server.target) as client:
+        client.create_index("a", dim=8)
+        client.upsert("a", np.arange(9), rows[:9])
+        channel = grpc.insecure_channel(f"127.0.0.1:{server.port}")
+        watch = health_pb2_grpc.HealthStub(channel).Watch(
+            health_pb2.HealthCheckRequest(service=SERVICES[2])
+        )
+        heard.append(next(watch).status)
+        found: list[Any] = []
+        search = threading.Thread(
+            target=lambda: found.append(client.search("a", rows[:2], SearchParams(k=1)))
+        )
+        search.start()
+        assert begun.wait(30)
+        stop = threading.Thread(target=lambda: server.stop(grace=20))
+        stop.start()
+        heard.append(next(watch).status)
+        assert not found
+        watch.cancel()
+        go.set()
+        search.join(30)
+        stop.join(30)
+        channel.close()
+        assert found[0].ids.tolist() == [[0], [1]]
+        states = health_pb2.HealthCheckResponse
+        assert heard == [states.SERVING, states.NOT_SERVING]
+        with pytest.raises(errors.ServiceError, match="UNAVAILABLE"):
+            client.list_indexes()
+
+
+def test_a_bug_does_not_leak(
+    start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gleann.service.application import Application
+
+    def explode(_: Any) -> None:
+        raise KeyError("secret detail")
+
+    monkeypatch.setattr(Application, "server_info", explode)
+    server = start_server()
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub = admin_pb2_grpc.AdminServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.GetServerInfo(admin_pb2.GetServerInfoRequest())
+    assert caught.value.code() == grpc.StatusCode.INTERNAL
+    assert caught.value.details() == "internal error"
+    assert "secret" not in repr(caught.value.trailing_metadata())
+
+
+def test_a_call_that_takes_too_long(
+    start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gleann.service.application import Application
+
+    monkeypatch.setattr(Application, "server_info", lambda _: time.sleep(1))
+    with gleann.Client(start_server().target, timeout=0.1) as client:
+        with pytest.raises(errors.ServiceError, match="DEADLINE_EXCEEDED"):
+            client.server_info()
+
+
+def test_nobody_there() -> None:
+    with gleann.Client("grpc://127.0.0.1:1", timeout=5) as client:
+        with pytest.raises(errors.ServiceError, match="UNAVAILABLE"):
+            client.list_indexes()
+
+
+@pytest.mark.parametrize("target", ["grpc://", "grpc://host", "grpc://host:0"])
+def test_targets_that_are_none(target: str) -> None:
+    with pytest.raises(errors.InvalidParamsError):
+        gleann.Client(target)
+
+
+def test_many_clients_at_once(
+    client: gleann.Client, rows: np.ndarray, quick: Any
+) -> None:
+    """Writers and readers together: every answer is right for some moment."""
+    client.create_index("a", dim=8, metric="l2")
+    client.upsert("a", np.arange(len(rows)), rows)
+    failures: list[BaseException] = []
+    stopped = threading.Event()
+
+    def write(number: int) -> None:
+        for step in range(12):
+            ids = 1000 + 100 * number + np.arange(step + 1)
+            client.upsert("a", ids, np.full((step + 1, 8), 50 + number, np.float32))
+
+    def read() -> None:
+        while not stopped.is_set():
+            found = client.search("a", rows[:20], SearchParams(k=3, exact=True))
+            assert np.array_equal(found.ids[:, 0], np.arange(20))
+            assert all(len(set(ids)) == 3 for ids in found.ids.tolist())
+
+    def guarded(work: Callable[..., None], *arguments: int) -> None:
+        try:
+            work(*arguments)
+        except BaseException as error:  # noqa: BLE001  carried to the main thread
+            failures.append(error)
+
+    writers = [threading.Thread(target=guarded, args=(write, n)) for n in range(3)]
+    readers = [threading.Thread(target=guarded, args=(read,)) for _ in range(2)]
+    for thread in writers + readers:
+        thread.start()
+    build = client.build("a", quick)
+    for thread in writers:
+        thread.join(60)
+    build.wait(timeout=60)
+    stopped.set()
+    for thread in readers:
+        thread.join(60)
+    assert not failures
+    info = client.get_index("a")
+    assert info.count == len(rows) + 3 * 12
+    assert info.sequence == 1 + 3 * 12
