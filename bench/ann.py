@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -168,7 +168,9 @@ class Run:
             say(f"FAILED: {reason}")
             self.result.setdefault("failures", []).append(reason)
         for one in contestants:
-            one.process.restart()
+            # One that cannot even start again fails its next timing, and is told then.
+            with suppress(PeerFailedError):
+                one.process.restart()
         return {}
 
     def _record(self, ours: Side, theirs: Side, level: float) -> None:

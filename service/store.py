@@ -9,7 +9,12 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from gleann.index.errors import CorruptDataError, NotReadyError, StorageError
+from gleann.index.errors import (
+    CorruptDataError,
+    NotReadyError,
+    ServiceError,
+    StorageError,
+)
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -113,7 +118,7 @@ class Store:
         self._open: Transaction | None = None
         with _disk_errors():
             directory.mkdir(parents=True, exist_ok=True)
-            self._directory_lock = _lock_directory(directory)
+            self._directory_lock: int | None = _lock_directory(directory)
             self._connection = sqlite3.connect(
                 directory / "gleann.sqlite3",
                 isolation_level=None,
@@ -178,7 +183,10 @@ class Store:
         """Close the database and let others open the directory."""
         with self._lock:
             self._connection.close()
-            os.close(self._directory_lock)
+            # A number that was closed may be another file's by now.
+            if self._directory_lock is not None:
+                os.close(self._directory_lock)
+                self._directory_lock = None
 
 
 @contextmanager
@@ -188,6 +196,8 @@ def _disk_errors() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise StorageError(f"the database refused: {error}") from error
+    except sqlite3.ProgrammingError as error:
+        raise ServiceError("the data directory was closed") from error
     except sqlite3.DatabaseError as error:
         raise CorruptDataError(f"the database cannot be used: {error}") from error
     except OSError as error:

@@ -45,7 +45,7 @@ struct Panel {
 // total order, so what remains does not depend on the order of the scan.
 struct Sink {
   uint64_t* keys;
-  const uint64_t* probed;  // bit per list: does this query scan it? (null: nobody asks)
+  const uint64_t* probed;  // bit per list: does this query scan it?
   uint64_t cutoff;         // keys at or above it cannot be among the best `pool`
   int64_t survivors;
   float threshold;         // the score in `cutoff`
@@ -56,7 +56,7 @@ struct Sink {
 
 // What decides whether an entry that passed the threshold is wanted.
 struct Entries {
-  const int32_t* rows;    // row of each entry; null: the entry's own number
+  const int32_t* rows;    // row of each entry
   const int32_t* others;  // the other list of each entry
   int64_t primaries;      // entries before this one are primary
   bool primary_only;
@@ -103,8 +103,13 @@ struct Kernels {
   void (*scan_dot)(const Panel&, Group&, const Entries&);
   // score = dot * scale * factor - bias
   void (*scan_l2)(const Panel&, Group&, const Entries&);
-  // Codes and queries are float32, one dimension a step; score = dot + bias.
-  void (*scan_float)(const Panel&, Group&, const Entries&);
+  // Codes and queries are float32, one dimension a step; score = dot + bias. See
+  // score_tile.hpp for these three.
+  void (*score)(const Panel&, const Group&, float* scores);
+  void (*lane_maxima)(const float* scores, int64_t blocks, int64_t stride,
+                      float* maxima);
+  int64_t (*collect)(const float* scores, int64_t blocks, float threshold,
+                     int32_t* slots);
   void (*assign)(const AssignJob&);
   // Accumulated in double and rounded once.
   void (*distances)(const float* query, const float* vectors, const int32_t* rows,

@@ -16,6 +16,7 @@ struct Avx512Base {
     return _mm512_cmp_ps_mask(scores, _mm512_set1_ps(threshold), _CMP_GE_OQ);
   }
   static void store(Scores scores, float* out) { _mm512_store_ps(out, scores); }
+  static Scores load_scores(const float* scores) { return _mm512_load_ps(scores); }
 };
 
 // Codes are offset to uint8, since the instruction wants one unsigned side. That side

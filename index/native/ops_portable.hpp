@@ -118,6 +118,11 @@ struct PortableFloat {
   static uint32_t hits(const Scores& scores, float threshold) {
     return portable_hits(scores, threshold);
   }
+  static Scores load_scores(const float* scores) {
+    Scores loaded;
+    __builtin_memcpy(loaded.at, scores, sizeof loaded.at);
+    return loaded;
+  }
   static void store(const Scores& scores, float* out) {
     __builtin_memcpy(out, scores.at, sizeof scores.at);
   }

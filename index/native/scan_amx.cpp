@@ -16,6 +16,7 @@
 #include "assign_tile.hpp"
 #include "ops_avx512.hpp"
 #include "scan_tiles.hpp"
+#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -100,7 +101,9 @@ const Kernels kAmxKernels = {
     quantise,
     scan_any<Scoring::kDot>,
     scan_any<Scoring::kL2>,
-    scan<Avx512Float, Scoring::kBias>,
+    score<Avx512Float>,
+    lane_maxima,
+    collect<Avx512Float>,
     assign<Avx512Float>,
     distances,
     enter,

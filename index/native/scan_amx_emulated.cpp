@@ -3,6 +3,7 @@
 #include "kernels.hpp"
 #include "ops_portable.hpp"
 #include "scan_tiles.hpp"
+#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -64,7 +65,9 @@ const Kernels kAmxEmulatedKernels = {
     quantise,
     scan_tiles<EmulatedTiles, PortableInt, Scoring::kDot>,
     scan_tiles<EmulatedTiles, PortableInt, Scoring::kL2>,
-    scan<PortableFloat, Scoring::kBias>,
+    score<PortableFloat>,
+    lane_maxima,
+    collect<PortableFloat>,
     assign<PortableFloat>,
     distances,
     enter,

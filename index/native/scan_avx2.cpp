@@ -12,6 +12,7 @@
 #include "target_begin.hpp"
 
 #include "assign_tile.hpp"
+#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -33,6 +34,9 @@ struct Avx2Base {
   static void store(const Scores& scores, float* out) {
     _mm256_store_ps(out, scores.low);
     _mm256_store_ps(out + 8, scores.high);
+  }
+  static Scores load_scores(const float* scores) {
+    return {_mm256_load_ps(scores), _mm256_load_ps(scores + 8)};
   }
 };
 
@@ -109,7 +113,9 @@ const Kernels kAvx2Kernels = {
     quantise,
     scan<Avx2Int, Scoring::kDot>,
     scan<Avx2Int, Scoring::kL2>,
-    scan<Avx2Float, Scoring::kBias>,
+    score<Avx2Float>,
+    lane_maxima,
+    collect<Avx2Float>,
     assign<Avx2Float>,
     distances,
     nullptr,

@@ -14,6 +14,7 @@
 
 #include "ops_avx512.hpp"
 #include "assign_tile.hpp"
+#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -25,7 +26,9 @@ const Kernels kAvx512Kernels = {
     quantise,
     scan<Avx512Int, Scoring::kDot>,
     scan<Avx512Int, Scoring::kL2>,
-    scan<Avx512Float, Scoring::kBias>,
+    score<Avx512Float>,
+    lane_maxima,
+    collect<Avx512Float>,
     assign<Avx512Float>,
     distances,
     nullptr,

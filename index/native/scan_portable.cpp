@@ -2,6 +2,7 @@
 #include "kernels.hpp"
 #include "ops_portable.hpp"
 #include "assign_tile.hpp"
+#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -13,7 +14,9 @@ const Kernels kPortableKernels = {
     quantise,
     scan<PortableInt, Scoring::kDot>,
     scan<PortableInt, Scoring::kL2>,
-    scan<PortableFloat, Scoring::kBias>,
+    score<PortableFloat>,
+    lane_maxima,
+    collect<PortableFloat>,
     assign<PortableFloat>,
     distances,
     nullptr,

@@ -36,7 +36,7 @@ void admit(Group& group, int q, const float* scores, uint32_t hits, int64_t slot
   for (; hits != 0; hits &= hits - 1) {
     const int lane = __builtin_ctz(hits);
     const int64_t at = slot + lane;
-    const int32_t row = entries.rows ? entries.rows[at] : static_cast<int32_t>(at);
+    const int32_t row = entries.rows[at];
     const uint64_t key = make_key(scores[lane], row);
     if (key >= sink.cutoff || !wanted(sink, entries, at, row)) continue;
     sink.keys[sink.count++] = key;

@@ -20,17 +20,15 @@
 namespace gleann {
 namespace {
 
-enum class Scoring { kDot, kL2, kBias };
+enum class Scoring { kDot, kL2 };
 
 template <class Ops, Scoring S>
-inline typename Ops::Scores score(const typename Ops::Acc& acc, const Panel& panel,
+inline typename Ops::Scores scores_of(const typename Ops::Acc& acc, const Panel& panel,
                                   int64_t slot, float factor) {
   if constexpr (S == Scoring::kDot) {
     return Ops::dot_score(acc, panel.scales + slot);
-  } else if constexpr (S == Scoring::kL2) {
-    return Ops::l2_score(acc, panel.scales + slot, panel.biases + slot, factor);
   } else {
-    return Ops::bias_score(acc, panel.biases + slot);
+    return Ops::l2_score(acc, panel.scales + slot, panel.biases + slot, factor);
   }
 }
 
@@ -38,7 +36,7 @@ inline typename Ops::Scores score(const typename Ops::Acc& acc, const Panel& pan
 template <class Ops, Scoring S>
 inline void finish(const typename Ops::Acc& acc, const Panel& panel, Group& group, int q,
                    int64_t slot, const Entries& entries) {
-  const auto scores = score<Ops, S>(acc, panel, slot, group.factors[q]);
+  const auto scores = scores_of<Ops, S>(acc, panel, slot, group.factors[q]);
   const uint32_t hits = Ops::hits(scores, group.thresholds[q]);
   if (__builtin_expect(hits != 0, 0)) {
     alignas(64) float stored[kBlock];
