@@ -1,4 +1,4 @@
-"""The command line: `python -m bench {ann,kmeans,work}`."""
+"""The command line: `python -m bench {ann,kmeans,reads,work}`."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ from bench.kmeans import run_kmeans
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.plots import plot_recall
 from bench.provenance import BUSY_LOAD, allowed_cores, load
+from bench.reads import add_reads
 from bench.say import say
 from bench.tables import ann_tables, build_table
 from bench.work import work_table
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
+    add_reads(commands.add_parser("reads", help="entries read for each recall"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
     return parser

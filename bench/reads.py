@@ -60,41 +60,50 @@ def cases(nlists: list[int], lambdas: list[float]) -> Iterator[tuple[int, str, f
             yield nlist, "soar", weight
 
 
-def main(argv: list[str]) -> None:
-    """Measure one data folder and write the rows as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m bench reads", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--nlist", type=int, nargs="*", help="default: the index's own")
-    parser.add_argument("--spill-lambda", type=float, nargs="*", default=[0.5, 1, 2])
-    parser.add_argument("--queries", type=int, default=2000)
-    parser.add_argument("--out", type=Path)
-    args = parser.parse_args(argv)
+def add_reads(reads: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    reads.add_argument("--data", type=Path, required=True, help="folder")
+    reads.add_argument("--nlist", type=int, nargs="*", help="default: the index's own")
+    reads.add_argument("--spill-lambda", type=float, nargs="*", default=[0.5, 1, 2])
+    reads.add_argument("--queries", type=int, default=2000)
+    reads.add_argument("--out", type=Path, help="default: print only")
+    reads.set_defaults(run=run_reads)
 
+
+def run_reads(args: argparse.Namespace) -> int:
+    """Measure one data folder; print the rows and write them as JSON."""
     metric = json.loads((args.data / "meta.json").read_text())["metric"]
     rows = prepare(np.load(args.data / "base.npy").astype(np.float32), metric)
     queries = np.load(args.data / "queries.npy")[: args.queries].astype(np.float32)
     queries = prepare(queries, metric)
     truth = np.load(args.data / "gt100.npy")[: len(queries), :10]
-
+    nlists = args.nlist or [auto_nlist(len(rows))]
     table, trained = [], {}
-    for nlist, spill, weight in cases(
-        args.nlist or [auto_nlist(len(rows))], args.spill_lambda
-    ):
+    for nlist, spill, weight in cases(nlists, args.spill_lambda):
         if nlist not in trained:
             trained[nlist] = train_centroids(
                 rows, nlist=nlist, metric=metric, iterations=8, seed=0
             )
-        centroids = trained[nlist]
         params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
-        primary, second = assign_all(rows, centroids, params)
-        order = np.argsort(-list_scores(queries, centroids, metric), axis=1)
-        for row in reads_at(order, primary, second, truth):
-            share = round(float((second >= 0).mean()), 3)
-            table.append(
-                {"nlist": nlist, "spill": spill, "lambda": weight, "spilled": share}
-                | row
-            )
+        case = {"nlist": nlist, "spill": spill, "lambda": weight}
+        for row in measure(rows, queries, trained[nlist], params, truth):
+            table.append(case | row)
             print(" ".join(f"{key}={value}" for key, value in table[-1].items()))
     if args.out:
-        head = {"data": args.data.name, "metric": metric, "seed": 0}
+        head = {"data": args.data.resolve().name, "metric": metric, "seed": 0}
         args.out.write_text(json.dumps(head | {"rows": table}, indent=1) + "\n")
+    return 0
+
+
+def measure(
+    rows: Vectors,
+    queries: Vectors,
+    centroids: Vectors,
+    params: BuildParams,
+    truth: Rows,
+) -> list[dict[str, float]]:
+    """Assign the rows by `params` and count what the queries read."""
+    primary, second = assign_all(rows, centroids, params)
+    order = np.argsort(-list_scores(queries, centroids, params.metric), axis=1)
+    spilled = {"spilled": round(float((second >= 0).mean()), 3)}
+    return [spilled | row for row in reads_at(order, primary, second, truth)]

@@ -16,6 +16,7 @@ from gleann.index.errors import InvalidParamsError, LimitError
 from gleann.index.metric import prepare
 from gleann.index.params import Metric
 from gleann.service import searching
+from gleann.service.batching import Batcher
 from gleann.service.building import Building
 from gleann.service.choosing import resolve
 from gleann.service.config import Config
@@ -68,6 +69,7 @@ class Application:
         """
         self._roots = config.import_roots
         self.limits = config.limits
+        self._batcher = Batcher()
         self._store = Store(config.data_dir)
         engine, threads = config.engine, config.threads
         versions = Versions(config.data_dir, engine=engine, threads=threads)
@@ -208,6 +210,8 @@ class Application:
         view = self.registry.view(name)
         require_within(len(queries) * params.k, self.limits.hits, "queries x k")
         checked = as_vectors(queries, name="queries", dim=view.dim)
+        if allowed_ids is None:
+            return self._batcher.search(view, checked, params), view.state
         found = searching.search(view, checked, params, allowed_ids=allowed_ids)
         return found, view.state
 

@@ -117,9 +117,8 @@ def test_a_version_that_was_tampered_with_is_not_served(tmp_path: Path) -> None:
     for path in sorted((tmp_path / "indexes" / "1").rglob("*.npy")):
         whole = path.read_bytes()
         path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        with gleann.Client(tmp_path) as client:
-            with pytest.raises(errors.CorruptDataError):
-                client.get_index("d")
+        with gleann.Client(tmp_path) as client, pytest.raises(errors.CorruptDataError):
+            client.get_index("d")
         path.write_bytes(whole)
     with gleann.Client(tmp_path) as client:
         assert client.get_index("d").count == 200

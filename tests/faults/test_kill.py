@@ -22,6 +22,9 @@ from gleann.index import BuildParams
 def rows_of(ids):
     return np.stack([np.sin(ids + j) for j in range(8)], axis=1).astype(np.float32)
 
+def report(line):
+    print(line + "\\n", end="", flush=True)  # in one write
+
 client = gleann.Client(sys.argv[1])
 names = [info.name for info in client.list_indexes()]
 if "k" not in names:
@@ -30,10 +33,10 @@ start = int(sys.argv[2])
 for step in range(10_000):
     ids = start + step * 20 + np.arange(20)
     client.upsert("k", ids, rows_of(ids))
-    print("upserted", ids[0], flush=True)
+    report(f"upserted {ids[0]}")
     if step % 5 == 4:
         client.delete_vectors("k", ids[:3])
-        print("deleted", ids[0], flush=True)
+        report(f"deleted {ids[0]}")
     if step % 7 == 3:
         client.build("k", BuildParams(metric="l2", nlist=4, tune_queries=0))
 """

@@ -1,5 +1,7 @@
 """Bad input gets a narrow error, in process and through gRPC, and changes nothing."""
 
+# ruff: noqa: E501  (a row of the table is a line)
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +101,7 @@ TABLE = [
     Bad("build empty index", lambda c, _: c.build("cosine"), errors.NotReadyError, "empty"),
     Bad("build other metric", lambda c, _: c.build("built", BuildParams(metric="ip")), errors.InvalidParamsError, "'ip'.* 'l2'"),
     Bad("nlist over n", lambda c, _: c.build("built", BuildParams(metric="l2", nlist=241)).wait(), errors.InvalidParamsError, "241.* 240"),
-    # importing
+    # reading files
     Bad("missing file", lambda c, p: c.import_vectors("built", p / "none.npy"), errors.MissingFileError, "No such file"),
     Bad("a directory", lambda c, p: c.import_vectors("built", p), errors.MissingFileError, "regular file"),
     Bad("not npy", lambda c, p: c.import_vectors("built", p / "text.npy"), errors.InvalidInputError, "not a .npy file"),

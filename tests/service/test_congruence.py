@@ -1,6 +1,6 @@
 """One script, in process and through gRPC: the same values come back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,60 +16,85 @@ from gleann.service import index_calls
 from gleann.service.server import Server
 
 TIMES = {"created_at": None, "built_at": None}
+PARAMS = BuildParams(metric="l2", nlist=8, tune_queries=50)
 
 
-def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> list[Any]:
-    """Use every method; return what does not depend on time or on random names."""
+def storing_and_searching(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
     ids = np.arange(len(rows)) * 10
-    seen: list[Any] = [replace(client.create_index("a", dim=8, metric="l2"), **TIMES)]
-    seen.append(client.upsert("a", ids, rows))
-    seen.append(client.search("a", rows[:9], SearchParams(k=3)))
-    params = BuildParams(metric="l2", nlist=8, tune_queries=50)
-    seen.append(replace(client.build("a", params).wait(timeout=60), **TIMES))
-    seen.append(client.search("a", rows[:9], SearchParams(k=3, nprobe=2)))
-    seen.append(client.search("a", rows[:9], SearchParams(k=3, target_recall=0.9)))
-    seen.append(client.delete_vectors("a", ids[:2]))
-    seen.append(client.upsert("a", [5, 20], rows[:2]))
-    allowed = SearchParams(k=4, exact=True)
-    seen.append(client.search("a", rows[:9], allowed, allowed_ids=[5, 20, 30]))
-    seen.append(client.get_vectors("a", [5, 30]))
-    seen.append(replace(client.get_index("a"), **TIMES))
-    client.build("a", params).wait(timeout=60)
-    costs = (client_ids := np.append(ids[2:], 5), np.linspace(0, 1, len(client_ids)))
+    yield replace(client.create_index("a", dim=8, metric="l2"), **TIMES)
+    yield client.upsert("a", ids, rows)
+    yield client.search("a", rows[:9], SearchParams(k=3))
+    yield replace(client.build("a", PARAMS).wait(timeout=60), **TIMES)
+    yield client.search("a", rows[:9], SearchParams(k=3, nprobe=2))
+    yield client.search("a", rows[:9], SearchParams(k=3, target_recall=0.9))
+    yield client.delete_vectors("a", ids[:2])
+    yield client.upsert("a", [5, 20], rows[:2])
+    params = SearchParams(k=4, exact=True)
+    yield client.search("a", rows[:9], params, allowed_ids=[5, 20, 30])
+    yield client.get_vectors("a", [5, 30])
+    yield replace(client.get_index("a"), **TIMES)
+
+
+def selecting(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
+    ids = np.append(np.arange(2, len(rows)) * 10, 5)
+    costs = (ids, np.linspace(0, 1, len(ids)))
     for made in (
         client.select_coreset("a", k=5, costs=costs, cost_weight=0.1, locked_ids=[5]),
         client.select_farthest_first("a", k=5, covered_ids=[5], seed=3),
         client.select_margin("a", k=5, costs=costs),
         client.select_uniform("a", k=5, seed=3, allowed_ids=ids[40:80]),
     ):
-        seen.append(replace(made.wait(timeout=60), name=""))
-    seed = ids[2:60]
-    active = client.start_active_session(
-        "a", ids=seed, labels=labels_of(seed), params=ActiveParams(batch=6)
+        selected = made.wait(timeout=60)
+        again = client.get_selection(selected.name)
+        assert plain(again) == plain(selected)
+        yield replace(selected, name="")
+
+
+def labelling(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
+    ids = np.arange(2, len(rows)) * 10
+    session = client.start_active_session(
+        "a", ids=ids[:58], labels=labels_of(ids[:58]), params=ActiveParams(batch=6)
     )
     for _ in range(3):
-        seen.append(batch := client.next_batch(active))
-        client.submit_labels(active, batch.ids, labels_of(batch.ids))
-    client.ignore(active, client.next_batch(active).ids[:2])
-    seen += [client.next_batch(active), client.stop_advice(active)]
-    seen.append(client.score_items(active, ids[5:9]))
-    seen.append(client.score_items(active))
+        yield (batch := client.next_batch(session))
+        client.submit_labels(session, batch.ids, labels_of(batch.ids))
+    client.ignore(session, client.next_batch(session).ids[:2])
+    yield client.next_batch(session)
+    yield client.stop_advice(session)
+    yield client.score_items(session, ids[5:9])
+    yield client.score_items(session)
+
+
+def estimating(
+    client: gleann.Client, rows: np.ndarray, labels_of: Any
+) -> Iterator[Any]:
+    ids = np.arange(2, 60) * 10
     for target in ("count", "avg"):
-        wanted = EstimateParams(target=target, budget=60, strata=3, seed=1)
-        estimate = client.start_estimate_session(
-            "a", params=wanted, examples=(ids[2:60], labels_of(ids[2:60]))
+        params = EstimateParams(target=target, budget=60, strata=3, seed=1)
+        session = client.start_estimate_session(
+            "a", params=params, examples=(ids, labels_of(ids))
         )
-        while len(batch := client.next_batch(estimate)):
+        while len(batch := client.next_batch(session)):
             held = labels_of(batch.ids) == 1
-            client.submit_labels(estimate, batch.ids, held, values=batch.ids / 100)
-        seen.append(client.get_estimate(estimate))
-    seen.append([(info.kind, info.labelled) for info in client.list_sessions("a")])
+            client.submit_labels(session, batch.ids, held, values=batch.ids / 100)
+        yield client.get_estimate(session)
+
+
+def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
+    """Use every method; yield what does not depend on time or on random names."""
+    yield from storing_and_searching(client, rows)
+    client.build("a", PARAMS).wait(timeout=60)
+    yield from selecting(client, rows)
+    client.delete_vectors("a", [5])
+    client.build("a", PARAMS).wait(timeout=60)
+    yield from labelling(client, rows, labels_of)
+    yield from estimating(client, rows, labels_of)
+    yield [(info.kind, info.labelled) for info in client.list_sessions("a")]
     for session in client.list_sessions():
         client.close_session(session)
-    seen.append([(op.kind, op.done) for op in client.list_operations()])
+    yield [(op.kind, op.done) for op in client.list_operations()]
     client.delete_index("a")
-    seen.append(client.list_indexes())
-    return seen
+    yield client.list_indexes()
 
 
 def plain(value: Any) -> Any:
@@ -92,9 +117,9 @@ def test_the_same_values(
     labels_of: Any,
 ) -> None:
     with gleann.Client(tmp_path / "local") as client:
-        local = script(client, rows, labels_of)
+        local = list(script(client, rows, labels_of))
     with gleann.Client(start_server().target) as client:
-        remote = script(client, rows, labels_of)
+        remote = list(script(client, rows, labels_of))
     for step, (here, there) in enumerate(zip(local, remote, strict=True)):
         assert plain(here) == plain(there), f"step {step}"
 

@@ -19,7 +19,7 @@ from gleann.v1 import index_pb2
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Builds wait at their first report until `go` is set; `begun` says that one does."""
+    """Builds wait at their first report, setting `begun`, until `go` is set."""
     begun, go = threading.Event(), threading.Event()
     real = SoarIndex.build
 
@@ -171,7 +171,7 @@ def test_a_bug_ends_one_operation(
         client.upsert("p", np.arange(len(rows)), rows)
         with monkeypatch.context() as patched:
             patched.setattr(SoarIndex, "build", explode)
-            with pytest.raises(errors.ServiceError, match="^internal error$"):
+            with pytest.raises(errors.ServiceError, match=r"^internal error$"):
                 client.build("p", quick).wait(timeout=60)
         assert client.build("p", quick).wait(timeout=60).version == 1
 

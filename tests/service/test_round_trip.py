@@ -56,7 +56,7 @@ def rpc(name: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
 def world(
     rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SimpleNamespace]:
-    """A server with the built index "w" of `rows` under the ids 0, 1, ..., and stubs."""
+    """Stubs, and a server with the index "w" of `rows` under the ids 0, 1, ..."""
     folder = tmp_path_factory.mktemp("world")
     np.save(folder / "more.npy", rows[:5])
     config = Config(

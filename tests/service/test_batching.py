@@ -1,0 +1,147 @@
+"""Searches that arrive while one runs are merged, and nobody notices but the engine."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gleann.index import SearchParams, errors
+from gleann.service import batching, searching
+from gleann.service.batching import Batcher
+from gleann.service.live_index import Delta, View
+
+
+@pytest.fixture
+def view(rows: np.ndarray) -> View:
+    empty = View(number=1, name="v", dim=8, metric="l2", delta=Delta(8))
+    return empty.upserted(np.arange(len(rows)), rows, sequence=1)
+
+
+class Engine:
+    """Holds the first search until `go` is set, and counts the queries of each."""
+
+    def __init__(self) -> None:
+        self.real = searching.search
+        self.sizes: list[int] = []
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def search(self, view: View, queries: np.ndarray, *rest: Any, **named: Any) -> Any:
+        self.sizes.append(len(queries))
+        if len(self.sizes) == 1:
+            self.begun.set()
+            assert self.go.wait(30)
+        return self.real(view, queries, *rest, **named)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    engine = Engine()
+    monkeypatch.setattr(searching, "search", engine.search)
+    yield engine
+    engine.go.set()
+
+
+class Crowd:
+    """Searches at once: the first is held until the others wait behind it."""
+
+    def __init__(self, engine: Engine, view: View) -> None:
+        self.batcher = Batcher()
+        self.engine, self.view = engine, view
+        self.threads = ThreadPoolExecutor(16)
+        self.futures: list[Future[Any]] = []
+
+    def search(self, queries: np.ndarray, params: SearchParams) -> None:
+        waiting = self.waiting()
+        job = self.threads.submit(self.batcher.search, self.view, queries, params)
+        self.futures.append(job)
+        if len(self.futures) == 1:
+            assert self.engine.begun.wait(30)
+            return
+        while self.waiting() == waiting and not job.done():
+            pass
+
+    def waiting(self) -> int:
+        return sum(map(len, self.batcher._waiting.values()))
+
+    def finish(self) -> list[Any]:
+        self.engine.go.set()
+        self.threads.shutdown()
+        assert not self.batcher._waiting
+        return [job.exception() or job.result() for job in self.futures]
+
+
+def test_those_that_wait_run_together(
+    engine: Engine, view: View, rows: np.ndarray
+) -> None:
+    crowd, params = Crowd(engine, view), SearchParams(k=4)
+    blocks = [rows[start : start + 3 + start % 2] for start in range(0, 60, 7)]
+    for block in blocks:
+        crowd.search(block, params)
+    answers = crowd.finish()
+    assert engine.sizes == [len(blocks[0]), sum(map(len, blocks[1:]))]
+    for block, found in zip(blocks, answers, strict=True):
+        alone = engine.real(view, block, params, allowed_ids=None)
+        assert np.array_equal(found.ids, alone.ids)
+        assert np.array_equal(found.distances, alone.distances)
+        assert found.stats == alone.stats
+
+
+def test_other_parameters_do_not_wait(
+    engine: Engine, view: View, rows: np.ndarray
+) -> None:
+    crowd = Crowd(engine, view)
+    crowd.search(rows[:2], SearchParams(k=4))
+    crowd.search(rows[:2], SearchParams(k=5))
+    crowd.futures[1].result(30)  # while the first is still held
+    first, second = crowd.finish()
+    assert first.ids.shape == (2, 4)
+    assert second.ids.shape == (2, 5)
+
+
+def test_one_bad_call_does_not_spoil_the_others(
+    engine: Engine, rows: np.ndarray
+) -> None:
+    view = View(number=1, name="v", dim=8, metric="cosine", delta=Delta(8))
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    crowd = Crowd(engine, view.upserted(np.arange(len(rows)), unit, sequence=1))
+    for queries in (rows[:1], rows[:2], 0 * rows[:3], rows[:4]):
+        crowd.search(queries, SearchParams(k=1))
+    first, good, bad, other = crowd.finish()
+    assert isinstance(bad, errors.ZeroVectorError)
+    assert [len(found.ids) for found in (first, good, other)] == [1, 2, 4]
+
+
+def test_batches_have_a_size(
+    engine: Engine, view: View, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MAX_QUERIES", 10)
+    crowd = Crowd(engine, view)
+    for count in (1, 4, 6, 3, 20, 2):
+        crowd.search(rows[:count], SearchParams(k=1))
+    answers = crowd.finish()
+    assert engine.sizes == [1, 10, 3, 20, 2]
+    assert [len(found.ids) for found in answers] == [1, 4, 6, 3, 20, 2]
+
+
+def test_a_bug_reaches_all_that_wait(
+    engine: Engine, view: View, rows: np.ndarray
+) -> None:
+    crowd = Crowd(engine, view)
+    for _ in range(4):
+        crowd.search(rows[:2], SearchParams(k=1))
+    engine.real = lambda *_, **__: 1 / 0
+    assert all(isinstance(answer, ZeroDivisionError) for answer in crowd.finish())
+
+
+def test_a_bug_lets_the_next_one_run(
+    view: View, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = Batcher()
+    with monkeypatch.context() as patched:
+        patched.setattr(searching, "search", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            batcher.search(view, rows[:1], SearchParams(k=1))
+    assert batcher.search(view, rows[:1], SearchParams(k=1)).ids.tolist() == [[0]]
