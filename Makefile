@@ -1,7 +1,7 @@
 # make demo   sets everything up and runs the main job; writes demo-report/report.html
 # make test   sets everything up and runs the tests
 # make check  format, lint, types, import contracts, generated protos
-# make bench-setup, make clean
+# make format, make clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,7 +24,7 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
-	cd proto && ../$(BIN)/buf lint
+	$(BIN)/python proto/generate.py --lint
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

@@ -43,13 +43,19 @@ def generate(scratch: Path) -> dict[str, str]:
     out.mkdir()
     outputs = [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "pyi")]
     compile_protos(scratch, outputs)
-    return {path.name: path.read_text() for path in sorted((out / "gleann/v1").iterdir())}
+    return {
+        path.name: path.read_text() for path in sorted((out / "gleann/v1").iterdir())
+    }
 
 
 def lint(scratch: Path) -> int:
     """Run `buf lint` on an image, because buf would fetch google's files by itself."""
     image = scratch / "image.binpb"
-    options = [f"--descriptor_set_out={image}", "--include_imports", "--include_source_info"]
+    options = [
+        f"--descriptor_set_out={image}",
+        "--include_imports",
+        "--include_source_info",
+    ]
     compile_protos(scratch, options)
     config = ROOT / "buf.yaml"
     buf = Path(sys.executable).parent / "buf"
@@ -59,7 +65,11 @@ def lint(scratch: Path) -> int:
 def compile_protos(scratch: Path, options: list[str]) -> None:
     """Run protoc on every file of the package."""
     sources = sorted(str(path) for path in PACKAGE.glob("*.proto"))
-    includes = [ROOT, Path(grpc_tools.__file__).parent / "_proto", google_protos(scratch)]
+    includes = [
+        ROOT,
+        Path(grpc_tools.__file__).parent / "_proto",
+        google_protos(scratch),
+    ]
     command = ["protoc", *(f"-I{path}" for path in includes), *options, *sources]
     if protoc.main(command) != 0:
         raise SystemExit("protoc failed")
@@ -101,12 +111,16 @@ def write(modules: dict[str, str]) -> int:
 def check(modules: dict[str, str]) -> int:
     """Compare with the committed modules; say what differs."""
     old = committed()
-    stale = [n for n in sorted(old.keys() | modules.keys()) if old.get(n) != modules.get(n)]
+    stale = [
+        n for n in sorted(old.keys() | modules.keys()) if old.get(n) != modules.get(n)
+    ]
     for name in stale:
         print(f"{name} differs from what its .proto file gives:")
         before = old.get(name, "").splitlines()
         after = modules.get(name, "").splitlines()
-        lines = list(unified_diff(before, after, "committed", "generated", lineterm="", n=0))
+        lines = list(
+            unified_diff(before, after, "committed", "generated", lineterm="", n=0)
+        )
         print("\n".join(line[:LONG_LINE] for line in lines[:SHOWN_LINES]))
     if stale:
         print(f"{len(stale)} modules are stale: run python proto/generate.py")

@@ -118,11 +118,6 @@ class Jobs:
             self._enqueue(row["name"])
         self._worker.start()
 
-    @property
-    def alive(self) -> bool:
-        """Whether the worker works."""
-        return self._worker.is_alive() and not self._stopping
-
     def start(
         self, kind: str, *, index: str, request: Message
     ) -> operations_pb2.Operation:
@@ -238,10 +233,9 @@ class Jobs:
             return None if self._stopping else self._queue.pop(0)
 
     def _run(self, name: str) -> None:
-        row = self._row(name)
-        if row["state"] != "queued":
+        if not self._begin(name):
             return
-        self._set(name, "state = 'running', started = ?, attempts = attempts + 1")
+        row = self._row(name)
         task = Task(
             operation=name,
             request=row["request"],
@@ -265,6 +259,17 @@ class Jobs:
                 "state = 'done', ended = ?, response = ?",
                 response.SerializeToString(),
             )
+
+    def _begin(self, name: str) -> bool:
+        """Mark it as running, unless it was cancelled in the queue."""
+        with self._store.transaction() as transaction:
+            begun = transaction.run(
+                "UPDATE operations SET state = 'running', started = ?,"
+                " attempts = attempts + 1 WHERE name = ? AND state = 'queued'",
+                time.time(),
+                name,
+            )
+            return begun.rowcount == 1
 
     def _advance(self, name: str, news: Progress) -> None:
         live = self._live[name]

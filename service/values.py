@@ -93,7 +93,7 @@ class Limits:
 
     Attributes:
         dim: most dimensions of a vector.
-        rows: most vectors in an upsert, or ids in any request.
+        rows: most vectors in one upsert, removal or fetch.
         hits: most hits in a search, queries times k.
         message_bytes: most bytes in a gRPC message, both ways.
     """

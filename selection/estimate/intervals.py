@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit  # type: ignore[import-untyped]
+from scipy.special import stdtrit
 
 from gleann.selection.estimate.allocate import Target
 from gleann.selection.estimate.estimators import Totals

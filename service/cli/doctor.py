@@ -117,7 +117,7 @@ def _faiss() -> Finding:
 
 
 def _blas() -> str:
-    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_info
 
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     described = {

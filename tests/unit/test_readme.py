@@ -18,7 +18,8 @@ def test_session_prints_what_it_shows():
 
 
 def test_files_it_names_exist():
-    named = set(re.findall(r"`((?:index|selection|service|proto|bench)/[\w/.]+)`", README))
+    folders = "index|selection|service|proto|bench"
+    named = set(re.findall(rf"`((?:{folders})/[\w/.]+)`", README))
     assert named
     missing = [name for name in sorted(named) if not (ROOT / name).exists()]
     assert not missing
