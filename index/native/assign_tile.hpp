@@ -9,9 +9,13 @@
 namespace gleann {
 namespace {
 
+// 16 lanes that compilers (GCC and clang) map to whatever registers the tier has.
+typedef float Floats __attribute__((vector_size(kBlock * sizeof(float))));
+typedef int32_t Ints __attribute__((vector_size(kBlock * sizeof(int32_t))));
+
 struct LaneBest {
-  alignas(64) float scores[kBlock];
-  alignas(64) int32_t list_nos[kBlock];
+  Floats scores;
+  Ints list_nos;
 
   void clear() {
     for (int i = 0; i < kBlock; ++i) {
@@ -19,14 +23,12 @@ struct LaneBest {
       list_nos[i] = -1;
     }
   }
-  // Written so that compilers turn it into compare and blend. A NaN, which marks a slot
-  // past the last list, is never above anything.
-  void offer(const float* offered, int32_t first_list) {
-    for (int i = 0; i < kBlock; ++i) {
-      const bool above = offered[i] > scores[i];
-      scores[i] = above ? offered[i] : scores[i];
-      list_nos[i] = above ? first_list + i : list_nos[i];
-    }
+  // A NaN, which marks a slot past the last list, is never above anything.
+  void offer(const Floats& offered, int32_t first_list) {
+    const Ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const Ints above = offered > scores;
+    scores = above ? offered : scores;
+    list_nos = above ? lanes + first_list : list_nos;
   }
   int32_t best() const {
     int at = 0;
@@ -38,6 +40,11 @@ struct LaneBest {
   }
 };
 
+template <class Ops>
+inline void store_lanes(const typename Ops::Scores& scores, Floats& lanes) {
+  Ops::store(scores, reinterpret_cast<float*>(&lanes));
+}
+
 // dot + bias of NB blocks with NQ rows, less any list that a row must not take.
 template <class Ops, int NB, int NQ>
 void offer_tile(const AssignJob& job, int64_t block, int first, LaneBest* best) {
@@ -46,8 +53,8 @@ void offer_tile(const AssignJob& job, int64_t block, int first, LaneBest* best) 
   for (int b = 0; b < NB; ++b) {
     const int64_t slot = (block + b) * kBlock;
     for (int q = 0; q < NQ; ++q) {
-      alignas(64) float scores[kBlock];
-      Ops::store(Ops::bias_score(sums[q][b], job.panel->biases + slot), scores);
+      Floats scores;
+      store_lanes<Ops>(Ops::bias_score(sums[q][b], job.panel->biases + slot), scores);
       if (job.barred) {
         const int64_t lane = job.barred[first + q] - slot;
         if (lane >= 0 && lane < kBlock) {
@@ -69,14 +76,11 @@ void offer_soar_tile(const AssignJob& job, int64_t block, int first, LaneBest* b
   for (int b = 0; b < NB; ++b) {
     const int64_t slot = (block + b) * kBlock;
     for (int q = 0; q < NQ; ++q) {
-      alignas(64) float scores[kBlock], dots[kBlock];
-      Ops::store(Ops::bias_score(sums[q][b], job.panel->biases + slot), scores);
-      Ops::store(Ops::bias_score(residual_sums[q][b], kZeros), dots);
-      const float along = job.along[first + q], weight = job.weights[first + q];
-      for (int i = 0; i < kBlock; ++i) {
-        const float gap = along - dots[i];
-        scores[i] -= weight * gap * gap;
-      }
+      Floats scores, dots;
+      store_lanes<Ops>(Ops::bias_score(sums[q][b], job.panel->biases + slot), scores);
+      store_lanes<Ops>(Ops::bias_score(residual_sums[q][b], kZeros), dots);
+      const Floats gap = job.along[first + q] - dots;
+      scores -= job.weights[first + q] * gap * gap;
       best[q].offer(scores, static_cast<int32_t>(slot));
     }
   }

@@ -127,8 +127,8 @@ extern const Kernels kAvx512Kernels;
 extern const Kernels kAmxKernels;
 #endif
 
-// Offer the entries `hits` (bit i: slot + i, with scores[i]) to query `q` of the group.
-void admit(Group& group, int q, const float* scores, uint32_t hits, int64_t slot,
-           const Entries& entries);
+// Cut the buffer down to exactly its best `pool` keys, in no order, and raise the
+// threshold. Not for the inner loop.
+void compact(Sink& sink);
 
 }  // namespace gleann

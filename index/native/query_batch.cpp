@@ -5,6 +5,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "keys.hpp"
+
 namespace gleann {
 namespace {
 

@@ -11,6 +11,7 @@
 
 #include "engine.hpp"
 #include "memory.hpp"
+#include "keys.hpp"
 #include "sink.hpp"
 #include "threads.hpp"
 

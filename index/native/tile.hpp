@@ -15,6 +15,7 @@
 //   hits(Scores, threshold) -> mask of 16 bits; store(Scores, float*)
 #pragma once
 
+#include "admit.hpp"
 #include "kernels.hpp"
 
 namespace gleann {
