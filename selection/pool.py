@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SoarIndex
-from gleann.index.arrays import Ids, Rows
+from gleann.index.arrays import Ids, Rows, Vectors
+from gleann.index.errors import InvalidParamsError
 
 ProgressCallback = Callable[[Progress], None]
 """Called as work advances; an exception that it raises stops the work."""
@@ -66,6 +67,23 @@ class IndexNeighbours:
         )
         found, _ = self._index.search_rows(self._index.vectors[rows], params)
         return without_self(found, rows, k=k)
+
+    def along(self, directions: Vectors, *, k: int) -> Rows:
+        """The `k` rows (m, k) with the largest w.x for each w of `directions` (m, d).
+
+        Best first; -1 where there are fewer.
+
+        Raises:
+            InvalidParamsError: an index for l2, where the nearest to w is another row.
+        """
+        if self._index.metric == "l2":
+            raise InvalidParamsError(
+                "searching along weights needs an index for cosine or ip, got l2"
+            )
+        params = SearchParams(
+            k=min(k, len(self)), nprobe=self._nprobe, target_recall=self._target_recall
+        )
+        return self._index.search_rows(directions, params)[0]
 
 
 def without_self(found: Rows, rows: Rows, *, k: int) -> Rows:

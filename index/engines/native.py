@@ -17,7 +17,11 @@ from gleann.index.params import BuildParams
 from gleann.index.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 
 try:
-    from gleann.index import _native
+    # Not `from gleann.index import _native`: where it is missing, that blames a circle.
+    import gleann.index._native as _native  # noqa: PLR0402
+except ModuleNotFoundError:
+    _native = None  # type: ignore[assignment]
+    _IMPORT_ERROR = "they were not built when gleann was installed"
 except ImportError as error:
     _native = None  # type: ignore[assignment]
     _IMPORT_ERROR = str(error)

@@ -1,6 +1,7 @@
 """Active learning: ask for the labels that teach most."""
 
 from gleann.selection.active.advice import StopAdvice
+from gleann.selection.active.classifier_query import ClassifierPool
 from gleann.selection.active.everything import GlobalPool
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.run import ActiveRun, BatchRecord, run_active
@@ -12,6 +13,7 @@ __all__ = [
     "ActiveRun",
     "ActiveSession",
     "BatchRecord",
+    "ClassifierPool",
     "GlobalPool",
     "SealsPool",
     "StopAdvice",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gleann.index.arrays import Mask, Rows
+from gleann.index.arrays import Mask, Rows, Vectors
 
 
 class GlobalPool:
@@ -29,3 +29,6 @@ class GlobalPool:
     def grow(self, rows: Rows) -> Rows:  # noqa: ARG002 (the pool's contract)
         """Nothing enters: everything is in already."""
         return np.empty(0, np.int64)
+
+    def consult(self, directions: Vectors) -> None:
+        """Nothing: everything is in already."""

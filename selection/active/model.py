@@ -57,3 +57,9 @@ class Model:
         if len(vectors):
             table[:, self._columns] = self._fitted.predict_proba(vectors)
         return table
+
+    @property
+    def directions(self) -> Vectors:
+        """Weights (m, d) along which a class grows likelier; of the last of two."""
+        weights: Vectors = self._fitted.coef_.astype(np.float32)
+        return weights

@@ -7,7 +7,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_count, require_one_of
 
 Strategy = Literal["entropy", "least_confidence", "margin", "most_likely_positive"]
-PoolName = Literal["seals", "global", "random"]
+PoolName = Literal["seals", "classifier", "global", "random"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +16,12 @@ class ActiveParams:
 
     Attributes:
         strategy: the score, one of `uncertainty.STRATEGIES`; "random" does not use it.
-        pool: "seals" (neighbours of what is labelled), "global" (every row) or
+        pool: "seals" (neighbours of what is labelled), "classifier" (these and the
+            rows farthest along the classifier's weights), "global" (every row) or
             "random" (uniform draws, the baseline).
         batch: rows to ask for at a time.
-        neighbours: neighbours of each labelled row that enter the SEALS pool.
+        neighbours: neighbours of each labelled row that enter the SEALS pool, and rows
+            along the classifier's weights that enter before each batch.
         C: inverse strength of the logistic regression's penalty.
         class_weight: "balanced" or None, as in scikit-learn.
         max_iter: iterations of lbfgs at most.

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gleann.index.arrays import Mask, Rows
+from gleann.index.arrays import Mask, Rows, Vectors
 
 
 class Pool(Protocol):
@@ -20,3 +20,6 @@ class Pool(Protocol):
 
     def grow(self, rows: Rows) -> Rows:
         """Add the neighbours of `rows`; return the candidates this added, ascending."""
+
+    def consult(self, directions: Vectors) -> None:
+        """Before a batch: the classifier's weights (m, d), for a pool that asks it."""

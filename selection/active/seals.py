@@ -6,7 +6,7 @@ concepts, https://arxiv.org/abs/2007.00077, algorithms 1 and 2.
 
 import numpy as np
 
-from gleann.index.arrays import Mask, Rows
+from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.pool import Neighbours
 
 
@@ -41,10 +41,16 @@ class SealsPool:
         """Take `rows` out for good."""
         self._closed[rows] = True
 
+    def consult(self, directions: Vectors) -> None:
+        """Nothing: this pool does not ask the classifier."""
+
     def grow(self, rows: Rows) -> Rows:
         """Let the neighbours of `rows` enter; return those that may be picked."""
         near = np.unique(self._neighbours.neighbours(rows, k=self._k))
-        new = near[near >= 0]
-        new = new[~(self.entered[new] | self._closed[new])]
+        return self.admit(near[near >= 0])
+
+    def admit(self, rows: Rows) -> Rows:
+        """Let `rows` enter; return those that are new and may be picked."""
+        new = rows[~(self.entered[rows] | self._closed[rows])]
         self.entered[new] = True
         return new

@@ -16,6 +16,7 @@ from gleann.index.errors import (
 )
 from gleann.selection.active.advice import BatchOutcome, StopAdvice, advise
 from gleann.selection.active.batch import Batch
+from gleann.selection.active.classifier_query import ClassifierPool, Searcher
 from gleann.selection.active.everything import GlobalPool
 from gleann.selection.active.ledger import (
     Labels,
@@ -77,12 +78,13 @@ class ActiveSession:
             ids: (n,) names of the rows; None numbers them.
             rows: (m,) the seed, of two classes at least.
             labels: (m,) their labels, integers.
-            neighbours: over the same n rows; needed by the pool "seals".
+            neighbours: over the same n rows; needed by the pools "seals" and
+                "classifier".
 
         Raises:
             InvalidInputError: vectors, ids, rows or labels that cannot be used; a seed
                 of one class, or without a positive where positives are sought.
-            InvalidParamsError: the pool "seals" without neighbours.
+            InvalidParamsError: such a pool without them.
             DimensionMismatchError: lengths differ.
         """
         params = params or ActiveParams()
@@ -287,7 +289,7 @@ class ActiveSession:
         self._pool.close(self._batch.rows)
 
     def _entered_rows(self) -> Rows:
-        if self._params.pool != "seals":
+        if self._params.pool in ("global", "random"):
             return np.empty(0, np.int64)
         return np.flatnonzero(self._pool.entered)
 
@@ -314,6 +316,7 @@ class ActiveSession:
 
     def _pick(self) -> Batch:
         model = self._trained()
+        self._pool.consult(model.directions)
         rows, scores = pick_batch(
             self._pool, self._score(model), size=self._params.batch
         )
@@ -362,15 +365,22 @@ def _make_pool(
     neighbours: Neighbours | None,
     entered: Mask | None = None,
 ) -> Pool:
-    if params.pool != "seals":
+    if params.pool in ("global", "random"):
         return GlobalPool(n)
     if neighbours is None:
-        raise InvalidParamsError("the pool 'seals' needs neighbours, got None")
+        raise InvalidParamsError(f"the pool {params.pool!r} needs neighbours, got None")
     if len(neighbours) != n:
         raise DimensionMismatchError(
             f"neighbours are of {len(neighbours)} rows, vectors of {n}"
         )
-    return SealsPool(neighbours, k=params.neighbours, entered=entered)
+    if params.pool == "seals":
+        return SealsPool(neighbours, k=params.neighbours, entered=entered)
+    if not isinstance(neighbours, Searcher):
+        raise InvalidParamsError(
+            "the pool 'classifier' needs neighbours that search along weights, such as"
+            f" IndexNeighbours; got {type(neighbours).__name__}"
+        )
+    return ClassifierPool(neighbours, k=params.neighbours, entered=entered)
 
 
 def _params_of(values: dict[str, Any]) -> ActiveParams:

@@ -19,8 +19,7 @@ TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "amx_int8")
 TRIAL_ROWS, TRIAL_DIM, TRIAL_QUERIES = 2_000, 16, 20
 COMPILER_REMEDY = (
     "install a C++ compiler and the Python headers (Debian: apt-get install g++"
-    " python3-dev), then: pip install --force-reinstall --no-deps"
-    " --no-binary gleann gleann"
+    " python3-dev), then, in the checkout: pip install --force-reinstall --no-deps ."
 )
 
 

@@ -1,6 +1,5 @@
 """How many, and what mean: estimates from few labels against uniform sampling."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
@@ -16,9 +15,15 @@ from gleann.selection import (
     uniform_estimate,
 )
 from gleann.selection.estimate import estimate
+from gleann.service.demo.labelling import REGULARISATION
 
-Target = Literal["count", "avg"]
-TARGETS: tuple[Target, ...] = ("count", "avg")
+Target = Literal["share", "mean"]
+TARGETS: tuple[Target, ...] = ("share", "mean")
+"""A share is a count over all rows, which are known."""
+NEIGHBOURS = "ABae, neighbours"
+CLASSIFIER = "ABae, classifier"
+UNIFORM = "uniform"
+METHODS = (NEIGHBOURS, CLASSIFIER, UNIFORM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,20 +34,20 @@ class Population:
         concept: what counts as positive.
         positive: bool (n,), the truth.
         value: float64 (n,), whose mean over the positives is asked for.
-        proxy: (n,), guesses that the index made from labelled rows.
+        proxies: (n,) each, guesses made from the labelled rows, by what made them.
         proxy_labels: how many labelled rows those were.
     """
 
     concept: str
     positive: Mask
     value: NDArray[np.float64]
-    proxy: NDArray[np.float32]
+    proxies: dict[str, NDArray[np.floating]]
     proxy_labels: int
 
     def truth(self, target: Target) -> float:
         """The number that the estimates are after."""
-        if target == "count":
-            return float(self.positive.sum())
+        if target == "share":
+            return float(self.positive.mean())
         return float(self.value[self.positive].mean())
 
     def ask(self, rows: Ids) -> tuple[ArrayLike, ArrayLike | None]:
@@ -57,7 +62,7 @@ class Trial:
     Attributes:
         concept: of which concept.
         target: of what.
-        method: "ABae" or "uniform".
+        method: one of `METHODS`.
         seed: of the draw.
         value: the estimate, None where undefined.
         low: lower end of its interval, if there is one.
@@ -93,12 +98,21 @@ def make_population(
     labelled: Rows,
     value: NDArray[np.float64],
 ) -> Population:
-    """Spread the labels of `labelled` rows to all by the index's vectors (TASTI)."""
+    """Guess all rows from the labels of some, in two ways.
+
+    By the index: the labels of the nearest labelled rows (TASTI). By a model: the
+    probability that a classifier trained on them gives.
+    """
     return Population(
         concept=concept,
         positive=positive,
         value=value,
-        proxy=propagate_labels(vectors, rows=labelled, labels=positive[labelled]),
+        proxies={
+            NEIGHBOURS: propagate_labels(
+                vectors, rows=labelled, labels=positive[labelled]
+            ),
+            CLASSIFIER: _probabilities(vectors, labelled, positive[labelled]),
+        },
         proxy_labels=len(labelled),
     )
 
@@ -106,35 +120,54 @@ def make_population(
 def trials(
     population: Population, *, budget: int, count: int, seed: int
 ) -> list[Trial]:
-    """Estimate both targets by both methods `count` times."""
-    methods: dict[str, Callable[..., Estimate]] = {
-        "ABae": estimate,
-        "uniform": uniform_estimate,
-    }
+    """Estimate both targets by every method `count` times."""
     made = []
     for target in TARGETS:
-        for name, run in methods.items():
+        for name in METHODS:
+            run = uniform_estimate if name == UNIFORM else estimate
+            proxy = population.proxies.get(name, population.proxies[NEIGHBOURS])
             for number in range(seed, seed + count):
-                params = EstimateParams(target=target, budget=budget, seed=number)
+                params = EstimateParams(
+                    target="count" if target == "share" else "avg",
+                    budget=budget,
+                    seed=number,
+                )
                 start = perf_counter()
-                found = run(population.proxy, population.ask, params)
+                found = run(proxy, population.ask, params)
                 seconds = perf_counter() - start
                 made.append(_trial(population, target, name, found, seconds))
     return made
 
 
+def _probabilities(
+    vectors: Vectors, labelled: Rows, positive: Mask
+) -> NDArray[np.float64]:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(
+        C=REGULARISATION, class_weight="balanced", max_iter=1000
+    ).fit(vectors[labelled], positive)
+    probabilities: NDArray[np.float64] = model.predict_proba(vectors)[:, 1]
+    return probabilities
+
+
 def _trial(
     population: Population, target: Target, method: str, found: Estimate, seconds: float
 ) -> Trial:
+    scale = len(population.positive) if target == "share" else 1
     return Trial(
         concept=population.concept,
         target=target,
         method=method,
         seed=found.provenance["seed"],
-        value=found.value,
-        low=found.low,
-        high=found.high,
+        value=_over(found.value, scale),
+        low=_over(found.low, scale),
+        high=_over(found.high, scale),
         truth=population.truth(target),
         positives=found.positives,
         seconds=seconds,
     )
+
+
+def _over(value: float | None, scale: int) -> float | None:
+    return None if value is None else value / scale

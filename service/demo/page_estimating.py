@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from gleann.service.demo.estimating import TARGETS, Trial
+from gleann.service.demo.estimating import METHODS, TARGETS, UNIFORM, Trial
 from gleann.service.demo.result import DemoResult
 from gleann.service.report.charts import Whisker, whisker_chart
 from gleann.service.report.markup import Html
@@ -12,7 +12,9 @@ from gleann.service.report.page import Section, figure, paragraph, side_by_side
 from gleann.service.report.scales import axis_over
 from gleann.service.report.tables import Cell, table
 
-TARGET_NAMES = {"count": "how many words", "avg": "mean of log10(frequency rank)"}
+TARGET_NAMES = {"share": "share of words", "mean": "mean of log10(frequency rank)"}
+WRITE = {"share": lambda value: f"{100 * value:.3g} %", "mean": short}
+SHOWN_DRAWS = 6
 
 
 def estimating_section(result: DemoResult) -> Section:
@@ -30,11 +32,13 @@ def estimating_section(result: DemoResult) -> Section:
         title="How many, and what mean",
         body=(
             paragraph(
-                f"From {result.scale.budget:,} labels: how many of {result.words:,}"
-                f" words belong to a concept, and how frequent those are on average."
-                f" The proxy is what the index makes of the labels of one SEALS run,"
-                f" spread to all words by nearest neighbours. {result.scale.trials}"
-                f" draws of each; uniform sampling spends the same labels."
+                f"From {result.scale.budget:,} labels: what share of {result.words:,}"
+                f" words belongs to a concept, and how frequent those are on average."
+                f" ABae needs a guess for every word. One comes from the index, the"
+                f" labels of the nearest words that the SEALS runs labelled; the other"
+                f" from a classifier trained on the same labels. Uniform sampling"
+                f" spends as many labels without a guess. {result.scale.trials} draws"
+                f" of each; the pictures show {min(SHOWN_DRAWS, result.scale.trials)}."
             ),
             side_by_side(charts),
             _estimate_table(result.trials, concepts),
@@ -48,28 +52,30 @@ def _of(trials: Sequence[Trial], concept: str, target: str) -> list[Trial]:
 
 
 def _estimate_chart(trials: Sequence[Trial]) -> Html:
+    first = trials[0].seed
     whiskers = [
         Whisker(
-            label=f"{trial.method}, draw {trial.seed}",
+            label=trial.method if trial.seed == first else "",
+            name=f"{trial.method}, draw {trial.seed}",
             value=trial.value,
             low=trial.value if trial.low is None else trial.low,
             high=trial.value if trial.high is None else trial.high,
-            colour=0 if trial.method == "ABae" else 1,
+            colour=METHODS.index(trial.method),
         )
         for trial in trials
-        if trial.value is not None
+        if trial.value is not None and trial.seed < first + SHOWN_DRAWS
     ]
     ends = [end for one in whiskers for end in (one.low, one.high)]
-    truth = trials[0].truth
-    label = TARGET_NAMES[trials[0].target]
-    return whisker_chart(whiskers, x=axis_over(label, [*ends, truth]), truth=truth)
+    truth, target = trials[0].truth, trials[0].target
+    axis = axis_over(TARGET_NAMES[target], [*ends, truth], write=WRITE[target])
+    return whisker_chart(whiskers, x=axis, truth=truth)
 
 
 def _estimate_table(trials: Sequence[Trial], concepts: Sequence[str]) -> Html:
     rows: list[list[Cell]] = []
     for concept in concepts:
         for target in TARGETS:
-            for method in ("ABae", "uniform"):
+            for method in METHODS:
                 mine = [t for t in _of(trials, concept, target) if t.method == method]
                 rows.append([concept, TARGET_NAMES[target], method, *_judged(mine)])
     head = ["concept", "estimated", "method", "truth", "mean error", "interval"]
@@ -78,19 +84,23 @@ def _estimate_table(trials: Sequence[Trial], concepts: Sequence[str]) -> Html:
 
 
 def _judged(trials: Sequence[Trial]) -> list[Cell]:
-    defined = [t for t in trials if t.value is not None]
-    errors = [abs((t.value or 0.0) - t.truth) for t in defined]
+    write = WRITE[trials[0].target]
+    errors = _errors(trials)
     widths = _half_widths(trials)
     with_interval = [t for t in trials if t.low is not None]
     return [
-        trials[0].truth,
-        fmean(errors) if errors else None,
-        f"\N{PLUS-MINUS SIGN} {short(fmean(widths))}" if widths else None,
+        write(trials[0].truth),
+        write(fmean(errors)) if errors else None,
+        f"\N{PLUS-MINUS SIGN} {write(fmean(widths))}" if widths else None,
         f"{sum(t.covers for t in trials)} of {len(with_interval)}",
-        len(trials) - len(defined),
+        len(trials) - len(errors),
         round(fmean(t.positives for t in trials), 1),
         f"{fmean(t.seconds for t in trials):.2f}",
     ]
+
+
+def _errors(trials: Sequence[Trial]) -> list[float]:
+    return [abs(t.value - t.truth) for t in trials if t.value is not None]
 
 
 def _half_widths(trials: Sequence[Trial]) -> list[float]:
@@ -100,20 +110,27 @@ def _half_widths(trials: Sequence[Trial]) -> list[float]:
 
 
 def _estimate_words(trials: Sequence[Trial], concepts: Sequence[str]) -> list[str]:
-    sentences = []
-    for concept in concepts:
-        for target in TARGETS:
-            mine = _of(trials, concept, target)
-            ours = _half_widths([t for t in mine if t.method == "ABae"])
-            theirs = _half_widths([t for t in mine if t.method == "uniform"])
-            if not ours or not theirs:
-                which = "ABae" if not ours else "uniform sampling"
-                sentences.append(
-                    f"{concept}, {TARGET_NAMES[target]}: {which} gave no interval."
-                )
-                continue
-            sentences.append(
-                f"{concept}, {TARGET_NAMES[target]}: uniform sampling has an interval"
-                f" {fmean(theirs) / fmean(ours):.1f} times as wide as that of ABae."
-            )
-    return sentences
+    return [
+        f"{concept}, {TARGET_NAMES[target]}: "
+        + "; ".join(
+            _against_uniform(_of(trials, concept, target), method)
+            for method in METHODS
+            if method != UNIFORM
+        )
+        + "."
+        for concept in concepts
+        for target in TARGETS
+    ]
+
+
+def _against_uniform(trials: Sequence[Trial], method: str) -> str:
+    ours = [t for t in trials if t.method == method]
+    theirs = [t for t in trials if t.method == UNIFORM]
+    parts = [method]
+    if _errors(ours) and _errors(theirs) and fmean(_errors(theirs)):
+        ratio = fmean(_errors(ours)) / fmean(_errors(theirs))
+        parts.append(f"{ratio:.2f} times the mean error of uniform sampling")
+    if _half_widths(ours) and _half_widths(theirs):
+        ratio = fmean(_half_widths(ours)) / fmean(_half_widths(theirs))
+        parts.append(f"{ratio:.2f} times the width of its interval")
+    return ", ".join(parts)

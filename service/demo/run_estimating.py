@@ -6,6 +6,7 @@ import numpy as np
 
 from gleann.index import SoarIndex
 from gleann.service.demo.estimating import (
+    METHODS,
     TARGETS,
     Population,
     Trial,
@@ -28,11 +29,17 @@ def run_estimating(
     made: list[Trial] = []
     with stage.timed("estimates from few labels"):
         for task in (task for task in tasks if task.name in ESTIMATED):
-            run = next(
-                r for r in runs if r.concept == task.name and r.method == "seals"
+            labelled = np.unique(
+                np.concatenate(
+                    [
+                        run.rows
+                        for run in runs
+                        if run.concept == task.name and run.method == "seals"
+                    ]
+                )
             )
             population = make_population(
-                task.name, task.positive, index.vectors, run.rows, rank
+                task.name, task.positive, index.vectors, labelled, rank
             )
             found = trials(
                 population,
@@ -49,13 +56,13 @@ def _tell(stage: Stage, population: Population, found: list[Trial]) -> None:
     for target in TARGETS:
         truth = population.truth(target)
         stage.say(f"   {population.concept}, {target}: truth {short(truth)}")
-        for method in ("ABae", "uniform"):
+        for method in METHODS:
             mine = [t for t in found if t.target == target and t.method == method]
             known = [t.value for t in mine if t.value is not None]
             ends = [(t.low, t.high) for t in mine if t.low is not None]
             widths = [high - low for low, high in ends if high is not None]
             stage.say(
-                f"     {method:<8} mean {short(fmean(known)) if known else '-'},"
+                f"     {method:<16} mean {short(fmean(known)) if known else '-'},"
                 f" interval +- {short(fmean(widths) / 2) if widths else '-'},"
                 f" holds the truth {sum(t.covers for t in mine)} of {len(ends)}"
             )

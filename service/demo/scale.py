@@ -32,7 +32,7 @@ class Scale:
     neighbours: int = 50
     evaluate_every: int = 4
     label_seeds: int = 2
-    budget: int = 2_000
+    budget: int = 4_000
     trials: int = 10
     digits: int = 100
     digit_seeds: int = 5

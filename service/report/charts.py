@@ -42,7 +42,8 @@ class Whisker:
     """One estimate with its interval.
 
     Attributes:
-        label: what stands at its left.
+        label: what stands at its left; empty below a row of the same kind.
+        name: what it is called on hover.
         value: the estimate.
         low: lower end of the interval.
         high: upper end of the interval.
@@ -50,6 +51,7 @@ class Whisker:
     """
 
     label: str
+    name: str
     value: float
     low: float
     high: float
@@ -86,7 +88,7 @@ def whisker_chart(
     whiskers: Sequence[Whisker], *, x: Axis, truth: float | None = None
 ) -> Html:
     """Estimates under one another with their intervals, the truth as a dashed line."""
-    row_height, left = 24, 140
+    row_height, left = 17, 130
     height = TOP + BOTTOM + row_height * len(whiskers)
     rows = Axis(label="", low=len(whiskers) - 0.5, high=-0.5)
     plot = _Plot(x, rows, height=height, left=left, bottom=BOTTOM)
@@ -196,7 +198,7 @@ def _dots(plot: _Plot, one: Series, look: str, radius: float) -> Html:
 def _whisker(plot: _Plot, one: Whisker, number: int) -> Html:
     at = plot.y(number)
     write = plot.x_axis.write
-    note = f"{one.label}: {write(one.value)}, {write(one.low)} to {write(one.high)}"
+    note = f"{one.name}: {write(one.value)}, {write(one.low)} to {write(one.high)}"
     ends = {"x1": plot.x(one.low), "x2": plot.x(one.high), "y1": at, "y2": at}
     centre = {"cx": plot.x(one.value), "cy": at, "r": 4.5}
     title = element("title", {}, note)

@@ -150,9 +150,7 @@ def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
         (["active", "index", "--labels", "strange.csv", "--state", "s.json"], "n999"),
     ],
 )  # fmt: skip
-def test_bad_selection_input_is_one_line(
-    arguments, says, folder, monkeypatch, capsys
-):
+def test_bad_selection_input_is_one_line(arguments, says, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     label_file("seed.csv", {"n000": 0, "n001": 1} if "index" in arguments else {0: 0})
     label_file("strange.csv", {"n999": 0, "n001": 1})
