@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SoarIndex
-from gleann.index.arrays import Ids, Rows, Vectors
+from gleann.index.arrays import Ids, Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
 
 ProgressCallback = Callable[[Progress], None]
@@ -68,8 +68,8 @@ class IndexNeighbours:
         found, _ = self._index.search_rows(self._index.vectors[rows], params)
         return without_self(found, rows, k=k)
 
-    def along(self, directions: Vectors, *, k: int) -> Rows:
-        """The `k` rows (m, k) with the largest w.x for each w of `directions` (m, d).
+    def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
+        """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
 
         Best first; -1 where there are fewer.
 
@@ -81,7 +81,10 @@ class IndexNeighbours:
                 "searching along weights needs an index for cosine or ip, got l2"
             )
         params = SearchParams(
-            k=min(k, len(self)), nprobe=self._nprobe, target_recall=self._target_recall
+            k=min(k, len(self)),
+            nprobe=self._nprobe,
+            target_recall=self._target_recall,
+            allowed=allowed,
         )
         return self._index.search_rows(directions, params)[0]
 

@@ -18,8 +18,8 @@ from gleann.selection.pool import Neighbours
 class Searcher(Neighbours, Protocol):
     """`Neighbours` that can also be asked about directions."""
 
-    def along(self, directions: Vectors, *, k: int) -> Rows:
-        """The `k` rows (m, k) with the largest w.x for each w of `directions` (m, d).
+    def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
+        """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
 
         Best first; -1 where there are fewer.
         """
@@ -34,7 +34,7 @@ class ClassifierPool:
         entered: (n,) what had entered before, for a pool that is resumed.
     """
 
-    __slots__ = ("_k", "_searcher", "_seals")
+    __slots__ = ("_k", "_seals", "_searcher")
 
     def __init__(
         self, searcher: Searcher, *, k: int, entered: Mask | None = None
@@ -61,6 +61,9 @@ class ClassifierPool:
         return self._seals.grow(rows)
 
     def consult(self, directions: Vectors) -> None:
-        """Let the rows that lie farthest along each of `directions` (m, d) enter."""
-        found = np.unique(self._searcher.along(directions, k=self._k))
+        """Let the open rows farthest along each of `directions` (m, d) enter."""
+        # Labelled rows lie farthest along by nature: only the others are of use.
+        found = np.unique(
+            self._searcher.along(directions, k=self._k, allowed=self._seals.open_rows)
+        )
         self._seals.admit(found[found >= 0])

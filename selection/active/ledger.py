@@ -56,6 +56,7 @@ class Ledger:
         new = int((~self._labelled[rows]).sum())
         self._labels[rows] = labels
         self._labelled[rows] = True
+        self.ignored[rows] = False
         return new
 
     def ignore(self, rows: Rows) -> Rows:

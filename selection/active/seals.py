@@ -33,6 +33,11 @@ class SealsPool:
         self._neighbours = neighbours
         self._k = k
 
+    @property
+    def open_rows(self) -> Mask:
+        """(n,), True where a row is not closed, candidate or not."""
+        return ~self._closed
+
     def candidates(self) -> Rows:
         """Rows that may be picked now, ascending."""
         return np.flatnonzero(self.entered & ~self._closed)

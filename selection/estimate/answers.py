@@ -35,7 +35,7 @@ def as_values(
     """Return `values` as float64 (m,), 0 where not positive, and 0 for a count.
 
     Raises:
-        InvalidInputError: none given where the target needs them.
+        InvalidInputError: none given where the target needs them, or not numbers.
         DimensionMismatchError: not one for each of `held` (m,).
         NonFiniteError: a positive's value is NaN or infinite.
     """
@@ -46,7 +46,10 @@ def as_values(
             f"the target {target} needs a value for each of {len(held)} labels,"
             " got none"
         )
-    numbers = np.asarray(values, np.float64)
+    given = np.asarray(values)
+    if given.size and given.dtype.kind not in "biuf":
+        raise InvalidInputError(f"values must be numbers, got dtype {given.dtype}")
+    numbers = given.astype(np.float64)
     if numbers.shape != held.shape:
         raise DimensionMismatchError(
             f"values has shape {numbers.shape}, positives has {held.shape}"

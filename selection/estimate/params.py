@@ -18,7 +18,8 @@ class EstimateParams:
             value over those rows).
         budget: labels to spend, all of them.
         strata: strata to cut the rows into, by proxy.
-        strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", or "equal_size" as ABae.
+        strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", "equal_size" as ABae, or
+            "geometric" for a proxy that ranks but is no probability.
         pilot_share: share of the budget that is spent evenly over the strata first.
         rounds: labelling rounds, the pilot included; 2 is ABae. Fewer are held where a
             round would have fewer labels than there are strata.

@@ -1,7 +1,7 @@
 """Proxies from embeddings: what the nearest labelled rows say of the others.
 
 TASTI (Kang et al. 2022, https://arxiv.org/abs/2009.04540): label a few representatives,
-and score every row by those nearest to it.
+and score every row by them.
 """
 
 import numpy as np
@@ -13,7 +13,10 @@ from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import as_rows, as_scores, require_count
 from gleann.selection.coreset.farthest_first import farthest_first
 
-BLOCK_ROWS = 8_192
+BLOCK_ENTRIES = 2**20
+"""Distances held at a time: 4 MiB, which a core's cache may keep."""
+ROUNDING = np.float32(1e-6)
+"""More than float32 loses, relatively, in |x|^2 - 2 x.c + |c|^2."""
 
 
 def representatives(
@@ -47,54 +50,72 @@ def representatives(
 
 
 def propagate_labels(
-    vectors: ArrayLike, *, rows: ArrayLike, labels: ArrayLike, neighbours: int = 5
+    vectors: ArrayLike,
+    *,
+    rows: ArrayLike,
+    labels: ArrayLike,
+    neighbours: int | None = None,
 ) -> NDArray[np.float32]:
-    """Score every row by the labels of its nearest labelled rows.
+    """Score every row by the labels of the labelled rows, nearer ones weighing more.
 
-    Of the `neighbours` nearest, at distances d_1 <= d_2 <= ..., the i-th weighs
-    (sum of d - d_i), normalised; a lone neighbour, and equal ones, weigh the same.
-    Every new label can be added ("cracking"): call again with more rows.
+    A labelled row at distance d weighs 1 / d^4 (Shepard 1968, A two-dimensional
+    interpolation function for irregularly-spaced data). All of them vote: with the
+    five nearest of TASTI, most rows of a rare concept score exactly 0 and cannot be
+    told apart (`selection/DEPARTURES.md`). Every new label can be added ("cracking"):
+    call again with more rows.
+
+    The scores rank the rows; they are no probabilities. For a rare concept cut strata
+    by rank (`EstimateParams.strata_cut` "geometric").
 
     Args:
         vectors: (n, d), such as `index.vectors`; nearest is by plain L2.
         rows: (m,) labelled rows, m at least 1.
         labels: (m,) numbers, such as 0 and 1.
-        neighbours: labelled rows that vote; all of them where there are fewer.
+        neighbours: only the nearest so many vote, and those as near as the last; None
+            for all.
 
     Returns:
-        (n,) proxies between the least and the largest label; a labelled row that has
-        labelled neighbours is scored by them too, not by its own label alone.
+        (n,) proxies between the least and the largest label; a labelled row gets its
+        own label, or the mean label of those that coincide with it.
 
     Raises:
         InvalidInputError: rows or labels that cannot be used.
     """
     points = as_vectors(vectors)
     labelled = as_rows(rows, n=len(points))
-    values = as_scores(labels, n=len(labelled), name="labels")
-    require_count("neighbours", neighbours)
-    k = min(neighbours, len(labelled))
+    values = as_scores(labels, n=len(labelled), name="labels").astype(np.float32)
+    if neighbours is not None:
+        require_count("neighbours", neighbours)
+    k = min(neighbours or len(labelled), len(labelled))
+    # Distances between rows near the origin lose fewer digits.
+    centre = points[labelled].mean(axis=0)
+    centres = points[labelled] - centre
     proxy = np.empty(len(points), np.float32)
-    for first in range(0, len(points), BLOCK_ROWS):
-        block = points[first : first + BLOCK_ROWS]
-        near, distances = _nearest(block, points[labelled], k=k)
-        weights = _weights(distances)
-        proxy[first : first + len(block)] = (weights * values[near]).sum(axis=1)
+    step = max(1, BLOCK_ENTRIES // len(labelled))
+    for first in range(0, len(points), step):
+        block = points[first : first + step] - centre
+        weights = _weights(_squared_distances(block, centres), k=k)
+        proxy[first : first + len(block)] = weights @ values / weights.sum(axis=1)
     return proxy
 
 
-def _nearest(
-    block: Vectors, centres: Vectors, *, k: int
-) -> tuple[Rows, NDArray[np.float64]]:
-    squares = np.einsum("ij,ij->i", centres, centres) - 2 * (block @ centres.T)
-    near = np.argpartition(squares, k - 1, axis=1)[:, :k]
-    differences = (block[:, None, :] - centres[near]).astype(np.float64)
-    return near, np.sqrt(np.einsum("ijk,ijk->ij", differences, differences))
+def _squared_distances(block: Vectors, centres: Vectors) -> Vectors:
+    lengths = np.add.outer(
+        np.einsum("ij,ij->i", block, block), np.einsum("ij,ij->i", centres, centres)
+    )
+    squares: Vectors = lengths - 2 * (block @ centres.T)
+    # What rounding leaves between equal rows becomes one and the same small number,
+    # so that they share alike; `tiny` stands for it between zero vectors.
+    lengths *= ROUNDING
+    np.maximum(squares, lengths, out=squares)
+    return np.maximum(squares, np.finfo(np.float32).tiny, out=squares)
 
 
-def _weights(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    sums = distances.sum(axis=1, keepdims=True)
-    raw = np.where(sums > 0, sums - distances, 1.0)
-    if distances.shape[1] == 1:
-        raw = np.ones_like(distances)
-    weights: NDArray[np.float64] = raw / raw.sum(axis=1, keepdims=True)
+def _weights(squares: Vectors, *, k: int) -> Vectors:
+    """1 / d^4 relative to the nearest, 0 beyond the k-th: (m, labelled)."""
+    weights: Vectors = squares.min(axis=1, keepdims=True) / squares
+    weights *= weights
+    if k < squares.shape[1]:
+        farthest = np.partition(squares, k - 1, axis=1)[:, k - 1 : k]
+        weights[squares > farthest] = 0
     return weights

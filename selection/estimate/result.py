@@ -111,13 +111,17 @@ def _numbers(
 
 
 def _within_known(interval: Interval, design: Design, seen: Tally) -> Interval:
-    """Cut a count's interval to what the labels leave possible."""
+    """Cut a count's interval to what the labels leave possible.
+
+    The unbiased value itself may lie below the positives that were found; it is not
+    moved, but the upper end is never below them.
+    """
     least = float(seen.positives.sum())
     most = float((design.sizes - seen.labelled).sum()) + least
     return Interval(
         value=interval.value,
         low=min(max(interval.low, least), interval.value),
-        high=max(min(interval.high, most), interval.value),
+        high=max(min(interval.high, most), interval.value, least),
     )
 
 

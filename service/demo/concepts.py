@@ -59,7 +59,7 @@ def make_concepts(words: tuple[str, ...]) -> list[Concept]:
     men_only = _clearly(men, women, surnames, words)
     doubtful_names = (given - women_only - men_only) | countries | states | large
     members_and_doubtful = {
-        "country": (countries, countries & (names | states)),
+        "country": (countries, countries & (_common(women) | _common(men) | states)),
         "large city": (large, (cities - large) | names | countries | states),
         "woman's name": (women_only, doubtful_names),
         "man's name": (men_only, doubtful_names),
@@ -92,6 +92,10 @@ def read_places() -> tuple[set[str], set[str], set[str], set[str]]:
         {city["name"].lower() for city in all_cities},
         {c["name"].lower() for c in all_cities if c["population"] >= LARGE_CITY},
     )
+
+
+def _common(census: Census) -> set[str]:
+    return {name for name, place in census.place.items() if place <= COMMON_NAME}
 
 
 def _clearly(

@@ -39,6 +39,8 @@ def running_server(data_dir: Path, import_root: Path) -> Iterator[str]:
     try:
         yield _address(process)
     finally:
+        if process.stdout is not None:
+            process.stdout.close()
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(STOP_SECONDS)

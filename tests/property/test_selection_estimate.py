@@ -51,7 +51,7 @@ def covered(results, truth):
 
 
 @pytest.mark.parametrize("target", ["count", "avg", "sum"])
-@pytest.mark.parametrize("cut", ["sqrt_mass", "equal_size"])
+@pytest.mark.parametrize("cut", ["sqrt_mass", "equal_size", "geometric"])
 def test_unbiased_and_covering_on_the_synthetic_set(target, cut):
     data = synthetic()
     truth = truth_of(data, target)

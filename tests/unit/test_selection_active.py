@@ -28,8 +28,15 @@ class Exact:
         self.order = np.argsort(distances, axis=1, kind="stable")[:, :-1]
         self.asked = []
 
+        self.vectors = vectors
+
     def __len__(self):
         return len(self.order)
+
+    def along(self, directions, *, k, allowed):
+        scores = np.where(allowed, directions @ self.vectors.T, -np.inf)
+        found = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.where(np.take_along_axis(scores, found, 1) > -np.inf, found, -1)
 
     def neighbours(self, rows, *, k):
         self.asked += rows.tolist()
@@ -160,7 +167,7 @@ def test_the_order_of_labels_within_a_batch_changes_nothing():
             two.submit_labels([row], [labels[row]])
 
 
-@pytest.mark.parametrize("pool", ["seals", "global", "random"])
+@pytest.mark.parametrize("pool", ["seals", "classifier", "global", "random"])
 @pytest.mark.parametrize("after", [0, 2])
 def test_kill_and_resume_gives_the_same_sequence(pool, after):
     vectors, labels, seed = rare()
@@ -197,6 +204,16 @@ def test_ignored_rows_are_never_asked_for():
     assert not seen & set(pending.tolist())
     session.ignore(seed[:1])
     assert seed[0] in session.labelled_rows
+
+
+def test_an_ignored_row_that_is_labelled_after_all_counts_again():
+    vectors, labels, seed = rare()
+    session = begin(vectors, labels, seed, near=Exact(vectors))
+    pending = session.next_batch().rows
+    session.ignore(pending[:2])
+    assert session.available == 398
+    session.submit_labels(pending[:1], labels[pending[:1]])
+    assert session.available == 399
 
 
 def test_string_ids_name_the_rows_throughout():
@@ -415,6 +432,46 @@ def test_labels_that_do_not_fit_are_refused_and_change_nothing():
     with pytest.raises(InvalidInputError, match="1 of 2 labels differ"):
         session.submit_labels(batch.rows[:2], [0, 0])
     assert session.next_batch().rows.tolist() == batch.rows[1:].tolist()
+
+
+def test_the_classifier_finds_positives_that_no_neighbour_leads_to():
+    """Two groups of positives far apart, only one of them in the seed."""
+    rng = np.random.default_rng(0)
+    near_group = rng.normal(size=(30, 2)) * 0.1 + [3, 1]
+    far_group = rng.normal(size=(30, 2)) * 0.1 + [9, -1]
+    rest = rng.normal(size=(300, 2)) * 0.5 - [1, 0]
+    vectors = np.concatenate([near_group, far_group, rest]).astype(np.float32)
+    labels = (np.arange(360) < 60).astype(np.int64)
+    seed = np.r_[0:3, 60:75]
+    found = {}
+    for pool in ("seals", "classifier"):
+        session = begin(
+            vectors,
+            labels,
+            seed,
+            near=Exact(vectors),
+            pool=pool,
+            strategy="most_likely_positive",
+        )
+        run_active(session, lambda ids: labels[ids], budget=80)
+        found[pool] = labels[session.labelled_rows].sum()
+    assert found["classifier"] == 60
+    assert found["seals"] <= 30
+
+
+def test_the_classifier_pool_needs_a_searcher():
+    class Neighbourly:
+        def __len__(self):
+            return 400
+
+        def neighbours(self, rows, *, k):
+            return np.zeros((len(rows), k), np.int64)
+
+    vectors, labels, seed = rare()
+    with pytest.raises(InvalidParamsError, match="search along weights.*Neighbourly"):
+        begin(vectors, labels, seed, near=Neighbourly(), pool="classifier")
+    with pytest.raises(InvalidParamsError, match="'classifier' needs neighbours"):
+        begin(vectors, labels, seed, pool="classifier")
 
 
 def test_budgets_beyond_the_pool_are_refused():

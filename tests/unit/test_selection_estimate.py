@@ -16,8 +16,15 @@ from gleann.index.errors import (
 from gleann.selection import EstimateParams, EstimateSession, uniform_estimate
 from gleann.selection.estimate import estimate, run_estimate
 from gleann.selection.estimate.allocate import capped, shares, spreads
-from gleann.selection.estimate.intervals import most_positives_unseen
-from gleann.selection.estimate.strata import drawing_order, equal_size, sqrt_mass
+from gleann.selection.estimate.estimators import Design
+from gleann.selection.estimate.intervals import Interval, most_positives_unseen
+from gleann.selection.estimate.result import _within_known
+from gleann.selection.estimate.strata import (
+    drawing_order,
+    equal_size,
+    geometric,
+    sqrt_mass,
+)
 from gleann.selection.estimate.tally import Moments, moments, tally
 
 
@@ -48,7 +55,7 @@ def test_sqrt_mass_strata_by_hand():
 
 def test_strata_ascend_by_proxy_and_leave_no_number_out():
     rng = np.random.default_rng(0)
-    for cut in (equal_size, sqrt_mass):
+    for cut in (equal_size, sqrt_mass, geometric):
         proxy = rng.beta(0.1, 1, size=500) ** 4
         numbers = cut(proxy, strata=8)
         assert set(numbers) == set(range(numbers.max() + 1))
@@ -174,7 +181,7 @@ def test_the_bound_over_two_strata_is_the_worst_split():
 
 
 @pytest.mark.parametrize("target", ["count", "avg", "sum"])
-@pytest.mark.parametrize("cut", ["sqrt_mass", "equal_size"])
+@pytest.mark.parametrize("cut", ["sqrt_mass", "equal_size", "geometric"])
 @pytest.mark.parametrize("rounds", [1, 2, 4])
 def test_the_budget_is_spent_exactly_on_distinct_rows(target, cut, rounds):
     proxy, held, values = world()
@@ -419,3 +426,36 @@ def test_states_of_other_data_or_formats_are_refused():
         EstimateSession.resume(state, proxy / 2)
     with pytest.raises(CorruptDataError, match=r"gleann\.estimate/1, got None"):
         EstimateSession.resume({}, proxy)
+
+
+def test_values_that_are_not_numbers_are_refused():
+    session = EstimateSession.start([0.1] * 20, EstimateParams(target="sum", budget=10))
+    ids = session.next_batch().ids[:1]
+    for values in (["a"], [1j], [None]):
+        with pytest.raises(InvalidInputError, match="values must be numbers"):
+            session.submit(ids, [True], values)
+    assert session.submit(ids, [True], [2]) == 1
+
+
+def test_the_upper_end_of_a_count_is_not_below_what_was_seen():
+    # The unbiased value may lie below the positives found; the interval may not.
+    seen = tally(np.zeros(9, np.int64), np.ones(9, bool), np.zeros(9), strata=1)
+    design = Design(
+        sizes=np.array([100.0]),
+        proxy_means=np.array([0.1]),
+        round_budgets=(9,),
+        target="count",
+        floor=0.1,
+    )
+    cut = _within_known(Interval(value=5.0, low=3.0, high=7.0), design, seen)
+    assert (cut.low, cut.high) == (5.0, 9.0)
+
+
+def test_geometric_strata_by_hand():
+    proxy = np.arange(400.0)
+    # The best 50, then up to 141.4 and 400 rows: a factor of sqrt(8) each.
+    numbers = geometric(proxy, strata=3)
+    assert np.bincount(numbers).tolist() == [258, 92, 50]
+    assert (np.diff(numbers) >= 0).all()
+    assert geometric(proxy[:3], strata=9).tolist() == [0, 1, 2]
+    assert geometric(proxy, strata=1).tolist() == [0] * 400

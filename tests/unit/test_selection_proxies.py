@@ -13,8 +13,10 @@ from gleann.selection import propagate_labels, representatives
 def test_propagation_by_hand():
     line = np.array([[0.0], [1.0], [3.0], [10.0]])
     proxy = propagate_labels(line, rows=[0, 3], labels=[0.0, 1.0], neighbours=2)
-    # Distances 1 and 9 of 10 in all: row 1 weighs its near label 9 : 1.
-    assert proxy == pytest.approx([0.0, 0.1, 0.3, 1.0])
+    # Row 1 is nine times as far from the positive as from the negative, row 2 7 / 3.
+    assert proxy == pytest.approx(
+        [0, 1 / (1 + 9**4), 1 / (1 + (7 / 3) ** 4), 1], rel=1e-5, abs=1e-9
+    )
     assert proxy.dtype == np.float32
 
 
@@ -30,6 +32,22 @@ def test_coinciding_representatives_share_alike():
     points = np.zeros((3, 2))
     proxy = propagate_labels(points, rows=[0, 1], labels=[0, 1], neighbours=2)
     assert proxy == pytest.approx([0.5] * 3)
+
+
+def test_beyond_the_nearest_no_label_counts():
+    line = np.array([[0.0], [1.0], [3.0], [10.0]])
+    near = propagate_labels(line, rows=[0, 2, 3], labels=[0, 1, 8], neighbours=2)
+    assert near == pytest.approx([0, 1 / (1 + 2**4), 1, 8], rel=1e-5, abs=1e-9)
+    every = propagate_labels(line, rows=[0, 2, 3], labels=[0, 1, 8])
+    assert every[1] > near[1]
+
+
+def test_blocks_give_what_one_block_gives(monkeypatch):
+    points = np.random.default_rng(0).normal(size=(100, 4))
+    given = {"rows": [1, 50, 99], "labels": [1, 0, 0.5]}
+    whole = propagate_labels(points, **given)
+    monkeypatch.setattr("gleann.selection.estimate.proxies.BLOCK_ENTRIES", 20)
+    assert propagate_labels(points, **given) == pytest.approx(whole, rel=1e-5)
 
 
 def test_representatives_are_distinct_and_spread():

@@ -40,6 +40,7 @@ class StrataCut(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STRATA_CUT_UNSPECIFIED: _ClassVar[StrataCut]
     STRATA_CUT_SQRT_MASS: _ClassVar[StrataCut]
     STRATA_CUT_EQUAL_SIZE: _ClassVar[StrataCut]
+    STRATA_CUT_GEOMETRIC: _ClassVar[StrataCut]
 ACTIVE_STRATEGY_UNSPECIFIED: ActiveStrategy
 ACTIVE_STRATEGY_ENTROPY: ActiveStrategy
 ACTIVE_STRATEGY_LEAST_CONFIDENCE: ActiveStrategy
@@ -56,6 +57,7 @@ ESTIMATE_TARGET_SUM: EstimateTarget
 STRATA_CUT_UNSPECIFIED: StrataCut
 STRATA_CUT_SQRT_MASS: StrataCut
 STRATA_CUT_EQUAL_SIZE: StrataCut
+STRATA_CUT_GEOMETRIC: StrataCut
 
 class CreateSelectionJobRequest(_message.Message):
     __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "allowed_ids", "request_id")

@@ -1,0 +1,137 @@
+"""Charts put numbers where they belong, and a page fetches nothing."""
+
+import math
+import re
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from gleann.service.report.charts import (
+    WIDTH,
+    Series,
+    Whisker,
+    line_chart,
+    scatter_chart,
+    whisker_chart,
+)
+from gleann.service.report.markup import element
+from gleann.service.report.numerals import percent
+from gleann.service.report.page import Section, figure, page
+from gleann.service.report.scales import Axis, axis_over
+
+FETCHES = re.compile(
+    r"""(?:src|href)\s*=\s*["'](?!\#)|url\(|@import|<script|<link|<iframe""", re.I
+)
+
+
+def svg_of(chart):
+    return ElementTree.fromstring(chart[chart.index("<svg") :])
+
+
+def dots(chart):
+    return [
+        (float(circle.get("cx")), float(circle.get("cy")))
+        for circle in svg_of(chart).iter("circle")
+    ]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.sampled_from(["linear", "log"]))
+def test_ticks_are_round_ascending_and_inside(low, span, scale):
+    if scale == "log":
+        assume(low > 1e-3)
+    high = low + span
+    assume(high > low * (1 + 1e-6) or low <= 0)
+    assume(high - low > 1e-9 * max(abs(low), abs(high)))
+    axis = Axis(label="", low=low, high=high, scale=scale)
+    ticks = axis.ticks()
+    slack = 2e-3 * max(abs(low), abs(high)) + 1e-9
+    assert all(low - slack <= tick <= high + slack for tick in ticks)
+    assert ticks == sorted(set(ticks))
+    assert len(ticks) <= 12
+
+
+def test_ticks_by_hand():
+    assert Axis(label="", low=0, high=1).ticks() == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    log = Axis(label="", low=90, high=5_000, scale="log")
+    assert log.ticks() == [100, 200, 500, 1_000, 2_000, 5_000]
+
+
+def test_positions():
+    assert Axis(label="", low=2, high=4).position(3) == 0.5
+    log = Axis(label="", low=1, high=100, scale="log")
+    assert log.position(10) == pytest.approx(0.5)
+
+
+@given(st.lists(st.floats(-1e9, 1e9), max_size=8), st.booleans())
+def test_axis_over_holds_its_values(values, zero):
+    axis = axis_over("", [*values, math.nan, math.inf], zero=zero)
+    assert axis.low < axis.high
+    assert all(-1e-9 <= axis.position(value) <= 1 + 1e-9 for value in values)
+
+
+def test_a_line_rises_to_the_right_when_its_numbers_do():
+    one = Series(name="a", x=[0, 1, 2], y=[1, 10, 100])
+    chart = line_chart(
+        [one],
+        x=Axis(label="x", low=0, high=2),
+        y=Axis(label="y", low=1, high=100, scale="log"),
+    )
+    (x0, y0), (x1, y1), (x2, y2) = dots(chart)
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
+    # On a log axis equal factors are equal steps, and up is a smaller coordinate.
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
+    assert y0 > y1
+
+
+def test_whiskers_and_truth_stand_at_their_numbers():
+    whiskers = [
+        Whisker(label="a", name="a", value=2, low=1, high=4),
+        Whisker(label="", name="b", value=3, low=3, high=3, colour=1),
+    ]
+    chart = whisker_chart(whiskers, x=Axis(label="n", low=0, high=5), truth=2)
+    svg = svg_of(chart)
+    truth = next(line for line in svg.iter("line") if line.get("class") == "truth")
+    first, second = dots(chart)
+    assert first[0] == pytest.approx(float(truth.get("x1")), abs=0.1)
+    assert second[0] > first[0]
+    assert second[1] > first[1]
+    bars = [line for line in svg.iter("line") if "whisker" in line.get("class")]
+    low, value, high = float(bars[0].get("x1")), first[0], float(bars[0].get("x2"))
+    assert value - low == pytest.approx((high - low) / 3, abs=0.2)
+
+
+def test_scatter_rings_the_chosen():
+    cloud = Series(name="7", x=[0, 1], y=[0, 1])
+    chosen = Series(name="chosen", x=[1], y=[1], notes=["a <digit>"])
+    axis = Axis(label="", low=0, high=1)
+    chart = scatter_chart([cloud], chosen, x=axis, y=axis)
+    rings = [c for c in svg_of(chart).iter("circle") if "ring" in c.get("class")]
+    assert len(rings) == 1
+    assert rings[0].find("title").text == "a <digit>"
+
+
+@pytest.mark.parametrize("series", [[], [Series(name="a", x=[], y=[])]])
+def test_empty_charts_are_drawn_too(series):
+    axis = axis_over("nothing", [])
+    svg = svg_of(line_chart(series, x=axis, y=axis))
+    assert svg.get("viewBox").split()[2] == str(WIDTH)
+
+
+def test_a_page_fetches_nothing_and_its_links_lead_somewhere():
+    one = Series(name="<a>", x=[1, 2], y=[0.1, 0.2], low=[0, 0.1], high=[0.2, 0.3])
+    axis = axis_over("share", [0, 1], write=percent)
+    chart = line_chart([one], x=axis_over("x", [1, 2]), y=axis)
+    made = page("t", "l", [Section(title="s", body=(figure(chart, caption="c"),))])
+    assert not FETCHES.search(made)
+    assert "http" not in made
+    targets = re.findall(r'href="#([^"]+)"', made)
+    assert targets
+    assert all(f'id="{target}"' in made for target in targets)
+
+
+def test_the_check_for_fetches_can_fail():
+    assert FETCHES.search(element("img", {"src": "http://example.org/a.png"}))
+    assert FETCHES.search('<a href="other.html">')
+    assert not FETCHES.search('<a href="#here">')
