@@ -44,8 +44,9 @@ struct Avx512Int : Avx512Base {
   }
   static Scores l2_score(Acc acc, const float* scales, const float* biases,
                          float factor) {
-    const Scores dots =
-        _mm512_mul_ps(dot_score(acc, scales), _mm512_set1_ps(factor));
+    Scores dots = _mm512_mul_ps(dot_score(acc, scales), _mm512_set1_ps(factor));
+    // Hides the product, which compilers would fuse with the difference and not round.
+    __asm__("" : "+v"(dots));
     return _mm512_sub_ps(dots, _mm512_loadu_ps(biases));
   }
 };

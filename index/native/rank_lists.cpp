@@ -10,9 +10,8 @@
 #include <vector>
 
 #include "engine.hpp"
-#include "memory.hpp"
 #include "keys.hpp"
-#include "sink.hpp"
+#include "memory.hpp"
 #include "threads.hpp"
 
 namespace gleann {

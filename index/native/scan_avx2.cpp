@@ -74,8 +74,11 @@ struct Avx2Int : Avx2Base {
                          float factor) {
     const Scores dots = dot_score(acc, scales);
     const __m256 by = _mm256_set1_ps(factor);
-    return {_mm256_sub_ps(_mm256_mul_ps(dots.low, by), _mm256_loadu_ps(biases)),
-            _mm256_sub_ps(_mm256_mul_ps(dots.high, by), _mm256_loadu_ps(biases + 8))};
+    __m256 low = _mm256_mul_ps(dots.low, by), high = _mm256_mul_ps(dots.high, by);
+    // Hides the products, which compilers would fuse with the differences and not round.
+    __asm__("" : "+x"(low), "+x"(high));
+    return {_mm256_sub_ps(low, _mm256_loadu_ps(biases)),
+            _mm256_sub_ps(high, _mm256_loadu_ps(biases + 8))};
   }
 };
 

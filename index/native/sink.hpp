@@ -22,6 +22,9 @@ inline Sink make_sink(uint64_t* keys, int32_t pool, int32_t capacity,
 
 // Keys to make room for: the fewer, the sooner the threshold rises; the more, the
 // less often the buffer is thinned.
-inline int32_t sink_capacity(int32_t pool) { return pool + (pool < 32 ? 32 : pool); }
+inline int32_t sink_capacity(int32_t pool) {
+  constexpr int32_t kLeast = 16;
+  return pool + (pool / 2 > kLeast ? pool / 2 : kLeast);
+}
 
 }  // namespace gleann

@@ -6,6 +6,7 @@ from gleann.selection.coreset.farthest_first import (
     farthest_first,
     k_center,
 )
+from gleann.selection.coreset.gist import gist
 from gleann.selection.coreset.margin import margin
 from gleann.selection.coreset.weighted_k_center import weighted_k_center
 
@@ -13,6 +14,7 @@ __all__ = [
     "Coreset",
     "Traversal",
     "farthest_first",
+    "gist",
     "k_center",
     "margin",
     "measure",

@@ -12,7 +12,7 @@ from gleann.service.report.page import Section, figure, paragraph, side_by_side
 from gleann.service.report.scales import axis_over
 from gleann.service.report.tables import Cell, table
 
-TARGET_NAMES = {"share": "share of words", "mean": "mean of log10(frequency rank)"}
+TARGET_NAMES = {"share": "share", "mean": "mean log10 rank"}
 WRITE = {"share": lambda value: f"{100 * value:.3g} %", "mean": short}
 SHOWN_DRAWS = 6
 
@@ -23,7 +23,7 @@ def estimating_section(result: DemoResult) -> Section:
     charts = [
         figure(
             _estimate_chart(_of(result.trials, concept, target)),
-            caption=f"{concept}: {TARGET_NAMES[target]}; the dashed line is the truth.",
+            caption=f"{concept}, {TARGET_NAMES[target]}; dashed: the truth.",
         )
         for concept in concepts
         for target in TARGETS
@@ -33,7 +33,8 @@ def estimating_section(result: DemoResult) -> Section:
         body=(
             paragraph(
                 f"From {result.scale.budget:,} labels: what share of {result.words:,}"
-                f" words belongs to a concept, and how frequent those are on average."
+                f" words belongs to a concept, and how frequent those are on average"
+                f" (log10 of the rank by frequency)."
                 f" ABae needs a guess for every word. One comes from the index, the"
                 f" labels of the nearest words that the SEALS runs labelled; the other"
                 f" from a classifier trained on the same labels. Uniform sampling"

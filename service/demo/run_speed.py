@@ -16,10 +16,11 @@ from gleann.service.demo.words import Words
 from gleann.service.report.numerals import percent
 
 SPILLS: dict[str, Spill] = {"SOAR": "soar", "no spilling": "none"}
-EXACT_QUERIES = 200
+EXACT_QUERIES = 100
 
 Indexes = dict[str, SoarIndex]
-Curves = dict[str, list[speed.Point]]
+Grids = dict[str, list[speed.Point]]
+Settled = dict[float, dict[str, SearchParams]]
 
 
 def run_speed(
@@ -34,13 +35,14 @@ def run_speed(
         exact = soar.search(queries, SearchParams(k=speed.K, exact=True)).distances
     with stage.timed("tune nprobe and rerank"):
         some = speed.batch_size(soar, queries)
-        curves = {
+        grids = {
             name: speed.tune(name, index, queries[:some], exact[:some])
             for name, index in indexes.items()
         }
     with stage.timed("race at equal recall"):
-        raced = _race(stage, indexes, curves, queries, exact)
-    params = _wire_params(curves["SOAR"], soar, queries, exact)
+        settled = _settle(indexes, grids, queries, exact)
+        raced = _race(stage, indexes, settled, queries, exact)
+    params = settled[speed.TARGETS[0]].get("SOAR", SearchParams(k=speed.K))
     with stage.timed("gRPC against in process"):
         points = measure_wire(
             client, soar, queries, params, repeats=stage.scale.repeats
@@ -55,7 +57,7 @@ def run_speed(
         queries=len(queries),
         engine=soar.engine_name,
         build_seconds=seconds,
-        curves=curves,
+        curves={name: speed.best(grid) for name, grid in grids.items()},
         raced=raced,
         wire=points,
         wire_params=f"nprobe {params.nprobe}, rerank {params.rerank}",
@@ -85,18 +87,31 @@ def _build(stage: Stage, words: Words) -> tuple[Indexes, dict[str, float]]:
     return indexes, seconds
 
 
+def _settle(
+    indexes: Indexes, grids: Grids, queries: Vectors, exact: Distances
+) -> Settled:
+    settled: Settled = {}
+    for target in speed.TARGETS:
+        found = {
+            name: speed.settle(index, grids[name], queries, exact, target=target)
+            for name, index in indexes.items()
+        }
+        settled[target] = {n: params for n, params in found.items() if params}
+    return settled
+
+
 def _race(
-    stage: Stage, indexes: Indexes, curves: Curves, queries: Vectors, exact: Distances
+    stage: Stage,
+    indexes: Indexes,
+    settled: Settled,
+    queries: Vectors,
+    exact: Distances,
 ) -> dict[float, list[speed.Point]]:
     repeats = stage.scale.repeats
-    exhaustive = _exhaustive(indexes["SOAR"], queries, repeats=min(repeats, 3))
+    exhaustive = _exhaustive(indexes["SOAR"], queries, repeats=min(repeats, 2))
     raced = {}
-    for target in speed.TARGETS:
-        contenders = {}
-        for name, index in indexes.items():
-            params = speed.settle(index, curves[name], queries, exact, target=target)
-            if params is not None:
-                contenders[name] = (index, params)
+    for target, params in settled.items():
+        contenders = {name: (indexes[name], one) for name, one in params.items()}
         race = speed.race(contenders, queries, exact, repeats=repeats)
         raced[target] = [*exhaustive, *race]
         stage.say(f"   recall@{speed.K} at least {target}:")
@@ -129,13 +144,3 @@ def _exhaustive(
         repeats=repeats,
     )
     return [ours, theirs]
-
-
-def _wire_params(
-    curve: list[speed.Point], index: SoarIndex, queries: Vectors, exact: Distances
-) -> SearchParams:
-    """SOAR's setting at the first target, or its best one if it never gets there."""
-    target = speed.TARGETS[0]
-    settled = speed.settle(index, curve, queries, exact, target=target)
-    best = curve[-1]
-    return settled or SearchParams(k=speed.K, nprobe=best.nprobe, rerank=best.rerank)

@@ -25,7 +25,7 @@ class Scale:
 
     words: int = 400_000
     held_out_share: float = 0.1
-    queries: int = 4_000
+    queries: int = 3_000
     repeats: int = 7
     labels: int = 500
     batch: int = 25
@@ -40,15 +40,15 @@ class Scale:
 
 FULL = Scale()
 QUICK = Scale(
-    words=12_000,
-    queries=400,
-    repeats=3,
+    words=8_000,
+    queries=300,
+    repeats=2,
     labels=150,
     label_seeds=1,
     evaluate_every=1,
-    budget=400,
-    trials=3,
-    digits=40,
+    budget=300,
+    trials=2,
+    digits=20,
     digit_seeds=2,
 )
 """For tests: the same path in seconds; its figures mean little."""

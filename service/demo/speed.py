@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from time import perf_counter
 
@@ -13,10 +14,11 @@ from gleann.index.evaluate import pareto
 
 K = 10
 TARGETS = (0.95, 0.99)
-POOLS = (K, 2 * K, 3 * K, 5 * K)
+POOLS = (K, 2 * K, 4 * K)
 NPROBE_STEP = 1.3
 ENOUGH_RECALL = 0.998
 PROBE_QUERIES = 200
+SETTLE_ROUNDS = 2
 BLOCK_SECONDS = 0.15
 """A batch is at most what the engine answers in about this time while tuning."""
 
@@ -68,38 +70,81 @@ def batch_size(index: SoarIndex, queries: Vectors) -> int:
 def tune(
     name: str, index: SoarIndex, queries: Vectors, exact: Distances
 ) -> list[Point]:
-    """Measure a grid of nprobe and rerank; keep the Pareto-best points."""
+    """Measure a grid of nprobe and rerank: the curves, and where `settle` starts."""
     points: list[Point] = []
     for rerank in POOLS:
         for nprobe in _nprobes(index.nlist):
             params = SearchParams(k=K, nprobe=nprobe, rerank=rerank)
-            # The better of two, for a busy moment must not decide what is tuned.
+            # The better of two, for a busy moment must not shape the curve.
             first, found = _timed(index, queries, params)
             second, found = _timed(index, queries, params)
             seconds = (min(first, second),)
             points.append(_point(name, found, exact, seconds, params))
             if points[-1].recall > ENOUGH_RECALL or _saturated(points):
                 break
+    return points
+
+
+def best(points: Sequence[Point]) -> list[Point]:
+    """The Pareto-best points, fastest first."""
     return pareto(points, gain=lambda p: p.recall, cost=lambda p: -p.qps)
 
 
 def settle(
     index: SoarIndex,
-    tuned: Sequence[Point],
+    grid: Sequence[Point],
     queries: Vectors,
     exact: Distances,
     *,
     target: float,
 ) -> SearchParams | None:
-    """The fastest tuned setting that reaches `target` on all queries, if one does."""
-    for point in sorted(tuned, key=lambda p: -p.qps):
-        if point.recall < target - 0.005:
-            continue
-        params = SearchParams(k=K, nprobe=point.nprobe, rerank=point.rerank)
+    """The fastest setting that reaches `target` on all queries, if one does.
+
+    For every rerank the fewest lists that reach it, found by halving between two points
+    of the grid; the fastest of those, timed in turns.
+    """
+    candidates = {}
+    for rerank in POOLS:
+        nprobes = [0] + [p.nprobe for p in grid if p.rerank == rerank]
+        least = _fewest_lists(index, nprobes, rerank, queries, exact, target)
+        if least is not None:
+            candidates[str(rerank)] = least
+    if not candidates:
+        return None
+    calls = {
+        name: partial(index.search, queries, params)
+        for name, params in candidates.items()
+    }
+    seconds = alternate(calls, repeats=SETTLE_ROUNDS)
+    return candidates[min(seconds, key=lambda name: min(seconds[name]))]
+
+
+def _fewest_lists(
+    index: SoarIndex,
+    nprobes: Sequence[int],
+    rerank: int,
+    queries: Vectors,
+    exact: Distances,
+    target: float,
+) -> SearchParams | None:
+    """Fewest lists that reach `target` with `rerank`, at most the last of `nprobes`."""
+
+    def reaches(nprobe: int) -> bool:
+        params = SearchParams(k=K, nprobe=nprobe, rerank=rerank)
         found = index.search(queries, params)
-        if recall_at_k(found.distances, exact) >= target:
-            return params
-    return None
+        return recall_at_k(found.distances, exact) >= target
+
+    low, high = 0, len(nprobes) - 1
+    if high < 1 or not reaches(nprobes[high]):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reaches(nprobes[middle]) else (middle, high)
+    few, enough = nprobes[low], nprobes[high]
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if reaches(middle) else (middle, enough)
+    return SearchParams(k=K, nprobe=enough, rerank=rerank)
 
 
 def race(
@@ -111,7 +156,7 @@ def race(
 ) -> list[Point]:
     """Time contenders in turns, so that a busy moment of the machine hits all."""
     calls = {
-        name: lambda index=index, params=params: index.search(queries, params)
+        name: partial(index.search, queries, params)
         for name, (index, params) in contenders.items()
     }
     seconds = alternate(calls, repeats=repeats)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gleann.selection import farthest_first, weighted_k_center
-from gleann.selection.coreset import k_center, margin, measure
+from gleann.selection.coreset import gist, k_center, margin, measure
 
 EPS = 0.1
 WEIGHTS = [0.0, 0.1, 1.0, 10.0, 1e6]
@@ -125,3 +125,40 @@ def test_halfway_the_weighted_set_beats_margin_and_k_center_clearly():
     got = weighted_k_center(points, **shared)
     assert got.objective < 0.8 * margin(points, **shared).objective
     assert got.objective < 0.8 * k_center(points, **shared).objective
+
+
+def least_distance(apart, sets, locked):
+    """Least distance between two rows of each set, locked rows included."""
+    joined = np.concatenate(
+        [sets, np.broadcast_to(locked, (len(sets), len(locked)))], axis=1
+    ).astype(int)
+    pairs = np.array(
+        [
+            (i, j)
+            for i, j in itertools.combinations(range(joined.shape[1]), 2)
+            if i < sets.shape[1]
+        ]
+    )
+    return apart[joined[:, pairs[:, 0]], joined[:, pairs[:, 1]]].min(axis=1)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_gist_spreads_within_two_of_the_best_and_never_below_pure_utility(seed):
+    points, k, costs, _, locked = instance(seed)
+    if k + len(locked) < 2:
+        k = 2
+    apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1))
+    free = np.setdiff1d(np.arange(len(points)), locked)
+    sets = np.array(list(itertools.combinations(free, k)))
+    widest = least_distance(apart, sets, locked).max()
+    far = gist(points, k=k, costs=costs, diversity=1e6, locked=locked)
+    got = least_distance(apart, far.rows[None], locked)[0]
+    assert got >= widest / (2 * (1 + EPS)) * (1 - 1e-5)
+    plain = gist(points, k=k, costs=costs, diversity=0.0, locked=locked)
+    assert plain.cost == pytest.approx(np.sort(costs[free])[:k].sum())
+    some = gist(points, k=k, costs=costs, diversity=0.5, locked=locked)
+    value = k - some.cost + 0.5 * least_distance(apart, some.rows[None], locked)[0]
+    least = least_distance(apart, plain.rows[None], locked)[0]
+    assert value >= k - plain.cost + 0.5 * least - 1e-5
+    assert len(set(some.rows.tolist())) == k
+    assert not set(some.rows.tolist()) & set(locked.tolist())

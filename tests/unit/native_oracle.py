@@ -1,4 +1,4 @@
-"""The native engine's search written plainly in NumPy, and small indexes to try it on."""
+"""The native engine's search in plain NumPy, and small indexes to try it on."""
 
 from dataclasses import dataclass, replace
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search
 from gleann.index.metric import prepare
@@ -29,21 +30,27 @@ def exact(data):
     return exact_search(data[1], data[0], metric="cosine", k=speed.K)[1]
 
 
-def test_tuned_points_are_pareto_best(index, data, exact):
-    points = speed.tune("SOAR", index, data[1], exact)
+def test_best_points_are_pareto_best(index, data, exact):
+    grid = speed.tune("SOAR", index, data[1], exact)
+    points = speed.best(grid)
     recalls = [point.recall for point in points]
     rates = [point.qps for point in points]
     assert recalls == sorted(recalls)
     assert rates == sorted(rates, reverse=True)
-    assert recalls[-1] > 0.95
+    for other in grid:
+        beaten = [p for p in points if p.recall >= other.recall and p.qps >= other.qps]
+        assert beaten
 
 
-def test_settled_settings_reach_their_target(index, data, exact):
-    points = speed.tune("SOAR", index, data[1], exact)
-    params = speed.settle(index, points, data[1], exact, target=0.95)
+def test_settled_settings_reach_their_target_with_no_list_to_spare(index, data, exact):
+    grid = speed.tune("SOAR", index, data[1], exact)
+    params = speed.settle(index, grid, data[1], exact, target=0.95)
     found = index.search(data[1], params)
     assert speed.recall_at_k(found.distances, exact) >= 0.95
-    assert speed.settle(index, points, data[1], exact, target=1.1) is None
+    fewer = SearchParams(k=speed.K, nprobe=params.nprobe - 1, rerank=params.rerank)
+    found = index.search(data[1], fewer)
+    assert speed.recall_at_k(found.distances, exact) < 0.95
+    assert speed.settle(index, grid, data[1], exact, target=1.1) is None
 
 
 def test_the_race_times_every_contender_every_round(index, data, exact):
@@ -115,7 +122,16 @@ def test_average_precision_by_hand():
     scores = np.array([3.0, 2.0, 1.0])
     expected = (1 / 1 + 2 / 3) / 2
     assert labelling.average_precision(positive, scores) == pytest.approx(expected)
-    assert labelling.average_precision(~positive & positive, scores) == 0
+    assert labelling.average_precision(positive & False, scores) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_average_precision_is_that_of_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    positive = rng.random(300) < 0.1
+    scores = np.round(rng.random(300) + 0.3 * positive, 2)  # with ties
+    expected = average_precision_score(positive, scores)
+    assert labelling.average_precision(positive, scores) == pytest.approx(expected)
 
 
 def test_estimates_are_compared_at_the_same_budget_and_truth(task, index):
@@ -156,10 +172,8 @@ def test_digit_subsets_are_judged_alike():
         assert len(set(subset.rows.tolist())) == 30
         assert not set(subset.rows.tolist()) & set(made.labelled.tolist())
         chosen = np.concatenate([made.labelled, subset.rows])
-        apart = np.linalg.norm(
-            made.vectors[:, None] - made.vectors[chosen][None], axis=2
-        )
-        assert subset.radius == pytest.approx(apart.min(axis=1).max(), rel=1e-5)
+        _, squared = exact_search(made.vectors, made.vectors[chosen], metric="l2", k=1)
+        assert subset.radius == pytest.approx(np.sqrt(squared.max()), rel=1e-5)
         assert subset.mean_cost == pytest.approx(made.costs[subset.rows].mean())
     assert subsets["margin"].mean_cost == min(s.mean_cost for s in subsets.values())
     assert subsets["weighted k-center"].ratio >= 1

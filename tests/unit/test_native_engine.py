@@ -117,8 +117,8 @@ def test_the_border_checks_shapes():
         engine.rank_lists(queries, nprobe=3)
     with pytest.raises(ValueError, match="pool"):
         engine.scan(queries, list_nos, ScanRequest(k=2, pool=1))
+    request = ScanRequest(k=1, pool=1, allowed=np.ones(19, bool))
     with pytest.raises(ValueError, match="allowed"):
-        request = ScanRequest(k=1, pool=1, allowed=np.ones(19, bool))
         engine.scan(queries, list_nos, request)
 
 

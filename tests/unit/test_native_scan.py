@@ -173,7 +173,7 @@ def test_large_pool_and_k(tier):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_threads_and_batches_do_not_change_the_answer(tier):
-    """Nor does the path: one query at a time goes list by list, 80 share their lists."""
+    """Nor does the path: one query goes list by list, 80 share their lists."""
     data = oracle.make_data("l2", n=3000, d=33, nlist=40)
     queries = oracle.make_queries(data, 80)
     list_nos = oracle.probe_some(data, 80, 7)
@@ -223,7 +223,7 @@ def test_memory_mapped_vectors(tier, tmp_path):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_huge_and_tiny_values(tier):
-    """Squares beyond float32 and scales below its normal range still find themselves."""
+    """Squares beyond float32, scales below its normal range: rows find themselves."""
     rng = np.random.default_rng(1)
     vectors = rng.standard_normal((40, 8)).astype(np.float32)
     vectors[:20] *= np.float32(1e18)
@@ -238,6 +238,24 @@ def test_huge_and_tiny_values(tier):
         queries, np.zeros((40, 1), np.int32), request
     )
     assert (got.distances == 0).all()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_l2_scores_round_alike_on_all_tiers(tier):
+    """Far from the origin, scores differ in their last bits only, at the pool's cut too.
+
+    A compiler that fuses the product and the difference into one rounding would choose
+    other rows.
+    """
+    rng = np.random.default_rng(2)
+    vectors = (100 + rng.standard_normal((3000, 3))).astype(np.float32)
+    lists = np.zeros(3000, np.int32)
+    data = oracle.data_of("l2", vectors, lists, np.full(3000, -1, np.int32), nlist=1)
+    queries = np.ascontiguousarray(vectors[:20])
+    probe = np.zeros((20, 1), np.int32)
+    request = ScanRequest(k=500, pool=500)
+    got = NativeEngine(data, tier=tier).scan(queries, probe, request)
+    assert_equals(got, oracle.search(data, queries, probe, request))
 
 
 def test_codes_of_queries_follow_the_rule_of_codes_py():

@@ -468,7 +468,7 @@ def test_the_classifier_pool_needs_a_searcher():
             return np.zeros((len(rows), k), np.int64)
 
     vectors, labels, seed = rare()
-    with pytest.raises(InvalidParamsError, match="search along weights.*Neighbourly"):
+    with pytest.raises(InvalidParamsError, match=r"search along weights.*Neighbourly"):
         begin(vectors, labels, seed, near=Neighbourly(), pool="classifier")
     with pytest.raises(InvalidParamsError, match="'classifier' needs neighbours"):
         begin(vectors, labels, seed, pool="classifier")
