@@ -23,6 +23,7 @@ TARGETS: tuple[Target, ...] = ("share", "mean")
 NEIGHBOURS = "ABae, neighbours"
 CLASSIFIER = "ABae, classifier"
 UNIFORM = "uniform"
+CUTS = {"share": "geometric", "mean": "sqrt_mass"}
 METHODS = (NEIGHBOURS, CLASSIFIER, UNIFORM)
 
 
@@ -130,8 +131,10 @@ def trials(
                 params = EstimateParams(
                     target="count" if target == "share" else "avg",
                     budget=budget,
-                    # The proxies here rank words; they are no probabilities.
-                    strata_cut="geometric",
+                    # These proxies rank words; they are no probabilities. A mean, unlike
+                    # a share, cannot do without the few positives they rank low, so it
+                    # is cut where more labels go down the ranking.
+                    strata_cut=CUTS[target],
                     seed=number,
                 )
                 start = perf_counter()

@@ -142,7 +142,7 @@ def least_distance(apart, sets, locked):
     return apart[joined[:, pairs[:, 0]], joined[:, pairs[:, 1]]].min(axis=1)
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", range(60))
 def test_gist_spreads_within_two_of_the_best_and_never_below_pure_utility(seed):
     points, k, costs, _, locked = instance(seed)
     if k + len(locked) < 2:

@@ -242,7 +242,7 @@ def test_huge_and_tiny_values(tier):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_l2_scores_round_alike_on_all_tiers(tier):
-    """Far from the origin, scores differ in their last bits only, at the pool's cut too.
+    """Far from the origin, scores at the pool's cut differ in their last bits only.
 
     A compiler that fuses the product and the difference into one rounding would choose
     other rows.
