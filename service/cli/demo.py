@@ -46,15 +46,22 @@ def command(job: DemoJob) -> None:
 
     Needs the packages of the extra "demo". A server runs on a loopback port meanwhile.
     """
+    from gleann.index.engines.choose import best_engine
     from gleann.service.demo.pages import render
     from gleann.service.demo.result import as_json
     from gleann.service.demo.run import run_demo
-    from gleann.service.demo.scale import FULL, QUICK
+    from gleann.service.demo.scale import FULL, QUICK, WITHOUT_KERNELS
     from gleann.service.demo.stage import Stage
 
     page, figures = job.out / "report.html", job.out / "report.json"
     outputs.refuse_existing(page, figures, overwrite=job.overwrite)
-    scale = QUICK if job.quick else FULL
+    engine, reason = best_engine()
+    if engine == "native":
+        scale = FULL
+    else:
+        scale = WITHOUT_KERNELS
+        click.echo(f"{engine} serves ({reason}): fewer words; see gleann doctor")
+    scale = QUICK if job.quick else scale
     with progress_bars(wanted=job.progress) as report:
         stage = Stage(scale=scale, seed=job.seed, say=click.echo, report=report)
         result = run_demo(stage)

@@ -28,6 +28,7 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.strata import STRATA_CUTS
 from gleann.service.cli import inputs, options, outputs
 from gleann.service.cli.answers import (
     Answers,
@@ -53,6 +54,7 @@ class EstimateJob:
     target: Target
     budget: int
     strata: int
+    strata_cut: str | None
     confidence: float
     seed: int
     todo: Path
@@ -105,6 +107,12 @@ class EstimateJob:
 )
 @click.option("--budget", type=int, required=True, help="Labels to spend.")
 @click.option("--strata", default=5, show_default=True, help="Strata by proxy.")
+@click.option(
+    "--strata-cut",
+    type=click.Choice(tuple(STRATA_CUTS)),
+    help="Where strata end; geometric for a count with --index, whose proxies only"
+    " rank, else sqrt_mass.",
+)
 @click.option("--confidence", default=0.95, show_default=True, help="Of the interval.")
 @options.seed_option
 @click.option(
@@ -130,6 +138,7 @@ def command(job: EstimateJob) -> None:
         target=job.target,
         budget=job.budget,
         strata=job.strata,
+        strata_cut=job.strata_cut or _strata_cut(job),
         confidence=job.confidence,
         seed=job.seed,
     )
@@ -159,6 +168,15 @@ def command(job: EstimateJob) -> None:
         click.echo(_expected_uniform(made, rows=len(proxy)))
     else:
         click.echo(_sentence(f"{job.target} by uniform sampling", beside))
+
+
+def _strata_cut(job: EstimateJob) -> str:
+    """Scores from an index rank the items; they are no probabilities.
+
+    A mean, unlike a count, cannot do without the few positives that are ranked low.
+    """
+    ranked = job.index is not None and job.target == "count"
+    return "geometric" if ranked else "sqrt_mass"
 
 
 def _read(job: EstimateJob, record: JobRecord) -> tuple[NDArray[np.float64], Answers]:

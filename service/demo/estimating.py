@@ -131,9 +131,9 @@ def trials(
                 params = EstimateParams(
                     target="count" if target == "share" else "avg",
                     budget=budget,
-                    # These proxies rank words; they are no probabilities. A mean, unlike
-                    # a share, cannot do without the few positives they rank low, so it
-                    # is cut where more labels go down the ranking.
+                    # These proxies rank words; they are no probabilities. A mean,
+                    # unlike a share, cannot do without the few positives they rank
+                    # low, so it is cut where more labels go down the ranking.
                     strata_cut=CUTS[target],
                     seed=number,
                 )

@@ -37,8 +37,9 @@ def digits_section(result: DemoResult) -> Section:
                     ),
                     figure(
                         _trade_off(digits),
-                        caption="One split: every weight gives another compromise"
-                        " between coverage and uncertainty; down and left is better.",
+                        caption="Means over the splits; each point on the line is"
+                        " another weight of the costs. Down covers more, left is less"
+                        " sure.",
                     ),
                 ]
             ),
@@ -74,39 +75,40 @@ def _digit_map(digits: DigitsResult) -> Html:
 
 
 def _trade_off(digits: DigitsResult) -> Html:
-    curve = sorted(digits.curve, key=lambda s: (s.mean_cost, s.radius))
-    first = [s for s in digits.subsets if s.seed == digits.subsets[0].seed]
-    series = [
-        Series(
-            name="weighted k-center",
-            x=[s.mean_cost for s in curve],
-            y=[s.radius for s in curve],
-            notes=[_subset_note(s) for s in curve],
-        )
-    ]
-    series += [
-        Series(
-            name=s.method,
-            x=[s.mean_cost],
-            y=[s.radius],
-            notes=[_subset_note(s)],
-            colour=number + 1,
-        )
-        for number, s in enumerate(first[1:])
-    ]
-    points = [*curve, *first]
+    """Means over the splits: weighted k-center by weight, the others as points."""
+    weights = sorted({s.cost_weight for s in digits.curve})
+    kinds = [[s for s in digits.curve if s.cost_weight == w] for w in weights]
+    series = [_means("weighted k-center", kinds, colour=0)]
+    for number, method in enumerate(METHODS[1:], start=1):
+        mine = [s for s in digits.subsets if s.method == method]
+        series.append(_means(method, [mine], colour=number))
     return line_chart(
         series,
-        x=axis_over("mean margin p1 - p2 of the chosen", [s.mean_cost for s in points]),
-        y=axis_over("radius", [s.radius for s in points]),
+        x=axis_over(
+            "mean margin p1 - p2 of the chosen", [x for one in series for x in one.x]
+        ),
+        y=axis_over("radius", [y for one in series for y in one.y]),
     )
 
 
-def _subset_note(subset: Subset) -> str:
-    weight = f" (weight {subset.cost_weight})" if subset.ratio is not None else ""
+def _means(name: str, kinds: Sequence[Sequence[Subset]], *, colour: int) -> Series:
+    """One point a kind of subset, all of one method."""
+    return Series(
+        name=name,
+        x=[fmean(s.mean_cost for s in subsets) for subsets in kinds],
+        y=[fmean(s.radius for s in subsets) for subsets in kinds],
+        notes=[_note(name, subsets) for subsets in kinds],
+        colour=colour,
+    )
+
+
+def _note(name: str, subsets: Sequence[Subset]) -> str:
+    weight = subsets[0].cost_weight if subsets[0].ratio is not None else None
     return (
-        f"{subset.method}{weight}: radius {subset.radius:.3f}, mean margin"
-        f" {subset.mean_cost:.3f}, accuracy {subset.accuracy:.3f}"
+        f"{name}{'' if weight is None else f', weight {weight}'}: radius"
+        f" {fmean(s.radius for s in subsets):.3f}, mean margin"
+        f" {fmean(s.mean_cost for s in subsets):.3f}, accuracy"
+        f" {fmean(s.accuracy for s in subsets):.3f}"
     )
 
 

@@ -82,7 +82,7 @@ class DigitsResult:
         n: images to choose among.
         k: chosen.
         subsets: every method and seed.
-        curve: weighted k-center over its weights, first seed.
+        curve: weighted k-center over its weights, every seed.
         map: float64 (n, 2), first two principal components, first seed.
         labels: (n,) the digits.
         labelled: images labelled at the start.

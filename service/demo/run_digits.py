@@ -19,10 +19,12 @@ def run_digits(stage: Stage, client: Client) -> DigitsResult:
     k = stage.scale.digits
     with stage.timed("subsets of the digits"):
         first = digits.load(seed=stage.seed)
-        subsets = digits.subsets(first, k=k, seed=stage.seed)
-        for seed in range(stage.seed + 1, stage.seed + stage.scale.digit_seeds):
-            subsets += digits.subsets(digits.load(seed=seed), k=k, seed=seed)
-        curve = digits.trade_off(first, k=k, seed=stage.seed)
+        subsets: list[Subset] = []
+        curve: list[Subset] = []
+        for seed in range(stage.seed, stage.seed + stage.scale.digit_seeds):
+            split = digits.load(seed=seed)
+            subsets += digits.subsets(split, k=k, seed=seed)
+            curve += digits.trade_off(split, k=k, seed=seed)
         same = _same_remotely(client, first, subsets[0])
         _tell(stage, subsets)
         stage.say(f"   {'the same' if same else 'other'} images through gRPC")

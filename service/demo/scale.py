@@ -39,6 +39,8 @@ class Scale:
 
 
 FULL = Scale()
+WITHOUT_KERNELS = Scale(words=80_000, queries=1_000, repeats=3, label_seeds=1)
+"""For engines that take ten times as long, so that the demo does not."""
 QUICK = Scale(
     words=8_000,
     queries=300,
