@@ -134,8 +134,14 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or "cannot be read"
         raise MissingFileError(f"{path}: {reason}") from error
-    except (ValueError, EOFError, pa.ArrowException) as error:
+    except pa.ArrowException as error:
         raise InvalidInputError(f"{path} cannot be understood: {error}") from error
+    except (ValueError, EOFError) as error:
+        # NumPy's own words would advise to unpickle whatever it cannot read.
+        raise InvalidInputError(
+            f"{path} is not a whole array file of numbers"
+            " (pickled objects are never loaded)"
+        ) from error
 
 
 def _only_vector_column(path: Path, schema: pa.Schema) -> str:
