@@ -43,3 +43,24 @@ def quantise(vectors: Vectors) -> Codes:
             np.rint(block / scale[:, None]), -CODE_MAX, CODE_MAX
         )
     return Codes(values=values, scales=scales)
+
+
+def integer_dots(left: Codes, right: Codes) -> Vectors:
+    """Dot products (m, n) of codes, scales left out: exact sums, rounded to float32."""
+    dim = left.values.shape[1]
+    # Floating-point products of integers are exact while the sums fit the mantissa.
+    if dim * CODE_MAX**2 < 1 << 24:
+        return left.values.astype(np.float32) @ right.values.astype(np.float32).T
+    dots = left.values.astype(np.float64) @ right.values.astype(np.float64).T
+    return dots.astype(np.float32)
+
+
+def decoded_norms(codes: Codes) -> NDArray[np.float32]:
+    """Squared lengths (n,) of the rows that the codes stand for.
+
+    They go with the coded dot product: near a query the two errors all but cancel,
+    which they do not with the true length.
+    """
+    squares = np.square(codes.values.astype(np.int32)).sum(axis=1, dtype=np.int64)
+    norms = codes.scales.astype(np.float64) ** 2 * squares
+    return np.minimum(norms, np.finfo(np.float32).max).astype(np.float32)

@@ -48,8 +48,9 @@ class IdTable:
 
     def ids_of(self, rows: Rows) -> Ids:
         """Ids of `rows`, of any shape; `none` where a row is -1."""
+        if rows.size == 0 or rows.min() >= 0:
+            return self.ids[rows]
         missing = rows < 0
         ids = self.ids[np.where(missing, 0, rows)]
-        if missing.any():
-            ids[missing] = self.none
+        ids[missing] = self.none
         return ids

@@ -6,6 +6,7 @@ Distances ascend: squared L2, 1 - cos, or -ip.
 import numpy as np
 
 from gleann.index.arrays import Distances, Vectors
+from gleann.index.codes import decoded_norms, integer_dots, quantise
 from gleann.index.errors import ZeroVectorError
 from gleann.index.params import Metric
 
@@ -76,10 +77,7 @@ def block_distances(queries: Vectors, rows: Vectors, metric: Metric) -> Distance
 
 
 def list_scores(queries: Vectors, centroids: Vectors, metric: Metric) -> Vectors:
-    """Score every list for every query, higher is better.
-
-    Cosine divides by the centroid's length: the mean of a tight list is longer than
-    that of a loose one, and raw q.c would rank by tightness.
+    """Score every list for every query, higher is better; see `ListRanking`.
 
     Args:
         queries: (nq, d), prepared.
@@ -89,30 +87,37 @@ def list_scores(queries: Vectors, centroids: Vectors, metric: Metric) -> Vectors
     Returns:
         (nq, nlist).
     """
-    return list_ranking(centroids, metric).scores(queries)
+    return ListRanking(centroids, metric).scores(queries)
 
 
 class ListRanking:
-    """Centroids made ready so that one product and one sum rank the lists."""
+    """Ranks lists by q.c/|c|, 2q.c - |c|^2 or q.c, in int8 on both sides.
 
-    __slots__ = ("biases", "directions")
+    Cosine divides by the centroid's length: the mean of a tight list is longer than
+    that of a loose one, and raw q.c would rank by tightness. Codes instead of floats
+    read a quarter of the memory and cost no recall (`index/DECISIONS.md` 3); and since
+    sums of integers are exact, all engines probe the same lists.
 
-    def __init__(self, directions: Vectors, biases: Vectors) -> None:
-        self.directions = directions
-        self.biases = biases
+    Attributes:
+        directions: codes of what the queries are multiplied with.
+    """
+
+    __slots__ = ("_norms", "directions")
+
+    def __init__(self, centroids: Vectors, metric: Metric) -> None:
+        directions = centroids
+        if metric == "cosine":
+            squares = np.einsum("ij,ij->i", centroids, centroids)
+            lengths = np.sqrt(np.where(squares > 0, squares, 1)).astype(np.float32)
+            directions = centroids / lengths[:, None]
+        self.directions = quantise(directions)
+        self._norms = decoded_norms(self.directions) if metric == "l2" else None
 
     def scores(self, queries: Vectors) -> Vectors:
-        """(nq, nlist), higher is better."""
-        return queries @ self.directions.T + self.biases
-
-
-def list_ranking(centroids: Vectors, metric: Metric) -> ListRanking:
-    """Prepare `centroids` (nlist, d): q.c/|c|, q.c - |c|^2/2 or q.c."""
-    squares = np.einsum("ij,ij->i", centroids, centroids)
-    zeros = np.zeros(len(centroids), np.float32)
-    if metric == "cosine":
-        lengths = np.sqrt(np.where(squares > 0, squares, 1)).astype(np.float32)
-        return ListRanking(centroids / lengths[:, None], zeros)
-    if metric == "l2":
-        return ListRanking(centroids, -squares / 2)
-    return ListRanking(centroids, zeros)
+        """(nq, nlist), higher is better; each query's scores on a scale of its own."""
+        coded = quantise(queries)
+        scores = integer_dots(coded, self.directions) * self.directions.scales
+        if self._norms is None:
+            return scores
+        doubled: Vectors = scores * (np.float32(2) * coded.scales)[:, None]
+        return doubled - self._norms

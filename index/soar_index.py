@@ -248,16 +248,14 @@ class SoarIndex:
             nlist=self.nlist,
             entries=self._data.lists.entries,
         )
-        prepared = prepare(checked, self.metric)
         if plan.exact:
-            return self._search_exact(prepared, plan.request)
-        return self._search_lists(prepared, plan)
+            return self._search_exact(prepare(checked, self.metric), plan.request)
+        return self._search_lists(checked, plan)
 
     def _search_lists(
         self, queries: Vectors, plan: SearchPlan
     ) -> tuple[Rows, Distances, SearchStats]:
-        list_nos = self._engine.rank_lists(queries, nprobe=plan.nprobe)
-        scanned = self._engine.scan(queries, list_nos, plan.request)
+        scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
         completed = self._complete(queries, scanned, plan.request)
         stats = SearchStats(
             engine=self._engine.name,
@@ -277,12 +275,13 @@ class SoarIndex:
         self, queries: Vectors, scanned: Scanned, request: ScanRequest
     ) -> int:
         """Answer the queries whose lists held too few rows by exhaustive search."""
-        exist = min(request.k, allowed_count(request, len(self)))
-        short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
-        if short.size:
-            scanned.rows[short], scanned.distances[short] = self._scan_all(
-                queries[short], request
-            )
+        last = min(request.k, allowed_count(request, len(self))) - 1
+        if last < 0 or scanned.rows[:, last].min(initial=0) >= 0:
+            return 0
+        short = np.flatnonzero(scanned.rows[:, last] < 0)
+        scanned.rows[short], scanned.distances[short] = self._scan_all(
+            prepare(queries[short], self.metric), request
+        )
         return int(short.size)
 
     def _search_exact(

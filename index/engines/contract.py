@@ -94,10 +94,17 @@ class Engine(Protocol):
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """The `nprobe` best lists (nq, nprobe) of prepared queries (nq, d), best first.
 
-        Ties go to the lower list number.
+        By the scores of `metric.ListRanking`; ties go to the lower list number.
         """
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
         """Search the given lists (nq, nprobe; -1 for none, no list twice a query)."""
+
+    def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
+        """Prepare queries (nq, d), rank their lists and scan the best `nprobe`.
+
+        Raises:
+            ZeroVectorError: a query of length zero under cosine.
+        """

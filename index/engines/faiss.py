@@ -13,7 +13,7 @@ from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.reference import top_lists
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.lists import InvertedLists
-from gleann.index.metric import list_ranking, pair_distances
+from gleann.index.metric import ListRanking, pair_distances, prepare
 from gleann.index.params import Segments
 
 ADD_BLOCK = 65_536
@@ -34,7 +34,7 @@ class FaissEngine:
     def __init__(self, data: IndexData, *, threads: int = 0) -> None:
         self._faiss = faiss_module()
         self._data = data
-        self._ranking = list_ranking(data.centroids, data.metric)
+        self._ranking = ListRanking(data.centroids, data.metric)
         self._threads = threads or self._faiss.omp_get_max_threads()
         # faiss borrows the quantizer: it must live as long as the index.
         self._quantizer = _quantizer(self._faiss, data)
@@ -43,6 +43,11 @@ class FaissEngine:
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Sort all lists by score; see `Engine.rank_lists`."""
         return top_lists(self._ranking.scores(queries), nprobe=nprobe)
+
+    def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
+        """One step after another; see `Engine.search`."""
+        prepared = prepare(queries, self._data.metric)
+        return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

@@ -4,15 +4,15 @@ The kernels exist once per instruction set ("tier"); the best one this CPU has i
 when the engine is made. All tiers return the same rows.
 """
 
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import ListNos, Vectors
+from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
-from gleann.index.metric import list_ranking
+from gleann.index.metric import ListRanking, prepare
 from gleann.index.params import BuildParams
 from gleann.index.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 
@@ -81,11 +81,12 @@ class NativeEngine:
         if threads < 0:
             raise InvalidParamsError(f"threads must be at least 0, got {threads}")
         self._threads = threads
-        ranking = list_ranking(data.centroids, data.metric)
+        self._metric = data.metric
+        directions = ListRanking(data.centroids, data.metric).directions
         self._scanner = _native.Scanner(
             metric=data.metric,
-            directions=_packed(ranking.directions, np.float32),
-            biases=_packed(ranking.biases, np.float32),
+            directions=_packed(directions.values, np.int8),
+            direction_scales=_packed(directions.scales, np.float32),
             offsets=_packed(data.lists.offsets, np.int64),
             mids=_packed(data.lists.mids, np.int64),
             rows=_packed(data.lists.rows, np.int32),
@@ -103,7 +104,7 @@ class NativeEngine:
         return f"native/{self._scanner.tier}"
 
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
-        """Score all lists in float32; see `Engine.rank_lists`."""
+        """Score the codes of all lists; see `Engine.rank_lists`."""
         return self._scanner.rank_lists(
             _packed(queries, np.float32), nprobe=nprobe, threads=self._threads
         )
@@ -112,27 +113,59 @@ class NativeEngine:
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
         """Pool the best int8 scores, re-rank them in float32; see `Engine.scan`."""
-        allowed = request.allowed
-        rows, distances, work = self._scanner.scan(
+        found = self._scanner.scan(
             _packed(queries, np.float32),
             _packed(list_nos, np.int32),
-            k=request.k,
-            pool=request.pool,
-            allowed=None if allowed is None else _packed(allowed, np.bool_),
-            primary_only=request.segments == "primary",
-            threads=self._threads,
+            **self._options(request),
         )
-        lists_probed, entries_scanned, survivors, reranked = work
-        return Scanned(
-            rows=rows,
-            distances=distances,
-            work=Work(
-                lists_probed=lists_probed,
-                entries_scanned=entries_scanned,
-                survivors=survivors,
-                reranked=reranked,
-            ),
-        )
+        return _scanned(found)
+
+    def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
+        """Everything in one call to the kernels; see `Engine.search`."""
+        to_unit = self._metric == "cosine"
+        try:
+            found = self._scanner.search(
+                _packed(queries, np.float32),
+                nprobe=nprobe,
+                to_unit=to_unit,
+                **self._options(request),
+            )
+        except ValueError:
+            prepare(queries, self._metric)  # says which query is at fault
+            raise
+        return _scanned(found)
+
+    def _options(self, request: ScanRequest) -> "_Options":
+        allowed = request.allowed
+        return {
+            "k": request.k,
+            "pool": request.pool,
+            "allowed": None if allowed is None else _packed(allowed, np.bool_),
+            "primary_only": request.segments == "primary",
+            "threads": self._threads,
+        }
+
+
+class _Options(TypedDict):
+    k: int
+    pool: int
+    allowed: Mask | None
+    primary_only: bool
+    threads: int
+
+
+def _scanned(found: tuple[Rows, Distances, tuple[int, int, int, int]]) -> Scanned:
+    rows, distances, (lists_probed, entries_scanned, survivors, reranked) = found
+    return Scanned(
+        rows=rows,
+        distances=distances,
+        work=Work(
+            lists_probed=lists_probed,
+            entries_scanned=entries_scanned,
+            survivors=survivors,
+            reranked=reranked,
+        ),
+    )
 
 
 class NativeAssigner:

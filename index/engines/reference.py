@@ -5,7 +5,7 @@ import numpy as np
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.lists import InvertedLists
-from gleann.index.metric import list_ranking, pair_distances
+from gleann.index.metric import ListRanking, pair_distances, prepare
 from gleann.index.params import Segments
 
 
@@ -19,11 +19,16 @@ class ReferenceEngine:
 
     def __init__(self, data: IndexData) -> None:
         self._data = data
-        self._ranking = list_ranking(data.centroids, data.metric)
+        self._ranking = ListRanking(data.centroids, data.metric)
 
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Sort all lists by score; see `Engine.rank_lists`."""
         return top_lists(self._ranking.scores(queries), nprobe=nprobe)
+
+    def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
+        """One step after another; see `Engine.search`."""
+        prepared = prepare(queries, self._data.metric)
+        return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

@@ -70,23 +70,43 @@ inline void thin(Sink& sink) {
   sink.threshold = key_score(pivot);
 }
 
-// Offer the entries `hits` (bit i: slot + i, with scores[i]) to query `q` of the group.
-void admit(Group& group, int q, const float* scores, uint32_t hits, int64_t slot,
-           const Entries& entries) {
-  Sink& sink = *group.sinks[q];
-  for (; hits != 0; hits &= hits - 1) {
-    const int lane = __builtin_ctz(hits);
-    const int64_t at = slot + lane;
-    const int32_t row = entries.rows ? entries.rows[at] : static_cast<int32_t>(at);
-    const uint64_t key = make_key(scores[lane], row);
-    if (key >= sink.cutoff || !wanted(sink, entries, at, row)) continue;
-    sink.keys[sink.count++] = key;
-    ++sink.survivors;
-    if (sink.count == sink.capacity) {
-      thin(sink);
-      group.thresholds[q] = sink.threshold;
-    }
+// Offer one hit to its query's sink.
+inline void admit(Group& group, const Hit& hit, const Entries& entries) {
+  Sink& sink = *group.sinks[hit.query];
+  const int32_t row = entries.rows[hit.slot];
+  const uint64_t key = make_key(hit.score, row);
+  if (key >= sink.cutoff || !wanted(sink, entries, hit.slot, row)) return;
+  sink.keys[sink.count++] = key;
+  ++sink.survivors;
+  if (sink.count == sink.capacity) {
+    thin(sink);
+    group.thresholds[hit.query] = sink.threshold;
   }
+}
+
+// Offer all hits of the group. Each needs memory from all over the place: that is
+// fetched some hits ahead, in two steps, since one address is read from the other.
+inline void admit_all(Group& group, const Entries& entries) {
+  constexpr int32_t kFar = 16, kNear = 6;
+  const int32_t count = group.hit_count;
+  for (int32_t i = -kFar; i < count; ++i) {
+    if (i + kFar < count) {
+      const Hit& hit = group.hits[i + kFar];
+      __builtin_prefetch(entries.rows + hit.slot);
+      if (hit.slot >= entries.primaries) __builtin_prefetch(entries.others + hit.slot);
+      __builtin_prefetch(group.sinks[hit.query]);
+    }
+    if (i + kNear >= 0 && i + kNear < count) {
+      const Hit& hit = group.hits[i + kNear];
+      const Sink& sink = *group.sinks[hit.query];
+      __builtin_prefetch(sink.keys + sink.count);
+      if (hit.slot >= entries.primaries) {
+        __builtin_prefetch(sink.probed + (entries.others[hit.slot] >> 6));
+      }
+    }
+    if (i >= 0) admit(group, group.hits[i], entries);
+  }
+  group.hit_count = 0;
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ class Assigner {
   int64_t d_;
   const float* centroids_;
   const Kernels& kernels_;
-  PackedDirections packed_;
+  PackedCentroids packed_;
 };
 
 }  // namespace gleann

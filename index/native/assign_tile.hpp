@@ -4,14 +4,11 @@
 #pragma once
 
 #include "kernels.hpp"
+#include "lanes.hpp"
 #include "tile.hpp"
 
 namespace gleann {
 namespace {
-
-// 16 lanes that compilers (GCC and clang) map to whatever registers the tier has.
-typedef float Floats __attribute__((vector_size(kBlock * sizeof(float))));
-typedef int32_t Ints __attribute__((vector_size(kBlock * sizeof(int32_t))));
 
 struct LaneBest {
   Floats scores;

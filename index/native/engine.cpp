@@ -45,10 +45,9 @@ Work& Work::operator+=(const Work& more) {
 Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
     : arrays_(checked(arrays)),
       kernels_(choose_kernels(tier)),
-      packed_(arrays.lists, arrays.codes, kernels_.layout,
-              arrays.distance == Distance::kSquaredL2, resolve_threads(threads)),
-      directions_(arrays.lists.nlist, arrays.codes.d, arrays.directions,
-                  arrays.biases) {}
+      packed_(arrays.lists, arrays.codes, kernels_.layout, is_l2(),
+              resolve_threads(threads)),
+      directions_(arrays.directions, kernels_.layout, is_l2()) {}
 
 Work Engine::scan(const ScanJob& job) const {
   // Below about one query a list, nothing is gained by sharing a list's codes, and

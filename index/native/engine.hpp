@@ -7,6 +7,7 @@
 
 #include "kernels.hpp"
 #include "pack.hpp"
+#include "rank_lists.hpp"
 
 namespace gleann {
 
@@ -14,15 +15,15 @@ struct IndexArrays {
   Distance distance;
   Lists lists;
   RowCodes codes;
-  const float* vectors;     // (n, d)
-  const float* directions;  // (nlist, d)
-  const float* biases;      // (nlist)
+  const float* vectors;  // (n, d)
+  RowCodes directions;   // nlist of them, by which the lists are ranked
 };
 
 struct ScanJob {
   const float* queries;  // (nq, d)
   int64_t nq;
-  const int32_t* list_nos;  // (nq, nprobe), -1 for none
+  bool to_unit;             // scale the queries to unit length first
+  const int32_t* list_nos;  // (nq, nprobe), -1 for none; null: the best lists
   int64_t nprobe;
   int32_t k;
   int32_t pool;            // at least k
@@ -58,11 +59,19 @@ class Engine {
   void rank_lists(const float* queries, int64_t nq, int64_t nprobe, int threads,
                   int32_t* list_nos) const;
 
-  // Throws std::invalid_argument for a list that does not exist or comes twice.
+  // Throws std::invalid_argument for a list that does not exist or comes twice, and for
+  // a query of length zero that is to be scaled.
   Work scan(const ScanJob& job) const;
 
  private:
+  friend class CodedQueries;
   friend class QueryBatch;
+
+  bool is_l2() const { return arrays_.distance == Distance::kSquaredL2; }
+  Panel directions() const { return directions_.panel(0, nlist()); }
+  ListPicker picker(int64_t nprobe) const {
+    return ListPicker(kernels_, directions(), is_l2(), nlist(), nprobe);
+  }
 
   Work scan_list_major(const ScanJob& job) const;
   Work scan_query_major(const ScanJob& job) const;
@@ -70,7 +79,7 @@ class Engine {
   IndexArrays arrays_;
   const Kernels& kernels_;
   PackedLists packed_;
-  PackedDirections directions_;
+  PackedLists directions_;  // all in one list
 };
 
 }  // namespace gleann

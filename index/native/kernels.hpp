@@ -63,6 +63,17 @@ struct Entries {
   const uint8_t* allowed;  // per row; null: all
 };
 
+// An entry of the panel whose score passed a query's threshold.
+struct Hit {
+  float score;
+  int32_t slot;
+  int32_t query;  // of the group
+};
+
+constexpr int kHitRoom = 512;  // hits to gather before they are looked at
+// Four blocks of one query can add this many before that is noticed.
+constexpr int kMostHits = kHitRoom + 4 * kBlock;
+
 // Queries that scan the same panel.
 struct Group {
   int count;
@@ -72,6 +83,8 @@ struct Group {
   int32_t starts[kMaxGroup];    // what each sum starts from
   float thresholds[kMaxGroup];  // copies of the sinks', close together
   Sink* sinks[kMaxGroup];
+  int32_t hit_count;
+  Hit* hits;  // room for kMostHits
 };
 
 // The best list of each row by dot + bias, or by SOAR's loss.
@@ -103,14 +116,24 @@ struct Kernels {
   void (*scan_dot)(const Panel&, Group&, const Entries&);
   // score = dot * scale * factor - bias
   void (*scan_l2)(const Panel&, Group&, const Entries&);
-  // Codes and queries are float32, one dimension a step; score = dot + bias. See
-  // score_tile.hpp for these three.
-  void (*score)(const Panel&, const Group&, float* scores);
-  void (*lane_maxima)(const float* scores, int64_t blocks, int64_t stride,
-                      float* maxima);
+  // The same scores written out: scores[query][slot], 16 slots a block; NaN past the
+  // last entry.
+  void (*score_dot)(const Panel&, const Group&, float* scores);
+  void (*score_l2)(const Panel&, const Group&, float* scores);
+  // Offer one query of the group its written scores, its threshold not yet set.
+  void (*seed)(const float* scores, int64_t blocks, Group&, int query, const Entries&);
+  // A threshold that at least `least` of `count` scores reach, and as a rule at most
+  // `most`; `count` scores are padded with NaN to whole blocks.
+  float (*threshold_for)(const float* scores, int64_t count, int64_t least,
+                         int64_t most);
+  // Slots whose score is at least `threshold`, ascending; returns how many. Writes up
+  // to kBlock slots beyond them.
   int64_t (*collect)(const float* scores, int64_t blocks, float threshold,
                      int32_t* slots);
+  // Codes are float32, one dimension a step; score = dot + bias.
   void (*assign)(const AssignJob&);
+  // The vector at unit length; false where its length is zero.
+  bool (*to_unit)(const float* vector, int64_t d, float* unit);
   // Accumulated in double and rounded once.
   void (*distances)(const float* query, const float* vectors, const int32_t* rows,
                     int64_t count, int64_t d, Distance, float* out);

@@ -11,7 +11,6 @@ namespace gleann {
 namespace {
 
 constexpr int64_t kBatchBytes = int64_t{32} << 20;
-constexpr int64_t kFirstRanks = 1;  // lists scanned first, so that thresholds rise early
 
 // The (query, list) pairs of some ranks, by list: counting sort.
 class Inverted {
@@ -20,29 +19,30 @@ class Inverted {
 
   void invert(const QueryBatch& batch, int64_t first_rank, int64_t last_rank) {
     std::fill(ends_.begin(), ends_.end(), 0);
-    visit(batch, first_rank, last_rank, [&](int32_t at, int32_t) { ++ends_[at + 1]; });
+    each_pair(batch, first_rank, last_rank,
+              [&](int32_t at, int32_t) { ++ends_[at + 1]; });
     for (std::size_t j = 1; j < ends_.size(); ++j) ends_[j] += ends_[j - 1];
     queries_.resize(ends_.back());
     // Filling moves each list's start to its end, which is the next list's start.
-    visit(batch, first_rank, last_rank,
-          [&](int32_t at, int32_t query) { queries_[ends_[at]++] = query; });
+    each_pair(batch, first_rank, last_rank,
+              [&](int32_t at, int32_t query) { queries_[ends_[at]++] = query; });
   }
 
-  void scan(QueryBatch& batch) const {
+  // visit(list, queries, count) for each list that a query has, in order.
+  template <class Visit>
+  void each_list(const Visit& visit) const {
     int64_t low = 0;
     for (std::size_t j = 0; j + 1 < ends_.size(); ++j) {
       const int64_t high = ends_[j];
-      if (high > low) {
-        batch.scan(static_cast<int32_t>(j), queries_.data() + low, high - low);
-      }
+      if (high > low) visit(static_cast<int32_t>(j), queries_.data() + low, high - low);
       low = high;
     }
   }
 
  private:
   template <class Visit>
-  static void visit(const QueryBatch& batch, int64_t first_rank, int64_t last_rank,
-                    const Visit& visit) {
+  static void each_pair(const QueryBatch& batch, int64_t first_rank, int64_t last_rank,
+                        const Visit& visit) {
     for (int64_t q = 0; q < batch.count(); ++q) {
       for (int64_t rank = first_rank; rank < last_rank; ++rank) {
         const int32_t at = batch.list_no(q, rank);
@@ -70,7 +70,6 @@ int64_t batch_size(const Engine& engine, const ScanJob& job, int threads) {
 Work Engine::scan_list_major(const ScanJob& job) const {
   const int threads = resolve_threads(job.threads);
   const int64_t size = batch_size(*this, job, threads);
-  const int64_t first_ranks = std::min(kFirstRanks, job.nprobe);
   Work total;
   std::mutex mutex;
   parallel_for((job.nq + size - 1) / size, threads, [&](int64_t task) {
@@ -78,10 +77,16 @@ Work Engine::scan_list_major(const ScanJob& job) const {
     const int64_t first = task * size;
     QueryBatch batch(*this, job, first, std::min(size, job.nq - first));
     Inverted pairs(nlist());
-    pairs.invert(batch, 0, first_ranks);
-    pairs.scan(batch);
-    pairs.invert(batch, first_ranks, job.nprobe);
-    pairs.scan(batch);
+    // Each query's best list first: that sets a threshold that few entries of the
+    // others reach.
+    pairs.invert(batch, 0, std::min<int64_t>(1, job.nprobe));
+    pairs.each_list([&](int32_t at, const int32_t* queries, int64_t count) {
+      batch.seed(at, queries, count);
+    });
+    pairs.invert(batch, 1, job.nprobe);
+    pairs.each_list([&](int32_t at, const int32_t* queries, int64_t count) {
+      batch.scan(at, queries, count);
+    });
     batch.rerank();
     const std::lock_guard<std::mutex> hold(mutex);
     total += batch.work();

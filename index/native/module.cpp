@@ -33,13 +33,13 @@ gleann::Distance distance_of(const std::string& metric) {
 
 class Scanner {
  public:
-  Scanner(const std::string& metric, Array<float> directions, Array<float> biases,
-          Array<int64_t> offsets, Array<int64_t> mids, Array<int32_t> rows,
+  Scanner(const std::string& metric, Array<int8_t> directions,
+          Array<float> direction_scales, Array<int64_t> offsets, Array<int64_t> mids, Array<int32_t> rows,
           Array<int32_t> others, Array<int8_t> codes, Array<float> scales,
           Array<float> vectors, const std::string& tier, int threads)
       : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
-        engine_(view(metric, directions, biases, offsets, mids, rows, others, codes,
-                     scales, vectors),
+        engine_(view(metric, directions, direction_scales, offsets, mids, rows, others,
+                     codes, scales, vectors),
                 tier, threads) {}
 
   std::string tier() const { return engine_.tier(); }
@@ -61,38 +61,31 @@ class Scanner {
                  int32_t pool, const std::optional<Array<bool>>& allowed,
                  bool primary_only, int threads) const {
     check_queries(queries);
-    const int64_t nq = queries.shape(0);
-    require(list_nos.ndim() == 2 && list_nos.shape(0) == nq,
+    require(list_nos.ndim() == 2 && list_nos.shape(0) == queries.shape(0),
             "list_nos is not (nq, nprobe)");
-    require(k >= 1 && pool >= k && pool <= kMaxPool, "not 1 <= k <= pool <= 2**29");
-    require(!allowed || (allowed->ndim() == 1 && allowed->shape(0) == engine_.n()),
-            "allowed is not (n,)");
-    Array<int64_t> rows({nq, int64_t{k}});
-    Array<float> distances({nq, int64_t{k}});
-    const gleann::ScanJob job{
-        queries.data(),
-        nq,
-        list_nos.data(),
-        list_nos.shape(1),
-        k,
-        pool,
-        allowed ? reinterpret_cast<const uint8_t*>(allowed->data()) : nullptr,
-        primary_only,
-        threads,
-        rows.mutable_data(),
-        distances.mutable_data()};
-    const gleann::Work work = run(job);
-    return py::make_tuple(rows, distances,
-                          py::make_tuple(work.lists_probed, work.entries_scanned,
-                                         work.survivors, work.reranked));
+    gleann::ScanJob job{};
+    job.list_nos = list_nos.data();
+    job.nprobe = list_nos.shape(1);
+    return run(job, queries, k, pool, allowed, primary_only, threads);
+  }
+
+  py::tuple search(const Array<float>& queries, int64_t nprobe, bool to_unit, int32_t k,
+                   int32_t pool, const std::optional<Array<bool>>& allowed,
+                   bool primary_only, int threads) const {
+    check_queries(queries);
+    require(nprobe >= 1 && nprobe <= engine_.nlist(), "nprobe is not in 1..nlist");
+    gleann::ScanJob job{};
+    job.nprobe = nprobe;
+    job.to_unit = to_unit;
+    return run(job, queries, k, pool, allowed, primary_only, threads);
   }
 
  private:
   static constexpr int32_t kMaxPool = 1 << 29;  // capacities, twice that, fit in int32
 
   static gleann::IndexArrays view(
-      const std::string& metric, const Array<float>& directions,
-      const Array<float>& biases, const Array<int64_t>& offsets,
+      const std::string& metric, const Array<int8_t>& directions,
+      const Array<float>& direction_scales, const Array<int64_t>& offsets,
       const Array<int64_t>& mids, const Array<int32_t>& rows,
       const Array<int32_t>& others, const Array<int8_t>& codes,
       const Array<float>& scales, const Array<float>& vectors) {
@@ -103,8 +96,8 @@ class Scanner {
     require(vectors.shape(0) == n && vectors.shape(1) == d && scales.size() == n,
             "codes, scales and vectors differ in shape");
     require(directions.shape(0) == nlist && directions.shape(1) == d &&
-                biases.size() == nlist && offsets.size() == nlist + 1,
-            "directions, biases, offsets and mids differ in shape");
+                direction_scales.size() == nlist && offsets.size() == nlist + 1,
+            "directions, their scales, offsets and mids differ in shape");
     require(rows.size() == others.size() && offsets.data()[nlist] == rows.size(),
             "rows and others do not have as many entries as the lists");
     return gleann::IndexArrays{
@@ -112,8 +105,7 @@ class Scanner {
         gleann::Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()},
         gleann::RowCodes{n, d, codes.data(), scales.data()},
         vectors.data(),
-        directions.data(),
-        biases.data()};
+        gleann::RowCodes{nlist, d, directions.data(), direction_scales.data()}};
   }
 
   void check_queries(const Array<float>& queries) const {
@@ -121,9 +113,34 @@ class Scanner {
             "queries are not (nq, d)");
   }
 
-  gleann::Work run(const gleann::ScanJob& job) const {
-    const py::gil_scoped_release release;
-    return engine_.scan(job);
+  // Fill in the rest of the job, and do it.
+  py::tuple run(gleann::ScanJob& job, const Array<float>& queries, int32_t k,
+                int32_t pool, const std::optional<Array<bool>>& allowed,
+                bool primary_only, int threads) const {
+    require(k >= 1 && pool >= k && pool <= kMaxPool, "not 1 <= k <= pool <= 2**29");
+    require(!allowed || (allowed->ndim() == 1 && allowed->shape(0) == engine_.n()),
+            "allowed is not (n,)");
+    const int64_t nq = queries.shape(0);
+    Array<int64_t> rows({nq, int64_t{k}});
+    Array<float> distances({nq, int64_t{k}});
+    job.queries = queries.data();
+    job.nq = nq;
+    job.k = k;
+    job.pool = pool;
+    job.allowed =
+        allowed ? reinterpret_cast<const uint8_t*>(allowed->data()) : nullptr;
+    job.primary_only = primary_only;
+    job.threads = threads;
+    job.rows = rows.mutable_data();
+    job.distances = distances.mutable_data();
+    gleann::Work work;
+    {
+      const py::gil_scoped_release release;
+      work = engine_.scan(job);
+    }
+    return py::make_tuple(rows, distances,
+                          py::make_tuple(work.lists_probed, work.entries_scanned,
+                                         work.survivors, work.reranked));
   }
 
   py::tuple kept_;  // what the engine points into for as long as it lives
@@ -190,11 +207,11 @@ PYBIND11_MODULE(_native, module) {
   // noconvert: an array of another type or order would be copied without a word, and a
   // memory-mapped one read whole.
   py::class_<Scanner>(module, "Scanner")
-      .def(py::init<const std::string&, Array<float>, Array<float>, Array<int64_t>,
+      .def(py::init<const std::string&, Array<int8_t>, Array<float>, Array<int64_t>,
                     Array<int64_t>, Array<int32_t>, Array<int32_t>, Array<int8_t>,
                     Array<float>, Array<float>, const std::string&, int>(),
            py::kw_only(), py::arg("metric"), py::arg("directions").noconvert(),
-           py::arg("biases").noconvert(), py::arg("offsets").noconvert(),
+           py::arg("direction_scales").noconvert(), py::arg("offsets").noconvert(),
            py::arg("mids").noconvert(), py::arg("rows").noconvert(),
            py::arg("others").noconvert(), py::arg("codes").noconvert(),
            py::arg("scales").noconvert(), py::arg("vectors").noconvert(),
@@ -205,5 +222,9 @@ PYBIND11_MODULE(_native, module) {
       .def("scan", &Scanner::scan, py::arg("queries").noconvert(),
            py::arg("list_nos").noconvert(), py::kw_only(), py::arg("k"),
            py::arg("pool"), py::arg("allowed").noconvert() = py::none(),
-           py::arg("primary_only"), py::arg("threads"));
+           py::arg("primary_only"), py::arg("threads"))
+      .def("search", &Scanner::search, py::arg("queries").noconvert(), py::kw_only(),
+           py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("pool"),
+           py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),
+           py::arg("threads"));
 }

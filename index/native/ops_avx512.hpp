@@ -17,6 +17,13 @@ struct Avx512Base {
   }
   static void store(Scores scores, float* out) { _mm512_store_ps(out, scores); }
   static Scores load_scores(const float* scores) { return _mm512_load_ps(scores); }
+  static void write_lanes(uint32_t hits, int32_t first, int32_t* out) {
+    const __m512i lanes =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i slots = _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
+    _mm512_storeu_si512(
+        out, _mm512_maskz_compress_epi32(static_cast<__mmask16>(hits), slots));
+  }
 };
 
 // Codes are offset to uint8, since the instruction wants one unsigned side. That side

@@ -81,6 +81,14 @@ struct PortableInt {
   static uint32_t hits(const Scores& scores, float threshold) {
     return portable_hits(scores, threshold);
   }
+  static void write_lanes(uint32_t hits, int32_t first, int32_t* out) {
+    for (; hits != 0; hits &= hits - 1) *out++ = first + __builtin_ctz(hits);
+  }
+  static Scores load_scores(const float* scores) {
+    Scores loaded;
+    __builtin_memcpy(loaded.at, scores, sizeof loaded.at);
+    return loaded;
+  }
   static void store(const Scores& scores, float* out) {
     __builtin_memcpy(out, scores.at, sizeof scores.at);
   }
@@ -114,14 +122,6 @@ struct PortableFloat {
     Scores scores;
     for (int i = 0; i < kBlock; ++i) scores.at[i] = acc.at[i] + biases[i];
     return scores;
-  }
-  static uint32_t hits(const Scores& scores, float threshold) {
-    return portable_hits(scores, threshold);
-  }
-  static Scores load_scores(const float* scores) {
-    Scores loaded;
-    __builtin_memcpy(loaded.at, scores, sizeof loaded.at);
-    return loaded;
   }
   static void store(const Scores& scores, float* out) {
     __builtin_memcpy(out, scores.at, sizeof scores.at);

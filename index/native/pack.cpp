@@ -1,8 +1,10 @@
 #include "pack.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "threads.hpp"
 
@@ -22,6 +24,20 @@ float decoded_norm(const int8_t* code, int64_t d, float scale) {
   constexpr double kMost = std::numeric_limits<float>::max();
   return static_cast<float>(std::min(norm, kMost));
 }
+
+class OneList {
+ public:
+  explicit OneList(int64_t n) : offsets_{0, n}, rows_(n) {
+    std::iota(rows_.begin(), rows_.end(), 0);
+  }
+  Lists lists() const {
+    return Lists{1, offsets_.data(), offsets_.data() + 1, rows_.data(), nullptr};
+  }
+
+ private:
+  std::array<int64_t, 2> offsets_;
+  std::vector<int32_t> rows_;
+};
 
 }  // namespace
 
@@ -49,6 +65,9 @@ PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
   parallel_for(lists.nlist, threads,
                [&](int64_t j) { pack_list(lists, codes, layout, j); });
 }
+
+PackedLists::PackedLists(const RowCodes& codes, const Layout& layout, bool with_norms)
+    : PackedLists(OneList(codes.n).lists(), codes, layout, with_norms, 1) {}
 
 void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
                             const Layout& layout, int64_t list_no) {
@@ -84,8 +103,8 @@ Panel PackedLists::panel(int64_t list_no, int64_t entries) const {
                norms_ ? norms_.get() + first * kBlock : nullptr};
 }
 
-PackedDirections::PackedDirections(int64_t nlist, int64_t d, const float* directions,
-                                   const float* biases) {
+PackedCentroids::PackedCentroids(int64_t nlist, int64_t d, const float* centroids,
+                                 const float* biases) {
   const int64_t blocks = ceil_div(nlist, kBlock);
   values_ = make_buffer<float>(blocks * kBlock * d);
   biases_ = make_buffer<float>(blocks * kBlock);
@@ -93,7 +112,7 @@ PackedDirections::PackedDirections(int64_t nlist, int64_t d, const float* direct
     biases_[j] = j < nlist ? biases[j] : kNoEntry;
     if (j >= nlist) continue;
     float* block = values_.get() + j / kBlock * kBlock * d + j % kBlock;
-    for (int64_t i = 0; i < d; ++i) block[i * kBlock] = directions[j * d + i];
+    for (int64_t i = 0; i < d; ++i) block[i * kBlock] = centroids[j * d + i];
   }
   panel_ = Panel{reinterpret_cast<const uint8_t*>(values_.get()),
                  blocks,

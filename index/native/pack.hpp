@@ -30,6 +30,8 @@ class PackedLists {
  public:
   PackedLists(const Lists& lists, const RowCodes& codes, const Layout& layout,
               bool with_norms, int threads);
+  // One list of all rows.
+  PackedLists(const RowCodes& codes, const Layout& layout, bool with_norms);
 
   // The list's first `entries` entries.
   Panel panel(int64_t list_no, int64_t entries) const;
@@ -50,11 +52,11 @@ class PackedLists {
   Buffer<float> norms_;  // squared lengths of the decoded rows; L2 only
 };
 
-// Directions of the lists, for the float scan that ranks them.
-class PackedDirections {
+// Centroids for the float scan that assigns rows to them.
+class PackedCentroids {
  public:
-  PackedDirections(int64_t nlist, int64_t d, const float* directions,
-                   const float* biases);
+  PackedCentroids(int64_t nlist, int64_t d, const float* centroids,
+                  const float* biases);
 
   const Panel& panel() const { return panel_; }
 

@@ -13,8 +13,11 @@ namespace {
 constexpr int64_t kGroupBytes = 24 << 10;  // gathered queries stay in the L1 cache
 constexpr int kGroupStep = 32;             // two AMX tiles of queries
 
-int group_limit(int64_t query_bytes) {
-  int limit = kMaxGroup;
+constexpr int64_t kSeeded = 6;            // queries whose first lists are scored together
+constexpr int64_t kPrefetched = 4 << 10;  // bytes of a list
+
+int64_t group_limit(int64_t query_bytes) {
+  int64_t limit = kMaxGroup;
   while (limit > kGroupStep && limit * query_bytes > kGroupBytes) limit -= kGroupStep;
   return limit;
 }
@@ -25,7 +28,7 @@ int64_t bitmap_words(int64_t nlist) { return nlist / 64 + 1; }
 
 int64_t QueryBatch::bytes_a_query(const Engine& engine, const ScanJob& job) {
   return engine.packed_.query_bytes() + 8 * sink_capacity(job.pool) +
-         8 * bitmap_words(engine.nlist()) + 8 * job.nprobe +
+         8 * bitmap_words(engine.nlist()) + 12 * job.nprobe + 4 * engine.d() +
          static_cast<int64_t>(sizeof(Sink));
 }
 
@@ -37,22 +40,54 @@ QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
       count_(count),
       words_(bitmap_words(engine.nlist())),
       group_limit_(group_limit(engine.packed_.query_bytes())),
-      codes_(make_buffer<uint8_t>(count * engine.packed_.query_bytes())),
+      queries_(prepare()),
+      coded_(engine, queries_, count),
+      list_nos_(pick_lists()),
       gathered_(make_buffer<uint8_t>(kMaxGroup * engine.packed_.query_bytes())),
-      scales_(count),
       probed_(count * words_),
       keys_(new uint64_t[count * sink_capacity(job.pool)]),
-      sinks_(count) {
+      sinks_(count),
+      hits_(new Hit[kMostHits]),
+      group_{} {
+  group_.hits = hits_.get();
   group_.queries = gathered_.get();
   group_.stride = engine.packed_.query_bytes();
-  for (int64_t q = 0; q < count; ++q) prepare(q);
+  const int32_t capacity = sink_capacity(job_.pool);
+  for (int64_t q = 0; q < count; ++q) {
+    sinks_[q] = make_sink(keys_.get() + q * capacity, job_.pool, capacity,
+                          probed_.data() + q * words_);
+    mark_probed(q);
+  }
 }
 
-void QueryBatch::prepare(int64_t query) {
-  const int32_t capacity = sink_capacity(job_.pool);
+const float* QueryBatch::prepare() {
+  const int64_t d = engine_.d();
+  const float* given = job_.queries + first_ * d;
+  if (!job_.to_unit) return given;
+  scaled_ = make_buffer<float>(count_ * d);
+  for (int64_t q = 0; q < count_; ++q) {
+    if (!engine_.kernels_.to_unit(given + q * d, d, scaled_.get() + q * d)) {
+      throw std::invalid_argument("a query is a zero vector");
+    }
+  }
+  return scaled_.get();
+}
+
+const int32_t* QueryBatch::pick_lists() {
+  if (job_.list_nos) return job_.list_nos + first_ * job_.nprobe;
+  picked_.assign(count_ * job_.nprobe, -1);
+  ListPicker picker = engine_.picker(job_.nprobe);
+  picker.pick(coded_.view(), [&](int64_t query, const std::vector<uint64_t>& keys) {
+    int32_t* out = picked_.data() + query * job_.nprobe;
+    std::transform(keys.begin(), keys.end(), out, key_row);
+    const auto best = std::min_element(keys.begin(), keys.end()) - keys.begin();
+    std::swap(out[0], out[best]);
+  });
+  return picked_.data();
+}
+
+void QueryBatch::mark_probed(int64_t query) {
   uint64_t* probed = probed_.data() + query * words_;
-  sinks_[query] =
-      make_sink(keys_.get() + query * capacity, job_.pool, capacity, probed);
   for (int64_t rank = 0; rank < job_.nprobe; ++rank) {
     const int32_t at = list_no(query, rank);
     if (at < 0) continue;
@@ -62,42 +97,66 @@ void QueryBatch::prepare(int64_t query) {
     }
     probed[at >> 6] |= uint64_t{1} << (at & 63);
   }
-  const Kernels& kernels = engine_.kernels_;
-  scales_[query] = kernels.quantise(job_.queries + (first_ + query) * engine_.d(),
-                                    engine_.d(), kernels.layout,
-                                    codes_.get() + query * group_.stride);
 }
 
-void QueryBatch::gather(const int32_t* queries, int count) {
-  group_.count = count;
-  for (int i = 0; i < count; ++i) {
+void QueryBatch::gather(const int32_t* queries, int64_t count) {
+  group_.count = static_cast<int>(count);
+  for (int64_t i = 0; i < count; ++i) {
     const int32_t q = queries[i];
-    std::memcpy(gathered_.get() + i * group_.stride, codes_.get() + q * group_.stride,
-                group_.stride);
-    group_.factors[i] = 2.0f * scales_[q].scale;
-    group_.starts[i] = scales_[q].start;
+    std::memcpy(gathered_.get() + i * group_.stride, coded_.codes(q), group_.stride);
+    group_.factors[i] = 2.0f * coded_.scale(q).scale;
+    group_.starts[i] = coded_.scale(q).start;
     group_.thresholds[i] = sinks_[q].threshold;
     group_.sinks[i] = &sinks_[q];
   }
 }
 
-void QueryBatch::scan(int32_t list_no, const int32_t* queries, int64_t count) {
+QueryBatch::Scanned QueryBatch::list(int32_t list_no, int64_t queries) {
   const Lists& lists = engine_.arrays_.lists;
   const int64_t low = lists.offsets[list_no];
   const int64_t primaries = lists.mids[list_no] - low;
   const int64_t entries =
       job_.primary_only ? primaries : lists.offsets[list_no + 1] - low;
-  work_.lists_probed += count;
-  work_.entries_scanned += count * entries;
-  const Panel panel = engine_.packed_.panel(list_no, entries);
-  const Entries which{lists.rows + low, lists.others + low, primaries,
-                      job_.primary_only, job_.allowed};
-  const bool l2 = engine_.arrays_.distance == Distance::kSquaredL2;
-  const auto kernel = l2 ? engine_.kernels_.scan_l2 : engine_.kernels_.scan_dot;
+  work_.lists_probed += queries;
+  work_.entries_scanned += queries * entries;
+  return Scanned{engine_.packed_.panel(list_no, entries),
+                 Entries{lists.rows + low, lists.others + low, primaries,
+                         job_.primary_only, job_.allowed}};
+}
+
+void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
+  const Scanned scanned = list(list_no, count);
+  const Kernels& kernels = engine_.kernels_;
+  const auto score = engine_.is_l2() ? kernels.score_l2 : kernels.score_dot;
+  const int64_t slots = scanned.panel.blocks * kBlock;
+  if (slots * kSeeded > score_room_) {
+    score_room_ = slots * kSeeded;
+    scores_ = make_buffer<float>(score_room_);
+  }
+  for (int64_t at = 0; at < count; at += kSeeded) {
+    gather(queries + at, std::min<int64_t>(kSeeded, count - at));
+    score(scanned.panel, group_, scores_.get());
+    for (int i = 0; i < group_.count; ++i) {
+      kernels.seed(scores_.get() + i * slots, scanned.panel.blocks, group_, i,
+                   scanned.entries);
+    }
+  }
+}
+
+void QueryBatch::scan(int32_t list_no, const int32_t* queries, int64_t count) {
+  const Scanned scanned = list(list_no, count);
+  const Kernels& kernels = engine_.kernels_;
+  const auto scan = engine_.is_l2() ? kernels.scan_l2 : kernels.scan_dot;
   for (int64_t at = 0; at < count; at += group_limit_) {
-    gather(queries + at,
-           static_cast<int>(std::min<int64_t>(group_limit_, count - at)));
-    kernel(panel, group_, which);
+    gather(queries + at, std::min(group_limit_, count - at));
+    scan(scanned.panel, group_, scanned.entries);
+  }
+}
+
+void QueryBatch::prefetch(int32_t list_no) const {
+  const Panel panel = engine_.packed_.panel(list_no, 0);
+  for (int64_t at = 0; at < kPrefetched; at += kCacheLine) {
+    __builtin_prefetch(panel.codes + at);
   }
 }
 
@@ -126,10 +185,9 @@ void QueryBatch::rerank() {
     Sink& sink = sinks_[q];
     compact(sink);
     for (int32_t i = 0; i < sink.count; ++i) rows[i] = key_row(sink.keys[i]);
-    engine_.kernels_.distances(job_.queries + (first_ + q) * engine_.d(),
-                               engine_.arrays_.vectors, rows.data(), sink.count,
-                               engine_.d(), engine_.arrays_.distance,
-                               distances.data());
+    engine_.kernels_.distances(queries_ + q * engine_.d(), engine_.arrays_.vectors,
+                               rows.data(), sink.count, engine_.d(),
+                               engine_.arrays_.distance, distances.data());
     // A key descends by its score, so the score is the negated distance.
     for (int32_t i = 0; i < sink.count; ++i) keys[i] = make_key(-distances[i], rows[i]);
     write_nearest(q, sink.count, keys);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "coded_queries.hpp"
 #include "engine.hpp"
 #include "memory.hpp"
 #include "sink.hpp"
@@ -21,13 +22,18 @@ class QueryBatch {
   static int64_t bytes_a_query(const Engine& engine, const ScanJob& job);
 
   int64_t count() const { return count_; }
-  // The query's list at a rank, -1 for none; `query` counts from the batch's first.
+  // The query's list at a rank, -1 for none; `query` counts from the batch's first. The
+  // best list has rank 0; the engine leaves the others in no order.
   int32_t list_no(int64_t query, int64_t rank) const {
-    return job_.list_nos[(first_ + query) * job_.nprobe + rank];
+    return list_nos_[query * job_.nprobe + rank];
   }
 
-  // Scan one list for some queries of the batch.
+  // Scan the first list of some queries of the batch: sets their thresholds.
+  void seed(int32_t list_no, const int32_t* queries, int64_t count);
+  // Scan one more list for some queries of the batch.
   void scan(int32_t list_no, const int32_t* queries, int64_t count);
+  // Start to fetch a list that will be scanned soon.
+  void prefetch(int32_t list_no) const;
 
   // Take over what another batch of the same queries found in other lists.
   void merge(QueryBatch& other);
@@ -38,8 +44,16 @@ class QueryBatch {
   const Work& work() const { return work_; }
 
  private:
-  void prepare(int64_t query);
-  void gather(const int32_t* queries, int count);
+  struct Scanned {
+    Panel panel;
+    Entries entries;
+  };
+
+  const float* prepare();
+  const int32_t* pick_lists();
+  void mark_probed(int64_t query);
+  Scanned list(int32_t list_no, int64_t queries);
+  void gather(const int32_t* queries, int64_t count);
   void write_nearest(int64_t query, int64_t found, std::vector<uint64_t>& keys);
 
   const Engine& engine_;
@@ -47,13 +61,19 @@ class QueryBatch {
   const int64_t first_;
   const int64_t count_;
   const int64_t words_;  // of one query's bitmap
-  int group_limit_;
-  Buffer<uint8_t> codes_;
+  const int64_t group_limit_;
+  Buffer<float> scaled_;
+  const float* queries_;  // (count, d)
+  CodedQueries coded_;
+  std::vector<int32_t> picked_;
+  const int32_t* list_nos_;
   Buffer<uint8_t> gathered_;
-  std::vector<QueryScale> scales_;
+  Buffer<float> scores_;
+  int64_t score_room_ = 0;
   std::vector<uint64_t> probed_;
   std::unique_ptr<uint64_t[]> keys_;
   std::vector<Sink> sinks_;
+  std::unique_ptr<Hit[]> hits_;
   Group group_;
   Work work_;
 };

@@ -22,6 +22,22 @@ int64_t parts_a_query(const Engine& engine, const ScanJob& job, int64_t entries,
   return std::min({threads / job.nq, worth, job.nprobe});
 }
 
+// Every `parts`-th list of a batch of one query.
+void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
+  constexpr int32_t kOnlyQuery = 0;
+  for (int64_t rank = part; rank < nprobe; rank += parts) {
+    const int32_t at = batch.list_no(kOnlyQuery, rank);
+    if (at < 0) continue;
+    const int32_t next = rank + parts < nprobe ? batch.list_no(0, rank + parts) : -1;
+    if (next >= 0) batch.prefetch(next);
+    if (rank == part) {
+      batch.seed(at, &kOnlyQuery, 1);
+    } else {
+      batch.scan(at, &kOnlyQuery, 1);
+    }
+  }
+}
+
 }  // namespace
 
 Work Engine::scan_query_major(const ScanJob& job) const {
@@ -40,11 +56,7 @@ Work Engine::scan_query_major(const ScanJob& job) const {
   parallel_for(job.nq * parts, threads, [&](int64_t task) {
     const ScanSession session(kernels_, packed_.panel(0, 0));
     auto batch = std::make_unique<QueryBatch>(*this, job, task / parts, 1);
-    for (int64_t rank = task % parts; rank < job.nprobe; rank += parts) {
-      constexpr int32_t kOnlyQuery = 0;
-      const int32_t at = batch->list_no(kOnlyQuery, rank);
-      if (at >= 0) batch->scan(at, &kOnlyQuery, 1);
-    }
+    scan_part(*batch, job.nprobe, task % parts, parts);
     if (parts == 1) return finish(*batch);
     batches[task] = std::move(batch);
   });

@@ -16,7 +16,6 @@
 #include "assign_tile.hpp"
 #include "ops_avx512.hpp"
 #include "scan_tiles.hpp"
-#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -93,6 +92,15 @@ void scan_any(const Panel& panel, Group& group, const Entries& entries) {
   }
 }
 
+template <Scoring S>
+void score_any(const Panel& panel, const Group& group, float* scores) {
+  if (group.count <= 3) {
+    score<Avx512Int, S>(panel, group, scores);
+  } else {
+    score_tiles<AmxTiles, Avx512Int, S>(panel, group, scores);
+  }
+}
+
 }  // namespace
 
 const Kernels kAmxKernels = {
@@ -101,10 +109,13 @@ const Kernels kAmxKernels = {
     quantise,
     scan_any<Scoring::kDot>,
     scan_any<Scoring::kL2>,
-    score<Avx512Float>,
-    lane_maxima,
-    collect<Avx512Float>,
+    score_any<Scoring::kDot>,
+    score_any<Scoring::kL2>,
+    seed<Avx512Int>,
+    threshold_for<Avx512Int>,
+    collect<Avx512Int>,
     assign<Avx512Float>,
+    to_unit,
     distances,
     enter,
     leave,

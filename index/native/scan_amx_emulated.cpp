@@ -3,7 +3,6 @@
 #include "kernels.hpp"
 #include "ops_portable.hpp"
 #include "scan_tiles.hpp"
-#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -65,10 +64,13 @@ const Kernels kAmxEmulatedKernels = {
     quantise,
     scan_tiles<EmulatedTiles, PortableInt, Scoring::kDot>,
     scan_tiles<EmulatedTiles, PortableInt, Scoring::kL2>,
-    score<PortableFloat>,
-    lane_maxima,
-    collect<PortableFloat>,
+    score_tiles<EmulatedTiles, PortableInt, Scoring::kDot>,
+    score_tiles<EmulatedTiles, PortableInt, Scoring::kL2>,
+    seed<PortableInt>,
+    threshold_for<PortableInt>,
+    collect<PortableInt>,
     assign<PortableFloat>,
+    to_unit,
     distances,
     enter,
     leave,

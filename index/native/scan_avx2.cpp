@@ -12,7 +12,6 @@
 #include "target_begin.hpp"
 
 #include "assign_tile.hpp"
-#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -37,6 +36,9 @@ struct Avx2Base {
   }
   static Scores load_scores(const float* scores) {
     return {_mm256_load_ps(scores), _mm256_load_ps(scores + 8)};
+  }
+  static void write_lanes(uint32_t hits, int32_t first, int32_t* out) {
+    for (; hits != 0; hits &= hits - 1) *out++ = first + __builtin_ctz(hits);
   }
 };
 
@@ -116,10 +118,13 @@ const Kernels kAvx2Kernels = {
     quantise,
     scan<Avx2Int, Scoring::kDot>,
     scan<Avx2Int, Scoring::kL2>,
-    score<Avx2Float>,
-    lane_maxima,
-    collect<Avx2Float>,
+    score<Avx2Int, Scoring::kDot>,
+    score<Avx2Int, Scoring::kL2>,
+    seed<Avx2Int>,
+    threshold_for<Avx2Int>,
+    collect<Avx2Int>,
     assign<Avx2Float>,
+    to_unit,
     distances,
     nullptr,
     nullptr,

@@ -14,7 +14,6 @@
 
 #include "ops_avx512.hpp"
 #include "assign_tile.hpp"
-#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -26,10 +25,13 @@ const Kernels kAvx512Kernels = {
     quantise,
     scan<Avx512Int, Scoring::kDot>,
     scan<Avx512Int, Scoring::kL2>,
-    score<Avx512Float>,
-    lane_maxima,
-    collect<Avx512Float>,
+    score<Avx512Int, Scoring::kDot>,
+    score<Avx512Int, Scoring::kL2>,
+    seed<Avx512Int>,
+    threshold_for<Avx512Int>,
+    collect<Avx512Int>,
     assign<Avx512Float>,
+    to_unit,
     distances,
     nullptr,
     nullptr,

@@ -2,7 +2,6 @@
 #include "kernels.hpp"
 #include "ops_portable.hpp"
 #include "assign_tile.hpp"
-#include "score_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
@@ -14,10 +13,13 @@ const Kernels kPortableKernels = {
     quantise,
     scan<PortableInt, Scoring::kDot>,
     scan<PortableInt, Scoring::kL2>,
-    score<PortableFloat>,
-    lane_maxima,
-    collect<PortableFloat>,
+    score<PortableInt, Scoring::kDot>,
+    score<PortableInt, Scoring::kL2>,
+    seed<PortableInt>,
+    threshold_for<PortableInt>,
+    collect<PortableInt>,
     assign<PortableFloat>,
+    to_unit,
     distances,
     nullptr,
     nullptr,

@@ -59,34 +59,48 @@ inline void multiply(const Panel& panel, int64_t block, const Group& group, int 
   if constexpr (kTwoBlocks) Tiles::template store<3>(&sums[1][1][0][0]);
 }
 
-template <class Tiles, class Ops, Scoring S, bool kTwoBlocks>
-void scan_tile_blocks(const Panel& panel, int64_t block, Group& group,
-                      const Entries& entries) {
+template <class Tiles, class Ops, Scoring S, bool kTwoBlocks, class Take>
+void visit_tile_blocks(const Panel& panel, int64_t block, const Group& group,
+                       const Take& take) {
   alignas(64) Sums sums;
   for (int first = 0; first < group.count; first += 2 * kTileRows) {
     const int rest = group.count - first;
     const int count = rest < 2 * kTileRows ? rest : 2 * kTileRows;
     multiply<Tiles, kTwoBlocks>(panel, block, group, first, count > kTileRows, sums);
     for (int q = 0; q < count; ++q) {
+      typename Ops::Scores scores[1 + kTwoBlocks];
       for (int b = 0; b < 1 + kTwoBlocks; ++b) {
         const auto acc = Ops::sum(sums[q / kTileRows][b][q % kTileRows],
                                   group.starts[first + q]);
-        finish<Ops, S>(acc, panel, group, first + q, (block + b) * kBlock, entries);
+        scores[b] = scores_of<Ops, S>(acc, panel, (block + b) * kBlock,
+                                      group.factors[first + q]);
       }
+      take(scores, first + q, block * kBlock);
     }
   }
 }
 
 // Reads whole tiles of queries: the buffer behind `group` holds kMaxGroup of them.
-template <class Tiles, class Ops, Scoring S>
-void scan_tiles(const Panel& panel, Group& group, const Entries& entries) {
+template <class Tiles, class Ops, Scoring S, class Take>
+void visit_tiles(const Panel& panel, const Group& group, const Take& take) {
   int64_t block = 0;
   for (; block + 2 <= panel.blocks; block += 2) {
-    scan_tile_blocks<Tiles, Ops, S, true>(panel, block, group, entries);
+    visit_tile_blocks<Tiles, Ops, S, true>(panel, block, group, take);
   }
   if (block < panel.blocks) {
-    scan_tile_blocks<Tiles, Ops, S, false>(panel, block, group, entries);
+    visit_tile_blocks<Tiles, Ops, S, false>(panel, block, group, take);
   }
+}
+
+template <class Tiles, class Ops, Scoring S>
+void scan_tiles(const Panel& panel, Group& group, const Entries& entries) {
+  visit_tiles<Tiles, Ops, S>(panel, group, Offer<Ops>{group, entries});
+  admit_all(group, entries);
+}
+
+template <class Tiles, class Ops, Scoring S>
+void score_tiles(const Panel& panel, const Group& group, float* scores) {
+  visit_tiles<Tiles, Ops, S>(panel, group, Store<Ops>{scores, panel.blocks * kBlock});
 }
 
 static_assert(kMaxGroup % (2 * kTileRows) == 0, "groups are whole tiles");

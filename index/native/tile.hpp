@@ -12,11 +12,13 @@
 //   dot(Acc, Codes, Query) -> Acc
 //   dot_score(Acc, scales), l2_score(Acc, scales, biases, factor),
 //   bias_score(Acc, biases) -> Scores
-//   hits(Scores, threshold) -> mask of 16 bits; store(Scores, float*)
+//   hits(Scores, threshold) -> mask of 16 bits; store(Scores, float*);
+//   load_scores(const float*) -> Scores; write_lanes(mask, first, int32* out)
 #pragma once
 
 #include "admit.hpp"
 #include "kernels.hpp"
+#include "pick.hpp"
 
 namespace gleann {
 namespace {
@@ -33,18 +35,66 @@ inline typename Ops::Scores scores_of(const typename Ops::Acc& acc, const Panel&
   }
 }
 
-// Score 16 sums of one query and offer what passes its threshold. Most pass nothing.
-template <class Ops, Scoring S>
-inline void finish(const typename Ops::Acc& acc, const Panel& panel, Group& group, int q,
-                   int64_t slot, const Entries& entries) {
-  const auto scores = scores_of<Ops, S>(acc, panel, slot, group.factors[q]);
-  const uint32_t hits = Ops::hits(scores, group.thresholds[q]);
-  if (__builtin_expect(hits != 0, 0)) {
-    alignas(64) float stored[kBlock];
-    Ops::store(scores, stored);
-    admit(group, q, stored, hits, slot, entries);
+constexpr int kMaskBlocks = 4;  // blocks whose hits fit in one word
+
+// Put hits aside, to be offered to their query's sink later.
+__attribute__((noinline)) void put_aside(Group& group, const Entries& entries, int q,
+                                         int64_t slot, uint64_t hits,
+                                         const float* scores) {
+  for (; hits != 0; hits &= hits - 1) {
+    const int lane = __builtin_ctzll(hits);
+    group.hits[group.hit_count++] =
+        Hit{scores[lane], static_cast<int32_t>(slot) + lane, q};
   }
+  if (__builtin_expect(group.hit_count >= kHitRoom, 0)) admit_all(group, entries);
 }
+
+// What becomes of a query's scores for NB blocks: those that pass its threshold are put
+// aside. Most pass nothing, and one branch finds that.
+template <class Ops>
+struct Offer {
+  Group& group;
+  const Entries& entries;
+
+  template <int NB>
+  void operator()(const typename Ops::Scores (&scores)[NB], int q, int64_t slot) const {
+#pragma GCC unroll 8
+    for (int first = 0; first < NB; first += kMaskBlocks) {
+      constexpr int kCount = NB < kMaskBlocks ? NB : kMaskBlocks;
+      offer<kCount>(scores + first, q, slot + first * kBlock);
+    }
+  }
+
+ private:
+  template <int NB>
+  void offer(const typename Ops::Scores* scores, int q, int64_t slot) const {
+    uint64_t hits = 0;
+#pragma GCC unroll 8
+    for (int b = 0; b < NB; ++b) {
+      hits |= uint64_t{Ops::hits(scores[b], group.thresholds[q])} << b * kBlock;
+    }
+    if (__builtin_expect(hits == 0, 1)) return;
+    alignas(64) float stored[NB * kBlock];
+#pragma GCC unroll 8
+    for (int b = 0; b < NB; ++b) Ops::store(scores[b], stored + b * kBlock);
+    put_aside(group, entries, q, slot, hits, stored);
+  }
+};
+
+// Or all are written out: scores[query][slot].
+template <class Ops>
+struct Store {
+  float* scores;
+  int64_t slots;
+
+  template <int NB>
+  void operator()(const typename Ops::Scores (&found)[NB], int q, int64_t slot) const {
+#pragma GCC unroll 8
+    for (int b = 0; b < NB; ++b) {
+      Ops::store(found[b], scores + q * slots + slot + b * kBlock);
+    }
+  }
+};
 
 // Sums of NB blocks times NQ queries. Every index into `acc` is a constant once the
 // loops are unrolled, which is what lets the compiler keep it in registers; so the sums
@@ -82,64 +132,102 @@ inline void multiply_tile(const Panel& panel, int64_t block, const Group& group,
   }
 }
 
-template <class Ops, Scoring S, int NB, int NQ>
-void tile(const Panel& panel, int64_t block, Group& group, int first,
-          const Entries& entries) {
+template <class Ops, Scoring S, int NB, int NQ, class Take>
+void tile(const Panel& panel, int64_t block, const Group& group, int first,
+          const Take& take) {
   typename Ops::Acc sums[NQ][NB];
   multiply_tile<Ops, NB, NQ>(panel, block, group, first, sums);
+  const int64_t slot = block * kBlock;
+  // Not unrolled: the compiler would move the sums about during the multiplication.
   for (int q = 0; q < NQ; ++q) {
+    typename Ops::Scores scores[NB];
+#pragma GCC unroll 8
     for (int b = 0; b < NB; ++b) {
-      finish<Ops, S>(sums[q][b], panel, group, first + q, (block + b) * kBlock, entries);
+      scores[b] = scores_of<Ops, S>(sums[q][b], panel, slot + b * kBlock,
+                                    group.factors[first + q]);
     }
+    take(scores, first + q, slot);
   }
 }
 
 // From numbers known when running to the tile compiled for them.
-template <class Ops, Scoring S, int NB, int NQ>
-inline void tile_of(int count, const Panel& panel, int64_t block, Group& group, int first,
-                    const Entries& entries) {
+template <class Ops, Scoring S, int NB, int NQ, class Take>
+inline void tile_of(int count, const Panel& panel, int64_t block, const Group& group,
+                    int first, const Take& take) {
   if (count == NQ) {
-    tile<Ops, S, NB, NQ>(panel, block, group, first, entries);
+    tile<Ops, S, NB, NQ>(panel, block, group, first, take);
   } else if constexpr (NQ > 1) {
-    tile_of<Ops, S, NB, NQ - 1>(count, panel, block, group, first, entries);
+    tile_of<Ops, S, NB, NQ - 1>(count, panel, block, group, first, take);
   }
 }
 
 // All queries against NB blocks, in tiles of nearly equal size: a last tile of one
 // query would cost almost as much as a full one.
-template <class Ops, Scoring S, int NB>
-void scan_blocks(const Panel& panel, int64_t block, Group& group,
-                 const Entries& entries) {
+template <class Ops, Scoring S, int NB, class Take>
+void visit_blocks(const Panel& panel, int64_t block, const Group& group,
+                  const Take& take) {
   const int tiles = (group.count + Ops::kQueries - 1) / Ops::kQueries;
   for (int t = 0; t < tiles; ++t) {
     const int first = group.count * t / tiles;
     const int last = group.count * (t + 1) / tiles;
-    tile_of<Ops, S, NB, Ops::kQueries>(last - first, panel, block, group, first, entries);
+    tile_of<Ops, S, NB, Ops::kQueries>(last - first, panel, block, group, first, take);
   }
 }
 
-template <class Ops, Scoring S, int NB>
-inline void scan_rest(const Panel& panel, int64_t block, Group& group,
-                      const Entries& entries) {
+template <class Ops, Scoring S, int NB, class Take>
+inline void visit_rest(const Panel& panel, int64_t block, const Group& group,
+                       const Take& take) {
   if (panel.blocks - block == NB) {
-    scan_blocks<Ops, S, NB>(panel, block, group, entries);
+    visit_blocks<Ops, S, NB>(panel, block, group, take);
   } else if constexpr (NB > 1) {
-    scan_rest<Ops, S, NB - 1>(panel, block, group, entries);
+    visit_rest<Ops, S, NB - 1>(panel, block, group, take);
   }
+}
+
+// Give every score of the panel for every query of the group to `take`.
+template <class Ops, Scoring S, class Take>
+void visit(const Panel& panel, const Group& group, const Take& take) {
+  int64_t block = 0;
+  if (group.count == 1) {
+    for (; block + Ops::kSoloBlocks <= panel.blocks; block += Ops::kSoloBlocks) {
+      tile<Ops, S, Ops::kSoloBlocks, 1>(panel, block, group, 0, take);
+    }
+  }
+  for (; block + Ops::kBlocks <= panel.blocks; block += Ops::kBlocks) {
+    visit_blocks<Ops, S, Ops::kBlocks>(panel, block, group, take);
+  }
+  visit_rest<Ops, S, Ops::kBlocks>(panel, block, group, take);
 }
 
 template <class Ops, Scoring S>
 void scan(const Panel& panel, Group& group, const Entries& entries) {
-  int64_t block = 0;
-  if (group.count == 1) {
-    for (; block + Ops::kSoloBlocks <= panel.blocks; block += Ops::kSoloBlocks) {
-      tile<Ops, S, Ops::kSoloBlocks, 1>(panel, block, group, 0, entries);
-    }
+  visit<Ops, S>(panel, group, Offer<Ops>{group, entries});
+  admit_all(group, entries);
+}
+
+template <class Ops, Scoring S>
+void score(const Panel& panel, const Group& group, float* scores) {
+  visit<Ops, S>(panel, group, Store<Ops>{scores, panel.blocks * kBlock});
+}
+
+// The scan of a query's first list, whose scores `score` has written out: the threshold
+// that the primary entries alone set is there before any entry is offered.
+template <class Ops>
+void seed(const float* scores, int64_t blocks, Group& group, int q,
+          const Entries& entries) {
+  Sink& sink = *group.sinks[q];
+  const int64_t sure = entries.allowed ? 0 : entries.primaries / kBlock;
+  if (sure * kBlock >= sink.pool) {
+    const int64_t most = sink.pool + (sink.capacity - sink.pool) / 2;
+    sink.threshold = threshold_for<Ops>(scores, sure * kBlock, sink.pool, most);
+    group.thresholds[q] = sink.threshold;
   }
-  for (; block + Ops::kBlocks <= panel.blocks; block += Ops::kBlocks) {
-    scan_blocks<Ops, S, Ops::kBlocks>(panel, block, group, entries);
+  const Offer<Ops> offer{group, entries};
+  for (int64_t block = 0; block < blocks; ++block) {
+    const typename Ops::Scores loaded[1] = {Ops::load_scores(scores + block * kBlock)};
+    offer(loaded, q, block * kBlock);
   }
-  scan_rest<Ops, S, Ops::kBlocks>(panel, block, group, entries);
+  admit_all(group, entries);
 }
 
 }  // namespace

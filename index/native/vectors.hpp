@@ -81,6 +81,13 @@ inline double accumulate(const float* a, const float* b, int64_t d) {
   return sum;
 }
 
+// The rule of index/metric.py.
+bool to_unit(const float* vector, int64_t d, float* unit) {
+  const double length = __builtin_sqrt(accumulate<false>(vector, vector, d));
+  for (int64_t i = 0; i < d; ++i) unit[i] = static_cast<float>(vector[i] / length);
+  return length > 0;
+}
+
 inline void prefetch_row(const float* row, int64_t d) {
   const char* bytes = reinterpret_cast<const char*>(row);
   for (int64_t at = 0; at < d * 4; at += kCacheLine) __builtin_prefetch(bytes + at);
