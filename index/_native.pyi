@@ -37,7 +37,9 @@ class Scanner:
         allowed: NDArray[np.bool_] | None,
         primary_only: bool,
         threads: int,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], tuple[int, int, int, int]]: ...
+    ) -> tuple[
+        NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
+    ]: ...
     def search(
         self,
         queries: NDArray[np.float32],
@@ -49,7 +51,9 @@ class Scanner:
         allowed: NDArray[np.bool_] | None,
         primary_only: bool,
         threads: int,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], tuple[int, int, int, int]]: ...
+    ) -> tuple[
+        NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
+    ]: ...
 
 class Assigner:
     def __init__(

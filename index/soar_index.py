@@ -275,10 +275,12 @@ class SoarIndex:
         self, queries: Vectors, scanned: Scanned, request: ScanRequest
     ) -> int:
         """Answer the queries whose lists held too few rows by exhaustive search."""
-        last = min(request.k, allowed_count(request, len(self))) - 1
-        if last < 0 or scanned.rows[:, last].min(initial=0) >= 0:
+        if scanned.short == 0:
             return 0
-        short = np.flatnonzero(scanned.rows[:, last] < 0)
+        exist = min(request.k, allowed_count(request, len(self)))
+        short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
+        if short.size == 0:
+            return 0
         scanned.rows[short], scanned.distances[short] = self._scan_all(
             prepare(queries[short], self.metric), request
         )

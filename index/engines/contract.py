@@ -76,11 +76,13 @@ class Scanned:
     Attributes:
         rows: int64 (nq, k), nearest first, ties by lower row; -1 past the last.
         distances: float32 (nq, k), ascending; +inf where there is no row.
+        short: queries with fewer than k rows.
         work: what it cost.
     """
 
     rows: Rows
     distances: Distances
+    short: int
     work: Work
 
 

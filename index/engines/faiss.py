@@ -4,13 +4,14 @@ faiss scores in float32 what the lists hold, so nothing is re-ranked from codes;
 k are fetched because a row can come back through both of its lists.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
-from gleann.index.engines.reference import top_lists
+from gleann.index.engines.reference import count_short, top_lists
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.lists import InvertedLists
 from gleann.index.metric import ListRanking, pair_distances, prepare
@@ -167,7 +168,10 @@ def _finish(
     kept = np.take_along_axis(rows, order, axis=1)
     out[:, :width] = np.where(kept == n, -1, kept)
     return Scanned(
-        rows=out, distances=distances, work=Work(reranked=int((~none).sum()))
+        rows=out,
+        distances=distances,
+        short=count_short(out),
+        work=Work(reranked=int((~none).sum())),
     )
 
 
@@ -180,4 +184,4 @@ def _with_work(scanned: Scanned, lists: InvertedLists, list_nos: ListNos) -> Sca
         survivors=scanned.work.reranked,
         reranked=scanned.work.reranked,
     )
-    return Scanned(rows=scanned.rows, distances=scanned.distances, work=work)
+    return replace(scanned, work=work)

@@ -154,11 +154,15 @@ class _Options(TypedDict):
     threads: int
 
 
-def _scanned(found: tuple[Rows, Distances, tuple[int, int, int, int]]) -> Scanned:
-    rows, distances, (lists_probed, entries_scanned, survivors, reranked) = found
+def _scanned(
+    found: tuple[Rows, Distances, int, tuple[int, int, int, int]],
+) -> Scanned:
+    rows, distances, short, work = found
+    lists_probed, entries_scanned, survivors, reranked = work
     return Scanned(
         rows=rows,
         distances=distances,
+        short=short,
         work=Work(
             lists_probed=lists_probed,
             entries_scanned=entries_scanned,

@@ -56,7 +56,14 @@ class ReferenceEngine:
             survivors=scored,
             reranked=scored,
         )
-        return Scanned(rows=rows, distances=distances, work=work)
+        return Scanned(
+            rows=rows, distances=distances, short=count_short(rows), work=work
+        )
+
+
+def count_short(rows: Rows) -> int:
+    """Queries of (nq, k) with fewer than k rows."""
+    return int((rows[:, -1] < 0).sum())
 
 
 def top_lists(scores: Vectors, *, nprobe: int) -> ListNos:

@@ -39,6 +39,7 @@ Work& Work::operator+=(const Work& more) {
   entries_scanned += more.entries_scanned;
   survivors += more.survivors;
   reranked += more.reranked;
+  short_queries += more.short_queries;
   return *this;
 }
 

@@ -39,6 +39,7 @@ struct Work {
   int64_t entries_scanned = 0;
   int64_t survivors = 0;
   int64_t reranked = 0;
+  int64_t short_queries = 0;  // that found fewer than k rows
 
   Work& operator+=(const Work& more);
 };

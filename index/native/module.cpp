@@ -138,7 +138,7 @@ class Scanner {
       const py::gil_scoped_release release;
       work = engine_.scan(job);
     }
-    return py::make_tuple(rows, distances,
+    return py::make_tuple(rows, distances, work.short_queries,
                           py::make_tuple(work.lists_probed, work.entries_scanned,
                                          work.survivors, work.reranked));
   }

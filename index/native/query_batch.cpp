@@ -193,6 +193,7 @@ void QueryBatch::rerank() {
     write_nearest(q, sink.count, keys);
     work_.survivors += sink.survivors;
     work_.reranked += sink.count;
+    work_.short_queries += sink.count < job_.k;
   }
 }
 
