@@ -51,9 +51,9 @@ Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
       directions_(arrays.directions, kernels_.layout, is_l2()) {}
 
 Work Engine::scan(const ScanJob& job) const {
-  // Below about one query a list, nothing is gained by sharing a list's codes, and
-  // scanning each query's best lists first saves survivors.
-  const bool few = job.nq * job.nprobe < nlist();
+  // Even a few queries share enough lists for their codes to be read once.
+  constexpr int64_t kQueriesAThread = 4;
+  const bool few = job.nq < kQueriesAThread * resolve_threads(job.threads);
   return few ? scan_query_major(job) : scan_list_major(job);
 }
 
