@@ -89,7 +89,7 @@ def knn_graph(
 ) -> KnnGraph:
     """Find the k nearest other rows of every row.
 
-    Holds about 24 k bytes a row while it works, 8 k of them as its answer. The same
+    Holds about 24 k bytes a row while it works, of which 8 k are its answer. The same
     index gives the same graph on any number of threads.
 
     Args:

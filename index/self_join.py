@@ -35,12 +35,12 @@ class Pools:
 
 
 def pool_size(k: int) -> int:
-    """Rows to re-rank for k neighbours: 2k, at least k + 8.
+    """Rows to re-rank for k neighbours: 1.5 k, at least k + 4.
 
-    Beyond what the codes' errors ask for, since what a row pools it also offers itself
-    to; `index/DECISIONS.md` 3 has the recall of other sizes.
+    Some for the codes' errors, some because a row offers itself to all that it pools;
+    `index/DECISIONS.md` 3 has the time of other sizes.
     """
-    return max(2 * k, k + 8)
+    return max(k + k // 2, k + 4)
 
 
 def join_lists(
