@@ -78,6 +78,7 @@ class GraphRun:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
+        self._provenance = provenance()
         self._dataset = load_dataset(arguments.data, quick=arguments.quick)
         self._own = draw_rows(self._dataset, seed=arguments.seed)
         self._judge = Judge(
@@ -232,7 +233,8 @@ class GraphRun:
                     for entry in entries
                 ],
             }
-            | provenance()
+            | self._provenance
+            | {"load_at_end": load()}
         )
 
 
