@@ -12,7 +12,7 @@ SEARCHES = False
 
 METRICS = {"l2": "sqeuclidean", "cosine": "cosine", "ip": "inner_product"}
 
-WIDTHS = (11, 15, 20, 30, 45)
+WIDTHS = (11, 13, 15, 17, 20, 25, 35, 50)
 """n_neighbors, the row itself among them; more than are wanted buy recall."""
 
 
