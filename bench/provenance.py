@@ -20,6 +20,8 @@ PACKAGES = (
     "scann",
     "hnswlib",
     "usearch",
+    "pynndescent",
+    "numba",
 )
 CPU_FLAGS = {
     "amx": "amx_int8",

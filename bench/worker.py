@@ -30,6 +30,9 @@ SMALL_BATCH = 100
 WARMUP_QUERIES = 200
 """Searched before each timing, to wake threads and caches; they do not count."""
 
+WARMUP_ROWS = 2000
+"""In the graph that is made before any is timed."""
+
 LEAST_SECONDS = 0.25
 """A timing repeats its call until it has taken so long."""
 
@@ -89,6 +92,25 @@ class Timed:
     seconds: float
     cores: float
     latencies: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GraphAsk:
+    """Neighbours of rows of the data among all of them.
+
+    Attributes:
+        build: how what answers was built.
+        search: search parameters.
+        k: neighbours.
+        own: rows (m,) whose neighbours come back.
+        whole: find those of all rows, and time that.
+    """
+
+    build: Params
+    search: Params
+    k: int
+    own: np.ndarray
+    whole: bool
 
 
 def serve(pipe: Connection, job: Job) -> None:
@@ -162,6 +184,28 @@ class Worker:
             seconds=seconds / passes,
             cores=cores,
             latencies=np.concatenate(latencies),
+        )
+
+    def warm(self, ask: GraphAsk) -> None:
+        """Make a graph of a few rows: what compiles at first use has then done so."""
+        few = self._dataset.base[:WARMUP_ROWS]
+        built = self._module.build(
+            few, self._dataset.metric, self._job.threads, dict(ask.build)
+        )
+        self._module.neighbours(built, None, ask.k, dict(ask.search))
+
+    def neighbours(self, ask: GraphAsk) -> Timed:
+        """Time the neighbours of all rows, or of some, by what has been built."""
+        built = self._built[build_key(ask.build)]
+        own = None if ask.whole else ask.own
+        wall, cpu = perf_counter(), process_time()
+        rows = self._module.neighbours(built, own, ask.k, dict(ask.search))
+        seconds, cores = _since(wall, cpu)
+        return Timed(
+            rows=rows[ask.own] if ask.whole else rows,
+            seconds=seconds,
+            cores=cores,
+            latencies=np.empty(0),
         )
 
     def work(self, ask: Ask) -> dict[str, float | str] | None:

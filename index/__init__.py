@@ -5,12 +5,14 @@ from gleann.index.checks import as_ids, as_vectors
 from gleann.index.evaluate import recall_at_k
 from gleann.index.exact import exact_search
 from gleann.index.found import Found, SearchStats
+from gleann.index.knn_graph import KnnGraph, knn_graph
 from gleann.index.params import BuildParams, SearchParams
 from gleann.index.soar_index import SoarIndex
 
 __all__ = [
     "BuildParams",
     "Found",
+    "KnnGraph",
     "Progress",
     "SearchParams",
     "SearchStats",
@@ -18,5 +20,6 @@ __all__ = [
     "as_ids",
     "as_vectors",
     "exact_search",
+    "knn_graph",
     "recall_at_k",
 ]

@@ -4,6 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 def runnable_tiers() -> list[str]: ...
+def mutual_neighbours(
+    rows: NDArray[np.int32], distances: NDArray[np.float32], *, k: int, threads: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
 
 class Scanner:
     def __init__(

@@ -210,6 +210,11 @@ class SoarIndex:
         return self._engine.name
 
     @property
+    def engine(self) -> Engine:
+        """What ranks lists and scans them."""
+        return self._engine
+
+    @property
     def operating_points(self) -> tuple[OperatingPoint, ...]:
         """What was measured at build time; `target_recall` chooses among them."""
         return self._points

@@ -38,7 +38,12 @@ from gleann.selection.estimate import (
     run_estimate,
     uniform_estimate,
 )
-from gleann.selection.pool import IndexNeighbours, Neighbours, Selection
+from gleann.selection.pool import (
+    GraphNeighbours,
+    IndexNeighbours,
+    Neighbours,
+    Selection,
+)
 from gleann.selection.uncertainty import (
     entropy,
     least_confidence,
@@ -60,6 +65,7 @@ __all__ = [
     "EstimateParams",
     "EstimateSession",
     "GlobalPool",
+    "GraphNeighbours",
     "IndexNeighbours",
     "Neighbours",
     "SealsPool",

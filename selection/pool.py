@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index import Progress, SearchParams, SoarIndex
+from gleann.index import KnnGraph, Progress, SearchParams, SoarIndex
 from gleann.index.arrays import Ids, Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
 
@@ -87,6 +87,34 @@ class IndexNeighbours:
             allowed=allowed,
         )
         return self._index.search_rows(directions, params)[0]
+
+
+class GraphNeighbours:
+    """`Neighbours` read from a graph that was made once, for all rows.
+
+    Pays where most rows will be asked about, or one graph serves several sessions; a
+    session that asks about few rows is quicker with `IndexNeighbours`.
+    """
+
+    def __init__(self, graph: KnnGraph) -> None:
+        self._graph = graph
+
+    def __len__(self) -> int:
+        return len(self._graph)
+
+    def neighbours(self, rows: Rows, *, k: int) -> Rows:
+        """The `k` nearest rows (m, k) of each of `rows` (m,), as `Neighbours` says.
+
+        Raises:
+            InvalidParamsError: the graph holds fewer neighbours, though more exist.
+        """
+        held = self._graph.k
+        if k > held and held < len(self) - 1:
+            raise InvalidParamsError(
+                f"the graph holds {held} neighbours a row, but k is {k}"
+            )
+        near = self._graph.neighbours[rows, :k].astype(np.int64)
+        return np.pad(near, ((0, 0), (0, max(0, k - held))), constant_values=-1)
 
 
 def without_self(found: Rows, rows: Rows, *, k: int) -> Rows:

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from gleann.index import (
         BuildParams,
         Found,
+        KnnGraph,
         SearchParams,
         SoarIndex,
         exact_search,
+        knn_graph,
         recall_at_k,
     )
     from gleann.service.client import Client
@@ -23,10 +25,12 @@ __all__ = [
     "BuildParams",
     "Client",
     "Found",
+    "KnnGraph",
     "SearchParams",
     "SoarIndex",
     "__version__",
     "exact_search",
+    "knn_graph",
     "recall_at_k",
 ]
 
@@ -34,9 +38,11 @@ _HOME = {
     "BuildParams": "gleann.index",
     "Client": "gleann.service.client",
     "Found": "gleann.index",
+    "KnnGraph": "gleann.index",
     "SearchParams": "gleann.index",
     "SoarIndex": "gleann.index",
     "exact_search": "gleann.index",
+    "knn_graph": "gleann.index",
     "recall_at_k": "gleann.index",
 }
 

@@ -93,6 +93,9 @@ class Engine(Protocol):
     def name(self) -> str:
         """What `doctor` and search statistics call it, such as "native/avx512"."""
 
+    def with_threads(self, threads: int) -> "Engine":
+        """The same engine on so many threads, 0 for every core; arrays are shared."""
+
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """The `nprobe` best lists (nq, nprobe) of prepared queries (nq, d), best first.
 

@@ -4,6 +4,7 @@ faiss scores in float32 what the lists hold, so nothing is re-ranked from codes;
 k are fetched because a row can come back through both of its lists.
 """
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +41,12 @@ class FaissEngine:
         # faiss borrows the quantizer: it must live as long as the index.
         self._quantizer = _quantizer(self._faiss, data)
         self._ivf = _fill(self._faiss, self._quantizer, data)
+
+    def with_threads(self, threads: int) -> "FaissEngine":
+        """See `Engine.with_threads`."""
+        other = copy(self)
+        other._threads = threads or self._faiss.omp_get_max_threads()
+        return other
 
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Sort all lists by score; see `Engine.rank_lists`."""

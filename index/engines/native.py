@@ -4,6 +4,7 @@ The kernels exist once per instruction set ("tier"); the best one this CPU has i
 when the engine is made. All tiers return the same rows.
 """
 
+from copy import copy
 from typing import TypedDict, TypeVar
 
 import numpy as np
@@ -102,6 +103,14 @@ class NativeEngine:
     def name(self) -> str:
         """Engine and tier, such as "native/avx512"."""
         return f"native/{self._scanner.tier}"
+
+    def with_threads(self, threads: int) -> "NativeEngine":
+        """See `Engine.with_threads`."""
+        if threads < 0:
+            raise InvalidParamsError(f"threads must be at least 0, got {threads}")
+        other = copy(self)
+        other._threads = threads
+        return other
 
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Score the codes of all lists; see `Engine.rank_lists`."""
@@ -214,6 +223,13 @@ class NativeAssigner:
             zero=zero,
             threads=self._threads,
         )
+
+
+def mutual_neighbours(
+    rows: NDArray[np.int32], distances: Distances, *, k: int, threads: int
+) -> tuple[NDArray[np.int32], Distances]:
+    """The native twin of `mutual.mutual_reference`, on the arrays of `Pools`."""
+    return _native.mutual_neighbours(rows, distances, k=k, threads=threads)
 
 
 def _packed(values: NDArray[Number], dtype: type[Number]) -> NDArray[Number]:

@@ -21,6 +21,10 @@ class ReferenceEngine:
         self._data = data
         self._ranking = ListRanking(data.centroids, data.metric)
 
+    def with_threads(self, threads: int) -> "ReferenceEngine":  # noqa: ARG002
+        """See `Engine.with_threads`: this one never has more than BLAS takes."""
+        return self
+
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Sort all lists by score; see `Engine.rank_lists`."""
         return top_lists(self._ranking.scores(queries), nprobe=nprobe)

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "assign.hpp"
+#include "bind_mutual.hpp"
 #include "dispatch.hpp"
 #include "engine.hpp"
 
@@ -197,6 +198,7 @@ PYBIND11_MODULE(_native, module) {
   module.doc() = "Native scan kernels; use gleann.index.engines.native.";
   module.def("runnable_tiers", &gleann::runnable_tiers,
              "The tiers this CPU can run, best first.");
+  gleann::bind_mutual(module);
   py::class_<Assigner>(module, "Assigner")
       .def(py::init<Array<float>, Array<float>, const std::string&>(), py::kw_only(),
            py::arg("centroids").noconvert(), py::arg("biases").noconvert(),

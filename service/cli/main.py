@@ -14,7 +14,16 @@ import gleann
 from gleann.index.errors import GleannError
 from gleann.service.cli.options import examples
 
-COMMANDS = ("serve", "build", "search", "select", "estimate", "demo", "doctor")
+COMMANDS = (
+    "serve",
+    "build",
+    "search",
+    "graph",
+    "select",
+    "estimate",
+    "demo",
+    "doctor",
+)
 
 
 class CommandGroup(click.Group):

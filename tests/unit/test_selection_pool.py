@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from gleann import selection
-from gleann.index import BuildParams, SoarIndex
+from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.errors import DuplicateIdError, InvalidParamsError, UnknownIdError
-from gleann.selection import IndexNeighbours
+from gleann.selection import GraphNeighbours, IndexNeighbours
 from gleann.selection.checks import IdMap
 from gleann.selection.pool import fingerprint, without_self
 
@@ -48,6 +48,30 @@ def test_index_neighbours_with_every_list_are_the_exact_ones(metric):
     expected = np.argsort(distances, axis=1)[:, :5]
     assert near.neighbours(rows, k=5).tolist() == expected.tolist()
     assert len(near) == 200
+
+
+def test_a_graph_answers_as_the_index_does():
+    rng = np.random.default_rng(4)
+    index = SoarIndex.build(
+        rng.normal(size=(150, 6)), BuildParams(metric="l2", nlist=5, tune_queries=0)
+    )
+    near = GraphNeighbours(knn_graph(index, k=7, nprobe=5))
+    rows = np.array([149, 3, 3])
+    for k in (1, 7):
+        wanted = IndexNeighbours(index, nprobe=5).neighbours(rows, k=k)
+        assert near.neighbours(rows, k=k).tolist() == wanted.tolist()
+    assert near.neighbours(np.empty(0, np.int64), k=3).shape == (0, 3)
+    assert len(near) == 150
+    with pytest.raises(
+        InvalidParamsError, match="holds 7 neighbours a row, but k is 8"
+    ):
+        near.neighbours(rows, k=8)
+
+
+def test_a_graph_of_all_others_pads_what_does_not_exist():
+    index = SoarIndex.build(np.eye(3), BuildParams(nlist=1, tune_queries=0))
+    near = GraphNeighbours(knn_graph(index, k=9))
+    assert near.neighbours(np.array([1]), k=4).tolist() == [[0, 2, -1, -1]]
 
 
 def test_more_neighbours_than_there_are_rows_come_padded():

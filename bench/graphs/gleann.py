@@ -1,0 +1,43 @@
+"""gleann as a caller gets it: `SoarIndex.build`, then `knn_graph`."""
+
+import numpy as np
+
+from bench.peers.contract import Params, Setting, Shape, Sweep
+from bench.peers.gleann import version
+from gleann.index import BuildParams, SoarIndex, knn_graph
+
+__all__ = ["build", "neighbours", "sweep", "version"]
+
+
+SEARCHES = False
+
+TARGETS = (900, 950, 960, 970, 980, 990)
+"""Recall to ask for, in thousandths."""
+
+
+# The time of a build counts, so fewer lists can be better than a search would want.
+SHARES = (0.5, 1.0, 2.0)
+
+
+def sweep(shape: Shape) -> Sweep:
+    settings = [
+        Setting(
+            build={"nlist": max(1, round(share * shape.nlist)), "seed": shape.seed},
+            efforts=TARGETS,
+        )
+        for share in SHARES
+    ]
+    return Sweep(settings=tuple(settings), fixed=({},), effort="target")
+
+
+def build(base: np.ndarray, metric: str, threads: int, params: Params) -> SoarIndex:
+    # Operating points would be measured for nothing: the graph plans for itself.
+    chosen = BuildParams(metric=metric, tune_queries=0, **params)
+    return SoarIndex.build(base, chosen, threads=threads)
+
+
+def neighbours(
+    index: SoarIndex, own: np.ndarray | None, k: int, params: Params
+) -> np.ndarray:
+    graph = knn_graph(index, k=k, target_recall=params["target"] / 1000)
+    return graph.neighbours if own is None else graph.neighbours[own]

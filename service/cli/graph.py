@@ -1,0 +1,100 @@
+"""`gleann graph`: an index in, the nearest neighbours of all its rows out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from gleann.index import KnnGraph, SoarIndex, knn_graph
+from gleann.service.cli import options, outputs
+from gleann.service.cli.manifest import JobRecord, manifest_path
+from gleann.service.cli.progress import progress_bars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphJob:
+    """What `gleann graph` was asked."""
+
+    index: Path
+    out: Path
+    k: int
+    nprobe: int | None
+    target_recall: float
+    engine: str
+    threads: int
+    overwrite: bool
+    progress: bool
+
+
+@click.command(
+    "graph",
+    short_help="Find the nearest neighbours of every row of an index.",
+    epilog=options.examples(
+        "gleann graph words.gleann --k 10 --out words-graph.npz",
+        "gleann graph words.gleann --k 100 --target-recall 0.99 --out graph.npz",
+    ),
+)
+@click.argument("index", type=options.PATH)
+@options.out_option("graph.npz")
+@click.option("--k", default=10, show_default=True, help="Neighbours a row.")
+@click.option(
+    "--target-recall",
+    default=0.95,
+    show_default=True,
+    help="Recall to aim for when --nprobe is not given.",
+)
+@click.option("--nprobe", type=int, help="Lists that each row probes.")
+@options.engine_options
+@options.overwrite_option
+@options.progress_option
+@options.takes(GraphJob)
+def command(job: GraphJob) -> None:
+    """Write the neighbours of all rows of INDEX as a sparse matrix of distances.
+
+    The .npz file is what scipy.sparse.load_npz reads (indptr, indices, data, shape,
+    format: distances in compressed sparse rows, nearest first), with the array ids, the
+    names of the rows.
+    """
+    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    record = JobRecord("graph", job)
+    with record.timed("load"):
+        index = SoarIndex.load(job.index, engine=job.engine, threads=job.threads)
+        record.add_index(job.index, index.data_hash)
+    with record.timed("graph"), progress_bars(wanted=job.progress) as report:
+        graph = knn_graph(
+            index,
+            k=job.k,
+            target_recall=job.target_recall,
+            nprobe=job.nprobe,
+            threads=job.threads,
+            progress=report,
+        )
+    with record.timed("save"):
+        outputs.publish(job.out, lambda temporary: _write(temporary, graph))
+    results = {
+        "n": len(graph),
+        "k": graph.k,
+        "nprobe": graph.nprobe,
+        "estimated_recall": graph.estimated_recall,
+        "engine": graph.engine,
+    }
+    record.write(job.out, results)
+    click.echo(
+        f"{job.out}: {graph.k} neighbours of {len(graph):,} rows in"
+        f" {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"
+        f" {graph.estimated_recall:.4f}, engine {graph.engine}"
+    )
+
+
+def _write(path: Path, graph: KnnGraph) -> None:
+    with path.open("wb") as file:  # a path would be given the suffix .npz
+        np.savez(
+            file,
+            indptr=graph.indptr,
+            indices=graph.rows,
+            data=graph.distances,
+            shape=np.array([len(graph), len(graph)]),
+            format=np.array(b"csr"),
+            ids=graph.row_ids,
+        )
