@@ -1,7 +1,9 @@
 """Validation where data enters the library; inner functions trust their callers."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Ids, Mask, Vectors
 from gleann.index.errors import (
@@ -32,32 +34,58 @@ def as_vectors(
         NonFiniteError: NaN or infinity (or beyond float32's range).
     """
     array = np.asarray(values)
-    if array.dtype.name not in _NUMERIC:
+    require_matrix(array.dtype, array.shape, name=name, dim=dim)
+    return as_float32(array, name=name)
+
+
+def require_matrix(
+    dtype: np.dtype[Any], shape: tuple[int, ...], *, name: str, dim: int | None = None
+) -> None:
+    """Refuse what cannot be rows of vectors, by dtype and shape alone.
+
+    Raises:
+        InvalidInputError: wrong dtype, not two-dimensional, or empty.
+        DimensionMismatchError: d is not `dim`.
+    """
+    if dtype.name not in _NUMERIC:
         raise InvalidInputError(
-            f"{name} must have dtype {', '.join(_NUMERIC)}; got {array.dtype}"
+            f"{name} must have dtype {', '.join(_NUMERIC)}; got {dtype}"
         )
-    if array.ndim != 2:
+    if len(shape) != 2:
         raise InvalidInputError(
-            f"{name} must have 2 dimensions (n, d), got {array.ndim}: {array.shape}"
+            f"{name} must have 2 dimensions (n, d), got {len(shape)}: {shape}"
         )
-    if array.shape[0] == 0 or array.shape[1] == 0:
-        raise InvalidInputError(f"{name} is empty: shape {array.shape}")
-    if dim is not None and array.shape[1] != dim:
+    if shape[0] == 0 or shape[1] == 0:
+        raise InvalidInputError(f"{name} is empty: shape {shape}")
+    if dim is not None and shape[1] != dim:
         raise DimensionMismatchError(
-            f"{name} has {array.shape[1]} dimensions, expected {dim}"
+            f"{name} has {shape[1]} dimensions, expected {dim}"
         )
-    if array.shape[1] > MAX_DIM:
+    if shape[1] > MAX_DIM:
         raise InvalidInputError(
-            f"{name} has {array.shape[1]} dimensions, at most {MAX_DIM} are supported"
+            f"{name} has {shape[1]} dimensions, at most {MAX_DIM} are supported"
         )
+
+
+def as_float32(array: NDArray[Any], *, name: str, first_row: int = 0) -> Vectors:
+    """Return rows that passed `require_matrix` as float32, C-contiguous.
+
+    Args:
+        array: (m, d).
+        name: what messages call them.
+        first_row: what messages count rows from.
+
+    Raises:
+        NonFiniteError: NaN or infinity (or beyond float32's range).
+    """
     with np.errstate(over="ignore"):
         vectors: Vectors = np.ascontiguousarray(array, dtype=np.float32)
     if array.dtype.kind == "f":
-        _require_finite(vectors, name)
+        _require_finite(vectors, name, first_row)
     return vectors
 
 
-def _require_finite(vectors: Vectors, name: str) -> None:
+def _require_finite(vectors: Vectors, name: str, first_row: int) -> None:
     # The sum is finite only if every term is (or the terms overflow): one fast pass
     # without a temporary, and the slow look only when it is needed.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -67,7 +95,7 @@ def _require_finite(vectors: Vectors, name: str) -> None:
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if bad.size:
         raise NonFiniteError(
-            f"{name} row {bad[0]} has NaN or infinity"
+            f"{name} row {first_row + bad[0]} has NaN or infinity"
             f" ({bad.size} of {len(vectors)} rows have)"
         )
 
