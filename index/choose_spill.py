@@ -19,6 +19,12 @@ DEFAULT_RECALLS = (DEFAULT_TARGET_RECALL, 0.99)
 WORTH = 0.05
 """Share of the work that copies must save to be worth their memory."""
 
+QUERY_COST = 14_000
+"""Entries that are scanned in the time that any query takes, whatever it probes."""
+
+LIST_COST = 8
+"""Entries that are scanned in the time in which one more list is ranked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpillReport:
@@ -28,7 +34,8 @@ class SpillReport:
         chosen: the winner.
         k: neighbours asked for.
         recalls: recall@k that was judged at.
-        soar_costs: work a query with spilling, in scanned entries, for each recall.
+        soar_costs: work a query with spilling, in scanned entries, for each recall;
+            ranking the lists and what every query takes are in it.
         none_costs: the same without.
         saving: share of the work that spilling saves (geometric mean); negative where
             it costs more. "soar" is chosen from `WORTH` up.
@@ -64,8 +71,9 @@ def choose_spill(
     spilled = measure_points(sample, primary, secondary)
     plain = measure_points(sample, primary, None)
     k = min(JUDGED_K, max(point.k for point in spilled))
-    soar_costs = tuple(cost_of_recall(spilled, k=k, recall=r) for r in recalls)
-    none_costs = tuple(cost_of_recall(plain, k=k, recall=r) for r in recalls)
+    fixed = QUERY_COST + LIST_COST * sample.list_ranks.shape[1]
+    soar_costs = tuple(fixed + cost_of_recall(spilled, k=k, recall=r) for r in recalls)
+    none_costs = tuple(fixed + cost_of_recall(plain, k=k, recall=r) for r in recalls)
     saving = 1 - float(np.exp(np.log(np.divide(soar_costs, none_costs)).mean()))
     report = SpillReport(
         chosen="soar" if saving >= WORTH else "none",

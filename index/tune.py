@@ -20,11 +20,12 @@ GRID_STEP = 1.15
 ENOUGH = 0.998
 """Recall beyond which no more probes are measured: they would cost the most."""
 
-RERANK_COST = 12
-"""Entries that can be scanned in the time of re-ranking one row (cache misses)."""
+RERANK_COST = 300
+"""Entries that are scanned in the time in which one more row of the pool is kept and
+re-ranked. These two are of large batches, by `index/DECISIONS.md` 5."""
 
-PROBE_COST = 8
-"""Entries that can be scanned in the time it takes to begin one list for a query."""
+PROBE_COST = 120
+"""Entries that are scanned in the time it takes to begin one more list for a query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from gleann.v1 import index_pb2
 def held(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Builds wait at their first report, setting `begun`, until `go` is set."""
     begun, go = threading.Event(), threading.Event()
-    real = SoarIndex.build
+    real = SoarIndex.build_on_disk
 
     def build(*arguments: Any, progress: Any, **settings: Any) -> SoarIndex:
         progress(Progress(phase="held", done=1, total=4))
@@ -30,7 +30,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Any:
         progress(Progress(phase="held", done=2, total=4))
         return real(*arguments, progress=progress, **settings)
 
-    monkeypatch.setattr(SoarIndex, "build", build)
+    monkeypatch.setattr(SoarIndex, "build_on_disk", build)
     yield type("Held", (), {"begun": begun, "go": go})
     go.set()
 
@@ -170,7 +170,7 @@ def test_a_bug_ends_one_operation(
         client.create_index("p", dim=8, metric="l2")
         client.upsert("p", np.arange(len(rows)), rows)
         with monkeypatch.context() as patched:
-            patched.setattr(SoarIndex, "build", explode)
+            patched.setattr(SoarIndex, "build_on_disk", explode)
             with pytest.raises(errors.ServiceError, match=r"^internal error$"):
                 client.build("p", quick).wait(timeout=60)
         assert client.build("p", quick).wait(timeout=60).version == 1

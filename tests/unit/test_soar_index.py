@@ -17,7 +17,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def index(rows):
-    return SoarIndex.build(rows, BuildParams(metric="cosine", seed=1))
+    return SoarIndex.build(rows, BuildParams(metric="cosine", spill="soar", seed=1))
 
 
 def test_public_shape(index, rows):
@@ -163,7 +163,7 @@ def test_progress_and_cancel(rows):
     seen = []
     SoarIndex.build(rows, progress=seen.append)
     phases = list(dict.fromkeys(p.phase for p in seen))
-    assert phases == ["train", "assign", "encode", "tune", "done"]
+    assert phases == ["train", "assign", "tune", "encode", "done"]
     for phase in phases:
         done = [p.done for p in seen if p.phase == phase]
         assert done == sorted(done)
