@@ -3,7 +3,7 @@
 `index/DECISIONS.md` 1 has the measurement behind writing this ourselves.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -17,12 +17,6 @@ OVERSIZE = 8
 """A list this many times the mean size is split."""
 
 SPLIT_ROUNDS = 4
-
-GROWTH = ((3 / 8, 1 / 4), (5 / 8, 1 / 2), (1, 1))
-"""Up to which share of the iterations which share of the training rows is used."""
-
-FEWEST_ROWS_PER_LIST = 12
-"""With fewer an iteration would leave lists empty."""
 
 MOST_TRAIN_BYTES = 1 << 29
 """Of training rows, however many lists there are: what they take in memory."""
@@ -58,12 +52,11 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
     sample = _training_rows(vectors, nlist=nlist, rng=rng)
     first = np.sort(rng.choice(len(sample), nlist, replace=False))
     centroids = np.array(sample[first])
-    growing = _growing(sample, nlist=nlist, iterations=iterations, rng=rng)
-    for done, part in enumerate(growing):
+    for done in range(iterations):
         if progress is not None:
             progress(done)
-        list_nos = nearest_lists(part, centroids, threads=threads)
-        centroids = _means(part, list_nos, nlist=nlist, metric=metric, rng=rng)
+        list_nos = nearest_lists(sample, centroids, threads=threads)
+        centroids = _means(sample, list_nos, nlist=nlist, metric=metric, rng=rng)
     return _split_oversized(centroids, sample, metric=metric, rng=rng, threads=threads)
 
 
@@ -76,25 +69,6 @@ def _training_rows(
         return vectors
     rows = np.sort(rng.choice(len(vectors), wanted, replace=False))
     return np.ascontiguousarray(vectors[rows])
-
-
-def _growing(
-    sample: Vectors, *, nlist: int, iterations: int, rng: np.random.Generator
-) -> Iterator[Vectors]:
-    """What each iteration looks at: a quarter of the sample, then half, then all.
-
-    Early iterations move the centroids far, and a part says well enough whereto (nested
-    batches: Newling & Fleuret, NeurIPS 2016, https://arxiv.org/abs/1602.02934; we grow
-    by a schedule, not by a test). `index/DECISIONS.md` 6 has the measurement.
-    """
-    order = rng.permutation(len(sample))
-    for done in range(iterations):
-        share = next(s for until, s in GROWTH if done < until * iterations)
-        rows = int(share * len(sample))
-        if rows == len(sample) or rows < FEWEST_ROWS_PER_LIST * nlist:
-            yield sample
-        else:
-            yield sample[np.sort(order[:rows])]
 
 
 def _means(
