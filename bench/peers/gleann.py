@@ -18,6 +18,7 @@ SPILL_AND_LISTS = (
     ("soar", 0.5),
     ("none", 0.5),
     ("auto", 1.0),
+    ("auto", 2.0),
 )
 
 
