@@ -1,4 +1,4 @@
-"""The command line: `python -m bench {ann,knn-graph,kmeans,reads,work}`."""
+"""The command line: `python -m bench {ann,costs,knn-graph,kmeans,reads,work}`."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from tempfile import gettempdir
 
 from bench.ann import Options, Run, write_json
 from bench.building import run_builds
+from bench.costs import add_costs
 from bench.datasets import DatasetError
 from bench.kmeans import run_kmeans
 from bench.knn_graph import add_knn_graph
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
+    add_costs(commands.add_parser("costs", help="what a search's steps take"))
     add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))

@@ -18,17 +18,22 @@ PROGRESS_ROWS = 32_768
 """Rows assigned natively between two reports of progress."""
 
 
-def nearest_lists(vectors: Vectors, centroids: Vectors) -> ListNos:
+def nearest_lists(vectors: Vectors, centroids: Vectors, *, threads: int = 0) -> ListNos:
     """The nearest centroid (squared L2) of each row (n, d), ties to the lower."""
     if native.available():
-        return native.NativeAssigner(centroids).nearest(vectors)
+        return native.NativeAssigner(centroids, threads=threads).nearest(vectors)
     params = BuildParams(spill="none")
     blocks = assign_blocks(vectors, centroids, params=params, scale=0.0)
     return np.concatenate([primary for _, primary, _ in blocks])
 
 
 def assign_blocks(
-    vectors: Vectors, centroids: Vectors, *, params: BuildParams, scale: float
+    vectors: Vectors,
+    centroids: Vectors,
+    *,
+    params: BuildParams,
+    scale: float,
+    threads: int = 0,
 ) -> Iterator[tuple[slice, ListNos, ListNos]]:
     """Assign all rows, block after block.
 
@@ -37,12 +42,13 @@ def assign_blocks(
         centroids: (nlist, d).
         params: metric, spill and spill_lambda.
         scale: mean squared length of the rows.
+        threads: of the native kernels; 0 takes all cores.
 
     Yields:
         Each block of rows, the first list of each, and its second, -1 for none.
     """
     if native.available():
-        assigner = native.NativeAssigner(centroids)
+        assigner = native.NativeAssigner(centroids, threads=threads)
         for block in block_slices(len(vectors), PROGRESS_ROWS):
             rows = np.ascontiguousarray(vectors[block])
             yield block, *assigner.assign(rows, params=params, scale=scale)

@@ -13,6 +13,10 @@ BLOCK_SCORES = 1 << 19
 """Scores of rows against lists held at once: what a core's own cache holds."""
 
 
+BLOCK_VALUES = 1 << 16
+"""Values of rows worked on at once where each is looked at once or twice."""
+
+
 def block_slices(n: int, step: int) -> list[slice]:
     """Cut n rows into slices of `step`, at least one row each."""
     step = max(1, step)

@@ -1,19 +1,24 @@
-"""The phases of a build: train, assign, spill, encode."""
+"""The phases of a build: train, assign, tune; and encode, which is the caller's."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.assign import assign_blocks
-from gleann.index.codes import quantise
-from gleann.index.engines.contract import IndexData
+from gleann.index.checks import as_vectors
+from gleann.index.choose_spill import choose_spill
 from gleann.index.errors import InvalidParamsError
 from gleann.index.kmeans import train_centroids
-from gleann.index.lists import invert
-from gleann.index.params import BuildParams
+from gleann.index.lists import InvertedLists, invert
+from gleann.index.metric import prepare
+from gleann.index.packing import Header
+from gleann.index.params import BuildParams, Metric
+from gleann.index.sample import Sample, make_sample
 from gleann.index.spill import scale_of
+from gleann.index.tune import measure_points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +26,8 @@ class Progress:
     """How far a build is in its current phase.
 
     Attributes:
-        phase: "train", "assign", "encode", "tune", then "done".
+        phase: "prepare" (on disk only), "train", "assign", "tune", "encode" (in memory
+            only), then "done".
         done: units of this phase finished.
         total: units of this phase in all.
     """
@@ -31,8 +37,26 @@ class Progress:
     total: int
 
 
+Report = Callable[[Progress], None]
+
+
 def ignore(progress: Progress) -> None:
     """Take progress nobody asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arranged:
+    """Rows in lists, and what searching them will cost.
+
+    Attributes:
+        centroids: float32 (nlist, d).
+        lists: who lies where.
+        header: the parameters, "auto" spilling resolved, and what was measured.
+    """
+
+    centroids: Vectors
+    lists: InvertedLists
+    header: Header
 
 
 def auto_nlist(n: int) -> int:
@@ -56,32 +80,86 @@ def resolve_nlist(params: BuildParams, n: int) -> int:
     return params.nlist
 
 
-def build_data(
+def arrange(
     rows: Vectors,
     params: BuildParams,
-    nlist: int,
-    progress: Callable[[Progress], None],
-) -> IndexData:
-    """Train, assign, spill and encode prepared rows (n, d)."""
+    *,
+    queries: Vectors | None,
+    report: Report,
+    threads: int,
+) -> Arranged:
+    """Put prepared rows (n, d) into lists and measure what searching them takes.
+
+    Beside `rows`, which may be memory-mapped, this holds the training sample, the lists
+    and some 30 bytes a row.
+
+    Args:
+        rows: (n, d), prepared.
+        params: how.
+        queries: prepared sample queries (m, d); None draws from the rows.
+        report: called as each phase goes on.
+        threads: worker threads; 0 takes all cores.
+    """
+    nlist = resolve_nlist(params, len(rows))
+    centroids = _train(rows, nlist, params, report, threads)
+    primary, secondary = _assign(rows, centroids, params, report, threads)
+    sample = make_sample(
+        rows,
+        centroids,
+        params,
+        queries=queries,
+        progress=lambda done: report(
+            Progress(phase="tune", done=done, total=len(rows))
+        ),
+    )
+    header, secondary = _judge(sample, primary, secondary, params)
+    return Arranged(
+        centroids=centroids,
+        lists=invert(primary, secondary, nlist=nlist),
+        header=header,
+    )
+
+
+def as_sample(queries: ArrayLike | None, dim: int, metric: Metric) -> Vectors | None:
+    """Check and prepare sample queries (m, dim), if any were given.
+
+    Raises:
+        InvalidInputError: as for the queries of a search.
+    """
+    if queries is None:
+        return None
+    return prepare(as_vectors(queries, name="queries", dim=dim), metric)
+
+
+def _judge(
+    sample: Sample | None, primary: ListNos, secondary: ListNos, params: BuildParams
+) -> tuple[Header, ListNos]:
+    """What the sample says about the lists, and the second lists that are kept."""
+    if params.spill != "auto":
+        points = () if sample is None else measure_points(sample, primary, secondary)
+        return Header(params=params, points=points), secondary
+    if sample is None:
+        return Header(params=replace(params, spill=params.assumed_spill)), secondary
+    verdict, points = choose_spill(
+        sample, primary, secondary, target_recall=params.target_recall
+    )
+    chosen = replace(params, spill=verdict.chosen)
+    kept = secondary if verdict.chosen == "soar" else np.full_like(secondary, -1)
+    return Header(params=chosen, points=points, spill_report=verdict), kept
+
+
+def _train(
+    rows: Vectors, nlist: int, params: BuildParams, report: Report, threads: int
+) -> Vectors:
     rounds = params.kmeans_iterations
-    centroids = train_centroids(
+    return train_centroids(
         rows,
         nlist=nlist,
         metric=params.metric,
         iterations=rounds,
         seed=params.seed,
-        progress=lambda done: progress(
-            Progress(phase="train", done=done, total=rounds)
-        ),
-    )
-    primary, secondary = _assign(rows, centroids, params, progress)
-    progress(Progress(phase="encode", done=0, total=len(rows)))
-    return IndexData(
-        metric=params.metric,
-        centroids=centroids,
-        lists=invert(primary, secondary, nlist=nlist),
-        codes=quantise(rows),
-        vectors=rows,
+        progress=lambda done: report(Progress(phase="train", done=done, total=rounds)),
+        threads=threads,
     )
 
 
@@ -89,13 +167,16 @@ def _assign(
     rows: Vectors,
     centroids: Vectors,
     params: BuildParams,
-    progress: Callable[[Progress], None],
+    report: Report,
+    threads: int,
 ) -> tuple[ListNos, ListNos]:
     primary = np.empty(len(rows), np.int32)
     secondary = np.empty(len(rows), np.int32)
     scale = scale_of(rows)
-    assigned = assign_blocks(rows, centroids, params=params, scale=scale)
+    assigned = assign_blocks(
+        rows, centroids, params=params, scale=scale, threads=threads
+    )
     for block, first, second in assigned:
         primary[block], secondary[block] = first, second
-        progress(Progress(phase="assign", done=block.stop, total=len(rows)))
+        report(Progress(phase="assign", done=block.stop, total=len(rows)))
     return primary, secondary

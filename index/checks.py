@@ -16,9 +16,7 @@ from gleann.index.errors import (
 MAX_DIM = 65_536
 FINITE_BLOCK = 4096
 """Rows looked at together, so that what `isfinite` returns stays in the caches."""
-_NUMERIC = tuple(
-    np.dtype(name) for name in ("float16", "float32", "float64", "int8", "uint8")
-)
+_NUMERIC = (np.float16, np.float32, np.float64, np.int8, np.uint8)
 
 
 def as_vectors(
@@ -38,44 +36,71 @@ def as_vectors(
         NonFiniteError: NaN or infinity (or beyond float32's range).
     """
     array = np.asarray(values)
-    if array.dtype not in _NUMERIC:
+    require_matrix(array.dtype, array.shape, name=name, dim=dim)
+    return as_float32(array, name=name)
+
+
+def require_matrix(
+    dtype: np.dtype[Any], shape: tuple[int, ...], *, name: str, dim: int | None = None
+) -> None:
+    """Refuse what cannot be rows of vectors, by dtype and shape alone.
+
+    Raises:
+        InvalidInputError: wrong dtype, not two-dimensional, or empty.
+        DimensionMismatchError: d is not `dim`.
+    """
+    if dtype.type not in _NUMERIC:
         raise InvalidInputError(
-            f"{name} must have dtype {', '.join(map(str, _NUMERIC))}; got {array.dtype}"
+            f"{name} must have dtype {', '.join(t.__name__ for t in _NUMERIC)};"
+            f" got {dtype}"
         )
-    if array.ndim != 2:
+    if len(shape) != 2:
         raise InvalidInputError(
-            f"{name} must have 2 dimensions (n, d), got {array.ndim}: {array.shape}"
+            f"{name} must have 2 dimensions (n, d), got {len(shape)}: {shape}"
         )
-    if array.shape[0] == 0 or array.shape[1] == 0:
-        raise InvalidInputError(f"{name} is empty: shape {array.shape}")
-    if dim is not None and array.shape[1] != dim:
+    if shape[0] == 0 or shape[1] == 0:
+        raise InvalidInputError(f"{name} is empty: shape {shape}")
+    if dim is not None and shape[1] != dim:
         raise DimensionMismatchError(
-            f"{name} has {array.shape[1]} dimensions, expected {dim}"
+            f"{name} has {shape[1]} dimensions, expected {dim}"
         )
-    if array.shape[1] > MAX_DIM:
+    if shape[1] > MAX_DIM:
         raise InvalidInputError(
-            f"{name} has {array.shape[1]} dimensions, at most {MAX_DIM} are supported"
+            f"{name} has {shape[1]} dimensions, at most {MAX_DIM} are supported"
         )
-    vectors = _as_float32(array)
+
+
+def as_float32(array: NDArray[Any], *, name: str, first_row: int = 0) -> Vectors:
+    """Return rows that passed `require_matrix` as float32, C-contiguous.
+
+    Args:
+        array: (m, d).
+        name: what messages call them.
+        first_row: what messages count rows from.
+
+    Raises:
+        NonFiniteError: NaN or infinity (or beyond float32's range).
+    """
+    vectors = _converted(array)
     if array.dtype.kind == "f":
-        _require_finite(vectors, name)
+        _require_finite(vectors, name, first_row)
     return vectors
 
 
-def _as_float32(array: NDArray[Any]) -> Vectors:
+def _converted(array: NDArray[Any]) -> Vectors:
     if array.dtype == np.float32:
         return np.ascontiguousarray(array)
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _require_finite(vectors: Vectors, name: str) -> None:
+def _require_finite(vectors: Vectors, name: str, first_row: int) -> None:
     blocks = range(0, len(vectors), FINITE_BLOCK)
     if all(np.isfinite(vectors[i : i + FINITE_BLOCK]).all() for i in blocks):
         return
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     raise NonFiniteError(
-        f"{name} row {bad[0]} has NaN or infinity"
+        f"{name} row {first_row + bad[0]} has NaN or infinity"
         f" ({bad.size} of {len(vectors)} rows have)"
     )
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Vectors
+from gleann.index.blocks import BLOCK_VALUES, block_slices
 
 CODE_MAX = 127
-BLOCK_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,16 +32,16 @@ def quantise(vectors: Vectors) -> Codes:
     """Quantise each row of `vectors` (n, d) on its own scale, 1 for a zero row."""
     values = np.empty(vectors.shape, np.int8)
     scales = np.empty(len(vectors), np.float32)
-    for start in range(0, len(vectors), BLOCK_ROWS):
-        block = vectors[start : start + BLOCK_ROWS]
-        peaks = np.abs(block).max(axis=1, initial=0)
-        scale = np.where(peaks > 0, peaks / np.float32(CODE_MAX), np.float32(1))
+    for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
+        rows = vectors[block]
+        peaks = np.maximum(rows.max(axis=1), -rows.min(axis=1))
+        scale = peaks / np.float32(CODE_MAX)
         # A denormal peak makes a zero scale: such a row is zero at int8 precision.
-        scale = np.where(scale > 0, scale, np.float32(1)).astype(np.float32)
-        scales[start : start + len(block)] = scale
-        values[start : start + len(block)] = np.clip(
-            np.rint(block / scale[:, None]), -CODE_MAX, CODE_MAX
-        )
+        scale[scale == 0] = 1
+        scales[block] = scale
+        coded = rows / scale[:, None]
+        np.rint(coded, out=coded)
+        values[block] = np.clip(coded, -CODE_MAX, CODE_MAX, out=coded)
     return Codes(values=values, scales=scales)
 
 

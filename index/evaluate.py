@@ -28,9 +28,13 @@ def recall_at_k(found: Distances, exact: Distances, *, rtol: float = 1e-5) -> fl
         raise DimensionMismatchError(
             f"found has shape {found.shape}, exact has {exact.shape}"
         )
+    return float((found <= cut_at_k(exact, rtol=rtol)).mean())
+
+
+def cut_at_k(exact: Distances, *, rtol: float = 1e-5) -> Distances:
+    """Distance (nq, 1) up to which a row is a hit; `exact` and `rtol` as above."""
     kth = exact[:, -1:]
-    slack = rtol * np.maximum(np.abs(kth), 1e-2)
-    return float((found <= kth + slack).mean())
+    return (kth + rtol * np.maximum(np.abs(kth), 1e-2)).astype(np.float32)
 
 
 def pareto(

@@ -1,5 +1,6 @@
 """Exhaustive search: the oracle that every fast path is compared with."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -61,8 +62,13 @@ def exact_search_prepared(
     metric: Metric,
     k: int,
     allowed: Mask | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[Rows, Distances]:
-    """`exact_search` on rows and queries that `prepare` already made ready."""
+    """`exact_search` on rows and queries that `prepare` already made ready.
+
+    `vectors` may be memory-mapped: it is read block by block, and once more for each
+    further `QUERY_BLOCK` queries. `progress` hears how many rows a pass has read.
+    """
     pool = None if allowed is None else np.flatnonzero(allowed)
     n = len(vectors) if pool is None else len(pool)
     rows = np.full((len(queries), k), -1, np.int64)
@@ -73,17 +79,21 @@ def exact_search_prepared(
     dense = vectors if pool is None else vectors[pool]
     for start in range(0, len(queries), QUERY_BLOCK):
         block = slice(start, start + QUERY_BLOCK)
-        found, near = _search_block(queries[block], dense, metric, depth)
+        found, near = _search_block(queries[block], dense, metric, depth, progress)
         rows[block, :depth] = found if pool is None else pool[found]
         distances[block, :depth] = near
     return rows, distances
 
 
 def _search_block(
-    queries: Vectors, vectors: Vectors, metric: Metric, k: int
+    queries: Vectors,
+    vectors: Vectors,
+    metric: Metric,
+    k: int,
+    progress: Callable[[int], None] | None,
 ) -> tuple[Rows, Distances]:
     keep = min(k + SLACK, len(vectors))
-    candidates, cut = _candidates(queries, vectors, metric, keep)
+    candidates, cut = _candidates(queries, vectors, metric, keep, progress)
     distances = _distances_of(queries, vectors, candidates, metric)
     order = np.lexsort((candidates, distances))[:, :k]
     rows = np.take_along_axis(candidates, order, axis=1)
@@ -99,27 +109,47 @@ def _search_block(
 
 
 def _candidates(
-    queries: Vectors, vectors: Vectors, metric: Metric, keep: int
+    queries: Vectors,
+    vectors: Vectors,
+    metric: Metric,
+    keep: int,
+    progress: Callable[[int], None] | None,
 ) -> tuple[Rows, Distances]:
     """The `keep` best rows by matrix product, and the product's distance at the cut."""
     best = np.empty((len(queries), 0), np.float32)
     rows = np.empty((len(queries), 0), np.int64)
     for start, end in _row_blocks(len(vectors)):
         block = block_distances(queries, vectors[start:end], metric)
+        numbers = np.broadcast_to(np.arange(block.shape[1]), block.shape)
         # Most blocks hold few rows below the running cut: look only at those.
         if best.shape[1] == keep:
-            near = np.flatnonzero((block < best.max(axis=1)[:, None]).any(axis=0))
-            block = block[:, near]
-        else:
-            near = np.arange(block.shape[1])
+            block, numbers = _below(block, best.max(axis=1))
         best = np.concatenate([best, block], axis=1)
-        numbers = np.broadcast_to(near + start, block.shape)
-        rows = np.concatenate([rows, numbers], axis=1)
+        rows = np.concatenate([rows, numbers + start], axis=1)
         if best.shape[1] > keep:
             part = np.argpartition(best, keep - 1, axis=1)[:, :keep]
             best = np.take_along_axis(best, part, axis=1)
             rows = np.take_along_axis(rows, part, axis=1)
+        if progress is not None:
+            progress(end)
     return rows, best.max(axis=1)
+
+
+def _below(block: Distances, cut: Distances) -> tuple[Distances, Rows]:
+    """What each query has below its cut, and in which columns.
+
+    Rows are filled up to the longest with NaN, which sorts behind everything.
+    """
+    flat = np.flatnonzero(block < cut[:, None])
+    query, column = np.divmod(flat, block.shape[1])
+    counts = np.bincount(query, minlength=len(block))
+    place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+    shape = len(block), int(counts.max())
+    near = np.full(shape, np.nan, np.float32)
+    numbers = np.zeros(shape, np.int64)
+    near[query, place] = block[query, column]
+    numbers[query, place] = column
+    return near, numbers
 
 
 def _row_blocks(n: int) -> list[tuple[int, int]]:

@@ -16,8 +16,13 @@ TRAIN_ROWS_PER_LIST = 64
 OVERSIZE = 8
 """A list this many times the mean size is split."""
 
+SPLIT_ROUNDS = 4
 
-def train_centroids(
+MOST_TRAIN_BYTES = 1 << 29
+"""Of training rows, however many lists there are: what they take in memory."""
+
+
+def train_centroids(  # noqa: PLR0913  each is a setting of k-means
     vectors: Vectors,
     *,
     nlist: int,
@@ -25,6 +30,7 @@ def train_centroids(
     iterations: int,
     seed: int,
     progress: Callable[[int], None] | None = None,
+    threads: int = 0,
 ) -> Vectors:
     """Train `nlist` centroids on a seeded sample of the rows.
 
@@ -35,6 +41,7 @@ def train_centroids(
         iterations: Lloyd iterations.
         seed: of the sample and the initial centroids.
         progress: called with the iterations done.
+        threads: of the native kernels; 0 takes all cores.
 
     Returns:
         float32 (nlist, d).
@@ -48,15 +55,16 @@ def train_centroids(
     for done in range(iterations):
         if progress is not None:
             progress(done)
-        list_nos = nearest_lists(sample, centroids)
+        list_nos = nearest_lists(sample, centroids, threads=threads)
         centroids = _means(sample, list_nos, nlist=nlist, metric=metric, rng=rng)
-    return _split_oversized(centroids, sample, metric=metric, rng=rng)
+    return _split_oversized(centroids, sample, metric=metric, rng=rng, threads=threads)
 
 
 def _training_rows(
     vectors: Vectors, *, nlist: int, rng: np.random.Generator
 ) -> Vectors:
-    wanted = TRAIN_ROWS_PER_LIST * nlist
+    most = MOST_TRAIN_BYTES // (4 * vectors.shape[1])
+    wanted = max(nlist, min(TRAIN_ROWS_PER_LIST * nlist, most))
     if wanted >= len(vectors):
         return vectors
     rows = np.sort(rng.choice(len(vectors), wanted, replace=False))
@@ -89,7 +97,7 @@ def _split_oversized(
     *,
     metric: Metric,
     rng: np.random.Generator,
-    rounds: int = 4,
+    threads: int,
 ) -> Vectors:
     """Move the centroids of the smallest lists into those `OVERSIZE` times the mean.
 
@@ -98,8 +106,8 @@ def _split_oversized(
     """
     centroids = centroids.copy()
     mean = len(sample) / len(centroids)
-    for _ in range(rounds):
-        list_nos = nearest_lists(sample, centroids)
+    for _ in range(SPLIT_ROUNDS):
+        list_nos = nearest_lists(sample, centroids, threads=threads)
         sizes = np.bincount(list_nos, minlength=len(centroids))
         oversized = np.flatnonzero(sizes > max(OVERSIZE * mean, 2))
         smallest = np.argsort(sizes, kind="stable")[: oversized.size]
@@ -116,7 +124,7 @@ def _halves(members: Vectors, *, metric: Metric, rng: np.random.Generator) -> Ve
     """Two-means of the rows of one list."""
     centres = members[rng.choice(len(members), 2, replace=False)]
     for _ in range(5):
-        side = nearest_lists(members, centres)
+        side = nearest_lists(members, centres, threads=1)
         centres = _means(members, side, nlist=2, metric=metric, rng=rng)
     return centres
 

@@ -1,14 +1,15 @@
 """Between a sealed index in memory and the arrays and header that storage keeps."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids
+from gleann.index.arrays import Ids, Vectors
+from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import Codes
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
@@ -32,49 +33,66 @@ _INT_IDS = {"ids": "<i8"}
 _STRING_IDS = {"id_offsets": "<i8", "id_bytes": "|u1"}
 
 
-def pack(
-    data: IndexData,
-    *,
-    ids: Ids,
-    params: BuildParams,
-    points: tuple[OperatingPoint, ...],
-) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the arrays and the header of `FORMAT.md`."""
-    arrays: dict[str, Array] = {
-        "centroids": data.centroids,
-        "list_offsets": data.lists.offsets,
-        "list_mids": data.lists.mids,
-        "entry_rows": data.lists.rows,
-        "entry_others": data.lists.others,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What is known of an index beside its arrays.
+
+    Attributes:
+        params: how it was built.
+        points: operating points, if any were measured.
+        spill_report: why spilling was chosen or not, where it was "auto".
+    """
+
+    params: BuildParams
+    points: tuple[OperatingPoint, ...] = ()
+    spill_report: SpillReport | None = None
+
+
+def pack_rows(data: IndexData) -> dict[str, Array]:
+    """The arrays of `FORMAT.md` that hold something of every row."""
+    return {
+        "vectors": data.vectors,
         "codes": data.codes.values,
         "code_scales": data.codes.scales,
-        "vectors": data.vectors,
     }
-    arrays |= _pack_ids(ids)
-    header = {
-        "params": asdict(params),
-        "operating_points": [asdict(point) for point in points],
+
+
+def pack_lists(centroids: Vectors, lists: InvertedLists, ids: Ids) -> dict[str, Array]:
+    """The other arrays of `FORMAT.md`."""
+    arrays: dict[str, Array] = {
+        "centroids": centroids,
+        "list_offsets": lists.offsets,
+        "list_mids": lists.mids,
+        "entry_rows": lists.rows,
+        "entry_others": lists.others,
     }
-    return arrays, header
+    return arrays | _pack_ids(ids)
+
+
+def pack_header(header: Header) -> dict[str, Any]:
+    """The header of `FORMAT.md`, in values that JSON has."""
+    values: dict[str, Any] = {
+        "params": asdict(header.params),
+        "operating_points": [asdict(point) for point in header.points],
+    }
+    if header.spill_report is not None:
+        values["spill_report"] = asdict(header.spill_report)
+    return values
 
 
 def unpack(
     arrays: Mapping[str, Array], header: Mapping[str, Any]
-) -> tuple[IndexData, Ids, BuildParams, tuple[OperatingPoint, ...]]:
-    """Rebuild what `pack` took apart, after checking that the parts fit together.
+) -> tuple[IndexData, Ids, Header]:
+    """Rebuild what was taken apart, after checking that the parts fit together.
 
     Raises:
         CorruptDataError: an array is missing, or has the wrong dtype, shape or range.
     """
-    try:
-        params = BuildParams(**header["params"])
-        points = tuple(OperatingPoint(**p) for p in header["operating_points"])
-    except (KeyError, TypeError, InvalidParamsError) as error:
-        raise CorruptDataError(f"the index header does not fit: {error}") from error
+    known = _unpack_header(header)
     ids_dtypes = _INT_IDS if "ids" in arrays else _STRING_IDS
     _check_dtypes(arrays, _DTYPES | ids_dtypes)
     data = IndexData(
-        metric=params.metric,
+        metric=known.params.metric,
         centroids=arrays["centroids"],
         lists=InvertedLists(
             offsets=arrays["list_offsets"],
@@ -89,7 +107,24 @@ def unpack(
     _check_lists(data)
     ids = _unpack_ids(arrays)
     _require(len(ids) == len(data.vectors), f"{len(ids)} ids")
-    return data, ids, params, points
+    return data, ids, known
+
+
+def _unpack_header(header: Mapping[str, Any]) -> Header:
+    try:
+        report = header.get("spill_report")
+        return Header(
+            params=BuildParams(**header["params"]),
+            points=tuple(OperatingPoint(**p) for p in header["operating_points"]),
+            spill_report=None if report is None else _unpack_report(report),
+        )
+    except (AttributeError, KeyError, TypeError, InvalidParamsError) as error:
+        raise CorruptDataError(f"the index header does not fit: {error}") from error
+
+
+def _unpack_report(report: Mapping[str, Any]) -> SpillReport:
+    lists = {name: tuple(v) for name, v in report.items() if isinstance(v, list)}
+    return SpillReport(**{**report, **lists})
 
 
 def _pack_ids(ids: Ids) -> dict[str, Array]:

@@ -7,7 +7,7 @@ from gleann.index.arrays import Mask
 from gleann.index.errors import InvalidParamsError
 
 Metric = Literal["ip", "cosine", "l2"]
-Spill = Literal["soar", "naive", "none"]
+Spill = Literal["auto", "soar", "naive", "none"]
 Segments = Literal["both", "primary"]
 
 DEFAULT_TARGET_RECALL = 0.95
@@ -20,22 +20,28 @@ class BuildParams:
     Attributes:
         metric: "ip" (inner product), "cosine" or "l2".
         spill: where each row's second copy goes: "soar" (AIR under l2), "naive"
-            (second-nearest centroid) or "none".
+            (second-nearest centroid) or "none". "auto" takes "soar" or "none" by the
+            work that sample queries need at `target_recall`; `SoarIndex.params` says
+            which, and `SoarIndex.spill_report` why.
         nlist: number of inverted lists, or "auto" to choose from the row count.
         spill_lambda: weight of the SOAR or AIR penalty on correlated residuals;
             None takes 1. At 0 nothing is spilled.
         kmeans_iterations: Lloyd iterations of the coarse quantizer.
-        tune_queries: rows drawn to measure the operating points behind
-            `target_recall`; 0 measures none.
+        tune_queries: sample queries for "auto" and for the operating points behind
+            `SearchParams.target_recall`: rows, or the queries given to the build. 0
+            measures nothing, and "auto" is then "soar".
+        target_recall: recall@10 that spilling is chosen for; None weighs 0.95 and 0.99
+            alike.
         seed: the only source of randomness in a build.
     """
 
     metric: Metric = "cosine"
-    spill: Spill = "soar"
+    spill: Spill = "auto"
     nlist: int | Literal["auto"] = "auto"
     spill_lambda: float | None = None
     kmeans_iterations: int = 8
     tune_queries: int = 256
+    target_recall: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -49,7 +55,13 @@ class BuildParams:
             )
         _require_int("kmeans_iterations", self.kmeans_iterations, at_least=1)
         _require_int("tune_queries", self.tune_queries, at_least=0)
+        _require_recall("target_recall", self.target_recall)
         _require_int("seed", self.seed, at_least=0)
+
+    @property
+    def assumed_spill(self) -> Spill:
+        """What lists are made with before "auto" is decided, and where it cannot be."""
+        return "soar" if self.spill == "auto" else self.spill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,10 +95,7 @@ class SearchParams:
             _require_int("nprobe", self.nprobe, at_least=1)
         if self.rerank is not None:
             _require_int("rerank", self.rerank, at_least=self.k, floor_name="k")
-        if self.target_recall is not None and not 0 < self.target_recall <= 1:
-            raise InvalidParamsError(
-                f"target_recall must be in (0, 1], got {self.target_recall}"
-            )
+        _require_recall("target_recall", self.target_recall)
         if self.target_recall is not None and self.nprobe is not None:
             raise InvalidParamsError(
                 "give nprobe or target_recall, not both: "
@@ -100,6 +109,11 @@ def _require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise InvalidParamsError(
             f"{name} must be one of {', '.join(allowed)}; got {value!r}"
         )
+
+
+def _require_recall(name: str, value: float | None) -> None:
+    if value is not None and not 0 < value <= 1:
+        raise InvalidParamsError(f"{name} must be in (0, 1], got {value}")
 
 
 def _require_int(

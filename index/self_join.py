@@ -38,7 +38,7 @@ def pool_size(k: int) -> int:
     """Rows to re-rank for k neighbours: 1.5 k, at least k + 4.
 
     Some for the codes' errors, some because a row offers itself to all that it pools;
-    `index/DECISIONS.md` 3 has the time of other sizes.
+    `index/DECISIONS.md` 4 has the time of other sizes.
     """
     return max(k + k // 2, k + 4)
 

@@ -1,6 +1,5 @@
 """`SoarIndex`: inverted lists with SOAR spilling; build, search, save and load."""
 
-from collections.abc import Callable
 from functools import cached_property
 from hashlib import sha256
 from os import PathLike
@@ -11,17 +10,21 @@ from numpy.typing import ArrayLike
 
 from gleann.index import packing, storage
 from gleann.index.arrays import Distances, Ids, Mask, Rows, Vectors
-from gleann.index.build import Progress, build_data, ignore, resolve_nlist
+from gleann.index.build import Progress, Report, arrange, as_sample, ignore
 from gleann.index.checks import as_ids, as_vectors
+from gleann.index.choose_spill import SpillReport
+from gleann.index.codes import quantise
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import Found, SearchStats
 from gleann.index.id_table import IdTable
 from gleann.index.metric import prepare
+from gleann.index.on_disk import BuildSummary, RowSource, build_on_disk
+from gleann.index.packing import Header
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.plan import SearchPlan, allowed_count, plan_search
-from gleann.index.tune import OperatingPoint, measure_points
+from gleann.index.tune import OperatingPoint
 
 
 class SoarIndex:
@@ -39,21 +42,24 @@ class SoarIndex:
         params: BuildParams,
         engine: Engine,
         points: tuple[OperatingPoint, ...] = (),
+        spill_report: SpillReport | None = None,
     ) -> None:
         self._data = data
         self._table = IdTable(ids)
         self._params = params
         self._engine = engine
         self._points = points
+        self._spill_report = spill_report
 
     @classmethod
-    def build(
+    def build(  # noqa: PLR0913  all of them are optional
         cls,
         vectors: ArrayLike,
         params: BuildParams | None = None,
         *,
         ids: ArrayLike | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        queries: ArrayLike | None = None,
+        progress: Report | None = None,
         engine: str = "auto",
         threads: int = 0,
     ) -> "SoarIndex":
@@ -64,10 +70,13 @@ class SoarIndex:
                 float32, of unit length under cosine.
             params: how; defaults to `BuildParams()`.
             ids: n distinct ids, int64 at least 0 or strings; None numbers the rows.
+            queries: (m, d), some of the kind that will be asked, to measure recall and
+                cost with; None takes rows of the index, which is good where queries are
+                distributed as the rows are.
             progress: called as each phase goes on; an exception it raises stops the
                 build.
             engine: "auto", "native", "faiss" or "reference".
-            threads: worker threads of the engine; 0 takes all cores.
+            threads: worker threads; 0 takes all cores.
 
         Raises:
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
@@ -76,19 +85,79 @@ class SoarIndex:
             EngineUnavailableError: the engine is not installed.
         """
         params = params or BuildParams()
-        rows = as_vectors(vectors)
-        n = len(rows)
+        checked = as_vectors(vectors)
+        n = len(checked)
         row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
-        nlist = resolve_nlist(params, n)
         report = progress or ignore
-        data = build_data(prepare(rows, params.metric), params, nlist, report)
-        served = make_engine(data, name=engine, threads=threads)
-        report(Progress(phase="tune", done=0, total=params.tune_queries))
-        points = measure_points(
-            data, served, queries=params.tune_queries, seed=params.seed
+        rows = prepare(checked, params.metric)
+        arranged = arrange(
+            rows,
+            params,
+            queries=as_sample(queries, rows.shape[1], params.metric),
+            report=report,
+            threads=threads,
         )
+        report(Progress(phase="encode", done=0, total=n))
+        data = IndexData(
+            metric=params.metric,
+            centroids=arranged.centroids,
+            lists=arranged.lists,
+            codes=quantise(rows),
+            vectors=rows,
+        )
+        served = make_engine(data, name=engine, threads=threads)
         report(Progress(phase="done", done=n, total=n))
-        return cls(data, ids=row_ids, params=params, engine=served, points=points)
+        return cls._open(data, row_ids, arranged.header, served)
+
+    @classmethod
+    def build_on_disk(  # noqa: PLR0913  all but two are optional
+        cls,
+        vectors: RowSource,
+        path: str | PathLike[str],
+        params: BuildParams | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        queries: ArrayLike | None = None,
+        progress: Report | None = None,
+        threads: int = 0,
+    ) -> BuildSummary:
+        """Build an index over vectors larger than memory, straight into `path`.
+
+        The files are, byte for byte, those that `build` and `save` would leave; `load`
+        opens them. What is held in memory is a training sample of at most 512 MB, the
+        lists and some 30 bytes a row; rows are read, checked, scaled and coded block
+        by block.
+
+        An index that is at `path` stays readable until the new one is whole, and a
+        build that fails or is stopped leaves nothing. One that is killed leaves a data
+        folder that the next build there removes; it starts again from the beginning.
+
+        Args:
+            vectors: (n, d), dtypes as in `build`; typically
+                `np.load(file, mmap_mode="r")`. Anything with a dtype, a shape and
+                slices of rows will do.
+            path: the directory to write, as in `save`.
+            params: how; defaults to `BuildParams()`.
+            ids: as in `build`.
+            queries: as in `build`.
+            progress: as in `build`.
+            threads: as in `build`.
+
+        Raises:
+            InvalidInputError: as in `build`; the message names the first bad row.
+            InvalidParamsError: nlist above n.
+            AlreadyExistsError: `path` holds something that is not an index.
+            StorageError: the disk refused.
+        """
+        return build_on_disk(
+            vectors,
+            Path(path),
+            params or BuildParams(),
+            ids=ids,
+            queries=queries,
+            report=progress or ignore,
+            threads=threads,
+        )
 
     def search(self, queries: ArrayLike, params: SearchParams | None = None) -> Found:
         """Find the nearest rows of each query.
@@ -123,10 +192,10 @@ class SoarIndex:
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
-        arrays, header = packing.pack(
-            self._data, ids=self.ids, params=self._params, points=self._points
+        arrays = packing.pack_rows(self._data) | packing.pack_lists(
+            self._data.centroids, self._data.lists, self.ids
         )
-        storage.write(Path(path), arrays, header)
+        storage.write(Path(path), arrays, packing.pack_header(self._header))
 
     @classmethod
     def load(
@@ -140,19 +209,14 @@ class SoarIndex:
             EngineUnavailableError: the engine is not installed.
         """
         arrays, header = storage.read(Path(path))
-        data, ids, params, points = packing.unpack(arrays, header)
+        data, ids, known = packing.unpack(arrays, header)
         served = make_engine(data, name=engine, threads=threads)
-        return cls(data, ids=ids, params=params, engine=served, points=points)
+        return cls._open(data, ids, known, served)
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
         """The same index served by another engine; the arrays are shared."""
-        return SoarIndex(
-            self._data,
-            ids=self.ids,
-            params=self._params,
-            engine=make_engine(self._data, name=engine, threads=threads),
-            points=self._points,
-        )
+        served = make_engine(self._data, name=engine, threads=threads)
+        return self._open(self._data, self.ids, self._header, served)
 
     def __len__(self) -> int:
         return len(self._data.vectors)
@@ -186,7 +250,7 @@ class SoarIndex:
 
     @property
     def params(self) -> BuildParams:
-        """What it was built with."""
+        """What it was built with; `spill` is what "auto" chose."""
         return self._params
 
     @property
@@ -219,6 +283,11 @@ class SoarIndex:
         """What was measured at build time; `target_recall` chooses among them."""
         return self._points
 
+    @property
+    def spill_report(self) -> SpillReport | None:
+        """Why rows are spilled or not; None where it was not left to measurement."""
+        return self._spill_report
+
     @cached_property
     def data_hash(self) -> str:
         """SHA-256 of the prepared vectors, for the provenance of what is drawn."""
@@ -241,6 +310,25 @@ class SoarIndex:
         mask = np.zeros(len(self), np.bool_)
         mask[self.rows_of(ids)] = True
         return mask
+
+    @classmethod
+    def _open(
+        cls, data: IndexData, ids: Ids, header: Header, engine: Engine
+    ) -> "SoarIndex":
+        return cls(
+            data,
+            ids=ids,
+            params=header.params,
+            engine=engine,
+            points=header.points,
+            spill_report=header.spill_report,
+        )
+
+    @property
+    def _header(self) -> Header:
+        return Header(
+            params=self._params, points=self._points, spill_report=self._spill_report
+        )
 
     def _search(
         self, queries: ArrayLike, params: SearchParams

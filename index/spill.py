@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
+from gleann.index.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import BuildParams
 
 DEFAULT_LAMBDA = 1.0
@@ -74,11 +75,11 @@ class Spiller:
         dots = vectors @ self._centroids.T
         primary = (dots - self._squares / 2).argmax(axis=1).astype(np.int32)
         none = np.full(len(vectors), -1, np.int32)
-        if self._params.spill == "none" or len(self._centroids) < 2:
+        if self._params.assumed_spill == "none" or len(self._centroids) < 2:
             return primary, none
         products = self.products(vectors, dots, primary)
         second = self._second(products)
-        if self._params.spill == "soar":
+        if self._params.assumed_spill == "soar":
             second[products.residual_square <= self._zero] = -1
         second[second == primary] = -1
         return primary, second
@@ -140,5 +141,8 @@ def naive_loss(products: Products) -> Vectors:
 
 def scale_of(vectors: Vectors) -> float:
     """Mean squared length of the rows."""
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    return float(squares.mean())
+    total = 0.0
+    for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
+        wide = vectors[block].astype(np.float64)
+        total += float(np.einsum("ij,ij->", wide, wide))
+    return total / len(vectors)

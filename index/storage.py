@@ -6,17 +6,19 @@ manifest, so at every moment the directory holds one whole index, the old or the
 """
 
 import hashlib
+import io
 import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from gleann.index.errors import (
     AlreadyExistsError,
@@ -46,28 +48,151 @@ def write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) ->
         AlreadyExistsError: `path` is a file, or a directory with something else in it.
         StorageError: the disk refused; what was there before is untouched.
     """
+    with drafting(path) as draft:
+        for name, array in arrays.items():
+            draft.add(name, array)
+        draft.publish(header)
+
+
+@contextmanager
+def drafting(path: Path) -> Iterator["Draft"]:
+    """Make an index in the directory `path` piece by piece.
+
+    What earlier writers left behind unfinished is removed first; and so is what this
+    one has written, when the body ends without `Draft.publish`.
+
+    Raises:
+        AlreadyExistsError: `path` is a file, or a directory with something else in it.
+        StorageError: the disk refused; what was there before is untouched.
+    """
     _refuse_foreign(path)
+    is_new = not path.exists()
     data_dir = path / f"data-{secrets.token_hex(8)}"
-    try:
+    with _refusing_disk(path):
         data_dir.mkdir(parents=True)
-        entries = {
-            name: _write_array(data_dir / f"{name}.npy", array)
-            for name, array in arrays.items()
+    draft = Draft(path, data_dir)
+    try:
+        _sweep_unfinished(path, keep=data_dir.name)
+        yield draft
+    finally:
+        if not draft.is_published:
+            shutil.rmtree(data_dir, ignore_errors=True)
+            (path / f"{MANIFEST}.new").unlink(missing_ok=True)
+            if is_new:
+                with suppress(OSError):
+                    path.rmdir()
+
+
+class Draft:
+    """A data folder that nobody reads before it is published; from `drafting`."""
+
+    def __init__(self, path: Path, data_dir: Path) -> None:
+        self._path = path
+        self._data_dir = data_dir
+        self._entries: dict[str, dict[str, Any]] = {}
+        self.is_published = False
+
+    def add(self, name: str, array: Array) -> None:
+        """Write a whole array.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with self.growing(name, dtype=array.dtype, shape=array.shape) as file:
+            file.append(array)
+
+    @contextmanager
+    def growing(
+        self, name: str, *, dtype: DTypeLike, shape: tuple[int, ...]
+    ) -> Iterator["GrowingArray"]:
+        """Write an array of known shape block by block, in the order of its rows.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        little = np.dtype(dtype).newbyteorder("<")
+        with _refusing_disk(self._path):
+            handle = (self._data_dir / f"{name}.npy").open("wb")
+        with handle:
+            file = GrowingArray(handle, self._path, dtype=little, shape=shape)
+            yield file
+            with _refusing_disk(self._path):
+                handle.flush()
+                os.fsync(handle.fileno())
+        self._entries[name] = {
+            "dtype": little.str,
+            "shape": list(shape),
+            "sha256": file.sha256,
         }
-        _sync_dir(data_dir)
+
+    def mapped(self, name: str) -> Array:
+        """A finished array, memory-mapped, read-only."""
+        return np.load(self._data_dir / f"{name}.npy", mmap_mode="r")
+
+    def publish(self, header: Mapping[str, Any]) -> None:
+        """Make what was written the index at the path, in one step.
+
+        Raises:
+            StorageError: the disk refused; what was there before is untouched.
+        """
         manifest = {
             "format": FORMAT,
             "version": VERSION,
-            "data": data_dir.name,
-            "arrays": entries,
+            "data": self._data_dir.name,
+            "arrays": self._entries,
             "index": dict(header),
         }
-        _publish(path, manifest)
-    except OSError as error:
-        shutil.rmtree(data_dir, ignore_errors=True)
-        (path / f"{MANIFEST}.new").unlink(missing_ok=True)
-        raise StorageError(f"could not save to {path}: {error.strerror}") from error
-    _sweep(path, keep=data_dir.name)
+        with _refusing_disk(self._path):
+            _sync_dir(self._data_dir)
+            _publish(self._path, manifest)
+        self.is_published = True
+        _sweep(self._path, keep={self._data_dir.name})
+
+
+class GrowingArray:
+    """A `.npy` file written from its first row to its last, and its checksum.
+
+    By writes, not through a memory map: a full disk is an error there, and a fatal
+    signal here.
+    """
+
+    def __init__(
+        self,
+        handle: BinaryIO,
+        path: Path,
+        *,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+    ) -> None:
+        self._handle = handle
+        self._path = path
+        self._dtype = dtype
+        self._digest = hashlib.sha256()
+        header = io.BytesIO()
+        described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(header, described)
+        self._write(header.getvalue())
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes written so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def append(self, rows: Array) -> None:
+        """Write the rows that follow those written so far.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        packed = np.ascontiguousarray(rows, self._dtype)
+        content = packed.reshape(-1).view(np.uint8)
+        for start in range(0, len(content), _CHUNK):
+            self._write(content[start : start + _CHUNK].data)
+
+    def _write(self, content: bytes | memoryview) -> None:
+        with _refusing_disk(self._path):
+            self._handle.write(content)
+        self._digest.update(content)
 
 
 def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -101,18 +226,24 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _write_array(file: Path, array: Array) -> dict[str, Any]:
-    array = np.ascontiguousarray(array)
-    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    with file.open("wb") as handle:
-        np.lib.format.write_array(handle, array, version=(1, 0), allow_pickle=False)
-        handle.flush()
-        os.fsync(handle.fileno())
-    return {
-        "dtype": array.dtype.str,
-        "shape": list(array.shape),
-        "sha256": _sha256(file),
-    }
+@contextmanager
+def _refusing_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"could not save to {path}: {reason}") from error
+
+
+def _sweep_unfinished(path: Path, *, keep: str) -> None:
+    """Remove data folders that no manifest names; all stay if it cannot be read."""
+    try:
+        published = {str(_read_manifest(path / MANIFEST)["data"])}
+    except MissingFileError:
+        published = set()
+    except CorruptDataError:
+        return
+    _sweep(path, keep=published | {keep})
 
 
 def _publish(path: Path, manifest: dict[str, Any]) -> None:
@@ -126,10 +257,10 @@ def _publish(path: Path, manifest: dict[str, Any]) -> None:
     _sync_dir(path)
 
 
-def _sweep(path: Path, *, keep: str) -> None:
-    """Remove data folders of earlier saves; one still memory-mapped stays readable."""
+def _sweep(path: Path, *, keep: set[str]) -> None:
+    """Remove other data folders; one that is still memory-mapped stays readable."""
     for child in path.iterdir():
-        if _DATA_DIR.fullmatch(child.name) and child.name != keep:
+        if _DATA_DIR.fullmatch(child.name) and child.name not in keep:
             shutil.rmtree(child, ignore_errors=True)
 
 

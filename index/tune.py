@@ -1,26 +1,26 @@
-"""Operating points: what recall each (nprobe, rerank) buys, measured at build time.
+"""Operating points: what recall each (nprobe, rerank) buys, counted at build time.
 
-Rows of the index serve as queries, each with itself left out of its answer. They come
-from the indexed data, so queries of another distribution can see another recall.
+The queries behind them are rows of the index unless the caller gave others, so
+queries of another distribution can see another recall.
 """
 
 from dataclasses import dataclass
+from itertools import product
+from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, Rows
-from gleann.index.engines.contract import Engine, IndexData, ScanRequest
-from gleann.index.evaluate import pareto, recall_at_k
-from gleann.index.exact import exact_search_prepared
+from gleann.index.arrays import ListNos, Mask
+from gleann.index.cost import CostModel
+from gleann.index.evaluate import cut_at_k, pareto
+from gleann.index.sample import Sample
 
 MEASURED_K = (1, 10, 100)
-POOLS_PER_K = (2, 4, 10)
-GRID_STEP = 1.5
+POOLS_PER_K = (1.3, 2, 3, 5, 10)
+GRID_STEP = 1.15
 ENOUGH = 0.998
 """Recall beyond which no more probes are measured: they would cost the most."""
-
-RERANK_COST = 12
-"""Entries that can be scanned in the time of re-ranking one row (cache misses)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +41,9 @@ class OperatingPoint:
     recall: float
     entries: float
 
-    @property
-    def cost(self) -> float:
-        """Work a query, in scanned entries."""
-        return self.entries + RERANK_COST * self.rerank
+    def cost(self, model: CostModel) -> float:
+        """Nominal nanoseconds a query."""
+        return model.search(entries=self.entries, nprobe=self.nprobe, pool=self.rerank)
 
 
 def default_pool(k: int) -> int:
@@ -53,36 +52,27 @@ def default_pool(k: int) -> int:
 
 
 def measure_points(
-    data: IndexData, engine: Engine, *, queries: int, seed: int
+    sample: Sample, primary: ListNos, secondary: ListNos | None
 ) -> tuple[OperatingPoint, ...]:
-    """Measure the Pareto-best (nprobe, rerank) pairs for a few k.
+    """Count the Pareto-best (nprobe, rerank) pairs for a few k.
 
     Args:
-        data: the sealed index.
-        engine: what will serve it.
-        queries: rows to draw as queries.
-        seed: of that draw.
+        sample: the queries.
+        primary: (n,) first list of each row.
+        secondary: (n,) second list of each row, -1 for none; None for none at all.
 
     Returns:
         For each k of `MEASURED_K` that the row count allows, points in ascending cost
         and recall.
     """
-    n = len(data.vectors)
-    count = min(queries, n)
-    if count == 0 or n < 2:
-        return ()
-    rng = np.random.default_rng([seed, 7])
-    drawn = np.sort(rng.choice(n, count, replace=False))
-    deepest = min(max(MEASURED_K), n - 1)
-    vectors = np.ascontiguousarray(data.vectors[drawn])
-    found = exact_search_prepared(
-        vectors, data.vectors, metric=data.metric, k=deepest + 1
-    )
-    truth = _without_self(*found, drawn)
+    entries = _entries_read(sample, primary, secondary)
+    found_at = _found_at(sample, primary, secondary)
     points: list[OperatingPoint] = []
-    for k in (k for k in MEASURED_K if k <= deepest):
-        measured = _measure_k(engine, data.lists.nlist, vectors, drawn, truth[:, :k])
-        points += pareto(measured, gain=lambda p: p.recall, cost=lambda p: p.cost)
+    for k in (k for k in MEASURED_K if k <= sample.truth.shape[1]):
+        measured = _measure_k(sample, k, found_at, entries)
+        points += pareto(
+            measured, gain=lambda p: p.recall, cost=lambda p: p.cost(sample.cost_model)
+        )
     return tuple(points)
 
 
@@ -103,39 +93,75 @@ def choose_point(
     return reaching[0] if reaching else candidates[-1]
 
 
+def cost_of_recall(
+    points: tuple[OperatingPoint, ...], model: CostModel, *, k: int, recall: float
+) -> float:
+    """Nanoseconds that `recall` takes, between the points on either side of it."""
+    chosen = [p for p in points if p.k == k]
+    recalls = [p.recall for p in chosen]
+    costs = [p.cost(model) for p in chosen]
+    return float(np.exp(np.interp(recall, recalls, np.log(costs))))
+
+
+def _entries_read(
+    sample: Sample, primary: ListNos, secondary: ListNos | None
+) -> NDArray[np.float64]:
+    """Entries (nlist,) that a query reads on average with its first 1, 2, ... lists."""
+    nlist = sample.list_ranks.shape[1]
+    sizes = np.bincount(primary, minlength=nlist)
+    if secondary is not None:
+        sizes += np.bincount(secondary[secondary >= 0], minlength=nlist)
+    at_rank = np.zeros(nlist)
+    for ranks in sample.list_ranks:
+        at_rank[ranks] += sizes
+    return np.cumsum(at_rank) / len(sample.list_ranks)
+
+
+def _found_at(sample: Sample, primary: ListNos, secondary: ListNos | None) -> ListNos:
+    """Place (nq, m) in the probe order of the first list that holds each row."""
+    ranks = sample.list_ranks
+    place = np.take_along_axis(ranks, primary[sample.rows], axis=1)
+    if secondary is None:
+        return place
+    copy = secondary[sample.rows]
+    of_copy = np.take_along_axis(ranks, np.maximum(copy, 0), axis=1)
+    return np.where(copy >= 0, np.minimum(place, of_copy), place)
+
+
 def _measure_k(
-    engine: Engine, nlist: int, queries: Distances, drawn: Rows, truth: Distances
+    sample: Sample, k: int, found_at: ListNos, entries: NDArray[np.float64]
 ) -> list[OperatingPoint]:
-    k = truth.shape[1]
+    is_hit = sample.distances <= cut_at_k(sample.truth[:, :k])
+    pools = sorted({ceil(k * share) for share in POOLS_PER_K})
     points = []
-    ranked = engine.rank_lists(queries, nprobe=nlist)
-    for pool in (p * k for p in POOLS_PER_K):
-        for nprobe in _grid(nlist):
-            # One more than asked for: the query's own row comes back and is dropped.
-            request = ScanRequest(k=k + 1, pool=pool + 1)
-            scanned = engine.scan(queries, ranked[:, :nprobe], request)
-            found = _without_self(scanned.rows, scanned.distances, drawn)
-            recall = recall_at_k(found, truth)
-            entries = scanned.work.entries_scanned / len(queries)
-            points.append(
-                OperatingPoint(
-                    k=k, nprobe=nprobe, rerank=pool, recall=recall, entries=entries
-                )
+    done: set[int] = set()
+    for nprobe, pool in product(_grid(len(entries)), pools):
+        if pool in done:
+            continue
+        recall = _recall(found_at < nprobe, is_hit, k=k, pool=pool)
+        if recall >= ENOUGH:
+            done.add(pool)
+        points.append(
+            OperatingPoint(
+                k=k,
+                nprobe=nprobe,
+                rerank=pool,
+                recall=recall,
+                entries=float(entries[nprobe - 1]),
             )
-            if recall >= ENOUGH:
-                break
+        )
     return points
+
+
+def _recall(reached: Mask, is_hit: Mask, *, k: int, pool: int) -> float:
+    """Recall@k of queries of which `reached` rows, best codes first, were scanned."""
+    hits = reached & is_hit
+    if pool < reached.shape[1]:
+        hits &= np.cumsum(reached, axis=1, dtype=np.int16) <= pool
+    return float(np.minimum(hits.sum(axis=1), k).mean() / k)
 
 
 def _grid(nlist: int) -> list[int]:
     steps = int(np.ceil(np.log(nlist) / np.log(GRID_STEP))) + 1
     grid = {round(GRID_STEP**i) for i in range(steps)}
     return sorted({p for p in grid if p < nlist} | {nlist})
-
-
-def _without_self(rows: Rows, distances: Distances, own: Rows) -> Distances:
-    """Drop each query's own row, or its last column where it did not come back."""
-    is_self = rows == own[:, None]
-    missing = ~is_self.any(axis=1)
-    is_self[missing, -1] = True
-    return distances[~is_self].reshape(len(rows), -1)

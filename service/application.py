@@ -82,7 +82,7 @@ class Application:
         self.receipts.open()
         self.jobs.open(
             {
-                "build": Building(self.registry, engine=engine, threads=threads),
+                "build": Building(self.registry, threads=threads),
                 "import": Importing(self.registry, self._roots),
                 "select": self.selections,
             }

@@ -1,18 +1,24 @@
 """Work of a build: everything acknowledged, sealed into a new version."""
 
+from pathlib import Path
+
+import numpy as np
+
 from gleann.index import SoarIndex
+from gleann.index.arrays import Rows, Vectors
+from gleann.index.on_disk import BuildSummary
 from gleann.service import convert
 from gleann.service.jobs import Task
+from gleann.service.live_index import View
 from gleann.service.registry import Registry, require_vectors
 from gleann.v1 import index_pb2
 
 
 class Building:
-    """Carries out builds."""
+    """Carries out builds, out of core: a sealed version may be larger than memory."""
 
-    def __init__(self, registry: Registry, *, engine: str, threads: int) -> None:
+    def __init__(self, registry: Registry, *, threads: int) -> None:
         self._registry = registry
-        self._engine = engine
         self._threads = threads
 
     def __call__(self, task: Task) -> index_pb2.Index:
@@ -21,14 +27,31 @@ class Building:
         view = self._registry.view(request.name)
         require_vectors(view)
         rows = view.live_rows()
-        index = SoarIndex.build(
-            view.vectors_at(rows),
-            convert.build_params_of(request.params, metric=view.metric),
-            ids=view.ids_at(rows),
-            progress=task.progress,
-            engine=self._engine,
-            threads=self._threads,
-        )
-        self._registry.publish_version(view, index)
+        params = convert.build_params_of(request.params, metric=view.metric)
+
+        def save(directory: Path) -> BuildSummary:
+            return SoarIndex.build_on_disk(
+                LiveRows(view, rows),
+                directory,
+                params,
+                ids=view.ids_at(rows),
+                progress=task.progress,
+                threads=self._threads,
+            )
+
+        self._registry.publish_version(view, save)
         info = self._registry.info(self._registry.view(request.name))
         return convert.index_info_to_wire(info)
+
+
+class LiveRows:
+    """The rows of a view that can be found, read block by block."""
+
+    def __init__(self, view: View, rows: Rows) -> None:
+        self._view = view
+        self._rows = rows
+        self.dtype = np.dtype(np.float32)
+        self.shape = len(rows), view.dim
+
+    def __getitem__(self, rows: slice, /) -> Vectors:
+        return self._view.vectors_at(self._rows[rows])

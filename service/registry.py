@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from sqlite3 import Row
 
 from gleann.index import SoarIndex
@@ -203,8 +204,8 @@ class Registry:
                 lambda: self._publish(changes.replayed(self._store, view))
             )
 
-    def publish_version(self, view: View, index: SoarIndex) -> None:
-        """Save `index`, which was built from `view`, and serve it from now on.
+    def publish_version(self, view: View, save: Callable[[Path], object]) -> None:
+        """Serve from now on the index that `save` builds from `view` into a directory.
 
         Changes newer than `view` stay on top of it. Until the one transaction that
         publishes the new version, the old one is served and is what a restart finds.
@@ -214,7 +215,7 @@ class Registry:
             UnknownIndexError: the index was deleted meanwhile.
         """
         version = view.version + 1
-        sealed = Sealed(self._versions.write(view.number, version, index))
+        sealed = Sealed(self._versions.write(view.number, version, save))
         with self._store.transaction() as transaction:
             self.view(view.name)
             transaction.run(

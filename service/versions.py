@@ -5,7 +5,7 @@ Names of indexes never become paths: the store numbers the directories.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -22,8 +22,10 @@ class Versions:
         self._engine = engine
         self._threads = threads
 
-    def write(self, number: int, version: int, index: SoarIndex) -> SoarIndex:
-        """Save `index` as a version that nobody serves yet, and load it from there.
+    def write(
+        self, number: int, version: int, save: Callable[[Path], object]
+    ) -> SoarIndex:
+        """Let `save` write a version that nobody serves yet, and load it.
 
         It is whole on disk before it has its name.
 
@@ -35,7 +37,7 @@ class Versions:
         try:
             with _disk_errors():
                 versions.mkdir(parents=True, exist_ok=True)
-                index.save(scratch)
+                save(scratch)
                 # What has the name already was cut off before it was published.
                 shutil.rmtree(final, ignore_errors=True)
                 scratch.rename(final)

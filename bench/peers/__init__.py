@@ -8,6 +8,7 @@ PEERS: dict[str, Peer] = {
     "gleann": Peer(module="bench.peers.gleann"),
     "gleann-soar": Peer(module="bench.peers.gleann", only=(("spill", "soar"),)),
     "gleann-none": Peer(module="bench.peers.gleann", only=(("spill", "none"),)),
+    "gleann-auto": Peer(module="bench.peers.gleann", only=(("spill", "auto"),)),
     "gleann-avx512": Peer(module="bench.peers.gleann", env=((_TIER, "avx512"),)),
     "gleann-avx2": Peer(module="bench.peers.gleann", env=((_TIER, "avx2"),)),
     "gleann-portable": Peer(module="bench.peers.gleann", env=((_TIER, "portable"),)),

@@ -17,6 +17,8 @@ SPILL_AND_LISTS = (
     ("none", 2.0),
     ("soar", 0.5),
     ("none", 0.5),
+    ("auto", 1.0),
+    ("auto", 2.0),
 )
 
 
@@ -33,6 +35,8 @@ def sweep(shape: Shape) -> Sweep:
     for spill, share in SPILL_AND_LISTS:
         nlist = max(1, round(share * shape.nlist))
         build_params = {"spill": spill, "nlist": nlist, "seed": shape.seed}
+        if spill == "auto":  # it needs sample queries to choose by
+            build_params["tune_queries"] = BuildParams().tune_queries
         settings.append(Setting(build=build_params, efforts=steps(1, nlist)))
     return Sweep(
         settings=tuple(settings),

@@ -204,7 +204,7 @@ class NativeAssigner:
         self, vectors: Vectors, *, params: BuildParams, scale: float
     ) -> tuple[ListNos, ListNos]:
         """First and second list of each row (m, d); see `Spiller.assign`."""
-        rule: str = params.spill
+        rule: str = params.assumed_spill
         if rule == "soar" and params.metric == "l2":
             rule = "air"
         weight = params.spill_lambda

@@ -1,6 +1,6 @@
 """`gleann build`: vectors in, an index out."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -8,6 +8,7 @@ import click
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidInputError
+from gleann.index.on_disk import BuildSummary
 from gleann.index.params import Metric, Spill
 from gleann.service.cli import inputs, options, outputs
 from gleann.service.cli.manifest import JobRecord, manifest_path
@@ -38,7 +39,8 @@ class BuildJob:
     metric: Metric
     spill: Spill
     nlist: int | Literal["auto"]
-    engine: str
+    target_recall: float | None
+    queries: Path | None
     threads: int
     seed: int
     overwrite: bool
@@ -67,9 +69,19 @@ class BuildJob:
 @click.option(
     "--spill",
     type=click.Choice(get_args(Spill)),
-    default="soar",
+    default="auto",
     show_default=True,
-    help="Where the second copy of a row goes.",
+    help="Where the second copy of a row goes; auto measures whether copies pay.",
+)
+@click.option(
+    "--target-recall",
+    type=float,
+    help="Recall@10 to choose spilling for; 0.95 and 0.99 alike without it.",
+)
+@click.option(
+    "--queries",
+    type=options.PATH,
+    help="A .npy file of typical queries to measure with, instead of rows.",
 )
 @click.option(
     "--nlist",
@@ -79,13 +91,16 @@ class BuildJob:
     show_default=True,
     help="Number of inverted lists.",
 )
-@options.engine_options
+@options.threads_option
 @options.seed_option
 @options.overwrite_option
 @options.progress_option
 @options.takes(BuildJob)
 def command(job: BuildJob) -> None:
     """Build an index from VECTORS (.npy or parquet) in the directory OUT.
+
+    The vectors of a .npy file may be larger than memory: they are read and the index
+    is written block by block.
 
     OUT.manifest.json records the input, the parameters, the times and the machine.
     """
@@ -99,38 +114,40 @@ def command(job: BuildJob) -> None:
         if job.ids and job.id_column:
             raise InvalidInputError("give --ids or --id-column, not both")
         record.add_file(job.vectors)
-    params = BuildParams(
-        metric=job.metric, spill=job.spill, nlist=job.nlist, seed=job.seed
-    )
+        queries = inputs.read_array(job.queries) if job.queries else None
     with record.timed("build"), progress_bars(wanted=job.progress) as report:
-        index = SoarIndex.build(
+        built = SoarIndex.build_on_disk(
             read.vectors,
-            params,
+            job.out,
+            _params(job),
             ids=ids,
+            queries=queries,
             progress=report,
-            engine=job.engine,
             threads=job.threads,
         )
-    with record.timed("save"):
-        index.save(job.out)
     size = sum(file.stat().st_size for file in job.out.rglob("*") if file.is_file())
-    results = _results(index, size)
-    record.write(job.out, results)
+    record.write(job.out, asdict(built) | {"bytes": size})
     click.echo(
-        f"{job.out}: {len(index):,} vectors of {index.dim} dimensions, {index.metric},"
-        f" {index.nlist:,} lists, {index.spilled_share:.1%} spilled\n"
-        f"built in {record.seconds('build'):.2f} s, saved {size:,} bytes in"
-        f" {record.seconds('save'):.2f} s; engine {index.engine_name}"
+        f"{job.out}: {built.n:,} vectors of {built.dim} dimensions, {job.metric},"
+        f" {built.nlist:,} lists, {built.spilled_share:.1%} spilled"
+        f"{_spill_note(built)}\n"
+        f"built {size:,} bytes in {record.seconds('build'):.2f} s"
     )
 
 
-def _results(index: SoarIndex, size: int) -> dict[str, object]:
-    return {
-        "n": len(index),
-        "dim": index.dim,
-        "nlist": index.nlist,
-        "spilled_share": index.spilled_share,
-        "bytes": size,
-        "data_hash": index.data_hash,
-        "engine": index.engine_name,
-    }
+def _params(job: BuildJob) -> BuildParams:
+    return BuildParams(
+        metric=job.metric,
+        spill=job.spill,
+        nlist=job.nlist,
+        target_recall=job.target_recall,
+        seed=job.seed,
+    )
+
+
+def _spill_note(built: BuildSummary) -> str:
+    report = built.spill_report
+    if report is None:
+        return ""
+    verb = "save" if report.saving >= 0 else "add"
+    return f" (auto: copies would {verb} {abs(report.saving):.0%} of the work)"

@@ -77,6 +77,13 @@ def column_options(function: Callback) -> Callback:
     return vectors(ids(function))
 
 
+def threads_option(function: Callback) -> Callback:
+    """Choose on how many threads to work."""
+    return click.option(
+        "--threads", default=0, show_default=True, help="0 uses every core."
+    )(function)
+
+
 def engine_options(function: Callback) -> Callback:
     """Choose what scans, and on how many threads."""
     engine = click.option(
@@ -85,7 +92,4 @@ def engine_options(function: Callback) -> Callback:
         show_default=True,
         help="auto, native, faiss or reference; `gleann doctor` lists what is there.",
     )
-    threads = click.option(
-        "--threads", default=0, show_default=True, help="0 uses every core."
-    )
-    return engine(threads(function))
+    return engine(threads_option(function))

@@ -88,7 +88,7 @@ def test_no_space_at_each_step_of_sealing(
         raise OSError(28, "No space left on device", "a file")
 
     targets = {
-        "save": "gleann.index.soar_index.storage.write",
+        "save": "gleann.index.on_disk.storage.Draft.publish",
         "rename": "gleann.service.versions.Path.rename",
         "sync": "gleann.service.versions._sync",
     }

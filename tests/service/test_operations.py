@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gleann
-from gleann.index import Progress, SearchParams, SoarIndex, errors
+from gleann.index import BuildParams, Progress, SearchParams, SoarIndex, errors
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.jobs import MAX_ATTEMPTS, Jobs, Task
@@ -21,7 +21,7 @@ from gleann.v1 import index_pb2
 def held(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Builds wait at their first report, setting `begun`, until `go` is set."""
     begun, go = threading.Event(), threading.Event()
-    real = SoarIndex.build
+    real = SoarIndex.build_on_disk
 
     def build(*arguments: Any, progress: Any, **settings: Any) -> SoarIndex:
         progress(Progress(phase="held", done=1, total=4))
@@ -30,7 +30,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Any:
         progress(Progress(phase="held", done=2, total=4))
         return real(*arguments, progress=progress, **settings)
 
-    monkeypatch.setattr(SoarIndex, "build", build)
+    monkeypatch.setattr(SoarIndex, "build_on_disk", build)
     yield type("Held", (), {"begun": begun, "go": go})
     go.set()
 
@@ -63,6 +63,20 @@ def test_progress_and_result(
     assert found.ids.tolist() == [[999]]
     with pytest.raises(errors.UnknownIdError):
         client.get_vectors("p", [0])
+
+
+def test_a_build_chooses_spilling(client: gleann.Client, rows: np.ndarray) -> None:
+    """Nothing stated is "auto", like "auto" stated; the index says what it became."""
+    client.create_index("p", dim=8, metric="l2")
+    client.upsert("p", np.arange(len(rows)), rows)
+    here = SoarIndex.build(rows, BuildParams(metric="l2", target_recall=0.9))
+    for params in (
+        BuildParams(metric="l2", target_recall=0.9),
+        BuildParams(metric="l2", spill="auto", target_recall=0.9),
+    ):
+        info = client.build("p", params).wait(timeout=60)
+        assert info.spill == here.params.spill
+        assert info.nlist == here.nlist
 
 
 def test_cancel_while_running(
@@ -170,7 +184,7 @@ def test_a_bug_ends_one_operation(
         client.create_index("p", dim=8, metric="l2")
         client.upsert("p", np.arange(len(rows)), rows)
         with monkeypatch.context() as patched:
-            patched.setattr(SoarIndex, "build", explode)
+            patched.setattr(SoarIndex, "build_on_disk", explode)
             with pytest.raises(errors.ServiceError, match=r"^internal error$"):
                 client.build("p", quick).wait(timeout=60)
         assert client.build("p", quick).wait(timeout=60).version == 1

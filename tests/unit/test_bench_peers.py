@@ -67,7 +67,11 @@ def test_efforts_ascend_and_settings_are_distinct(name, metric):
 
 def test_restricted_peers_keep_only_their_settings():
     module = import_module("bench.peers.gleann")
-    for name, spill in (("gleann-soar", "soar"), ("gleann-none", "none")):
+    for name, spill in (
+        ("gleann-soar", "soar"),
+        ("gleann-none", "none"),
+        ("gleann-auto", "auto"),
+    ):
         settings = PEERS[name].sweep(module, shape_of("l2")).settings
         assert {setting.build["spill"] for setting in settings} == {spill}
 

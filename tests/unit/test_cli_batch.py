@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gleann.index import SearchParams, SoarIndex, exact_search
+from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search
 from gleann.service.cli.main import run
 
 N, D, NQ = 600, 12, 40
@@ -77,12 +77,31 @@ def test_manifest_records_the_job(folder):
     assert record["seed"] == 5
     assert record["parameters"]["nlist"] == 16
     assert record["results"]["n"] == N
-    assert set(record["seconds"]) == {"read", "build", "save"}
+    assert set(record["seconds"]) == {"read", "build"}
     assert all(seconds >= 0 for seconds in record["seconds"].values())
     assert record["machine"]["cores"] >= 1
     assert record["versions"]["numpy"] == np.__version__
     stored = sum(f.stat().st_size for f in (folder / "index").rglob("*.*"))
     assert record["results"]["bytes"] == stored
+
+
+def test_build_chooses_spilling_by_the_queries_given(folder, queries, tmp_path, capsys):
+    out = tmp_path / "chosen"
+    assert run(
+        ["build", str(folder / "vectors.npy"), str(out), "--metric", "l2",
+         "--target-recall", "0.9", "--queries", str(folder / "queries.npy")]
+    ) == 0  # fmt: skip
+    assert "(auto: copies would" in capsys.readouterr().out
+    index = SoarIndex.load(out)
+    vectors = np.load(folder / "vectors.npy")
+    params = BuildParams(metric="l2", target_recall=0.9)
+    built = SoarIndex.build(vectors, params, queries=queries)
+    assert index.spill_report == built.spill_report
+    assert index.spill_report.recalls == (0.9,)
+    assert index.params == built.params
+    assert index.operating_points == built.operating_points
+    record = json.loads((tmp_path / "chosen.manifest.json").read_text())
+    assert record["results"]["params"]["spill"] == index.params.spill
 
 
 def test_search_writes_what_the_library_finds(folder, queries, tmp_path, capsys):
@@ -237,7 +256,8 @@ BAD = {
     "too few ids": ["build", "vectors.npy", "out", "--ids", "few.npy"],
     "nlist > n": ["build", "narrow.npy", "out", "--nlist", "21"],
     "nlist 0": ["build", "vectors.npy", "out", "--nlist", "0"],
-    "no such engine": ["build", "vectors.npy", "out", "--engine", "steam"],
+    "no such engine": ["search", "index", "queries.npy", "--engine", "steam",
+                       "--out", "out"],
     "no index": ["search", "absent", "queries.npy", "--out", "out"],
     "not an index": ["search", ".", "queries.npy", "--out", "out"],
     "other dimensions": ["search", "index", "narrow.npy", "--out", "out"],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, Progress, SearchParams, SoarIndex, errors
+from gleann.index.cost import CostModel
 from gleann.index.tune import choose_point
 
 
@@ -17,7 +18,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def index(rows):
-    return SoarIndex.build(rows, BuildParams(metric="cosine", seed=1))
+    return SoarIndex.build(rows, BuildParams(metric="cosine", spill="soar", seed=1))
 
 
 def test_public_shape(index, rows):
@@ -108,10 +109,11 @@ def test_target_recall_is_reached(index, rows, assert_recall):
 
 
 def test_points_rise_in_cost_and_recall(index):
+    model = CostModel(index.dim, index.nlist)
     for k in (1, 10, 100):
         points = [p for p in index.operating_points if p.k == k]
         assert points
-        costs = [p.cost for p in points]
+        costs = [p.cost(model) for p in points]
         recalls = [p.recall for p in points]
         assert costs == sorted(costs)
         assert recalls == sorted(recalls)
@@ -163,7 +165,7 @@ def test_progress_and_cancel(rows):
     seen = []
     SoarIndex.build(rows, progress=seen.append)
     phases = list(dict.fromkeys(p.phase for p in seen))
-    assert phases == ["train", "assign", "encode", "tune", "done"]
+    assert phases == ["train", "assign", "tune", "encode", "done"]
     for phase in phases:
         done = [p.done for p in seen if p.phase == phase]
         assert done == sorted(done)

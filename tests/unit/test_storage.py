@@ -74,16 +74,16 @@ def test_full_disk_keeps_the_old_version(index, tmp_path, rows, monkeypatch, fai
     path = tmp_path / "a"
     index.save(path)
     calls = 0
-    write = np.lib.format.write_array
+    sync = storage.os.fsync
 
-    def full(*args, **kwargs):
+    def full(descriptor):
         nonlocal calls
         calls += 1
         if calls > fail_at:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(*args, **kwargs)
+        sync(descriptor)
 
-    monkeypatch.setattr(np.lib.format, "write_array", full)
+    monkeypatch.setattr(storage.os, "fsync", full)
     other = SoarIndex.build(rows[:50], BuildParams(metric="l2", nlist=2))
     with pytest.raises(errors.StorageError, match="No space left"):
         other.save(path)

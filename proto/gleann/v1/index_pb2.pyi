@@ -19,10 +19,12 @@ class Spill(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SPILL_SOAR: _ClassVar[Spill]
     SPILL_NAIVE: _ClassVar[Spill]
     SPILL_NONE: _ClassVar[Spill]
+    SPILL_AUTO: _ClassVar[Spill]
 SPILL_UNSPECIFIED: Spill
 SPILL_SOAR: Spill
 SPILL_NAIVE: Spill
 SPILL_NONE: Spill
+SPILL_AUTO: Spill
 
 class Index(_message.Message):
     __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time")
@@ -55,20 +57,22 @@ class Index(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class BuildParams(_message.Message):
-    __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed")
+    __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall")
     SPILL_FIELD_NUMBER: _ClassVar[int]
     NLIST_FIELD_NUMBER: _ClassVar[int]
     SPILL_LAMBDA_FIELD_NUMBER: _ClassVar[int]
     KMEANS_ITERATIONS_FIELD_NUMBER: _ClassVar[int]
     TUNE_QUERIES_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    TARGET_RECALL_FIELD_NUMBER: _ClassVar[int]
     spill: Spill
     nlist: int
     spill_lambda: float
     kmeans_iterations: int
     tune_queries: int
     seed: int
-    def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+    target_recall: float
+    def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ...) -> None: ...
 
 class CreateIndexRequest(_message.Message):
     __slots__ = ("name", "dim", "metric", "request_id")

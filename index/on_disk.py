@@ -1,0 +1,130 @@
+"""Build an index larger than memory, straight into its files."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index import packing, storage
+from gleann.index.arrays import Vectors
+from gleann.index.blocks import block_slices
+from gleann.index.build import Progress, Report, arrange, as_sample, resolve_nlist
+from gleann.index.checks import as_float32, as_ids, require_matrix
+from gleann.index.choose_spill import SpillReport
+from gleann.index.codes import quantise
+from gleann.index.metric import prepare
+from gleann.index.params import BuildParams, Metric
+
+BLOCK_BYTES = 1 << 25
+"""Of float32 rows that are read, checked and written at once."""
+
+
+class RowSource(Protocol):
+    """Rows that can be read block by block, such as a memory-mapped array."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As in `SoarIndex.build`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, d)."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """The rows (m, d) of a slice without a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSummary:
+    """What a build has written.
+
+    Attributes:
+        n: rows.
+        dim: dimensions of a row.
+        nlist: inverted lists.
+        params: how it was built; `spill` is what "auto" chose.
+        spilled_share: share of rows that have a second copy.
+        spill_report: as `SoarIndex.spill_report`.
+        data_hash: as `SoarIndex.data_hash`.
+    """
+
+    n: int
+    dim: int
+    nlist: int
+    params: BuildParams
+    spilled_share: float
+    spill_report: SpillReport | None
+    data_hash: str
+
+
+def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
+    source: RowSource,
+    path: Path,
+    params: BuildParams,
+    *,
+    ids: ArrayLike | None,
+    queries: ArrayLike | None,
+    report: Report,
+    threads: int,
+) -> BuildSummary:
+    """Build into the directory `path`; see `SoarIndex.build_on_disk`."""
+    require_matrix(source.dtype, source.shape, name="vectors")
+    n, dim = source.shape
+    resolve_nlist(params, n)  # refused before hours of work
+    row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
+    sample = as_sample(queries, dim, params.metric)
+    with storage.drafting(path) as draft:
+        data_hash = _write_rows(draft, source, params.metric, report)
+        arranged = arrange(
+            draft.mapped("vectors"),
+            params,
+            queries=sample,
+            report=report,
+            threads=threads,
+        )
+        lists = arranged.lists
+        for name, array in packing.pack_lists(
+            arranged.centroids, lists, row_ids
+        ).items():
+            draft.add(name, array)
+        draft.publish(packing.pack_header(arranged.header))
+    report(Progress(phase="done", done=n, total=n))
+    return BuildSummary(
+        n=n,
+        dim=dim,
+        nlist=lists.nlist,
+        params=arranged.header.params,
+        spilled_share=lists.entries / n - 1,
+        spill_report=arranged.header.spill_report,
+        data_hash=data_hash,
+    )
+
+
+def _write_rows(
+    draft: storage.Draft, source: RowSource, metric: Metric, report: Report
+) -> str:
+    """Write prepared rows and their codes; the hash of the rows."""
+    n, dim = source.shape
+    digest = sha256()
+    with (
+        draft.growing("vectors", dtype="<f4", shape=(n, dim)) as vectors,
+        draft.growing("codes", dtype="|i1", shape=(n, dim)) as codes,
+        draft.growing("code_scales", dtype="<f4", shape=(n,)) as scales,
+    ):
+        for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
+            rows = _read_rows(source, block, metric)
+            coded = quantise(rows)
+            vectors.append(rows)
+            codes.append(coded.values)
+            scales.append(coded.scales)
+            digest.update(rows.data)
+            report(Progress(phase="prepare", done=block.stop, total=n))
+    return digest.hexdigest()
+
+
+def _read_rows(source: RowSource, block: slice, metric: Metric) -> Vectors:
+    rows = as_float32(source[block], name="vectors", first_row=block.start)
+    return prepare(rows, metric, first_row=block.start)

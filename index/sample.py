@@ -1,0 +1,138 @@
+"""Sample queries, and all that their recall depends on.
+
+One exhaustive pass finds the nearest rows of each query. Which of them a search returns
+follows by counting: a row is found if one of its lists is probed, and if fewer than
+`rerank` rows of the probed lists have a better int8 score. So no setting has to be
+tried out by searching, and no engine is needed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.codes import quantise
+from gleann.index.cost import CostModel
+from gleann.index.exact import exact_search_prepared
+from gleann.index.metric import list_scores, pair_distances
+from gleann.index.params import BuildParams, Metric
+
+DEPTH = 100
+"""The largest k whose recall can be counted."""
+
+WIDE = 300
+"""Nearest rows known of each query: those that compete for its re-rank pool."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """Queries that stand for those to come, and their nearest rows.
+
+    Attributes:
+        dim: d of the queries.
+        truth: float32 (nq, depth), exact distances of the nearest rows, ascending.
+        rows: int64 (nq, m), m at least depth, the nearest rows, the best int8 score
+            first.
+        distances: float32 (nq, m), exact distances of `rows`.
+        list_ranks: int32 (nq, nlist), place of each list in the query's probe order.
+    """
+
+    dim: int
+    truth: Distances
+    rows: Rows
+    distances: Distances
+    list_ranks: ListNos
+
+    @property
+    def cost_model(self) -> CostModel:
+        """What searches of this index take."""
+        return CostModel(self.dim, self.list_ranks.shape[1])
+
+
+def make_sample(
+    vectors: Vectors,
+    centroids: Vectors,
+    params: BuildParams,
+    *,
+    queries: Vectors | None,
+    progress: Callable[[int], None] | None = None,
+) -> Sample | None:
+    """Draw sample queries and find their neighbours.
+
+    Args:
+        vectors: (n, d), prepared; may be memory-mapped.
+        centroids: (nlist, d).
+        params: metric, tune_queries and seed.
+        queries: (m, d), prepared, to draw from; None draws rows of `vectors`, each
+            left out of its own answer.
+        progress: called with the rows looked at.
+
+    Returns:
+        None where there is nothing to draw, or nothing to find.
+    """
+    rng = np.random.default_rng([params.seed, 7])
+    source = vectors if queries is None else queries
+    own = 1 if queries is None else 0
+    wide = min(WIDE, len(vectors) - own)
+    count = min(params.tune_queries, len(source))
+    if min(count, wide) < 1:
+        return None
+    drawn = np.sort(rng.choice(len(source), count, replace=False))
+    asked = np.ascontiguousarray(source[drawn])
+    rows, distances = exact_search_prepared(
+        asked, vectors, metric=params.metric, k=wide + own, progress=progress
+    )
+    if queries is None:
+        rows, distances = _without_self(rows, distances, drawn)
+    truth = distances[:, : min(DEPTH, wide)].copy()
+    rows, distances = _by_code(asked, vectors, rows, distances, params.metric)
+    return Sample(
+        dim=vectors.shape[1],
+        truth=truth,
+        rows=rows,
+        distances=distances,
+        list_ranks=_list_ranks(asked, centroids, params.metric),
+    )
+
+
+def _without_self(
+    rows: Rows, distances: Distances, own: Rows
+) -> tuple[Rows, Distances]:
+    """Drop each query's own row, or its last column where it did not come back."""
+    is_self = rows == own[:, None]
+    missing = ~is_self.any(axis=1)
+    is_self[missing, -1] = True
+    shape = len(rows), -1
+    return rows[~is_self].reshape(shape), distances[~is_self].reshape(shape)
+
+
+def _by_code(
+    queries: Vectors, vectors: Vectors, rows: Rows, distances: Distances, metric: Metric
+) -> tuple[Rows, Distances]:
+    """Order rows (nq, m) and their distances as the int8 codes of both sides do."""
+    coarse = _decoded(queries)
+    scores = np.empty(rows.shape, np.float32)
+    for q, near in enumerate(rows):
+        scores[q] = pair_distances(
+            coarse[q : q + 1], _decoded(vectors[near])[None], metric
+        )[0]
+    order = np.argsort(scores, axis=1, kind="stable")
+    return (
+        np.take_along_axis(rows, order, axis=1),
+        np.take_along_axis(distances, order, axis=1),
+    )
+
+
+def _decoded(vectors: Vectors) -> Vectors:
+    codes = quantise(vectors)
+    return codes.values * codes.scales[:, None]
+
+
+def _list_ranks(queries: Vectors, centroids: Vectors, metric: Metric) -> ListNos:
+    scores = list_scores(queries, centroids, metric)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranks = np.empty(order.shape, np.int32)
+    places = np.arange(order.shape[1], dtype=np.int32)
+    np.put_along_axis(ranks, order, np.broadcast_to(places, order.shape), axis=1)
+    return ranks
