@@ -1,4 +1,4 @@
-"""The command line: `python -m bench {ann,kmeans,reads,work}`."""
+"""The command line: `python -m bench {ann,kmeans,on-disk,reads,work}`."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from bench.ann import Options, Run, write_json
 from bench.building import run_builds
 from bench.datasets import DatasetError
 from bench.kmeans import run_kmeans
+from bench.on_disk import add_on_disk
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.plots import plot_recall
 from bench.provenance import BUSY_LOAD, allowed_cores, load
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
+    add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
