@@ -1,4 +1,4 @@
-"""The command line: `python -m bench {ann,costs,knn-graph,kmeans,reads,work}`."""
+"""The command line: `python -m bench COMMAND`; `--help` lists the commands."""
 
 import argparse
 import sys
@@ -11,6 +11,7 @@ from bench.costs import add_costs
 from bench.datasets import DatasetError
 from bench.kmeans import run_kmeans
 from bench.knn_graph import add_knn_graph
+from bench.on_disk import add_on_disk
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.plots import plot_recall
 from bench.provenance import BUSY_LOAD, allowed_cores, load
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
     add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
+    add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)

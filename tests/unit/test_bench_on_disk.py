@@ -1,0 +1,36 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
+
+from bench import on_disk
+from bench.__main__ import _parser
+
+
+def test_peaks_of_every_phase(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(on_disk, "SAMPLE_SECONDS", 1e-4)
+    line = "on-disk --rows 30000 --dim 8 --nlist 64"
+    arguments = _parser().parse_args(
+        [*line.split(), "--folder", str(tmp_path), "--out", str(tmp_path / "o.json")]
+    )
+    assert arguments.run(arguments) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result == json.loads((tmp_path / "o.json").read_text())
+    assert result["source_bytes"] == 30_000 * 8 * 4
+    assert result["nlist"] == 64
+    assert {"prepare", "train", "assign", "tune"} <= result[
+        "peak_anonymous_bytes"
+    ].keys()
+    assert min(result["peak_anonymous_bytes"].values()) > 10e6
+    assert [path.name for path in tmp_path.iterdir()] == ["o.json"]
+
+
+def test_rows_are_the_seed_s(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        on_disk.write_rows(tmp_path / f"{name}.npy", (500, 4), seed=seed)
+    a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).all()
