@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SoarIndex
 from gleann.index.arrays import Ids, Mask, Rows, Vectors
+from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
+
+CLASSIFIER_LISTS = 64
+"""Lists read for what a classifier asks, once a batch (decision 7)."""
 
 ProgressCallback = Callable[[Progress], None]
 """Called as work advances; an exception that it raises stops the work."""
@@ -57,16 +61,14 @@ class IndexNeighbours:
 
     def neighbours(self, rows: Rows, *, k: int) -> Rows:
         """The `k` nearest rows (m, k) of each of `rows` (m,), as `Neighbours` says."""
-        if not len(rows):
-            return np.empty((0, k), np.int64)
-        # One more than asked for: a row usually finds itself.
-        params = SearchParams(
-            k=min(k + 1, len(self)),
-            nprobe=self._nprobe,
-            target_recall=self._target_recall,
-        )
-        found, _ = self._index.search_rows(self._index.vectors[rows], params)
-        return without_self(found, rows, k=k)
+        return self._near(rows, k=k, allowed=None)
+
+    def open_neighbours(self, rows: Rows, *, k: int, allowed: Mask) -> Rows:
+        """The `k` nearest allowed rows (m, k) of each of `rows` (m,), nearest first.
+
+        A row is never its own neighbour; -1 where there are fewer than k others.
+        """
+        return self._near(rows, k=k, allowed=allowed)
 
     def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
         """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
@@ -82,11 +84,65 @@ class IndexNeighbours:
             )
         params = SearchParams(
             k=min(k, len(self)),
+            nprobe=min(CLASSIFIER_LISTS, self._index.nlist),
+            allowed=allowed,
+        )
+        return self._index.search_rows(directions, params)[0]
+
+    def beside(
+        self,
+        planes: Vectors,
+        offsets: NDArray[np.float64],
+        *,
+        k: int,
+        allowed: Mask,
+    ) -> Rows:
+        """The `k` allowed rows (p, k) with the least abs(w.x + b) for each plane.
+
+        Among the rows of the 64 lists whose centroids are nearest to the plane. Best
+        first, ties by lower row; -1 where these lists have fewer.
+        """
+        found = np.full((len(planes), k), -1, np.int64)
+        for at, (plane, offset) in enumerate(zip(planes, offsets, strict=True)):
+            near = beside_plane(self._index.data, plane, float(offset), allowed, k=k)
+            found[at, : len(near)] = near
+        return found
+
+    def _near(self, rows: Rows, *, k: int, allowed: Mask | None) -> Rows:
+        if not len(rows):
+            return np.empty((0, k), np.int64)
+        # One more than asked for: a row usually finds itself.
+        params = SearchParams(
+            k=min(k + 1, len(self)),
             nprobe=self._nprobe,
             target_recall=self._target_recall,
             allowed=allowed,
         )
-        return self._index.search_rows(directions, params)[0]
+        found, _ = self._index.search_rows(self._index.vectors[rows], params)
+        return without_self(found, rows, k=k)
+
+
+def beside_plane(
+    data: IndexData, plane: Vectors, offset: float, allowed: Mask, *, k: int
+) -> Rows:
+    """The `k` allowed rows (at most) with the least abs(w.x + b), best first.
+
+    Args:
+        data: of an index; its lists whose centroids are nearest to the plane are read.
+        plane: (d,) the weights w.
+        offset: b.
+        allowed: (n,) which rows count.
+        k: rows wanted.
+    """
+    lists = data.lists
+    off = np.abs(data.centroids @ plane + offset)
+    near = np.argsort(off, kind="stable")[:CLASSIFIER_LISTS]
+    spans = [lists.rows[lists.offsets[at] : lists.mids[at]] for at in near.tolist()]
+    rows = np.sort(np.concatenate(spans)).astype(np.int64)
+    rows = rows[allowed[rows]]
+    off = np.abs(data.vectors[rows] @ plane + offset)
+    best: Rows = rows[np.argsort(off, kind="stable")[:k]]
+    return best
 
 
 def without_self(found: Rows, rows: Rows, *, k: int) -> Rows:

@@ -34,14 +34,26 @@ class Exact:
         return len(self.order)
 
     def along(self, directions, *, k, allowed):
-        scores = np.where(allowed, directions @ self.vectors.T, -np.inf)
-        found = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return np.where(np.take_along_axis(scores, found, 1) > -np.inf, found, -1)
+        return best(np.where(allowed, directions @ self.vectors.T, -np.inf), k)
+
+    def beside(self, planes, offsets, *, k, allowed):
+        off = np.abs(planes @ self.vectors.T + offsets[:, None])
+        return best(np.where(allowed, -off, -np.inf), k)
+
+    def open_neighbours(self, rows, *, k, allowed):
+        near = -((self.vectors[rows, None] - self.vectors[None]) ** 2).sum(-1)
+        near[np.arange(len(rows)), rows] = -np.inf
+        return best(np.where(allowed, near, -np.inf), k)
 
     def neighbours(self, rows, *, k):
         self.asked += rows.tolist()
         found = self.order[rows, :k]
         return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=-1)
+
+
+def best(scores, k):
+    found = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.where(np.take_along_axis(scores, found, 1) > -np.inf, found, -1)
 
 
 def rare(n=400, seed=0):
@@ -87,11 +99,11 @@ def test_the_pool_grows_after_every_pick_and_late_comers_are_picked():
     pool = SealsPool(Chain(), k=1)
     pool.close(np.array([0]))
     assert pool.grow(np.array([0])).tolist() == [1]
-    rows, scores = pick_batch(pool, lambda rows: rows.astype(float), size=4)
+    rows, scores, _ = pick_batch(pool, [lambda rows: rows.astype(float)], size=4)
     assert rows.tolist() == [1, 2, 3, 4]
     assert scores.tolist() == [1, 2, 3, 4]
     assert pool.candidates().tolist() == [5]
-    rest, _ = pick_batch(pool, lambda rows: rows.astype(float), size=4)
+    rest, _, _ = pick_batch(pool, [lambda rows: rows.astype(float)], size=4)
     assert rest.tolist() == [5]
 
 
@@ -106,13 +118,13 @@ def test_each_candidate_is_scored_once_a_batch():
         scored.extend(rows.tolist())
         return np.cos(rows)
 
-    pick_batch(pool, score, size=20)
+    pick_batch(pool, [score], size=20)
     assert len(scored) == len(set(scored))
     assert set(scored) <= set(np.flatnonzero(pool.entered).tolist())
 
 
 def test_ties_go_to_the_lower_row():
-    rows, _ = pick_batch(GlobalPool(9), lambda rows: rows // 3 * 1.0, size=4)
+    rows, _, _ = pick_batch(GlobalPool(9), [lambda rows: rows // 3 * 1.0], size=4)
     assert rows.tolist() == [6, 7, 8, 3]
 
 
@@ -122,7 +134,7 @@ def test_the_first_pool_is_the_neighbours_of_positives_and_negatives():
     session = begin(vectors, labels, seed, near=near)
     expected = set(near.order[seed, :6].ravel().tolist()) - set(seed.tolist())
     assert session.looked_at == len(expected)
-    assert set(session.state()["entered"]) == expected
+    assert set(session.state()["picker"]["pool"]["entered"]) == expected
 
 
 def test_each_labelled_point_is_asked_for_neighbours_exactly_once():
@@ -135,7 +147,7 @@ def test_each_labelled_point_is_asked_for_neighbours_exactly_once():
         session.submit_labels(batch.ids, labels[batch.rows])
         labelled = session.labelled_rows.tolist()
         assert sorted(near.asked) == labelled
-        entered = set(session.state()["entered"])
+        entered = set(session.state()["picker"]["pool"]["entered"])
         assert not (entered - set(batch.rows.tolist())) & set(seed.tolist())
         assert session.looked_at <= 6 * len(labelled)
 
@@ -167,7 +179,7 @@ def test_the_order_of_labels_within_a_batch_changes_nothing():
             two.submit_labels([row], [labels[row]])
 
 
-@pytest.mark.parametrize("pool", ["seals", "classifier", "global", "random"])
+@pytest.mark.parametrize("pool", ["seals", "classifier", "anchors", "global", "random"])
 @pytest.mark.parametrize("after", [0, 2])
 def test_kill_and_resume_gives_the_same_sequence(pool, after):
     vectors, labels, seed = rare()
@@ -492,5 +504,5 @@ def test_states_of_other_data_or_formats_are_refused():
     state = begin(vectors, labels, seed, near=near).state()
     with pytest.raises(CorruptDataError, match="state is of vectors"):
         ActiveSession.resume(state, vectors + 1, neighbours=near)
-    with pytest.raises(CorruptDataError, match=r"gleann\.active/1, got 'other'"):
+    with pytest.raises(CorruptDataError, match=r"gleann\.active/2, got 'other'"):
         ActiveSession.resume({**state, "format": "other"}, vectors, neighbours=near)
