@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SoarIndex
 from gleann.index.arrays import Ids, Mask, Rows, Vectors
-from gleann.index.engines.contract import IndexData
-from gleann.index.errors import InvalidParamsError
-
-CLASSIFIER_LISTS = 64
-"""Lists read for what a classifier asks, once a batch (decision 7)."""
+from gleann.selection.list_scan import LISTS, rows_along, rows_beside
 
 ProgressCallback = Callable[[Progress], None]
 """Called as work advances; an exception that it raises stops the work."""
@@ -73,19 +69,16 @@ class IndexNeighbours:
     def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
         """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
 
-        Best first; -1 where there are fewer.
-
-        Raises:
-            InvalidParamsError: an index for l2, where the nearest to w is another row.
+        Best first; -1 where there are fewer. A search of the index; under l2, where the
+        nearest to w are other rows, the best of the 64 lists farthest along.
         """
         if self._index.metric == "l2":
-            raise InvalidParamsError(
-                "searching along weights needs an index for cosine or ip, got l2"
+            data = self._index.data
+            return padded(
+                [rows_along(data, one, k=k, allowed=allowed) for one in directions], k=k
             )
         params = SearchParams(
-            k=min(k, len(self)),
-            nprobe=min(CLASSIFIER_LISTS, self._index.nlist),
-            allowed=allowed,
+            k=min(k, len(self)), nprobe=min(LISTS, self._index.nlist), allowed=allowed
         )
         return self._index.search_rows(directions, params)[0]
 
@@ -99,14 +92,17 @@ class IndexNeighbours:
     ) -> Rows:
         """The `k` allowed rows (p, k) with the least abs(w.x + b) for each plane.
 
-        Among the rows of the 64 lists whose centroids are nearest to the plane. Best
-        first, ties by lower row; -1 where these lists have fewer.
+        The best of the 64 lists whose centroids are nearest to the plane. Best first,
+        ties by lower row; -1 where these lists have fewer.
         """
-        found = np.full((len(planes), k), -1, np.int64)
-        for at, (plane, offset) in enumerate(zip(planes, offsets, strict=True)):
-            near = beside_plane(self._index.data, plane, float(offset), allowed, k=k)
-            found[at, : len(near)] = near
-        return found
+        data = self._index.data
+        return padded(
+            [
+                rows_beside(data, plane, float(offset), k=k, allowed=allowed)
+                for plane, offset in zip(planes, offsets, strict=True)
+            ],
+            k=k,
+        )
 
     def _near(self, rows: Rows, *, k: int, allowed: Mask | None) -> Rows:
         if not len(rows):
@@ -122,27 +118,12 @@ class IndexNeighbours:
         return without_self(found, rows, k=k)
 
 
-def beside_plane(
-    data: IndexData, plane: Vectors, offset: float, allowed: Mask, *, k: int
-) -> Rows:
-    """The `k` allowed rows (at most) with the least abs(w.x + b), best first.
-
-    Args:
-        data: of an index; its lists whose centroids are nearest to the plane are read.
-        plane: (d,) the weights w.
-        offset: b.
-        allowed: (n,) which rows count.
-        k: rows wanted.
-    """
-    lists = data.lists
-    off = np.abs(data.centroids @ plane + offset)
-    near = np.argsort(off, kind="stable")[:CLASSIFIER_LISTS]
-    spans = [lists.rows[lists.offsets[at] : lists.mids[at]] for at in near.tolist()]
-    rows = np.sort(np.concatenate(spans)).astype(np.int64)
-    rows = rows[allowed[rows]]
-    off = np.abs(data.vectors[rows] @ plane + offset)
-    best: Rows = rows[np.argsort(off, kind="stable")[:k]]
-    return best
+def padded(found: list[Rows], *, k: int) -> Rows:
+    """Rows of several lengths, `k` at most, as (m, k) with -1 where there are fewer."""
+    table = np.full((len(found), k), -1, np.int64)
+    for at, rows in enumerate(found):
+        table[at, : len(rows)] = rows
+    return table
 
 
 def without_self(found: Rows, rows: Rows, *, k: int) -> Rows:

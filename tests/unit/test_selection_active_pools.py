@@ -11,7 +11,7 @@ from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection import AnchorPool, IndexNeighbours, run_active
 from gleann.selection.active.coverage import measure_coverage
 from gleann.selection.active.pools import Standing
-from gleann.selection.pool import CLASSIFIER_LISTS
+from gleann.selection.list_scan import LISTS
 
 _SPEC = importlib.util.spec_from_file_location(
     "active_world", Path(__file__).with_name("active_world.py")
@@ -193,7 +193,7 @@ def test_an_index_finds_the_rows_beside_a_plane():
 
 
 def test_with_few_lists_the_rows_beside_a_plane_are_the_exact_ones():
-    index = clustered_index(nlist=CLASSIFIER_LISTS)
+    index = clustered_index(nlist=LISTS)
     plane = np.arange(16, dtype=np.float32)[None] - 8
     allowed = np.ones(4000, bool)
     found = IndexNeighbours(index).beside(plane, np.array([0.5]), k=9, allowed=allowed)
