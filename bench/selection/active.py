@@ -98,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Every data set, strategy, method, concept and seed."""
+    origin = provenance()
     return {
         "mode": "selection-active",
         "params": {
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         }
         | {"nprobe": NPROBE, "methods": [asdict(method) for method in METHODS]},
         "sets": [_run_set(load_labelled(folder), args) for folder in args.data],
-    } | provenance()
+    } | origin
 
 
 def _run_set(data: Labelled, args: argparse.Namespace) -> dict[str, Any]:

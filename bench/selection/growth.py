@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Time every pool at every size, in turn."""
+    origin = provenance()
     data = load_labelled(args.data)
     concept = rare_concepts(data, count=1, seed=args.seed)[0]
     # The seed must lie in the smallest pool, so that all begin alike.
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "batch": args.batch,
         "seed": args.seed,
         "rows": rows,
-    } | provenance()
+    } | origin
 
 
 def _seed_first(data: Labelled, concept: int, *, seed: int) -> np.ndarray:

@@ -20,6 +20,7 @@ class Batch:
         probabilities: (m,) of the last class.
         uncertainties: (m,) entropy over log(classes), 0 to 1.
         converged: whether the model's training had converged.
+        note: what to know of the pool it was picked from; "" where there is nothing.
     """
 
     rows: Rows
@@ -28,6 +29,7 @@ class Batch:
     probabilities: NDArray[np.float64]
     uncertainties: NDArray[np.float64]
     converged: bool
+    note: str
 
     @classmethod
     def none(cls) -> "Batch":
@@ -40,6 +42,7 @@ class Batch:
             probabilities=empty,
             uncertainties=empty,
             converged=True,
+            note="",
         )
 
     def state(self) -> dict[str, Any]:
@@ -51,6 +54,7 @@ class Batch:
             "probabilities": self.probabilities.tolist(),
             "uncertainties": self.uncertainties.tolist(),
             "converged": self.converged,
+            "note": self.note,
         }
 
     @classmethod
@@ -63,4 +67,5 @@ class Batch:
             probabilities=np.asarray(state["probabilities"], np.float64),
             uncertainties=np.asarray(state["uncertainties"], np.float64),
             converged=state["converged"],
+            note=state["note"],
         )

@@ -60,5 +60,5 @@ def _classifier(params: ActiveParams, neighbours: Neighbours) -> ClassifierPool:
 def _unable(pool: str, skill: str, neighbours: Neighbours) -> InvalidParamsError:
     return InvalidParamsError(
         f"the pool {pool!r} needs neighbours that {skill}, such as IndexNeighbours;"
-        f" got {type(neighbours).__name__}"
+        f" got {type(neighbours).__name__}, with which 'seals' works"
     )

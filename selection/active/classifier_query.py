@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Rows, Vectors
-from gleann.index.errors import InvalidParamsError
 from gleann.selection.active.pools import Standing
 from gleann.selection.active.seals import SealsPool
 from gleann.selection.pool import Neighbours
@@ -84,14 +83,11 @@ class ClassifierPool:
     def consult(self, standing: Standing) -> None:
         """Let the classifier's favourites among the open rows enter.
 
-        Raises:
-            InvalidParamsError: a classifier without weights.
+        None where it is not linear: the pool is then that of SEALS, and the batch says
+        so.
         """
-        if standing.boundaries is None:
-            raise InvalidParamsError(
-                "the pool 'classifier' needs a linear classifier, one with coef_ and"
-                " intercept_; take the pool 'seals' for others"
-            )
+        if not standing.boundaries:
+            return
         # Labelled rows lie farthest along by nature: only the others are of use.
         allowed = self._seals.open_rows
         found = []

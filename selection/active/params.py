@@ -25,8 +25,9 @@ class ActiveParams:
         strategy: the score: one of `uncertainty.STRATEGIES`, or "information_density",
             which is entropy times the mean similarity to the pool; the pool "random"
             uses none.
-        pool: "seals" (neighbours of what is labelled), "classifier" (these, the
-            likeliest rows and the rows nearest to the classifier's boundary),
+        pool: "classifier" (neighbours of what is labelled, the likeliest rows and the
+            rows nearest to the classifier's boundary; without a linear classifier the
+            neighbours alone), "seals" (the neighbours alone, as published),
             "anchors" (AnchorAL: neighbours of a few labelled rows of each class),
             "global" (every row) or "random" (uniform draws, the baseline).
         batch: rows to ask for at a time.
@@ -45,7 +46,7 @@ class ActiveParams:
     """
 
     strategy: Strategy = "entropy"
-    pool: PoolName = "seals"
+    pool: PoolName = "classifier"
     batch: int = 100
     neighbours: int = 100
     model: ModelName = "logistic_regression"
@@ -70,11 +71,6 @@ class ActiveParams:
         if self.classes is not None:
             self._check_classes(self.classes)
         self._check_concepts()
-        if self.model == "given" and self.pool == "classifier":
-            raise InvalidParamsError(
-                "the pool 'classifier' asks a linear classifier for its weights, which"
-                " model 'given' does not have"
-            )
 
     def _check_numbers(self) -> None:
         for name in ("C", "density_power"):

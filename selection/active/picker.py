@@ -77,6 +77,7 @@ class Picker:
             probabilities=table[:, -1],
             uncertainties=entropy(table) / np.log(len(self.questions.classes)),
             converged=self.judge.converged,
+            note=self._note(),
         )
 
     def coverage(self, batch: Rows, *, question: int, top: int) -> Coverage:
@@ -105,6 +106,11 @@ class Picker:
         self.pool.restore(state["pool"])
         self.pool.close(closed)
         self.judge.restore(state["judge"])
+
+    def _note(self) -> str:
+        if self.params.pool == "classifier" and self.judge.boundaries() is None:
+            return "no linear classifier to ask: the pool is that of SEALS"
+        return ""
 
     def _score(self, question: int, candidates: Rows) -> Score:
         return make_score(

@@ -361,6 +361,7 @@ class ActiveSession:
                 "looked_at": self.looked_at,
                 "short": len(batch.rows) < self.params.batch,
                 "converged": batch.converged,
+                "note": batch.note,
             },
             provenance=provenance(
                 f"active/{self.params.pool}",

@@ -81,10 +81,11 @@ class ActiveJob:
 @click.option(
     "--pool",
     type=click.Choice(get_args(PoolName)),
-    default="seals",
+    default="classifier",
     show_default=True,
-    help="Neighbours of the labelled, these and what the classifier asks the index"
-    " for, or AnchorAL's (all three need an index); every item; or random draws.",
+    help="Neighbours of the labelled (seals), these and what the classifier asks the"
+    " index for (classifier), AnchorAL's (anchors), every item, or random draws. The"
+    " first three need an index.",
 )
 @click.option("--batch", default=100, show_default=True, help="Items to ask for.")
 @click.option(

@@ -53,7 +53,7 @@ def rare(n=400, seed=0):
 
 
 def begin(vectors, labels, seed, *, near=None, ids=None, classifier=None, **params):
-    params = {"batch": 5, "neighbours": 6, **params}
+    params = {"pool": "seals", "batch": 5, "neighbours": 6, **params}
     return ActiveSession.start(
         vectors,
         ActiveParams(**params),

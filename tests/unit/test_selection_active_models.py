@@ -84,19 +84,26 @@ def test_classifiers_that_do_not_fit_the_request_are_refused():
         begin(vectors, labels, seed, near=near, model="given", classifier=GaussianNB())
     with pytest.raises(InvalidParamsError, match=r"predict_proba.*got LinearSVC"):
         begin(vectors, labels, seed, near=near, model="own", classifier=LinearSVC())
-    forest = begin(
-        vectors,
-        labels,
-        seed,
-        near=near,
-        model="own",
-        classifier=GaussianNB(),
-        pool="classifier",
+
+
+def test_without_a_linear_classifier_the_pool_is_that_of_seals_and_says_so():
+    vectors, labels, seed = rare()
+    own = {"near": Exact(vectors), "model": "own", "classifier": GaussianNB()}
+    asking = begin(vectors, labels, seed, pool="classifier", **own)
+    seals = begin(vectors, labels, seed, pool="seals", **own)
+    assert asking.next_batch().summary["note"] == (
+        "no linear classifier to ask: the pool is that of SEALS"
     )
-    with pytest.raises(InvalidParamsError, match="needs a linear classifier"):
-        forest.next_batch()
-    with pytest.raises(InvalidParamsError, match="model 'given' does not have"):
-        ActiveParams(model="given", pool="classifier")
+    assert seals.next_batch().summary["note"] == ""
+    assert picks(asking, labels, 3) == picks(seals, labels, 3)
+    linear = begin(vectors, labels, seed, near=Exact(vectors), pool="classifier")
+    assert linear.next_batch().summary["note"] == ""
+    given = begin(
+        vectors, labels, seed, near=Exact(vectors), pool="classifier", model="given"
+    )
+    wanted = given.wanted()
+    given.submit_probabilities(wanted, outside(given)(vectors[wanted]))
+    assert "that of SEALS" in given.next_batch().summary["note"]
 
 
 class Broken(GaussianNB):
