@@ -98,7 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Every data set, strategy, method, concept and seed."""
-    origin = provenance()
+    command = ["python", "-m", "bench.selection.active", *sys.argv[1:]]
+    origin = provenance() | {"command": command}
     return {
         "mode": "selection-active",
         "params": {

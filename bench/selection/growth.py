@@ -72,7 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Time every pool at every size, in turn."""
-    origin = provenance()
+    command = ["python", "-m", "bench.selection.growth", *sys.argv[1:]]
+    origin = provenance() | {"command": command}
     data = load_labelled(args.data)
     concept = rare_concepts(data, count=1, seed=args.seed)[0]
     # The seed must lie in the smallest pool, so that all begin alike.
