@@ -7,14 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index import as_vectors
-from gleann.index.arrays import Ids, Mask, Rows
+from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
 from gleann.selection.active import saved
-from gleann.selection.active.advice import BatchOutcome, StopAdvice, advise
-from gleann.selection.active.batch import Batch
-from gleann.selection.active.catalogue import make_pool
+from gleann.selection.active.advice import StopAdvice, advise
+from gleann.selection.active.catalogue import make_picker
 from gleann.selection.active.coverage import Coverage
-from gleann.selection.active.judges import Given, Judge, Table, make_judge
+from gleann.selection.active.docket import Docket
+from gleann.selection.active.given import Given
+from gleann.selection.active.judges import Judge, Table
 from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.model import Classifier
 from gleann.selection.active.params import ActiveParams, params_of
@@ -42,8 +43,7 @@ class ActiveSession:
         self._picker = picker
         self._questions = picker.questions
         self._ledger = picker.ledger
-        self._batch = Batch.none()
-        self._outcomes: list[BatchOutcome] = []
+        self._docket = Docket(picker.questions, picker.ledger, names)
         self._data_hash = fingerprint(picker.vectors)
 
     @classmethod
@@ -84,13 +84,13 @@ class ActiveSession:
         questions.check_seed(known, params)
         ledger = Ledger(len(points), questions=questions.count)
         ledger.add(seed, known)
-        picker = Picker(
-            params=params,
-            vectors=points,
-            questions=questions,
-            ledger=ledger,
-            judge=make_judge(params, points, questions, classifier),
-            pool=make_pool(params, points, neighbours),
+        picker = make_picker(
+            params,
+            points,
+            questions,
+            ledger,
+            neighbours=neighbours,
+            classifier=classifier,
         )
         session = cls(IdMap(ids, n=len(points)), picker)
         picker.pool.close(seed)
@@ -121,7 +121,7 @@ class ActiveSession:
     def looked_at(self) -> int:
         """Distinct rows that ever were candidates; for "random", those asked for."""
         if self.params.pool == "random":
-            return len(self._ledger.closed_rows) + len(self._pending())
+            return len(self._ledger.closed_rows) + len(self._docket.pending)
         return self._picker.pool.looked_at
 
     @property
@@ -138,17 +138,27 @@ class ActiveSession:
         Raises:
             NotReadyError: model "given", and candidates without probabilities.
         """
-        if not len(self._pending()):
+        if not len(self._docket.pending):
             if missing := len(self.wanted()):
                 raise NotReadyError(
                     f"{missing} of {len(self._picker.pool.candidates())} candidates"
                     " have no probabilities since the last labels: `wanted` names"
                     " them, `submit_probabilities` takes them"
                 )
-            outcomes = [*self._outcomes, *self._outcome()]
-            self._batch = self._picker.pick(len(outcomes) + 1)
-            self._outcomes = outcomes
-        return self._selection(np.isin(self._batch.rows, self._pending()))
+            self._docket.put(self._picker.pick(self._docket.number))
+        return self._docket.selection(
+            summary={
+                "labelled": len(self._ledger.rows),
+                "looked_at": self.looked_at,
+                "short": len(self._docket.batch.rows) < self.params.batch,
+            },
+            provenance=provenance(
+                f"active/{self.params.pool}",
+                params=asdict(self.params),
+                seed=self.params.seed,
+                data_hash=self._data_hash,
+            ),
+        )
 
     def wanted(self) -> Ids:
         """Ids (m,) that model "given" must have probabilities of before a new batch.
@@ -157,10 +167,9 @@ class ActiveSession:
         within a batch are picked in it only if they have probabilities already, so
         handing over more than is wanted picks better.
         """
-        if self.params.model != "given" or len(self._pending()):
+        if self.params.model != "given" or len(self._docket.pending):
             return self._names.ids[:0]
-        number = len(self._outcomes) + len(self._outcome()) + 1
-        return self._names.ids[self._picker.unknown(number)]
+        return self._names.ids[self._picker.unknown(self._docket.number)]
 
     def submit_probabilities(
         self, ids: ArrayLike, probabilities: ArrayLike, *, concept: str | None = None
@@ -209,7 +218,7 @@ class ActiveSession:
         """
         rows = self._names.rows_of(ids)
         given = self._questions.answers(labels, n=len(rows))
-        self._require_asked(rows)
+        self._docket.require_asked(rows)
         changed = self._ledger.contradicted(rows, given)
         if changed.size:
             raise InvalidInputError(
@@ -229,9 +238,9 @@ class ActiveSession:
 
     def stop_advice(self) -> StopAdvice:
         """Whether going on is likely to pay."""
-        pending = len(self._pending())
+        pending = len(self._docket.pending)
         return advise(
-            [*self._outcomes, *([] if pending else self._outcome())],
+            self._docket.outcomes,
             seeks_positives=self.params.strategy == "most_likely_positive",
             pool_empty=not pending and not len(self._picker.pool.candidates()),
         )
@@ -276,14 +285,15 @@ class ActiveSession:
         Raises:
             NotReadyError: no batch is pending, or some of its labels are there already.
         """
-        if not len(self._batch.rows) or self._ledger.has(self._batch.rows).any():
+        batch = self._docket.batch.rows
+        if not len(batch) or self._ledger.has(batch).any():
             raise NotReadyError("coverage is of a batch before its first label")
         if top is not None:
             require_count("top", top)
         return self._picker.coverage(
-            self._batch.rows,
+            batch,
             question=self._questions.column(concept),
-            top=top or len(self._batch.rows),
+            top=top or len(batch),
         )
 
     def state(self) -> dict[str, Any]:
@@ -296,8 +306,7 @@ class ActiveSession:
             "classes": list(self.classes),
             "ledger": self._ledger.state(),
             "picker": self._picker.state(),
-            "batch": self._batch.state(),
-            "outcomes": [asdict(outcome) for outcome in self._outcomes],
+            "docket": self._docket.state(),
         }
 
     @classmethod
@@ -323,81 +332,22 @@ class ActiveSession:
         ledger = Ledger.of_state(
             state["ledger"], n=len(points), questions=questions.count
         )
-        picker = Picker(
-            params=params,
-            vectors=points,
-            questions=questions,
-            ledger=ledger,
-            judge=make_judge(params, points, questions, classifier),
-            pool=make_pool(params, points, neighbours),
+        picker = make_picker(
+            params,
+            points,
+            questions,
+            ledger,
+            neighbours=neighbours,
+            classifier=classifier,
         )
         session = cls(names, picker)
         saved.check_origin(state, data_hash=session._data_hash, ids=names.ids)
-        session._batch = Batch.of_state(state["batch"])
-        session._outcomes = [BatchOutcome(**outcome) for outcome in state["outcomes"]]
-        closed = np.union1d(ledger.closed_rows, session._batch.rows)
+        session._docket.restore(state["docket"])
+        closed = np.union1d(ledger.closed_rows, session._docket.batch.rows)
         picker.restore(state["picker"], closed=closed)
         return session
-
-    def _selection(self, at: Mask) -> Selection:
-        """Those of the batch that `at` says."""
-        batch = self._batch
-        rows = batch.rows[at]
-        why: dict[str, Any] = {
-            "probability": batch.probabilities[at],
-            "uncertainty": batch.uncertainties[at],
-        }
-        if self._questions.concepts:
-            why["concept"] = np.array(self._questions.concepts)[batch.questions[at]]
-        return Selection(
-            rows=rows,
-            ids=self._names.ids[rows],
-            scores=batch.scores[at].astype(np.float32),
-            weights=np.ones(len(rows), np.float32),
-            why=why,
-            summary={
-                "batch": len(self._outcomes) + 1,
-                "labelled": len(self._ledger.rows),
-                "looked_at": self.looked_at,
-                "short": len(batch.rows) < self.params.batch,
-                "converged": batch.converged,
-                "note": batch.note,
-            },
-            provenance=provenance(
-                f"active/{self.params.pool}",
-                params=asdict(self.params),
-                seed=self.params.seed,
-                data_hash=self._data_hash,
-            ),
-        )
 
     def _trained(self) -> Judge:
         """The judge, up to date with the labels."""
         self._picker.judge.learn(self._ledger)
         return self._picker.judge
-
-    def _pending(self) -> Rows:
-        rows = self._batch.rows
-        return rows[~self._ledger.closed(rows)]
-
-    def _outcome(self) -> list[BatchOutcome]:
-        """Of the batch, if any of it was labelled."""
-        at = self._ledger.has(self._batch.rows)
-        if not at.any():
-            return []
-        labels = self._ledger.labels_of(self._batch.rows[at])
-        asked = np.take_along_axis(labels, self._batch.questions[at][:, None], axis=1)
-        return [
-            BatchOutcome(
-                uncertainty=float(self._batch.uncertainties[at].mean()),
-                positives=int((asked == self.classes[-1]).sum()),
-            )
-        ]
-
-    def _require_asked(self, rows: Rows) -> None:
-        strange = rows[~(np.isin(rows, self._batch.rows) | self._ledger.has(rows))]
-        if strange.size:
-            raise InvalidInputError(
-                f"{strange.size} of {len(rows)} labels are for ids that were not asked"
-                f" for: {shown(self._names.ids[strange])}"
-            )
