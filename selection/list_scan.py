@@ -11,7 +11,7 @@ from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData
 
 LISTS = 64
-"""Lists read for one plane or direction, once a batch (decision 7)."""
+"""Lists read for one plane or direction, once a batch (decision 5)."""
 
 
 def rows_beside(

@@ -1,8 +1,9 @@
 """`python -m bench.selection.growth`: what a batch costs when the pool doubles.
 
 The pool is a quarter, a half and all of a data set's rows, each with an index of as
-many lists, so that the lists double too. Seconds are of choosing alone: what the
-classifier's training took is taken off. Pools are timed in turn.
+many lists, so that the lists double too. Seconds are CPU seconds of one thread, of
+choosing alone: what the classifier's training took is taken off. Pools are timed in
+turn.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,9 @@ class TimedRegression(LogisticRegression):
     """Logistic regression that says how long its training took."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "TimedRegression":  # noqa: N803
-        start = perf_counter()
+        start = process_time()
         super().fit(X, y, sample_weight)
-        _TRAINING.append(perf_counter() - start)
+        _TRAINING.append(process_time() - start)
         return self
 
 
@@ -130,7 +131,7 @@ def _build(data: Labelled, rows: np.ndarray, args: argparse.Namespace) -> SoarIn
 def _select(
     index: SoarIndex, labels: np.ndarray, pool: Any, args: argparse.Namespace
 ) -> tuple[float, dict[str, float]]:
-    """Seconds of choosing a batch, on average, and the work behind it."""
+    """CPU seconds of choosing a batch, on average, and the work behind it."""
     params = ActiveParams(
         pool=pool,
         batch=args.batch,
@@ -149,9 +150,9 @@ def _select(
     _TRAINING.clear()
     seconds, batches = 0.0, 0
     while len(session.labelled_rows) < args.budget:
-        start = perf_counter()
+        start = process_time()
         batch = session.next_batch()
-        seconds += perf_counter() - start
+        seconds += process_time() - start
         batches += 1
         session.submit_labels(batch.ids, labels[batch.rows])
     found = index.search(
