@@ -87,6 +87,10 @@ class AnchorPool:
         """Nothing enters within a batch."""
         return np.empty(0, np.int64)
 
+    def undo(self, closed: Rows, joined: Rows) -> None:  # noqa: ARG002 (none ever join)
+        """Open `closed` again."""
+        self._closed[closed] = False
+
     def consult(self, standing: Standing) -> None:
         """Make the pool of the batch to come."""
         anchors = self.draw(standing)

@@ -80,6 +80,10 @@ class ClassifierPool:
         """Let the neighbours of `rows` enter; return those that may be picked."""
         return self._seals.grow(rows)
 
+    def undo(self, closed: Rows, joined: Rows) -> None:
+        """Open `closed` again and send away `joined`, which entered since."""
+        self._seals.undo(closed, joined)
+
     def consult(self, standing: Standing) -> None:
         """Let the classifier's favourites among the open rows enter.
 

@@ -36,6 +36,10 @@ class GlobalPool:
         """Nothing enters: everything is in already."""
         return np.empty(0, np.int64)
 
+    def undo(self, closed: Rows, joined: Rows) -> None:  # noqa: ARG002 (none ever join)
+        """Open `closed` again."""
+        self._closed[closed] = False
+
     def consult(self, standing: Standing) -> None:
         """Nothing: everything is in already."""
 

@@ -1,6 +1,7 @@
 """Picking a batch: the pool grows after every pick while the model stands still."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from heapq import heapify, heappop, heappush
 
 import numpy as np
@@ -13,6 +14,7 @@ Score = Callable[[Rows], NDArray[np.float64]]
 """Scores (m,) of rows (m,); higher means pick it, minus infinity do not pick it now."""
 
 _Heap = list[tuple[float, int]]
+_Pick = tuple[float, int, int]
 
 
 def pick_batch(
@@ -37,32 +39,38 @@ def pick_batch(
     heaps = [_best(pool.candidates(), score, at_most=size) for score in scores]
     for heap in heaps:
         heapify(heap)
-    picks: list[tuple[float, int, int]] = []
+    picks: list[_Pick] = []
     taken: set[int] = set()
-    turn = first
-    while len(picks) < size:
-        chosen = _next_pick(heaps, taken, turn)
-        if chosen is None:
-            break
-        picks.append(chosen)
-        taken.add(chosen[1])
-        turn = chosen[2] + 1
-        row = np.array([chosen[1]])
-        pool.close(row)
-        joined = pool.grow(row)
-        for heap, score in zip(heaps, scores, strict=True):
-            for entry in _best(joined, score, at_most=size - len(picks)):
-                heappush(heap, entry)
+    joined: list[Rows] = [np.empty(0, np.int64)]
+    with ExitStack() as failed:
+        # Whoever scores or finds neighbours may raise: no pick may be lost by that.
+        failed.callback(lambda: pool.undo(_rows_of(picks), np.concatenate(joined)))
+        turn = first
+        while len(picks) < size:
+            chosen = _next_pick(heaps, taken, turn)
+            if chosen is None:
+                break
+            picks.append(chosen)
+            taken.add(chosen[1])
+            turn = chosen[2] + 1
+            pool.close(_rows_of([chosen]))
+            joined.append(pool.grow(_rows_of([chosen])))
+            for heap, score in zip(heaps, scores, strict=True):
+                for entry in _best(joined[-1], score, at_most=size - len(picks)):
+                    heappush(heap, entry)
+        failed.pop_all()
     return (
-        np.array([row for _, row, _ in picks], np.int64),
+        _rows_of(picks),
         np.array([-cost for cost, _, _ in picks]),
         np.array([by for _, _, by in picks], np.int64),
     )
 
 
-def _next_pick(
-    heaps: list[_Heap], taken: set[int], turn: int
-) -> tuple[float, int, int] | None:
+def _rows_of(picks: list[_Pick]) -> Rows:
+    return np.array([row for _, row, _ in picks], np.int64)
+
+
+def _next_pick(heaps: list[_Heap], taken: set[int], turn: int) -> _Pick | None:
     """(-score, row, whose) of the next pick: of the first heap from `turn` on with one.
 
     A heap holds as many entries as the batch has picks left, so what others took of it

@@ -62,6 +62,9 @@ class Pool(Protocol):
     def grow(self, rows: Rows) -> Rows:
         """Add the neighbours of `rows`; return the candidates this added, ascending."""
 
+    def undo(self, closed: Rows, joined: Rows) -> None:
+        """Take back that `closed` were closed, and that `joined` came of it."""
+
     def consult(self, standing: Standing) -> None:
         """Before a batch: for a pool that asks the classifier, or is made anew."""
 

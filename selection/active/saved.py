@@ -14,12 +14,10 @@ FORMAT = "gleann.active/2"
 def ids_hash(ids: Ids) -> str:
     """SHA-256 of the ids in row order, the same however wide their strings are kept."""
     if ids.dtype.kind in "iu":
-        return sha256(np.ascontiguousarray(ids, "<i8").data).hexdigest()
-    digest = sha256()
-    for name in ids.tolist():
-        encoded = name.encode()
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    return digest.hexdigest()
+        return sha256(np.ascontiguousarray(ids, "<i8").tobytes()).hexdigest()
+    names = np.asarray(ids, np.str_)
+    width = max(1, int(np.char.str_len(names).max()))
+    return sha256(names.astype(f"<U{width}").tobytes()).hexdigest()
 
 
 def check_format(state: dict[str, Any]) -> None:
@@ -34,15 +32,17 @@ def check_format(state: dict[str, Any]) -> None:
         )
 
 
-def check_origin(state: dict[str, Any], *, data_hash: str, ids: Ids) -> None:
+def check_origin(state: dict[str, Any], *, data_hash: str, ids_hash: str) -> None:
     """Refuse to go on over other rows than those the session began with.
 
     Raises:
         CorruptDataError: other vectors, or other ids.
     """
-    for what, now in (("data_hash", data_hash), ("ids_hash", ids_hash(ids))):
-        if state[what] != now:
-            noun = "vectors" if what == "data_hash" else "ids"
+    for noun, was, now in (
+        ("vectors", state["data_hash"], data_hash),
+        ("ids", state["ids_hash"], ids_hash),
+    ):
+        if was != now:
             raise CorruptDataError(
-                f"the state is of {noun} {state[what][:12]}, these are {now[:12]}"
+                f"the state is of {noun} {was[:12]}, these are {now[:12]}"
             )

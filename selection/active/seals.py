@@ -48,6 +48,13 @@ class SealsPool:
         """Take `rows` out for good."""
         self._closed[rows] = True
 
+    def undo(self, closed: Rows, joined: Rows) -> None:
+        """Open `closed` again and send away `joined`, which entered since."""
+        self._closed[closed] = False
+        self.entered[joined] = False
+        self._open = self._open[self.entered[self._open]]
+        self.looked_at -= len(joined)
+
     def consult(self, standing: Standing) -> None:
         """Nothing: this pool does not ask the classifier."""
 

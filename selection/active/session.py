@@ -45,6 +45,7 @@ class ActiveSession:
         self._ledger = picker.ledger
         self._docket = Docket(picker.questions, picker.ledger, names)
         self._data_hash = fingerprint(picker.vectors)
+        self._ids_hash = saved.ids_hash(names.ids)
 
     @classmethod
     def start(  # noqa: PLR0913 (all of it is data; how to pick is in `params`)
@@ -302,7 +303,7 @@ class ActiveSession:
             "format": saved.FORMAT,
             "params": asdict(self.params),
             "data_hash": self._data_hash,
-            "ids_hash": saved.ids_hash(self._names.ids),
+            "ids_hash": self._ids_hash,
             "classes": list(self.classes),
             "ledger": self._ledger.state(),
             "picker": self._picker.state(),
@@ -341,7 +342,9 @@ class ActiveSession:
             classifier=classifier,
         )
         session = cls(names, picker)
-        saved.check_origin(state, data_hash=session._data_hash, ids=names.ids)
+        saved.check_origin(
+            state, data_hash=session._data_hash, ids_hash=session._ids_hash
+        )
         session._docket.restore(state["docket"])
         closed = np.union1d(ledger.closed_rows, session._docket.batch.rows)
         picker.restore(state["picker"], closed=closed)

@@ -249,6 +249,53 @@ def test_an_oracle_that_raises_half_way_loses_nothing():
     assert session.state() == whole.state()
 
 
+@pytest.mark.parametrize("pool", ["seals", "classifier", "anchors"])
+def test_an_index_that_fails_within_a_batch_costs_no_candidate(pool):
+    vectors, labels, seed = rare()
+
+    class Failing(Exact):
+        left = 10**9
+
+        def neighbours(self, rows, *, k):
+            self.left -= 1
+            if self.left == 0:
+                raise OSError("the disk is gone")
+            return super().neighbours(rows, k=k)
+
+        def open_neighbours(self, rows, *, k, allowed):
+            self.left -= 2
+            if self.left <= 0:
+                raise OSError("the disk is gone")
+            return super().open_neighbours(rows, k=k, allowed=allowed)
+
+    near = Failing(vectors)
+    whole = begin(vectors, labels, seed, near=Exact(vectors), pool=pool)
+    session = begin(vectors, labels, seed, near=near, pool=pool)
+    for _ in range(4):
+        near.left = 2
+        with pytest.raises(OSError, match="disk is gone"):
+            session.next_batch()
+        near.left = 10**9
+        batch = session.next_batch()
+        assert batch.rows.tolist() == whole.next_batch().rows.tolist()
+        for one in (session, whole):
+            one.submit_labels(batch.ids, labels[batch.rows])
+    assert session.state() == whole.state()
+
+
+def test_a_global_pool_takes_back_its_picks_when_scoring_fails():
+    class Growing(GlobalPool):
+        def grow(self, rows):
+            if rows[0] == 1:
+                raise OSError("gone")
+            return super().grow(rows)
+
+    growing = Growing(6)
+    with pytest.raises(OSError, match="gone"):
+        pick_batch(growing, [lambda rows: -rows.astype(float)], size=3)
+    assert growing.candidates().tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_cancelling_from_progress_keeps_the_labels():
     vectors, labels, seed = rare()
     session = begin(vectors, labels, seed, near=Exact(vectors))
@@ -443,6 +490,8 @@ def test_states_of_other_data_or_formats_are_refused():
     vectors, labels, seed = rare()
     near = Exact(vectors)
     state = begin(vectors, labels, seed, near=near).state()
+    with pytest.raises(CorruptDataError, match="state is of ids"):
+        ActiveSession.resume(state, vectors, ids=np.arange(400) + 1, neighbours=near)
     with pytest.raises(CorruptDataError, match="state is of vectors"):
         ActiveSession.resume(state, vectors + 1, neighbours=near)
     with pytest.raises(CorruptDataError, match=r"gleann\.active/2, got 'other'"):
