@@ -1,14 +1,16 @@
 """Who picks for a session: a judge of rows, a pool of rows, turns between questions."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.selection.active.batch import Batch
 from gleann.selection.active.coverage import Coverage, measure_coverage
-from gleann.selection.active.judges import Judge
+from gleann.selection.active.judges import Judge, Table
 from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.picking import Score, pick_batch
@@ -66,10 +68,10 @@ class Picker:
             size=self.params.batch,
             first=(number - 1) * self.params.batch % count,
         )
-        table = np.zeros((len(rows), len(self.questions.classes)))
-        for question in range(count):
-            at = by == question
-            table[at] = self.judge.table(rows[at], question=question)
+        with ExitStack() as failed:
+            failed.callback(lambda: self.pool.undo(rows, rows[:0]))
+            table = self._said(rows, by)
+            failed.pop_all()
         return Batch(
             rows=rows,
             questions=by,
@@ -106,6 +108,14 @@ class Picker:
         self.pool.restore(state["pool"])
         self.pool.close(closed)
         self.judge.restore(state["judge"])
+
+    def _said(self, rows: Rows, by: NDArray[np.int64]) -> Table:
+        """Class probabilities (m, c) of `rows`, by the question that picked each."""
+        table = np.zeros((len(rows), len(self.questions.classes)))
+        for question in range(self.questions.count):
+            at = by == question
+            table[at] = self.judge.table(rows[at], question=question)
+        return table
 
     def _note(self) -> str:
         if self.params.pool == "classifier" and self.judge.boundaries() is None:

@@ -132,7 +132,15 @@ def test_what_a_classifier_says_is_checked(said, error, words, monkeypatch):
     before = session.state()
     with pytest.raises(error, match=words):
         session.next_batch()
-    assert session.state()["ledger"] == before["ledger"]
+    assert session.state() == before
+    drawn = begin(
+        vectors, labels, seed, pool="random", model="own", classifier=Broken()
+    )
+    with pytest.raises(error, match=words):
+        drawn.next_batch()
+    monkeypatch.setattr(Broken, "said", (0.5, 0.5))
+    sound = begin(vectors, labels, seed, pool="random")
+    assert drawn.next_batch().rows.tolist() == sound.next_batch().rows.tolist()
 
 
 def outside(session):
