@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData
 
-LISTS = 64
-"""Lists read for one plane or direction, once a batch (decision 5)."""
+LISTS, FEWEST_LISTS, ROWS = 64, 8, 6_000
+"""What is read for one plane or direction, once a batch (decision 5): 64 lists, or fewer
+where these would hold more than 6,000 rows, but 8 at least."""
 
 
 def rows_beside(
@@ -47,6 +48,8 @@ def _rows_of(data: IndexData, costs: NDArray[np.float32], allowed: Mask) -> Rows
     """Allowed rows, ascending, whose first list is among those of least cost."""
     lists = data.lists
     near = np.argsort(costs, kind="stable")[:LISTS]
+    held = np.cumsum(lists.mids[near] - lists.offsets[near])
+    near = near[: max(FEWEST_LISTS, int(np.searchsorted(held, ROWS)))]
     spans = [lists.rows[lists.offsets[at] : lists.mids[at]] for at in near.tolist()]
     rows = np.sort(np.concatenate(spans)).astype(np.int64)
     return rows[allowed[rows]]

@@ -70,7 +70,7 @@ class IndexNeighbours:
         """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
 
         Best first; -1 where there are fewer. A search of the index; under l2, where the
-        nearest to w are other rows, the best of the 64 lists farthest along.
+        nearest to w are other rows, the best of the lists farthest along.
         """
         if self._index.metric == "l2":
             data = self._index.data
@@ -92,7 +92,7 @@ class IndexNeighbours:
     ) -> Rows:
         """The `k` allowed rows (p, k) with the least abs(w.x + b) for each plane.
 
-        The best of the 64 lists whose centroids are nearest to the plane. Best first,
+        The best of the lists whose centroids are nearest to the plane. Best first,
         ties by lower row; -1 where these lists have fewer.
         """
         data = self._index.data

@@ -11,7 +11,7 @@ from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection import AnchorPool, IndexNeighbours, run_active
 from gleann.selection.active.coverage import measure_coverage
 from gleann.selection.active.pools import Standing
-from gleann.selection.list_scan import LISTS
+from gleann.selection.list_scan import FEWEST_LISTS, LISTS, ROWS
 
 _SPEC = importlib.util.spec_from_file_location(
     "active_world", Path(__file__).with_name("active_world.py")
@@ -204,6 +204,22 @@ def test_with_few_lists_the_rows_beside_a_plane_are_the_exact_ones():
     few = IndexNeighbours(index).beside(plane, np.array([0.5]), k=4, allowed=only)
     assert sorted(few[0, :2].tolist()) == [3, 77]
     assert few[0, 2:].tolist() == [-1, -1]
+
+
+def test_large_lists_are_read_up_to_a_number_of_rows():
+    rng = np.random.default_rng(9)
+    index = SoarIndex.build(
+        rng.normal(size=(20_000, 4)).astype(np.float32),
+        BuildParams(nlist=40, tune_queries=0),
+    )
+    plane = np.ones((1, 4), np.float32)
+    found = IndexNeighbours(index).beside(
+        plane, np.zeros(1), k=20_000, allowed=np.ones(20_000, bool)
+    )
+    read = int((found >= 0).sum())
+    lists = index.data.lists
+    sizes = np.sort(lists.mids - lists.offsets[:-1])
+    assert ROWS - sizes[-1] <= read <= max(ROWS, sizes[-FEWEST_LISTS:].sum())
 
 
 def test_open_neighbours_leave_rows_out():
