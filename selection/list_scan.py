@@ -11,7 +11,7 @@ from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData
 
 LISTS, FEWEST_LISTS, ROWS = 64, 8, 6_000
-"""What is read for one plane or direction, once a batch (decision 5): 64 lists, or fewer
+"""What is read for one plane or direction, once a batch (decision 5): 64 lists, fewer
 where these would hold more than 6,000 rows, but 8 at least."""
 
 
