@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gleann.index import KnnGraph, Progress, SearchParams, SoarIndex
 from gleann.index.arrays import Ids, Mask, Rows, Vectors
-from gleann.index.errors import InvalidParamsError
+from gleann.selection.list_scan import LISTS, rows_along, rows_beside
 
 ProgressCallback = Callable[[Progress], None]
 """Called as work advances; an exception that it raises stops the work."""
@@ -57,6 +57,54 @@ class IndexNeighbours:
 
     def neighbours(self, rows: Rows, *, k: int) -> Rows:
         """The `k` nearest rows (m, k) of each of `rows` (m,), as `Neighbours` says."""
+        return self._near(rows, k=k, allowed=None)
+
+    def open_neighbours(self, rows: Rows, *, k: int, allowed: Mask) -> Rows:
+        """The `k` nearest allowed rows (m, k) of each of `rows` (m,), nearest first.
+
+        A row is never its own neighbour; -1 where there are fewer than k others.
+        """
+        return self._near(rows, k=k, allowed=allowed)
+
+    def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
+        """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
+
+        Best first; -1 where there are fewer. A search of the index; under l2, where the
+        nearest to w are other rows, the best of the lists farthest along.
+        """
+        if self._index.metric == "l2":
+            data = self._index.data
+            return padded(
+                [rows_along(data, one, k=k, allowed=allowed) for one in directions], k=k
+            )
+        params = SearchParams(
+            k=min(k, len(self)), nprobe=min(LISTS, self._index.nlist), allowed=allowed
+        )
+        return self._index.search_rows(directions, params)[0]
+
+    def beside(
+        self,
+        planes: Vectors,
+        offsets: NDArray[np.float64],
+        *,
+        k: int,
+        allowed: Mask,
+    ) -> Rows:
+        """The `k` allowed rows (p, k) with the least abs(w.x + b) for each plane.
+
+        The best of the lists whose centroids are nearest to the plane. Best first,
+        ties by lower row; -1 where these lists have fewer.
+        """
+        data = self._index.data
+        return padded(
+            [
+                rows_beside(data, plane, float(offset), k=k, allowed=allowed)
+                for plane, offset in zip(planes, offsets, strict=True)
+            ],
+            k=k,
+        )
+
+    def _near(self, rows: Rows, *, k: int, allowed: Mask | None) -> Rows:
         if not len(rows):
             return np.empty((0, k), np.int64)
         # One more than asked for: a row usually finds itself.
@@ -64,29 +112,18 @@ class IndexNeighbours:
             k=min(k + 1, len(self)),
             nprobe=self._nprobe,
             target_recall=self._target_recall,
+            allowed=allowed,
         )
         found, _ = self._index.search_rows(self._index.vectors[rows], params)
         return without_self(found, rows, k=k)
 
-    def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
-        """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
 
-        Best first; -1 where there are fewer.
-
-        Raises:
-            InvalidParamsError: an index for l2, where the nearest to w is another row.
-        """
-        if self._index.metric == "l2":
-            raise InvalidParamsError(
-                "searching along weights needs an index for cosine or ip, got l2"
-            )
-        params = SearchParams(
-            k=min(k, len(self)),
-            nprobe=self._nprobe,
-            target_recall=self._target_recall,
-            allowed=allowed,
-        )
-        return self._index.search_rows(directions, params)[0]
+def padded(found: list[Rows], *, k: int) -> Rows:
+    """Rows of several lengths, `k` at most, as (m, k) with -1 where there are fewer."""
+    table = np.full((len(found), k), -1, np.int64)
+    for at, rows in enumerate(found):
+        table[at, : len(rows)] = rows
+    return table
 
 
 class GraphNeighbours:

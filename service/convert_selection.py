@@ -82,10 +82,22 @@ def fill_proxy(
 def active_params_to_wire(
     params: "ActiveParams | None",
 ) -> selection_pb2.ActiveParams | None:
-    """Pack how to learn, or nothing."""
+    """Pack how to learn, or nothing.
+
+    Raises:
+        InvalidParamsError: several concepts, or a model that is not trained here.
+    """
     if params is None:
         return None
     values = asdict(params)
+    if (model := values.pop("model")) != "logistic_regression":
+        raise InvalidParamsError(
+            f"a session of the service trains logistic regression; got model {model!r}"
+        )
+    if concepts := values.pop("concepts"):
+        raise InvalidParamsError(
+            f"a session of the service has one question; got {len(concepts)} concepts"
+        )
     values["c"] = values.pop("C")
     values["balanced"] = values.pop("class_weight") == "balanced"
     message = selection_pb2.ActiveParams()

@@ -15,17 +15,21 @@ class Batch:
 
     Attributes:
         rows: int64 (m,).
+        questions: int64 (m,), which question each was picked for.
         scores: (m,) of the strategy.
         probabilities: (m,) of the last class.
         uncertainties: (m,) entropy over log(classes), 0 to 1.
         converged: whether the model's training had converged.
+        note: what to know of the pool it was picked from; "" where there is nothing.
     """
 
     rows: Rows
+    questions: NDArray[np.int64]
     scores: NDArray[np.float64]
     probabilities: NDArray[np.float64]
     uncertainties: NDArray[np.float64]
     converged: bool
+    note: str
 
     @classmethod
     def none(cls) -> "Batch":
@@ -33,20 +37,24 @@ class Batch:
         empty = np.empty(0)
         return cls(
             rows=np.empty(0, np.int64),
+            questions=np.empty(0, np.int64),
             scores=empty,
             probabilities=empty,
             uncertainties=empty,
             converged=True,
+            note="",
         )
 
     def state(self) -> dict[str, Any]:
         """JSON values."""
         return {
             "rows": self.rows.tolist(),
+            "questions": self.questions.tolist(),
             "scores": self.scores.tolist(),
             "probabilities": self.probabilities.tolist(),
             "uncertainties": self.uncertainties.tolist(),
             "converged": self.converged,
+            "note": self.note,
         }
 
     @classmethod
@@ -54,8 +62,10 @@ class Batch:
         """The way back from `state`."""
         return cls(
             rows=np.asarray(state["rows"], np.int64),
+            questions=np.asarray(state["questions"], np.int64),
             scores=np.asarray(state["scores"], np.float64),
             probabilities=np.asarray(state["probabilities"], np.float64),
             uncertainties=np.asarray(state["uncertainties"], np.float64),
             converged=state["converged"],
+            note=state["note"],
         )

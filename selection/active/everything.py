@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gleann.index.arrays import Mask, Rows, Vectors
+from gleann.index.arrays import Mask, Rows
+from gleann.selection.active.pools import Standing
 
 
 class GlobalPool:
@@ -18,6 +19,11 @@ class GlobalPool:
         self.entered: Mask = np.ones(n, np.bool_)
         self._closed: Mask = np.zeros(n, np.bool_)
 
+    @property
+    def looked_at(self) -> int:
+        """Every row."""
+        return len(self.entered)
+
     def candidates(self) -> Rows:
         """Rows that may be picked now, ascending."""
         return np.flatnonzero(~self._closed)
@@ -30,5 +36,16 @@ class GlobalPool:
         """Nothing enters: everything is in already."""
         return np.empty(0, np.int64)
 
-    def consult(self, directions: Vectors) -> None:
+    def undo(self, closed: Rows, joined: Rows) -> None:  # noqa: ARG002 (none ever join)
+        """Open `closed` again."""
+        self._closed[closed] = False
+
+    def consult(self, standing: Standing) -> None:
         """Nothing: everything is in already."""
+
+    def state(self) -> dict[str, list[int]]:
+        """Nothing: what is not closed is a candidate."""
+        return {}
+
+    def restore(self, state: dict[str, list[int]]) -> None:
+        """Nothing to take back."""

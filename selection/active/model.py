@@ -1,65 +1,161 @@
-"""The classifier of a session: logistic regression, deterministic."""
+"""A classifier that was trained on labelled rows."""
 
 import warnings
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import ThreadpoolController
 
 from gleann.index.arrays import Vectors
-from gleann.selection.active.ledger import Labels
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.active.params import ActiveParams
+from gleann.selection.active.pools import Boundaries
+from gleann.selection.active.questions import Labels
+from gleann.selection.checks import as_probabilities
 
 _LIBRARIES = ThreadpoolController()
 
 
+@runtime_checkable
+class Classifier(Protocol):
+    """What scikit-learn's classifiers have in common.
+
+    A session clones it before each fit, so it needs `get_params` too; after `fit` it
+    has `classes_`.
+    """
+
+    def fit(self, X: Vectors, y: Labels) -> Any:  # noqa: N803 (scikit-learn's name)
+        """Learn from rows (m, d) and their labels (m,)."""
+
+    def predict_proba(self, X: Vectors) -> NDArray[Any]:  # noqa: N803
+        """Probabilities (m, c) of the classes in `classes_`."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters to make another one like it."""
+
+
+@runtime_checkable
+class Linear(Protocol):
+    """A fitted classifier whose decisions are linear in the row."""
+
+    coef_: NDArray[Any]
+    intercept_: NDArray[Any]
+
+
+def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
+    """The classifier that `params` name, not yet fitted.
+
+    Raises:
+        InvalidParamsError: `own` is there but not asked for, the other way round, or
+            without the methods it needs.
+    """
+    if (own is not None) != (params.model == "own"):
+        given = "None" if own is None else type(own).__name__
+        raise InvalidParamsError(
+            f"model is {params.model!r}, but the classifier handed over is {given}"
+        )
+    if own is None:
+        return LogisticRegression(
+            C=params.C,
+            class_weight=params.class_weight,
+            max_iter=params.max_iter,
+            solver="lbfgs",
+        )
+    if not isinstance(own, Classifier):
+        raise InvalidParamsError(
+            "a classifier needs fit, predict_proba and get_params, as scikit-learn's"
+            f" have; got {type(own).__name__}"
+        )
+    return own
+
+
 class Model:
-    """A fitted classifier.
+    """A clone of a classifier, fitted.
 
     Args:
+        classifier: left as it is.
         vectors: (m, d) labelled rows.
         labels: (m,), of two classes at least.
         classes: all labels there are, ascending.
-        params: strength of the penalty, weights, iterations.
     """
 
     __slots__ = ("_columns", "_fitted", "_width", "converged")
 
     def __init__(
         self,
+        classifier: Classifier,
         vectors: Vectors,
         labels: Labels,
         *,
         classes: tuple[int, ...],
-        params: ActiveParams,
     ) -> None:
-        self._fitted = LogisticRegression(
-            C=params.C,
-            class_weight=params.class_weight,
-            max_iter=params.max_iter,
-            solver="lbfgs",
-        )
+        self._fitted = cast(Any, clone(classifier))
         # One BLAS thread: the answer then does not depend on how many there are, and a
         # fit to a few hundred rows takes milliseconds instead of waiting for threads.
-        with warnings.catch_warnings(), _LIBRARIES.limit(limits=1, user_api="blas"):
-            # Told by `converged`, where a caller can act on it.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with (
+            warnings.catch_warnings(record=True) as told,
+            _LIBRARIES.limit(limits=1, user_api="blas"),
+        ):
+            warnings.simplefilter("always")
             self._fitted.fit(vectors, labels)
-        self.converged = bool(self._fitted.n_iter_.max() < params.max_iter)
+        # Told by `converged`, where a caller can act on it; others go on to the caller.
+        self.converged = not any(_is_convergence(one) for one in told)
+        for one in told:
+            if not _is_convergence(one):
+                warnings.warn_explicit(
+                    one.message, one.category, one.filename, one.lineno
+                )
         self._columns = np.searchsorted(classes, self._fitted.classes_)
         self._width = len(classes)
 
     def probabilities(self, vectors: Vectors) -> NDArray[np.float64]:
-        """Class probabilities (m, c) of `vectors` (m, d), 0 for a class never seen."""
+        """Class probabilities (m, c) of `vectors` (m, d), 0 for a class never seen.
+
+        Raises:
+            InvalidInputError: the classifier's own are none.
+        """
         table = np.zeros((len(vectors), self._width))
         if len(vectors):
-            table[:, self._columns] = self._fitted.predict_proba(vectors)
+            said = self._fitted.predict_proba(vectors)
+            try:
+                table[:, self._columns] = as_probabilities(said)
+            except InvalidInputError as error:
+                name = type(self._fitted).__name__
+                raise InvalidInputError(f"predict_proba of {name}: {error}") from error
         return table
 
-    @property
-    def directions(self) -> Vectors:
-        """Weights (m, d) along which a class grows likelier; of the last of two."""
-        weights: Vectors = self._fitted.coef_.astype(np.float32)
-        return weights
+    def boundaries(self) -> Boundaries | None:
+        """The hyperplanes between the classes; None where they are none.
+
+        Of two classes there is one. Of more, each class has one: that between it and
+        the class whose weights are the most like its own, where most doubt is.
+        """
+        if not isinstance(self._fitted, Linear):
+            return None
+        weights = np.atleast_2d(np.asarray(self._fitted.coef_, np.float32))
+        offsets = np.atleast_1d(np.asarray(self._fitted.intercept_, np.float64))
+        if len(weights) == 1:
+            return Boundaries(towards=weights, planes=weights, offsets=offsets)
+        rival = _most_alike(weights)
+        return Boundaries(
+            towards=weights,
+            planes=weights - weights[rival],
+            offsets=offsets - offsets[rival],
+        )
+
+
+def _most_alike(weights: Vectors) -> NDArray[np.int64]:
+    """For each row the other row with the largest cosine to it."""
+    unit = weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-30)
+    alike = unit @ unit.T
+    np.fill_diagonal(alike, -np.inf)
+    others: NDArray[np.int64] = alike.argmax(axis=1)
+    return others
+
+
+def _is_convergence(told: warnings.WarningMessage) -> bool:
+    return issubclass(told.category, ConvergenceWarning)

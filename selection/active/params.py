@@ -1,13 +1,20 @@
 """What a caller chooses when an active-learning session is begun."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_count, require_one_of
 
-Strategy = Literal["entropy", "least_confidence", "margin", "most_likely_positive"]
-PoolName = Literal["seals", "classifier", "global", "random"]
+Strategy = Literal[
+    "entropy",
+    "least_confidence",
+    "margin",
+    "most_likely_positive",
+    "information_density",
+]
+PoolName = Literal["seals", "classifier", "anchors", "global", "random"]
+ModelName = Literal["logistic_regression", "own", "given"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,47 +22,91 @@ class ActiveParams:
     """How a session picks.
 
     Attributes:
-        strategy: the score, one of `uncertainty.STRATEGIES`; "random" does not use it.
-        pool: "seals" (neighbours of what is labelled), "classifier" (these and the
-            rows farthest along the classifier's weights), "global" (every row) or
-            "random" (uniform draws, the baseline).
+        strategy: the score: one of `uncertainty.STRATEGIES`, or "information_density",
+            which is entropy times the mean similarity to the pool; the pool "random"
+            uses none.
+        pool: "classifier" (neighbours of what is labelled, the likeliest rows and the
+            rows nearest to the classifier's boundary; without a linear classifier the
+            neighbours alone), "seals" (the neighbours alone, as published),
+            "anchors" (AnchorAL: neighbours of a few labelled rows of each class),
+            "global" (every row) or "random" (uniform draws, the baseline).
         batch: rows to ask for at a time.
-        neighbours: neighbours of each labelled row that enter the SEALS pool, and rows
-            along the classifier's weights that enter before each batch.
+        neighbours: neighbours of each labelled row (or anchor) that enter the pool.
+        model: "logistic_regression", "own" (a classifier handed to `start`) or "given"
+            (probabilities handed to the session before each batch).
         C: inverse strength of the logistic regression's penalty.
         class_weight: "balanced" or None, as in scikit-learn.
         max_iter: iterations of lbfgs at most.
         classes: the labels there are, ascending; None takes those of the seed.
+        concepts: names of several yes-or-no questions; none asks one question.
+        anchors: of each class, for "anchors".
+        subpool: rows in the pool of "anchors" at most.
+        density_power: the exponent of the similarity in "information_density".
         seed: the only source of randomness.
     """
 
     strategy: Strategy = "entropy"
-    pool: PoolName = "seals"
+    pool: PoolName = "classifier"
     batch: int = 100
     neighbours: int = 100
+    model: ModelName = "logistic_regression"
     C: float = 1.0
     class_weight: Literal["balanced"] | None = None
     max_iter: int = 1000
     classes: tuple[int, ...] | None = None
+    concepts: tuple[str, ...] = ()
+    anchors: int = 10
+    subpool: int = 10_000
+    density_power: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_one_of("strategy", self.strategy, get_args(Strategy))
         require_one_of("pool", self.pool, get_args(PoolName))
-        for name in ("batch", "neighbours", "max_iter"):
+        require_one_of("model", self.model, get_args(ModelName))
+        for name in ("batch", "neighbours", "max_iter", "anchors", "subpool"):
             require_count(name, getattr(self, name))
         require_count("seed", self.seed, at_least=0)
-        if not 0 < self.C < float("inf"):
-            raise InvalidParamsError(f"C must be a finite number > 0, got {self.C}")
+        self._check_numbers()
+        if self.classes is not None:
+            self._check_classes(self.classes)
+        self._check_concepts()
+
+    def _check_numbers(self) -> None:
+        for name in ("C", "density_power"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InvalidParamsError(
+                    f"{name} must be a finite number > 0, got {getattr(self, name)}"
+                )
         if self.class_weight not in (None, "balanced"):
             raise InvalidParamsError(
                 f"class_weight must be 'balanced' or None, got {self.class_weight!r}"
             )
-        if self.classes is not None:
-            self._check_classes(self.classes)
 
     def _check_classes(self, classes: tuple[int, ...]) -> None:
         if len(classes) < 2 or list(classes) != sorted(set(classes)):
             raise InvalidParamsError(
                 f"classes must be two or more distinct labels, ascending; got {classes}"
             )
+
+    def _check_concepts(self) -> None:
+        if len(set(self.concepts)) != len(self.concepts):
+            raise InvalidParamsError(
+                f"concepts must have distinct names, got {self.concepts}"
+            )
+        if self.concepts and self.classes not in (None, (0, 1)):
+            raise InvalidParamsError(
+                f"concepts are answered by 0 or 1, got the classes {self.classes}"
+            )
+
+
+def params_of(values: dict[str, Any]) -> ActiveParams:
+    """The way back from `asdict`, after JSON made lists of the tuples."""
+    classes = values["classes"]
+    return ActiveParams(
+        **{
+            **values,
+            "classes": None if classes is None else tuple(classes),
+            "concepts": tuple(values["concepts"]),
+        }
+    )

@@ -1,6 +1,7 @@
 """Picking a batch: the pool grows after every pick while the model stands still."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from heapq import heapify, heappop, heappush
 
 import numpy as np
@@ -10,44 +11,88 @@ from gleann.index.arrays import Rows
 from gleann.selection.active.pools import Pool
 
 Score = Callable[[Rows], NDArray[np.float64]]
-"""Scores (m,) of rows (m,); higher means pick it."""
+"""Scores (m,) of rows (m,); higher means pick it, minus infinity do not pick it now."""
+
+_Heap = list[tuple[float, int]]
+_Pick = tuple[float, int, int]
 
 
 def pick_batch(
-    pool: Pool, score: Score, *, size: int
-) -> tuple[Rows, NDArray[np.float64]]:
+    pool: Pool, scores: Sequence[Score], *, size: int, first: int = 0
+) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64]]:
     """Pick the best candidate `size` times; its neighbours join before the next pick.
 
-    Each candidate is scored once: a batch is scored by one model. Ties go to the lower
-    row.
+    Several scores take turns, each picking its best of the one pool, so that their
+    shares of the batch differ by one at most (unless one has nothing left to pick).
+    Each candidate is scored once by each: a batch is scored by one model. Ties go to
+    the lower row.
 
     Args:
         pool: where from; the picks are closed in it.
-        score: of rows.
+        scores: of rows, one a question.
         size: picks to make; fewer come where the pool runs dry.
+        first: whose turn is the first.
 
     Returns:
-        Rows in the order picked, and their scores.
+        Rows in the order picked, their scores, and which of `scores` picked each.
     """
-    heap = _best(pool.candidates(), score, at_most=size)
-    heapify(heap)
-    picks: list[tuple[float, int]] = []
-    while heap and len(picks) < size:
-        cost, row = heappop(heap)
-        picks.append((cost, row))
-        picked = np.array([row])
-        pool.close(picked)
-        for entry in _best(pool.grow(picked), score, at_most=size - len(picks)):
-            heappush(heap, entry)
-    rows = np.array([row for _, row in picks], np.int64)
-    return rows, np.array([-cost for cost, _ in picks])
+    heaps = [_best(pool.candidates(), score, at_most=size) for score in scores]
+    for heap in heaps:
+        heapify(heap)
+    picks: list[_Pick] = []
+    taken: set[int] = set()
+    joined: list[Rows] = [np.empty(0, np.int64)]
+    with ExitStack() as failed:
+        # Whoever scores or finds neighbours may raise: no pick may be lost by that.
+        failed.callback(lambda: pool.undo(_rows_of(picks), np.concatenate(joined)))
+        turn = first
+        while len(picks) < size:
+            chosen = _next_pick(heaps, taken, turn)
+            if chosen is None:
+                break
+            picks.append(chosen)
+            taken.add(chosen[1])
+            turn = chosen[2] + 1
+            pool.close(_rows_of([chosen]))
+            joined.append(pool.grow(_rows_of([chosen])))
+            for heap, score in zip(heaps, scores, strict=True):
+                for entry in _best(joined[-1], score, at_most=size - len(picks)):
+                    heappush(heap, entry)
+        failed.pop_all()
+    return (
+        _rows_of(picks),
+        np.array([-cost for cost, _, _ in picks]),
+        np.array([by for _, _, by in picks], np.int64),
+    )
 
 
-def _best(rows: Rows, score: Score, *, at_most: int) -> list[tuple[float, int]]:
+def _rows_of(picks: list[_Pick]) -> Rows:
+    return np.array([row for _, row, _ in picks], np.int64)
+
+
+def _next_pick(heaps: list[_Heap], taken: set[int], turn: int) -> _Pick | None:
+    """(-score, row, whose) of the next pick: of the first heap from `turn` on with one.
+
+    A heap holds as many entries as the batch has picks left, so what others took of it
+    never leaves it short.
+    """
+    for offset in range(len(heaps)):
+        whose = (turn + offset) % len(heaps)
+        heap = heaps[whose]
+        while heap:
+            cost, row = heappop(heap)
+            if row not in taken:
+                return cost, row, whose
+    return None
+
+
+def _best(rows: Rows, score: Score, *, at_most: int) -> _Heap:
     """(-score, row) of the best of `rows` (ascending): no others can be picked."""
     if not len(rows) or not at_most:
         return []
     costs = -score(rows)
+    eligible = costs < np.inf
+    rows, costs = rows[eligible], costs[eligible]
     if len(costs) > at_most:
         # Keep ties of the last one, then cut: a stable sort puts lower rows first.
         kept = np.flatnonzero(costs <= np.partition(costs, at_most - 1)[at_most - 1])

@@ -1,8 +1,45 @@
 """What a candidate pool is: the rows a batch may be drawn from."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gleann.index.arrays import Mask, Rows, Vectors
+from gleann.selection.active.questions import Labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Boundaries:
+    """What a linear classifier has to ask an index.
+
+    Attributes:
+        towards: float32 (c, d); a class grows likelier along each.
+        planes: float32 (p, d), weights of the hyperplanes between classes.
+        offsets: (p,); a row x lies on plane j where planes[j].x + offsets[j] is 0.
+    """
+
+    towards: Vectors
+    planes: Vectors
+    offsets: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standing:
+    """Where a session stands before a batch is picked.
+
+    Attributes:
+        rows: (m,) labelled, ascending.
+        labels: (m, q) theirs.
+        batch: number of the batch to come, from 1.
+        boundaries: of the classifiers, one a question; None where one is not linear.
+    """
+
+    rows: Rows
+    labels: Labels
+    batch: int
+    boundaries: tuple[Boundaries, ...] | None
 
 
 class Pool(Protocol):
@@ -11,6 +48,10 @@ class Pool(Protocol):
     @property
     def entered(self) -> Mask:
         """(n,), True for every row that ever was a candidate."""
+
+    @property
+    def looked_at(self) -> int:
+        """How many rows ever were candidates."""
 
     def candidates(self) -> Rows:
         """Rows that may be picked now, ascending."""
@@ -21,5 +62,14 @@ class Pool(Protocol):
     def grow(self, rows: Rows) -> Rows:
         """Add the neighbours of `rows`; return the candidates this added, ascending."""
 
-    def consult(self, directions: Vectors) -> None:
-        """Before a batch: the classifier's weights (m, d), for a pool that asks it."""
+    def undo(self, closed: Rows, joined: Rows) -> None:
+        """Take back that `closed` were closed, and that `joined` came of it."""
+
+    def consult(self, standing: Standing) -> None:
+        """Before a batch: for a pool that asks the classifier, or is made anew."""
+
+    def state(self) -> dict[str, list[int]]:
+        """What `restore` needs, as JSON values; closed rows are kept elsewhere."""
+
+    def restore(self, state: dict[str, list[int]]) -> None:
+        """Take back what `state` told, before any row is closed."""

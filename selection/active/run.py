@@ -14,7 +14,7 @@ from gleann.selection.checks import require_count
 from gleann.selection.pool import ProgressCallback
 
 LabelOracle = Callable[[Ids], ArrayLike]
-"""Ids (m,) to labels (m,)."""
+"""Ids (m,) to labels (m,), or (m, q) with q concepts."""
 
 Evaluate = Callable[[ActiveSession], Mapping[str, float]]
 """A session to numbers worth recording, such as average precision."""
@@ -26,7 +26,7 @@ class BatchRecord:
 
     Attributes:
         labelled: rows labelled, seed included.
-        positives: of them, those of the last class.
+        positives: answers among them that are the last class.
         looked_at: distinct rows that ever were candidates.
         metrics: what `evaluate` said then.
     """

@@ -6,7 +6,8 @@ concepts, https://arxiv.org/abs/2007.00077, algorithms 1 and 2.
 
 import numpy as np
 
-from gleann.index.arrays import Mask, Rows, Vectors
+from gleann.index.arrays import Mask, Rows
+from gleann.selection.active.pools import Standing
 from gleann.selection.pool import Neighbours
 
 
@@ -19,19 +20,19 @@ class SealsPool:
     Args:
         neighbours: who lies near whom.
         k: neighbours of each row that enter.
-        entered: (n,) what had entered before, for a pool that is resumed.
     """
 
-    __slots__ = ("_closed", "_k", "_neighbours", "entered")
+    __slots__ = ("_closed", "_k", "_neighbours", "_open", "entered", "looked_at")
 
-    def __init__(
-        self, neighbours: Neighbours, *, k: int, entered: Mask | None = None
-    ) -> None:
+    def __init__(self, neighbours: Neighbours, *, k: int) -> None:
         n = len(neighbours)
-        self.entered: Mask = np.zeros(n, np.bool_) if entered is None else entered
+        self.entered: Mask = np.zeros(n, np.bool_)
         self._closed: Mask = np.zeros(n, np.bool_)
+        # Entered and perhaps closed since: spares a look at all n rows before a batch.
+        self._open: Rows = np.empty(0, np.int64)
         self._neighbours = neighbours
         self._k = k
+        self.looked_at = 0
 
     @property
     def open_rows(self) -> Mask:
@@ -40,13 +41,21 @@ class SealsPool:
 
     def candidates(self) -> Rows:
         """Rows that may be picked now, ascending."""
-        return np.flatnonzero(self.entered & ~self._closed)
+        self._open = np.sort(self._open[~self._closed[self._open]])
+        return self._open
 
     def close(self, rows: Rows) -> None:
         """Take `rows` out for good."""
         self._closed[rows] = True
 
-    def consult(self, directions: Vectors) -> None:
+    def undo(self, closed: Rows, joined: Rows) -> None:
+        """Open `closed` again and send away `joined`, which entered since."""
+        self._closed[closed] = False
+        self.entered[joined] = False
+        self._open = self._open[self.entered[self._open]]
+        self.looked_at -= len(joined)
+
+    def consult(self, standing: Standing) -> None:
         """Nothing: this pool does not ask the classifier."""
 
     def grow(self, rows: Rows) -> Rows:
@@ -55,7 +64,17 @@ class SealsPool:
         return self.admit(near[near >= 0])
 
     def admit(self, rows: Rows) -> Rows:
-        """Let `rows` enter; return those that are new and may be picked."""
+        """Let distinct `rows` enter; return those that are new and may be picked."""
         new = rows[~(self.entered[rows] | self._closed[rows])]
         self.entered[new] = True
+        self._open = np.concatenate([self._open, new])
+        self.looked_at += len(new)
         return new
+
+    def state(self) -> dict[str, list[int]]:
+        """What has entered, ascending."""
+        return {"entered": np.flatnonzero(self.entered).tolist()}
+
+    def restore(self, state: dict[str, list[int]]) -> None:
+        """Let enter what had entered before."""
+        self.admit(np.asarray(state["entered"], np.int64))

@@ -4,37 +4,25 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gleann.index import as_vectors
-from gleann.index.arrays import Mask, Rows, Vectors
-from gleann.index.errors import (
-    CorruptDataError,
-    DimensionMismatchError,
-    InvalidInputError,
-    InvalidParamsError,
-)
-from gleann.selection.active.advice import BatchOutcome, StopAdvice, advise
-from gleann.selection.active.batch import Batch
-from gleann.selection.active.classifier_query import ClassifierPool, Searcher
-from gleann.selection.active.everything import GlobalPool
-from gleann.selection.active.ledger import (
-    Labels,
-    Ledger,
-    as_labels,
-    check_seed,
-    require_classes,
-)
-from gleann.selection.active.model import Model
-from gleann.selection.active.params import ActiveParams
-from gleann.selection.active.picking import Score, pick_batch
-from gleann.selection.active.pools import Pool
-from gleann.selection.active.seals import SealsPool
-from gleann.selection.checks import IdMap, as_rows, shown
+from gleann.index.arrays import Ids, Rows
+from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
+from gleann.selection.active import saved
+from gleann.selection.active.advice import StopAdvice, advise
+from gleann.selection.active.catalogue import make_picker
+from gleann.selection.active.coverage import Coverage
+from gleann.selection.active.docket import Docket
+from gleann.selection.active.given import Given
+from gleann.selection.active.judges import Judge, Table
+from gleann.selection.active.ledger import Ledger
+from gleann.selection.active.model import Classifier
+from gleann.selection.active.params import ActiveParams, params_of
+from gleann.selection.active.picker import Picker
+from gleann.selection.active.questions import Labels, Questions
+from gleann.selection.checks import IdMap, as_rows, require_count, shown
 from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
-from gleann.selection.uncertainty import STRATEGIES, entropy
-
-FORMAT = "gleann.active/1"
 
 
 class ActiveSession:
@@ -43,24 +31,24 @@ class ActiveSession:
     Make one with `start` or `resume`. The same seed, labels and neighbours give the
     same sequence, whatever the order labels come in and however often it is resumed.
     Not safe for several threads at once.
+
+    With `params.concepts` it asks several yes-or-no questions of each row: a label is
+    then a row of answers, 0 or 1, one a concept; every answer teaches the classifier of
+    its concept, whoever asked; and the concepts take turns in picking the batch, from
+    one pool.
     """
 
-    def __init__(
-        self, vectors: Vectors, params: ActiveParams, names: IdMap, classes: Any
-    ) -> None:
-        self._vectors = vectors
-        self._params = params
+    def __init__(self, names: IdMap, picker: Picker) -> None:
         self._names = names
-        self._classes: tuple[int, ...] = tuple(classes)
-        self._ledger = Ledger(len(vectors))
-        self._batch = Batch.none()
-        self._outcomes: list[BatchOutcome] = []
-        self._model: tuple[int, Model] | None = None
-        self._data_hash = fingerprint(vectors)
-        self._pool: Pool
+        self._picker = picker
+        self._questions = picker.questions
+        self._ledger = picker.ledger
+        self._docket = Docket(picker.questions, picker.ledger, names)
+        self._data_hash = fingerprint(picker.vectors)
+        self._ids_hash = saved.ids_hash(names.ids)
 
     @classmethod
-    def start(
+    def start(  # noqa: PLR0913 (all of it is data; how to pick is in `params`)
         cls,
         vectors: ArrayLike,
         params: ActiveParams | None = None,
@@ -69,6 +57,7 @@ class ActiveSession:
         rows: ArrayLike,
         labels: ArrayLike,
         neighbours: Neighbours | None = None,
+        classifier: Classifier | None = None,
     ) -> "ActiveSession":
         """Begin from a seed of labelled rows.
 
@@ -77,38 +66,47 @@ class ActiveSession:
             params: how; defaults to `ActiveParams()`.
             ids: (n,) names of the rows; None numbers them.
             rows: (m,) the seed, of two classes at least.
-            labels: (m,) their labels, integers.
-            neighbours: over the same n rows; needed by the pools "seals" and
-                "classifier".
+            labels: (m,) their labels, integers; (m, q) of 0 and 1 with q concepts.
+            neighbours: over the same n rows; the pools "seals", "classifier" and
+                "anchors" need them.
+            classifier: for `model="own"`: any of scikit-learn, not fitted; cloned.
 
         Raises:
             InvalidInputError: vectors, ids, rows or labels that cannot be used; a seed
                 of one class, or without a positive where positives are sought.
-            InvalidParamsError: such a pool without them.
+            InvalidParamsError: no neighbours, or no classifier, where one is needed.
             DimensionMismatchError: lengths differ.
         """
         params = params or ActiveParams()
         points = as_vectors(vectors)
         seed = as_rows(rows, n=len(points))
-        known = as_labels(labels, n=len(seed))
-        classes = params.classes or tuple(np.unique(known).tolist())
-        check_seed(known, classes, params)
-        session = cls(points, params, IdMap(ids, n=len(points)), classes)
-        session._ledger.add(seed, known)
-        session._pool = _make_pool(params, len(points), neighbours)
-        session._pool.close(seed)
-        session._pool.grow(seed)
+        questions = Questions.of_seed(params, labels)
+        known = questions.answers(labels, n=len(seed))
+        questions.check_seed(known, params)
+        ledger = Ledger(len(points), questions=questions.count)
+        ledger.add(seed, known)
+        picker = make_picker(
+            params,
+            points,
+            questions,
+            ledger,
+            neighbours=neighbours,
+            classifier=classifier,
+        )
+        session = cls(IdMap(ids, n=len(points)), picker)
+        picker.pool.close(seed)
+        picker.pool.grow(seed)
         return session
 
     @property
     def params(self) -> ActiveParams:
         """How the session picks."""
-        return self._params
+        return self._picker.params
 
     @property
     def classes(self) -> tuple[int, ...]:
         """The labels there are, ascending: the columns of `probabilities`."""
-        return self._classes
+        return self._questions.classes
 
     @property
     def labelled_rows(self) -> Rows:
@@ -117,15 +115,15 @@ class ActiveSession:
 
     @property
     def labels(self) -> Labels:
-        """(m,) the labels of `labelled_rows`."""
-        return self._ledger.labels
+        """The labels of `labelled_rows`: (m,), or (m, q) with q concepts."""
+        return self._questions.as_given(self._ledger.labels)
 
     @property
     def looked_at(self) -> int:
         """Distinct rows that ever were candidates; for "random", those asked for."""
-        if self._params.pool == "random":
-            return int(self._ledger.closed.sum()) + len(self._pending())
-        return int(self._pool.entered.sum())
+        if self.params.pool == "random":
+            return len(self._ledger.closed_rows) + len(self._docket.pending)
+        return self._picker.pool.looked_at
 
     @property
     def available(self) -> int:
@@ -137,35 +135,69 @@ class ActiveSession:
 
         The same until labels (or `ignore`) arrive. A batch is short, and its summary
         says so, where the pool has fewer candidates than `params.batch`.
+
+        Raises:
+            NotReadyError: model "given", and candidates without probabilities.
         """
-        if not len(self._pending()):
-            self._close_batch()
-            self._batch = self._pick()
-        at = np.isin(self._batch.rows, self._pending())
-        rows = self._batch.rows[at]
-        return Selection(
-            rows=rows,
-            ids=self._names.ids[rows],
-            scores=self._batch.scores[at].astype(np.float32),
-            weights=np.ones(len(rows), np.float32),
-            why={
-                "probability": self._batch.probabilities[at],
-                "uncertainty": self._batch.uncertainties[at],
-            },
+        if not len(self._docket.pending):
+            if missing := len(self.wanted()):
+                raise NotReadyError(
+                    f"{missing} of {len(self._picker.pool.candidates())} candidates"
+                    " have no probabilities since the last labels: `wanted` names"
+                    " them, `submit_probabilities` takes them"
+                )
+            self._docket.put(self._picker.pick(self._docket.number))
+        return self._docket.selection(
             summary={
-                "batch": len(self._outcomes) + 1,
                 "labelled": len(self._ledger.rows),
                 "looked_at": self.looked_at,
-                "short": len(self._batch.rows) < self._params.batch,
-                "converged": self._batch.converged,
+                "short": len(self._docket.batch.rows) < self.params.batch,
             },
             provenance=provenance(
-                f"active/{self._params.pool}",
-                params=asdict(self._params),
-                seed=self._params.seed,
+                f"active/{self.params.pool}",
+                params=asdict(self.params),
+                seed=self.params.seed,
                 data_hash=self._data_hash,
             ),
         )
+
+    def wanted(self) -> Ids:
+        """Ids (m,) that model "given" must have probabilities of before a new batch.
+
+        Empty with other models, and while a batch is pending. Rows that join the pool
+        within a batch are picked in it only if they have probabilities already, so
+        handing over more than is wanted picks better.
+        """
+        if self.params.model != "given" or len(self._docket.pending):
+            return self._names.ids[:0]
+        return self._names.ids[self._picker.unknown(self._docket.number)]
+
+    def submit_probabilities(
+        self, ids: ArrayLike, probabilities: ArrayLike, *, concept: str | None = None
+    ) -> None:
+        """Take what the caller's own model says, for model "given".
+
+        They count until labels arrive; given again, the latest count.
+
+        Args:
+            ids: (m,) of any rows.
+            probabilities: (m, c), columns as `classes`.
+            concept: which question, where there are several.
+
+        Raises:
+            InvalidParamsError: another model, or no such concept.
+            UnknownIdError: an id that no row has.
+            InvalidInputError: not numbers, NaN, below 0, or not summing to one.
+            DimensionMismatchError: not m rows of c classes.
+        """
+        judge = self._picker.judge
+        if not isinstance(judge, Given):
+            raise InvalidParamsError(
+                f"model is {self.params.model!r}; only 'given' takes probabilities"
+            )
+        rows = self._names.rows_of(ids)
+        judge.learn(self._ledger)
+        judge.give(rows, probabilities, question=self._questions.column(concept))
 
     def submit_labels(self, ids: ArrayLike, labels: ArrayLike) -> int:
         """Take labels of rows that were asked for, some or all of them.
@@ -174,10 +206,10 @@ class ActiveSession:
 
         Args:
             ids: (m,) of rows that `next_batch` returned.
-            labels: (m,) integers among `classes`.
+            labels: (m,) integers among `classes`; (m, q) with q concepts.
 
         Returns:
-            How many labels were new.
+            How many rows were labelled that had not been.
 
         Raises:
             UnknownIdError: an id that no row has.
@@ -186,9 +218,8 @@ class ActiveSession:
             DimensionMismatchError: lengths differ.
         """
         rows = self._names.rows_of(ids)
-        given = as_labels(labels, n=len(rows))
-        require_classes(given, self._classes)
-        self._require_asked(rows)
+        given = self._questions.answers(labels, n=len(rows))
+        self._docket.require_asked(rows)
         changed = self._ledger.contradicted(rows, given)
         if changed.size:
             raise InvalidInputError(
@@ -204,47 +235,79 @@ class ActiveSession:
             UnknownIdError: an id that no row has.
         """
         rows = self._names.rows_of(ids)
-        self._pool.close(self._ledger.ignore(rows))
+        self._picker.pool.close(self._ledger.ignore(rows))
 
     def stop_advice(self) -> StopAdvice:
         """Whether going on is likely to pay."""
-        pending = len(self._pending())
+        pending = len(self._docket.pending)
         return advise(
-            [*self._outcomes, *([] if pending else self._outcome())],
-            seeks_positives=self._params.strategy == "most_likely_positive",
-            pool_empty=not pending and not len(self._pool.candidates()),
+            self._docket.outcomes,
+            seeks_positives=self.params.strategy == "most_likely_positive",
+            pool_empty=not pending and not len(self._picker.pool.candidates()),
         )
 
-    def probabilities(self, rows: ArrayLike | None = None) -> NDArray[np.float64]:
+    def probabilities(
+        self, rows: ArrayLike | None = None, *, concept: str | None = None
+    ) -> Table:
         """What the classifier, trained on all labels so far, says.
 
         Args:
             rows: (m,) of the vectors; None for all.
+            concept: which question, where there are several.
 
         Returns:
             (m, c), columns as `classes`.
-        """
-        if rows is None:
-            return self._trained().probabilities(self._vectors)
-        wanted = as_rows(rows, n=len(self._vectors))
-        return self._trained().probabilities(self._vectors[wanted])
 
-    def score_vectors(self, vectors: ArrayLike) -> NDArray[np.float64]:
+        Raises:
+            NotReadyError: model "given", and rows without probabilities.
+        """
+        n = len(self._picker.vectors)
+        wanted = np.arange(n) if rows is None else as_rows(rows, n=n)
+        column = self._questions.column(concept)
+        return self._trained().table(wanted, question=column)
+
+    def score_vectors(self, vectors: ArrayLike, *, concept: str | None = None) -> Table:
         """As `probabilities`, of vectors (m, d) that are not in the pool."""
-        points = as_vectors(vectors, dim=self._vectors.shape[1])
-        return self._trained().probabilities(points)
+        column = self._questions.column(concept)
+        return self._trained().table_of_vectors(vectors, question=column)
+
+    def coverage(
+        self, *, concept: str | None = None, top: int | None = None
+    ) -> Coverage:
+        """How much of what the global method would pick the pending batch let through.
+
+        Scores every row, as the global method does before each batch.
+
+        Args:
+            concept: which question, where there are several.
+            top: how many rows of highest score to compare with; None takes the size of
+                the batch.
+
+        Raises:
+            NotReadyError: no batch is pending, or some of its labels are there already.
+        """
+        batch = self._docket.batch.rows
+        if not len(batch) or self._ledger.has(batch).any():
+            raise NotReadyError("coverage is of a batch before its first label")
+        if top is not None:
+            require_count("top", top)
+        return self._picker.coverage(
+            batch,
+            question=self._questions.column(concept),
+            top=top or len(batch),
+        )
 
     def state(self) -> dict[str, Any]:
         """Everything but vectors and ids, as JSON values; `resume` takes it back."""
         return {
-            "format": FORMAT,
-            "params": asdict(self._params),
+            "format": saved.FORMAT,
+            "params": asdict(self.params),
             "data_hash": self._data_hash,
-            "classes": list(self._classes),
+            "ids_hash": self._ids_hash,
+            "classes": list(self.classes),
             "ledger": self._ledger.state(),
-            "entered": self._entered_rows().tolist(),
-            "batch": self._batch.state(),
-            "outcomes": [asdict(outcome) for outcome in self._outcomes],
+            "picker": self._picker.state(),
+            "docket": self._docket.state(),
         }
 
     @classmethod
@@ -255,136 +318,39 @@ class ActiveSession:
         *,
         ids: ArrayLike | None = None,
         neighbours: Neighbours | None = None,
+        classifier: Classifier | None = None,
     ) -> "ActiveSession":
-        """Go on from `state()`, with the same vectors, ids and neighbours.
+        """Go on from `state()`, with the same vectors, ids, neighbours and classifier.
 
         Raises:
-            CorruptDataError: not such a state, or of other vectors.
+            CorruptDataError: not such a state, or of other vectors, ids or classifier.
         """
-        if state.get("format") != FORMAT:
-            raise CorruptDataError(
-                f"expected a state of format {FORMAT}, got {state.get('format')!r}"
-            )
+        saved.check_format(state)
         points = as_vectors(vectors)
-        params = _params_of(state["params"])
-        session = cls(points, params, IdMap(ids, n=len(points)), state["classes"])
-        if session._data_hash != state["data_hash"]:
-            raise CorruptDataError(
-                f"the state is of vectors {state['data_hash'][:12]},"
-                f" these are {session._data_hash[:12]}"
-            )
-        session._ledger = Ledger.of_state(state["ledger"], n=len(points))
-        session._batch = Batch.of_state(state["batch"])
-        session._outcomes = [BatchOutcome(**outcome) for outcome in state["outcomes"]]
-        session._reopen(state["entered"], neighbours)
+        params = params_of(state["params"])
+        names = IdMap(ids, n=len(points))
+        questions = Questions(concepts=params.concepts, classes=tuple(state["classes"]))
+        ledger = Ledger.of_state(
+            state["ledger"], n=len(points), questions=questions.count
+        )
+        picker = make_picker(
+            params,
+            points,
+            questions,
+            ledger,
+            neighbours=neighbours,
+            classifier=classifier,
+        )
+        session = cls(names, picker)
+        saved.check_origin(
+            state, data_hash=session._data_hash, ids_hash=session._ids_hash
+        )
+        session._docket.restore(state["docket"])
+        closed = np.union1d(ledger.closed_rows, session._docket.batch.rows)
+        picker.restore(state["picker"], closed=closed)
         return session
 
-    def _reopen(self, entered: list[int], neighbours: Neighbours | None) -> None:
-        mask: Mask = np.zeros(len(self._vectors), np.bool_)
-        mask[entered] = True
-        self._pool = _make_pool(
-            self._params, len(self._vectors), neighbours, entered=mask
-        )
-        self._pool.close(np.flatnonzero(self._ledger.closed))
-        self._pool.close(self._batch.rows)
-
-    def _entered_rows(self) -> Rows:
-        if self._params.pool in ("global", "random"):
-            return np.empty(0, np.int64)
-        return np.flatnonzero(self._pool.entered)
-
-    def _pending(self) -> Rows:
-        rows = self._batch.rows
-        return rows[~self._ledger.closed[rows]]
-
-    def _outcome(self) -> list[BatchOutcome]:
-        """Of the batch, if any of it was labelled."""
-        at = self._ledger.has(self._batch.rows)
-        if not at.any():
-            return []
-        labels = self._ledger.labels_of(self._batch.rows[at])
-        return [
-            BatchOutcome(
-                uncertainty=float(self._batch.uncertainties[at].mean()),
-                positives=int((labels == self._classes[-1]).sum()),
-            )
-        ]
-
-    def _close_batch(self) -> None:
-        self._outcomes.extend(self._outcome())
-        self._batch = Batch.none()
-
-    def _pick(self) -> Batch:
-        model = self._trained()
-        self._pool.consult(model.directions)
-        rows, scores = pick_batch(
-            self._pool, self._score(model), size=self._params.batch
-        )
-        table = model.probabilities(self._vectors[rows])
-        return Batch(
-            rows=rows,
-            scores=scores,
-            probabilities=table[:, -1],
-            uncertainties=entropy(table) / np.log(len(self._classes)),
-            converged=model.converged,
-        )
-
-    def _score(self, model: Model) -> Score:
-        if self._params.pool == "random":
-            # One fixed random number a row: the order of a uniform draw.
-            luck = np.random.default_rng(self._params.seed).random(len(self._vectors))
-            return lambda rows: luck[rows]
-        score = STRATEGIES[self._params.strategy]
-        return lambda rows: score(model.probabilities(self._vectors[rows]))
-
-    def _trained(self) -> Model:
-        # Labels are only ever added, so their number says whether the model is current.
-        size = len(self._ledger.rows)
-        if self._model is None or self._model[0] != size:
-            fitted = Model(
-                self._vectors[self._ledger.rows],
-                self.labels,
-                classes=self._classes,
-                params=self._params,
-            )
-            self._model = (size, fitted)
-        return self._model[1]
-
-    def _require_asked(self, rows: Rows) -> None:
-        strange = rows[~(np.isin(rows, self._batch.rows) | self._ledger.has(rows))]
-        if strange.size:
-            raise InvalidInputError(
-                f"{strange.size} of {len(rows)} labels are for ids that were not asked"
-                f" for: {shown(self._names.ids[strange])}"
-            )
-
-
-def _make_pool(
-    params: ActiveParams,
-    n: int,
-    neighbours: Neighbours | None,
-    entered: Mask | None = None,
-) -> Pool:
-    if params.pool in ("global", "random"):
-        return GlobalPool(n)
-    if neighbours is None:
-        raise InvalidParamsError(f"the pool {params.pool!r} needs neighbours, got None")
-    if len(neighbours) != n:
-        raise DimensionMismatchError(
-            f"neighbours are of {len(neighbours)} rows, vectors of {n}"
-        )
-    if params.pool == "seals":
-        return SealsPool(neighbours, k=params.neighbours, entered=entered)
-    if not isinstance(neighbours, Searcher):
-        raise InvalidParamsError(
-            "the pool 'classifier' needs neighbours that search along weights, such as"
-            f" IndexNeighbours; got {type(neighbours).__name__}"
-        )
-    return ClassifierPool(neighbours, k=params.neighbours, entered=entered)
-
-
-def _params_of(values: dict[str, Any]) -> ActiveParams:
-    classes = values["classes"]
-    return ActiveParams(
-        **{**values, "classes": None if classes is None else tuple(classes)}
-    )
+    def _trained(self) -> Judge:
+        """The judge, up to date with the labels."""
+        self._picker.judge.learn(self._ledger)
+        return self._picker.judge

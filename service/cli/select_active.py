@@ -22,6 +22,8 @@ from gleann.service.cli import inputs, options, outputs, sources
 from gleann.service.cli.answers import rows_named
 from gleann.service.cli.manifest import JobRecord, manifest_path
 
+INDEXED_POOLS = ("seals", "classifier", "anchors")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveJob:
@@ -79,9 +81,11 @@ class ActiveJob:
 @click.option(
     "--pool",
     type=click.Choice(get_args(PoolName)),
-    default="seals",
+    default="classifier",
     show_default=True,
-    help="Neighbours of the labelled (needs an index), every item, or random draws.",
+    help="Neighbours of the labelled (seals), these and what the classifier asks the"
+    " index for (classifier), AnchorAL's (anchors), every item, or random draws. The"
+    " first three need an index.",
 )
 @click.option("--batch", default=100, show_default=True, help="Items to ask for.")
 @click.option(
@@ -166,9 +170,9 @@ def _start(
         class_weight=job.class_weight,
         seed=job.seed,
     )
-    if job.pool == "seals" and source.index is None:
+    if job.pool in INDEXED_POOLS and source.index is None:
         raise InvalidInputError(
-            f"{job.source} is not an index, which the seals pool needs:"
+            f"{job.source} is not an index, which the {job.pool} pool needs:"
             " build one, or take --pool global"
         )
     return ActiveSession.start(

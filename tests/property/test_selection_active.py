@@ -34,7 +34,7 @@ def start(vectors, labels, near, **params):
     seed = np.r_[np.flatnonzero(labels)[:3], np.flatnonzero(labels == 0)[:9]]
     return ActiveSession.start(
         vectors,
-        ActiveParams(batch=7, **params),
+        ActiveParams(**{"pool": "seals", "batch": 7, **params}),
         rows=seed,
         labels=labels[seed],
         neighbours=near,

@@ -58,6 +58,15 @@ def labelling(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterat
     for _ in range(3):
         yield (batch := client.next_batch(session))
         client.submit_labels(session, batch.ids, labels_of(batch.ids))
+    other = client.start_active_session(
+        "a",
+        ids=ids[:58],
+        labels=labels_of(ids[:58]),
+        params=ActiveParams(
+            batch=6, pool="anchors", strategy="information_density", anchors=3
+        ),
+    )
+    yield client.next_batch(other)
     client.ignore(session, client.next_batch(session).ids[:2])
     yield client.next_batch(session)
     yield client.stop_advice(session)

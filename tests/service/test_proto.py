@@ -38,7 +38,7 @@ def test_the_committed_modules(action: str) -> None:
         (
             ActiveParams,
             selection_pb2.ActiveParams,
-            {"C": "c", "class_weight": "balanced"},
+            {"C": "c", "class_weight": "balanced", "model": None, "concepts": None},
         ),
         (EstimateParams, selection_pb2.EstimateParams, {}),
         (StopAdvice, selection_pb2.StopAdvice, {}),

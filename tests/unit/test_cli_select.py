@@ -10,7 +10,10 @@ import pytest
 
 from gleann.index import SoarIndex
 from gleann.selection import (
+    ActiveParams,
+    ActiveSession,
     EstimateParams,
+    IndexNeighbours,
     coreset,
     k_center,
     margin_costs,
@@ -143,7 +146,11 @@ def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
         (["random", "absent.npy", "--k", "5"], "absent.npy"),
         (["random", "points.npy", "--k", "5", "--locked", "names.npy"], "int64"),
         (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json"],
-         "not an index"),
+         "not an index, which the classifier pool needs"),
+        (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json",
+          "--pool", "seals"], "not an index, which the seals pool needs"),
+        (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json",
+          "--pool", "anchors"], "not an index, which the anchors pool needs"),
         (["active", "index", "--labels", "absent.csv", "--state", "s.json"], "absent"),
         (["active", "index", "--labels", "seed.csv", "--state", "s.json", "--resume"],
          "s.json"),
@@ -194,6 +201,43 @@ def test_a_labelling_loop_goes_on_where_it_stopped(folder, points, tmp_path, cap
     assert "22 are labelled" in capsys.readouterr().out
     state = json.loads((tmp_path / "state.json").read_text())
     assert state["format"]
+
+
+@pytest.mark.parametrize(
+    ("source", "pool", "strategy"),
+    [
+        ("index", "anchors", "information_density"),
+        ("index", "classifier", "entropy"),
+        ("points.npy", "global", "information_density"),
+    ],
+)
+def test_pools_and_strategies_are_those_of_the_library(
+    source, pool, strategy, folder, points, tmp_path
+):
+    names = np.load(folder / "names.npy") if source == "index" else np.arange(N)
+    seed = np.array([3, 9, 50, 200, 321])
+    labels = np.array([0, 1, 0, 1, 1])
+    label_file(
+        tmp_path / "l.csv",
+        dict(zip(names[seed].tolist(), labels.tolist(), strict=True)),
+    )
+    out = tmp_path / "batch.parquet"
+    code = select(
+        folder, out, "active", str(folder / source), "--labels",
+        str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"), "--batch", "7",
+        "--neighbours", "9", "--pool", pool, "--strategy", strategy,
+    )  # fmt: skip
+    assert code == 0
+    index = SoarIndex.load(folder / "index")
+    session = ActiveSession.start(
+        points,
+        ActiveParams(pool=pool, strategy=strategy, batch=7, neighbours=9),
+        ids=names,
+        rows=seed,
+        labels=labels,
+        neighbours=IndexNeighbours(index) if source == "index" else None,
+    )
+    assert picks(out) == session.next_batch().ids.tolist()
 
 
 def test_a_session_is_not_started_over_by_accident(folder, tmp_path, capsys):

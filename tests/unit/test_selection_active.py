@@ -1,4 +1,6 @@
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,61 +20,12 @@ from gleann.selection.active.advice import BatchOutcome, advise
 from gleann.selection.active.everything import GlobalPool
 from gleann.selection.active.picking import pick_batch
 
-
-class Exact:
-    """Neighbours by exhaustive search; counts what it is asked."""
-
-    def __init__(self, vectors):
-        distances = ((vectors[:, None] - vectors[None]) ** 2).sum(-1)
-        np.fill_diagonal(distances, np.inf)
-        self.order = np.argsort(distances, axis=1, kind="stable")[:, :-1]
-        self.asked = []
-
-        self.vectors = vectors
-
-    def __len__(self):
-        return len(self.order)
-
-    def along(self, directions, *, k, allowed):
-        scores = np.where(allowed, directions @ self.vectors.T, -np.inf)
-        found = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return np.where(np.take_along_axis(scores, found, 1) > -np.inf, found, -1)
-
-    def neighbours(self, rows, *, k):
-        self.asked += rows.tolist()
-        found = self.order[rows, :k]
-        return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=-1)
-
-
-def rare(n=400, seed=0):
-    """Points in the plane; the positives lie in one small spot."""
-    rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(n, 2)).astype(np.float32)
-    labels = (np.linalg.norm(vectors - [1.2, 0.8], axis=1) < 0.5).astype(np.int64)
-    positives = np.flatnonzero(labels)[:3]
-    negatives = np.flatnonzero(labels == 0)[:12]
-    return vectors, labels, np.concatenate([positives, negatives])
-
-
-def begin(vectors, labels, seed, *, near=None, ids=None, **params):
-    params = {"batch": 5, "neighbours": 6, **params}
-    return ActiveSession.start(
-        vectors,
-        ActiveParams(**params),
-        ids=ids,
-        rows=seed,
-        labels=labels[seed],
-        neighbours=near,
-    )
-
-
-def picks(session, labels, batches):
-    sequence = []
-    for _ in range(batches):
-        rows = session.next_batch().rows
-        sequence.append(rows.tolist())
-        session.submit_labels(rows, labels[rows])
-    return sequence
+_SPEC = importlib.util.spec_from_file_location(
+    "active_world", Path(__file__).with_name("active_world.py")
+)
+world = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(world)
+Exact, rare, begin, picks = world.Exact, world.rare, world.begin, world.picks
 
 
 def test_the_pool_grows_after_every_pick_and_late_comers_are_picked():
@@ -87,11 +40,11 @@ def test_the_pool_grows_after_every_pick_and_late_comers_are_picked():
     pool = SealsPool(Chain(), k=1)
     pool.close(np.array([0]))
     assert pool.grow(np.array([0])).tolist() == [1]
-    rows, scores = pick_batch(pool, lambda rows: rows.astype(float), size=4)
+    rows, scores, _ = pick_batch(pool, [lambda rows: rows.astype(float)], size=4)
     assert rows.tolist() == [1, 2, 3, 4]
     assert scores.tolist() == [1, 2, 3, 4]
     assert pool.candidates().tolist() == [5]
-    rest, _ = pick_batch(pool, lambda rows: rows.astype(float), size=4)
+    rest, _, _ = pick_batch(pool, [lambda rows: rows.astype(float)], size=4)
     assert rest.tolist() == [5]
 
 
@@ -106,13 +59,13 @@ def test_each_candidate_is_scored_once_a_batch():
         scored.extend(rows.tolist())
         return np.cos(rows)
 
-    pick_batch(pool, score, size=20)
+    pick_batch(pool, [score], size=20)
     assert len(scored) == len(set(scored))
     assert set(scored) <= set(np.flatnonzero(pool.entered).tolist())
 
 
 def test_ties_go_to_the_lower_row():
-    rows, _ = pick_batch(GlobalPool(9), lambda rows: rows // 3 * 1.0, size=4)
+    rows, _, _ = pick_batch(GlobalPool(9), [lambda rows: rows // 3 * 1.0], size=4)
     assert rows.tolist() == [6, 7, 8, 3]
 
 
@@ -122,7 +75,7 @@ def test_the_first_pool_is_the_neighbours_of_positives_and_negatives():
     session = begin(vectors, labels, seed, near=near)
     expected = set(near.order[seed, :6].ravel().tolist()) - set(seed.tolist())
     assert session.looked_at == len(expected)
-    assert set(session.state()["entered"]) == expected
+    assert set(session.state()["picker"]["pool"]["entered"]) == expected
 
 
 def test_each_labelled_point_is_asked_for_neighbours_exactly_once():
@@ -135,7 +88,7 @@ def test_each_labelled_point_is_asked_for_neighbours_exactly_once():
         session.submit_labels(batch.ids, labels[batch.rows])
         labelled = session.labelled_rows.tolist()
         assert sorted(near.asked) == labelled
-        entered = set(session.state()["entered"])
+        entered = set(session.state()["picker"]["pool"]["entered"])
         assert not (entered - set(batch.rows.tolist())) & set(seed.tolist())
         assert session.looked_at <= 6 * len(labelled)
 
@@ -167,7 +120,7 @@ def test_the_order_of_labels_within_a_batch_changes_nothing():
             two.submit_labels([row], [labels[row]])
 
 
-@pytest.mark.parametrize("pool", ["seals", "classifier", "global", "random"])
+@pytest.mark.parametrize("pool", ["seals", "classifier", "anchors", "global", "random"])
 @pytest.mark.parametrize("after", [0, 2])
 def test_kill_and_resume_gives_the_same_sequence(pool, after):
     vectors, labels, seed = rare()
@@ -294,6 +247,53 @@ def test_an_oracle_that_raises_half_way_loses_nothing():
     assert len(session.labelled_rows) == 30
     run_active(session, failing, budget=45)
     assert session.state() == whole.state()
+
+
+@pytest.mark.parametrize("pool", ["seals", "classifier", "anchors"])
+def test_an_index_that_fails_within_a_batch_costs_no_candidate(pool):
+    vectors, labels, seed = rare()
+
+    class Failing(Exact):
+        left = 10**9
+
+        def neighbours(self, rows, *, k):
+            self.left -= 1
+            if self.left == 0:
+                raise OSError("the disk is gone")
+            return super().neighbours(rows, k=k)
+
+        def open_neighbours(self, rows, *, k, allowed):
+            self.left -= 2
+            if self.left <= 0:
+                raise OSError("the disk is gone")
+            return super().open_neighbours(rows, k=k, allowed=allowed)
+
+    near = Failing(vectors)
+    whole = begin(vectors, labels, seed, near=Exact(vectors), pool=pool)
+    session = begin(vectors, labels, seed, near=near, pool=pool)
+    for _ in range(4):
+        near.left = 2
+        with pytest.raises(OSError, match="disk is gone"):
+            session.next_batch()
+        near.left = 10**9
+        batch = session.next_batch()
+        assert batch.rows.tolist() == whole.next_batch().rows.tolist()
+        for one in (session, whole):
+            one.submit_labels(batch.ids, labels[batch.rows])
+    assert session.state() == whole.state()
+
+
+def test_a_global_pool_takes_back_its_picks_when_scoring_fails():
+    class Growing(GlobalPool):
+        def grow(self, rows):
+            if rows[0] == 1:
+                raise OSError("gone")
+            return super().grow(rows)
+
+    growing = Growing(6)
+    with pytest.raises(OSError, match="gone"):
+        pick_batch(growing, [lambda rows: -rows.astype(float)], size=3)
+    assert growing.candidates().tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_cancelling_from_progress_keeps_the_labels():
@@ -490,7 +490,9 @@ def test_states_of_other_data_or_formats_are_refused():
     vectors, labels, seed = rare()
     near = Exact(vectors)
     state = begin(vectors, labels, seed, near=near).state()
+    with pytest.raises(CorruptDataError, match="state is of ids"):
+        ActiveSession.resume(state, vectors, ids=np.arange(400) + 1, neighbours=near)
     with pytest.raises(CorruptDataError, match="state is of vectors"):
         ActiveSession.resume(state, vectors + 1, neighbours=near)
-    with pytest.raises(CorruptDataError, match=r"gleann\.active/1, got 'other'"):
+    with pytest.raises(CorruptDataError, match=r"gleann\.active/2, got 'other'"):
         ActiveSession.resume({**state, "format": "other"}, vectors, neighbours=near)

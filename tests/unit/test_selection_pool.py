@@ -87,7 +87,7 @@ def test_more_neighbours_than_there_are_rows_come_padded():
     assert none.shape == (0, 3)
 
 
-@pytest.mark.parametrize("metric", ["cosine", "ip"])
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
 def test_an_index_finds_the_allowed_rows_along_a_direction(metric):
     rng = np.random.default_rng(4)
     index = SoarIndex.build(
@@ -99,15 +99,6 @@ def test_an_index_finds_the_allowed_rows_along_a_direction(metric):
     expected = np.argsort(-products, axis=1)[:, :5]
     got = IndexNeighbours(index, nprobe=8).along(directions, k=5, allowed=allowed)
     assert got.tolist() == expected.tolist()
-
-
-def test_an_index_for_l2_has_no_directions():
-    index = SoarIndex.build(
-        np.eye(8), BuildParams(metric="l2", nlist=2, tune_queries=0)
-    )
-    near = IndexNeighbours(index)
-    with pytest.raises(InvalidParamsError, match="cosine or ip, got l2"):
-        near.along(np.ones((1, 8), np.float32), k=1, allowed=np.ones(8, bool))
 
 
 def test_the_fingerprint_of_an_index_is_its_data_hash():

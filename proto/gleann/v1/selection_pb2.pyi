@@ -20,6 +20,7 @@ class ActiveStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTIVE_STRATEGY_LEAST_CONFIDENCE: _ClassVar[ActiveStrategy]
     ACTIVE_STRATEGY_MARGIN: _ClassVar[ActiveStrategy]
     ACTIVE_STRATEGY_MOST_LIKELY_POSITIVE: _ClassVar[ActiveStrategy]
+    ACTIVE_STRATEGY_INFORMATION_DENSITY: _ClassVar[ActiveStrategy]
 
 class ActivePool(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -27,6 +28,8 @@ class ActivePool(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTIVE_POOL_SEALS: _ClassVar[ActivePool]
     ACTIVE_POOL_GLOBAL: _ClassVar[ActivePool]
     ACTIVE_POOL_RANDOM: _ClassVar[ActivePool]
+    ACTIVE_POOL_CLASSIFIER: _ClassVar[ActivePool]
+    ACTIVE_POOL_ANCHORS: _ClassVar[ActivePool]
 
 class EstimateTarget(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -46,10 +49,13 @@ ACTIVE_STRATEGY_ENTROPY: ActiveStrategy
 ACTIVE_STRATEGY_LEAST_CONFIDENCE: ActiveStrategy
 ACTIVE_STRATEGY_MARGIN: ActiveStrategy
 ACTIVE_STRATEGY_MOST_LIKELY_POSITIVE: ActiveStrategy
+ACTIVE_STRATEGY_INFORMATION_DENSITY: ActiveStrategy
 ACTIVE_POOL_UNSPECIFIED: ActivePool
 ACTIVE_POOL_SEALS: ActivePool
 ACTIVE_POOL_GLOBAL: ActivePool
 ACTIVE_POOL_RANDOM: ActivePool
+ACTIVE_POOL_CLASSIFIER: ActivePool
+ACTIVE_POOL_ANCHORS: ActivePool
 ESTIMATE_TARGET_UNSPECIFIED: EstimateTarget
 ESTIMATE_TARGET_COUNT: EstimateTarget
 ESTIMATE_TARGET_AVG: EstimateTarget
@@ -192,7 +198,7 @@ class Session(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., index: _Optional[str] = ..., sealed_version: _Optional[int] = ..., labelled: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ActiveParams(_message.Message):
-    __slots__ = ("strategy", "pool", "batch", "neighbours", "c", "balanced", "max_iter", "seed", "classes")
+    __slots__ = ("strategy", "pool", "batch", "neighbours", "c", "balanced", "max_iter", "seed", "classes", "anchors", "subpool", "density_power")
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +208,9 @@ class ActiveParams(_message.Message):
     MAX_ITER_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
+    ANCHORS_FIELD_NUMBER: _ClassVar[int]
+    SUBPOOL_FIELD_NUMBER: _ClassVar[int]
+    DENSITY_POWER_FIELD_NUMBER: _ClassVar[int]
     strategy: ActiveStrategy
     pool: ActivePool
     batch: int
@@ -211,7 +220,10 @@ class ActiveParams(_message.Message):
     max_iter: int
     seed: int
     classes: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, strategy: _Optional[_Union[ActiveStrategy, str]] = ..., pool: _Optional[_Union[ActivePool, str]] = ..., batch: _Optional[int] = ..., neighbours: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ..., classes: _Optional[_Iterable[int]] = ...) -> None: ...
+    anchors: int
+    subpool: int
+    density_power: float
+    def __init__(self, strategy: _Optional[_Union[ActiveStrategy, str]] = ..., pool: _Optional[_Union[ActivePool, str]] = ..., batch: _Optional[int] = ..., neighbours: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ..., classes: _Optional[_Iterable[int]] = ..., anchors: _Optional[int] = ..., subpool: _Optional[int] = ..., density_power: _Optional[float] = ...) -> None: ...
 
 class StartActiveSessionRequest(_message.Message):
     __slots__ = ("index", "params", "ids", "labels", "request_id")

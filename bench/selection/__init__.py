@@ -1,0 +1,1 @@
+"""Benchmarks of selection: one module a family."""

@@ -1,0 +1,197 @@
+"""`python -m bench.selection.growth`: what a batch costs when the pool doubles.
+
+The pool is a quarter, a half and all of a data set's rows, each with an index of as
+many lists, so that the lists double too. Seconds are CPU seconds of one thread, of
+choosing alone: what the classifier's training took is taken off. Pools are timed in
+turn.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from bench.datasets import DatasetError
+from bench.provenance import provenance
+from bench.say import say
+from bench.selection.concepts import Labelled, draw_seed, load_labelled, rare_concepts
+from bench.selection.labelling import NPROBE
+from bench.tables import markdown
+from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
+
+RESULTS = Path(__file__).parent.parent / "results"
+POOLS = {"seals": 20, "classifier": 20, "anchors": 50, "global": 1}
+_TRAINING: list[float] = []
+
+
+class TimedRegression(LogisticRegression):
+    """Logistic regression that says how long its training took."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "TimedRegression":  # noqa: N803
+        start = process_time()
+        super().fit(X, y, sample_weight)
+        _TRAINING.append(process_time() - start)
+        return self
+
+
+def main() -> int:
+    """Run, print the table, write the result file."""
+    args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
+    try:
+        result = run(args)
+    except DatasetError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    print(table(result))
+    out = args.out or RESULTS / f"selection-growth-{result['data']}.json"
+    out.write_text(json.dumps(result, indent=1) + "\n")
+    say(f"result: {out}")
+    return 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Give a command its options."""
+    root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
+    parser.add_argument("--data", type=Path, default=root / "wordnet-384")
+    parser.add_argument("--nlist", type=int, default=663)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--budget", type=int, default=500)
+    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="default: bench/results/")
+    return parser
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Time every pool at every size, in turn."""
+    command = ["python", "-m", "bench.selection.growth", *sys.argv[1:]]
+    origin = provenance() | {"command": command}
+    data = load_labelled(args.data)
+    concept = rare_concepts(data, count=1, seed=args.seed)[0]
+    # The seed must lie in the smallest pool, so that all begin alike.
+    order = _seed_first(data, concept, seed=args.seed)
+    sizes = [len(order) // 4, len(order) // 2, len(order)]
+    indexes = {size: _build(data, order[:size], args) for size in sizes}
+    times: dict[tuple[str, int], list[float]] = defaultdict(list)
+    work: dict[tuple[str, int], dict[str, float]] = {}
+    for number in range(args.rounds):
+        for pool in POOLS:
+            for size in sizes:
+                labels = (data.classes[order[:size]] == concept).astype(np.int64)
+                seconds, counts = _select(indexes[size], labels, pool, args)
+                times[pool, size].append(seconds)
+                work[pool, size] = counts
+        say(f"round {number + 1} of {args.rounds}")
+    rows = [
+        {
+            "pool": pool,
+            "n": size,
+            "seconds": times[pool, size],
+            "median_seconds": median(times[pool, size]),
+            **work[pool, size],
+        }
+        for pool in POOLS
+        for size in sizes
+    ]
+    return {
+        "mode": "selection-growth",
+        "data": data.name,
+        "sha256": data.sha256,
+        "concept": data.names[concept],
+        "nlist": args.nlist,
+        "nprobe": NPROBE,
+        "budget": args.budget,
+        "batch": args.batch,
+        "seed": args.seed,
+        "rows": rows,
+    } | origin
+
+
+def _seed_first(data: Labelled, concept: int, *, seed: int) -> np.ndarray:
+    """All rows in random order, behind those the session begins from."""
+    first = draw_seed(data.classes == concept, seed=seed)
+    others = np.setdiff1d(np.arange(len(data.base)), first)
+    return np.concatenate([first, np.random.default_rng(seed).permutation(others)])
+
+
+def _build(data: Labelled, rows: np.ndarray, args: argparse.Namespace) -> SoarIndex:
+    params = BuildParams(metric="cosine", nlist=args.nlist, seed=0, tune_queries=0)
+    return SoarIndex.build(data.base[rows], params, threads=1)
+
+
+def _select(
+    index: SoarIndex, labels: np.ndarray, pool: Any, args: argparse.Namespace
+) -> tuple[float, dict[str, float]]:
+    """CPU seconds of choosing a batch, on average, and the work behind it."""
+    params = ActiveParams(
+        pool=pool,
+        batch=args.batch,
+        neighbours=POOLS[pool],
+        model="own",
+        seed=args.seed,
+    )
+    session = ActiveSession.start(
+        index.vectors,
+        params,
+        rows=np.arange(100),
+        labels=labels[:100],
+        neighbours=IndexNeighbours(index, nprobe=NPROBE),
+        classifier=TimedRegression(max_iter=1000),
+    )
+    _TRAINING.clear()
+    seconds, batches = 0.0, 0
+    while len(session.labelled_rows) < args.budget:
+        start = process_time()
+        batch = session.next_batch()
+        seconds += process_time() - start
+        batches += 1
+        session.submit_labels(batch.ids, labels[batch.rows])
+    found = index.search(
+        index.vectors[session.labelled_rows], SearchParams(k=20, nprobe=NPROBE)
+    )
+    return (seconds - sum(_TRAINING)) / batches, {
+        "looked_at": session.looked_at,
+        "positives": int(session.labels.sum()),
+        "entries_a_lookup": found.stats.entries_scanned / len(session.labelled_rows),
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """One line a pool and size; ratios to half the size."""
+    at = {(row["pool"], row["n"]): row for row in result["rows"]}
+    lines = []
+    for (pool, n), row in at.items():
+        half = at.get((pool, n // 2))
+        ratio = row["median_seconds"] / half["median_seconds"] if half else None
+        lines.append(
+            [
+                pool,
+                f"{n:,}",
+                f"{1e3 * row['median_seconds']:.1f}",
+                "-" if ratio is None else f"{ratio:.2f}",
+                f"{row['looked_at']:,}",
+                f"{row['entries_a_lookup']:,.0f}",
+            ]
+        )
+    head = (
+        "pool",
+        "rows",
+        "ms a batch",
+        "to half the rows",
+        "looked at",
+        "entries a lookup",
+    )
+    return markdown(head, lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""One run of active learning on one rare concept: how it ended, what it looked at."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.selection.concepts import Labelled, draw_seed
+from gleann.index import SoarIndex
+from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
+
+NPROBE = 16
+"""Lists searched for the neighbours of a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Where a run ended.
+
+    Attributes:
+        ap_pool: average precision over the whole pool, labelled rows included.
+        ap_held_out: average precision over the held-out queries.
+        recall: share of the pool's positives that were labelled.
+        looked_at: share of the pool that ever were candidates; of a random draw, what
+            was drawn.
+        in_pool: mean over batches of the share of the global top batch in the pool;
+            None where it was not measured.
+        labelled: rows labelled.
+        seconds: choosing and training, evaluation left out.
+    """
+
+    ap_pool: float
+    ap_held_out: float
+    recall: float
+    looked_at: float
+    in_pool: float | None
+    labelled: int
+    seconds: float
+
+
+def run_concept(
+    data: Labelled,
+    concept: int,
+    params: ActiveParams,
+    index: SoarIndex,
+    *,
+    budget: int,
+    coverage: bool,
+) -> Ending:
+    """Label `budget` rows, seed included, and judge the last classifier.
+
+    Args:
+        data: where the concept is from.
+        concept: its class.
+        params: how to pick.
+        index: over the pool.
+        budget: labels in all.
+        coverage: whether to measure what the pools let through.
+    """
+    positive = data.classes == concept
+    rows = draw_seed(positive, seed=params.seed)
+    labels = positive.astype(np.int64)
+    neighbours = IndexNeighbours(index, nprobe=min(NPROBE, index.nlist))
+    start = perf_counter()
+    session = ActiveSession.start(
+        index.vectors, params, rows=rows, labels=labels[rows], neighbours=neighbours
+    )
+    seconds = perf_counter() - start
+    shares: list[float] = []
+    while (left := budget - len(session.labelled_rows)) > 0:
+        start = perf_counter()
+        picked = session.next_batch().rows[:left]
+        seconds += perf_counter() - start
+        if not len(picked):
+            break
+        if coverage:
+            shares.append(session.coverage().in_pool)
+        session.submit_labels(picked, labels[picked])
+    held_out = session.score_vectors(data.queries)[:, -1]
+    return Ending(
+        ap_pool=average_precision(positive, session.probabilities()[:, -1]),
+        ap_held_out=average_precision(data.query_classes == concept, held_out),
+        recall=float(labels[session.labelled_rows].sum() / positive.sum()),
+        looked_at=session.looked_at / len(index),
+        in_pool=float(np.mean(shares)) if shares else None,
+        labelled=len(session.labelled_rows),
+        seconds=seconds,
+    )
+
+
+def average_precision(
+    positive: NDArray[np.bool_], scores: NDArray[np.float64]
+) -> float:
+    """Mean over the positives of the precision at their score; 0 without any.
+
+    Equal scores share one threshold, as in scikit-learn's `average_precision_score`.
+    """
+    hits = np.sort(scores[positive])
+    if not len(hits):
+        return 0.0
+    at_least = len(scores) - np.searchsorted(np.sort(scores), hits)
+    hits_at_least = len(hits) - np.searchsorted(hits, hits)
+    return float((hits_at_least / at_least).mean())

@@ -1,0 +1,128 @@
+"""Who picks for a session: a judge of rows, a pool of rows, turns between questions."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Rows, Vectors
+from gleann.selection.active.batch import Batch
+from gleann.selection.active.coverage import Coverage, measure_coverage
+from gleann.selection.active.judges import Judge, Table
+from gleann.selection.active.ledger import Ledger
+from gleann.selection.active.params import ActiveParams
+from gleann.selection.active.picking import Score, pick_batch
+from gleann.selection.active.pools import Pool, Standing
+from gleann.selection.active.questions import Questions
+from gleann.selection.active.scoring import make_score
+from gleann.selection.uncertainty import entropy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picker:
+    """Picks batches from a pool by what a judge says.
+
+    Attributes:
+        params: how.
+        vectors: (n, d) the rows.
+        questions: what each row is asked.
+        ledger: the labels; read, never written.
+        judge: says how likely each class is.
+        pool: the rows a batch may be drawn from.
+    """
+
+    params: ActiveParams
+    vectors: Vectors
+    questions: Questions
+    ledger: Ledger
+    judge: Judge
+    pool: Pool
+
+    def prepare(self, number: int) -> Rows:
+        """Make ready for batch `number`, from 1; return the candidates, ascending."""
+        self.judge.learn(self.ledger)
+        self.pool.consult(
+            Standing(
+                rows=self.ledger.rows,
+                labels=self.ledger.labels,
+                batch=number,
+                boundaries=self.judge.boundaries(),
+            )
+        )
+        return self.pool.candidates()
+
+    def unknown(self, number: int) -> Rows:
+        """The candidates of batch `number` that the judge says nothing of."""
+        candidates = self.prepare(number)
+        return candidates[~self.judge.knows(candidates)]
+
+    def pick(self, number: int) -> Batch:
+        """Pick batch `number`; another question has the first turn each time."""
+        candidates = self.prepare(number)
+        count = self.questions.count
+        rows, scores, by = pick_batch(
+            self.pool,
+            [self._score(question, candidates) for question in range(count)],
+            size=self.params.batch,
+            first=(number - 1) * self.params.batch % count,
+        )
+        with ExitStack() as failed:
+            failed.callback(lambda: self.pool.undo(rows, rows[:0]))
+            table = self._said(rows, by)
+            failed.pop_all()
+        return Batch(
+            rows=rows,
+            questions=by,
+            scores=scores,
+            probabilities=table[:, -1],
+            uncertainties=entropy(table) / np.log(len(self.questions.classes)),
+            converged=self.judge.converged,
+            note=self._note(),
+        )
+
+    def coverage(self, batch: Rows, *, question: int, top: int) -> Coverage:
+        """The pool of `batch`, none of it labelled, beside all open rows."""
+        self.judge.learn(self.ledger)
+        candidates = np.union1d(self.pool.candidates(), batch)
+        rows = np.flatnonzero(self.ledger.open)
+        return measure_coverage(
+            self._score(question, candidates)(rows),
+            rows,
+            candidates=candidates,
+            picked=batch,
+            top=top,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"pool": self.pool.state(), "judge": self.judge.state()}
+
+    def restore(self, state: dict[str, Any], *, closed: Rows) -> None:
+        """The way back from `state`; `closed` rows (m,) are labelled, asked, ignored.
+
+        Raises:
+            CorruptDataError: another classifier.
+        """
+        self.pool.restore(state["pool"])
+        self.pool.close(closed)
+        self.judge.restore(state["judge"])
+
+    def _said(self, rows: Rows, by: NDArray[np.int64]) -> Table:
+        """Class probabilities (m, c) of `rows`, by the question that picked each."""
+        table = np.zeros((len(rows), len(self.questions.classes)))
+        for question in range(self.questions.count):
+            at = by == question
+            table[at] = self.judge.table(rows[at], question=question)
+        return table
+
+    def _note(self) -> str:
+        if self.params.pool == "classifier" and self.judge.boundaries() is None:
+            return "no linear classifier to ask: the pool is that of SEALS"
+        return ""
+
+    def _score(self, question: int, candidates: Rows) -> Score:
+        return make_score(
+            self.params, self.vectors, self.judge, pool=candidates, question=question
+        )
