@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gleann.index import KnnGraph, Progress, SearchParams, SoarIndex
 from gleann.index.arrays import Ids, Mask, Rows, Vectors
+from gleann.index.errors import InvalidParamsError
 from gleann.selection.list_scan import LISTS, rows_along, rows_beside
 
 ProgressCallback = Callable[[Progress], None]
