@@ -2,6 +2,7 @@
 
 import os
 from importlib.metadata import version as installed_version
+from math import ceil
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from bench.peers.contract import Params, PeerUnavailableError, Setting, Shape, S
 from bench.peers.contract import geometric as steps
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.engines import native
+
+POOLS = (1.3, 2, 3, 5, 10)
+"""Rows re-ranked, as a share of k."""
 
 SPILL_AND_LISTS = (
     ("soar", 1.0),
@@ -40,7 +44,7 @@ def sweep(shape: Shape) -> Sweep:
         settings.append(Setting(build=build_params, efforts=steps(1, nlist)))
     return Sweep(
         settings=tuple(settings),
-        fixed=tuple({"rerank": factor * shape.k} for factor in (2, 3, 5, 10)),
+        fixed=tuple({"rerank": ceil(share * shape.k)} for share in POOLS),
         effort="nprobe",
     )
 
