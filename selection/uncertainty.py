@@ -53,6 +53,13 @@ def margin_costs(probabilities: ArrayLike) -> Scores:
     return gaps
 
 
+def entropy_costs(probabilities: ArrayLike) -> Scores:
+    """log(c) minus entropy (n,) of `probabilities` (n, c): small where uncertain."""
+    table = as_probabilities(probabilities)
+    costs: Scores = np.maximum(np.log(table.shape[1]) - entropy(table), 0.0)
+    return costs
+
+
 def most_likely_positive(probabilities: ArrayLike) -> Scores:
     """Probability (n,) of the last class of `probabilities` (n, c), for active search.
 

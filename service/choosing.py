@@ -124,7 +124,7 @@ def _weighted_k_center(
         eps=params.eps if params.HasField("eps") else 0.1,
         progress=task.progress,
     )
-    return chosen.to_selection(candidates.ids, {})
+    return chosen.to_selection(candidates.ids)
 
 
 def _farthest_first(
@@ -143,7 +143,7 @@ def _farthest_first(
         progress=task.progress,
     ).rows
     chosen = measure(vectors, rows, locked=candidates.locked, method="farthest_first")
-    return chosen.to_selection(candidates.ids, {})
+    return chosen.to_selection(candidates.ids)
 
 
 def _margin(
@@ -157,7 +157,7 @@ def _margin(
     task.progress(Progress(phase="choose", done=0, total=1))
     assert candidates.costs is not None
     chosen = margin(vectors, k=candidates.k, costs=candidates.costs)
-    return chosen.to_selection(candidates.ids, {})
+    return chosen.to_selection(candidates.ids)
 
 
 def _random(

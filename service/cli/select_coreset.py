@@ -9,7 +9,6 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index import exact_search
 from gleann.index.arrays import Ids, Rows, Vectors
 from gleann.index.errors import InvalidInputError
 from gleann.selection import Coreset, coreset, margin_costs
@@ -277,34 +276,14 @@ def _random(job: CoresetJob, given: Inputs, _report: Report) -> Coreset:
 
 
 def _picks(chosen: Coreset, given: Inputs) -> dict[str, NDArray[Any]]:
-    ids = given.source.ids
-    selection = chosen.to_selection(ids, {"method": chosen.method})
-    place, distance = _nearest_other(given.vectors[chosen.rows])
+    selection = chosen.to_selection(given.source.ids)
     return {
         "id": selection.ids,
         "rank": np.arange(len(selection), dtype=np.int32),
         "score": selection.scores,
         "weight": selection.weights,
         **selection.why,
-        "nearest_selected_id": selection.ids[place],
-        "nearest_selected_distance": distance,
     }
-
-
-def _nearest_other(picked: Vectors) -> tuple[Rows, NDArray[np.float32]]:
-    """Place of each pick's nearest other pick and the plain L2 distance to it.
-
-    A single pick has no other: it names itself, at an infinite distance.
-    """
-    m = len(picked)
-    if m == 1:
-        return np.zeros(1, np.int64), np.full(1, np.inf, np.float32)
-    rows, distances = exact_search(picked, picked, metric="l2", k=2)
-    # Among duplicates a pick may find another one before itself.
-    first = (rows[:, 0] == np.arange(m)).astype(np.intp)
-    place = np.take_along_axis(rows, first[:, None], axis=1)[:, 0]
-    squared = np.take_along_axis(distances, first[:, None], axis=1)[:, 0]
-    return place, np.sqrt(squared)
 
 
 def _coverage(chosen: Coreset, ids: Ids) -> dict[str, NDArray[Any]]:
