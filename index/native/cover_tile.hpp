@@ -14,24 +14,30 @@
 
 #include "covering.hpp"
 
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#else
+#pragma GCC optimize("fp-contract=off")
+#endif
+
 namespace gleann {
 namespace {
 
 constexpr int kCoverLanes = 16;
 
-// Squares of float32 differences are exact in double, so a fused multiply-add rounds as
-// the two instructions do; the order of the sums is that of distance.py.
+// The definition of distance.py, to the last bit: its order of sums, and no fused
+// multiply-add, which would round once where NumPy rounds twice.
 inline double squared_distance(const float* a, const float* b, int64_t d) {
   double lanes[kCoverLanes] = {};
   int64_t i = 0;
   for (; i + kCoverLanes <= d; i += kCoverLanes) {
     for (int j = 0; j < kCoverLanes; ++j) {
-      const double x = a[i + j] - b[i + j];
+      const double x = static_cast<double>(a[i + j]) - b[i + j];
       lanes[j] += x * x;
     }
   }
   for (int j = 0; i + j < d; ++j) {
-    const double x = a[i + j] - b[i + j];
+    const double x = static_cast<double>(a[i + j]) - b[i + j];
     lanes[j] += x * x;
   }
   for (int half = kCoverLanes / 2; half; half /= 2) {

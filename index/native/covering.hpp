@@ -1,9 +1,8 @@
 // Who is the nearest of the chosen rows to every row, exactly, at the price of int8.
 //
-// Distances are the squared L2 of float32 differences, whose squares are exact in
-// double, added in double in one fixed order: the same bits on every tier, with every
-// number of threads, and in NumPy (selection/coreset/distance.py). Most of them are
-// never computed. With y = x - mean written as scale * code + e, the product y.z of two
+// Distances are squared L2 in double, added in one fixed order: the same bits on every
+// tier, with every number of threads, and in NumPy (selection/coreset/distance.py).
+// Most of them are never computed. With y = x - mean written as scale * code + e, the product y.z of two
 // rows differs from that of their codes by at most |code part of y| |e_z| + |e_y| |z|,
 // so codes give a lower bound on each distance; only where it is below the row's
 // distance so far is the exact one asked for. Groups of rows whose triangle inequality

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from gleann.index.arrays import Rows
 
 ROUNDING = 1e-6
-"""More than the relative error of a distance (`distance.squared_l2`, and its rounding
-to float32), given away so that the bound stays true in spite of it."""
+"""More than the relative error of a radius, which is rounded to float32, given away so
+that the bound stays true in spite of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,10 +1,10 @@
 """Exact L2 distances between the rows of one matrix, and who is nearest to whom.
 
-The squared distance of two rows is *defined* here: their float32 differences, squared
-(exact in float64) and added in float64 in one fixed order. It is 0 only between equal
-rows, is off by a relative 1.2e-7 at most, and comes out the same bits in NumPy and in
-the native kernels (index/native/covering.hpp), on any number of threads. So picks that
-compare distances are the same everywhere, ties included.
+The squared distance of two rows is *defined* here: their differences in float64,
+squared, and added in one fixed order. It is 0 only between equal rows, and comes out
+the same bits in NumPy and in the native kernels (index/native/covering.hpp), on any
+number of threads. So picks that compare distances are the same everywhere, ties
+included.
 
 Neither computes most of them: a cheap lower bound tells which rows a new centre cannot
 come nearer to. The native bound is of int8 codes, the one here of a float32 product.
@@ -62,7 +62,7 @@ def make_points(vectors: Vectors) -> Points:
 
 def squared_l2(a: Vectors, b: Vectors) -> Squares:
     """Squared distances (m,) between the rows of `a` and of `b`, both (m, d)."""
-    squares = np.square(a - b, dtype=np.float64)
+    squares = np.square(np.subtract(a, b, dtype=np.float64))
     lanes = np.zeros((len(squares), LANES))
     for first in range(0, squares.shape[1], LANES):
         part = squares[:, first : first + LANES]
