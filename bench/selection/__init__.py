@@ -1,0 +1,1 @@
+"""Selection measured: what is chosen, what it is good for, what it costs."""
