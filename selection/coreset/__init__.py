@@ -1,7 +1,13 @@
 """Subsets that stand for the whole."""
 
 from gleann.selection.coreset.ccs import ccs
-from gleann.selection.coreset.cover import Coreset, Method, measure, metric_vectors
+from gleann.selection.coreset.cover import (
+    Coreset,
+    CostOn,
+    Method,
+    measure,
+    metric_vectors,
+)
 from gleann.selection.coreset.farthest_first import (
     Traversal,
     farthest_first,
@@ -20,6 +26,7 @@ from gleann.selection.coreset.weighted_k_center import weighted_k_center
 
 __all__ = [
     "Coreset",
+    "CostOn",
     "Method",
     "Runner",
     "Traversal",
