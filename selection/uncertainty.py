@@ -54,9 +54,9 @@ def margin_costs(probabilities: ArrayLike) -> Scores:
 
 
 def entropy_costs(probabilities: ArrayLike) -> Scores:
-    """log(c) minus entropy (n,) of `probabilities` (n, c): small where uncertain."""
+    """One minus entropy / log(c) (n,) of `probabilities` (n, c), in 0..1."""
     table = as_probabilities(probabilities)
-    costs: Scores = np.maximum(np.log(table.shape[1]) - entropy(table), 0.0)
+    costs: Scores = np.clip(1 - entropy(table) / np.log(table.shape[1]), 0.0, 1.0)
     return costs
 
 

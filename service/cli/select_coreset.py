@@ -70,7 +70,7 @@ def cost_options(function: Callback) -> Callback:
             type=click.Choice(list(COSTS_OF)),
             default="margin",
             show_default=True,
-            help="Costs from probabilities: p1 - p2, or log(c) minus the entropy.",
+            help="Costs from probabilities: p1 - p2, or 1 - entropy / log(c).",
         ),
     ]
     for decorator in reversed(decorators):

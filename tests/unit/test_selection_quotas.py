@@ -185,7 +185,7 @@ def test_entropy_ranks_by_entropy_where_margin_would_not():
     points = np.arange(3.0)[:, None]
     assert entropy(points, k=1, probabilities=probabilities).rows.tolist() == [1]
     assert margin(points, k=1, costs=np.array([0.0, 0.1, 1.0])).rows.tolist() == [0]
-    expected = np.log(3) - np.array([np.log(2), 1.0889, 0.0])
+    expected = 1 - np.array([np.log(2), 1.0889, 0.0]) / np.log(3)
     assert entropy_costs(probabilities) == pytest.approx(expected, abs=1e-4)
     assert (entropy_costs(np.full((1, 7), 1 / 7)) >= 0).all()
 
