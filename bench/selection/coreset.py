@@ -7,6 +7,7 @@ python -m bench.selection.coreset speed --data DIR --k 2000
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     accuracy = commands.add_parser("accuracy", help="of a classifier on the subset")
     accuracy.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.05])
+    accuracy.add_argument("--rows", type=int, help="a random part of the rows")
     accuracy.add_argument("--seeds", type=int, choices=T_975, default=5)
     accuracy.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
     accuracy.add_argument("--c", type=float, default=10.0, help="of the classifier")
@@ -101,6 +103,9 @@ def measure_accuracy(arguments: argparse.Namespace) -> dict[str, Any]:
     """Train a classifier on what each rival chooses, seed by seed."""
     dataset = load_dataset(arguments.data, quick=arguments.quick)
     labels, wanted = _labels(arguments.data, dataset)
+    if arguments.rows and arguments.rows < len(labels):
+        part = np.random.default_rng(0).permutation(len(labels))[: arguments.rows]
+        dataset, labels = replace(dataset, base=dataset.base[part]), labels[part]
     found: list[dict[str, Any]] = []
     started = provenance()
     for seed in range(arguments.seeds):

@@ -175,12 +175,13 @@ def _alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
 def _shared_why(
     parts: list[tuple[Rows, Coreset | None]], order: Rows
 ) -> dict[str, NDArray[Any]]:
-    """The radius guess within each row's group; NaN where there was none."""
+    """The radius guess within each row's group, NaN where there was none; if any was."""
     guesses = [
         np.full(len(rows), np.nan if part is None else _guess_of(part))
         for rows, part in parts
     ]
-    return {"radius_guess": np.concatenate(guesses)[order]}
+    column = np.concatenate(guesses)[order]
+    return {} if np.isnan(column).all() else {"radius_guess": column}
 
 
 def _guess_of(part: Coreset) -> float:
