@@ -175,7 +175,7 @@ def _alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
 def _shared_why(
     parts: list[tuple[Rows, Coreset | None]], order: Rows
 ) -> dict[str, NDArray[Any]]:
-    """The radius guess within each row's group, NaN where there was none; if any was."""
+    """The radius guess within each row's group, NaN where there was none."""
     guesses = [
         np.full(len(rows), np.nan if part is None else _guess_of(part))
         for rows, part in parts
