@@ -1,9 +1,12 @@
 """Distances and coverings against their definition, by NumPy and every native tier."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from gleann.index.engines import native
+from gleann.selection.coreset import farthest_first
 from gleann.selection.coreset.distance import (
     NativePoints,
     NumpyPoints,
@@ -198,3 +201,18 @@ def test_native_points_refuse_what_they_cannot_hold():
         points.squared(np.array([-1]), np.array([0]))
     with pytest.raises(ValueError, match="cannot run tier"):
         NativePoints(np.zeros((3, 2), np.float32), tier="abacus")
+
+
+@pytest.mark.data
+def test_picks_among_real_words_are_those_of_plain_numpy(load_dataset):
+    words = np.asarray(load_dataset("glove-100").base[:10_000], np.float32)
+    words /= np.linalg.norm(words, axis=1, keepdims=True)
+    exact = words.astype(np.float64)
+    squares = (exact**2).sum(axis=1)
+    got = farthest_first(words, k=200, seed=5)
+    nearest = np.full(len(words), np.inf)
+    for row, following in itertools.pairwise(got.rows.tolist()):
+        np.minimum(
+            nearest, squares + squares[row] - 2 * (exact @ exact[row]), out=nearest
+        )
+        assert following == int(nearest.argmax())
