@@ -84,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command() -> list[str]:
-    return ["python", "-m", "bench.selection.coreset", *sys.argv[1:]]
+    """As it was called; of paths the last part, which is not the machine's affair."""
+    given = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
+    return ["python", "-m", "bench.selection.coreset", *given]
 
 
 def _default_out(arguments: argparse.Namespace, result: dict[str, Any]) -> Path:
