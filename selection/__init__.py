@@ -1,7 +1,8 @@
 """Choosing what to label and what to train on.
 
-The one-call estimate is `gleann.selection.estimate.estimate`, and the margin baseline
-`gleann.selection.coreset.margin`: their short names belong to a package and to a score.
+The one-call estimate is `gleann.selection.estimate.estimate`, and the baselines of
+coresets are `margin`, `entropy` and `uniform` of `gleann.selection.coreset`: their
+short names belong to a package, to scores, and to a plain draw.
 """
 
 from gleann.selection.active import (
@@ -20,12 +21,17 @@ from gleann.selection.active import (
 from gleann.selection.coreset import (
     Coreset,
     Traversal,
+    ccs,
+    equal_quotas,
     farthest_first,
     gist,
     k_center,
     measure,
     metric_vectors,
+    parallel_weighted_k_center,
+    proportional_quotas,
     weighted_k_center,
+    within_groups,
 )
 from gleann.selection.estimate import (
     Estimate,
@@ -48,6 +54,7 @@ from gleann.selection.pool import (
 )
 from gleann.selection.uncertainty import (
     entropy,
+    entropy_costs,
     least_confidence,
     margin,
     margin_costs,
@@ -78,8 +85,11 @@ __all__ = [
     "Stratum",
     "Traversal",
     "both",
+    "ccs",
     "either",
     "entropy",
+    "entropy_costs",
+    "equal_quotas",
     "farthest_first",
     "gist",
     "k_center",
@@ -90,7 +100,9 @@ __all__ = [
     "metric_vectors",
     "most_likely_positive",
     "negated",
+    "parallel_weighted_k_center",
     "propagate_labels",
+    "proportional_quotas",
     "representatives",
     "run_active",
     "run_estimate",
@@ -98,4 +110,5 @@ __all__ = [
     "uniform",
     "uniform_estimate",
     "weighted_k_center",
+    "within_groups",
 ]

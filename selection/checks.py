@@ -98,13 +98,17 @@ def as_rows(values: ArrayLike, *, n: int, name: str = "rows") -> Rows:
 
 
 def require_between(
-    name: str, value: float, *, low: float, high: float, why: str = ""
+    name: str, value: object, *, low: float, high: float, why: str = ""
 ) -> None:
-    """Refuse a parameter outside low..high.
+    """Refuse a parameter that is no number, or outside low..high.
 
     Raises:
         InvalidParamsError: with the value and the bound.
     """
+    if isinstance(value, bool) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise InvalidParamsError(f"{name} must be a number, got {value!r}")
     if not low <= value <= high:
         reason = f" ({why})" if why else ""
         raise InvalidParamsError(

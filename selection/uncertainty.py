@@ -53,6 +53,13 @@ def margin_costs(probabilities: ArrayLike) -> Scores:
     return gaps
 
 
+def entropy_costs(probabilities: ArrayLike) -> Scores:
+    """One minus entropy / log(c) (n,) of `probabilities` (n, c), in 0..1."""
+    table = as_probabilities(probabilities)
+    costs: Scores = np.clip(1 - entropy(table) / np.log(table.shape[1]), 0.0, 1.0)
+    return costs
+
+
 def most_likely_positive(probabilities: ArrayLike) -> Scores:
     """Probability (n,) of the last class of `probabilities` (n, c), for active search.
 

@@ -42,6 +42,9 @@ FEATURES = (
     "select:farthest_first",
     "select:margin",
     "select:random",
+    "select:gist",
+    "select:ccs",
+    "select:quotas",
     "session:active",
     "session:estimate",
 )

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 Column = tuple[ArrayLike, ArrayLike]
 """Ids, and one number for each of them."""
 
+Groups = tuple[ArrayLike, ArrayLike]
+"""Ids, and the name of each one's group."""
+
+_COST_ON = {"sum": selection_pb2.COST_ON_SUM, "mean": selection_pb2.COST_ON_MEAN}
+_QUOTA_RULES = {
+    "proportional": selection_pb2.QUOTA_RULE_PROPORTIONAL,
+    "equal": selection_pb2.QUOTA_RULE_EQUAL,
+}
+
 
 def optional_ids_to_wire(ids: ArrayLike | None) -> types_pb2.Ids | None:
     """Pack the caller's ids, or nothing."""
@@ -42,6 +51,31 @@ def optional_ids_of(message: Any, name: str) -> Ids | None:
     if not message.HasField(name):
         return None
     return ids_of(getattr(message, name), name=name)
+
+
+def quotas_to_wire(groups: Groups | None, rule: str) -> selection_pb2.Quotas | None:
+    """Pack a group for each id and how groups share, or nothing."""
+    if groups is None:
+        return None
+    ids, names = groups
+    if rule not in _QUOTA_RULES:
+        raise InvalidParamsError(
+            f"quotas must be one of {', '.join(_QUOTA_RULES)}; got {rule!r}"
+        )
+    return selection_pb2.Quotas(
+        ids=ids_to_wire(as_id_array(ids, name="groups ids")),
+        groups=np.asarray(names).astype(np.str_).tolist(),
+        rule=_QUOTA_RULES[rule],
+    )
+
+
+def cost_on_to_wire(cost_on: str) -> selection_pb2.CostOn:
+    """Pack what a weight of costs weighs."""
+    if cost_on not in _COST_ON:
+        raise InvalidParamsError(
+            f"cost_on must be one of {', '.join(_COST_ON)}; got {cost_on!r}"
+        )
+    return _COST_ON[cost_on]
 
 
 def costs_to_wire(costs: Column | None) -> selection_pb2.Costs | None:

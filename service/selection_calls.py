@@ -6,9 +6,8 @@ from numpy.typing import ArrayLike
 
 from gleann.index.checks import as_id_array
 from gleann.service import convert_selection as convert
-from gleann.service.convert import fill
-from gleann.service.operation import Operation, read_selection
-from gleann.service.stubs import Stubs
+from gleann.service.coreset_calls import CoresetCalls
+from gleann.service.operation import read_selection
 from gleann.service.values import Scores, Selected, SessionInfo
 from gleann.service.wire import (
     bools_to_wire,
@@ -23,113 +22,8 @@ if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams
 
 
-class SelectionCalls:
+class SelectionCalls(CoresetCalls):
     """What can be chosen; `Client` is the class to use."""
-
-    def __init__(self, stubs: Stubs) -> None:
-        self._stubs = stubs
-
-    def select_coreset(  # noqa: PLR0913  (the problem has so many)
-        self,
-        name: str,
-        *,
-        k: int,
-        costs: convert.Column | None = None,
-        cost_weight: float | None = None,
-        locked_ids: ArrayLike | None = None,
-        eps: float | None = None,
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
-    ) -> Operation[Selected]:
-        """Choose k vectors that cover the rest and are cheap (weighted k-center).
-
-        Args:
-            name: the index; its metric must be cosine or l2.
-            k: vectors to choose.
-            costs: (ids, prices) of all vectors looked at, prices at least 0; None makes
-                all free.
-            cost_weight: how much a unit of cost weighs against a unit of radius.
-            locked_ids: vectors that cover others but are not chosen.
-            eps: relative step between the radius guesses.
-            allowed_ids: when given, only these vectors are looked at.
-            request_id: a repeat with the same string returns the same operation.
-
-        Raises:
-            UnknownIndexError: no such index.
-            UnknownIdError: an id is not there.
-            InvalidInputError: a vector without a price.
-            InvalidParamsError: k above the number of vectors, or the metric is "ip".
-        """
-        strategy = selection_pb2.WeightedKCenter(
-            costs=convert.costs_to_wire(costs),
-            locked_ids=convert.optional_ids_to_wire(locked_ids),
-        )
-        fill(strategy, {"cost_weight": cost_weight, "eps": eps})
-        request = selection_pb2.CreateSelectionJobRequest(
-            index=name, weighted_k_center=strategy
-        )
-        return self._select(request, k, allowed_ids, request_id)
-
-    def select_farthest_first(
-        self,
-        name: str,
-        *,
-        k: int,
-        covered_ids: ArrayLike | None = None,
-        seed: int = 0,
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
-    ) -> Operation[Selected]:
-        """Choose the vector farthest from those chosen, k times (Gonzalez 1985).
-
-        Args:
-            name: the index; its metric must be cosine or l2.
-            k: vectors to choose.
-            covered_ids: vectors that are covered already and are not chosen.
-            seed: chooses the first vector when nothing is covered.
-            allowed_ids: when given, only these vectors are looked at.
-            request_id: a repeat with the same string returns the same operation.
-
-        Raises:
-            As `select_coreset`.
-        """
-        strategy = selection_pb2.FarthestFirst(
-            covered_ids=convert.optional_ids_to_wire(covered_ids)
-        )
-        fill(strategy, {"seed": seed})
-        request = selection_pb2.CreateSelectionJobRequest(
-            index=name, farthest_first=strategy
-        )
-        return self._select(request, k, allowed_ids, request_id)
-
-    def select_margin(
-        self,
-        name: str,
-        *,
-        k: int,
-        costs: convert.Column,
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
-    ) -> Operation[Selected]:
-        """Choose the k cheapest vectors; arguments and errors as `select_coreset`."""
-        strategy = selection_pb2.Margin(costs=convert.costs_to_wire(costs))
-        request = selection_pb2.CreateSelectionJobRequest(index=name, margin=strategy)
-        return self._select(request, k, allowed_ids, request_id)
-
-    def select_uniform(
-        self,
-        name: str,
-        *,
-        k: int,
-        seed: int = 0,
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
-    ) -> Operation[Selected]:
-        """Choose k vectors at random; arguments and errors as `select_coreset`."""
-        strategy = selection_pb2.Random()
-        fill(strategy, {"seed": seed})
-        request = selection_pb2.CreateSelectionJobRequest(index=name, random=strategy)
-        return self._select(request, k, allowed_ids, request_id)
 
     def get_selection(self, name: str) -> Selected:
         """The stored selection that is called `name`, such as "selections/3f2a".
@@ -367,19 +261,6 @@ class SelectionCalls:
             name=_name_of(session), request_id=request_id
         )
         self._stubs.selection.CloseSession(request)
-
-    def _select(
-        self,
-        request: selection_pb2.CreateSelectionJobRequest,
-        k: int,
-        allowed_ids: ArrayLike | None,
-        request_id: str,
-    ) -> Operation[Selected]:
-        if allowed_ids is not None:
-            request.allowed_ids.CopyFrom(ids_to_wire(as_id_array(allowed_ids)))
-        fill(request, {"k": k, "request_id": request_id})
-        message = self._stubs.selection.CreateSelectionJob(request)
-        return Operation(message, self._stubs)
 
 
 def _name_of(session: str | SessionInfo) -> str:

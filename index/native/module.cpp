@@ -16,6 +16,10 @@
 
 namespace py = pybind11;
 
+namespace gleann {
+void bind_covering(py::module_& module);
+}
+
 namespace {
 
 template <class T>
@@ -199,6 +203,7 @@ PYBIND11_MODULE(_native, module) {
   module.def("runnable_tiers", &gleann::runnable_tiers,
              "The tiers this CPU can run, best first.");
   gleann::bind_mutual(module);
+  gleann::bind_covering(module);
   py::class_<Assigner>(module, "Assigner")
       .def(py::init<Array<float>, Array<float>, const std::string&>(), py::kw_only(),
            py::arg("centroids").noconvert(), py::arg("biases").noconvert(),

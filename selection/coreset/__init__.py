@@ -1,23 +1,47 @@
 """Subsets that stand for the whole."""
 
-from gleann.selection.coreset.cover import Coreset, measure, metric_vectors
+from gleann.selection.coreset.ccs import ccs
+from gleann.selection.coreset.cover import (
+    Coreset,
+    CostOn,
+    Method,
+    measure,
+    metric_vectors,
+)
 from gleann.selection.coreset.farthest_first import (
     Traversal,
     farthest_first,
     k_center,
 )
 from gleann.selection.coreset.gist import gist
-from gleann.selection.coreset.margin import margin
+from gleann.selection.coreset.margin import entropy, margin
+from gleann.selection.coreset.parallel import Runner, parallel_weighted_k_center
+from gleann.selection.coreset.quotas import (
+    equal_quotas,
+    proportional_quotas,
+    within_groups,
+)
+from gleann.selection.coreset.uniform import uniform
 from gleann.selection.coreset.weighted_k_center import weighted_k_center
 
 __all__ = [
     "Coreset",
+    "CostOn",
+    "Method",
+    "Runner",
     "Traversal",
+    "ccs",
+    "entropy",
+    "equal_quotas",
     "farthest_first",
     "gist",
     "k_center",
     "margin",
     "measure",
     "metric_vectors",
+    "parallel_weighted_k_center",
+    "proportional_quotas",
+    "uniform",
     "weighted_k_center",
+    "within_groups",
 ]

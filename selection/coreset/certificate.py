@@ -7,13 +7,13 @@ radius of the k cheapest rows nothing can be better than those. The least of the
 numbers over all stretches bounds F(S*) from below.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gleann.index.arrays import Rows
 
-ROUNDING = 1e-4
-"""More than the relative error of a float32 distance (`Space`), given away so that the
-bound stays true in spite of it."""
+ROUNDING = 1e-6
+"""More than the relative error of a radius, which is rounded to float32, given away so
+that the bound stays true in spite of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +56,14 @@ def lower_bound(
         (1 - ROUNDING) * radius + cost_weight * cost
         for radius, cost in [(cheapest_radius, cheapest_cost), *stretches]
     )
+
+
+def floored(guesses: list[Guess], least: float) -> list[Guess]:
+    """`guesses` with no stretch reaching below the `least` radius there can be."""
+    return [
+        replace(guess, low=max(guess.low, min(least, guess.radius)))
+        for guess in guesses
+    ]
 
 
 def ratio_of(objective: float, bound: float) -> float:

@@ -1,12 +1,14 @@
 """A chosen subset: how well it covers all rows, and what it costs."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from gleann.index import SoarIndex, as_vectors
+from gleann.index import SoarIndex, as_vectors, exact_search
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import (
@@ -15,9 +17,19 @@ from gleann.selection.checks import (
     as_rows,
     require_between,
     require_count,
+    require_one_of,
 )
-from gleann.selection.coreset.distance import Space
-from gleann.selection.pool import Selection
+from gleann.selection.coreset.distance import Points, make_points, squared_l2
+from gleann.selection.pool import Selection, fingerprint, provenance
+
+LARGEST = 1e37
+"""Coordinates beyond it could differ by more than float32 holds."""
+
+LARGEST_SUM = 1e300
+"""Objectives beyond it could not be compared."""
+
+CostOn = Literal["sum", "mean"]
+"""Whether cost_weight weighs the sum of the chosen rows' costs or their mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,7 +37,7 @@ class Coreset:
     """Chosen rows and what they achieve, F = radius + cost_weight * cost.
 
     Attributes:
-        method: which algorithm chose them.
+        method: which algorithm chose them; `provenance` says which was asked.
         rows: int64 (k,), in the order they were chosen.
         radius: largest distance of any row to its nearest chosen or locked one, in
             plain L2 (the chord on unit rows).
@@ -34,9 +46,14 @@ class Coreset:
         lower_bound: no k rows have a lower objective; None where no bound is known.
         ratio: objective / lower_bound, 1 where both are 0; None without a bound.
         radius_guess: the guess that led to the set; None where there was none.
-        nearest: int64 (n,), position in `rows` of each row's nearest chosen one; -1
-            where a locked row is nearer.
+        nearest: int64 (n,), position in `rows` of each row's nearest one, itself where
+            it is chosen; -1 where a locked row is nearer.
         distances: float32 (n,), to the nearest chosen or locked row.
+        neighbours: int64 (k,), position in `rows` of each one's nearest other; itself
+            where there is no other.
+        apart: float32 (k,), the distance to it; inf where there is none.
+        why: one array (k,) a further reason, such as "stratum".
+        provenance: method, params, seed, data_hash, version: JSON values.
     """
 
     method: str
@@ -49,19 +66,23 @@ class Coreset:
     radius_guess: float | None
     nearest: Rows
     distances: Distances
+    neighbours: Rows
+    apart: Distances
+    why: dict[str, NDArray[Any]] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
 
-    def to_selection(
-        self, ids: ArrayLike | None, provenance: dict[str, Any]
-    ) -> Selection:
+    def to_selection(self, ids: ArrayLike | None = None) -> Selection:
         """The chosen rows as a `Selection`, with the rows each one stands for.
 
         Args:
             ids: (n,) names of the rows; None numbers them.
-            provenance: where the set comes from.
+
+        Raises:
+            DuplicateIdError: one id twice.
         """
         k = len(self.rows)
+        names = IdMap(ids, n=len(self.nearest)).ids[self.rows]
         mine = self.nearest >= 0
-        covers = np.bincount(self.nearest[mine], minlength=k)
         reach = np.zeros(k, np.float32)
         np.maximum.at(reach, self.nearest[mine], self.distances[mine])
         numbers = {
@@ -74,35 +95,60 @@ class Coreset:
         }
         return Selection(
             rows=self.rows,
-            ids=IdMap(ids, n=len(self.nearest)).ids[self.rows],
+            ids=names,
             scores=np.arange(k, 0, -1, dtype=np.float32),
             weights=np.ones(k, np.float32),
-            why={"covers": covers, "reach": reach},
+            why={
+                "covers": np.bincount(self.nearest[mine], minlength=k),
+                "reach": reach,
+                "nearest_selected_id": names[self.neighbours],
+                "nearest_selected_distance": self.apart,
+                **self.why,
+            },
             summary={
                 "method": self.method,
                 **{name: x for name, x in numbers.items() if x is not None},
             },
-            provenance=provenance,
+            provenance=self.provenance,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Method(Protocol):
+    """What every coreset method is once its own parameters are bound."""
+
+    def __call__(
+        self,
+        vectors: Vectors,
+        *,
+        k: int,
+        costs: NDArray[np.float64] | None,
+        locked: Rows,
+    ) -> Coreset:
+        """Choose `k` rows of `vectors` (n, d), none of them `locked`."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """What the algorithms of this package solve, checked once.
 
     Attributes:
-        space: the rows.
+        vectors: (n, d).
         k: rows to choose.
         costs: float64 (n,).
-        cost_weight: lambda.
+        cost_weight: lambda, on the sum of the chosen rows' costs.
         locked: rows that are centres already, never chosen.
     """
 
-    space: Space
+    vectors: Vectors
     k: int
-    costs: Any
+    costs: NDArray[np.float64]
     cost_weight: float
     locked: Rows
+
+    @cached_property
+    def points(self) -> Points:
+        """`vectors` made ready for distances, when they are first asked for."""
+        return make_points(self.vectors)
 
     def by_cost(self) -> Rows:
         """Rows that may be chosen, cheapest first, ties by lower row."""
@@ -112,9 +158,24 @@ class Problem:
     def measure(
         self, rows: Rows, *, method: str, radius_guess: float | None = None
     ) -> Coreset:
-        """What choosing `rows` achieves."""
-        centres = np.concatenate([rows, self.locked])
-        nearest, distances = self.space.nearest_of(centres)
+        """What choosing `rows` achieves. O(n * d * k)."""
+        covering = self.points.covering()
+        covering.cover(np.concatenate([rows, self.locked]).astype(np.int64))
+        nearest = covering.nearest
+        found = self.achieved(
+            rows,
+            np.where(nearest < len(rows), nearest, -1),
+            np.sqrt(covering.squared).astype(np.float32),
+            method=method,
+        )
+        return replace(found, radius_guess=radius_guess)
+
+    def achieved(
+        self, rows: Rows, nearest: Rows, distances: Distances, *, method: str
+    ) -> Coreset:
+        """What choosing `rows` achieves, where the nearest ones are known."""
+        near = nearest.copy()
+        near[rows] = np.arange(len(rows))
         radius, cost = float(distances.max()), float(self.costs[rows].sum())
         return Coreset(
             method=method,
@@ -124,9 +185,49 @@ class Problem:
             objective=radius + self.cost_weight * cost,
             lower_bound=None,
             ratio=None,
-            radius_guess=radius_guess,
-            nearest=np.where(nearest < len(rows), nearest, -1),
+            radius_guess=None,
+            nearest=near,
             distances=distances,
+            neighbours=np.arange(len(rows)),
+            apart=np.full(len(rows), np.inf, np.float32),
+        )
+
+    def finished(
+        self,
+        chosen: Coreset,
+        *,
+        method: str = "",
+        seed: int | None = None,
+        params: Mapping[str, Any] | None = None,
+        why: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Coreset:
+        """`chosen` with what an answer must say beside its numbers.
+
+        Args:
+            chosen: measured on this problem.
+            method: what was asked, where it may answer with a rival's rows; empty is
+                `chosen.method`.
+            seed: the only source of its randomness; None where it drew nothing.
+            params: parameters of its method, beyond those of the problem.
+            why: more reasons, one array (k,) each.
+        """
+        neighbours, apart = _nearest_others(self.vectors[chosen.rows])
+        shared = {
+            "k": self.k,
+            "cost_weight": float(self.cost_weight),
+            "locked": len(self.locked),
+        }
+        return replace(
+            chosen,
+            neighbours=neighbours,
+            apart=apart,
+            why={**chosen.why, **(why or {})},
+            provenance=provenance(
+                method or chosen.method,
+                params={**shared, **(params or {})},
+                seed=seed,
+                data_hash=fingerprint(self.vectors),
+            ),
         )
 
 
@@ -136,38 +237,72 @@ def as_problem(
     k: int,
     costs: ArrayLike | None = None,
     cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
 ) -> Problem:
     """Check the input of a coreset algorithm.
 
     Raises:
         InvalidInputError: vectors, costs or locked rows that cannot be used.
-        InvalidParamsError: k outside 1..n - 1, or more than the unlocked rows.
+        InvalidParamsError: k outside 1..n - 1, or more than the unlocked rows; a
+            cost_weight that is no number of at least 0, or too large for the costs.
     """
     rows = as_vectors(vectors)
     n = len(rows)
+    if (peak := max(float(rows.max()), -float(rows.min()))) > LARGEST:
+        raise InvalidInputError(
+            f"vectors must be within {LARGEST:g} of 0 for their distances to be"
+            f" float32, got {peak:g}"
+        )
     closed = as_rows([] if locked is None else locked, n=n, name="locked")
     room = min(n - 1, n - len(closed))
     require_count("k", k, at_least=0)
     require_between(
         "k", k, low=1, high=room, why=f"{n} rows, of which {len(closed)} locked"
     )
-    require_between("cost_weight", cost_weight, low=0, high=np.finfo(np.float64).max)
+    prices = np.zeros(n) if costs is None else as_costs(costs, n=n)
+    require_one_of("cost_on", cost_on, ("sum", "mean"))
+    _require_summable(prices, cost_weight)
     return Problem(
-        space=Space(rows),
+        vectors=rows,
         k=k,
-        costs=np.zeros(n) if costs is None else as_costs(costs, n=n),
-        cost_weight=cost_weight,
+        costs=prices,
+        cost_weight=cost_weight / (k if cost_on == "mean" else 1),
         locked=closed,
     )
 
 
-def measure(
+def _require_summable(costs: NDArray[np.float64], cost_weight: float) -> None:
+    require_between("cost_weight", cost_weight, low=0, high=np.finfo(np.float64).max)
+    highest = float(costs.max())
+    if max(1.0, float(cost_weight)) * highest * len(costs) > LARGEST_SUM:
+        raise InvalidParamsError(
+            f"cost_weight {float(cost_weight):g} times {len(costs)} costs of up to"
+            f" {highest:g} is more than {LARGEST_SUM:g}: divide the costs or the weight"
+        )
+
+
+def _nearest_others(picked: Vectors) -> tuple[Rows, Distances]:
+    """Position of each row's nearest other one, and the plain L2 distance to it."""
+    m = len(picked)
+    if m == 1:
+        return np.zeros(1, np.int64), np.full(1, np.inf, np.float32)
+    # Scaled, so that squares neither overflow nor vanish.
+    scaled = picked / (float(np.abs(picked).max()) or 1.0)
+    places, _ = exact_search(scaled, scaled, metric="l2", k=2)
+    # Among duplicates a row may find another one before itself.
+    second = (places[:, 0] == np.arange(m)).astype(np.intp)
+    place = np.take_along_axis(places, second[:, None], axis=1)[:, 0]
+    return place, np.sqrt(squared_l2(picked, picked[place])).astype(np.float32)
+
+
+def measure(  # noqa: PLR0913 (the problem, and a name)
     vectors: ArrayLike,
     rows: ArrayLike,
     *,
     costs: ArrayLike | None = None,
     cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     method: str = "given",
 ) -> Coreset:
@@ -177,7 +312,8 @@ def measure(
         vectors: (n, d); plain L2 between them must be the metric that is meant.
         rows: (k,) chosen.
         costs: (n,) at least 0; None for none.
-        cost_weight: lambda, on the sum of costs.
+        cost_weight: lambda.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already.
         method: what the answer calls itself.
     """
@@ -187,14 +323,15 @@ def measure(
         k=len(chosen),
         costs=costs,
         cost_weight=cost_weight,
+        cost_on=cost_on,
         locked=locked,
     )
-    checked = as_rows(chosen, n=len(problem.space))
+    checked = as_rows(chosen, n=len(problem.vectors))
     if (both := np.intersect1d(checked, problem.locked)).size:
         raise InvalidInputError(
             f"{both.size} of {len(checked)} rows are locked too, such as {both[0]}"
         )
-    return problem.measure(checked, method=method)
+    return problem.finished(problem.measure(checked, method=method))
 
 
 def metric_vectors(index: SoarIndex) -> Vectors:

@@ -1,66 +1,190 @@
-"""Plain L2 distances in float32 that stay accurate between near-duplicates."""
+"""Exact L2 distances between the rows of one matrix, and who is nearest to whom.
+
+The squared distance of two rows is *defined* here: their differences in float64,
+squared, and added in one fixed order. It is 0 only between equal rows, and comes out
+the same bits in NumPy and in the native kernels (index/native/covering.hpp), on any
+number of threads. So picks that compare distances are the same everywhere, ties
+included.
+
+Neither computes most of them: a cheap lower bound tells which rows a new centre cannot
+come nearer to. The native bound is of int8 codes, the one here of a float32 product.
+"""
+
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.arrays import Rows, Vectors
+from gleann.index.engines import native
 
-CLOSE = 1e-2
+Squares = NDArray[np.float64]
+"""Squared L2 distances."""
+
+LANES = 16
 BLOCK_ROWS = 8_192
+GROUP = 32
+PAIR_FLOATS = 1 << 22
+UNIT_ROUNDING = 2.0**-24
+MARGIN = 1e-5
+TINY = 1e-30
 
 
-class Space:
-    """Vectors made ready for many distances to one of them.
+class Covering(Protocol):
+    """The centres so far, and every row's nearest."""
 
-    |x|^2 - 2 x.c + |c|^2 costs one matrix-vector product but loses digits when the
-    distance is small beside the lengths. Rows that come out that close are computed
-    again by differences, so the relative error stays near 1e-5 and duplicates are at
-    exactly 0. Subtracting the mean first makes fewer rows close.
+    def cover(self, rows: Rows) -> None:
+        """Add the centres `rows` (m,); of equally near ones the earlier counts."""
+
+    @property
+    def squared(self) -> Squares:
+        """Squared distance (n,) to the nearest centre; inf before there is any."""
+
+    @property
+    def nearest(self) -> Rows:
+        """Its number (n,) in the order of adding; -1 before there is any."""
+
+
+class Points(Protocol):
+    """A matrix made ready for many distances between its rows."""
+
+    def squared(self, a: Rows, b: Rows) -> Squares:
+        """Squared distances (na, nb)."""
+
+    def covering(self) -> Covering:
+        """A covering without centres."""
+
+
+def make_points(vectors: Vectors) -> Points:
+    """`vectors` (n, d), finite and within 1e37, made ready by the best there is."""
+    return NativePoints(vectors) if native.available() else NumpyPoints(vectors)
+
+
+def squared_l2(a: Vectors, b: Vectors) -> Squares:
+    """Squared distances (m,) between the rows of `a` and of `b`, both (m, d)."""
+    squares = np.square(np.subtract(a, b, dtype=np.float64))
+    lanes = np.zeros((len(squares), LANES))
+    for first in range(0, squares.shape[1], LANES):
+        part = squares[:, first : first + LANES]
+        lanes[:, : part.shape[1]] += part
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = lanes[:, :half] + lanes[:, half:]
+    return lanes[:, 0]
+
+
+class NativePoints:
+    """`Points` by the native kernels.
+
+    Args:
+        vectors: (n, d).
+        tier: one of `native.tiers()`; empty takes the best.
+        threads: 0 takes every core.
+    """
+
+    def __init__(self, vectors: Vectors, *, tier: str = "", threads: int = 0) -> None:
+        from gleann.index import _native
+
+        self._points = _native.Points(vectors, tier=tier, threads=threads)
+        self._make_covering = _native.Covering
+
+    def squared(self, a: Rows, b: Rows) -> Squares:
+        """As `Points` says."""
+        return self._points.squared(a, b)
+
+    def covering(self) -> Covering:
+        """As `Points` says."""
+        return self._make_covering(self._points)
+
+
+class NumpyPoints:
+    """`Points` without native kernels: the bound comes from one matrix product.
 
     Args:
         vectors: (n, d).
     """
 
-    __slots__ = ("_squares", "vectors")
-
     def __init__(self, vectors: Vectors) -> None:
-        centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.vectors: Vectors = vectors - centre
-        self._squares: Distances = np.einsum("ij,ij->i", self.vectors, self.vectors)
+        n, d = vectors.shape
+        self.vectors = vectors
+        mean = vectors.mean(axis=0, dtype=np.float64)
+        peak = max(
+            float(np.abs(vectors[first : first + BLOCK_ROWS] - mean).max())
+            for first in range(0, n, BLOCK_ROWS)
+        )
+        self.unit = 1 / peak if peak > 0 else 1.0
+        self.centred = np.empty((n, d), np.float32)
+        for first in range(0, n, BLOCK_ROWS):
+            block = vectors[first : first + BLOCK_ROWS] - mean
+            self.centred[first : first + len(block)] = block * self.unit
+        squares = np.einsum("ij,ij->i", self.centred, self.centred, dtype=np.float64)
+        # A product of d terms is off by d roundings at most, whatever their order.
+        self.low_squares = squares * (1 - (2 * d + 64) * UNIT_ROUNDING)
 
-    def __len__(self) -> int:
-        return len(self.vectors)
+    def squared(self, a: Rows, b: Rows) -> Squares:
+        """As `Points` says."""
+        found = np.empty((len(a), len(b)))
+        for i, row in enumerate(a):
+            found[i] = squared_l2(self.vectors[row][None], self.vectors[b])
+        return found
 
-    def distances_to(self, row: int) -> Distances:
-        """Distance (n,) of every row to `row`."""
-        point = self.vectors[row]
-        lengths = self._squares + self._squares[row]
-        squares = lengths - 2 * (self.vectors @ point)
-        close = np.flatnonzero(squares < CLOSE * lengths)
-        differences = self.vectors[close] - point
-        squares[close] = np.einsum("ij,ij->i", differences, differences)
-        squares[row] = 0
-        return np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
-
-    def nearest_of(self, chosen: Rows) -> tuple[Rows, Distances]:
-        """Position in `chosen` (m >= 1) of every row's nearest one, and its distance.
-
-        Ties, and near-ties within float32 rounding, go to either; the distance is that
-        to the one returned, by differences.
-        """
-        nearest = np.empty(len(self), np.int64)
-        distances = np.empty(len(self), np.float32)
-        points, squares = self.vectors[chosen], self._squares[chosen]
-        for first in range(0, len(self), BLOCK_ROWS):
-            block = self.vectors[first : first + BLOCK_ROWS]
-            # |x|^2 is the same for every candidate and does not change the order.
-            found = (squares - 2 * (block @ points.T)).argmin(axis=1)
-            nearest[first : first + len(block)] = found
-            distances[first : first + len(block)] = _lengths(block - points[found])
-        at = np.arange(len(chosen))
-        nearest[chosen], distances[chosen] = at, 0
-        return nearest, distances
+    def covering(self) -> Covering:
+        """As `Points` says."""
+        return NumpyCovering(self)
 
 
-def _lengths(differences: NDArray[np.float32]) -> Distances:
-    return np.sqrt(np.einsum("ij,ij->i", differences, differences))
+class NumpyCovering:
+    """`Covering` of `NumpyPoints`."""
+
+    def __init__(self, points: NumpyPoints) -> None:
+        self._points = points
+        self._count = 0
+        n = len(points.vectors)
+        self._squared: Squares = np.full(n, np.inf)
+        self._nearest: Rows = np.full(n, -1, np.int64)
+
+    @property
+    def squared(self) -> Squares:
+        """As `Covering` says."""
+        return self._squared.copy()
+
+    @property
+    def nearest(self) -> Rows:
+        """As `Covering` says."""
+        return self._nearest.copy()
+
+    def cover(self, rows: Rows) -> None:
+        """As `Covering` says."""
+        n, done = len(self._squared), 0
+        while done < len(rows):
+            # Nothing bounds the first centre's distances: it goes alone.
+            group = rows[done : done + (GROUP if self._count else 1)]
+            for first in range(0, n, BLOCK_ROWS):
+                self._cover_block(slice(first, min(n, first + BLOCK_ROWS)), group)
+            self._count += len(group)
+            done += len(group)
+
+    def _cover_block(self, block: slice, group: Rows) -> None:
+        points = self._points
+        limits = self._squared[block] * points.unit**2 * (1 + MARGIN) + TINY
+        from_row = (points.low_squares[block] - limits).astype(np.float32)
+        bounds = points.centred[block] @ points.centred[group].T
+        bounds *= -2
+        bounds += from_row[:, None]
+        bounds += points.low_squares[group].astype(np.float32)
+        rows, places = np.nonzero(bounds < 0)
+        pairs = max(1, PAIR_FLOATS // points.vectors.shape[1])
+        for first in range(0, len(rows), pairs):
+            some = slice(first, first + pairs)
+            self._settle(block.start + rows[some], group, places[some])
+
+    def _settle(self, rows: Rows, group: Rows, places: Rows) -> None:
+        vectors = self._points.vectors
+        found = squared_l2(vectors[rows], vectors[group[places]])
+        order = np.lexsort((places, found, rows))
+        near, best = np.unique(rows[order], return_index=True)
+        best = order[best]
+        closer = found[best] < self._squared[near]
+        near, best = near[closer], best[closer]
+        self._squared[near] = found[best]
+        self._nearest[near] = self._count + places[best]

@@ -3,19 +3,15 @@
 Gonzalez 1985, Clustering to minimize the maximum intercluster distance.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index import Progress
 from gleann.index.arrays import Distances, Rows
 from gleann.selection.coreset.cover import Coreset, Problem, as_problem
-from gleann.selection.coreset.distance import Space
+from gleann.selection.coreset.walk import Walk
 from gleann.selection.pool import ProgressCallback
-
-REPORT_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,57 +33,6 @@ class Traversal:
     distances: Distances
 
 
-class Walk:
-    """A traversal under way: who is nearest to whom so far.
-
-    Args:
-        space: the rows.
-        covered: rows that are centres from the start.
-    """
-
-    __slots__ = ("_space", "distances", "nearest", "picked")
-
-    def __init__(self, space: Space, covered: Rows) -> None:
-        self._space = space
-        self.picked: list[int] = []
-        self.nearest: Rows = np.full(len(space), -1, np.int64)
-        self.distances: Distances = np.full(len(space), np.inf, np.float32)
-        if len(covered):
-            self.distances = space.nearest_of(covered)[1]
-
-    def farthest(self) -> int:
-        """The row farthest from all centres; the lower of equals."""
-        return int(self.distances.argmax())
-
-    def pick(self, row: int) -> None:
-        """Make `row` a centre."""
-        to_row = self._space.distances_to(row)
-        closer = to_row < self.distances
-        self.nearest[closer] = len(self.picked)
-        np.minimum(self.distances, to_row, out=self.distances)
-        self.picked.append(row)
-
-
-def steps(walk: Walk, *, k: int, first: int | None) -> Iterator[float]:
-    """Walk `k` picks, yielding the insertion distance of each before it is made.
-
-    Ends early when every row coincides with a centre: there is no farther row then.
-
-    Args:
-        walk: where to go on.
-        k: picks to make.
-        first: the first pick where nothing is covered; None where something is.
-    """
-    for number in range(k):
-        fresh = first is not None and not number
-        row = first if first is not None and fresh else walk.farthest()
-        distance = float(walk.distances[row])
-        if not distance:
-            return
-        yield distance
-        walk.pick(row)
-
-
 def farthest_first(
     vectors: ArrayLike,
     *,
@@ -98,7 +43,9 @@ def farthest_first(
 ) -> Traversal:
     """Pick `k` rows by farthest-first traversal, O(n * d) a pick.
 
-    The radius max(distances) is at most twice the best that k rows can reach.
+    The radius max(distances) is at most twice the best that k rows can reach. The
+    picks are those of the plain algorithm on the distances of `distance.squared_l2`,
+    ties by lower row, on any machine and any number of threads.
 
     Args:
         vectors: (n, d); plain L2 between them must be the metric that is meant.
@@ -106,18 +53,25 @@ def farthest_first(
         covered: rows that are centres already, such as the labelled ones; never
             picked. Without any, the first pick is drawn from the seed.
         seed: the only source of randomness.
-        progress: called every 64 picks.
+        progress: called before each batch of picks, at most 256.
 
     Raises:
         InvalidInputError: vectors or rows that cannot be used.
         InvalidParamsError: k out of range.
     """
     problem = as_problem(vectors, k=k, locked=covered)
-    first = int(np.random.default_rng(seed).integers(len(problem.space)))
-    return traverse(problem, first=first, progress=progress)
+    walk = traverse(problem, first=first_of(problem, seed), progress=progress)
+    insertions = np.zeros(k, np.float32)
+    insertions[: len(walk.insertions)] = walk.insertions
+    return Traversal(
+        rows=filled(problem, walk),
+        insertion_distances=insertions,
+        nearest=walk.nearest,
+        distances=walk.distances.astype(np.float32),
+    )
 
 
-def k_center(
+def k_center(  # noqa: PLR0913 (the common arguments, and a seed)
     vectors: ArrayLike,
     *,
     k: int,
@@ -125,6 +79,7 @@ def k_center(
     cost_weight: float = 0.0,
     locked: ArrayLike | None = None,
     seed: int = 0,
+    progress: ProgressCallback | None = None,
 ) -> Coreset:
     """`farthest_first` as a `Coreset`: a radius at most twice the best.
 
@@ -138,33 +93,49 @@ def k_center(
         cost_weight: lambda of the objective, for comparison.
         locked: rows that are centres already.
         seed: draws the first pick where nothing is locked.
+        progress: as `farthest_first`.
     """
     problem = as_problem(
         vectors, k=k, costs=costs, cost_weight=cost_weight, locked=locked
     )
-    first = int(np.random.default_rng(seed).integers(len(problem.space)))
-    rows = traverse(problem, first=first).rows
-    return problem.measure(rows, method="k_center")
+    walk = traverse(problem, first=first_of(problem, seed), progress=progress)
+    found = walked(problem, walk, filled(problem, walk), method="k_center")
+    return problem.finished(found, seed=seed)
+
+
+def first_of(problem: Problem, seed: int) -> int:
+    """The first pick where nothing is covered."""
+    return int(np.random.default_rng(seed).integers(len(problem.vectors)))
 
 
 def traverse(
     problem: Problem, *, first: int, progress: ProgressCallback | None = None
-) -> Traversal:
-    """`problem.k` picks; where too few rows are distinct, duplicates fill up by row."""
-    k = problem.k
-    walk = Walk(problem.space, problem.locked)
-    start = None if len(problem.locked) else first
-    insertions = np.zeros(k, np.float32)
-    for number, distance in enumerate(steps(walk, k=k, first=start)):
-        insertions[number] = distance
-        if progress is not None and number % REPORT_EVERY == 0:
-            progress(Progress(phase="traverse", done=number, total=k))
-    taken = np.concatenate([np.asarray(walk.picked, np.int64), problem.locked])
-    spare = np.setdiff1d(np.arange(len(problem.space)), taken)
-    rows = np.concatenate([walk.picked, spare[: k - len(walk.picked)]])
-    return Traversal(
-        rows=rows.astype(np.int64),
-        insertion_distances=insertions,
-        nearest=walk.nearest,
-        distances=walk.distances,
-    )
+) -> Walk:
+    """Up to `problem.k` picks; fewer where fewer rows are distinct."""
+    walk = Walk(problem.points, problem.locked, progress=progress)
+    if not len(problem.locked):
+        walk.pick(first)
+    walk.advance(until=problem.k, floor=0.0)
+    return walk
+
+
+def filled(problem: Problem, walk: Walk, order: Rows | None = None) -> Rows:
+    """The picks of `walk`, filled up to k with open rows in `order`, by row if None."""
+    picked = np.asarray(walk.picked, np.int64)
+    every = np.arange(len(problem.vectors)) if order is None else order
+    taken = np.concatenate([picked, problem.locked])
+    spare = every[~np.isin(every, taken)]
+    return np.concatenate([picked, spare[: problem.k - len(picked)]])
+
+
+def walked(problem: Problem, walk: Walk, rows: Rows, *, method: str) -> Coreset:
+    """What `rows` achieve, the picks of `walk` first, without measuring again.
+
+    Args:
+        problem: what is chosen from.
+        walk: has made all its picks.
+        rows: (k,); those after the picks coincide with a centre.
+        method: what the answer calls itself.
+    """
+    distances = walk.distances.astype(np.float32)
+    return problem.achieved(rows, walk.nearest, distances, method=method)

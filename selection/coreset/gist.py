@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_between
 from gleann.selection.coreset.cover import Coreset, Problem, as_problem
 from gleann.selection.coreset.farthest_first import traverse
 
 SMALLEST_EPS = 1e-2
+BATCH = 256
 
 
 def gist(
@@ -41,25 +43,31 @@ def gist(
         eps: step of the thresholds.
 
     Raises:
-        InvalidInputError: vectors, costs or locked rows that cannot be used.
+        InvalidInputError: vectors, costs or locked rows that cannot be used; a cost
+            above 1.
         InvalidParamsError: k, diversity or eps out of range.
     """
     require_between("eps", eps, low=SMALLEST_EPS, high=1)
     problem = as_problem(
         vectors, k=k, costs=costs, cost_weight=diversity, locked=locked
     )
-    return problem.measure(gist_rows(problem, eps=eps), method="gist")
+    if (highest := problem.costs.max()) > 1:
+        raise InvalidInputError(f"costs of gist must be in 0..1, got {highest}")
+    chosen = problem.measure(gist_rows(problem, eps=eps), method="gist")
+    return problem.finished(chosen, params={"diversity": diversity, "eps": eps})
 
 
 def gist_rows(problem: Problem, *, eps: float) -> Rows:
     """The rows of `gist`; `problem.cost_weight` weighs the least distance."""
     utilities = 1 - problem.costs
+    order = problem.by_cost()
     # k rows are at most this far from each other at the least: twice Gonzalez' radius.
-    spread = traverse(problem, first=int(problem.by_cost()[0]))
-    widest = 2 * float(spread.insertion_distances[-1])
-    best, best_value = problem.by_cost()[: problem.k], -np.inf
+    spread = traverse(problem, first=int(order[0]))
+    full = len(spread.insertions) == problem.k
+    widest = 2 * spread.insertions[-1] if full else 0.0
+    best, best_value = order[: problem.k], -np.inf
     for threshold in _thresholds(widest, eps=eps):
-        rows, least = _take(problem, threshold)
+        rows, least = _take(problem, order, threshold)
         if len(rows) < problem.k:
             continue
         value = float(utilities[rows].sum()) + problem.cost_weight * least
@@ -76,28 +84,63 @@ def _thresholds(widest: float, *, eps: float) -> NDArray[np.float64]:
     return np.concatenate([[0.0], widest * (1 + eps) ** -np.arange(steps, -1, -1.0)])
 
 
-def _take(problem: Problem, threshold: float) -> tuple[Rows, float]:
-    """Rows by utility at `threshold` or more from each other, and their least distance.
+def _take(problem: Problem, order: Rows, threshold: float) -> tuple[Rows, float]:
+    """Rows in `order` at `threshold` or more from each other, and their least distance.
+
+    Rows are taken in batches: whether one is open depends on those taken before it, of
+    which the covering knows all but the batch's own.
 
     Args:
         problem: what is chosen from.
+        order: rows that may be taken, the most useful first.
         threshold: distance below which a row is passed over.
     """
-    order = problem.by_cost()
-    space = problem.space
-    near = np.full(len(space), np.inf, np.float32)
-    if len(problem.locked):
-        near = space.nearest_of(problem.locked)[1]
+    covering = problem.points.covering()
+    covering.cover(problem.locked)
     taken: list[int] = []
     least, at = np.inf, 0
     while len(taken) < problem.k:
-        open_ = np.flatnonzero(near[order[at:]] >= threshold)
-        if not open_.size:
+        apart = np.sqrt(covering.squared[order[at:]])
+        places = np.flatnonzero(apart >= threshold)[:BATCH]
+        if not places.size:
             break
-        at += int(open_[0])
-        row = int(order[at])
-        least = min(least, float(near[row]))
-        taken.append(row)
-        np.minimum(near, space.distances_to(row), out=near)
-        at += 1
+        batch = order[at + places]
+        fresh, narrowest = _take_batch(
+            problem, batch, apart[places], threshold, most=problem.k - len(taken)
+        )
+        least = min(least, narrowest)
+        taken.extend(fresh.tolist())
+        covering.cover(fresh)
+        at += int(places[-1]) + 1
     return np.asarray(taken, np.int64), least if np.isfinite(least) else 0.0
+
+
+def _take_batch(
+    problem: Problem,
+    batch: Rows,
+    apart: NDArray[np.float64],
+    threshold: float,
+    *,
+    most: int,
+) -> tuple[Rows, float]:
+    """Up to `most` rows of `batch`, and the least distance at which one was taken.
+
+    Args:
+        problem: what is chosen from.
+        batch: (m,) rows, the most useful first.
+        apart: (m,) their distances to those taken before the batch.
+        threshold: distance below which a row is passed over.
+        most: how many may be taken.
+    """
+    taken: list[int] = []
+    least = np.inf
+    for place, row in enumerate(batch):
+        if len(taken) == most:
+            break
+        if apart[place] < threshold:
+            continue
+        taken.append(int(row))
+        least = min(least, float(apart[place]))
+        to_row = np.sqrt(problem.points.squared(batch[place : place + 1], batch)[0])
+        apart = np.minimum(apart, to_row)
+    return np.asarray(taken, np.int64), least

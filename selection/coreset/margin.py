@@ -1,8 +1,9 @@
-"""Margin sampling: the cheapest rows, wherever they lie."""
+"""Uncertainty sampling: the cheapest rows, wherever they lie."""
 
 from numpy.typing import ArrayLike
 
 from gleann.selection.coreset.cover import Coreset, as_problem
+from gleann.selection.uncertainty import entropy_costs
 
 
 def margin(
@@ -15,7 +16,7 @@ def margin(
 ) -> Coreset:
     """Choose the `k` rows of smallest cost, ties by lower row.
 
-    With `uncertainty.margin_costs` these are the most uncertain rows.
+    With `uncertainty.margin_costs` this is margin sampling.
 
     Args:
         vectors: (n, d), to measure what the rows cover.
@@ -27,4 +28,33 @@ def margin(
     problem = as_problem(
         vectors, k=k, costs=costs, cost_weight=cost_weight, locked=locked
     )
-    return problem.measure(problem.by_cost()[:k], method="margin")
+    rows = problem.by_cost()[:k]
+    return problem.finished(problem.measure(rows, method="margin"))
+
+
+def entropy(
+    vectors: ArrayLike,
+    *,
+    k: int,
+    probabilities: ArrayLike,
+    cost_weight: float = 0.0,
+    locked: ArrayLike | None = None,
+) -> Coreset:
+    """Choose the `k` rows of highest entropy, ties by lower row.
+
+    Args:
+        vectors: (n, d), to measure what the rows cover.
+        k: rows to choose.
+        probabilities: (n, c), of the caller's model.
+        cost_weight: lambda of the objective, on `uncertainty.entropy_costs`.
+        locked: rows that are centres already, never chosen.
+    """
+    problem = as_problem(
+        vectors,
+        k=k,
+        costs=entropy_costs(probabilities),
+        cost_weight=cost_weight,
+        locked=locked,
+    )
+    rows = problem.by_cost()[:k]
+    return problem.finished(problem.measure(rows, method="entropy"))

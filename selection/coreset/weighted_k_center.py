@@ -5,30 +5,30 @@ Algorithm for Data Subset Selection, https://arxiv.org/abs/2312.10602. The algor
 our reconstruction with its own proof (`selection/DEPARTURES.md`).
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index import Progress
 from gleann.index.arrays import Rows
 from gleann.selection.checks import require_between
-from gleann.selection.coreset.certificate import Guess, lower_bound, ratio_of
-from gleann.selection.coreset.cover import Coreset, Problem, as_problem
-from gleann.selection.coreset.farthest_first import REPORT_EVERY, Walk
+from gleann.selection.coreset.certificate import Guess, floored, lower_bound, ratio_of
+from gleann.selection.coreset.cover import Coreset, CostOn, Problem, as_problem
+from gleann.selection.coreset.farthest_first import filled, walked
+from gleann.selection.coreset.walk import Walk
 from gleann.selection.pool import ProgressCallback
 
 GUESSES_MEASURED = 3
 SMALLEST_EPS = 1e-3
 
 
-def weighted_k_center(  # noqa: PLR0913 (one more than six, all of them the problem)
+def weighted_k_center(  # noqa: PLR0913 (all of them the problem)
     vectors: ArrayLike,
     *,
     k: int,
     costs: ArrayLike,
     cost_weight: float,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     eps: float = 0.1,
     progress: ProgressCallback | None = None,
@@ -46,8 +46,9 @@ def weighted_k_center(  # noqa: PLR0913 (one more than six, all of them the prob
             (`metric_vectors` sees to it). Squared L2 or 1 - cos would break the bound.
         k: rows to choose.
         costs: (n,) at least 0, small where choosing pays, as `margin_costs`.
-        cost_weight: lambda on the sum of costs; divide by k to weigh their mean. At 0
-            this is k-center; when huge, margin sampling.
+        cost_weight: lambda. At 0 this is k-center; when huge, margin sampling.
+        cost_on: what lambda weighs: the "sum" of the chosen rows' costs, or their
+            "mean", so that the balance does not shift with k.
         locked: rows that are centres already, such as labelled ones; never chosen.
         eps: step of the radius guesses.
         progress: called as the work goes on.
@@ -58,21 +59,41 @@ def weighted_k_center(  # noqa: PLR0913 (one more than six, all of them the prob
     """
     require_between("eps", eps, low=SMALLEST_EPS, high=1)
     problem = as_problem(
-        vectors, k=k, costs=costs, cost_weight=cost_weight, locked=locked
+        vectors,
+        k=k,
+        costs=costs,
+        cost_weight=cost_weight,
+        cost_on=cost_on,
+        locked=locked,
     )
-    by_cost = problem.by_cost()
-    cheapest = problem.measure(by_cost[:k], method="margin")
+    best = _solved(problem, eps=eps, progress=progress)
+    return problem.finished(
+        best, method="weighted_k_center", params={"eps": eps, "cost_on": cost_on}
+    )
+
+
+def _solved(
+    problem: Problem, *, eps: float, progress: ProgressCallback | None
+) -> Coreset:
+    k, by_cost = problem.k, problem.by_cost()
     first = int(by_cost[0])
-    walk = Walk(problem.space, problem.locked)
-    search = _Search(problem, by_cost, walk, progress)
+    cheapest = problem.measure(by_cost[:k], method="margin")
+    walk = Walk(problem.points, problem.locked, progress=progress)
+    search = _Search(problem, by_cost, walk)
     guesses = search.guesses(top=cheapest.radius, step=1 + eps, first=first)
-    sets = [cheapest, *_measured(problem, guesses)]
-    sets.append(problem.measure(_filled(walk, by_cost, k), method="k_center"))
-    sets.append(problem.measure(_greedy(problem, first), method="greedy"))
-    best = min(sets, key=lambda coreset: coreset.objective)
+    spread = filled(problem, walk, by_cost)
+    best = min(
+        [
+            cheapest,
+            *measured(problem, guesses),
+            walked(problem, walk, spread, method="k_center"),
+            _greedy(problem, first=first, progress=progress),
+        ],
+        key=lambda coreset: coreset.objective,
+    )
     bound = lower_bound(
         guesses,
-        cost_weight=cost_weight,
+        cost_weight=problem.cost_weight,
         cheapest_radius=cheapest.radius,
         cheapest_cost=cheapest.cost,
     )
@@ -82,53 +103,39 @@ def weighted_k_center(  # noqa: PLR0913 (one more than six, all of them the prob
 class _Search:
     """One traversal, stopping to form each guess's set at the prefix it belongs to."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        by_cost: Rows,
-        walk: Walk,
-        progress: ProgressCallback | None,
-    ) -> None:
+    def __init__(self, problem: Problem, by_cost: Rows, walk: Walk) -> None:
         self._problem = problem
         self._by_cost = by_cost
         self._walk = walk
-        self._progress = progress
-        self._ranks: Rows = np.full(len(problem.space), len(by_cost), np.int64)
+        self._ranks: Rows = np.full(len(problem.vectors), len(by_cost), np.int64)
         self._ranks[by_cost] = np.arange(len(by_cost))
 
     def guesses(self, *, top: float, step: float, first: int) -> list[Guess]:
         """Guesses top, top / step, ... down to the least possible radius."""
+        walk, k = self._walk, self._problem.k
         found: list[Guess] = []
         radius = top
-        for reach in self._reaches(first):
-            while radius > 0 and 0 < reach <= 2 * radius:
-                found.append(self._guess(radius, low=radius / step))
-                radius /= step
-        reach = float(self._walk.distances.max())
-        if reach > 0:
-            # k + 1 rows lie pairwise `reach` apart: k centres need half of it.
-            return _floored(found, reach / 2)
+        if not len(self._problem.locked):
+            walk.pick(first)
+        while radius > 0:
+            walk.advance(until=k, floor=2 * radius)
+            if not 0 < walk.reach <= 2 * radius:
+                break
+            found.append(self._guess(radius, low=radius / step))
+            radius /= step
+        walk.advance(until=k, floor=0.0)
+        if walk.reach > 0:
+            # k + 1 rows lie pairwise this far apart: k centres need half of it.
+            return floored(found, walk.reach / 2)
         # The last pick was this far from all before it, and no two distinct rows are
         # nearer to each other: between 0 and that there is no radius at all.
-        return [*_floored(found, self._last), self._guess(0.0, low=0.0)]
-
-    def _reaches(self, first: int) -> Iterator[float]:
-        """Radius of the prefix of 0, 1, ... k seeds, while the walk stands there."""
-        walk, k = self._walk, self._problem.k
-        self._last = 0.0
-        row = walk.farthest() if len(self._problem.locked) else first
-        while (reach := float(walk.distances.max())) > 0:
-            yield reach
-            if len(walk.picked) == k:
-                return
-            self._last = reach
-            self._report(len(walk.picked))
-            walk.pick(row)
-            row = walk.farthest()
+        last = walk.insertions[-1] if walk.insertions else 0.0
+        return [*floored(found, last), self._guess(0.0, low=0.0)]
 
     def _guess(self, radius: float, *, low: float) -> Guess:
         walk, k = self._walk, self._problem.k
-        inside = (walk.nearest >= 0) & (walk.distances <= radius)
+        distances = walk.distances
+        inside = (walk.nearest >= 0) & (distances <= radius)
         ranks = np.full(len(walk.picked), len(self._by_cost), np.int64)
         np.minimum.at(ranks, walk.nearest[inside], self._ranks[inside])
         cheapest = self._by_cost[ranks]
@@ -136,29 +143,17 @@ class _Search:
         rows = np.concatenate([cheapest, self._by_cost[rest]])
         # A row is as far from the new centre as from its seed, plus the seed's move;
         # one that a locked row covers (nearest -1) stays as it is.
-        moves = np.append(walk.distances[cheapest], np.float32(0))
+        moves = np.append(distances[cheapest], 0.0)
         return Guess(
             radius=radius,
             low=low,
             rows=rows,
             cost=float(self._problem.costs[rows].sum()),
-            bound=float((walk.distances + moves[walk.nearest]).max()),
+            bound=float((distances + moves[walk.nearest]).max()),
         )
 
-    def _report(self, done: int) -> None:
-        if self._progress is not None and done % REPORT_EVERY == 0:
-            self._progress(Progress(phase="traverse", done=done, total=self._problem.k))
 
-
-def _floored(guesses: list[Guess], least: float) -> list[Guess]:
-    """`guesses` with no stretch reaching below the `least` radius there can be."""
-    return [
-        replace(guess, low=max(guess.low, min(least, guess.radius)))
-        for guess in guesses
-    ]
-
-
-def _measured(problem: Problem, guesses: list[Guess]) -> list[Coreset]:
+def measured(problem: Problem, guesses: list[Guess]) -> list[Coreset]:
     """The sets of the guesses with the least upper bounds.
 
     Measuring costs O(n * d * k) a set, so only these few are. The guarantee is kept:
@@ -175,23 +170,13 @@ def _measured(problem: Problem, guesses: list[Guess]) -> list[Coreset]:
     ]
 
 
-def _filled(walk: Walk, by_cost: Rows, k: int) -> Rows:
-    """The traversal, filled up by cost where fewer than k rows are distinct."""
-    picked = np.asarray(walk.picked, np.int64)
-    spare = by_cost[~np.isin(by_cost, picked)]
-    return np.concatenate([picked, spare[: k - len(picked)]])
-
-
-def _greedy(problem: Problem, first: int) -> Rows:
+def _greedy(
+    problem: Problem, *, first: int, progress: ProgressCallback | None
+) -> Coreset:
     """Repeat: the row with the largest distance to the chosen, minus its price."""
-    walk = Walk(problem.space, problem.locked)
-    prices = (problem.cost_weight * problem.costs).astype(np.float64)
-    prices[problem.locked] = np.inf
+    prices = problem.cost_weight * problem.costs
+    walk = Walk(problem.points, problem.locked, prices=prices, progress=progress)
     if not len(problem.locked):
         walk.pick(first)
-        prices[first] = np.inf
-    while len(walk.picked) < problem.k:
-        row = int((walk.distances - prices).argmax())
-        walk.pick(row)
-        prices[row] = np.inf
-    return np.asarray(walk.picked, np.int64)
+    walk.advance(until=problem.k, floor=-np.inf)
+    return walked(problem, walk, np.asarray(walk.picked, np.int64), method="greedy")

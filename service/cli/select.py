@@ -5,7 +5,9 @@ import click
 from gleann.service.cli import options
 from gleann.service.cli.select_active import active
 from gleann.service.cli.select_coreset import (
+    ccs,
     farthest_first,
+    gist,
     margin,
     random,
     weighted_k_center,
@@ -26,9 +28,19 @@ def command() -> None:
 
     I want labels that teach a classifier most: active. A subset that covers the rest
     and that the model is unsure of: k-center. Coverage alone: farthest-first.
-    Uncertainty alone: margin. The baseline all must beat: random.
+    Uncertainty and distance between items: gist. A little of everything from easy to
+    hard, for small subsets: ccs. Uncertainty alone: margin. The baseline all must beat:
+    random.
     """
 
 
-for method in (active, weighted_k_center, farthest_first, margin, random):
+for method in (
+    active,
+    weighted_k_center,
+    farthest_first,
+    gist,
+    ccs,
+    margin,
+    random,
+):
     command.add_command(method)

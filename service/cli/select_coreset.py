@@ -1,58 +1,17 @@
-"""`gleann select k-center|farthest-first|margin|random`: subsets to train on."""
+"""`gleann select k-center|farthest-first|gist|ccs|margin|random`: what to train on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from gleann.index import exact_search
-from gleann.index.arrays import Ids, Rows, Vectors
-from gleann.index.errors import InvalidInputError
-from gleann.selection import Coreset, coreset, margin_costs
-from gleann.selection.uniform import uniform_rows
-from gleann.service.cli import inputs, options, outputs, sources
-from gleann.service.cli.answers import rows_named
-from gleann.service.cli.manifest import JobRecord, manifest_path
-from gleann.service.cli.progress import Report, progress_bars
+from gleann.selection import coreset
+from gleann.service.cli import options
+from gleann.service.cli.coreset_job import COSTS_OF, QUOTAS, CoresetJob, run
+from gleann.service.cli.progress import Report
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoresetJob:
-    """What one of the coreset commands was asked."""
-
-    source: Path
-    out: Path
-    k: int
-    vectors_column: str | None
-    id_column: str | None
-    locked: Path | None
-    coverage: Path | None
-    overwrite: bool
-    progress: bool
-    costs: Path | None = None
-    probabilities: Path | None = None
-    cost_weight: float = 0.0
-    eps: float = 0.1
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Inputs:
-    """What the files of a job hold."""
-
-    source: sources.Source
-    vectors: Vectors
-    costs: NDArray[np.float64] | None
-    locked: Rows
-
-
-Choose = Callable[[CoresetJob, Inputs, Report], Coreset]
 
 
 def shared_options(function: Callback) -> Callback:
@@ -65,6 +24,19 @@ def shared_options(function: Callback) -> Callback:
             "--locked",
             type=options.PATH,
             help="Ids that count as chosen already (.npy, or csv with a column id).",
+        ),
+        click.option(
+            "--groups",
+            type=options.PATH,
+            help="One class or group an item, in row order (.npy, or a column group):"
+            " choose within each.",
+        ),
+        click.option(
+            "--quotas",
+            type=click.Choice(list(QUOTAS)),
+            default="proportional",
+            show_default=True,
+            help="How --groups share the K items.",
         ),
         click.option(
             "--coverage",
@@ -82,23 +54,38 @@ def shared_options(function: Callback) -> Callback:
 
 def cost_options(function: Callback) -> Callback:
     """Say what each item costs: small where the model is unsure."""
-    costs = click.option(
-        "--costs",
-        type=options.PATH,
-        help="One cost an item, in row order (.npy, or a column cost).",
-    )
-    probabilities = click.option(
-        "--probabilities",
-        type=options.PATH,
-        help="Class probabilities (n, c) as .npy; the cost is p1 - p2.",
-    )
-    weight = click.option(
+    decorators = [
+        click.option(
+            "--costs",
+            type=options.PATH,
+            help="One cost an item, in row order (.npy, or a column cost).",
+        ),
+        click.option(
+            "--probabilities",
+            type=options.PATH,
+            help="Class probabilities (n, c) as .npy, which make the costs.",
+        ),
+        click.option(
+            "--uncertainty",
+            type=click.Choice(list(COSTS_OF)),
+            default="margin",
+            show_default=True,
+            help="Costs from probabilities: p1 - p2, or 1 - entropy / log(c).",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def weight_option(function: Callback) -> Callback:
+    """Say what costs weigh in the objective."""
+    return click.option(
         "--cost-weight",
         default=1.0,
         show_default=True,
         help="How much a unit of cost weighs against a unit of radius.",
-    )
-    return costs(probabilities(weight(function)))
+    )(function)
 
 
 @click.command(
@@ -106,21 +93,35 @@ def cost_options(function: Callback) -> Callback:
     short_help="Cover the rest and prefer uncertain items (weighted k-center).",
     epilog=options.examples(
         "gleann select k-center items.gleann --k 500 --probabilities p.npy"
-        " --cost-weight 0.1 --out picks.parquet",
+        " --cost-weight 0.1 --cost-on mean --out picks.parquet",
     ),
 )
 @shared_options
 @cost_options
+@weight_option
+@click.option(
+    "--cost-on",
+    type=click.Choice(["sum", "mean"]),
+    default="sum",
+    show_default=True,
+    help="What COST_WEIGHT weighs: the sum of the chosen items' costs or their mean.",
+)
 @click.option(
     "--eps", default=0.1, show_default=True, help="Step between radius guesses."
 )
+@click.option(
+    "--shards",
+    default=1,
+    show_default=True,
+    help="Parts to work on one by one, each small in memory; the factor is then 5.",
+)
 @options.takes(CoresetJob)
 def weighted_k_center(job: CoresetJob) -> None:
-    """Choose K items of SOURCE with a small radius + COST_WEIGHT * sum of costs.
+    """Choose K items of SOURCE with a small radius + COST_WEIGHT * cost.
 
     Prints a certificate: how far from the best possible the choice is at most.
     """
-    _run("k-center", job, _weighted_k_center)
+    run("k-center", job, _weighted_k_center, needs_costs=True)
 
 
 @click.command(
@@ -135,7 +136,53 @@ def weighted_k_center(job: CoresetJob) -> None:
 @options.takes(CoresetJob)
 def farthest_first(job: CoresetJob) -> None:
     """Choose the item of SOURCE farthest from those chosen, K times."""
-    _run("farthest-first", job, _farthest_first)
+    run("farthest-first", job, _farthest_first, needs_costs=False)
+
+
+@click.command(
+    "gist",
+    short_help="Take uncertain items at a distance from each other (GIST).",
+    epilog=options.examples(
+        "gleann select gist items.npy --k 500 --probabilities p.npy --diversity 50"
+        " --out picks.parquet"
+    ),
+)
+@shared_options
+@cost_options
+@click.option(
+    "--diversity",
+    default=1.0,
+    show_default=True,
+    help="Weight of the least distance between two chosen items.",
+)
+@click.option("--eps", default=0.1, show_default=True, help="Step between thresholds.")
+@options.takes(CoresetJob)
+def gist(job: CoresetJob) -> None:
+    """Choose K items of SOURCE with a large sum of 1 - cost, and far apart."""
+    run("gist", job, _gist, needs_costs=True)
+
+
+@click.command(
+    "ccs",
+    short_help="Spread over easy and hard items (coverage-centric selection).",
+    epilog=options.examples(
+        "gleann select ccs items.npy --k 500 --probabilities p.npy --out picks.parquet"
+    ),
+)
+@shared_options
+@cost_options
+@click.option(
+    "--hardest-share",
+    default=0.1,
+    show_default=True,
+    help="Share of the items, those of least cost, that is dropped first.",
+)
+@click.option("--strata", default=50, show_default=True, help="Stretches of cost.")
+@options.seed_option
+@options.takes(CoresetJob)
+def ccs(job: CoresetJob) -> None:
+    """Choose K items of SOURCE at random, evenly over stretches of cost."""
+    run("ccs", job, _ccs, needs_costs=True)
 
 
 @click.command(
@@ -147,10 +194,11 @@ def farthest_first(job: CoresetJob) -> None:
 )
 @shared_options
 @cost_options
+@weight_option
 @options.takes(CoresetJob)
 def margin(job: CoresetJob) -> None:
     """Choose the K items of SOURCE with the smallest costs."""
-    _run("margin", job, _margin)
+    run("margin", job, _margin, needs_costs=True)
 
 
 @click.command(
@@ -165,155 +213,40 @@ def margin(job: CoresetJob) -> None:
 @options.takes(CoresetJob)
 def random(job: CoresetJob) -> None:
     """Choose K items of SOURCE at random, all equally likely."""
-    _run("random", job, _random)
+    run("random", job, _random, needs_costs=False)
 
 
-def _run(name: str, job: CoresetJob, choose: Choose) -> None:
-    written = [job.out, manifest_path(job.out)] + (
-        [job.coverage] if job.coverage else []
-    )
-    outputs.refuse_existing(*written, overwrite=job.overwrite)
-    record = JobRecord(f"select {name}", job)
-    with record.timed("read"):
-        given = _read(job, record)
-    with record.timed("select"), progress_bars(wanted=job.progress) as report:
-        chosen = choose(job, given, report)
-    outputs.write_parquet(job.out, _picks(chosen, given))
-    if job.coverage:
-        outputs.write_parquet(job.coverage, _coverage(chosen, given.source.ids))
-    results = {
-        "chosen": len(chosen.rows),
-        "radius": chosen.radius,
-        "cost": chosen.cost,
-        "objective": chosen.objective,
-        "lower_bound": chosen.lower_bound,
-        "ratio": chosen.ratio,
-    }
-    record.write(job.out, results)
-    click.echo(
-        f"{job.out}: {len(chosen.rows):,} of {len(given.vectors):,} items in"
-        f" {record.seconds('select'):.2f} s, radius {chosen.radius:.4g}"
-        + (f", cost {chosen.cost:.4g}" if given.costs is not None else "")
-    )
-    if chosen.ratio is not None:
-        click.echo(f"at most {chosen.ratio:.2f} times the best possible objective")
-
-
-def _read(job: CoresetJob, record: JobRecord) -> Inputs:
-    source = sources.open_source(
-        job.source,
-        record,
-        vectors_column=job.vectors_column,
-        id_column=job.id_column,
-    )
-    locked = np.empty(0, np.int64)
-    if job.locked:
-        locked = rows_named(source.names, sources.read_ids(job.locked))
-        record.add_file(job.locked)
-    return Inputs(
-        source=source,
-        vectors=source.metric_vectors(),
-        costs=_read_costs(job, record, len(source.ids)),
-        locked=locked,
-    )
-
-
-def _read_costs(
-    job: CoresetJob, record: JobRecord, n: int
-) -> NDArray[np.float64] | None:
-    if job.costs and job.probabilities:
-        raise InvalidInputError("give --costs or --probabilities, not both")
-    if job.costs:
-        record.add_file(job.costs)
-        return inputs.read_scores(job.costs, n=n, name="cost")
-    if job.probabilities:
-        record.add_file(job.probabilities)
-        costs = margin_costs(inputs.read_array(job.probabilities))
-        if len(costs) != n:
-            raise InvalidInputError(
-                f"{job.probabilities} has {len(costs)} rows for {n} items"
-            )
-        return costs
-    return None
-
-
-def _require_costs(given: Inputs) -> NDArray[np.float64]:
-    if given.costs is None:
-        raise InvalidInputError("costs are needed: give --costs or --probabilities")
-    return given.costs
-
-
-def _weighted_k_center(job: CoresetJob, given: Inputs, report: Report) -> Coreset:
-    return coreset.weighted_k_center(
-        given.vectors,
-        k=job.k,
-        costs=_require_costs(given),
+def _weighted_k_center(job: CoresetJob, report: Report) -> coreset.Method:
+    return partial(
+        coreset.parallel_weighted_k_center,
         cost_weight=job.cost_weight,
-        locked=given.locked,
+        cost_on=job.cost_on,
         eps=job.eps,
+        shards=job.shards,
         progress=report,
     )
 
 
-def _farthest_first(job: CoresetJob, given: Inputs, _report: Report) -> Coreset:
-    return coreset.k_center(given.vectors, k=job.k, locked=given.locked, seed=job.seed)
+def _farthest_first(job: CoresetJob, report: Report) -> coreset.Method:
+    return partial(coreset.k_center, seed=job.seed, progress=report)
 
 
-def _margin(job: CoresetJob, given: Inputs, _report: Report) -> Coreset:
-    return coreset.margin(
-        given.vectors,
-        k=job.k,
-        costs=_require_costs(given),
-        cost_weight=job.cost_weight,
-        locked=given.locked,
+def _gist(job: CoresetJob, _: Report) -> coreset.Method:
+    return partial(coreset.gist, diversity=job.diversity, eps=job.eps)
+
+
+def _ccs(job: CoresetJob, _: Report) -> coreset.Method:
+    return partial(
+        coreset.ccs,
+        hardest_share=job.hardest_share,
+        strata=job.strata,
+        seed=job.seed,
     )
 
 
-def _random(job: CoresetJob, given: Inputs, _report: Report) -> Coreset:
-    rows = uniform_rows(
-        len(given.vectors), k=job.k, seed=job.seed, excluded=given.locked
-    )
-    return coreset.measure(given.vectors, rows, locked=given.locked, method="random")
+def _margin(job: CoresetJob, _: Report) -> coreset.Method:
+    return partial(coreset.margin, cost_weight=job.cost_weight)
 
 
-def _picks(chosen: Coreset, given: Inputs) -> dict[str, NDArray[Any]]:
-    ids = given.source.ids
-    selection = chosen.to_selection(ids, {"method": chosen.method})
-    place, distance = _nearest_other(given.vectors[chosen.rows])
-    return {
-        "id": selection.ids,
-        "rank": np.arange(len(selection), dtype=np.int32),
-        "score": selection.scores,
-        "weight": selection.weights,
-        **selection.why,
-        "nearest_selected_id": selection.ids[place],
-        "nearest_selected_distance": distance,
-    }
-
-
-def _nearest_other(picked: Vectors) -> tuple[Rows, NDArray[np.float32]]:
-    """Place of each pick's nearest other pick and the plain L2 distance to it.
-
-    A single pick has no other: it names itself, at an infinite distance.
-    """
-    m = len(picked)
-    if m == 1:
-        return np.zeros(1, np.int64), np.full(1, np.inf, np.float32)
-    rows, distances = exact_search(picked, picked, metric="l2", k=2)
-    # Among duplicates a pick may find another one before itself.
-    first = (rows[:, 0] == np.arange(m)).astype(np.intp)
-    place = np.take_along_axis(rows, first[:, None], axis=1)[:, 0]
-    squared = np.take_along_axis(distances, first[:, None], axis=1)[:, 0]
-    return place, np.sqrt(squared)
-
-
-def _coverage(chosen: Coreset, ids: Ids) -> dict[str, NDArray[Any]]:
-    by_chosen = chosen.nearest >= 0
-    picked = ids[chosen.rows]
-    none = "" if ids.dtype.kind == "U" else -1
-    nearest = np.where(by_chosen, picked[np.maximum(chosen.nearest, 0)], none)
-    return {
-        "id": ids,
-        "nearest_selected_id": nearest,
-        "distance": chosen.distances,
-    }
+def _random(job: CoresetJob, _: Report) -> coreset.Method:
+    return partial(coreset.uniform, seed=job.seed)

@@ -1,12 +1,19 @@
 """T3: weighted k-center against exhaustive search, over random instances."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from gleann.selection import farthest_first, weighted_k_center
-from gleann.selection.coreset import gist, k_center, margin, measure
+from gleann.selection.coreset import (
+    gist,
+    k_center,
+    margin,
+    measure,
+    parallel_weighted_k_center,
+)
 
 EPS = 0.1
 WEIGHTS = [0.0, 0.1, 1.0, 10.0, 1e6]
@@ -30,12 +37,17 @@ def instance(seed):
     locked = rng.choice(
         n, size=int(rng.integers(0, 3)) if n - k > 4 else 0, replace=False
     )
-    return points, k, costs, WEIGHTS[seed % 5], locked
+    return points.astype(np.float32), k, costs, WEIGHTS[seed % 5], locked
+
+
+def distances_between(points):
+    points = points.astype(float)
+    return np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1))
 
 
 def best_of_all(points, k, costs, weight, locked):
     """Least objective and least radius over every set of k unlocked rows."""
-    apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1))
+    apart = distances_between(points)
     free = np.setdiff1d(np.arange(len(points)), locked)
     sets = np.array(list(itertools.combinations(free, k)))
     to_locked = apart[:, locked].min(axis=1, initial=np.inf)
@@ -45,24 +57,26 @@ def best_of_all(points, k, costs, weight, locked):
 
 
 @pytest.mark.parametrize("start", range(0, 1200, 100))
-def test_within_three_of_the_best_and_above_the_bound(start):
+def test_within_the_factors_of_the_best_and_above_the_bound(start):
     for seed in range(start, start + 100):
         points, k, costs, weight, locked = instance(seed)
         best, radius = best_of_all(points, k, costs, weight, locked)
-        got = weighted_k_center(
-            points, k=k, costs=costs, cost_weight=weight, locked=locked, eps=EPS
-        )
-        assert len(set(got.rows.tolist())) == k
-        assert not set(got.rows.tolist()) & set(locked.tolist())
-        assert got.objective <= 3 * (1 + EPS) * best + 1e-6, seed
-        assert got.lower_bound <= best * (1 + 1e-9), seed
-        assert got.objective >= best * (1 - 1e-5), seed
-        if weight == 0:
-            assert got.radius <= 3 * (1 + EPS) * radius + 1e-6, seed
-        again = measure(
-            points, got.rows, costs=costs, cost_weight=weight, locked=locked
-        )
-        assert again.objective == got.objective
+        shared = {"k": k, "costs": costs, "cost_weight": weight, "locked": locked}
+        serial = weighted_k_center(points, **shared, eps=EPS)
+        shards = 2 + seed // 4 % 4
+        parallel = parallel_weighted_k_center(points, **shared, eps=EPS, shards=shards)
+        for got, factor in ((serial, 3 * (1 + EPS)), (parallel, 5 * (1 + EPS))):
+            assert len(set(got.rows.tolist())) == k
+            assert not set(got.rows.tolist()) & set(locked.tolist())
+            assert got.objective <= factor * best + 1e-9, seed
+            assert got.lower_bound <= best * (1 + 1e-9), seed
+            assert got.objective >= best * (1 - 1e-6), seed
+            if weight == 0:
+                assert got.radius <= factor * radius + 1e-9, seed
+            again = measure(
+                points, got.rows, costs=costs, cost_weight=weight, locked=locked
+            )
+            assert again.objective == got.objective
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -87,6 +101,26 @@ def test_farthest_first_picks_what_the_plain_algorithm_picks(seed):
     walk = farthest_first(points, k=20, covered=covered)
     assert walk.rows.tolist() == expected
     assert walk.distances == pytest.approx(reach, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shards_find_nearly_as_good_a_set_and_bound_as_one_machine(seed):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(900, 3)).astype(np.float32)
+    shared = {"k": 15, "costs": rng.random(900), "cost_weight": 0.05}
+    serial = weighted_k_center(points, **shared)
+    alone = parallel_weighted_k_center(points, **shared, shards=1)
+    assert alone.rows.tolist() == serial.rows.tolist()
+    for shards in (2, 5):
+        with ThreadPoolExecutor(2) as pool:
+            got = parallel_weighted_k_center(
+                points, **shared, shards=shards, runner=pool.map
+            )
+        same = parallel_weighted_k_center(points, **shared, shards=shards)
+        assert got.rows.tolist() == same.rows.tolist()
+        assert got.lower_bound <= serial.objective
+        assert got.objective <= 1.5 * serial.objective
+        assert got.lower_bound >= 0.6 * serial.lower_bound
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -147,7 +181,7 @@ def test_gist_spreads_within_two_of_the_best_and_never_below_pure_utility(seed):
     points, k, costs, _, locked = instance(seed)
     if k + len(locked) < 2:
         k = 2
-    apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1))
+    apart = distances_between(points)
     free = np.setdiff1d(np.arange(len(points)), locked)
     sets = np.array(list(itertools.combinations(free, k)))
     widest = least_distance(apart, sets, locked).max()

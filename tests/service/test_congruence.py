@@ -38,10 +38,17 @@ def storing_and_searching(client: gleann.Client, rows: np.ndarray) -> Iterator[A
 def selecting(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
     ids = np.append(np.arange(2, len(rows)) * 10, 5)
     costs = (ids, np.linspace(0, 1, len(ids)))
+    groups = (ids, np.where(ids % 30, "many", "few"))
     for made in (
         client.select_coreset("a", k=5, costs=costs, cost_weight=0.1, locked_ids=[5]),
         client.select_farthest_first("a", k=5, covered_ids=[5], seed=3),
         client.select_margin("a", k=5, costs=costs),
+        client.select_coreset("a", k=5, costs=costs, cost_weight=0.3, cost_on="mean"),
+        client.select_gist("a", k=5, costs=costs, diversity=2.0, locked_ids=[5]),
+        client.select_ccs("a", k=5, costs=costs, strata=3, seed=4),
+        client.select_ccs("a", k=6, costs=costs, groups=groups, quotas="equal"),
+        client.select_farthest_first("a", k=6, groups=groups),
+        client.select_uniform("a", k=6, seed=3, locked_ids=[5], groups=groups),
         client.select_uniform("a", k=5, seed=3, allowed_ids=ids[40:80]),
     ):
         selected = made.wait(timeout=60)

@@ -15,6 +15,7 @@ from gleann.selection import (
     EstimateParams,
     IndexNeighbours,
     coreset,
+    entropy_costs,
     k_center,
     margin_costs,
     weighted_k_center,
@@ -361,3 +362,44 @@ def test_bad_estimate_input_is_one_line(
     assert error.count("\n") == 1
     assert says in error
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("method", ["k-center", "gist", "ccs", "margin"])
+def test_quotas_serve_every_method(method, folder, points, probabilities, tmp_path):
+    groups = np.where(np.arange(len(points)) % 4, "often", "rare")
+    pacsv.write_csv(pa.table({"group": groups}), tmp_path / "groups.csv")
+    out = tmp_path / "picks.parquet"
+    shared = (str(folder / "points.npy"), "--k", "12", "--groups")
+    code = select(
+        folder, out, method, *shared, str(tmp_path / "groups.csv"),
+        "--quotas", "equal", "--probabilities", str(folder / "p.npy"),
+    )  # fmt: skip
+    assert code == 0
+    table = pq.read_table(out).to_pydict()
+    assert (groups[table["id"]] == table["group"]).all()
+    assert table["group"].count("rare") == table["group"].count("often") == 6
+
+
+def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
+    source = str(folder / "points.npy")
+    given = ["--probabilities", str(folder / "p.npy"), "--uncertainty", "entropy"]
+    costs = entropy_costs(probabilities)
+    out = tmp_path / "picks.parquet"
+    options = ["--cost-weight", "0.3", "--cost-on", "mean", "--shards", "3"]
+    assert select(folder, out, "k-center", source, "--k", "9", *given, *options) == 0
+    expected = coreset.parallel_weighted_k_center(
+        points, k=9, costs=costs, cost_weight=0.3, cost_on="mean", shards=3
+    )
+    assert picks(out) == expected.rows.tolist()
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["provenance"] == expected.provenance
+    options = ["--strata", "5", "--hardest-share", "0.3", "--seed", "4", "--overwrite"]
+    assert select(folder, out, "ccs", source, "--k", "9", *given, *options) == 0
+    expected = coreset.ccs(
+        points, k=9, costs=costs, strata=5, hardest_share=0.3, seed=4
+    )
+    assert picks(out) == expected.rows.tolist()
+    options = ["--diversity", "7", "--eps", "0.5", "--overwrite"]
+    assert select(folder, out, "gist", source, "--k", "9", *given, *options) == 0
+    expected = coreset.gist(points, k=9, costs=costs, diversity=7, eps=0.5)
+    assert picks(out) == expected.rows.tolist()

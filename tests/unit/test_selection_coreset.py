@@ -1,3 +1,7 @@
+import itertools
+import json
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -17,9 +21,18 @@ from gleann.selection import (
     metric_vectors,
     weighted_k_center,
 )
-from gleann.selection.coreset import margin
+from gleann.selection.coreset import (
+    ccs,
+    entropy,
+    gist,
+    margin,
+    parallel_weighted_k_center,
+    uniform,
+    within_groups,
+)
 from gleann.selection.coreset.certificate import Guess, lower_bound, ratio_of
-from gleann.selection.coreset.distance import Space
+from gleann.selection.coreset.walk import Walk
+from gleann.selection.pool import fingerprint
 
 LINE = np.array([[0.0], [1.0], [2.0], [10.0], [11.0]])
 
@@ -102,21 +115,6 @@ def test_ties_go_to_the_lower_row():
     assert margin(points, k=3, costs=costs).rows.tolist() == [0, 1, 2]
 
 
-def test_distances_stay_exact_between_duplicates_far_from_the_origin():
-    rng = np.random.default_rng(0)
-    points = (rng.normal(size=(60, 16)) + 300).astype(np.float32)
-    points[7] = points[3]
-    points[8] = points[3] + np.float32(1e-3)
-    space = Space(points)
-    to_third = space.distances_to(3)
-    exact = np.linalg.norm(points.astype(float) - points[3].astype(float), axis=1)
-    assert to_third[7] == 0
-    assert to_third == pytest.approx(exact, rel=2e-4)
-    nearest, distances = space.nearest_of(np.array([3, 20]))
-    assert nearest[[3, 7, 8, 20]].tolist() == [0, 0, 0, 1]
-    assert distances[8] == pytest.approx(exact[8], rel=2e-4)
-
-
 def test_the_bound_by_hand():
     guesses = [
         Guess(radius=2.0, low=1.0, rows=np.array([0]), cost=3.0, bound=4.0),
@@ -129,49 +127,144 @@ def test_the_bound_by_hand():
     assert [ratio_of(3, 2), ratio_of(0, 0), ratio_of(1, 0)] == [1.5, 1.0, np.inf]
 
 
-def test_one_step_of_the_grid_finds_many_guesses_in_one_traversal(monkeypatch):
-    calls = []
-    plain = Space.distances_to
+def test_the_finest_grid_of_guesses_walks_no_farther_than_one_step(monkeypatch):
+    picked = []
+    plain = Walk._add
     monkeypatch.setattr(
-        Space, "distances_to", lambda s, row: calls.append(row) or plain(s, row)
+        Walk, "_add", lambda w, rows: picked.extend(rows) or plain(w, rows)
     )
     rng = np.random.default_rng(0)
     points = rng.normal(size=(300, 3))
     for eps in (1.0, 0.01):
-        calls.clear()
+        picked.clear()
         weighted_k_center(points, k=20, costs=rng.random(300), cost_weight=0.1, eps=eps)
         # The traversal and the greedy rival walk k rows each, whatever the grid.
-        assert len(calls) == 40
+        assert len(picked) == 40
 
 
 def test_a_coreset_becomes_a_selection():
     costs = np.array([3.0, 1.0, 3.0, 2.0, 9.0])
     got = weighted_k_center(LINE, k=2, costs=costs, cost_weight=1.0)
-    picked = got.to_selection(list("abcde"), {"seed": None})
+    picked = got.to_selection(list("abcde"))
     assert sorted(picked.ids.tolist()) == ["b", "d"]
     assert sorted(picked.why["covers"].tolist()) == [2, 3]
     assert picked.why["reach"].tolist() == [1.0, 1.0]
+    assert picked.why["nearest_selected_id"].tolist() == picked.ids[::-1].tolist()
+    assert picked.why["nearest_selected_distance"].tolist() == [9.0, 9.0]
+    assert picked.scores.tolist() == [2.0, 1.0]
+    assert picked.weights.tolist() == [1.0, 1.0]
     assert picked.summary["objective"] == 4.0
     assert picked.summary["lower_bound"] == got.lower_bound
-    assert picked.provenance == {"seed": None}
-    plain = margin(LINE, k=2, costs=costs).to_selection(None, {})
+    assert picked.provenance == {
+        "method": "weighted_k_center",
+        "params": {
+            "k": 2,
+            "cost_weight": 1.0,
+            "locked": 0,
+            "eps": 0.1,
+            "cost_on": "sum",
+        },
+        "seed": None,
+        "data_hash": fingerprint(LINE.astype(np.float32)),
+        "version": picked.provenance["version"],
+    }
+    plain = margin(LINE, k=2, costs=costs).to_selection()
     assert plain.ids.tolist() == [1, 3]
     assert "lower_bound" not in plain.summary
+    with pytest.raises(DuplicateIdError):
+        got.to_selection(["a", "b", "a", "c", "d"])
+
+
+def test_every_method_says_where_its_answer_comes_from():
+    rng = np.random.default_rng(0)
+    points, costs = rng.normal(size=(60, 3)), rng.random(60)
+    both = np.stack([costs / 2, 1 - costs / 2], axis=1)
+    answers = [
+        weighted_k_center(points, k=6, costs=costs, cost_weight=0.1),
+        parallel_weighted_k_center(points, k=6, costs=costs, cost_weight=0.1, shards=3),
+        k_center(points, k=6, seed=4),
+        gist(points, k=6, costs=costs, diversity=1.0),
+        margin(points, k=6, costs=costs),
+        entropy(points, k=6, probabilities=both),
+        ccs(points, k=6, costs=costs, seed=4),
+        uniform(points, k=6, seed=4),
+        measure(points, [5, 3, 1, 0, 2, 4]),
+        within_groups(
+            partial(k_center, seed=4),
+            points,
+            groups=np.arange(60) % 2,
+            quotas={0: 2, 1: 4},
+        ),
+    ]
+    methods = [got.provenance["method"] for got in answers]
+    assert len(set(methods)) == len(answers)
+    seeded = {"k_center", "ccs", "uniform", "k_center_within_groups"}
+    for method, got in zip(methods, answers, strict=True):
+        assert got.provenance["params"]["k"] == len(got.rows) == 6
+        assert got.provenance["seed"] == (4 if method in seeded else None)
+        assert got.provenance["data_hash"] == fingerprint(points.astype(np.float32))
+        json.dumps(got.provenance)
+        apart = np.linalg.norm(points[got.rows][:, None] - points[got.rows], axis=2)
+        np.fill_diagonal(apart, np.inf)
+        assert got.apart == pytest.approx(apart.min(axis=1), rel=1e-5)
+        assert got.neighbours.tolist() == apart.argmin(axis=1).tolist()
+
+
+def test_a_lone_row_has_no_neighbour():
+    got = k_center(LINE, k=1)
+    assert (got.neighbours.tolist(), got.apart.tolist()) == ([0], [np.inf])
+
+
+def test_weighing_the_mean_is_weighing_the_sum_by_a_kth():
+    costs = np.array([3.0, 1.0, 3.0, 2.0, 9.0])
+    on_mean = weighted_k_center(LINE, k=2, costs=costs, cost_weight=2.0, cost_on="mean")
+    on_sum = weighted_k_center(LINE, k=2, costs=costs, cost_weight=1.0)
+    assert on_mean.rows.tolist() == on_sum.rows.tolist()
+    assert on_mean.objective == on_sum.objective == 4.0
+    again = measure(LINE, on_mean.rows, costs=costs, cost_weight=2.0, cost_on="mean")
+    assert again.objective == 4.0
+
+
+def test_huge_coordinates_and_weights_are_worked_with_or_refused():
+    got = weighted_k_center(
+        LINE * 1e19, k=2, costs=np.ones(5), cost_weight=1e19, locked=[0]
+    )
+    assert got.radius == pytest.approx(1e19, rel=1e-6)
+    assert np.isfinite(got.ratio)
+    with pytest.raises(InvalidInputError, match=r"within 1e\+37 of 0 .* got 1.1e\+38"):
+        k_center(LINE * 1e37, k=2)
+    with pytest.raises(
+        InvalidParamsError, match="1e\\+308 times 5 costs of up to 1 is"
+    ):
+        weighted_k_center(LINE, k=2, costs=np.ones(5), cost_weight=1e308)
+    with pytest.raises(InvalidParamsError, match="5 costs of up to 1e\\+308 is"):
+        margin(LINE, k=2, costs=np.full(5, 1e308))
 
 
 def test_progress_is_told_and_may_cancel():
     rng = np.random.default_rng(0)
     points, costs = rng.normal(size=(400, 2)), rng.random(400)
     told = []
-    weighted_k_center(points, k=130, costs=costs, cost_weight=0.1, progress=told.append)
-    assert [p.done for p in told] == [0, 64, 128]
+    k_center(points, k=130, progress=told.append)
+    assert told[0].done == 1
+    assert len(told) > 1
+    assert all(a.done < b.done for a, b in itertools.pairwise(told))
     assert {p.total for p in told} == {130}
+    told.clear()
+    shared = {"k": 9, "costs": costs, "cost_weight": 0.1}
+    parallel_weighted_k_center(points, **shared, shards=2, progress=told.append)
+    assert [p.done for p in told] == [0, 1, 2, 3]
 
     def cancel(progress):
         raise CancelledError("enough")
 
-    with pytest.raises(CancelledError):
-        farthest_first(points, k=10, progress=cancel)
+    for work in (
+        lambda: farthest_first(points, k=10, progress=cancel),
+        lambda: weighted_k_center(points, **shared, progress=cancel),
+        lambda: parallel_weighted_k_center(points, **shared, progress=cancel),
+    ):
+        with pytest.raises(CancelledError):
+            work()
 
 
 def test_only_true_metrics_are_served():
@@ -195,6 +288,11 @@ def test_only_true_metrics_are_served():
         ({"k": 4, "locked": [0, 1]}, InvalidParamsError, r"1\.\.3 .*2 locked.* got 4"),
         ({"k": 2.5}, InvalidParamsError, "k must be an integer, got 2.5"),
         ({"eps": 0}, InvalidParamsError, "eps must be in"),
+        ({"cost_weight": "1"}, InvalidParamsError, "cost_weight must be a number"),
+        ({"cost_weight": None}, InvalidParamsError, "cost_weight must be a number"),
+        ({"cost_on": "median"}, InvalidParamsError, "cost_on must be one of sum, mean"),
+        ({"costs": [1, 1, np.inf, 1, 1]}, NonFiniteError, "costs has NaN or infinity"),
+        ({"costs": ["a"] * 5}, InvalidInputError, "costs must be numbers"),
         ({"cost_weight": -1}, InvalidParamsError, "cost_weight must be in"),
         ({"cost_weight": float("nan")}, InvalidParamsError, "cost_weight must be in"),
         ({"cost_weight": float("inf")}, InvalidParamsError, "cost_weight must be in"),
@@ -208,8 +306,9 @@ def test_only_true_metrics_are_served():
 )
 def test_input_that_does_not_fit_is_refused(change, error, words):
     good = {"k": 2, "costs": np.ones(5), "cost_weight": 1.0}
-    with pytest.raises(error, match=words):
-        weighted_k_center(LINE, **{**good, **change})
+    for method in (weighted_k_center, partial(parallel_weighted_k_center, shards=2)):
+        with pytest.raises(error, match=words):
+            method(LINE, **{**good, **change})
 
 
 def test_measuring_refuses_locked_and_repeated_rows():

@@ -13,6 +13,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class QuotaRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    QUOTA_RULE_UNSPECIFIED: _ClassVar[QuotaRule]
+    QUOTA_RULE_PROPORTIONAL: _ClassVar[QuotaRule]
+    QUOTA_RULE_EQUAL: _ClassVar[QuotaRule]
+
+class CostOn(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COST_ON_UNSPECIFIED: _ClassVar[CostOn]
+    COST_ON_SUM: _ClassVar[CostOn]
+    COST_ON_MEAN: _ClassVar[CostOn]
+
 class ActiveStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ACTIVE_STRATEGY_UNSPECIFIED: _ClassVar[ActiveStrategy]
@@ -44,6 +56,12 @@ class StrataCut(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STRATA_CUT_SQRT_MASS: _ClassVar[StrataCut]
     STRATA_CUT_EQUAL_SIZE: _ClassVar[StrataCut]
     STRATA_CUT_GEOMETRIC: _ClassVar[StrataCut]
+QUOTA_RULE_UNSPECIFIED: QuotaRule
+QUOTA_RULE_PROPORTIONAL: QuotaRule
+QUOTA_RULE_EQUAL: QuotaRule
+COST_ON_UNSPECIFIED: CostOn
+COST_ON_SUM: CostOn
+COST_ON_MEAN: CostOn
 ACTIVE_STRATEGY_UNSPECIFIED: ActiveStrategy
 ACTIVE_STRATEGY_ENTROPY: ActiveStrategy
 ACTIVE_STRATEGY_LEAST_CONFIDENCE: ActiveStrategy
@@ -66,24 +84,40 @@ STRATA_CUT_EQUAL_SIZE: StrataCut
 STRATA_CUT_GEOMETRIC: StrataCut
 
 class CreateSelectionJobRequest(_message.Message):
-    __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "allowed_ids", "request_id")
+    __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "gist", "ccs", "allowed_ids", "request_id", "quotas")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
     WEIGHTED_K_CENTER_FIELD_NUMBER: _ClassVar[int]
     FARTHEST_FIRST_FIELD_NUMBER: _ClassVar[int]
     MARGIN_FIELD_NUMBER: _ClassVar[int]
     RANDOM_FIELD_NUMBER: _ClassVar[int]
+    GIST_FIELD_NUMBER: _ClassVar[int]
+    CCS_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_IDS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     index: str
     k: int
     weighted_k_center: WeightedKCenter
     farthest_first: FarthestFirst
     margin: Margin
     random: Random
+    gist: Gist
+    ccs: Ccs
     allowed_ids: _types_pb2.Ids
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., k: _Optional[int] = ..., weighted_k_center: _Optional[_Union[WeightedKCenter, _Mapping]] = ..., farthest_first: _Optional[_Union[FarthestFirst, _Mapping]] = ..., margin: _Optional[_Union[Margin, _Mapping]] = ..., random: _Optional[_Union[Random, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    quotas: Quotas
+    def __init__(self, index: _Optional[str] = ..., k: _Optional[int] = ..., weighted_k_center: _Optional[_Union[WeightedKCenter, _Mapping]] = ..., farthest_first: _Optional[_Union[FarthestFirst, _Mapping]] = ..., margin: _Optional[_Union[Margin, _Mapping]] = ..., random: _Optional[_Union[Random, _Mapping]] = ..., gist: _Optional[_Union[Gist, _Mapping]] = ..., ccs: _Optional[_Union[Ccs, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ...) -> None: ...
+
+class Quotas(_message.Message):
+    __slots__ = ("ids", "groups", "rule")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    groups: _containers.RepeatedScalarFieldContainer[str]
+    rule: QuotaRule
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., groups: _Optional[_Iterable[str]] = ..., rule: _Optional[_Union[QuotaRule, str]] = ...) -> None: ...
 
 class Costs(_message.Message):
     __slots__ = ("ids", "values")
@@ -94,16 +128,18 @@ class Costs(_message.Message):
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ...) -> None: ...
 
 class WeightedKCenter(_message.Message):
-    __slots__ = ("costs", "cost_weight", "locked_ids", "eps")
+    __slots__ = ("costs", "cost_weight", "locked_ids", "eps", "cost_on")
     COSTS_FIELD_NUMBER: _ClassVar[int]
     COST_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     LOCKED_IDS_FIELD_NUMBER: _ClassVar[int]
     EPS_FIELD_NUMBER: _ClassVar[int]
+    COST_ON_FIELD_NUMBER: _ClassVar[int]
     costs: Costs
     cost_weight: float
     locked_ids: _types_pb2.Ids
     eps: float
-    def __init__(self, costs: _Optional[_Union[Costs, _Mapping]] = ..., cost_weight: _Optional[float] = ..., locked_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., eps: _Optional[float] = ...) -> None: ...
+    cost_on: CostOn
+    def __init__(self, costs: _Optional[_Union[Costs, _Mapping]] = ..., cost_weight: _Optional[float] = ..., locked_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., eps: _Optional[float] = ..., cost_on: _Optional[_Union[CostOn, str]] = ...) -> None: ...
 
 class FarthestFirst(_message.Message):
     __slots__ = ("covered_ids", "seed")
@@ -114,16 +150,46 @@ class FarthestFirst(_message.Message):
     def __init__(self, covered_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Margin(_message.Message):
-    __slots__ = ("costs",)
+    __slots__ = ("costs", "locked_ids")
     COSTS_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_IDS_FIELD_NUMBER: _ClassVar[int]
     costs: Costs
-    def __init__(self, costs: _Optional[_Union[Costs, _Mapping]] = ...) -> None: ...
+    locked_ids: _types_pb2.Ids
+    def __init__(self, costs: _Optional[_Union[Costs, _Mapping]] = ..., locked_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
+
+class Gist(_message.Message):
+    __slots__ = ("costs", "diversity", "eps", "locked_ids")
+    COSTS_FIELD_NUMBER: _ClassVar[int]
+    DIVERSITY_FIELD_NUMBER: _ClassVar[int]
+    EPS_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_IDS_FIELD_NUMBER: _ClassVar[int]
+    costs: Costs
+    diversity: float
+    eps: float
+    locked_ids: _types_pb2.Ids
+    def __init__(self, costs: _Optional[_Union[Costs, _Mapping]] = ..., diversity: _Optional[float] = ..., eps: _Optional[float] = ..., locked_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
+
+class Ccs(_message.Message):
+    __slots__ = ("costs", "hardest_share", "strata", "seed", "locked_ids")
+    COSTS_FIELD_NUMBER: _ClassVar[int]
+    HARDEST_SHARE_FIELD_NUMBER: _ClassVar[int]
+    STRATA_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_IDS_FIELD_NUMBER: _ClassVar[int]
+    costs: Costs
+    hardest_share: float
+    strata: int
+    seed: int
+    locked_ids: _types_pb2.Ids
+    def __init__(self, costs: _Optional[_Union[Costs, _Mapping]] = ..., hardest_share: _Optional[float] = ..., strata: _Optional[int] = ..., seed: _Optional[int] = ..., locked_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
 
 class Random(_message.Message):
-    __slots__ = ("seed",)
+    __slots__ = ("seed", "locked_ids")
     SEED_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_IDS_FIELD_NUMBER: _ClassVar[int]
     seed: int
-    def __init__(self, seed: _Optional[int] = ...) -> None: ...
+    locked_ids: _types_pb2.Ids
+    def __init__(self, seed: _Optional[int] = ..., locked_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
 
 class Selection(_message.Message):
     __slots__ = ("name", "index", "method", "count", "summary_json", "provenance_json", "create_time")

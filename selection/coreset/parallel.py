@@ -1,0 +1,316 @@
+"""Weighted k-center over shards: three rounds, whatever k is.
+
+Round 1: each shard sends k rows by farthest-first and its k cheapest. Round 2: the
+coordinator runs farthest-first on what was sent and picks the balls of every radius
+guess. Round 3: the shards name the cheapest row of each ball. A last round measures.
+The proof of the factor 5 is in `selection/DEPARTURES.md`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gleann.index import Progress
+from gleann.index.arrays import Rows
+from gleann.selection.checks import require_between, require_count
+from gleann.selection.coreset.certificate import Guess, floored, lower_bound, ratio_of
+from gleann.selection.coreset.cover import Coreset, CostOn, Problem, as_problem
+from gleann.selection.coreset.distance import make_points
+from gleann.selection.coreset.shards import (
+    Answer,
+    Measuring,
+    Question,
+    Shard,
+    Summary,
+    answer,
+    measure_sets,
+    summarise,
+)
+from gleann.selection.coreset.walk import Walk
+from gleann.selection.coreset.weighted_k_center import (
+    GUESSES_MEASURED,
+    SMALLEST_EPS,
+    weighted_k_center,
+)
+from gleann.selection.pool import ProgressCallback
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Runner(Protocol):
+    """Where the shards' work is done: `map`, or an executor's."""
+
+    def __call__(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], /
+    ) -> Iterable[Result]:
+        """Call `function` on each task; results in the order of the tasks."""
+
+
+def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on it)
+    vectors: ArrayLike,
+    *,
+    k: int,
+    costs: ArrayLike,
+    cost_weight: float,
+    cost_on: CostOn = "sum",
+    locked: ArrayLike | None = None,
+    eps: float = 0.1,
+    shards: int = 4,
+    runner: Runner = map,
+    progress: ProgressCallback | None = None,
+) -> Coreset:
+    """`weighted_k_center` with the passes over the rows made by shards.
+
+    F is at most 5 * (1 + eps) times the best, and the lower bound is as true as the
+    serial one's. With one shard it *is* the serial algorithm, with its factor 3 and its
+    greedy rival, for which shards would have to meet k times. The coordinator looks at
+    the rows that shards name only: at most 2 k a shard, and those of the balls.
+
+    Args:
+        vectors: (n, d); plain L2 between them must be the metric that is meant. May be
+            a memory map.
+        k: rows to choose.
+        costs: (n,) at least 0, small where choosing pays.
+        cost_weight: lambda.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
+        locked: rows that are centres already; never chosen.
+        eps: step of the radius guesses.
+        shards: parts to cut the rows into, as equal as can be, in the order of rows.
+        runner: does the shards' work of a round, such as the `map` of a
+            `concurrent.futures` executor. Tasks are values that can be sent to another
+            process. The answer does not depend on it.
+        progress: called before each round.
+
+    Raises:
+        InvalidInputError: vectors, costs or locked rows that cannot be used.
+        InvalidParamsError: k, cost_weight, eps or shards out of range.
+    """
+    require_between("eps", eps, low=SMALLEST_EPS, high=1)
+    require_count("shards", shards)
+    if shards == 1:
+        return weighted_k_center(
+            vectors,
+            k=k,
+            costs=costs,
+            cost_weight=cost_weight,
+            cost_on=cost_on,
+            locked=locked,
+            eps=eps,
+            progress=progress,
+        )
+    problem = as_problem(
+        vectors,
+        k=k,
+        costs=costs,
+        cost_weight=cost_weight,
+        cost_on=cost_on,
+        locked=locked,
+    )
+    best = _Coordinator(problem, shards=shards, runner=runner).solve(eps, progress)
+    return problem.finished(
+        best,
+        method="parallel_weighted_k_center",
+        params={"eps": eps, "cost_on": cost_on, "shards": shards},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Balls:
+    """Round 2: where the balls of each guess stand.
+
+    Attributes:
+        seeds: rows, in the order of the traversal.
+        radii, prefixes: as in `Question`.
+        least: no k rows have a smaller radius.
+        last: least distance between distinct rows, where k rows can coincide with all
+            others; 0 where they cannot.
+    """
+
+    seeds: Rows
+    radii: list[float]
+    prefixes: list[int]
+    least: float
+    last: float
+
+
+class _Coordinator:
+    """Sees to the rounds; reads the vectors of rows that shards named."""
+
+    def __init__(self, problem: Problem, *, shards: int, runner: Runner) -> None:
+        self._problem = problem
+        self._runner = runner
+        self._locked = problem.vectors[problem.locked]
+        open_rows = np.setdiff1d(np.arange(len(problem.vectors)), problem.locked)
+        self._shards = [
+            Shard(
+                rows=rows,
+                vectors=problem.vectors[rows],
+                costs=problem.costs[rows],
+                locked=self._locked,
+                k=problem.k,
+            )
+            for rows in np.array_split(open_rows, shards)
+            if len(rows)
+        ]
+
+    def solve(self, eps: float, progress: ProgressCallback | None) -> Coreset:
+        """All rounds."""
+        problem = self._problem
+        _tell(progress, 0)
+        summaries = list(self._runner(summarise, self._shards))
+        _tell(progress, 1)
+        cheapest = self._cheapest(summaries)
+        top = self._radius_at_most(summaries, cheapest)
+        balls = self._balls(summaries, top=top, step=1 + eps, first=int(cheapest[0]))
+        _tell(progress, 2)
+        guesses = self._guesses(balls, cheapest, step=1 + eps)
+        _tell(progress, 3)
+        sets = self._measured(guesses, cheapest, balls.seeds)
+        best = min(sets, key=lambda coreset: coreset.objective)
+        bound = lower_bound(
+            guesses,
+            cost_weight=problem.cost_weight,
+            cheapest_radius=sets[0].radius,
+            cheapest_cost=sets[0].cost,
+        )
+        return replace(best, lower_bound=bound, ratio=ratio_of(best.objective, bound))
+
+    def _cheapest(self, summaries: list[Summary]) -> Rows:
+        """The k cheapest rows of all, ties by lower row."""
+        named = np.concatenate([summary.cheapest for summary in summaries])
+        order = np.lexsort((named, self._problem.costs[named]))
+        return named[order][: self._problem.k]
+
+    def _radius_at_most(self, summaries: list[Summary], chosen: Rows) -> float:
+        """At least the radius of `chosen`: representatives' distances and reaches."""
+        named = np.concatenate([summary.representatives for summary in summaries])
+        vectors = self._problem.vectors
+        covering = make_points(
+            np.concatenate([vectors[named], vectors[chosen], self._locked])
+        ).covering()
+        centres = len(named) + np.arange(len(chosen) + len(self._locked))
+        covering.cover(centres)
+        distances, first, most = np.sqrt(covering.squared), 0, 0.0
+        for summary in summaries:
+            last = first + len(summary.representatives)
+            farthest = float(distances[first:last].max(initial=0.0))
+            most = max(most, farthest + summary.reach)
+            first = last
+        return most
+
+    def _balls(
+        self, summaries: list[Summary], *, top: float, step: float, first: int
+    ) -> _Balls:
+        """Round 2: one traversal of the representatives for all guesses."""
+        k = self._problem.k
+        named = np.concatenate([summary.representatives for summary in summaries])
+        points = make_points(
+            np.concatenate([self._problem.vectors[named], self._locked])
+        )
+        walk = Walk(points, len(named) + np.arange(len(self._locked)))
+        if not len(self._locked):
+            walk.pick(int(np.flatnonzero(named == first)[0]))
+        # k picks of a shard and its farthest row lie pairwise this far apart.
+        apart = max(summary.reach for summary in summaries)
+        radii, prefixes, radius = [], [], top
+        while radius > 0 and radius >= apart / 2:
+            walk.advance(until=k, floor=2 * radius)
+            if walk.reach > 2 * radius or (walk.reach == 0 == apart):
+                break
+            radii.append(radius)
+            prefixes.append(len(walk.picked))
+            radius /= step
+        walk.advance(until=k, floor=0.0)
+        least = max(apart, walk.reach) / 2
+        if not least:
+            radii.append(0.0)
+            prefixes.append(len(walk.picked))
+        return _Balls(
+            seeds=named[np.asarray(walk.picked, np.int64)],
+            radii=radii,
+            prefixes=prefixes,
+            least=least,
+            last=0.0 if least or not walk.insertions else walk.insertions[-1],
+        )
+
+    def _guesses(self, balls: _Balls, cheapest: Rows, *, step: float) -> list[Guess]:
+        """Round 3: the set of each guess."""
+        seeds = self._problem.vectors[balls.seeds]
+        questions = [
+            Question(
+                shard=shard, seeds=seeds, radii=balls.radii, prefixes=balls.prefixes
+            )
+            for shard in self._shards
+        ]
+        answers = list(self._runner(answer, questions))
+        found = [
+            self._guess(radius, [each[at] for each in answers], cheapest, step=step)
+            for at, radius in enumerate(balls.radii)
+        ]
+        return [
+            guess
+            if not guess.radius
+            else floored([guess], balls.least or balls.last)[0]
+            for guess in found
+        ]
+
+    def _guess(
+        self, radius: float, answers: list[Answer], cheapest: Rows, *, step: float
+    ) -> Guess:
+        problem = self._problem
+        costs = np.stack([each.costs for each in answers])
+        rows = np.stack([each.rows for each in answers])
+        # Shards hold ascending rows: the first of equal costs is the lowest row.
+        best = costs.argmin(axis=0)
+        at = np.arange(costs.shape[1])
+        moves = np.stack([each.moves for each in answers])[best, at]
+        reaches = np.stack([each.reaches for each in answers]).max(axis=0)
+        swapped = rows[best, at]
+        spare = cheapest[~np.isin(cheapest, swapped)]
+        chosen = np.concatenate([swapped, spare[: problem.k - len(swapped)]])
+        return Guess(
+            radius=radius,
+            low=radius / step,
+            rows=chosen,
+            cost=float(problem.costs[chosen].sum()),
+            bound=float((reaches + np.append(moves, 0.0)).max()),
+        )
+
+    def _measured(
+        self, guesses: list[Guess], cheapest: Rows, seeds: Rows
+    ) -> list[Coreset]:
+        """The cheapest rows, the best guesses, and the traversal, measured."""
+        problem = self._problem
+        by_bound = sorted(
+            guesses, key=lambda guess: guess.bound + problem.cost_weight * guess.cost
+        )[:GUESSES_MEASURED]
+        spare = cheapest[~np.isin(cheapest, seeds)][: problem.k - len(seeds)]
+        sets: list[tuple[str, Rows, float | None]] = [
+            ("margin", cheapest, None),
+            *(("weighted_k_center", guess.rows, guess.radius) for guess in by_bound),
+            ("k_center", np.concatenate([seeds, spare]), None),
+        ]
+        tasks = [
+            Measuring(shard=shard, sets=[problem.vectors[rows] for _, rows, _ in sets])
+            for shard in self._shards
+        ]
+        parts = list(self._runner(measure_sets, tasks))
+        coresets = []
+        for at, (method, rows, guess) in enumerate(sets):
+            nearest = np.full(len(problem.vectors), -1, np.int64)
+            distances = np.zeros(len(problem.vectors), np.float32)
+            for shard, part in zip(self._shards, parts, strict=True):
+                near, distances[shard.rows] = part[at]
+                nearest[shard.rows] = np.where(near < problem.k, near, -1)
+            found = problem.achieved(rows, nearest, distances, method=method)
+            coresets.append(replace(found, radius_guess=guess))
+        return coresets
+
+
+def _tell(progress: ProgressCallback | None, done: int) -> None:
+    if progress is not None:
+        progress(Progress(phase="round", done=done, total=4))

@@ -1,0 +1,188 @@
+"""So many rows from each class or group, by any method of this package."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Rows
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+)
+from gleann.selection.checks import require_count, shown
+from gleann.selection.coreset.cover import Coreset, Method, Problem, as_problem
+
+Label = int | str
+"""The name of a class or group."""
+
+
+def within_groups(
+    method: Method,
+    vectors: ArrayLike,
+    *,
+    groups: ArrayLike,
+    quotas: Mapping[Label, int],
+    costs: ArrayLike | None = None,
+    locked: ArrayLike | None = None,
+) -> Coreset:
+    """Let `method` choose within each group by itself.
+
+    The answer is measured on all rows; it has no lower bound. Its order alternates
+    between groups in proportion to their quotas, so that its beginnings are balanced
+    too; `why` says each row's group. For quotas on two things at once, such as class
+    and source, let `groups` name their combinations.
+
+    Args:
+        method: called as method(vectors, k=, costs=, locked=) on the rows of each
+            group with a quota, such as `partial(weighted_k_center, cost_weight=0.1)`,
+            `partial(k_center, seed=0)` or `margin`. Where the quota is all open rows of
+            the group it is not asked: they are taken, cheapest first.
+        vectors: (n, d); plain L2 between them must be the metric that is meant.
+        groups: (n,) integers or strings.
+        quotas: rows to choose from each group, at least 0; groups that are not named
+            give none. `equal_quotas` and `proportional_quotas` make them.
+        costs: (n,) at least 0; None for none.
+        locked: rows that are centres already; they cover within their group, and do
+            not count towards its quota.
+
+    Raises:
+        InvalidInputError: groups, vectors, costs or locked rows that cannot be used.
+        DimensionMismatchError: not one group a row.
+        InvalidParamsError: a quota that is no count, of a group that is not there, or
+            larger than the group's open rows.
+    """
+    names = _as_groups(groups)
+    for label, quota in quotas.items():
+        require_count(f"quota of {label!r}", quota, at_least=0)
+    problem = as_problem(vectors, k=sum(quotas.values()), costs=costs, locked=locked)
+    _require_quotas(names, quotas, problem)
+    parts = [
+        _part(method, problem, np.flatnonzero(names == label), quota)
+        for label, quota in quotas.items()
+        if quota
+    ]
+    rows, order = _alternated([chosen for chosen, _ in parts])
+    name = "_".join(dict.fromkeys(part.method for _, part in parts if part))
+    found = problem.measure(rows, method=f"{name or 'all'}_within_groups")
+    return problem.finished(
+        found,
+        seed=next((part.provenance["seed"] for _, part in parts if part), None),
+        params={
+            "quotas": {str(label): int(quota) for label, quota in quotas.items()},
+            "within": [part.provenance["params"] for _, part in parts if part][:1],
+        },
+        why={"group": names[rows], **_shared_why(parts, order)},
+    )
+
+
+def equal_quotas(groups: ArrayLike, *, k: int) -> dict[Label, int]:
+    """Share `k` rows among groups as evenly as their sizes allow.
+
+    What cannot be shared evenly goes to the groups that sort first.
+
+    Args:
+        groups: (n,) integers or strings.
+        k: rows to choose in all, at most n.
+    """
+    names, sizes = _sizes(groups, k)
+    quotas = np.zeros(len(names), np.int64)
+    while left := k - int(quotas.sum()):
+        open_groups = np.flatnonzero(quotas < sizes)
+        share = max(1, left // len(open_groups))
+        open_groups = open_groups[:left]
+        quotas[open_groups] = np.minimum(
+            quotas[open_groups] + share, sizes[open_groups]
+        )
+    return dict(zip(names.tolist(), quotas.tolist(), strict=True))
+
+
+def proportional_quotas(groups: ArrayLike, *, k: int) -> dict[Label, int]:
+    """Share `k` rows among groups in proportion to their sizes, by largest remainder.
+
+    Args:
+        groups: (n,) integers or strings.
+        k: rows to choose in all, at most n.
+    """
+    names, sizes = _sizes(groups, k)
+    exact = k * sizes / sizes.sum()
+    quotas = np.floor(exact).astype(np.int64)
+    order = np.argsort(quotas - exact, kind="stable")
+    quotas[order[: k - int(quotas.sum())]] += 1
+    return dict(zip(names.tolist(), quotas.tolist(), strict=True))
+
+
+def _sizes(groups: ArrayLike, k: int) -> tuple[NDArray[Any], Rows]:
+    names, sizes = np.unique(_as_groups(groups), return_counts=True)
+    require_count("k", k)
+    if k > sizes.sum():
+        raise InvalidParamsError(f"k is {k}, but there are {sizes.sum()} rows")
+    return names, sizes
+
+
+def _as_groups(groups: ArrayLike) -> NDArray[Any]:
+    names = np.asarray(groups)
+    if names.dtype.kind == "O" and all(isinstance(x, str) for x in names.tolist()):
+        names = names.astype(np.str_)
+    if names.ndim != 1 or names.dtype.kind not in "iuU":
+        raise InvalidInputError(
+            "groups must be one-dimensional integers or strings, got"
+            f" {names.dtype} {names.shape}"
+        )
+    return names
+
+
+def _require_quotas(
+    names: NDArray[Any], quotas: Mapping[Label, int], problem: Problem
+) -> None:
+    n = len(problem.vectors)
+    if len(names) != n:
+        raise DimensionMismatchError(f"groups has {len(names)} entries for {n} rows")
+    open_rows = np.ones(n, np.bool_)
+    open_rows[problem.locked] = False
+    there, sizes = np.unique(names[open_rows], return_counts=True)
+    room = dict(zip(there.tolist(), sizes.tolist(), strict=True))
+    for label, quota in quotas.items():
+        if quota > room.get(label, 0):
+            raise InvalidParamsError(
+                f"the quota of group {label!r} is {quota}, but it has"
+                f" {room.get(label, 0)} open rows; groups are {shown(there)}"
+            )
+
+
+def _part(
+    method: Method, problem: Problem, rows: Rows, quota: int
+) -> tuple[Rows, Coreset | None]:
+    """The rows chosen within one group, and the method's answer where it was asked."""
+    places = np.flatnonzero(np.isin(rows, problem.locked))
+    costs = problem.costs[rows]
+    if quota == len(rows) - len(places):
+        every = np.setdiff1d(rows, problem.locked)
+        return every[np.argsort(problem.costs[every], kind="stable")], None
+    answer = method(problem.vectors[rows], k=quota, costs=costs, locked=places)
+    return rows[answer.rows], answer
+
+
+def _alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
+    """All rows, ordered by their share of their own part, and the places they had."""
+    shares = np.concatenate([(np.arange(len(p)) + 0.5) / len(p) for p in parts])
+    order = np.argsort(shares, kind="stable")
+    return np.concatenate(parts)[order], order
+
+
+def _shared_why(
+    parts: list[tuple[Rows, Coreset | None]], order: Rows
+) -> dict[str, NDArray[Any]]:
+    """The radius guess within each row's group, NaN where there was none."""
+    guesses = [
+        np.full(len(rows), np.nan if part is None else _guess_of(part))
+        for rows, part in parts
+    ]
+    column = np.concatenate(guesses)[order]
+    return {} if np.isnan(column).all() else {"radius_guess": column}
+
+
+def _guess_of(part: Coreset) -> float:
+    return np.nan if part.radius_guess is None else part.radius_guess
