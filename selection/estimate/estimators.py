@@ -13,7 +13,8 @@ that a stratum's own pilot labels may not decide its weight: it is computed as i
 stratum's rate and moments were those that its neighbouring strata suggest.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +30,21 @@ from gleann.selection.estimate.tally import (
 ODDS_LIMIT = 1e-6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTotals:
+    """Of rows whose labels were there before; they belong to no stratum.
+
+    Attributes:
+        labelled: rows.
+        positives: of those, rows for which the predicate holds.
+        total: of the value over positives.
+    """
+
+    labelled: int = 0
+    positives: float = 0.0
+    total: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Design:
     """What is fixed before any label is seen.
@@ -39,6 +55,7 @@ class Design:
         round_budgets: labels of each round, pilot first.
         target: what is estimated.
         floor: part of each later round that is split evenly.
+        known: rows that are counted exactly, beside the strata.
     """
 
     sizes: PerStratum
@@ -46,6 +63,7 @@ class Design:
     round_budgets: tuple[int, ...]
     target: Target
     floor: float
+    known: KnownTotals = field(default_factory=KnownTotals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,11 +75,23 @@ class Totals:
         sums: (K,) of the value over them.
         spread_factors: (K,) variance of a total divided by the variance of one row:
             sum over rounds of weight^2 * left^2 / n * (1 - n / left).
+        known: what is added to them, exactly.
     """
 
     counts: PerStratum
     sums: PerStratum
     spread_factors: PerStratum
+    known: KnownTotals = field(default_factory=KnownTotals)
+
+    @property
+    def count(self) -> float:
+        """Over all rows."""
+        return float(self.counts.sum()) + self.known.positives
+
+    @property
+    def sum(self) -> float:
+        """Over all rows."""
+        return float(self.sums.sum()) + self.known.total
 
 
 def pilot_draws(design: Design) -> Draws:
@@ -87,7 +117,20 @@ def next_draws(design: Design, seen: Moments, *, labelled: Draws, budget: int) -
     )
 
 
-def totals(design: Design, rounds: list[Tally]) -> Totals:
+def round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
+    """Draws (K,) of the round after these finished ones."""
+    if not rounds:
+        return pilot_draws(design)
+    seen = total(rounds)
+    return next_draws(
+        design,
+        moments(seen),
+        labelled=seen.labelled.astype(np.int64),
+        budget=design.round_budgets[len(rounds)],
+    )
+
+
+def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
     """Combine finished rounds into unbiased totals of each stratum.
 
     Args:
@@ -107,10 +150,12 @@ def totals(design: Design, rounds: list[Tally]) -> Totals:
         factors += weight**2 * _row_factor(seen.labelled, left)
         unspent -= weight
         before = before + seen
-    return Totals(counts=counts, sums=sums, spread_factors=factors)
+    return Totals(
+        counts=counts, sums=sums, spread_factors=factors, known=design.known
+    )
 
 
-def _weight_of_round(design: Design, rounds: list[Tally], number: int) -> PerStratum:
+def _weight_of_round(design: Design, rounds: Sequence[Tally], number: int) -> PerStratum:
     """Part (K,) of the weight still unspent that round `number` takes."""
     drawn = rounds[number].labelled
     later = sum(design.round_budgets[number + 1 : len(rounds)])
@@ -132,7 +177,7 @@ def _weight_of_round(design: Design, rounds: list[Tally], number: int) -> PerStr
 
 
 def _foreseen_draws(
-    design: Design, rounds: list[Tally], number: int, *, budget: int
+    design: Design, rounds: Sequence[Tally], number: int, *, budget: int
 ) -> PerStratum:
     """Draws (K,) of all later rounds, as foreseen without this round's own labels."""
     labelled = total(rounds[: number + 1]).labelled.astype(np.int64)

@@ -24,10 +24,8 @@ class Interval:
 def point_estimate(found: Totals, *, target: Target) -> float:
     """The estimate itself; an average needs a positive."""
     if target == "count":
-        return float(found.counts.sum())
-    if target == "sum":
-        return float(found.sums.sum())
-    return float(found.sums.sum() / found.counts.sum())
+        return found.count
+    return found.sum if target == "sum" else found.sum / found.count
 
 
 def delta_interval(
@@ -48,16 +46,17 @@ def delta_interval(
         confidence: of the interval.
     """
     value = point_estimate(found, target=target)
-    row_variances = _row_variances(moments(counts), target=target, average=value)
-    variance = float((found.spread_factors * row_variances).sum())
+    of_a_row = row_variances(moments(counts), target=target, average=value)
+    variance = float((found.spread_factors * of_a_row).sum())
     if target == "avg":
-        variance /= float(found.counts.sum()) ** 2
+        variance /= found.count**2
     degrees = np.inf if target == "count" else counts.positives.sum() - 1
     half = float(stdtrit(degrees, 0.5 + confidence / 2)) * variance**0.5
     return Interval(value=value, low=value - half, high=value + half)
 
 
-def _row_variances(seen: Moments, *, target: Target, average: float) -> PerStratum:
+def row_variances(seen: Moments, *, target: Target, average: float) -> PerStratum:
+    """Variance (K,) of what one row adds: I, I * f, or I * (f - average)."""
     binomial = seen.rates * (1 - seen.rates)
     if target == "count":
         return binomial

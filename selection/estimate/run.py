@@ -58,8 +58,19 @@ def uniform_estimate(
         ids: (n,) names of the rows; None numbers them.
         progress: called as labels arrive.
     """
-    plain = replace(params, strata=1, rounds=1, strata_cut="equal_size")
-    return estimate(proxy, oracle, plain, ids=ids, progress=progress)
+    return estimate(proxy, oracle, as_uniform(params), ids=ids, progress=progress)
+
+
+def as_uniform(params: EstimateParams) -> EstimateParams:
+    """The parameters of the baseline: one stratum, one round, the whole budget."""
+    return replace(
+        params,
+        strata=1,
+        rounds=1,
+        strata_cut="equal_size",
+        stop_at_width=None,
+        stop_at_relative_width=None,
+    )
 
 
 def run_estimate(

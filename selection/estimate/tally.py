@@ -1,5 +1,6 @@
 """What the labels of one round, or of several, say of each stratum."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TypeAlias
@@ -36,6 +37,24 @@ class Tally:
             sums=self.sums + other.sums,
             squares=self.squares + other.squares,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """What the finished rounds found, at least one.
+
+    Attributes:
+        rounds: of each round, pilot first.
+        values: of each stratum, the values of its labelled positives.
+    """
+
+    rounds: tuple[Tally, ...]
+    values: tuple[PerStratum, ...]
+
+    @property
+    def total(self) -> Tally:
+        """All rounds together."""
+        return total(self.rounds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,7 +102,28 @@ def tally(
     )
 
 
-def total(rounds: list[Tally]) -> Tally:
+def gather(
+    rounds: Sequence[tuple[StratumNos, NDArray[np.bool_], PerStratum]], *, strata: int
+) -> Evidence:
+    """Sort labelled rounds by stratum.
+
+    Args:
+        rounds: stratum numbers (m,), positives (m,) and values (m,) of each round.
+        strata: number of strata.
+    """
+    tallies = tuple(
+        tally(numbers, held, values, strata=strata) for numbers, held, values in rounds
+    )
+    numbers, held, values = (
+        np.concatenate(column) for column in zip(*rounds, strict=True)
+    )
+    return Evidence(
+        rounds=tallies,
+        values=tuple(values[held & (numbers == k)] for k in range(strata)),
+    )
+
+
+def total(rounds: Sequence[Tally]) -> Tally:
     """The sum of at least one round."""
     return reduce(Tally.__add__, rounds)
 

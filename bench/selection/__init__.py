@@ -1,0 +1,1 @@
+"""What selection is worth, by method, from recorded seeds."""
