@@ -11,7 +11,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Rows
+from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.allocate import Draws, capped, spreads
@@ -30,6 +30,7 @@ from gleann.selection.estimate.strata import (
 from gleann.selection.estimate.tally import (
     Evidence,
     Moments,
+    PerStratum,
     Tally,
     gather,
 )
@@ -73,7 +74,9 @@ def abae_estimate(
     design = abae_design(scores, numbers, params)
     order = drawing_order(numbers, seed=params.seed)
 
-    def label(draws: Draws, *, after: Draws) -> tuple[StratumNos, Rows, Rows]:
+    def label(
+        draws: Draws, *, after: Draws
+    ) -> tuple[StratumNos, Mask, NDArray[np.float64]]:
         rows = order[_spans(design, draws, after=after)]
         positives, values = oracle(names.ids[rows])
         held = as_positives(positives, n=len(rows))
@@ -129,10 +132,18 @@ def abae_design(proxy: Proxy, numbers: StratumNos, params: EstimateParams) -> De
 def second_draws(design: Design, seen: Tally) -> Draws:
     """Draws (K,) of stage 2: in proportion to the plain deviation the pilot saw."""
     return capped(
-        spreads(plain_moments(seen), target=design.target),
+        abae_spreads(seen, design),
         budget=design.round_budgets[1],
         room=(design.sizes - seen.labelled).astype(np.int64),
     )
+
+
+def abae_spreads(seen: Tally, design: Design) -> PerStratum:
+    """sqrt(p) * sigma (K,) for an average, which takes the rates as known."""
+    plain = plain_moments(seen)
+    if design.target == "avg":
+        return np.sqrt(plain.rates * plain.variances)
+    return spreads(plain, target=design.target, sizes=design.sizes)
 
 
 def plain_moments(seen: Tally) -> Moments:
@@ -143,6 +154,7 @@ def plain_moments(seen: Tally) -> Moments:
     return Moments(
         rates=seen.positives / np.maximum(seen.labelled, 1),
         means=means,
+        doubts=np.zeros_like(means),
         variances=deviations / np.maximum(seen.positives - 1, 1),
     )
 
@@ -174,7 +186,7 @@ def percentile_interval(
     seen = evidence.total
     pilot = np.broadcast_to(evidence.rounds[0].labelled, (RESAMPLES, len(design.sizes)))
     first = _redrawn(pilot, evidence, rng)
-    wanted = spreads(plain_moments(first), target=design.target)
+    wanted = abae_spreads(first, design)
     later = _second_redraws(wanted, design)
     both = first + _redrawn(np.where(seen.labelled > 0, later, 0), evidence, rng)
     n = np.maximum(both.labelled, 1)
@@ -185,7 +197,9 @@ def percentile_interval(
     if drawn is None:
         drawn = np.divide(sums, counts, out=np.full_like(sums, value), where=counts > 0)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value=value, low=min(float(low), value), high=max(high, value))
+    return Interval(
+        value=value, low=min(float(low), value), high=max(float(high), value)
+    )
 
 
 def _second_redraws(wanted: NDArray[np.float64], design: Design) -> NDArray[np.int64]:

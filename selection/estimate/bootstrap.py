@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from gleann.selection.estimate.allocate import Target
 from gleann.selection.estimate.estimators import Design, Totals
 from gleann.selection.estimate.intervals import Interval, point_estimate
-from gleann.selection.estimate.tally import Evidence, PerStratum, Tally
+from gleann.selection.estimate.tally import Evidence, PerStratum, Tally, trend_of
 
 RESAMPLES = 1000
 TAIL_RESAMPLES = 20
@@ -52,23 +52,45 @@ def bootstrap_interval(
         size=(count, len(left)),
     )
     unseen = rng.binomial(left.astype(np.int64), rates).astype(np.float64)
-    scale = design.sizes / np.maximum(seen.labelled, 1)
-    stretch = _stretch(found, design, seen)
-    counts = found.counts + stretch * (unseen + seen.positives * (1 - scale))
-    sums = found.sums
-    if design.target != "count":
-        values = _unseen_sums(unseen, evidence, rng)
-        sums = found.sums + stretch * (values + seen.sums * (1 - scale))
-    ends = np.quantile(
-        _statistic(design, counts, sums, seen=seen),
-        [(1 - confidence) / 2, (1 + confidence) / 2],
-    )
+    # Where no label, or every label, was positive all rows may be alike: Jeffreys' rate
+    # alone would put one end of the interval past that.
+    alike = np.where(seen.positives > 0, left, 0)
+    settled = (seen.positives == 0) | (seen.positives == seen.labelled)
+    ends = [
+        _ends(design, found, evidence, missing, confidence=confidence, rng=rng)
+        for missing in (unseen, np.where(settled, alike, unseen))
+    ]
     value = point_estimate(found, target=design.target)
     return Interval(
         value=value,
-        low=min(float(ends[0]), value),
-        high=max(float(ends[1]), value),
+        low=min(value, *(low for low, _ in ends)),
+        high=max(value, *(high for _, high in ends)),
     )
+
+
+def _ends(
+    design: Design,
+    found: Totals,
+    evidence: Evidence,
+    unseen: Replicates,
+    *,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Ends of the interval if `unseen` (b, K) rows more are positive."""
+    seen = evidence.total
+    scale = design.sizes / np.maximum(seen.labelled, 1)
+    stretch = _stretch(found, design, seen)
+    counts = found.counts + stretch * (unseen + seen.positives * (1 - scale))
+    sums = np.zeros_like(counts)
+    if design.target != "count":
+        values = _unseen_sums(unseen, evidence, rng)
+        sums = found.sums + stretch * (values + seen.sums * (1 - scale))
+    low, high = np.quantile(
+        _statistic(design, counts, sums, seen=seen),
+        [(1 - confidence) / 2, (1 + confidence) / 2],
+    )
+    return float(low), float(high)
 
 
 def _stretch(found: Totals, design: Design, seen: Tally) -> PerStratum:
@@ -86,12 +108,16 @@ def _unseen_sums(
     unseen: Replicates, evidence: Evidence, rng: np.random.Generator
 ) -> Replicates:
     """Sum of the values of `unseen` (b, K) positives of each stratum."""
-    everything = np.concatenate(evidence.values)
+    trend = trend_of(evidence.total)
+    residuals = np.concatenate(
+        [own - trend.line[k] for k, own in enumerate(evidence.values)]
+    )
     sums = np.empty_like(unseen)
     for k, own in enumerate(evidence.values):
         weights = rng.exponential(size=(len(unseen), len(own) + 1))
         weights /= weights.sum(axis=1, keepdims=True)
-        borrowed = rng.choice(everything, size=len(unseen))
+        doubt = trend.step * rng.standard_normal(len(unseen))
+        borrowed = trend.line[k] + rng.choice(residuals, size=len(unseen)) + doubt
         means = weights[:, :-1] @ own + weights[:, -1] * borrowed
         squares = weights[:, :-1] @ own**2 + weights[:, -1] * borrowed**2
         spread = np.sqrt(np.maximum(squares - means**2, 0) * unseen[:, k])

@@ -110,7 +110,11 @@ def next_draws(design: Design, seen: Moments, *, labelled: Draws, budget: int) -
     have no total of this round, and whether it has one would depend on the pilot.
     """
     return capped(
-        shares(design.sizes, spreads(seen, target=design.target), floor=design.floor),
+        shares(
+            design.sizes,
+            spreads(seen, target=design.target, sizes=design.sizes),
+            floor=design.floor,
+        ),
         budget=budget,
         room=design.sizes.astype(np.int64) - labelled,
         at_least=1,
@@ -150,12 +154,12 @@ def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
         factors += weight**2 * _row_factor(seen.labelled, left)
         unspent -= weight
         before = before + seen
-    return Totals(
-        counts=counts, sums=sums, spread_factors=factors, known=design.known
-    )
+    return Totals(counts=counts, sums=sums, spread_factors=factors, known=design.known)
 
 
-def _weight_of_round(design: Design, rounds: Sequence[Tally], number: int) -> PerStratum:
+def _weight_of_round(
+    design: Design, rounds: Sequence[Tally], number: int
+) -> PerStratum:
     """Part (K,) of the weight still unspent that round `number` takes."""
     drawn = rounds[number].labelled
     later = sum(design.round_budgets[number + 1 : len(rounds)])
@@ -210,6 +214,7 @@ def from_neighbours(seen: Moments, *, proxy_means: PerStratum) -> Moments:
     return Moments(
         rates=odds / (1 + odds),
         means=_mean_beside(seen.means),
+        doubts=_mean_beside(seen.doubts),
         variances=_mean_beside(seen.variances),
     )
 
@@ -232,6 +237,7 @@ def _with_entry(seen: Moments, guessed: Moments, k: int) -> Moments:
     return Moments(
         rates=np.where(at, guessed.rates, seen.rates),
         means=np.where(at, guessed.means, seen.means),
+        doubts=np.where(at, guessed.doubts, seen.doubts),
         variances=np.where(at, guessed.variances, seen.variances),
     )
 

@@ -61,7 +61,7 @@ def row_variances(seen: Moments, *, target: Target, average: float) -> PerStratu
     if target == "count":
         return binomial
     centred = seen.means - average if target == "avg" else seen.means
-    return seen.rates * seen.variances + binomial * centred**2
+    return seen.rates * seen.variances + binomial * (centred**2 + seen.doubts)
 
 
 def most_positives_unseen(

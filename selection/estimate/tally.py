@@ -63,13 +63,35 @@ class Moments:
 
     Attributes:
         rates: share of rows for which the predicate holds, by Jeffreys' prior.
-        means: mean value over positives, shrunk by one row to the mean of all.
+        means: mean value over positives, shrunk by one positive to the `Trend`.
+        doubts: variance of `means`, which a single positive hardly tells.
         variances: of the value over positives, shrunk by one degree to the pooled one.
     """
 
     rates: PerStratum
     means: PerStratum
+    doubts: PerStratum
     variances: PerStratum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trend:
+    """Mean value that the labelled positives of all strata suggest for each.
+
+    A line over the stratum numbers, by least squares weighted by positives, its slope
+    shrunk by one positive. Positives with low proxies are seen seldom; where the value
+    goes with the proxy, theirs is not the mean of all.
+
+    Attributes:
+        line: (K,).
+        means: (K,) mean values, shrunk by one positive to the line.
+        step: largest difference of `means` between strata side by side, by which a
+            line may miss a stratum that was hardly seen.
+    """
+
+    line: PerStratum
+    means: PerStratum
+    step: float
 
 
 def tally(
@@ -132,17 +154,35 @@ def moments(counts: Tally) -> Moments:
     """Shrunken rates and moments of each stratum."""
     found = counts.positives.sum()
     mean_of_all = counts.sums.sum() / found if found else 0.0
-    means = (counts.sums + mean_of_all) / (counts.positives + 1)
     raw = counts.sums / np.maximum(counts.positives, 1)
+    trend = trend_of(counts)
     # Rounding can leave a sum of squares of deviations just below zero.
     deviations = np.maximum(counts.squares - counts.positives * raw**2, 0)
     degrees = np.maximum(counts.positives - 1, 0)
     pooled = _pooled_variance(counts, deviations, degrees, mean_of_all)
     return Moments(
         rates=(counts.positives + 0.5) / (counts.labelled + 1),
-        means=means,
+        means=trend.means,
+        doubts=(pooled + trend.step**2) / (counts.positives + 1),
         variances=(deviations + pooled) / (degrees + 1),
     )
+
+
+def trend_of(counts: Tally) -> Trend:
+    """The line through the strata's mean values; 0 without a positive."""
+    weights = counts.positives
+    found = weights.sum()
+    if not found:
+        nothing = np.zeros(len(weights))
+        return Trend(line=nothing, means=nothing, step=0.0)
+    centre = counts.sums.sum() / found
+    numbers = np.arange(len(weights), dtype=np.float64)
+    x = numbers - (weights * numbers).sum() / found
+    lift = (x * (counts.sums - weights * centre)).sum()
+    line = centre + x * lift / ((weights * x * x).sum() + 1)
+    means = (counts.sums + line) / (weights + 1)
+    step = np.abs(np.diff(means)).max(initial=0.0)
+    return Trend(line=line, means=means, step=float(step))
 
 
 def _pooled_variance(
