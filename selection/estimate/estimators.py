@@ -151,7 +151,7 @@ def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
         scale = left / np.maximum(seen.labelled, 1)
         counts += weight * (before.positives + scale * seen.positives)
         sums += weight * (before.sums + scale * seen.sums)
-        factors += weight**2 * _row_factor(seen.labelled, left)
+        factors += weight**2 * row_factor(seen.labelled, left)
         unspent -= weight
         before = before + seen
     return Totals(counts=counts, sums=sums, spread_factors=factors, known=design.known)
@@ -166,8 +166,8 @@ def _weight_of_round(
     left_after = design.sizes - total(rounds[: number + 1]).labelled
     if not later:
         return np.ones(len(drawn))
-    own = _row_factor(drawn, left_after + drawn)
-    rest = _row_factor(
+    own = row_factor(drawn, left_after + drawn)
+    rest = row_factor(
         _foreseen_draws(design, rounds, number, budget=later), left_after
     )
     # A factor of 0 is certainty (the stratum was labelled whole) or, with no draw,
@@ -242,7 +242,7 @@ def _with_entry(seen: Moments, guessed: Moments, k: int) -> Moments:
     )
 
 
-def _row_factor(drawn: PerStratum, left: PerStratum) -> PerStratum:
+def row_factor(drawn: PerStratum, left: PerStratum) -> PerStratum:
     """left^2 / n * (1 - n / left): a total's variance in units of one row's."""
     n = np.maximum(drawn, 1)
     return np.where(drawn > 0, np.maximum(left * (left - drawn) / n, 0.0), 0.0)

@@ -154,7 +154,7 @@ def moments(counts: Tally) -> Moments:
     """Shrunken rates and moments of each stratum."""
     found = counts.positives.sum()
     mean_of_all = counts.sums.sum() / found if found else 0.0
-    raw = counts.sums / np.maximum(counts.positives, 1)
+    raw = counts.sums / np.where(counts.positives > 0, counts.positives, 1)
     trend = trend_of(counts)
     # Rounding can leave a sum of squares of deviations just below zero.
     deviations = np.maximum(counts.squares - counts.positives * raw**2, 0)
