@@ -2,27 +2,28 @@
 
 The pilot is drawn with known chances that are even over the strata of every proxy at
 once, so no proxy is judged by a sample that another one drew. Its labels are then known
-rows: they are counted exactly, and the estimate is over the others. So the choice, which
-looks at labels, cannot bias what follows.
+rows: they are counted exactly, and the estimate is over the others. So the choice,
+which looks at labels, cannot bias what follows.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Mask, Rows
+from gleann.index.arrays import Rows
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.selection.checks import as_scores
 from gleann.selection.estimate.estimators import Design, next_draws, row_factor
 from gleann.selection.estimate.intervals import row_variances
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.strata import STRATA_CUTS, Proxy
-from gleann.selection.estimate.tally import Tally, moments, tally
-
-Chances = NDArray[np.float64]
-"""Chance of each row to be in the pilot, (n,)."""
+from gleann.selection.estimate.weighted import (
+    ChancedLabels,
+    Chances,
+    weighted_moments,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +42,6 @@ class ProxyChoice:
     errors: dict[str, float]
     pilot_labels: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PilotLabels:
-    """A labelled pilot.
-
-    Attributes:
-        rows: int64 (m,).
-        positives: bool (m,).
-        values: float64 (m,), 0 where not positive.
-        chances: (m,) that each of them had.
-    """
-
-    rows: Rows
-    positives: Mask
-    values: NDArray[np.float64]
-    chances: Chances
 
 
 def as_proxies(proxies: Mapping[str, ArrayLike]) -> dict[str, Proxy]:
@@ -108,7 +92,7 @@ def draw_pilot(chances: Chances, *, rng: np.random.Generator) -> Rows:
 
 
 def choose_proxy(
-    proxies: Mapping[str, Proxy], labels: PilotLabels, params: EstimateParams
+    proxies: Mapping[str, Proxy], labels: ChancedLabels, params: EstimateParams
 ) -> ProxyChoice:
     """Choose the proxy by which the budget is expected to leave the smallest error.
 
@@ -152,21 +136,14 @@ def choose_proxy(
 
 
 def _expected_error(
-    proxy: Proxy, labels: PilotLabels, params: EstimateParams
+    proxy: Proxy, labels: ChancedLabels, params: EstimateParams
 ) -> float:
     numbers = STRATA_CUTS[params.strata_cut](proxy, strata=params.strata)
     drawn = numbers[labels.rows]
     strata = int(numbers.max()) + 1
     left = np.bincount(numbers) - np.bincount(drawn, minlength=strata)
     count = (labels.positives / labels.chances).sum()
-    weighted = _weighted_tally(drawn, labels, strata=strata)
-    # Jeffreys' half positive a stratum would drown a rare predicate and make all proxies
-    # alike: here a stratum is shrunk by one row to the rate of all.
-    rate = count / len(proxy)
-    seen = replace(
-        moments(weighted),
-        rates=(weighted.positives + rate) / (weighted.labelled + 1),
-    )
+    seen = weighted_moments(drawn, labels, strata=strata, rate=count / len(proxy))
     design = Design(
         sizes=left.astype(np.float64),
         proxy_means=np.bincount(numbers, weights=proxy) / np.bincount(numbers),
@@ -174,35 +151,12 @@ def _expected_error(
         target=params.target,
         floor=params.floor,
     )
-    draws = next_draws(
-        design, seen, labelled=np.zeros_like(left), budget=params.budget
-    )
+    draws = next_draws(design, seen, labelled=np.zeros_like(left), budget=params.budget)
     average = (labels.values / labels.chances).sum() / count
     of_a_row = row_variances(seen, target=params.target, average=average)
     variance = (row_factor(draws.astype(np.float64), design.sizes) * of_a_row).sum()
     scale = count if params.target == "avg" else 1.0
     return float(np.sqrt(variance) / scale)
-
-
-def _weighted_tally(
-    drawn: NDArray[np.int64], labels: PilotLabels, *, strata: int
-) -> Tally:
-    """Tally as if each stratum were drawn evenly: weights average 1 in each."""
-    raw = 1 / labels.chances
-    labelled = np.bincount(drawn, minlength=strata)
-    sums = np.bincount(drawn, weights=raw, minlength=strata)
-    weights = raw * (labelled / np.where(sums > 0, sums, 1))[drawn]
-    plain = tally(drawn, labels.positives, labels.values, strata=strata)
-
-    def added(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(drawn, weights=weights * numbers, minlength=strata)
-
-    return Tally(
-        labelled=plain.labelled,
-        positives=added(labels.positives.astype(np.float64)),
-        sums=added(labels.values),
-        squares=added(labels.values**2),
-    )
 
 
 def _capped_at_one(chances: Chances, *, total: int) -> Chances:

@@ -16,7 +16,6 @@ from gleann.selection.checks import IdMap, require_count
 from gleann.selection.estimate.answers import as_positives, as_values
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.choosing import (
-    PilotLabels,
     ProxyChoice,
     as_proxies,
     choose_proxy,
@@ -28,6 +27,7 @@ from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
 from gleann.selection.estimate.strata import Proxy
+from gleann.selection.estimate.weighted import ChancedLabels
 from gleann.selection.pool import Selection, fingerprint, provenance
 
 FORMAT = "gleann.estimate-choosing/1"
@@ -130,7 +130,7 @@ class ChoosingSession:
             rows=rows,
             ids=self._names.ids[rows],
             scores=chances,
-            weights=1 / chances,
+            weights=np.reciprocal(chances),
             why={name: proxy[rows] for name, proxy in self._proxies.items()},
             summary={
                 "round": 0,
@@ -218,7 +218,7 @@ class ChoosingSession:
     def _choose(self) -> None:
         rows = self._book.asked[0]
         held, values = self._book.labels[rows] == 1, self._book.values[rows]
-        labels = PilotLabels(
+        labels = ChancedLabels(
             rows=rows, positives=held, values=values, chances=self._chances[rows]
         )
         self._choice = choose_proxy(self._proxies, labels, self._rest)

@@ -134,6 +134,18 @@ def round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
     )
 
 
+def labelling_cost(design: Design, seen: Tally) -> float:
+    """Squared error of an estimate times its labels, at its best allocation.
+
+    (sum sizes * spreads)^2, for an average over the count squared: ABae's c of a group
+    (Kang et al. 2021, https://arxiv.org/abs/2108.06313).
+    """
+    known = moments(seen)
+    spread = spreads(known, target=design.target, sizes=design.sizes)
+    scale = (design.sizes * known.rates).sum() if design.target == "avg" else 1.0
+    return float(((design.sizes * spread).sum() / scale) ** 2)
+
+
 def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
     """Combine finished rounds into unbiased totals of each stratum.
 
@@ -167,9 +179,7 @@ def _weight_of_round(
     if not later:
         return np.ones(len(drawn))
     own = row_factor(drawn, left_after + drawn)
-    rest = row_factor(
-        _foreseen_draws(design, rounds, number, budget=later), left_after
-    )
+    rest = row_factor(_foreseen_draws(design, rounds, number, budget=later), left_after)
     # A factor of 0 is certainty (the stratum was labelled whole) or, with no draw,
     # nothing at all: then all the weight goes to the round that has it, or to the rest.
     own = np.where(drawn > 0, own, np.inf)

@@ -15,6 +15,7 @@ from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
 from gleann.selection.pool import ProgressCallback, Selection
 
+
 class LabellingSession(Protocol):
     """What `run_estimate` needs of a session."""
 

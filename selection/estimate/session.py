@@ -1,6 +1,6 @@
 """An estimation session: which rows to label, and what their labels say of all."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -100,12 +100,50 @@ class EstimateSession:
     @property
     def done(self) -> bool:
         """Whether the whole budget is labelled, or the interval is narrow enough."""
-        return self.labels_used == self._params.budget or self._stopped()
+        return self.labels_used == self.budget or self._stopped()
+
+    @property
+    def budget(self) -> int:
+        """Labels to spend, with what was granted instead of the plan."""
+        return sum(self._design.round_budgets)
 
     @property
     def labels_used(self) -> int:
         """Rows labelled so far, those known before not among them."""
         return self._book.used
+
+    @property
+    def pilot(self) -> Evidence | None:
+        """What the pilot found; None before it is labelled whole."""
+        return self._evidence() if self._book.finished else None
+
+    @property
+    def design(self) -> Design:
+        """What was fixed before any label was seen."""
+        return self._design
+
+    def grant(self, labels: int) -> None:
+        """Spend `labels` on the second of two rounds instead of what was planned.
+
+        For budgets that several estimates share; it may depend on what the pilots
+        found.
+
+        Raises:
+            InvalidParamsError: fewer labels than strata, or more than rows are left.
+            NotReadyError: the second round has been drawn.
+        """
+        strata = len(self._design.sizes)
+        left = int(self._design.sizes.sum()) - self._design.round_budgets[0]
+        if not strata <= labels <= left:
+            raise InvalidParamsError(
+                f"labels must be in {strata}..{left} (strata to rows left), got"
+                f" {labels}"
+            )
+        if len(self._draws) > 1:
+            raise NotReadyError("the second round has been drawn already")
+        self._design = replace(
+            self._design, round_budgets=(self._design.round_budgets[0], labels)
+        )
 
     def next_batch(self) -> Selection:
         """What to label next: what is left of this round, or else the next round.
@@ -129,7 +167,7 @@ class EstimateSession:
                 "round": len(self._draws),
                 "rounds": len(self._design.round_budgets),
                 "labels_used": self.labels_used,
-                "budget": self._params.budget,
+                "budget": self.budget,
                 "stopped": stopped,
             },
             provenance=self._provenance(),
@@ -189,6 +227,7 @@ class EstimateSession:
             "params": asdict(self._params),
             "data_hash": self._data_hash,
             "known": self._known.state(),
+            "round_budgets": list(self._design.round_budgets),
             "draws": [draws.tolist() for draws in self._draws],
             **self._book.state(),
         }
@@ -214,6 +253,10 @@ class EstimateSession:
             raise CorruptDataError(
                 f"the state is of proxies {state['data_hash'][:12]},"
                 f" these are {session._data_hash[:12]}"
+            )
+        if "round_budgets" in state:
+            session._design = replace(
+                session._design, round_budgets=tuple(state["round_budgets"])
             )
         for draws in state["draws"]:
             session._draw(np.asarray(draws, np.int64))
