@@ -1,6 +1,6 @@
 """`python -m bench selection estimate`: bias, error and coverage of estimates.
 
-Simulated draws on real proxies and labels, every trial from its own seed. The file holds
+Simulated draws on real proxies and labels, each trial from its own seed. The file holds
 what `selection/DECISIONS.md` quotes; the same seeds give the same tables.
 """
 

@@ -3,16 +3,8 @@
 from gleann.selection.estimate.abae import abae_estimate
 from gleann.selection.estimate.choosing import ProxyChoice
 from gleann.selection.estimate.choosing_session import ChoosingSession
-from gleann.selection.estimate.classes_session import (
-    ClassesSession,
-    estimate_classes,
-    run_classes,
-)
-from gleann.selection.estimate.groups import (
-    GroupsSession,
-    estimate_groups,
-    run_groups,
-)
+from gleann.selection.estimate.classes_session import ClassesSession
+from gleann.selection.estimate.groups import GroupsSession
 from gleann.selection.estimate.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.predicates import both, either, negated
@@ -23,6 +15,12 @@ from gleann.selection.estimate.run import (
     estimate_choosing,
     run_estimate,
     uniform_estimate,
+)
+from gleann.selection.estimate.run_groups import (
+    estimate_classes,
+    estimate_groups,
+    run_classes,
+    run_groups,
 )
 from gleann.selection.estimate.session import EstimateSession
 

@@ -177,6 +177,7 @@ class ChoosingSession:
             "format": FORMAT,
             "params": asdict(self._params),
             "pilot": self._pilot,
+            "proxies": list(self._proxies),
             "data_hash": self._data_hash,
             **self._book.state(),
             "session": None if self._session is None else self._session.state(),

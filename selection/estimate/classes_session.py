@@ -1,24 +1,21 @@
 """A group-by session with one oracle that names the group of a row."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from gleann.index import Progress
-from gleann.index.arrays import Ids, Rows
+from gleann.index.arrays import Rows
 from gleann.index.errors import (
     CorruptDataError,
-    DimensionMismatchError,
-    InvalidInputError,
     InvalidParamsError,
     NotReadyError,
 )
-from gleann.selection.checks import IdMap, require_count, shown
+from gleann.selection.checks import IdMap
 from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.answers import as_values
+from gleann.selection.estimate.answers import NO_GROUP, as_groups, as_values
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.choosing import as_proxies
 from gleann.selection.estimate.classes import (
@@ -39,17 +36,12 @@ from gleann.selection.estimate.strata import STRATA_CUTS, Proxy, drawing_order
 from gleann.selection.estimate.tally import Evidence, Moments
 from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
 from gleann.selection.pool import (
-    ProgressCallback,
     Selection,
     fingerprint,
     provenance,
 )
 
 FORMAT = "gleann.estimate-classes/1"
-NO_GROUP = -1
-
-ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
-"""Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""
 
 
 class ClassesSession:
@@ -184,7 +176,7 @@ class ClassesSession:
             DimensionMismatchError: lengths differ.
         """
         rows = self._names.rows_of(ids)
-        numbers = _as_groups(groups, n=len(rows), groups=len(self._groups))
+        numbers = as_groups(groups, n=len(rows), groups=len(self._groups))
         held = numbers > NO_GROUP
         given = as_values(values, held, target=self._params.target)
         # The book's labels are at least 0.
@@ -323,57 +315,6 @@ class ClassesSession:
         )
 
 
-def estimate_classes(
-    proxies: Mapping[str, ArrayLike],
-    oracle: ClassOracle,
-    params: EstimateParams,
-    *,
-    ids: ArrayLike | None = None,
-    progress: ProgressCallback | None = None,
-) -> dict[str, Estimate]:
-    """Estimate disjoint groups by an oracle that names the group.
-
-    Args:
-        proxies: (n,) of each group, by its name.
-        oracle: gives group numbers, in the order of `proxies`.
-        params: how, `budget` for all groups together.
-        ids: (n,) names of the rows; None numbers them.
-        progress: called as labels arrive.
-    """
-    session = ClassesSession.start(proxies, params, ids=ids)
-    return run_classes(session, oracle, progress=progress)
-
-
-def run_classes(
-    session: ClassesSession,
-    oracle: ClassOracle,
-    *,
-    chunk: int = 100,
-    progress: ProgressCallback | None = None,
-) -> dict[str, Estimate]:
-    """Finish a session by an oracle; a second call goes on after an exception.
-
-    Args:
-        session: begun, or half-way.
-        oracle: gives group numbers.
-        chunk: rows to ask the oracle for at a time.
-        progress: called after each chunk.
-    """
-    require_count("chunk", chunk)
-    while len(batch := session.next_batch()):
-        ids = batch.ids[:chunk]
-        session.submit(ids, *oracle(ids))
-        if progress is not None:
-            progress(
-                Progress(
-                    phase="label",
-                    done=session.labels_used,
-                    total=session.params.budget,
-                )
-            )
-    return session.estimates()
-
-
 def _cut(proxy: Proxy, params: EstimateParams, *, number: int, groups: int) -> Cut:
     numbers = STRATA_CUTS[params.strata_cut](proxy, strata=params.strata)
     sizes = np.bincount(numbers)
@@ -388,27 +329,6 @@ def _cut(proxy: Proxy, params: EstimateParams, *, number: int, groups: int) -> C
     )
     seed = stream_seed(params.seed, number)
     return Cut(numbers=numbers, order=drawing_order(numbers, seed=seed), design=design)
-
-
-def _as_groups(labels: ArrayLike, *, n: int, groups: int) -> NDArray[np.int32]:
-    """Group numbers (n,), -1 for none.
-
-    Raises:
-        InvalidInputError: not integers, or a group that there is not.
-        DimensionMismatchError: not n of them.
-    """
-    numbers = np.asarray(labels)
-    if numbers.size and numbers.dtype.kind not in "iu":
-        raise InvalidInputError(f"groups must be integers, got dtype {numbers.dtype}")
-    if numbers.shape != (n,):
-        raise DimensionMismatchError(f"groups has shape {numbers.shape} for {n} ids")
-    strange = numbers[(numbers < NO_GROUP) | (numbers >= groups)]
-    if strange.size:
-        raise InvalidInputError(
-            f"{strange.size} of {n} groups are not in -1..{groups - 1}:"
-            f" {shown(strange)}"
-        )
-    return numbers.astype(np.int32)
 
 
 def _distinct(parts: list[Rows]) -> Rows:

@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index import Progress
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
-from gleann.selection.checks import require_count
 from gleann.selection.estimate.allocate import capped
 from gleann.selection.estimate.estimators import labelling_cost
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.run import Oracle
 from gleann.selection.estimate.session import EstimateSession
-from gleann.selection.pool import ProgressCallback, Selection
+from gleann.selection.pool import Selection
 
 FORMAT = "gleann.estimate-groups/1"
 
@@ -199,66 +196,6 @@ class GroupsSession:
         for session, labels in zip(sessions, shares.tolist(), strict=True):
             session.grant(labels)
         self._granted = True
-
-
-def estimate_groups(
-    proxies: Mapping[str, ArrayLike],
-    oracles: Mapping[str, Oracle],
-    params: EstimateParams,
-    *,
-    ids: ArrayLike | None = None,
-    progress: ProgressCallback | None = None,
-) -> dict[str, Estimate]:
-    """Estimate every group with its own oracle; see `GroupsSession`.
-
-    Args:
-        proxies: (n,) of each group, by its name.
-        oracles: of each group, by the same names.
-        params: how, `budget` for all groups together.
-        ids: (n,) names of the rows; None numbers them.
-        progress: called as labels arrive.
-
-    Raises:
-        InvalidInputError: a group without an oracle.
-    """
-    if missing := [name for name in proxies if name not in oracles]:
-        raise InvalidInputError(
-            f"{len(missing)} of {len(proxies)} groups have no oracle: {missing}"
-        )
-    return run_groups(
-        GroupsSession.start(proxies, params, ids=ids), oracles, progress=progress
-    )
-
-
-def run_groups(
-    session: GroupsSession,
-    oracles: Mapping[str, Oracle],
-    *,
-    chunk: int = 100,
-    progress: ProgressCallback | None = None,
-) -> dict[str, Estimate]:
-    """Finish a session by the oracles; a second call goes on after an exception.
-
-    Args:
-        session: begun, or half-way.
-        oracles: of each group, by name.
-        chunk: rows to ask an oracle for at a time.
-        progress: called after each chunk.
-    """
-    require_count("chunk", chunk)
-    while (asked := session.next_batch()) is not None:
-        group, batch = asked
-        ids = batch.ids[:chunk]
-        session.submit(group, ids, *oracles[group](ids))
-        if progress is not None:
-            progress(
-                Progress(
-                    phase="label",
-                    done=session.labels_used,
-                    total=session.params.budget,
-                )
-            )
-    return session.estimates()
 
 
 def require_two_rounds(params: EstimateParams) -> None:

@@ -41,6 +41,12 @@ class StrataCut(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STRATA_CUT_SQRT_MASS: _ClassVar[StrataCut]
     STRATA_CUT_EQUAL_SIZE: _ClassVar[StrataCut]
     STRATA_CUT_GEOMETRIC: _ClassVar[StrataCut]
+
+class EstimateInterval(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ESTIMATE_INTERVAL_UNSPECIFIED: _ClassVar[EstimateInterval]
+    ESTIMATE_INTERVAL_DELTA: _ClassVar[EstimateInterval]
+    ESTIMATE_INTERVAL_BOOTSTRAP: _ClassVar[EstimateInterval]
 ACTIVE_STRATEGY_UNSPECIFIED: ActiveStrategy
 ACTIVE_STRATEGY_ENTROPY: ActiveStrategy
 ACTIVE_STRATEGY_LEAST_CONFIDENCE: ActiveStrategy
@@ -58,6 +64,9 @@ STRATA_CUT_UNSPECIFIED: StrataCut
 STRATA_CUT_SQRT_MASS: StrataCut
 STRATA_CUT_EQUAL_SIZE: StrataCut
 STRATA_CUT_GEOMETRIC: StrataCut
+ESTIMATE_INTERVAL_UNSPECIFIED: EstimateInterval
+ESTIMATE_INTERVAL_DELTA: EstimateInterval
+ESTIMATE_INTERVAL_BOOTSTRAP: EstimateInterval
 
 class CreateSelectionJobRequest(_message.Message):
     __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "allowed_ids", "request_id")
@@ -316,7 +325,7 @@ class ScoreItemsResponse(_message.Message):
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., classes: _Optional[bytes] = ..., probabilities: _Optional[bytes] = ...) -> None: ...
 
 class EstimateParams(_message.Message):
-    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor")
+    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     STRATA_FIELD_NUMBER: _ClassVar[int]
@@ -326,6 +335,9 @@ class EstimateParams(_message.Message):
     STRATA_CUT_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     FLOOR_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    STOP_AT_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    STOP_AT_RELATIVE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     budget: int
     strata: int
@@ -335,7 +347,10 @@ class EstimateParams(_message.Message):
     strata_cut: StrataCut
     rounds: int
     floor: float
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ...) -> None: ...
+    interval: EstimateInterval
+    stop_at_width: float
+    stop_at_relative_width: float
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ..., interval: _Optional[_Union[EstimateInterval, str]] = ..., stop_at_width: _Optional[float] = ..., stop_at_relative_width: _Optional[float] = ...) -> None: ...
 
 class ProxyScores(_message.Message):
     __slots__ = ("ids", "values")
@@ -344,6 +359,20 @@ class ProxyScores(_message.Message):
     ids: _types_pb2.Ids
     values: bytes
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ...) -> None: ...
+
+class NamedProxy(_message.Message):
+    __slots__ = ("name", "scores")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    scores: ProxyScores
+    def __init__(self, name: _Optional[str] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ...) -> None: ...
+
+class ProxyCandidates(_message.Message):
+    __slots__ = ("proxies",)
+    PROXIES_FIELD_NUMBER: _ClassVar[int]
+    proxies: _containers.RepeatedCompositeFieldContainer[NamedProxy]
+    def __init__(self, proxies: _Optional[_Iterable[_Union[NamedProxy, _Mapping]]] = ...) -> None: ...
 
 class LabelledExamples(_message.Message):
     __slots__ = ("ids", "values", "neighbours")
@@ -356,18 +385,20 @@ class LabelledExamples(_message.Message):
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ..., neighbours: _Optional[int] = ...) -> None: ...
 
 class StartEstimateSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "scores", "examples", "request_id")
+    __slots__ = ("index", "params", "scores", "examples", "candidates", "request_id")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: EstimateParams
     scores: ProxyScores
     examples: LabelledExamples
+    candidates: ProxyCandidates
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class NextEstimateBatchRequest(_message.Message):
     __slots__ = ("session",)
