@@ -123,14 +123,17 @@ def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
     be on the simplex, which is a linear program (the authors' code searches it).
 
     Args:
-        costs: (L, G), above 0.
+        costs: (L, G), at least 0.
     """
     from scipy.optimize import linprog
 
-    gains = 1 / np.maximum(costs, 1e-300)
+    # A group of which nothing was seen that varies has no say.
+    told = costs[:, (costs > 0).all(axis=0)]
+    cuts, groups = told.shape
+    if not groups:
+        return np.full(cuts, 1 / cuts)
     # Scaled to about 1, which is what the solver's tolerances are made for.
-    gains = gains / gains.max()
-    cuts, groups = gains.shape
+    gains = told.min() / told
     found = linprog(
         np.append(np.zeros(cuts), -1.0),
         A_ub=np.column_stack([-gains.T, np.ones(groups)]),

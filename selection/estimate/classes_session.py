@@ -299,7 +299,9 @@ class ClassesSession:
                     cut.numbers[rows],
                     one,
                     strata=len(cut.design.sizes),
-                    rate=float((one.positives / one.chances).sum() / n),
+                    # Half a row where the group was not seen, so that it has a rate.
+                    rate=float((one.positives / one.chances).sum() / n)
+                    or 0.5 / (len(rows) + 1),
                 )
                 for one in labels
             ]
