@@ -367,7 +367,7 @@ def test_a_proxy_comes_from_the_index(folder, points, tmp_path, capsys):
                 "--budget",
                 "2000",
             ],
-            "NaN or infinity for 2000 of 2000 positives",
+            "NaN or infinity for 1000 of 1000 positives",
         ),
     ],
 )

@@ -87,7 +87,7 @@ def test_what_pilots_leave_is_shared_in_proportion_to_cost(apart):
 
 
 def test_the_cost_of_a_group_by_hand(apart):
-    proxies, held, values = apart
+    proxies, held, _ = apart
     session = GroupsSession.start(proxies, EstimateParams(target="count", budget=300))
     name, batch = session.next_batch()
     session.submit(name, batch.ids, held[name][batch.ids])
