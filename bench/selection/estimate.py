@@ -27,6 +27,12 @@ RESULTS = Path(__file__).parent.parent / "results"
 BUDGET = 1000
 BUDGETS = (250, 500, 1000, 2000, 4000)
 CURVE_TRIALS = 200
+CURVE_METHODS = (
+    "uniform",
+    "ABae as written",
+    "sqrt_mass, 5",
+    "sqrt_mass, 5, bootstrap",
+)
 STOP_WIDTHS = (1.0, 0.5, 0.25)
 STOP_PLAN = {"rounds": 10, "pilot_share": 0.1}
 NORMAL = 1.959963984540054
@@ -95,12 +101,12 @@ def table_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any]]:
 
 
 def curve_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any]]:
-    """Error of a count as the budget grows."""
+    """Error and coverage of a count as the budget grows."""
     rows = []
     for name in NAMES:
         people = load_population(folder, name, values=VALUES[0])
         for budget in BUDGETS:
-            for method in ("uniform", "ABae as written", "sqrt_mass, 5"):
+            for method in CURVE_METHODS:
                 make, changes = METHODS[method]
                 trial = make(people, EstimateParams(budget=budget, **changes))
                 made = [trial(seed + number) for number in range(trials)]
@@ -134,6 +140,7 @@ def stopping_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Make every table and the plots; the result that was written."""
+    origin = provenance()
     trials, seed = (20 if args.quick else args.trials), args.seed
     few = min(trials, CURVE_TRIALS)
     folder = args.data
@@ -147,7 +154,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "budgets": curve_rows(folder, trials=few, seed=seed),
         "choosing": choice_rows(folder, trials=min(trials, 100), seed=seed),
         "groups": group_rows(trials=min(trials, 100), seed=seed),
-    } | provenance()
+    } | origin
     write_json(result, args.out)
     say(f"result: {args.out}")
     plot = args.out.with_suffix(".svg")

@@ -30,6 +30,8 @@ def plot_estimates(result: dict[str, Any], path: Path) -> bool:
 
 def _curve(axes: Any, rows: list[dict[str, Any]]) -> None:
     for method in dict.fromkeys(row["method"] for row in rows):
+        if method.endswith("bootstrap"):
+            continue  # another interval around the same estimates
         mine = [row for row in rows if row["method"] == method]
         axes.plot(
             [row["budget"] for row in mine],
@@ -38,6 +40,9 @@ def _curve(axes: Any, rows: list[dict[str, Any]]) -> None:
             label=method,
         )
     axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="RMSE / truth")
+    budgets = sorted({row["budget"] for row in rows})
+    axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
+    axes.set_xticks([], minor=True)
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.legend(fontsize=7)
 
