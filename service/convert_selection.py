@@ -317,7 +317,7 @@ def estimate_of(message: selection_pb2.Estimate) -> "Estimate":
     strata = tuple(_stratum_of(stratum) for stratum in message.by_stratum)
     optional = {
         name: getattr(message, name) if message.HasField(name) else None
-        for name in ("value", "low", "high")
+        for name in ("value", "low", "high", "uniform_width")
     }
     return Estimate(
         target=given(message)["target"],

@@ -210,10 +210,15 @@ def merge(
         cuts[own].design, evidence[own], asked=asked, provenance=provenance
     )
     positives = sum(int(one.total.positives.sum()) for one in evidence)
+    labelled = sum(int(one.total.labelled.sum()) for one in evidence)
+    rows = float(cuts[own].design.sizes.sum())
     known = replace(
         alone,
-        labels_used=sum(int(one.total.labelled.sum()) for one in evidence),
+        labels_used=labelled,
         positives=positives,
+        uniform_width=_with_more_labels(
+            alone.uniform_width, alone.labels_used, labelled, rows
+        ),
     )
     if positives < (1 if alone.target == "count" else 2):
         return known
@@ -225,6 +230,16 @@ def merge(
         high=merged.high,
         note=f"merged from the samples of {len(cuts)} proxies",
     )
+
+
+def _with_more_labels(
+    width: float | None, labels: int, more: int, rows: float
+) -> float | None:
+    """What a uniform sample's width with `labels` becomes with `more` of them."""
+    if width is None or labels == rows:
+        return width
+    fewer = labels / (1 - labels / rows)
+    return width * float(np.sqrt(fewer * max(1 - more / rows, 0.0) / more))
 
 
 def _merged(

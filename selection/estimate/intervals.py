@@ -64,6 +64,46 @@ def row_variances(seen: Moments, *, target: Target, average: float) -> PerStratu
     return seen.rates * seen.variances + binomial * (centred**2 + seen.doubts)
 
 
+def uniform_width(
+    sizes: PerStratum, found: Totals, counts: Tally, *, target: Target, quantile: float
+) -> float | None:
+    """Width that uniform sampling would be expected to have with as many labels.
+
+    With as many as were drawn and known. From the same labels: the variance of one row
+    over all strata together.
+
+    Args:
+        sizes: (K,) rows.
+        found: totals of each stratum.
+        counts: all labels.
+        target: what is estimated.
+        quantile: standard errors on each side of the interval.
+
+    Returns:
+        None where an average has nothing to rest on.
+    """
+    known = found.known
+    rows = float(sizes.sum()) + known.labelled
+    labelled = float(counts.labelled.sum()) + known.labelled
+    positive = np.clip(found.counts, 0, sizes)
+    if positive.sum():
+        # Rows known before are like the others, for all that sampling them would tell.
+        positive = positive * (1 + known.positives / positive.sum())
+    if target != "count" and not positive.sum():
+        return None
+    seen = moments(counts)
+    if target == "count":
+        squares, mean = float(positive.sum()) / rows, float(positive.sum()) / rows
+    else:
+        centre = found.sum / found.count if target == "avg" else 0.0
+        off = seen.means - centre
+        squares = float((positive * (seen.variances + off**2)).sum()) / rows
+        mean = float((positive * off).sum()) / rows
+    variance = max(squares - mean**2, 0.0) * (1 - labelled / rows) / labelled
+    scale = rows / float(positive.sum()) if target == "avg" else rows
+    return 2 * quantile * scale * variance**0.5
+
+
 def most_positives_unseen(
     sizes: PerStratum, labelled: PerStratum, *, confidence: float
 ) -> float:

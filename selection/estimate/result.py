@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+from scipy.special import ndtri
 
 from gleann.selection.estimate.allocate import Target
 from gleann.selection.estimate.bootstrap import bootstrap_interval
@@ -14,6 +15,7 @@ from gleann.selection.estimate.intervals import (
     delta_interval,
     most_positives_unseen,
     point_estimate,
+    uniform_width,
 )
 from gleann.selection.estimate.tally import Evidence, Tally
 
@@ -77,6 +79,8 @@ class Estimate:
             that were there before.
         positives: of those, rows for which the predicate holds.
         by_stratum: what each stratum told, lowest proxies first.
+        uniform_width: width of the interval that uniform sampling would be expected to
+            have with as many labels, told from these; None where nothing tells it.
         note: what to know before using the number; "" when there is nothing.
         provenance: method, params, seed, data_hash, version: JSON values.
     """
@@ -90,6 +94,7 @@ class Estimate:
     positives: int
     by_stratum: tuple[Stratum, ...]
     note: str
+    uniform_width: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -147,7 +152,22 @@ def conclude_from(
         positives=int(seen.positives.sum() + design.known.positives),
         by_stratum=_strata(design, seen, found),
         note="; ".join(part for part in notes if part),
+        uniform_width=_uniform_width(design, found, seen, asked),
         provenance=provenance,
+    )
+
+
+def _uniform_width(
+    design: Design, found: Totals, seen: Tally, asked: Asked
+) -> float | None:
+    if not seen.positives.sum():
+        return None
+    return uniform_width(
+        design.sizes,
+        found,
+        seen,
+        target=design.target,
+        quantile=float(ndtri(0.5 + asked.confidence / 2)),
     )
 
 

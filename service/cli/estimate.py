@@ -7,7 +7,6 @@ ids to label are written and the command ends; answered, it goes further.
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import get_args
 
 import click
@@ -194,7 +193,7 @@ def command(job: EstimateJob) -> None:
     record.write(job.out, results)
     click.echo(_sentence(f"{job.target} by ABae", made))
     if beside is None:
-        click.echo(_expected_uniform(made, rows=len(proxy)))
+        click.echo(_expected_uniform(made))
     else:
         click.echo(_sentence(f"{job.target} by uniform sampling", beside))
 
@@ -300,15 +299,12 @@ def _sentence(name: str, made: Estimate) -> str:
     )
 
 
-def _expected_uniform(made: Estimate, *, rows: int) -> str:
+def _expected_uniform(made: Estimate) -> str:
     """What uniform sampling would be expected to give, where that can be told."""
-    if made.target != "count" or not made.value or made.low is None:
+    if made.uniform_width is None or made.low is None or made.high is None:
         return "uniform sampling beside it: the answers lack items that it draws"
-    share = made.value / rows
-    left = 1 - made.labels_used / rows
-    error = rows * (share * (1 - share) * left / made.labels_used) ** 0.5
-    half = NormalDist().inv_cdf(0.5 + made.confidence / 2) * error
     return (
-        f"uniform sampling would be expected to give an interval of +- {half:,.4g}"
-        f" with as many labels; this one is +- {((made.high or 0) - made.low) / 2:,.4g}"
+        "uniform sampling would be expected to give an interval of"
+        f" +- {made.uniform_width / 2:,.4g} with as many labels; this one is"
+        f" +- {(made.high - made.low) / 2:,.4g}"
     )

@@ -245,6 +245,42 @@ def test_intervals_hold_where_labelling_stops():
     assert np.mean([one.low <= truth <= one.high for one in made]) >= 0.95
 
 
+@pytest.mark.parametrize("target", ["count", "avg", "sum"])
+def test_every_estimate_says_what_uniform_sampling_would_give(target):
+    proxy, held, values = world(n=8000, scale=1.0)
+    params = EstimateParams(target=target, budget=600)
+    oracle = oracle_of(held, values)
+    ours = [estimate(proxy, oracle, replace(params, seed=seed)) for seed in range(12)]
+    plain = [
+        uniform_estimate(proxy, oracle, replace(params, seed=seed))
+        for seed in range(12)
+    ]
+    expected = np.mean([made.uniform_width for made in ours])
+    assert expected == pytest.approx(np.mean([width(made) for made in plain]), rel=0.08)
+    assert expected > 1.2 * np.mean([width(made) for made in ours])
+    # Its own sample tells it the same of itself, but for Student's quantile and priors.
+    assert plain[0].uniform_width == pytest.approx(width(plain[0]), rel=0.05)
+
+
+def test_the_width_of_uniform_sampling_by_hand():
+    """A count of one stratum: 2 * 1.96 * 1,000 * sqrt(0.2 * 0.8 * 0.9 / 100)."""
+    session = EstimateSession.start(
+        np.ones(1000), EstimateParams(budget=100, strata=1, rounds=1)
+    )
+    rows = session.next_batch().rows
+    session.submit(rows, np.arange(100) < 20)
+    by_hand = 2 * 1.95996 * 1000 * np.sqrt(0.2 * 0.8 * 0.9 / 100)
+    assert session.estimate().uniform_width == pytest.approx(by_hand, rel=1e-4)
+    # 100 rows known before, 20 of them positive: 200 labels, 200 of 1,000 positive.
+    known = Known(ids=np.arange(100), positives=np.arange(100) < 20)
+    session = EstimateSession.start(
+        np.ones(1000), EstimateParams(budget=100, strata=1, rounds=1), known=known
+    )
+    session.submit(session.next_batch().ids, np.arange(100) < 20)
+    by_hand = 2 * 1.95996 * 1000 * np.sqrt(0.2 * 0.8 * 0.8 / 200)
+    assert session.estimate().uniform_width == pytest.approx(by_hand, rel=1e-4)
+
+
 def test_the_baseline_does_not_stop_early():
     proxy, held, _ = world()
     params = EstimateParams(budget=300, rounds=5, stop_at_width=1e6)
