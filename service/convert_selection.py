@@ -1,7 +1,7 @@
 """Messages to values and back, for selections and sessions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Ids
 from gleann.index.checks import as_id_array
-from gleann.index.errors import InvalidParamsError
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.service.convert import fill, given, time_of, time_to_wire
 from gleann.service.values import JsonObject, Scores, Selected, SessionInfo
 from gleann.service.wire import (
     column_of,
     column_to_wire,
+    float64s_of,
     float64s_to_wire,
     ids_of,
     ids_to_wire,
@@ -91,7 +92,7 @@ def costs_to_wire(costs: Column | None) -> selection_pb2.Costs | None:
 
 def fill_proxy(
     request: selection_pb2.StartEstimateSessionRequest,
-    proxy: Column | None,
+    proxy: Column | Mapping[str, Column] | None,
     examples: Column | None,
     neighbours: int | None,
 ) -> None:
@@ -102,15 +103,49 @@ def fill_proxy(
     """
     if (proxy is None) == (examples is None):
         raise InvalidParamsError("give one of proxy and examples")
-    if proxy is not None:
-        ids, numbers = proxy
-        request.scores.ids.CopyFrom(ids_to_wire(as_id_array(ids)))
-        request.scores.values = float64s_to_wire(numbers, name="proxy")
+    if isinstance(proxy, Mapping):
+        for name, column in proxy.items():
+            _fill_scores(request.candidates.proxies.add(name=name).scores, column)
+    elif proxy is not None:
+        _fill_scores(request.scores, proxy)
     if examples is not None:
         ids, numbers = examples
         request.examples.ids.CopyFrom(ids_to_wire(as_id_array(ids)))
         request.examples.values = float64s_to_wire(numbers, name="examples")
         fill(request.examples, {"neighbours": neighbours})
+
+
+def _fill_scores(message: selection_pb2.ProxyScores, column: Column) -> None:
+    ids, numbers = column
+    message.ids.CopyFrom(ids_to_wire(as_id_array(ids)))
+    message.values = float64s_to_wire(numbers, name="proxy")
+
+
+def scores_column_of(
+    message: selection_pb2.ProxyScores, *, name: str
+) -> tuple[Ids, NDArray[np.float64]]:
+    """Read ids (m,) and a proxy (m,)."""
+    ids = ids_of(message.ids, name=f"{name}.ids")
+    return ids, float64s_of(message.values, name=f"{name}.values", n=len(ids))
+
+
+def candidates_of(
+    message: selection_pb2.ProxyCandidates,
+) -> dict[str, tuple[Ids, NDArray[np.float64]]]:
+    """Read ids (m,) and numbers (m,) of each proxy, by its name.
+
+    Raises:
+        InvalidInputError: one name twice.
+    """
+    names = [proxy.name for proxy in message.proxies]
+    if len(set(names)) != len(names):
+        raise InvalidInputError(
+            f"{len(names)} proxies have {len(set(names))} different names: {names}"
+        )
+    return {
+        proxy.name: scores_column_of(proxy.scores, name=f"candidates.{proxy.name}")
+        for proxy in message.proxies
+    }
 
 
 def active_params_to_wire(
@@ -328,7 +363,7 @@ def estimate_of(message: selection_pb2.Estimate) -> "Estimate":
     strata = tuple(_stratum_of(stratum) for stratum in message.by_stratum)
     optional = {
         name: getattr(message, name) if message.HasField(name) else None
-        for name in ("value", "low", "high")
+        for name in ("value", "low", "high", "uniform_width")
     }
     return Estimate(
         target=given(message)["target"],

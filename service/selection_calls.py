@@ -1,5 +1,6 @@
 """The client's calls that choose, and that estimate."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
@@ -76,7 +77,7 @@ class SelectionCalls(CoresetCalls):
         name: str,
         *,
         params: "EstimateParams",
-        proxy: convert.Column | None = None,
+        proxy: convert.Column | Mapping[str, convert.Column] | None = None,
         examples: convert.Column | None = None,
         neighbours: int | None = None,
         request_id: str = "",
@@ -86,7 +87,8 @@ class SelectionCalls(CoresetCalls):
         Args:
             name: a built index.
             params: what to estimate, and the budget of labels.
-            proxy: (ids, numbers) for all vectors: cheap guesses of being positive.
+            proxy: (ids, numbers) for all vectors: cheap guesses of being positive. Of
+                several, by name, a pilot chooses one.
             examples: (ids, labels) of some vectors, from which the index makes a proxy;
                 give this or `proxy`.
             neighbours: nearest examples that count for a vector.

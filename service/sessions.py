@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -30,10 +30,15 @@ from gleann.service.values import Labels, Scores, Selected, SessionInfo, Session
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, ActiveSession, StopAdvice
-    from gleann.selection.estimate import Estimate, EstimateParams, EstimateSession
+    from gleann.selection.estimate import (
+        ChoosingSession,
+        Estimate,
+        EstimateParams,
+        EstimateSession,
+    )
     from gleann.selection.pool import Selection
 
-    _Open: TypeAlias = ActiveSession | EstimateSession
+    _Open: TypeAlias = ActiveSession | ChoosingSession | EstimateSession
 
 _DESCRIBE = """
 SELECT sessions.*, indexes.name AS index_name
@@ -109,16 +114,35 @@ class Sessions:
             InvalidInputError: a vector without a proxy.
             InvalidParamsError: a budget above the number of vectors.
         """
-        index = _sealed_index(view)
-        rows = view.require(as_ids(ids, n=len(ids)))
-        if len(rows) != len(index):
-            raise DimensionMismatchError(
-                f"proxy has {len(rows)} numbers, but {view.name!r} has {len(index)}"
-                " vectors"
-            )
-        in_order = np.empty(len(index))
-        in_order[rows] = proxy
-        return self._start_estimate(view, params, in_order)
+        return self._start_estimate(view, params, _in_order(view, ids, proxy))
+
+    def start_estimate_choosing(
+        self,
+        view: View,
+        params: "EstimateParams",
+        *,
+        proxies: Mapping[str, tuple[Ids, NDArray[np.float64]]],
+    ) -> SessionInfo:
+        """Start an estimate that a pilot chooses the proxy of.
+
+        Args:
+            view: the index.
+            params: how.
+            proxies: ids (n,) and numbers (n,) by name.
+
+        Raises:
+            As `start_estimate`, and InvalidInputError for fewer than two proxies.
+        """
+        from gleann.selection.estimate import ChoosingSession
+
+        columns = {
+            name: _in_order(view, ids, numbers)
+            for name, (ids, numbers) in proxies.items()
+        }
+        ids = _sealed_index(view).ids
+        session = ChoosingSession.start(columns, params, ids=ids)
+        stacked = np.concatenate(list(columns.values()))
+        return self._create("estimate", view, session, proxy=stacked)
 
     def start_estimate_from_examples(
         self,
@@ -302,9 +326,13 @@ class Sessions:
             return ActiveSession.resume(
                 state, index.vectors, ids=index.ids, neighbours=IndexNeighbours(index)
             )
-        from gleann.selection.estimate import EstimateSession
+        from gleann.selection.estimate import ChoosingSession, EstimateSession
 
         proxy = np.frombuffer(row["proxy"], "<f8")
+        if "proxies" in state:
+            columns = proxy.reshape(len(state["proxies"]), -1)
+            proxies = dict(zip(state["proxies"], columns, strict=True))
+            return ChoosingSession.resume(state, proxies, ids=index.ids)
         return EstimateSession.resume(state, proxy, ids=index.ids)
 
     def _index(self, row: Row) -> SoarIndex:
@@ -343,6 +371,19 @@ def _sealed_index(view: View) -> SoarIndex:
             " build it first"
         )
     return view.sealed.index
+
+
+def _in_order(view: View, ids: Ids, proxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A proxy (n,) of `ids` in the order of the index's rows."""
+    index = _sealed_index(view)
+    rows = view.require(as_ids(ids, n=len(ids)))
+    if len(rows) != len(index):
+        raise DimensionMismatchError(
+            f"proxy has {len(rows)} numbers, but {view.name!r} has {len(index)} vectors"
+        )
+    ordered = np.empty(len(index))
+    ordered[rows] = proxy
+    return ordered
 
 
 def _selected(selection: "Selection") -> Selected:

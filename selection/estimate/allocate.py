@@ -12,20 +12,22 @@ Draws: TypeAlias = NDArray[np.int64]
 """Rows to draw from each stratum, (K,)."""
 
 
-def spreads(moments: Moments, *, target: Target) -> PerStratum:
+def spreads(moments: Moments, *, target: Target, sizes: PerStratum) -> PerStratum:
     """Standard deviation (K,) that sampling a stratum has to average out.
 
-    "avg" is ABae's sqrt(p) * sigma, which takes the rates as known (Kang et al. 2021,
-    https://arxiv.org/abs/2107.12525, algorithm 1); it would give 0 everywhere for
-    "count", so "count" and "sum" use the deviation of I and of I * f.
+    That of I, of I * f, or of I * (f - average). ABae (Kang et al. 2021,
+    https://arxiv.org/abs/2107.12525, algorithm 1) has sqrt(p) * sigma for an average,
+    which takes the rates as known: where the value goes with the proxy, it leaves the
+    few positives with low proxies, which are far from the average, to luck.
     """
-    rates, means, variances = moments.rates, moments.means, moments.variances
+    rates, means = moments.rates, moments.means
     binomial = rates * (1 - rates)
     if target == "count":
         return np.sqrt(binomial)
-    if target == "sum":
-        return np.sqrt(rates * variances + binomial * means**2)
-    return np.sqrt(rates * variances)
+    if target == "avg":
+        found = sizes * rates
+        means = means - (found * means).sum() / found.sum()
+    return np.sqrt(rates * moments.variances + binomial * (means**2 + moments.doubts))
 
 
 def shares(sizes: PerStratum, spread: PerStratum, *, floor: float) -> PerStratum:

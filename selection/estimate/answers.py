@@ -9,7 +9,10 @@ from gleann.index.errors import (
     InvalidInputError,
     NonFiniteError,
 )
+from gleann.selection.checks import shown
 from gleann.selection.estimate.allocate import Target
+
+NO_GROUP = -1
 
 
 def as_positives(positives: ArrayLike, *, n: int) -> Mask:
@@ -59,3 +62,24 @@ def as_values(
             f"values has NaN or infinity for {bad} of {held.sum()} positives"
         )
     return np.where(held, numbers, 0.0)
+
+
+def as_groups(labels: ArrayLike, *, n: int, groups: int) -> NDArray[np.int32]:
+    """Group numbers (n,), -1 for none.
+
+    Raises:
+        InvalidInputError: not integers, or a group that there is not.
+        DimensionMismatchError: not n of them.
+    """
+    numbers = np.asarray(labels)
+    if numbers.size and numbers.dtype.kind not in "iu":
+        raise InvalidInputError(f"groups must be integers, got dtype {numbers.dtype}")
+    if numbers.shape != (n,):
+        raise DimensionMismatchError(f"groups has shape {numbers.shape} for {n} ids")
+    strange = numbers[(numbers < NO_GROUP) | (numbers >= groups)]
+    if strange.size:
+        raise InvalidInputError(
+            f"{strange.size} of {n} groups are not in -1..{groups - 1}:"
+            f" {shown(strange)}"
+        )
+    return numbers.astype(np.int32)

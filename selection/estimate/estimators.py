@@ -13,7 +13,8 @@ that a stratum's own pilot labels may not decide its weight: it is computed as i
 stratum's rate and moments were those that its neighbouring strata suggest.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +30,21 @@ from gleann.selection.estimate.tally import (
 ODDS_LIMIT = 1e-6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTotals:
+    """Of rows whose labels were there before; they belong to no stratum.
+
+    Attributes:
+        labelled: rows.
+        positives: of those, rows for which the predicate holds.
+        total: of the value over positives.
+    """
+
+    labelled: int = 0
+    positives: float = 0.0
+    total: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Design:
     """What is fixed before any label is seen.
@@ -39,6 +55,7 @@ class Design:
         round_budgets: labels of each round, pilot first.
         target: what is estimated.
         floor: part of each later round that is split evenly.
+        known: rows that are counted exactly, beside the strata.
     """
 
     sizes: PerStratum
@@ -46,6 +63,7 @@ class Design:
     round_budgets: tuple[int, ...]
     target: Target
     floor: float
+    known: KnownTotals = field(default_factory=KnownTotals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,11 +75,23 @@ class Totals:
         sums: (K,) of the value over them.
         spread_factors: (K,) variance of a total divided by the variance of one row:
             sum over rounds of weight^2 * left^2 / n * (1 - n / left).
+        known: what is added to them, exactly.
     """
 
     counts: PerStratum
     sums: PerStratum
     spread_factors: PerStratum
+    known: KnownTotals = field(default_factory=KnownTotals)
+
+    @property
+    def count(self) -> float:
+        """Over all rows."""
+        return float(self.counts.sum()) + self.known.positives
+
+    @property
+    def sum(self) -> float:
+        """Over all rows."""
+        return float(self.sums.sum()) + self.known.total
 
 
 def pilot_draws(design: Design) -> Draws:
@@ -80,14 +110,43 @@ def next_draws(design: Design, seen: Moments, *, labelled: Draws, budget: int) -
     have no total of this round, and whether it has one would depend on the pilot.
     """
     return capped(
-        shares(design.sizes, spreads(seen, target=design.target), floor=design.floor),
+        shares(
+            design.sizes,
+            spreads(seen, target=design.target, sizes=design.sizes),
+            floor=design.floor,
+        ),
         budget=budget,
         room=design.sizes.astype(np.int64) - labelled,
         at_least=1,
     )
 
 
-def totals(design: Design, rounds: list[Tally]) -> Totals:
+def round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
+    """Draws (K,) of the round after these finished ones."""
+    if not rounds:
+        return pilot_draws(design)
+    seen = total(rounds)
+    return next_draws(
+        design,
+        moments(seen),
+        labelled=seen.labelled.astype(np.int64),
+        budget=design.round_budgets[len(rounds)],
+    )
+
+
+def labelling_cost(design: Design, seen: Tally) -> float:
+    """Squared error of an estimate times its labels, at its best allocation.
+
+    (sum sizes * spreads)^2, for an average over the count squared: ABae's c of a group
+    (Kang et al. 2021, https://arxiv.org/abs/2108.06313).
+    """
+    known = moments(seen)
+    spread = spreads(known, target=design.target, sizes=design.sizes)
+    scale = (design.sizes * known.rates).sum() if design.target == "avg" else 1.0
+    return float(((design.sizes * spread).sum() / scale) ** 2)
+
+
+def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
     """Combine finished rounds into unbiased totals of each stratum.
 
     Args:
@@ -104,23 +163,23 @@ def totals(design: Design, rounds: list[Tally]) -> Totals:
         scale = left / np.maximum(seen.labelled, 1)
         counts += weight * (before.positives + scale * seen.positives)
         sums += weight * (before.sums + scale * seen.sums)
-        factors += weight**2 * _row_factor(seen.labelled, left)
+        factors += weight**2 * row_factor(seen.labelled, left)
         unspent -= weight
         before = before + seen
-    return Totals(counts=counts, sums=sums, spread_factors=factors)
+    return Totals(counts=counts, sums=sums, spread_factors=factors, known=design.known)
 
 
-def _weight_of_round(design: Design, rounds: list[Tally], number: int) -> PerStratum:
+def _weight_of_round(
+    design: Design, rounds: Sequence[Tally], number: int
+) -> PerStratum:
     """Part (K,) of the weight still unspent that round `number` takes."""
     drawn = rounds[number].labelled
     later = sum(design.round_budgets[number + 1 : len(rounds)])
     left_after = design.sizes - total(rounds[: number + 1]).labelled
     if not later:
         return np.ones(len(drawn))
-    own = _row_factor(drawn, left_after + drawn)
-    rest = _row_factor(
-        _foreseen_draws(design, rounds, number, budget=later), left_after
-    )
+    own = row_factor(drawn, left_after + drawn)
+    rest = row_factor(_foreseen_draws(design, rounds, number, budget=later), left_after)
     # A factor of 0 is certainty (the stratum was labelled whole) or, with no draw,
     # nothing at all: then all the weight goes to the round that has it, or to the rest.
     own = np.where(drawn > 0, own, np.inf)
@@ -132,7 +191,7 @@ def _weight_of_round(design: Design, rounds: list[Tally], number: int) -> PerStr
 
 
 def _foreseen_draws(
-    design: Design, rounds: list[Tally], number: int, *, budget: int
+    design: Design, rounds: Sequence[Tally], number: int, *, budget: int
 ) -> PerStratum:
     """Draws (K,) of all later rounds, as foreseen without this round's own labels."""
     labelled = total(rounds[: number + 1]).labelled.astype(np.int64)
@@ -165,6 +224,7 @@ def from_neighbours(seen: Moments, *, proxy_means: PerStratum) -> Moments:
     return Moments(
         rates=odds / (1 + odds),
         means=_mean_beside(seen.means),
+        doubts=_mean_beside(seen.doubts),
         variances=_mean_beside(seen.variances),
     )
 
@@ -187,11 +247,12 @@ def _with_entry(seen: Moments, guessed: Moments, k: int) -> Moments:
     return Moments(
         rates=np.where(at, guessed.rates, seen.rates),
         means=np.where(at, guessed.means, seen.means),
+        doubts=np.where(at, guessed.doubts, seen.doubts),
         variances=np.where(at, guessed.variances, seen.variances),
     )
 
 
-def _row_factor(drawn: PerStratum, left: PerStratum) -> PerStratum:
+def row_factor(drawn: PerStratum, left: PerStratum) -> PerStratum:
     """left^2 / n * (1 - n / left): a total's variance in units of one row's."""
     n = np.maximum(drawn, 1)
     return np.where(drawn > 0, np.maximum(left * (left - drawn) / n, 0.0), 0.0)

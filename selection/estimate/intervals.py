@@ -24,10 +24,8 @@ class Interval:
 def point_estimate(found: Totals, *, target: Target) -> float:
     """The estimate itself; an average needs a positive."""
     if target == "count":
-        return float(found.counts.sum())
-    if target == "sum":
-        return float(found.sums.sum())
-    return float(found.sums.sum() / found.counts.sum())
+        return found.count
+    return found.sum if target == "sum" else found.sum / found.count
 
 
 def delta_interval(
@@ -48,21 +46,62 @@ def delta_interval(
         confidence: of the interval.
     """
     value = point_estimate(found, target=target)
-    row_variances = _row_variances(moments(counts), target=target, average=value)
-    variance = float((found.spread_factors * row_variances).sum())
+    of_a_row = row_variances(moments(counts), target=target, average=value)
+    variance = float((found.spread_factors * of_a_row).sum())
     if target == "avg":
-        variance /= float(found.counts.sum()) ** 2
+        variance /= found.count**2
     degrees = np.inf if target == "count" else counts.positives.sum() - 1
     half = float(stdtrit(degrees, 0.5 + confidence / 2)) * variance**0.5
     return Interval(value=value, low=value - half, high=value + half)
 
 
-def _row_variances(seen: Moments, *, target: Target, average: float) -> PerStratum:
+def row_variances(seen: Moments, *, target: Target, average: float) -> PerStratum:
+    """Variance (K,) of what one row adds: I, I * f, or I * (f - average)."""
     binomial = seen.rates * (1 - seen.rates)
     if target == "count":
         return binomial
     centred = seen.means - average if target == "avg" else seen.means
-    return seen.rates * seen.variances + binomial * centred**2
+    return seen.rates * seen.variances + binomial * (centred**2 + seen.doubts)
+
+
+def uniform_width(
+    sizes: PerStratum, found: Totals, counts: Tally, *, target: Target, quantile: float
+) -> float | None:
+    """Width that uniform sampling would be expected to have with as many labels.
+
+    With as many as were drawn and known. From the same labels: the variance of one row
+    over all strata together.
+
+    Args:
+        sizes: (K,) rows.
+        found: totals of each stratum.
+        counts: all labels.
+        target: what is estimated.
+        quantile: standard errors on each side of the interval.
+
+    Returns:
+        None where an average has nothing to rest on.
+    """
+    known = found.known
+    rows = float(sizes.sum()) + known.labelled
+    labelled = float(counts.labelled.sum()) + known.labelled
+    positive = np.clip(found.counts, 0, sizes)
+    if positive.sum():
+        # Rows known before are like the others, for all that sampling them would tell.
+        positive = positive * (1 + known.positives / positive.sum())
+    if target != "count" and not positive.sum():
+        return None
+    seen = moments(counts)
+    if target == "count":
+        squares, mean = float(positive.sum()) / rows, float(positive.sum()) / rows
+    else:
+        centre = found.sum / found.count if target == "avg" else 0.0
+        off = seen.means - centre
+        squares = float((positive * (seen.variances + off**2)).sum()) / rows
+        mean = float((positive * off).sum()) / rows
+    variance = max(squares - mean**2, 0.0) * (1 - labelled / rows) / labelled
+    scale = rows / float(positive.sum()) if target == "avg" else rows
+    return 2 * quantile * scale * variance**0.5
 
 
 def most_positives_unseen(

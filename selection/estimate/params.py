@@ -6,6 +6,7 @@ from typing import get_args
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count, require_one_of
 from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.result import INTERVALS, Asked, Estimate
 from gleann.selection.estimate.strata import STRATA_CUTS
 
 
@@ -25,6 +26,13 @@ class EstimateParams:
             round would have fewer labels than there are strata.
         floor: share of each later round that is split evenly over the strata.
         confidence: of the interval.
+        interval: one of `result.INTERVALS`: "delta", symmetric around a count, or
+            "bootstrap", which leans to the side where the unlabelled rows are.
+        stop_at_width: stop labelling as soon as a finished round leaves high - low at
+            most this, in the target's unit; None spends the budget. There are as many
+            looks as rounds, and each interval is wide enough for all of them
+            together, so give more than two rounds, and a small `pilot_share`.
+        stop_at_relative_width: the same, as a share of the estimate.
         seed: the only source of randomness.
     """
 
@@ -36,11 +44,15 @@ class EstimateParams:
     rounds: int = 2
     floor: float = 0.1
     confidence: float = 0.95
+    interval: str = "delta"
+    stop_at_width: float | None = None
+    stop_at_relative_width: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_one_of("target", self.target, get_args(Target))
         require_one_of("strata_cut", self.strata_cut, tuple(STRATA_CUTS))
+        require_one_of("interval", self.interval, tuple(INTERVALS))
         require_count("budget", self.budget)
         require_count("strata", self.strata)
         require_count("rounds", self.rounds)
@@ -55,6 +67,47 @@ class EstimateParams:
             raise InvalidParamsError(
                 f"budget is {self.budget}, but {self.strata} strata need one label each"
             )
+
+        self._require_one_width()
+
+    def _require_one_width(self) -> None:
+        absolute, relative = self.stop_at_width, self.stop_at_relative_width
+        for name, width in (
+            ("stop_at_width", absolute),
+            ("stop_at_relative_width", relative),
+        ):
+            if width is not None and not 0 < width < float("inf"):
+                raise InvalidParamsError(
+                    f"{name} must be a finite number above 0, got {width}"
+                )
+        if absolute is not None and relative is not None:
+            raise InvalidParamsError(
+                f"give stop_at_width ({absolute}) or stop_at_relative_width"
+                f" ({relative}), not both"
+            )
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether a narrow interval ends labelling before the budget does."""
+        return self.stop_at_width is not None or self.stop_at_relative_width is not None
+
+    def is_narrow(self, made: Estimate) -> bool:
+        """Whether the interval of `made` is as narrow as was asked for."""
+        if made.value is None or made.low is None or made.high is None:
+            return False
+        width = made.high - made.low
+        if self.stop_at_relative_width is not None:
+            return width <= self.stop_at_relative_width * abs(made.value)
+        return self.stop_at_width is not None and width <= self.stop_at_width
+
+    def asked(self, rounds: int) -> Asked:
+        """How sure the answer has to be, when `rounds` rounds are held."""
+        return Asked(
+            interval=INTERVALS[self.interval],
+            confidence=self.confidence,
+            looks=rounds if self.may_stop else 1,
+            seed=self.seed,
+        )
 
     def round_budgets(self, strata: int) -> tuple[int, ...]:
         """Labels of each round, pilot first, when `strata` strata were cut."""

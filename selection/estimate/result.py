@@ -1,21 +1,47 @@
 """An estimate as a value, and how it is made from finished rounds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from scipy.special import ndtri
 
 from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.estimators import Design, totals
+from gleann.selection.estimate.bootstrap import bootstrap_interval
+from gleann.selection.estimate.estimators import Design, Totals, totals
 from gleann.selection.estimate.intervals import (
     Interval,
     delta_interval,
     most_positives_unseen,
     point_estimate,
+    uniform_width,
 )
-from gleann.selection.estimate.tally import Tally, total
+from gleann.selection.estimate.tally import Evidence, Tally
 
 FEW_LABELS = 30
+
+
+def _delta(
+    design: Design,
+    found: Totals,
+    evidence: Evidence,
+    confidence: float,
+    _: np.random.Generator,
+) -> Interval:
+    return delta_interval(
+        found, evidence.total, target=design.target, confidence=confidence
+    )
+
+
+IntervalRule: TypeAlias = Callable[
+    [Design, Totals, Evidence, float, np.random.Generator], Interval
+]
+INTERVALS: dict[str, IntervalRule] = {
+    "delta": _delta,
+    "bootstrap": bootstrap_interval,
+}
+"""Ways to tell how far off an estimate may be, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +75,12 @@ class Estimate:
         low: lower end of the interval; None where there is none to give.
         high: upper end of the interval; None where there is none to give.
         confidence: of the interval.
-        labels_used: labels behind the estimate, those of finished rounds.
+        labels_used: labels behind the estimate, those of finished rounds and those
+            that were there before.
         positives: of those, rows for which the predicate holds.
         by_stratum: what each stratum told, lowest proxies first.
+        uniform_width: width of the interval that uniform sampling would be expected to
+            have with as many labels, told from these; None where nothing tells it.
         note: what to know before using the number; "" when there is nothing.
         provenance: method, params, seed, data_hash, version: JSON values.
     """
@@ -65,46 +94,95 @@ class Estimate:
     positives: int
     by_stratum: tuple[Stratum, ...]
     note: str
+    uniform_width: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How sure an answer has to be.
+
+    Attributes:
+        interval: one of `INTERVALS`, or another rule.
+        confidence: of the interval.
+        looks: how often the estimate may be looked at before labelling stops. By the
+            union bound each look's interval has confidence 1 - (1 - confidence) /
+            looks, so that whichever of them labelling stops at holds its promise.
+        seed: of the resamples, if any.
+    """
+
+    interval: IntervalRule
+    confidence: float
+    looks: int = 1
+    seed: int
+
+    @property
+    def confidence_each(self) -> float:
+        """Of one look."""
+        return 1 - (1 - self.confidence) / self.looks
+
+
 def conclude(
+    design: Design, evidence: Evidence, *, asked: Asked, provenance: dict[str, Any]
+) -> Estimate:
+    """The estimate from finished rounds, at least one, without the bias of pooling."""
+    found = totals(design, evidence.rounds)
+    return conclude_from(design, found, evidence, asked=asked, provenance=provenance)
+
+
+def conclude_from(
     design: Design,
-    rounds: list[Tally],
+    found: Totals,
+    evidence: Evidence,
     *,
-    confidence: float,
+    asked: Asked,
     provenance: dict[str, Any],
 ) -> Estimate:
-    """The estimate from finished rounds, at least one."""
-    seen = total(rounds)
-    value, low, high, note = _numbers(design, rounds, confidence)
-    notes = [note, _few_labels(design, seen)]
+    """The estimate from totals, however they were made of the evidence."""
+    seen = evidence.total
+    value, low, high, note = _numbers(design, found, evidence, asked)
+    notes = [note, _few_labels(design, seen), _looks(asked), _known(design)]
     return Estimate(
         target=design.target,
         value=value,
         low=low,
         high=high,
-        confidence=confidence,
-        labels_used=int(seen.labelled.sum()),
-        positives=int(seen.positives.sum()),
-        by_stratum=_strata(design, rounds),
+        confidence=asked.confidence,
+        labels_used=int(seen.labelled.sum()) + design.known.labelled,
+        positives=int(seen.positives.sum() + design.known.positives),
+        by_stratum=_strata(design, seen, found),
         note="; ".join(part for part in notes if part),
+        uniform_width=_uniform_width(design, found, seen, asked),
         provenance=provenance,
     )
 
 
+def _uniform_width(
+    design: Design, found: Totals, seen: Tally, asked: Asked
+) -> float | None:
+    if not seen.positives.sum():
+        return None
+    return uniform_width(
+        design.sizes,
+        found,
+        seen,
+        target=design.target,
+        quantile=float(ndtri(0.5 + asked.confidence / 2)),
+    )
+
+
 def _numbers(
-    design: Design, rounds: list[Tally], confidence: float
+    design: Design, found: Totals, evidence: Evidence, asked: Asked
 ) -> tuple[float | None, float | None, float | None, str]:
-    seen = total(rounds)
+    seen = evidence.total
     positives = int(seen.positives.sum())
     if not positives:
-        return _without_positives(design, seen, confidence)
-    found = totals(design, rounds)
+        return _without_positives(design, seen, asked.confidence_each)
     if design.target != "count" and positives == 1:
         value = point_estimate(found, target=design.target)
         return value, None, None, "one positive was drawn: no interval"
-    interval = delta_interval(found, seen, target=design.target, confidence=confidence)
+    rng = np.random.default_rng([asked.seed, len(evidence.rounds)])
+    interval = asked.interval(design, found, evidence, asked.confidence_each, rng)
     if design.target == "count":
         interval = _within_known(interval, design, seen)
     return interval.value, interval.low, interval.high, ""
@@ -116,7 +194,7 @@ def _within_known(interval: Interval, design: Design, seen: Tally) -> Interval:
     The unbiased value itself may lie below the positives that were found; it is not
     moved, but the upper end is never below them.
     """
-    least = float(seen.positives.sum())
+    least = float(seen.positives.sum()) + design.known.positives
     most = float((design.sizes - seen.labelled).sum()) + least
     return Interval(
         value=interval.value,
@@ -128,6 +206,7 @@ def _within_known(interval: Interval, design: Design, seen: Tally) -> Interval:
 def _without_positives(
     design: Design, seen: Tally, confidence: float
 ) -> tuple[float | None, float | None, float | None, str]:
+    before = design.known.positives
     rows = float(design.sizes.sum())
     bound = most_positives_unseen(design.sizes, seen.labelled, confidence=confidence)
     note = (
@@ -136,7 +215,7 @@ def _without_positives(
         f" ({bound:.4g} of {rows:.0f} rows)"
     )
     if design.target == "count":
-        return 0.0, 0.0, bound, note
+        return before, before, before + bound, note
     return None, None, None, f"{note}; the {design.target} is undefined"
 
 
@@ -149,8 +228,25 @@ def _few_labels(design: Design, seen: Tally) -> str:
     return f"strata {few} have fewer than {FEW_LABELS} labels"
 
 
-def _strata(design: Design, rounds: list[Tally]) -> tuple[Stratum, ...]:
-    seen, found = total(rounds), totals(design, rounds)
+def _looks(asked: Asked) -> str:
+    if asked.looks == 1:
+        return ""
+    return (
+        f"the interval holds at whichever of {asked.looks} looks labelling stops:"
+        f" each has confidence {asked.confidence_each:.4g}"
+    )
+
+
+def _known(design: Design) -> str:
+    if not design.known.labelled:
+        return ""
+    return (
+        f"{design.known.labelled} rows were labelled before and are counted exactly,"
+        " beside the strata"
+    )
+
+
+def _strata(design: Design, seen: Tally, found: Totals) -> tuple[Stratum, ...]:
     return tuple(
         Stratum(
             size=int(design.sizes[k]),

@@ -1,17 +1,47 @@
 """Estimates in one call, from an oracle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from numpy.typing import ArrayLike
 
 from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.selection.checks import require_count
+from gleann.selection.estimate.choosing_session import ChoosingSession
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.pool import ProgressCallback, Selection
+
+
+class LabellingSession(Protocol):
+    """What `run_estimate` needs of a session."""
+
+    @property
+    def params(self) -> EstimateParams:
+        """How the estimate is made."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to label."""
+
+    @property
+    def labels_used(self) -> int:
+        """Rows labelled so far."""
+
+    def next_batch(self) -> Selection:
+        """What to label next."""
+
+    def submit(
+        self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
+    ) -> int:
+        """Take labels; returns how many were new."""
+
+    def estimate(self) -> Estimate:
+        """What the labels say."""
+
 
 Oracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
 """Ids (m,) to positives (m,) bool and values (m,), or None for a count."""
@@ -58,12 +88,44 @@ def uniform_estimate(
         ids: (n,) names of the rows; None numbers them.
         progress: called as labels arrive.
     """
-    plain = replace(params, strata=1, rounds=1, strata_cut="equal_size")
-    return estimate(proxy, oracle, plain, ids=ids, progress=progress)
+    return estimate(proxy, oracle, as_uniform(params), ids=ids, progress=progress)
+
+
+def as_uniform(params: EstimateParams) -> EstimateParams:
+    """The parameters of the baseline: one stratum, one round, the whole budget."""
+    return replace(
+        params,
+        strata=1,
+        rounds=1,
+        strata_cut="equal_size",
+        stop_at_width=None,
+        stop_at_relative_width=None,
+    )
+
+
+def estimate_choosing(
+    proxies: Mapping[str, ArrayLike],
+    oracle: Oracle,
+    params: EstimateParams,
+    *,
+    ids: ArrayLike | None = None,
+    progress: ProgressCallback | None = None,
+) -> Estimate:
+    """`estimate` by whichever of several proxies a pilot finds best.
+
+    Args:
+        proxies: (n,) each, by name.
+        oracle: labels rows; never asked twice for one.
+        params: how; a fifth of the budget is the pilot.
+        ids: (n,) names of the rows; None numbers them.
+        progress: called as labels arrive.
+    """
+    session = ChoosingSession.start(proxies, params, ids=ids)
+    return run_estimate(session, oracle, progress=progress)
 
 
 def run_estimate(
-    session: EstimateSession,
+    session: LabellingSession,
     oracle: Oracle,
     *,
     chunk: int = 100,

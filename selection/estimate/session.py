@@ -1,30 +1,25 @@
 """An estimation session: which rows to label, and what their labels say of all."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Rows
-from gleann.index.errors import (
-    CorruptDataError,
-    InvalidInputError,
-    InvalidParamsError,
-    NotReadyError,
-)
-from gleann.selection.checks import IdMap, as_scores, shown
+from gleann.index.errors import CorruptDataError, InvalidParamsError, NotReadyError
+from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.allocate import Draws
 from gleann.selection.estimate.answers import as_positives, as_values
-from gleann.selection.estimate.estimators import Design, next_draws, pilot_draws
+from gleann.selection.estimate.book import AnswerBook
+from gleann.selection.estimate.estimators import Design, round_draws
+from gleann.selection.estimate.known import Known, KnownRows, known_rows
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate, conclude
 from gleann.selection.estimate.strata import STRATA_CUTS, Proxy, drawing_order
-from gleann.selection.estimate.tally import Tally, moments, tally, total
+from gleann.selection.estimate.tally import Evidence, gather
 from gleann.selection.pool import Selection, fingerprint, provenance
 
 FORMAT = "gleann.estimate/1"
-NOT_ASKED, UNKNOWN = -2, -1
 
 
 class EstimateSession:
@@ -35,26 +30,30 @@ class EstimateSession:
     threads at once.
     """
 
-    def __init__(self, proxy: Proxy, params: EstimateParams, names: IdMap) -> None:
+    def __init__(
+        self, proxy: Proxy, params: EstimateParams, names: IdMap, known: KnownRows
+    ) -> None:
         self._params = params
         self._names = names
         self._proxy = proxy
-        self._stratum_nos = STRATA_CUTS[params.strata_cut](proxy, strata=params.strata)
-        sizes = np.bincount(self._stratum_nos)
-        self._order = drawing_order(self._stratum_nos, seed=params.seed)
+        self._known = known
+        open_rows = np.delete(np.arange(len(proxy)), known.rows)
+        cut = STRATA_CUTS[params.strata_cut](proxy[open_rows], strata=params.strata)
+        self._stratum_nos = np.full(len(proxy), -1, np.int64)
+        self._stratum_nos[open_rows] = cut
+        sizes = np.bincount(cut)
+        self._order = open_rows[drawing_order(cut, seed=params.seed)]
         self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self._design = Design(
             sizes=sizes.astype(np.float64),
-            proxy_means=np.bincount(self._stratum_nos, weights=proxy) / sizes,
+            proxy_means=np.bincount(cut, weights=proxy[open_rows]) / sizes,
             round_budgets=params.round_budgets(len(sizes)),
             target=params.target,
             floor=params.floor,
+            known=known.totals,
         )
         self._draws: list[Draws] = []
-        self._asked: list[Rows] = []
-        n = len(proxy)
-        self._answers: NDArray[np.int8] = np.full(n, NOT_ASKED, np.int8)
-        self._values: NDArray[np.float64] = np.zeros(n)
+        self._book = AnswerBook(names)
         self._data_hash = fingerprint(proxy)
 
     @classmethod
@@ -64,6 +63,7 @@ class EstimateSession:
         params: EstimateParams,
         *,
         ids: ArrayLike | None = None,
+        known: Known | None = None,
     ) -> "EstimateSession":
         """Begin an estimate over rows with these proxies.
 
@@ -72,18 +72,25 @@ class EstimateSession:
                 Any quality gives honest intervals; a good one gives narrow ones.
             params: how.
             ids: (n,) names of the rows; None numbers them.
+            known: labels that are there already, chosen in whatever way, such as those
+                that made the proxy. They are counted exactly, do not cost budget, and
+                are not asked for again; the estimate is over the other rows.
 
         Raises:
             InvalidInputError: proxies that are not finite numbers, or below 0 under
-                the cut "sqrt_mass"; ids that do not fit.
-            InvalidParamsError: a budget above n.
+                the cut "sqrt_mass"; ids or known labels that do not fit.
+            InvalidParamsError: a budget above the rows without a label.
         """
         checked = as_scores(proxy, name="proxy")
-        if params.budget > len(checked):
+        names = IdMap(ids, n=len(checked))
+        before = known_rows(known, names, target=params.target)
+        rows = len(checked) - len(before.rows)
+        if params.budget > rows:
+            there = f"{rows} rows" + (" without a label" if known else "")
             raise InvalidParamsError(
-                f"budget is {params.budget}, but there are {len(checked)} rows"
+                f"budget is {params.budget}, but there are {there}"
             )
-        return cls(checked, params, IdMap(ids, n=len(checked)))
+        return cls(checked, params, names, before)
 
     @property
     def params(self) -> EstimateParams:
@@ -92,22 +99,62 @@ class EstimateSession:
 
     @property
     def done(self) -> bool:
-        """Whether the whole budget is labelled."""
-        return self.labels_used == self._params.budget
+        """Whether the whole budget is labelled, or the interval is narrow enough."""
+        return self.labels_used == self.budget or self._stopped()
+
+    @property
+    def budget(self) -> int:
+        """Labels to spend, with what was granted instead of the plan."""
+        return sum(self._design.round_budgets)
 
     @property
     def labels_used(self) -> int:
-        """Rows labelled so far."""
-        return int((self._answers > UNKNOWN).sum())
+        """Rows labelled so far, those known before not among them."""
+        return self._book.used
+
+    @property
+    def pilot(self) -> Evidence | None:
+        """What the pilot found; None before it is labelled whole."""
+        return self._evidence() if self._book.finished else None
+
+    @property
+    def design(self) -> Design:
+        """What was fixed before any label was seen."""
+        return self._design
+
+    def grant(self, labels: int) -> None:
+        """Spend `labels` on the second of two rounds instead of what was planned.
+
+        For budgets that several estimates share; it may depend on what the pilots
+        found.
+
+        Raises:
+            InvalidParamsError: fewer labels than strata, or more than rows are left.
+            NotReadyError: the second round has been drawn.
+        """
+        strata = len(self._design.sizes)
+        left = int(self._design.sizes.sum()) - self._design.round_budgets[0]
+        if not strata <= labels <= left:
+            raise InvalidParamsError(
+                f"labels must be in {strata}..{left} (strata to rows left), got"
+                f" {labels}"
+            )
+        if len(self._draws) > 1:
+            raise NotReadyError("the second round has been drawn already")
+        self._design = replace(
+            self._design, round_budgets=(self._design.round_budgets[0], labels)
+        )
 
     def next_batch(self) -> Selection:
         """What to label next: what is left of this round, or else the next round.
 
-        The same until labels arrive; empty when the budget is spent.
+        The same until labels arrive; empty when the budget is spent or the interval
+        is narrow enough.
         """
-        if not len(self._pending()) and self._rounds_left():
+        stopped = self._stopped()
+        if not len(self._book.pending) and self._rounds_left() and not stopped:
             self._plan_round()
-        rows = self._pending()
+        rows = self._book.pending
         strata = self._stratum_nos[rows]
         draws = self._draws[-1]
         return Selection(
@@ -120,7 +167,8 @@ class EstimateSession:
                 "round": len(self._draws),
                 "rounds": len(self._design.round_budgets),
                 "labels_used": self.labels_used,
-                "budget": self._params.budget,
+                "budget": self.budget,
+                "stopped": stopped,
             },
             provenance=self._provenance(),
         )
@@ -151,12 +199,7 @@ class EstimateSession:
         rows = self._names.rows_of(ids)
         held = as_positives(positives, n=len(rows))
         numbers = as_values(values, held, target=self._params.target)
-        self._require_asked(rows)
-        self._require_same(rows, held, numbers)
-        new = int((self._answers[rows] == UNKNOWN).sum())
-        self._answers[rows] = held
-        self._values[rows] = numbers
-        return new
+        return self._book.write(rows, held.astype(np.int32), numbers)
 
     def estimate(self) -> Estimate:
         """What the finished rounds say; labels of an unfinished one wait.
@@ -164,7 +207,7 @@ class EstimateSession:
         Raises:
             NotReadyError: the first round is not labelled whole.
         """
-        rounds = self._finished()
+        rounds = self._book.finished
         if not rounds:
             need = self._design.round_budgets[0]
             raise NotReadyError(
@@ -172,21 +215,21 @@ class EstimateSession:
             )
         return conclude(
             self._design,
-            rounds,
-            confidence=self._params.confidence,
+            self._evidence(),
+            asked=self._params.asked(len(self._design.round_budgets)),
             provenance=self._provenance(),
         )
 
     def state(self) -> dict[str, Any]:
         """Everything but the proxies, as JSON values; `resume` takes it back."""
-        asked = self._all_asked()
         return {
             "format": FORMAT,
             "params": asdict(self._params),
             "data_hash": self._data_hash,
+            "known": self._known.state(),
+            "round_budgets": list(self._design.round_budgets),
             "draws": [draws.tolist() for draws in self._draws],
-            "answers": self._answers[asked].tolist(),
-            "values": self._values[asked].tolist(),
+            **self._book.state(),
         }
 
     @classmethod
@@ -202,17 +245,22 @@ class EstimateSession:
             raise CorruptDataError(
                 f"expected a state of format {FORMAT}, got {state.get('format')!r}"
             )
-        session = cls.start(proxy, EstimateParams(**state["params"]), ids=ids)
+        params = EstimateParams(**state["params"])
+        checked = as_scores(proxy, name="proxy")
+        known = KnownRows.of_state(state.get("known"))
+        session = cls(checked, params, IdMap(ids, n=len(checked)), known)
         if session._data_hash != state["data_hash"]:
             raise CorruptDataError(
                 f"the state is of proxies {state['data_hash'][:12]},"
                 f" these are {session._data_hash[:12]}"
             )
+        if "round_budgets" in state:
+            session._design = replace(
+                session._design, round_budgets=tuple(state["round_budgets"])
+            )
         for draws in state["draws"]:
             session._draw(np.asarray(draws, np.int64))
-        asked = session._all_asked()
-        session._answers[asked] = state["answers"]
-        session._values[asked] = state["values"]
+        session._book.restore(state)
         return session
 
     def _provenance(self) -> dict[str, Any]:
@@ -223,30 +271,12 @@ class EstimateSession:
             data_hash=self._data_hash,
         )
 
-    def _all_asked(self) -> Rows:
-        return np.concatenate([np.empty(0, np.int64), *self._asked])
-
-    def _pending(self) -> Rows:
-        if not self._asked:
-            return np.empty(0, np.int64)
-        rows = self._asked[-1]
-        return rows[self._answers[rows] == UNKNOWN]
-
     def _rounds_left(self) -> int:
         return len(self._design.round_budgets) - len(self._draws)
 
     def _plan_round(self) -> None:
-        if not self._draws:
-            self._draw(pilot_draws(self._design))
-            return
-        self._draw(
-            next_draws(
-                self._design,
-                moments(total(self._finished())),
-                labelled=self._drawn_before(),
-                budget=self._design.round_budgets[len(self._draws)],
-            )
-        )
+        rounds = self._evidence().rounds if self._draws else ()
+        self._draw(round_draws(self._design, rounds))
 
     def _drawn_before(self) -> Draws:
         none = np.zeros(len(self._design.sizes), np.int64)
@@ -259,38 +289,24 @@ class EstimateSession:
             for first, count in zip(firsts, draws, strict=True)
         ]
         rows = np.concatenate(spans)
-        self._answers[rows] = UNKNOWN
-        self._asked.append(rows)
+        self._book.ask(rows)
         self._draws.append(draws)
 
-    def _finished(self) -> list[Tally]:
-        return [
-            tally(
-                self._stratum_nos[rows],
-                self._answers[rows] == 1,
-                self._values[rows],
-                strata=len(self._design.sizes),
-            )
-            for rows in self._asked
-            if (self._answers[rows] != UNKNOWN).all()
-        ]
+    def _evidence(self) -> Evidence:
+        return gather(
+            [
+                (
+                    self._stratum_nos[rows],
+                    self._book.labels[rows] == 1,
+                    self._book.values[rows],
+                )
+                for rows in self._book.finished
+            ],
+            strata=len(self._design.sizes),
+        )
 
-    def _require_asked(self, rows: Rows) -> None:
-        strange = rows[self._answers[rows] == NOT_ASKED]
-        if strange.size:
-            raise InvalidInputError(
-                f"{strange.size} of {len(rows)} labels are for ids that were not asked"
-                f" for: {shown(self._names.ids[strange])}"
-            )
-
-    def _require_same(
-        self, rows: Rows, held: NDArray[np.bool_], numbers: NDArray[np.float64]
-    ) -> None:
-        known = self._answers[rows] != UNKNOWN
-        other = (self._answers[rows] != held) | (self._values[rows] != numbers)
-        changed = rows[known & other]
-        if changed.size:
-            raise InvalidInputError(
-                f"{changed.size} of {len(rows)} labels differ from those given before:"
-                f" {shown(self._names.ids[changed])}"
-            )
+    def _stopped(self) -> bool:
+        """Whether the last round left an interval that is narrow enough."""
+        if not self._params.may_stop or not self._draws or len(self._book.pending):
+            return False
+        return self._params.is_narrow(self.estimate())

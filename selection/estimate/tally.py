@@ -1,5 +1,6 @@
 """What the labels of one round, or of several, say of each stratum."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TypeAlias
@@ -39,18 +40,58 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """What the finished rounds found, at least one.
+
+    Attributes:
+        rounds: of each round, pilot first.
+        values: of each stratum, the values of its labelled positives.
+    """
+
+    rounds: tuple[Tally, ...]
+    values: tuple[PerStratum, ...]
+
+    @property
+    def total(self) -> Tally:
+        """All rounds together."""
+        return total(self.rounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moments:
     """Rates and moments of positives, shrunk so that none is 0 or 1 by luck.
 
     Attributes:
         rates: share of rows for which the predicate holds, by Jeffreys' prior.
-        means: mean value over positives, shrunk by one row to the mean of all.
+        means: mean value over positives, shrunk by one positive to the `Trend`.
+        doubts: variance of `means`, which a single positive hardly tells.
         variances: of the value over positives, shrunk by one degree to the pooled one.
     """
 
     rates: PerStratum
     means: PerStratum
+    doubts: PerStratum
     variances: PerStratum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trend:
+    """Mean value that the labelled positives of all strata suggest for each.
+
+    A line over the stratum numbers, by least squares weighted by positives, its slope
+    shrunk by one positive. Positives with low proxies are seen seldom; where the value
+    goes with the proxy, theirs is not the mean of all.
+
+    Attributes:
+        line: (K,).
+        means: (K,) mean values, shrunk by one positive to the line.
+        step: largest difference of `means` between strata side by side, by which a
+            line may miss a stratum that was hardly seen.
+    """
+
+    line: PerStratum
+    means: PerStratum
+    step: float
 
 
 def tally(
@@ -83,7 +124,28 @@ def tally(
     )
 
 
-def total(rounds: list[Tally]) -> Tally:
+def gather(
+    rounds: Sequence[tuple[StratumNos, NDArray[np.bool_], PerStratum]], *, strata: int
+) -> Evidence:
+    """Sort labelled rounds by stratum.
+
+    Args:
+        rounds: stratum numbers (m,), positives (m,) and values (m,) of each round.
+        strata: number of strata.
+    """
+    tallies = tuple(
+        tally(numbers, held, values, strata=strata) for numbers, held, values in rounds
+    )
+    numbers, held, values = (
+        np.concatenate(column) for column in zip(*rounds, strict=True)
+    )
+    return Evidence(
+        rounds=tallies,
+        values=tuple(values[held & (numbers == k)] for k in range(strata)),
+    )
+
+
+def total(rounds: Sequence[Tally]) -> Tally:
     """The sum of at least one round."""
     return reduce(Tally.__add__, rounds)
 
@@ -92,17 +154,35 @@ def moments(counts: Tally) -> Moments:
     """Shrunken rates and moments of each stratum."""
     found = counts.positives.sum()
     mean_of_all = counts.sums.sum() / found if found else 0.0
-    means = (counts.sums + mean_of_all) / (counts.positives + 1)
-    raw = counts.sums / np.maximum(counts.positives, 1)
+    raw = counts.sums / np.where(counts.positives > 0, counts.positives, 1)
+    trend = trend_of(counts)
     # Rounding can leave a sum of squares of deviations just below zero.
     deviations = np.maximum(counts.squares - counts.positives * raw**2, 0)
     degrees = np.maximum(counts.positives - 1, 0)
     pooled = _pooled_variance(counts, deviations, degrees, mean_of_all)
     return Moments(
         rates=(counts.positives + 0.5) / (counts.labelled + 1),
-        means=means,
+        means=trend.means,
+        doubts=(pooled + trend.step**2) / (counts.positives + 1),
         variances=(deviations + pooled) / (degrees + 1),
     )
+
+
+def trend_of(counts: Tally) -> Trend:
+    """The line through the strata's mean values; 0 without a positive."""
+    weights = counts.positives
+    found = weights.sum()
+    if not found:
+        nothing = np.zeros(len(weights))
+        return Trend(line=nothing, means=nothing, step=0.0)
+    centre = counts.sums.sum() / found
+    numbers = np.arange(len(weights), dtype=np.float64)
+    x = numbers - (weights * numbers).sum() / found
+    lift = (x * (counts.sums - weights * centre)).sum()
+    line = centre + x * lift / ((weights * x * x).sum() + 1)
+    means = (counts.sums + line) / (weights + 1)
+    step = np.abs(np.diff(means)).max(initial=0.0)
+    return Trend(line=line, means=means, step=float(step))
 
 
 def _pooled_variance(

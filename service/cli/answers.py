@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import DuplicateIdError, InvalidInputError, UnknownIdError
 from gleann.selection.checks import IdMap
 from gleann.service.cli import inputs
 
@@ -56,31 +57,61 @@ class Answers:
 def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
     """Read a csv or parquet file with the columns id, positive and, if asked, value.
 
-    A file that is not there holds no answers yet.
+    The column of positives may be called label as well. A file that is not there holds
+    no answers yet.
 
     Raises:
-        InvalidInputError: a column is missing, or a positive is neither yes nor no.
+        InvalidInputError: a column is missing, a positive is neither yes nor no, or a
+            value is no number.
         UnknownIdError: an id that no item has.
+        DuplicateIdError: one id twice.
     """
     n = len(names.ids)
     known, positive = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     value = np.zeros(n) if with_values else None
     if path.exists():
-        columns = ("id", "positive", "value") if with_values else ("id", "positive")
-        table = inputs.read_table(path, columns=columns)
-        rows = rows_named(names, inputs.column_array(path, table, "id"))
+        table = inputs.read_table(
+            path, columns=("id", "value") if with_values else ("id",)
+        )
+        rows = _rows_in(path, names, inputs.column_array(path, table, "id"))
         known[rows] = True
-        positive[rows] = as_flags(inputs.column_array(path, table, "positive"), path)
+        positive[rows] = as_flags(_positives(path, table), path)
         if value is not None:
-            value[rows] = inputs.column_array(path, table, "value").astype(np.float64)
+            value[rows] = _values(path, table)
     return Answers(names=names, known=known, positive=positive, value=value)
+
+
+def _positives(path: Path, table: pa.Table) -> NDArray[Any]:
+    named = [name for name in ("positive", "label") if name in table.column_names]
+    if len(named) != 1:
+        raise InvalidInputError(
+            f"{path} needs one column positive or label, it has {len(named)} of them"
+            f" among {', '.join(table.column_names)}"
+        )
+    return inputs.column_array(path, table, named[0])
+
+
+def _values(path: Path, table: pa.Table) -> NDArray[np.float64]:
+    """The column value; empty ones, as negatives may have, are NaN."""
+    column = table["value"].combine_chunks()
+    with inputs.reading(path):
+        if column.null_count:
+            column = column.cast(pa.float64()).fill_null(np.nan)
+    return inputs.as_numbers(path, column.to_numpy(zero_copy_only=False))
+
+
+def _rows_in(path: Path, names: IdMap, ids: NDArray[Any]) -> Rows:
+    try:
+        return rows_named(names, ids)
+    except (DuplicateIdError, UnknownIdError) as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def read_examples(path: Path, names: IdMap) -> tuple[Rows, NDArray[np.bool_]]:
     """Read labelled items, a csv or parquet file with the columns id and positive."""
-    table = inputs.read_table(path, columns=("id", "positive"))
-    rows = rows_named(names, inputs.column_array(path, table, "id"))
-    return rows, as_flags(inputs.column_array(path, table, "positive"), path)
+    table = inputs.read_table(path, columns=("id",))
+    rows = _rows_in(path, names, inputs.column_array(path, table, "id"))
+    return rows, as_flags(_positives(path, table), path)
 
 
 def rows_named(names: IdMap, ids: NDArray[Any]) -> Rows:

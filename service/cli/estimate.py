@@ -5,9 +5,8 @@ and the answers, so nothing but that file has to be kept: when an answer is miss
 ids to label are written and the command ends; answered, it goes further.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import get_args
 
 import click
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from gleann.index import SoarIndex
 from gleann.index.errors import InvalidInputError
 from gleann.selection import (
+    ChoosingSession,
     Estimate,
     EstimateParams,
     EstimateSession,
@@ -28,8 +28,9 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.strata import STRATA_CUTS
-from gleann.service.cli import inputs, options, outputs
+from gleann.service.cli import options, outputs
 from gleann.service.cli.answers import (
     Answers,
     LabelsNeeded,
@@ -37,6 +38,7 @@ from gleann.service.cli.answers import (
     read_examples,
 )
 from gleann.service.cli.manifest import JobRecord, manifest_path
+from gleann.service.cli.proxies import read_proxies
 
 LABELS_NEEDED = 3
 """Exit code when ids were written that somebody must label first."""
@@ -46,7 +48,7 @@ LABELS_NEEDED = 3
 class EstimateJob:
     """What `gleann estimate` was asked."""
 
-    proxy: Path | None
+    proxy: tuple[Path, ...]
     index: Path | None
     labelled: Path | None
     representatives: int | None
@@ -55,7 +57,12 @@ class EstimateJob:
     budget: int
     strata: int
     strata_cut: str | None
+    rounds: int | None
+    pilot_share: float | None
     confidence: float
+    interval: str
+    stop_at_width: float | None
+    stop_at_relative_width: float | None
     seed: int
     todo: Path
     out: Path
@@ -75,7 +82,9 @@ class EstimateJob:
 @click.option(
     "--proxy",
     type=options.PATH,
-    help="A cheap guess for every item: .npy (n,), or parquet/csv with id, proxy.",
+    multiple=True,
+    help="A cheap guess for every item: .npy (n,), or parquet/csv with id, proxy. Of"
+    " several a pilot, a fifth of the budget, chooses one.",
 )
 @click.option(
     "--index",
@@ -96,7 +105,7 @@ class EstimateJob:
     "--oracle-csv",
     type=options.PATH,
     required=True,
-    help="The answers: id, positive (0 or 1) and, for avg and sum, value.",
+    help="The answers: id, positive or label (0 or 1) and, for avg and sum, value.",
 )
 @click.option(
     "--target",
@@ -113,7 +122,32 @@ class EstimateJob:
     help="Where strata end; geometric for a count with --index, whose proxies only"
     " rank, else sqrt_mass.",
 )
+@click.option(
+    "--rounds", type=int, help="Labelling rounds; 2, or 10 where labelling may stop."
+)
+@click.option(
+    "--pilot-share",
+    type=float,
+    help="Share of the budget spent evenly first; 0.5, or 0.1 where it may stop.",
+)
 @click.option("--confidence", default=0.95, show_default=True, help="Of the interval.")
+@click.option(
+    "--interval",
+    type=click.Choice(tuple(INTERVALS)),
+    default="delta",
+    show_default=True,
+    help="How the interval is made.",
+)
+@click.option(
+    "--stop-at-width",
+    type=float,
+    help="Stop labelling once the interval is at most this wide.",
+)
+@click.option(
+    "--stop-at-relative-width",
+    type=float,
+    help="The same as a share of the estimate.",
+)
 @options.seed_option
 @click.option(
     "--todo",
@@ -134,18 +168,11 @@ def command(job: EstimateJob) -> None:
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
     record = JobRecord("estimate", job)
-    params = EstimateParams(
-        target=job.target,
-        budget=job.budget,
-        strata=job.strata,
-        strata_cut=job.strata_cut or _strata_cut(job),
-        confidence=job.confidence,
-        seed=job.seed,
-    )
+    params = _params(job)
     try:
         with record.timed("estimate"):
-            proxy, answers = _read(job, record)
-            session = EstimateSession.start(proxy, params, ids=answers.names.ids)
+            proxies, answers = _read(job, record)
+            session = _start(proxies, params, answers)
             # A whole round at a time, so that a person is asked for all of it at once.
             made = run_estimate(session, answers.ask, chunk=params.budget)
     except LabelsNeeded as needed:
@@ -156,6 +183,7 @@ def command(job: EstimateJob) -> None:
             err=True,
         )
         raise click.exceptions.Exit(LABELS_NEEDED) from needed
+    proxy = next(iter(proxies.values()))
     beside = _uniform(proxy, answers, params)
     results = {
         "estimate": asdict(made),
@@ -165,9 +193,40 @@ def command(job: EstimateJob) -> None:
     record.write(job.out, results)
     click.echo(_sentence(f"{job.target} by ABae", made))
     if beside is None:
-        click.echo(_expected_uniform(made, rows=len(proxy)))
+        click.echo(_expected_uniform(made))
     else:
         click.echo(_sentence(f"{job.target} by uniform sampling", beside))
+
+
+def _params(job: EstimateJob) -> EstimateParams:
+    """Where labelling may stop early, there are more and smaller rounds to stop at."""
+    plan = EstimateParams(
+        target=job.target,
+        budget=job.budget,
+        strata=job.strata,
+        strata_cut=job.strata_cut or _strata_cut(job),
+        confidence=job.confidence,
+        interval=job.interval,
+        stop_at_width=job.stop_at_width,
+        stop_at_relative_width=job.stop_at_relative_width,
+        seed=job.seed,
+    )
+    rounds, pilot_share = (10, 0.1) if plan.may_stop else (2, 0.5)
+    return replace(
+        plan,
+        rounds=rounds if job.rounds is None else job.rounds,
+        pilot_share=pilot_share if job.pilot_share is None else job.pilot_share,
+    )
+
+
+def _start(
+    proxies: dict[str, NDArray[np.float64]], params: EstimateParams, answers: Answers
+) -> EstimateSession | ChoosingSession:
+    ids = answers.names.ids
+    if len(proxies) > 1:
+        return ChoosingSession.start(proxies, params, ids=ids)
+    (proxy,) = proxies.values()
+    return EstimateSession.start(proxy, params, ids=ids)
 
 
 def _strata_cut(job: EstimateJob) -> str:
@@ -179,33 +238,26 @@ def _strata_cut(job: EstimateJob) -> str:
     return "geometric" if ranked else "sqrt_mass"
 
 
-def _read(job: EstimateJob, record: JobRecord) -> tuple[NDArray[np.float64], Answers]:
+def _read(
+    job: EstimateJob, record: JobRecord
+) -> tuple[dict[str, NDArray[np.float64]], Answers]:
     with_values = job.target != "count"
-    if job.proxy is not None and job.index is None:
-        names, proxy = _read_proxy(job.proxy)
-        record.add_file(job.proxy)
+    if job.proxy and job.index is None:
+        names, proxies = read_proxies(job.proxy)
+        for path in job.proxy:
+            record.add_file(path)
         answers = read_answers(job.oracle_csv, names, with_values=with_values)
-    elif job.index is not None and job.proxy is None:
+    elif job.index is not None and not job.proxy:
         index = SoarIndex.load(job.index)
         record.add_index(job.index, index.data_hash)
         names = IdMap(index.ids, n=len(index))
         answers = read_answers(job.oracle_csv, names, with_values=with_values)
-        proxy = _make_proxy(job, index, answers)
+        proxies = {"index": _make_proxy(job, index, answers)}
     else:
         raise InvalidInputError("give --proxy or --index, one of them")
     if job.oracle_csv.exists():
         record.add_file(job.oracle_csv)
-    return proxy, answers
-
-
-def _read_proxy(path: Path) -> tuple[IdMap, NDArray[np.float64]]:
-    if path.suffix == ".npy":
-        proxy = inputs.read_array(path)
-        return IdMap(None, n=len(proxy)), inputs.as_numbers(path, proxy)
-    table = inputs.read_table(path, columns=("id", "proxy"))
-    ids = inputs.column_array(path, table, "id")
-    proxy = inputs.column_array(path, table, "proxy")
-    return IdMap(ids, n=len(ids)), inputs.as_numbers(path, proxy)
+    return proxies, answers
 
 
 def _make_proxy(
@@ -247,15 +299,12 @@ def _sentence(name: str, made: Estimate) -> str:
     )
 
 
-def _expected_uniform(made: Estimate, *, rows: int) -> str:
+def _expected_uniform(made: Estimate) -> str:
     """What uniform sampling would be expected to give, where that can be told."""
-    if made.target != "count" or not made.value or made.low is None:
+    if made.uniform_width is None or made.low is None or made.high is None:
         return "uniform sampling beside it: the answers lack items that it draws"
-    share = made.value / rows
-    left = 1 - made.labels_used / rows
-    error = rows * (share * (1 - share) * left / made.labels_used) ** 0.5
-    half = NormalDist().inv_cdf(0.5 + made.confidence / 2) * error
     return (
-        f"uniform sampling would be expected to give an interval of +- {half:,.4g}"
-        f" with as many labels; this one is +- {((made.high or 0) - made.low) / 2:,.4g}"
+        "uniform sampling would be expected to give an interval of"
+        f" +- {made.uniform_width / 2:,.4g} with as many labels; this one is"
+        f" +- {(made.high - made.low) / 2:,.4g}"
     )

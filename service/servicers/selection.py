@@ -173,15 +173,16 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         params = convert.estimate_params_of(request.params)
         proxy = request.WhichOneof("proxy")
         if proxy == "scores":
-            ids = ids_of(request.scores.ids, name="scores.ids")
-            numbers = float64s_of(
-                request.scores.values, name="scores.values", n=len(ids)
-            )
+            ids, numbers = convert.scores_column_of(request.scores, name="scores")
             info = self._sessions.start_estimate(view, params, ids=ids, proxy=numbers)
         elif proxy == "examples":
             info = self._start_from_examples(request.examples, view, params)
+        elif proxy == "candidates":
+            info = self._sessions.start_estimate_choosing(
+                view, params, proxies=convert.candidates_of(request.candidates)
+            )
         else:
-            raise InvalidInputError("proxy is required: scores or examples")
+            raise InvalidInputError("proxy is required: scores, examples or candidates")
         return convert.session_info_to_wire(info)
 
     def _start_from_examples(

@@ -70,6 +70,57 @@ def test_sessions_ask_for_the_same(
         assert len(left) == len(drawn) - 5
 
 
+@pytest.mark.parametrize("labelled", [0, 5, 12, 20])
+def test_a_session_that_chooses_a_proxy_goes_on(
+    tmp_path: Path, rows: np.ndarray, quick: Any, labels_of: Any, labelled: int
+) -> None:
+    ids = np.arange(len(rows)) * 10
+    truth = int(labels_of(ids).sum())
+    good = labels_of(ids) * 0.8 + 0.1
+    params = EstimateParams(
+        budget=60, strata=2, interval="bootstrap", stop_at_width=0.5, rounds=3
+    )
+    proxies = {"flat": (ids, np.full(len(ids), 0.5)), "good": (ids[::-1], good[::-1])}
+
+    def answer(client: gleann.Client, session: Any, most: int) -> None:
+        while most and len(batch := client.next_batch(session)):
+            some = batch.ids[:most]
+            client.submit_labels(session, some, labels_of(some).astype(bool))
+            most -= len(some)
+
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", ids, rows)
+        client.build("a", quick).wait(timeout=60)
+        session = client.start_estimate_session("a", params=params, proxy=proxies)
+        answer(client, session, labelled)
+        wanted = client.next_batch(session)
+    with gleann.Client(tmp_path) as client:
+        assert client.get_session(session).labelled == labelled
+        assert np.array_equal(client.next_batch(session).ids, wanted.ids)
+        answer(client, session, 60)
+        made = client.get_estimate(session)
+        assert made.provenance["choice"]["name"] == "good"
+        assert made.provenance["params"]["stop_at_width"] == 0.5
+        assert made.low is not None
+        assert made.high is not None
+        assert made.low <= truth <= made.high
+
+
+def test_proxies_to_choose_from_that_do_not_fit(
+    built: gleann.Client,
+) -> None:
+    ids = np.arange(240) * 10
+    one, params = (ids, np.full(240, 0.5)), EstimateParams(budget=60, strata=2)
+    with pytest.raises(errors.InvalidInputError, match="at least 2 proxies, got 1"):
+        built.start_estimate_session("built", params=params, proxy={"only": one})
+    short = (ids[:9], np.zeros(9))
+    with pytest.raises(errors.DimensionMismatchError, match="has 9 numbers"):
+        built.start_estimate_session(
+            "built", params=params, proxy={"one": one, "short": short}
+        )
+
+
 def test_a_session_keeps_its_version(
     tmp_path: Path, rows: np.ndarray, quick: Any, labels_of: Any
 ) -> None:

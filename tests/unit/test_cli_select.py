@@ -316,6 +316,55 @@ def test_uniform_stands_beside_when_the_answers_cover_it(population, tmp_path, c
     assert "uniform" in capsys.readouterr().out
 
 
+def test_a_pilot_chooses_among_proxies_and_labelling_stops(
+    population, tmp_path, capsys
+):
+    proxy, positive, value = population
+    shuffled = np.random.default_rng(0).permutation(2_000)
+    table = pa.table({"id": shuffled, "proxy": proxy[shuffled]})
+    pacsv.write_csv(table, tmp_path / "good.csv")
+    np.save(tmp_path / "poor.npy", proxy[shuffled])
+    answer(tmp_path / "all.csv", np.arange(2_000), positive, value)
+    command = [
+        "estimate", "--proxy", str(tmp_path / "poor.npy"), "--proxy",
+        str(tmp_path / "good.csv"), "--oracle-csv", str(tmp_path / "all.csv"),
+        "--budget", "1000", "--interval", "bootstrap", "--out",
+        str(tmp_path / "out.json"), "--overwrite",
+    ]  # fmt: skip
+    assert run(command) == 0
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    assert made["provenance"]["choice"]["name"] == "good.csv"
+    assert made["provenance"]["params"]["interval"] == "bootstrap"
+    assert made["labels_used"] == 1000
+    assert made["low"] <= positive.sum() <= made["high"]
+    assert "proxy 'good.csv' was chosen" in capsys.readouterr().out
+    assert run([*command, "--stop-at-relative-width", "0.6"]) == 0
+    early = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    assert early["provenance"]["params"]["rounds"] == 10
+    assert early["labels_used"] < 1000
+    assert early["high"] - early["low"] <= 0.6 * early["value"]
+
+
+def test_answers_may_be_called_labels_and_negatives_need_no_value(population, tmp_path):
+    _, positive, value = population
+    shown = [str(v) if held else "" for v, held in zip(value, positive, strict=True)]
+    lines = [
+        f"{row},{held},{text}"
+        for row, (held, text) in enumerate(
+            zip(positive.astype(int), shown, strict=True)
+        )
+    ]
+    (tmp_path / "all.csv").write_text("\n".join(["id,label,value", *lines]))
+    code = run(
+        ["estimate", "--proxy", str(tmp_path / "proxy.npy"), "--oracle-csv",
+         str(tmp_path / "all.csv"), "--target", "sum", "--budget", "300", "--out",
+         str(tmp_path / "out.json")]
+    )  # fmt: skip
+    assert code == 0
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    assert made["low"] <= value[positive].sum() <= made["high"]
+
+
 def test_a_proxy_comes_from_the_index(folder, points, tmp_path, capsys):
     positive = points[:, 0] > 1
     names = np.array([f"n{i:03d}" for i in range(N)])
@@ -343,7 +392,28 @@ def test_a_proxy_comes_from_the_index(folder, points, tmp_path, capsys):
         (["--proxy", "proxy.npy", "--budget", "2001"], "2001"),
         (["--proxy", "proxy.npy", "--oracle-csv", "maybe.csv"], "maybe"),
         (["--proxy", "proxy.npy", "--oracle-csv", "strange.csv"], "99999"),
+        (["--proxy", "proxy.npy", "--oracle-csv", "strange.csv"], "strange.csv: "),
+        (["--proxy", "proxy.npy", "--oracle-csv", "twice.csv"], "twice.csv: 2 ids"),
         (["--proxy", "proxy.npy", "--oracle-csv", "bare.csv"], "positive"),
+        (["--proxy", "proxy.npy", "--oracle-csv", "both.csv"], "has 2 of them"),
+        (["--proxy", "proxy.npy", "--stop-at-width", "-1"], "stop_at_width"),
+        (
+            ["--proxy", "proxy.npy", "--oracle-csv", "text.csv", "--target", "sum"],
+            "text.csv must hold numbers",
+        ),
+        (
+            [
+                "--proxy",
+                "proxy.npy",
+                "--oracle-csv",
+                "blank.csv",
+                "--target",
+                "sum",
+                "--budget",
+                "2000",
+            ],
+            "NaN or infinity for 1000 of 1000 positives",
+        ),
     ],
 )
 def test_bad_estimate_input_is_one_line(
@@ -353,6 +423,11 @@ def test_bad_estimate_input_is_one_line(
     (tmp_path / "maybe.csv").write_text("id,positive\n1,maybe\n")
     (tmp_path / "strange.csv").write_text("id,positive\n99999,1\n")
     (tmp_path / "bare.csv").write_text("id\n1\n")
+    (tmp_path / "twice.csv").write_text("id,positive\n1,1\n1,1\n")
+    (tmp_path / "both.csv").write_text("id,positive,label\n1,1,0\n")
+    (tmp_path / "text.csv").write_text("id,label,value\n1,1,ten\n")
+    blank = "".join(f"{row},1,\n" for row in range(2_000))
+    (tmp_path / "blank.csv").write_text(f"id,label,value\n{blank}")
     defaults = {"--budget": "50", "--oracle-csv": "none.csv", "--out": "out.json"}
     given = dict(zip(rest[::2], rest[1::2], strict=True))
     arguments = [part for pair in (defaults | given).items() for part in pair]

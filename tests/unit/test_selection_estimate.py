@@ -88,24 +88,38 @@ def test_moments_by_hand():
     assert seen.sums.tolist() == [6, 6, 0]
     got = moments(seen)
     assert got.rates == pytest.approx([3.5 / 4, 1.5 / 4, 0.5])
-    # The mean of all is 3 and the pooled variance 2 / 2 = 1.
-    assert got.means == pytest.approx([9 / 4, 9 / 2, 3])
+    # The mean of all is 3; the line rises by 3 / 1.75 a stratum and passes 3 at 1 / 4.
+    line = 3 + 3 / 1.75 * np.array([-0.25, 0.75, 1.75])
+    assert got.means == pytest.approx((np.array([6, 6, 0]) + line) / [4, 2, 1])
+    # The pooled variance is 2 / 2 = 1, the largest step from 15 / 7 to 36 / 7.
+    assert got.doubts == pytest.approx(10 / np.array([4, 2, 1]))
     assert got.variances == pytest.approx([(2 + 1) / 3, 1, 1])
 
 
-def test_abae_allocates_by_sqrt_p_times_sigma():
+def test_strata_are_allocated_by_what_sampling_has_to_average_out():
     seen = Moments(
         rates=np.array([0.01, 0.25]),
         means=np.array([1.0, 2.0]),
+        doubts=np.array([0.5, 0.0]),
         variances=np.array([4.0, 9.0]),
     )
-    assert spreads(seen, target="avg") == pytest.approx([0.1 * 2, 0.5 * 3])
-    assert spreads(seen, target="count") == pytest.approx(
+    sizes = np.array([30.0, 10.0])
+    assert spreads(seen, target="count", sizes=sizes) == pytest.approx(
         [np.sqrt(0.01 * 0.99), np.sqrt(0.25 * 0.75)]
     )
-    assert spreads(seen, target="sum") == pytest.approx(
-        [np.sqrt(0.04 + 0.0099), np.sqrt(2.25 + 0.1875 * 4)]
+    assert spreads(seen, target="sum", sizes=sizes) == pytest.approx(
+        [np.sqrt(0.04 + 0.0099 * 1.5), np.sqrt(2.25 + 0.1875 * 4)]
     )
+    average = (30 * 0.01 * 1 + 10 * 0.25 * 2) / (30 * 0.01 + 10 * 0.25)
+    assert spreads(seen, target="avg", sizes=sizes) == pytest.approx(
+        [
+            np.sqrt(0.04 + 0.0099 * ((1 - average) ** 2 + 0.5)),
+            np.sqrt(2.25 + 0.1875 * (2 - average) ** 2),
+        ]
+    )
+
+
+def test_shares_are_neymans_with_a_floor():
     sizes = np.array([30.0, 10.0])
     assert shares(sizes, np.array([0.2, 1.5]), floor=0.0) == pytest.approx(
         [6 / 21, 15 / 21]

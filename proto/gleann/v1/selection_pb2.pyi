@@ -56,6 +56,12 @@ class StrataCut(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STRATA_CUT_SQRT_MASS: _ClassVar[StrataCut]
     STRATA_CUT_EQUAL_SIZE: _ClassVar[StrataCut]
     STRATA_CUT_GEOMETRIC: _ClassVar[StrataCut]
+
+class EstimateInterval(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ESTIMATE_INTERVAL_UNSPECIFIED: _ClassVar[EstimateInterval]
+    ESTIMATE_INTERVAL_DELTA: _ClassVar[EstimateInterval]
+    ESTIMATE_INTERVAL_BOOTSTRAP: _ClassVar[EstimateInterval]
 QUOTA_RULE_UNSPECIFIED: QuotaRule
 QUOTA_RULE_PROPORTIONAL: QuotaRule
 QUOTA_RULE_EQUAL: QuotaRule
@@ -82,6 +88,9 @@ STRATA_CUT_UNSPECIFIED: StrataCut
 STRATA_CUT_SQRT_MASS: StrataCut
 STRATA_CUT_EQUAL_SIZE: StrataCut
 STRATA_CUT_GEOMETRIC: StrataCut
+ESTIMATE_INTERVAL_UNSPECIFIED: EstimateInterval
+ESTIMATE_INTERVAL_DELTA: EstimateInterval
+ESTIMATE_INTERVAL_BOOTSTRAP: EstimateInterval
 
 class CreateSelectionJobRequest(_message.Message):
     __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "gist", "ccs", "allowed_ids", "request_id", "quotas")
@@ -394,7 +403,7 @@ class ScoreItemsResponse(_message.Message):
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., classes: _Optional[bytes] = ..., probabilities: _Optional[bytes] = ...) -> None: ...
 
 class EstimateParams(_message.Message):
-    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor")
+    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     STRATA_FIELD_NUMBER: _ClassVar[int]
@@ -404,6 +413,9 @@ class EstimateParams(_message.Message):
     STRATA_CUT_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     FLOOR_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    STOP_AT_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    STOP_AT_RELATIVE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     budget: int
     strata: int
@@ -413,7 +425,10 @@ class EstimateParams(_message.Message):
     strata_cut: StrataCut
     rounds: int
     floor: float
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ...) -> None: ...
+    interval: EstimateInterval
+    stop_at_width: float
+    stop_at_relative_width: float
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ..., interval: _Optional[_Union[EstimateInterval, str]] = ..., stop_at_width: _Optional[float] = ..., stop_at_relative_width: _Optional[float] = ...) -> None: ...
 
 class ProxyScores(_message.Message):
     __slots__ = ("ids", "values")
@@ -422,6 +437,20 @@ class ProxyScores(_message.Message):
     ids: _types_pb2.Ids
     values: bytes
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ...) -> None: ...
+
+class NamedProxy(_message.Message):
+    __slots__ = ("name", "scores")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    scores: ProxyScores
+    def __init__(self, name: _Optional[str] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ...) -> None: ...
+
+class ProxyCandidates(_message.Message):
+    __slots__ = ("proxies",)
+    PROXIES_FIELD_NUMBER: _ClassVar[int]
+    proxies: _containers.RepeatedCompositeFieldContainer[NamedProxy]
+    def __init__(self, proxies: _Optional[_Iterable[_Union[NamedProxy, _Mapping]]] = ...) -> None: ...
 
 class LabelledExamples(_message.Message):
     __slots__ = ("ids", "values", "neighbours")
@@ -434,18 +463,20 @@ class LabelledExamples(_message.Message):
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ..., neighbours: _Optional[int] = ...) -> None: ...
 
 class StartEstimateSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "scores", "examples", "request_id")
+    __slots__ = ("index", "params", "scores", "examples", "candidates", "request_id")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: EstimateParams
     scores: ProxyScores
     examples: LabelledExamples
+    candidates: ProxyCandidates
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class NextEstimateBatchRequest(_message.Message):
     __slots__ = ("session",)
@@ -506,7 +537,7 @@ class Stratum(_message.Message):
     def __init__(self, size: _Optional[int] = ..., labelled: _Optional[int] = ..., positives: _Optional[int] = ..., rate: _Optional[float] = ..., mean: _Optional[float] = ..., proxy_mean: _Optional[float] = ...) -> None: ...
 
 class Estimate(_message.Message):
-    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json")
+    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     LOW_FIELD_NUMBER: _ClassVar[int]
@@ -517,6 +548,7 @@ class Estimate(_message.Message):
     NOTE_FIELD_NUMBER: _ClassVar[int]
     BY_STRATUM_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    UNIFORM_WIDTH_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     value: float
     low: float
@@ -527,7 +559,8 @@ class Estimate(_message.Message):
     note: str
     by_stratum: _containers.RepeatedCompositeFieldContainer[Stratum]
     provenance_json: str
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+    uniform_width: float
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ...) -> None: ...
 
 class GetSessionRequest(_message.Message):
     __slots__ = ("name",)

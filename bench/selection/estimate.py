@@ -1,0 +1,207 @@
+"""`python -m bench selection estimate`: bias, error and coverage of estimates.
+
+Simulated draws on real proxies and labels, each trial from its own seed. The file holds
+what `selection/DECISIONS.md` quotes; the same seeds give the same tables.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from bench.ann import write_json
+from bench.provenance import provenance
+from bench.say import say
+from bench.selection.choices import choice_rows, group_rows
+from bench.selection.plots import plot_estimates
+from bench.selection.populations import NAMES, VALUES, Population, load_population
+from bench.selection.simulate import Trial, abae, ours, uniform
+from bench.tables import markdown
+from gleann.selection.estimate import Estimate, EstimateParams
+
+RESULTS = Path(__file__).parent.parent / "results"
+BUDGET = 1000
+BUDGETS = (250, 500, 1000, 2000, 4000)
+CURVE_TRIALS = 200
+CURVE_METHODS = (
+    "uniform",
+    "ABae as written",
+    "sqrt_mass, 5",
+    "sqrt_mass, 5, bootstrap",
+)
+STOP_WIDTHS = (1.0, 0.5, 0.25)
+STOP_PLAN = {"rounds": 10, "pilot_share": 0.1}
+NORMAL = 1.959963984540054
+
+# A method: what it is called, the parameters that differ, and how it is tried.
+METHODS: dict[str, tuple[Callable[[Population, EstimateParams], Trial], dict]] = {
+    "uniform": (uniform, {}),
+    "ABae as written": (abae, {}),
+    "equal_size, 5": (ours, {"strata_cut": "equal_size"}),
+    "sqrt_mass, 5": (ours, {}),
+    "sqrt_mass, 5, bootstrap": (ours, {"interval": "bootstrap"}),
+    "sqrt_mass, 10": (ours, {"strata": 10}),
+    "geometric, 8": (ours, {"strata_cut": "geometric", "strata": 8}),
+}
+
+
+def summarise(made: list[Estimate], truth: float) -> dict[str, float | int | None]:
+    """Error, bias, coverage and width of estimates of one number.
+
+    RMSE and widths are relative to the truth; the ideal width is 2 * 1.96 RMSE.
+    """
+    values = np.array([one.value for one in made if one.value is not None])
+    ends = np.array([(one.low, one.high) for one in made if one.low is not None])
+    error = values - truth
+    rmse = float(np.sqrt((error**2).mean())) if len(values) else np.nan
+    width = float((ends[:, 1] - ends[:, 0]).mean()) if len(ends) else np.nan
+    held = (ends[:, 0] <= truth) & (truth <= ends[:, 1]) if len(ends) else np.zeros(0)
+    return {
+        "trials": len(made),
+        "undefined": len(made) - len(values),
+        "without_interval": len(made) - len(ends),
+        "rmse": _number(rmse / abs(truth)),
+        "bias_over_rmse": _number(error.mean() / rmse if rmse else 0.0),
+        "coverage": _number(held.mean() if len(ends) else np.nan),
+        "width": _number(width / abs(truth)),
+        "width_over_ideal": _number(width / (2 * NORMAL * rmse) if rmse else np.nan),
+        "labels": _number(np.mean([one.labels_used for one in made])),
+    }
+
+
+def table_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any]]:
+    """Every method on every data set, target and value."""
+    rows = []
+    for name in NAMES:
+        for values in VALUES:
+            people = load_population(folder, name, values=values)
+            # A count does not look at values.
+            targets = ("count", "avg", "sum")[values != VALUES[0] :]
+            for target in targets:
+                say(f"{name}, {target}, values {values}")
+                params = EstimateParams(target=target, budget=BUDGET)
+                case = {
+                    "data": name,
+                    "target": target,
+                    "values": "" if target == "count" else values,
+                }
+                for method, (make, changes) in METHODS.items():
+                    trial = make(people, replace(params, **changes))
+                    start = perf_counter()
+                    made = [trial(seed + number) for number in range(trials)]
+                    found = summarise(made, people.truth(target))
+                    seconds = round((perf_counter() - start) / trials, 5)
+                    rows.append(case | {"method": method} | found)
+                    rows[-1]["seconds_a_trial"] = seconds
+    return rows
+
+
+def curve_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any]]:
+    """Error and coverage of a count as the budget grows."""
+    rows = []
+    for name in NAMES:
+        people = load_population(folder, name, values=VALUES[0])
+        for budget in BUDGETS:
+            for method in CURVE_METHODS:
+                make, changes = METHODS[method]
+                trial = make(people, EstimateParams(budget=budget, **changes))
+                made = [trial(seed + number) for number in range(trials)]
+                case = {"data": name, "budget": budget, "method": method}
+                rows.append(case | summarise(made, people.truth("count")))
+    return rows
+
+
+def stopping_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any]]:
+    """Coverage and labels where labelling stops at the first narrow interval."""
+    rows = []
+    for name in NAMES:
+        people = load_population(folder, name, values=VALUES[0])
+        for target in ("count", "avg"):
+            for width in STOP_WIDTHS:
+                relative = width if target == "count" else width / 10
+                params = EstimateParams(
+                    target=target,
+                    budget=4000,
+                    stop_at_relative_width=relative,
+                    **STOP_PLAN,
+                )
+                trial = ours(people, params)
+                made = [trial(seed + number) for number in range(trials)]
+                case = {"data": name, "target": target, "stop_at": relative}
+                found = summarise(made, people.truth(target))
+                early = np.mean([one.labels_used < params.budget for one in made])
+                rows.append(case | found | {"stopped_early": _number(early)})
+    return rows
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Make every table and the plots; the result that was written."""
+    origin = provenance()
+    trials, seed = (20 if args.quick else args.trials), args.seed
+    few = min(trials, CURVE_TRIALS)
+    folder = args.data
+    result = {
+        "mode": "selection-estimate",
+        "budget": BUDGET,
+        "trials": trials,
+        "seed": seed,
+        "table": table_rows(folder, trials=trials, seed=seed),
+        "stopping": stopping_rows(folder, trials=few, seed=seed),
+        "budgets": curve_rows(folder, trials=few, seed=seed),
+        "choosing": choice_rows(folder, trials=min(trials, 100), seed=seed),
+        "groups": group_rows(trials=min(trials, 100), seed=seed),
+    } | origin
+    write_json(result, args.out)
+    say(f"result: {args.out}")
+    plot = args.out.with_suffix(".svg")
+    say(f"plot: {plot}" if plot_estimates(result, plot) else "no plot: no matplotlib")
+    print(tables(result))
+    return result
+
+
+def tables(result: dict[str, Any]) -> str:
+    """All tables of a result, as Markdown."""
+    return "\n\n".join(
+        f"### {part}\n\n{_table(result[part])}"
+        for part in ("table", "stopping", "budgets", "choosing", "groups")
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with supg.npz (supg-proxies)"
+    )
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
+    parser.add_argument("--out", type=Path, default=RESULTS / "selection-estimate.json")
+    parser.add_argument("--quick", action="store_true", help="see that it runs")
+
+
+def main() -> int:
+    """Run by itself: `python -m bench.selection.estimate`."""
+    parser = argparse.ArgumentParser(prog="python -m bench selection estimate")
+    add_arguments(parser)
+    run(parser.parse_args())
+    return 0
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    head = list(dict.fromkeys(key for row in rows for key in row))
+    return markdown(head, [[_shown(row.get(key)) for key in head] for row in rows])
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 5) if np.isfinite(value) else None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,147 @@
+"""Estimates from simulated draws: the library's own numbers, without its sessions.
+
+A session sorts all rows and keeps a book; a thousand of them take minutes. Here strata
+are cut once and only draws are made anew. What is drawn how often, and what is made of
+it, is the library's; `tests/unit/test_bench_selection_estimate.py` holds the two
+against each other.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.selection.populations import Population
+from gleann.index.arrays import Rows
+from gleann.selection.estimate import Estimate, EstimateParams
+from gleann.selection.estimate.abae import (
+    abae_design,
+    percentile_interval,
+    pooled,
+    second_draws,
+)
+from gleann.selection.estimate.allocate import Draws
+from gleann.selection.estimate.estimators import Design, round_draws
+from gleann.selection.estimate.result import Asked, conclude, conclude_from
+from gleann.selection.estimate.strata import STRATA_CUTS, StratumNos
+from gleann.selection.estimate.tally import Evidence, Tally, gather
+
+Trial = Callable[[int], Estimate]
+"""Seed to estimate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Strata:
+    """A population, cut.
+
+    Attributes:
+        people: who is in it.
+        numbers: (n,) the stratum of each row.
+        members: rows of each stratum.
+    """
+
+    people: Population
+    numbers: StratumNos
+    members: tuple[Rows, ...]
+
+    @classmethod
+    def cut(cls, people: Population, params: EstimateParams) -> "Strata":
+        """Cut as the parameters say."""
+        numbers = STRATA_CUTS[params.strata_cut](people.proxy, strata=params.strata)
+        members = tuple(np.flatnonzero(numbers == k) for k in range(numbers.max() + 1))
+        return cls(people=people, numbers=numbers, members=members)
+
+
+class Draw:
+    """One random order of every stratum, read from the start."""
+
+    def __init__(self, strata: Strata, *, budget: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self._strata = strata
+        self._orders = [
+            rng.choice(rows, min(len(rows), budget), replace=False)
+            for rows in strata.members
+        ]
+        self._read: Draws = np.zeros(len(self._orders), np.int64)
+        self._rounds: list = []
+
+    def label(self, draws: Draws) -> None:
+        """Draw and label so many more rows of each stratum."""
+        people = self._strata.people
+        rows = np.concatenate(
+            [
+                order[first : first + count]
+                for order, first, count in zip(
+                    self._orders, self._read, draws, strict=True
+                )
+            ]
+        )
+        self._read = self._read + draws
+        held = people.held[rows]
+        self._rounds.append(
+            (self._strata.numbers[rows], held, np.where(held, people.values[rows], 0.0))
+        )
+
+    @property
+    def evidence(self) -> Evidence:
+        """All rounds so far."""
+        return gather(self._rounds, strata=len(self._orders))
+
+    @property
+    def tallies(self) -> tuple[Tally, ...]:
+        """Of the rounds so far, none at first."""
+        return self.evidence.rounds if self._rounds else ()
+
+
+def ours(people: Population, params: EstimateParams) -> Trial:
+    """Trials of `EstimateSession`."""
+    strata = Strata.cut(people, params)
+    sizes = np.bincount(strata.numbers)
+    design = Design(
+        sizes=sizes.astype(np.float64),
+        proxy_means=np.bincount(strata.numbers, weights=people.proxy) / sizes,
+        round_budgets=params.round_budgets(len(sizes)),
+        target=params.target,
+        floor=params.floor,
+    )
+
+    def trial(seed: int) -> Estimate:
+        draw = Draw(strata, budget=params.budget, seed=seed)
+        asked = params.asked(len(design.round_budgets))
+        for _ in design.round_budgets:
+            draw.label(round_draws(design, draw.tallies))
+            if params.may_stop:
+                made = conclude(design, draw.evidence, asked=asked, provenance={})
+                if params.is_narrow(made):
+                    return made
+        return conclude(design, draw.evidence, asked=asked, provenance={})
+
+    return trial
+
+
+def uniform(people: Population, params: EstimateParams) -> Trial:
+    """Trials of `uniform_estimate`."""
+    from gleann.selection.estimate.run import as_uniform
+
+    return ours(people, as_uniform(params))
+
+
+def abae(people: Population, params: EstimateParams) -> Trial:
+    """Trials of `abae_estimate`."""
+    from dataclasses import replace
+
+    strata = Strata.cut(people, replace(params, strata_cut="equal_size"))
+    design = abae_design(people.proxy, strata.numbers, params)
+
+    def trial(seed: int) -> Estimate:
+        draw = Draw(strata, budget=params.budget, seed=seed)
+        draw.label(round_draws(design, ()))
+        draw.label(second_draws(design, draw.evidence.total))
+        asked = Asked(
+            interval=percentile_interval, confidence=params.confidence, seed=seed
+        )
+        evidence = draw.evidence
+        found = pooled(design, evidence)
+        return conclude_from(design, found, evidence, asked=asked, provenance={})
+
+    return trial

@@ -1,0 +1,140 @@
+"""How far off an estimate may be, from resampling the labels of each stratum."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.estimators import Design, Totals
+from gleann.selection.estimate.intervals import Interval, point_estimate
+from gleann.selection.estimate.tally import Evidence, PerStratum, Tally, trend_of
+
+RESAMPLES = 1000
+TAIL_RESAMPLES = 20
+"""Resamples beyond each end of the interval, at least."""
+
+Replicates = NDArray[np.float64]
+"""One number a resample and stratum, (b, K)."""
+
+
+def bootstrap_interval(
+    design: Design,
+    found: Totals,
+    evidence: Evidence,
+    confidence: float,
+    rng: np.random.Generator,
+) -> Interval:
+    """Interval by the Bayesian bootstrap of a finite population, within strata.
+
+    Rubin (1981, The Bayesian bootstrap) and, for finite populations, Lo (1988): each
+    resample completes every stratum with rows that its labels make plausible. Their
+    rate is drawn from Beta(positives + 1/2, negatives + 1/2) and their mean value from
+    Dirichlet weights over the labelled positives and one positive of any stratum.
+
+    ABae resamples the labels themselves (`abae.percentile_interval`): a stratum
+    without a positive then never has one, one labelled whole still varies, and few
+    labels give too narrow an interval. Here the first has Jeffreys' rate, the second
+    no spread, and the third the shrunken spread.
+
+    Args:
+        design: what was fixed in advance.
+        found: totals of each stratum.
+        evidence: what was labelled, with two positives at least unless a count is
+            wanted.
+        confidence: of the interval.
+        rng: draws the resamples.
+    """
+    count = max(RESAMPLES, int(np.ceil(2 * TAIL_RESAMPLES / (1 - confidence))))
+    seen = evidence.total
+    left = design.sizes - seen.labelled
+    rates = rng.beta(
+        seen.positives + 0.5,
+        seen.labelled - seen.positives + 0.5,
+        size=(count, len(left)),
+    )
+    unseen = rng.binomial(left.astype(np.int64), rates).astype(np.float64)
+    # Where no label, or every label, was positive all rows may be alike: Jeffreys' rate
+    # alone would put one end of the interval past that.
+    alike = np.where(seen.positives > 0, left, 0)
+    settled = (seen.positives == 0) | (seen.positives == seen.labelled)
+    ends = [
+        _ends(design, found, evidence, missing, confidence=confidence, rng=rng)
+        for missing in (unseen, np.where(settled, alike, unseen))
+    ]
+    value = point_estimate(found, target=design.target)
+    return Interval(
+        value=value,
+        low=min(value, *(low for low, _ in ends)),
+        high=max(value, *(high for _, high in ends)),
+    )
+
+
+def _ends(
+    design: Design,
+    found: Totals,
+    evidence: Evidence,
+    unseen: Replicates,
+    *,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Ends of the interval if `unseen` (b, K) rows more are positive."""
+    seen = evidence.total
+    scale = design.sizes / np.maximum(seen.labelled, 1)
+    stretch = _stretch(found, design, seen)
+    counts = found.counts + stretch * (unseen + seen.positives * (1 - scale))
+    sums = np.zeros_like(counts)
+    if design.target != "count":
+        values = _unseen_sums(unseen, evidence, rng)
+        sums = found.sums + stretch * (values + seen.sums * (1 - scale))
+    low, high = np.quantile(
+        _statistic(design, counts, sums, seen=seen),
+        [(1 - confidence) / 2, (1 + confidence) / 2],
+    )
+    return float(low), float(high)
+
+
+def _stretch(found: Totals, design: Design, seen: Tally) -> PerStratum:
+    """Spread of our total over that of the pooled labels, which are resampled."""
+    left = design.sizes - seen.labelled
+    pooled = design.sizes * left / np.maximum(seen.labelled, 1)
+    ratio = np.divide(
+        found.spread_factors, pooled, out=np.ones_like(pooled), where=pooled > 0
+    )
+    stretched: PerStratum = np.sqrt(ratio)
+    return stretched
+
+
+def _unseen_sums(
+    unseen: Replicates, evidence: Evidence, rng: np.random.Generator
+) -> Replicates:
+    """Sum of the values of `unseen` (b, K) positives of each stratum."""
+    trend = trend_of(evidence.total)
+    residuals = np.concatenate(
+        [own - trend.line[k] for k, own in enumerate(evidence.values)]
+    )
+    sums = np.empty_like(unseen)
+    for k, own in enumerate(evidence.values):
+        weights = rng.exponential(size=(len(unseen), len(own) + 1))
+        weights /= weights.sum(axis=1, keepdims=True)
+        doubt = trend.step * rng.standard_normal(len(unseen))
+        borrowed = trend.line[k] + rng.choice(residuals, size=len(unseen)) + doubt
+        means = weights[:, :-1] @ own + weights[:, -1] * borrowed
+        squares = weights[:, :-1] @ own**2 + weights[:, -1] * borrowed**2
+        spread = np.sqrt(np.maximum(squares - means**2, 0) * unseen[:, k])
+        sums[:, k] = unseen[:, k] * means + spread * rng.standard_normal(len(unseen))
+    return sums
+
+
+def _statistic(
+    design: Design, counts: Replicates, sums: Replicates, *, seen: Tally
+) -> NDArray[np.float64]:
+    target: Target = design.target
+    known = design.known
+    if target == "count":
+        return counts.sum(axis=1) + known.positives
+    total: NDArray[np.float64] = sums.sum(axis=1) + known.total
+    if target == "sum":
+        return total
+    # A combination of rounds can fall below what was found; a ratio must not.
+    least = float(seen.positives.sum()) + known.positives
+    return total / np.maximum(counts.sum(axis=1) + known.positives, least)

@@ -1,0 +1,130 @@
+"""Group-by in one call, from oracles."""
+
+from collections.abc import Callable, Mapping
+
+from numpy.typing import ArrayLike
+
+from gleann.index import Progress
+from gleann.index.arrays import Ids
+from gleann.index.errors import InvalidInputError
+from gleann.selection.checks import require_count
+from gleann.selection.estimate.classes_session import ClassesSession
+from gleann.selection.estimate.groups import GroupsSession
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.result import Estimate
+from gleann.selection.estimate.run import Oracle
+from gleann.selection.pool import ProgressCallback
+
+ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
+"""Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""
+
+
+def estimate_groups(
+    proxies: Mapping[str, ArrayLike],
+    oracles: Mapping[str, Oracle],
+    params: EstimateParams,
+    *,
+    ids: ArrayLike | None = None,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Estimate]:
+    """Estimate every group with its own oracle; see `GroupsSession`.
+
+    Args:
+        proxies: (n,) of each group, by its name.
+        oracles: of each group, by the same names.
+        params: how, `budget` for all groups together.
+        ids: (n,) names of the rows; None numbers them.
+        progress: called as labels arrive.
+
+    Raises:
+        InvalidInputError: a group without an oracle.
+    """
+    if missing := [name for name in proxies if name not in oracles]:
+        raise InvalidInputError(
+            f"{len(missing)} of {len(proxies)} groups have no oracle: {missing}"
+        )
+    return run_groups(
+        GroupsSession.start(proxies, params, ids=ids), oracles, progress=progress
+    )
+
+
+def run_groups(
+    session: GroupsSession,
+    oracles: Mapping[str, Oracle],
+    *,
+    chunk: int = 100,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Estimate]:
+    """Finish a session by the oracles; a second call goes on after an exception.
+
+    Args:
+        session: begun, or half-way.
+        oracles: of each group, by name.
+        chunk: rows to ask an oracle for at a time.
+        progress: called after each chunk.
+    """
+    require_count("chunk", chunk)
+    while (asked := session.next_batch()) is not None:
+        group, batch = asked
+        ids = batch.ids[:chunk]
+        session.submit(group, ids, *oracles[group](ids))
+        if progress is not None:
+            progress(
+                Progress(
+                    phase="label",
+                    done=session.labels_used,
+                    total=session.params.budget,
+                )
+            )
+    return session.estimates()
+
+
+def estimate_classes(
+    proxies: Mapping[str, ArrayLike],
+    oracle: ClassOracle,
+    params: EstimateParams,
+    *,
+    ids: ArrayLike | None = None,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Estimate]:
+    """Estimate disjoint groups by an oracle that names the group.
+
+    Args:
+        proxies: (n,) of each group, by its name.
+        oracle: gives group numbers, in the order of `proxies`.
+        params: how, `budget` for all groups together.
+        ids: (n,) names of the rows; None numbers them.
+        progress: called as labels arrive.
+    """
+    session = ClassesSession.start(proxies, params, ids=ids)
+    return run_classes(session, oracle, progress=progress)
+
+
+def run_classes(
+    session: ClassesSession,
+    oracle: ClassOracle,
+    *,
+    chunk: int = 100,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Estimate]:
+    """Finish a session by an oracle; a second call goes on after an exception.
+
+    Args:
+        session: begun, or half-way.
+        oracle: gives group numbers.
+        chunk: rows to ask the oracle for at a time.
+        progress: called after each chunk.
+    """
+    require_count("chunk", chunk)
+    while len(batch := session.next_batch()):
+        ids = batch.ids[:chunk]
+        session.submit(ids, *oracle(ids))
+        if progress is not None:
+            progress(
+                Progress(
+                    phase="label",
+                    done=session.labels_used,
+                    total=session.params.budget,
+                )
+            )
+    return session.estimates()
