@@ -17,6 +17,7 @@ from bench.plots import plot_recall
 from bench.provenance import BUSY_LOAD, allowed_cores, load
 from bench.reads import add_reads
 from bench.say import say
+from bench.selection.commands import add_selection
 from bench.tables import ann_tables, build_table
 from bench.work import work_table
 
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
+    add_selection(commands.add_parser("selection", help="what selection is worth"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
     return parser

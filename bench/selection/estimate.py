@@ -5,6 +5,7 @@ what `selection/DECISIONS.md` quotes; the same seeds give the same tables.
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -140,7 +141,8 @@ def stopping_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Make every table and the plots; the result that was written."""
-    origin = provenance()
+    command = ["python", "-m", "bench.selection.estimate", *sys.argv[1:]]
+    origin = provenance() | {"command": command}
     trials, seed = (20 if args.quick else args.trials), args.seed
     few = min(trials, CURVE_TRIALS)
     folder = args.data
