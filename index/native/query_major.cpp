@@ -1,4 +1,4 @@
-// Few queries: each scans its own lists, best first.
+// Few queries: each scans its own lists, the best one first.
 #include <algorithm>
 #include <memory>
 #include <mutex>
@@ -52,7 +52,7 @@ Work Engine::scan_query_major(const ScanJob& job) const {
     const std::lock_guard<std::mutex> hold(mutex);
     total += batch.work();
   };
-  // A part takes every parts-th list, so that each gets some of the best.
+  // A part takes every parts-th list; the pools of all parts are merged.
   parallel_for(job.nq * parts, threads, [&](int64_t task) {
     const ScanSession session(kernels_, packed_.panel(0, 0));
     auto batch = std::make_unique<QueryBatch>(*this, job, task / parts, 1);
