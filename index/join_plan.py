@@ -27,7 +27,7 @@ NEVER = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sample:
+class KnownRows:
     """Rows whose true neighbours are known.
 
     Attributes:
@@ -49,7 +49,7 @@ class Sample:
 
 def draw_sample(
     engine: Engine, data: IndexData, *, k: int, rng: np.random.Generator
-) -> Sample:
+) -> KnownRows:
     """Draw rows and find their k nearest others by scanning every list.
 
     Args:
@@ -66,7 +66,7 @@ def draw_sample(
     request = ScanRequest(k=k + 1, pool=pool, segments="primary")
     scanned = engine.scan(queries, list_nos, request)
     others = _others(scanned.rows, own)
-    return Sample(
+    return KnownRows(
         own=own,
         rows=scanned.rows[others].reshape(len(own), k),
         distances=scanned.distances[others].reshape(len(own), k),
@@ -77,7 +77,7 @@ def draw_sample(
 def plan_nprobe(
     engine: Engine,
     data: IndexData,
-    sample: Sample,
+    sample: KnownRows,
     *,
     pool: int,
     target_recall: float,
@@ -114,7 +114,7 @@ def _others(found: Rows, own: Rows) -> NDArray[np.bool_]:
     return others
 
 
-def _draw_pairs(sample: Sample, rng: np.random.Generator) -> Rows:
+def _draw_pairs(sample: KnownRows, rng: np.random.Generator) -> Rows:
     """Some true neighbours (s, m) of each sampled row, any as likely as another."""
     k = sample.rows.shape[1]
     if k <= PAIRS_A_ROW:

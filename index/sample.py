@@ -56,7 +56,7 @@ def make_sample(
     params: BuildParams,
     *,
     queries: Vectors | None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Sample | None:
     """Draw sample queries and find their neighbours.
 
@@ -66,7 +66,7 @@ def make_sample(
         params: metric, tune_queries and seed.
         queries: (m, d), prepared, to draw from; None draws rows of `vectors`, each
             left out of its own answer.
-        progress: called with the rows looked at.
+        progress: called with the rows looked at, and how many will be.
 
     Returns:
         None where there is nothing to draw, or nothing to find.

@@ -124,9 +124,9 @@ class SoarIndex:
         """Build an index over vectors larger than memory, straight into `path`.
 
         The files are, byte for byte, those that `build` and `save` would leave; `load`
-        opens them. What is held in memory is a training sample of at most 512 MB, the
-        lists and some 30 bytes a row; rows are read, checked, scaled and coded block
-        by block.
+        opens them. What is held in memory is a training sample of at most 512 MB (but
+        a row a list at least), the lists and some 30 bytes a row, and string ids while
+        they are packed; rows are read, checked, scaled and coded block by block.
 
         An index that is at `path` stays readable until the new one is whole, and a
         build that fails or is stopped leaves nothing. One that is killed leaves a data
