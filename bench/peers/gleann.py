@@ -1,6 +1,7 @@
 """gleann itself, with and without spilling."""
 
 import os
+from functools import cache
 from importlib.metadata import version as installed_version
 from math import ceil
 
@@ -57,17 +58,18 @@ def build(base: np.ndarray, metric: str, threads: int, params: Params) -> SoarIn
 
 
 def search(index: SoarIndex, queries: np.ndarray, k: int, params: Params) -> np.ndarray:
-    return index.search(queries, _search_params(k, params)).ids
+    return index.search(queries, _search_params(k, **params)).ids
 
 
 def work(
     index: SoarIndex, queries: np.ndarray, k: int, params: Params
 ) -> dict[str, float | str]:
-    stats = index.search(queries, _search_params(k, params)).stats
+    stats = index.search(queries, _search_params(k, **params)).stats
     counts = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
     each = {name: getattr(stats, name) / len(queries) for name in counts}
     return {"engine": stats.engine, "spilled_share": index.spilled_share, **each}
 
 
-def _search_params(k: int, params: Params) -> SearchParams:
-    return SearchParams(k=k, nprobe=params["nprobe"], rerank=params["rerank"])
+@cache
+def _search_params(k: int, nprobe: int, rerank: int) -> SearchParams:
+    return SearchParams(k=k, nprobe=nprobe, rerank=rerank)

@@ -98,11 +98,12 @@ class NativeEngine:
             tier=tier or "",
             threads=threads,
         )
+        self._name = f"native/{self._scanner.tier}"
 
     @property
     def name(self) -> str:
         """Engine and tier, such as "native/avx512"."""
-        return f"native/{self._scanner.tier}"
+        return self._name
 
     def with_threads(self, threads: int) -> "NativeEngine":
         """See `Engine.with_threads`."""
