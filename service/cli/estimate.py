@@ -290,9 +290,7 @@ def _make_proxy(
     return proxy.astype(np.float64), known
 
 
-def _known(
-    rows: Rows, positives: Mask, answers: Answers, *, target: Target
-) -> Known:
+def _known(rows: Rows, positives: Mask, answers: Answers, *, target: Target) -> Known:
     """Labels of a file, which has no values: positives that need one are asked for."""
     told = np.ones(len(rows), np.bool_) if target == "count" else ~positives
     return Known(
@@ -316,9 +314,8 @@ def _sentence(name: str, made: Estimate) -> str:
     used = f"{made.labels_used:,} labels, {made.positives:,} positive"
     if made.value is None:
         return f"{name}: undefined ({used}); {made.note}"
-    return (
-        f"{name}: {made.value:,.6g}, {_interval(made)} ({used})"
-        + (f"; {made.note}" if made.note else "")
+    return f"{name}: {made.value:,.6g}, {_interval(made)} ({used})" + (
+        f"; {made.note}" if made.note else ""
     )
 
 

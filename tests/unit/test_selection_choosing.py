@@ -247,8 +247,9 @@ def test_pilot_labels_may_be_given_again_after_the_pilot():
     with pytest.raises(InvalidInputError, match="1 of 5 labels differ"):
         session.submit(both, np.append(~held[both][:1], held[both][1:]), values[both])
     stranger = np.setdiff1d(np.arange(3000), np.append(pilot, session.next_batch().ids))
+    rows = np.append(both, stranger[:1])
     with pytest.raises(InvalidInputError, match="not asked for"):
-        session.submit(np.append(both, stranger[:1]), [False] * 16, np.zeros(16))
+        session.submit(rows, held[rows], values[rows])
     assert session.state() == before
     assert session.submit(both, held[both], values[both]) == 10
     assert session.submit(both, held[both], values[both]) == 0
