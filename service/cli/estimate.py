@@ -250,7 +250,7 @@ def _read(
     job: EstimateJob, record: JobRecord
 ) -> tuple[dict[str, NDArray[np.float64]], Known | None, Answers]:
     with_values = job.target != "count"
-    known = None
+    known: Known | None = None
     if job.proxy and job.index is None:
         names, proxies = read_proxies(job.proxy)
         for path in job.proxy:
