@@ -90,7 +90,8 @@ class SelectionCalls(CoresetCalls):
             proxy: (ids, numbers) for all vectors: cheap guesses of being positive. Of
                 several, by name, a pilot chooses one.
             examples: (ids, labels) of some vectors, from which the index makes a proxy;
-                give this or `proxy`.
+                labels that are all 0 or 1 are counted too, and not asked for again,
+                except positives whose value is wanted; give this or `proxy`.
             neighbours: nearest examples that count for a vector.
             request_id: a repeat with the same string returns the same session.
 

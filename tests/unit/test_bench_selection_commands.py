@@ -28,13 +28,16 @@ def test_a_family_answers_for_itself(family, capsys, monkeypatch):
 
 def test_all_runs_every_family_and_tells_of_a_failure(monkeypatch, tmp_path):
     monkeypatch.setenv("GLEANN_DATA", str(tmp_path))
-    ran = []
+    ran, speeds = [], []
 
     def record(family, options):
         ran.append(family)
+        speeds.extend(options if options[0] == "speed" else [])
         assert any(str(tmp_path) in option for option in options)
         return 2 if family == "growth" else 0
 
     monkeypatch.setattr(commands, "_run", record)
     assert commands.run_selection(parse("all")) == 2
     assert set(ran) == set(commands.FAMILIES)
+    # As the recorded run of it was.
+    assert speeds[-2:] == ["--rounds", "2"]

@@ -383,6 +383,61 @@ def test_a_proxy_comes_from_the_index(folder, points, tmp_path, capsys):
     assert record["inputs"][0]["data_hash"] == index.data_hash
 
 
+def test_one_positive_gives_a_mean_without_an_interval(population, tmp_path, capsys):
+    _, _, value = population
+    answer(tmp_path / "all.csv", np.arange(2_000), np.arange(2_000) == 9, value)
+    code = run(
+        ["estimate", "--proxy", str(tmp_path / "proxy.npy"), "--oracle-csv",
+         str(tmp_path / "all.csv"), "--target", "avg", "--budget", "2000", "--out",
+         str(tmp_path / "out.json")]
+    )  # fmt: skip
+    assert code == 0
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    assert (made["value"], made["low"]) == (pytest.approx(value[9]), None)
+    assert f"avg by ABae: {value[9]:,.6g}, no interval" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", ["representatives", "labelled"])
+@pytest.mark.parametrize("target", ["count", "avg"])
+def test_labels_behind_a_proxy_are_not_asked_for_again(
+    source, target, folder, points, tmp_path
+):
+    positive, value = points[:, 0] > 1, points[:, 1].astype(np.float64)
+    names = np.array([f"n{i:03d}" for i in range(N)])
+    first = np.arange(40)
+    table = pa.table({"id": names[first], "positive": positive[first].astype(int)})
+    pacsv.write_csv(table, tmp_path / "first.csv")
+    behind = {
+        "labelled": ["--labelled", str(tmp_path / "first.csv")],
+        "representatives": ["--representatives", "40"],
+    }
+    answers, todo = tmp_path / "answers.csv", tmp_path / "todo.csv"
+    command = [
+        "estimate", "--index", str(folder / "index"), *behind[source],
+        "--oracle-csv", str(answers), "--target", target, "--budget", "100",
+        "--todo", str(todo), "--out", str(tmp_path / "out.json"),
+    ]  # fmt: skip
+    asked = []
+    while (code := run(command)) == LABELS_NEEDED:
+        asked += pacsv.read_csv(todo)["id"].to_pylist()
+        rows = np.array([int(name[1:]) for name in asked])
+        shown = {"id": names[rows], "label": positive[rows].astype(int)}
+        pacsv.write_csv(pa.table(shown | {"value": value[rows]}), answers)
+    assert code == 0
+    assert len(asked) == len(set(asked))
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    if source == "representatives":
+        assert len(asked) == made["labels_used"] == 140
+    else:
+        # Of positives in a file without values, the value may have to be asked for.
+        told = first if target == "count" else first[~positive[first]]
+        assert len(asked) == 100
+        assert not set(asked) & set(names[told].tolist())
+        assert made["labels_used"] == 100 + len(told)
+    truth = positive.sum() if target == "count" else value[positive].mean()
+    assert made["low"] <= truth <= made["high"]
+
+
 @pytest.mark.parametrize(
     ("rest", "says"),
     [
