@@ -113,7 +113,7 @@ def weight_option(function: Callback) -> Callback:
     "--shards",
     default=1,
     show_default=True,
-    help="Parts to work on one by one, each small in memory; the factor is then 5.",
+    help="Parts to work on one by one, for less memory at work; the factor is then 5.",
 )
 @options.takes(CoresetJob)
 def weighted_k_center(job: CoresetJob) -> None:
