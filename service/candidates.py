@@ -48,7 +48,9 @@ def resolve(view: View, request: selection_pb2.CreateSelectionJobRequest) -> Can
     require_vectors(view)
     method = request.WhichOneof("strategy")
     if method is None:
-        raise InvalidInputError(f"strategy is required: one of {', '.join(_strategies(request))}")
+        raise InvalidInputError(
+            f"strategy is required: one of {', '.join(_strategies(request))}"
+        )
     measured = method != "random" or request.HasField("quotas")
     if measured and view.metric == "ip":
         raise InvalidParamsError(

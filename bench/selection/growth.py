@@ -1,9 +1,9 @@
 """`python -m bench.selection.growth`: what a batch costs when the pool doubles.
 
 The pool is a quarter, a half and all of a data set's rows, each with an index of as
-many lists, so that the lists double too. Seconds are CPU seconds of one thread, of
-choosing alone: what the classifier's training took is taken off. Pools are timed in
-turn.
+many lists, so that the lists double too. Seconds are CPU seconds with one thread for
+BLAS and for the index, of choosing alone: what the classifier's training took is taken
+off. Pools are timed in turn.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.datasets import DatasetError
 from bench.provenance import provenance
@@ -47,7 +48,8 @@ def main() -> int:
     """Run, print the table, write the result file."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     try:
-        result = run(args)
+        with threadpool_limits(1):
+            result = run(args)
     except DatasetError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -56,6 +58,13 @@ def main() -> int:
     out.write_text(json.dumps(result, indent=1) + "\n")
     say(f"result: {out}")
     return 0
+
+
+def blas_threads() -> int:
+    """The most threads that a BLAS library may use now."""
+    return max(
+        one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -112,6 +121,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "budget": args.budget,
         "batch": args.batch,
         "seed": args.seed,
+        "blas_threads": blas_threads(),
         "rows": rows,
     } | origin
 

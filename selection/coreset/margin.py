@@ -6,7 +6,7 @@ from gleann.selection.coreset.cover import Coreset, CostOn, as_problem
 from gleann.selection.uncertainty import entropy_costs
 
 
-def margin(  # noqa: PLR0913 (the common arguments)
+def margin(
     vectors: ArrayLike,
     *,
     k: int,
@@ -39,7 +39,7 @@ def margin(  # noqa: PLR0913 (the common arguments)
     return problem.finished(problem.measure(rows, method="margin"))
 
 
-def entropy(  # noqa: PLR0913 (the common arguments)
+def entropy(
     vectors: ArrayLike,
     *,
     k: int,

@@ -120,9 +120,7 @@ def _say(
 
 def _drawn(job: CoresetJob, given: Inputs) -> Coreset:
     """As many random items, measured as the chosen ones are."""
-    method = partial(
-        coreset.uniform, cost_weight=job.cost_weight, cost_on=job.cost_on
-    )
+    method = partial(coreset.uniform, cost_weight=job.cost_weight, cost_on=job.cost_on)
     return _choose(job, given, method, seed=job.seed)
 
 
