@@ -4,6 +4,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from gleann.index import Progress
 from gleann.index.arrays import Vectors
 from gleann.service.candidates import Candidates, resolve

@@ -164,9 +164,9 @@ class ActiveSession:
     def wanted(self) -> Ids:
         """Ids (m,) that model "given" must have probabilities of before a new batch.
 
-        Empty with other models, for the pool "random", and while a batch is pending. Rows that join the pool
-        within a batch are picked in it only if they have probabilities already, so
-        handing over more than is wanted picks better.
+        Empty with other models, for the pool "random", and while a batch is pending.
+        Rows that join the pool within a batch are picked in it only if they have
+        probabilities already, so handing over more than is wanted picks better.
         """
         if self.params.model != "given" or len(self._docket.pending):
             return self._names.ids[:0]

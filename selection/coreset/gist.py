@@ -47,7 +47,7 @@ def gist(  # noqa: PLR0913 (the common arguments, and two of its own)
         k: rows to choose.
         costs: (n,) in 0..1.
         diversity: weight of the least distance between two chosen (or locked) rows.
-        cost_weight: lambda of the objective, for comparison; the choice does not see it.
+        cost_weight: lambda of the objective, for comparison; it decides nothing.
         cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that count as taken, never chosen.
         eps: step of the thresholds.

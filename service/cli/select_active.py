@@ -123,7 +123,7 @@ def _integers(
 @click.option(
     "--classes",
     callback=_integers,
-    help="All labels there are, ascending, such as 0,1,2; those of --labels without it.",
+    help="All labels there are, ascending, as 0,1,2; those of --labels without it.",
 )
 @click.option(
     "--anchors",
