@@ -166,7 +166,7 @@ class Model:
         if len(weights) == 1:
             return Boundaries(towards=weights, planes=weights, offsets=offsets)
         pairwise = isinstance(self._fitted, SVC | NuSVC)
-        if pairwise or len(weights) != len(self._fitted.classes_):
+        if pairwise or len(weights) != len(self._columns):
             return None
         rival = _most_alike(weights)
         return Boundaries(
