@@ -24,6 +24,7 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.say import say
 from bench.selection.concepts import Labelled, draw_seed, load_labelled, rare_concepts
+from bench.selection.drawing import plot_growth
 from bench.selection.labelling import NPROBE
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex
@@ -45,7 +46,7 @@ class TimedRegression(LogisticRegression):
 
 
 def main() -> int:
-    """Run, print the table, write the result file."""
+    """Run, print the table, write the result file and its plot."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     try:
         with threadpool_limits(1):
@@ -56,6 +57,8 @@ def main() -> int:
     print(table(result))
     out = args.out or RESULTS / f"selection-growth-{result['data']}.json"
     out.write_text(json.dumps(result, indent=1) + "\n")
+    if plot_growth(result, out.with_suffix(".svg")):
+        say(f"plot: {out.with_suffix('.svg')}")
     say(f"result: {out}")
     return 0
 
