@@ -88,7 +88,7 @@ def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
     with record.timed("select"), progress_bars(wanted=job.progress) as report:
         seed = job.seed if name in DRAWING else None
         chosen = _choose(job, given, bind(job, report), seed=seed)
-    beside = {}
+    beside: dict[str, float] = {}
     if name != "random":
         with record.timed("compare"):
             beside = coreset.beside_random(_drawn(job, given))

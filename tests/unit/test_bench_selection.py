@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from bench.datasets import DatasetError
 from bench.selection import active, growth
-from bench.selection.drawing import plot_active, plot_growth
 from bench.selection.concepts import draw_seed, load_labelled, rare_concepts
+from bench.selection.drawing import plot_active, plot_growth
 from bench.selection.gaps import paired_gap
 from bench.selection.labelling import average_precision
 
