@@ -52,7 +52,7 @@ class SelectionCalls(CoresetCalls):
         Args:
             name: a built index.
             ids: vectors that are labelled already.
-            labels: their classes, integers or strings; at least two classes.
+            labels: their classes, integers; at least two classes.
             params: how; defaults to `ActiveParams()`.
             request_id: a repeat with the same string returns the same session.
 
@@ -119,11 +119,11 @@ class SelectionCalls(CoresetCalls):
             session: a session of either kind, or its name.
 
         Returns:
-            The vectors, most wanted first; none when an estimate's budget is spent.
+            The vectors, most wanted first; none when an estimate's budget is spent, or
+            no candidate of an active session is left.
 
         Raises:
             UnknownJobError: no such session.
-            NotReadyError: nothing is left to label.
         """
         name = _name_of(session)
         if _is_estimate(name):

@@ -166,9 +166,9 @@ class ActiveSession:
     def wanted(self) -> Ids:
         """Ids (m,) that model "given" must have probabilities of before a new batch.
 
-        Empty with other models, and while a batch is pending. Rows that join the pool
-        within a batch are picked in it only if they have probabilities already, so
-        handing over more than is wanted picks better.
+        Empty with other models, for the pool "random", and while a batch is pending.
+        Rows that join the pool within a batch are picked in it only if they have
+        probabilities already, so handing over more than is wanted picks better.
         """
         if self.params.model != "given" or len(self._docket.pending):
             return self._names.ids[:0]
@@ -245,7 +245,7 @@ class ActiveSession:
         return advise(
             self._docket.outcomes,
             seeks_positives=self.params.strategy == "most_likely_positive",
-            pool_empty=not pending and not len(self._picker.pool.candidates()),
+            pool_empty=not pending and self._picker.dry(self._docket.number),
         )
 
     def probabilities(
