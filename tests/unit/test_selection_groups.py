@@ -207,13 +207,16 @@ def test_classes_are_unbiased_covered_and_asked_once(disjoint, target):
         asked.extend(ids.tolist())
         return group[ids], values[ids]
 
+    spent = []
     made = []
     for seed in range(50):
         asked.clear()
         params = EstimateParams(target=target, budget=800, seed=seed)
         made.append(estimate_classes(proxies, oracle, params))
         assert len(asked) == len(set(asked)) <= 800
-        assert len(asked) > 500
+        spent.append(len(asked))
+    # What the second round saves by shared rows is all that is left.
+    assert np.mean(spent) > 0.95 * 800
     for number, name in enumerate(proxies):
         held = group == number
         truth = held.sum() if target == "count" else values[held].mean()
