@@ -203,3 +203,17 @@ def _search_near_cut(
     distances = _distances_of(query, vectors, near[None, :], metric)[0]
     order = np.lexsort((near, distances))[:k]
     return near[order], distances[order]
+
+
+def others_than(own: Rows, found: Rows) -> Mask:
+    """Which of the rows found (m, w) are not the row that asked, w - 1 of each.
+
+    A row that did not find itself, as happens among duplicates, loses its farthest.
+
+    Args:
+        own: (m,), the rows that asked.
+        found: (m, w), nearest first.
+    """
+    others: Mask = found != own[:, None]
+    others[others.all(axis=1), -1] = False
+    return others

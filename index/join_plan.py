@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, ListNos, Rows
 from gleann.index.engines.contract import Engine, IndexData, ScanRequest
 from gleann.index.evaluate import recall_at_k
+from gleann.index.exact import others_than
 from gleann.index.self_join import ask, lists_of, take
 
 SAMPLE_ROWS = 512
@@ -65,7 +66,7 @@ def draw_sample(
     pool = min(TRUTH_POOL * k + 1, n)
     request = ScanRequest(k=k + 1, pool=pool, segments="primary")
     scanned = engine.scan(queries, list_nos, request)
-    others = _others(scanned.rows, own)
+    others = others_than(own, scanned.rows)
     return KnownRows(
         own=own,
         rows=scanned.rows[others].reshape(len(own), k),
@@ -105,13 +106,6 @@ def plan_nprobe(
 
     needed = np.minimum(forward, backward.reshape(near.shape))
     return min(int(_least(needed, target_recall)), deep)
-
-
-def _others(found: Rows, own: Rows) -> NDArray[np.bool_]:
-    """All but the row itself, or but the last where it did not come back."""
-    others = found != own[:, None]
-    others[others.all(axis=1), -1] = False
-    return others
 
 
 def _draw_pairs(sample: KnownRows, rng: np.random.Generator) -> Rows:

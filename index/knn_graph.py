@@ -16,7 +16,7 @@ from gleann.index.arrays import Distances, Ids
 from gleann.index.build import Progress, ignore
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
-from gleann.index.exact import exact_search_prepared
+from gleann.index.exact import exact_search_prepared, others_than
 from gleann.index.join_plan import draw_sample, plan_nprobe
 from gleann.index.mutual import mutual_neighbours
 from gleann.index.params import DEFAULT_TARGET_RECALL
@@ -169,10 +169,9 @@ def _complete(found: Pools, data: IndexData) -> None:
     rows, distances = exact_search_prepared(
         take(data.vectors, short), data.vectors, metric=data.metric, k=k + 1
     )
-    is_self = rows == short[:, None]
-    is_self[~is_self.any(axis=1), -1] = True
-    found.rows[short] = rows[~is_self].reshape(len(short), k)
-    found.distances[short] = distances[~is_self].reshape(len(short), k)
+    others = others_than(short, rows)
+    found.rows[short] = rows[others].reshape(len(short), k)
+    found.distances[short] = distances[others].reshape(len(short), k)
 
 
 def _nothing(n: int) -> Pools:

@@ -166,9 +166,9 @@ class EstimateJob:
 def command(job: EstimateJob) -> None:
     """Estimate a number about all items, with its interval, from few labels.
 
-    When the answers lack an item that is drawn, its id goes to TODO and the command
-    ends with exit code 3; answer, add the answers to the file, and run it again. The
-    same seed draws the same items.
+    When the answers lack an item that is drawn, its id goes to the file of --todo and
+    the command ends with exit code 3; answer, add the answers to the file, and run it
+    again. The same seed draws the same items.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
     record = JobRecord("estimate", job)
