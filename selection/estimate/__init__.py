@@ -23,6 +23,7 @@ from gleann.selection.estimate.run_groups import (
     run_groups,
 )
 from gleann.selection.estimate.session import EstimateSession
+from gleann.selection.estimate.tasti_session import TastiSession
 
 __all__ = [
     "ChoosingSession",
@@ -34,6 +35,7 @@ __all__ = [
     "Known",
     "ProxyChoice",
     "Stratum",
+    "TastiSession",
     "abae_estimate",
     "both",
     "either",
