@@ -5,7 +5,7 @@ from gleann.selection.estimate.choosing import ProxyChoice
 from gleann.selection.estimate.choosing_session import ChoosingSession
 from gleann.selection.estimate.classes_session import ClassesSession
 from gleann.selection.estimate.groups import GroupsSession
-from gleann.selection.estimate.known import Known
+from gleann.selection.estimate.known import Known, KnownGroups
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.predicates import both, either, negated
 from gleann.selection.estimate.proxies import propagate_labels, representatives
@@ -33,6 +33,7 @@ __all__ = [
     "EstimateSession",
     "GroupsSession",
     "Known",
+    "KnownGroups",
     "ProxyChoice",
     "Stratum",
     "TastiSession",

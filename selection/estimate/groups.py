@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
 from gleann.selection.estimate.allocate import capped
 from gleann.selection.estimate.estimators import labelling_cost
+from gleann.selection.estimate.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
@@ -45,6 +46,7 @@ class GroupsSession:
         params: EstimateParams,
         *,
         ids: ArrayLike | None = None,
+        known: Mapping[str, Known] | None = None,
     ) -> "GroupsSession":
         """Begin an estimate for every group.
 
@@ -53,9 +55,12 @@ class GroupsSession:
             params: how, `budget` for all groups together, in two rounds. A pilot that
                 would leave a group less than one label a stratum is cut down to that.
             ids: (n,) names of the rows; None numbers them.
+            known: labels of a group that are there already, by its name, as
+                `EstimateSession.start` takes them.
 
         Raises:
-            InvalidInputError: no group, or proxies or ids that do not fit.
+            InvalidInputError: no group, known labels of another group, or proxies, ids
+                or known labels that do not fit.
             InvalidParamsError: a budget that does not give each group two labels a
                 stratum, or parameters for other than two rounds.
         """
@@ -63,6 +68,11 @@ class GroupsSession:
         if not groups:
             raise InvalidInputError("there must be at least 1 group, got 0")
         require_two_rounds(params)
+        there = known or {}
+        if strange := [name for name in there if name not in proxies]:
+            raise InvalidInputError(
+                f"{len(strange)} of {len(there)} known groups have no proxy: {strange}"
+            )
         each = params.budget // groups
         if each < 2 * params.strata:
             raise InvalidParamsError(
@@ -75,7 +85,10 @@ class GroupsSession:
         ]
         sessions = {
             name: EstimateSession.start(
-                proxy, replace(mine, seed=stream_seed(params.seed, number)), ids=ids
+                proxy,
+                replace(mine, seed=stream_seed(params.seed, number)),
+                ids=ids,
+                known=there.get(name),
             )
             for number, ((name, proxy), mine) in enumerate(
                 zip(proxies.items(), own, strict=True)

@@ -24,7 +24,6 @@ from gleann.selection.estimate.estimators import (
     Design,
     Totals,
     next_draws,
-    pilot_draws,
     row_factor,
 )
 from gleann.selection.estimate.intervals import row_variances
@@ -202,18 +201,17 @@ def chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
     )
 
 
-def round_draws(
-    left: PerStratum, foreseen: Moments, *, design: Design, number: int
-) -> Draws:
-    """Draws (K,) of round `number`: even for the pilot, else by what is foreseen."""
-    own = _designed(design, left)
-    if not number:
-        return pilot_draws(own)
+def round_draws(left: PerStratum, foreseen: Moments, design: Design, n: int) -> Draws:
+    """Draws (K,) of a round of `n` labels: the first, too, by what is foreseen.
+
+    An even pilot would leave the first round's total, which has one weight for all
+    strata, to the few labels of the largest one.
+    """
     return next_draws(
-        own,
+        replace(design, sizes=left, proxy_means=np.zeros_like(left)),
         foreseen,
         labelled=np.zeros(len(left), np.int64),
-        budget=design.round_budgets[number],
+        budget=n,
     )
 
 
@@ -256,12 +254,7 @@ def _part(one: Round, design: Design, *, later: int) -> float:
     average = float((found * seen.means).sum() / max(found.sum(), 1e-300))
     of_a_row = row_variances(seen, target=target, average=average)
     after = one.left - one.draws
-    draws = next_draws(
-        _designed(design, after),
-        seen,
-        labelled=np.zeros(len(after), np.int64),
-        budget=min(later, int(after.sum())),
-    )
+    draws = round_draws(after, seen, design, min(later, int(after.sum())))
     own = float((row_factor(one.draws, one.left) * of_a_row).sum())
     rest = float((row_factor(draws.astype(np.float64), after) * of_a_row).sum())
     return rest / (own + rest) if own > 0 else 1.0
@@ -277,10 +270,6 @@ def whole_design(rounds: Sequence[Round], design: Design) -> Design:
         sizes=np.sum(drawn[:-1], axis=0) + _aligned(last.left, strata),
         proxy_means=_aligned(last.proxy_means, strata),
     )
-
-
-def _designed(design: Design, left: PerStratum) -> Design:
-    return replace(design, sizes=left, proxy_means=np.zeros_like(left))
 
 
 def _aligned(values: PerStratum, strata: int) -> PerStratum:

@@ -143,7 +143,7 @@ def conclude_from(
     """The estimate from totals, however they were made of the evidence."""
     seen = evidence.total
     value, low, high, note = _numbers(design, found, evidence, asked)
-    notes = [note, few_labels(design, seen), _looks(asked), _known(design)]
+    notes = [note, few_labels(design, seen), _looks(asked), known_before(design)]
     return Estimate(
         target=design.target,
         value=value,
@@ -236,7 +236,8 @@ def _looks(asked: Asked) -> str:
     )
 
 
-def _known(design: Design) -> str:
+def known_before(design: Design) -> str:
+    """Tell of rows that were labelled before; "" where there are none."""
     if not design.known.labelled:
         return ""
     return (

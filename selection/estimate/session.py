@@ -12,7 +12,12 @@ from gleann.selection.estimate.allocate import Draws
 from gleann.selection.estimate.answers import as_positives, as_values
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.estimators import Design, round_draws
-from gleann.selection.estimate.known import Known, KnownRows, known_rows
+from gleann.selection.estimate.known import (
+    Known,
+    KnownRows,
+    known_rows,
+    require_open_rows,
+)
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate, conclude
 from gleann.selection.estimate.strata import (
@@ -91,12 +96,7 @@ class EstimateSession:
         checked = as_scores(proxy, name="proxy")
         names = IdMap(ids, n=len(checked))
         before = known_rows(known, names, target=params.target)
-        rows = len(checked) - len(before.rows)
-        if params.budget > rows:
-            there = f"{rows} rows" + (" without a label" if known else "")
-            raise InvalidParamsError(
-                f"budget is {params.budget}, but there are {there}"
-            )
+        require_open_rows(params, n=len(checked), known=before)
         return cls(checked, params, names, before)
 
     @property

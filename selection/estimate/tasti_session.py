@@ -14,7 +14,12 @@ from gleann.selection.estimate.answers import as_positives, as_values
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.estimators import Design, KnownTotals
 from gleann.selection.estimate.groups import stream_seed
-from gleann.selection.estimate.known import Known, KnownRows, known_rows
+from gleann.selection.estimate.known import (
+    Known,
+    KnownRows,
+    known_rows,
+    require_open_rows,
+)
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies import (
     held_out_proxies,
@@ -107,7 +112,8 @@ class TastiSession:
         names = IdMap(ids, n=len(points))
         before = known_rows(known, names, target=params.target)
         size = _first_size(first, params, known=len(before.rows))
-        _require_room(params, first=size, rows=len(points) - len(before.rows))
+        require_open_rows(params, n=len(points), known=before)
+        _require_room(params, first=size)
         picked = np.empty(0, np.int64)
         if size:
             picked = representatives(
@@ -245,9 +251,8 @@ class TastiSession:
         )
         looked = looked_at(self._rounds, strata=cut.strata, pilot=self._budgets[0])
         seen = foresee(cut, labels, held_out, looked=looked)
-        draws = round_draws(
-            cut.sizes.astype(np.float64), seen, design=self._design(), number=number
-        )
+        left = cut.sizes.astype(np.float64)
+        draws = round_draws(left, seen, self._design(), self._budgets[number])
         seed = stream_seed(self._params.seed, number)
         self._ask(cut.draw(draws, seen, seed=seed))
 
@@ -372,15 +377,11 @@ def _first_size(first: int | None, params: EstimateParams, *, known: int) -> int
     return first
 
 
-def _require_room(params: EstimateParams, *, first: int, rows: int) -> None:
+def _require_room(params: EstimateParams, *, first: int) -> None:
     if params.interval != "delta":
         raise InvalidParamsError(
             "rounds of different strata are combined with the interval 'delta', got"
             f" {params.interval!r}"
-        )
-    if params.budget > rows:
-        raise InvalidParamsError(
-            f"budget is {params.budget}, but there are {rows} rows without a label"
         )
     if params.budget - first < params.strata:
         raise InvalidParamsError(

@@ -49,9 +49,7 @@ def test_a_bootstrap_of_one_stratum_is_its_posterior():
     session.submit(rows, held[rows])
     made = session.estimate()
     assert made.value == pytest.approx(1000)
-    ends = 10 + 9_900 * np.array(
-        [beta(10, 90.5).ppf(0.025), beta(10.5, 90).ppf(0.975)]
-    )
+    ends = 10 + 9_900 * np.array([beta(10, 90.5).ppf(0.025), beta(10.5, 90).ppf(0.975)])
     assert [made.low, made.high] == pytest.approx(ends, rel=0.06)
     # It leans upwards, where the rows are; the delta interval does not.
     assert made.high - made.value > 1.15 * (made.value - made.low)
