@@ -56,7 +56,7 @@ def test_a_bootstrap_of_one_stratum_is_its_posterior():
 
 
 def test_the_low_end_of_a_bootstrap_does_not_add_to_a_lone_positive():
-    """Beta(1, 99.5) ends at 0.00025 below; Jeffreys' Beta(1.5, 99.5) would at 0.0011."""
+    """Beta(1, 99.5) ends at 0.00025 below, Jeffreys' Beta(1.5, 99.5) at 0.0011."""
     held = np.zeros(10_000, bool)
     params = EstimateParams(budget=100, strata=1, rounds=1, interval="bootstrap")
     session = EstimateSession.start(np.ones(10_000), params)
