@@ -1,9 +1,11 @@
 """The oracle of `gleann estimate`: answers that a person keeps in a csv file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import click
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -11,7 +13,10 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import DuplicateIdError, InvalidInputError, UnknownIdError
 from gleann.selection.checks import IdMap
-from gleann.service.cli import inputs
+from gleann.service.cli import inputs, outputs
+
+LABELS_NEEDED = 3
+"""Exit code when ids were written that somebody must label first."""
 
 TRUE_WORDS = {"1", "true", "yes", "y"}
 FALSE_WORDS = {"0", "false", "no", "n"}
@@ -23,6 +28,18 @@ class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
     def __init__(self, ids: Ids) -> None:
         super().__init__(f"{len(ids)} labels are needed")
         self.ids = ids
+
+
+def ask_for(columns: Mapping[str, NDArray[Any]], todo: Path, answers: Path) -> NoReturn:
+    """Write what must be labelled to `todo` and end the command."""
+    outputs.write_csv(todo, columns)
+    count = len(next(iter(columns.values())))
+    click.echo(
+        f"{count:,} labels are needed: {todo} lists the ids; add them to {answers} and"
+        " run this again",
+        err=True,
+    )
+    raise click.exceptions.Exit(LABELS_NEEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -21,7 +21,7 @@ from gleann.selection import (
     weighted_k_center,
 )
 from gleann.selection.estimate import estimate
-from gleann.service.cli.estimate import LABELS_NEEDED
+from gleann.service.cli.answers import LABELS_NEEDED
 from gleann.service.cli.main import run
 
 N, D = 500, 8
