@@ -116,14 +116,32 @@ class GroupsSession:
 
         Pilots come first. The same until labels arrive.
         """
-        for name, session in self._sessions.items():
-            if session.pilot is None:
-                return name, session.next_batch()
+        return next(iter(self.next_batches().items()), None)
+
+    def next_batches(self) -> dict[str, Selection]:
+        """All that can be labelled now, by group; empty when the budget is spent.
+
+        The pilots of all groups, or what is left of them, and then all second rounds:
+        for people who answer many at once.
+        """
+        pilots = {
+            name: one.next_batch()
+            for name, one in self._sessions.items()
+            if one.pilot is None
+        }
+        if pilots:
+            return pilots
         self._grant()
-        for name, session in self._sessions.items():
-            if not session.done:
-                return name, session.next_batch()
-        return None
+        return {
+            name: one.next_batch()
+            for name, one in self._sessions.items()
+            if not one.done
+        }
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups."""
+        return tuple(self._sessions)
 
     def submit(
         self,
