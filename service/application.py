@@ -47,6 +47,7 @@ FEATURES = (
     "select:quotas",
     "session:active",
     "session:estimate",
+    "session:groups",
 )
 
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.checks import as_id_array
 from gleann.service import convert_selection as convert
-from gleann.service.coreset_calls import CoresetCalls
+from gleann.service.group_calls import GroupCalls, name_of
 from gleann.service.operation import read_selection
 from gleann.service.values import Scores, Selected, SessionInfo
 from gleann.service.wire import (
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams
 
 
-class SelectionCalls(CoresetCalls):
+class SelectionCalls(GroupCalls):
     """What can be chosen; `Client` is the class to use."""
 
     def get_selection(self, name: str) -> Selected:
@@ -72,7 +72,7 @@ class SelectionCalls(CoresetCalls):
         reply = self._stubs.selection.StartActiveSession(request)
         return convert.session_info_of(reply)
 
-    def start_estimate_session(
+    def start_estimate_session(  # noqa: PLR0913 (what the proxy is made from)
         self,
         name: str,
         *,
@@ -80,6 +80,7 @@ class SelectionCalls(CoresetCalls):
         proxy: convert.Column | Mapping[str, convert.Column] | None = None,
         examples: convert.Column | None = None,
         neighbours: int | None = None,
+        representatives: int | None = None,
         request_id: str = "",
     ) -> SessionInfo:
         """Start a stratified estimate of a count, a mean or a sum (ABae).
@@ -91,16 +92,19 @@ class SelectionCalls(CoresetCalls):
                 several, by name, a pilot chooses one.
             examples: (ids, labels) of some vectors, from which the index makes a proxy;
                 labels that are all 0 or 1 are counted too, and not asked for again,
-                except positives whose value is wanted; give this or `proxy`.
+                except positives whose value is wanted.
             neighbours: nearest examples that count for a vector.
+            representatives: vectors far apart that are labelled first, within the
+                budget; they and the labels of every round make the proxy of the next
+                (TASTI). Give one of this, `proxy` and `examples`.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
             UnknownIndexError: no such index.
             UnknownIdError: an id is not there.
             InvalidInputError: a vector without a proxy.
-            InvalidParamsError: both or neither of `proxy` and `examples`, or a budget
-                above the number of vectors.
+            InvalidParamsError: not one of `proxy`, `examples` and `representatives`, or
+                a budget above the number of vectors.
             NotReadyError: the index was never built.
         """
         request = selection_pb2.StartEstimateSessionRequest(
@@ -108,7 +112,7 @@ class SelectionCalls(CoresetCalls):
             params=convert.estimate_params_to_wire(params),
             request_id=request_id,
         )
-        convert.fill_proxy(request, proxy, examples, neighbours)
+        convert.fill_proxy(request, proxy, examples, neighbours, representatives)
         reply = self._stubs.selection.StartEstimateSession(request)
         return convert.session_info_of(reply)
 
@@ -125,7 +129,7 @@ class SelectionCalls(CoresetCalls):
         Raises:
             UnknownJobError: no such session.
         """
-        name = _name_of(session)
+        name = name_of(session)
         if _is_estimate(name):
             wanted = selection_pb2.NextEstimateBatchRequest(session=name)
             return convert.batch_of(self._stubs.selection.NextEstimateBatch(wanted))
@@ -155,7 +159,7 @@ class SelectionCalls(CoresetCalls):
             UnknownJobError: no such session.
             InvalidInputError: a label that was not asked for, or numbers that differ.
         """
-        name = _name_of(session)
+        name = name_of(session)
         wire_ids = ids_to_wire(as_id_array(ids))
         if _is_estimate(name):
             answers = selection_pb2.SubmitEstimateLabelsRequest(
@@ -188,7 +192,7 @@ class SelectionCalls(CoresetCalls):
             UnknownIdError: an id is not there.
         """
         request = selection_pb2.IgnoreIdsRequest(
-            session=_name_of(session),
+            session=name_of(session),
             ids=ids_to_wire(as_id_array(ids)),
             request_id=request_id,
         )
@@ -201,7 +205,7 @@ class SelectionCalls(CoresetCalls):
         Raises:
             UnknownJobError: no such active session.
         """
-        request = selection_pb2.GetStopAdviceRequest(session=_name_of(session))
+        request = selection_pb2.GetStopAdviceRequest(session=name_of(session))
         return convert.stop_advice_of(self._stubs.selection.GetStopAdvice(request))
 
     def score_items(
@@ -218,7 +222,7 @@ class SelectionCalls(CoresetCalls):
             UnknownIdError: an id is not there.
         """
         request = selection_pb2.ScoreItemsRequest(
-            session=_name_of(session), ids=convert.optional_ids_to_wire(ids)
+            session=name_of(session), ids=convert.optional_ids_to_wire(ids)
         )
         return convert.scores_of(self._stubs.selection.ScoreItems(request))
 
@@ -229,7 +233,7 @@ class SelectionCalls(CoresetCalls):
             UnknownJobError: no such estimate session.
             NotReadyError: too few labels yet.
         """
-        request = selection_pb2.GetEstimateRequest(session=_name_of(session))
+        request = selection_pb2.GetEstimateRequest(session=name_of(session))
         return convert.estimate_of(self._stubs.selection.GetEstimate(request))
 
     def get_session(self, session: str | SessionInfo) -> SessionInfo:
@@ -238,7 +242,7 @@ class SelectionCalls(CoresetCalls):
         Raises:
             UnknownJobError: no such session.
         """
-        request = selection_pb2.GetSessionRequest(name=_name_of(session))
+        request = selection_pb2.GetSessionRequest(name=name_of(session))
         return convert.session_info_of(self._stubs.selection.GetSession(request))
 
     def list_sessions(self, index: str = "") -> list[SessionInfo]:
@@ -261,13 +265,9 @@ class SelectionCalls(CoresetCalls):
             UnknownJobError: no such session.
         """
         request = selection_pb2.CloseSessionRequest(
-            name=_name_of(session), request_id=request_id
+            name=name_of(session), request_id=request_id
         )
         self._stubs.selection.CloseSession(request)
-
-
-def _name_of(session: str | SessionInfo) -> str:
-    return session if isinstance(session, str) else session.name
 
 
 def _is_estimate(name: str) -> bool:

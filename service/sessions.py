@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -17,12 +17,12 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import Ids
 from gleann.index.checks import as_ids
 from gleann.index.errors import (
-    DimensionMismatchError,
     InvalidInputError,
-    InvalidParamsError,
     NotReadyError,
     UnknownJobError,
 )
+from gleann.service import estimate_sessions
+from gleann.service.estimate_sessions import sealed_index
 from gleann.service.live_index import View
 from gleann.service.registry import Registry
 from gleann.service.store import Store
@@ -30,16 +30,11 @@ from gleann.service.values import Labels, Scores, Selected, SessionInfo, Session
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, ActiveSession, StopAdvice
-    from gleann.selection.estimate import (
-        ChoosingSession,
-        Estimate,
-        EstimateParams,
-        EstimateSession,
-        Known,
-    )
+    from gleann.selection.estimate import Estimate
     from gleann.selection.pool import Selection
+    from gleann.service.estimate_sessions import EstimateLike, Started
 
-    _Open: TypeAlias = ActiveSession | ChoosingSession | EstimateSession
+    _Open: TypeAlias = ActiveSession | EstimateLike
 
 _DESCRIBE = """
 SELECT sessions.*, indexes.name AS index_name
@@ -88,7 +83,7 @@ class Sessions:
         from gleann.selection.active import ActiveSession
         from gleann.selection.pool import IndexNeighbours
 
-        index = _sealed_index(view)
+        index = sealed_index(view)
         session = ActiveSession.start(
             index.vectors,
             params,
@@ -99,105 +94,13 @@ class Sessions:
         )
         return self._create("active", view, session, proxy=None)
 
-    def start_estimate(
-        self,
-        view: View,
-        params: "EstimateParams",
-        *,
-        ids: Ids,
-        proxy: NDArray[np.float64],
-    ) -> SessionInfo:
-        """Start an estimate with `proxy` (n,) for all `ids` of the index.
+    def start_estimate(self, view: View, started: "Started") -> SessionInfo:
+        """Keep an estimate that was started on the index of `view`.
 
         Raises:
-            NotReadyError: the index was not built, or has changed since.
-            UnknownIdError: an id is not there.
-            InvalidInputError: a vector without a proxy.
-            InvalidParamsError: a budget above the number of vectors.
+            NotReadyError: the index was built again meanwhile.
         """
-        return self._start_estimate(view, params, _in_order(view, ids, proxy))
-
-    def start_estimate_choosing(
-        self,
-        view: View,
-        params: "EstimateParams",
-        *,
-        proxies: Mapping[str, tuple[Ids, NDArray[np.float64]]],
-    ) -> SessionInfo:
-        """Start an estimate that a pilot chooses the proxy of.
-
-        Args:
-            view: the index.
-            params: how.
-            proxies: ids (n,) and numbers (n,) by name.
-
-        Raises:
-            As `start_estimate`, and InvalidInputError for fewer than two proxies.
-        """
-        from gleann.selection.estimate import ChoosingSession
-
-        columns = {
-            name: _in_order(view, ids, numbers)
-            for name, (ids, numbers) in proxies.items()
-        }
-        ids = _sealed_index(view).ids
-        session = ChoosingSession.start(columns, params, ids=ids)
-        stacked = np.concatenate(list(columns.values()))
-        return self._create("estimate", view, session, proxy=stacked)
-
-    def start_estimate_from_examples(
-        self,
-        view: View,
-        params: "EstimateParams",
-        *,
-        ids: Ids,
-        labels: NDArray[np.float64],
-        neighbours: int | None,
-    ) -> SessionInfo:
-        """Start an estimate whose proxy spreads the `labels` (m,) of `ids`.
-
-        Labels that are all 0 or 1 are answers: they are counted exactly and not asked
-        for again, except positives whose value is wanted.
-
-        Raises:
-            As `start_estimate`.
-        """
-        from gleann.selection.estimate import Known, propagate_labels
-
-        index = _sealed_index(view)
-        rows = view.require(as_ids(ids, n=len(ids)))
-        chosen = {} if neighbours is None else {"neighbours": neighbours}
-        proxy = propagate_labels(index.vectors, rows=rows, labels=labels, **chosen)
-        known = _answers_in(labels, target=params.target)
-        return self._start_estimate(
-            view,
-            params,
-            proxy.astype(np.float64),
-            known=Known(
-                ids=index.ids[rows[known]],
-                positives=labels[known] == 1,
-                values=np.zeros(int(known.sum())),
-            ),
-        )
-
-    def _start_estimate(
-        self,
-        view: View,
-        params: "EstimateParams",
-        proxy: NDArray[np.float64],
-        *,
-        known: "Known | None" = None,
-    ) -> SessionInfo:
-        from gleann.selection.estimate import EstimateSession
-
-        if params.budget > len(proxy):
-            raise InvalidParamsError(
-                f"budget is {params.budget}, but {view.name!r} has {len(proxy)} vectors"
-            )
-        session = EstimateSession.start(
-            proxy, params, ids=_sealed_index(view).ids, known=known
-        )
-        return self._create("estimate", view, session, proxy=proxy)
+        return self._create(started.kind, view, started.session, proxy=started.proxy)
 
     def info(self, name: str) -> SessionInfo:
         """Describe a session.
@@ -220,6 +123,18 @@ class Sessions:
             limit,
         )
         return [(row["number"], _info(row)) for row in rows]
+
+    def next_batches(self, name: str) -> dict[str, Selected]:
+        """What to label next for each group, "" where the answer names the group."""
+        with self.turn(name):
+            session = self._session(name, "groups")
+            if hasattr(session, "next_batches"):
+                batches = session.next_batches()
+            else:
+                batch = session.next_batch()
+                batches = {"": batch} if len(batch) else {}
+            self._save(name, session)
+        return {group: _selected(batch) for group, batch in batches.items()}
 
     def next_batch(self, name: str, kind: SessionKind) -> Selected:
         """What to label next; kept, so that a restart asks for the same."""
@@ -248,6 +163,57 @@ class Sessions:
             session = self._session(name, "estimate")
             session.submit(ids, positives, values)
             return self._save(name, session)
+
+    def submit_positives(
+        self,
+        name: str,
+        group: str,
+        ids: Ids,
+        positives: NDArray[np.bool_],
+        values: NDArray[np.float64] | None,
+    ) -> SessionInfo:
+        """Take answers (m,) of one group's current batch, where groups overlap.
+
+        Raises:
+            InvalidInputError: answers of this session name the group.
+        """
+        with self._change(name):
+            session = self._session(name, "groups")
+            if not hasattr(session, "next_batches"):
+                raise InvalidInputError(
+                    f"answers of {name} name the group: give groups, not positives"
+                    f" of {group!r}"
+                )
+            session.submit(group, ids, positives, values)
+            return self._save(name, session)
+
+    def submit_groups(
+        self,
+        name: str,
+        ids: Ids,
+        groups: Labels,
+        values: NDArray[np.float64] | None,
+    ) -> SessionInfo:
+        """Take group numbers (m,) of the current batch, where each item has one.
+
+        Raises:
+            InvalidInputError: every group of this session asks its own question.
+        """
+        with self._change(name):
+            session = self._session(name, "groups")
+            if hasattr(session, "next_batches"):
+                raise InvalidInputError(
+                    f"every group of {name} asks its own question: name the group, and"
+                    " give positives"
+                )
+            session.submit(ids, groups, values)
+            return self._save(name, session)
+
+    def estimates(self, name: str) -> "dict[str, Estimate]":
+        """The estimate of each group from the labels so far."""
+        with self.turn(name):
+            made: dict[str, Estimate] = self._session(name, "groups").estimates()
+        return made
 
     def ignore(self, name: str, ids: Ids) -> SessionInfo:
         """Take vectors out of an active session."""
@@ -347,14 +313,8 @@ class Sessions:
             return ActiveSession.resume(
                 state, index.vectors, ids=index.ids, neighbours=IndexNeighbours(index)
             )
-        from gleann.selection.estimate import ChoosingSession, EstimateSession
-
-        proxy = np.frombuffer(row["proxy"], "<f8")
-        if "proxies" in state:
-            columns = proxy.reshape(len(state["proxies"]), -1)
-            proxies = dict(zip(state["proxies"], columns, strict=True))
-            return ChoosingSession.resume(state, proxies, ids=index.ids)
-        return EstimateSession.resume(state, proxy, ids=index.ids)
+        proxy = None if row["proxy"] is None else np.frombuffer(row["proxy"], "<f8")
+        return estimate_sessions.resume(state, index, proxy)
 
     def _index(self, row: Row) -> SoarIndex:
         return self._registry.sealed_version(row["index_number"], row["version"])
@@ -380,42 +340,6 @@ class Sessions:
 
     def _drop(self, name: str) -> None:
         self._open.pop(name, None)
-
-
-def _sealed_index(view: View) -> SoarIndex:
-    if view.sealed is None:
-        raise NotReadyError(f"{view.name!r} was never built: build it first")
-    changed = view.delta.count + len(view.sealed) - view.sealed_count
-    if changed:
-        raise NotReadyError(
-            f"{view.name!r} has {changed} changes since version {view.version}:"
-            " build it first"
-        )
-    return view.sealed.index
-
-
-def _in_order(view: View, ids: Ids, proxy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A proxy (n,) of `ids` in the order of the index's rows."""
-    index = _sealed_index(view)
-    rows = view.require(as_ids(ids, n=len(ids)))
-    if len(rows) != len(index):
-        raise DimensionMismatchError(
-            f"proxy has {len(rows)} numbers, but {view.name!r} has {len(index)} vectors"
-        )
-    ordered = np.empty(len(index))
-    ordered[rows] = proxy
-    return ordered
-
-
-def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_]:
-    """Which labels (m,) of a proxy are answers too, that need not be asked for.
-
-    None where some are numbers between or beyond 0 and 1, and no positive where the
-    target reads its value.
-    """
-    if not np.isin(labels, (0, 1)).all():
-        return np.zeros(len(labels), np.bool_)
-    return (labels == 0) | (target == "count")
 
 
 def _selected(selection: "Selection") -> Selected:

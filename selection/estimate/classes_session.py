@@ -26,7 +26,11 @@ from gleann.selection.estimate.classes import (
     split_over_cuts,
 )
 from gleann.selection.estimate.estimators import Design
-from gleann.selection.estimate.groups import require_two_rounds, stream_seed
+from gleann.selection.estimate.groups import (
+    check_groups,
+    require_two_rounds,
+    stream_seed,
+)
 from gleann.selection.estimate.known import (
     KnownGroupRows,
     KnownGroups,
@@ -229,6 +233,7 @@ class ClassesSession:
             "params": asdict(self._params),
             "data_hash": self._data_hash,
             "ids_hash": self._ids_hash,
+            "groups": list(self._groups),
             "known": self._known.state(),
             "planned": self._split is not None,
             "labels": [self._book.labels[rows].tolist() for rows in self._book.asked],
@@ -246,10 +251,11 @@ class ClassesSession:
         """Go on from `state()`, with the same proxies and ids.
 
         Raises:
-            CorruptDataError: not such a state, or of other proxies or ids.
+            CorruptDataError: not such a state, or of other groups, proxies or ids.
         """
         check_format(state, expected=FORMAT)
         checked = as_proxies(proxies)
+        check_groups(state["groups"], list(checked))
         names = IdMap(ids, n=len(next(iter(checked.values()))))
         check_origin(
             state,

@@ -191,11 +191,7 @@ class GroupsSession:
             CorruptDataError: not such a state, or of other groups, proxies or ids.
         """
         check_format(state, expected=FORMAT)
-        if list(state["sessions"]) != list(proxies):
-            raise CorruptDataError(
-                f"the state is of groups {list(state['sessions'])}, these are"
-                f" {list(proxies)}"
-            )
+        check_groups(list(state["sessions"]), list(proxies))
         sessions = {
             name: EstimateSession.resume(state["sessions"][name], proxy, ids=ids)
             for name, proxy in proxies.items()
@@ -226,6 +222,16 @@ class GroupsSession:
         for session, labels in zip(sessions, shares.tolist(), strict=True):
             session.grant(labels)
         self._granted = True
+
+
+def check_groups(were: list[str], are: list[str]) -> None:
+    """Refuse to go on with other groups.
+
+    Raises:
+        CorruptDataError: other names, or another order.
+    """
+    if were != are:
+        raise CorruptDataError(f"the state is of groups {were}, these are {are}")
 
 
 def _even_share(params: EstimateParams, *, budget: int) -> EstimateParams:

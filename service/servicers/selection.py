@@ -8,6 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gleann.index.errors import InvalidInputError
 from gleann.service import convert_selection as convert
+from gleann.service import estimate_sessions as starting
 from gleann.service.application import Application
 from gleann.service.pages import page_position, page_size, page_token
 from gleann.service.wire import bools_of, float64s_of, ids_of, labels_of
@@ -15,7 +16,8 @@ from gleann.v1 import selection_pb2 as pb
 from gleann.v1 import selection_pb2_grpc
 
 if TYPE_CHECKING:
-    from gleann.service.values import SessionInfo
+    from gleann.selection.estimate import EstimateParams
+    from gleann.service.live_index import View
 
 
 class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
@@ -129,6 +131,50 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         """Tell the estimate so far."""
         return convert.estimate_to_wire(self._sessions.estimate(request.session))
 
+    def StartGroupSession(  # noqa: N802
+        self, request: pb.StartGroupSessionRequest, _: Any
+    ) -> pb.Session:
+        """Start an estimate for each group."""
+        return self._receipts.once(request, self._start_groups, pb.Session)
+
+    def NextGroupBatches(  # noqa: N802
+        self, request: pb.NextGroupBatchesRequest, _: Any
+    ) -> pb.NextGroupBatchesResponse:
+        """Say what to label next."""
+        batches = self._sessions.next_batches(request.session)
+        return pb.NextGroupBatchesResponse(
+            batches=[
+                pb.GroupBatch(
+                    group=group,
+                    items=convert.items_to_wire(batch),
+                    summary_json=json.dumps(batch.summary),
+                    provenance_json=json.dumps(batch.provenance),
+                )
+                for group, batch in batches.items()
+            ]
+        )
+
+    def SubmitGroupLabels(  # noqa: N802
+        self, request: pb.SubmitGroupLabelsRequest, _: Any
+    ) -> pb.SubmitGroupLabelsResponse:
+        """Take labels."""
+        with self._sessions.turn(request.session):
+            return self._receipts.once(
+                request, self._answer_groups, pb.SubmitGroupLabelsResponse
+            )
+
+    def GetGroupEstimates(  # noqa: N802
+        self, request: pb.GetGroupEstimatesRequest, _: Any
+    ) -> pb.GroupEstimates:
+        """Tell the estimates so far."""
+        made = self._sessions.estimates(request.session)
+        return pb.GroupEstimates(
+            estimates=[
+                pb.GroupEstimate(group=group, estimate=convert.estimate_to_wire(one))
+                for group, one in made.items()
+            ]
+        )
+
     def GetSession(  # noqa: N802
         self, request: pb.GetSessionRequest, _: Any
     ) -> pb.Session:
@@ -174,30 +220,56 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         proxy = request.WhichOneof("proxy")
         if proxy == "scores":
             ids, numbers = convert.scores_column_of(request.scores, name="scores")
-            info = self._sessions.start_estimate(view, params, ids=ids, proxy=numbers)
+            started = starting.from_scores(view, params, ids=ids, proxy=numbers)
         elif proxy == "examples":
-            info = self._start_from_examples(request.examples, view, params)
+            started = _from_examples(request.examples, view, params)
         elif proxy == "candidates":
-            info = self._sessions.start_estimate_choosing(
-                view, params, proxies=convert.candidates_of(request.candidates)
+            proxies = convert.candidates_of(request.candidates.proxies)
+            started = starting.from_candidates(view, params, proxies=proxies)
+        elif proxy == "index_proxy":
+            asked = request.index_proxy
+            known = asked.HasField("representatives")
+            started = starting.from_index(
+                view, params, representatives=asked.representatives if known else None
             )
         else:
-            raise InvalidInputError("proxy is required: scores, examples or candidates")
+            raise InvalidInputError(
+                "proxy is required: scores, examples, candidates or index_proxy"
+            )
+        info = self._sessions.start_estimate(view, started)
         return convert.session_info_to_wire(info)
 
-    def _start_from_examples(
-        self, examples: pb.LabelledExamples, view: Any, params: Any
-    ) -> "SessionInfo":
-        ids = ids_of(examples.ids, name="examples.ids")
-        labels = float64s_of(examples.values, name="examples.values", n=len(ids))
-        known = examples.HasField("neighbours")
-        return self._sessions.start_estimate_from_examples(
+    def _start_groups(self, request: pb.StartGroupSessionRequest) -> pb.Session:
+        view = self._application.registry.view(request.index)
+        started = starting.of_groups(
             view,
-            params,
-            ids=ids,
-            labels=labels,
-            neighbours=examples.neighbours if known else None,
+            convert.estimate_params_of(request.params),
+            proxies=convert.candidates_of(request.groups),
+            overlapping=request.overlapping,
         )
+        info = self._sessions.start_estimate(view, started)
+        return convert.session_info_to_wire(info)
+
+    def _answer_groups(
+        self, request: pb.SubmitGroupLabelsRequest
+    ) -> pb.SubmitGroupLabelsResponse:
+        ids = ids_of(request.ids, name="ids")
+        n = len(ids)
+        values = None
+        if request.HasField("values"):
+            values = float64s_of(request.values, name="values", n=n)
+        labels = request.WhichOneof("labels")
+        if labels == "groups":
+            numbers = labels_of(request.groups.numbers, n=n, name="groups")
+            info = self._sessions.submit_groups(request.session, ids, numbers, values)
+        elif labels == "positives":
+            held = bools_of(request.positives.positives, name="positives", n=n)
+            info = self._sessions.submit_positives(
+                request.session, request.positives.group, ids, held, values
+            )
+        else:
+            raise InvalidInputError("labels are required: groups or positives")
+        return pb.SubmitGroupLabelsResponse(session=convert.session_info_to_wire(info))
 
     def _submit(self, request: pb.SubmitLabelsRequest) -> pb.SubmitLabelsResponse:
         ids = ids_of(request.ids, name="ids")
@@ -230,3 +302,17 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
     def _close(self, request: pb.CloseSessionRequest) -> Empty:
         self._sessions.close(request.name)
         return Empty()
+
+
+def _from_examples(
+    examples: pb.LabelledExamples, view: "View", params: "EstimateParams"
+) -> starting.Started:
+    ids = ids_of(examples.ids, name="examples.ids")
+    known = examples.HasField("neighbours")
+    return starting.from_examples(
+        view,
+        params,
+        ids=ids,
+        labels=float64s_of(examples.values, name="examples.values", n=len(ids)),
+        neighbours=examples.neighbours if known else None,
+    )
