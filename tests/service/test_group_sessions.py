@@ -89,7 +89,8 @@ def test_groups_go_on_after_a_restart_to_the_library_s_estimates(
         wanted = client.next_group_batches(session)
     with gleann.Client(tmp_path) as client:
         again = client.next_group_batches(session)
-        assert list(again) == list(wanted) == (["a", "b"] if overlapping else [""])
+        assert list(again) == list(wanted)
+        assert list(wanted)[-1:] == (["b"] if overlapping else [""])
         for name, batch in wanted.items():
             assert again[name].ids.tolist() == batch.ids.tolist()
         asked = first + label(client, session, rows)
@@ -148,7 +149,7 @@ def test_labels_of_the_other_kind_are_refused_and_change_nothing(
         ),
         ({"one": True}, errors.InvalidInputError, "at least 2 proxies, got 1"),
         ({"short": True}, errors.DimensionMismatchError, "9 numbers"),
-        ({"nan": True}, errors.NonFiniteError, "NaN"),
+        ({"nan": True}, errors.NonFiniteError, "240 of 240 are not finite"),
     ],
 )
 def test_groups_that_cannot_be_estimated_are_refused(
