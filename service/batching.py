@@ -6,7 +6,7 @@ arrive meanwhile wait, and run together when it has ended. Nobody waits for comp
 
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -129,6 +129,6 @@ def _split(found: Found, counts: list[int]) -> list[Found]:
 
 def _share(stats: SearchStats, share: float) -> SearchStats:
     counted = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
-    return replace(
-        stats, **{name: round(getattr(stats, name) * share) for name in counted}
+    return stats._replace(
+        **{name: round(getattr(stats, name) * share) for name in counted}
     )

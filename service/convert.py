@@ -164,7 +164,7 @@ def search_params_of(message: search_pb2.SearchParams) -> SearchParams:
 def found_to_wire(found: Found, version: IndexVersion) -> search_pb2.SearchResponse:
     """Pack the neighbours of a batch as columns."""
     stats = search_pb2.SearchStats()
-    fill(stats, {f.name: getattr(found.stats, f.name) for f in fields(SearchStats)})
+    fill(stats, found.stats._asdict())
     return search_pb2.SearchResponse(
         count=found.ids.shape[0],
         k=found.ids.shape[1],

@@ -1,6 +1,5 @@
 """The client's calls on indexes and vectors."""
 
-from dataclasses import replace
 from functools import cached_property
 from os import PathLike, fspath
 from typing import Any
@@ -296,8 +295,7 @@ def _joined(parts: list[Found]) -> Found:
 
 
 def _summed(stats: list[SearchStats]) -> SearchStats:
-    return replace(
-        stats[0],
+    return stats[0]._replace(
         lists_probed=sum(part.lists_probed for part in stats),
         entries_scanned=sum(part.entries_scanned for part in stats),
         survivors=sum(part.survivors for part in stats),
