@@ -3,9 +3,8 @@
 import argparse
 import sys
 from pathlib import Path
-from tempfile import gettempdir
 
-from bench.ann import Options, Run, write_json
+from bench.ann import Options, Run
 from bench.building import run_builds
 from bench.costs import add_costs
 from bench.datasets import DatasetError
@@ -16,12 +15,12 @@ from bench.peers import DEFAULT_PEERS, PEERS
 from bench.plots import plot_recall
 from bench.provenance import BUSY_LOAD, allowed_cores, load
 from bench.reads import add_reads
+from bench.recorded import add_table
+from bench.records import default_file, write_json
 from bench.say import say
 from bench.selection.commands import add_selection
 from bench.tables import ann_tables, build_table
 from bench.work import work_table
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
@@ -44,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
+    add_table(commands.add_parser("table", help="the recorded results as markdown"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
     return parser
@@ -86,7 +86,9 @@ def _add_kmeans(kmeans: argparse.ArgumentParser) -> None:
     kmeans.add_argument("--rounds", type=int, default=3)
     kmeans.add_argument("--threads", type=int, default=len(allowed_cores()))
     kmeans.add_argument("--seed", type=int, default=0)
-    kmeans.add_argument("--out", type=Path, help="default: print only")
+    kmeans.add_argument(
+        "--out", type=Path, help="default: bench/results/kmeans-<data>.json"
+    )
     kmeans.add_argument("--quick", action="store_true", help="see that it runs")
     kmeans.set_defaults(run=run_kmeans)
 
@@ -128,9 +130,8 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _default_out(options: Options) -> Path:
-    folder = Path(gettempdir()) / "gleann-bench" if options.quick else RESULTS
-    name = f"{options.data.resolve().stem}-{options.mode}-t{options.threads}.json"
-    return folder / name
+    name = f"{options.data.resolve().stem}-{options.mode}-t{options.threads}"
+    return default_file(name, quick=options.quick)
 
 
 def _work(_: argparse.Namespace) -> int:
