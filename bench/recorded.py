@@ -18,6 +18,7 @@ from typing import Any
 from bench.costs import costs_table
 from bench.demo_table import demo_table
 from bench.graph_result import graph_table
+from bench.grpc_calls import grpc_table
 from bench.kmeans import kmeans_table
 from bench.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
@@ -31,6 +32,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "single": speed_tables,
     "build": build_table,
     "costs": costs_table,
+    "grpc": grpc_table,
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
