@@ -22,6 +22,8 @@ from gleann.service.values import (
 from gleann.service.wire import ids_of, ids_to_wire
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
 
+_STATS = tuple(field.name for field in fields(SearchStats))
+
 
 def fill(message: Message, values: Mapping[str, Any]) -> None:
     """Set the fields of `message` that `values` has; None leaves a field unset.
@@ -163,14 +165,13 @@ def search_params_of(message: search_pb2.SearchParams) -> SearchParams:
 
 def found_to_wire(found: Found, version: IndexVersion) -> search_pb2.SearchResponse:
     """Pack the neighbours of a batch as columns."""
-    stats = search_pb2.SearchStats()
-    fill(stats, {f.name: getattr(found.stats, f.name) for f in fields(SearchStats)})
+    stats = {name: getattr(found.stats, name) for name in _STATS}
     return search_pb2.SearchResponse(
         count=found.ids.shape[0],
         k=found.ids.shape[1],
         ids=ids_to_wire(found.ids),
         distances=found.distances.astype("<f4", copy=False).tobytes(),
-        stats=stats,
+        stats=search_pb2.SearchStats(**stats),
         version=version_to_wire(version),
     )
 
