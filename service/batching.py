@@ -88,6 +88,8 @@ class Batcher:
 
 
 def _first_of(waiting: _Batch) -> _Batch:
+    if not waiting:
+        return []
     total = np.cumsum([len(call.queries) for call in waiting])
     return waiting[: max(1, int(np.searchsorted(total, MAX_QUERIES, side="right")))]
 

@@ -10,15 +10,12 @@
 #include <tuple>
 
 #include "assign.hpp"
+#include "bind_covering.hpp"
 #include "bind_mutual.hpp"
 #include "dispatch.hpp"
 #include "engine.hpp"
 
 namespace py = pybind11;
-
-namespace gleann {
-void bind_covering(py::module_& module);
-}
 
 namespace {
 
