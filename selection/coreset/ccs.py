@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.coreset.cover import Coreset, CostOn, as_problem
+from gleann.selection.coreset.problem import CostOn, as_problem
+from gleann.selection.coreset.result import Coreset
 
 
 def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)

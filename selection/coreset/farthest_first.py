@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, Rows
-from gleann.selection.coreset.cover import Coreset, CostOn, Problem, as_problem
+from gleann.selection.coreset.problem import CostOn, Problem, as_problem
+from gleann.selection.coreset.result import Coreset
 from gleann.selection.coreset.walk import Walk
 from gleann.selection.pool import ProgressCallback
 

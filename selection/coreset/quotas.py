@@ -14,14 +14,8 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.selection.checks import require_count, shown
-from gleann.selection.coreset.cover import (
-    Coreset,
-    CostOn,
-    DrawingMethod,
-    Method,
-    Problem,
-    as_problem,
-)
+from gleann.selection.coreset.problem import CostOn, Problem, as_problem
+from gleann.selection.coreset.result import Coreset, DrawingMethod, Method
 
 Label = int | str
 """The name of a class or group."""
