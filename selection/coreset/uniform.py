@@ -40,16 +40,3 @@ def uniform(  # noqa: PLR0913 (the common arguments, and a seed)
     n = len(problem.vectors)
     rows = uniform_rows(n, k=k, seed=seed, excluded=problem.locked)
     return problem.finished(problem.measure(rows, method="uniform"), seed=seed)
-
-
-def beside_random(drawn: Coreset) -> dict[str, float]:
-    """What random rows achieve, named to stand beside what a method chose.
-
-    Args:
-        drawn: as many rows as the method chose, by `uniform`, from the same rows.
-    """
-    return {
-        "random_radius": drawn.radius,
-        "random_cost": drawn.cost,
-        "random_objective": drawn.objective,
-    }

@@ -629,3 +629,67 @@ def test_ids_can_be_ignored_and_classes_named(folder, points, tmp_path, capsys):
     wrong = [*arguments[:-1], "one,two", "--resume"]
     assert select(folder, tmp_path / "three.parquet", *wrong) == 2
     assert "must be like 0,1,2; got 'one,two'" in capsys.readouterr().err
+
+
+def test_the_strongest_simple_choice_stands_beside_too(
+    folder, points, probabilities, tmp_path, capsys
+):
+    out, costs = tmp_path / "picks.parquet", margin_costs(probabilities)
+    source = str(folder / "points.npy")
+    given = ["--probabilities", str(folder / "p.npy")]
+    assert select(folder, out, "ccs", source, "--k", "12", *given) == 0
+    spread = coreset.k_center(points, k=12, costs=costs, seed=0)
+    told = capsys.readouterr().out
+    assert (
+        "strongest simple choice, farthest-first: radius"
+        f" {spread.radius:.4g}, cost {spread.cost:.4g}"
+    ) in told
+    results = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())[
+        "results"
+    ]
+    assert results["baseline"] == "k_center"
+    assert results["baseline_objective"] == spread.objective
+    heavy = ["--cost-weight", "1e4", "--overwrite"]
+    assert select(folder, out, "k-center", source, "--k", "12", *given, *heavy) == 0
+    assert "strongest simple choice, the cheapest: radius" in capsys.readouterr().out
+    assert select(folder, out, "farthest-first", source, "--k", "5", "--overwrite") == 0
+    told = capsys.readouterr().out
+    assert "as many random items: radius" in told
+    assert "strongest simple choice" not in told
+
+
+@pytest.fixture(scope="module")
+def inner(tmp_path_factory, points):
+    """An index for inner product, which is no metric."""
+    folder = tmp_path_factory.mktemp("inner")
+    np.save(folder / "points.npy", points)
+    arguments = [str(folder / "points.npy"), str(folder / "index"), "--metric", "ip"]
+    assert run(["build", *arguments]) == 0
+    return folder / "index"
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_random_draw_needs_no_metric(grouped, inner, folder, tmp_path, capsys):
+    np.save(tmp_path / "groups.npy", np.arange(N) % 3)
+    options = ["--groups", str(tmp_path / "groups.npy")] if grouped else []
+    drawn = []
+    for source in (str(inner), str(folder / "points.npy")):
+        out = tmp_path / f"{len(drawn)}.parquet"
+        arguments = ["random", source, "--k", "12", "--seed", "5", *options]
+        assert select(folder, out, *arguments) == 0
+        drawn.append(picks(out))
+    # The rows are those of a draw that is measured.
+    assert drawn[0] == drawn[1]
+    assert "inner product is no metric" in capsys.readouterr().out
+    record = json.loads((tmp_path / "0.parquet.manifest.json").read_text())
+    assert record["results"]["chosen"] == 12
+    assert "radius" not in record["results"]
+
+
+def test_what_needs_a_metric_is_refused_for_inner_product(inner, tmp_path, capsys):
+    out, cover = tmp_path / "picks.parquet", tmp_path / "cover.parquet"
+    random = ["random", str(inner), "--k", "3", "--coverage", str(cover)]
+    for arguments in (random, ["farthest-first", str(inner), "--k", "3"]):
+        assert run(["select", *arguments, "--out", str(out)]) == 1
+        assert "needs a true metric" in capsys.readouterr().err
+        assert not out.exists()
