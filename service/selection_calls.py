@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from gleann.index.checks import as_id_array
+from gleann.service import convert_active
 from gleann.service import convert_selection as convert
-from gleann.service.coreset_calls import CoresetCalls
+from gleann.service.active_calls import ActiveCalls, name_of
 from gleann.service.operation import read_selection
-from gleann.service.values import Scores, Selected, SessionInfo
+from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import (
     bools_to_wire,
     float64s_to_wire,
     ids_to_wire,
-    labels_to_wire,
 )
 from gleann.v1 import selection_pb2
 
 if TYPE_CHECKING:
-    from gleann.selection.active import ActiveParams, StopAdvice
     from gleann.selection.estimate import Estimate, EstimateParams
 
 
-class SelectionCalls(CoresetCalls):
+class SelectionCalls(ActiveCalls):
     """What can be chosen; `Client` is the class to use."""
 
     def get_selection(self, name: str) -> Selected:
@@ -34,43 +33,6 @@ class SelectionCalls(CoresetCalls):
         """
         request = selection_pb2.GetSelectionRequest(name=name)
         return read_selection(self._stubs.selection.GetSelection(request), self._stubs)
-
-    def start_active_session(
-        self,
-        name: str,
-        *,
-        ids: ArrayLike,
-        labels: ArrayLike,
-        params: "ActiveParams | None" = None,
-        request_id: str = "",
-    ) -> SessionInfo:
-        """Start active learning from some labels.
-
-        The session belongs to the sealed version of the index; later changes of the
-        index do not touch it. It survives a restart.
-
-        Args:
-            name: a built index.
-            ids: vectors that are labelled already.
-            labels: their classes, integers; at least two classes.
-            params: how; defaults to `ActiveParams()`.
-            request_id: a repeat with the same string returns the same session.
-
-        Raises:
-            UnknownIndexError: no such index.
-            UnknownIdError: an id is not there.
-            InvalidInputError: ids and labels differ in number, or one class only.
-            NotReadyError: the index was never built.
-        """
-        request = selection_pb2.StartActiveSessionRequest(
-            index=name,
-            params=convert.active_params_to_wire(params),
-            ids=ids_to_wire(as_id_array(ids)),
-            labels=labels_to_wire(labels),
-            request_id=request_id,
-        )
-        reply = self._stubs.selection.StartActiveSession(request)
-        return convert.session_info_of(reply)
 
     def start_estimate_session(
         self,
@@ -125,7 +87,7 @@ class SelectionCalls(CoresetCalls):
         Raises:
             UnknownJobError: no such session.
         """
-        name = _name_of(session)
+        name = name_of(session)
         if _is_estimate(name):
             wanted = selection_pb2.NextEstimateBatchRequest(session=name)
             return convert.batch_of(self._stubs.selection.NextEstimateBatch(wanted))
@@ -146,7 +108,8 @@ class SelectionCalls(CoresetCalls):
         Args:
             session: a session of either kind, or its name.
             ids: m vectors of the current batch.
-            labels: m classes; for an estimate m bools, True for a positive.
+            labels: m classes, or (m, q) answers to q concepts; for an estimate m bools,
+                True for a positive.
             values: for an estimate of a mean or a sum, m numbers; those of positives
                 count.
             request_id: a repeat with the same string changes nothing.
@@ -155,7 +118,7 @@ class SelectionCalls(CoresetCalls):
             UnknownJobError: no such session.
             InvalidInputError: a label that was not asked for, or numbers that differ.
         """
-        name = _name_of(session)
+        name = name_of(session)
         wire_ids = ids_to_wire(as_id_array(ids))
         if _is_estimate(name):
             answers = selection_pb2.SubmitEstimateLabelsRequest(
@@ -172,55 +135,11 @@ class SelectionCalls(CoresetCalls):
         request = selection_pb2.SubmitLabelsRequest(
             session=name,
             ids=wire_ids,
-            labels=labels_to_wire(labels),
+            labels=convert_active.answers_to_wire(labels),
             request_id=request_id,
         )
         reply = self._stubs.selection.SubmitLabels(request)
         return convert.session_info_of(reply.session)
-
-    def ignore(
-        self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
-    ) -> SessionInfo:
-        """Take vectors out of an active session: they are not asked for again.
-
-        Raises:
-            UnknownJobError: no such active session.
-            UnknownIdError: an id is not there.
-        """
-        request = selection_pb2.IgnoreIdsRequest(
-            session=_name_of(session),
-            ids=ids_to_wire(as_id_array(ids)),
-            request_id=request_id,
-        )
-        reply = self._stubs.selection.IgnoreIds(request)
-        return convert.session_info_of(reply.session)
-
-    def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
-        """Whether more labels still change much in an active session.
-
-        Raises:
-            UnknownJobError: no such active session.
-        """
-        request = selection_pb2.GetStopAdviceRequest(session=_name_of(session))
-        return convert.stop_advice_of(self._stubs.selection.GetStopAdvice(request))
-
-    def score_items(
-        self, session: str | SessionInfo, ids: ArrayLike | None = None
-    ) -> Scores:
-        """Class probabilities by the current model of an active session.
-
-        Args:
-            session: the session, or its name.
-            ids: the vectors to score; None scores all of the session's index version.
-
-        Raises:
-            UnknownJobError: no such active session.
-            UnknownIdError: an id is not there.
-        """
-        request = selection_pb2.ScoreItemsRequest(
-            session=_name_of(session), ids=convert.optional_ids_to_wire(ids)
-        )
-        return convert.scores_of(self._stubs.selection.ScoreItems(request))
 
     def get_estimate(self, session: str | SessionInfo) -> "Estimate":
         """The estimate of an estimate session from its labels so far.
@@ -229,7 +148,7 @@ class SelectionCalls(CoresetCalls):
             UnknownJobError: no such estimate session.
             NotReadyError: too few labels yet.
         """
-        request = selection_pb2.GetEstimateRequest(session=_name_of(session))
+        request = selection_pb2.GetEstimateRequest(session=name_of(session))
         return convert.estimate_of(self._stubs.selection.GetEstimate(request))
 
     def get_session(self, session: str | SessionInfo) -> SessionInfo:
@@ -238,7 +157,7 @@ class SelectionCalls(CoresetCalls):
         Raises:
             UnknownJobError: no such session.
         """
-        request = selection_pb2.GetSessionRequest(name=_name_of(session))
+        request = selection_pb2.GetSessionRequest(name=name_of(session))
         return convert.session_info_of(self._stubs.selection.GetSession(request))
 
     def list_sessions(self, index: str = "") -> list[SessionInfo]:
@@ -261,13 +180,9 @@ class SelectionCalls(CoresetCalls):
             UnknownJobError: no such session.
         """
         request = selection_pb2.CloseSessionRequest(
-            name=_name_of(session), request_id=request_id
+            name=name_of(session), request_id=request_id
         )
         self._stubs.selection.CloseSession(request)
-
-
-def _name_of(session: str | SessionInfo) -> str:
-    return session if isinstance(session, str) else session.name
 
 
 def _is_estimate(name: str) -> bool:

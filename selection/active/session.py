@@ -267,25 +267,28 @@ class ActiveSession:
     ) -> Coverage:
         """How much of what the global method would pick the pending batch let through.
 
-        Scores every row, as the global method does before each batch.
+        Scores every row, as the global method does before each batch. Random rows and
+        the strongest simple choice stand beside the batch, as `Coverage` says.
 
         Args:
-            concept: which question, where there are several.
-            top: how many rows of highest score to compare with; None takes the size of
-                the batch.
+            concept: which question, where there are several; the rows picked for it
+                are compared.
+            top: how many rows of highest score to compare with; None takes as many as
+                were picked.
 
         Raises:
-            NotReadyError: no batch is pending, or some of its labels are there already.
+            NotReadyError: no batch is pending, some of its labels are there already, or
+                nothing in it has a score.
         """
-        batch = self._docket.batch.rows
-        if not len(batch) or self._ledger.has(batch).any():
+        batch, pending = self._docket.batch.rows, self._docket.pending
+        if not len(pending) or self._ledger.has(batch).any():
             raise NotReadyError("coverage is of a batch before its first label")
         if top is not None:
             require_count("top", top)
+        question = self._questions.column(concept)
+        picked = self._docket.pending_of(question)
         return self._picker.coverage(
-            batch,
-            question=self._questions.column(concept),
-            top=top or len(batch),
+            pending, picked=picked, question=question, top=top or len(picked)
         )
 
     def state(self) -> dict[str, Any]:

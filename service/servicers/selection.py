@@ -7,10 +7,11 @@ from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
 from gleann.index.errors import InvalidInputError
+from gleann.service import convert_active
 from gleann.service import convert_selection as convert
 from gleann.service.application import Application
 from gleann.service.pages import page_position, page_size, page_token
-from gleann.service.wire import bools_of, float64s_of, ids_of, labels_of
+from gleann.service.wire import bools_of, float64s_of, ids_of, ids_to_wire
 from gleann.v1 import selection_pb2 as pb
 from gleann.v1 import selection_pb2_grpc
 
@@ -88,14 +89,42 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.GetStopAdviceRequest, _: Any
     ) -> pb.StopAdvice:
         """Say whether to go on."""
-        return convert.stop_advice_to_wire(self._sessions.stop_advice(request.session))
+        return convert_active.stop_advice_to_wire(
+            self._sessions.stop_advice(request.session)
+        )
 
     def ScoreItems(  # noqa: N802
         self, request: pb.ScoreItemsRequest, _: Any
     ) -> pb.ScoreItemsResponse:
         """Tell class probabilities."""
         ids = convert.optional_ids_of(request, "ids")
-        return convert.scores_to_wire(self._sessions.scores(request.session, ids))
+        scores = self._sessions.scores(request.session, ids, concept=request.concept)
+        return convert_active.scores_to_wire(scores)
+
+    def ListWantedIds(  # noqa: N802
+        self, request: pb.ListWantedIdsRequest, _: Any
+    ) -> pb.ListWantedIdsResponse:
+        """Name the vectors whose probabilities are wanted."""
+        ids = self._sessions.wanted(request.session)
+        return pb.ListWantedIdsResponse(ids=ids_to_wire(ids))
+
+    def SubmitProbabilities(  # noqa: N802
+        self, request: pb.SubmitProbabilitiesRequest, _: Any
+    ) -> pb.SubmitProbabilitiesResponse:
+        """Take what the client's own model says."""
+        with self._sessions.turn(request.session):
+            return self._receipts.once(
+                request, self._take, pb.SubmitProbabilitiesResponse
+            )
+
+    def GetCoverage(  # noqa: N802
+        self, request: pb.GetCoverageRequest, _: Any
+    ) -> pb.Coverage:
+        """Set the batch that is out beside simpler ones."""
+        coverage = self._sessions.coverage(
+            request.session, concept=request.concept, top=request.top
+        )
+        return convert_active.coverage_to_wire(coverage)
 
     def StartEstimateSession(  # noqa: N802
         self, request: pb.StartEstimateSessionRequest, _: Any
@@ -160,11 +189,14 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
 
     def _start_active(self, request: pb.StartActiveSessionRequest) -> pb.Session:
         ids = ids_of(request.ids, name="ids")
+        params = convert_active.active_params_of(request.params)
         info = self._sessions.start_active(
             self._application.registry.view(request.index),
-            convert.active_params_of(request.params),
+            params,
             ids=ids,
-            labels=labels_of(request.labels, n=len(ids)),
+            labels=convert_active.answers_of(
+                request.labels, n=len(ids), concepts=len(params.concepts)
+            ),
         )
         return convert.session_info_to_wire(info)
 
@@ -201,9 +233,21 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
 
     def _submit(self, request: pb.SubmitLabelsRequest) -> pb.SubmitLabelsResponse:
         ids = ids_of(request.ids, name="ids")
-        labels = labels_of(request.labels, n=len(ids))
-        info = self._sessions.submit_labels(request.session, ids, labels)
+        info = self._sessions.submit_labels(request.session, ids, request.labels)
         return pb.SubmitLabelsResponse(session=convert.session_info_to_wire(info))
+
+    def _take(
+        self, request: pb.SubmitProbabilitiesRequest
+    ) -> pb.SubmitProbabilitiesResponse:
+        info = self._sessions.submit_probabilities(
+            request.session,
+            ids_of(request.ids, name="ids"),
+            request.probabilities,
+            concept=request.concept,
+        )
+        return pb.SubmitProbabilitiesResponse(
+            session=convert.session_info_to_wire(info)
+        )
 
     def _ignore(self, request: pb.IgnoreIdsRequest) -> pb.IgnoreIdsResponse:
         ids = ids_of(request.ids, name="ids")
