@@ -24,6 +24,7 @@ from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
 
 FORMAT = "gleann.active/2"
+_PARTS = ("params", "classes", "ledger", "picker", "docket", "data_hash", "ids_hash")
 
 
 class ActiveSession:
@@ -319,7 +320,7 @@ class ActiveSession:
         Raises:
             CorruptDataError: not such a state, or of other vectors, ids or classifier.
         """
-        check_format(state, expected=FORMAT)
+        check_format(state, expected=FORMAT, parts=_PARTS)
         points = as_vectors(vectors)
         picker = saved_picker(
             state, points, neighbours=neighbours, classifier=classifier
