@@ -8,6 +8,7 @@ import numpy as np
 
 from gleann.index import Progress
 from gleann.index.arrays import Rows, Vectors
+from gleann.index.errors import InvalidParamsError
 from gleann.selection.coreset.certificate import Guess, floored, lower_bound, ratio_of
 from gleann.selection.coreset.distance import make_points
 from gleann.selection.coreset.problem import Problem
@@ -80,11 +81,24 @@ class Coordinator:
                 k=problem.k,
             )
 
+    def _done(self, results: Iterable[Result]) -> list[Result]:
+        """The results of a round, one a shard.
+
+        Raises:
+            InvalidParamsError: the runner lost some.
+        """
+        found = list(results)
+        if len(found) != len(self._parts):
+            raise InvalidParamsError(
+                f"the runner gave {len(found)} results for {len(self._parts)} shards"
+            )
+        return found
+
     def solve(self, eps: float, progress: ProgressCallback | None) -> Coreset:
         """All rounds."""
         problem = self._problem
         _tell(progress, 0)
-        summaries = list(self._runner(summarise, self._shards()))
+        summaries = self._done(self._runner(summarise, self._shards()))
         _tell(progress, 1)
         cheapest = self._cheapest(summaries)
         top = self._radius_at_most(summaries, cheapest)
@@ -169,7 +183,7 @@ class Coordinator:
             )
             for shard in self._shards()
         )
-        answers = list(self._runner(answer, questions))
+        answers = self._done(self._runner(answer, questions))
         found = [
             self._guess(radius, [each[at] for each in answers], cheapest, step=step)
             for at, radius in enumerate(balls.radii)
@@ -219,7 +233,7 @@ class Coordinator:
         ]
         chosen = [problem.vectors[rows] for _, rows, _ in sets]
         tasks = (Measuring(shard=shard, sets=chosen) for shard in self._shards())
-        answers = list(self._runner(measure_sets, tasks))
+        answers = self._done(self._runner(measure_sets, tasks))
         coresets = []
         for at, (method, rows, guess) in enumerate(sets):
             nearest = np.full(len(problem.vectors), -1, np.int64)

@@ -389,6 +389,14 @@ def test_advice_by_hand():
         ({"classes": (1,)}, "two or more"),
         ({"classes": (1, 0)}, "ascending"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"C": "1"}, "C must be a number, got '1'"),
+        ({"C": True}, "C must be a number, got True"),
+        ({"density_power": float("inf")}, "density_power must be in"),
+        ({"classes": ("a", "b")}, "distinct integers"),
+        ({"classes": (0.5, 1.5)}, "distinct integers"),
+        ({"concepts": ("",)}, "none of them empty"),
+        ({"concepts": (1, 2)}, "must be names"),
+        ({"concepts": "ab"}, "must be names"),
     ],
 )
 def test_impossible_parameters_are_refused(params, words):
@@ -524,3 +532,61 @@ def test_states_of_other_data_or_formats_are_refused():
         ActiveSession.resume(state, vectors + 1, neighbours=near)
     with pytest.raises(CorruptDataError, match=r"gleann\.active/2, got 'other'"):
         ActiveSession.resume({**state, "format": "other"}, vectors, neighbours=near)
+    for missing in ("params", "ledger", "docket", "data_hash"):
+        cut = {name: part for name, part in state.items() if name != missing}
+        with pytest.raises(CorruptDataError, match=f"the state has no {missing}"):
+            ActiveSession.resume(cut, vectors, neighbours=near)
+    params = dict(state["params"])
+    del params["batch"]
+    other = {**state, "params": params | {"luck": 1}}
+    with pytest.raises(CorruptDataError, match="lack or add batch, luck"):
+        ActiveSession.resume(other, vectors, neighbours=near)
+
+
+def test_labels_beyond_int64_are_refused_rather_than_wrapped():
+    vectors, labels, seed = rare()
+    with pytest.raises(InvalidInputError, match=r"at most 9223372036854775807, got"):
+        ActiveSession.start(
+            vectors,
+            ActiveParams(pool="global"),
+            rows=seed,
+            labels=labels[seed].astype(np.uint64) * np.uint64(2**63 + 5),
+        )
+
+
+def test_an_oracle_that_answers_nonsense_changes_nothing():
+    vectors, labels, seed = rare()
+    session = begin(vectors, labels, seed, near=Exact(vectors))
+    session.next_batch()
+    before = session.state()
+    for answer in (
+        lambda ids: labels[ids][:2],
+        lambda ids: None,
+        lambda ids: np.full(len(ids), np.nan),
+        lambda ids: labels[ids] + 5,
+        lambda ids: [["a"] * len(ids)],
+    ):
+        with pytest.raises((InvalidInputError, DimensionMismatchError)):
+            run_active(session, answer, budget=30)
+        assert session.state() == before
+    run_active(session, lambda ids: labels[ids], budget=30)
+    assert len(session.labelled_rows) == 30
+
+
+@pytest.mark.parametrize("pool", ["seals", "classifier", "anchors", "global", "random"])
+def test_nothing_left_to_ask_is_an_empty_batch(pool):
+    vectors, labels, seed = rare(n=60)
+    near = Exact(vectors)
+    labelled = begin(vectors, labels, np.arange(60), near=near, pool=pool)
+    ignored = begin(vectors, labels, seed, near=near, pool=pool)
+    ignored.ignore(np.arange(60))
+    for session in (labelled, ignored):
+        batch = session.next_batch()
+        assert len(batch) == 0
+        assert batch.summary["short"]
+        assert session.stop_advice().reason == "no candidate is left"
+        assert session.submit_labels([], []) == 0
+        again = ActiveSession.resume(
+            json.loads(json.dumps(session.state())), vectors, neighbours=near
+        )
+        assert len(again.next_batch()) == 0

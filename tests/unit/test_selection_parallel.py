@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from gleann.index.errors import CancelledError
+from gleann.index.errors import CancelledError, InvalidParamsError
 from gleann.selection.coreset import parallel_weighted_k_center, weighted_k_center
 
 
@@ -45,6 +45,16 @@ def test_processes_choose_what_one_process_chooses(workers, shards, locked):
     assert max(there.lower_bound, serial.lower_bound) <= min(
         there.objective, serial.objective
     )
+
+
+def test_a_runner_that_loses_a_shard_is_found_out():
+    points, given = problem(120)
+
+    def losing(function, tasks):
+        return [function(task) for task in list(tasks)[:-1]]
+
+    with pytest.raises(InvalidParamsError, match="2 results for 3 shards"):
+        parallel_weighted_k_center(points, **given, shards=3, runner=losing)
 
 
 def test_cancelling_between_rounds_leaves_the_workers_usable(workers):
