@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.ann import write_json
 from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.say import say
 from bench.selection.choices import choice_rows, group_rows
+from bench.selection.notes import Notes, write_result
 from bench.selection.plots import plot_estimates
 from bench.selection.populations import NAMES, VALUES, Population, load_population
 from bench.selection.simulate import Trial, abae, ours, uniform
@@ -147,20 +147,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     origin = provenance() | {"command": command}
     trials, seed = (20 if args.quick else args.trials), args.seed
     few = min(trials, CURVE_TRIALS)
-    folder = args.data
-    result = {
+    folder, fewer = args.data, min(trials, 100)
+    parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "table": lambda: table_rows(folder, trials=trials, seed=seed),
+        "stopping": lambda: stopping_rows(folder, trials=few, seed=seed),
+        "budgets": lambda: curve_rows(folder, trials=few, seed=seed),
+        "choosing": lambda: choice_rows(folder, trials=fewer, seed=seed),
+        "groups": lambda: group_rows(trials=fewer, seed=seed),
+    }
+    out = args.out or default_out(quick=args.quick)
+    head = {
         "mode": "selection-estimate",
         "budget": BUDGET,
         "trials": trials,
         "seed": seed,
-        "table": table_rows(folder, trials=trials, seed=seed),
-        "stopping": stopping_rows(folder, trials=few, seed=seed),
-        "budgets": curve_rows(folder, trials=few, seed=seed),
-        "choosing": choice_rows(folder, trials=min(trials, 100), seed=seed),
-        "groups": group_rows(trials=min(trials, 100), seed=seed),
-    } | origin
-    out = args.out or default_out(quick=args.quick)
-    write_json(result, out)
+    }
+    notes = Notes(out, head | {"data": folder.name}, origin)
+    made = {name: notes.once((name,), make) for name, make in parts.items()}
+    result = head | made | {"resumed_after": notes.resumed} | origin
+    write_result(result, out)
     say(f"result: {out}")
     plot = out.with_suffix(".svg")
     say(f"plot: {plot}" if plot_estimates(result, plot) else "no plot: no matplotlib")
