@@ -53,7 +53,7 @@ def _run_all(root: Path) -> int:
             finished.once(key, lambda taken=seconds: taken)  # type: ignore[misc]
             say(f"selection {family}: {seconds} s")
     if not worst:
-        notes_of(out).unlink()
+        notes_of(out).unlink(missing_ok=True)
     return worst
 
 

@@ -52,9 +52,6 @@ class Notes:
         self.resumed = len(self._known)
         if self.resumed:
             say(f"going on after {self.resumed} measurements of {self._path.name}")
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(self._plan + "\n", encoding="utf-8")
 
     def has(self, key: Key) -> bool:
         """Whether there is a note under `key`."""
@@ -71,6 +68,8 @@ class Notes:
         if name not in self._known:
             value = measure()
             line = json.dumps([key, value], allow_nan=False)
+            if not self._known:
+                self._begin()
             with self._path.open("a", encoding="utf-8") as opened:
                 opened.write(line + "\n")
                 opened.flush()
@@ -79,6 +78,11 @@ class Notes:
             self._known[name] = json.loads(line)[1]
         found: Measured = self._known[name]
         return found
+
+    def _begin(self) -> None:
+        """Say what is measured, before the first measurement."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(self._plan + "\n", encoding="utf-8")
 
     def _read(self) -> dict[str, Any]:
         """What is noted already; a last line that was cut off is dropped."""
