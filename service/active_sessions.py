@@ -7,8 +7,9 @@ import numpy as np
 from gleann.index.arrays import Ids
 from gleann.index.checks import as_ids
 from gleann.service import convert_active
+from gleann.service.estimate_sessions import sealed_index
 from gleann.service.live_index import View
-from gleann.service.session_keeper import SessionKeeper, sealed_index
+from gleann.service.session_keeper import SessionKeeper
 from gleann.service.values import Labels, Scores, SessionInfo
 
 if TYPE_CHECKING:

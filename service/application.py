@@ -49,6 +49,7 @@ FEATURES = (
     "session:active:concepts",
     "session:active:given",
     "session:estimate",
+    "session:groups",
 )
 
 

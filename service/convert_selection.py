@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ from gleann.v1 import selection_pb2, types_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams
+    from gleann.service.values import SessionKind
 
 Column = tuple[ArrayLike, ArrayLike]
 """Ids, and one number for each of them."""
@@ -92,17 +93,17 @@ def fill_proxy(
     proxy: Column | Mapping[str, Column] | None,
     examples: Column | None,
     neighbours: int | None,
+    representatives: int | None,
 ) -> None:
     """Pack what tells likely positives from the rest.
 
     Raises:
-        InvalidParamsError: both or neither of `proxy` and `examples`.
+        InvalidParamsError: not one of `proxy`, `examples` and `representatives`.
     """
-    if (proxy is None) == (examples is None):
-        raise InvalidParamsError("give one of proxy and examples")
+    if sum(one is not None for one in (proxy, examples, representatives)) != 1:
+        raise InvalidParamsError("give one of proxy, examples and representatives")
     if isinstance(proxy, Mapping):
-        for name, column in proxy.items():
-            _fill_scores(request.candidates.proxies.add(name=name).scores, column)
+        fill_named(request.candidates.proxies, proxy)
     elif proxy is not None:
         _fill_scores(request.scores, proxy)
     if examples is not None:
@@ -110,6 +111,14 @@ def fill_proxy(
         request.examples.ids.CopyFrom(ids_to_wire(as_id_array(ids)))
         request.examples.values = float64s_to_wire(numbers, name="examples")
         fill(request.examples, {"neighbours": neighbours})
+    if representatives is not None:
+        request.index_proxy.representatives = representatives
+
+
+def fill_named(messages: Any, proxies: Mapping[str, Column]) -> None:
+    """Pack proxies, by name, into a repeated `NamedProxy`."""
+    for name, column in proxies.items():
+        _fill_scores(messages.add(name=name).scores, column)
 
 
 def _fill_scores(message: selection_pb2.ProxyScores, column: Column) -> None:
@@ -127,21 +136,21 @@ def scores_column_of(
 
 
 def candidates_of(
-    message: selection_pb2.ProxyCandidates,
+    proxies: Sequence[selection_pb2.NamedProxy],
 ) -> dict[str, tuple[Ids, NDArray[np.float64]]]:
     """Read ids (m,) and numbers (m,) of each proxy, by its name.
 
     Raises:
         InvalidInputError: one name twice.
     """
-    names = [proxy.name for proxy in message.proxies]
+    names = [proxy.name for proxy in proxies]
     if len(set(names)) != len(names):
         raise InvalidInputError(
             f"{len(names)} proxies have {len(set(names))} different names: {names}"
         )
     return {
-        proxy.name: scores_column_of(proxy.scores, name=f"candidates.{proxy.name}")
-        for proxy in message.proxies
+        proxy.name: scores_column_of(proxy.scores, name=f"proxy {proxy.name!r}")
+        for proxy in proxies
     }
 
 
@@ -199,7 +208,9 @@ def selected_of(
 
 
 def batch_of(
-    message: selection_pb2.NextBatchResponse | selection_pb2.NextEstimateBatchResponse,
+    message: selection_pb2.NextBatchResponse
+    | selection_pb2.NextEstimateBatchResponse
+    | selection_pb2.GroupBatch,
 ) -> Selected:
     """Read a batch of a session."""
     return _selected(
@@ -249,7 +260,7 @@ def session_info_of(message: selection_pb2.Session) -> SessionInfo:
     """Read the description of a session."""
     return SessionInfo(
         name=message.name,
-        kind="estimate" if message.kind == "estimate" else "active",
+        kind=cast("SessionKind", message.kind),
         index=message.index,
         version=message.sealed_version,
         labelled=message.labelled,
@@ -277,7 +288,7 @@ def estimate_of(message: selection_pb2.Estimate) -> "Estimate":
     strata = tuple(_stratum_of(stratum) for stratum in message.by_stratum)
     optional = {
         name: getattr(message, name) if message.HasField(name) else None
-        for name in ("value", "low", "high", "uniform_width")
+        for name in ("value", "low", "high", "uniform_width", "abae_width")
     }
     return Estimate(
         target=given(message)["target"],

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from gleann.index.checks import as_id_array
 from gleann.service import convert_active
 from gleann.service import convert_selection as convert
-from gleann.service.active_calls import ActiveCalls, name_of
+from gleann.service.active_calls import name_of
+from gleann.service.group_calls import GroupCalls
 from gleann.service.operation import read_selection
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import (
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams
 
 
-class SelectionCalls(ActiveCalls):
+class SelectionCalls(GroupCalls):
     """What can be chosen; `Client` is the class to use."""
 
     def get_selection(self, name: str) -> Selected:
@@ -34,7 +35,7 @@ class SelectionCalls(ActiveCalls):
         request = selection_pb2.GetSelectionRequest(name=name)
         return read_selection(self._stubs.selection.GetSelection(request), self._stubs)
 
-    def start_estimate_session(
+    def start_estimate_session(  # noqa: PLR0913 (what the proxy is made from)
         self,
         name: str,
         *,
@@ -42,6 +43,7 @@ class SelectionCalls(ActiveCalls):
         proxy: convert.Column | Mapping[str, convert.Column] | None = None,
         examples: convert.Column | None = None,
         neighbours: int | None = None,
+        representatives: int | None = None,
         request_id: str = "",
     ) -> SessionInfo:
         """Start a stratified estimate of a count, a mean or a sum (ABae).
@@ -53,16 +55,19 @@ class SelectionCalls(ActiveCalls):
                 several, by name, a pilot chooses one.
             examples: (ids, labels) of some vectors, from which the index makes a proxy;
                 labels that are all 0 or 1 are counted too, and not asked for again,
-                except positives whose value is wanted; give this or `proxy`.
+                except positives whose value is wanted.
             neighbours: nearest examples that count for a vector.
+            representatives: vectors far apart that are labelled first, within the
+                budget; they and the labels of every round make the proxy of the next
+                (TASTI). Give one of this, `proxy` and `examples`.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
             UnknownIndexError: no such index.
             UnknownIdError: an id is not there.
             InvalidInputError: a vector without a proxy.
-            InvalidParamsError: both or neither of `proxy` and `examples`, or a budget
-                above the number of vectors.
+            InvalidParamsError: not one of `proxy`, `examples` and `representatives`, or
+                a budget above the number of vectors.
             NotReadyError: the index was never built.
         """
         request = selection_pb2.StartEstimateSessionRequest(
@@ -70,7 +75,7 @@ class SelectionCalls(ActiveCalls):
             params=convert.estimate_params_to_wire(params),
             request_id=request_id,
         )
-        convert.fill_proxy(request, proxy, examples, neighbours)
+        convert.fill_proxy(request, proxy, examples, neighbours, representatives)
         reply = self._stubs.selection.StartEstimateSession(request)
         return convert.session_info_of(reply)
 

@@ -22,10 +22,10 @@ from gleann.service.values import Selected, SessionInfo, SessionKind
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveSession
-    from gleann.selection.estimate import ChoosingSession, EstimateSession
     from gleann.selection.pool import Selection
+    from gleann.service.estimate_sessions import EstimateLike
 
-    OpenSession: TypeAlias = ActiveSession | ChoosingSession | EstimateSession
+    OpenSession: TypeAlias = ActiveSession | EstimateLike
 
 _DESCRIBE = """
 SELECT sessions.*, indexes.name AS index_name
@@ -87,7 +87,7 @@ class SessionKeeper:
         """What to label next; kept, so that a restart asks for the same."""
         with self.turn(name):
             session = self._session(name, kind)
-            batch = _selected(session.next_batch())
+            batch = selected_of(session.next_batch())
             self._save(name, session)
         return batch
 
@@ -174,24 +174,8 @@ class SessionKeeper:
         self._open.pop(name, None)
 
 
-def sealed_index(view: View) -> SoarIndex:
-    """The sealed version that a session may begin on.
-
-    Raises:
-        NotReadyError: the index was not built, or has changed since.
-    """
-    if view.sealed is None:
-        raise NotReadyError(f"{view.name!r} was never built: build it first")
-    changed = view.delta.count + len(view.sealed) - view.sealed_count
-    if changed:
-        raise NotReadyError(
-            f"{view.name!r} has {changed} changes since version {view.version}:"
-            " build it first"
-        )
-    return view.sealed.index
-
-
-def _selected(selection: "Selection") -> Selected:
+def selected_of(selection: "Selection") -> Selected:
+    """A batch of the library as the service answers with it."""
     return Selected(
         ids=selection.ids,
         scores=selection.scores,

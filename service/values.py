@@ -20,7 +20,7 @@ Labels: TypeAlias = NDArray[np.int64]
 """Class labels."""
 
 IdType = Literal["int64", "string"]
-SessionKind = Literal["active", "estimate"]
+SessionKind = Literal["active", "estimate", "groups"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ class SessionInfo:
 
     Attributes:
         name: such as "sessions/active-3f2a".
-        kind: "active" or "estimate".
+        kind: "active", "estimate" or "groups".
         index: the index it works on.
         version: the sealed version of the index that it belongs to.
         labelled: labels taken so far, those it started with included.

@@ -20,7 +20,7 @@ from bench.selection.concepts import Labelled, load_labelled, rare_concepts
 from bench.selection.drawing import plot_active
 from bench.selection.labelling import NPROBE, Ending, run_concept
 from bench.selection.nearest import run_nearest
-from bench.selection.notes import Notes, write_result
+from bench.selection.notes import Notes, command_of, write_result
 from gleann.index import BuildParams, SoarIndex
 from gleann.selection import ActiveParams
 
@@ -99,8 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Every data set, strategy, method, concept and seed; written to `out`."""
-    command = ["python", "-m", "bench.selection.active", *sys.argv[1:]]
-    origin = provenance() | {"command": command}
+    origin = provenance() | {"command": command_of("active")}
     # Global is what the others are compared with.
     methods = [m for m in METHODS if m.name in {*args.methods, "global"}]
     params = {

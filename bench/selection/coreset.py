@@ -6,7 +6,6 @@ python -m bench.selection.coreset speed --data DIR --k 2000
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from bench.selection.coreset_accuracy import (
     plot_accuracy,
 )
 from bench.selection.coreset_speed import measure_speed, speed_table
-from bench.selection.notes import write_result
+from bench.selection.notes import command_of, write_result
 from bench.selection.rivals import RIVALS
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -50,7 +49,7 @@ def run(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Measure what `arguments` ask for; the result, as JSON values, goes to `out`."""
     origin = provenance()
     result = arguments.measure(arguments, out, origin) | origin
-    result |= {"command": _command()}
+    result |= {"command": command_of("coreset")}
     write_result(result, out)
     return result
 
@@ -80,12 +79,6 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--out", type=Path)
         command.add_argument("--quick", action="store_true", help="see that it runs")
     return parser
-
-
-def _command() -> list[str]:
-    """As it was called; of paths the last part, which is not the machine's affair."""
-    given = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
-    return ["python", "-m", "bench.selection.coreset", *given]
 
 
 def _default_out(arguments: argparse.Namespace) -> Path:

@@ -19,7 +19,7 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.say import say
 from bench.selection.choices import choice_rows, group_rows
-from bench.selection.notes import Notes, write_result
+from bench.selection.notes import Notes, command_of, write_result
 from bench.selection.plots import plot_estimates
 from bench.selection.populations import NAMES, VALUES, Population, load_population
 from bench.selection.simulate import Trial, abae, ours, uniform
@@ -143,8 +143,7 @@ def stopping_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Make every table and the plots; the result that was written."""
-    command = ["python", "-m", "bench.selection.estimate", *sys.argv[1:]]
-    origin = provenance() | {"command": command}
+    origin = provenance() | {"command": command_of("estimate")}
     trials, seed = (20 if args.quick else args.trials), args.seed
     few = min(trials, CURVE_TRIALS)
     folder, fewer = args.data, min(trials, 100)

@@ -26,7 +26,7 @@ from bench.say import say
 from bench.selection.concepts import Labelled, draw_seed, load_labelled, rare_concepts
 from bench.selection.drawing import plot_growth
 from bench.selection.labelling import NPROBE
-from bench.selection.notes import Notes, write_result
+from bench.selection.notes import Notes, command_of, write_result
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
@@ -85,8 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Time every pool at every size, in turn; the result goes to `out`."""
-    command = ["python", "-m", "bench.selection.growth", *sys.argv[1:]]
-    origin = provenance() | {"command": command}
+    origin = provenance() | {"command": command_of("growth")}
     data = load_labelled(args.data)
     concept = rare_concepts(data, count=1, seed=args.seed)[0]
     # The seed must lie in the smallest pool, so that all begin alike.

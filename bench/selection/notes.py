@@ -8,6 +8,7 @@ are not gone on with; the data are told by the keys.
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,12 @@ side."""
 def notes_of(out: Path) -> Path:
     """Where the notes of a run stand that leads to the result `out`."""
     return out.with_name(f"{out.name}.partial.jsonl")
+
+
+def command_of(family: str) -> list[str]:
+    """How a family was called; of paths the last part, the rest is the machine's."""
+    given = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
+    return ["python", "-m", f"bench.selection.{family}", *given]
 
 
 def write_result(result: dict[str, Any], out: Path) -> None:

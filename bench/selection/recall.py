@@ -24,7 +24,7 @@ from bench.selection.concepts import Labelled, load_labelled, rare_concepts
 from bench.selection.drawing import plot_recall_curve
 from bench.selection.gaps import paired_gap
 from bench.selection.labelling import run_concept
-from bench.selection.notes import Notes, write_result
+from bench.selection.notes import Notes, command_of, write_result
 from bench.tables import markdown
 from gleann.index import BuildParams, SoarIndex, exact_search, recall_at_k
 from gleann.index.arrays import Distances, Rows
@@ -73,8 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Every level of recall, pool, concept and seed; the result goes to `out`."""
-    command = ["python", "-m", "bench.selection.recall", *sys.argv[1:]]
-    origin = provenance() | {"command": command}
+    origin = provenance() | {"command": command_of("recall")}
     data = load_labelled(args.data)
     index = SoarIndex.build(data.base, BuildParams(metric="cosine", seed=0), threads=1)
     concepts = rare_concepts(data, count=args.concepts, seed=args.seed)

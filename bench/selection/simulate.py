@@ -14,12 +14,8 @@ import numpy as np
 from bench.selection.populations import Population
 from gleann.index.arrays import Rows
 from gleann.selection.estimate import Estimate, EstimateParams
-from gleann.selection.estimate.abae import (
-    abae_design,
-    percentile_interval,
-    pooled,
-    second_draws,
-)
+from gleann.selection.estimate.abae import percentile_interval, pooled
+from gleann.selection.estimate.abae_allocation import abae_design, second_draws
 from gleann.selection.estimate.allocate import Draws
 from gleann.selection.estimate.estimators import Design, round_draws
 from gleann.selection.estimate.result import Asked, conclude, conclude_from

@@ -5,7 +5,12 @@ from sys import float_info
 from typing import Any, Literal, get_args
 
 from gleann.index.errors import CorruptDataError, InvalidParamsError
-from gleann.selection.checks import require_between, require_count, require_one_of
+from gleann.selection.checks import (
+    require_between,
+    require_count,
+    require_names,
+    require_one_of,
+)
 
 Strategy = Literal[
     "entropy",
@@ -97,11 +102,7 @@ class ActiveParams:
 
     def _check_concepts(self) -> None:
         # A name is how a question is asked for, over the wire too: "" would be none.
-        texts = all(isinstance(name, str) and name for name in self.concepts)
-        if isinstance(self.concepts, str) or not texts:
-            raise InvalidParamsError(
-                f"concepts must be names, none of them empty; got {self.concepts!r}"
-            )
+        require_names("concepts", self.concepts)
         if len(set(self.concepts)) != len(self.concepts):
             raise InvalidParamsError(
                 f"concepts must have distinct names, got {self.concepts}"

@@ -5,7 +5,7 @@ from gleann.selection.estimate.choosing import ProxyChoice
 from gleann.selection.estimate.choosing_session import ChoosingSession
 from gleann.selection.estimate.classes_session import ClassesSession
 from gleann.selection.estimate.groups import GroupsSession
-from gleann.selection.estimate.known import Known
+from gleann.selection.estimate.known import Known, KnownGroups
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.predicates import both, either, negated
 from gleann.selection.estimate.proxies import propagate_labels, representatives
@@ -23,6 +23,7 @@ from gleann.selection.estimate.run_groups import (
     run_groups,
 )
 from gleann.selection.estimate.session import EstimateSession
+from gleann.selection.estimate.tasti_session import TastiSession
 
 __all__ = [
     "ChoosingSession",
@@ -32,8 +33,10 @@ __all__ = [
     "EstimateSession",
     "GroupsSession",
     "Known",
+    "KnownGroups",
     "ProxyChoice",
     "Stratum",
+    "TastiSession",
     "abae_estimate",
     "both",
     "either",

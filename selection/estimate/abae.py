@@ -14,7 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Mask
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap, as_scores
-from gleann.selection.estimate.allocate import Draws, capped, spreads
+from gleann.selection.estimate.abae_allocation import (
+    abae_design,
+    abae_spreads,
+    plain_moments,
+    second_draws,
+)
+from gleann.selection.estimate.allocate import Draws
 from gleann.selection.estimate.answers import as_positives, as_values
 from gleann.selection.estimate.estimators import Design, Totals, pilot_draws
 from gleann.selection.estimate.intervals import Interval, point_estimate
@@ -22,19 +28,12 @@ from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Asked, Estimate, conclude_from
 from gleann.selection.estimate.run import Oracle
 from gleann.selection.estimate.strata import (
-    Proxy,
     StratumNos,
     drawing_order,
     equal_size,
     next_rows,
 )
-from gleann.selection.estimate.tally import (
-    Evidence,
-    Moments,
-    PerStratum,
-    Tally,
-    gather,
-)
+from gleann.selection.estimate.tally import Evidence, Tally, gather
 from gleann.selection.pool import fingerprint, provenance
 
 RESAMPLES = 1000
@@ -107,60 +106,6 @@ def abae_estimate(
     )
 
 
-def abae_design(proxy: Proxy, numbers: StratumNos, params: EstimateParams) -> Design:
-    """Equal strata and two stages, without a floor.
-
-    Raises:
-        InvalidParamsError: a pilot that leaves nothing for stage 2.
-    """
-    sizes = np.bincount(numbers)
-    pilot = min(
-        max(round(params.pilot_share * params.budget), len(sizes)), params.budget
-    )
-    if pilot == params.budget:
-        raise InvalidParamsError(
-            f"the pilot takes all {params.budget} labels: give a larger budget or a"
-            " smaller pilot_share"
-        )
-    return Design(
-        sizes=sizes.astype(np.float64),
-        proxy_means=np.bincount(numbers, weights=proxy) / sizes,
-        round_budgets=(pilot, params.budget - pilot),
-        target=params.target,
-        floor=0.0,
-    )
-
-
-def second_draws(design: Design, seen: Tally) -> Draws:
-    """Draws (K,) of stage 2: in proportion to the plain deviation the pilot saw."""
-    return capped(
-        abae_spreads(seen, design),
-        budget=design.round_budgets[1],
-        room=(design.sizes - seen.labelled).astype(np.int64),
-    )
-
-
-def abae_spreads(seen: Tally, design: Design) -> PerStratum:
-    """sqrt(p) * sigma (K,) for an average, which takes the rates as known."""
-    plain = plain_moments(seen)
-    if design.target == "avg":
-        return np.sqrt(plain.rates * plain.variances)
-    return spreads(plain, target=design.target, sizes=design.sizes)
-
-
-def plain_moments(seen: Tally) -> Moments:
-    """Rates and moments without any prior; 0 where there is nothing to see."""
-    found = np.maximum(seen.positives, 1)
-    means = seen.sums / found
-    deviations = np.maximum(seen.squares - seen.positives * means**2, 0)
-    return Moments(
-        rates=seen.positives / np.maximum(seen.labelled, 1),
-        means=means,
-        doubts=np.zeros_like(means),
-        variances=deviations / np.maximum(seen.positives - 1, 1),
-    )
-
-
 def pooled(design: Design, evidence: Evidence) -> Totals:
     """Totals (K,) as if all labels of a stratum were one sample of it."""
     seen = evidence.total
@@ -188,7 +133,7 @@ def percentile_interval(
     seen = evidence.total
     pilot = np.broadcast_to(evidence.rounds[0].labelled, (RESAMPLES, len(design.sizes)))
     first = _redrawn(pilot, evidence, rng)
-    wanted = abae_spreads(first, design)
+    wanted = abae_spreads(plain_moments(first), design)
     later = _second_redraws(wanted, design)
     both = first + _redrawn(np.where(seen.labelled > 0, later, 0), evidence, rng)
     n = np.maximum(both.labelled, 1)

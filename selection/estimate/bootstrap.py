@@ -38,13 +38,16 @@ def bootstrap_interval(
 
     Rubin (1981, The Bayesian bootstrap) and, for finite populations, Lo (1988): each
     resample completes every stratum with rows that its labels make plausible. Their
-    rate is drawn from Beta(positives + 1/2, negatives + 1/2) and their mean value from
-    Dirichlet weights over the labelled positives and one positive of any stratum.
+    rate is drawn from Beta(positives, negatives + 1/2) for the low end of a count and
+    from Beta(positives + 1/2, negatives) for the high end: Jeffreys' half row counts
+    against the end that is sought, as a whole one does in Clopper and Pearson's (1934)
+    interval. Their mean value comes from Dirichlet weights over the labelled positives
+    and one positive of any stratum. The interval reaches over what both give.
 
     ABae resamples the labels themselves (`abae.percentile_interval`): a stratum
     without a positive then never has one, one labelled whole still varies, and few
-    labels give too narrow an interval. Here the first has Jeffreys' rate, the second
-    no spread, and the third the shrunken spread.
+    labels give too narrow an interval. Here the first has Jeffreys' rate above, the
+    second no spread, and the third the shrunken spread.
 
     Args:
         design: what was fixed in advance.
@@ -57,19 +60,16 @@ def bootstrap_interval(
     count = max(RESAMPLES, int(np.ceil(2 * TAIL_RESAMPLES / (1 - confidence))))
     seen = evidence.total
     left = design.sizes - seen.labelled
-    rates = rng.beta(
-        seen.positives + 0.5,
-        seen.labelled - seen.positives + 0.5,
-        size=(count, len(left)),
-    )
-    unseen = rng.binomial(left.astype(np.int64), rates).astype(np.float64)
-    # Where no label, or every label, was positive all rows may be alike: Jeffreys' rate
-    # alone would put one end of the interval past that.
-    alike = np.where(seen.positives > 0, left, 0)
-    settled = (seen.positives == 0) | (seen.positives == seen.labelled)
     ends = [
-        _ends(design, found, evidence, missing, confidence=confidence, rng=rng)
-        for missing in (unseen, np.where(settled, alike, unseen))
+        _ends(
+            design,
+            found,
+            evidence,
+            _unseen(left, seen, more=more, count=count, rng=rng),
+            confidence=confidence,
+            rng=rng,
+        )
+        for more in ((0.0, 0.5), (0.5, 0.0))
     ]
     value = point_estimate(found, target=design.target)
     return Interval(
@@ -77,6 +77,27 @@ def bootstrap_interval(
         low=min(value, *(low for low, _ in ends)),
         high=max(value, *(high for _, high in ends)),
     )
+
+
+def _unseen(
+    left: PerStratum,
+    seen: Tally,
+    *,
+    more: tuple[float, float],
+    count: int,
+    rng: np.random.Generator,
+) -> Replicates:
+    """Positives (count, K) among the rows left, from the labels and `more` of each."""
+    positives = seen.positives + more[0]
+    negatives = seen.labelled - seen.positives + more[1]
+    # Beta has no member with a parameter of 0; its limit lies on that side whole.
+    rates = rng.beta(
+        np.where(positives > 0, positives, 1.0),
+        np.where(negatives > 0, negatives, 1.0),
+        size=(count, len(left)),
+    )
+    rates = np.where(positives > 0, np.where(negatives > 0, rates, 1.0), 0.0)
+    return rng.binomial(left.astype(np.int64), rates).astype(np.float64)
 
 
 def _ends(

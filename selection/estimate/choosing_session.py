@@ -18,7 +18,12 @@ from gleann.selection.estimate.choosing import (
     draw_pilot,
     pilot_chances,
 )
-from gleann.selection.estimate.known import Known
+from gleann.selection.estimate.known import (
+    Known,
+    KnownRows,
+    known_rows,
+    require_open_rows,
+)
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
@@ -27,7 +32,7 @@ from gleann.selection.estimate.weighted import ChancedLabels
 from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Selection, fingerprint, provenance
 
-FORMAT = "gleann.estimate-choosing/2"
+FORMAT = "gleann.estimate-choosing/3"
 
 
 class ChoosingSession:
@@ -43,15 +48,21 @@ class ChoosingSession:
         proxies: dict[str, Proxy],
         params: EstimateParams,
         names: IdMap,
+        known: KnownRows,
         *,
         pilot: int,
     ) -> None:
         self._proxies = proxies
         self._params = params
         self._names = names
+        self._known = known
         self._pilot = pilot
         self._rest = replace(params, budget=params.budget - pilot)
-        self._chances = pilot_chances(proxies, params, pilot=pilot)
+        self._open_rows = np.delete(np.arange(len(names.ids)), known.rows)
+        self._chances = np.zeros(len(names.ids))
+        self._chances[self._open_rows] = pilot_chances(
+            self._open_proxies(), params, pilot=pilot
+        )
         self._book = AnswerBook(names)
         # Not the stream that orders the strata later.
         rng = np.random.default_rng([params.seed, pilot])
@@ -69,6 +80,7 @@ class ChoosingSession:
         *,
         pilot: int | None = None,
         ids: ArrayLike | None = None,
+        known: Known | None = None,
     ) -> "ChoosingSession":
         """Begin an estimate by whichever proxy turns out best.
 
@@ -77,25 +89,27 @@ class ChoosingSession:
             params: how, `budget` covering the pilot as well.
             pilot: labels to choose by; None spends a fifth of the budget.
             ids: (n,) names of the rows; None numbers them.
+            known: labels that are there already, as `EstimateSession.start` takes them.
+                They do not judge the proxies, which may have been made from them.
 
         Raises:
-            InvalidInputError: proxies or ids that do not fit.
-            InvalidParamsError: a budget above n, or too small for pilot and strata.
+            InvalidInputError: proxies, ids or known labels that do not fit.
+            InvalidParamsError: a budget above the rows without a label, or too small
+                for pilot and strata.
         """
         checked = as_proxies(proxies)
         n = len(next(iter(checked.values())))
+        names = IdMap(ids, n=n)
+        before = known_rows(known, names, target=params.target)
         size = max(1, params.budget // 5) if pilot is None else pilot
         require_count("pilot", size)
-        if params.budget > n:
-            raise InvalidParamsError(
-                f"budget is {params.budget}, but there are {n} rows"
-            )
+        require_open_rows(params, n=n, known=before)
         if params.budget - size < params.strata:
             raise InvalidParamsError(
                 f"a pilot of {size} leaves {params.budget - size} of {params.budget}"
                 f" labels, but {params.strata} strata need one label each"
             )
-        return cls(checked, params, IdMap(ids, n=n), pilot=size)
+        return cls(checked, params, names, before, pilot=size)
 
     @property
     def params(self) -> EstimateParams:
@@ -179,6 +193,7 @@ class ChoosingSession:
         return {
             "format": FORMAT,
             "params": asdict(self._params),
+            "known": self._known.state(),
             "pilot": self._pilot,
             "proxies": list(self._proxies),
             "data_hash": self._data_hash,
@@ -202,13 +217,16 @@ class ChoosingSession:
         """
         check_format(state, expected=FORMAT)
         params = EstimateParams(**state["params"])
-        session = cls.start(proxies, params, pilot=state["pilot"], ids=ids)
+        known = KnownRows.of_state(state["known"])
+        checked = as_proxies(proxies)
+        names = IdMap(ids, n=len(next(iter(checked.values()))))
         check_origin(
             state,
             data="proxies",
-            data_hash=session._data_hash,
-            ids_hash=session._ids_hash,
+            data_hash=fingerprint(*checked.values()),
+            ids_hash=ids_hash(names.ids),
         )
+        session = cls(checked, params, names, known, pilot=state["pilot"])
         session._book.restore(state)
         if state["session"] is not None:
             session._choose()
@@ -218,18 +236,29 @@ class ChoosingSession:
             )
         return session
 
+    def _open_proxies(self) -> dict[str, Proxy]:
+        return {name: proxy[self._open_rows] for name, proxy in self._proxies.items()}
+
     def _choose(self) -> None:
         rows = self._book.asked[0]
         held, values = self._book.labels[rows] == 1, self._book.values[rows]
         labels = ChancedLabels(
-            rows=rows, positives=held, values=values, chances=self._chances[rows]
+            rows=np.searchsorted(self._open_rows, rows),
+            positives=held,
+            values=values,
+            chances=self._chances[rows],
         )
-        self._choice = choose_proxy(self._proxies, labels, self._rest)
+        self._choice = choose_proxy(self._open_proxies(), labels, self._rest)
+        before = self._known
         self._session = EstimateSession.start(
             self._proxies[self._choice.name],
             self._rest,
             ids=self._names.ids,
-            known=Known(ids=self._names.ids[rows], positives=held, values=values),
+            known=Known(
+                ids=self._names.ids[np.concatenate([before.rows, rows])],
+                positives=np.concatenate([before.positives, held]),
+                values=np.concatenate([before.values, values]),
+            ),
         )
 
     def _provenance(self) -> dict[str, Any]:

@@ -29,7 +29,13 @@ from gleann.selection.estimate.intervals import (
     row_variances,
     within_possible,
 )
-from gleann.selection.estimate.result import Asked, Estimate, conclude, few_labels
+from gleann.selection.estimate.result import (
+    Asked,
+    Estimate,
+    conclude,
+    few_labels,
+    known_before,
+)
 from gleann.selection.estimate.strata import next_rows
 from gleann.selection.estimate.tally import Evidence, Moments, gather, moments
 from gleann.selection.estimate.weighted import Chances
@@ -43,7 +49,7 @@ class Cut:
     """One group's strata, and the sample drawn from them.
 
     Attributes:
-        numbers: (n,) the stratum of each row.
+        numbers: (n,) the stratum of each row, -1 for one that was labelled before.
         order: rows by stratum, in random order within each.
         design: what was fixed in advance.
     """
@@ -81,7 +87,7 @@ class GroupEvidence:
         samples: of each cut, what its sample says.
         seen: of each cut, the moments in its strata, from all samples. They weigh the
             cuts: a cut's own would favour whichever found least.
-        labelled: rows labelled, those that several cuts drew counted once.
+        labelled: rows drawn and labelled, those that several cuts drew counted once.
         positives: of those, rows of the group.
     """
 
@@ -103,7 +109,8 @@ def chances_of(cuts: Sequence[Cut], rounds: Sequence[Sequence[Rows]]) -> Chances
     for cut, drawn in zip(cuts, rounds, strict=True):
         sizes = cut.design.sizes
         labelled = np.bincount(cut.numbers[np.concatenate(drawn)], minlength=len(sizes))
-        chances += (labelled / sizes)[cut.numbers]
+        # Stratum -1, of rows that cannot be drawn, is the last entry.
+        chances += np.append(labelled / sizes, 0.0)[cut.numbers]
     return chances
 
 
@@ -211,7 +218,7 @@ def merge(
     sample of the group's own proxy.
 
     Args:
-        cuts: one a group.
+        cuts: one a group, each with what is known of this one before.
         found: what all samples say of the group.
         own: number of the group.
         asked: how sure the answer has to be.
@@ -219,13 +226,15 @@ def merge(
     """
     design, sample = cuts[own].design, found.samples[own]
     alone = conclude(design, sample, asked=asked, provenance=provenance)
+    before = design.known
     rows = float(design.sizes.sum())
+    labelled = found.labelled + before.labelled
     known = replace(
         alone,
-        labels_used=found.labelled,
-        positives=found.positives,
+        labels_used=labelled,
+        positives=found.positives + int(before.positives),
         uniform_width=_with_more_labels(
-            alone.uniform_width, alone.labels_used, found.labelled, rows
+            alone.uniform_width, alone.labels_used, labelled, rows + before.labelled
         ),
     )
     counting = design.target == "count"
@@ -235,12 +244,13 @@ def merge(
     if counting:
         merged = within_possible(
             merged,
-            positives=float(found.positives),
+            positives=found.positives + before.positives,
             unlabelled=rows - found.labelled,
         )
     notes = [
         f"merged from the samples of {len(cuts)} proxies",
         few_labels(design, sample.total),
+        known_before(design),
     ]
     return replace(
         known,

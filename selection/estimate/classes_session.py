@@ -1,7 +1,7 @@
 """A group-by session with one oracle that names the group of a row."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,17 @@ from gleann.selection.estimate.classes import (
     split_over_cuts,
 )
 from gleann.selection.estimate.estimators import Design
-from gleann.selection.estimate.groups import require_two_rounds, stream_seed
+from gleann.selection.estimate.groups import (
+    check_groups,
+    require_two_rounds,
+    stream_seed,
+)
+from gleann.selection.estimate.known import (
+    KnownGroupRows,
+    KnownGroups,
+    known_group_rows,
+    require_open_rows,
+)
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.strata import STRATA_CUTS, Proxy, drawing_order
@@ -35,7 +45,7 @@ from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
 from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Selection, fingerprint, provenance
 
-FORMAT = "gleann.estimate-classes/2"
+FORMAT = "gleann.estimate-classes/3"
 
 
 class ClassesSession:
@@ -48,14 +58,19 @@ class ClassesSession:
     """
 
     def __init__(
-        self, proxies: dict[str, Proxy], params: EstimateParams, names: IdMap
+        self,
+        proxies: dict[str, Proxy],
+        params: EstimateParams,
+        names: IdMap,
+        known: KnownGroupRows,
     ) -> None:
         self._params = params
         self._names = names
+        self._known = known
         self._groups = tuple(proxies)
         self._proxies = tuple(proxies.values())
         self._cuts = [
-            _cut(proxy, params, number=number, groups=len(proxies))
+            _cut(proxy, params, known.rows, number=number, groups=len(proxies))
             for number, proxy in enumerate(self._proxies)
         ]
         self._book = AnswerBook(names)
@@ -74,6 +89,7 @@ class ClassesSession:
         params: EstimateParams,
         *,
         ids: ArrayLike | None = None,
+        known: KnownGroups | None = None,
     ) -> "ClassesSession":
         """Begin estimates of all groups.
 
@@ -81,12 +97,14 @@ class ClassesSession:
             proxies: (n,) of each group, by its name; at least two groups.
             params: how, `budget` for all groups together, in two rounds.
             ids: (n,) names of the rows; None numbers them.
+            known: labels that are there already, chosen in whatever way. They are
+                counted exactly, do not cost budget, and are not asked for again.
 
         Raises:
-            InvalidInputError: proxies or ids that do not fit.
-            InvalidParamsError: a budget above n or below two labels a stratum and
-                group, or parameters for other than two rounds, or for another
-                interval than "delta".
+            InvalidInputError: proxies, ids or known labels that do not fit.
+            InvalidParamsError: a budget above the rows without a label or below two
+                labels a stratum and group, or parameters for other than two rounds, or
+                for another interval than "delta".
         """
         checked = as_proxies(proxies)
         require_two_rounds(params)
@@ -96,16 +114,17 @@ class ClassesSession:
                 f" {params.interval!r}"
             )
         n = len(next(iter(checked.values())))
-        if params.budget > n:
-            raise InvalidParamsError(
-                f"budget is {params.budget}, but there are {n} rows"
-            )
+        names = IdMap(ids, n=n)
+        before = known_group_rows(
+            known, names, groups=len(checked), target=params.target
+        )
+        require_open_rows(params, n=n, known=before)
         if params.budget < (least := 2 * params.strata * len(checked)):
             raise InvalidParamsError(
                 f"budget is {params.budget}, but {len(checked)} groups with"
                 f" {params.strata} strata need {least} labels"
             )
-        return cls(checked, params, IdMap(ids, n=n))
+        return cls(checked, params, names, before)
 
     @property
     def params(self) -> EstimateParams:
@@ -198,7 +217,7 @@ class ClassesSession:
         found = self._found(rounds=finished)
         return {
             name: merge(
-                self._cuts,
+                self._cuts_of(group),
                 found[group],
                 own=group,
                 asked=self._params.asked(2),
@@ -214,6 +233,8 @@ class ClassesSession:
             "params": asdict(self._params),
             "data_hash": self._data_hash,
             "ids_hash": self._ids_hash,
+            "groups": list(self._groups),
+            "known": self._known.state(),
             "planned": self._split is not None,
             "labels": [self._book.labels[rows].tolist() for rows in self._book.asked],
             "values": [self._book.values[rows].tolist() for rows in self._book.asked],
@@ -230,16 +251,20 @@ class ClassesSession:
         """Go on from `state()`, with the same proxies and ids.
 
         Raises:
-            CorruptDataError: not such a state, or of other proxies or ids.
+            CorruptDataError: not such a state, or of other groups, proxies or ids.
         """
         check_format(state, expected=FORMAT)
-        session = cls.start(proxies, EstimateParams(**state["params"]), ids=ids)
+        checked = as_proxies(proxies)
+        check_groups(state["groups"], list(checked))
+        names = IdMap(ids, n=len(next(iter(checked.values()))))
         check_origin(
             state,
             data="proxies",
-            data_hash=session._data_hash,
-            ids_hash=session._ids_hash,
+            data_hash=fingerprint(*checked.values()),
+            ids_hash=ids_hash(names.ids),
         )
+        known = KnownGroupRows.of_state(state["known"])
+        session = cls(checked, EstimateParams(**state["params"]), names, known)
         session._restore(state, number=0)
         if state["planned"]:
             session._plan()
@@ -265,6 +290,13 @@ class ClassesSession:
                 self._rounds[number].append(rows)
         drawn = _distinct([rounds[1] for rounds in self._rounds if len(rounds) > 1])
         self._book.ask(drawn)
+
+    def _cuts_of(self, group: int) -> list[Cut]:
+        """The cuts with what is known of a group before."""
+        known = self._known.totals(group)
+        return [
+            replace(cut, design=replace(cut.design, known=known)) for cut in self._cuts
+        ]
 
     def _found(self, *, rounds: int) -> list[GroupEvidence]:
         """What all samples say of each group."""
@@ -308,7 +340,7 @@ class ClassesSession:
             )
             for group in range(len(self._groups))
         ]
-        n = len(chances)
+        n = len(chances) - len(self._known.rows)
         return [
             [
                 weighted_moments(
@@ -333,20 +365,28 @@ class ClassesSession:
         )
 
 
-def _cut(proxy: Proxy, params: EstimateParams, *, number: int, groups: int) -> Cut:
-    numbers = STRATA_CUTS[params.strata_cut](proxy, strata=params.strata)
-    sizes = np.bincount(numbers)
+def _cut(
+    proxy: Proxy, params: EstimateParams, known: Rows, *, number: int, groups: int
+) -> Cut:
+    """Cut the rows that are not `known` (m,)."""
+    rows = np.delete(np.arange(len(proxy)), known)
+    cut = STRATA_CUTS[params.strata_cut](proxy[rows], strata=params.strata)
+    numbers = np.full(len(proxy), -1, np.int64)
+    numbers[rows] = cut
+    sizes = np.bincount(cut)
     each = params.budget // groups
     pilot = min(max(round(params.pilot_share * each), len(sizes)), each - len(sizes))
     design = Design(
         sizes=sizes.astype(np.float64),
-        proxy_means=np.bincount(numbers, weights=proxy) / sizes,
+        proxy_means=np.bincount(cut, weights=proxy[rows]) / sizes,
         round_budgets=(pilot, each - pilot),
         target=params.target,
         floor=params.floor,
     )
     seed = stream_seed(params.seed, number)
-    return Cut(numbers=numbers, order=drawing_order(numbers, seed=seed), design=design)
+    return Cut(
+        numbers=numbers, order=rows[drawing_order(cut, seed=seed)], design=design
+    )
 
 
 def _distinct(parts: list[Rows]) -> Rows:

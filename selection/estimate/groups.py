@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
 from gleann.selection.estimate.allocate import capped
 from gleann.selection.estimate.estimators import labelling_cost
+from gleann.selection.estimate.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
@@ -45,6 +46,7 @@ class GroupsSession:
         params: EstimateParams,
         *,
         ids: ArrayLike | None = None,
+        known: Mapping[str, Known] | None = None,
     ) -> "GroupsSession":
         """Begin an estimate for every group.
 
@@ -53,9 +55,12 @@ class GroupsSession:
             params: how, `budget` for all groups together, in two rounds. A pilot that
                 would leave a group less than one label a stratum is cut down to that.
             ids: (n,) names of the rows; None numbers them.
+            known: labels of a group that are there already, by its name, as
+                `EstimateSession.start` takes them.
 
         Raises:
-            InvalidInputError: no group, or proxies or ids that do not fit.
+            InvalidInputError: no group, known labels of another group, or proxies, ids
+                or known labels that do not fit.
             InvalidParamsError: a budget that does not give each group two labels a
                 stratum, or parameters for other than two rounds.
         """
@@ -63,6 +68,11 @@ class GroupsSession:
         if not groups:
             raise InvalidInputError("there must be at least 1 group, got 0")
         require_two_rounds(params)
+        there = known or {}
+        if strange := [name for name in there if name not in proxies]:
+            raise InvalidInputError(
+                f"{len(strange)} of {len(there)} known groups have no proxy: {strange}"
+            )
         each = params.budget // groups
         if each < 2 * params.strata:
             raise InvalidParamsError(
@@ -75,7 +85,10 @@ class GroupsSession:
         ]
         sessions = {
             name: EstimateSession.start(
-                proxy, replace(mine, seed=stream_seed(params.seed, number)), ids=ids
+                proxy,
+                replace(mine, seed=stream_seed(params.seed, number)),
+                ids=ids,
+                known=there.get(name),
             )
             for number, ((name, proxy), mine) in enumerate(
                 zip(proxies.items(), own, strict=True)
@@ -103,14 +116,32 @@ class GroupsSession:
 
         Pilots come first. The same until labels arrive.
         """
-        for name, session in self._sessions.items():
-            if session.pilot is None:
-                return name, session.next_batch()
+        return next(iter(self.next_batches().items()), None)
+
+    def next_batches(self) -> dict[str, Selection]:
+        """All that can be labelled now, by group; empty when the budget is spent.
+
+        The pilots of all groups, or what is left of them, and then all second rounds:
+        for people who answer many at once.
+        """
+        pilots = {
+            name: one.next_batch()
+            for name, one in self._sessions.items()
+            if one.pilot is None
+        }
+        if pilots:
+            return pilots
         self._grant()
-        for name, session in self._sessions.items():
-            if not session.done:
-                return name, session.next_batch()
-        return None
+        return {
+            name: one.next_batch()
+            for name, one in self._sessions.items()
+            if not one.done
+        }
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups."""
+        return tuple(self._sessions)
 
     def submit(
         self,
@@ -160,11 +191,7 @@ class GroupsSession:
             CorruptDataError: not such a state, or of other groups, proxies or ids.
         """
         check_format(state, expected=FORMAT)
-        if list(state["sessions"]) != list(proxies):
-            raise CorruptDataError(
-                f"the state is of groups {list(state['sessions'])}, these are"
-                f" {list(proxies)}"
-            )
+        check_groups(list(state["sessions"]), list(proxies))
         sessions = {
             name: EstimateSession.resume(state["sessions"][name], proxy, ids=ids)
             for name, proxy in proxies.items()
@@ -195,6 +222,16 @@ class GroupsSession:
         for session, labels in zip(sessions, shares.tolist(), strict=True):
             session.grant(labels)
         self._granted = True
+
+
+def check_groups(were: list[str], are: list[str]) -> None:
+    """Refuse to go on with other groups.
+
+    Raises:
+        CorruptDataError: other names, or another order.
+    """
+    if were != are:
+        raise CorruptDataError(f"the state is of groups {were}, these are {are}")
 
 
 def _even_share(params: EstimateParams, *, budget: int) -> EstimateParams:

@@ -7,10 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Mask, Rows
+from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.answers import as_positives, as_values
+from gleann.selection.estimate.answers import (
+    NO_GROUP,
+    as_groups,
+    as_positives,
+    as_values,
+)
 from gleann.selection.estimate.estimators import KnownTotals
+from gleann.selection.estimate.params import EstimateParams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,6 +74,94 @@ class KnownRows:
             positives=np.asarray(state["positives"], np.bool_),
             values=np.asarray(state["values"], np.float64),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownGroups:
+    """Labels that name the group of a row and that somebody has already.
+
+    Attributes:
+        ids: (m,) distinct.
+        groups: (m,) numbers of their groups, -1 for a row in none.
+        values: (m,) the value to add up or average; not needed for a count.
+    """
+
+    ids: ArrayLike
+    groups: ArrayLike
+    values: ArrayLike | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownGroupRows:
+    """The same, checked.
+
+    Attributes:
+        rows: int64 (m,).
+        groups: int32 (m,), -1 for a row in none.
+        values: float64 (m,), 0 for a row in none.
+    """
+
+    rows: Rows
+    groups: NDArray[np.int32]
+    values: NDArray[np.float64]
+
+    def totals(self, group: int) -> KnownTotals:
+        """What they add to the estimate of one group."""
+        held = self.groups == group
+        return KnownTotals(
+            labelled=len(self.rows),
+            positives=float(held.sum()),
+            total=float(self.values[held].sum()),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return {
+            "rows": self.rows.tolist(),
+            "groups": self.groups.tolist(),
+            "values": self.values.tolist(),
+        }
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> "KnownGroupRows":
+        """Take `state()` back."""
+        return cls(
+            rows=np.asarray(state["rows"], np.int64),
+            groups=np.asarray(state["groups"], np.int32),
+            values=np.asarray(state["values"], np.float64),
+        )
+
+
+def known_group_rows(
+    known: KnownGroups | None, names: IdMap, *, groups: int, target: Target
+) -> KnownGroupRows:
+    """Check known labels of groups, or none.
+
+    Raises:
+        UnknownIdError: an id that no row has.
+        DuplicateIdError: one id twice.
+        InvalidInputError: groups or values that do not fit.
+    """
+    if known is None:
+        return KnownGroupRows.of_state({"rows": [], "groups": [], "values": []})
+    rows = names.rows_of(known.ids)
+    numbers = as_groups(known.groups, n=len(rows), groups=groups)
+    values = as_values(known.values, numbers > NO_GROUP, target=target)
+    return KnownGroupRows(rows=rows, groups=numbers, values=values)
+
+
+def require_open_rows(
+    params: EstimateParams, *, n: int, known: KnownRows | KnownGroupRows
+) -> None:
+    """Refuse a budget that there are not rows for.
+
+    Raises:
+        InvalidParamsError: a budget above the rows of `n` that have no label.
+    """
+    rows = n - len(known.rows)
+    if params.budget > rows:
+        there = f"{rows} rows" + (" without a label" if len(known.rows) else "")
+        raise InvalidParamsError(f"budget is {params.budget}, but there are {there}")
 
 
 def known_rows(known: Known | None, names: IdMap, *, target: Target) -> KnownRows:

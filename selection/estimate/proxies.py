@@ -20,7 +20,12 @@ ROUNDING = np.float32(1e-6)
 
 
 def representatives(
-    vectors: ArrayLike, *, k: int, random_share: float = 0.25, seed: int = 0
+    vectors: ArrayLike,
+    *,
+    k: int,
+    random_share: float = 0.25,
+    covered: ArrayLike | None = None,
+    seed: int = 0,
 ) -> Rows:
     """Pick `k` rows to label first: farthest-first, and some at random.
 
@@ -29,8 +34,10 @@ def representatives(
 
     Args:
         vectors: (n, d), such as `index.vectors`.
-        k: rows to pick, at most n - 1.
+        k: rows to pick, at most n - 1, and at most the rows not covered.
         random_share: part of them that is drawn uniformly.
+        covered: rows that have a label already: they are not picked, and the picks are
+            far from them too.
         seed: the only source of randomness.
 
     Returns:
@@ -38,13 +45,19 @@ def representatives(
     """
     rows = as_vectors(vectors)
     require_count("k", k)
+    before = np.empty(0, np.int64) if covered is None else as_rows(covered, n=len(rows))
     if k >= len(rows):
         raise InvalidParamsError(f"k is {k}, but must be below {len(rows)} rows")
+    if k > len(rows) - len(before):
+        raise InvalidParamsError(
+            f"k is {k}, but {len(rows) - len(before)} of {len(rows)} rows are not"
+            " covered"
+        )
     if not 0 <= random_share <= 1:
         raise InvalidParamsError(f"random_share must be in 0..1, got {random_share}")
     far = max(1, k - round(k * random_share))
-    picked = farthest_first(rows, k=far, seed=seed).rows
-    rest = np.setdiff1d(np.arange(len(rows)), picked)
+    picked = farthest_first(rows, k=far, covered=before, seed=seed).rows
+    rest = np.setdiff1d(np.arange(len(rows)), np.concatenate([before, picked]))
     drawn = np.random.default_rng(seed).permutation(rest)[: k - far]
     return np.concatenate([picked, drawn])
 
@@ -91,12 +104,45 @@ def propagate_labels(
     centre = points[labelled].mean(axis=0)
     centres = points[labelled] - centre
     proxy = np.empty(len(points), np.float32)
-    step = max(1, BLOCK_ENTRIES // len(labelled))
-    for first in range(0, len(points), step):
-        block = points[first : first + step] - centre
-        weights = _weights(_squared_distances(block, centres), k=k)
-        proxy[first : first + len(block)] = weights @ values / weights.sum(axis=1)
+    for part in _blocks(len(points), labelled=len(labelled)):
+        squares = _squared_distances(points[part] - centre, centres)
+        proxy[part] = _vote(squares, values, k=k)
     return proxy
+
+
+def held_out_proxies(
+    vectors: Vectors, *, rows: Rows, labels: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """What `propagate_labels` would say of each labelled row without its own label.
+
+    Args:
+        vectors: (n, d).
+        rows: (m,) labelled rows, m at least 2.
+        labels: (m,) numbers.
+
+    Returns:
+        (m,), comparable with the proxies of rows that have no label.
+    """
+    values = labels.astype(np.float32)
+    points = vectors[rows] - vectors[rows].mean(axis=0)
+    proxy = np.empty(len(rows), np.float32)
+    for part in _blocks(len(rows), labelled=len(rows)):
+        squares = _squared_distances(points[part], points)
+        own = np.arange(len(rows))[part]
+        squares[np.arange(len(own)), own] = np.inf
+        proxy[part] = _vote(squares, values, k=len(rows))
+    return proxy
+
+
+def _blocks(n: int, *, labelled: int) -> list[slice]:
+    step = max(1, BLOCK_ENTRIES // labelled)
+    return [slice(first, first + step) for first in range(0, n, step)]
+
+
+def _vote(squares: Vectors, values: Vectors, *, k: int) -> Vectors:
+    weights = _weights(squares, k=k)
+    votes: Vectors = weights @ values / weights.sum(axis=1)
+    return votes
 
 
 def _squared_distances(block: Vectors, centres: Vectors) -> Vectors:

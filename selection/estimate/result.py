@@ -82,6 +82,8 @@ class Estimate:
         by_stratum: what each stratum told, lowest proxies first.
         uniform_width: width of the interval that uniform sampling would be expected to
             have with as many labels, told from these; None where nothing tells it.
+        abae_width: the same of ABae as its authors wrote it, by the same proxy, beside
+            the same known rows; None where nothing tells it, or no one proxy was used.
         note: what to know before using the number; "" when there is nothing.
         provenance: method, params, seed, data_hash, version, and labels of each round
             where a session drew them: JSON values.
@@ -97,6 +99,7 @@ class Estimate:
     by_stratum: tuple[Stratum, ...]
     note: str
     uniform_width: float | None = None
+    abae_width: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -117,6 +120,11 @@ class Asked:
     confidence: float
     looks: int = 1
     seed: int
+
+    @property
+    def quantile(self) -> float:
+        """Standard errors on each side that rivals, which look once, would need."""
+        return float(ndtri(0.5 + self.confidence / 2))
 
     @property
     def confidence_each(self) -> float:
@@ -143,7 +151,7 @@ def conclude_from(
     """The estimate from totals, however they were made of the evidence."""
     seen = evidence.total
     value, low, high, note = _numbers(design, found, evidence, asked)
-    notes = [note, few_labels(design, seen), _looks(asked), _known(design)]
+    notes = [note, few_labels(design, seen), _looks(asked), known_before(design)]
     return Estimate(
         target=design.target,
         value=value,
@@ -169,7 +177,7 @@ def _uniform_width(
         found,
         seen,
         target=design.target,
-        quantile=float(ndtri(0.5 + asked.confidence / 2)),
+        quantile=asked.quantile,
     )
 
 
@@ -236,7 +244,8 @@ def _looks(asked: Asked) -> str:
     )
 
 
-def _known(design: Design) -> str:
+def known_before(design: Design) -> str:
+    """Tell of rows that were labelled before; "" where there are none."""
     if not design.known.labelled:
         return ""
     return (

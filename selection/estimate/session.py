@@ -12,16 +12,23 @@ from gleann.selection.estimate.allocate import Draws
 from gleann.selection.estimate.answers import as_positives, as_values
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.estimators import Design, round_draws
-from gleann.selection.estimate.known import Known, KnownRows, known_rows
+from gleann.selection.estimate.known import (
+    Known,
+    KnownRows,
+    known_rows,
+    require_open_rows,
+)
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.result import Estimate, conclude
+from gleann.selection.estimate.result import Asked, Estimate, conclude
+from gleann.selection.estimate.rivals import abae_width
 from gleann.selection.estimate.strata import (
     STRATA_CUTS,
     Proxy,
     drawing_order,
     next_rows,
 )
-from gleann.selection.estimate.tally import Evidence, gather
+from gleann.selection.estimate.tally import Evidence, Tally, gather
+from gleann.selection.estimate.weighted import ChancedLabels
 from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Selection, fingerprint, provenance
 
@@ -91,12 +98,7 @@ class EstimateSession:
         checked = as_scores(proxy, name="proxy")
         names = IdMap(ids, n=len(checked))
         before = known_rows(known, names, target=params.target)
-        rows = len(checked) - len(before.rows)
-        if params.budget > rows:
-            there = f"{rows} rows" + (" without a label" if known else "")
-            raise InvalidParamsError(
-                f"budget is {params.budget}, but there are {there}"
-            )
+        require_open_rows(params, n=len(checked), known=before)
         return cls(checked, params, names, before)
 
     @property
@@ -225,13 +227,11 @@ class EstimateSession:
         budgets = self._design.round_budgets
         about = (len(rounds), budgets)
         if self._made is None or self._made[0] != about:
+            evidence, asked = self._evidence(), self._params.asked(len(budgets))
             made = conclude(
-                self._design,
-                self._evidence(),
-                asked=self._params.asked(len(budgets)),
-                provenance=self._provenance(),
+                self._design, evidence, asked=asked, provenance=self._provenance()
             )
-            self._made = (about, made)
+            self._made = (about, self._beside_abae(made, evidence.total, asked))
         return self._made[1]
 
     def state(self) -> dict[str, Any]:
@@ -314,6 +314,20 @@ class EstimateSession:
             ],
             strata=len(self._design.sizes),
         )
+
+    def _beside_abae(self, made: Estimate, seen: Tally, asked: Asked) -> Estimate:
+        """The estimate, and what ABae as written would have been expected to give."""
+        rows = np.concatenate(self._book.finished)
+        open_rows = np.flatnonzero(self._stratum_nos >= 0)
+        labels = ChancedLabels(
+            rows=np.searchsorted(open_rows, rows),
+            positives=self._book.labels[rows] == 1,
+            values=self._book.values[rows],
+            chances=(seen.labelled / self._design.sizes)[self._stratum_nos[rows]],
+        )
+        proxy = self._proxy[open_rows]
+        width = abae_width(proxy, labels, self._params, quantile=asked.quantile)
+        return replace(made, abae_width=width)
 
     def _stopped(self) -> bool:
         """Whether the last round left an interval that is narrow enough."""

@@ -1,9 +1,11 @@
 """The oracle of `gleann estimate`: answers that a person keeps in a csv file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import click
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -11,7 +13,10 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import DuplicateIdError, InvalidInputError, UnknownIdError
 from gleann.selection.checks import IdMap
-from gleann.service.cli import inputs
+from gleann.service.cli import inputs, outputs
+
+LABELS_NEEDED = 3
+"""Exit code when ids were written that somebody must label first."""
 
 TRUE_WORDS = {"1", "true", "yes", "y"}
 FALSE_WORDS = {"0", "false", "no", "n"}
@@ -23,6 +28,18 @@ class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
     def __init__(self, ids: Ids) -> None:
         super().__init__(f"{len(ids)} labels are needed")
         self.ids = ids
+
+
+def ask_for(columns: Mapping[str, NDArray[Any]], todo: Path, answers: Path) -> NoReturn:
+    """Write what must be labelled to `todo` and end the command."""
+    outputs.write_csv(todo, columns)
+    count = len(next(iter(columns.values())))
+    click.echo(
+        f"{count:,} labels are needed: {todo} lists the ids; add them to {answers} and"
+        " run this again",
+        err=True,
+    )
+    raise click.exceptions.Exit(LABELS_NEEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,18 +83,31 @@ def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
         UnknownIdError: an id that no item has.
         DuplicateIdError: one id twice.
     """
-    n = len(names.ids)
-    known, positive = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    value = np.zeros(n) if with_values else None
+    table = None
     if path.exists():
         table = inputs.read_table(
             path, columns=("id", "value") if with_values else ("id",)
         )
-        rows = _rows_in(path, names, inputs.column_array(path, table, "id"))
+    return answers_in(path, table, names, with_values=with_values)
+
+
+def answers_in(
+    path: Path, table: pa.Table | None, names: IdMap, *, with_values: bool
+) -> Answers:
+    """The answers in a table that was read from `path`; None holds none yet.
+
+    Raises:
+        As `read_answers`.
+    """
+    n = len(names.ids)
+    known, positive = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    value = np.zeros(n) if with_values else None
+    if table is not None:
+        rows = rows_in(path, names, inputs.column_array(path, table, "id"))
         known[rows] = True
         positive[rows] = as_flags(_positives(path, table), path)
         if value is not None:
-            value[rows] = _values(path, table)
+            value[rows] = inputs.numbers_or_nan(path, table["value"])
     return Answers(names=names, known=known, positive=positive, value=value)
 
 
@@ -91,16 +121,8 @@ def _positives(path: Path, table: pa.Table) -> NDArray[Any]:
     return inputs.column_array(path, table, named[0])
 
 
-def _values(path: Path, table: pa.Table) -> NDArray[np.float64]:
-    """The column value; empty ones, as negatives may have, are NaN."""
-    column = table["value"].combine_chunks()
-    with inputs.reading(path):
-        if column.null_count:
-            column = column.cast(pa.float64()).fill_null(np.nan)
-    return inputs.as_numbers(path, column.to_numpy(zero_copy_only=False))
-
-
-def _rows_in(path: Path, names: IdMap, ids: NDArray[Any]) -> Rows:
+def rows_in(path: Path, names: IdMap, ids: NDArray[Any]) -> Rows:
+    """Rows of the ids that a file names; errors name the file."""
     try:
         return rows_named(names, ids)
     except (DuplicateIdError, UnknownIdError) as error:
@@ -110,7 +132,7 @@ def _rows_in(path: Path, names: IdMap, ids: NDArray[Any]) -> Rows:
 def read_examples(path: Path, names: IdMap) -> tuple[Rows, NDArray[np.bool_]]:
     """Read labelled items, a csv or parquet file with the columns id and positive."""
     table = inputs.read_table(path, columns=("id",))
-    rows = _rows_in(path, names, inputs.column_array(path, table, "id"))
+    rows = rows_in(path, names, inputs.column_array(path, table, "id"))
     return rows, as_flags(_positives(path, table), path)
 
 

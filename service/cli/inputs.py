@@ -121,6 +121,15 @@ def as_numbers(path: Path, values: NDArray[Any]) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
+def numbers_or_nan(path: Path, column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """A column of numbers; empty ones, as the values of negatives may be, are NaN."""
+    gapless = column.combine_chunks()
+    with reading(path):
+        if gapless.null_count:
+            gapless = gapless.cast(pa.float64()).fill_null(np.nan)
+    return as_numbers(path, gapless.to_numpy(zero_copy_only=False))
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn what goes wrong while `path` is read into our errors.

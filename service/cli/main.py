@@ -1,7 +1,7 @@
 """Find the subcommand, run it, and turn what goes wrong into one line and a code.
 
 Exit codes: 0 done, 1 gleann refused (one line says why), 2 wrong usage, 3 labels are
-still needed (`estimate`), 130 interrupted.
+still needed (`estimate`, `estimate-groups`), 130 interrupted.
 """
 
 import sys
@@ -21,6 +21,7 @@ COMMANDS = (
     "graph",
     "select",
     "estimate",
+    "estimate-groups",
     "demo",
     "doctor",
 )
@@ -37,7 +38,8 @@ class CommandGroup(click.Group):
         """Load one command from the module that bears its name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"gleann.service.cli.{cmd_name}").command
+        module = import_module(f"gleann.service.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
         return command
 
 

@@ -1,5 +1,6 @@
 """Read the proxies of `gleann estimate`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,24 +11,34 @@ from gleann.selection.checks import IdMap
 from gleann.service.cli import inputs
 
 
-def read_proxies(
-    paths: tuple[Path, ...],
-) -> tuple[IdMap, dict[str, NDArray[np.float64]]]:
-    """Proxies by the names of their files, all in the order of the first one's ids."""
+def by_file_name(paths: Sequence[Path]) -> dict[str, Path]:
+    """Paths by the names of their files.
+
+    Raises:
+        InvalidInputError: two files of one name.
+    """
     if len({path.name for path in paths}) != len(paths):
         raise InvalidInputError(
             f"{len(paths)} proxies need different file names, got"
             f" {', '.join(path.name for path in paths)}"
         )
-    names, first = _read_proxy(paths[0])
-    proxies = {paths[0].name: first}
-    for path in paths[1:]:
-        others, proxy = _read_proxy(path)
+    return {path.name: path for path in paths}
+
+
+def read_proxies(
+    paths: Mapping[str, Path],
+) -> tuple[IdMap, dict[str, NDArray[np.float64]]]:
+    """Proxies by name, at least one, all in the order of the first one's ids."""
+    (_, one), *others = paths.items()
+    names, first = _read_proxy(one)
+    proxies = {next(iter(paths)): first}
+    for name, path in others:
+        ids, proxy = _read_proxy(path)
         if len(proxy) != len(first):
             raise InvalidInputError(
-                f"{path} has {len(proxy)} proxies, {paths[0]} has {len(first)}"
+                f"{path} has {len(proxy)} proxies, {one} has {len(first)}"
             )
-        proxies[path.name] = proxy[others.rows_of(names.ids)]
+        proxies[name] = proxy[ids.rows_of(names.ids)]
     return names, proxies
 
 

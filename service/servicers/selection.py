@@ -7,25 +7,25 @@ from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
 from gleann.index.errors import InvalidInputError
-from gleann.service import convert_active
 from gleann.service import convert_selection as convert
-from gleann.service.application import Application
+from gleann.service import estimate_sessions as starting
 from gleann.service.pages import page_position, page_size, page_token
-from gleann.service.wire import bools_of, float64s_of, ids_of, ids_to_wire
+from gleann.service.servicers.active import ActiveServicer
+from gleann.service.wire import (
+    bools_of,
+    float64s_of,
+    ids_of,
+    labels_of,
+)
 from gleann.v1 import selection_pb2 as pb
-from gleann.v1 import selection_pb2_grpc
 
 if TYPE_CHECKING:
-    from gleann.service.values import SessionInfo
+    from gleann.selection.estimate import EstimateParams
+    from gleann.service.live_index import View
 
 
-class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
+class SelectionServicer(ActiveServicer):
     """Chooses what to label or to train on, and estimates from few labels."""
-
-    def __init__(self, application: Application) -> None:
-        self._application = application
-        self._sessions = application.sessions
-        self._receipts = application.receipts
 
     def CreateSelectionJob(  # noqa: N802
         self, request: pb.CreateSelectionJobRequest, _: Any
@@ -53,78 +53,6 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         return pb.ListSelectedItemsResponse(
             items=items, next_page_token=page_token(start + size) if more else ""
         )
-
-    def StartActiveSession(  # noqa: N802
-        self, request: pb.StartActiveSessionRequest, _: Any
-    ) -> pb.Session:
-        """Start active learning."""
-        return self._receipts.once(request, self._start_active, pb.Session)
-
-    def NextBatch(  # noqa: N802
-        self, request: pb.NextBatchRequest, _: Any
-    ) -> pb.NextBatchResponse:
-        """Say what to label next."""
-        batch = self._sessions.next_batch(request.session, "active")
-        return pb.NextBatchResponse(
-            items=convert.items_to_wire(batch),
-            summary_json=json.dumps(batch.summary),
-            provenance_json=json.dumps(batch.provenance),
-        )
-
-    def SubmitLabels(  # noqa: N802
-        self, request: pb.SubmitLabelsRequest, _: Any
-    ) -> pb.SubmitLabelsResponse:
-        """Take labels."""
-        with self._sessions.turn(request.session):
-            return self._receipts.once(request, self._submit, pb.SubmitLabelsResponse)
-
-    def IgnoreIds(  # noqa: N802
-        self, request: pb.IgnoreIdsRequest, _: Any
-    ) -> pb.IgnoreIdsResponse:
-        """Take vectors out of a session."""
-        with self._sessions.turn(request.session):
-            return self._receipts.once(request, self._ignore, pb.IgnoreIdsResponse)
-
-    def GetStopAdvice(  # noqa: N802
-        self, request: pb.GetStopAdviceRequest, _: Any
-    ) -> pb.StopAdvice:
-        """Say whether to go on."""
-        return convert_active.stop_advice_to_wire(
-            self._sessions.stop_advice(request.session)
-        )
-
-    def ScoreItems(  # noqa: N802
-        self, request: pb.ScoreItemsRequest, _: Any
-    ) -> pb.ScoreItemsResponse:
-        """Tell class probabilities."""
-        ids = convert.optional_ids_of(request, "ids")
-        scores = self._sessions.scores(request.session, ids, concept=request.concept)
-        return convert_active.scores_to_wire(scores)
-
-    def ListWantedIds(  # noqa: N802
-        self, request: pb.ListWantedIdsRequest, _: Any
-    ) -> pb.ListWantedIdsResponse:
-        """Name the vectors whose probabilities are wanted."""
-        ids = self._sessions.wanted(request.session)
-        return pb.ListWantedIdsResponse(ids=ids_to_wire(ids))
-
-    def SubmitProbabilities(  # noqa: N802
-        self, request: pb.SubmitProbabilitiesRequest, _: Any
-    ) -> pb.SubmitProbabilitiesResponse:
-        """Take what the client's own model says."""
-        with self._sessions.turn(request.session):
-            return self._receipts.once(
-                request, self._take, pb.SubmitProbabilitiesResponse
-            )
-
-    def GetCoverage(  # noqa: N802
-        self, request: pb.GetCoverageRequest, _: Any
-    ) -> pb.Coverage:
-        """Set the batch that is out beside simpler ones."""
-        coverage = self._sessions.coverage(
-            request.session, concept=request.concept, top=request.top
-        )
-        return convert_active.coverage_to_wire(coverage)
 
     def StartEstimateSession(  # noqa: N802
         self, request: pb.StartEstimateSessionRequest, _: Any
@@ -158,6 +86,50 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         """Tell the estimate so far."""
         return convert.estimate_to_wire(self._sessions.estimate(request.session))
 
+    def StartGroupSession(  # noqa: N802
+        self, request: pb.StartGroupSessionRequest, _: Any
+    ) -> pb.Session:
+        """Start an estimate for each group."""
+        return self._receipts.once(request, self._start_groups, pb.Session)
+
+    def NextGroupBatches(  # noqa: N802
+        self, request: pb.NextGroupBatchesRequest, _: Any
+    ) -> pb.NextGroupBatchesResponse:
+        """Say what to label next."""
+        batches = self._sessions.next_batches(request.session)
+        return pb.NextGroupBatchesResponse(
+            batches=[
+                pb.GroupBatch(
+                    group=group,
+                    items=convert.items_to_wire(batch),
+                    summary_json=json.dumps(batch.summary),
+                    provenance_json=json.dumps(batch.provenance),
+                )
+                for group, batch in batches.items()
+            ]
+        )
+
+    def SubmitGroupLabels(  # noqa: N802
+        self, request: pb.SubmitGroupLabelsRequest, _: Any
+    ) -> pb.SubmitGroupLabelsResponse:
+        """Take labels."""
+        with self._sessions.turn(request.session):
+            return self._receipts.once(
+                request, self._answer_groups, pb.SubmitGroupLabelsResponse
+            )
+
+    def GetGroupEstimates(  # noqa: N802
+        self, request: pb.GetGroupEstimatesRequest, _: Any
+    ) -> pb.GroupEstimates:
+        """Tell the estimates so far."""
+        made = self._sessions.estimates(request.session)
+        return pb.GroupEstimates(
+            estimates=[
+                pb.GroupEstimate(group=group, estimate=convert.estimate_to_wire(one))
+                for group, one in made.items()
+            ]
+        )
+
     def GetSession(  # noqa: N802
         self, request: pb.GetSessionRequest, _: Any
     ) -> pb.Session:
@@ -187,72 +159,62 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         """End a session."""
         return self._receipts.once(request, self._close, Empty)
 
-    def _start_active(self, request: pb.StartActiveSessionRequest) -> pb.Session:
-        ids = ids_of(request.ids, name="ids")
-        params = convert_active.active_params_of(request.params)
-        info = self._sessions.start_active(
-            self._application.registry.view(request.index),
-            params,
-            ids=ids,
-            labels=convert_active.answers_of(
-                request.labels, n=len(ids), concepts=len(params.concepts)
-            ),
-        )
-        return convert.session_info_to_wire(info)
-
     def _start_estimate(self, request: pb.StartEstimateSessionRequest) -> pb.Session:
         view = self._application.registry.view(request.index)
         params = convert.estimate_params_of(request.params)
         proxy = request.WhichOneof("proxy")
         if proxy == "scores":
             ids, numbers = convert.scores_column_of(request.scores, name="scores")
-            info = self._sessions.start_estimate(view, params, ids=ids, proxy=numbers)
+            started = starting.from_scores(view, params, ids=ids, proxy=numbers)
         elif proxy == "examples":
-            info = self._start_from_examples(request.examples, view, params)
+            started = _from_examples(request.examples, view, params)
         elif proxy == "candidates":
-            info = self._sessions.start_estimate_choosing(
-                view, params, proxies=convert.candidates_of(request.candidates)
+            proxies = convert.candidates_of(request.candidates.proxies)
+            started = starting.from_candidates(view, params, proxies=proxies)
+        elif proxy == "index_proxy":
+            asked = request.index_proxy
+            known = asked.HasField("representatives")
+            started = starting.from_index(
+                view, params, representatives=asked.representatives if known else None
             )
         else:
-            raise InvalidInputError("proxy is required: scores, examples or candidates")
+            raise InvalidInputError(
+                "proxy is required: scores, examples, candidates or index_proxy"
+            )
+        info = self._sessions.start_estimate(view, started)
         return convert.session_info_to_wire(info)
 
-    def _start_from_examples(
-        self, examples: pb.LabelledExamples, view: Any, params: Any
-    ) -> "SessionInfo":
-        ids = ids_of(examples.ids, name="examples.ids")
-        labels = float64s_of(examples.values, name="examples.values", n=len(ids))
-        known = examples.HasField("neighbours")
-        return self._sessions.start_estimate_from_examples(
+    def _start_groups(self, request: pb.StartGroupSessionRequest) -> pb.Session:
+        view = self._application.registry.view(request.index)
+        started = starting.of_groups(
             view,
-            params,
-            ids=ids,
-            labels=labels,
-            neighbours=examples.neighbours if known else None,
+            convert.estimate_params_of(request.params),
+            proxies=convert.candidates_of(request.groups),
+            overlapping=request.overlapping,
         )
+        info = self._sessions.start_estimate(view, started)
+        return convert.session_info_to_wire(info)
 
-    def _submit(self, request: pb.SubmitLabelsRequest) -> pb.SubmitLabelsResponse:
+    def _answer_groups(
+        self, request: pb.SubmitGroupLabelsRequest
+    ) -> pb.SubmitGroupLabelsResponse:
         ids = ids_of(request.ids, name="ids")
-        info = self._sessions.submit_labels(request.session, ids, request.labels)
-        return pb.SubmitLabelsResponse(session=convert.session_info_to_wire(info))
-
-    def _take(
-        self, request: pb.SubmitProbabilitiesRequest
-    ) -> pb.SubmitProbabilitiesResponse:
-        info = self._sessions.submit_probabilities(
-            request.session,
-            ids_of(request.ids, name="ids"),
-            request.probabilities,
-            concept=request.concept,
-        )
-        return pb.SubmitProbabilitiesResponse(
-            session=convert.session_info_to_wire(info)
-        )
-
-    def _ignore(self, request: pb.IgnoreIdsRequest) -> pb.IgnoreIdsResponse:
-        ids = ids_of(request.ids, name="ids")
-        info = self._sessions.ignore(request.session, ids)
-        return pb.IgnoreIdsResponse(session=convert.session_info_to_wire(info))
+        n = len(ids)
+        values = None
+        if request.HasField("values"):
+            values = float64s_of(request.values, name="values", n=n)
+        labels = request.WhichOneof("labels")
+        if labels == "groups":
+            numbers = labels_of(request.groups.numbers, n=n, name="groups")
+            info = self._sessions.submit_groups(request.session, ids, numbers, values)
+        elif labels == "positives":
+            held = bools_of(request.positives.positives, name="positives", n=n)
+            info = self._sessions.submit_positives(
+                request.session, request.positives.group, ids, held, values
+            )
+        else:
+            raise InvalidInputError("labels are required: groups or positives")
+        return pb.SubmitGroupLabelsResponse(session=convert.session_info_to_wire(info))
 
     def _answer(
         self, request: pb.SubmitEstimateLabelsRequest
@@ -274,3 +236,17 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
     def _close(self, request: pb.CloseSessionRequest) -> Empty:
         self._sessions.close(request.name)
         return Empty()
+
+
+def _from_examples(
+    examples: pb.LabelledExamples, view: "View", params: "EstimateParams"
+) -> starting.Started:
+    ids = ids_of(examples.ids, name="examples.ids")
+    known = examples.HasField("neighbours")
+    return starting.from_examples(
+        view,
+        params,
+        ids=ids,
+        labels=float64s_of(examples.values, name="examples.values", n=len(ids)),
+        neighbours=examples.neighbours if known else None,
+    )

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from gleann.selection import EstimateParams, propagate_labels
+from gleann.selection import (
+    EstimateParams,
+    TastiSession,
+    propagate_labels,
+    run_estimate,
+)
 from gleann.selection.estimate import estimate
 
 N, CLUSTERS = 20_000, 200
@@ -76,3 +81,29 @@ def test_ranks_cut_geometrically_count_better_than_the_plain_vote():
         widths.append(np.mean([result.high - result.low for result in found]))
     assert errors[0] < errors[1]
     assert widths[0] < widths[1]
+
+
+@pytest.mark.parametrize("target", ["count", "avg", "sum"])
+def test_the_refreshed_count_is_unbiased_and_covered(target):
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(20, 4)) * 3
+    cluster = rng.integers(0, 20, size=1200)
+    vectors = (centres[cluster] + rng.normal(size=(1200, 4))).astype(np.float32)
+    held = np.where(cluster < 2, rng.random(1200) < 0.8, rng.random(1200) < 0.05)
+    # The value goes with what the proxy sees.
+    values = rng.normal(10, 2, size=1200) + 3 * (cluster < 2)
+    truth = {
+        "count": held.sum(),
+        "sum": values[held].sum(),
+        "avg": values[held].mean(),
+    }[target]
+    made = []
+    for seed in range(150):
+        params = EstimateParams(
+            target=target, budget=240, rounds=3, strata_cut="geometric", seed=seed
+        )
+        session = TastiSession.start(vectors, params, first=40)
+        made.append(run_estimate(session, lambda ids: (held[ids], values[ids])))
+    off = np.array([one.value for one in made]) - truth
+    assert abs(off.mean()) < 3 * off.std() / np.sqrt(len(off))
+    assert np.mean([one.low <= truth <= one.high for one in made]) >= 0.9

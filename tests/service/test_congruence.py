@@ -131,6 +131,32 @@ def estimating(
         yield client.get_estimate(session)
 
 
+def grouping(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
+    ids = client.next_batch(
+        client.start_estimate_session(
+            "a", params=EstimateParams(budget=60, strata=3), representatives=20
+        )
+    ).ids
+    yield ids
+    everything = np.arange(2, len(rows)) * 10
+    proxies = {
+        name: (everything, np.abs(rows[2:, column]))
+        for column, name in enumerate(("left", "right"))
+    }
+    params = EstimateParams(budget=80, strata=3)
+    for overlapping in (False, True):
+        session = client.start_group_session(
+            "a", params=params, proxies=proxies, overlapping=overlapping
+        )
+        while batches := client.next_group_batches(session):
+            yield batches
+            for group, batch in batches.items():
+                client.submit_group_labels(
+                    session, batch.ids, labels_of(batch.ids), group=group or None
+                )
+        yield client.get_group_estimates(session)
+
+
 def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
     """Use every method; yield what does not depend on time or on random names."""
     yield from storing_and_searching(client, rows)
@@ -141,6 +167,7 @@ def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[
     yield from labelling(client, rows, labels_of)
     yield from answering(client, labels_of)
     yield from estimating(client, rows, labels_of)
+    yield from grouping(client, rows, labels_of)
     yield [(info.kind, info.labelled) for info in client.list_sessions("a")]
     for session in client.list_sessions():
         client.close_session(session)

@@ -145,6 +145,38 @@ def start_estimate(world: Any) -> selection_pb2.Session:
     return world.selection.StartEstimateSession(request)
 
 
+def start_groups(world: Any) -> selection_pb2.Session:
+    ids = named(np.arange(len(world.rows)))
+    request = selection_pb2.StartGroupSessionRequest(
+        index="w", params=selection_pb2.EstimateParams(budget=40, strata=2)
+    )
+    for name, column in (("left", 0), ("right", 1)):
+        proxy = request.groups.add(name=name).scores
+        proxy.ids.CopyFrom(ids)
+        proxy.values = packed(np.clip(world.rows[:, column] + 0.5, 0, 1))
+    return world.selection.StartGroupSession(request)
+
+
+def answer_groups(world: Any, session: str) -> int:
+    """Label one batch of a group session; how many it had."""
+    reply = world.selection.NextGroupBatches(
+        selection_pb2.NextGroupBatchesRequest(session=session)
+    )
+    if not reply.batches:
+        return 0
+    (batch,) = reply.batches
+    wanted = ints(batch.items.ids)
+    groups = np.where(world.rows[wanted, 0] > 0, 0, 1)
+    world.selection.SubmitGroupLabels(
+        selection_pb2.SubmitGroupLabelsRequest(
+            session=session,
+            ids=named(wanted),
+            groups=selection_pb2.GroupNumbers(numbers=groups.astype("<i8").tobytes()),
+        )
+    )
+    return len(wanted)
+
+
 def answer(world: Any, session: str) -> int:
     """Label one batch of an estimate; how many it had."""
     batch = world.selection.NextEstimateBatch(
@@ -453,6 +485,42 @@ def get_estimate(world: Any) -> None:
     assert estimate.labels_used == 40
     assert estimate.low <= estimate.value <= estimate.high
     assert sum(stratum.size for stratum in estimate.by_stratum) == len(world.rows)
+
+
+@rpc("gleann.v1.SelectionService/StartGroupSession")
+def start_group_session(world: Any) -> None:
+    session = start_groups(world)
+    assert (session.kind, session.labelled) == ("groups", 0)
+
+
+@rpc("gleann.v1.SelectionService/NextGroupBatches")
+def next_group_batches(world: Any) -> None:
+    name = start_groups(world).name
+    request = selection_pb2.NextGroupBatchesRequest(session=name)
+    first = world.selection.NextGroupBatches(request)
+    assert [batch.group for batch in first.batches] == [""]
+    assert len(ints(first.batches[0].items.ids)) > 0
+    assert world.selection.NextGroupBatches(request) == first
+
+
+@rpc("gleann.v1.SelectionService/SubmitGroupLabels")
+def submit_group_labels(world: Any) -> None:
+    name = start_groups(world).name
+    count = answer_groups(world, name)
+    request = selection_pb2.GetSessionRequest(name=name)
+    assert world.selection.GetSession(request).labelled == count > 0
+
+
+@rpc("gleann.v1.SelectionService/GetGroupEstimates")
+def get_group_estimates(world: Any) -> None:
+    name = start_groups(world).name
+    while answer_groups(world, name):
+        pass
+    request = selection_pb2.GetGroupEstimatesRequest(session=name)
+    made = world.selection.GetGroupEstimates(request).estimates
+    assert [one.group for one in made] == ["left", "right"]
+    for one in made:
+        assert one.estimate.low <= one.estimate.value <= one.estimate.high
 
 
 @rpc("gleann.v1.SelectionService/GetSession")

@@ -9,7 +9,7 @@ import pytest
 from bench.selection import active, coreset, growth, recall
 from bench.selection.active_tables import strongest_simple
 from bench.selection.coreset_accuracy import strongest_simple as strongest_rival
-from bench.selection.notes import Notes, notes_of, write_result
+from bench.selection.notes import Notes, command_of, notes_of, write_result
 
 ORIGIN = {"machine": {"cpu": "x"}, "commit": "1", "started": "now"}
 
@@ -200,6 +200,13 @@ def test_a_killed_run_of_coresets_goes_on(mode, folder, tmp_path, monkeypatch):
     if mode == "speed":
         assert result["same_picks_as_float64_numpy"] == 50
         assert set(result["ours"][0]) == {"seconds", "cpu_seconds"}
+
+
+def test_a_command_is_told_without_the_folders_of_the_machine(monkeypatch):
+    words = ["bench", "--data", "/somewhere/else/wordnet-384", "--seeds", "3"]
+    monkeypatch.setattr("sys.argv", words)
+    named = ["--data", "wordnet-384", "--seeds", "3"]
+    assert command_of("active") == ["python", "-m", "bench.selection.active", *named]
 
 
 def test_the_strongest_simple_method_by_hand():

@@ -1,6 +1,7 @@
 """Choosing among proxies from a pilot, and ABae as written."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ from gleann.selection import (
     run_estimate,
     uniform_estimate,
 )
-from gleann.selection.estimate.abae import abae_design, pooled, second_draws
+from gleann.selection.estimate import estimate
+from gleann.selection.estimate.abae import pooled
+from gleann.selection.estimate.abae_allocation import abae_design, second_draws
 from gleann.selection.estimate.choosing import draw_pilot, pilot_chances
 from gleann.selection.estimate.strata import STRATA_CUTS, equal_size
 from gleann.selection.estimate.tally import gather, tally
@@ -276,3 +279,30 @@ def test_a_predicate_that_holds_everywhere_has_a_rate_of_one():
     )
     seen = weighted_moments(np.zeros(10, np.int64), labels, strata=2, rate=100 / 50)
     assert seen.rates.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("target", ["count", "avg", "sum"])
+def test_the_width_of_abae_is_told_from_labels_that_it_did_not_draw(target):
+    """Against the error that ABae as written really has on the same rows."""
+    rng = np.random.default_rng(3)
+    proxy = rng.beta(0.2, 1, size=6000)
+    held, values = rng.random(6000) < proxy, rng.normal(10, 3, size=6000)
+
+    def oracle(ids):
+        return held[ids], values[ids]
+
+    params = EstimateParams(target=target, budget=600)
+    told = [
+        estimate(proxy, oracle, replace(params, seed=seed)).abae_width
+        for seed in range(15)
+    ]
+    really = [
+        abae_estimate(proxy, oracle, replace(params, seed=seed)).value
+        for seed in range(120)
+    ]
+    assert np.mean(told) == pytest.approx(2 * 1.96 * np.std(really), rel=0.3)
+    # Fewer labels, a wider interval; and nothing to tell without a positive.
+    few = estimate(proxy, oracle, replace(params, budget=150)).abae_width
+    assert few > 1.5 * np.mean(told)
+    nothing = estimate(proxy, lambda ids: (ids < 0, values[ids]), params)
+    assert nothing.abae_width is None

@@ -38,7 +38,7 @@ def width(made):
 
 
 def test_a_bootstrap_of_one_stratum_is_its_posterior():
-    """No rounds to combine: 10 + 9,900 * Beta(10.5, 90.5), give or take resampling."""
+    """No rounds to combine: 10 + 9,900 * Beta, give or take resampling."""
     held = np.zeros(10_000, bool)
     session = EstimateSession.start(
         np.ones(10_000),
@@ -49,10 +49,23 @@ def test_a_bootstrap_of_one_stratum_is_its_posterior():
     session.submit(rows, held[rows])
     made = session.estimate()
     assert made.value == pytest.approx(1000)
-    ends = 10 + 9_900 * beta(10.5, 90.5).ppf([0.025, 0.975])
+    ends = 10 + 9_900 * np.array([beta(10, 90.5).ppf(0.025), beta(10.5, 90).ppf(0.975)])
     assert [made.low, made.high] == pytest.approx(ends, rel=0.06)
     # It leans upwards, where the rows are; the delta interval does not.
     assert made.high - made.value > 1.15 * (made.value - made.low)
+
+
+def test_the_low_end_of_a_bootstrap_does_not_add_to_a_lone_positive():
+    """Beta(1, 99.5) ends at 0.00025 below, Jeffreys' Beta(1.5, 99.5) at 0.0011."""
+    held = np.zeros(10_000, bool)
+    params = EstimateParams(budget=100, strata=1, rounds=1, interval="bootstrap")
+    session = EstimateSession.start(np.ones(10_000), params)
+    rows = session.next_batch().rows
+    held[rows[0]] = True
+    session.submit(rows, held[rows])
+    made = session.estimate()
+    assert 1 <= made.low < 1 + 9_900 * 0.0005
+    assert made.high > 1 + 9_900 * beta(1.5, 99).ppf(0.96)
 
 
 def test_a_stratum_without_a_positive_may_have_none_or_some():

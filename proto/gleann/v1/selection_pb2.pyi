@@ -539,21 +539,29 @@ class LabelledExamples(_message.Message):
     neighbours: int
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., values: _Optional[bytes] = ..., neighbours: _Optional[int] = ...) -> None: ...
 
+class IndexProxy(_message.Message):
+    __slots__ = ("representatives",)
+    REPRESENTATIVES_FIELD_NUMBER: _ClassVar[int]
+    representatives: int
+    def __init__(self, representatives: _Optional[int] = ...) -> None: ...
+
 class StartEstimateSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "scores", "examples", "candidates", "request_id")
+    __slots__ = ("index", "params", "scores", "examples", "candidates", "index_proxy", "request_id")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    INDEX_PROXY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: EstimateParams
     scores: ProxyScores
     examples: LabelledExamples
     candidates: ProxyCandidates
+    index_proxy: IndexProxy
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., index_proxy: _Optional[_Union[IndexProxy, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class NextEstimateBatchRequest(_message.Message):
     __slots__ = ("session",)
@@ -614,7 +622,7 @@ class Stratum(_message.Message):
     def __init__(self, size: _Optional[int] = ..., labelled: _Optional[int] = ..., positives: _Optional[int] = ..., rate: _Optional[float] = ..., mean: _Optional[float] = ..., proxy_mean: _Optional[float] = ...) -> None: ...
 
 class Estimate(_message.Message):
-    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width")
+    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width", "abae_width")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     LOW_FIELD_NUMBER: _ClassVar[int]
@@ -626,6 +634,7 @@ class Estimate(_message.Message):
     BY_STRATUM_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
     UNIFORM_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    ABAE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     value: float
     low: float
@@ -637,7 +646,102 @@ class Estimate(_message.Message):
     by_stratum: _containers.RepeatedCompositeFieldContainer[Stratum]
     provenance_json: str
     uniform_width: float
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ...) -> None: ...
+    abae_width: float
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ..., abae_width: _Optional[float] = ...) -> None: ...
+
+class StartGroupSessionRequest(_message.Message):
+    __slots__ = ("index", "params", "groups", "overlapping", "request_id")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    OVERLAPPING_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    index: str
+    params: EstimateParams
+    groups: _containers.RepeatedCompositeFieldContainer[NamedProxy]
+    overlapping: bool
+    request_id: str
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[NamedProxy, _Mapping]]] = ..., overlapping: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class NextGroupBatchesRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class GroupBatch(_message.Message):
+    __slots__ = ("group", "items", "summary_json", "provenance_json")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    items: SelectedItems
+    summary_json: str
+    provenance_json: str
+    def __init__(self, group: _Optional[str] = ..., items: _Optional[_Union[SelectedItems, _Mapping]] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+
+class NextGroupBatchesResponse(_message.Message):
+    __slots__ = ("batches",)
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
+    batches: _containers.RepeatedCompositeFieldContainer[GroupBatch]
+    def __init__(self, batches: _Optional[_Iterable[_Union[GroupBatch, _Mapping]]] = ...) -> None: ...
+
+class GroupNumbers(_message.Message):
+    __slots__ = ("numbers",)
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    numbers: bytes
+    def __init__(self, numbers: _Optional[bytes] = ...) -> None: ...
+
+class GroupPositives(_message.Message):
+    __slots__ = ("group", "positives")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    positives: bytes
+    def __init__(self, group: _Optional[str] = ..., positives: _Optional[bytes] = ...) -> None: ...
+
+class SubmitGroupLabelsRequest(_message.Message):
+    __slots__ = ("session", "ids", "groups", "positives", "values", "request_id")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    ids: _types_pb2.Ids
+    groups: GroupNumbers
+    positives: GroupPositives
+    values: bytes
+    request_id: str
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., groups: _Optional[_Union[GroupNumbers, _Mapping]] = ..., positives: _Optional[_Union[GroupPositives, _Mapping]] = ..., values: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SubmitGroupLabelsResponse(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
+class GetGroupEstimatesRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class GroupEstimate(_message.Message):
+    __slots__ = ("group", "estimate")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    estimate: Estimate
+    def __init__(self, group: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
+
+class GroupEstimates(_message.Message):
+    __slots__ = ("estimates",)
+    ESTIMATES_FIELD_NUMBER: _ClassVar[int]
+    estimates: _containers.RepeatedCompositeFieldContainer[GroupEstimate]
+    def __init__(self, estimates: _Optional[_Iterable[_Union[GroupEstimate, _Mapping]]] = ...) -> None: ...
 
 class GetSessionRequest(_message.Message):
     __slots__ = ("name",)

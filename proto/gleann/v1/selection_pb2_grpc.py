@@ -121,6 +121,26 @@ class SelectionServiceStub:
                 request_serializer=gleann_dot_v1_dot_selection__pb2.GetEstimateRequest.SerializeToString,
                 response_deserializer=gleann_dot_v1_dot_selection__pb2.Estimate.FromString,
                 _registered_method=True)
+        self.StartGroupSession = channel.unary_unary(
+                '/gleann.v1.SelectionService/StartGroupSession',
+                request_serializer=gleann_dot_v1_dot_selection__pb2.StartGroupSessionRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_selection__pb2.Session.FromString,
+                _registered_method=True)
+        self.NextGroupBatches = channel.unary_unary(
+                '/gleann.v1.SelectionService/NextGroupBatches',
+                request_serializer=gleann_dot_v1_dot_selection__pb2.NextGroupBatchesRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_selection__pb2.NextGroupBatchesResponse.FromString,
+                _registered_method=True)
+        self.SubmitGroupLabels = channel.unary_unary(
+                '/gleann.v1.SelectionService/SubmitGroupLabels',
+                request_serializer=gleann_dot_v1_dot_selection__pb2.SubmitGroupLabelsRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_selection__pb2.SubmitGroupLabelsResponse.FromString,
+                _registered_method=True)
+        self.GetGroupEstimates = channel.unary_unary(
+                '/gleann.v1.SelectionService/GetGroupEstimates',
+                request_serializer=gleann_dot_v1_dot_selection__pb2.GetGroupEstimatesRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_selection__pb2.GroupEstimates.FromString,
+                _registered_method=True)
         self.GetSession = channel.unary_unary(
                 '/gleann.v1.SelectionService/GetSession',
                 request_serializer=gleann_dot_v1_dot_selection__pb2.GetSessionRequest.SerializeToString,
@@ -267,6 +287,36 @@ class SelectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartGroupSession(self, request, context):
+        """StartGroupSession starts an estimate for each of several groups on a built index.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NextGroupBatches(self, request, context):
+        """NextGroupBatches returns what to label next. It returns the same batches until labels
+        arrive, and none when the budget is spent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitGroupLabels(self, request, context):
+        """SubmitGroupLabels takes labels of a current batch. It fails with INVALID_ARGUMENT, and
+        takes none, when one was not asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGroupEstimates(self, request, context):
+        """GetGroupEstimates returns the estimate of each group from the labels so far.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSession(self, request, context):
         """GetSession describes a session.
         """
@@ -370,6 +420,26 @@ def add_SelectionServiceServicer_to_server(servicer, server):
                     servicer.GetEstimate,
                     request_deserializer=gleann_dot_v1_dot_selection__pb2.GetEstimateRequest.FromString,
                     response_serializer=gleann_dot_v1_dot_selection__pb2.Estimate.SerializeToString,
+            ),
+            'StartGroupSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartGroupSession,
+                    request_deserializer=gleann_dot_v1_dot_selection__pb2.StartGroupSessionRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_selection__pb2.Session.SerializeToString,
+            ),
+            'NextGroupBatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.NextGroupBatches,
+                    request_deserializer=gleann_dot_v1_dot_selection__pb2.NextGroupBatchesRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_selection__pb2.NextGroupBatchesResponse.SerializeToString,
+            ),
+            'SubmitGroupLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitGroupLabels,
+                    request_deserializer=gleann_dot_v1_dot_selection__pb2.SubmitGroupLabelsRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_selection__pb2.SubmitGroupLabelsResponse.SerializeToString,
+            ),
+            'GetGroupEstimates': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGroupEstimates,
+                    request_deserializer=gleann_dot_v1_dot_selection__pb2.GetGroupEstimatesRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_selection__pb2.GroupEstimates.SerializeToString,
             ),
             'GetSession': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSession,
@@ -824,6 +894,114 @@ class SelectionService:
             '/gleann.v1.SelectionService/GetEstimate',
             gleann_dot_v1_dot_selection__pb2.GetEstimateRequest.SerializeToString,
             gleann_dot_v1_dot_selection__pb2.Estimate.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartGroupSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.SelectionService/StartGroupSession',
+            gleann_dot_v1_dot_selection__pb2.StartGroupSessionRequest.SerializeToString,
+            gleann_dot_v1_dot_selection__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NextGroupBatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.SelectionService/NextGroupBatches',
+            gleann_dot_v1_dot_selection__pb2.NextGroupBatchesRequest.SerializeToString,
+            gleann_dot_v1_dot_selection__pb2.NextGroupBatchesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitGroupLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.SelectionService/SubmitGroupLabels',
+            gleann_dot_v1_dot_selection__pb2.SubmitGroupLabelsRequest.SerializeToString,
+            gleann_dot_v1_dot_selection__pb2.SubmitGroupLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGroupEstimates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.SelectionService/GetGroupEstimates',
+            gleann_dot_v1_dot_selection__pb2.GetGroupEstimatesRequest.SerializeToString,
+            gleann_dot_v1_dot_selection__pb2.GroupEstimates.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,390 @@
+"""An estimation session whose proxies come from the index, made anew every round."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index import as_vectors
+from gleann.index.arrays import Rows, Vectors
+from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.checks import IdMap, require_count
+from gleann.selection.estimate.answers import as_positives, as_values
+from gleann.selection.estimate.book import AnswerBook
+from gleann.selection.estimate.estimators import Design, KnownTotals
+from gleann.selection.estimate.groups import stream_seed
+from gleann.selection.estimate.known import (
+    Known,
+    KnownRows,
+    known_rows,
+    require_open_rows,
+)
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.proxies import (
+    held_out_proxies,
+    propagate_labels,
+    representatives,
+)
+from gleann.selection.estimate.refreshing import (
+    Cut,
+    Round,
+    chances_of,
+    foresee,
+    looked_at,
+    refreshed_totals,
+    round_draws,
+    whole_design,
+)
+from gleann.selection.estimate.result import Estimate, conclude_from
+from gleann.selection.estimate.tally import Evidence, gather
+from gleann.selection.estimate.weighted import ChancedLabels
+from gleann.selection.origin import check_format, check_origin, ids_hash
+from gleann.selection.pool import Selection, fingerprint, provenance
+
+FORMAT = "gleann.estimate-tasti/1"
+
+
+class TastiSession:
+    """Estimates from an index alone: every round's labels make the proxies of the next.
+
+    TASTI (Kang et al. 2022, https://arxiv.org/abs/2009.04540) labels farthest-first
+    representatives and scores the other rows by them; each later label is one more.
+    The representatives are counted exactly. Before a round, the rows without a label
+    are scored and cut anew, unless no round has found a positive since the last cut.
+    Make one with `start` or `resume`; use it as an `EstimateSession`. Not safe for
+    several threads at once.
+    """
+
+    def __init__(
+        self,
+        vectors: Vectors,
+        params: EstimateParams,
+        names: IdMap,
+        known: KnownRows,
+        first: Rows,
+    ) -> None:
+        self._vectors = vectors
+        self._params = params
+        self._names = names
+        self._known = known
+        self._first = first
+        rest = replace(params, budget=params.budget - len(first))
+        self._budgets = rest.round_budgets(params.strata)
+        self._rounds: list[Round] = []
+        self._cut: tuple[int, Cut] | None = None
+        self._book = AnswerBook(names)
+        if len(first):
+            self._book.ask(first)
+        self._made: tuple[int, Estimate] | None = None
+        self._data_hash = fingerprint(vectors)
+        self._ids_hash = ids_hash(names.ids)
+
+    @classmethod
+    def start(
+        cls,
+        vectors: ArrayLike,
+        params: EstimateParams,
+        *,
+        first: int | None = None,
+        ids: ArrayLike | None = None,
+        known: Known | None = None,
+    ) -> "TastiSession":
+        """Begin an estimate over the rows of an index.
+
+        Args:
+            vectors: (n, d), such as `metric_vectors(index)`; near is by plain L2.
+            params: how, `budget` covering the representatives. The proxies rank and
+                are no probabilities: for a count cut them "geometric".
+            first: representatives to label first; None takes a fifth of the budget, or
+                none where labels are known.
+            ids: (n,) names of the rows; None numbers them.
+            known: labels that are there already; they make proxies too, are counted
+                exactly and do not cost budget.
+
+        Raises:
+            InvalidInputError: vectors, ids or known labels that do not fit.
+            InvalidParamsError: a budget above the rows without a label, or too small
+                for representatives and strata; nothing to make proxies from; or an
+                interval other than "delta".
+        """
+        points = as_vectors(vectors)
+        names = IdMap(ids, n=len(points))
+        before = known_rows(known, names, target=params.target)
+        size = _first_size(first, params, known=len(before.rows))
+        require_open_rows(params, n=len(points), known=before)
+        _require_room(params, first=size)
+        picked = np.empty(0, np.int64)
+        if size:
+            picked = representatives(
+                points, k=size, covered=before.rows, seed=params.seed
+            )
+        return cls(points, params, names, before, picked)
+
+    @property
+    def params(self) -> EstimateParams:
+        """How the estimate is made; the budget covers the representatives."""
+        return self._params
+
+    @property
+    def done(self) -> bool:
+        """Whether the whole budget is labelled, or the interval is narrow enough."""
+        return self.labels_used == self._params.budget or self._stopped()
+
+    @property
+    def labels_used(self) -> int:
+        """Rows labelled so far, those known before not among them."""
+        return self._book.used
+
+    def next_batch(self) -> Selection:
+        """What to label next: the representatives, then one round after the other.
+
+        The same until labels arrive; empty when the budget is spent or the interval
+        is narrow enough. Weights are how many rows without a label each row of its
+        round stands for; a representative stands for itself.
+        """
+        stopped = self._stopped()
+        left = len(self._rounds) < len(self._budgets)
+        if not len(self._book.pending) and left and not stopped:
+            self._plan_round()
+        rows = self._book.pending
+        scores, weights, strata = self._of_last_round(rows)
+        return Selection(
+            rows=rows,
+            ids=self._names.ids[rows],
+            scores=scores.astype(np.float32),
+            weights=weights.astype(np.float32),
+            why={"stratum": strata, "proxy": scores},
+            summary={
+                "round": len(self._rounds),
+                "rounds": len(self._budgets),
+                "labels_used": self.labels_used,
+                "budget": self._params.budget,
+                "stopped": stopped,
+            },
+            provenance=self._provenance(),
+        )
+
+    def submit(
+        self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
+    ) -> int:
+        """Take labels, as `EstimateSession.submit`; returns how many were new."""
+        rows = self._names.rows_of(ids)
+        held = as_positives(positives, n=len(rows))
+        numbers = as_values(values, held, target=self._params.target)
+        return self._book.write(rows, held.astype(np.int32), numbers)
+
+    def estimate(self) -> Estimate:
+        """What the finished rounds say; labels of an unfinished one wait.
+
+        Raises:
+            NotReadyError: the first round is not labelled whole.
+        """
+        finished = self._finished()
+        if not finished:
+            need = len(self._first) + self._budgets[0]
+            raise NotReadyError(
+                f"representatives and first round need {need} labels,"
+                f" {self.labels_used} are there"
+            )
+        if self._made is None or self._made[0] != len(finished):
+            self._made = (len(finished), self._conclude(finished))
+        return self._made[1]
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the vectors, as JSON values; `resume` takes it back."""
+        return {
+            "format": FORMAT,
+            "params": asdict(self._params),
+            "data_hash": self._data_hash,
+            "ids_hash": self._ids_hash,
+            "known": self._known.state(),
+            "first": self._first.tolist(),
+            "rounds": [one.state() for one in self._rounds],
+            **self._book.state(),
+        }
+
+    @classmethod
+    def resume(
+        cls, state: dict[str, Any], vectors: ArrayLike, *, ids: ArrayLike | None = None
+    ) -> "TastiSession":
+        """Go on from `state()`, with the same vectors and ids.
+
+        Raises:
+            CorruptDataError: not such a state, or of other vectors or ids.
+        """
+        check_format(state, expected=FORMAT)
+        points = as_vectors(vectors)
+        names = IdMap(ids, n=len(points))
+        check_origin(
+            state,
+            data="vectors",
+            data_hash=fingerprint(points),
+            ids_hash=ids_hash(names.ids),
+        )
+        session = cls(
+            points,
+            EstimateParams(**state["params"]),
+            names,
+            KnownRows.of_state(state["known"]),
+            np.asarray(state["first"], np.int64),
+        )
+        for one in state["rounds"]:
+            session._ask(Round.of_state(one))
+        session._book.restore(state)
+        return session
+
+    def _ask(self, one: Round) -> None:
+        self._rounds.append(one)
+        self._book.ask(one.rows)
+
+    def _finished(self) -> list[Round]:
+        return [one for one in self._rounds if self._book.answered(one.rows)]
+
+    def _plan_round(self) -> None:
+        """Cut what is open by the labels so far, and draw the next round from it."""
+        number = len(self._rounds)
+        labels = self._labels(number)
+        cut = self._cut_before(number).without(labels.rows)
+        held_out = held_out_proxies(
+            self._vectors, rows=labels.rows, labels=labels.positives.astype(np.float64)
+        )
+        looked = looked_at(self._rounds, strata=cut.strata, pilot=self._budgets[0])
+        seen = foresee(cut, labels, held_out, looked=looked)
+        left = cut.sizes.astype(np.float64)
+        draws = round_draws(left, seen, self._design(), self._budgets[number])
+        seed = stream_seed(self._params.seed, number)
+        self._ask(cut.draw(draws, seen, seed=seed))
+
+    def _cut_before(self, number: int) -> Cut:
+        """The cut that round `number` reads: of the labels up to the last positive.
+
+        Negatives alone would move rows between strata without telling more, and the
+        bound on what was never seen (`intervals.most_positives_unseen`) is over strata
+        that stand still.
+        """
+        found = [self._book.labels[one.rows].any() for one in self._rounds[:number]]
+        rounds = max((k + 1 for k in range(number) if found[k]), default=0)
+        if self._cut is None or self._cut[0] != rounds:
+            labels = self._labels(rounds)
+            proxy = propagate_labels(
+                self._vectors, rows=labels.rows, labels=labels.positives
+            )
+            open_rows = np.delete(np.arange(len(self._vectors)), labels.rows)
+            cut = Cut.of(open_rows, proxy[open_rows].astype(np.float64), self._params)
+            self._cut = (rounds, cut)
+        return self._cut[1]
+
+    def _labels(self, rounds: int) -> ChancedLabels:
+        """Labels known before, of the representatives, and of the first `rounds`."""
+        drawn = self._rounds[:rounds]
+        asked = np.concatenate([self._first, *(one.rows for one in drawn)])
+        before = np.ones(len(self._known.rows) + len(self._first))
+        return ChancedLabels(
+            rows=np.concatenate([self._known.rows, asked]),
+            positives=np.concatenate(
+                [self._known.positives, self._book.labels[asked] == 1]
+            ),
+            values=np.concatenate([self._known.values, self._book.values[asked]]),
+            chances=np.concatenate([before, chances_of(drawn)]),
+        )
+
+    def _conclude(self, finished: list[Round]) -> Estimate:
+        design = whole_design(finished, self._design())
+        evidence = self._evidence(finished, strata=len(design.sizes))
+        return conclude_from(
+            design,
+            refreshed_totals(finished, evidence, design),
+            evidence,
+            asked=self._params.asked(len(self._budgets)),
+            provenance=self._provenance(),
+        )
+
+    def _evidence(self, finished: list[Round], *, strata: int) -> Evidence:
+        return gather(
+            [
+                (
+                    one.strata + strata - len(one.left),
+                    self._book.labels[one.rows] == 1,
+                    self._book.values[one.rows],
+                )
+                for one in finished
+            ],
+            strata=strata,
+        )
+
+    def _design(self) -> Design:
+        """What was fixed in advance; the strata are those of each round."""
+        first = self._book.labels[self._first] == 1
+        known = self._known.totals
+        return Design(
+            sizes=np.empty(0),
+            proxy_means=np.empty(0),
+            round_budgets=self._budgets,
+            target=self._params.target,
+            floor=self._params.floor,
+            known=KnownTotals(
+                labelled=known.labelled + len(first),
+                positives=known.positives + float(first.sum()),
+                total=known.total + float(self._book.values[self._first].sum()),
+            ),
+        )
+
+    def _of_last_round(
+        self, rows: Rows
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """Proxies, weights and strata (m,) of pending rows."""
+        if not self._rounds:
+            return np.zeros(len(rows)), np.ones(len(rows)), np.full(len(rows), -1)
+        last = self._rounds[-1]
+        there = np.isin(last.rows, rows)
+        strata = last.strata[there]
+        return (
+            last.scores[there],
+            (last.left / np.maximum(last.draws, 1))[strata],
+            strata,
+        )
+
+    def _provenance(self) -> dict[str, Any]:
+        return provenance(
+            "abae-tasti",
+            params={**asdict(self._params), "first": len(self._first)},
+            seed=self._params.seed,
+            data_hash=self._data_hash,
+        )
+
+    def _stopped(self) -> bool:
+        """Whether the last round left an interval that is narrow enough."""
+        if not self._params.may_stop or not self._rounds or len(self._book.pending):
+            return False
+        return self._params.is_narrow(self.estimate())
+
+
+def _first_size(first: int | None, params: EstimateParams, *, known: int) -> int:
+    """How many representatives are asked for.
+
+    Raises:
+        InvalidParamsError: fewer than two labels to make proxies from.
+    """
+    if first is None:
+        return 0 if known > 1 else max(2 - known, params.budget // 5)
+    require_count("first", first, at_least=0)
+    if first + known < 2:
+        raise InvalidParamsError(
+            f"proxies need at least 2 labels to be made from, got {first}"
+            f" representatives and {known} known labels"
+        )
+    return first
+
+
+def _require_room(params: EstimateParams, *, first: int) -> None:
+    if params.interval != "delta":
+        raise InvalidParamsError(
+            "rounds of different strata are combined with the interval 'delta', got"
+            f" {params.interval!r}"
+        )
+    if params.budget - first < params.strata:
+        raise InvalidParamsError(
+            f"{first} representatives leave {params.budget - first} of"
+            f" {params.budget} labels, but {params.strata} strata need one label each"
+        )

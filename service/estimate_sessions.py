@@ -1,0 +1,258 @@
+"""The library's estimate sessions of a built index, begun and resumed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SoarIndex
+from gleann.index.arrays import Ids
+from gleann.index.checks import as_ids
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidParamsError,
+    NotReadyError,
+)
+from gleann.service.live_index import View
+from gleann.service.values import SessionKind
+
+if TYPE_CHECKING:
+    from gleann.selection.estimate import (
+        ChoosingSession,
+        ClassesSession,
+        EstimateParams,
+        EstimateSession,
+        GroupsSession,
+        Known,
+        TastiSession,
+    )
+
+    EstimateLike: TypeAlias = (
+        ChoosingSession
+        | ClassesSession
+        | EstimateSession
+        | GroupsSession
+        | TastiSession
+    )
+
+Columns: TypeAlias = Mapping[str, tuple[Ids, NDArray[np.float64]]]
+"""Ids (n,) and numbers (n,), by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Started:
+    """A session, and what it has to be resumed with beside the index.
+
+    Attributes:
+        session: of the library.
+        proxy: float64, all proxies one after the other; None for none.
+        kind: of the session.
+    """
+
+    session: "EstimateLike"
+    proxy: NDArray[np.float64] | None
+    kind: SessionKind = "estimate"
+
+
+def from_scores(
+    view: View, params: "EstimateParams", *, ids: Ids, proxy: NDArray[np.float64]
+) -> Started:
+    """Start an estimate with `proxy` (n,) for all `ids` of the index.
+
+    Raises:
+        NotReadyError: the index was not built, or has changed since.
+        UnknownIdError: an id is not there.
+        InvalidInputError: a vector without a proxy.
+        InvalidParamsError: a budget above the number of vectors.
+    """
+    return _stratified(view, params, _in_order(view, ids, proxy))
+
+
+def from_candidates(
+    view: View, params: "EstimateParams", *, proxies: Columns
+) -> Started:
+    """Start an estimate that a pilot chooses the proxy of.
+
+    Raises:
+        As `from_scores`, and InvalidInputError for fewer than two proxies.
+    """
+    from gleann.selection.estimate import ChoosingSession
+
+    columns = _columns(view, proxies)
+    session = ChoosingSession.start(columns, params, ids=sealed_index(view).ids)
+    return Started(session=session, proxy=_stacked(columns))
+
+
+def from_examples(
+    view: View,
+    params: "EstimateParams",
+    *,
+    ids: Ids,
+    labels: NDArray[np.float64],
+    neighbours: int | None,
+) -> Started:
+    """Start an estimate whose proxy spreads the `labels` (m,) of `ids`.
+
+    Labels that are all 0 or 1 are answers: they are counted exactly and not asked for
+    again, except positives whose value is wanted.
+
+    Raises:
+        As `from_scores`.
+    """
+    from gleann.selection.estimate import Known, propagate_labels
+
+    index = sealed_index(view)
+    rows = view.require(as_ids(ids, n=len(ids)))
+    chosen = {} if neighbours is None else {"neighbours": neighbours}
+    proxy = propagate_labels(index.vectors, rows=rows, labels=labels, **chosen)
+    known = _answers_in(labels, target=params.target)
+    return _stratified(
+        view,
+        params,
+        proxy.astype(np.float64),
+        known=Known(
+            ids=index.ids[rows[known]],
+            positives=labels[known] == 1,
+            values=np.zeros(int(known.sum())),
+        ),
+    )
+
+
+def from_index(
+    view: View, params: "EstimateParams", *, representatives: int | None
+) -> Started:
+    """Start an estimate whose proxy every round's labels make anew (TASTI).
+
+    Raises:
+        NotReadyError: the index was not built, or has changed since.
+        InvalidParamsError: a budget above the number of vectors, or too small.
+    """
+    from gleann.selection.coreset import metric_vectors
+    from gleann.selection.estimate import TastiSession
+
+    index = sealed_index(view)
+    session = TastiSession.start(
+        metric_vectors(index), params, first=representatives, ids=index.ids
+    )
+    return Started(session=session, proxy=None)
+
+
+def of_groups(
+    view: View, params: "EstimateParams", *, proxies: Columns, overlapping: bool
+) -> Started:
+    """Start an estimate for each group, by name.
+
+    Args:
+        view: the index.
+        params: how, the budget that of all groups.
+        proxies: of each group.
+        overlapping: whether each group asks a question of its own, instead of all
+            asking for the group.
+
+    Raises:
+        As `from_scores`, and InvalidInputError for too few groups.
+    """
+    from gleann.selection.estimate import ClassesSession, GroupsSession
+
+    columns = _columns(view, proxies)
+    make = GroupsSession if overlapping else ClassesSession
+    session = make.start(columns, params, ids=sealed_index(view).ids)
+    return Started(session=session, proxy=_stacked(columns), kind="groups")
+
+
+def resume(
+    state: dict[str, Any], index: SoarIndex, proxy: NDArray[np.float64] | None
+) -> "EstimateLike":
+    """Go on from a session's `state()`, with the proxies that it was started with."""
+    from gleann.selection.coreset import metric_vectors
+    from gleann.selection.estimate import (
+        ChoosingSession,
+        ClassesSession,
+        EstimateSession,
+        GroupsSession,
+        TastiSession,
+    )
+
+    if proxy is None:
+        return TastiSession.resume(state, metric_vectors(index), ids=index.ids)
+    for key, session in (
+        ("proxies", ChoosingSession),
+        ("groups", ClassesSession),
+        ("sessions", GroupsSession),
+    ):
+        if key in state:
+            columns = proxy.reshape(len(state[key]), -1)
+            proxies = dict(zip(state[key], columns, strict=True))
+            return session.resume(state, proxies, ids=index.ids)
+    return EstimateSession.resume(state, proxy, ids=index.ids)
+
+
+def sealed_index(view: View) -> SoarIndex:
+    """The index of a view that is built and unchanged since.
+
+    Raises:
+        NotReadyError: it is not.
+    """
+    if view.sealed is None:
+        raise NotReadyError(f"{view.name!r} was never built: build it first")
+    changed = view.delta.count + len(view.sealed) - view.sealed_count
+    if changed:
+        raise NotReadyError(
+            f"{view.name!r} has {changed} changes since version {view.version}:"
+            " build it first"
+        )
+    return view.sealed.index
+
+
+def _stratified(
+    view: View,
+    params: "EstimateParams",
+    proxy: NDArray[np.float64],
+    *,
+    known: "Known | None" = None,
+) -> Started:
+    from gleann.selection.estimate import EstimateSession
+
+    if params.budget > len(proxy):
+        raise InvalidParamsError(
+            f"budget is {params.budget}, but {view.name!r} has {len(proxy)} vectors"
+        )
+    ids = sealed_index(view).ids
+    session = EstimateSession.start(proxy, params, ids=ids, known=known)
+    return Started(session=session, proxy=proxy)
+
+
+def _columns(view: View, proxies: Columns) -> dict[str, NDArray[np.float64]]:
+    return {
+        name: _in_order(view, ids, numbers) for name, (ids, numbers) in proxies.items()
+    }
+
+
+def _stacked(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate(list(columns.values()))
+
+
+def _in_order(view: View, ids: Ids, proxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A proxy (n,) of `ids` in the order of the index's rows."""
+    index = sealed_index(view)
+    rows = view.require(as_ids(ids, n=len(ids)))
+    if len(rows) != len(index):
+        raise DimensionMismatchError(
+            f"proxy has {len(rows)} numbers, but {view.name!r} has {len(index)} vectors"
+        )
+    ordered = np.empty(len(index))
+    ordered[rows] = proxy
+    return ordered
+
+
+def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_]:
+    """Which labels (m,) of a proxy are answers too, that need not be asked for.
+
+    None where some are numbers between or beyond 0 and 1, and no positive where the
+    target reads its value.
+    """
+    if not np.isin(labels, (0, 1)).all():
+        return np.zeros(len(labels), np.bool_)
+    return (labels == 0) | (target == "count")
