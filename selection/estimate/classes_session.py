@@ -1,35 +1,23 @@
 """A group-by session with one oracle that names the group of a row."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.allocate import Draws
 from gleann.selection.estimate.answers import NO_GROUP, as_groups, as_values
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.choosing import as_proxies
-from gleann.selection.estimate.classes import (
-    Cut,
-    GroupEvidence,
-    chances_of,
-    costs_of,
-    granted,
-    merge,
-    pilot_rows,
-    second_rows,
-    split_over_cuts,
-)
-from gleann.selection.estimate.estimators import Design
+from gleann.selection.estimate.classes import merge
+from gleann.selection.estimate.group_samples import GroupSamples
 from gleann.selection.estimate.groups import (
     check_groups,
     require_two_rounds,
-    stream_seed,
 )
 from gleann.selection.estimate.known import (
     KnownGroupRows,
@@ -39,9 +27,7 @@ from gleann.selection.estimate.known import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.strata import STRATA_CUTS, Proxy, drawing_order
-from gleann.selection.estimate.tally import Evidence, Moments
-from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
+from gleann.selection.estimate.strata import Proxy
 from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Selection, fingerprint, provenance
 
@@ -69,18 +55,12 @@ class ClassesSession:
         self._known = known
         self._groups = tuple(proxies)
         self._proxies = tuple(proxies.values())
-        self._cuts = [
-            _cut(proxy, params, known.rows, number=number, groups=len(proxies))
-            for number, proxy in enumerate(self._proxies)
-        ]
         self._book = AnswerBook(names)
-        self._rounds: list[list[Rows]] = [[] for _ in self._cuts]
+        self._samples = GroupSamples(self._proxies, params, known, self._book)
         self._split: Draws | None = None
         self._data_hash = fingerprint(*self._proxies)
         self._ids_hash = ids_hash(names.ids)
-        for cut, rounds in zip(self._cuts, self._rounds, strict=True):
-            rounds.append(pilot_rows(cut)[1])
-        self._book.ask(_distinct([rounds[0] for rounds in self._rounds]))
+        self._book.ask(self._samples.pilot)
 
     @classmethod
     def start(
@@ -214,10 +194,10 @@ class ClassesSession:
             raise NotReadyError(
                 f"the pilot needs {need} labels, {self.labels_used} are there"
             )
-        found = self._found(rounds=finished)
+        found = self._samples.found(rounds=finished)
         return {
             name: merge(
-                self._cuts_of(group),
+                self._samples.cuts_of(group),
                 found[group],
                 own=group,
                 asked=self._params.asked(2),
@@ -278,83 +258,9 @@ class ClassesSession:
 
     def _plan(self) -> None:
         """Split what the pilots left over the cuts, and draw it."""
-        pilots = self._evidence(rounds=1)
-        split = split_over_cuts(costs_of(self._cuts, self._moments(rounds=1)))
         left = self._params.budget - self._book.used
-        self._split = granted(self._cuts, split, budget=left)
-        for number, labels in enumerate(self._split.tolist()):
-            if labels:
-                self._cuts[number], rows = second_rows(
-                    self._cuts[number], pilots[number][number], labels=labels
-                )
-                self._rounds[number].append(rows)
-        drawn = _distinct([rounds[1] for rounds in self._rounds if len(rounds) > 1])
+        self._split, drawn = self._samples.draw_second(budget=left)
         self._book.ask(drawn)
-
-    def _cuts_of(self, group: int) -> list[Cut]:
-        """The cuts with what is known of a group before."""
-        known = self._known.totals(group)
-        return [
-            replace(cut, design=replace(cut.design, known=known)) for cut in self._cuts
-        ]
-
-    def _found(self, *, rounds: int) -> list[GroupEvidence]:
-        """What all samples say of each group."""
-        samples, seen = self._evidence(rounds=rounds), self._moments(rounds=rounds)
-        rows = self._drawn(rounds=rounds)
-        return [
-            GroupEvidence(
-                samples=[of_cut[group] for of_cut in samples],
-                seen=[of_cut[group] for of_cut in seen],
-                labelled=len(rows),
-                positives=int((self._book.labels[rows] - 1 == group).sum()),
-            )
-            for group in range(len(self._groups))
-        ]
-
-    def _drawn(self, *, rounds: int) -> Rows:
-        """Rows that the samples of all cuts drew, each once."""
-        return _distinct([part for drawn in self._rounds for part in drawn[:rounds]])
-
-    def _evidence(self, *, rounds: int) -> list[list[Evidence]]:
-        """What each cut's sample says of each group."""
-        labels = self._book.labels - 1
-        return [
-            [
-                cut.evidence(drawn[:rounds], labels, self._book.values, group=group)
-                for group in range(len(self._groups))
-            ]
-            for cut, drawn in zip(self._cuts, self._rounds, strict=True)
-        ]
-
-    def _moments(self, *, rounds: int) -> list[list[Moments]]:
-        """Of each group in the strata of each cut, from the samples of all cuts."""
-        chances = chances_of(self._cuts, [drawn[:rounds] for drawn in self._rounds])
-        rows = self._drawn(rounds=rounds)
-        labels = [
-            ChancedLabels(
-                rows=rows,
-                positives=(held := self._book.labels[rows] - 1 == group),
-                values=np.where(held, self._book.values[rows], 0.0),
-                chances=chances[rows],
-            )
-            for group in range(len(self._groups))
-        ]
-        n = len(chances) - len(self._known.rows)
-        return [
-            [
-                weighted_moments(
-                    cut.numbers[rows],
-                    one,
-                    strata=len(cut.design.sizes),
-                    # Half a row where the group was not seen, so that it has a rate.
-                    rate=float((one.positives / one.chances).sum() / n)
-                    or 0.5 / (len(rows) + 1),
-                )
-                for one in labels
-            ]
-            for cut in self._cuts
-        ]
 
     def _provenance(self) -> dict[str, Any]:
         return provenance(
@@ -363,34 +269,3 @@ class ClassesSession:
             seed=self._params.seed,
             data_hash=self._data_hash,
         )
-
-
-def _cut(
-    proxy: Proxy, params: EstimateParams, known: Rows, *, number: int, groups: int
-) -> Cut:
-    """Cut the rows that are not `known` (m,)."""
-    rows = np.delete(np.arange(len(proxy)), known)
-    cut = STRATA_CUTS[params.strata_cut](proxy[rows], strata=params.strata)
-    numbers = np.full(len(proxy), -1, np.int64)
-    numbers[rows] = cut
-    sizes = np.bincount(cut)
-    each = params.budget // groups
-    pilot = min(max(round(params.pilot_share * each), len(sizes)), each - len(sizes))
-    design = Design(
-        sizes=sizes.astype(np.float64),
-        proxy_means=np.bincount(cut, weights=proxy[rows]) / sizes,
-        round_budgets=(pilot, each - pilot),
-        target=params.target,
-        floor=params.floor,
-    )
-    seed = stream_seed(params.seed, number)
-    return Cut(
-        numbers=numbers, order=rows[drawing_order(cut, seed=seed)], design=design
-    )
-
-
-def _distinct(parts: list[Rows]) -> Rows:
-    """Rows of all parts in order, each once."""
-    rows = np.concatenate(parts)
-    _, firsts = np.unique(rows, return_index=True)
-    return rows[np.sort(firsts)]

@@ -156,7 +156,11 @@ class Round:
 
 
 def foresee(
-    cut: Cut, labels: ChancedLabels, proxies: Proxy, *, looked: PerStratum
+    cut: Cut,
+    labels: ChancedLabels,
+    proxies: NDArray[np.floating],
+    *,
+    looked: PerStratum,
 ) -> Moments:
     """What labels suggest of each stratum of a cut.
 

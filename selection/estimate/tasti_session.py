@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
@@ -12,8 +12,7 @@ from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, require_count
 from gleann.selection.estimate.answers import as_positives, as_values
 from gleann.selection.estimate.book import AnswerBook
-from gleann.selection.estimate.estimators import Design, KnownTotals
-from gleann.selection.estimate.groups import stream_seed
+from gleann.selection.estimate.estimators import Design
 from gleann.selection.estimate.known import (
     Known,
     KnownRows,
@@ -21,24 +20,10 @@ from gleann.selection.estimate.known import (
     require_open_rows,
 )
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.proxies import (
-    held_out_proxies,
-    propagate_labels,
-    representatives,
-)
-from gleann.selection.estimate.refreshing import (
-    Cut,
-    Round,
-    chances_of,
-    foresee,
-    looked_at,
-    refreshed_totals,
-    round_draws,
-    whole_design,
-)
+from gleann.selection.estimate.proxies import representatives
+from gleann.selection.estimate.refreshed_rounds import RefreshedRounds
+from gleann.selection.estimate.refreshing import Round, refreshed_totals, whole_design
 from gleann.selection.estimate.result import Estimate, conclude_from
-from gleann.selection.estimate.tally import Evidence, gather
-from gleann.selection.estimate.weighted import ChancedLabels
 from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Selection, fingerprint, provenance
 
@@ -64,16 +49,14 @@ class TastiSession:
         known: KnownRows,
         first: Rows,
     ) -> None:
-        self._vectors = vectors
         self._params = params
         self._names = names
         self._known = known
         self._first = first
         rest = replace(params, budget=params.budget - len(first))
         self._budgets = rest.round_budgets(params.strata)
-        self._rounds: list[Round] = []
-        self._cut: tuple[int, Cut] | None = None
         self._book = AnswerBook(names)
+        self._rounds = RefreshedRounds(vectors, params, known, first, self._book)
         if len(first):
             self._book.ask(first)
         self._made: tuple[int, Estimate] | None = None
@@ -144,11 +127,11 @@ class TastiSession:
         round stands for; a representative stands for itself.
         """
         stopped = self._stopped()
-        left = len(self._rounds) < len(self._budgets)
+        left = len(self._rounds.drawn) < len(self._budgets)
         if not len(self._book.pending) and left and not stopped:
-            self._plan_round()
+            self._rounds.add(self._rounds.plan(self._design()))
         rows = self._book.pending
-        scores, weights, strata = self._of_last_round(rows)
+        scores, weights, strata = self._rounds.describe(rows)
         return Selection(
             rows=rows,
             ids=self._names.ids[rows],
@@ -156,7 +139,7 @@ class TastiSession:
             weights=weights.astype(np.float32),
             why={"stratum": strata, "proxy": scores},
             summary={
-                "round": len(self._rounds),
+                "round": len(self._rounds.drawn),
                 "rounds": len(self._budgets),
                 "labels_used": self.labels_used,
                 "budget": self._params.budget,
@@ -180,7 +163,7 @@ class TastiSession:
         Raises:
             NotReadyError: the first round is not labelled whole.
         """
-        finished = self._finished()
+        finished = self._rounds.finished
         if not finished:
             need = len(self._first) + self._budgets[0]
             raise NotReadyError(
@@ -200,7 +183,7 @@ class TastiSession:
             "ids_hash": self._ids_hash,
             "known": self._known.state(),
             "first": self._first.tolist(),
-            "rounds": [one.state() for one in self._rounds],
+            "rounds": [one.state() for one in self._rounds.drawn],
             **self._book.state(),
         }
 
@@ -230,68 +213,13 @@ class TastiSession:
             np.asarray(state["first"], np.int64),
         )
         for one in state["rounds"]:
-            session._ask(Round.of_state(one))
+            session._rounds.add(Round.of_state(one))
         session._book.restore(state)
         return session
 
-    def _ask(self, one: Round) -> None:
-        self._rounds.append(one)
-        self._book.ask(one.rows)
-
-    def _finished(self) -> list[Round]:
-        return [one for one in self._rounds if self._book.answered(one.rows)]
-
-    def _plan_round(self) -> None:
-        """Cut what is open by the labels so far, and draw the next round from it."""
-        number = len(self._rounds)
-        labels = self._labels(number)
-        cut = self._cut_before(number).without(labels.rows)
-        held_out = held_out_proxies(
-            self._vectors, rows=labels.rows, labels=labels.positives.astype(np.float64)
-        )
-        looked = looked_at(self._rounds, strata=cut.strata, pilot=self._budgets[0])
-        seen = foresee(cut, labels, held_out, looked=looked)
-        left = cut.sizes.astype(np.float64)
-        draws = round_draws(left, seen, self._design(), self._budgets[number])
-        seed = stream_seed(self._params.seed, number)
-        self._ask(cut.draw(draws, seen, seed=seed))
-
-    def _cut_before(self, number: int) -> Cut:
-        """The cut that round `number` reads: of the labels up to the last positive.
-
-        Negatives alone would move rows between strata without telling more, and the
-        bound on what was never seen (`intervals.most_positives_unseen`) is over strata
-        that stand still.
-        """
-        found = [self._book.labels[one.rows].any() for one in self._rounds[:number]]
-        rounds = max((k + 1 for k in range(number) if found[k]), default=0)
-        if self._cut is None or self._cut[0] != rounds:
-            labels = self._labels(rounds)
-            proxy = propagate_labels(
-                self._vectors, rows=labels.rows, labels=labels.positives
-            )
-            open_rows = np.delete(np.arange(len(self._vectors)), labels.rows)
-            cut = Cut.of(open_rows, proxy[open_rows].astype(np.float64), self._params)
-            self._cut = (rounds, cut)
-        return self._cut[1]
-
-    def _labels(self, rounds: int) -> ChancedLabels:
-        """Labels known before, of the representatives, and of the first `rounds`."""
-        drawn = self._rounds[:rounds]
-        asked = np.concatenate([self._first, *(one.rows for one in drawn)])
-        before = np.ones(len(self._known.rows) + len(self._first))
-        return ChancedLabels(
-            rows=np.concatenate([self._known.rows, asked]),
-            positives=np.concatenate(
-                [self._known.positives, self._book.labels[asked] == 1]
-            ),
-            values=np.concatenate([self._known.values, self._book.values[asked]]),
-            chances=np.concatenate([before, chances_of(drawn)]),
-        )
-
     def _conclude(self, finished: list[Round]) -> Estimate:
         design = whole_design(finished, self._design())
-        evidence = self._evidence(finished, strata=len(design.sizes))
+        evidence = self._rounds.evidence(finished, strata=len(design.sizes))
         return conclude_from(
             design,
             refreshed_totals(finished, evidence, design),
@@ -300,49 +228,15 @@ class TastiSession:
             provenance=self._provenance(),
         )
 
-    def _evidence(self, finished: list[Round], *, strata: int) -> Evidence:
-        return gather(
-            [
-                (
-                    one.strata + strata - len(one.left),
-                    self._book.labels[one.rows] == 1,
-                    self._book.values[one.rows],
-                )
-                for one in finished
-            ],
-            strata=strata,
-        )
-
     def _design(self) -> Design:
         """What was fixed in advance; the strata are those of each round."""
-        first = self._book.labels[self._first] == 1
-        known = self._known.totals
         return Design(
             sizes=np.empty(0),
             proxy_means=np.empty(0),
             round_budgets=self._budgets,
             target=self._params.target,
             floor=self._params.floor,
-            known=KnownTotals(
-                labelled=known.labelled + len(first),
-                positives=known.positives + float(first.sum()),
-                total=known.total + float(self._book.values[self._first].sum()),
-            ),
-        )
-
-    def _of_last_round(
-        self, rows: Rows
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """Proxies, weights and strata (m,) of pending rows."""
-        if not self._rounds:
-            return np.zeros(len(rows)), np.ones(len(rows)), np.full(len(rows), -1)
-        last = self._rounds[-1]
-        there = np.isin(last.rows, rows)
-        strata = last.strata[there]
-        return (
-            last.scores[there],
-            (last.left / np.maximum(last.draws, 1))[strata],
-            strata,
+            known=self._rounds.known,
         )
 
     def _provenance(self) -> dict[str, Any]:
@@ -355,7 +249,11 @@ class TastiSession:
 
     def _stopped(self) -> bool:
         """Whether the last round left an interval that is narrow enough."""
-        if not self._params.may_stop or not self._rounds or len(self._book.pending):
+        if (
+            not self._params.may_stop
+            or not self._rounds.drawn
+            or len(self._book.pending)
+        ):
             return False
         return self._params.is_narrow(self.estimate())
 

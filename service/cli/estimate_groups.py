@@ -210,7 +210,9 @@ def _by_own_oracles(
     return session.estimates()
 
 
-def _columns(missing: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray]:
+def _columns(
+    missing: Mapping[str, NDArray[np.generic]],
+) -> dict[str, NDArray[np.generic]]:
     return {
         "id": np.concatenate(list(missing.values())),
         "group": np.repeat(list(missing), [len(ids) for ids in missing.values()]),

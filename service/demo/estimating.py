@@ -11,6 +11,7 @@ from gleann.index.arrays import Ids, Mask, Rows, Vectors
 from gleann.selection import (
     Estimate,
     EstimateParams,
+    abae_estimate,
     propagate_labels,
     uniform_estimate,
 )
@@ -22,9 +23,13 @@ TARGETS: tuple[Target, ...] = ("share", "mean")
 """A share is a count over all rows, which are known."""
 NEIGHBOURS = "ABae, neighbours"
 CLASSIFIER = "ABae, classifier"
+PUBLISHED = "ABae as published"
+"""The strongest simple rival: strata of equal size by the classifier's guesses."""
 UNIFORM = "uniform"
 CUTS = {"share": "geometric", "mean": "sqrt_mass"}
-METHODS = (NEIGHBOURS, CLASSIFIER, UNIFORM)
+METHODS = (NEIGHBOURS, CLASSIFIER, PUBLISHED, UNIFORM)
+PROXY_OF = {CLASSIFIER: CLASSIFIER, PUBLISHED: CLASSIFIER}
+RUNS = {PUBLISHED: abae_estimate, UNIFORM: uniform_estimate}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,8 +130,8 @@ def trials(
     made = []
     for target in TARGETS:
         for name in METHODS:
-            run = uniform_estimate if name == UNIFORM else estimate
-            proxy = population.proxies.get(name, population.proxies[NEIGHBOURS])
+            run = RUNS.get(name, estimate)
+            proxy = population.proxies[PROXY_OF.get(name, NEIGHBOURS)]
             for number in range(seed, seed + count):
                 params = EstimateParams(
                     target="count" if target == "share" else "avg",

@@ -37,8 +37,9 @@ def estimating_section(result: DemoResult) -> Section:
                 f" (log10 of the rank by frequency)."
                 f" ABae needs a guess for every word. One comes from the index, the"
                 f" labels of the nearest words that the SEALS runs labelled; the other"
-                f" from a classifier trained on the same labels. Uniform sampling"
-                f" spends as many labels without a guess. {result.scale.trials} draws"
+                f" from a classifier trained on the same labels. ABae as published has"
+                f" the classifier's, uniform sampling none; both spend as many labels."
+                f" {result.scale.trials} draws"
                 f" of each; the pictures show {min(SHOWN_DRAWS, result.scale.trials)}."
             ),
             side_by_side(charts),

@@ -62,7 +62,7 @@ def _tell(stage: Stage, population: Population, found: list[Trial]) -> None:
             ends = [(t.low, t.high) for t in mine if t.low is not None]
             widths = [high - low for low, high in ends if high is not None]
             stage.say(
-                f"     {method:<16} mean {short(fmean(known)) if known else '-'},"
+                f"     {method:<17} mean {short(fmean(known)) if known else '-'},"
                 f" interval +- {short(fmean(widths) / 2) if widths else '-'},"
                 f" holds the truth {sum(t.covers for t in mine)} of {len(ends)}"
             )

@@ -16,7 +16,9 @@ import json, os, sys, time
 from dataclasses import asdict
 from pathlib import Path
 import numpy as np
-from gleann.selection import ChoosingSession, EstimateParams, EstimateSession
+from gleann.selection import (
+    ChoosingSession, EstimateParams, EstimateSession, TastiSession
+)
 
 folder, kind, pause = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 held, values = np.load(folder / "held.npy"), np.load(folder / "values.npy")
@@ -26,6 +28,7 @@ good = np.load(folder / "proxy.npy")
 made = {
     "one": (EstimateSession, good),
     "choosing": (ChoosingSession, {"poor": good[::-1], "good": good}),
+    "tasti": (TastiSession, np.load(folder / "vectors.npy")),
 }
 session_type, proxy = made[kind]
 state = folder / "state.json"
@@ -56,6 +59,8 @@ def folder(tmp_path):
     rng = np.random.default_rng(5)
     proxy = rng.beta(0.2, 1.0, size=1500)
     np.save(tmp_path / "proxy.npy", proxy)
+    vectors = np.column_stack([proxy, rng.random((1500, 2)) / 10])
+    np.save(tmp_path / "vectors.npy", vectors.astype(np.float32))
     np.save(tmp_path / "held.npy", rng.random(1500) < proxy)
     np.save(tmp_path / "values.npy", rng.normal(10, 3, size=1500))
     np.save(tmp_path / "ids.npy", np.array([f"w{n}" for n in rng.permutation(1500)]))
@@ -80,7 +85,7 @@ def finish(folder: Path, kind: str) -> tuple[list[str], dict]:
     return told(done.stdout), json.loads((folder / "estimate.json").read_text())
 
 
-@pytest.mark.parametrize("kind", ["one", "choosing"])
+@pytest.mark.parametrize("kind", ["one", "choosing", "tasti"])
 def test_a_killed_estimate_goes_on_to_the_same_answer(folder, kind):
     expected, whole = finish(folder, kind)
     assert len(expected) == len(set(expected)) == 120

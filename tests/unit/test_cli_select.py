@@ -164,6 +164,34 @@ def test_one_positive_gives_a_mean_without_an_interval(population, tmp_path, cap
     assert f"avg by ABae: {value[9]:,.6g}, no interval" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("target", ["count", "avg"])
+def test_equal_proxies_and_no_positive_are_answered_and_said(target, tmp_path, capsys):
+    np.save(tmp_path / "flat.npy", np.full(500, 0.2))
+    answer(tmp_path / "all.csv", np.arange(500), np.zeros(500, bool), np.ones(500))
+    code = run(
+        ["estimate", "--proxy", str(tmp_path / "flat.npy"), "--oracle-csv",
+         str(tmp_path / "all.csv"), "--target", target, "--budget", "100", "--out",
+         str(tmp_path / "out.json")]
+    )  # fmt: skip
+    assert code == 0
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    told = capsys.readouterr().out
+    assert made["value"] == (0 if target == "count" else None)
+    assert made["abae_width"] is None
+    assert "no positive among 100 labels" in told
+    assert (f"{target} by ABae: undefined" in told) == (target == "avg")
+
+
+def test_proxies_from_the_index_have_delta_intervals_only(folder, tmp_path, capsys):
+    command = [
+        "estimate", "--index", str(folder / "index"), "--representatives", "20",
+        "--oracle-csv", str(tmp_path / "none.csv"), "--budget", "50", "--interval",
+        "bootstrap", "--out", str(tmp_path / "out.json"),
+    ]  # fmt: skip
+    assert run(command) == 1
+    assert "'delta', got 'bootstrap'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("source", ["representatives", "labelled"])
 @pytest.mark.parametrize("target", ["count", "avg"])
 def test_labels_behind_a_proxy_are_not_asked_for_again(
@@ -219,6 +247,9 @@ def test_labels_behind_a_proxy_are_not_asked_for_again(
         (["--proxy", "proxy.npy", "--oracle-csv", "bare.csv"], "positive"),
         (["--proxy", "proxy.npy", "--oracle-csv", "both.csv"], "has 2 of them"),
         (["--proxy", "proxy.npy", "--stop-at-width", "-1"], "stop_at_width"),
+        (["--proxy", "proxy.npy", "--budget", "0"], "budget must be at least 1, got 0"),
+        (["--proxy", "nan.npy"], "proxy has NaN or infinity in 1 of 2000"),
+        (["--proxy", "below.npy"], "at least 0, got -0.5"),
         (
             ["--proxy", "proxy.npy", "--oracle-csv", "text.csv", "--target", "sum"],
             "text.csv must hold numbers",
@@ -248,6 +279,8 @@ def test_bad_estimate_input_is_one_line(
     (tmp_path / "twice.csv").write_text("id,positive\n1,1\n1,1\n")
     (tmp_path / "both.csv").write_text("id,positive,label\n1,1,0\n")
     (tmp_path / "text.csv").write_text("id,label,value\n1,1,ten\n")
+    for name, strange in (("nan", np.nan), ("below", -0.5)):
+        np.save(tmp_path / f"{name}.npy", np.where(np.arange(2_000) == 7, strange, 0.1))
     blank = "".join(f"{row},1,\n" for row in range(2_000))
     (tmp_path / "blank.csv").write_text(f"id,label,value\n{blank}")
     defaults = {"--budget": "50", "--oracle-csv": "none.csv", "--out": "out.json"}

@@ -166,11 +166,12 @@ def test_later_rounds_rank_better_than_the_representatives_alone():
     vectors, held, values = world()
     session = TastiSession.start(vectors, params_of(budget=300, seed=1))
     run_estimate(session, oracle_of(held, values))
-    proxies = [session._rounds[0].proxy_means, session._rounds[-1].proxy_means]
+    rounds = session.state()["rounds"]
     first, last = (
-        held[one.rows[one.strata >= 3]].mean() for one in session._rounds[:2]
+        held[np.array(one["rows"])[np.array(one["strata"]) >= 3]].mean()
+        for one in rounds[:2]
     )
-    assert proxies[0].tolist() != proxies[1].tolist()
+    assert rounds[0]["proxy_means"] != rounds[1]["proxy_means"]
     assert last > first
 
 
@@ -179,9 +180,10 @@ def test_strata_stand_still_until_a_round_finds_a_positive():
     nothing = np.zeros(N, bool)
     session = TastiSession.start(vectors, params_of())
     made = run_estimate(session, oracle_of(nothing, values))
-    by_round = [one.left - one.draws for one in session._rounds]
-    assert session._rounds[1].left.tolist() == by_round[0].tolist()
-    assert session._rounds[2].left.tolist() == by_round[1].tolist()
+    rounds = session.state()["rounds"]
+    for one, later in zip(rounds, rounds[1:], strict=False):
+        drawn = np.bincount(one["strata"], minlength=5)
+        assert later["left"] == (np.array(one["left"]) - drawn).tolist()
     assert (made.value, made.low) == (0.0, 0.0)
     assert 0 < made.high < N
     assert "no positive among 160 labels" in made.note
