@@ -1,6 +1,7 @@
 """TASTI inside a session: proxies from the vectors, made anew by every round."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_strata_stand_still_until_a_round_finds_a_positive():
     session = TastiSession.start(vectors, params_of())
     made = run_estimate(session, oracle_of(nothing, values))
     rounds = session.state()["rounds"]
-    for one, later in zip(rounds, rounds[1:], strict=False):
+    for one, later in pairwise(rounds):
         drawn = np.bincount(one["strata"], minlength=5)
         assert later["left"] == (np.array(one["left"]) - drawn).tolist()
     assert (made.value, made.low) == (0.0, 0.0)
