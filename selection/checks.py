@@ -128,6 +128,19 @@ def require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         )
 
 
+def require_names(name: str, values: object) -> None:
+    """Refuse what is no sequence of texts, none of them empty.
+
+    Raises:
+        InvalidParamsError: with the values.
+    """
+    listed = values if isinstance(values, tuple | list) else [None]
+    if not all(isinstance(value, str) and value for value in listed):
+        raise InvalidParamsError(
+            f"{name} must be names, none of them empty; got {values!r}"
+        )
+
+
 def require_count(name: str, value: object, *, at_least: int = 1) -> None:
     """Refuse what is not an integer of at least `at_least`.
 

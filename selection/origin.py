@@ -18,16 +18,25 @@ def ids_hash(ids: Ids) -> str:
     return sha256(names.astype(f"<U{width}").tobytes()).hexdigest()
 
 
-def check_format(state: dict[str, Any], *, expected: str) -> None:
+def check_format(
+    state: dict[str, Any], *, expected: str, parts: tuple[str, ...] = ()
+) -> None:
     """Refuse what is no state of ours.
 
+    Args:
+        state: of a session.
+        expected: its format.
+        parts: what it must hold.
+
     Raises:
-        CorruptDataError: another format.
+        CorruptDataError: another format, or a part that is missing.
     """
     if state.get("format") != expected:
         raise CorruptDataError(
             f"expected a state of format {expected}, got {state.get('format')!r}"
         )
+    if missing := [part for part in parts if part not in state]:
+        raise CorruptDataError(f"the state has no {', '.join(missing)}")
 
 
 def check_origin(

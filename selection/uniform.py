@@ -22,10 +22,12 @@ def uniform_rows(n: int, *, k: int, seed: int, excluded: ArrayLike = ()) -> Rows
         (k,), in random order.
 
     Raises:
-        InvalidParamsError: k below 1 or above the rows that may be drawn.
+        InvalidParamsError: k below 1 or above the rows that may be drawn; a seed below
+            0.
     """
     require_count("k", k)
     require_count("n", n)
+    require_count("seed", seed, at_least=0)
     closed = as_rows(np.asarray(excluded, dtype=np.int64), n=n, name="excluded")
     allowed = np.setdiff1d(np.arange(n), closed)
     if k > len(allowed):

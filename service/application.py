@@ -46,6 +46,8 @@ FEATURES = (
     "select:ccs",
     "select:quotas",
     "session:active",
+    "session:active:concepts",
+    "session:active:given",
     "session:estimate",
     "session:groups",
 )

@@ -26,6 +26,7 @@ class Candidates:
         costs: float64 (n,), or None where none were given.
         locked: int64 (m,), positions of those that cover but are not chosen.
         groups: (n,) the group of each, or None where there are no quotas.
+        measured: whether the method looks at distances, or they are told at least.
     """
 
     rows: Rows
@@ -34,6 +35,7 @@ class Candidates:
     costs: NDArray[np.float64] | None
     locked: Rows
     groups: NDArray[np.str_] | None
+    measured: bool
 
 
 def resolve(view: View, request: selection_pb2.CreateSelectionJobRequest) -> Candidates:
@@ -51,11 +53,14 @@ def resolve(view: View, request: selection_pb2.CreateSelectionJobRequest) -> Can
         raise InvalidInputError(
             f"strategy is required: one of {', '.join(_strategies(request))}"
         )
-    measured = method != "random" or request.HasField("quotas")
-    if measured and view.metric == "ip":
+    if method != "random" and view.metric == "ip":
         raise InvalidParamsError(
             f"{method} needs a true metric, cosine or l2; {view.name!r} has ip"
         )
+    # A draw needs no metric; within groups it is measured where there is one.
+    measured = method != "random" or (
+        request.HasField("quotas") and view.metric != "ip"
+    )
     allowed = convert_selection.optional_ids_of(request, "allowed_ids")
     rows = view.live_rows() if allowed is None else view.require(_distinct(allowed))
     ids = view.ids_at(rows)
@@ -79,6 +84,7 @@ def resolve(view: View, request: selection_pb2.CreateSelectionJobRequest) -> Can
         costs=_costs(request, ids, lookup),
         locked=locked,
         groups=_groups(request, ids, lookup),
+        measured=measured,
     )
 
 

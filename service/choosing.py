@@ -1,4 +1,4 @@
-"""How a selection job chooses: gather vectors, run the method, draw at random too."""
+"""How a selection job chooses: gather vectors, run the method, and its baselines."""
 
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from gleann.v1 import selection_pb2
 def choose(
     view: View, request: selection_pb2.CreateSelectionJobRequest, task: Task
 ) -> Selected:
-    """Choose as the request says, from `view`; random draws stand beside the choice."""
+    """Choose as the request says, from `view`; its baselines stand beside it."""
     candidates = resolve(view, request)
     vectors = view.vectors_at(candidates.rows)
     task.progress(Progress(phase="choose", done=0, total=candidates.k))
@@ -43,21 +43,11 @@ def _selection(
     vectors: Vectors,
     task: Task,
 ) -> Any:
-    from gleann.selection import coreset
-    from gleann.selection.uniform import uniform
-
     name = request.WhichOneof("strategy")
     assert name is not None
     seed = getattr(getattr(request, name), "seed", 0)
-    if name == "random" and candidates.groups is None:
-        # A draw needs no metric, and may take every vector.
-        return uniform(
-            len(vectors),
-            k=candidates.k,
-            seed=seed,
-            ids=candidates.ids,
-            excluded=candidates.locked,
-        )
+    if not candidates.measured:
+        return _drawn(request, candidates, seed=seed)
     chosen = _chosen(
         request,
         candidates,
@@ -68,16 +58,64 @@ def _selection(
     selection = chosen.to_selection(candidates.ids)
     if name == "random":
         return selection
-    task.progress(Progress(phase="compare", done=0, total=1))
-    drawn = _chosen(
-        request,
-        candidates,
-        vectors,
-        method=partial(coreset.uniform, **_weighing(request)),
-        seed=seed,
-    )
-    beside = coreset.beside_random(drawn)
+    task.progress(Progress(phase="compare", done=0, total=candidates.k))
+    beside = _beside(request, candidates, vectors, task, seed=seed)
     return replace(selection, summary={**selection.summary, **beside})
+
+
+def _drawn(
+    request: selection_pb2.CreateSelectionJobRequest,
+    candidates: Candidates,
+    *,
+    seed: int,
+) -> Any:
+    """A random draw, which needs no metric and may take every vector."""
+    from gleann.selection.coreset import draw_within_groups
+    from gleann.selection.uniform import uniform
+
+    if candidates.groups is None:
+        return uniform(
+            len(candidates.ids),
+            k=candidates.k,
+            seed=seed,
+            ids=candidates.ids,
+            excluded=candidates.locked,
+        )
+    return draw_within_groups(
+        candidates.groups,
+        quotas=_quotas(request, candidates),
+        locked=candidates.locked,
+        seed=seed,
+        ids=candidates.ids,
+    )
+
+
+def _beside(
+    request: selection_pb2.CreateSelectionJobRequest,
+    candidates: Candidates,
+    vectors: Vectors,
+    task: Task,
+    *,
+    seed: int,
+) -> dict[str, float | str]:
+    """What random vectors and the strongest simple method achieve, as many."""
+    from gleann.selection.coreset import choose_baselines
+
+    weighing = _weighing(request)
+
+    def choose(method: Any, *, seed: int | None) -> Any:
+        weighed = partial(method, **weighing)
+        return _chosen(request, candidates, vectors, method=weighed, seed=seed)
+
+    name = request.WhichOneof("strategy")
+    assert name is not None
+    return choose_baselines(
+        choose,
+        asked="k_center" if name == "farthest_first" else name,
+        priced=bool(np.any(candidates.costs)),
+        seed=seed,
+        progress=task.progress,
+    ).told()
 
 
 def _chosen(

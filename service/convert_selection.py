@@ -12,7 +12,7 @@ from gleann.index.arrays import Ids
 from gleann.index.checks import as_id_array
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.service.convert import fill, given, time_of, time_to_wire
-from gleann.service.values import JsonObject, Scores, Selected, SessionInfo
+from gleann.service.values import JsonObject, Selected, SessionInfo
 from gleann.service.wire import (
     column_of,
     column_to_wire,
@@ -20,13 +20,10 @@ from gleann.service.wire import (
     float64s_to_wire,
     ids_of,
     ids_to_wire,
-    labels_of,
-    labels_to_wire,
 )
 from gleann.v1 import selection_pb2, types_pb2
 
 if TYPE_CHECKING:
-    from gleann.selection.active import ActiveParams, StopAdvice
     from gleann.selection.estimate import Estimate, EstimateParams
     from gleann.service.values import SessionKind
 
@@ -157,48 +154,6 @@ def candidates_of(
     }
 
 
-def active_params_to_wire(
-    params: "ActiveParams | None",
-) -> selection_pb2.ActiveParams | None:
-    """Pack how to learn, or nothing.
-
-    Raises:
-        InvalidParamsError: several concepts, or a model that is not trained here.
-    """
-    if params is None:
-        return None
-    values = asdict(params)
-    if (model := values.pop("model")) != "logistic_regression":
-        raise InvalidParamsError(
-            f"a session of the service trains logistic regression; got model {model!r}"
-        )
-    if concepts := values.pop("concepts"):
-        raise InvalidParamsError(
-            f"a session of the service has one question; got {len(concepts)} concepts"
-        )
-    values["c"] = values.pop("C")
-    values["balanced"] = values.pop("class_weight") == "balanced"
-    message = selection_pb2.ActiveParams()
-    fill(message, values)
-    return message
-
-
-def active_params_of(message: selection_pb2.ActiveParams) -> "ActiveParams":
-    """Read how to learn.
-
-    Raises:
-        InvalidParamsError: a parameter out of its range.
-    """
-    from gleann.selection.active import ActiveParams
-
-    values = given(message)
-    if "c" in values:
-        values["C"] = values.pop("c")
-    if values.pop("balanced", False):
-        values["class_weight"] = "balanced"
-    return ActiveParams(**values)
-
-
 def estimate_params_to_wire(
     params: "EstimateParams",
 ) -> selection_pb2.EstimateParams:
@@ -311,47 +266,6 @@ def session_info_of(message: selection_pb2.Session) -> SessionInfo:
         labelled=message.labelled,
         created_at=time_of(message.create_time),
         updated_at=time_of(message.update_time),
-    )
-
-
-def stop_advice_to_wire(advice: "StopAdvice") -> selection_pb2.StopAdvice:
-    """Pack advice."""
-    message = selection_pb2.StopAdvice()
-    fill(message, asdict(advice))
-    return message
-
-
-def stop_advice_of(message: selection_pb2.StopAdvice) -> "StopAdvice":
-    """Read advice."""
-    from gleann.selection.active import StopAdvice
-
-    known = message.HasField("recent_uncertainty")
-    return StopAdvice(
-        stop=message.stop,
-        reason=message.reason,
-        batches=message.batches,
-        recent_uncertainty=message.recent_uncertainty if known else None,
-        recent_positives=message.recent_positives,
-    )
-
-
-def scores_to_wire(scores: Scores) -> selection_pb2.ScoreItemsResponse:
-    """Pack class probabilities."""
-    return selection_pb2.ScoreItemsResponse(
-        ids=ids_to_wire(scores.ids),
-        classes=labels_to_wire(scores.classes),
-        probabilities=scores.probabilities.astype("<f8", copy=False).tobytes(),
-    )
-
-
-def scores_of(message: selection_pb2.ScoreItemsResponse) -> Scores:
-    """Read class probabilities."""
-    classes = labels_of(message.classes, n=len(message.classes) // 8, name="classes")
-    flat = np.frombuffer(message.probabilities, "<f8")
-    return Scores(
-        ids=ids_of(message.ids, name="ids"),
-        classes=classes,
-        probabilities=flat.reshape(-1, len(classes)),
     )
 
 

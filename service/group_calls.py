@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.checks import as_id_array
 from gleann.service import convert_selection as convert
-from gleann.service.coreset_calls import CoresetCalls
+from gleann.service.active_calls import ActiveCalls, name_of
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import (
     bools_to_wire,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams
 
 
-class GroupCalls(CoresetCalls):
+class GroupCalls(ActiveCalls):
     """Group-by; `Client` is the class to use."""
 
     def start_group_session(
@@ -122,8 +122,3 @@ class GroupCalls(CoresetCalls):
         request = selection_pb2.GetGroupEstimatesRequest(session=name_of(session))
         reply = self._stubs.selection.GetGroupEstimates(request)
         return {one.group: convert.estimate_of(one.estimate) for one in reply.estimates}
-
-
-def name_of(session: str | SessionInfo) -> str:
-    """The name of a session that was given, or that has it."""
-    return session if isinstance(session, str) else session.name

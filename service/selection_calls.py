@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from gleann.index.checks import as_id_array
+from gleann.service import convert_active
 from gleann.service import convert_selection as convert
-from gleann.service.group_calls import GroupCalls, name_of
+from gleann.service.active_calls import name_of
+from gleann.service.group_calls import GroupCalls
 from gleann.service.operation import read_selection
-from gleann.service.values import Scores, Selected, SessionInfo
+from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import (
     bools_to_wire,
     float64s_to_wire,
     ids_to_wire,
-    labels_to_wire,
 )
 from gleann.v1 import selection_pb2
 
 if TYPE_CHECKING:
-    from gleann.selection.active import ActiveParams, StopAdvice
     from gleann.selection.estimate import Estimate, EstimateParams
 
 
@@ -34,43 +34,6 @@ class SelectionCalls(GroupCalls):
         """
         request = selection_pb2.GetSelectionRequest(name=name)
         return read_selection(self._stubs.selection.GetSelection(request), self._stubs)
-
-    def start_active_session(
-        self,
-        name: str,
-        *,
-        ids: ArrayLike,
-        labels: ArrayLike,
-        params: "ActiveParams | None" = None,
-        request_id: str = "",
-    ) -> SessionInfo:
-        """Start active learning from some labels.
-
-        The session belongs to the sealed version of the index; later changes of the
-        index do not touch it. It survives a restart.
-
-        Args:
-            name: a built index.
-            ids: vectors that are labelled already.
-            labels: their classes, integers; at least two classes.
-            params: how; defaults to `ActiveParams()`.
-            request_id: a repeat with the same string returns the same session.
-
-        Raises:
-            UnknownIndexError: no such index.
-            UnknownIdError: an id is not there.
-            InvalidInputError: ids and labels differ in number, or one class only.
-            NotReadyError: the index was never built.
-        """
-        request = selection_pb2.StartActiveSessionRequest(
-            index=name,
-            params=convert.active_params_to_wire(params),
-            ids=ids_to_wire(as_id_array(ids)),
-            labels=labels_to_wire(labels),
-            request_id=request_id,
-        )
-        reply = self._stubs.selection.StartActiveSession(request)
-        return convert.session_info_of(reply)
 
     def start_estimate_session(  # noqa: PLR0913 (what the proxy is made from)
         self,
@@ -150,7 +113,8 @@ class SelectionCalls(GroupCalls):
         Args:
             session: a session of either kind, or its name.
             ids: m vectors of the current batch.
-            labels: m classes; for an estimate m bools, True for a positive.
+            labels: m classes, or (m, q) answers to q concepts; for an estimate m bools,
+                True for a positive.
             values: for an estimate of a mean or a sum, m numbers; those of positives
                 count.
             request_id: a repeat with the same string changes nothing.
@@ -176,55 +140,11 @@ class SelectionCalls(GroupCalls):
         request = selection_pb2.SubmitLabelsRequest(
             session=name,
             ids=wire_ids,
-            labels=labels_to_wire(labels),
+            labels=convert_active.answers_to_wire(labels),
             request_id=request_id,
         )
         reply = self._stubs.selection.SubmitLabels(request)
         return convert.session_info_of(reply.session)
-
-    def ignore(
-        self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
-    ) -> SessionInfo:
-        """Take vectors out of an active session: they are not asked for again.
-
-        Raises:
-            UnknownJobError: no such active session.
-            UnknownIdError: an id is not there.
-        """
-        request = selection_pb2.IgnoreIdsRequest(
-            session=name_of(session),
-            ids=ids_to_wire(as_id_array(ids)),
-            request_id=request_id,
-        )
-        reply = self._stubs.selection.IgnoreIds(request)
-        return convert.session_info_of(reply.session)
-
-    def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
-        """Whether more labels still change much in an active session.
-
-        Raises:
-            UnknownJobError: no such active session.
-        """
-        request = selection_pb2.GetStopAdviceRequest(session=name_of(session))
-        return convert.stop_advice_of(self._stubs.selection.GetStopAdvice(request))
-
-    def score_items(
-        self, session: str | SessionInfo, ids: ArrayLike | None = None
-    ) -> Scores:
-        """Class probabilities by the current model of an active session.
-
-        Args:
-            session: the session, or its name.
-            ids: the vectors to score; None scores all of the session's index version.
-
-        Raises:
-            UnknownJobError: no such active session.
-            UnknownIdError: an id is not there.
-        """
-        request = selection_pb2.ScoreItemsRequest(
-            session=name_of(session), ids=convert.optional_ids_to_wire(ids)
-        )
-        return convert.scores_of(self._stubs.selection.ScoreItems(request))
 
     def get_estimate(self, session: str | SessionInfo) -> "Estimate":
         """The estimate of an estimate session from its labels so far.

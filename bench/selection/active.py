@@ -6,31 +6,24 @@ paired by concept and seed.
 """
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bench.datasets import DatasetError
 from bench.provenance import provenance
+from bench.records import RESULTS
 from bench.say import say
+from bench.selection.active_tables import Runs, summaries, tables
 from bench.selection.concepts import Labelled, load_labelled, rare_concepts
 from bench.selection.drawing import plot_active
-from bench.selection.gaps import paired_gap
 from bench.selection.labelling import NPROBE, Ending, run_concept
-from bench.tables import markdown
+from bench.selection.nearest import run_nearest
+from bench.selection.notes import Notes, command_of, write_result
 from gleann.index import BuildParams, SoarIndex
 from gleann.selection import ActiveParams
-
-RESULTS = Path(__file__).parent.parent / "results"
-AP_GAP, RECALL_GAP = 0.02, 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +32,7 @@ class Method:
 
     Attributes:
         name: in the tables.
-        pool: of `ActiveParams`.
+        pool: of `ActiveParams`, or "nearest" (`run_nearest`).
         neighbours: of each labelled row, or anchor.
     """
 
@@ -54,23 +47,23 @@ METHODS = (
     Method(name="classifier, 15", pool="classifier", neighbours=15),
     Method(name="AnchorAL, 50", pool="anchors", neighbours=50),
     Method(name="global", pool="global", neighbours=1),
+    Method(name="nearest", pool="nearest", neighbours=1),
     Method(name="random", pool="random", neighbours=1),
 )
-METRICS = ("ap_pool", "ap_held_out", "recall", "looked_at", "seconds")
+FREE = ("nearest", "random")
+"""Methods that follow no strategy."""
 
 
 def main() -> int:
     """Run, print the tables, write the result file and its plot."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
+    out = args.out or RESULTS / "selection-active.json"
     try:
-        result = run(args)
+        result = run(args, out)
     except DatasetError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     print(tables(result))
-    out = args.out or RESULTS / "selection-active.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
     if plot_active(result, out.with_suffix(".svg")):
         say(f"plot: {out.with_suffix('.svg')}")
     say(f"result: {out}")
@@ -94,157 +87,110 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "--strategies", nargs="+", default=["entropy"], help="of ActiveParams"
     )
+    names = [method.name for method in METHODS]
+    parser.add_argument(
+        "--methods", nargs="+", choices=names, default=names, help="global always is"
+    )
     parser.add_argument("--seed", type=int, default=0, help="draws the concepts")
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     return parser
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Every data set, strategy, method, concept and seed."""
-    command = ["python", "-m", "bench.selection.active", *sys.argv[1:]]
-    origin = provenance() | {"command": command}
-    return {
+def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
+    """Every data set, strategy, method, concept and seed; written to `out`."""
+    origin = provenance() | {"command": command_of("active")}
+    # Global is what the others are compared with.
+    methods = [m for m in METHODS if m.name in {*args.methods, "global"}]
+    params = {
+        name: getattr(args, name)
+        for name in ("concepts", "seeds", "budget", "batch", "seed", "strategies")
+    } | {"nprobe": NPROBE, "methods": [asdict(method) for method in methods]}
+    notes = Notes(out, params, origin)
+    result = {
         "mode": "selection-active",
-        "params": {
-            name: getattr(args, name)
-            for name in ("concepts", "seeds", "budget", "batch", "seed")
-        }
-        | {"nprobe": NPROBE, "methods": [asdict(method) for method in METHODS]},
-        "sets": [_run_set(load_labelled(folder), args) for folder in args.data],
+        "params": params,
+        "sets": [
+            _Stage(load_labelled(folder), args, notes).result(methods)
+            for folder in args.data
+        ],
+        "resumed_after": notes.resumed,
     } | origin
+    write_result(result, out)
+    return result
 
 
-def _run_set(data: Labelled, args: argparse.Namespace) -> dict[str, Any]:
-    index = SoarIndex.build(data.base, BuildParams(metric="cosine", seed=0), threads=1)
-    concepts = rare_concepts(data, count=args.concepts, seed=args.seed)
-    say(f"{data.name}: {index}")
-    runs = {
-        f"{strategy}/{method.name}": _runs_of(
-            data, index, concepts, args, method=method, strategy=strategy
-        )
-        for strategy, method in product(args.strategies, METHODS)
-    }
-    return {
-        "name": data.name,
-        "sha256": data.sha256,
-        "n": len(data.base),
-        "nlist": index.nlist,
-        "concepts": [data.names[concept] for concept in concepts],
-        "positives": [int((data.classes == concept).sum()) for concept in concepts],
-        "runs": runs,
-        "summary": list(_summaries(runs, args.strategies)),
-    }
+class _Stage:
+    """The runs over one data set."""
 
+    def __init__(self, data: Labelled, args: argparse.Namespace, notes: Notes) -> None:
+        params = BuildParams(metric="cosine", seed=0)
+        self._data = data
+        self._args = args
+        self._notes = notes
+        self._index = SoarIndex.build(data.base, params, threads=1)
+        self._concepts = rare_concepts(data, count=args.concepts, seed=args.seed)
+        say(f"{data.name}: {self._index}")
 
-def _runs_of(
-    data: Labelled,
-    index: SoarIndex,
-    concepts: list[int],
-    args: argparse.Namespace,
-    *,
-    method: Method,
-    strategy: Any,
-) -> list[list[dict[str, float]]]:
-    """(concepts, seeds) endings of one method."""
-    endings: list[list[Ending]] = []
-    for concept in concepts:
-        params = (
-            ActiveParams(
-                strategy=strategy,
-                pool=method.pool,
-                batch=args.batch,
-                neighbours=method.neighbours,
-                seed=seed,
-            )
-            for seed in range(args.seeds)
-        )
-        endings.append(
+    def result(self, methods: list[Method]) -> dict[str, Any]:
+        """All runs, and their summary."""
+        data, strategies = self._data, self._args.strategies
+        runs = {
+            f"{strategy}/{method.name}": self._runs(method, strategy)
+            for method in methods
+            for strategy in (["any"] if method.pool in FREE else strategies)
+        }
+        return {
+            "name": data.name,
+            "sha256": data.sha256,
+            "n": len(data.base),
+            "nlist": self._index.nlist,
+            "concepts": [data.names[concept] for concept in self._concepts],
+            "positives": [int((data.classes == c).sum()) for c in self._concepts],
+            "runs": runs,
+            "summary": list(summaries(runs, strategies)),
+        }
+
+    def _runs(self, method: Method, strategy: str) -> Runs:
+        """(concepts, seeds) endings of one method."""
+        found = [
             [
-                run_concept(
-                    data,
-                    concept,
-                    one,
-                    index,
-                    budget=args.budget,
-                    # It costs a look at the whole pool: once a concept will do.
-                    coverage=one.seed == 0 and one.pool != "random",
+                self._notes.once(
+                    (self._data.sha256, strategy, method.name, concept, seed),
+                    lambda c=concept, s=seed: asdict(  # type: ignore[misc]
+                        self._ending(method, strategy, concept=c, seed=s)
+                    ),
                 )
-                for one in params
+                for seed in range(self._args.seeds)
             ]
+            for concept in self._concepts
+        ]
+        say(f"{self._data.name}, {strategy}, {method.name}: done")
+        return found
+
+    def _ending(
+        self, method: Method, strategy: Any, *, concept: int, seed: int
+    ) -> Ending:
+        args = self._args
+        if method.pool == "nearest":
+            return run_nearest(
+                self._data, concept, seed=seed, budget=args.budget, batch=args.batch
+            )
+        params = ActiveParams(
+            strategy="entropy" if strategy == "any" else strategy,
+            pool=method.pool,
+            batch=args.batch,
+            neighbours=method.neighbours,
+            seed=seed,
         )
-    say(f"{data.name}, {strategy}, {method.name}: done")
-    return [[asdict(ending) for ending in row] for row in endings]
-
-
-def column(runs: list[list[dict[str, float]]], metric: str) -> NDArray[np.float64]:
-    """(concepts, seeds) of one metric."""
-    return np.array([[ending[metric] for ending in row] for row in runs])
-
-
-def _mean_measured(runs: list[list[dict[str, float]]]) -> float | None:
-    shares = [
-        one["in_pool"] for row in runs for one in row if one["in_pool"] is not None
-    ]
-    return float(np.mean(shares)) if shares else None
-
-
-def _summaries(
-    runs: dict[str, list[list[dict[str, float]]]], strategies: list[str]
-) -> Iterator[dict[str, Any]]:
-    for strategy, method in product(strategies, METHODS):
-        ours = runs[f"{strategy}/{method.name}"]
-        best = runs[f"{strategy}/global"]
-        gaps = {
-            metric: asdict(paired_gap(column(ours, metric), column(best, metric)))
-            for metric in METRICS[:3]
-        }
-        yield {
-            "strategy": strategy,
-            "method": method.name,
-            "mean": {metric: float(column(ours, metric).mean()) for metric in METRICS},
-            "in_pool": _mean_measured(ours),
-            "below_global": gaps,
-            "reached": all(
-                gaps[metric]["mean"] <= limit
-                for metric, limit in zip(
-                    METRICS[:3], (AP_GAP, AP_GAP, RECALL_GAP), strict=True
-                )
-            ),
-        }
-
-
-def tables(result: dict[str, Any]) -> str:
-    """One table a data set: means, and what is lost against the global method."""
-    parts = []
-    for one in result["sets"]:
-        rows = [_row(summary) for summary in one["summary"]]
-        head = (
-            "strategy", "pool", "AP pool", "AP held out", "recall", "looked at",
-            "global top in pool", "AP pool gap", "AP held out gap", "recall gap",
-            "reached", "s a run",
-        )  # fmt: skip
-        parts += [f"### {one['name']}", "", markdown(head, rows), ""]
-    return "\n".join(parts)
-
-
-def _row(summary: dict[str, Any]) -> list[str]:
-    mean, gaps = summary["mean"], summary["below_global"]
-    shown = [
-        f"{gap['mean']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})"
-        for gap in gaps.values()
-    ]
-    return [
-        summary["strategy"],
-        summary["method"],
-        f"{mean['ap_pool']:.3f}",
-        f"{mean['ap_held_out']:.3f}",
-        f"{mean['recall']:.3f}",
-        f"{mean['looked_at']:.1%}",
-        "-" if summary["in_pool"] is None else f"{summary['in_pool']:.2f}",
-        *shown,
-        "yes" if summary["reached"] else "no",
-        f"{mean['seconds']:.2f}",
-    ]
+        return run_concept(
+            self._data,
+            concept,
+            params,
+            self._index,
+            budget=args.budget,
+            # It costs a look at the whole pool: once a concept will do.
+            coverage=seed == 0 and method.pool != "random",
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`python -m bench selection FAMILY ...`: each family's own command line; `all` repeats
-every recorded table and plot.
+every recorded table and plot, and goes on where it was killed: stages that
+are finished are not repeated until all are, one under way continues from its notes.
 """
 
 import argparse
@@ -7,11 +8,15 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
+from time import monotonic
 
 from bench.datasets import DatasetError
+from bench.provenance import provenance
+from bench.records import RESULTS
 from bench.say import say
+from bench.selection.notes import Notes, notes_of
 
-FAMILIES = ("active", "growth", "estimate", "coreset")
+FAMILIES = ("active", "recall", "growth", "estimate", "coreset")
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -26,16 +31,43 @@ def run_selection(arguments: argparse.Namespace) -> int:
     if arguments.family != "all":
         return _run(arguments.family, arguments.options)
     root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
-    return max(_run(family, options) for family, options in _everything(root))
+    return _run_all(root)
+
+
+def _run_all(root: Path) -> int:
+    """Run every stage that this machine and code have not finished yet."""
+    out = RESULTS / "selection-all"
+    stages = _everything(root)
+    finished = Notes(out, {"stages": [list(stage) for stage in stages]}, provenance())
+    worst = 0
+    for family, options in stages:
+        key = (family, *options)
+        if finished.has(key):
+            say(f"selection {family} {' '.join(options)}: finished before")
+            continue
+        start = monotonic()
+        status = _run(family, options)
+        worst = max(worst, status)
+        if not status:
+            seconds = round(monotonic() - start)
+            finished.once(key, lambda taken=seconds: taken)  # type: ignore[misc]
+            say(f"selection {family}: {seconds} s")
+    if not worst:
+        notes_of(out).unlink(missing_ok=True)
+    return worst
 
 
 def _everything(root: Path) -> list[tuple[str, list[str]]]:
     """The commands behind `bench/results`."""
     words, intents = str(root / "wordnet-384"), str(root / "intents-384")
+    both = ["--data", words, intents]
+    rules = ["--strategies", "most_likely_positive", "information_density"]
     accuracy = ["accuracy", "--data"]
     speed = ["speed", "--data", str(root / "glove-100"), "--k", "2000"]
     return [
-        ("active", ["--data", words, intents]),
+        ("active", both),
+        ("active", [*both, *rules, "--out", str(RESULTS / "selection-rules.json")]),
+        ("recall", ["--data", words]),
         ("growth", ["--data", words]),
         ("estimate", ["--data", str(root / "supg-proxies")]),
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),

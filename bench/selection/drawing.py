@@ -94,3 +94,27 @@ def plot_growth(result: dict[str, Any], path: Path) -> bool:
         axes.legend(fontsize=8)
 
     return draw(path, fill, size=(6, 4))
+
+
+def plot_recall_curve(result: dict[str, Any], path: Path) -> bool:
+    """Draw average precision and positives found against the neighbours' recall."""
+    searched = [row for row in result["rows"] if row["nprobe"] is not None]
+    (whole,) = [row for row in result["rows"] if row["nprobe"] is None]
+
+    def fill(panels: list[Any]) -> None:
+        for axes, (metric, label) in zip(panels, GAPS.items(), strict=True):
+            for pool in dict.fromkeys(row["pool"] for row in searched):
+                mine = [row for row in searched if row["pool"] == pool]
+                axes.plot(
+                    [row["neighbour_recall"] for row in mine],
+                    [row["mean"][metric] for row in mine],
+                    marker="o",
+                    label=pool,
+                )
+            axes.axhline(whole["mean"][metric], color="grey", label=whole["pool"])
+            axes.set(xlabel="recall of neighbours", ylabel=label)
+            axes.grid(visible=True, alpha=0.25)
+        panels[0].set_title(f"{result['data']}: {result['n']:,} rows")
+        panels[0].legend(fontsize=8)
+
+    return draw(path, fill, panels=len(GAPS), size=(12, 4))

@@ -17,16 +17,16 @@ import numpy as np
 
 from bench.datasets import DatasetError
 from bench.provenance import provenance
-from bench.records import write_json
+from bench.records import RESULTS
 from bench.say import say
 from bench.selection.choices import choice_rows, group_rows
+from bench.selection.notes import Notes, command_of, write_result
 from bench.selection.plots import plot_estimates
 from bench.selection.populations import NAMES, VALUES, Population, load_population
 from bench.selection.simulate import Trial, abae, ours, uniform
 from bench.tables import markdown
 from gleann.selection.estimate import Estimate, EstimateParams
 
-RESULTS = Path(__file__).parent.parent / "results"
 BUDGET = 1000
 BUDGETS = (250, 500, 1000, 2000, 4000)
 CURVE_TRIALS = 200
@@ -143,24 +143,28 @@ def stopping_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Make every table and the plots; the result that was written."""
-    command = ["python", "-m", "bench.selection.estimate", *sys.argv[1:]]
-    origin = provenance() | {"command": command}
+    origin = provenance() | {"command": command_of("estimate")}
     trials, seed = (20 if args.quick else args.trials), args.seed
     few = min(trials, CURVE_TRIALS)
-    folder = args.data
-    result = {
+    folder, fewer = args.data, min(trials, 100)
+    parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "table": lambda: table_rows(folder, trials=trials, seed=seed),
+        "stopping": lambda: stopping_rows(folder, trials=few, seed=seed),
+        "budgets": lambda: curve_rows(folder, trials=few, seed=seed),
+        "choosing": lambda: choice_rows(folder, trials=fewer, seed=seed),
+        "groups": lambda: group_rows(trials=fewer, seed=seed),
+    }
+    out = args.out or default_out(quick=args.quick)
+    head = {
         "mode": "selection-estimate",
         "budget": BUDGET,
         "trials": trials,
         "seed": seed,
-        "table": table_rows(folder, trials=trials, seed=seed),
-        "stopping": stopping_rows(folder, trials=few, seed=seed),
-        "budgets": curve_rows(folder, trials=few, seed=seed),
-        "choosing": choice_rows(folder, trials=min(trials, 100), seed=seed),
-        "groups": group_rows(trials=min(trials, 100), seed=seed),
-    } | origin
-    out = args.out or default_out(quick=args.quick)
-    write_json(result, out)
+    }
+    notes = Notes(out, head | {"data": folder.name}, origin)
+    made = {name: notes.once((name,), make) for name, make in parts.items()}
+    result = head | made | {"resumed_after": notes.resumed} | origin
+    write_result(result, out)
     say(f"result: {out}")
     plot = out.with_suffix(".svg")
     say(f"plot: {plot}" if plot_estimates(result, plot) else "no plot: no matplotlib")

@@ -7,10 +7,10 @@ off. Pools are timed in turn.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -22,15 +22,16 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.datasets import DatasetError
 from bench.provenance import provenance
+from bench.records import RESULTS
 from bench.say import say
 from bench.selection.concepts import Labelled, draw_seed, load_labelled, rare_concepts
 from bench.selection.drawing import plot_growth
 from bench.selection.labelling import NPROBE
+from bench.selection.notes import Notes, command_of, write_result
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
 
-RESULTS = Path(__file__).parent.parent / "results"
 POOLS = {"seals": 20, "classifier": 20, "anchors": 50, "global": 1}
 _TRAINING: list[float] = []
 
@@ -48,15 +49,14 @@ class TimedRegression(LogisticRegression):
 def main() -> int:
     """Run, print the table, write the result file and its plot."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
+    out = args.out or RESULTS / f"selection-growth-{args.data.name}.json"
     try:
         with threadpool_limits(1):
-            result = run(args)
+            result = run(args, out)
     except DatasetError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     print(table(result))
-    out = args.out or RESULTS / f"selection-growth-{result['data']}.json"
-    out.write_text(json.dumps(result, indent=1) + "\n")
     if plot_growth(result, out.with_suffix(".svg")):
         say(f"plot: {out.with_suffix('.svg')}")
     say(f"result: {out}")
@@ -83,23 +83,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Time every pool at every size, in turn."""
-    command = ["python", "-m", "bench.selection.growth", *sys.argv[1:]]
-    origin = provenance() | {"command": command}
+def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
+    """Time every pool at every size, in turn; the result goes to `out`."""
+    origin = provenance() | {"command": command_of("growth")}
     data = load_labelled(args.data)
     concept = rare_concepts(data, count=1, seed=args.seed)[0]
     # The seed must lie in the smallest pool, so that all begin alike.
     order = _seed_first(data, concept, seed=args.seed)
     sizes = [len(order) // 4, len(order) // 2, len(order)]
     indexes = {size: _build(data, order[:size], args) for size in sizes}
+    plan = {name: getattr(args, name) for name in ("nlist", "budget", "batch", "seed")}
+    notes = Notes(out, {"mode": "growth", **plan}, origin)
     times: dict[tuple[str, int], list[float]] = defaultdict(list)
     work: dict[tuple[str, int], dict[str, float]] = {}
     for number in range(args.rounds):
         for pool in POOLS:
             for size in sizes:
                 labels = (data.classes[order[:size]] == concept).astype(np.int64)
-                seconds, counts = _select(indexes[size], labels, pool, args)
+                seconds, counts = notes.once(
+                    (data.sha256, number, pool, size),
+                    partial(_select, indexes[size], labels, pool, args),
+                )
                 times[pool, size].append(seconds)
                 work[pool, size] = counts
         say(f"round {number + 1} of {args.rounds}")
@@ -114,7 +118,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for pool in POOLS
         for size in sizes
     ]
-    return {
+    result = {
         "mode": "selection-growth",
         "data": data.name,
         "sha256": data.sha256,
@@ -126,7 +130,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         "blas_threads": blas_threads(),
         "rows": rows,
+        "resumed_after": notes.resumed,
     } | origin
+    write_result(result, out)
+    return result
 
 
 def _seed_first(data: Labelled, concept: int, *, seed: int) -> np.ndarray:

@@ -39,7 +39,7 @@ class Ending:
     seconds: float
 
 
-def run_concept(
+def run_concept(  # noqa: PLR0913 (what is run, and how it is measured)
     data: Labelled,
     concept: int,
     params: ActiveParams,
@@ -47,6 +47,7 @@ def run_concept(
     *,
     budget: int,
     coverage: bool,
+    nprobe: int = NPROBE,
 ) -> Ending:
     """Label `budget` rows, seed included, and judge the last classifier.
 
@@ -57,11 +58,12 @@ def run_concept(
         index: over the pool.
         budget: labels in all.
         coverage: whether to measure what the pools let through.
+        nprobe: lists searched for the neighbours of a row.
     """
     positive = data.classes == concept
     rows = draw_seed(positive, seed=params.seed)
     labels = positive.astype(np.int64)
-    neighbours = IndexNeighbours(index, nprobe=min(NPROBE, index.nlist))
+    neighbours = IndexNeighbours(index, nprobe=min(nprobe, index.nlist))
     start = perf_counter()
     session = ActiveSession.start(
         index.vectors, params, rows=rows, labels=labels[rows], neighbours=neighbours
@@ -77,13 +79,34 @@ def run_concept(
         if coverage:
             shares.append(session.coverage().in_pool)
         session.submit_labels(picked, labels[picked])
+    return ending_of(
+        session,
+        data,
+        concept,
+        looked_at=session.looked_at / len(index),
+        in_pool=float(np.mean(shares)) if shares else None,
+        seconds=seconds,
+    )
+
+
+def ending_of(
+    session: ActiveSession,
+    data: Labelled,
+    concept: int,
+    *,
+    looked_at: float,
+    in_pool: float | None,
+    seconds: float,
+) -> Ending:
+    """Judge the classifier of all labels of `session`; the rest is as in `Ending`."""
+    positive = data.classes == concept
     held_out = session.score_vectors(data.queries)[:, -1]
     return Ending(
         ap_pool=average_precision(positive, session.probabilities()[:, -1]),
         ap_held_out=average_precision(data.query_classes == concept, held_out),
-        recall=float(labels[session.labelled_rows].sum() / positive.sum()),
-        looked_at=session.looked_at / len(index),
-        in_pool=float(np.mean(shares)) if shares else None,
+        recall=float(positive[session.labelled_rows].sum() / positive.sum()),
+        looked_at=looked_at,
+        in_pool=in_pool,
         labelled=len(session.labelled_rows),
         seconds=seconds,
     )

@@ -38,6 +38,11 @@ class Docket:
         """Rows of the batch that are neither labelled nor ignored, as picked."""
         return self.batch.rows[self._pending()]
 
+    def pending_of(self, question: int) -> Rows:
+        """Those of `pending` that were picked for `question`."""
+        mine: Mask = self.batch.questions == question
+        return self.batch.rows[self._pending() & mine]
+
     @property
     def outcomes(self) -> list[BatchOutcome]:
         """Of all batches before the one that is out, or to come."""

@@ -1,10 +1,16 @@
 """What a caller chooses when an active-learning session is begun."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from sys import float_info
 from typing import Any, Literal, get_args
 
-from gleann.index.errors import InvalidParamsError
-from gleann.selection.checks import require_count, require_one_of
+from gleann.index.errors import CorruptDataError, InvalidParamsError
+from gleann.selection.checks import (
+    require_between,
+    require_count,
+    require_names,
+    require_one_of,
+)
 
 Strategy = Literal[
     "entropy",
@@ -75,9 +81,11 @@ class ActiveParams:
 
     def _check_numbers(self) -> None:
         for name in ("C", "density_power"):
-            if not 0 < getattr(self, name) < float("inf"):
+            value = getattr(self, name)
+            require_between(name, value, low=0, high=float_info.max)
+            if not value:
                 raise InvalidParamsError(
-                    f"{name} must be a finite number > 0, got {getattr(self, name)}"
+                    f"{name} must be a finite number > 0, got {value}"
                 )
         if self.class_weight not in (None, "balanced"):
             raise InvalidParamsError(
@@ -85,12 +93,16 @@ class ActiveParams:
             )
 
     def _check_classes(self, classes: tuple[int, ...]) -> None:
-        if len(classes) < 2 or list(classes) != sorted(set(classes)):
+        whole = all(isinstance(label, int) for label in classes)
+        if not whole or len(classes) < 2 or list(classes) != sorted(set(classes)):
             raise InvalidParamsError(
-                f"classes must be two or more distinct labels, ascending; got {classes}"
+                "classes must be two or more distinct integers, ascending; got"
+                f" {classes}"
             )
 
     def _check_concepts(self) -> None:
+        # A name is how a question is asked for, over the wire too: "" would be none.
+        require_names("concepts", self.concepts)
         if len(set(self.concepts)) != len(self.concepts):
             raise InvalidParamsError(
                 f"concepts must have distinct names, got {self.concepts}"
@@ -102,7 +114,16 @@ class ActiveParams:
 
 
 def params_of(values: dict[str, Any]) -> ActiveParams:
-    """The way back from `asdict`, after JSON made lists of the tuples."""
+    """The way back from `asdict`, after JSON made lists of the tuples.
+
+    Raises:
+        CorruptDataError: other parameters than those there are.
+    """
+    known = {field.name for field in fields(ActiveParams)}
+    if strange := known.symmetric_difference(values):
+        raise CorruptDataError(
+            f"the state's parameters lack or add {', '.join(sorted(strange))}"
+        )
     classes = values["classes"]
     return ActiveParams(
         **{

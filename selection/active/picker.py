@@ -1,13 +1,14 @@
 """Who picks for a session: a judge of rows, a pool of rows, turns between questions."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
+from gleann.index.errors import NotReadyError
 from gleann.selection.active.batch import Batch
 from gleann.selection.active.coverage import Coverage, measure_coverage
 from gleann.selection.active.judges import Judge, Table
@@ -91,17 +92,38 @@ class Picker:
             note=self._note(),
         )
 
-    def coverage(self, batch: Rows, *, question: int, top: int) -> Coverage:
-        """The pool of `batch`, none of it labelled, beside all open rows."""
+    def coverage(
+        self, pending: Rows, *, picked: Rows, question: int, top: int
+    ) -> Coverage:
+        """The pool of a batch, none of it labelled, beside all open rows.
+
+        Args:
+            pending: rows of the batch, but for ignored ones.
+            picked: those of them that `question` picked.
+            question: whose scores.
+            top: how many rows of highest score to look at.
+
+        Raises:
+            NotReadyError: the judge knows none of `picked`.
+        """
         self.judge.learn(self.ledger)
-        candidates = np.union1d(self.pool.candidates(), batch)
+        told = picked[self.judge.knows(picked)]
+        if not len(told):
+            raise NotReadyError(
+                f"none of {len(picked)} rows of the batch has a score to compare"
+            )
+        candidates = np.union1d(self.pool.candidates(), pending)
         rows = np.flatnonzero(self.ledger.open)
+        # A random draw asks nobody; what it misses is told by the strategy's score.
+        score = make_score(
+            replace(self.params, pool="global"),
+            self.vectors,
+            self.judge,
+            pool=candidates,
+            question=question,
+        )
         return measure_coverage(
-            self._score(question, candidates)(rows),
-            rows,
-            candidates=candidates,
-            picked=batch,
-            top=top,
+            score(rows), rows, candidates=candidates, picked=told, top=top
         )
 
     def state(self) -> dict[str, Any]:

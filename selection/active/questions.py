@@ -13,6 +13,8 @@ from gleann.index.errors import (
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.checks import shown
 
+LARGEST = np.iinfo(np.int64).max
+
 Labels = NDArray[np.int64]
 """Class labels, int64: (m,) of one question, or (m, q) of q."""
 
@@ -126,9 +128,11 @@ def as_integers(values: ArrayLike) -> Labels:
     """Return `values` as int64.
 
     Raises:
-        InvalidInputError: they are no integers.
+        InvalidInputError: they are no integers, or larger than int64 holds.
     """
     labels = np.asarray(values)
     if labels.size and labels.dtype.kind not in "biu":
         raise InvalidInputError(f"labels must be integers, got dtype {labels.dtype}")
+    if labels.dtype.kind == "u" and labels.size and labels.max() > LARGEST:
+        raise InvalidInputError(f"labels must be at most {LARGEST}, got {labels.max()}")
     return labels.astype(np.int64)

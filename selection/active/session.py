@@ -10,21 +10,21 @@ from gleann.index import as_vectors
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
 from gleann.selection.active.advice import StopAdvice, advise
-from gleann.selection.active.catalogue import make_picker
 from gleann.selection.active.coverage import Coverage
 from gleann.selection.active.docket import Docket
 from gleann.selection.active.given import Given
 from gleann.selection.active.judges import Judge, Table
-from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.model import Classifier
-from gleann.selection.active.params import ActiveParams, params_of
+from gleann.selection.active.opening import saved_picker, seeded_picker
+from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.picker import Picker
-from gleann.selection.active.questions import Labels, Questions
+from gleann.selection.active.questions import Labels
 from gleann.selection.checks import IdMap, as_rows, require_count, shown
 from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
 
 FORMAT = "gleann.active/2"
+_PARTS = ("params", "classes", "ledger", "picker", "docket", "data_hash", "ids_hash")
 
 
 class ActiveSession:
@@ -79,26 +79,16 @@ class ActiveSession:
             InvalidParamsError: no neighbours, or no classifier, where one is needed.
             DimensionMismatchError: lengths differ.
         """
-        params = params or ActiveParams()
         points = as_vectors(vectors)
-        seed = as_rows(rows, n=len(points))
-        questions = Questions.of_seed(params, labels)
-        known = questions.answers(labels, n=len(seed))
-        questions.check_seed(known, params)
-        ledger = Ledger(len(points), questions=questions.count)
-        ledger.add(seed, known)
-        picker = make_picker(
-            params,
+        picker = seeded_picker(
             points,
-            questions,
-            ledger,
+            params or ActiveParams(),
+            rows=as_rows(rows, n=len(points)),
+            labels=labels,
             neighbours=neighbours,
             classifier=classifier,
         )
-        session = cls(IdMap(ids, n=len(points)), picker)
-        picker.pool.close(seed)
-        picker.pool.grow(seed)
-        return session
+        return cls(IdMap(ids, n=len(points)), picker)
 
     @property
     def params(self) -> ActiveParams:
@@ -278,25 +268,28 @@ class ActiveSession:
     ) -> Coverage:
         """How much of what the global method would pick the pending batch let through.
 
-        Scores every row, as the global method does before each batch.
+        Scores every row, as the global method does before each batch. Random rows and
+        the strongest simple choice stand beside the batch, as `Coverage` says.
 
         Args:
-            concept: which question, where there are several.
-            top: how many rows of highest score to compare with; None takes the size of
-                the batch.
+            concept: which question, where there are several; the rows picked for it
+                are compared.
+            top: how many rows of highest score to compare with; None takes as many as
+                were picked.
 
         Raises:
-            NotReadyError: no batch is pending, or some of its labels are there already.
+            NotReadyError: no batch is pending, some of its labels are there already, or
+                nothing in it has a score.
         """
-        batch = self._docket.batch.rows
-        if not len(batch) or self._ledger.has(batch).any():
+        batch, pending = self._docket.batch.rows, self._docket.pending
+        if not len(pending) or self._ledger.has(batch).any():
             raise NotReadyError("coverage is of a batch before its first label")
         if top is not None:
             require_count("top", top)
+        question = self._questions.column(concept)
+        picked = self._docket.pending_of(question)
         return self._picker.coverage(
-            batch,
-            question=self._questions.column(concept),
-            top=top or len(batch),
+            pending, picked=picked, question=question, top=top or len(picked)
         )
 
     def state(self) -> dict[str, Any]:
@@ -327,23 +320,12 @@ class ActiveSession:
         Raises:
             CorruptDataError: not such a state, or of other vectors, ids or classifier.
         """
-        check_format(state, expected=FORMAT)
+        check_format(state, expected=FORMAT, parts=_PARTS)
         points = as_vectors(vectors)
-        params = params_of(state["params"])
-        names = IdMap(ids, n=len(points))
-        questions = Questions(concepts=params.concepts, classes=tuple(state["classes"]))
-        ledger = Ledger.of_state(
-            state["ledger"], n=len(points), questions=questions.count
+        picker = saved_picker(
+            state, points, neighbours=neighbours, classifier=classifier
         )
-        picker = make_picker(
-            params,
-            points,
-            questions,
-            ledger,
-            neighbours=neighbours,
-            classifier=classifier,
-        )
-        session = cls(names, picker)
+        session = cls(IdMap(ids, n=len(points)), picker)
         check_origin(
             state,
             data="vectors",
@@ -351,7 +333,8 @@ class ActiveSession:
             ids_hash=session._ids_hash,
         )
         session._docket.restore(state["docket"])
-        closed = np.union1d(ledger.closed_rows, session._docket.batch.rows)
+        asked = session._docket.batch.rows
+        closed = np.union1d(picker.ledger.closed_rows, asked)
         picker.restore(state["picker"], closed=closed)
         return session
 

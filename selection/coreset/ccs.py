@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.coreset.cover import Coreset, CostOn, as_problem
+from gleann.selection.coreset.problem import CostOn, as_problem
+from gleann.selection.coreset.result import Coreset
 
 
 def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
@@ -60,6 +61,7 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
     )
     order = problem.by_cost()
     dropped = min(int(hardest_share * len(order)), len(order) - k)
+    require_count("seed", seed, at_least=0)
     open_rows = np.random.default_rng(seed).permutation(order[dropped:])
     stratum = _strata(problem.costs[open_rows], strata)
     quotas = _quotas(np.bincount(stratum, minlength=strata), k)

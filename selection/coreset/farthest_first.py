@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, Rows
-from gleann.selection.coreset.cover import Coreset, CostOn, Problem, as_problem
+from gleann.selection.checks import require_count
+from gleann.selection.coreset.problem import CostOn, Problem, as_problem
+from gleann.selection.coreset.result import Coreset
 from gleann.selection.coreset.walk import Walk
 from gleann.selection.pool import ProgressCallback
 
@@ -57,7 +59,7 @@ def farthest_first(
 
     Raises:
         InvalidInputError: vectors or rows that cannot be used.
-        InvalidParamsError: k out of range.
+        InvalidParamsError: k out of range, or a seed below 0.
     """
     problem = as_problem(vectors, k=k, locked=covered)
     walk = traverse(problem, first=first_of(problem, seed), progress=progress)
@@ -111,7 +113,12 @@ def k_center(  # noqa: PLR0913 (the common arguments, and a seed)
 
 
 def first_of(problem: Problem, seed: int) -> int:
-    """The first pick where nothing is covered."""
+    """The first pick where nothing is covered.
+
+    Raises:
+        InvalidParamsError: a seed below 0.
+    """
+    require_count("seed", seed, at_least=0)
     return int(np.random.default_rng(seed).integers(len(problem.vectors)))
 
 

@@ -2,7 +2,8 @@
 
 from numpy.typing import ArrayLike
 
-from gleann.selection.coreset.cover import Coreset, CostOn, as_problem
+from gleann.selection.coreset.problem import CostOn, as_problem
+from gleann.selection.coreset.result import Coreset
 from gleann.selection.uncertainty import entropy_costs
 
 

@@ -14,14 +14,8 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.selection.checks import require_count, shown
-from gleann.selection.coreset.cover import (
-    Coreset,
-    CostOn,
-    DrawingMethod,
-    Method,
-    Problem,
-    as_problem,
-)
+from gleann.selection.coreset.problem import CostOn, Problem, as_problem
+from gleann.selection.coreset.result import Coreset, DrawingMethod, Method
 
 Label = int | str
 """The name of a class or group."""
@@ -72,7 +66,7 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
         InvalidParamsError: a quota that is no count, of a group that is not there, or
             larger than the group's open rows.
     """
-    names = _as_groups(groups)
+    names = as_groups(groups)
     for label, quota in quotas.items():
         require_count(f"quota of {label!r}", quota, at_least=0)
     problem = as_problem(
@@ -83,7 +77,9 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
         cost_on=cost_on,
         locked=locked,
     )
-    _require_quotas(names, quotas, problem)
+    if len(names) != (n := len(problem.vectors)):
+        raise DimensionMismatchError(f"groups has {len(names)} entries for {n} rows")
+    require_quotas(names, quotas, locked=problem.locked)
     wanted = {label: quota for label, quota in quotas.items() if quota}
     parts = [
         _part(one, problem, np.flatnonzero(names == label), quota)
@@ -91,7 +87,7 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
             wanted.items(), _by_group(method, list(wanted), seed), strict=True
         )
     ]
-    rows, order = _alternated([chosen for chosen, _ in parts])
+    rows, order = alternated([chosen for chosen, _ in parts])
     asked = dict(zip(wanted, (part for _, part in parts), strict=True))
     name = next((one.provenance["method"] for one in asked.values() if one), "all")
     return problem.finished(
@@ -146,14 +142,19 @@ def proportional_quotas(groups: ArrayLike, *, k: int) -> dict[Label, int]:
 
 
 def _sizes(groups: ArrayLike, k: int) -> tuple[NDArray[Any], Rows]:
-    names, sizes = np.unique(_as_groups(groups), return_counts=True)
+    names, sizes = np.unique(as_groups(groups), return_counts=True)
     require_count("k", k)
     if k > sizes.sum():
         raise InvalidParamsError(f"k is {k}, but there are {sizes.sum()} rows")
     return names, sizes
 
 
-def _as_groups(groups: ArrayLike) -> NDArray[Any]:
+def as_groups(groups: ArrayLike) -> NDArray[Any]:
+    """Return `groups` as integers or strings (n,).
+
+    Raises:
+        InvalidInputError: they are neither, or not one-dimensional.
+    """
     names = np.asarray(groups)
     if names.dtype.kind == "O" and all(isinstance(x, str) for x in names.tolist()):
         names = names.astype(np.str_)
@@ -165,14 +166,16 @@ def _as_groups(groups: ArrayLike) -> NDArray[Any]:
     return names
 
 
-def _require_quotas(
-    names: NDArray[Any], quotas: Mapping[Label, int], problem: Problem
+def require_quotas(
+    names: NDArray[Any], quotas: Mapping[Label, int], *, locked: Rows
 ) -> None:
-    n = len(problem.vectors)
-    if len(names) != n:
-        raise DimensionMismatchError(f"groups has {len(names)} entries for {n} rows")
-    open_rows = np.ones(n, np.bool_)
-    open_rows[problem.locked] = False
+    """Refuse a quota that its group cannot fill.
+
+    Raises:
+        InvalidParamsError: with the quota and the group's open rows.
+    """
+    open_rows = np.ones(len(names), np.bool_)
+    open_rows[locked] = False
     there, sizes = np.unique(names[open_rows], return_counts=True)
     room = dict(zip(there.tolist(), sizes.tolist(), strict=True))
     for label, quota in quotas.items():
@@ -186,24 +189,27 @@ def _require_quotas(
 def _by_group(
     method: Method | DrawingMethod, labels: list[Label], seed: int | None
 ) -> list[Method]:
-    """`method` for each group of `labels`, with its own stream where it draws.
+    """`method` for each group of `labels`, with its own stream where it draws."""
+    if seed is None:
+        return [cast(Method, method)] * len(labels)
+    return [
+        partial(cast(DrawingMethod, method), seed=stream)
+        for stream in streams(labels, seed)
+    ]
+
+
+def streams(labels: list[Label], seed: int) -> list[int]:
+    """A seed for each group of `labels`.
 
     The stream belongs to the place of the group among all that have a quota, in sorted
     order: the order of the quotas changes nothing.
     """
-    if seed is None:
-        return [cast(Method, method)] * len(labels)
+    require_count("seed", seed, at_least=0)
     places = np.argsort(np.argsort(np.array(labels), kind="stable"))
     return [
-        partial(cast(DrawingMethod, method), seed=_stream(seed, int(place)))
-        for place in places
+        int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+        for place in places.tolist()
     ]
-
-
-def _stream(seed: int, place: int) -> int:
-    """A seed for the group at `place`."""
-    require_count("seed", seed, at_least=0)
-    return int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
 
 
 def _seed_of(parts: list[tuple[Rows, Coreset | None]]) -> int | None:
@@ -224,7 +230,7 @@ def _part(
     return rows[answer.rows], answer
 
 
-def _alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
+def alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
     """All rows, ordered by their share of their own part, and the places they had."""
     shares = np.concatenate([(np.arange(len(p)) + 0.5) / len(p) for p in parts])
     order = np.argsort(shares, kind="stable")

@@ -2,7 +2,8 @@
 
 from numpy.typing import ArrayLike
 
-from gleann.selection.coreset.cover import Coreset, CostOn, as_problem
+from gleann.selection.coreset.problem import CostOn, as_problem
+from gleann.selection.coreset.result import Coreset
 from gleann.selection.uniform import uniform_rows
 
 
@@ -39,16 +40,3 @@ def uniform(  # noqa: PLR0913 (the common arguments, and a seed)
     n = len(problem.vectors)
     rows = uniform_rows(n, k=k, seed=seed, excluded=problem.locked)
     return problem.finished(problem.measure(rows, method="uniform"), seed=seed)
-
-
-def beside_random(drawn: Coreset) -> dict[str, float]:
-    """What random rows achieve, named to stand beside what a method chose.
-
-    Args:
-        drawn: as many rows as the method chose, by `uniform`, from the same rows.
-    """
-    return {
-        "random_radius": drawn.radius,
-        "random_cost": drawn.cost,
-        "random_objective": drawn.objective,
-    }

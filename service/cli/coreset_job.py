@@ -1,25 +1,20 @@
-"""What the coreset commands share: read the files, choose, write what was chosen."""
+"""What the coreset commands share: choose, measure beside the baselines, write."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids, Rows, Vectors
+from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
-from gleann.selection import Coreset, coreset, entropy_costs, margin_costs
-from gleann.service.cli import inputs, outputs, sources
-from gleann.service.cli.answers import rows_named
+from gleann.selection import Coreset, Selection, coreset, uniform
+from gleann.service.cli import outputs
+from gleann.service.cli.coreset_inputs import CoresetJob, Inputs, read
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import Report, progress_bars
-
-COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
-"""How class probabilities become costs."""
 
 QUOTAS = {
     "proportional": coreset.proportional_quotas,
@@ -27,101 +22,114 @@ QUOTAS = {
 }
 """How k items are shared among groups."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoresetJob:
-    """What one of the coreset commands was asked."""
-
-    source: Path
-    out: Path
-    k: int
-    vectors_column: str | None
-    id_column: str | None
-    locked: Path | None
-    coverage: Path | None
-    groups: Path | None
-    quotas: str
-    overwrite: bool
-    progress: bool
-    costs: Path | None = None
-    probabilities: Path | None = None
-    uncertainty: str = "margin"
-    cost_weight: float = 0.0
-    cost_on: coreset.CostOn = "sum"
-    eps: float = 0.1
-    shards: int = 1
-    diversity: float = 1.0
-    hardest_share: float = 0.1
-    strata: int = 50
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Inputs:
-    """What the files of a job hold."""
-
-    source: sources.Source
-    vectors: Vectors
-    costs: NDArray[np.float64] | None
-    locked: Rows
-    groups: NDArray[Any] | None
-
-
 Bind = Callable[[CoresetJob, Report], Any]
 """Give a method of the library the parameters of a job, but for the seed."""
 
 DRAWING = ("farthest-first", "ccs", "random")
 """Commands whose methods take a seed."""
 
+_NAMES = {"k_center": "farthest-first", "margin": "the cheapest"}
+"""What summaries call a baseline."""
+
 
 def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
-    """Read, choose, write; prints a summary, and what random items achieve."""
+    """Read, choose, write; prints a summary, and what simple methods achieve."""
     written = [job.out, manifest_path(job.out)] + (
         [job.coverage] if job.coverage else []
     )
     outputs.refuse_existing(*written, overwrite=job.overwrite)
     record = JobRecord(f"select {name}", job)
     with record.timed("read"):
-        given = _read(job, record)
+        given = read(job, record, measured=name != "random" or job.coverage is not None)
+    if given.vectors is None:
+        _run_draw(job, given, record)
+        return
     if needs_costs and given.costs is None:
         raise InvalidInputError("costs are needed: give --costs or --probabilities")
-    with record.timed("select"), progress_bars(wanted=job.progress) as report:
-        seed = job.seed if name in DRAWING else None
-        chosen = _choose(job, given, bind(job, report), seed=seed)
-    beside: dict[str, float] = {}
-    if name != "random":
-        with record.timed("compare"):
-            beside = coreset.beside_random(_drawn(job, given))
-    outputs.write_parquet(job.out, _picks(chosen, given))
+    beside: dict[str, float | str] = {}
+    with progress_bars(wanted=job.progress) as report:
+        with record.timed("select"):
+            seed = job.seed if name in DRAWING else None
+            chosen = _choose(job, given, bind(job, report), seed=seed)
+        if name != "random":
+            with record.timed("compare"):
+                beside = _beside(name, job, given, report)
+    outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
     if job.coverage:
         outputs.write_parquet(job.coverage, _coverage(chosen, given.source.ids))
     record.write(job.out, _results(chosen) | beside)
     _say(job, chosen, beside, seconds=record.seconds("select"))
 
 
+def _run_draw(job: CoresetJob, given: Inputs, record: JobRecord) -> None:
+    """Draw at random and measure nothing: there is no metric to measure by."""
+    with record.timed("select"):
+        drawn = _draw(job, given)
+    outputs.write_parquet(job.out, _picks(drawn))
+    record.write(job.out, {"chosen": len(drawn), "provenance": drawn.provenance})
+    click.echo(
+        f"{job.out}: {len(drawn):,} of {len(given.source.ids):,} items; inner product"
+        " is no metric, so nothing is said of their radius"
+    )
+
+
+def _draw(job: CoresetJob, given: Inputs) -> Selection:
+    ids = given.source.ids
+    if given.groups is None:
+        return uniform(len(ids), k=job.k, seed=job.seed, ids=ids, excluded=given.locked)
+    return coreset.draw_within_groups(
+        given.groups,
+        quotas=_quotas(job, given.groups, given),
+        locked=given.locked,
+        seed=job.seed,
+        ids=ids,
+    )
+
+
+def _beside(
+    name: str, job: CoresetJob, given: Inputs, report: Report
+) -> dict[str, float | str]:
+    """What random items and the strongest simple method achieve, as many."""
+    weighing = {"cost_weight": job.cost_weight, "cost_on": job.cost_on}
+
+    def choose(method: Any, *, seed: int | None) -> Coreset:
+        return _choose(job, given, partial(method, **weighing), seed=seed)
+
+    return coreset.choose_baselines(
+        choose,
+        asked="k_center" if name == "farthest-first" else name,
+        priced=given.costs is not None,
+        seed=job.seed,
+        progress=report,
+    ).told()
+
+
 def _say(
-    job: CoresetJob, chosen: Coreset, beside: dict[str, float], *, seconds: float
+    job: CoresetJob,
+    chosen: Coreset,
+    beside: dict[str, Any],
+    *,
+    seconds: float,
 ) -> None:
     priced = job.costs is not None or job.probabilities is not None
+
+    def shown(radius: float, cost: float) -> str:
+        return f"radius {radius:.4g}" + (f", cost {cost:.4g}" if priced else "")
+
     click.echo(
         f"{job.out}: {len(chosen.rows):,} of {len(chosen.nearest):,} items in"
-        f" {seconds:.2f} s, radius {chosen.radius:.4g}"
-        + (f", cost {chosen.cost:.4g}" if priced else "")
+        f" {seconds:.2f} s, {shown(chosen.radius, chosen.cost)}"
     )
+    within = " of each group" if job.groups else ""
     if beside:
-        click.echo(
-            f"as many random items{' of each group' if job.groups else ''}: radius"
-            f" {beside['random_radius']:.4g}"
-            + (f", cost {beside['random_cost']:.4g}" if priced else "")
-        )
+        numbers = shown(beside["random_radius"], beside["random_cost"])
+        click.echo(f"as many random items{within}: {numbers}")
+    if "baseline" in beside:
+        numbers = shown(beside["baseline_radius"], beside["baseline_cost"])
+        named = _NAMES[beside["baseline"]]
+        click.echo(f"strongest simple choice{within}, {named}: {numbers}")
     if chosen.ratio is not None:
         click.echo(f"at most {chosen.ratio:.2f} times the best possible objective")
-
-
-def _drawn(job: CoresetJob, given: Inputs) -> Coreset:
-    """As many random items, measured as the chosen ones are."""
-    method = partial(coreset.uniform, cost_weight=job.cost_weight, cost_on=job.cost_on)
-    return _choose(job, given, method, seed=job.seed)
 
 
 def _choose(
@@ -135,24 +143,30 @@ def _choose(
         method: of the library, with its own parameters bound but for the seed.
         seed: None for a method that draws nothing.
     """
+    assert given.vectors is not None  # `run` draws where nothing can be measured
     if given.groups is None:
         drawing = {} if seed is None else {"seed": seed}
         chosen: Coreset = method(
             given.vectors, k=job.k, costs=given.costs, locked=given.locked, **drawing
         )
         return chosen
-    open_groups = np.delete(given.groups, given.locked)
     return coreset.within_groups(
         method,
         given.vectors,
         groups=given.groups,
-        quotas=QUOTAS[job.quotas](open_groups, k=job.k),
+        quotas=_quotas(job, given.groups, given),
         costs=given.costs,
         cost_weight=job.cost_weight,
         cost_on=job.cost_on,
         locked=given.locked,
         seed=seed,
     )
+
+
+def _quotas(
+    job: CoresetJob, groups: NDArray[Any], given: Inputs
+) -> dict[int | str, int]:
+    return QUOTAS[job.quotas](np.delete(groups, given.locked), k=job.k)
 
 
 def _results(chosen: Coreset) -> dict[str, Any]:
@@ -167,64 +181,7 @@ def _results(chosen: Coreset) -> dict[str, Any]:
     }
 
 
-def _read(job: CoresetJob, record: JobRecord) -> Inputs:
-    source = sources.open_source(
-        job.source,
-        record,
-        vectors_column=job.vectors_column,
-        id_column=job.id_column,
-    )
-    locked = np.empty(0, np.int64)
-    if job.locked:
-        locked = rows_named(source.names, sources.read_ids(job.locked))
-        record.add_file(job.locked)
-    return Inputs(
-        source=source,
-        vectors=source.metric_vectors(),
-        costs=_read_costs(job, record, len(source.ids)),
-        locked=locked,
-        groups=_read_groups(job, record, len(source.ids)),
-    )
-
-
-def _read_costs(
-    job: CoresetJob, record: JobRecord, n: int
-) -> NDArray[np.float64] | None:
-    if job.costs and job.probabilities:
-        raise InvalidInputError("give --costs or --probabilities, not both")
-    if job.costs:
-        record.add_file(job.costs)
-        return inputs.read_scores(job.costs, n=n, name="cost")
-    if job.probabilities:
-        record.add_file(job.probabilities)
-        costs = COSTS_OF[job.uncertainty](inputs.read_array(job.probabilities))
-        if len(costs) != n:
-            raise InvalidInputError(
-                f"{job.probabilities} has {len(costs)} rows for {n} items"
-            )
-        return costs
-    return None
-
-
-def _read_groups(job: CoresetJob, record: JobRecord, n: int) -> NDArray[Any] | None:
-    if job.groups is None:
-        return None
-    record.add_file(job.groups)
-    if job.groups.suffix == ".npy":
-        groups = np.asarray(inputs.read_array(job.groups))
-    else:
-        table = inputs.read_table(job.groups, columns=("group",))
-        groups = inputs.column_array(job.groups, table, "group")
-    if groups.shape != (n,):
-        raise InvalidInputError(
-            f"{job.groups}: group must have shape ({n},), one an item,"
-            f" got {groups.shape}"
-        )
-    return groups
-
-
-def _picks(chosen: Coreset, given: Inputs) -> dict[str, NDArray[Any]]:
-    selection = chosen.to_selection(given.source.ids)
+def _picks(selection: Selection) -> dict[str, NDArray[Any]]:
     return {
         "id": selection.ids,
         "rank": np.arange(len(selection), dtype=np.int32),

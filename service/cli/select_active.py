@@ -1,53 +1,12 @@
 """`gleann select active`: which items to label next."""
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import get_args
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from gleann.index.arrays import Rows
-from gleann.index.errors import InvalidInputError, MissingFileError
-from gleann.selection import (
-    ActiveParams,
-    ActiveSession,
-    IndexNeighbours,
-    Selection,
-)
 from gleann.selection.active.params import PoolName, Strategy
-from gleann.service.cli import inputs, options, outputs, sources
-from gleann.service.cli.answers import rows_named
-from gleann.service.cli.manifest import JobRecord, manifest_path
-
-INDEXED_POOLS = ("seals", "classifier", "anchors")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActiveJob:
-    """What `gleann select active` was asked."""
-
-    source: Path
-    labels: Path
-    out: Path
-    state: Path
-    resume: bool
-    strategy: Strategy
-    pool: PoolName
-    batch: int
-    neighbours: int
-    regularisation: float
-    class_weight: Literal["balanced"] | None
-    classes: tuple[int, ...] | None
-    anchors: int
-    subpool: int
-    ignore: Path | None
-    seed: int
-    vectors_column: str | None
-    id_column: str | None
-    overwrite: bool
+from gleann.service.cli import options
+from gleann.service.cli.active_job import ActiveJob, run
 
 
 def _integers(
@@ -62,6 +21,16 @@ def _integers(
         raise click.BadParameter(f"must be like 0,1,2; got {text!r}") from error
 
 
+def _names(
+    _context: click.Context, _option: click.Parameter, text: str
+) -> tuple[str, ...]:
+    """Read names between commas; none of an empty text."""
+    names = tuple(word.strip() for word in text.split(",")) if text else ()
+    if not all(names):
+        raise click.BadParameter(f"must be like city,river; got {text!r}")
+    return names
+
+
 @click.command(
     "active",
     short_help="Ask for the labels that teach a classifier most (SEALS).",
@@ -70,6 +39,8 @@ def _integers(
         " --out batch-1.parquet",
         "gleann select active words.gleann --labels labels.csv --state session.json"
         " --resume --out batch-2.parquet",
+        "gleann select active words.gleann --labels seed.csv --concepts city,river"
+        " --state both.json --out batch.parquet",
     ),
 )
 @click.argument("source", type=options.PATH)
@@ -77,7 +48,8 @@ def _integers(
     "--labels",
     type=options.PATH,
     required=True,
-    help="csv or parquet with the columns id and label, all labels so far.",
+    help="csv or parquet with all labels so far: the columns id and label, or id and"
+    " one of 0 and 1 for each of --concepts.",
 )
 @click.option(
     "--state",
@@ -126,6 +98,20 @@ def _integers(
     help="All labels there are, ascending, as 0,1,2; those of --labels without it.",
 )
 @click.option(
+    "--concepts",
+    callback=_names,
+    default="",
+    help="Several yes-or-no questions at once, as city,river: they share the pool, and"
+    " take turns in picking.",
+)
+@click.option(
+    "--probabilities",
+    type=options.PATH,
+    help="What your own model says, in row order as .npy, instead of training one:"
+    " (n, c) of the classes, or with --concepts (n, q), how likely each is. Needed"
+    " anew for every batch.",
+)
+@click.option(
     "--anchors",
     default=10,
     show_default=True,
@@ -151,125 +137,10 @@ def active(job: ActiveJob) -> None:
 
     Labels are integers of at least two classes, the largest the positive one. Run it,
     label what OUT lists, add those labels to the file, and run it with --resume; the
-    parameters are then those of the session, not of the command line, but for --ignore.
+    parameters are then those of the session, not of the command line, but for --ignore
+    and --probabilities.
+
+    Prints what the batch is worth by the strategy's score, beside as many random items
+    and the strongest simple choice: the items of highest score of all.
     """
-    new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
-    outputs.refuse_existing(*new, overwrite=job.overwrite)
-    record = JobRecord("select active", job)
-    with record.timed("read"):
-        source = sources.open_source(
-            job.source,
-            record,
-            vectors_column=job.vectors_column,
-            id_column=job.id_column,
-        )
-        rows, labels = _read_labels(job.labels, source)
-        record.add_file(job.labels)
-        ignored = _read_ignored(job, source, record)
-    with record.timed("select"):
-        open_session = _resume if job.resume else _start
-        session = open_session(job, source, rows, labels)
-        session.ignore(source.ids[ignored])
-        picked = session.next_batch()
-    outputs.write_parquet(job.out, _columns(picked))
-    outputs.write_json(job.state, session.state())
-    advice = session.stop_advice()
-    record.write(
-        job.out,
-        {
-            "asked": len(picked),
-            "labelled": len(session.labelled_rows),
-            "looked_at": session.looked_at,
-            "stop": advice.stop,
-            "stop_reason": advice.reason,
-        },
-    )
-    click.echo(
-        f"{job.out}: {len(picked):,} items to label;"
-        f" {len(session.labelled_rows):,} are labelled,"
-        f" {session.looked_at:,} of {len(source.ids):,} were looked at"
-    )
-    click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
-
-
-def _read_labels(path: Path, source: sources.Source) -> tuple[Rows, NDArray[Any]]:
-    table = inputs.read_table(path, columns=("id", "label"))
-    rows = rows_named(source.names, inputs.column_array(path, table, "id"))
-    return rows, inputs.column_array(path, table, "label")
-
-
-def _read_ignored(job: ActiveJob, source: sources.Source, record: JobRecord) -> Rows:
-    if job.ignore is None:
-        return np.empty(0, np.int64)
-    record.add_file(job.ignore)
-    return rows_named(source.names, sources.read_ids(job.ignore))
-
-
-def _start(
-    job: ActiveJob, source: sources.Source, rows: Rows, labels: NDArray[Any]
-) -> ActiveSession:
-    params = ActiveParams(
-        strategy=job.strategy,
-        pool=job.pool,
-        batch=job.batch,
-        neighbours=job.neighbours,
-        C=job.regularisation,
-        class_weight=job.class_weight,
-        classes=job.classes,
-        anchors=job.anchors,
-        subpool=job.subpool,
-        seed=job.seed,
-    )
-    if job.pool in INDEXED_POOLS and source.index is None:
-        raise InvalidInputError(
-            f"{job.source} is not an index, which the {job.pool} pool needs:"
-            " build one, or take --pool global"
-        )
-    return ActiveSession.start(
-        source.vectors,
-        params,
-        ids=source.ids,
-        rows=rows,
-        labels=labels,
-        neighbours=_neighbours(source),
-    )
-
-
-def _resume(
-    job: ActiveJob, source: sources.Source, rows: Rows, labels: NDArray[Any]
-) -> ActiveSession:
-    session = ActiveSession.resume(
-        _read_state(job.state),
-        source.vectors,
-        ids=source.ids,
-        neighbours=_neighbours(source),
-    )
-    # Those that are labelled too: a label that was changed since is refused by name.
-    session.submit_labels(source.ids[rows], labels)
-    return session
-
-
-def _neighbours(source: sources.Source) -> IndexNeighbours | None:
-    return None if source.index is None else IndexNeighbours(source.index)
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingFileError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InvalidInputError(f"{path} is not a session: {error}") from error
-    if not isinstance(state, dict):
-        raise InvalidInputError(f"{path} is not a session: it holds no object")
-    return state
-
-
-def _columns(picked: Selection) -> dict[str, NDArray[Any]]:
-    return {
-        "id": picked.ids,
-        "rank": np.arange(len(picked), dtype=np.int32),
-        "score": picked.scores,
-        "weight": picked.weights,
-        **picked.why,
-    }
+    run(job)

@@ -8,7 +8,8 @@ import click
 
 from gleann.selection import coreset
 from gleann.service.cli import options
-from gleann.service.cli.coreset_job import COSTS_OF, QUOTAS, CoresetJob, run
+from gleann.service.cli.coreset_inputs import COSTS_OF, CoresetJob
+from gleann.service.cli.coreset_job import QUOTAS, run
 from gleann.service.cli.progress import Report
 
 Callback = TypeVar("Callback", bound=Callable[..., None])

@@ -35,6 +35,11 @@ class Source:
         """(n,) the caller's ids."""
         return self.names.ids
 
+    @property
+    def has_metric(self) -> bool:
+        """Whether there is a true metric between the items: not under "ip"."""
+        return self.index is None or self.index.metric != "ip"
+
     def metric_vectors(self) -> Vectors:
         """Vectors for which plain L2 is the true metric; refused under "ip"."""
         return self.vectors if self.index is None else metric_vectors(self.index)

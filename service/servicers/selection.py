@@ -9,24 +9,23 @@ from google.protobuf.empty_pb2 import Empty
 from gleann.index.errors import InvalidInputError
 from gleann.service import convert_selection as convert
 from gleann.service import estimate_sessions as starting
-from gleann.service.application import Application
 from gleann.service.pages import page_position, page_size, page_token
-from gleann.service.wire import bools_of, float64s_of, ids_of, labels_of
+from gleann.service.servicers.active import ActiveServicer
+from gleann.service.wire import (
+    bools_of,
+    float64s_of,
+    ids_of,
+    labels_of,
+)
 from gleann.v1 import selection_pb2 as pb
-from gleann.v1 import selection_pb2_grpc
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import EstimateParams
     from gleann.service.live_index import View
 
 
-class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
+class SelectionServicer(ActiveServicer):
     """Chooses what to label or to train on, and estimates from few labels."""
-
-    def __init__(self, application: Application) -> None:
-        self._application = application
-        self._sessions = application.sessions
-        self._receipts = application.receipts
 
     def CreateSelectionJob(  # noqa: N802
         self, request: pb.CreateSelectionJobRequest, _: Any
@@ -54,50 +53,6 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         return pb.ListSelectedItemsResponse(
             items=items, next_page_token=page_token(start + size) if more else ""
         )
-
-    def StartActiveSession(  # noqa: N802
-        self, request: pb.StartActiveSessionRequest, _: Any
-    ) -> pb.Session:
-        """Start active learning."""
-        return self._receipts.once(request, self._start_active, pb.Session)
-
-    def NextBatch(  # noqa: N802
-        self, request: pb.NextBatchRequest, _: Any
-    ) -> pb.NextBatchResponse:
-        """Say what to label next."""
-        batch = self._sessions.next_batch(request.session, "active")
-        return pb.NextBatchResponse(
-            items=convert.items_to_wire(batch),
-            summary_json=json.dumps(batch.summary),
-            provenance_json=json.dumps(batch.provenance),
-        )
-
-    def SubmitLabels(  # noqa: N802
-        self, request: pb.SubmitLabelsRequest, _: Any
-    ) -> pb.SubmitLabelsResponse:
-        """Take labels."""
-        with self._sessions.turn(request.session):
-            return self._receipts.once(request, self._submit, pb.SubmitLabelsResponse)
-
-    def IgnoreIds(  # noqa: N802
-        self, request: pb.IgnoreIdsRequest, _: Any
-    ) -> pb.IgnoreIdsResponse:
-        """Take vectors out of a session."""
-        with self._sessions.turn(request.session):
-            return self._receipts.once(request, self._ignore, pb.IgnoreIdsResponse)
-
-    def GetStopAdvice(  # noqa: N802
-        self, request: pb.GetStopAdviceRequest, _: Any
-    ) -> pb.StopAdvice:
-        """Say whether to go on."""
-        return convert.stop_advice_to_wire(self._sessions.stop_advice(request.session))
-
-    def ScoreItems(  # noqa: N802
-        self, request: pb.ScoreItemsRequest, _: Any
-    ) -> pb.ScoreItemsResponse:
-        """Tell class probabilities."""
-        ids = convert.optional_ids_of(request, "ids")
-        return convert.scores_to_wire(self._sessions.scores(request.session, ids))
 
     def StartEstimateSession(  # noqa: N802
         self, request: pb.StartEstimateSessionRequest, _: Any
@@ -204,16 +159,6 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         """End a session."""
         return self._receipts.once(request, self._close, Empty)
 
-    def _start_active(self, request: pb.StartActiveSessionRequest) -> pb.Session:
-        ids = ids_of(request.ids, name="ids")
-        info = self._sessions.start_active(
-            self._application.registry.view(request.index),
-            convert.active_params_of(request.params),
-            ids=ids,
-            labels=labels_of(request.labels, n=len(ids)),
-        )
-        return convert.session_info_to_wire(info)
-
     def _start_estimate(self, request: pb.StartEstimateSessionRequest) -> pb.Session:
         view = self._application.registry.view(request.index)
         params = convert.estimate_params_of(request.params)
@@ -270,17 +215,6 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         else:
             raise InvalidInputError("labels are required: groups or positives")
         return pb.SubmitGroupLabelsResponse(session=convert.session_info_to_wire(info))
-
-    def _submit(self, request: pb.SubmitLabelsRequest) -> pb.SubmitLabelsResponse:
-        ids = ids_of(request.ids, name="ids")
-        labels = labels_of(request.labels, n=len(ids))
-        info = self._sessions.submit_labels(request.session, ids, labels)
-        return pb.SubmitLabelsResponse(session=convert.session_info_to_wire(info))
-
-    def _ignore(self, request: pb.IgnoreIdsRequest) -> pb.IgnoreIdsResponse:
-        ids = ids_of(request.ids, name="ids")
-        info = self._sessions.ignore(request.session, ids)
-        return pb.IgnoreIdsResponse(session=convert.session_info_to_wire(info))
 
     def _answer(
         self, request: pb.SubmitEstimateLabelsRequest

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from active_world import Exact
+from sklearn.metrics import average_precision_score
 
 from gleann.selection import ActiveParams, ActiveSession, run_active
 
@@ -82,3 +83,63 @@ def test_seals_finds_far_more_positives_than_random():
         found[pool] = np.mean(counts)
     assert found["seals"] > found["global"] - 0.05
     assert found["seals"] > 2 * found["random"]
+
+
+class Missing(Exact):
+    """Neighbours of which a share is missed, and the next ones found instead."""
+
+    recall = 1.0
+
+    def __init__(self, vectors):
+        super().__init__(vectors)
+        self.luck = np.random.default_rng(9).random(self.order.shape)
+
+    def neighbours(self, rows, *, k):
+        self.asked += rows.tolist()
+        kept = [
+            self.order[row][self.luck[row] < self.recall][:k] for row in rows.tolist()
+        ]
+        return np.stack(kept) if kept else np.empty((0, k), np.int64)
+
+
+def spots(seed, n=1000, d=8):
+    """Two spots are the concept, 23 others are not."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(25, d)) * 1.5
+    of = rng.integers(25, size=n)
+    vectors = (centres[of] + 0.6 * rng.normal(size=(n, d))).astype(np.float32)
+    return vectors, np.isin(of, (0, 1)).astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def curve():
+    """Mean average precision and share of positives found, by recall of neighbours."""
+    found = {recall: [] for recall in (0.02, 0.5, 0.8, 0.9, 0.99, 1.0)}
+    for seed in range(5):
+        vectors, labels = spots(seed)
+        near = Missing(vectors)
+        for recall, made in found.items():
+            near.recall = recall
+            session = start(
+                vectors, labels, near, neighbours=6, strategy="most_likely_positive"
+            )
+            run_active(session, lambda ids, y=labels: y[ids], budget=96)
+            p = session.probabilities()[:, 1]
+            share = labels[session.labelled_rows].sum() / labels.sum()
+            made.append((average_precision_score(labels, p), share))
+    return {recall: np.mean(made, axis=0) for recall, made in found.items()}
+
+
+@pytest.mark.parametrize("recall", [0.8, 0.9, 0.99])
+def test_neighbours_missed_by_an_index_cost_hardly_anything(curve, recall):
+    """T1: the curve of average precision against recall of the index is flat."""
+    lost = curve[1.0] - curve[recall]
+    assert (lost <= (0.02, 0.05)).all(), (recall, lost)
+
+
+def test_neighbours_still_matter(curve):
+    """What holds at 0.8 would say little if rows from anywhere found as many.
+
+    They find fewer positives; they do teach the classifier about what lies elsewhere.
+    """
+    assert (curve[1.0] - curve[0.02])[1] > 0.05

@@ -79,6 +79,41 @@ def labelling(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterat
     yield client.stop_advice(session)
     yield client.score_items(session, ids[5:9])
     yield client.score_items(session)
+    yield client.coverage(other)
+    yield client.coverage(other, top=20)
+
+
+def answering(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
+    """Two questions a vector, and a model that is not the session's."""
+    ids = np.arange(2, 240) * 10
+
+    def answers_of(wanted: np.ndarray) -> np.ndarray:
+        return np.stack([labels_of(wanted), wanted % 30 == 0], axis=1).astype(int)
+
+    session = client.start_active_session(
+        "a",
+        ids=ids[:40],
+        labels=answers_of(ids[:40]),
+        params=ActiveParams(batch=5, neighbours=8, concepts=("right", "third")),
+    )
+    for _ in range(2):
+        yield (batch := client.next_batch(session))
+        yield client.coverage(session, concept="third")
+        client.submit_labels(session, batch.ids, answers_of(batch.ids))
+    yield client.score_items(session, ids[50:55], concept="right")
+    given = client.start_active_session(
+        "a",
+        ids=ids[:2],
+        labels=[1, 1],
+        params=ActiveParams(batch=4, neighbours=9, model="given", classes=(0, 1)),
+    )
+    for _ in range(2):
+        yield (wanted := client.wanted_ids(given))
+        p = (wanted % 97) / 97
+        client.submit_probabilities(given, wanted, np.stack([1 - p, p], axis=1))
+        yield (batch := client.next_batch(given))
+        yield client.score_items(given, batch.ids)
+        client.submit_labels(given, batch.ids, labels_of(batch.ids))
 
 
 def estimating(
@@ -130,6 +165,7 @@ def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[
     client.delete_vectors("a", [5])
     client.build("a", PARAMS).wait(timeout=60)
     yield from labelling(client, rows, labels_of)
+    yield from answering(client, labels_of)
     yield from estimating(client, rows, labels_of)
     yield from grouping(client, rows, labels_of)
     yield [(info.kind, info.labelled) for info in client.list_sessions("a")]

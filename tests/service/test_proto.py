@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SearchStats
-from gleann.selection.active import ActiveParams, StopAdvice
+from gleann.selection.active import ActiveParams, Coverage, StopAdvice
 from gleann.selection.estimate import Estimate, EstimateParams, Stratum
 from gleann.service.values import Limits
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, selection_pb2
@@ -38,10 +38,11 @@ def test_the_committed_modules(action: str) -> None:
         (
             ActiveParams,
             selection_pb2.ActiveParams,
-            {"C": "c", "class_weight": "balanced", "model": None, "concepts": None},
+            {"C": "c", "class_weight": "balanced"},
         ),
         (EstimateParams, selection_pb2.EstimateParams, {}),
         (StopAdvice, selection_pb2.StopAdvice, {}),
+        (Coverage, selection_pb2.Coverage, {}),
         (Stratum, selection_pb2.Stratum, {}),
         (Estimate, selection_pb2.Estimate, {"provenance": "provenance_json"}),
         (Limits, admin_pb2.Limits, {}),

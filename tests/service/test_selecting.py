@@ -85,3 +85,46 @@ def test_random_rows_stand_beside_the_chosen(
     assert grouped.summary["random_radius"] == apart.radius
     alone = built.select_uniform("built", k=9, groups=(IDS, GROUPS)).wait(timeout=60)
     assert "random_radius" not in alone.summary
+
+
+def test_the_strongest_simple_method_stands_beside_the_chosen(
+    built: gleann.Client, rows: np.ndarray
+) -> None:
+    made = built.select_gist("built", k=7, costs=(IDS, COSTS)).wait(timeout=60)
+    spread = coreset.k_center(rows, k=7, costs=COSTS, seed=0)
+    assert made.summary["baseline"] == "k_center"
+    assert made.summary["baseline_radius"] == spread.radius
+    assert made.summary["baseline_cost"] == spread.cost
+    heavy = built.select_coreset(
+        "built", k=7, costs=(IDS, COSTS), cost_weight=1e5, groups=(IDS, GROUPS)
+    ).wait(timeout=60)
+    cheap = coreset.within_groups(
+        coreset.margin,
+        rows,
+        groups=GROUPS,
+        quotas=coreset.proportional_quotas(GROUPS, k=7),
+        costs=COSTS,
+        cost_weight=1e5,
+    )
+    assert heavy.summary["baseline"] == "margin"
+    assert heavy.summary["baseline_objective"] == cheap.objective
+    free = built.select_coreset("built", k=7).wait(timeout=60)
+    assert free.summary["baseline"] == "k_center"
+    alone = built.select_farthest_first("built", k=7).wait(timeout=60)
+    assert "baseline" not in alone.summary
+    assert "random_radius" in alone.summary
+
+
+def test_a_draw_needs_no_metric_within_groups_either(
+    client: gleann.Client, rows: np.ndarray
+) -> None:
+    client.create_index("inner", dim=8, metric="ip")
+    client.upsert("inner", IDS, rows)
+    made = client.select_uniform("inner", k=9, groups=(IDS, GROUPS), seed=2).wait(
+        timeout=60
+    )
+    drawn = coreset.draw_within_groups(GROUPS, quotas=dict.fromkeys("abc", 3), seed=2)
+    assert made.ids.tolist() == IDS[drawn.rows].tolist()
+    assert "radius" not in made.summary
+    whole = client.select_uniform("inner", k=240, groups=(IDS, GROUPS)).wait(timeout=60)
+    assert sorted(whole.ids.tolist()) == IDS.tolist()

@@ -185,6 +185,56 @@ def score_items(world: Any) -> None:
     assert np.allclose(probabilities.sum(axis=1), 1)
 
 
+def start_given(world: Any) -> str:
+    request = selection_pb2.StartActiveSessionRequest(
+        index="w",
+        params=selection_pb2.ActiveParams(
+            batch=4, neighbours=10, model=selection_pb2.ACTIVE_MODEL_GIVEN
+        ),
+        ids=named([5, 6]),
+        labels=np.array([1, 0], "<i8").tobytes(),
+    )
+    return world.selection.StartActiveSession(request).name
+
+
+@rpc("gleann.v1.SelectionService/ListWantedIds")
+def list_wanted_ids(world: Any) -> None:
+    request = selection_pb2.ListWantedIdsRequest(session=start_given(world))
+    wanted = ints(world.selection.ListWantedIds(request).ids)
+    assert 10 <= len(wanted) <= 20
+    request.session = start_active(world).name
+    assert not ints(world.selection.ListWantedIds(request).ids)
+
+
+@rpc("gleann.v1.SelectionService/SubmitProbabilities")
+def submit_probabilities(world: Any) -> None:
+    name = start_given(world)
+    asked = selection_pb2.ListWantedIdsRequest(session=name)
+    wanted = ints(world.selection.ListWantedIds(asked).ids)
+    p = np.linspace(0.3, 0.9, len(wanted))
+    request = selection_pb2.SubmitProbabilitiesRequest(
+        session=name,
+        ids=named(wanted),
+        probabilities=packed(np.stack([1 - p, p], axis=1).ravel()),
+    )
+    assert world.selection.SubmitProbabilities(request).session.labelled == 2
+    assert not ints(world.selection.ListWantedIds(asked).ids)
+    batch = world.selection.NextBatch(selection_pb2.NextBatchRequest(session=name))
+    doubt = np.argsort(np.abs(p - 0.5), kind="stable")[:4]
+    assert sorted(ints(batch.items.ids)) == sorted(np.array(wanted)[doubt].tolist())
+
+
+@rpc("gleann.v1.SelectionService/GetCoverage")
+def get_coverage(world: Any) -> None:
+    name = start_active(world).name
+    world.selection.NextBatch(selection_pb2.NextBatchRequest(session=name))
+    request = selection_pb2.GetCoverageRequest(session=name)
+    covered = world.selection.GetCoverage(request)
+    assert covered.top == 4
+    assert covered.open_rows == len(world.rows) - 2
+    assert covered.random_score < covered.score <= covered.baseline_score + 1e-12
+
+
 @rpc("gleann.v1.SelectionService/StartEstimateSession")
 def start_estimate_session(world: Any) -> None:
     session = start_estimate(world)

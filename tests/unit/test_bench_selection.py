@@ -70,11 +70,16 @@ def test_concepts_are_rare_and_seeds_hold_five_positives(folder):
 def test_a_small_run_fills_every_cell(folder, tmp_path):
     parser = active.add_arguments(argparse.ArgumentParser())
     args = parser.parse_args(
-        ["--data", str(folder), "--concepts", "2", "--seeds", "1", "--budget", "150"]
-    )
-    result = active.run(args)
+        ["--data", str(folder), "--concepts", "2", "--seeds", "1", "--budget", "150",
+         "--strategies", "entropy", "most_likely_positive"]
+    )  # fmt: skip
+    result = active.run(args, tmp_path / "active.json")
+    assert json.loads((tmp_path / "active.json").read_text())["sets"] == result["sets"]
     json.dumps(result, allow_nan=False)
-    summary = {one["method"]: one for one in result["sets"][0]["summary"]}
+    every = result["sets"][0]["summary"]
+    found = [one for one in every if one["strategy"] == "most_likely_positive"]
+    assert {one["method"] for one in found} == {m.name for m in active.METHODS}
+    summary = {one["method"]: one for one in every if one["strategy"] == "entropy"}
     assert set(summary) == {method.name for method in active.METHODS}
     everything = summary["global"]
     assert everything["mean"]["looked_at"] == everything["in_pool"] == 1.0
@@ -82,7 +87,11 @@ def test_a_small_run_fills_every_cell(folder, tmp_path):
     assert summary["random"]["mean"]["recall"] < everything["mean"]["recall"]
     assert summary["SEALS, 15"]["mean"]["looked_at"] < 0.3
     assert summary["classifier, 15"]["in_pool"] > summary["SEALS, 15"]["in_pool"]
-    assert active.tables(result).count("\n") >= len(active.METHODS)
+    # What lies nearest to the positives is found without a classifier, and at random
+    # nearly nothing is.
+    assert summary["nearest"]["mean"]["recall"] > summary["random"]["mean"]["recall"]
+    assert active.tables(result).count("\n") >= 2 * len(active.METHODS)
+    assert "Strongest simple method, entropy: " in active.tables(result)
     assert plot_active(result, tmp_path / "gaps.svg")
     drawn = (tmp_path / "gaps.svg").read_text()
     assert "SEALS, 15" in drawn

@@ -29,15 +29,24 @@ def test_a_family_answers_for_itself(family, capsys, monkeypatch):
 
 def test_all_runs_every_family_and_tells_of_a_failure(monkeypatch, tmp_path):
     monkeypatch.setenv("GLEANN_DATA", str(tmp_path))
+    monkeypatch.setattr(commands, "RESULTS", tmp_path)
     ran = []
+    status = {"growth": 2}
 
     def record(family, options):
         ran.append(family)
         assert any(str(tmp_path) in option for option in options)
-        return 2 if family == "growth" else 0
+        return status.get(family, 0)
 
     monkeypatch.setattr(commands, "_run", record)
     assert commands.run_selection(parse("all")) == 2
+    assert set(ran) == set(commands.FAMILIES)
+    # What is finished is not repeated, until everything is.
+    ran.clear()
+    status.clear()
+    assert commands.run_selection(parse("all")) == 0
+    assert ran == ["growth"]
+    assert commands.run_selection(parse("all")) == 0
     assert set(ran) == set(commands.FAMILIES)
 
 

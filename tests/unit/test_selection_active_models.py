@@ -1,4 +1,4 @@
-"""Own classifiers, outside probabilities, information density, several concepts."""
+"""Own classifiers, what they say, and information density."""
 
 import json
 import time
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from active_world import Exact, begin, picks, rare
+from active_world import Exact, begin, outside, picks, rare
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -17,13 +17,10 @@ from sklearn.utils import check_random_state
 
 from gleann.index.errors import (
     CorruptDataError,
-    DimensionMismatchError,
     InvalidInputError,
     InvalidParamsError,
-    NonFiniteError,
-    NotReadyError,
 )
-from gleann.selection import ActiveParams, ActiveSession, entropy, run_active
+from gleann.selection import ActiveSession, entropy
 from gleann.selection.active.model import Model
 
 
@@ -141,108 +138,6 @@ def test_what_a_classifier_says_is_checked(said, error, words, monkeypatch):
     assert drawn.next_batch().rows.tolist() == sound.next_batch().rows.tolist()
 
 
-def outside(session):
-    """A model of someone else's: the distance to a spot, as a probability."""
-
-    def table(vectors):
-        away = np.linalg.norm(vectors - [1.2, 0.8], axis=1)
-        p = 1 / (1 + np.exp(4 * (away - 0.5)))
-        return np.stack([1 - p, p], axis=1)
-
-    return table
-
-
-def test_probabilities_from_outside_are_asked_for_and_decide():
-    vectors, labels, seed = rare()
-    near = Exact(vectors)
-    session = begin(vectors, labels, seed, near=near, model="given", batch=4)
-    table = outside(session)
-    for _ in range(3):
-        wanted = session.wanted()
-        pool = set(session.state()["picker"]["pool"]["entered"])
-        assert set(wanted.tolist()) == pool - set(session.labelled_rows.tolist())
-        with pytest.raises(NotReadyError, match=f"{len(wanted)} of {len(wanted)} cand"):
-            session.next_batch()
-        session.submit_probabilities(wanted, table(vectors[wanted]))
-        assert not len(session.wanted())
-        batch = session.next_batch()
-        best = entropy(table(vectors[wanted]))
-        assert batch.scores == pytest.approx(np.sort(best)[::-1][:4])
-        # What joined within the batch had no probabilities, so it was not picked.
-        assert set(batch.rows.tolist()) <= set(wanted.tolist())
-        assert not len(session.wanted())
-        session.submit_labels(batch.ids, labels[batch.rows])
-
-
-def test_with_probabilities_of_all_rows_late_comers_are_picked_too():
-    vectors, labels, seed = rare()
-    near = Exact(vectors)
-    model = GaussianNB()
-    trained = begin(vectors, labels, seed, near=near, model="own", classifier=model)
-    given = begin(vectors, labels, seed, near=near, model="given")
-    for _ in range(4):
-        given.submit_probabilities(np.arange(400), trained.probabilities())
-        batch = given.next_batch()
-        assert batch.rows.tolist() == trained.next_batch().rows.tolist()
-        for session in (trained, given):
-            session.submit_labels(batch.ids, labels[batch.rows])
-
-
-def test_a_killed_session_remembers_what_it_was_given():
-    vectors, labels, seed = rare()
-    near = Exact(vectors)
-    session = begin(vectors, labels, seed, near=near, model="given")
-    wanted = session.wanted()
-    table = outside(session)
-    session.submit_probabilities(wanted[:9], table(vectors[wanted[:9]]))
-    state = json.loads(json.dumps(session.state()))
-    again = ActiveSession.resume(state, vectors, neighbours=near)
-    assert again.wanted().tolist() == wanted[9:].tolist()
-    for one in (session, again):
-        one.submit_probabilities(wanted[9:], table(vectors[wanted[9:]]))
-    assert again.next_batch().rows.tolist() == session.next_batch().rows.tolist()
-    assert again.probabilities(wanted).tolist() == table(vectors[wanted]).tolist()
-
-
-def test_probabilities_that_do_not_fit_are_refused():
-    vectors, labels, seed = rare()
-    near = Exact(vectors)
-    session = begin(vectors, labels, seed, near=near, model="given")
-    ids = session.wanted()[:2]
-    with pytest.raises(InvalidInputError, match=r"sum to 1.2"):
-        session.submit_probabilities(ids, [[0.6, 0.6], [0.5, 0.5]])
-    with pytest.raises(NonFiniteError, match="NaN"):
-        session.submit_probabilities(ids, [[0.5, np.nan], [0.5, 0.5]])
-    with pytest.raises(DimensionMismatchError, match=r"\(1, 2\), expected \(2, 2\)"):
-        session.submit_probabilities(ids, [[0.5, 0.5]])
-    with pytest.raises(DimensionMismatchError, match=r"\(2, 3\), expected \(2, 2\)"):
-        session.submit_probabilities(ids, [[0.5, 0.25, 0.25]] * 2)
-    with pytest.raises(NotReadyError, match="1 of 1 rows have no probabilities"):
-        session.probabilities([5])
-    with pytest.raises(InvalidParamsError, match="no classifier to score"):
-        session.score_vectors(vectors[:2])
-    trained = begin(vectors, labels, seed, near=near)
-    with pytest.raises(InvalidParamsError, match="only 'given' takes probabilities"):
-        trained.submit_probabilities(ids, [[0.5, 0.5]] * 2)
-    assert not len(trained.wanted())
-
-
-def test_probabilities_from_outside_need_no_positive_in_the_seed():
-    vectors, labels, seed = rare()
-    session = begin(
-        vectors,
-        labels,
-        seed[3:],
-        near=Exact(vectors),
-        model="given",
-        classes=(0, 1),
-        strategy="most_likely_positive",
-    )
-    wanted = session.wanted()
-    session.submit_probabilities(wanted, outside(session)(vectors[wanted]))
-    assert len(session.next_batch()) == 5
-
-
 def test_information_density_is_entropy_times_the_mean_cosine_to_the_pool():
     vectors, labels, seed = rare()
     session = begin(
@@ -262,131 +157,6 @@ def test_information_density_is_entropy_times_the_mean_cosine_to_the_pool():
     assert batch.scores == pytest.approx(np.sort(expected)[::-1][:5], rel=1e-4)
     doubtful = begin(vectors, labels, seed, pool="global").next_batch()
     assert batch.rows.tolist() != doubtful.rows.tolist()
-
-
-def two_concepts(n=400):
-    """A labelled pool with two spots, and a seed with both answers to both."""
-    rng = np.random.default_rng(1)
-    vectors = rng.normal(size=(n, 2)).astype(np.float32)
-    spots = np.array([[1.2, 0.8], [-1.0, 1.0]])
-    labels = np.stack(
-        [np.linalg.norm(vectors - spot, axis=1) < 0.5 for spot in spots], axis=1
-    ).astype(np.int64)
-    first, second = (np.flatnonzero(labels[:, j])[:3] for j in range(2))
-    rest = np.flatnonzero(labels.sum(axis=1) == 0)[:12]
-    return vectors, labels, np.concatenate([first, second, rest])
-
-
-def test_concepts_share_the_batch_fairly_and_the_labels():
-    vectors, labels, seed = two_concepts()
-    near = Exact(vectors)
-    session = begin(
-        vectors, labels, seed, near=near, concepts=("east", "west"), batch=5
-    )
-    asked = []
-    for _ in range(4):
-        batch = session.next_batch()
-        by = batch.why["concept"]
-        asked.append([int((by == name).sum()) for name in ("east", "west")])
-        for column, name in enumerate(("east", "west")):
-            p = session.probabilities(batch.rows[by == name], concept=name)
-            assert batch.why["probability"][by == name] == pytest.approx(p[:, 1])
-            alone = ActiveSession.start(
-                vectors,
-                session.params.__class__(pool="global"),
-                rows=session.labelled_rows,
-                labels=session.labels[:, column],
-            )
-            # Every answer teaches its concept, whichever concept asked.
-            assert alone.probabilities(batch.rows[by == name]) == pytest.approx(p)
-        session.submit_labels(batch.ids, labels[batch.rows])
-    assert asked == [[3, 2], [2, 3], [3, 2], [2, 3]]
-    assert sorted(near.asked) == session.labelled_rows.tolist()
-    assert session.labels.tolist() == labels[session.labelled_rows].tolist()
-
-
-def test_a_concept_picks_its_best_of_the_shared_pool():
-    vectors, labels, seed = two_concepts()
-    session = begin(
-        vectors, labels, seed, pool="global", concepts=("east", "west"), batch=6
-    )
-    batch = session.next_batch()
-    left = np.setdiff1d(np.arange(400), seed).tolist()
-    score = {
-        name: dict(
-            zip(left, entropy(session.probabilities(left, concept=name)), strict=True)
-        )
-        for name in ("east", "west")
-    }
-    for turn, row in enumerate(batch.rows.tolist()):
-        name = ("east", "west")[turn % 2]
-        assert batch.why["concept"][turn] == name
-        assert score[name][row] == pytest.approx(max(score[name][r] for r in left))
-        left.remove(row)
-
-
-@pytest.mark.parametrize("pool", ["seals", "classifier", "anchors", "global", "random"])
-def test_concepts_resume_where_they_were(pool):
-    vectors, labels, seed = two_concepts()
-    near = Exact(vectors)
-    concepts = {"concepts": ("east", "west"), "near": near, "pool": pool, "batch": 5}
-    whole, half = (begin(vectors, labels, seed, **concepts) for _ in range(2))
-    expected = picks(whole, labels, 5)
-    got = picks(half, labels, 2)
-    state = json.loads(json.dumps(half.state()))
-    again = ActiveSession.resume(state, vectors, neighbours=near)
-    assert got + picks(again, labels, 3) == expected
-    assert again.state() == whole.state()
-
-
-def test_a_run_answers_all_concepts_at_once():
-    vectors, labels, seed = two_concepts()
-    session = begin(
-        vectors,
-        labels,
-        seed,
-        near=Exact(vectors),
-        concepts=("east", "west"),
-        strategy="most_likely_positive",
-    )
-    run = run_active(session, lambda ids: labels[ids], budget=120)
-    assert run.history[-1].positives == labels[session.labelled_rows].sum()
-    share = labels[session.labelled_rows].sum(axis=0) / labels.sum(axis=0)
-    assert (share > 0.6).all()  # a random draw of 120 would find 0.3
-
-
-def test_labels_and_names_of_concepts_are_checked():
-    vectors, labels, seed = two_concepts()
-    near = Exact(vectors)
-    session = begin(vectors, labels, seed, near=near, concepts=("east", "west"))
-    with pytest.raises(InvalidParamsError, match=r"no concept 'north'.* east, west"):
-        session.probabilities([0], concept="north")
-    with pytest.raises(InvalidParamsError, match="no concept None"):
-        session.probabilities([0])
-    batch = session.next_batch()
-    with pytest.raises(DimensionMismatchError, match=r"\(5,\) for 5 rows of 2 conc"):
-        session.submit_labels(batch.ids, labels[batch.rows, 0])
-    with pytest.raises(InvalidInputError, match=r"labels 2 are outside .*\[0, 1\]"):
-        session.submit_labels(batch.ids, labels[batch.rows] + 1)
-    session.submit_labels(batch.ids, labels[batch.rows])
-    with pytest.raises(InvalidInputError, match="1 of 1 labels differ"):
-        session.submit_labels(batch.ids[:1], 1 - labels[batch.rows[:1]])
-    assert session.submit_labels(batch.ids[:1], labels[batch.rows[:1]]) == 0
-    with pytest.raises(InvalidInputError, match="of concept 'west' has 1 class 0"):
-        begin(
-            vectors,
-            labels,
-            np.r_[seed[:3], seed[6:]],
-            near=near,
-            concepts=("east", "west"),
-        )
-    with pytest.raises(InvalidParamsError, match="distinct names"):
-        ActiveParams(concepts=("east", "east"))
-    with pytest.raises(InvalidParamsError, match="answered by 0 or 1"):
-        ActiveParams(concepts=("east",), classes=(0, 2))
-    single = begin(vectors, labels[:, 0], seed, near=near)
-    with pytest.raises(InvalidParamsError, match=r"no concept 'east'.* none"):
-        single.probabilities([0], concept="east")
 
 
 class Draws(GaussianNB):
@@ -496,25 +266,3 @@ def test_two_fits_never_overlap():
     assert all(one.result().converged for one in made)
     assert max(most) == 1
     assert len(most) == 6
-
-
-def test_a_random_draw_needs_no_probabilities():
-    vectors, labels, seed = rare()
-    session = begin(vectors, labels, seed, pool="random", model="given")
-    drawn = begin(vectors, labels, seed, pool="random")
-    for number in range(4):
-        assert not len(session.wanted())
-        if number == 3:
-            session.submit_probabilities([0], [[0.5, 0.5]])
-        batch = session.next_batch()
-        assert batch.rows.tolist() == drawn.next_batch().rows.tolist()
-        assert np.isnan(batch.why["probability"]).all()
-        assert np.isnan(batch.why["uncertainty"]).all()
-        state = json.loads(json.dumps(session.state(), allow_nan=False))
-        session = ActiveSession.resume(state, vectors)
-        again = session.next_batch()
-        assert np.isnan(again.why["probability"]).all()
-        for one in (session, drawn):
-            one.submit_labels(batch.rows, labels[batch.rows])
-    assert session.stop_advice().recent_uncertainty is None
-    assert "nobody said" in session.stop_advice().reason

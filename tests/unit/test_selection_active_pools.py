@@ -165,6 +165,74 @@ def test_coverage_by_hand():
     assert (covered.top, covered.candidates, covered.open_rows) == (3, 2, 4)
     assert covered.in_pool == pytest.approx(1 / 3)  # of 4, 8, 6 only 4
     assert covered.picked == pytest.approx(1 / 3)
+    assert covered.score == covered.baseline_score == 0.9
+    assert covered.random_score == pytest.approx(0.6)
+    known = measure_coverage(
+        np.array([0.1, -np.inf, 0.5, 0.9]),
+        rows,
+        candidates=rows,
+        picked=np.array([1, 6]),
+        top=9,
+    )
+    assert (known.top, known.open_rows) == (3, 4)
+    assert (known.picked, known.in_pool) == (pytest.approx(2 / 3), 1.0)
+    assert known.score == pytest.approx(0.3)
+    assert (known.random_score, known.baseline_score) == pytest.approx((0.5, 0.7))
+
+
+def test_scores_of_a_batch_stand_beside_random_and_the_plain_choice():
+    vectors, labels, seed = rare()
+    for strategy in ("entropy", "margin", "most_likely_positive"):
+        shared = {"strategy": strategy, "near": Exact(vectors), "neighbours": 2}
+        found = {}
+        for pool in ("seals", "global", "random"):
+            session = begin(vectors, labels, seed, pool=pool, **shared)
+            batch = session.next_batch()
+            found[pool] = session.coverage()
+            if pool == "seals":
+                assert found[pool].score == pytest.approx(batch.scores.mean(), abs=1e-6)
+        whole = found["global"]
+        assert whole.score == pytest.approx(whole.baseline_score)
+        for one in found.values():
+            # All by the same model over the same open rows.
+            assert one.baseline_score == pytest.approx(whole.baseline_score)
+            assert one.random_score == pytest.approx(whole.random_score)
+            assert one.score <= one.baseline_score + 1e-12
+        assert found["random"].score < whole.score
+
+
+def test_coverage_of_a_concept_is_of_its_own_picks():
+    vectors, labels, seed = rare()
+    answers = np.stack([labels, (vectors[:, 0] < 0).astype(np.int64)], axis=1)
+    session = begin(
+        vectors, answers, seed, pool="global", batch=6, concepts=("spot", "left")
+    )
+    batch = session.next_batch()
+    for concept in ("spot", "left"):
+        covered = session.coverage(concept=concept)
+        mine = batch.why["concept"] == concept
+        assert covered.top == mine.sum() == 3
+        assert covered.in_pool == 1.0
+        assert covered.score == pytest.approx(batch.scores[mine].mean(), abs=1e-6)
+    with pytest.raises(InvalidParamsError, match="the session's are: spot, left"):
+        session.coverage()
+
+
+def test_there_is_no_coverage_of_what_is_ignored_or_not_told():
+    vectors, labels, seed = rare()
+    session = begin(vectors, labels, seed, pool="global")
+    with pytest.raises(NotReadyError, match="before its first label"):
+        session.coverage()
+    batch = session.next_batch()
+    session.ignore(batch.ids[:2])
+    assert session.coverage().top == 3
+    session.ignore(batch.ids[2:])
+    with pytest.raises(NotReadyError, match="before its first label"):
+        session.coverage()
+    drawn = begin(vectors, labels, seed, pool="random", model="given")
+    drawn.next_batch()
+    with pytest.raises(NotReadyError, match="none of 5 rows of the batch has a score"):
+        drawn.coverage()
 
 
 def test_the_global_pool_covers_all_and_seals_a_part():

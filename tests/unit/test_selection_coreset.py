@@ -395,3 +395,18 @@ def test_measuring_refuses_locked_and_repeated_rows():
         measure(LINE, [1, 1])
     with pytest.raises(NonFiniteError):
         k_center([[0.0], [np.inf]], k=1)
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda seed: k_center(LINE, k=2, seed=seed),
+        lambda seed: farthest_first(LINE, k=2, seed=seed),
+        lambda seed: uniform(LINE, k=2, seed=seed),
+        lambda seed: ccs(LINE, k=2, costs=np.zeros(5), seed=seed),
+    ],
+)
+@pytest.mark.parametrize("seed", [-1, 0.5, "7", None])
+def test_seeds_that_are_none_are_refused(choose, seed):
+    with pytest.raises(InvalidParamsError, match="seed must be"):
+        choose(seed)

@@ -12,7 +12,6 @@ from gleann.index.errors import (
 )
 from gleann.selection import entropy_costs
 from gleann.selection.coreset import (
-    beside_random,
     ccs,
     entropy,
     equal_quotas,
@@ -294,16 +293,6 @@ def test_a_draw_may_take_every_row():
     assert uniform(points, k=28, locked=[3, 4]).radius == 0
     with pytest.raises(InvalidParamsError, match=r"1\.\.28 .*2 locked.* got 29"):
         uniform(points, k=29, locked=[3, 4])
-
-
-def test_random_rows_stand_beside_by_name():
-    points, costs, _ = table()
-    drawn = uniform(points, k=9, costs=costs, cost_weight=0.5, seed=4)
-    assert beside_random(drawn) == {
-        "random_radius": drawn.radius,
-        "random_cost": pytest.approx(costs[drawn.rows].sum()),
-        "random_objective": pytest.approx(drawn.radius + 0.5 * costs[drawn.rows].sum()),
-    }
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -111,3 +111,18 @@ def test_uniform_refuses_more_than_may_be_drawn():
         uniform(10, k=0)
     with pytest.raises(InvalidInputError, match=r"0\.\.9, got 10"):
         uniform(10, k=1, excluded=[10])
+
+
+def test_of_two_classes_three_rules_are_one():
+    """All three fall with the distance of p from a half."""
+    # No two are as far from a half, so nothing is left to ties.
+    p = np.random.default_rng(0).permutation(np.linspace(0.001, 0.9, 700))
+    p = p[np.unique(np.abs(p - 0.5).round(9), return_index=True)[1]]
+    table = np.stack([1 - p, p], axis=1)
+    orders = [
+        np.argsort(-STRATEGIES[name](table)).tolist()
+        for name in ("entropy", "margin", "least_confidence")
+    ]
+    assert len(p) > 500
+    assert orders[0] == orders[1] == orders[2]
+    assert orders[0] != np.argsort(-most_likely_positive(table)).tolist()

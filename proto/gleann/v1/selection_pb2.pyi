@@ -43,6 +43,12 @@ class ActivePool(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTIVE_POOL_CLASSIFIER: _ClassVar[ActivePool]
     ACTIVE_POOL_ANCHORS: _ClassVar[ActivePool]
 
+class ActiveModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACTIVE_MODEL_UNSPECIFIED: _ClassVar[ActiveModel]
+    ACTIVE_MODEL_LOGISTIC_REGRESSION: _ClassVar[ActiveModel]
+    ACTIVE_MODEL_GIVEN: _ClassVar[ActiveModel]
+
 class EstimateTarget(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ESTIMATE_TARGET_UNSPECIFIED: _ClassVar[EstimateTarget]
@@ -80,6 +86,9 @@ ACTIVE_POOL_GLOBAL: ActivePool
 ACTIVE_POOL_RANDOM: ActivePool
 ACTIVE_POOL_CLASSIFIER: ActivePool
 ACTIVE_POOL_ANCHORS: ActivePool
+ACTIVE_MODEL_UNSPECIFIED: ActiveModel
+ACTIVE_MODEL_LOGISTIC_REGRESSION: ActiveModel
+ACTIVE_MODEL_GIVEN: ActiveModel
 ESTIMATE_TARGET_UNSPECIFIED: EstimateTarget
 ESTIMATE_TARGET_COUNT: EstimateTarget
 ESTIMATE_TARGET_AVG: EstimateTarget
@@ -273,7 +282,7 @@ class Session(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., index: _Optional[str] = ..., sealed_version: _Optional[int] = ..., labelled: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ActiveParams(_message.Message):
-    __slots__ = ("strategy", "pool", "batch", "neighbours", "c", "balanced", "max_iter", "seed", "classes", "anchors", "subpool", "density_power")
+    __slots__ = ("strategy", "pool", "batch", "neighbours", "c", "balanced", "max_iter", "seed", "classes", "anchors", "subpool", "density_power", "model", "concepts")
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -286,6 +295,8 @@ class ActiveParams(_message.Message):
     ANCHORS_FIELD_NUMBER: _ClassVar[int]
     SUBPOOL_FIELD_NUMBER: _ClassVar[int]
     DENSITY_POWER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CONCEPTS_FIELD_NUMBER: _ClassVar[int]
     strategy: ActiveStrategy
     pool: ActivePool
     batch: int
@@ -298,7 +309,9 @@ class ActiveParams(_message.Message):
     anchors: int
     subpool: int
     density_power: float
-    def __init__(self, strategy: _Optional[_Union[ActiveStrategy, str]] = ..., pool: _Optional[_Union[ActivePool, str]] = ..., batch: _Optional[int] = ..., neighbours: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ..., classes: _Optional[_Iterable[int]] = ..., anchors: _Optional[int] = ..., subpool: _Optional[int] = ..., density_power: _Optional[float] = ...) -> None: ...
+    model: ActiveModel
+    concepts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, strategy: _Optional[_Union[ActiveStrategy, str]] = ..., pool: _Optional[_Union[ActivePool, str]] = ..., batch: _Optional[int] = ..., neighbours: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ..., classes: _Optional[_Iterable[int]] = ..., anchors: _Optional[int] = ..., subpool: _Optional[int] = ..., density_power: _Optional[float] = ..., model: _Optional[_Union[ActiveModel, str]] = ..., concepts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StartActiveSessionRequest(_message.Message):
     __slots__ = ("index", "params", "ids", "labels", "request_id")
@@ -385,12 +398,14 @@ class StopAdvice(_message.Message):
     def __init__(self, stop: _Optional[bool] = ..., reason: _Optional[str] = ..., batches: _Optional[int] = ..., recent_uncertainty: _Optional[float] = ..., recent_positives: _Optional[int] = ...) -> None: ...
 
 class ScoreItemsRequest(_message.Message):
-    __slots__ = ("session", "ids")
+    __slots__ = ("session", "ids", "concept")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
+    CONCEPT_FIELD_NUMBER: _ClassVar[int]
     session: str
     ids: _types_pb2.Ids
-    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
+    concept: str
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., concept: _Optional[str] = ...) -> None: ...
 
 class ScoreItemsResponse(_message.Message):
     __slots__ = ("ids", "classes", "probabilities")
@@ -401,6 +416,68 @@ class ScoreItemsResponse(_message.Message):
     classes: bytes
     probabilities: bytes
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., classes: _Optional[bytes] = ..., probabilities: _Optional[bytes] = ...) -> None: ...
+
+class ListWantedIdsRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class ListWantedIdsResponse(_message.Message):
+    __slots__ = ("ids",)
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
+
+class SubmitProbabilitiesRequest(_message.Message):
+    __slots__ = ("session", "ids", "probabilities", "concept", "request_id")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    CONCEPT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    ids: _types_pb2.Ids
+    probabilities: bytes
+    concept: str
+    request_id: str
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., probabilities: _Optional[bytes] = ..., concept: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SubmitProbabilitiesResponse(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
+class GetCoverageRequest(_message.Message):
+    __slots__ = ("session", "concept", "top")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    CONCEPT_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    concept: str
+    top: int
+    def __init__(self, session: _Optional[str] = ..., concept: _Optional[str] = ..., top: _Optional[int] = ...) -> None: ...
+
+class Coverage(_message.Message):
+    __slots__ = ("top", "in_pool", "picked", "candidates", "open_rows", "score", "random_score", "baseline_score")
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    IN_POOL_FIELD_NUMBER: _ClassVar[int]
+    PICKED_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    OPEN_ROWS_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_SCORE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_SCORE_FIELD_NUMBER: _ClassVar[int]
+    top: int
+    in_pool: float
+    picked: float
+    candidates: int
+    open_rows: int
+    score: float
+    random_score: float
+    baseline_score: float
+    def __init__(self, top: _Optional[int] = ..., in_pool: _Optional[float] = ..., picked: _Optional[float] = ..., candidates: _Optional[int] = ..., open_rows: _Optional[int] = ..., score: _Optional[float] = ..., random_score: _Optional[float] = ..., baseline_score: _Optional[float] = ...) -> None: ...
 
 class EstimateParams(_message.Message):
     __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width")

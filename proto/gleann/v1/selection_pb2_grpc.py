@@ -86,6 +86,21 @@ class SelectionServiceStub:
                 request_serializer=gleann_dot_v1_dot_selection__pb2.ScoreItemsRequest.SerializeToString,
                 response_deserializer=gleann_dot_v1_dot_selection__pb2.ScoreItemsResponse.FromString,
                 _registered_method=True)
+        self.ListWantedIds = channel.unary_unary(
+                '/gleann.v1.SelectionService/ListWantedIds',
+                request_serializer=gleann_dot_v1_dot_selection__pb2.ListWantedIdsRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_selection__pb2.ListWantedIdsResponse.FromString,
+                _registered_method=True)
+        self.SubmitProbabilities = channel.unary_unary(
+                '/gleann.v1.SelectionService/SubmitProbabilities',
+                request_serializer=gleann_dot_v1_dot_selection__pb2.SubmitProbabilitiesRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_selection__pb2.SubmitProbabilitiesResponse.FromString,
+                _registered_method=True)
+        self.GetCoverage = channel.unary_unary(
+                '/gleann.v1.SelectionService/GetCoverage',
+                request_serializer=gleann_dot_v1_dot_selection__pb2.GetCoverageRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_selection__pb2.Coverage.FromString,
+                _registered_method=True)
         self.StartEstimateSession = channel.unary_unary(
                 '/gleann.v1.SelectionService/StartEstimateSession',
                 request_serializer=gleann_dot_v1_dot_selection__pb2.StartEstimateSessionRequest.SerializeToString,
@@ -212,6 +227,31 @@ class SelectionServiceServicer:
 
     def ScoreItems(self, request, context):
         """ScoreItems returns the class probabilities of the session's current model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWantedIds(self, request, context):
+        """ListWantedIds names the vectors whose probabilities a session with the client's own
+        model must have before the next batch. There are none while a batch is out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitProbabilities(self, request, context):
+        """SubmitProbabilities takes what the client's own model says. It counts until labels
+        arrive; given again, the latest counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCoverage(self, request, context):
+        """GetCoverage sets the batch that is out beside the vectors of highest score of all,
+        and beside random ones. It scores every vector, and fails with FAILED_PRECONDITION
+        when no batch is out, or some of its labels are there already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -345,6 +385,21 @@ def add_SelectionServiceServicer_to_server(servicer, server):
                     servicer.ScoreItems,
                     request_deserializer=gleann_dot_v1_dot_selection__pb2.ScoreItemsRequest.FromString,
                     response_serializer=gleann_dot_v1_dot_selection__pb2.ScoreItemsResponse.SerializeToString,
+            ),
+            'ListWantedIds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWantedIds,
+                    request_deserializer=gleann_dot_v1_dot_selection__pb2.ListWantedIdsRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_selection__pb2.ListWantedIdsResponse.SerializeToString,
+            ),
+            'SubmitProbabilities': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitProbabilities,
+                    request_deserializer=gleann_dot_v1_dot_selection__pb2.SubmitProbabilitiesRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_selection__pb2.SubmitProbabilitiesResponse.SerializeToString,
+            ),
+            'GetCoverage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCoverage,
+                    request_deserializer=gleann_dot_v1_dot_selection__pb2.GetCoverageRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_selection__pb2.Coverage.SerializeToString,
             ),
             'StartEstimateSession': grpc.unary_unary_rpc_method_handler(
                     servicer.StartEstimateSession,
@@ -650,6 +705,87 @@ class SelectionService:
             '/gleann.v1.SelectionService/ScoreItems',
             gleann_dot_v1_dot_selection__pb2.ScoreItemsRequest.SerializeToString,
             gleann_dot_v1_dot_selection__pb2.ScoreItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWantedIds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.SelectionService/ListWantedIds',
+            gleann_dot_v1_dot_selection__pb2.ListWantedIdsRequest.SerializeToString,
+            gleann_dot_v1_dot_selection__pb2.ListWantedIdsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitProbabilities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.SelectionService/SubmitProbabilities',
+            gleann_dot_v1_dot_selection__pb2.SubmitProbabilitiesRequest.SerializeToString,
+            gleann_dot_v1_dot_selection__pb2.SubmitProbabilitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCoverage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.SelectionService/GetCoverage',
+            gleann_dot_v1_dot_selection__pb2.GetCoverageRequest.SerializeToString,
+            gleann_dot_v1_dot_selection__pb2.Coverage.FromString,
             options,
             channel_credentials,
             insecure,

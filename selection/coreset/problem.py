@@ -1,0 +1,220 @@
+"""What coreset methods solve: checked once, then measured as often as needed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index import as_vectors, exact_search
+from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.selection.checks import (
+    as_costs,
+    as_rows,
+    require_between,
+    require_count,
+    require_one_of,
+)
+from gleann.selection.coreset.distance import Points, make_points, squared_l2
+from gleann.selection.coreset.result import Coreset
+from gleann.selection.pool import fingerprint, provenance
+
+LARGEST = 1e37
+"""Coordinates beyond it could differ by more than float32 holds."""
+
+LARGEST_SUM = 1e300
+"""Objectives beyond it could not be compared."""
+
+CostOn = Literal["sum", "mean"]
+"""Whether cost_weight weighs the sum of the chosen rows' costs or their mean."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """What the algorithms of this package solve, checked once.
+
+    Attributes:
+        vectors: (n, d).
+        k: rows to choose.
+        costs: float64 (n,).
+        weight_given: what the caller gave as cost_weight.
+        cost_on: what that weighs, the "sum" or the "mean" of the chosen rows' costs.
+        locked: rows that are centres already, never chosen.
+    """
+
+    vectors: Vectors
+    k: int
+    costs: NDArray[np.float64]
+    weight_given: float
+    cost_on: CostOn
+    locked: Rows
+
+    @property
+    def cost_weight(self) -> float:
+        """Lambda, on the sum of the chosen rows' costs."""
+        return self.weight_given / (self.k if self.cost_on == "mean" else 1)
+
+    @cached_property
+    def points(self) -> Points:
+        """`vectors` made ready for distances, when they are first asked for."""
+        return make_points(self.vectors)
+
+    def by_cost(self) -> Rows:
+        """Rows that may be chosen, cheapest first, ties by lower row."""
+        order = np.argsort(self.costs, kind="stable")
+        return order[~np.isin(order, self.locked)]
+
+    def measure(
+        self, rows: Rows, *, method: str, radius_guess: float | None = None
+    ) -> Coreset:
+        """What choosing `rows` achieves. O(n * d * k)."""
+        covering = self.points.covering()
+        # Locked rows first: of equally near ones they count, as in a traversal.
+        covering.cover(np.concatenate([self.locked, rows]).astype(np.int64))
+        found = self.achieved(
+            rows,
+            np.maximum(covering.nearest - len(self.locked), -1),
+            np.sqrt(covering.squared).astype(np.float32),
+            method=method,
+        )
+        return replace(found, radius_guess=radius_guess)
+
+    def achieved(
+        self, rows: Rows, nearest: Rows, distances: Distances, *, method: str
+    ) -> Coreset:
+        """What choosing `rows` achieves, where the nearest ones are known."""
+        near = nearest.copy()
+        near[rows] = np.arange(len(rows))
+        radius, cost = float(distances.max()), float(self.costs[rows].sum())
+        return Coreset(
+            method=method,
+            rows=rows,
+            radius=radius,
+            cost=cost,
+            objective=radius + self.cost_weight * cost,
+            lower_bound=None,
+            ratio=None,
+            radius_guess=None,
+            nearest=near,
+            distances=distances,
+            neighbours=np.arange(len(rows)),
+            apart=np.full(len(rows), np.inf, np.float32),
+        )
+
+    def finished(
+        self,
+        chosen: Coreset,
+        *,
+        method: str = "",
+        seed: int | None = None,
+        params: Mapping[str, Any] | None = None,
+        why: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Coreset:
+        """`chosen` with what an answer must say beside its numbers.
+
+        Args:
+            chosen: measured on this problem.
+            method: what was asked, where it may answer with a rival's rows; empty is
+                `chosen.method`.
+            seed: the only source of its randomness; None where it drew nothing.
+            params: parameters of its method, beyond those of the problem.
+            why: more reasons, one array (k,) each.
+        """
+        neighbours, apart = _nearest_others(self.vectors[chosen.rows])
+        shared = {
+            "k": self.k,
+            "cost_weight": float(self.weight_given),
+            "cost_on": self.cost_on,
+            "locked": len(self.locked),
+        }
+        return replace(
+            chosen,
+            neighbours=neighbours,
+            apart=apart,
+            why={**chosen.why, **(why or {})},
+            provenance=provenance(
+                method or chosen.method,
+                params={**shared, **(params or {})},
+                seed=seed,
+                data_hash=fingerprint(self.vectors),
+            ),
+        )
+
+
+def as_problem(  # noqa: PLR0913 (the problem)
+    vectors: ArrayLike,
+    *,
+    k: int,
+    costs: ArrayLike | None = None,
+    cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
+    locked: ArrayLike | None = None,
+    left: int = 1,
+) -> Problem:
+    """Check the input of a coreset algorithm.
+
+    Args:
+        vectors: (n, d).
+        k: rows to choose.
+        costs: (n,); None for none.
+        cost_weight: lambda.
+        cost_on: what lambda weighs.
+        locked: rows that are centres already.
+        left: rows that must be left to cover; a draw may take all.
+
+    Raises:
+        InvalidInputError: vectors, costs or locked rows that cannot be used.
+        InvalidParamsError: k outside 1..n - left, or more than the unlocked rows; a
+            cost_weight that is no number of at least 0, or too large for the costs.
+    """
+    rows = as_vectors(vectors)
+    n = len(rows)
+    if (peak := max(float(rows.max()), -float(rows.min()))) > LARGEST:
+        raise InvalidInputError(
+            f"vectors must be within {LARGEST:g} of 0 for their distances to be"
+            f" float32, got {peak:g}"
+        )
+    closed = as_rows([] if locked is None else locked, n=n, name="locked")
+    room = n - max(left, len(closed))
+    require_count("k", k, at_least=0)
+    require_between(
+        "k", k, low=1, high=room, why=f"{n} rows, of which {len(closed)} locked"
+    )
+    prices = np.zeros(n) if costs is None else as_costs(costs, n=n)
+    require_one_of("cost_on", cost_on, ("sum", "mean"))
+    _require_summable(prices, cost_weight)
+    return Problem(
+        vectors=rows,
+        k=k,
+        costs=prices,
+        weight_given=cost_weight,
+        cost_on=cost_on,
+        locked=closed,
+    )
+
+
+def _require_summable(costs: NDArray[np.float64], cost_weight: float) -> None:
+    require_between("cost_weight", cost_weight, low=0, high=np.finfo(np.float64).max)
+    highest = float(costs.max())
+    if max(1.0, float(cost_weight)) * highest * len(costs) > LARGEST_SUM:
+        raise InvalidParamsError(
+            f"cost_weight {float(cost_weight):g} times {len(costs)} costs of up to"
+            f" {highest:g} is more than {LARGEST_SUM:g}: divide the costs or the weight"
+        )
+
+
+def _nearest_others(picked: Vectors) -> tuple[Rows, Distances]:
+    """Position of each row's nearest other one, and the plain L2 distance to it."""
+    m = len(picked)
+    if m == 1:
+        return np.zeros(1, np.int64), np.full(1, np.inf, np.float32)
+    # Scaled, so that squares neither overflow nor vanish.
+    scaled = picked / (float(np.abs(picked).max()) or 1.0)
+    places, _ = exact_search(scaled, scaled, metric="l2", k=2)
+    # Among duplicates a row may find another one before itself.
+    second = (places[:, 0] == np.arange(m)).astype(np.intp)
+    place = np.take_along_axis(places, second[:, None], axis=1)[:, 0]
+    return place, np.sqrt(squared_l2(picked, picked[place])).astype(np.float32)

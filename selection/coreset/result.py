@@ -1,0 +1,121 @@
+"""What every coreset method answers with: rows, and what they achieve."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.selection.checks import IdMap
+from gleann.selection.pool import Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Coreset:
+    """Chosen rows and what they achieve, F = radius + cost_weight * cost.
+
+    Attributes:
+        method: which algorithm chose them; `provenance` says which was asked.
+        rows: int64 (k,), in the order they were chosen.
+        radius: largest distance of any row to its nearest chosen or locked one, in
+            plain L2 (the chord on unit rows).
+        cost: sum of the chosen rows' costs; 0 where none were given.
+        objective: radius + cost_weight * cost.
+        lower_bound: no k rows have a lower objective; None where no bound is known.
+        ratio: objective / lower_bound, 1 where both are 0; None without a bound.
+        radius_guess: the guess that led to the set; None where there was none.
+        nearest: int64 (n,), position in `rows` of each row's nearest one, itself where
+            it is chosen; -1 where a locked row is as near.
+        distances: float32 (n,), to the nearest chosen or locked row.
+        neighbours: int64 (k,), position in `rows` of each one's nearest other; itself
+            where there is no other.
+        apart: float32 (k,), the distance to it; inf where there is none.
+        why: one array (k,) a further reason, such as "stratum".
+        provenance: method, params, seed, data_hash, version: JSON values.
+    """
+
+    method: str
+    rows: Rows
+    radius: float
+    cost: float
+    objective: float
+    lower_bound: float | None
+    ratio: float | None
+    radius_guess: float | None
+    nearest: Rows
+    distances: Distances
+    neighbours: Rows
+    apart: Distances
+    why: dict[str, NDArray[Any]] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def to_selection(self, ids: ArrayLike | None = None) -> Selection:
+        """The chosen rows as a `Selection`, with the rows each one stands for.
+
+        Args:
+            ids: (n,) names of the rows; None numbers them.
+
+        Raises:
+            DuplicateIdError: one id twice.
+        """
+        k = len(self.rows)
+        names = IdMap(ids, n=len(self.nearest)).ids[self.rows]
+        mine = self.nearest >= 0
+        reach = np.zeros(k, np.float32)
+        np.maximum.at(reach, self.nearest[mine], self.distances[mine])
+        numbers = {
+            "radius": self.radius,
+            "cost": self.cost,
+            "objective": self.objective,
+            "lower_bound": self.lower_bound,
+            "ratio": self.ratio,
+            "radius_guess": self.radius_guess,
+        }
+        return Selection(
+            rows=self.rows,
+            ids=names,
+            scores=np.arange(k, 0, -1, dtype=np.float32),
+            weights=np.ones(k, np.float32),
+            why={
+                "covers": np.bincount(self.nearest[mine], minlength=k),
+                "reach": reach,
+                "nearest_selected_id": names[self.neighbours],
+                "nearest_selected_distance": self.apart,
+                **self.why,
+            },
+            summary={
+                "method": self.method,
+                **{name: x for name, x in numbers.items() if x is not None},
+            },
+            provenance=self.provenance,
+        )
+
+
+class Method(Protocol):
+    """What every coreset method is once its own parameters are bound."""
+
+    def __call__(
+        self,
+        vectors: Vectors,
+        *,
+        k: int,
+        costs: NDArray[np.float64] | None,
+        locked: Rows,
+    ) -> Coreset:
+        """Choose `k` rows of `vectors` (n, d), none of them `locked`."""
+
+
+class DrawingMethod(Protocol):
+    """A `Method` that draws."""
+
+    def __call__(
+        self,
+        vectors: Vectors,
+        *,
+        k: int,
+        costs: NDArray[np.float64] | None,
+        locked: Rows,
+        seed: int,
+    ) -> Coreset:
+        """Choose as `Method` does; `seed` is the only source of randomness."""

@@ -1,0 +1,197 @@
+"""The client's calls of active learning."""
+
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import Ids
+from gleann.index.checks import as_id_array
+from gleann.service import convert_active
+from gleann.service import convert_selection as convert
+from gleann.service.convert import fill
+from gleann.service.coreset_calls import CoresetCalls
+from gleann.service.values import Scores, SessionInfo
+from gleann.service.wire import ids_of, ids_to_wire
+from gleann.v1 import selection_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.active import ActiveParams, Coverage, StopAdvice
+
+
+class ActiveCalls(CoresetCalls):
+    """What sessions of active learning can do; `Client` is the class to use."""
+
+    def start_active_session(
+        self,
+        name: str,
+        *,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        params: "ActiveParams | None" = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Start active learning from some labels.
+
+        The session belongs to the sealed version of the index; later changes of the
+        index do not touch it. It survives a restart.
+
+        Args:
+            name: a built index.
+            ids: vectors that are labelled already.
+            labels: their classes, integers; at least two classes, unless the model is
+                "given". With q concepts (m, q) of 0 and 1.
+            params: how; defaults to `ActiveParams()`. Its model may be
+                "logistic_regression" or "given"; a classifier does not travel.
+            request_id: a repeat with the same string returns the same session.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an id is not there.
+            InvalidInputError: one class only.
+            DimensionMismatchError: ids and labels differ in number.
+            InvalidParamsError: model "own".
+            NotReadyError: the index was never built.
+        """
+        request = selection_pb2.StartActiveSessionRequest(
+            index=name,
+            params=convert_active.active_params_to_wire(params),
+            ids=ids_to_wire(as_id_array(ids)),
+            labels=convert_active.answers_to_wire(labels),
+            request_id=request_id,
+        )
+        reply = self._stubs.selection.StartActiveSession(request)
+        return convert.session_info_of(reply)
+
+    def ignore(
+        self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
+    ) -> SessionInfo:
+        """Take vectors out of an active session: they are not asked for again.
+
+        Raises:
+            UnknownJobError: no such active session.
+            UnknownIdError: an id is not there.
+        """
+        request = selection_pb2.IgnoreIdsRequest(
+            session=name_of(session),
+            ids=ids_to_wire(as_id_array(ids)),
+            request_id=request_id,
+        )
+        reply = self._stubs.selection.IgnoreIds(request)
+        return convert.session_info_of(reply.session)
+
+    def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
+        """Whether more labels still change much in an active session.
+
+        Raises:
+            UnknownJobError: no such active session.
+        """
+        request = selection_pb2.GetStopAdviceRequest(session=name_of(session))
+        return convert_active.stop_advice_of(
+            self._stubs.selection.GetStopAdvice(request)
+        )
+
+    def score_items(
+        self,
+        session: str | SessionInfo,
+        ids: ArrayLike | None = None,
+        *,
+        concept: str | None = None,
+    ) -> Scores:
+        """Class probabilities by the current model of an active session.
+
+        Args:
+            session: the session, or its name.
+            ids: the vectors to score; None scores all of the session's index version.
+            concept: which question, where there are several.
+
+        Raises:
+            UnknownJobError: no such active session.
+            UnknownIdError: an id is not there.
+        """
+        request = selection_pb2.ScoreItemsRequest(
+            session=name_of(session),
+            ids=convert.optional_ids_to_wire(ids),
+            concept=concept or "",
+        )
+        return convert_active.scores_of(self._stubs.selection.ScoreItems(request))
+
+    def wanted_ids(self, session: str | SessionInfo) -> Ids:
+        """The vectors whose probabilities model "given" must have for the next batch.
+
+        Empty with another model, and while a batch is out.
+
+        Raises:
+            UnknownJobError: no such active session.
+        """
+        request = selection_pb2.ListWantedIdsRequest(session=name_of(session))
+        reply = self._stubs.selection.ListWantedIds(request)
+        return ids_of(reply.ids, name="ids")
+
+    def submit_probabilities(
+        self,
+        session: str | SessionInfo,
+        ids: ArrayLike,
+        probabilities: ArrayLike,
+        *,
+        concept: str | None = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Bring what your own model says, for model "given".
+
+        It counts until labels arrive; given again, the latest counts.
+
+        Args:
+            session: the session, or its name.
+            ids: m vectors; more than are wanted pick better, as those that join the
+                pool within a batch are picked only if they have probabilities.
+            probabilities: (m, c) of the classes, ascending; no and yes with concepts.
+            concept: which question, where there are several.
+            request_id: a repeat with the same string changes nothing.
+
+        Raises:
+            UnknownJobError: no such active session.
+            UnknownIdError: an id is not there.
+            InvalidInputError: not numbers, below 0, or not summing to one.
+            NonFiniteError: NaN or infinity.
+            InvalidParamsError: another model, or no such concept.
+            DimensionMismatchError: not m rows of c classes.
+        """
+        request = selection_pb2.SubmitProbabilitiesRequest(
+            session=name_of(session),
+            ids=ids_to_wire(as_id_array(ids)),
+            probabilities=convert_active.probabilities_to_wire(probabilities),
+            concept=concept or "",
+            request_id=request_id,
+        )
+        reply = self._stubs.selection.SubmitProbabilities(request)
+        return convert.session_info_of(reply.session)
+
+    def coverage(
+        self,
+        session: str | SessionInfo,
+        *,
+        concept: str | None = None,
+        top: int | None = None,
+    ) -> "Coverage":
+        """The batch that is out beside random vectors and the plain choice of all.
+
+        Args:
+            session: the session, or its name.
+            concept: which question, where there are several.
+            top: vectors of highest score to compare with; None takes as many as were
+                picked.
+
+        Raises:
+            UnknownJobError: no such active session.
+            NotReadyError: no batch is out, or some of its labels are there already.
+        """
+        request = selection_pb2.GetCoverageRequest(
+            session=name_of(session), concept=concept or ""
+        )
+        fill(request, {"top": top})
+        return convert_active.coverage_of(self._stubs.selection.GetCoverage(request))
+
+
+def name_of(session: str | SessionInfo) -> str:
+    """The name of a session, however it is given."""
+    return session if isinstance(session, str) else session.name

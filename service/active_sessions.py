@@ -1,0 +1,122 @@
+"""Active learning sessions, as the service keeps them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gleann.index.arrays import Ids
+from gleann.index.checks import as_ids
+from gleann.service import convert_active
+from gleann.service.estimate_sessions import sealed_index
+from gleann.service.live_index import View
+from gleann.service.session_keeper import SessionKeeper
+from gleann.service.values import Labels, Scores, SessionInfo
+
+if TYPE_CHECKING:
+    from gleann.selection.active import ActiveParams, Coverage, StopAdvice
+
+
+class ActiveSessions(SessionKeeper):
+    """What only sessions of active learning do; `Sessions` is to be used."""
+
+    def start_active(
+        self, view: View, params: "ActiveParams", *, ids: Ids, labels: Labels
+    ) -> SessionInfo:
+        """Start active learning from `labels` (m,), or (m, q) with concepts, of `ids`.
+
+        Raises:
+            NotReadyError: the index was not built, or has changed since.
+            UnknownIdError: an id is not there.
+            InvalidInputError: seed labels that cannot be used.
+        """
+        from gleann.selection.active import ActiveSession
+        from gleann.selection.pool import IndexNeighbours
+
+        index = sealed_index(view)
+        session = ActiveSession.start(
+            index.vectors,
+            params,
+            ids=index.ids,
+            rows=view.require(as_ids(ids, n=len(ids))),
+            labels=labels,
+            neighbours=IndexNeighbours(index),
+        )
+        return self._create("active", view, session, proxy=None)
+
+    def submit_labels(self, name: str, ids: Ids, packed: bytes) -> SessionInfo:
+        """Take packed labels of `ids` (m,) of the current batch of an active session.
+
+        Raises:
+            InvalidInputError: a label that was not asked for, or contradicts another.
+            DimensionMismatchError: not m labels, or not m of each concept.
+        """
+        with self._change(name):
+            session = self._session(name, "active")
+            concepts = len(session.params.concepts)
+            labels = convert_active.answers_of(packed, n=len(ids), concepts=concepts)
+            session.submit_labels(ids, labels)
+            return self._save(name, session)
+
+    def wanted(self, name: str) -> Ids:
+        """Ids (m,) whose probabilities a session with model "given" must have."""
+        with self.turn(name):
+            ids: Ids = self._session(name, "active").wanted()
+        return ids
+
+    def submit_probabilities(
+        self, name: str, ids: Ids, packed: bytes, *, concept: str
+    ) -> SessionInfo:
+        """Take packed probabilities of `ids` (m,), for a session with model "given".
+
+        Raises:
+            InvalidParamsError: another model, or no such concept.
+            UnknownIdError: an id is not there.
+            InvalidInputError: they are no probabilities.
+        """
+        with self._change(name):
+            session = self._session(name, "active")
+            classes = len(session.classes)
+            table = convert_active.probabilities_of(packed, n=len(ids), classes=classes)
+            session.submit_probabilities(ids, table, concept=concept or None)
+            return self._save(name, session)
+
+    def coverage(self, name: str, *, concept: str, top: int) -> "Coverage":
+        """The batch that is out beside simpler ones.
+
+        Raises:
+            NotReadyError: none is, or some of its labels are there already.
+        """
+        with self.turn(name):
+            coverage: Coverage = self._session(name, "active").coverage(
+                concept=concept or None, top=top or None
+            )
+        return coverage
+
+    def ignore(self, name: str, ids: Ids) -> SessionInfo:
+        """Take vectors out of an active session."""
+        with self._change(name):
+            session = self._session(name, "active")
+            session.ignore(ids)
+            return self._save(name, session)
+
+    def stop_advice(self, name: str) -> "StopAdvice":
+        """Whether to go on labelling."""
+        with self.turn(name):
+            advice: StopAdvice = self._session(name, "active").stop_advice()
+        return advice
+
+    def scores(self, name: str, ids: Ids | None, *, concept: str) -> Scores:
+        """Class probabilities of `ids` (m,), None for all.
+
+        Raises:
+            UnknownIdError: an id is not there.
+        """
+        with self.turn(name):
+            session = self._session(name, "active")
+            index = self._index(self._row(name))
+            rows = None if ids is None else index.rows_of(ids)
+            return Scores(
+                ids=index.ids if ids is None else ids,
+                classes=np.array(session.classes, np.int64),
+                probabilities=session.probabilities(rows, concept=concept or None),
+            )

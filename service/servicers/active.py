@@ -1,0 +1,128 @@
+"""SelectionService, the part of active learning."""
+
+import json
+from typing import Any
+
+from gleann.service import convert_active
+from gleann.service import convert_selection as convert
+from gleann.service.application import Application
+from gleann.service.wire import ids_of, ids_to_wire
+from gleann.v1 import selection_pb2 as pb
+from gleann.v1 import selection_pb2_grpc
+
+
+class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
+    """What sessions of active learning do; `SelectionServicer` is the whole service."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._sessions = application.sessions
+        self._receipts = application.receipts
+
+    def StartActiveSession(  # noqa: N802
+        self, request: pb.StartActiveSessionRequest, _: Any
+    ) -> pb.Session:
+        """Start active learning."""
+        return self._receipts.once(request, self._start_active, pb.Session)
+
+    def NextBatch(  # noqa: N802
+        self, request: pb.NextBatchRequest, _: Any
+    ) -> pb.NextBatchResponse:
+        """Say what to label next."""
+        batch = self._sessions.next_batch(request.session, "active")
+        return pb.NextBatchResponse(
+            items=convert.items_to_wire(batch),
+            summary_json=json.dumps(batch.summary),
+            provenance_json=json.dumps(batch.provenance),
+        )
+
+    def SubmitLabels(  # noqa: N802
+        self, request: pb.SubmitLabelsRequest, _: Any
+    ) -> pb.SubmitLabelsResponse:
+        """Take labels."""
+        with self._sessions.turn(request.session):
+            return self._receipts.once(request, self._submit, pb.SubmitLabelsResponse)
+
+    def IgnoreIds(  # noqa: N802
+        self, request: pb.IgnoreIdsRequest, _: Any
+    ) -> pb.IgnoreIdsResponse:
+        """Take vectors out of a session."""
+        with self._sessions.turn(request.session):
+            return self._receipts.once(request, self._ignore, pb.IgnoreIdsResponse)
+
+    def GetStopAdvice(  # noqa: N802
+        self, request: pb.GetStopAdviceRequest, _: Any
+    ) -> pb.StopAdvice:
+        """Say whether to go on."""
+        return convert_active.stop_advice_to_wire(
+            self._sessions.stop_advice(request.session)
+        )
+
+    def ScoreItems(  # noqa: N802
+        self, request: pb.ScoreItemsRequest, _: Any
+    ) -> pb.ScoreItemsResponse:
+        """Tell class probabilities."""
+        ids = convert.optional_ids_of(request, "ids")
+        scores = self._sessions.scores(request.session, ids, concept=request.concept)
+        return convert_active.scores_to_wire(scores)
+
+    def ListWantedIds(  # noqa: N802
+        self, request: pb.ListWantedIdsRequest, _: Any
+    ) -> pb.ListWantedIdsResponse:
+        """Name the vectors whose probabilities are wanted."""
+        ids = self._sessions.wanted(request.session)
+        return pb.ListWantedIdsResponse(ids=ids_to_wire(ids))
+
+    def SubmitProbabilities(  # noqa: N802
+        self, request: pb.SubmitProbabilitiesRequest, _: Any
+    ) -> pb.SubmitProbabilitiesResponse:
+        """Take what the client's own model says."""
+        with self._sessions.turn(request.session):
+            return self._receipts.once(
+                request, self._take, pb.SubmitProbabilitiesResponse
+            )
+
+    def GetCoverage(  # noqa: N802
+        self, request: pb.GetCoverageRequest, _: Any
+    ) -> pb.Coverage:
+        """Set the batch that is out beside simpler ones."""
+        coverage = self._sessions.coverage(
+            request.session, concept=request.concept, top=request.top
+        )
+        return convert_active.coverage_to_wire(coverage)
+
+    def _start_active(self, request: pb.StartActiveSessionRequest) -> pb.Session:
+        ids = ids_of(request.ids, name="ids")
+        params = convert_active.active_params_of(request.params)
+        info = self._sessions.start_active(
+            self._application.registry.view(request.index),
+            params,
+            ids=ids,
+            labels=convert_active.answers_of(
+                request.labels, n=len(ids), concepts=len(params.concepts)
+            ),
+        )
+        return convert.session_info_to_wire(info)
+
+    def _submit(self, request: pb.SubmitLabelsRequest) -> pb.SubmitLabelsResponse:
+        ids = ids_of(request.ids, name="ids")
+        info = self._sessions.submit_labels(request.session, ids, request.labels)
+        return pb.SubmitLabelsResponse(session=convert.session_info_to_wire(info))
+
+    def _ignore(self, request: pb.IgnoreIdsRequest) -> pb.IgnoreIdsResponse:
+        ids = ids_of(request.ids, name="ids")
+        info = self._sessions.ignore(request.session, ids)
+        return pb.IgnoreIdsResponse(session=convert.session_info_to_wire(info))
+
+    def _take(
+        self, request: pb.SubmitProbabilitiesRequest
+    ) -> pb.SubmitProbabilitiesResponse:
+        info = self._sessions.submit_probabilities(
+            request.session,
+            ids_of(request.ids, name="ids"),
+            request.probabilities,
+            concept=request.concept,
+        )
+        return pb.SubmitProbabilitiesResponse(
+            session=convert.session_info_to_wire(info)
+        )

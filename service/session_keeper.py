@@ -1,0 +1,204 @@
+"""Labelling sessions of any kind: open ones in memory, every step of theirs on disk."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from secrets import token_hex
+from sqlite3 import Row
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SoarIndex
+from gleann.index.errors import InvalidInputError, NotReadyError, UnknownJobError
+from gleann.service.live_index import View
+from gleann.service.registry import Registry
+from gleann.service.store import Store
+from gleann.service.values import Selected, SessionInfo, SessionKind
+
+if TYPE_CHECKING:
+    from gleann.selection.active import ActiveSession
+    from gleann.selection.pool import Selection
+    from gleann.service.estimate_sessions import EstimateLike
+
+    OpenSession: TypeAlias = ActiveSession | EstimateLike
+
+_DESCRIBE = """
+SELECT sessions.*, indexes.name AS index_name
+FROM sessions JOIN indexes ON indexes.number = sessions.index_number
+"""
+
+
+class SessionKeeper:
+    """The sessions of one data directory, whatever they ask; `Sessions` is to be used.
+
+    A session belongs to a sealed version, which stays on disk as long as it is open.
+    Sessions take turns: whoever calls a method that changes one holds its turn, and
+    takes the turn before a transaction, never inside one.
+    """
+
+    def __init__(self, registry: Registry, store: Store) -> None:
+        self._registry = registry
+        self._store = store
+        self._open: dict[str, Any] = {}
+        self._turns: dict[str, RLock] = {}
+        self._guard = Lock()
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Keep others from a session.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+        """
+        self._row(name)
+        with self._guard:
+            turn = self._turns.setdefault(name, RLock())
+        with turn:
+            yield
+
+    def info(self, name: str) -> SessionInfo:
+        """Describe a session.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+        """
+        return _info(self._row(name))
+
+    def list(
+        self, *, index: str, after: int, limit: int
+    ) -> list[tuple[int, SessionInfo]]:
+        """Sessions numbered above `after`, oldest first, with their numbers."""
+        rows = self._store.rows(
+            f"{_DESCRIBE} WHERE sessions.number > ? AND (? = '' OR indexes.name = ?)"
+            " ORDER BY sessions.number LIMIT ?",
+            after,
+            index,
+            index,
+            limit,
+        )
+        return [(row["number"], _info(row)) for row in rows]
+
+    def next_batch(self, name: str, kind: SessionKind) -> Selected:
+        """What to label next; kept, so that a restart asks for the same."""
+        with self.turn(name):
+            session = self._session(name, kind)
+            batch = selected_of(session.next_batch())
+            self._save(name, session)
+        return batch
+
+    def close(self, name: str) -> None:
+        """Forget a session."""
+        with self._store.transaction() as transaction:
+            row = self._row(name)
+            transaction.run("DELETE FROM sessions WHERE name = ?", name)
+            transaction.after_commit(lambda: self._drop(name))
+            transaction.after_commit(lambda: self._registry.sweep(row["index_number"]))
+
+    def _create(
+        self,
+        kind: SessionKind,
+        view: View,
+        session: "OpenSession",
+        *,
+        proxy: NDArray[np.float64] | None,
+    ) -> SessionInfo:
+        name = f"sessions/{kind}-{token_hex(8)}"
+        now = time.time()
+        with self._store.transaction() as transaction:
+            if self._registry.view(view.name).version != view.version:
+                raise NotReadyError(f"{view.name!r} was built again meanwhile: retry")
+            transaction.run(
+                "INSERT INTO sessions (name, kind, index_number, version, labelled,"
+                " created, updated, state, proxy)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                name,
+                kind,
+                view.number,
+                view.version,
+                _labelled(session),
+                now,
+                now,
+                json.dumps(session.state()),
+                None if proxy is None else proxy.astype("<f8").tobytes(),
+            )
+            transaction.after_commit(lambda: self._open.update({name: session}))
+            return self.info(name)
+
+    def _row(self, name: str) -> Row:
+        row = self._store.row(f"{_DESCRIBE} WHERE sessions.name = ?", name)
+        if row is None:
+            raise UnknownJobError(f"there is no session {name[:80]!r}")
+        return row
+
+    def _session(self, name: str, kind: SessionKind) -> Any:
+        """The open session; the caller has its turn."""
+        row = self._row(name)
+        if row["kind"] != kind:
+            raise InvalidInputError(f"{name} is of kind {row['kind']}, not {kind}")
+        if name not in self._open:
+            self._open[name] = self._resumed(row)
+        return self._open[name]
+
+    def _resumed(self, row: Row) -> "OpenSession":
+        """The session of a row, as it was saved."""
+        raise NotImplementedError
+
+    def _index(self, row: Row) -> SoarIndex:
+        return self._registry.sealed_version(row["index_number"], row["version"])
+
+    @contextmanager
+    def _change(self, name: str) -> Iterator[None]:
+        """Take back in memory what does not get to the disk."""
+        with self._store.transaction() as transaction:
+            transaction.after_rollback(lambda: self._drop(name))
+            yield
+
+    def _save(self, name: str, session: "OpenSession") -> SessionInfo:
+        with self._store.transaction() as transaction:
+            transaction.run(
+                "UPDATE sessions SET state = ?, labelled = ?, updated = ?"
+                " WHERE name = ?",
+                json.dumps(session.state()),
+                _labelled(session),
+                time.time(),
+                name,
+            )
+            return self.info(name)
+
+    def _drop(self, name: str) -> None:
+        self._open.pop(name, None)
+
+
+def selected_of(selection: "Selection") -> Selected:
+    """A batch of the library as the service answers with it."""
+    return Selected(
+        ids=selection.ids,
+        scores=selection.scores,
+        weights=selection.weights,
+        why=selection.why,
+        summary=dict(selection.summary),
+        provenance=selection.provenance,
+    )
+
+
+def _labelled(session: Any) -> int:
+    if hasattr(session, "labels_used"):
+        return int(session.labels_used)
+    return len(session.labelled_rows)
+
+
+def _info(row: Row) -> SessionInfo:
+    return SessionInfo(
+        name=row["name"],
+        kind=row["kind"],
+        index=row["index_name"],
+        version=row["version"],
+        labelled=row["labelled"],
+        created_at=datetime.fromtimestamp(row["created"], UTC),
+        updated_at=datetime.fromtimestamp(row["updated"], UTC),
+    )

@@ -1,0 +1,23 @@
+"""What tests of `gleann select` share."""
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from gleann.service.cli.main import run
+
+N = 500
+"""Items in the folder of `tests/unit/conftest.py`."""
+
+
+def select(folder, out, *arguments):
+    return run(["select", *arguments, "--out", str(out)])
+
+
+def picks(path):
+    return pq.read_table(path)["id"].to_pylist()
+
+
+def label_file(path, labels):
+    table = pa.table({"id": list(labels), "label": list(labels.values())})
+    pacsv.write_csv(table, path)

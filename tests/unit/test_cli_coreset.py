@@ -1,0 +1,293 @@
+"""`gleann select` of subsets against the library it calls."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from cli_selecting import N, label_file, picks, select
+
+from gleann.selection import (
+    coreset,
+    entropy_costs,
+    k_center,
+    margin_costs,
+    weighted_k_center,
+)
+from gleann.service.cli.main import run
+
+
+def test_k_center_picks_what_the_library_picks(folder, points, probabilities, tmp_path):
+    out, cover = tmp_path / "picks.parquet", tmp_path / "cover.parquet"
+    code = select(
+        folder, out, "k-center", str(folder / "points.npy"), "--k", "20",
+        "--probabilities", str(folder / "p.npy"), "--cost-weight", "0.5",
+        "--locked", str(folder / "locked.npy"), "--coverage", str(cover),
+    )  # fmt: skip
+    assert code == 0
+    chosen = weighted_k_center(
+        points,
+        k=20,
+        costs=margin_costs(probabilities),
+        cost_weight=0.5,
+        locked=[7, 400],
+    )
+    assert picks(out) == chosen.rows.tolist()
+    assert not set(picks(out)) & {7, 400}
+    covered = pq.read_table(cover)
+    assert covered.num_rows == N
+    assert max(covered["distance"].to_pylist()) == pytest.approx(chosen.radius)
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["ratio"] == chosen.ratio
+    assert len(record["inputs"]) == 3
+
+
+def test_costs_and_probabilities_mean_the_same(folder, tmp_path):
+    shared = ["k-center", str(folder / "points.npy"), "--k", "9"]
+    one, other = tmp_path / "one.parquet", tmp_path / "other.parquet"
+    assert select(folder, one, *shared, "--costs", str(folder / "costs.npy")) == 0
+    assert select(folder, other, *shared, "--probabilities", str(folder / "p.npy")) == 0
+    assert picks(one) == picks(other)
+
+
+def test_an_index_answers_with_its_ids(folder, points, tmp_path):
+    out = tmp_path / "picks.parquet"
+    source = str(folder / "index")
+    assert select(folder, out, "farthest-first", source, "--k", "6", "--seed", "3") == 0
+    rows = k_center(points, k=6, seed=3).rows
+    assert picks(out) == [f"n{row:03d}" for row in rows]
+
+
+def test_nearest_selected_is_another_pick_at_its_true_distance(
+    folder, points, tmp_path
+):
+    out = tmp_path / "picks.parquet"
+    assert select(folder, out, "random", str(folder / "points.npy"), "--k", "12") == 0
+    table = pq.read_table(out).to_pydict()
+    rows = np.array(table["id"])
+    apart = np.linalg.norm(points[rows][:, None] - points[rows][None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert table["nearest_selected_id"] == rows[apart.argmin(axis=1)].tolist()
+    np.testing.assert_allclose(
+        table["nearest_selected_distance"], apart.min(axis=1), rtol=1e-5
+    )
+    assert table["rank"] == list(range(12))
+
+
+def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
+    out = tmp_path / "picks.parquet"
+    code = select(
+        folder, out, "margin", str(folder / "points.npy"), "--k", "15",
+        "--costs", str(folder / "costs.npy"),
+    )  # fmt: skip
+    assert code == 0
+    costs = margin_costs(probabilities)
+    assert picks(out) == coreset.margin(points, k=15, costs=costs).rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["k-center", "points.npy", "--k", "5"], "--costs"),
+        (["margin", "points.npy", "--k", "5"], "--costs"),
+        (["k-center", "points.npy", "--k", "5", "--costs", "names.npy"], "numbers"),
+        (["k-center", "points.npy", "--k", "5", "--costs", "locked.npy"], "(500,)"),
+        (["k-center", "points.npy", "--k", "5", "--costs", "absent.npy"], "No such"),
+        (["k-center", "points.npy", "--k", "5", "--costs", "costs.npy",
+          "--probabilities", "p.npy"], "not both"),
+        (["random", "points.npy", "--k", "501"], "501"),
+        (["gist", "points.npy", "--k", "500", "--costs", "costs.npy"], "500"),
+        (["random", "points.npy", "--k", "0"], "k"),
+        (["random", "absent.npy", "--k", "5"], "absent.npy"),
+        (["random", "points.npy", "--k", "5", "--locked", "names.npy"], "int64"),
+        (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json"],
+         "not an index, which the classifier pool needs"),
+        (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json",
+          "--pool", "seals"], "not an index, which the seals pool needs"),
+        (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json",
+          "--pool", "anchors"], "not an index, which the anchors pool needs"),
+        (["active", "index", "--labels", "absent.csv", "--state", "s.json"], "absent"),
+        (["active", "index", "--labels", "seed.csv", "--state", "s.json", "--resume"],
+         "s.json"),
+        (["active", "index", "--labels", "strange.csv", "--state", "s.json"], "n999"),
+    ],
+)  # fmt: skip
+def test_bad_selection_input_is_one_line(arguments, says, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    label_file("seed.csv", {"n000": 0, "n001": 1} if "index" in arguments else {0: 0})
+    label_file("strange.csv", {"n999": 0, "n001": 1})
+    before = {path.name for path in folder.iterdir()}
+    assert run(["select", *arguments, "--out", "out.parquet"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("gleann: error: ")
+    assert error.count("\n") == 1
+    assert says in error
+    assert {path.name for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("method", ["k-center", "gist", "ccs", "margin"])
+def test_quotas_serve_every_method(method, folder, points, probabilities, tmp_path):
+    groups = np.where(np.arange(len(points)) % 4, "often", "rare")
+    pacsv.write_csv(pa.table({"group": groups}), tmp_path / "groups.csv")
+    out = tmp_path / "picks.parquet"
+    shared = (str(folder / "points.npy"), "--k", "12", "--groups")
+    code = select(
+        folder, out, method, *shared, str(tmp_path / "groups.csv"),
+        "--quotas", "equal", "--probabilities", str(folder / "p.npy"),
+    )  # fmt: skip
+    assert code == 0
+    table = pq.read_table(out).to_pydict()
+    assert (groups[table["id"]] == table["group"]).all()
+    assert table["group"].count("rare") == table["group"].count("often") == 6
+
+
+def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
+    source = str(folder / "points.npy")
+    given = ["--probabilities", str(folder / "p.npy"), "--uncertainty", "entropy"]
+    costs = entropy_costs(probabilities)
+    out = tmp_path / "picks.parquet"
+    options = ["--cost-weight", "0.3", "--cost-on", "mean", "--shards", "3"]
+    assert select(folder, out, "k-center", source, "--k", "9", *given, *options) == 0
+    expected = coreset.parallel_weighted_k_center(
+        points, k=9, costs=costs, cost_weight=0.3, cost_on="mean", shards=3
+    )
+    assert picks(out) == expected.rows.tolist()
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["provenance"] == expected.provenance
+    assert record["results"]["provenance"]["params"]["cost_weight"] == 0.3
+    options = ["--strata", "5", "--hardest-share", "0.3", "--seed", "4", "--overwrite"]
+    assert select(folder, out, "ccs", source, "--k", "9", *given, *options) == 0
+    expected = coreset.ccs(
+        points, k=9, costs=costs, strata=5, hardest_share=0.3, seed=4
+    )
+    assert picks(out) == expected.rows.tolist()
+    options = ["--diversity", "7", "--eps", "0.5", "--overwrite"]
+    assert select(folder, out, "gist", source, "--k", "9", *given, *options) == 0
+    expected = coreset.gist(points, k=9, costs=costs, diversity=7, eps=0.5)
+    assert picks(out) == expected.rows.tolist()
+
+
+def test_a_draw_may_take_everything(folder, tmp_path):
+    out = tmp_path / "picks.parquet"
+    source = str(folder / "points.npy")
+    assert select(folder, out, "random", source, "--k", str(N)) == 0
+    assert sorted(picks(out)) == list(range(N))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_random_items_stand_beside_the_chosen(
+    grouped, folder, points, probabilities, tmp_path, capsys
+):
+    """As many, measured alike; of each group as many where there are groups."""
+    groups = np.arange(N) % 3
+    np.save(tmp_path / "groups.npy", groups)
+    out, costs = tmp_path / "picks.parquet", margin_costs(probabilities)
+    weights = {"cost_weight": 0.4, "cost_on": "mean"}
+    code = select(
+        folder, out, "k-center", str(folder / "points.npy"), "--k", "12",
+        "--probabilities", str(folder / "p.npy"), "--cost-weight", "0.4",
+        "--cost-on", "mean", *(["--groups", str(tmp_path / "groups.npy")] * grouped),
+    )  # fmt: skip
+    assert code == 0
+    drawn = coreset.uniform(points, k=12, costs=costs, **weights)
+    if grouped:
+        drawn = coreset.within_groups(
+            coreset.uniform,
+            points,
+            groups=groups,
+            quotas={0: 4, 1: 4, 2: 4},
+            costs=costs,
+            seed=0,
+            **weights,
+        )
+    results = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())[
+        "results"
+    ]
+    assert results["random_radius"] == drawn.radius
+    assert results["random_cost"] == drawn.cost
+    assert results["random_objective"] == drawn.objective
+    assert results["objective"] == pytest.approx(
+        results["radius"] + 0.4 * results["cost"] / 12
+    )
+    told = capsys.readouterr().out
+    beside = "as many random items of each group" if grouped else "as many random items"
+    assert f"{beside}: radius {drawn.radius:.4g}, cost {drawn.cost:.4g}" in told
+
+
+def test_groups_draw_apart_from_the_command_line(folder, tmp_path):
+    np.save(tmp_path / "groups.npy", np.arange(N) % 5)
+    out = tmp_path / "picks.parquet"
+    code = select(
+        folder, out, "random", str(folder / "points.npy"), "--k", "20",
+        "--groups", str(tmp_path / "groups.npy"), "--seed", "3",
+    )  # fmt: skip
+    assert code == 0
+    rows = np.array(picks(out))
+    places = {tuple(sorted(rows[rows % 5 == group] // 5)) for group in range(5)}
+    assert len(places) == 5
+
+
+def test_the_strongest_simple_choice_stands_beside_too(
+    folder, points, probabilities, tmp_path, capsys
+):
+    out, costs = tmp_path / "picks.parquet", margin_costs(probabilities)
+    source = str(folder / "points.npy")
+    given = ["--probabilities", str(folder / "p.npy")]
+    assert select(folder, out, "ccs", source, "--k", "12", *given) == 0
+    spread = coreset.k_center(points, k=12, costs=costs, seed=0)
+    told = capsys.readouterr().out
+    assert (
+        "strongest simple choice, farthest-first: radius"
+        f" {spread.radius:.4g}, cost {spread.cost:.4g}"
+    ) in told
+    results = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())[
+        "results"
+    ]
+    assert results["baseline"] == "k_center"
+    assert results["baseline_objective"] == spread.objective
+    heavy = ["--cost-weight", "1e4", "--overwrite"]
+    assert select(folder, out, "k-center", source, "--k", "12", *given, *heavy) == 0
+    assert "strongest simple choice, the cheapest: radius" in capsys.readouterr().out
+    assert select(folder, out, "farthest-first", source, "--k", "5", "--overwrite") == 0
+    told = capsys.readouterr().out
+    assert "as many random items: radius" in told
+    assert "strongest simple choice" not in told
+
+
+@pytest.fixture(scope="module")
+def inner(tmp_path_factory, points):
+    """An index for inner product, which is no metric."""
+    folder = tmp_path_factory.mktemp("inner")
+    np.save(folder / "points.npy", points)
+    arguments = [str(folder / "points.npy"), str(folder / "index"), "--metric", "ip"]
+    assert run(["build", *arguments]) == 0
+    return folder / "index"
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_random_draw_needs_no_metric(grouped, inner, folder, tmp_path, capsys):
+    np.save(tmp_path / "groups.npy", np.arange(N) % 3)
+    options = ["--groups", str(tmp_path / "groups.npy")] if grouped else []
+    drawn = []
+    for source in (str(inner), str(folder / "points.npy")):
+        out = tmp_path / f"{len(drawn)}.parquet"
+        arguments = ["random", source, "--k", "12", "--seed", "5", *options]
+        assert select(folder, out, *arguments) == 0
+        drawn.append(picks(out))
+    # The rows are those of a draw that is measured.
+    assert drawn[0] == drawn[1]
+    assert "inner product is no metric" in capsys.readouterr().out
+    record = json.loads((tmp_path / "0.parquet.manifest.json").read_text())
+    assert record["results"]["chosen"] == 12
+    assert "radius" not in record["results"]
+
+
+def test_what_needs_a_metric_is_refused_for_inner_product(inner, tmp_path, capsys):
+    out, cover = tmp_path / "picks.parquet", tmp_path / "cover.parquet"
+    random = ["random", str(inner), "--k", "3", "--coverage", str(cover)]
+    for arguments in (random, ["farthest-first", str(inner), "--k", "3"]):
+        assert run(["select", *arguments, "--out", str(out)]) == 1
+        assert "needs a true metric" in capsys.readouterr().err
+        assert not out.exists()

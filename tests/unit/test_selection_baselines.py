@@ -1,0 +1,141 @@
+"""What stands beside a choice, and draws that nothing can be measured of."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from gleann.index.errors import (
+    CancelledError,
+    DuplicateIdError,
+    InvalidInputError,
+    InvalidParamsError,
+)
+from gleann.selection.coreset import (
+    choose_baselines,
+    draw_within_groups,
+    k_center,
+    margin,
+    uniform,
+    within_groups,
+)
+
+N = 60
+
+
+@pytest.fixture
+def world():
+    rng = np.random.default_rng(2)
+    return rng.normal(size=(N, 3)).astype(np.float32), rng.random(N)
+
+
+def chooser(points, costs, **weighing):
+    def choose(method, *, seed):
+        drawing = {} if seed is None else {"seed": seed}
+        bound = partial(method, **weighing)
+        return bound(points, k=7, costs=costs, locked=[4], **drawing)
+
+    return choose
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 50.0])
+def test_the_strongest_is_the_simple_method_of_lower_objective(world, weight):
+    points, costs = world
+    given = {"k": 7, "costs": costs, "cost_weight": weight, "locked": [4]}
+    spread, cheap = k_center(points, seed=3, **given), margin(points, **given)
+    beside = choose_baselines(
+        chooser(points, costs, cost_weight=weight), asked="gist", priced=True, seed=3
+    )
+    best = min((spread, cheap), key=lambda one: one.objective)
+    assert beside.name == best.method
+    assert beside.strongest.rows.tolist() == best.rows.tolist()
+    drawn = uniform(points, seed=3, **given)
+    assert beside.told() == {
+        "random_radius": drawn.radius,
+        "random_cost": pytest.approx(costs[drawn.rows].sum()),
+        "random_objective": drawn.objective,
+        "baseline": best.method,
+        "baseline_radius": best.radius,
+        "baseline_cost": best.cost,
+        "baseline_objective": best.objective,
+    }
+
+
+def test_distances_decide_where_costs_weigh_nothing_and_costs_where_much(world):
+    points, costs = world
+    names = [
+        choose_baselines(
+            chooser(points, costs, cost_weight=weight), asked="ccs", priced=True, seed=0
+        ).name
+        for weight in (0.0, 1e6)
+    ]
+    assert names == ["k_center", "margin"]
+
+
+def test_of_equals_k_center_is_named(world):
+    _, costs = world
+    same = chooser(np.ones((N, 3), np.float32), costs)
+    beside = choose_baselines(same, asked="gist", priced=True, seed=0)
+    assert (beside.name, beside.strongest.objective) == ("k_center", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "priced", "left"),
+    [
+        ("k_center", False, ""),
+        ("k_center", True, "margin"),
+        ("margin", True, "k_center"),
+        ("weighted_k_center", False, "k_center"),
+    ],
+)
+def test_a_method_is_no_baseline_of_its_own(asked, priced, left, world):
+    beside = choose_baselines(chooser(*world), asked=asked, priced=priced, seed=0)
+    assert beside.name == left
+    assert (beside.strongest is None) == (left == "")
+    assert ("baseline" in beside.told()) == (left != "")
+
+
+def test_comparing_can_be_cancelled(world):
+    def cancel(progress):
+        raise CancelledError("enough")
+
+    with pytest.raises(CancelledError):
+        choose_baselines(
+            chooser(*world), asked="gist", priced=True, seed=0, progress=cancel
+        )
+
+
+@pytest.mark.parametrize("locked", [[], [3, 11, 30]])
+@pytest.mark.parametrize("names", [[0, 1, 2], ["c", "a", "b"]])
+def test_draws_within_groups_are_those_that_are_measured(world, names, locked):
+    points, _ = world
+    groups = np.array(names)[np.arange(N) % 3]
+    quotas = dict(zip(names, (5, 0, 20 if not locked else 19), strict=True))
+    measured = within_groups(
+        uniform, points, groups=groups, quotas=quotas, locked=locked, seed=9
+    )
+    drawn = draw_within_groups(groups, quotas=quotas, locked=locked, seed=9)
+    assert drawn.rows.tolist() == measured.rows.tolist()
+    assert drawn.why["group"].tolist() == groups[drawn.rows].tolist()
+    assert drawn.provenance["seed"] == 9
+    assert drawn.provenance["params"]["excluded"] == len(locked)
+
+
+def test_draws_that_cannot_be_are_refused():
+    groups = np.arange(12) % 2
+    for quotas, words in (
+        ({0: 7}, "quota of group 0 is 7, but it has 6"),
+        ({2: 1}, "quota of group 2 is 1, but it has 0"),
+        ({0: -1}, "at least 0, got -1"),
+        ({0: 0}, "at least 1, got 0"),
+    ):
+        with pytest.raises(InvalidParamsError, match=words):
+            draw_within_groups(groups, quotas=quotas)
+    with pytest.raises(InvalidParamsError, match="is 6, but it has 5"):
+        draw_within_groups(groups, quotas={0: 6}, locked=[4])
+    with pytest.raises(DuplicateIdError, match="2 entries, of which 1"):
+        draw_within_groups(groups, quotas={0: 1}, locked=[4, 4])
+    with pytest.raises(InvalidInputError, match="one-dimensional"):
+        draw_within_groups(np.ones((3, 2)), quotas={1: 1})
+    with pytest.raises(InvalidParamsError, match="seed must be at least 0"):
+        draw_within_groups(groups, quotas={0: 1}, seed=-1)
