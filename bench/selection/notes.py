@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.ann import write_json
+from bench.records import write_json
 from bench.say import say
 
 Measured = TypeVar("Measured")
