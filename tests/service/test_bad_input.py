@@ -130,7 +130,7 @@ TABLE = [
     Bad("one class", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[1, 1]), errors.InvalidInputError, "class"),
     Bad("seed unknown", lambda c, _: c.start_active_session("built", ids=[0, 5], labels=[0, 1]), errors.UnknownIdError, "5"),
     Bad("seed lengths", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[1]), errors.DimensionMismatchError, "1 .* 2"),
-    Bad("session concepts", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[0, 1], params=ActiveParams(concepts=("a", "b"))), errors.InvalidParamsError, "got 2 concepts"),
+    Bad("session concepts", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[0, 1], params=ActiveParams(concepts=("a", "b"))), errors.DimensionMismatchError, "2 ids and 2 concepts"),
     Bad("session model", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[0, 1], params=ActiveParams(model="own")), errors.InvalidParamsError, "model 'own'"),
     Bad("text labels", lambda c, _: c.start_active_session("built", ids=[0], labels=["a"]), errors.InvalidInputError, "integers"),
     Bad("estimate budget", lambda c, _: estimate(c, 241), errors.InvalidParamsError, "241.* 240"),
