@@ -75,7 +75,7 @@ class SoarIndex:
                 distributed as the rows are.
             progress: called as each phase goes on; an exception it raises stops the
                 build.
-            engine: "auto", "native", "faiss" or "reference".
+            engine: "auto", "native", "faiss", "reference", "torch" or "triton".
             threads: worker threads; 0 takes all cores.
 
         Raises:

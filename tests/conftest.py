@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ from gleann.index.engines import native
 
 ROOT = Path(__file__).resolve().parent.parent
 
-ENGINES = ["reference", "faiss", *(f"native/{tier}" for tier in native.tiers())]
+ENGINES: list[Any] = ["reference", "faiss"]
+ENGINES += [f"native/{tier}" for tier in native.tiers()]
+ENGINES.append(
+    pytest.param(
+        "torch",
+        marks=pytest.mark.skipif(
+            not find_spec("torch"), reason="torch is not installed (make test-kernels)"
+        ),
+    )
+)
 if native.available() and "native/amx" not in ENGINES:
     ENGINES.append("native/amx-emulated")
 

@@ -59,7 +59,10 @@ class ServeJob:
     multiple=True,
     help="Directory from which clients may import files; may be repeated.",
 )
-@click.option("--engine", help="auto, native, faiss or reference; auto by default.")
+@click.option(
+    "--engine",
+    help="auto, native, faiss, reference, torch or triton; auto by default.",
+)
 @click.option("--threads", type=int, help="Threads of the engine; all cores if 0.")
 @click.option(
     "--config", type=options.PATH, help="TOML file with these settings and more."

@@ -1,0 +1,64 @@
+"""Which device serves, and with which kind of number."""
+
+import torch
+
+from gleann.index.engines.device.kinds import Kind
+from gleann.index.errors import EngineUnavailableError
+
+LEAST_CAPABILITY = (8, 0)
+"""Of a CUDA device: the first with bf16 matrix instructions."""
+
+
+def resolve_device(name: str | None) -> torch.device:
+    """The named device; without a name the first CUDA device, or else the CPU.
+
+    Raises:
+        EngineUnavailableError: there is no such device here.
+    """
+    if name is None:
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise EngineUnavailableError(
+            f"torch knows no device {name!r}: {error}"
+        ) from error
+    if device.type == "cuda":
+        seen = torch.cuda.device_count()
+        if (device.index or 0) >= seen:
+            raise EngineUnavailableError(
+                f"device {name!r} was asked for, and torch sees {seen} CUDA devices"
+            )
+    return device
+
+
+def default_kind(device: torch.device) -> Kind:
+    """bf16 where matrix units read it, float32 on a CPU."""
+    return "bf16" if device.type == "cuda" else "fp32"
+
+
+def require_cuda(device: torch.device) -> None:
+    """Refuse a device that cannot run the kernels.
+
+    Raises:
+        EngineUnavailableError: it is not a CUDA device, or it is too old.
+    """
+    if device.type != "cuda":
+        raise EngineUnavailableError(
+            f"the triton engine needs a CUDA device, and got {str(device)!r}; torch"
+            f" sees {torch.cuda.device_count()} CUDA devices"
+        )
+    capability = torch.cuda.get_device_capability(device)
+    if capability < LEAST_CAPABILITY:
+        raise EngineUnavailableError(
+            f"{torch.cuda.get_device_name(device)} has compute capability"
+            f" {capability[0]}.{capability[1]}, and the triton engine needs at least"
+            f" {LEAST_CAPABILITY[0]}.{LEAST_CAPABILITY[1]}"
+        )
+
+
+def programs_on(device: torch.device) -> int:
+    """Multiprocessors of a CUDA device, 1 for a CPU."""
+    if device.type != "cuda":
+        return 1
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)

@@ -1,0 +1,90 @@
+"""Whether an index fits a device: asked before anything is copied."""
+
+from dataclasses import dataclass
+
+import torch
+
+from gleann.index.engines.contract import IndexData
+from gleann.index.engines.device.kinds import KINDS, TILE, Kind, padded_dim
+from gleann.index.errors import EngineUnavailableError
+
+KEYS_SHARE = 0.25
+"""Of what is free after the index is loaded, for the keys of one block of queries."""
+
+HOST_BUDGET = 256 << 20
+"""For the keys of one block on the CPU, whose free memory nobody promises."""
+
+RESERVE = 512 << 20
+"""For kernels, temporaries of the coarse step and the allocator's slack."""
+
+ENTRY_BYTES = 16
+"""Row, home, bias and factor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """Bytes an index takes on a device.
+
+    Attributes:
+        lists: entries, copies included.
+        coarse: centroids and offsets.
+        rows: float32 rows for re-ranking; 0 where they stay in host memory.
+    """
+
+    lists: int
+    coarse: int
+    rows: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.lists + self.coarse + self.rows
+
+
+def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint:
+    """What `data` would take on a device."""
+    n, dim = data.vectors.shape
+    entries = data.lists.entries + TILE
+    entry = padded_dim(dim, kind) * KINDS[kind].bytes + ENTRY_BYTES
+    return Footprint(
+        lists=entries * entry,
+        coarse=data.lists.nlist * (8 * dim + 32),
+        rows=4 * n * dim if rows_on_device else 0,
+    )
+
+
+def admit(data: IndexData, *, kind: Kind, device: torch.device) -> Footprint:
+    """Decide what of `data` goes to `device`: everything, or all but the float32 rows.
+
+    Raises:
+        EngineUnavailableError: not even the lists fit.
+    """
+    everything = footprint(data, kind=kind, rows_on_device=True)
+    free = free_bytes(device)
+    if free is None or everything.total + RESERVE <= free:
+        return everything
+    lists_only = footprint(data, kind=kind, rows_on_device=False)
+    if lists_only.total + RESERVE <= free:
+        return lists_only
+    raise EngineUnavailableError(
+        f"the lists take {_gib(lists_only.total)} GiB as {kind}, and {device} has"
+        f" {_gib(free - RESERVE)} GiB to spare; use int8, fewer spilled copies, or the"
+        " native engine"
+    )
+
+
+def budget_for(device: torch.device) -> int:
+    """Bytes that the keys of one block of queries may take."""
+    free = free_bytes(device)
+    return HOST_BUDGET if free is None else int(KEYS_SHARE * max(free, RESERVE))
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Bytes free on a CUDA device, None for the host."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f}"

@@ -1,0 +1,52 @@
+"""The triton engine: the torch engine's search, scanned and merged by Triton kernels."""
+
+from typing import TYPE_CHECKING
+
+from gleann.index.engines.contract import Engine, IndexData
+from gleann.index.engines.torch import unavailable_reason as torch_reason
+from gleann.index.errors import EngineUnavailableError
+
+if TYPE_CHECKING:
+    from gleann.index.engines.device.kinds import Kind
+
+
+def unavailable_reason() -> str:
+    """Why the kernels cannot be compiled here; empty where they can."""
+    if reason := torch_reason():
+        return reason
+    try:
+        import triton
+    except ImportError as error:
+        return f"triton is not installed ({error})"
+    del triton
+    return ""
+
+
+def triton_engine(
+    data: IndexData,
+    *,
+    device: str | None = None,
+    kind: "Kind | None" = None,
+) -> Engine:
+    """Make an engine of Triton kernels.
+
+    Args:
+        data: the sealed index.
+        device: torch's name of a CUDA device; None takes the first.
+        kind: of number to scan; None takes bf16.
+
+    Raises:
+        EngineUnavailableError: torch or triton is not installed, there is no CUDA
+            device or it is too old, or it has too little memory.
+    """
+    if reason := unavailable_reason():
+        raise EngineUnavailableError(
+            f"{reason}: the triton engine comes with pip install 'gleann[gpu]'"
+        )
+    from gleann.index.engines.device.choice import require_cuda, resolve_device
+    from gleann.index.engines.device.engine import DeviceEngine
+    from gleann.index.engines.triton_kernels.scanner import TritonScanner
+
+    chosen = resolve_device(device)
+    require_cuda(chosen)
+    return DeviceEngine(data, scanner=TritonScanner(), device=chosen, kind=kind)

@@ -1,0 +1,61 @@
+"""What the scan kernels do with scores: pack, keep two a slot, fold slots to buckets.
+
+The twin in plain torch is `device.scan.bucket_keys`, which says what all this means.
+"""
+
+import triton
+import triton.language as tl
+
+from gleann.index.engines.device import bucketing, keys, kinds, layout, scan
+
+TILE = tl.constexpr(kinds.TILE)
+KEPT = tl.constexpr(bucketing.KEPT)
+CHUNK_MASK = tl.constexpr(bucketing.CHUNK_MASK)
+SCORE_MASK = tl.constexpr(~bucketing.CHUNK_MASK)
+MAGNITUDE = tl.constexpr(0x7FFFFFFF)
+NONE = tl.constexpr(keys.NONE)
+NUMBER_BITS = tl.constexpr(keys.NUMBER_BITS)
+EMPTY_BIAS = tl.constexpr(layout.EMPTY_BIAS)
+EMPTY_SCORE = tl.constexpr(layout.EMPTY_SCORE)
+PACKED_NOTHING = tl.constexpr(scan.PACKED_NOTHING)
+
+
+@triton.jit
+def packed_with(scores, chunk):
+    """Float32 scores with their low bits replaced by the number of the chunk."""
+    bits = scores.to(tl.int32, bitcast=True)
+    return ((bits & SCORE_MASK) | chunk).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def make_keys(scores, entries):
+    """See `device.keys.make_keys`; NONE where the score is that of no entry."""
+    bits = (scores + 0.0).to(tl.int32, bitcast=True)
+    ordered = bits ^ ((bits >> 31) & MAGNITUDE)
+    key = (ordered.to(tl.int64) << NUMBER_BITS) | entries.to(tl.int64)
+    return tl.where(scores >= EMPTY_SCORE, NONE, key)
+
+
+@triton.jit
+def unpacked(packed, start, slots):
+    """Keys of packed scores, in the span that begins at entry `start`."""
+    bits = packed.to(tl.int32, bitcast=True)
+    scores = (bits & SCORE_MASK).to(tl.float32, bitcast=True)
+    return make_keys(scores, start + (bits & CHUNK_MASK) * TILE + slots)
+
+
+@triton.jit
+def three_smallest(a1, a2, a3, b1, b2, b3):
+    """The three smallest of two ascending triples."""
+    second = tl.minimum(tl.minimum(a2, b2), tl.maximum(a1, b1))
+    third = tl.minimum(
+        tl.minimum(a3, b3),
+        tl.minimum(tl.maximum(a1, b2), tl.maximum(a2, b1)),
+    )
+    return tl.minimum(a1, b1), second, third
+
+
+@triton.jit
+def hidden_by_slots(second, places, length):
+    """Keys that bound what slots dropped; those of two entries dropped none."""
+    return tl.where(KEPT * TILE + places < length, second, NONE)
