@@ -1,4 +1,4 @@
-"""The triton engine: the torch engine's search, scanned and merged by Triton kernels."""
+"""The triton engine: the torch engine, but Triton kernels scan and merge."""
 
 from typing import TYPE_CHECKING
 

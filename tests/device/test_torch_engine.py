@@ -204,7 +204,8 @@ def test_rows_stay_behind_where_only_lists_fit(monkeypatch, free, where):
 
 def test_too_little_memory_is_said_with_both_numbers(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: memory.RESERVE + 5)
-    with pytest.raises(EngineUnavailableError, match=r"take 0\.0 GiB as fp32.*0\.0 GiB"):
+    said = r"take 0\.0 GiB as fp32.*0\.0 GiB"
+    with pytest.raises(EngineUnavailableError, match=said):
         on_cpu(random_index())
 
 

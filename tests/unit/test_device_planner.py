@@ -1,4 +1,4 @@
-"""The planner of the device engines, from sizes alone: needs neither torch nor a GPU."""
+"""The planner of the device engines, from sizes alone: without torch or a GPU."""
 
 import numpy as np
 import pytest

@@ -2,9 +2,9 @@
 
 An entry of a span lies at (chunk, slot) = divmod(place in the span, TILE); neighbouring
 slots share a bucket. Each slot keeps the two best of its chunks, each bucket the two
-best of its slots. What a slot drops is no better than its second best, and what a bucket
-drops of its slots' bests no better than its third: the least of these bounds whatever a
-span dropped. A slot of two entries drops none.
+best of its slots. What a slot drops is no better than its second best, and what a
+bucket drops of its slots' bests no better than its third: the least of these bounds
+whatever a span dropped. A slot of two entries drops none.
 """
 
 from dataclasses import dataclass

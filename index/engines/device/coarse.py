@@ -39,7 +39,8 @@ class DeviceRanking:
         """
         nlist = len(self._scales)
         nprobe = min(nprobe, nlist)
-        out = torch.empty((len(queries), nprobe), dtype=torch.int64).to(queries.device)
+        shape = (len(queries), nprobe)
+        out = torch.empty(shape, dtype=torch.int64, device=queries.device)
         numbers = torch.arange(nlist, device=queries.device)
         step = max(1, BLOCK_SCORES // nlist)
         for first in range(0, len(queries), step):

@@ -156,7 +156,7 @@ class DeviceEngine:
         return rerank(queries, pool, self._rows, metric=self._metric, k=k)
 
     def _to_device(self, queries: Vectors) -> Tensor:
-        # A copy: torch refuses to borrow what may not be written, such as a mapped file.
+        # A copy: torch will not borrow what may not be written, such as a mapped file.
         return torch.from_numpy(np.array(queries, np.float32)).to(self._device)
 
     def _take_threads(self) -> None:

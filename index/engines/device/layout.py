@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.blocks import block_slices
@@ -104,8 +105,8 @@ def lay_out(data: IndexData, *, kind: Kind, device: torch.device) -> DeviceLists
         kind=kind,
         dim=data.vectors.shape[1],
         exponent=exponent,
-        offsets=torch.from_numpy(lists.offsets.copy()).to(device),
-        mids=torch.from_numpy(lists.mids.copy()).to(device),
+        offsets=torch.from_numpy(np.array(lists.offsets)).to(device),
+        mids=torch.from_numpy(np.array(lists.mids)).to(device),
         rows=torch.from_numpy(rows).to(device),
         copy_of=torch.from_numpy(copy_of).to(device),
         vectors=_empty_vectors(data, kind, device),
@@ -121,7 +122,7 @@ def lay_out(data: IndexData, *, kind: Kind, device: torch.device) -> DeviceLists
     return out
 
 
-def shuffled(data: IndexData) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def shuffled(data: IndexData) -> NDArray[np.int64]:
     """An order (entries) that shuffles the entries of each segment among themselves."""
     lists = data.lists
     list_of = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
@@ -131,7 +132,7 @@ def shuffled(data: IndexData) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.argsort(((2 * list_of + spilled) << 32) | chance, kind="stable")
 
 
-def _padded(values: np.ndarray, filler: int) -> np.ndarray:  # type: ignore[type-arg]
+def _padded(values: NDArray[np.int32], filler: int) -> NDArray[np.int32]:
     return np.concatenate([values, np.full(TILE, filler, values.dtype)])
 
 
@@ -144,7 +145,7 @@ def _store(
     out: DeviceLists,
     data: IndexData,
     block: slice,
-    rows: np.ndarray,  # type: ignore[type-arg]
+    rows: NDArray[np.int32],
 ) -> None:
     """Fill in the vectors, factors and biases of one block of entries."""
     unit = 2.0**out.exponent

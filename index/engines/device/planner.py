@@ -142,7 +142,9 @@ def choose_kind(batch: Batch, *, on: Ceilings) -> Kind:
 _KINDS: tuple[Kind, ...] = ("bf16", "int8")
 
 
-def choose_segments(both: Batch, primary: Batch, *, kind: Kind, on: Ceilings) -> Segments:
+def choose_segments(
+    both: Batch, primary: Batch, *, kind: Kind, on: Ceilings
+) -> Segments:
     """The cheaper of two searches of equal recall: with second copies, or without.
 
     A batch that touches all lists reads every copy once, so copies that save probes can

@@ -70,7 +70,8 @@ def rerank(
         Keys (nq, k) of rows with their distances, ascending; `NONE` past the last.
     """
     out = pool.new_full((len(pool), k), NONE)
-    for block in block_slices(len(pool), BLOCK_VALUES // (pool.shape[1] * _dim(queries))):
+    step = BLOCK_VALUES // (pool.shape[1] * queries.shape[1])
+    for block in block_slices(len(pool), step):
         none = pool[block] == NONE
         rows = torch.where(none, 0, key_numbers(pool[block]))
         near = pair_distances(queries[block], store.gather(rows), metric)
@@ -93,5 +94,3 @@ def answer(keys: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(keys == NONE, -1, key_numbers(keys)), key_scores(keys)
 
 
-def _dim(queries: Tensor) -> int:
-    return max(1, int(queries.shape[1]))

@@ -32,7 +32,7 @@ def merge_keys(
     columns = tl.arange(0, KEEP)
     best = tl.full((KEEP,), NONE, tl.int64)
     for first in range(0, width, KEEP):
-        place = first + columns
+        place = columns + first
         key = tl.load(keys + query * width + place, mask=place < width, other=NONE)
         entry = tl.where(key == NONE, 0, key & NUMBER_MASK)
         home = tl.load(copy_of + entry)

@@ -25,14 +25,14 @@ ITEM_FIELDS = tl.constexpr(grouping.ITEM_FIELDS)
 @triton.jit
 def query_part(queries, numbers, FIRST: tl.constexpr, WIDTH: tl.constexpr, D):
     """(WIDTH, queries): values FIRST.. of some queries, transposed."""
-    along = FIRST + tl.arange(0, WIDTH)
+    along = tl.arange(0, WIDTH) + FIRST
     return tl.load(queries + numbers[None, :] * D + along[:, None])
 
 
 @triton.jit
 def row_part(vectors, rows, FIRST, WIDTH: tl.constexpr, D):
     """(TILE, WIDTH): values FIRST.. of some entries."""
-    along = FIRST + tl.arange(0, WIDTH)
+    along = tl.arange(0, WIDTH) + FIRST
     return tl.load(vectors + rows[:, None] * D + along[None, :])
 
 
@@ -86,7 +86,7 @@ def scan_lists(
         best = tl.full((TILE, QUERIES), PACKED_NOTHING, tl.float32)
         second = tl.full((TILE, QUERIES), PACKED_NOTHING, tl.float32)
         for chunk in range(0, tl.cdiv(length, TILE)):
-            place = chunk * TILE + tl.arange(0, TILE)
+            place = tl.arange(0, TILE) + chunk * TILE
             # A tile may read into the next list: only the bias keeps its rows out.
             rows = (start + place).to(tl.int64)
             bias = tl.load(biases + rows, mask=place < length, other=EMPTY_BIAS)
@@ -99,7 +99,7 @@ def scan_lists(
             else:
                 for step in range(STEPS):
                     part = row_part(vectors, rows, step * BLOCK, BLOCK, D)
-                    along = step * BLOCK + tl.arange(0, BLOCK)
+                    along = tl.arange(0, BLOCK) + step * BLOCK
                     asked = tl.load(queries + numbers[None, :] * D + along[:, None])
                     dots = tl.dot(
                         part, asked, dots, input_precision=PRECISION, out_dtype=ACC

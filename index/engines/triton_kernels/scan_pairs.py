@@ -24,7 +24,7 @@ def dot_part(
     vectors, queries, rows, number, first, WIDTH: tl.constexpr, D, ACC: tl.constexpr
 ):
     """(TILE): dot products of some entries and one query, over WIDTH values."""
-    along = first + tl.arange(0, WIDTH)
+    along = tl.arange(0, WIDTH) + first
     part = tl.load(vectors + rows[:, None] * D + along[None, :])
     asked = tl.load(queries + number * D + along)
     return tl.sum(part.to(ACC) * asked.to(ACC)[None, :], axis=1)
@@ -101,7 +101,7 @@ def scan_pairs(
     best = tl.full((TILE,), PACKED_NOTHING, tl.float32)
     second = tl.full((TILE,), PACKED_NOTHING, tl.float32)
     for chunk in range(0, tl.cdiv(tl.maximum(length, 0), TILE).to(tl.int32)):
-        place = chunk * TILE + tl.arange(0, TILE)
+        place = tl.arange(0, TILE) + chunk * TILE
         scores = scores_of(
             vectors,
             biases,
@@ -169,7 +169,7 @@ def score_pairs(
     known = list_no >= 0
     start = tl.load(starts + list_no, mask=known, other=0)
     end = tl.load(ends + list_no, mask=known, other=0)
-    place = tl.program_id(1) * TILE + tl.arange(0, TILE)
+    place = tl.arange(0, TILE) + tl.program_id(1) * TILE
     rows = start + place
     inside = rows < end
     # Past the end of the list there may be nothing at all to read.

@@ -58,4 +58,4 @@ def three_smallest(a1, a2, a3, b1, b2, b3):
 @triton.jit
 def hidden_by_slots(second, places, length):
     """Keys that bound what slots dropped; those of two entries dropped none."""
-    return tl.where(KEPT * TILE + places < length, second, NONE)
+    return tl.where(places + KEPT * TILE < length, second, NONE)
