@@ -18,16 +18,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 ENGINES: list[Any] = ["reference", "faiss"]
 ENGINES += [f"native/{tier}" for tier in native.tiers()]
-ENGINES.append(
-    pytest.param(
-        "torch",
-        marks=pytest.mark.skipif(
-            not find_spec("torch"), reason="torch is not installed (make test-kernels)"
-        ),
-    )
-)
 if native.available() and "native/amx" not in ENGINES:
     ENGINES.append("native/amx-emulated")
+
+
+def _without(name: str, *, absent: bool, reason: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason))
+
+
+NO_TORCH = not find_spec("torch")
+NO_GPU = NO_TORCH or not find_spec("triton") or not Path("/dev/nvidia0").exists()
+
+ENGINES += [
+    _without("torch", absent=NO_TORCH, reason="needs torch (make test-kernels)"),
+    _without("triton", absent=NO_GPU, reason="needs a CUDA device, torch and triton"),
+]
 
 
 def make_clustered(

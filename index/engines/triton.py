@@ -33,7 +33,7 @@ def triton_engine(
     Args:
         data: the sealed index.
         device: torch's name of a CUDA device; None takes the first.
-        kind: of number to scan; None takes bf16.
+        kind: of number to scan; None takes bf16, or int8 where that does not fit.
 
     Raises:
         EngineUnavailableError: torch or triton is not installed, there is no CUDA

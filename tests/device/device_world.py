@@ -58,3 +58,14 @@ def some_lists(count, nprobe, nlist, *, seed=2):
     rng = np.random.default_rng(seed)
     ranked = rng.permuted(np.tile(np.arange(nlist), (count, 1)), axis=1)
     return ranked[:, :nprobe].astype(np.int32)
+
+
+def assignments(data):
+    """First and second list of each row, -1 for none."""
+    lists, n = data.lists, len(data.vectors)
+    primary, secondary = np.zeros(n, np.int64), np.full(n, -1)
+    for j in range(lists.nlist):
+        first, mid, last = lists.offsets[j], lists.mids[j], lists.offsets[j + 1]
+        primary[lists.rows[first:mid]] = j
+        secondary[lists.rows[mid:last]] = j
+    return primary, secondary

@@ -44,7 +44,7 @@ def setting(kind, d, *, metric="l2", nq=5, allowed=None, segments="both"):
         # A row with 127 in it is coded on scale 1: integers stay themselves.
         vectors = data.vectors.copy()
         vectors[:, 0] = 127
-        primary, secondary = assignments(data)
+        primary, secondary = world.assignments(data)
         data = world.index_of(vectors, primary, secondary, metric=metric, nlist=6)
     lists = lay_out(data, kind=kind, device=torch.device("cpu"))
     asked = world.integer_queries(nq, d)
@@ -56,16 +56,6 @@ def setting(kind, d, *, metric="l2", nq=5, allowed=None, segments="both"):
     list_nos = torch.from_numpy(world.some_lists(nq, 3, len(SIZES)).astype(np.int64))
     list_nos[0, 1] = -1
     return code_queries(torch.from_numpy(asked), lists), list_nos, view
-
-
-def assignments(data):
-    lists, n = data.lists, len(data.vectors)
-    primary, secondary = np.zeros(n, np.int64), np.full(n, -1)
-    for j in range(lists.nlist):
-        first, mid, last = lists.offsets[j], lists.mids[j], lists.offsets[j + 1]
-        primary[lists.rows[first:mid]] = j
-        secondary[lists.rows[mid:last]] = j
-    return primary, secondary
 
 
 def by_lists(coded, list_nos, view, bucketing, kind):

@@ -202,6 +202,17 @@ def test_rows_stay_behind_where_only_lists_fit(monkeypatch, free, where):
     assert_same(engine.scan(asked, list_nos, request), want)
 
 
+def test_half_the_bytes_where_all_of_them_do_not_fit(monkeypatch):
+    data = random_index()
+    whole = memory.footprint(data, kind="int8", rows_on_device=True).total
+    cpu = torch.device("cpu")
+    for room, kind, rows in ((1 << 40, "bf16", True), (whole, "int8", True)):
+        free = memory.RESERVE + room
+        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
+        chosen, taken = memory.admit(data, kinds=("bf16", "int8"), device=cpu)
+        assert (chosen, taken.rows > 0) == (kind, rows)
+
+
 def test_too_little_memory_is_said_with_both_numbers(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: memory.RESERVE + 5)
     said = r"take 0\.0 GiB as fp32.*0\.0 GiB"

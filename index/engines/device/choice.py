@@ -32,9 +32,9 @@ def resolve_device(name: str | None) -> torch.device:
     return device
 
 
-def default_kind(device: torch.device) -> Kind:
-    """bf16 where matrix units read it, float32 on a CPU."""
-    return "bf16" if device.type == "cuda" else "fp32"
+def default_kinds(device: torch.device) -> tuple[Kind, ...]:
+    """Best first: bf16 or, for half the bytes, int8 on CUDA; float32 on a CPU."""
+    return ("bf16", "int8") if device.type == "cuda" else ("fp32",)
 
 
 def require_cuda(device: torch.device) -> None:

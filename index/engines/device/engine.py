@@ -9,7 +9,7 @@ from torch import Tensor
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
-from gleann.index.engines.device.choice import default_kind, programs_on
+from gleann.index.engines.device.choice import default_kinds, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.keys import NONE
 from gleann.index.engines.device.kinds import Kind
@@ -57,21 +57,21 @@ class DeviceEngine:
             data: the sealed index.
             scanner: who scans and merges.
             device: where.
-            kind: of number to scan; None takes what suits the device.
+            kind: of number to scan; None takes what suits the device and fits it.
             threads: of torch, where the device is the CPU; 0 leaves them as they are.
 
         Raises:
             EngineUnavailableError: the device has too little memory.
             InvalidParamsError: `threads` below 0.
         """
-        kind = kind or default_kind(device)
-        fitting = admit(data, kind=kind, device=device)
+        kinds = (kind,) if kind else default_kinds(device)
+        chosen, fitting = admit(data, kinds=kinds, device=device)
         self._metric = data.metric
         self._scanner = scanner
         self._device = device
         self._threads = _checked(threads)
         self._ranking = DeviceRanking(data, device)
-        self._lists = lay_out(data, kind=kind, device=device)
+        self._lists = lay_out(data, kind=chosen, device=device)
         self._rows: RowStore = HostRows(data.vectors)
         if fitting.rows:
             self._rows = DeviceRows(data.vectors, device)

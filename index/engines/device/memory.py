@@ -53,23 +53,27 @@ def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint
     )
 
 
-def admit(data: IndexData, *, kind: Kind, device: torch.device) -> Footprint:
-    """Decide what of `data` goes to `device`: everything, or all but the float32 rows.
+def admit(
+    data: IndexData, *, kinds: tuple[Kind, ...], device: torch.device
+) -> tuple[Kind, Footprint]:
+    """Choose the kind of number, and whether the float32 rows go to `device` too.
+
+    The first of `kinds` that fits with the rows; else the first that fits without:
+    rows in host memory are gathered over the bus, which is slower than any scan.
 
     Raises:
-        EngineUnavailableError: not even the lists fit.
+        EngineUnavailableError: the lists fit as none of `kinds`.
     """
-    everything = footprint(data, kind=kind, rows_on_device=True)
     free = free_bytes(device)
-    if free is None or everything.total + RESERVE <= free:
-        return everything
-    lists_only = footprint(data, kind=kind, rows_on_device=False)
-    if lists_only.total + RESERVE <= free:
-        return lists_only
+    for rows_on_device in (True, False):
+        for kind in kinds:
+            taken = footprint(data, kind=kind, rows_on_device=rows_on_device)
+            if free is None or taken.total + RESERVE <= free:
+                return kind, taken
     raise EngineUnavailableError(
-        f"the lists take {_gib(lists_only.total)} GiB as {kind}, and {device} has"
-        f" {_gib(free - RESERVE)} GiB to spare; use int8, fewer spilled copies, or the"
-        " native engine"
+        f"the lists take {_gib(taken.total)} GiB as {kind}, and {device} has"
+        f" {_gib(max(0, free - RESERVE))} GiB to spare; the native engine reads them"
+        " from host memory"
     )
 
 
