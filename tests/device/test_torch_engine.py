@@ -203,7 +203,7 @@ def test_rows_stay_behind_where_only_lists_fit(monkeypatch, free, where):
 
 
 def test_half_the_bytes_where_all_of_them_do_not_fit(monkeypatch):
-    data = random_index()
+    data = random_index(d=64)
     whole = memory.footprint(data, kind="int8", rows_on_device=True).total
     cpu = torch.device("cpu")
     for room, kind, rows in ((1 << 40, "bf16", True), (whole, "int8", True)):

@@ -65,10 +65,12 @@ def admit(
         EngineUnavailableError: the lists fit as none of `kinds`.
     """
     free = free_bytes(device)
+    if free is None:
+        return kinds[0], footprint(data, kind=kinds[0], rows_on_device=True)
     for rows_on_device in (True, False):
         for kind in kinds:
             taken = footprint(data, kind=kind, rows_on_device=rows_on_device)
-            if free is None or taken.total + RESERVE <= free:
+            if taken.total + RESERVE <= free:
                 return kind, taken
     raise EngineUnavailableError(
         f"the lists take {_gib(taken.total)} GiB as {kind}, and {device} has"
