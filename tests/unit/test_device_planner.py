@@ -13,7 +13,6 @@ from gleann.index.engines.device.planner import (
     choose_query_tile,
     choose_segments,
     keys_a_pair,
-    padded_batch,
     plan,
     span_for,
 )
@@ -104,17 +103,6 @@ def test_copies_pay_where_few_lists_are_touched():
     assert choose_segments(*few, kind="bf16", on=H200) == "both"
     all_lists = batch(10_000, 32, 20_000_000), batch(10_000, 56, 10_000_000)
     assert choose_segments(*all_lists, kind="bf16", on=H200) == "primary"
-
-
-def test_batches_are_padded_to_captured_ones():
-    assert [padded_batch(q) for q in (1, 2, 8, 9, 16_000, 20_000)] == [
-        1,
-        8,
-        8,
-        32,
-        16_384,
-        16_384,
-    ]
 
 
 @pytest.mark.parametrize(("neighbours", "buckets"), [(4, 32), (10, 32), (20, 64)])

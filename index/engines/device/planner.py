@@ -19,8 +19,10 @@ KEY_BYTES = 8
 TEMPORARIES = 4
 """Copies of the keys that are alive at once while they are merged."""
 
-BATCHES = (1, 8, 32, 128, 512, 2048, 8192, 16384)
-"""Sizes of batches that are captured as CUDA graphs; smaller ones are padded."""
+_KINDS: tuple[Kind, ...] = ("bf16", "int8")
+
+MOST_QUERIES = 16_384
+"""Queries searched at once: more share no list that these do not."""
 
 QUERY_TILES = (16, 32, 64)
 """Queries a work item, as kernels are built for."""
@@ -98,7 +100,7 @@ def plan(sizes: Sizes, *, programs: int, budget: int) -> Plan:
 def _fitting(keys: int, sizes: Sizes, budget: int) -> int:
     """Queries whose keys, and whose bitmap of lists, fit the budget."""
     needed = TEMPORARIES * KEY_BYTES * keys + sizes.nlist // 2
-    return max(1, min(budget // needed, BATCHES[-1], max(1, sizes.queries)))
+    return max(1, min(budget // needed, MOST_QUERIES, max(1, sizes.queries)))
 
 
 def keys_a_pair(sizes: Sizes, selection: Selection, bucketing: Bucketing) -> int:
@@ -139,7 +141,6 @@ def choose_kind(batch: Batch, *, on: Ceilings) -> Kind:
     return "int8" if by_kind["int8"] < 0.75 * by_kind["bf16"] else "bf16"
 
 
-_KINDS: tuple[Kind, ...] = ("bf16", "int8")
 
 
 def choose_segments(
@@ -153,8 +154,3 @@ def choose_segments(
     with_copies = bounds(both, kind=kind, on=on).seconds
     without = bounds(primary, kind=kind, on=on).seconds
     return "both" if with_copies <= without else "primary"
-
-
-def padded_batch(queries: int) -> int:
-    """The size of the captured graph that serves a block of `queries`."""
-    return next((size for size in BATCHES if size >= queries), BATCHES[-1])
