@@ -144,7 +144,9 @@ def _torch() -> str:
 
     there = versions()
     triton = f"triton {there['triton']}" if "triton" in there else "no triton"
-    return f"{torch.__version__}, sees {torch.cuda.device_count()} CUDA devices; {triton}"
+    return (
+        f"{torch.__version__}, sees {torch.cuda.device_count()} CUDA devices; {triton}"
+    )
 
 
 def _demo() -> Finding:

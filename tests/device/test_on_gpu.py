@@ -66,7 +66,10 @@ def assert_equal(got, want, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_list_major(kind, d, queries):
     coded, list_nos, view = setting(kind, d, nq=200)
-    for bucketing in (Bucketing(buckets=32, span=8192), Bucketing(buckets=128, span=512)):
+    for bucketing in (
+        Bucketing(buckets=32, span=8192),
+        Bucketing(buckets=128, span=512),
+    ):
         want = scan.bucketed(coded, list_nos, view, bucketing)
         got = scan.nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
         config = config_for(kind, d, queries=queries)

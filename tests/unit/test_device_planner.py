@@ -76,9 +76,7 @@ def test_lists_that_are_shared_are_scanned_list_by_list():
 
 def test_roofline_of_the_design():
     """Batches of 10,000 whose times the design works out by hand."""
-    small = Batch(
-        queries=10_000, nprobe=24, nlist=4096, entries=2_000_000, dim=128
-    )
+    small = Batch(queries=10_000, nprobe=24, nlist=4096, entries=2_000_000, dim=128)
     found = bounds(small, kind="bf16", on=H200)
     assert found.memory == pytest.approx(0.12e-3, rel=0.03)
     assert found.matrix == pytest.approx(0.04e-3, rel=0.1)

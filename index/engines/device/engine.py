@@ -39,7 +39,7 @@ class DeviceEngine:
 
     The k best rows by scan score are certain: pairs of which buckets may have hidden
     one are scanned again (`certificate.py`). The rest of the pool may lack a row that a
-    bucket hid.
+    bucket hid: there, answers can depend on which queries come together.
     """
 
     def __init__(
@@ -166,9 +166,7 @@ class DeviceEngine:
 
 def _scanned(keys: Tensor, work: Work) -> Scanned:
     rows, distances = (part.cpu().numpy() for part in answer(keys))
-    return Scanned(
-        rows=rows, distances=distances, short=count_short(rows), work=work
-    )
+    return Scanned(rows=rows, distances=distances, short=count_short(rows), work=work)
 
 
 def _checked(threads: int) -> int:

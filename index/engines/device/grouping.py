@@ -86,9 +86,7 @@ def cut_items(pairs: Pairs, view: ListView, *, query_tile: int, span: int) -> It
     # All tiles of queries of one span come together: they read the same entries.
     tile = local % tiles[list_nos].clamp(min=1)
     span_no = local // tiles[list_nos].clamp(min=1)
-    fields = torch.zeros(
-        (capacity, ITEM_FIELDS), dtype=torch.int32, device=upto.device
-    )
+    fields = torch.zeros((capacity, ITEM_FIELDS), dtype=torch.int32, device=upto.device)
     fields[:, 0] = view.starts[list_nos] + span_no * span
     fields[:, 1] = (view.lengths[list_nos] - span_no * span).clamp(max=span)
     fields[:, 2] = pairs.firsts[list_nos] + tile * query_tile

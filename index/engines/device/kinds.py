@@ -32,6 +32,6 @@ KINDS: dict[Kind, KindFacts] = {
 
 
 def padded_dim(dim: int, kind: Kind) -> int:
-    """d as it is stored: the next multiple of the kind's step."""
+    """D as it is stored: the next multiple of the kind's step."""
     step = KINDS[kind].step
     return -(-dim // step) * step

@@ -141,8 +141,6 @@ def choose_kind(batch: Batch, *, on: Ceilings) -> Kind:
     return "int8" if by_kind["int8"] < 0.75 * by_kind["bf16"] else "bf16"
 
 
-
-
 def choose_segments(
     both: Batch, primary: Batch, *, kind: Kind, on: Ceilings
 ) -> Segments:

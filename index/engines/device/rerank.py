@@ -92,5 +92,3 @@ def pair_distances(queries: Tensor, rows: Tensor, metric: Metric) -> Tensor:
 def answer(keys: Tensor) -> tuple[Tensor, Tensor]:
     """Rows int64 (nq, k), -1 for none, and distances float32, +inf for none."""
     return torch.where(keys == NONE, -1, key_numbers(keys)), key_scores(keys)
-
-

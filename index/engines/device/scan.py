@@ -47,9 +47,7 @@ class Kept:
     bounds: Tensor
 
 
-def nothing_kept(
-    list_nos: Tensor, *, longest: int, bucketing: Bucketing
-) -> Kept:
+def nothing_kept(list_nos: Tensor, *, longest: int, bucketing: Bucketing) -> Kept:
     """Room for the pairs of `list_nos` (nq, nprobe) in lists of at most `longest`."""
     shape = (*list_nos.shape, span_count(longest, bucketing.span))
     device = list_nos.device
@@ -118,7 +116,7 @@ def bucketed(
     queries: CodedQueries, list_nos: Tensor, view: ListView, bucketing: Bucketing
 ) -> Kept:
     """See `Scanner.bucketed`."""
-    nq, nprobe = list_nos.shape
+    nprobe = list_nos.shape[1]
     out = nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
     keys, bounds = out.keys.flatten(0, 1), out.bounds.flatten(0, 1)
     for list_no, slots in _touched(group(list_nos, nlist=view.lists.nlist)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gleann.index.engines.device.kinds import KINDS, Kind, padded_dim
 
 RESIDENT_WIDTH = 128
-"""Up to here a tile of queries is read once and stays, beyond it once a tile of rows."""
+"""Up to here a tile of queries is read once and stays; beyond, once a tile of rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

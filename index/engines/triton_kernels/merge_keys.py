@@ -40,9 +40,7 @@ def merge_keys(
         word = tl.load(probed + query * words + known // WORD_BITS)
         copy = (home >= 0) & (((word >> (known % WORD_BITS)) & 1) == 1)
         row = tl.load(rows + entry).to(tl.int64)
-        found = tl.where(
-            (key == NONE) | copy, NONE, (key & SCORE_MASK) | row
-        )
+        found = tl.where((key == NONE) | copy, NONE, (key & SCORE_MASK) | row)
         # One ascends and the other descends: the smaller of each two are the smallest.
         best = tl.sort(tl.minimum(best, tl.flip(tl.sort(found))))
     tl.store(out + query * keep + columns, best, mask=columns < keep)
