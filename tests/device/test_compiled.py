@@ -139,7 +139,7 @@ def shipped():
                     yield pytest.param(config, dim, capability, id=name)
 
 
-@pytest.mark.parametrize(("config", "dim", "capability"), shipped())
+@pytest.mark.parametrize(("config", "dim", "capability"), list(shipped()))
 def test_scan_lists(config, dim, capability):
     made = compiled(
         scan_lists,

@@ -42,5 +42,5 @@ def merge_keys(
         row = tl.load(rows + entry).to(tl.int64)
         found = tl.where((key == NONE) | copy, NONE, (key & SCORE_MASK) | row)
         # One ascends and the other descends: the smaller of each two are the smallest.
-        best = tl.sort(tl.minimum(best, tl.flip(tl.sort(found))))
+        best = tl.sort(tl.minimum(best, tl.flip(tl.sort(found, 0), 0)), 0)
     tl.store(out + query * keep + columns, best, mask=columns < keep)
