@@ -164,7 +164,8 @@ def select(
     count, nq = scores.shape
     by_slot = _by_slot(scores)
     best = torch.topk(by_slot, KEPT, dim=0, largest=False).values
-    keys = _unpack(best, first_entry)
+    # Of equal negative scores the later chunk packs lower: order by entry again.
+    keys = _unpack(best, first_entry).sort(dim=0).values
     # A slot hides entries only if it has seen more than it keeps.
     slots = torch.arange(TILE, device=scores.device)
     hiding = (KEPT * TILE + slots < count)[:, None]

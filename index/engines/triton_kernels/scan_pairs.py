@@ -125,6 +125,8 @@ def scan_pairs(
     places = tl.arange(0, TILE)
     low = unpacked(best, start, places)
     high = unpacked(second, start, places)
+    # Of equal negative scores the later chunk packs lower: order by entry again.
+    low, high = tl.minimum(low, high), tl.maximum(low, high)
     bound = tl.min(hidden_by_slots(high, places, length), axis=0)
     if BUCKETS < TILE:
         low, high, third = tl.reduce(
