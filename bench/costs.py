@@ -14,14 +14,17 @@ from bench.datasets import Dataset, load_dataset
 from bench.provenance import provenance
 from bench.say import say
 from bench.tables import markdown
-from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index import BuildParams, SoarIndex
 from gleann.index.cost import CostModel
+from gleann.index.engines.contract import ScanRequest
+from gleann.index.engines.native import NativeEngine
 
 NLISTS = (500, 2000)
 NPROBES = (4, 10, 20, 40, 80, 150)
 POOLS = (12, 20, 40, 100, 150)
 TERMS = ("query", "list", "probe", "entry", "pooled")
 QUERIES = 3000
+TIER = "avx512"
 
 
 def add_costs(parser: argparse.ArgumentParser) -> None:
@@ -41,17 +44,13 @@ def run_costs(arguments: argparse.Namespace) -> int:
         dataset = load_dataset(path, quick=arguments.quick)
         say(f"{dataset.name}: timing searches")
         work, times = measure(dataset, arguments.repeats, arguments.seed)
-        fits.append({"data": dataset.name} | fit(work, times, dim=work_dim(dataset)))
-    result = {"mode": "costs", "repeats": arguments.repeats, "fits": fits}
+        dim = int(dataset.base.shape[1])
+        fits.append({"data": dataset.name} | fit(work, times, dim=dim))
+    result = {"mode": "costs", "tier": TIER, "repeats": arguments.repeats, "fits": fits}
     if arguments.out:
         write_json(result | {"seed": arguments.seed} | provenance(), arguments.out)
     print(_table(fits))
     return 0
-
-
-def work_dim(dataset: Dataset) -> int:
-    """Dimensions of a row."""
-    return int(dataset.base.shape[1])
 
 
 def measure(dataset: Dataset, repeats: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,16 +61,16 @@ def measure(dataset: Dataset, repeats: int, seed: int) -> tuple[np.ndarray, np.n
         params = BuildParams(
             metric=dataset.metric, nlist=nlist, spill="soar", tune_queries=0, seed=seed
         )
-        built = SoarIndex.build(dataset.base, params)
-        index = built.with_engine("auto", threads=1)
+        data = SoarIndex.build(dataset.base, params).data
+        engine = NativeEngine(data, tier=TIER, threads=1)
         for nprobe, pool in product(NPROBES, POOLS):
-            search = SearchParams(k=10, nprobe=nprobe, rerank=pool)
+            request = ScanRequest(k=10, pool=pool)
             taken = []
             for _ in range(repeats):
                 start = process_time()
-                stats = index.search(queries, search).stats
+                found = engine.search(queries, nprobe=nprobe, request=request)
                 taken.append(process_time() - start)
-            entries = stats.entries_scanned / len(queries)
+            entries = found.work.entries_scanned / len(queries)
             work.append([1, nlist, nprobe, entries, pool])
             times.append(min(taken) / len(queries) * 1e9)
     return np.array(work, np.float64), np.array(times)

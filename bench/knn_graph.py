@@ -301,7 +301,9 @@ def graph_table(result: dict[str, Any]) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def _spread(ratio: dict[str, float]) -> str:
+def _spread(ratio: dict[str, float] | None) -> str:
+    if ratio is None:  # gleann itself, or a peer without a round beside it
+        return "-"
     return f"{ratio['median']:.1f}x ({ratio['low']:.1f}..{ratio['high']:.1f})"
 
 

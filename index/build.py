@@ -27,7 +27,7 @@ class Progress:
 
     Attributes:
         phase: "prepare" (on disk only), "train", "assign", "tune", "encode" (in memory
-            only), then "done".
+            only), then "done"; "plan" and "join" for a neighbour graph.
         done: units of this phase finished.
         total: units of this phase in all.
     """
@@ -108,8 +108,8 @@ def arrange(
         centroids,
         params,
         queries=queries,
-        progress=lambda done: report(
-            Progress(phase="tune", done=done, total=len(rows))
+        progress=lambda done, total: report(
+            Progress(phase="tune", done=done, total=total)
         ),
     )
     header, secondary = _judge(sample, primary, secondary, params)

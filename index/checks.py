@@ -95,8 +95,10 @@ def _converted(array: NDArray[Any]) -> Vectors:
 
 
 def _require_finite(vectors: Vectors, name: str, first_row: int) -> None:
-    blocks = range(0, len(vectors), FINITE_BLOCK)
-    if all(np.isfinite(vectors[i : i + FINITE_BLOCK]).all() for i in blocks):
+    for start in range(0, len(vectors), FINITE_BLOCK):
+        if not np.isfinite(vectors[start : start + FINITE_BLOCK]).all():
+            break
+    else:
         return
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     raise NonFiniteError(

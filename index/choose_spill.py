@@ -12,7 +12,12 @@ import numpy as np
 from gleann.index.arrays import ListNos
 from gleann.index.params import DEFAULT_TARGET_RECALL
 from gleann.index.sample import Sample
-from gleann.index.tune import OperatingPoint, cost_of_recall, measure_points
+from gleann.index.tune import (
+    OperatingPoint,
+    best_recall,
+    cost_of_recall,
+    measure_points,
+)
 
 JUDGED_K = 10
 DEFAULT_RECALLS = (DEFAULT_TARGET_RECALL, 0.99)
@@ -27,7 +32,8 @@ class SpillReport:
     Attributes:
         chosen: the winner.
         k: neighbours asked for.
-        recalls: recall@k that was judged at.
+        recalls: recall@k that was judged at: what was asked for, or the most that both
+            reach.
         soar_costs: nominal nanoseconds a query with spilling (`index/cost.py`), for
             each recall.
         none_costs: the same without.
@@ -61,10 +67,13 @@ def choose_spill(
     Returns:
         The verdict, and the operating points of the winner.
     """
-    recalls = DEFAULT_RECALLS if target_recall is None else (target_recall,)
     spilled = measure_points(sample, primary, secondary)
     plain = measure_points(sample, primary, None)
     k = min(JUDGED_K, max(point.k for point in spilled))
+    # Costs compare only at a recall that both reach.
+    most = min(best_recall(spilled, k=k), best_recall(plain, k=k))
+    wanted = DEFAULT_RECALLS if target_recall is None else (target_recall,)
+    recalls = tuple(min(recall, most) for recall in wanted)
     model = sample.cost_model
     soar_costs = tuple(cost_of_recall(spilled, model, k=k, recall=r) for r in recalls)
     none_costs = tuple(cost_of_recall(plain, model, k=k, recall=r) for r in recalls)

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
+from gleann.index.blocks import block_slices
 from gleann.index.metric import block_distances, pair_distances, prepare
 from gleann.index.params import Metric
 
@@ -62,12 +63,13 @@ def exact_search_prepared(
     metric: Metric,
     k: int,
     allowed: Mask | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Rows, Distances]:
     """`exact_search` on rows and queries that `prepare` already made ready.
 
-    `vectors` may be memory-mapped: it is read block by block, and once more for each
-    further `QUERY_BLOCK` queries. `progress` hears how many rows a pass has read.
+    `vectors` may be memory-mapped: it is read block by block, once for each
+    `QUERY_BLOCK` queries, and once more for a query whose k-th row nearly ties with
+    others. `progress` hears how many rows these passes have read, and will have in all.
     """
     pool = None if allowed is None else np.flatnonzero(allowed)
     n = len(vectors) if pool is None else len(pool)
@@ -77,12 +79,22 @@ def exact_search_prepared(
     if depth == 0:
         return rows, distances
     dense = vectors if pool is None else vectors[pool]
-    for start in range(0, len(queries), QUERY_BLOCK):
-        block = slice(start, start + QUERY_BLOCK)
-        found, near = _search_block(queries[block], dense, metric, depth, progress)
+    blocks = block_slices(len(queries), QUERY_BLOCK)
+    for number, block in enumerate(blocks):
+        heard = _of_all(progress, number * n, len(blocks) * n)
+        found, near = _search_block(queries[block], dense, metric, depth, heard)
         rows[block, :depth] = found if pool is None else pool[found]
         distances[block, :depth] = near
     return rows, distances
+
+
+def _of_all(
+    progress: Callable[[int, int], None] | None, before: int, total: int
+) -> Callable[[int], None] | None:
+    """Report the rows of one pass as those of all passes."""
+    if progress is None:
+        return None
+    return lambda done: progress(before + done, total)
 
 
 def _search_block(
@@ -162,12 +174,13 @@ def _distances_of(
     queries: Vectors, vectors: Vectors, rows: Rows, metric: Metric
 ) -> Distances:
     """Float64-accurate distances (nq, m) to each query's rows, in bounded memory."""
-    step = max(1, _PAIR_BYTES // max(1, rows.shape[1] * vectors.shape[1] * 8))
-    parts = [
-        pair_distances(queries[i : i + step], vectors[rows[i : i + step]], metric)
-        for i in range(0, len(queries), step)
-    ]
-    return np.concatenate(parts)
+    pairs = max(1, _PAIR_BYTES // (vectors.shape[1] * 8))
+    distances = np.empty(rows.shape, np.float32)
+    for some in block_slices(rows.shape[1], pairs):
+        for block in block_slices(len(queries), pairs // (some.stop - some.start)):
+            near = vectors[rows[block, some]]
+            distances[block, some] = pair_distances(queries[block], near, metric)
+    return distances
 
 
 def _rounding(queries: Vectors, vectors: Vectors, metric: Metric) -> Distances:
@@ -190,3 +203,17 @@ def _search_near_cut(
     distances = _distances_of(query, vectors, near[None, :], metric)[0]
     order = np.lexsort((near, distances))[:k]
     return near[order], distances[order]
+
+
+def others_than(own: Rows, found: Rows) -> Mask:
+    """Which of the rows found (m, w) are not the row that asked, w - 1 of each.
+
+    A row that did not find itself, as happens among duplicates, loses its farthest.
+
+    Args:
+        own: (m,), the rows that asked.
+        found: (m, w), nearest first.
+    """
+    others: Mask = found != own[:, None]
+    others[others.all(axis=1), -1] = False
+    return others

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, ListNos, Rows
 from gleann.index.engines.contract import Engine, IndexData, ScanRequest
 from gleann.index.evaluate import recall_at_k
+from gleann.index.exact import others_than
 from gleann.index.self_join import ask, lists_of, take
 
 SAMPLE_ROWS = 512
@@ -27,7 +28,7 @@ NEVER = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sample:
+class KnownRows:
     """Rows whose true neighbours are known.
 
     Attributes:
@@ -49,7 +50,7 @@ class Sample:
 
 def draw_sample(
     engine: Engine, data: IndexData, *, k: int, rng: np.random.Generator
-) -> Sample:
+) -> KnownRows:
     """Draw rows and find their k nearest others by scanning every list.
 
     Args:
@@ -65,8 +66,8 @@ def draw_sample(
     pool = min(TRUTH_POOL * k + 1, n)
     request = ScanRequest(k=k + 1, pool=pool, segments="primary")
     scanned = engine.scan(queries, list_nos, request)
-    others = _others(scanned.rows, own)
-    return Sample(
+    others = others_than(own, scanned.rows)
+    return KnownRows(
         own=own,
         rows=scanned.rows[others].reshape(len(own), k),
         distances=scanned.distances[others].reshape(len(own), k),
@@ -77,7 +78,7 @@ def draw_sample(
 def plan_nprobe(
     engine: Engine,
     data: IndexData,
-    sample: Sample,
+    sample: KnownRows,
     *,
     pool: int,
     target_recall: float,
@@ -107,14 +108,7 @@ def plan_nprobe(
     return min(int(_least(needed, target_recall)), deep)
 
 
-def _others(found: Rows, own: Rows) -> NDArray[np.bool_]:
-    """All but the row itself, or but the last where it did not come back."""
-    others = found != own[:, None]
-    others[others.all(axis=1), -1] = False
-    return others
-
-
-def _draw_pairs(sample: Sample, rng: np.random.Generator) -> Rows:
+def _draw_pairs(sample: KnownRows, rng: np.random.Generator) -> Rows:
     """Some true neighbours (s, m) of each sampled row, any as likely as another."""
     k = sample.rows.shape[1]
     if k <= PAIRS_A_ROW:

@@ -16,7 +16,7 @@ from gleann.index.arrays import Distances, Ids
 from gleann.index.build import Progress, ignore
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
-from gleann.index.exact import exact_search_prepared
+from gleann.index.exact import exact_search_prepared, others_than
 from gleann.index.join_plan import draw_sample, plan_nprobe
 from gleann.index.mutual import mutual_neighbours
 from gleann.index.params import DEFAULT_TARGET_RECALL
@@ -82,9 +82,9 @@ def knn_graph(
     index: SoarIndex,
     *,
     k: int = 10,
-    target_recall: float = DEFAULT_TARGET_RECALL,
+    target_recall: float | None = None,
     nprobe: int | None = None,
-    threads: int = 0,
+    threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> KnnGraph:
     """Find the k nearest other rows of every row.
@@ -95,15 +95,17 @@ def knn_graph(
     Args:
         index: of n rows.
         k: neighbours a row; n - 1 where there are no more others.
-        target_recall: recall@k to aim for; chooses nprobe from a sample of rows that
-            the seed of the index draws.
-        nprobe: lists a row probes, instead; `target_recall` is not looked at then.
-        threads: worker threads; 0 takes every core.
+        target_recall: recall@k to aim for, 0.95 if nprobe is not given either; chooses
+            nprobe from a sample of rows that the seed of the index draws.
+        nprobe: lists a row probes, instead. Rows whose lists hold fewer than k others
+            are completed by exhaustive search: with few lists that can be most rows.
+        threads: worker threads; 0 takes every core, None as many as the index does.
         progress: called as phases "plan" and "join" go on; an exception that it raises
             stops the work.
 
     Raises:
-        InvalidParamsError: k, nprobe or target_recall out of their ranges.
+        InvalidParamsError: k, nprobe or target_recall out of their ranges, or both of
+            the latter.
     """
     _check(index, k=k, target_recall=target_recall, nprobe=nprobe, threads=threads)
     k = min(k, len(index) - 1)
@@ -111,7 +113,7 @@ def knn_graph(
         return _graph(index, _nothing(len(index)), nprobe=0, estimated_recall=1.0)
     report = progress or ignore
     report(Progress(phase="plan", done=0, total=1))
-    engine = index.engine.with_threads(threads)
+    engine = index.engine if threads is None else index.engine.with_threads(threads)
     pool = min(pool_size(k), len(index) - 1)
     rng = np.random.default_rng([index.params.seed, 11])
     sample = draw_sample(engine, index.data, k=k, rng=rng)
@@ -121,22 +123,32 @@ def knn_graph(
             index.data,
             sample,
             pool=pool,
-            target_recall=target_recall,
+            target_recall=target_recall or DEFAULT_TARGET_RECALL,
             rng=rng,
         )
     pools = join_lists(engine, index.data, nprobe=nprobe, pool=pool, report=report)
-    found = mutual_neighbours(pools, k=k, threads=threads)
+    found = mutual_neighbours(pools, k=k, threads=threads or 0)
     _complete(found, index.data)
     recall = sample.recall_of(found.distances)
     return _graph(index, found, nprobe=nprobe, estimated_recall=recall)
 
 
 def _check(
-    index: SoarIndex, *, k: int, target_recall: float, nprobe: int | None, threads: int
+    index: SoarIndex,
+    *,
+    k: int,
+    target_recall: float | None,
+    nprobe: int | None,
+    threads: int | None,
 ) -> None:
     if k < 1:
         raise InvalidParamsError(f"k must be at least 1, got {k}")
-    if not 0 < target_recall <= 1:
+    if target_recall is not None and nprobe is not None:
+        raise InvalidParamsError(
+            "give nprobe or target_recall, not both: "
+            f"got nprobe {nprobe} and target_recall {target_recall}"
+        )
+    if target_recall is not None and not 0 < target_recall <= 1:
         raise InvalidParamsError(
             f"target_recall must be in (0, 1], got {target_recall}"
         )
@@ -144,7 +156,7 @@ def _check(
         raise InvalidParamsError(
             f"nprobe must be in 1..{index.nlist}, the lists there are; got {nprobe}"
         )
-    if threads < 0:
+    if threads is not None and threads < 0:
         raise InvalidParamsError(f"threads must be at least 0, got {threads}")
 
 
@@ -157,10 +169,9 @@ def _complete(found: Pools, data: IndexData) -> None:
     rows, distances = exact_search_prepared(
         take(data.vectors, short), data.vectors, metric=data.metric, k=k + 1
     )
-    is_self = rows == short[:, None]
-    is_self[~is_self.any(axis=1), -1] = True
-    found.rows[short] = rows[~is_self].reshape(len(short), k)
-    found.distances[short] = distances[~is_self].reshape(len(short), k)
+    others = others_than(short, rows)
+    found.rows[short] = rows[others].reshape(len(short), k)
+    found.distances[short] = distances[others].reshape(len(short), k)
 
 
 def _nothing(n: int) -> Pools:

@@ -15,6 +15,7 @@ from gleann.index.build import Progress, Report, arrange, as_sample, resolve_nli
 from gleann.index.checks import as_float32, as_ids, require_matrix
 from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import quantise
+from gleann.index.errors import DimensionMismatchError
 from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric
 
@@ -90,8 +91,10 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
             arranged.centroids, lists, row_ids
         ).items():
             draft.add(name, array)
+        # Said before it is so: a caller who stops the build here still keeps what was
+        # at the path.
+        report(Progress(phase="done", done=n, total=n))
         draft.publish(packing.pack_header(arranged.header))
-    report(Progress(phase="done", done=n, total=n))
     return BuildSummary(
         n=n,
         dim=dim,
@@ -126,5 +129,12 @@ def _write_rows(
 
 
 def _read_rows(source: RowSource, block: slice, metric: Metric) -> Vectors:
-    rows = as_float32(source[block], name="vectors", first_row=block.start)
+    given = np.asarray(source[block])
+    expected = block.stop - block.start, source.shape[1]
+    if given.shape != expected:
+        raise DimensionMismatchError(
+            f"vectors {block.start} to {block.stop} came as {given.shape},"
+            f" expected {expected}"
+        )
+    rows = as_float32(given, name="vectors", first_row=block.start)
     return prepare(rows, metric, first_row=block.start)

@@ -14,7 +14,7 @@ import numpy as np
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.codes import quantise
 from gleann.index.cost import CostModel
-from gleann.index.exact import exact_search_prepared
+from gleann.index.exact import exact_search_prepared, others_than
 from gleann.index.metric import list_scores, pair_distances
 from gleann.index.params import BuildParams, Metric
 
@@ -56,7 +56,7 @@ def make_sample(
     params: BuildParams,
     *,
     queries: Vectors | None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Sample | None:
     """Draw sample queries and find their neighbours.
 
@@ -66,7 +66,7 @@ def make_sample(
         params: metric, tune_queries and seed.
         queries: (m, d), prepared, to draw from; None draws rows of `vectors`, each
             left out of its own answer.
-        progress: called with the rows looked at.
+        progress: called with the rows looked at, and how many will be.
 
     Returns:
         None where there is nothing to draw, or nothing to find.
@@ -84,7 +84,8 @@ def make_sample(
         asked, vectors, metric=params.metric, k=wide + own, progress=progress
     )
     if queries is None:
-        rows, distances = _without_self(rows, distances, drawn)
+        others, shape = others_than(drawn, rows), (count, wide)
+        rows, distances = rows[others].reshape(shape), distances[others].reshape(shape)
     truth = distances[:, : min(DEPTH, wide)].copy()
     rows, distances = _by_code(asked, vectors, rows, distances, params.metric)
     return Sample(
@@ -94,17 +95,6 @@ def make_sample(
         distances=distances,
         list_ranks=_list_ranks(asked, centroids, params.metric),
     )
-
-
-def _without_self(
-    rows: Rows, distances: Distances, own: Rows
-) -> tuple[Rows, Distances]:
-    """Drop each query's own row, or its last column where it did not come back."""
-    is_self = rows == own[:, None]
-    missing = ~is_self.any(axis=1)
-    is_self[missing, -1] = True
-    shape = len(rows), -1
-    return rows[~is_self].reshape(shape), distances[~is_self].reshape(shape)
 
 
 def _by_code(

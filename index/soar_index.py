@@ -50,6 +50,7 @@ class SoarIndex:
         self._engine = engine
         self._points = points
         self._spill_report = spill_report
+        self._last_plan: tuple[SearchParams | None, SearchPlan | None] = (None, None)
 
     @classmethod
     def build(  # noqa: PLR0913  all of them are optional
@@ -124,9 +125,9 @@ class SoarIndex:
         """Build an index over vectors larger than memory, straight into `path`.
 
         The files are, byte for byte, those that `build` and `save` would leave; `load`
-        opens them. What is held in memory is a training sample of at most 512 MB, the
-        lists and some 30 bytes a row; rows are read, checked, scaled and coded block
-        by block.
+        opens them. What is held in memory is a training sample of at most 512 MB (but
+        a row a list at least), the lists and some 30 bytes a row, and string ids while
+        they are packed; rows are read, checked, scaled and coded block by block.
 
         An index that is at `path` stays readable until the new one is whole, and a
         build that fails or is stopped leaves nothing. One that is killed leaves a data
@@ -334,6 +335,17 @@ class SoarIndex:
         self, queries: ArrayLike, params: SearchParams
     ) -> tuple[Rows, Distances, SearchStats]:
         checked = as_vectors(queries, name="queries", dim=self.dim)
+        plan = self._plan(params)
+        if plan.exact:
+            return self._search_exact(prepare(checked, self.metric), plan.request)
+        return self._search_lists(checked, plan)
+
+    def _plan(self, params: SearchParams) -> SearchPlan:
+        # Who searches one query after another brings the same parameters again; they
+        # are frozen, and so is the plan.
+        planned, plan = self._last_plan
+        if planned is params and plan is not None:
+            return plan
         plan = plan_search(
             params,
             points=self._points,
@@ -341,9 +353,9 @@ class SoarIndex:
             nlist=self.nlist,
             entries=self._data.lists.entries,
         )
-        if plan.exact:
-            return self._search_exact(prepare(checked, self.metric), plan.request)
-        return self._search_lists(checked, plan)
+        if params.allowed is None:  # a mask could be changed
+            self._last_plan = params, plan
+        return plan
 
     def _search_lists(
         self, queries: Vectors, plan: SearchPlan

@@ -8,6 +8,7 @@ manifest, so at every moment the directory holds one whole index, the old or the
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
+    DimensionMismatchError,
     MissingFileError,
     StorageError,
 )
@@ -30,6 +32,7 @@ from gleann.index.errors import (
 FORMAT = "gleann-index"
 VERSION = 1
 MANIFEST = "manifest.json"
+NEW_MANIFEST = f"{MANIFEST}.new"
 _DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
 _CHUNK = 1 << 22
 
@@ -75,9 +78,11 @@ def drafting(path: Path) -> Iterator["Draft"]:
         _sweep_unfinished(path, keep=data_dir.name)
         yield draft
     finally:
-        if not draft.is_published:
+        # Asked of the disk: what fails, or is interrupted, after the new manifest is in
+        # place must not take away what it names.
+        if not _is_published(path, data_dir.name):
             shutil.rmtree(data_dir, ignore_errors=True)
-            (path / f"{MANIFEST}.new").unlink(missing_ok=True)
+            (path / NEW_MANIFEST).unlink(missing_ok=True)
             if is_new:
                 with suppress(OSError):
                     path.rmdir()
@@ -90,7 +95,6 @@ class Draft:
         self._path = path
         self._data_dir = data_dir
         self._entries: dict[str, dict[str, Any]] = {}
-        self.is_published = False
 
     def add(self, name: str, array: Array) -> None:
         """Write a whole array.
@@ -116,6 +120,7 @@ class Draft:
         with handle:
             file = GrowingArray(handle, self._path, dtype=little, shape=shape)
             yield file
+            file.require_whole()
             with _refusing_disk(self._path):
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -133,7 +138,8 @@ class Draft:
         """Make what was written the index at the path, in one step.
 
         Raises:
-            StorageError: the disk refused; what was there before is untouched.
+            StorageError: the disk refused; either index may be the one at the path,
+                and it is whole.
         """
         manifest = {
             "format": FORMAT,
@@ -145,7 +151,6 @@ class Draft:
         with _refusing_disk(self._path):
             _sync_dir(self._data_dir)
             _publish(self._path, manifest)
-        self.is_published = True
         _sweep(self._path, keep={self._data_dir.name})
 
 
@@ -167,6 +172,7 @@ class GrowingArray:
         self._handle = handle
         self._path = path
         self._dtype = dtype
+        self._missing = math.prod(shape) * dtype.itemsize
         self._digest = hashlib.sha256()
         header = io.BytesIO()
         described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
@@ -186,8 +192,22 @@ class GrowingArray:
         """
         packed = np.ascontiguousarray(rows, self._dtype)
         content = packed.reshape(-1).view(np.uint8)
+        self._missing -= len(content)
         for start in range(0, len(content), _CHUNK):
             self._write(content[start : start + _CHUNK].data)
+
+    def require_whole(self) -> None:
+        """Check that as much was written as the header says.
+
+        Raises:
+            DimensionMismatchError: more or less was.
+        """
+        if self._missing:
+            amount = "few" if self._missing > 0 else "many"
+            raise DimensionMismatchError(
+                f"{abs(self._missing)} bytes too {amount} were written for the shape"
+                " that was announced"
+            )
 
     def _write(self, content: bytes | memoryview) -> None:
         with _refusing_disk(self._path):
@@ -219,8 +239,9 @@ def _refuse_foreign(path: Path) -> None:
         return
     if not path.is_dir():
         raise AlreadyExistsError(f"{path} is a file, not a directory for an index")
-    names = [child.name for child in path.iterdir()]
-    if names and MANIFEST not in names and not all(map(_DATA_DIR.fullmatch, names)):
+    # A writer that was killed leaves a data folder, and perhaps a manifest to be.
+    names = [child.name for child in path.iterdir() if child.name != NEW_MANIFEST]
+    if MANIFEST not in names and not all(map(_DATA_DIR.fullmatch, names)):
         raise AlreadyExistsError(
             f"{path} holds {len(names)} files that are not an index; choose another"
         )
@@ -248,13 +269,23 @@ def _sweep_unfinished(path: Path, *, keep: str) -> None:
 
 def _publish(path: Path, manifest: dict[str, Any]) -> None:
     manifest["checksum"] = _manifest_checksum(manifest)
-    new = path / f"{MANIFEST}.new"
+    new = path / NEW_MANIFEST
     with new.open("w", encoding="utf-8") as handle:
         json.dump(manifest, handle, indent=1, sort_keys=True)
         handle.flush()
         os.fsync(handle.fileno())
     new.replace(path / MANIFEST)
     _sync_dir(path)
+
+
+def _is_published(path: Path, data_name: str) -> bool:
+    """Whether the manifest names this data folder, or cannot be read to tell."""
+    try:
+        return bool(_read_manifest(path / MANIFEST)["data"] == data_name)
+    except MissingFileError:
+        return False
+    except CorruptDataError:
+        return True
 
 
 def _sweep(path: Path, *, keep: set[str]) -> None:

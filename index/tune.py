@@ -96,11 +96,19 @@ def choose_point(
 def cost_of_recall(
     points: tuple[OperatingPoint, ...], model: CostModel, *, k: int, recall: float
 ) -> float:
-    """Nanoseconds that `recall` takes, between the points on either side of it."""
+    """Nanoseconds that `recall` takes, between the points on either side of it.
+
+    A recall beyond the last point, which `best_recall` tells, costs what that costs.
+    """
     chosen = [p for p in points if p.k == k]
     recalls = [p.recall for p in chosen]
     costs = [p.cost(model) for p in chosen]
     return float(np.exp(np.interp(recall, recalls, np.log(costs))))
+
+
+def best_recall(points: tuple[OperatingPoint, ...], *, k: int) -> float:
+    """The most that any measured point reaches."""
+    return max(p.recall for p in points if p.k == k)
 
 
 def _entries_read(

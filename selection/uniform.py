@@ -51,13 +51,17 @@ def uniform(
         ids: (n,) names of the rows; None numbers them.
         excluded: rows that are never drawn, such as the labelled ones.
     """
-    rows = uniform_rows(n, k=k, seed=seed, excluded=excluded)
+    closed = np.asarray(excluded, dtype=np.int64)
+    rows = uniform_rows(n, k=k, seed=seed, excluded=closed)
     return Selection(
         rows=rows,
         ids=IdMap(ids, n=n).ids[rows],
         scores=np.ones(k, np.float32),
         weights=np.ones(k, np.float32),
         provenance=provenance(
-            "uniform", params={"n": n, "k": k}, seed=seed, data_hash=None
+            "uniform",
+            params={"n": n, "k": k, "excluded": len(closed)},
+            seed=seed,
+            data_hash=None,
         ),
     )

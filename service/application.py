@@ -18,7 +18,7 @@ from gleann.index.params import Metric
 from gleann.service import searching
 from gleann.service.batching import Batcher
 from gleann.service.building import Building
-from gleann.service.choosing import resolve
+from gleann.service.candidates import resolve
 from gleann.service.config import Config
 from gleann.service.convert import build_params_of
 from gleann.service.importing import Importing, open_source

@@ -1,115 +1,39 @@
-"""How a selection job chooses: check the request, gather vectors, run the method."""
+"""How a selection job chooses: gather vectors, run the method, draw at random too."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gleann.index import Progress
-from gleann.index.arrays import Ids, Rows, Vectors
-from gleann.index.checks import as_ids
-from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.service import convert_selection
+from gleann.index.arrays import Vectors
+from gleann.service.candidates import Candidates, resolve
 from gleann.service.jobs import Task
-from gleann.service.live_index import IdLookup, View
-from gleann.service.registry import require_vectors
+from gleann.service.live_index import View
 from gleann.service.values import Selected
-from gleann.service.wire import float64s_of, ids_of
 from gleann.v1 import selection_pb2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Candidates:
-    """The vectors that a job looks at, as rows of their own numbering.
-
-    Attributes:
-        rows: int64 (n,), rows of the view.
-        ids: (n,) their ids.
-        k: vectors to choose.
-        costs: float64 (n,), or None where none were given.
-        locked: int64 (m,), positions of those that cover but are not chosen.
-        groups: (n,) the group of each, or None where there are no quotas.
-    """
-
-    rows: Rows
-    ids: Ids
-    k: int
-    costs: NDArray[np.float64] | None
-    locked: Rows
-    groups: NDArray[np.str_] | None
-
-
-def resolve(view: View, request: selection_pb2.CreateSelectionJobRequest) -> Candidates:
-    """Check a request against the index, and find what it names.
-
-    Raises:
-        NotReadyError: the index is empty.
-        UnknownIdError: an id is not there.
-        InvalidInputError: no strategy, or a vector without a cost or a group.
-        InvalidParamsError: k outside 1..n, or a strategy that needs another metric.
-    """
-    require_vectors(view)
-    method = request.WhichOneof("strategy")
-    if method is None:
-        raise InvalidInputError(f"strategy is required: one of {', '.join(_METHODS)}")
-    measured = method != "random" or request.HasField("quotas")
-    if measured and view.metric == "ip":
-        raise InvalidParamsError(
-            f"{method} needs a true metric, cosine or l2; {view.name!r} has ip"
-        )
-    allowed = convert_selection.optional_ids_of(request, "allowed_ids")
-    rows = view.live_rows() if allowed is None else view.require(_distinct(allowed))
-    ids = view.ids_at(rows)
-    lookup = IdLookup(ids)
-    locked = _locked(request, lookup)
-    # A set that leaves no vector to be covered is no coreset.
-    room = (
-        len(rows) - len(locked)
-        if not measured
-        else min(len(rows) - 1, len(rows) - len(locked))
-    )
-    if not 1 <= request.k <= room:
-        raise InvalidParamsError(
-            f"k is {request.k}, but {method} can choose 1 to {room} of"
-            f" {len(rows)} vectors"
-        )
-    return Candidates(
-        rows=rows,
-        ids=ids,
-        k=request.k,
-        costs=_costs(request, ids, lookup),
-        locked=locked,
-        groups=_groups(request, ids, lookup),
-    )
 
 
 def choose(
     view: View, request: selection_pb2.CreateSelectionJobRequest, task: Task
 ) -> Selected:
-    """Choose as the request says, from `view`."""
-    from gleann.selection.pool import provenance
-
+    """Choose as the request says, from `view`; random draws stand beside the choice."""
     candidates = resolve(view, request)
-    method = request.WhichOneof("strategy")
-    assert method is not None
     vectors = view.vectors_at(candidates.rows)
     task.progress(Progress(phase="choose", done=0, total=candidates.k))
     selection = _selection(request, candidates, vectors, task)
-    seed = getattr(getattr(request, method), "seed", None)
     return Selected(
         ids=selection.ids,
         scores=selection.scores,
         weights=selection.weights,
         why=selection.why,
         summary=dict(selection.summary),
-        provenance=provenance(
-            method,
-            params={"k": candidates.k, **_numbers(getattr(request, method))},
-            seed=seed,
-            data_hash=_data_hash(view, vectors),
-        ),
+        provenance={
+            **selection.provenance,
+            "params": {**selection.provenance["params"], **_quota_rule(request)},
+            "data_hash": _data_hash(view, vectors),
+        },
     )
 
 
@@ -119,35 +43,88 @@ def _selection(
     vectors: Vectors,
     task: Task,
 ) -> Any:
-    from gleann.selection.coreset import within_groups
+    from gleann.selection import coreset
     from gleann.selection.uniform import uniform
 
     name = request.WhichOneof("strategy")
     assert name is not None
+    seed = getattr(getattr(request, name), "seed", 0)
     if name == "random" and candidates.groups is None:
         # A draw needs no metric, and may take every vector.
         return uniform(
             len(vectors),
             k=candidates.k,
-            seed=request.random.seed,
+            seed=seed,
             ids=candidates.ids,
             excluded=candidates.locked,
         )
-    method = _METHODS[name](request, task)
+    chosen = _chosen(
+        request,
+        candidates,
+        vectors,
+        method=_METHODS[name](request, task),
+        seed=seed if name in _DRAWING else None,
+    )
+    selection = chosen.to_selection(candidates.ids)
+    if name == "random":
+        return selection
+    task.progress(Progress(phase="compare", done=0, total=1))
+    drawn = _chosen(
+        request,
+        candidates,
+        vectors,
+        method=partial(coreset.uniform, **_weighing(request)),
+        seed=seed,
+    )
+    beside = coreset.beside_random(drawn)
+    return replace(selection, summary={**selection.summary, **beside})
+
+
+def _chosen(
+    request: selection_pb2.CreateSelectionJobRequest,
+    candidates: Candidates,
+    vectors: Vectors,
+    *,
+    method: Any,
+    seed: int | None,
+) -> Any:
+    """What `method` chooses, within groups where there are quotas.
+
+    Args:
+        request: says how groups share.
+        candidates: the vectors looked at.
+        vectors: (n, d) they.
+        method: of the library, its own parameters bound, the seed left open.
+        seed: None where it draws nothing.
+    """
+    from gleann.selection.coreset import within_groups
+
     if candidates.groups is None:
-        chosen = method(
-            vectors, k=candidates.k, costs=candidates.costs, locked=candidates.locked
-        )
-    else:
-        chosen = within_groups(
-            method,
+        drawing = {} if seed is None else {"seed": seed}
+        return method(
             vectors,
-            groups=candidates.groups,
-            quotas=_quotas(request, candidates),
+            k=candidates.k,
             costs=candidates.costs,
             locked=candidates.locked,
+            **drawing,
         )
-    return chosen.to_selection(candidates.ids)
+    return within_groups(
+        method,
+        vectors,
+        groups=candidates.groups,
+        quotas=_quotas(request, candidates),
+        costs=candidates.costs,
+        locked=candidates.locked,
+        seed=seed,
+        **_weighing(request),
+    )
+
+
+def _quota_rule(request: selection_pb2.CreateSelectionJobRequest) -> dict[str, str]:
+    if not request.HasField("quotas"):
+        return {}
+    equal = request.quotas.rule == selection_pb2.QUOTA_RULE_EQUAL
+    return {"quota_rule": "equal" if equal else "proportional"}
 
 
 def _quotas(
@@ -157,9 +134,21 @@ def _quotas(
 
     assert candidates.groups is not None
     open_groups = np.delete(candidates.groups, candidates.locked)
-    if request.quotas.rule == selection_pb2.QUOTA_RULE_EQUAL:
+    if _quota_rule(request)["quota_rule"] == "equal":
         return equal_quotas(open_groups, k=candidates.k)
     return proportional_quotas(open_groups, k=candidates.k)
+
+
+def _weighing(request: selection_pb2.CreateSelectionJobRequest) -> dict[str, Any]:
+    """What costs weigh in the objective, where the strategy has one."""
+    if request.WhichOneof("strategy") != "weighted_k_center":
+        return {}
+    params = request.weighted_k_center
+    mean = params.cost_on == selection_pb2.COST_ON_MEAN
+    return {
+        "cost_weight": params.cost_weight if params.HasField("cost_weight") else 1.0,
+        "cost_on": "mean" if mean else "sum",
+    }
 
 
 def _weighted_k_center(
@@ -168,22 +157,18 @@ def _weighted_k_center(
     from gleann.selection.coreset import weighted_k_center
 
     params = request.weighted_k_center
-    mean = params.cost_on == selection_pb2.COST_ON_MEAN
     return partial(
         weighted_k_center,
-        cost_weight=params.cost_weight if params.HasField("cost_weight") else 1.0,
-        cost_on="mean" if mean else "sum",
+        **_weighing(request),
         eps=params.eps if params.HasField("eps") else 0.1,
         progress=task.progress,
     )
 
 
-def _farthest_first(
-    request: selection_pb2.CreateSelectionJobRequest, task: Task
-) -> Any:
+def _farthest_first(_: selection_pb2.CreateSelectionJobRequest, task: Task) -> Any:
     from gleann.selection.coreset import k_center
 
-    return partial(k_center, seed=request.farthest_first.seed, progress=task.progress)
+    return partial(k_center, progress=task.progress)
 
 
 def _margin(_: selection_pb2.CreateSelectionJobRequest, __: Task) -> Any:
@@ -204,10 +189,10 @@ def _ccs(request: selection_pb2.CreateSelectionJobRequest, _: Task) -> Any:
     return partial(ccs, **_numbers(request.ccs))
 
 
-def _random(request: selection_pb2.CreateSelectionJobRequest, _: Task) -> Any:
+def _random(_: selection_pb2.CreateSelectionJobRequest, __: Task) -> Any:
     from gleann.selection.coreset import uniform
 
-    return partial(uniform, seed=request.random.seed)
+    return uniform
 
 
 _METHODS = {
@@ -218,75 +203,18 @@ _METHODS = {
     "ccs": _ccs,
     "random": _random,
 }
-"""The method of each strategy, with its parameters bound."""
+"""The method of each strategy, with its parameters bound but for the seed."""
 
-
-def _locked(request: selection_pb2.CreateSelectionJobRequest, lookup: IdLookup) -> Rows:
-    method = request.WhichOneof("strategy")
-    assert method is not None
-    field = "covered_ids" if method == "farthest_first" else "locked_ids"
-    ids = convert_selection.optional_ids_of(getattr(request, method), field)
-    if ids is None:
-        return np.empty(0, np.int64)
-    return lookup.require(_distinct(ids), where="the vectors looked at")
-
-
-def _costs(
-    request: selection_pb2.CreateSelectionJobRequest, ids: Ids, lookup: IdLookup
-) -> NDArray[np.float64] | None:
-    method = request.WhichOneof("strategy")
-    assert method is not None
-    strategy = getattr(request, method)
-    if method == "weighted_k_center" and not strategy.HasField("costs"):
-        return np.zeros(len(ids))
-    if method in ("farthest_first", "random"):
-        return None
-    message = strategy.costs
-    priced = _distinct(ids_of(message.ids, name="costs.ids"))
-    prices = float64s_of(message.values, name="costs.values", n=len(priced))
-    if len(prices) and prices.min() < 0:
-        raise InvalidInputError(f"costs must be at least 0, got {prices.min()}")
-    costs = np.full(len(ids), np.nan)
-    at = lookup.find(priced)
-    costs[at[at >= 0]] = prices[at >= 0]
-    if (bare := np.flatnonzero(np.isnan(costs))).size:
-        raise InvalidInputError(
-            f"costs has none for id {ids[bare[0]].item()!r}"
-            f" ({bare.size} of {len(ids)} vectors have none)"
-        )
-    return costs
-
-
-def _groups(
-    request: selection_pb2.CreateSelectionJobRequest, ids: Ids, lookup: IdLookup
-) -> NDArray[np.str_] | None:
-    if not request.HasField("quotas"):
-        return None
-    named = _distinct(ids_of(request.quotas.ids, name="quotas.ids"))
-    given = np.array(request.quotas.groups, dtype=np.str_)
-    if len(given) != len(named):
-        raise InvalidInputError(f"quotas has {len(given)} groups for {len(named)} ids")
-    at = lookup.find(named)
-    places = np.full(len(ids), -1)
-    places[at[at >= 0]] = np.flatnonzero(at >= 0)
-    if (bare := np.flatnonzero(places < 0)).size:
-        raise InvalidInputError(
-            f"quotas has no group for id {ids[bare[0]].item()!r}"
-            f" ({bare.size} of {len(ids)} vectors have none)"
-        )
-    return given[places]
-
-
-def _distinct(ids: Ids) -> Ids:
-    return as_ids(ids, n=len(ids))
+_DRAWING = ("farthest_first", "ccs", "random")
+"""Strategies that take a seed."""
 
 
 def _numbers(message: Any) -> dict[str, Any]:
-    """The parameters of a strategy that are plain numbers."""
+    """The parameters of a strategy that are plain numbers, but for the seed."""
     return {
         field.name: value
         for field, value in message.ListFields()
-        if isinstance(value, int | float)
+        if isinstance(value, int | float) and field.name != "seed"
     }
 
 

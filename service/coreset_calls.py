@@ -35,6 +35,10 @@ class CoresetCalls:
     ) -> Operation[Selected]:
         """Choose k vectors that cover the rest and are cheap (weighted k-center).
 
+        Beside what the choice achieves, its summary tells what as many random vectors
+        do: `random_radius`, `random_cost` and `random_objective`. So do those of the
+        other methods.
+
         Args:
             name: the index; its metric must be cosine or l2.
             k: vectors to choose.

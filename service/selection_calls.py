@@ -52,7 +52,7 @@ class SelectionCalls(CoresetCalls):
         Args:
             name: a built index.
             ids: vectors that are labelled already.
-            labels: their classes, integers or strings; at least two classes.
+            labels: their classes, integers; at least two classes.
             params: how; defaults to `ActiveParams()`.
             request_id: a repeat with the same string returns the same session.
 
@@ -90,7 +90,8 @@ class SelectionCalls(CoresetCalls):
             proxy: (ids, numbers) for all vectors: cheap guesses of being positive. Of
                 several, by name, a pilot chooses one.
             examples: (ids, labels) of some vectors, from which the index makes a proxy;
-                give this or `proxy`.
+                labels that are all 0 or 1 are counted too, and not asked for again,
+                except positives whose value is wanted; give this or `proxy`.
             neighbours: nearest examples that count for a vector.
             request_id: a repeat with the same string returns the same session.
 
@@ -118,11 +119,11 @@ class SelectionCalls(CoresetCalls):
             session: a session of either kind, or its name.
 
         Returns:
-            The vectors, most wanted first; none when an estimate's budget is spent.
+            The vectors, most wanted first; none when an estimate's budget is spent, or
+            no candidate of an active session is left.
 
         Raises:
             UnknownJobError: no such session.
-            NotReadyError: nothing is left to label.
         """
         name = _name_of(session)
         if _is_estimate(name):

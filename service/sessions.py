@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Estimate,
         EstimateParams,
         EstimateSession,
+        Known,
     )
     from gleann.selection.pool import Selection
 
@@ -155,19 +156,37 @@ class Sessions:
     ) -> SessionInfo:
         """Start an estimate whose proxy spreads the `labels` (m,) of `ids`.
 
+        Labels that are all 0 or 1 are answers: they are counted exactly and not asked
+        for again, except positives whose value is wanted.
+
         Raises:
             As `start_estimate`.
         """
-        from gleann.selection.estimate import propagate_labels
+        from gleann.selection.estimate import Known, propagate_labels
 
         index = _sealed_index(view)
         rows = view.require(as_ids(ids, n=len(ids)))
         chosen = {} if neighbours is None else {"neighbours": neighbours}
         proxy = propagate_labels(index.vectors, rows=rows, labels=labels, **chosen)
-        return self._start_estimate(view, params, proxy.astype(np.float64))
+        known = _answers_in(labels, target=params.target)
+        return self._start_estimate(
+            view,
+            params,
+            proxy.astype(np.float64),
+            known=Known(
+                ids=index.ids[rows[known]],
+                positives=labels[known] == 1,
+                values=np.zeros(int(known.sum())),
+            ),
+        )
 
     def _start_estimate(
-        self, view: View, params: "EstimateParams", proxy: NDArray[np.float64]
+        self,
+        view: View,
+        params: "EstimateParams",
+        proxy: NDArray[np.float64],
+        *,
+        known: "Known | None" = None,
     ) -> SessionInfo:
         from gleann.selection.estimate import EstimateSession
 
@@ -175,7 +194,9 @@ class Sessions:
             raise InvalidParamsError(
                 f"budget is {params.budget}, but {view.name!r} has {len(proxy)} vectors"
             )
-        session = EstimateSession.start(proxy, params, ids=_sealed_index(view).ids)
+        session = EstimateSession.start(
+            proxy, params, ids=_sealed_index(view).ids, known=known
+        )
         return self._create("estimate", view, session, proxy=proxy)
 
     def info(self, name: str) -> SessionInfo:
@@ -384,6 +405,17 @@ def _in_order(view: View, ids: Ids, proxy: NDArray[np.float64]) -> NDArray[np.fl
     ordered = np.empty(len(index))
     ordered[rows] = proxy
     return ordered
+
+
+def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_]:
+    """Which labels (m,) of a proxy are answers too, that need not be asked for.
+
+    None where some are numbers between or beyond 0 and 1, and no positive where the
+    target reads its value.
+    """
+    if not np.isin(labels, (0, 1)).all():
+        return np.zeros(len(labels), np.bool_)
+    return (labels == 0) | (target == "count")
 
 
 def _selected(selection: "Selection") -> Selected:

@@ -1,4 +1,4 @@
-"""gleann as a caller gets it: `SoarIndex.build`, then `knn_graph`."""
+"""gleann: `SoarIndex.build` without what only searches need, then `knn_graph`."""
 
 import numpy as np
 
@@ -32,6 +32,7 @@ def sweep(shape: Shape) -> Sweep:
 
 def build(base: np.ndarray, metric: str, threads: int, params: Params) -> SoarIndex:
     # Operating points would be measured for nothing: the graph plans for itself.
+    # Without them "auto" spilling is SOAR.
     chosen = BuildParams(metric=metric, tune_queries=0, **params)
     return SoarIndex.build(base, chosen, threads=threads)
 

@@ -22,6 +22,7 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.say import say
 from bench.selection.concepts import Labelled, load_labelled, rare_concepts
+from bench.selection.drawing import plot_active
 from bench.selection.gaps import paired_gap
 from bench.selection.labelling import NPROBE, Ending, run_concept
 from bench.tables import markdown
@@ -59,7 +60,7 @@ METRICS = ("ap_pool", "ap_held_out", "recall", "looked_at", "seconds")
 
 
 def main() -> int:
-    """Run, print the tables, write the result file."""
+    """Run, print the tables, write the result file and its plot."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     try:
         result = run(args)
@@ -70,6 +71,8 @@ def main() -> int:
     out = args.out or RESULTS / "selection-active.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n")
+    if plot_active(result, out.with_suffix(".svg")):
+        say(f"plot: {out.with_suffix('.svg')}")
     say(f"result: {out}")
     return 0
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,40 @@ def choice_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any]]
 
 def group_rows(*, trials: int, seed: int) -> list[dict[str, Any]]:
     """Averages of three synthetic groups, one predicate each and then disjoint."""
+    people = _grouped_people()
+    rows = []
+    for method, (call, held) in _group_methods(people).items():
+        made = [
+            call(EstimateParams(target="avg", budget=GROUP_BUDGET, seed=seed + number))
+            for number in range(trials)
+        ]
+        for name in people.proxies:
+            truth = float(people.values[held[name]].mean())
+            rows.append(
+                {"method": method, "group": name, "rows": int(held[name].sum())}
+                | errors([one[name] for one in made], truth)
+            )
+    return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Grouped:
+    """Synthetic rows in three groups.
+
+    Attributes:
+        proxies: (n,) of each group.
+        values: (n,).
+        apart: who is in each group, each by a predicate of its own.
+        group: (n,) number of the one group of each row, -1 for none.
+    """
+
+    proxies: dict[str, np.ndarray]
+    values: np.ndarray
+    apart: dict[str, np.ndarray]
+    group: np.ndarray
+
+
+def _grouped_people() -> _Grouped:
     rng = np.random.default_rng(POPULATION_SEED)
     n = GROUP_ROWS
     proxies = {
@@ -74,6 +109,17 @@ def group_rows(*, trials: int, seed: int) -> list[dict[str, Any]]:
     chances = chances / np.maximum(chances.sum(axis=0), 1)
     group = (rng.random(n) > np.cumsum(chances, axis=0)).sum(axis=0)
     group[group == len(proxies)] = -1
+    return _Grouped(proxies=proxies, values=values, apart=apart, group=group)
+
+
+def _group_methods(people: _Grouped) -> dict[str, tuple[Callable[..., Any], Any]]:
+    """What runs a method, and who is in each group there."""
+    proxies, values, apart, group = (
+        people.proxies,
+        people.values,
+        people.apart,
+        people.group,
+    )
     disjoint = {name: group == number for number, name in enumerate(proxies)}
 
     def shared(params: EstimateParams) -> dict[str, Estimate]:
@@ -93,30 +139,14 @@ def group_rows(*, trials: int, seed: int) -> list[dict[str, Any]]:
 
         return call
 
-    third = GROUP_BUDGET // 3
-    methods = {
+    third, whole = GROUP_BUDGET // 3, GROUP_BUDGET
+    return {
         "one oracle a group, shared": (shared, apart),
         "one oracle a group, even": (each(estimate, apart, third), apart),
         "one oracle a group, uniform": (each(uniform_estimate, apart, third), apart),
         "one oracle, linear program": (classes, disjoint),
-        "one oracle, uniform": (
-            each(uniform_estimate, disjoint, GROUP_BUDGET),
-            disjoint,
-        ),
+        "one oracle, uniform": (each(uniform_estimate, disjoint, whole), disjoint),
     }
-    rows = []
-    for method, (call, held) in methods.items():
-        made = [
-            call(EstimateParams(target="avg", budget=GROUP_BUDGET, seed=seed + number))
-            for number in range(trials)
-        ]
-        for name in proxies:
-            truth = float(values[held[name]].mean())
-            rows.append(
-                {"method": method, "group": name, "rows": int(held[name].sum())}
-                | errors([one[name] for one in made], truth)
-            )
-    return rows
 
 
 def errors(made: list[Estimate], truth: float) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from bench.ann import write_json
 from bench.datasets import Dataset, DatasetError, load_dataset
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.say import say
+from bench.selection.drawing import draw
 from bench.selection.rivals import RIVALS, Situation
 from bench.tables import markdown
 from gleann.index.arrays import Rows, Vectors
@@ -329,18 +330,10 @@ def _speed_table(result: dict[str, Any]) -> str:
 
 def plot(result: dict[str, Any], path: Path) -> bool:
     """Draw each rival's gain over random with its interval; False: no matplotlib."""
-    try:
-        from matplotlib import rc_context
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
     shares = result["shares"]
-    with rc_context({"svg.hashsalt": "gleann", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(4.2 * len(shares) + 2, 4.5), layout="constrained")
-        FigureCanvasAgg(figure)
-        every = figure.subplots(1, len(shares), sharey=True, squeeze=False)[0]
-        for axes, share in zip(every, shares, strict=True):
+
+    def fill(panels: list[Any]) -> None:
+        for axes, share in zip(panels, shares, strict=True):
             lines = summarise(result, share)[::-1]
             names = [line["rival"] for line in lines]
             gains = [100 * line["gain"] for line in lines]
@@ -350,8 +343,9 @@ def plot(result: dict[str, Any], path: Path) -> bool:
             axes.set_xlabel("accuracy over random, points (95 %, paired)")
             axes.set_title(f"{result['data']['name']}, {share:.1%} of the rows")
             axes.grid(visible=True, axis="x", alpha=0.25)
-        figure.savefig(path, metadata={"Date": None}, dpi=150)
-    return True
+
+    size = (4.2 * len(shares) + 2, 4.5)
+    return draw(path, fill, panels=len(shares), size=size, sharey=True)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from bench.ann import write_json
+from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.say import say
 from bench.selection.choices import choice_rows, group_rows
@@ -157,12 +159,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "choosing": choice_rows(folder, trials=min(trials, 100), seed=seed),
         "groups": group_rows(trials=min(trials, 100), seed=seed),
     } | origin
-    write_json(result, args.out)
-    say(f"result: {args.out}")
-    plot = args.out.with_suffix(".svg")
+    out = args.out or default_out(quick=args.quick)
+    write_json(result, out)
+    say(f"result: {out}")
+    plot = out.with_suffix(".svg")
     say(f"plot: {plot}" if plot_estimates(result, plot) else "no plot: no matplotlib")
     print(tables(result))
     return result
+
+
+def default_out(*, quick: bool) -> Path:
+    """Where a result goes; a quick one is not to be taken for the recorded one."""
+    folder = Path(gettempdir()) / "gleann-bench" if quick else RESULTS
+    return folder / "selection-estimate.json"
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -180,15 +189,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="of the first trial")
-    parser.add_argument("--out", type=Path, default=RESULTS / "selection-estimate.json")
-    parser.add_argument("--quick", action="store_true", help="see that it runs")
+    parser.add_argument("--out", type=Path, help="default: bench/results/")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="see that it runs; goes to a temporary folder unless --out says where",
+    )
 
 
 def main() -> int:
     """Run by itself: `python -m bench.selection.estimate`."""
     parser = argparse.ArgumentParser(prog="python -m bench selection estimate")
     add_arguments(parser)
-    run(parser.parse_args())
+    try:
+        run(parser.parse_args())
+    except DatasetError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

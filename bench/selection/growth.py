@@ -1,9 +1,9 @@
 """`python -m bench.selection.growth`: what a batch costs when the pool doubles.
 
 The pool is a quarter, a half and all of a data set's rows, each with an index of as
-many lists, so that the lists double too. Seconds are CPU seconds of one thread, of
-choosing alone: what the classifier's training took is taken off. Pools are timed in
-turn.
+many lists, so that the lists double too. Seconds are CPU seconds with one thread for
+BLAS and for the index, of choosing alone: what the classifier's training took is taken
+off. Pools are timed in turn.
 """
 
 import argparse
@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.say import say
 from bench.selection.concepts import Labelled, draw_seed, load_labelled, rare_concepts
+from bench.selection.drawing import plot_growth
 from bench.selection.labelling import NPROBE
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex
@@ -44,18 +46,28 @@ class TimedRegression(LogisticRegression):
 
 
 def main() -> int:
-    """Run, print the table, write the result file."""
+    """Run, print the table, write the result file and its plot."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     try:
-        result = run(args)
+        with threadpool_limits(1):
+            result = run(args)
     except DatasetError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     print(table(result))
     out = args.out or RESULTS / f"selection-growth-{result['data']}.json"
     out.write_text(json.dumps(result, indent=1) + "\n")
+    if plot_growth(result, out.with_suffix(".svg")):
+        say(f"plot: {out.with_suffix('.svg')}")
     say(f"result: {out}")
     return 0
+
+
+def blas_threads() -> int:
+    """The most threads that a BLAS library may use now."""
+    return max(
+        one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -112,6 +124,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "budget": args.budget,
         "batch": args.batch,
         "seed": args.seed,
+        "blas_threads": blas_threads(),
         "rows": rows,
     } | origin
 

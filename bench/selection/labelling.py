@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.selection.concepts import Labelled, draw_seed
 from gleann.index import SoarIndex
 from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
+from gleann.service.demo.labelling import average_precision
 
 NPROBE = 16
 """Lists searched for the neighbours of a row."""
@@ -87,18 +87,3 @@ def run_concept(
         labelled=len(session.labelled_rows),
         seconds=seconds,
     )
-
-
-def average_precision(
-    positive: NDArray[np.bool_], scores: NDArray[np.float64]
-) -> float:
-    """Mean over the positives of the precision at their score; 0 without any.
-
-    Equal scores share one threshold, as in scikit-learn's `average_precision_score`.
-    """
-    hits = np.sort(scores[positive])
-    if not len(hits):
-        return 0.0
-    at_least = len(scores) - np.searchsorted(np.sort(scores), hits)
-    hits_at_least = len(hits) - np.searchsorted(hits, hits)
-    return float((hits_at_least / at_least).mean())

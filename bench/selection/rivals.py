@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +51,15 @@ class Situation:
         return (1 + true - others.max(axis=1)) / 2
 
 
-def _by_class(method: coreset.Method, at: Situation) -> Coreset:
+def _by_class(method: Any, at: Situation, *, seed: int | None = None) -> Coreset:
     quotas = coreset.proportional_quotas(at.labels, k=at.k)
     return coreset.within_groups(
-        method, at.vectors, groups=at.labels, quotas=quotas, costs=at.margins
+        method,
+        at.vectors,
+        groups=at.labels,
+        quotas=quotas,
+        costs=at.margins,
+        seed=seed,
     )
 
 
@@ -72,7 +78,7 @@ def _uniform(at: Situation) -> Coreset:
 
 
 def _uniform_by_class(at: Situation) -> Coreset:
-    return _by_class(partial(coreset.uniform, seed=at.seed), at)
+    return _by_class(coreset.uniform, at, seed=at.seed)
 
 
 def _margin(at: Situation) -> Coreset:
@@ -88,7 +94,7 @@ def _k_center(at: Situation) -> Coreset:
 
 
 def _k_center_by_class(at: Situation) -> Coreset:
-    return _by_class(partial(coreset.k_center, seed=at.seed), at)
+    return _by_class(coreset.k_center, at, seed=at.seed)
 
 
 def _gist(at: Situation) -> Coreset:

@@ -5,7 +5,7 @@ when the engine is made. All tiers return the same rows.
 """
 
 from copy import copy
-from typing import TypedDict, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,11 +98,12 @@ class NativeEngine:
             tier=tier or "",
             threads=threads,
         )
+        self._name = f"native/{self._scanner.tier}"
 
     @property
     def name(self) -> str:
         """Engine and tier, such as "native/avx512"."""
-        return f"native/{self._scanner.tier}"
+        return self._name
 
     def with_threads(self, threads: int) -> "NativeEngine":
         """See `Engine.with_threads`."""
@@ -122,45 +123,35 @@ class NativeEngine:
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
         """Pool the best int8 scores, re-rank them in float32; see `Engine.scan`."""
-        found = self._scanner.scan(
-            _packed(queries, np.float32),
-            _packed(list_nos, np.int32),
-            **self._options(request),
+        return _scanned(
+            self._scanner.scan(
+                _packed(queries, np.float32),
+                _packed(list_nos, np.int32),
+                k=request.k,
+                pool=request.pool,
+                allowed=_packed_mask(request.allowed),
+                primary_only=request.segments == "primary",
+                threads=self._threads,
+            )
         )
-        return _scanned(found)
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Everything in one call to the kernels; see `Engine.search`."""
-        to_unit = self._metric == "cosine"
         try:
             found = self._scanner.search(
                 _packed(queries, np.float32),
                 nprobe=nprobe,
-                to_unit=to_unit,
-                **self._options(request),
+                to_unit=self._metric == "cosine",
+                k=request.k,
+                pool=request.pool,
+                allowed=_packed_mask(request.allowed),
+                primary_only=request.segments == "primary",
+                threads=self._threads,
             )
         except ValueError:
             prepare(queries, self._metric)  # says which query is at fault
             raise
         return _scanned(found)
-
-    def _options(self, request: ScanRequest) -> "_Options":
-        allowed = request.allowed
-        return {
-            "k": request.k,
-            "pool": request.pool,
-            "allowed": None if allowed is None else _packed(allowed, np.bool_),
-            "primary_only": request.segments == "primary",
-            "threads": self._threads,
-        }
-
-
-class _Options(TypedDict):
-    k: int
-    pool: int
-    allowed: Mask | None
-    primary_only: bool
-    threads: int
 
 
 def _scanned(
@@ -230,6 +221,10 @@ def mutual_neighbours(
 ) -> tuple[NDArray[np.int32], Distances]:
     """The native twin of `mutual.mutual_reference`, on the arrays of `Pools`."""
     return _native.mutual_neighbours(rows, distances, k=k, threads=threads)
+
+
+def _packed_mask(allowed: Mask | None) -> Mask | None:
+    return None if allowed is None else _packed(allowed, np.bool_)
 
 
 def _packed(values: NDArray[Number], dtype: type[Number]) -> NDArray[Number]:

@@ -48,7 +48,7 @@ struct Sink {
   const uint64_t* probed;  // bit per list: does this query scan it?
   uint64_t cutoff;         // keys at or above it cannot be among the best `pool`
   int64_t survivors;
-  float threshold;         // the score in `cutoff`
+  float threshold;         // no lower score can be among the best `pool`
   int32_t count;
   int32_t pool;
   int32_t capacity;        // above pool

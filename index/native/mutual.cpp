@@ -90,13 +90,13 @@ class Mutual {
   // is the negated distance.
   uint64_t cutoff(int64_t row) const {
     int64_t found = 0;
-    uint64_t last = kNoKey;
-    visit_pool(row, k_, [&](int32_t other, float distance) {
+    uint64_t kth = kNoKey;
+    // All of them: offers go to each.
+    visit_pool(row, pools_.width, [&](int32_t other, float distance) {
       if (other >= pools_.n) throw std::invalid_argument("a pooled row does not exist");
-      last = make_key(-distance, other);
-      ++found;
+      if (++found == k_) kth = make_key(-distance, other);
     });
-    return found < k_ ? kNoKey : last;
+    return kth;
   }
 
   template <class Visit>

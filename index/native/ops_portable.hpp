@@ -10,14 +10,6 @@ struct PortableScores {
   float at[kBlock];
 };
 
-inline uint32_t portable_hits(const PortableScores& scores, float threshold) {
-  uint32_t hits = 0;
-  for (int i = 0; i < kBlock; ++i) {
-    hits |= static_cast<uint32_t>(scores.at[i] >= threshold) << i;
-  }
-  return hits;
-}
-
 // int8 codes, two dimensions a step, dimension after dimension.
 struct PortableInt {
   static constexpr int kBlocks = 1, kQueries = 3, kSoloBlocks = 1, kCodeStep = 32;
@@ -79,7 +71,11 @@ struct PortableInt {
     return scores;
   }
   static uint32_t hits(const Scores& scores, float threshold) {
-    return portable_hits(scores, threshold);
+    uint32_t hits = 0;
+    for (int i = 0; i < kBlock; ++i) {
+      hits |= static_cast<uint32_t>(scores.at[i] >= threshold) << i;
+    }
+    return hits;
   }
   static void write_lanes(uint32_t hits, int32_t first, int32_t* out) {
     for (; hits != 0; hits &= hits - 1) *out++ = first + __builtin_ctz(hits);

@@ -43,7 +43,7 @@ QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
       queries_(prepare()),
       coded_(engine, queries_, count),
       list_nos_(pick_lists()),
-      gathered_(make_buffer<uint8_t>(kMaxGroup * engine.packed_.query_bytes())),
+      gathered_(make_buffer<uint8_t>(gather_room() * engine.packed_.query_bytes())),
       probed_(count * words_),
       keys_(new uint64_t[count * sink_capacity(job.pool)]),
       sinks_(count),
@@ -58,6 +58,12 @@ QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
                           probed_.data() + q * words_);
     mark_probed(q);
   }
+}
+
+// Kernels on tiles read whole tiles of queries.
+int64_t QueryBatch::gather_room() const {
+  const int64_t most = std::min(std::max(group_limit_, kSeeded), count_);
+  return (most + kGroupStep - 1) / kGroupStep * kGroupStep;
 }
 
 const float* QueryBatch::prepare() {
@@ -129,8 +135,9 @@ void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
   const Kernels& kernels = engine_.kernels_;
   const auto score = engine_.is_l2() ? kernels.score_l2 : kernels.score_dot;
   const int64_t slots = scanned.panel.blocks * kBlock;
-  if (slots * kSeeded > score_room_) {
-    score_room_ = slots * kSeeded;
+  const int64_t room = slots * std::min(kSeeded, count);
+  if (room > score_room_) {
+    score_room_ = room;
     scores_ = make_buffer<float>(score_room_);
   }
   for (int64_t at = 0; at < count; at += kSeeded) {

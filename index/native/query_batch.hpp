@@ -49,6 +49,7 @@ class QueryBatch {
     Entries entries;
   };
 
+  int64_t gather_room() const;
   const float* prepare();
   const int32_t* pick_lists();
   void mark_probed(int64_t query);

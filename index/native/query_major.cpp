@@ -19,7 +19,7 @@ int64_t parts_a_query(const Engine& engine, const ScanJob& job, int64_t entries,
   if (job.nq == 0 || job.nq >= threads) return 1;
   const int64_t codes = job.nprobe * entries / engine.nlist() * engine.d();
   const int64_t worth = std::max<int64_t>(codes / kCodesAThread, 1);
-  return std::min({threads / job.nq, worth, job.nprobe});
+  return std::max<int64_t>(std::min({threads / job.nq, worth, job.nprobe}), 1);
 }
 
 // Every `parts`-th list of a batch of one query.

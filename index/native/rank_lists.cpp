@@ -9,11 +9,12 @@ namespace gleann {
 namespace {
 
 constexpr int64_t kScoreBytes = 256 << 10;  // of a chunk: they stay in the L2 cache
+constexpr int64_t kLeastChunk = 6;          // queries in a tile of the AVX kernels
 constexpr int64_t kQueriesATask = 512;
 
 int64_t chunk_of(int64_t slots) {
   const int64_t fitting = kScoreBytes / (slots * int64_t{sizeof(float)});
-  return std::clamp<int64_t>(fitting, 6, kMaxGroup);
+  return std::clamp<int64_t>(fitting, kLeastChunk, kMaxGroup);
 }
 
 }  // namespace
@@ -29,8 +30,9 @@ ListPicker::ListPicker(const Kernels& kernels, const Panel& directions, bool l2,
       slots_(slots() + kBlock) {}
 
 void ListPicker::score(const QueryCodes& queries, int64_t first, int64_t count) {
-  if (!scores_) {
-    scores_ = make_buffer<float>(std::min(chunk_, queries.count) * slots());
+  if (count > room_) {
+    room_ = count;
+    scores_ = make_buffer<float>(room_ * slots());
   }
   Group group{};
   group.count = static_cast<int>(count);

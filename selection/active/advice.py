@@ -11,11 +11,12 @@ class BatchOutcome:
     """What one wholly labelled batch told.
 
     Attributes:
-        uncertainty: mean entropy over log(classes), 0 to 1, of its rows when picked.
+        uncertainty: mean entropy over log(classes), 0 to 1, of its rows when picked;
+            None where nobody said how likely each class was.
         positives: labels of the last class in it.
     """
 
-    uncertainty: float
+    uncertainty: float | None
     positives: int
 
 
@@ -28,7 +29,8 @@ class StopAdvice:
         reason: why, in words.
         batches: batches labelled whole.
         recent_uncertainty: mean over the last three batches of the normalised entropy,
-            0 to 1, their rows had when picked; None before the third.
+            0 to 1, their rows had when picked; None before the third, or where one of
+            them is unknown.
         recent_positives: labels of the last class in those batches.
     """
 
@@ -55,16 +57,19 @@ def advise(
     """
     recent = outcomes[-WINDOW:]
     positives = sum(outcome.positives for outcome in recent)
-    full = len(recent) == WINDOW
-    doubt = sum(o.uncertainty for o in recent) / WINDOW if full else None
+    doubts = [o.uncertainty for o in recent if o.uncertainty is not None]
+    doubt = sum(doubts) / WINDOW if len(doubts) == WINDOW else None
     stop, reason = False, "still learning"
     if pool_empty:
         stop, reason = True, "no candidate is left"
-    elif doubt is None:
+    elif len(recent) < WINDOW:
         reason = f"{len(outcomes)} of {WINDOW} batches needed for advice"
-    elif seeks_positives and not positives:
-        stop, reason = True, f"no positive in the last {WINDOW} batches"
-    elif not seeks_positives and doubt < SETTLED:
+    elif seeks_positives:
+        if not positives:
+            stop, reason = True, f"no positive in the last {WINDOW} batches"
+    elif doubt is None:
+        reason = "nobody said how uncertain the last batches were"
+    elif doubt < SETTLED:
         stop = True
         reason = f"the last {WINDOW} batches were hardly uncertain: {doubt:.3f}"
     return StopAdvice(

@@ -17,8 +17,8 @@ class Batch:
         rows: int64 (m,).
         questions: int64 (m,), which question each was picked for.
         scores: (m,) of the strategy.
-        probabilities: (m,) of the last class.
-        uncertainties: (m,) entropy over log(classes), 0 to 1.
+        probabilities: (m,) of the last class; NaN where a random draw was not told.
+        uncertainties: (m,) entropy over log(classes), 0 to 1; NaN likewise.
         converged: whether the model's training had converged.
         note: what to know of the pool it was picked from; "" where there is nothing.
     """
@@ -51,8 +51,8 @@ class Batch:
             "rows": self.rows.tolist(),
             "questions": self.questions.tolist(),
             "scores": self.scores.tolist(),
-            "probabilities": self.probabilities.tolist(),
-            "uncertainties": self.uncertainties.tolist(),
+            "probabilities": _told(self.probabilities),
+            "uncertainties": _told(self.uncertainties),
             "converged": self.converged,
             "note": self.note,
         }
@@ -69,3 +69,8 @@ class Batch:
             converged=state["converged"],
             note=state["note"],
         )
+
+
+def _told(values: NDArray[np.float64]) -> list[float | None]:
+    """`values` with None for NaN, which JSON does not have."""
+    return [None if np.isnan(value) else value for value in values.tolist()]

@@ -118,9 +118,10 @@ class Docket:
             return []
         labels = self._ledger.labels_of(self.batch.rows[at])
         asked = np.take_along_axis(labels, self.batch.questions[at][:, None], axis=1)
+        uncertainty = float(self.batch.uncertainties[at].mean())
         return [
             BatchOutcome(
-                uncertainty=float(self.batch.uncertainties[at].mean()),
+                uncertainty=None if np.isnan(uncertainty) else uncertainty,
                 positives=int((asked == self._questions.classes[-1]).sum()),
             )
         ]

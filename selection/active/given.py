@@ -112,8 +112,8 @@ class Given:
         """Take back what was given."""
         self._learnt = int(state["learnt"])
         for question, (rows, table) in enumerate(state["given"]):
-            values = np.asarray(table, np.float64).reshape(len(rows), -1)
-            if len(rows):
+            if rows:
+                values = np.asarray(table, np.float64)
                 self._put(np.asarray(rows, np.int64), values, question)
 
     def _put(self, rows: Rows, table: Table, question: int) -> None:

@@ -1,6 +1,7 @@
 """A classifier that was trained on labelled rows."""
 
 import warnings
+from threading import Lock
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC, NuSVC
 from threadpoolctl import ThreadpoolController
 
 from gleann.index.arrays import Vectors
@@ -18,6 +20,11 @@ from gleann.selection.active.questions import Labels
 from gleann.selection.checks import as_probabilities
 
 _LIBRARIES = ThreadpoolController()
+
+_FITTING = Lock()
+"""Warnings and the number of BLAS threads belong to the process: one fit at a time."""
+
+_RANDOM_STATE = "random_state"
 
 
 @runtime_checkable
@@ -49,6 +56,8 @@ class Linear(Protocol):
 def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
     """The classifier that `params` name, not yet fitted.
 
+    One of the caller's that leaves its random state open takes the seed of `params`.
+
     Raises:
         InvalidParamsError: `own` is there but not asked for, the other way round, or
             without the methods it needs.
@@ -70,7 +79,21 @@ def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
             "a classifier needs fit, predict_proba and get_params, as scikit-learn's"
             f" have; got {type(own).__name__}"
         )
-    return own
+    return _seeded(own, params.seed)
+
+
+def _seeded(classifier: Classifier, seed: int) -> Classifier:
+    """`classifier` with `seed` wherever it or a part of it has no random state."""
+    missing = {
+        name: seed % 2**32
+        for name, value in classifier.get_params().items()
+        if name.split("__")[-1] == _RANDOM_STATE and value is None
+    }
+    if not missing:
+        return classifier
+    own = cast(Any, clone(classifier))
+    seeded: Classifier = own.set_params(**missing)
+    return seeded
 
 
 class Model:
@@ -97,6 +120,7 @@ class Model:
         # One BLAS thread: the answer then does not depend on how many there are, and a
         # fit to a few hundred rows takes milliseconds instead of waiting for threads.
         with (
+            _FITTING,
             warnings.catch_warnings(record=True) as told,
             _LIBRARIES.limit(limits=1, user_api="blas"),
         ):
@@ -132,7 +156,8 @@ class Model:
         """The hyperplanes between the classes; None where they are none.
 
         Of two classes there is one. Of more, each class has one: that between it and
-        the class whose weights are the most like its own, where most doubt is.
+        the class whose weights are the most like its own, where most doubt is. Weights
+        of pairs of classes, as those of `SVC`, are not read.
         """
         if not isinstance(self._fitted, Linear):
             return None
@@ -140,6 +165,9 @@ class Model:
         offsets = np.atleast_1d(np.asarray(self._fitted.intercept_, np.float64))
         if len(weights) == 1:
             return Boundaries(towards=weights, planes=weights, offsets=offsets)
+        pairwise = isinstance(self._fitted, SVC | NuSVC)
+        if pairwise or len(weights) != len(self._columns):
+            return None
         rival = _most_alike(weights)
         return Boundaries(
             towards=weights,

@@ -42,7 +42,8 @@ class ActiveParams:
         anchors: of each class, for "anchors".
         subpool: rows in the pool of "anchors" at most.
         density_power: the exponent of the similarity in "information_density".
-        seed: the only source of randomness.
+        seed: the only source of randomness, also of an own classifier that leaves its
+            `random_state` open.
     """
 
     strategy: Strategy = "entropy"

@@ -53,23 +53,32 @@ class Picker:
         )
         return self.pool.candidates()
 
+    def dry(self, number: int) -> bool:
+        """Whether batch `number` would be empty.
+
+        Some pools are made anew for a batch: an empty one is prepared before it counts.
+        """
+        return not len(self.pool.candidates()) and not len(self.prepare(number))
+
     def unknown(self, number: int) -> Rows:
-        """The candidates of batch `number` that the judge says nothing of."""
+        """The candidates of batch `number` that the judge ought to speak of first."""
         candidates = self.prepare(number)
+        if self.params.pool == "random":  # a draw asks nobody
+            return candidates[:0]
         return candidates[~self.judge.knows(candidates)]
 
     def pick(self, number: int) -> Batch:
         """Pick batch `number`; another question has the first turn each time."""
         candidates = self.prepare(number)
         count = self.questions.count
-        rows, scores, by = pick_batch(
+        rows, scores, by, joined = pick_batch(
             self.pool,
             [self._score(question, candidates) for question in range(count)],
             size=self.params.batch,
             first=(number - 1) * self.params.batch % count,
         )
         with ExitStack() as failed:
-            failed.callback(lambda: self.pool.undo(rows, rows[:0]))
+            failed.callback(lambda: self.pool.undo(rows, joined))
             table = self._said(rows, by)
             failed.pop_all()
         return Batch(
@@ -77,7 +86,7 @@ class Picker:
             questions=by,
             scores=scores,
             probabilities=table[:, -1],
-            uncertainties=entropy(table) / np.log(len(self.questions.classes)),
+            uncertainties=self._uncertainties(table),
             converged=self.judge.converged,
             note=self._note(),
         )
@@ -110,12 +119,23 @@ class Picker:
         self.judge.restore(state["judge"])
 
     def _said(self, rows: Rows, by: NDArray[np.int64]) -> Table:
-        """Class probabilities (m, c) of `rows`, by the question that picked each."""
-        table = np.zeros((len(rows), len(self.questions.classes)))
+        """Class probabilities (m, c) of `rows`, by the question that picked each.
+
+        NaN where the judge says nothing, as it may of a random draw.
+        """
+        table = np.full((len(rows), len(self.questions.classes)), np.nan)
+        known = self.judge.knows(rows)
         for question in range(self.questions.count):
-            at = by == question
+            at = known & (by == question)
             table[at] = self.judge.table(rows[at], question=question)
         return table
+
+    def _uncertainties(self, table: Table) -> NDArray[np.float64]:
+        """Entropy (m,) over log(classes); NaN where nothing is said."""
+        told = ~np.isnan(table[:, 0])
+        doubt = np.full(len(table), np.nan)
+        doubt[told] = entropy(table[told]) / np.log(len(self.questions.classes))
+        return doubt
 
     def _note(self) -> str:
         if self.params.pool == "classifier" and self.judge.boundaries() is None:

@@ -19,7 +19,7 @@ _Pick = tuple[float, int, int]
 
 def pick_batch(
     pool: Pool, scores: Sequence[Score], *, size: int, first: int = 0
-) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64], Rows]:
     """Pick the best candidate `size` times; its neighbours join before the next pick.
 
     Several scores take turns, each picking its best of the one pool, so that their
@@ -34,7 +34,8 @@ def pick_batch(
         first: whose turn is the first.
 
     Returns:
-        Rows in the order picked, their scores, and which of `scores` picked each.
+        Rows in the order picked, their scores, which of `scores` picked each, and the
+        rows that joined the pool meanwhile: with the first, what `Pool.undo` takes.
     """
     heaps = [_best(pool.candidates(), score, at_most=size) for score in scores]
     for heap in heaps:
@@ -63,6 +64,7 @@ def pick_batch(
         _rows_of(picks),
         np.array([-cost for cost, _, _ in picks]),
         np.array([by for _, _, by in picks], np.int64),
+        np.concatenate(joined),
     )
 
 

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from gleann.index import as_vectors
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
-from gleann.selection.active import saved
 from gleann.selection.active.advice import StopAdvice, advise
 from gleann.selection.active.catalogue import make_picker
 from gleann.selection.active.coverage import Coverage
@@ -22,7 +21,10 @@ from gleann.selection.active.params import ActiveParams, params_of
 from gleann.selection.active.picker import Picker
 from gleann.selection.active.questions import Labels, Questions
 from gleann.selection.checks import IdMap, as_rows, require_count, shown
+from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
+
+FORMAT = "gleann.active/2"
 
 
 class ActiveSession:
@@ -45,7 +47,7 @@ class ActiveSession:
         self._ledger = picker.ledger
         self._docket = Docket(picker.questions, picker.ledger, names)
         self._data_hash = fingerprint(picker.vectors)
-        self._ids_hash = saved.ids_hash(names.ids)
+        self._ids_hash = ids_hash(names.ids)
 
     @classmethod
     def start(  # noqa: PLR0913 (all of it is data; how to pick is in `params`)
@@ -164,9 +166,9 @@ class ActiveSession:
     def wanted(self) -> Ids:
         """Ids (m,) that model "given" must have probabilities of before a new batch.
 
-        Empty with other models, and while a batch is pending. Rows that join the pool
-        within a batch are picked in it only if they have probabilities already, so
-        handing over more than is wanted picks better.
+        Empty with other models, for the pool "random", and while a batch is pending.
+        Rows that join the pool within a batch are picked in it only if they have
+        probabilities already, so handing over more than is wanted picks better.
         """
         if self.params.model != "given" or len(self._docket.pending):
             return self._names.ids[:0]
@@ -243,7 +245,7 @@ class ActiveSession:
         return advise(
             self._docket.outcomes,
             seeks_positives=self.params.strategy == "most_likely_positive",
-            pool_empty=not pending and not len(self._picker.pool.candidates()),
+            pool_empty=not pending and self._picker.dry(self._docket.number),
         )
 
     def probabilities(
@@ -300,7 +302,7 @@ class ActiveSession:
     def state(self) -> dict[str, Any]:
         """Everything but vectors and ids, as JSON values; `resume` takes it back."""
         return {
-            "format": saved.FORMAT,
+            "format": FORMAT,
             "params": asdict(self.params),
             "data_hash": self._data_hash,
             "ids_hash": self._ids_hash,
@@ -325,7 +327,7 @@ class ActiveSession:
         Raises:
             CorruptDataError: not such a state, or of other vectors, ids or classifier.
         """
-        saved.check_format(state)
+        check_format(state, expected=FORMAT)
         points = as_vectors(vectors)
         params = params_of(state["params"])
         names = IdMap(ids, n=len(points))
@@ -342,8 +344,11 @@ class ActiveSession:
             classifier=classifier,
         )
         session = cls(names, picker)
-        saved.check_origin(
-            state, data_hash=session._data_hash, ids_hash=session._ids_hash
+        check_origin(
+            state,
+            data="vectors",
+            data_hash=session._data_hash,
+            ids_hash=session._ids_hash,
         )
         session._docket.restore(state["docket"])
         closed = np.union1d(ledger.closed_rows, session._docket.batch.rows)

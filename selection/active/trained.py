@@ -1,5 +1,7 @@
 """The judge of a session that trains classifiers on its labels."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -78,7 +80,7 @@ class Trained:
 
     def state(self) -> dict[str, Any]:
         """What the classifier is; the models follow from the labels."""
-        return {"classifier": repr(self._classifier)}
+        return {"classifier": _identity(self._classifier)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Check that the classifier is the same.
@@ -86,8 +88,32 @@ class Trained:
         Raises:
             CorruptDataError: it is not.
         """
-        if state["classifier"] != repr(self._classifier):
+        if state["classifier"] != _identity(self._classifier):
             raise CorruptDataError(
                 f"the state is of the classifier {state['classifier']}, got"
                 f" {self._classifier!r}"
             )
+
+
+def _identity(classifier: Classifier) -> str:
+    """A classifier's type and parameters as text, the same in every process.
+
+    Of a parameter that JSON has no value for, such as a generator or a function, only
+    the name is told: its representation may hold an address.
+    """
+    params = json.dumps(_told(classifier.get_params()), sort_keys=True)
+    return f"{type(classifier).__qualname__} {params}"
+
+
+def _told(value: Any) -> Any:
+    """`value` as a JSON value."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _told(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _told(value.tolist())
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return named.__qualname__

@@ -21,7 +21,7 @@ from gleann.selection.coreset.quotas import (
     proportional_quotas,
     within_groups,
 )
-from gleann.selection.coreset.uniform import uniform
+from gleann.selection.coreset.uniform import beside_random, uniform
 from gleann.selection.coreset.weighted_k_center import weighted_k_center
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Method",
     "Runner",
     "Traversal",
+    "beside_random",
     "ccs",
     "entropy",
     "equal_quotas",

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.coreset.cover import Coreset, as_problem
+from gleann.selection.coreset.cover import Coreset, CostOn, as_problem
 
 
 def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
@@ -18,6 +18,7 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
     k: int,
     costs: ArrayLike,
     cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     hardest_share: float = 0.1,
     strata: int = 50,
@@ -35,6 +36,7 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
         costs: (n,) at least 0, small where a row is hard, as `margin_costs`. The paper
             takes the area under the margin of the true label over training.
         cost_weight: lambda of the objective, for comparison.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already, never chosen.
         hardest_share: share of the rows with the smallest costs that is dropped first,
             as many are mislabelled; fewer where fewer than k would be left. The paper
@@ -49,7 +51,12 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
     require_between("hardest_share", hardest_share, low=0, high=1)
     require_count("strata", strata)
     problem = as_problem(
-        vectors, k=k, costs=costs, cost_weight=cost_weight, locked=locked
+        vectors,
+        k=k,
+        costs=costs,
+        cost_weight=cost_weight,
+        cost_on=cost_on,
+        locked=locked,
     )
     order = problem.by_cost()
     dropped = min(int(hardest_share * len(order)), len(order) - k)

@@ -47,7 +47,7 @@ class Coreset:
         ratio: objective / lower_bound, 1 where both are 0; None without a bound.
         radius_guess: the guess that led to the set; None where there was none.
         nearest: int64 (n,), position in `rows` of each row's nearest one, itself where
-            it is chosen; -1 where a locked row is nearer.
+            it is chosen; -1 where a locked row is as near.
         distances: float32 (n,), to the nearest chosen or locked row.
         neighbours: int64 (k,), position in `rows` of each one's nearest other; itself
             where there is no other.
@@ -127,6 +127,21 @@ class Method(Protocol):
         """Choose `k` rows of `vectors` (n, d), none of them `locked`."""
 
 
+class DrawingMethod(Protocol):
+    """A `Method` that draws."""
+
+    def __call__(
+        self,
+        vectors: Vectors,
+        *,
+        k: int,
+        costs: NDArray[np.float64] | None,
+        locked: Rows,
+        seed: int,
+    ) -> Coreset:
+        """Choose as `Method` does; `seed` is the only source of randomness."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """What the algorithms of this package solve, checked once.
@@ -135,15 +150,22 @@ class Problem:
         vectors: (n, d).
         k: rows to choose.
         costs: float64 (n,).
-        cost_weight: lambda, on the sum of the chosen rows' costs.
+        weight_given: what the caller gave as cost_weight.
+        cost_on: what that weighs, the "sum" or the "mean" of the chosen rows' costs.
         locked: rows that are centres already, never chosen.
     """
 
     vectors: Vectors
     k: int
     costs: NDArray[np.float64]
-    cost_weight: float
+    weight_given: float
+    cost_on: CostOn
     locked: Rows
+
+    @property
+    def cost_weight(self) -> float:
+        """Lambda, on the sum of the chosen rows' costs."""
+        return self.weight_given / (self.k if self.cost_on == "mean" else 1)
 
     @cached_property
     def points(self) -> Points:
@@ -160,11 +182,11 @@ class Problem:
     ) -> Coreset:
         """What choosing `rows` achieves. O(n * d * k)."""
         covering = self.points.covering()
-        covering.cover(np.concatenate([rows, self.locked]).astype(np.int64))
-        nearest = covering.nearest
+        # Locked rows first: of equally near ones they count, as in a traversal.
+        covering.cover(np.concatenate([self.locked, rows]).astype(np.int64))
         found = self.achieved(
             rows,
-            np.where(nearest < len(rows), nearest, -1),
+            np.maximum(covering.nearest - len(self.locked), -1),
             np.sqrt(covering.squared).astype(np.float32),
             method=method,
         )
@@ -214,7 +236,8 @@ class Problem:
         neighbours, apart = _nearest_others(self.vectors[chosen.rows])
         shared = {
             "k": self.k,
-            "cost_weight": float(self.cost_weight),
+            "cost_weight": float(self.weight_given),
+            "cost_on": self.cost_on,
             "locked": len(self.locked),
         }
         return replace(
@@ -231,7 +254,7 @@ class Problem:
         )
 
 
-def as_problem(
+def as_problem(  # noqa: PLR0913 (the problem)
     vectors: ArrayLike,
     *,
     k: int,
@@ -239,12 +262,22 @@ def as_problem(
     cost_weight: float = 0.0,
     cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
+    left: int = 1,
 ) -> Problem:
     """Check the input of a coreset algorithm.
 
+    Args:
+        vectors: (n, d).
+        k: rows to choose.
+        costs: (n,); None for none.
+        cost_weight: lambda.
+        cost_on: what lambda weighs.
+        locked: rows that are centres already.
+        left: rows that must be left to cover; a draw may take all.
+
     Raises:
         InvalidInputError: vectors, costs or locked rows that cannot be used.
-        InvalidParamsError: k outside 1..n - 1, or more than the unlocked rows; a
+        InvalidParamsError: k outside 1..n - left, or more than the unlocked rows; a
             cost_weight that is no number of at least 0, or too large for the costs.
     """
     rows = as_vectors(vectors)
@@ -255,7 +288,7 @@ def as_problem(
             f" float32, got {peak:g}"
         )
     closed = as_rows([] if locked is None else locked, n=n, name="locked")
-    room = min(n - 1, n - len(closed))
+    room = n - max(left, len(closed))
     require_count("k", k, at_least=0)
     require_between(
         "k", k, low=1, high=room, why=f"{n} rows, of which {len(closed)} locked"
@@ -267,7 +300,8 @@ def as_problem(
         vectors=rows,
         k=k,
         costs=prices,
-        cost_weight=cost_weight / (k if cost_on == "mean" else 1),
+        weight_given=cost_weight,
+        cost_on=cost_on,
         locked=closed,
     )
 
@@ -325,6 +359,7 @@ def measure(  # noqa: PLR0913 (the problem, and a name)
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        left=0,
     )
     checked = as_rows(chosen, n=len(problem.vectors))
     if (both := np.intersect1d(checked, problem.locked)).size:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, Rows
-from gleann.selection.coreset.cover import Coreset, Problem, as_problem
+from gleann.selection.coreset.cover import Coreset, CostOn, Problem, as_problem
 from gleann.selection.coreset.walk import Walk
 from gleann.selection.pool import ProgressCallback
 
@@ -77,6 +77,7 @@ def k_center(  # noqa: PLR0913 (the common arguments, and a seed)
     k: int,
     costs: ArrayLike | None = None,
     cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
@@ -91,12 +92,18 @@ def k_center(  # noqa: PLR0913 (the common arguments, and a seed)
         k: rows to choose.
         costs: (n,), only added up for comparison; None for none.
         cost_weight: lambda of the objective, for comparison.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already.
         seed: draws the first pick where nothing is locked.
         progress: as `farthest_first`.
     """
     problem = as_problem(
-        vectors, k=k, costs=costs, cost_weight=cost_weight, locked=locked
+        vectors,
+        k=k,
+        costs=costs,
+        cost_weight=cost_weight,
+        cost_on=cost_on,
+        locked=locked,
     )
     walk = traverse(problem, first=first_of(problem, seed), progress=progress)
     found = walked(problem, walk, filled(problem, walk), method="k_center")

@@ -10,19 +10,27 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_between
-from gleann.selection.coreset.cover import Coreset, Problem, as_problem
+from gleann.selection.coreset.cover import (
+    LARGEST_SUM,
+    Coreset,
+    CostOn,
+    Problem,
+    as_problem,
+)
 from gleann.selection.coreset.farthest_first import traverse
 
 SMALLEST_EPS = 1e-2
 BATCH = 256
 
 
-def gist(
+def gist(  # noqa: PLR0913 (the common arguments, and two of its own)
     vectors: ArrayLike,
     *,
     k: int,
     costs: ArrayLike,
     diversity: float,
+    cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     eps: float = 0.1,
 ) -> Coreset:
@@ -39,6 +47,8 @@ def gist(
         k: rows to choose.
         costs: (n,) in 0..1.
         diversity: weight of the least distance between two chosen (or locked) rows.
+        cost_weight: lambda of the objective, for comparison; it decides nothing.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that count as taken, never chosen.
         eps: step of the thresholds.
 
@@ -48,17 +58,24 @@ def gist(
         InvalidParamsError: k, diversity or eps out of range.
     """
     require_between("eps", eps, low=SMALLEST_EPS, high=1)
+    require_between("diversity", diversity, low=0, high=LARGEST_SUM)
     problem = as_problem(
-        vectors, k=k, costs=costs, cost_weight=diversity, locked=locked
+        vectors,
+        k=k,
+        costs=costs,
+        cost_weight=cost_weight,
+        cost_on=cost_on,
+        locked=locked,
     )
     if (highest := problem.costs.max()) > 1:
         raise InvalidInputError(f"costs of gist must be in 0..1, got {highest}")
-    chosen = problem.measure(gist_rows(problem, eps=eps), method="gist")
-    return problem.finished(chosen, params={"diversity": diversity, "eps": eps})
+    rows = gist_rows(problem, diversity=diversity, eps=eps)
+    chosen = problem.measure(rows, method="gist")
+    return problem.finished(chosen, params={"diversity": float(diversity), "eps": eps})
 
 
-def gist_rows(problem: Problem, *, eps: float) -> Rows:
-    """The rows of `gist`; `problem.cost_weight` weighs the least distance."""
+def gist_rows(problem: Problem, *, diversity: float, eps: float) -> Rows:
+    """The rows of `gist`."""
     utilities = 1 - problem.costs
     order = problem.by_cost()
     # k rows are at most this far from each other at the least: twice Gonzalez' radius.
@@ -70,7 +87,7 @@ def gist_rows(problem: Problem, *, eps: float) -> Rows:
         rows, least = _take(problem, order, threshold)
         if len(rows) < problem.k:
             continue
-        value = float(utilities[rows].sum()) + problem.cost_weight * least
+        value = float(utilities[rows].sum()) + diversity * least
         if value > best_value:
             best, best_value = rows, value
     return best

@@ -2,7 +2,7 @@
 
 from numpy.typing import ArrayLike
 
-from gleann.selection.coreset.cover import Coreset, as_problem
+from gleann.selection.coreset.cover import Coreset, CostOn, as_problem
 from gleann.selection.uncertainty import entropy_costs
 
 
@@ -12,6 +12,7 @@ def margin(
     k: int,
     costs: ArrayLike,
     cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
 ) -> Coreset:
     """Choose the `k` rows of smallest cost, ties by lower row.
@@ -23,10 +24,16 @@ def margin(
         k: rows to choose.
         costs: (n,) at least 0.
         cost_weight: lambda of the objective, for comparison.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already, never chosen.
     """
     problem = as_problem(
-        vectors, k=k, costs=costs, cost_weight=cost_weight, locked=locked
+        vectors,
+        k=k,
+        costs=costs,
+        cost_weight=cost_weight,
+        cost_on=cost_on,
+        locked=locked,
     )
     rows = problem.by_cost()[:k]
     return problem.finished(problem.measure(rows, method="margin"))
@@ -38,6 +45,7 @@ def entropy(
     k: int,
     probabilities: ArrayLike,
     cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
 ) -> Coreset:
     """Choose the `k` rows of highest entropy, ties by lower row.
@@ -47,6 +55,7 @@ def entropy(
         k: rows to choose.
         probabilities: (n, c), of the caller's model.
         cost_weight: lambda of the objective, on `uncertainty.entropy_costs`.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already, never chosen.
     """
     problem = as_problem(
@@ -54,6 +63,7 @@ def entropy(
         k=k,
         costs=entropy_costs(probabilities),
         cost_weight=cost_weight,
+        cost_on=cost_on,
         locked=locked,
     )
     rows = problem.by_cost()[:k]

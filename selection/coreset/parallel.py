@@ -6,7 +6,7 @@ guess. Round 3: the shards name the cheapest row of each ball. A last round meas
 The proof of the factor 5 is in `selection/DEPARTURES.md`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index import Progress
-from gleann.index.arrays import Rows
+from gleann.index.arrays import Rows, Vectors
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.coreset.certificate import Guess, floored, lower_bound, ratio_of
 from gleann.selection.coreset.cover import Coreset, CostOn, Problem, as_problem
@@ -70,9 +70,13 @@ def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on 
     greedy rival, for which shards would have to meet k times. The coordinator looks at
     the rows that shards name only: at most 2 k a shard, and those of the balls.
 
+    A task is made when the runner takes it and carries the vectors of its shard: with
+    `map` one shard at a time is worked on beside `vectors`; a runner that sends tasks
+    to other processes sends all rows in each of the three rounds.
+
     Args:
-        vectors: (n, d); plain L2 between them must be the metric that is meant. May be
-            a memory map.
+        vectors: (n, d); plain L2 between them must be the metric that is meant. A
+            memory map of float32 is not read into memory as a whole.
         k: rows to choose.
         costs: (n,) at least 0, small where choosing pays.
         cost_weight: lambda.
@@ -114,7 +118,7 @@ def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on 
     return problem.finished(
         best,
         method="parallel_weighted_k_center",
-        params={"eps": eps, "cost_on": cost_on, "shards": shards},
+        params={"eps": eps, "shards": shards},
     )
 
 
@@ -145,23 +149,25 @@ class _Coordinator:
         self._runner = runner
         self._locked = problem.vectors[problem.locked]
         open_rows = np.setdiff1d(np.arange(len(problem.vectors)), problem.locked)
-        self._shards = [
-            Shard(
+        self._parts = [rows for rows in np.array_split(open_rows, shards) if len(rows)]
+
+    def _shards(self) -> Iterator[Shard]:
+        """The shards, made as they are asked for."""
+        problem = self._problem
+        for rows in self._parts:
+            yield Shard(
                 rows=rows,
-                vectors=problem.vectors[rows],
+                vectors=_taken(problem.vectors, rows),
                 costs=problem.costs[rows],
                 locked=self._locked,
                 k=problem.k,
             )
-            for rows in np.array_split(open_rows, shards)
-            if len(rows)
-        ]
 
     def solve(self, eps: float, progress: ProgressCallback | None) -> Coreset:
         """All rounds."""
         problem = self._problem
         _tell(progress, 0)
-        summaries = list(self._runner(summarise, self._shards))
+        summaries = list(self._runner(summarise, self._shards()))
         _tell(progress, 1)
         cheapest = self._cheapest(summaries)
         top = self._radius_at_most(summaries, cheapest)
@@ -240,12 +246,12 @@ class _Coordinator:
     def _guesses(self, balls: _Balls, cheapest: Rows, *, step: float) -> list[Guess]:
         """Round 3: the set of each guess."""
         seeds = self._problem.vectors[balls.seeds]
-        questions = [
+        questions = (
             Question(
                 shard=shard, seeds=seeds, radii=balls.radii, prefixes=balls.prefixes
             )
-            for shard in self._shards
-        ]
+            for shard in self._shards()
+        )
         answers = list(self._runner(answer, questions))
         found = [
             self._guess(radius, [each[at] for each in answers], cheapest, step=step)
@@ -294,21 +300,25 @@ class _Coordinator:
             *(("weighted_k_center", guess.rows, guess.radius) for guess in by_bound),
             ("k_center", np.concatenate([seeds, spare]), None),
         ]
-        tasks = [
-            Measuring(shard=shard, sets=[problem.vectors[rows] for _, rows, _ in sets])
-            for shard in self._shards
-        ]
-        parts = list(self._runner(measure_sets, tasks))
+        chosen = [problem.vectors[rows] for _, rows, _ in sets]
+        tasks = (Measuring(shard=shard, sets=chosen) for shard in self._shards())
+        answers = list(self._runner(measure_sets, tasks))
         coresets = []
         for at, (method, rows, guess) in enumerate(sets):
             nearest = np.full(len(problem.vectors), -1, np.int64)
             distances = np.zeros(len(problem.vectors), np.float32)
-            for shard, part in zip(self._shards, parts, strict=True):
-                near, distances[shard.rows] = part[at]
-                nearest[shard.rows] = np.where(near < problem.k, near, -1)
+            for part, one in zip(self._parts, answers, strict=True):
+                nearest[part], distances[part] = one[at]
             found = problem.achieved(rows, nearest, distances, method=method)
             coresets.append(replace(found, radius_guess=guess))
         return coresets
+
+
+def _taken(vectors: Vectors, rows: Rows) -> Vectors:
+    """`vectors[rows]` of ascending rows, without a copy where none is left out."""
+    first, last = int(rows[0]), int(rows[-1])
+    whole = last - first + 1 == len(rows)
+    return vectors[first : last + 1] if whole else vectors[rows]
 
 
 def _tell(progress: ProgressCallback | None, done: int) -> None:

@@ -1,7 +1,8 @@
 """So many rows from each class or group, by any method of this package."""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,20 +14,30 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.selection.checks import require_count, shown
-from gleann.selection.coreset.cover import Coreset, Method, Problem, as_problem
+from gleann.selection.coreset.cover import (
+    Coreset,
+    CostOn,
+    DrawingMethod,
+    Method,
+    Problem,
+    as_problem,
+)
 
 Label = int | str
 """The name of a class or group."""
 
 
-def within_groups(
-    method: Method,
+def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
+    method: Method | DrawingMethod,
     vectors: ArrayLike,
     *,
     groups: ArrayLike,
     quotas: Mapping[Label, int],
     costs: ArrayLike | None = None,
+    cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
+    seed: int | None = None,
 ) -> Coreset:
     """Let `method` choose within each group by itself.
 
@@ -37,16 +48,23 @@ def within_groups(
 
     Args:
         method: called as method(vectors, k=, costs=, locked=) on the rows of each
-            group with a quota, such as `partial(weighted_k_center, cost_weight=0.1)`,
-            `partial(k_center, seed=0)` or `margin`. Where the quota is all open rows of
-            the group it is not asked: they are taken, cheapest first.
+            group with a quota, such as `partial(weighted_k_center, cost_weight=0.1)`
+            or `margin`; one that draws, such as `uniform`, with seed= too. Where the
+            quota is all open rows of the group it is not asked: they are taken,
+            cheapest first.
         vectors: (n, d); plain L2 between them must be the metric that is meant.
         groups: (n,) integers or strings.
         quotas: rows to choose from each group, at least 0; groups that are not named
             give none. `equal_quotas` and `proportional_quotas` make them.
         costs: (n,) at least 0; None for none.
+        cost_weight: lambda of the objective of the whole, for comparison; that of the
+            method is bound to it.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already; they cover within their group, and do
             not count towards its quota.
+        seed: of a method that draws: each group gets a stream of its own, so that
+            groups of equal size do not draw the same places; None for methods that
+            take no seed.
 
     Raises:
         InvalidInputError: groups, vectors, costs or locked rows that cannot be used.
@@ -57,22 +75,35 @@ def within_groups(
     names = _as_groups(groups)
     for label, quota in quotas.items():
         require_count(f"quota of {label!r}", quota, at_least=0)
-    problem = as_problem(vectors, k=sum(quotas.values()), costs=costs, locked=locked)
+    problem = as_problem(
+        vectors,
+        k=sum(quotas.values()),
+        costs=costs,
+        cost_weight=cost_weight,
+        cost_on=cost_on,
+        locked=locked,
+    )
     _require_quotas(names, quotas, problem)
+    wanted = {label: quota for label, quota in quotas.items() if quota}
     parts = [
-        _part(method, problem, np.flatnonzero(names == label), quota)
-        for label, quota in quotas.items()
-        if quota
+        _part(one, problem, np.flatnonzero(names == label), quota)
+        for (label, quota), one in zip(
+            wanted.items(), _by_group(method, list(wanted), seed), strict=True
+        )
     ]
     rows, order = _alternated([chosen for chosen, _ in parts])
-    name = "_".join(dict.fromkeys(part.method for _, part in parts if part))
-    found = problem.measure(rows, method=f"{name or 'all'}_within_groups")
+    asked = dict(zip(wanted, (part for _, part in parts), strict=True))
+    name = next((one.provenance["method"] for one in asked.values() if one), "all")
     return problem.finished(
-        found,
-        seed=next((part.provenance["seed"] for _, part in parts if part), None),
+        problem.measure(rows, method=f"{name}_within_groups"),
+        seed=seed if seed is not None else _seed_of(parts),
         params={
             "quotas": {str(label): int(quota) for label, quota in quotas.items()},
-            "within": [part.provenance["params"] for _, part in parts if part][:1],
+            "within": {
+                str(label): one.provenance["params"] | {"seed": one.provenance["seed"]}
+                for label, one in asked.items()
+                if one
+            },
         },
         why={"group": names[rows], **_shared_why(parts, order)},
     )
@@ -150,6 +181,34 @@ def _require_quotas(
                 f"the quota of group {label!r} is {quota}, but it has"
                 f" {room.get(label, 0)} open rows; groups are {shown(there)}"
             )
+
+
+def _by_group(
+    method: Method | DrawingMethod, labels: list[Label], seed: int | None
+) -> list[Method]:
+    """`method` for each group of `labels`, with its own stream where it draws.
+
+    The stream belongs to the place of the group among all that have a quota, in sorted
+    order: the order of the quotas changes nothing.
+    """
+    if seed is None:
+        return [cast(Method, method)] * len(labels)
+    places = np.argsort(np.argsort(np.array(labels), kind="stable"))
+    return [
+        partial(cast(DrawingMethod, method), seed=_stream(seed, int(place)))
+        for place in places
+    ]
+
+
+def _stream(seed: int, place: int) -> int:
+    """A seed for the group at `place`."""
+    require_count("seed", seed, at_least=0)
+    return int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+
+
+def _seed_of(parts: list[tuple[Rows, Coreset | None]]) -> int | None:
+    """The seed that was bound to the method, where there was one."""
+    return next((part.provenance["seed"] for _, part in parts if part), None)
 
 
 def _part(

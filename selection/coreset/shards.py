@@ -157,7 +157,7 @@ def _balls(
 def measure_sets(measuring: Measuring) -> list[tuple[Rows, Distances]]:
     """The last round: each row's nearest of each set, and its distance.
 
-    Numbers from k on are locked rows.
+    The nearest is -1 where a locked row is as near.
     """
     shard = measuring.shard
     m = len(shard.rows)
@@ -168,8 +168,9 @@ def measure_sets(measuring: Measuring) -> list[tuple[Rows, Distances]]:
     for chosen in measuring.sets:
         covering = points.covering()
         centres = first + np.arange(len(chosen))
-        covering.cover(np.concatenate([centres, locked]))
+        covering.cover(np.concatenate([locked, centres]))
         first += len(chosen)
         distances = np.sqrt(covering.squared[:m]).astype(np.float32)
-        found.append((covering.nearest[:m], distances))
+        nearest = np.maximum(covering.nearest[:m] - len(locked), -1)
+        found.append((nearest, distances))
     return found

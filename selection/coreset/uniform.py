@@ -2,16 +2,17 @@
 
 from numpy.typing import ArrayLike
 
-from gleann.selection.coreset.cover import Coreset, as_problem
+from gleann.selection.coreset.cover import Coreset, CostOn, as_problem
 from gleann.selection.uniform import uniform_rows
 
 
-def uniform(
+def uniform(  # noqa: PLR0913 (the common arguments, and a seed)
     vectors: ArrayLike,
     *,
     k: int,
     costs: ArrayLike | None = None,
     cost_weight: float = 0.0,
+    cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     seed: int = 0,
 ) -> Coreset:
@@ -19,15 +20,35 @@ def uniform(
 
     Args:
         vectors: (n, d), to measure what the rows cover.
-        k: rows to draw.
+        k: rows to draw, all that are not locked at most.
         costs: (n,), only added up for comparison; None for none.
         cost_weight: lambda of the objective, for comparison.
+        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already, never drawn.
         seed: the only source of randomness.
     """
     problem = as_problem(
-        vectors, k=k, costs=costs, cost_weight=cost_weight, locked=locked
+        vectors,
+        k=k,
+        costs=costs,
+        cost_weight=cost_weight,
+        cost_on=cost_on,
+        locked=locked,
+        left=0,
     )
     n = len(problem.vectors)
     rows = uniform_rows(n, k=k, seed=seed, excluded=problem.locked)
     return problem.finished(problem.measure(rows, method="uniform"), seed=seed)
+
+
+def beside_random(drawn: Coreset) -> dict[str, float]:
+    """What random rows achieve, named to stand beside what a method chose.
+
+    Args:
+        drawn: as many rows as the method chose, by `uniform`, from the same rows.
+    """
+    return {
+        "random_radius": drawn.radius,
+        "random_cost": drawn.cost,
+        "random_objective": drawn.objective,
+    }

@@ -67,9 +67,7 @@ def weighted_k_center(  # noqa: PLR0913 (all of them the problem)
         locked=locked,
     )
     best = _solved(problem, eps=eps, progress=progress)
-    return problem.finished(
-        best, method="weighted_k_center", params={"eps": eps, "cost_on": cost_on}
-    )
+    return problem.finished(best, method="weighted_k_center", params={"eps": eps})
 
 
 def _solved(

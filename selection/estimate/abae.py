@@ -11,7 +11,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Mask, Rows
+from gleann.index.arrays import Mask
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.allocate import Draws, capped, spreads
@@ -26,6 +26,7 @@ from gleann.selection.estimate.strata import (
     StratumNos,
     drawing_order,
     equal_size,
+    next_rows,
 )
 from gleann.selection.estimate.tally import (
     Evidence,
@@ -73,11 +74,12 @@ def abae_estimate(
     numbers = equal_size(scores, strata=params.strata)
     design = abae_design(scores, numbers, params)
     order = drawing_order(numbers, seed=params.seed)
+    sizes = np.bincount(numbers)
 
     def label(
         draws: Draws, *, after: Draws
     ) -> tuple[StratumNos, Mask, NDArray[np.float64]]:
-        rows = order[_spans(design, draws, after=after)]
+        rows = next_rows(order, sizes, draws, after=after)
         positives, values = oracle(names.ids[rows])
         held = as_positives(positives, n=len(rows))
         return numbers[rows], held, as_values(values, held, target=params.target)
@@ -232,15 +234,4 @@ def _redrawn(
         positives=positives.astype(np.float64),
         sums=sums,
         squares=squares,
-    )
-
-
-def _spans(design: Design, draws: Draws, *, after: Draws) -> Rows:
-    """Places in the drawing order of the `draws` rows of each stratum past `after`."""
-    starts = np.cumsum(design.sizes).astype(np.int64) - design.sizes.astype(np.int64)
-    return np.concatenate(
-        [
-            np.arange(first, first + count)
-            for first, count in zip(starts + after, draws, strict=True)
-        ]
     )

@@ -1,16 +1,27 @@
 """How far off an estimate may be, from resampling the labels of each stratum."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.selection.estimate.allocate import Target
 from gleann.selection.estimate.estimators import Design, Totals
 from gleann.selection.estimate.intervals import Interval, point_estimate
-from gleann.selection.estimate.tally import Evidence, PerStratum, Tally, trend_of
+from gleann.selection.estimate.tally import (
+    Evidence,
+    PerStratum,
+    Tally,
+    Trend,
+    trend_of,
+)
 
 RESAMPLES = 1000
 TAIL_RESAMPLES = 20
 """Resamples beyond each end of the interval, at least."""
+
+BLOCK = 1000
+"""Resamples whose weights, one number a positive each, are held at a time."""
 
 Replicates = NDArray[np.float64]
 """One number a resample and stratum, (b, K)."""
@@ -112,8 +123,26 @@ def _unseen_sums(
     residuals = np.concatenate(
         [own - trend.line[k] for k, own in enumerate(evidence.values)]
     )
+    blocks = range(0, len(unseen), BLOCK)
+    return np.concatenate(
+        [
+            _block_of_sums(
+                unseen[first : first + BLOCK], evidence.values, trend, residuals, rng
+            )
+            for first in blocks
+        ]
+    )
+
+
+def _block_of_sums(
+    unseen: Replicates,
+    values: Sequence[PerStratum],
+    trend: Trend,
+    residuals: PerStratum,
+    rng: np.random.Generator,
+) -> Replicates:
     sums = np.empty_like(unseen)
-    for k, own in enumerate(evidence.values):
+    for k, own in enumerate(values):
         weights = rng.exponential(size=(len(unseen), len(own) + 1))
         weights /= weights.sum(axis=1, keepdims=True)
         doubt = trend.step * rng.standard_normal(len(unseen))

@@ -32,8 +32,9 @@ class ProxyChoice:
 
     Attributes:
         name: of the proxy.
-        errors: standard error that the rest of the budget is expected to reach, by
-            proxy; of the estimate's own unit. Empty where no positive was drawn.
+        errors: standard error to be expected if the pilot allocated the rest of the
+            budget at once, by proxy; in the estimate's own unit. Below what the
+            session reaches, and for comparing only. Empty where no positive was drawn.
         pilot_labels: labels that the choice rests on.
         reason: in a sentence.
     """
@@ -97,8 +98,10 @@ def choose_proxy(
     """Choose the proxy by which the budget is expected to leave the smallest error.
 
     ABae's authors compare (sum sqrt(p) * sigma)^2 / (sum p)^2 of the strata; this is
-    the same comparison by the allocation that would be made, exhausted strata, floor
-    and all. Ties go to the first.
+    the same comparison with exhausted strata and the floor: the error if the pilot
+    allocated all that is left of the budget at once. The session that follows spends
+    `pilot_share` of it evenly first, so its own error is likely to be larger, whichever
+    proxy it takes. Ties go to the first.
 
     Args:
         proxies: (n,) each, by name.

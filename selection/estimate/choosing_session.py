@@ -7,14 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.errors import (
-    CorruptDataError,
-    InvalidParamsError,
-    NotReadyError,
-)
+from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, require_count
 from gleann.selection.estimate.answers import as_positives, as_values
-from gleann.selection.estimate.book import AnswerBook
+from gleann.selection.estimate.book import NOT_ASKED, AnswerBook
 from gleann.selection.estimate.choosing import (
     ProxyChoice,
     as_proxies,
@@ -28,9 +24,10 @@ from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
 from gleann.selection.estimate.strata import Proxy
 from gleann.selection.estimate.weighted import ChancedLabels
+from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Selection, fingerprint, provenance
 
-FORMAT = "gleann.estimate-choosing/1"
+FORMAT = "gleann.estimate-choosing/2"
 
 
 class ChoosingSession:
@@ -62,6 +59,7 @@ class ChoosingSession:
         self._choice: ProxyChoice | None = None
         self._session: EstimateSession | None = None
         self._data_hash = fingerprint(*proxies.values())
+        self._ids_hash = ids_hash(names.ids)
 
     @classmethod
     def start(
@@ -144,15 +142,20 @@ class ChoosingSession:
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
         """Take labels, as `EstimateSession.submit`; returns how many were new."""
-        if self._session is not None:
-            return self._session.submit(ids, positives, values)
         rows = self._names.rows_of(ids)
         held = as_positives(positives, n=len(rows))
         numbers = as_values(values, held, target=self._params.target)
-        new = self._book.write(rows, held.astype(np.int32), numbers)
-        if not len(self._book.pending):
-            self._choose()
-        return new
+        labels = held.astype(np.int32)
+        if self._session is None:
+            new = self._book.write(rows, labels, numbers)
+            if not len(self._book.pending):
+                self._choose()
+            return new
+        # The pilot is labelled whole: its labels can only be those given before.
+        pilot = self._book.labels[rows] != NOT_ASKED
+        self._book.write(rows[pilot], labels[pilot], numbers[pilot])
+        later = self._names.ids[rows[~pilot]]
+        return self._session.submit(later, held[~pilot], numbers[~pilot])
 
     def estimate(self) -> Estimate:
         """What is known so far; its note says which proxy was chosen and why.
@@ -179,6 +182,7 @@ class ChoosingSession:
             "pilot": self._pilot,
             "proxies": list(self._proxies),
             "data_hash": self._data_hash,
+            "ids_hash": self._ids_hash,
             **self._book.state(),
             "session": None if self._session is None else self._session.state(),
         }
@@ -194,19 +198,17 @@ class ChoosingSession:
         """Go on from `state()`, with the same proxies and ids.
 
         Raises:
-            CorruptDataError: not such a state, or of other proxies.
+            CorruptDataError: not such a state, or of other proxies or ids.
         """
-        if state.get("format") != FORMAT:
-            raise CorruptDataError(
-                f"expected a state of format {FORMAT}, got {state.get('format')!r}"
-            )
+        check_format(state, expected=FORMAT)
         params = EstimateParams(**state["params"])
         session = cls.start(proxies, params, pilot=state["pilot"], ids=ids)
-        if session._data_hash != state["data_hash"]:
-            raise CorruptDataError(
-                f"the state is of proxies {state['data_hash'][:12]},"
-                f" these are {session._data_hash[:12]}"
-            )
+        check_origin(
+            state,
+            data="proxies",
+            data_hash=session._data_hash,
+            ids_hash=session._ids_hash,
+        )
         session._book.restore(state)
         if state["session"] is not None:
             session._choose()

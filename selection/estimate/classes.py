@@ -27,8 +27,10 @@ from gleann.selection.estimate.intervals import (
     Interval,
     point_estimate,
     row_variances,
+    within_possible,
 )
-from gleann.selection.estimate.result import Asked, Estimate, conclude
+from gleann.selection.estimate.result import Asked, Estimate, conclude, few_labels
+from gleann.selection.estimate.strata import next_rows
 from gleann.selection.estimate.tally import Evidence, Moments, gather, moments
 from gleann.selection.estimate.weighted import Chances
 
@@ -53,13 +55,7 @@ class Cut:
     def rows(self, draws: Draws, *, after: Draws) -> Rows:
         """The next `draws` (K,) rows past `after` (K,) of each stratum."""
         sizes = self.design.sizes.astype(np.int64)
-        firsts = np.cumsum(sizes) - sizes + after
-        return np.concatenate(
-            [
-                self.order[first : first + count]
-                for first, count in zip(firsts, draws, strict=True)
-            ]
-        )
+        return next_rows(self.order, sizes, draws, after=after)
 
     def evidence(
         self,
@@ -75,6 +71,24 @@ class Cut:
             held = labels[rows] == group
             parts.append((self.numbers[rows], held, np.where(held, values[rows], 0.0)))
         return gather(parts, strata=len(self.design.sizes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupEvidence:
+    """What the samples of all cuts say of one group.
+
+    Attributes:
+        samples: of each cut, what its sample says.
+        seen: of each cut, the moments in its strata, from all samples. They weigh the
+            cuts: a cut's own would favour whichever found least.
+        labelled: rows labelled, those that several cuts drew counted once.
+        positives: of those, rows of the group.
+    """
+
+    samples: Sequence[Evidence]
+    seen: Sequence[Moments]
+    labelled: int
+    positives: int
 
 
 def pilot_rows(cut: Cut) -> tuple[Draws, Rows]:
@@ -185,8 +199,7 @@ def second_rows(cut: Cut, pilot: Evidence, *, labels: int) -> tuple[Cut, Rows]:
 
 def merge(
     cuts: Sequence[Cut],
-    evidence: Sequence[Evidence],
-    seen: Sequence[Moments],
+    found: GroupEvidence,
     *,
     own: int,
     asked: Asked,
@@ -199,36 +212,42 @@ def merge(
 
     Args:
         cuts: one a group.
-        evidence: of each cut, what its sample says of this group.
-        seen: of each cut, the moments of this group in its strata, from all samples.
-            They weigh the cuts: a cut's own would favour whichever found least.
+        found: what all samples say of the group.
         own: number of the group.
         asked: how sure the answer has to be.
         provenance: of the answer.
     """
-    alone = conclude(
-        cuts[own].design, evidence[own], asked=asked, provenance=provenance
-    )
-    positives = sum(int(one.total.positives.sum()) for one in evidence)
-    labelled = sum(int(one.total.labelled.sum()) for one in evidence)
-    rows = float(cuts[own].design.sizes.sum())
+    design, sample = cuts[own].design, found.samples[own]
+    alone = conclude(design, sample, asked=asked, provenance=provenance)
+    rows = float(design.sizes.sum())
     known = replace(
         alone,
-        labels_used=labelled,
-        positives=positives,
+        labels_used=found.labelled,
+        positives=found.positives,
         uniform_width=_with_more_labels(
-            alone.uniform_width, alone.labels_used, labelled, rows
+            alone.uniform_width, alone.labels_used, found.labelled, rows
         ),
     )
-    if positives < (1 if alone.target == "count" else 2):
-        return known
-    merged = _merged(cuts, evidence, seen, positives=positives, asked=asked)
+    counting = design.target == "count"
+    if found.positives < (1 if counting else 2):
+        return replace(known, note=f"{alone.note}; from its own proxy's sample")
+    merged = _merged(cuts, found, asked=asked)
+    if counting:
+        merged = within_possible(
+            merged,
+            positives=float(found.positives),
+            unlabelled=rows - found.labelled,
+        )
+    notes = [
+        f"merged from the samples of {len(cuts)} proxies",
+        few_labels(design, sample.total),
+    ]
     return replace(
         known,
         value=merged.value,
-        low=max(merged.low, 0.0) if alone.target == "count" else merged.low,
+        low=merged.low,
         high=merged.high,
-        note=f"merged from the samples of {len(cuts)} proxies",
+        note="; ".join(part for part in notes if part),
     )
 
 
@@ -242,37 +261,33 @@ def _with_more_labels(
     return width * float(np.sqrt(fewer * max(1 - more / rows, 0.0) / more))
 
 
-def _merged(
-    cuts: Sequence[Cut],
-    evidence: Sequence[Evidence],
-    seen: Sequence[Moments],
-    *,
-    positives: int,
-    asked: Asked,
-) -> Interval:
+def _merged(cuts: Sequence[Cut], found: GroupEvidence, *, asked: Asked) -> Interval:
     target = cuts[0].design.target
-    found = [
-        totals(cut.design, one.rounds) for cut, one in zip(cuts, evidence, strict=True)
+    by_cut = [
+        totals(cut.design, one.rounds)
+        for cut, one in zip(cuts, found.samples, strict=True)
     ]
     # A sample without a positive has no average; it has a count, which is 0.
     usable = [
         number
-        for number, one in enumerate(evidence)
+        for number, one in enumerate(found.samples)
         if target == "count" or one.total.positives.sum()
     ]
-    values = np.array([point_estimate(found[k], target=target) for k in usable])
-    plain = [_variance(found[k], seen[k], target, values.mean()) for k in usable]
+    values = np.array([point_estimate(by_cut[k], target=target) for k in usable])
+    told = [_variance(by_cut[k], found.seen[k], target, values.mean()) for k in usable]
     honest = [
-        _variance(found[k], moments(evidence[k].total), target, values.mean())
+        _variance(by_cut[k], moments(found.samples[k].total), target, values.mean())
         for k in usable
     ]
-    scale = np.mean([found[k].count for k in usable]) if target == "avg" else 1.0
+    # Where every label was positive the rate of all is 1, which nothing varies by.
+    plain = np.where(np.equal(told, 0), honest, told)
+    scale = np.mean([by_cut[k].count for k in usable]) if target == "avg" else 1.0
     if not np.all(plain):
-        exact = float(values[np.equal(plain, 0)].mean())
+        exact = float(values[plain == 0].mean())
         return Interval(value=exact, low=exact, high=exact)
-    weights = 1 / np.array(plain) / (1 / np.array(plain)).sum()
+    weights = 1 / plain / (1 / plain).sum()
     value = float(weights @ values)
-    degrees = np.inf if target == "count" else positives - 1
+    degrees = np.inf if target == "count" else found.positives - 1
     half = float(stdtrit(degrees, 0.5 + asked.confidence_each / 2))
     half *= float(np.sqrt(weights**2 @ honest) / scale)
     return Interval(value=value, low=value - half, high=value + half)

@@ -8,11 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
-from gleann.index.errors import (
-    CorruptDataError,
-    InvalidParamsError,
-    NotReadyError,
-)
+from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.allocate import Draws
 from gleann.selection.estimate.answers import NO_GROUP, as_groups, as_values
@@ -20,6 +16,7 @@ from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.choosing import as_proxies
 from gleann.selection.estimate.classes import (
     Cut,
+    GroupEvidence,
     chances_of,
     costs_of,
     granted,
@@ -35,22 +32,19 @@ from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.strata import STRATA_CUTS, Proxy, drawing_order
 from gleann.selection.estimate.tally import Evidence, Moments
 from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
-from gleann.selection.pool import (
-    Selection,
-    fingerprint,
-    provenance,
-)
+from gleann.selection.origin import check_format, check_origin, ids_hash
+from gleann.selection.pool import Selection, fingerprint, provenance
 
-FORMAT = "gleann.estimate-classes/1"
+FORMAT = "gleann.estimate-classes/2"
 
 
 class ClassesSession:
     """Estimates of disjoint groups from labels that name the group.
 
     Groups are numbered as their proxies are given. A row that the samples of two
-    proxies draw is labelled once and counts in both, so that fewer labels than the
-    budget may be asked for. Make one with `start` or `resume`. Not safe for several
-    threads at once.
+    proxies draw is labelled once and counts in both. What the pilots save by that goes
+    to the second round; what that saves is not spent. Make one with `start` or
+    `resume`. Not safe for several threads at once.
     """
 
     def __init__(
@@ -68,6 +62,7 @@ class ClassesSession:
         self._rounds: list[list[Rows]] = [[] for _ in self._cuts]
         self._split: Draws | None = None
         self._data_hash = fingerprint(*self._proxies)
+        self._ids_hash = ids_hash(names.ids)
         for cut, rounds in zip(self._cuts, self._rounds, strict=True):
             rounds.append(pilot_rows(cut)[1])
         self._book.ask(_distinct([rounds[0] for rounds in self._rounds]))
@@ -90,10 +85,16 @@ class ClassesSession:
         Raises:
             InvalidInputError: proxies or ids that do not fit.
             InvalidParamsError: a budget above n or below two labels a stratum and
-                group, or parameters for other than two rounds.
+                group, or parameters for other than two rounds, or for another
+                interval than "delta".
         """
         checked = as_proxies(proxies)
         require_two_rounds(params)
+        if params.interval != "delta":
+            raise InvalidParamsError(
+                "samples of several proxies are merged with the interval 'delta', got"
+                f" {params.interval!r}"
+            )
         n = len(next(iter(checked.values())))
         if params.budget > n:
             raise InvalidParamsError(
@@ -194,13 +195,11 @@ class ClassesSession:
             raise NotReadyError(
                 f"the pilot needs {need} labels, {self.labels_used} are there"
             )
-        found = self._evidence(rounds=finished)
-        seen = self._moments(rounds=finished)
+        found = self._found(rounds=finished)
         return {
             name: merge(
                 self._cuts,
-                [of_cut[group] for of_cut in found],
-                [of_cut[group] for of_cut in seen],
+                found[group],
                 own=group,
                 asked=self._params.asked(2),
                 provenance=self._provenance(),
@@ -214,6 +213,7 @@ class ClassesSession:
             "format": FORMAT,
             "params": asdict(self._params),
             "data_hash": self._data_hash,
+            "ids_hash": self._ids_hash,
             "planned": self._split is not None,
             "labels": [self._book.labels[rows].tolist() for rows in self._book.asked],
             "values": [self._book.values[rows].tolist() for rows in self._book.asked],
@@ -230,18 +230,16 @@ class ClassesSession:
         """Go on from `state()`, with the same proxies and ids.
 
         Raises:
-            CorruptDataError: not such a state, or of other proxies.
+            CorruptDataError: not such a state, or of other proxies or ids.
         """
-        if state.get("format") != FORMAT:
-            raise CorruptDataError(
-                f"expected a state of format {FORMAT}, got {state.get('format')!r}"
-            )
+        check_format(state, expected=FORMAT)
         session = cls.start(proxies, EstimateParams(**state["params"]), ids=ids)
-        if session._data_hash != state["data_hash"]:
-            raise CorruptDataError(
-                f"the state is of proxies {state['data_hash'][:12]},"
-                f" these are {session._data_hash[:12]}"
-            )
+        check_origin(
+            state,
+            data="proxies",
+            data_hash=session._data_hash,
+            ids_hash=session._ids_hash,
+        )
         session._restore(state, number=0)
         if state["planned"]:
             session._plan()
@@ -257,8 +255,8 @@ class ClassesSession:
         """Split what the pilots left over the cuts, and draw it."""
         pilots = self._evidence(rounds=1)
         split = split_over_cuts(costs_of(self._cuts, self._moments(rounds=1)))
-        spent = sum(cut.design.round_budgets[0] for cut in self._cuts)
-        self._split = granted(self._cuts, split, budget=self._params.budget - spent)
+        left = self._params.budget - self._book.used
+        self._split = granted(self._cuts, split, budget=left)
         for number, labels in enumerate(self._split.tolist()):
             if labels:
                 self._cuts[number], rows = second_rows(
@@ -267,6 +265,24 @@ class ClassesSession:
                 self._rounds[number].append(rows)
         drawn = _distinct([rounds[1] for rounds in self._rounds if len(rounds) > 1])
         self._book.ask(drawn)
+
+    def _found(self, *, rounds: int) -> list[GroupEvidence]:
+        """What all samples say of each group."""
+        samples, seen = self._evidence(rounds=rounds), self._moments(rounds=rounds)
+        rows = self._drawn(rounds=rounds)
+        return [
+            GroupEvidence(
+                samples=[of_cut[group] for of_cut in samples],
+                seen=[of_cut[group] for of_cut in seen],
+                labelled=len(rows),
+                positives=int((self._book.labels[rows] - 1 == group).sum()),
+            )
+            for group in range(len(self._groups))
+        ]
+
+    def _drawn(self, *, rounds: int) -> Rows:
+        """Rows that the samples of all cuts drew, each once."""
+        return _distinct([part for drawn in self._rounds for part in drawn[:rounds]])
 
     def _evidence(self, *, rounds: int) -> list[list[Evidence]]:
         """What each cut's sample says of each group."""
@@ -282,7 +298,7 @@ class ClassesSession:
     def _moments(self, *, rounds: int) -> list[list[Moments]]:
         """Of each group in the strata of each cut, from the samples of all cuts."""
         chances = chances_of(self._cuts, [drawn[:rounds] for drawn in self._rounds])
-        rows = _distinct([part for drawn in self._rounds for part in drawn[:rounds]])
+        rows = self._drawn(rounds=rounds)
         labels = [
             ChancedLabels(
                 rows=rows,

@@ -16,6 +16,7 @@ from gleann.selection.estimate.estimators import labelling_cost
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
+from gleann.selection.origin import check_format
 from gleann.selection.pool import Selection
 
 FORMAT = "gleann.estimate-groups/1"
@@ -49,7 +50,8 @@ class GroupsSession:
 
         Args:
             proxies: (n,) of each group, by its name.
-            params: how, `budget` for all groups together, in two rounds.
+            params: how, `budget` for all groups together, in two rounds. A pilot that
+                would leave a group less than one label a stratum is cut down to that.
             ids: (n,) names of the rows; None numbers them.
 
         Raises:
@@ -68,7 +70,7 @@ class GroupsSession:
                 f" strata need {2 * params.strata * groups} labels"
             )
         own = [
-            replace(params, budget=each + (number < params.budget % groups))
+            _even_share(params, budget=each + (number < params.budget % groups))
             for number in range(groups)
         ]
         sessions = {
@@ -155,12 +157,9 @@ class GroupsSession:
         """Go on from `state()`, with the same proxies and ids.
 
         Raises:
-            CorruptDataError: not such a state, or of other groups or proxies.
+            CorruptDataError: not such a state, or of other groups, proxies or ids.
         """
-        if state.get("format") != FORMAT:
-            raise CorruptDataError(
-                f"expected a state of format {FORMAT}, got {state.get('format')!r}"
-            )
+        check_format(state, expected=FORMAT)
         if list(state["sessions"]) != list(proxies):
             raise CorruptDataError(
                 f"the state is of groups {list(state['sessions'])}, these are"
@@ -196,6 +195,12 @@ class GroupsSession:
         for session, labels in zip(sessions, shares.tolist(), strict=True):
             session.grant(labels)
         self._granted = True
+
+
+def _even_share(params: EstimateParams, *, budget: int) -> EstimateParams:
+    """Of one group: a pilot that leaves the second round a label for each stratum."""
+    most = 1 - params.strata / budget
+    return replace(params, budget=budget, pilot_share=min(params.pilot_share, most))
 
 
 def require_two_rounds(params: EstimateParams) -> None:

@@ -55,6 +55,27 @@ def delta_interval(
     return Interval(value=value, low=value - half, high=value + half)
 
 
+def within_possible(
+    interval: Interval, *, positives: float, unlabelled: float
+) -> Interval:
+    """Cut a count's interval to what the labels leave possible.
+
+    The unbiased value itself may lie below the positives that were found; it is not
+    moved, but the upper end is never below them.
+
+    Args:
+        interval: of a count.
+        positives: found, or known before.
+        unlabelled: rows that have no label.
+    """
+    most = positives + unlabelled
+    return Interval(
+        value=interval.value,
+        low=min(max(interval.low, positives), interval.value),
+        high=max(min(interval.high, most), interval.value, positives),
+    )
+
+
 def row_variances(seen: Moments, *, target: Target, average: float) -> PerStratum:
     """Variance (K,) of what one row adds: I, I * f, or I * (f - average)."""
     binomial = seen.rates * (1 - seen.rates)

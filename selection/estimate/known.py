@@ -60,13 +60,12 @@ class KnownRows:
         }
 
     @classmethod
-    def of_state(cls, state: dict[str, Any] | None) -> "KnownRows":
-        """Take `state()` back; None is of a time before there were any."""
-        held = state or {"rows": [], "positives": [], "values": []}
+    def of_state(cls, state: dict[str, Any]) -> "KnownRows":
+        """Take `state()` back."""
         return cls(
-            rows=np.asarray(held["rows"], np.int64),
-            positives=np.asarray(held["positives"], np.bool_),
-            values=np.asarray(held["values"], np.float64),
+            rows=np.asarray(state["rows"], np.int64),
+            positives=np.asarray(state["positives"], np.bool_),
+            values=np.asarray(state["values"], np.float64),
         )
 
 
@@ -79,7 +78,7 @@ def known_rows(known: Known | None, names: IdMap, *, target: Target) -> KnownRow
         InvalidInputError: labels or values that do not fit.
     """
     if known is None:
-        return KnownRows.of_state(None)
+        return KnownRows.of_state({"rows": [], "positives": [], "values": []})
     rows = names.rows_of(known.ids)
     held = as_positives(known.positives, n=len(rows))
     values = as_values(known.values, held, target=target)

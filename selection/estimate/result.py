@@ -16,6 +16,7 @@ from gleann.selection.estimate.intervals import (
     most_positives_unseen,
     point_estimate,
     uniform_width,
+    within_possible,
 )
 from gleann.selection.estimate.tally import Evidence, Tally
 
@@ -71,7 +72,7 @@ class Estimate:
 
     Attributes:
         target: what was estimated.
-        value: the estimate. None for an average or a sum when no positive was drawn.
+        value: the estimate. None for an average or a sum when there is no positive.
         low: lower end of the interval; None where there is none to give.
         high: upper end of the interval; None where there is none to give.
         confidence: of the interval.
@@ -82,7 +83,8 @@ class Estimate:
         uniform_width: width of the interval that uniform sampling would be expected to
             have with as many labels, told from these; None where nothing tells it.
         note: what to know before using the number; "" when there is nothing.
-        provenance: method, params, seed, data_hash, version: JSON values.
+        provenance: method, params, seed, data_hash, version, and labels of each round
+            where a session drew them: JSON values.
     """
 
     target: Target
@@ -141,7 +143,7 @@ def conclude_from(
     """The estimate from totals, however they were made of the evidence."""
     seen = evidence.total
     value, low, high, note = _numbers(design, found, evidence, asked)
-    notes = [note, _few_labels(design, seen), _looks(asked), _known(design)]
+    notes = [note, few_labels(design, seen), _looks(asked), _known(design)]
     return Estimate(
         target=design.target,
         value=value,
@@ -184,23 +186,12 @@ def _numbers(
     rng = np.random.default_rng([asked.seed, len(evidence.rounds)])
     interval = asked.interval(design, found, evidence, asked.confidence_each, rng)
     if design.target == "count":
-        interval = _within_known(interval, design, seen)
+        interval = within_possible(
+            interval,
+            positives=positives + design.known.positives,
+            unlabelled=float((design.sizes - seen.labelled).sum()),
+        )
     return interval.value, interval.low, interval.high, ""
-
-
-def _within_known(interval: Interval, design: Design, seen: Tally) -> Interval:
-    """Cut a count's interval to what the labels leave possible.
-
-    The unbiased value itself may lie below the positives that were found; it is not
-    moved, but the upper end is never below them.
-    """
-    least = float(seen.positives.sum()) + design.known.positives
-    most = float((design.sizes - seen.labelled).sum()) + least
-    return Interval(
-        value=interval.value,
-        low=min(max(interval.low, least), interval.value),
-        high=max(min(interval.high, most), interval.value, least),
-    )
 
 
 def _without_positives(
@@ -216,10 +207,18 @@ def _without_positives(
     )
     if design.target == "count":
         return before, before, before + bound, note
-    return None, None, None, f"{note}; the {design.target} is undefined"
+    if not before:
+        return None, None, None, f"{note}; the {design.target} is undefined"
+    note += (
+        f"; the {design.target} is that of the {before:.0f} positives known before,"
+        " without an interval"
+    )
+    total = design.known.total
+    return total / before if design.target == "avg" else total, None, None, note
 
 
-def _few_labels(design: Design, seen: Tally) -> str:
+def few_labels(design: Design, seen: Tally) -> str:
+    """Name the strata of which too little was seen; "" where there are none."""
     few = np.flatnonzero(
         (seen.labelled < FEW_LABELS) & (seen.labelled < design.sizes)
     ).tolist()

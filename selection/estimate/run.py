@@ -10,29 +10,30 @@ from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.selection.checks import require_count
 from gleann.selection.estimate.choosing_session import ChoosingSession
+from gleann.selection.estimate.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
 from gleann.selection.pool import ProgressCallback, Selection
 
 
-class LabellingSession(Protocol):
-    """What `run_estimate` needs of a session."""
+class CountingSession(Protocol):
+    """What progress is told of."""
 
     @property
     def params(self) -> EstimateParams:
         """How the estimate is made."""
 
     @property
-    def done(self) -> bool:
-        """Whether nothing is left to label."""
-
-    @property
     def labels_used(self) -> int:
         """Rows labelled so far."""
 
+
+class LabellingSession(CountingSession, Protocol):
+    """What `run_estimate` needs of a session."""
+
     def next_batch(self) -> Selection:
-        """What to label next."""
+        """What to label next; empty at the end."""
 
     def submit(
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
@@ -53,6 +54,7 @@ def estimate(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
+    known: Known | None = None,
     progress: ProgressCallback | None = None,
 ) -> Estimate:
     """Label `params.budget` rows by `oracle`, and estimate.
@@ -65,9 +67,10 @@ def estimate(
         oracle: labels rows; never asked twice for one.
         params: how.
         ids: (n,) names of the rows; None numbers them.
+        known: labels that are there already, as `EstimateSession.start` takes them.
         progress: called as labels arrive.
     """
-    session = EstimateSession.start(proxy, params, ids=ids)
+    session = EstimateSession.start(proxy, params, ids=ids, known=known)
     return run_estimate(session, oracle, progress=progress)
 
 
@@ -143,17 +146,15 @@ def run_estimate(
         progress: called after each chunk.
     """
     require_count("chunk", chunk)
-    while not session.done:
-        batch = session.next_batch()
-        for first in range(0, len(batch), chunk):
-            ids = batch.ids[first : first + chunk]
-            session.submit(ids, *oracle(ids))
-            if progress is not None:
-                progress(
-                    Progress(
-                        phase="label",
-                        done=session.labels_used,
-                        total=session.params.budget,
-                    )
-                )
+    while len(batch := session.next_batch()):
+        ids = batch.ids[:chunk]
+        session.submit(ids, *oracle(ids))
+        tell(progress, session)
     return session.estimate()
+
+
+def tell(progress: ProgressCallback | None, session: CountingSession) -> None:
+    """Say how many labels of the budget are there."""
+    if progress is not None:
+        done, total = session.labels_used, session.params.budget
+        progress(Progress(phase="label", done=done, total=total))

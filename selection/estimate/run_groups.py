@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from numpy.typing import ArrayLike
 
-from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_count
@@ -12,7 +11,7 @@ from gleann.selection.estimate.classes_session import ClassesSession
 from gleann.selection.estimate.groups import GroupsSession
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.run import Oracle
+from gleann.selection.estimate.run import Oracle, tell
 from gleann.selection.pool import ProgressCallback
 
 ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
@@ -68,14 +67,7 @@ def run_groups(
         group, batch = asked
         ids = batch.ids[:chunk]
         session.submit(group, ids, *oracles[group](ids))
-        if progress is not None:
-            progress(
-                Progress(
-                    phase="label",
-                    done=session.labels_used,
-                    total=session.params.budget,
-                )
-            )
+        tell(progress, session)
     return session.estimates()
 
 
@@ -119,12 +111,5 @@ def run_classes(
     while len(batch := session.next_batch()):
         ids = batch.ids[:chunk]
         session.submit(ids, *oracle(ids))
-        if progress is not None:
-            progress(
-                Progress(
-                    phase="label",
-                    done=session.labels_used,
-                    total=session.params.budget,
-                )
-            )
+        tell(progress, session)
     return session.estimates()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.errors import CorruptDataError, InvalidParamsError, NotReadyError
+from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.allocate import Draws
 from gleann.selection.estimate.answers import as_positives, as_values
@@ -15,11 +15,17 @@ from gleann.selection.estimate.estimators import Design, round_draws
 from gleann.selection.estimate.known import Known, KnownRows, known_rows
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate, conclude
-from gleann.selection.estimate.strata import STRATA_CUTS, Proxy, drawing_order
+from gleann.selection.estimate.strata import (
+    STRATA_CUTS,
+    Proxy,
+    drawing_order,
+    next_rows,
+)
 from gleann.selection.estimate.tally import Evidence, gather
+from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Selection, fingerprint, provenance
 
-FORMAT = "gleann.estimate/1"
+FORMAT = "gleann.estimate/2"
 
 
 class EstimateSession:
@@ -43,7 +49,6 @@ class EstimateSession:
         self._stratum_nos[open_rows] = cut
         sizes = np.bincount(cut)
         self._order = open_rows[drawing_order(cut, seed=params.seed)]
-        self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self._design = Design(
             sizes=sizes.astype(np.float64),
             proxy_means=np.bincount(cut, weights=proxy[open_rows]) / sizes,
@@ -54,7 +59,9 @@ class EstimateSession:
         )
         self._draws: list[Draws] = []
         self._book = AnswerBook(names)
+        self._made: tuple[tuple[int, tuple[int, ...]], Estimate] | None = None
         self._data_hash = fingerprint(proxy)
+        self._ids_hash = ids_hash(names.ids)
 
     @classmethod
     def start(
@@ -149,7 +156,8 @@ class EstimateSession:
         """What to label next: what is left of this round, or else the next round.
 
         The same until labels arrive; empty when the budget is spent or the interval
-        is narrow enough.
+        is narrow enough. Weights are how many of the rows that earlier rounds left each
+        row of its round stands for, which is how the estimate counts it.
         """
         stopped = self._stopped()
         if not len(self._book.pending) and self._rounds_left() and not stopped:
@@ -157,11 +165,12 @@ class EstimateSession:
         rows = self._book.pending
         strata = self._stratum_nos[rows]
         draws = self._draws[-1]
+        left = self._design.sizes - self._drawn_before() + draws
         return Selection(
             rows=rows,
             ids=self._names.ids[rows],
             scores=self._proxy[rows].astype(np.float32),
-            weights=(self._design.sizes[strata] / draws[strata]).astype(np.float32),
+            weights=(left[strata] / draws[strata]).astype(np.float32),
             why={"stratum": strata, "proxy": self._proxy[rows]},
             summary={
                 "round": len(self._draws),
@@ -213,12 +222,17 @@ class EstimateSession:
             raise NotReadyError(
                 f"the first round needs {need} labels, {self.labels_used} are there"
             )
-        return conclude(
-            self._design,
-            self._evidence(),
-            asked=self._params.asked(len(self._design.round_budgets)),
-            provenance=self._provenance(),
-        )
+        budgets = self._design.round_budgets
+        about = (len(rounds), budgets)
+        if self._made is None or self._made[0] != about:
+            made = conclude(
+                self._design,
+                self._evidence(),
+                asked=self._params.asked(len(budgets)),
+                provenance=self._provenance(),
+            )
+            self._made = (about, made)
+        return self._made[1]
 
     def state(self) -> dict[str, Any]:
         """Everything but the proxies, as JSON values; `resume` takes it back."""
@@ -226,6 +240,7 @@ class EstimateSession:
             "format": FORMAT,
             "params": asdict(self._params),
             "data_hash": self._data_hash,
+            "ids_hash": self._ids_hash,
             "known": self._known.state(),
             "round_budgets": list(self._design.round_budgets),
             "draws": [draws.tolist() for draws in self._draws],
@@ -239,37 +254,36 @@ class EstimateSession:
         """Go on from `state()`, with the same proxies and ids.
 
         Raises:
-            CorruptDataError: not such a state, or of other proxies.
+            CorruptDataError: not such a state, or of other proxies or ids.
         """
-        if state.get("format") != FORMAT:
-            raise CorruptDataError(
-                f"expected a state of format {FORMAT}, got {state.get('format')!r}"
-            )
+        check_format(state, expected=FORMAT)
         params = EstimateParams(**state["params"])
         checked = as_scores(proxy, name="proxy")
-        known = KnownRows.of_state(state.get("known"))
-        session = cls(checked, params, IdMap(ids, n=len(checked)), known)
-        if session._data_hash != state["data_hash"]:
-            raise CorruptDataError(
-                f"the state is of proxies {state['data_hash'][:12]},"
-                f" these are {session._data_hash[:12]}"
-            )
-        if "round_budgets" in state:
-            session._design = replace(
-                session._design, round_budgets=tuple(state["round_budgets"])
-            )
+        names = IdMap(ids, n=len(checked))
+        check_origin(
+            state,
+            data="proxies",
+            data_hash=fingerprint(checked),
+            ids_hash=ids_hash(names.ids),
+        )
+        session = cls(checked, params, names, KnownRows.of_state(state["known"]))
+        session._design = replace(
+            session._design, round_budgets=tuple(state["round_budgets"])
+        )
         for draws in state["draws"]:
             session._draw(np.asarray(draws, np.int64))
         session._book.restore(state)
         return session
 
     def _provenance(self) -> dict[str, Any]:
-        return provenance(
+        origin = provenance(
             "abae",
             params=asdict(self._params),
             seed=self._params.seed,
             data_hash=self._data_hash,
         )
+        # What was granted may not be what the budget of `params` planned.
+        return origin | {"round_budgets": list(self._design.round_budgets)}
 
     def _rounds_left(self) -> int:
         return len(self._design.round_budgets) - len(self._draws)
@@ -283,12 +297,8 @@ class EstimateSession:
         return np.sum([none, *self._draws], axis=0)
 
     def _draw(self, draws: Draws) -> None:
-        firsts = self._starts + self._drawn_before()
-        spans = [
-            self._order[first : first + count]
-            for first, count in zip(firsts, draws, strict=True)
-        ]
-        rows = np.concatenate(spans)
+        sizes = self._design.sizes.astype(np.int64)
+        rows = next_rows(self._order, sizes, draws, after=self._drawn_before())
         self._book.ask(rows)
         self._draws.append(draws)
 

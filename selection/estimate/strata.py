@@ -114,3 +114,27 @@ def drawing_order(stratum_nos: StratumNos, *, seed: int) -> Rows:
     """
     shuffled = np.random.default_rng(seed).permutation(len(stratum_nos))
     return shuffled[np.argsort(stratum_nos[shuffled], kind="stable")]
+
+
+def next_rows(
+    order: Rows,
+    sizes: NDArray[np.int64],
+    draws: NDArray[np.int64],
+    *,
+    after: NDArray[np.int64],
+) -> Rows:
+    """The next `draws` (K,) rows past the first `after` (K,) of each stratum.
+
+    Args:
+        order: rows by stratum, from `drawing_order`.
+        sizes: (K,) rows of each stratum.
+        draws: (K,) rows to read.
+        after: (K,) rows that were read before.
+    """
+    firsts = np.cumsum(sizes) - sizes + after
+    return np.concatenate(
+        [
+            order[first : first + count]
+            for first, count in zip(firsts, draws, strict=True)
+        ]
+    )

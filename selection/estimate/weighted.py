@@ -43,13 +43,13 @@ def weighted_moments(
         drawn: (m,) stratum of each labelled row.
         labels: (m,).
         strata: number of strata.
-        rate: share of all rows for which the predicate seems to hold.
+        rate: share of all rows for which the predicate seems to hold. One that was told
+            from the chances may exceed 1, which no stratum is shrunk to.
     """
     weighted = weighted_tally(drawn, labels, strata=strata)
-    return replace(
-        moments(weighted),
-        rates=(weighted.positives + rate) / (weighted.labelled + 1),
-    )
+    rates = (weighted.positives + min(rate, 1.0)) / (weighted.labelled + 1)
+    # Nor may rounding leave one above 1.
+    return replace(moments(weighted), rates=np.minimum(rates, 1.0))
 
 
 def weighted_tally(

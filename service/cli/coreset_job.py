@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,15 @@ class Inputs:
     groups: NDArray[Any] | None
 
 
-Bind = Callable[[CoresetJob, Report], coreset.Method]
-"""Give a method the parameters of a job."""
+Bind = Callable[[CoresetJob, Report], Any]
+"""Give a method of the library the parameters of a job, but for the seed."""
+
+DRAWING = ("farthest-first", "ccs", "random")
+"""Commands whose methods take a seed."""
 
 
 def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
-    """Read, choose, write; prints a summary."""
+    """Read, choose, write; prints a summary, and what random items achieve."""
     written = [job.out, manifest_path(job.out)] + (
         [job.coverage] if job.coverage else []
     )
@@ -82,23 +86,61 @@ def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
     if needs_costs and given.costs is None:
         raise InvalidInputError("costs are needed: give --costs or --probabilities")
     with record.timed("select"), progress_bars(wanted=job.progress) as report:
-        chosen = _choose(job, given, bind(job, report))
+        seed = job.seed if name in DRAWING else None
+        chosen = _choose(job, given, bind(job, report), seed=seed)
+    beside: dict[str, float] = {}
+    if name != "random":
+        with record.timed("compare"):
+            beside = coreset.beside_random(_drawn(job, given))
     outputs.write_parquet(job.out, _picks(chosen, given))
     if job.coverage:
         outputs.write_parquet(job.coverage, _coverage(chosen, given.source.ids))
-    record.write(job.out, _results(chosen))
+    record.write(job.out, _results(chosen) | beside)
+    _say(job, chosen, beside, seconds=record.seconds("select"))
+
+
+def _say(
+    job: CoresetJob, chosen: Coreset, beside: dict[str, float], *, seconds: float
+) -> None:
+    priced = job.costs is not None or job.probabilities is not None
     click.echo(
-        f"{job.out}: {len(chosen.rows):,} of {len(given.vectors):,} items in"
-        f" {record.seconds('select'):.2f} s, radius {chosen.radius:.4g}"
-        + (f", cost {chosen.cost:.4g}" if given.costs is not None else "")
+        f"{job.out}: {len(chosen.rows):,} of {len(chosen.nearest):,} items in"
+        f" {seconds:.2f} s, radius {chosen.radius:.4g}"
+        + (f", cost {chosen.cost:.4g}" if priced else "")
     )
+    if beside:
+        click.echo(
+            f"as many random items{' of each group' if job.groups else ''}: radius"
+            f" {beside['random_radius']:.4g}"
+            + (f", cost {beside['random_cost']:.4g}" if priced else "")
+        )
     if chosen.ratio is not None:
         click.echo(f"at most {chosen.ratio:.2f} times the best possible objective")
 
 
-def _choose(job: CoresetJob, given: Inputs, method: coreset.Method) -> Coreset:
+def _drawn(job: CoresetJob, given: Inputs) -> Coreset:
+    """As many random items, measured as the chosen ones are."""
+    method = partial(coreset.uniform, cost_weight=job.cost_weight, cost_on=job.cost_on)
+    return _choose(job, given, method, seed=job.seed)
+
+
+def _choose(
+    job: CoresetJob, given: Inputs, method: Any, *, seed: int | None
+) -> Coreset:
+    """What `method` chooses, within groups if there are any.
+
+    Args:
+        job: says how many, and how groups share.
+        given: what the files hold.
+        method: of the library, with its own parameters bound but for the seed.
+        seed: None for a method that draws nothing.
+    """
     if given.groups is None:
-        return method(given.vectors, k=job.k, costs=given.costs, locked=given.locked)
+        drawing = {} if seed is None else {"seed": seed}
+        chosen: Coreset = method(
+            given.vectors, k=job.k, costs=given.costs, locked=given.locked, **drawing
+        )
+        return chosen
     open_groups = np.delete(given.groups, given.locked)
     return coreset.within_groups(
         method,
@@ -106,7 +148,10 @@ def _choose(job: CoresetJob, given: Inputs, method: coreset.Method) -> Coreset:
         groups=given.groups,
         quotas=QUOTAS[job.quotas](open_groups, k=job.k),
         costs=given.costs,
+        cost_weight=job.cost_weight,
+        cost_on=job.cost_on,
         locked=given.locked,
+        seed=seed,
     )
 
 

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
+from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection import (
     ChoosingSession,
     Estimate,
     EstimateParams,
     EstimateSession,
+    Known,
     metric_vectors,
     propagate_labels,
     representatives,
@@ -94,12 +96,14 @@ class EstimateJob:
 @click.option(
     "--labelled",
     type=options.PATH,
-    help="csv (id, positive) with the labels that --index spreads to the rest.",
+    help="csv (id, positive) with the labels that --index spreads to the rest; they are"
+    " not asked for again.",
 )
 @click.option(
     "--representatives",
     type=int,
-    help="Or label this many far-apart items for it first; they are asked for too.",
+    help="Or label this many far-apart items for it first; they are asked for too,"
+    " beside the budget.",
 )
 @click.option(
     "--oracle-csv",
@@ -162,17 +166,17 @@ class EstimateJob:
 def command(job: EstimateJob) -> None:
     """Estimate a number about all items, with its interval, from few labels.
 
-    When the answers lack an item that is drawn, its id goes to TODO and the command
-    ends with exit code 3; answer, add the answers to the file, and run it again. The
-    same seed draws the same items.
+    When the answers lack an item that is drawn, its id goes to the file of --todo and
+    the command ends with exit code 3; answer, add the answers to the file, and run it
+    again. The same seed draws the same items.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
     record = JobRecord("estimate", job)
     params = _params(job)
     try:
         with record.timed("estimate"):
-            proxies, answers = _read(job, record)
-            session = _start(proxies, params, answers)
+            proxies, known, answers = _read(job, record)
+            session = _start(proxies, params, answers, known)
             # A whole round at a time, so that a person is asked for all of it at once.
             made = run_estimate(session, answers.ask, chunk=params.budget)
     except LabelsNeeded as needed:
@@ -184,7 +188,8 @@ def command(job: EstimateJob) -> None:
         )
         raise click.exceptions.Exit(LABELS_NEEDED) from needed
     proxy = next(iter(proxies.values()))
-    beside = _uniform(proxy, answers, params)
+    # The labels behind the proxy are labels too.
+    beside = _uniform(proxy, answers, replace(params, budget=made.labels_used))
     results = {
         "estimate": asdict(made),
         "uniform": None if beside is None else asdict(beside),
@@ -220,13 +225,16 @@ def _params(job: EstimateJob) -> EstimateParams:
 
 
 def _start(
-    proxies: dict[str, NDArray[np.float64]], params: EstimateParams, answers: Answers
+    proxies: dict[str, NDArray[np.float64]],
+    params: EstimateParams,
+    answers: Answers,
+    known: Known | None,
 ) -> EstimateSession | ChoosingSession:
     ids = answers.names.ids
     if len(proxies) > 1:
         return ChoosingSession.start(proxies, params, ids=ids)
     (proxy,) = proxies.values()
-    return EstimateSession.start(proxy, params, ids=ids)
+    return EstimateSession.start(proxy, params, ids=ids, known=known)
 
 
 def _strata_cut(job: EstimateJob) -> str:
@@ -240,8 +248,9 @@ def _strata_cut(job: EstimateJob) -> str:
 
 def _read(
     job: EstimateJob, record: JobRecord
-) -> tuple[dict[str, NDArray[np.float64]], Answers]:
+) -> tuple[dict[str, NDArray[np.float64]], Known | None, Answers]:
     with_values = job.target != "count"
+    known: Known | None = None
     if job.proxy and job.index is None:
         names, proxies = read_proxies(job.proxy)
         for path in job.proxy:
@@ -252,17 +261,18 @@ def _read(
         record.add_index(job.index, index.data_hash)
         names = IdMap(index.ids, n=len(index))
         answers = read_answers(job.oracle_csv, names, with_values=with_values)
-        proxies = {"index": _make_proxy(job, index, answers)}
+        proxy, known = _make_proxy(job, index, answers)
+        proxies = {"index": proxy}
     else:
         raise InvalidInputError("give --proxy or --index, one of them")
     if job.oracle_csv.exists():
         record.add_file(job.oracle_csv)
-    return proxies, answers
+    return proxies, known, answers
 
 
 def _make_proxy(
     job: EstimateJob, index: SoarIndex, answers: Answers
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], Known]:
     """Spread labels to the rest: those of a file, or of items chosen for it."""
     if (job.labelled is None) == (job.representatives is None):
         raise InvalidInputError(
@@ -271,11 +281,23 @@ def _make_proxy(
     vectors = metric_vectors(index)
     if job.labelled is not None:
         rows, positives = read_examples(job.labelled, answers.names)
+        known = _known(rows, positives, answers, target=job.target)
     else:
         rows = representatives(vectors, k=job.representatives or 0, seed=job.seed)
-        positives, _ = answers.ask(index.ids[rows])
+        positives, values = answers.ask(index.ids[rows])
+        known = Known(ids=index.ids[rows], positives=positives, values=values)
     proxy = propagate_labels(vectors, rows=rows, labels=positives)
-    return proxy.astype(np.float64)
+    return proxy.astype(np.float64), known
+
+
+def _known(rows: Rows, positives: Mask, answers: Answers, *, target: Target) -> Known:
+    """Labels of a file, which has no values: positives that need one are asked for."""
+    told = np.ones(len(rows), np.bool_) if target == "count" else ~positives
+    return Known(
+        ids=answers.names.ids[rows[told]],
+        positives=positives[told],
+        values=np.zeros(int(told.sum())),
+    )
 
 
 def _uniform(
@@ -292,11 +314,15 @@ def _sentence(name: str, made: Estimate) -> str:
     used = f"{made.labels_used:,} labels, {made.positives:,} positive"
     if made.value is None:
         return f"{name}: undefined ({used}); {made.note}"
-    return (
-        f"{name}: {made.value:,.6g}, {made.confidence:.0%} interval"
-        f" {made.low:,.6g} to {made.high:,.6g} ({used})"
-        + (f"; {made.note}" if made.note else "")
+    return f"{name}: {made.value:,.6g}, {_interval(made)} ({used})" + (
+        f"; {made.note}" if made.note else ""
     )
+
+
+def _interval(made: Estimate) -> str:
+    if made.low is None or made.high is None:
+        return "no interval"
+    return f"{made.confidence:.0%} interval {made.low:,.6g} to {made.high:,.6g}"
 
 
 def _expected_uniform(made: Estimate) -> str:

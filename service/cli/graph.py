@@ -20,7 +20,7 @@ class GraphJob:
     out: Path
     k: int
     nprobe: int | None
-    target_recall: float
+    target_recall: float | None
     engine: str
     threads: int
     overwrite: bool
@@ -40,9 +40,8 @@ class GraphJob:
 @click.option("--k", default=10, show_default=True, help="Neighbours a row.")
 @click.option(
     "--target-recall",
-    default=0.95,
-    show_default=True,
-    help="Recall to aim for when --nprobe is not given.",
+    type=float,
+    help="Recall to aim for; 0.95 if --nprobe is not given either.",
 )
 @click.option("--nprobe", type=int, help="Lists that each row probes.")
 @options.engine_options

@@ -40,10 +40,26 @@ class ActiveJob:
     neighbours: int
     regularisation: float
     class_weight: Literal["balanced"] | None
+    classes: tuple[int, ...] | None
+    anchors: int
+    subpool: int
+    ignore: Path | None
     seed: int
     vectors_column: str | None
     id_column: str | None
     overwrite: bool
+
+
+def _integers(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> tuple[int, ...] | None:
+    """Read integers between commas."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"must be like 0,1,2; got {text!r}") from error
 
 
 @click.command(
@@ -104,6 +120,28 @@ class ActiveJob:
 @click.option(
     "--class-weight", type=click.Choice(["balanced"]), help="Weigh rare classes up."
 )
+@click.option(
+    "--classes",
+    callback=_integers,
+    help="All labels there are, ascending, as 0,1,2; those of --labels without it.",
+)
+@click.option(
+    "--anchors",
+    default=10,
+    show_default=True,
+    help="Labelled items of each class that the anchors pool is made around.",
+)
+@click.option(
+    "--subpool",
+    default=10_000,
+    show_default=True,
+    help="Most items in the anchors pool.",
+)
+@click.option(
+    "--ignore",
+    type=options.PATH,
+    help="Ids never to ask for (again) (.npy, or csv with a column id).",
+)
 @options.seed_option
 @options.column_options
 @options.overwrite_option
@@ -113,7 +151,7 @@ def active(job: ActiveJob) -> None:
 
     Labels are integers of at least two classes, the largest the positive one. Run it,
     label what OUT lists, add those labels to the file, and run it with --resume; the
-    parameters are then those of the session, not of the command line.
+    parameters are then those of the session, not of the command line, but for --ignore.
     """
     new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
     outputs.refuse_existing(*new, overwrite=job.overwrite)
@@ -127,9 +165,11 @@ def active(job: ActiveJob) -> None:
         )
         rows, labels = _read_labels(job.labels, source)
         record.add_file(job.labels)
+        ignored = _read_ignored(job, source, record)
     with record.timed("select"):
         open_session = _resume if job.resume else _start
         session = open_session(job, source, rows, labels)
+        session.ignore(source.ids[ignored])
         picked = session.next_batch()
     outputs.write_parquet(job.out, _columns(picked))
     outputs.write_json(job.state, session.state())
@@ -158,6 +198,13 @@ def _read_labels(path: Path, source: sources.Source) -> tuple[Rows, NDArray[Any]
     return rows, inputs.column_array(path, table, "label")
 
 
+def _read_ignored(job: ActiveJob, source: sources.Source, record: JobRecord) -> Rows:
+    if job.ignore is None:
+        return np.empty(0, np.int64)
+    record.add_file(job.ignore)
+    return rows_named(source.names, sources.read_ids(job.ignore))
+
+
 def _start(
     job: ActiveJob, source: sources.Source, rows: Rows, labels: NDArray[Any]
 ) -> ActiveSession:
@@ -168,6 +215,9 @@ def _start(
         neighbours=job.neighbours,
         C=job.regularisation,
         class_weight=job.class_weight,
+        classes=job.classes,
+        anchors=job.anchors,
+        subpool=job.subpool,
         seed=job.seed,
     )
     if job.pool in INDEXED_POOLS and source.index is None:
@@ -194,9 +244,8 @@ def _resume(
         ids=source.ids,
         neighbours=_neighbours(source),
     )
-    new = ~np.isin(rows, session.labelled_rows)
-    if new.any():
-        session.submit_labels(source.ids[rows[new]], labels[new])
+    # Those that are labelled too: a label that was changed since is refused by name.
+    session.submit_labels(source.ids[rows], labels)
     return session
 
 

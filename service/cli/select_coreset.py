@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -78,16 +78,6 @@ def cost_options(function: Callback) -> Callback:
     return function
 
 
-def weight_option(function: Callback) -> Callback:
-    """Say what costs weigh in the objective."""
-    return click.option(
-        "--cost-weight",
-        default=1.0,
-        show_default=True,
-        help="How much a unit of cost weighs against a unit of radius.",
-    )(function)
-
-
 @click.command(
     "k-center",
     short_help="Cover the rest and prefer uncertain items (weighted k-center).",
@@ -98,7 +88,12 @@ def weight_option(function: Callback) -> Callback:
 )
 @shared_options
 @cost_options
-@weight_option
+@click.option(
+    "--cost-weight",
+    default=1.0,
+    show_default=True,
+    help="How much a unit of cost weighs against a unit of radius.",
+)
 @click.option(
     "--cost-on",
     type=click.Choice(["sum", "mean"]),
@@ -113,7 +108,7 @@ def weight_option(function: Callback) -> Callback:
     "--shards",
     default=1,
     show_default=True,
-    help="Parts to work on one by one, each small in memory; the factor is then 5.",
+    help="Parts to work on one by one, for less memory at work; the factor is then 5.",
 )
 @options.takes(CoresetJob)
 def weighted_k_center(job: CoresetJob) -> None:
@@ -194,7 +189,6 @@ def ccs(job: CoresetJob) -> None:
 )
 @shared_options
 @cost_options
-@weight_option
 @options.takes(CoresetJob)
 def margin(job: CoresetJob) -> None:
     """Choose the K items of SOURCE with the smallest costs."""
@@ -216,7 +210,7 @@ def random(job: CoresetJob) -> None:
     run("random", job, _random, needs_costs=False)
 
 
-def _weighted_k_center(job: CoresetJob, report: Report) -> coreset.Method:
+def _weighted_k_center(job: CoresetJob, report: Report) -> Any:
     return partial(
         coreset.parallel_weighted_k_center,
         cost_weight=job.cost_weight,
@@ -227,26 +221,21 @@ def _weighted_k_center(job: CoresetJob, report: Report) -> coreset.Method:
     )
 
 
-def _farthest_first(job: CoresetJob, report: Report) -> coreset.Method:
-    return partial(coreset.k_center, seed=job.seed, progress=report)
+def _farthest_first(_: CoresetJob, report: Report) -> Any:
+    return partial(coreset.k_center, progress=report)
 
 
-def _gist(job: CoresetJob, _: Report) -> coreset.Method:
+def _gist(job: CoresetJob, _: Report) -> Any:
     return partial(coreset.gist, diversity=job.diversity, eps=job.eps)
 
 
-def _ccs(job: CoresetJob, _: Report) -> coreset.Method:
-    return partial(
-        coreset.ccs,
-        hardest_share=job.hardest_share,
-        strata=job.strata,
-        seed=job.seed,
-    )
+def _ccs(job: CoresetJob, _: Report) -> Any:
+    return partial(coreset.ccs, hardest_share=job.hardest_share, strata=job.strata)
 
 
-def _margin(job: CoresetJob, _: Report) -> coreset.Method:
-    return partial(coreset.margin, cost_weight=job.cost_weight)
+def _margin(_: CoresetJob, __: Report) -> Any:
+    return coreset.margin
 
 
-def _random(job: CoresetJob, _: Report) -> coreset.Method:
-    return partial(coreset.uniform, seed=job.seed)
+def _random(_: CoresetJob, __: Report) -> Any:
+    return coreset.uniform

@@ -1,6 +1,5 @@
 """Active learning on rare concepts: SEALS against global and random choice."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
@@ -148,16 +147,6 @@ def seed_rows(task: Task, *, seed: int) -> Rows:
     negatives = np.flatnonzero(~task.positive & ~task.ambiguous)
     others = rng.choice(negatives, SEED_LABELS - SEED_POSITIVES, replace=False)
     return np.concatenate([positives, others])
-
-
-def all_runs(
-    tasks: list[Task], neighbours: IndexNeighbours, scale: Scale, *, seed: int
-) -> Iterator[Run]:
-    """Every concept, method and seed."""
-    for task in tasks:
-        for number in range(scale.label_seeds):
-            for method in METHODS:
-                yield run_method(task, method, neighbours, scale, seed=seed + number)
 
 
 def _look(task: Task, session: ActiveSession) -> Checkpoint:

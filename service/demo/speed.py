@@ -14,7 +14,7 @@ from gleann.index.evaluate import pareto
 
 K = 10
 TARGETS = (0.95, 0.99)
-POOLS = (K, 2 * K, 4 * K)
+POOLS = (K + 3, 2 * K, 4 * K)
 NPROBE_STEP = 1.3
 ENOUGH_RECALL = 0.998
 PROBE_QUERIES = 200

@@ -91,18 +91,30 @@ def test_lists_rank_as_in_reference(built, engine_name, metric):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("count", [0, 1, 3, 200])
-def test_search_is_prepare_rank_and_scan(built, engine_name, metric, count):
+@pytest.mark.parametrize(("count", "pool"), [(0, 60), (1, 20), (3, 60), (200, 20)])
+def test_search_is_prepare_rank_and_scan(built, engine_name, metric, count, pool):
     index = built(metric, "soar")
     given = 3 * queries_for(index, count)
     prepared = prepare(given, metric)
     engine = make_engine(index.data, name=engine_name)
-    request = ScanRequest(k=5, pool=60)
+    request = ScanRequest(k=5, pool=pool)
     got = engine.search(given, nprobe=4, request=request)
     list_nos = engine.rank_lists(prepared, nprobe=4)
     assert_same_answer(got, engine.scan(prepared, list_nos, request))
     reference = ReferenceEngine(index.data).scan(prepared, list_nos, request)
     assert got.work.entries_scanned == reference.work.entries_scanned
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_no_lists_hold_nothing(built, engine_name, count):
+    index = built("l2", "soar")
+    queries = queries_for(index, count)
+    engine = make_engine(index.data, name=engine_name, threads=4)
+    none = np.empty((count, 0), np.int32)
+    got = engine.scan(queries, none, ScanRequest(k=3, pool=5))
+    assert (got.rows == -1).all()
+    assert np.isposinf(got.distances).all()
+    assert got.short == count
 
 
 def test_a_zero_query_has_no_cosine(built, engine_name):

@@ -84,7 +84,7 @@ def label(folder: Path, pool: str) -> tuple[list[tuple[int, list[str]]], str]:
     return told(done.stdout), (folder / "state.json").read_text()
 
 
-@pytest.mark.parametrize("pool", ["seals", "anchors"])
+@pytest.mark.parametrize("pool", ["seals", "classifier", "anchors"])
 def test_a_killed_session_goes_on_with_the_same_sequence(folder, pool):
     asked, end = label(folder, pool)
     expected = dict(asked)

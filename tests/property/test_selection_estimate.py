@@ -1,6 +1,8 @@
 """T2: estimates over many seeds, on synthetic and on real proxies."""
 
 import os
+from itertools import product
+from math import comb, prod
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 
 from gleann.selection import EstimateParams, uniform_estimate
 from gleann.selection.estimate import estimate
+from gleann.selection.estimate.estimators import Design, round_draws, totals
+from gleann.selection.estimate.tally import Tally, total
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 200
@@ -191,3 +195,68 @@ def test_averages_and_sums_on_real_proxies(supg, name, target):
     plain = trials(uniform_estimate, data, target=target, budget=1000, count=80)
     assert covered(ours, truth) >= 0.92
     assert (errors(ours, truth) ** 2).mean() < (errors(plain, truth) ** 2).mean() / 1.5
+
+
+def outcomes(sizes, held, draws):
+    """Every vector of positives that `draws` can find, with its chance."""
+    each = [
+        [
+            (found, comb(there, found) * comb(n - there, k - found) / comb(n, k))
+            for found in range(min(there, k) + 1)
+        ]
+        for n, there, k in zip(
+            sizes.tolist(), held.tolist(), draws.tolist(), strict=True
+        )
+    ]
+    for parts in product(*each):
+        chance = prod(part[1] for part in parts)
+        if chance:
+            yield np.array([part[0] for part in parts]), chance
+
+
+def expected_counts(design, held):
+    """Exact expectations, over all draws there are, of our count and the pooled one."""
+    mine = plain = 0.0
+
+    def go(rounds, chance):
+        nonlocal mine, plain
+        if len(rounds) == len(design.round_budgets):
+            seen = total(rounds)
+            mine += chance * totals(design, rounds).count
+            rates = seen.positives / seen.labelled
+            plain += chance * float(design.sizes @ rates)
+            return
+        before = total(rounds) if rounds else None
+        drawn = round_draws(design, rounds)
+        left = design.sizes - (before.labelled if before else 0)
+        there = held - (before.positives if before else 0)
+        nothing = np.zeros(len(held))
+        for found, part in outcomes(left.astype(int), there.astype(int), drawn):
+            one = Tally(
+                labelled=drawn.astype(float),
+                positives=found.astype(float),
+                sums=nothing,
+                squares=nothing,
+            )
+            go([*rounds, one], chance * part)
+
+    go([], 1.0)
+    return mine, plain
+
+
+@pytest.mark.parametrize(
+    ("sizes", "held", "budgets"),
+    [((40, 12, 6), (2, 3, 4), (9, 9)), ((20, 16), (3, 6), (4, 8, 4))],
+)
+def test_the_expected_count_is_the_truth_which_pooling_misses(sizes, held, budgets):
+    design = Design(
+        sizes=np.array(sizes, float),
+        proxy_means=np.array([0.05, 0.25, 0.7][: len(sizes)]),
+        round_budgets=budgets,
+        target="count",
+        floor=0.1,
+    )
+    mine, pooled = expected_counts(design, np.array(held))
+    assert mine == pytest.approx(sum(held), abs=1e-9)
+    # The same draws, pooled: what this test has to tell apart.
+    assert abs(pooled - sum(held)) > 1e-3 * sum(held)

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 150
 # 1,000 trials reach 0.93; 150 of them know a share of 0.95 to 0.018.
 LEAST_COVERED = 0.90
-# The bias may be 0.2 RMSE; 150 trials know it to 0.08.
+# The bias may be 0.2 RMSE; 150 trials know it to 0.08. Pooling (0.14 at most) would
+# pass: test_the_expected_count_is_the_truth_which_pooling_misses tells it apart.
 MOST_BIAS = 0.2 + 2 * 0.08
 
 

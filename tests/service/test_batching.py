@@ -64,7 +64,8 @@ class Crowd:
             pass
 
     def waiting(self) -> int:
-        return sum(map(len, self.batcher._waiting.values()))
+        with self.batcher._guard:
+            return sum(map(len, self.batcher._waiting.values()))
 
     def finish(self) -> list[Any]:
         self.engine.go.set()

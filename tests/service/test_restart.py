@@ -190,3 +190,31 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "gleann.sqlite3").write_bytes(b"not a database" * 100)
     with pytest.raises(errors.CorruptDataError):
         gleann.Client(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["count", "avg"])
+def test_examples_are_answers_that_need_not_be_given_again(
+    target: str, built: gleann.Client, labels_of: Any
+) -> None:
+    ids = np.arange(40) * 10
+    labels = labels_of(ids)
+    params = EstimateParams(target=target, budget=60, strata=3)
+    # A mean wants the values of positives, which examples do not have.
+    told = ids if target == "count" else ids[labels == 0]
+
+    def asked(values: np.ndarray) -> list[int]:
+        session = built.start_estimate_session(
+            "built", params=params, examples=(ids, values)
+        )
+        seen: list[int] = []
+        while len(batch := built.next_batch(session)):
+            held = labels_of(batch.ids) == 1
+            built.submit_labels(session, batch.ids, held, values=batch.ids / 100)
+            seen += batch.ids.tolist()
+        used = built.get_estimate(session).labels_used
+        assert used == len(seen) + (len(told) if values is labels else 0)
+        return seen
+
+    assert not set(asked(labels)) & set(told.tolist())
+    # Guesses are no answers.
+    assert set(asked(0.9 * labels)) & set(ids.tolist())

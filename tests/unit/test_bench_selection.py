@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
+from threadpoolctl import threadpool_limits
 
 from bench.datasets import DatasetError
-from bench.selection import active
+from bench.selection import active, growth
 from bench.selection.concepts import draw_seed, load_labelled, rare_concepts
+from bench.selection.drawing import plot_active, plot_growth
 from bench.selection.gaps import paired_gap
 from bench.selection.labelling import average_precision
 
@@ -65,7 +67,7 @@ def test_concepts_are_rare_and_seeds_hold_five_positives(folder):
         load_labelled(folder)
 
 
-def test_a_small_run_fills_every_cell(folder):
+def test_a_small_run_fills_every_cell(folder, tmp_path):
     parser = active.add_arguments(argparse.ArgumentParser())
     args = parser.parse_args(
         ["--data", str(folder), "--concepts", "2", "--seeds", "1", "--budget", "150"]
@@ -81,3 +83,25 @@ def test_a_small_run_fills_every_cell(folder):
     assert summary["SEALS, 15"]["mean"]["looked_at"] < 0.3
     assert summary["classifier, 15"]["in_pool"] > summary["SEALS, 15"]["in_pool"]
     assert active.tables(result).count("\n") >= len(active.METHODS)
+    assert plot_active(result, tmp_path / "gaps.svg")
+    drawn = (tmp_path / "gaps.svg").read_text()
+    assert "SEALS, 15" in drawn
+    assert "random" in drawn
+
+
+def test_growth_is_drawn_a_line_a_pool(tmp_path):
+    rows = [
+        {"pool": pool, "n": n, "median_seconds": n * 1e-5}
+        for pool in ("seals", "global")
+        for n in (1000, 2000)
+    ]
+    for name in ("one.svg", "two.svg"):
+        assert plot_growth({"data": "small", "rows": rows}, tmp_path / name)
+    drawn = (tmp_path / "one.svg").read_bytes()
+    assert b"seals" in drawn
+    assert drawn == (tmp_path / "two.svg").read_bytes()
+
+
+def test_growth_measures_on_one_thread_and_says_so():
+    with threadpool_limits(1):
+        assert growth.blas_threads() == 1

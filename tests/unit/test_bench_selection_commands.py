@@ -8,6 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
+from bench.datasets import DatasetError
 from bench.selection import commands
 
 
@@ -38,3 +39,22 @@ def test_all_runs_every_family_and_tells_of_a_failure(monkeypatch, tmp_path):
     monkeypatch.setattr(commands, "_run", record)
     assert commands.run_selection(parse("all")) == 2
     assert set(ran) == set(commands.FAMILIES)
+
+
+def test_all_repeats_what_is_recorded(tmp_path):
+    """The speed run's options are those of the recorded file."""
+    commands_of = [options for _, options in commands._everything(tmp_path)]
+    speed = next(options for options in commands_of if options[0] == "speed")
+    for option, value in (("--k", "2000"), ("--threads", "1"), ("--rounds", "2")):
+        assert speed[speed.index(option) + 1] == value
+
+
+def test_a_data_set_that_is_missing_ends_one_family_only(monkeypatch, capsys):
+    class Missing:
+        @staticmethod
+        def main():
+            raise DatasetError("no folder supg-proxies")
+
+    monkeypatch.setattr(commands, "import_module", lambda name: Missing)
+    assert commands._run("estimate", []) == 2
+    assert "bench: no folder supg-proxies" in capsys.readouterr().err

@@ -1,9 +1,17 @@
 """The light simulation of estimates against the sessions it stands for."""
 
+import sys
+
 import numpy as np
 import pytest
 
-from bench.selection.estimate import METHODS, STOP_PLAN, summarise
+from bench.selection.estimate import (
+    METHODS,
+    STOP_PLAN,
+    default_out,
+    main,
+    summarise,
+)
 from bench.selection.populations import Population, draw_values
 from bench.selection.simulate import abae, ours, uniform
 from gleann.selection import EstimateParams, abae_estimate, uniform_estimate
@@ -94,3 +102,14 @@ def test_values_have_the_correlation_they_claim(people):
     free = draw_values(people.proxy, people.held, kind="independent")
     assert abs(np.corrcoef(odds, free)[0, 1]) < 0.1
     assert set(METHODS) >= {"uniform", "ABae as written", "sqrt_mass, 5"}
+
+
+def test_a_quick_run_does_not_overwrite_the_recorded_result():
+    assert default_out(quick=False).parent.name == "results"
+    assert default_out(quick=True).parent != default_out(quick=False).parent
+
+
+def test_missing_data_is_an_exit_status(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["estimate", "--data", str(tmp_path)])
+    assert main() == 2
+    assert "supg.npz is not there" in capsys.readouterr().err

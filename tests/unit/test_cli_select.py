@@ -143,6 +143,7 @@ def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
         (["k-center", "points.npy", "--k", "5", "--costs", "costs.npy",
           "--probabilities", "p.npy"], "not both"),
         (["random", "points.npy", "--k", "501"], "501"),
+        (["gist", "points.npy", "--k", "500", "--costs", "costs.npy"], "500"),
         (["random", "points.npy", "--k", "0"], "k"),
         (["random", "absent.npy", "--k", "5"], "absent.npy"),
         (["random", "points.npy", "--k", "5", "--locked", "names.npy"], "int64"),
@@ -383,6 +384,61 @@ def test_a_proxy_comes_from_the_index(folder, points, tmp_path, capsys):
     assert record["inputs"][0]["data_hash"] == index.data_hash
 
 
+def test_one_positive_gives_a_mean_without_an_interval(population, tmp_path, capsys):
+    _, _, value = population
+    answer(tmp_path / "all.csv", np.arange(2_000), np.arange(2_000) == 9, value)
+    code = run(
+        ["estimate", "--proxy", str(tmp_path / "proxy.npy"), "--oracle-csv",
+         str(tmp_path / "all.csv"), "--target", "avg", "--budget", "2000", "--out",
+         str(tmp_path / "out.json")]
+    )  # fmt: skip
+    assert code == 0
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    assert (made["value"], made["low"]) == (pytest.approx(value[9]), None)
+    assert f"avg by ABae: {value[9]:,.6g}, no interval" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", ["representatives", "labelled"])
+@pytest.mark.parametrize("target", ["count", "avg"])
+def test_labels_behind_a_proxy_are_not_asked_for_again(
+    source, target, folder, points, tmp_path
+):
+    positive, value = points[:, 0] > 1, points[:, 1].astype(np.float64)
+    names = np.array([f"n{i:03d}" for i in range(N)])
+    first = np.arange(40)
+    table = pa.table({"id": names[first], "positive": positive[first].astype(int)})
+    pacsv.write_csv(table, tmp_path / "first.csv")
+    behind = {
+        "labelled": ["--labelled", str(tmp_path / "first.csv")],
+        "representatives": ["--representatives", "40"],
+    }
+    answers, todo = tmp_path / "answers.csv", tmp_path / "todo.csv"
+    command = [
+        "estimate", "--index", str(folder / "index"), *behind[source],
+        "--oracle-csv", str(answers), "--target", target, "--budget", "100",
+        "--todo", str(todo), "--out", str(tmp_path / "out.json"),
+    ]  # fmt: skip
+    asked = []
+    while (code := run(command)) == LABELS_NEEDED:
+        asked += pacsv.read_csv(todo)["id"].to_pylist()
+        rows = np.array([int(name[1:]) for name in asked])
+        shown = {"id": names[rows], "label": positive[rows].astype(int)}
+        pacsv.write_csv(pa.table(shown | {"value": value[rows]}), answers)
+    assert code == 0
+    assert len(asked) == len(set(asked))
+    made = json.loads((tmp_path / "out.json").read_text())["estimate"]
+    if source == "representatives":
+        assert len(asked) == made["labels_used"] == 140
+    else:
+        # Of positives in a file without values, the value may have to be asked for.
+        told = first if target == "count" else first[~positive[first]]
+        assert len(asked) == 100
+        assert not set(asked) & set(names[told].tolist())
+        assert made["labels_used"] == 100 + len(told)
+    truth = positive.sum() if target == "count" else value[positive].mean()
+    assert made["low"] <= truth <= made["high"]
+
+
 @pytest.mark.parametrize(
     ("rest", "says"),
     [
@@ -468,6 +524,7 @@ def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
     assert picks(out) == expected.rows.tolist()
     record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
     assert record["results"]["provenance"] == expected.provenance
+    assert record["results"]["provenance"]["params"]["cost_weight"] == 0.3
     options = ["--strata", "5", "--hardest-share", "0.3", "--seed", "4", "--overwrite"]
     assert select(folder, out, "ccs", source, "--k", "9", *given, *options) == 0
     expected = coreset.ccs(
@@ -478,3 +535,97 @@ def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
     assert select(folder, out, "gist", source, "--k", "9", *given, *options) == 0
     expected = coreset.gist(points, k=9, costs=costs, diversity=7, eps=0.5)
     assert picks(out) == expected.rows.tolist()
+
+
+def test_a_draw_may_take_everything(folder, tmp_path):
+    out = tmp_path / "picks.parquet"
+    source = str(folder / "points.npy")
+    assert select(folder, out, "random", source, "--k", str(N)) == 0
+    assert sorted(picks(out)) == list(range(N))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_random_items_stand_beside_the_chosen(
+    grouped, folder, points, probabilities, tmp_path, capsys
+):
+    """As many, measured alike; of each group as many where there are groups."""
+    groups = np.arange(N) % 3
+    np.save(tmp_path / "groups.npy", groups)
+    out, costs = tmp_path / "picks.parquet", margin_costs(probabilities)
+    weights = {"cost_weight": 0.4, "cost_on": "mean"}
+    code = select(
+        folder, out, "k-center", str(folder / "points.npy"), "--k", "12",
+        "--probabilities", str(folder / "p.npy"), "--cost-weight", "0.4",
+        "--cost-on", "mean", *(["--groups", str(tmp_path / "groups.npy")] * grouped),
+    )  # fmt: skip
+    assert code == 0
+    drawn = coreset.uniform(points, k=12, costs=costs, **weights)
+    if grouped:
+        drawn = coreset.within_groups(
+            coreset.uniform,
+            points,
+            groups=groups,
+            quotas={0: 4, 1: 4, 2: 4},
+            costs=costs,
+            seed=0,
+            **weights,
+        )
+    results = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())[
+        "results"
+    ]
+    assert results["random_radius"] == drawn.radius
+    assert results["random_cost"] == drawn.cost
+    assert results["random_objective"] == drawn.objective
+    assert results["objective"] == pytest.approx(
+        results["radius"] + 0.4 * results["cost"] / 12
+    )
+    told = capsys.readouterr().out
+    beside = "as many random items of each group" if grouped else "as many random items"
+    assert f"{beside}: radius {drawn.radius:.4g}, cost {drawn.cost:.4g}" in told
+
+
+def test_groups_draw_apart_from_the_command_line(folder, tmp_path):
+    np.save(tmp_path / "groups.npy", np.arange(N) % 5)
+    out = tmp_path / "picks.parquet"
+    code = select(
+        folder, out, "random", str(folder / "points.npy"), "--k", "20",
+        "--groups", str(tmp_path / "groups.npy"), "--seed", "3",
+    )  # fmt: skip
+    assert code == 0
+    rows = np.array(picks(out))
+    places = {tuple(sorted(rows[rows % 5 == group] // 5)) for group in range(5)}
+    assert len(places) == 5
+
+
+def test_a_corrected_label_is_refused_by_name(folder, tmp_path, capsys):
+    arguments = ["active", str(folder / "index"), "--labels",
+                 str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"),
+                 "--batch", "3"]  # fmt: skip
+    label_file(tmp_path / "l.csv", {"n000": 0, "n001": 1})
+    assert select(folder, tmp_path / "one.parquet", *arguments) == 0
+    label_file(tmp_path / "l.csv", {"n000": 1, "n001": 1})
+    before = (tmp_path / "s.json").read_text()
+    assert select(folder, tmp_path / "two.parquet", *arguments, "--resume") == 1
+    error = capsys.readouterr().err
+    assert "1 of 2 labels differ from those given before: 'n000'" in error
+    assert (tmp_path / "s.json").read_text() == before
+
+
+def test_ids_can_be_ignored_and_classes_named(folder, points, tmp_path, capsys):
+    label_file(tmp_path / "l.csv", {"n000": 0, "n001": 1})
+    arguments = ["active", str(folder / "index"), "--labels",
+                 str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"),
+                 "--batch", "4", "--pool", "anchors", "--anchors", "1",
+                 "--subpool", "6", "--classes", "0,1,7"]  # fmt: skip
+    assert select(folder, tmp_path / "one.parquet", *arguments) == 0
+    params = json.loads((tmp_path / "s.json").read_text())["params"]
+    assert (params["anchors"], params["subpool"]) == (1, 6)
+    assert params["classes"] == [0, 1, 7]
+    first = picks(tmp_path / "one.parquet")
+    (tmp_path / "not.csv").write_text("\n".join(["id", *first[:2]]))
+    again = [*arguments, "--resume", "--ignore", str(tmp_path / "not.csv")]
+    assert select(folder, tmp_path / "two.parquet", *again) == 0
+    assert picks(tmp_path / "two.parquet") == first[2:]
+    wrong = [*arguments[:-1], "one,two", "--resume"]
+    assert select(folder, tmp_path / "three.parquet", *wrong) == 2
+    assert "must be like 0,1,2; got 'one,two'" in capsys.readouterr().err

@@ -96,6 +96,9 @@ def test_native_refuses_what_it_cannot_follow():
     rows, distances = np.array([[5]], np.int32), np.zeros((1, 1), np.float32)
     with pytest.raises(ValueError, match="a pooled row does not exist"):
         native.mutual_neighbours(rows, distances, k=1, threads=1)
+    beyond_k = np.array([[1, 9], [0, -1]], np.int32)
+    with pytest.raises(ValueError, match="a pooled row does not exist"):
+        native.mutual_neighbours(beyond_k, np.zeros((2, 2), np.float32), k=1, threads=1)
     with pytest.raises(ValueError, match=r"not both \(n, width\)"):
         native.mutual_neighbours(rows, distances[0], k=1, threads=1)
     with pytest.raises(ValueError, match="k is not at least 1"):

@@ -43,6 +43,16 @@ def test_lists_are_ranked_as_in_numpy(metric, tier):
 
 
 @pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("nlist", [3_000, 12_000])
+def test_many_lists_are_ranked_a_few_queries_at_a_time(nlist, tier):
+    data = oracle.make_data("l2", n=nlist, d=3, nlist=nlist)
+    queries = oracle.make_queries(data, 45)
+    got = NativeEngine(data, tier=tier, threads=2).rank_lists(queries, nprobe=30)
+    want = ReferenceEngine(data).rank_lists(queries, nprobe=30)
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("tier", TIERS)
 def test_equal_lists_go_to_the_lower_number(tier):
     data = oracle.make_data("cosine", n=90, d=5, nlist=90)
     data = replace(data, centroids=np.tile(data.centroids[:3], (30, 1)))

@@ -135,7 +135,7 @@ def test_ties_keep_the_lower_rows(metric, tier):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("d", [64, 130, 2048])
+@pytest.mark.parametrize("d", [64, 130, 2048, 65_536])
 def test_extreme_codes_do_not_saturate(d, tier):
     """All +-127: the largest sums there are, of either sign and of mixed signs."""
     rng = np.random.default_rng(7)
@@ -204,6 +204,21 @@ def test_one_query_shared_by_threads(tier):
     assert_same(got, want)
     assert got.work.entries_scanned == want.work.entries_scanned
     assert_equals(got, oracle.search(data, queries, list_nos, request))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_one_searched_query_shared_by_threads(tier):
+    """Each part picks the lists for itself; together they must be those of one."""
+    data = oracle.make_data("cosine", n=40_000, d=128, nlist=16)
+    queries = oracle.make_queries(data, 2)
+    request = ScanRequest(k=10, pool=40)
+    alone = NativeEngine(data, tier=tier, threads=1)
+    shared = NativeEngine(data, tier=tier, threads=6)
+    want = alone.search(queries, nprobe=7, request=request)
+    got = shared.search(queries, nprobe=7, request=request)
+    assert_same(got, want)
+    assert got.work.lists_probed == 14
+    assert got.work.entries_scanned == want.work.entries_scanned
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,7 +169,32 @@ def test_progress(rows, tmp_path):
     assert [p.done for p in seen if p.phase == "prepare"][:2] == [333, 666]
 
 
-@pytest.mark.parametrize("phase", ["prepare", "train", "assign", "tune"])
+def test_progress_of_many_sample_queries_only_grows(rows):
+    seen = []
+    params = replace(PARAMS, tune_queries=600)
+    SoarIndex.build(rows, params, progress=seen.append)
+    tuned = [(p.done, p.total) for p in seen if p.phase == "tune"]
+    assert tuned == sorted(tuned)
+    assert tuned[-1] == (3 * len(rows), 3 * len(rows))
+
+
+class Short:
+    """Rows that end before their shape says so."""
+
+    dtype = np.dtype(np.float32)
+    shape = (1000, 24)
+
+    def __getitem__(self, rows):
+        return np.ones((min(rows.stop, 900) - rows.start, 24), np.float32)
+
+
+def test_a_source_must_keep_to_its_shape(tmp_path):
+    with pytest.raises(errors.DimensionMismatchError, match=r"\(900, 24\)"):
+        SoarIndex.build_on_disk(Short(), tmp_path / "i", PARAMS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("phase", ["prepare", "train", "assign", "tune", "done"])
 def test_a_cancelled_build_leaves_what_was_there(rows, tmp_path, phase):
     def stop(progress):
         if progress.phase == phase:

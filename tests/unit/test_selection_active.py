@@ -1,9 +1,8 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from active_world import Exact, begin, picks, rare
 
 from gleann.index.errors import (
     CancelledError,
@@ -18,14 +17,8 @@ from gleann.index.errors import (
 from gleann.selection import ActiveParams, ActiveSession, SealsPool, run_active
 from gleann.selection.active.advice import BatchOutcome, advise
 from gleann.selection.active.everything import GlobalPool
+from gleann.selection.active.picker import Picker
 from gleann.selection.active.picking import pick_batch
-
-_SPEC = importlib.util.spec_from_file_location(
-    "active_world", Path(__file__).with_name("active_world.py")
-)
-world = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(world)
-Exact, rare, begin, picks = world.Exact, world.rare, world.begin, world.picks
 
 
 def test_the_pool_grows_after_every_pick_and_late_comers_are_picked():
@@ -40,11 +33,14 @@ def test_the_pool_grows_after_every_pick_and_late_comers_are_picked():
     pool = SealsPool(Chain(), k=1)
     pool.close(np.array([0]))
     assert pool.grow(np.array([0])).tolist() == [1]
-    rows, scores, _ = pick_batch(pool, [lambda rows: rows.astype(float)], size=4)
+    rows, scores, _, joined = pick_batch(
+        pool, [lambda rows: rows.astype(float)], size=4
+    )
     assert rows.tolist() == [1, 2, 3, 4]
     assert scores.tolist() == [1, 2, 3, 4]
+    assert joined.tolist() == [2, 3, 4, 5]
     assert pool.candidates().tolist() == [5]
-    rest, _, _ = pick_batch(pool, [lambda rows: rows.astype(float)], size=4)
+    rest, _, _, _ = pick_batch(pool, [lambda rows: rows.astype(float)], size=4)
     assert rest.tolist() == [5]
 
 
@@ -65,7 +61,7 @@ def test_each_candidate_is_scored_once_a_batch():
 
 
 def test_ties_go_to_the_lower_row():
-    rows, _, _ = pick_batch(GlobalPool(9), [lambda rows: rows // 3 * 1.0], size=4)
+    rows, _, _, _ = pick_batch(GlobalPool(9), [lambda rows: rows // 3 * 1.0], size=4)
     assert rows.tolist() == [6, 7, 8, 3]
 
 
@@ -296,6 +292,33 @@ def test_a_global_pool_takes_back_its_picks_when_scoring_fails():
     assert growing.candidates().tolist() == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("pool", ["seals", "classifier"])
+def test_a_batch_that_cannot_be_described_is_taken_back_whole(pool, monkeypatch):
+    """Its neighbours too: else the retry could pick what only they brought in."""
+    vectors, labels, seed = rare()
+    near = Exact(vectors)
+    whole = begin(vectors, labels, seed, near=near, pool=pool)
+    session = begin(vectors, labels, seed, near=near, pool=pool)
+
+    def failing(picker, rows, by):
+        raise OSError("gone")
+
+    for _ in range(3):
+        # The classifier pool asks the index before a batch, which is no part of it.
+        session._picker.prepare(session._docket.number)
+        before = session.state()
+        with monkeypatch.context() as patch:
+            patch.setattr(Picker, "_said", failing)
+            with pytest.raises(OSError, match="gone"):
+                session.next_batch()
+        assert session.state() == before
+        rows = session.next_batch().rows
+        assert rows.tolist() == whole.next_batch().rows.tolist()
+        for one in (session, whole):
+            one.submit_labels(rows, labels[rows])
+    assert session.state() == whole.state()
+
+
 def test_cancelling_from_progress_keeps_the_labels():
     vectors, labels, seed = rare()
     session = begin(vectors, labels, seed, near=Exact(vectors))
@@ -345,6 +368,11 @@ def test_advice_by_hand():
     assert advise(calm, seeks_positives=True, pool_empty=False).stop
     assert not advise(wild, seeks_positives=True, pool_empty=False).stop
     assert advise(wild, seeks_positives=False, pool_empty=True).stop
+    unknown = [BatchOutcome(uncertainty=None, positives=0)] * 3
+    assert not advise(unknown, **learn).stop
+    assert advise(unknown, **learn).reason.startswith("nobody said")
+    assert advise(wild + unknown[:1], **learn).recent_uncertainty is None
+    assert advise(unknown, seeks_positives=True, pool_empty=False).stop
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """Own classifiers, outside probabilities, information density, several concepts."""
 
-import importlib.util
 import json
-from pathlib import Path
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from active_world import Exact, begin, picks, rare
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
-from sklearn.svm import LinearSVC
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from sklearn.utils import check_random_state
 
 from gleann.index.errors import (
     CorruptDataError,
@@ -20,13 +24,7 @@ from gleann.index.errors import (
     NotReadyError,
 )
 from gleann.selection import ActiveParams, ActiveSession, entropy, run_active
-
-_SPEC = importlib.util.spec_from_file_location(
-    "active_world", Path(__file__).with_name("active_world.py")
-)
-world = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(world)
-Exact, rare, begin, picks = world.Exact, world.rare, world.begin, world.picks
+from gleann.selection.active.model import Model
 
 
 def test_our_logistic_regression_handed_over_picks_the_same():
@@ -389,3 +387,134 @@ def test_labels_and_names_of_concepts_are_checked():
     single = begin(vectors, labels[:, 0], seed, near=near)
     with pytest.raises(InvalidParamsError, match=r"no concept 'east'.* none"):
         single.probabilities([0], concept="east")
+
+
+class Draws(GaussianNB):
+    """Says at random, so that its random state shows."""
+
+    def __init__(self, random_state=None, priors=None, var_smoothing=1e-9):
+        super().__init__(priors=priors, var_smoothing=var_smoothing)
+        self.random_state = random_state
+
+    def predict_proba(self, X):  # noqa: N803
+        p = check_random_state(self.random_state).random(len(X))
+        return np.stack([1 - p, p], axis=1)
+
+
+def test_the_seed_reaches_a_classifier_that_leaves_its_random_state_open():
+    vectors, labels, seed = rare()
+    near = Exact(vectors)
+    own = {"near": near, "model": "own"}
+    open_one, open_two, other, bound = (
+        begin(vectors, labels, seed, **own, classifier=classifier, seed=number)
+        for classifier, number in (
+            (Draws(), 5), (Draws(), 5), (Draws(), 6), (Draws(random_state=5), 0),
+        )
+    )  # fmt: skip
+    asked = [picks(one, labels, 3) for one in (open_one, open_two, other, bound)]
+    assert asked[0] == asked[1] == asked[3]
+    assert asked[0] != asked[2]
+    nested = make_pipeline(StandardScaler(), Draws())
+    picks(begin(vectors, labels, seed, **own, classifier=nested), labels, 1)
+    assert nested.get_params()["draws__random_state"] is None
+
+
+def halved(vectors):
+    return vectors / 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RandomForestClassifier(
+            n_estimators=4, random_state=np.random.RandomState(3)
+        ),
+        lambda: make_pipeline(FunctionTransformer(halved), GaussianNB()),
+        lambda: GaussianNB(priors=np.array([0.7, 0.3])),
+        lambda: LogisticRegression(class_weight={np.int64(0): 1, np.int64(1): 2}),
+    ],
+)
+def test_a_classifier_is_known_again_without_its_addresses(make):
+    vectors, labels, seed = rare()
+    near = Exact(vectors)
+    own = {"near": near, "model": "own"}
+    session = begin(vectors, labels, seed, **own, classifier=make())
+    state = json.loads(json.dumps(session.state()))
+    again = ActiveSession.resume(state, vectors, neighbours=near, classifier=make())
+    assert picks(again, labels, 2) == picks(session, labels, 2)
+    with pytest.raises(CorruptDataError, match="state is of the classifier"):
+        ActiveSession.resume(
+            state, vectors, neighbours=near, classifier=GaussianNB(var_smoothing=0.5)
+        )
+
+
+class Pairs(SVC):
+    """Linear, with a plane between each two classes."""
+
+    def predict_proba(self, X):  # noqa: N803
+        scores = np.exp(self.decision_function(X))
+        return scores / scores.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("classes", [3, 4])
+def test_planes_between_pairs_are_not_read_as_one_a_class(classes):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(200, classes)).astype(np.float32)
+    labels = vectors.argmax(axis=1)
+    fitted = Model(
+        Pairs(kernel="linear", decision_function_shape="ovr"),
+        vectors,
+        labels,
+        classes=tuple(range(classes)),
+    )
+    assert fitted.boundaries() is None
+    apart = Model(
+        LogisticRegression(), vectors, labels, classes=tuple(range(classes))
+    ).boundaries()
+    assert apart.towards.shape == (classes, classes)
+    two = Model(Pairs(kernel="linear"), vectors, labels > 0, classes=(0, 1))
+    assert two.boundaries().towards.shape == (1, classes)
+
+
+def test_two_fits_never_overlap():
+    vectors, labels, _ = rare()
+    inside, most = [], []
+
+    class Slow(GaussianNB):
+        def fit(self, X, y):  # noqa: N803
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+            return super().fit(X, y)
+
+    with ThreadPoolExecutor(4) as threads:
+        made = [
+            threads.submit(Model, Slow(), vectors, labels, classes=(0, 1))
+            for _ in range(6)
+        ]
+    assert all(one.result().converged for one in made)
+    assert max(most) == 1
+    assert len(most) == 6
+
+
+def test_a_random_draw_needs_no_probabilities():
+    vectors, labels, seed = rare()
+    session = begin(vectors, labels, seed, pool="random", model="given")
+    drawn = begin(vectors, labels, seed, pool="random")
+    for number in range(4):
+        assert not len(session.wanted())
+        if number == 3:
+            session.submit_probabilities([0], [[0.5, 0.5]])
+        batch = session.next_batch()
+        assert batch.rows.tolist() == drawn.next_batch().rows.tolist()
+        assert np.isnan(batch.why["probability"]).all()
+        assert np.isnan(batch.why["uncertainty"]).all()
+        state = json.loads(json.dumps(session.state(), allow_nan=False))
+        session = ActiveSession.resume(state, vectors)
+        again = session.next_batch()
+        assert np.isnan(again.why["probability"]).all()
+        for one in (session, drawn):
+            one.submit_labels(batch.rows, labels[batch.rows])
+    assert session.stop_advice().recent_uncertainty is None
+    assert "nobody said" in session.stop_advice().reason

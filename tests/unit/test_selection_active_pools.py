@@ -1,10 +1,8 @@
 """Pools beyond SEALS, what they let through, and what a batch costs."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from active_world import Exact, begin, rare
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidParamsError, NotReadyError
@@ -12,13 +10,6 @@ from gleann.selection import AnchorPool, IndexNeighbours, run_active
 from gleann.selection.active.coverage import measure_coverage
 from gleann.selection.active.pools import Standing
 from gleann.selection.list_scan import FEWEST_LISTS, LISTS, ROWS
-
-_SPEC = importlib.util.spec_from_file_location(
-    "active_world", Path(__file__).with_name("active_world.py")
-)
-world = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(world)
-Exact, rare, begin = world.Exact, world.rare, world.begin
 
 
 def standing(rows, labels, batch=1):
@@ -79,6 +70,26 @@ def test_anchors_are_spread_balanced_and_repeatable():
     assert np.bincount(labels[drawn]).tolist() == [4, 4]
 
 
+def test_anchors_are_drawn_before_the_pool_counts_as_empty():
+    vectors, labels, seed = rare()
+    near = Exact(vectors)
+    anchors = {"near": near, "pool": "anchors", "subpool": 4, "batch": 5}
+    session = begin(vectors, labels, seed, **anchors)
+    quiet = begin(vectors, labels, seed, **anchors)
+    for _ in range(3):
+        # The batch takes the whole pool; the next one has a pool of its own.
+        advice = session.stop_advice()
+        assert not advice.stop
+        assert "batches needed" in advice.reason
+        rows = session.next_batch().rows
+        assert len(rows) == 4
+        assert rows.tolist() == quiet.next_batch().rows.tolist()
+        for one in (session, quiet):
+            one.submit_labels(rows, labels[rows])
+    session.ignore(np.arange(400))
+    assert session.stop_advice().reason == "no candidate is left"
+
+
 def test_the_anchor_pool_does_not_grow_with_the_labels():
     vectors, labels, seed = rare()
     session = begin(
@@ -117,18 +128,28 @@ def test_the_classifier_pool_holds_the_rows_nearest_to_the_boundary():
         session.submit_labels(picked.ids, labels[picked.rows])
 
 
+class AlongOnly(Exact):
+    """Finds nothing beside a plane."""
+
+    def beside(self, planes, offsets, *, k, allowed):
+        return np.full((len(planes), k), -1)
+
+
 def test_with_three_classes_each_boundary_is_asked_about():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(300, 3)).astype(np.float32)
     labels = vectors.argmax(axis=1)
     seed = np.concatenate([np.flatnonzero(labels == c)[:5] for c in range(3)])
     shares = {}
-    for pool in ("seals", "classifier"):
-        session = begin(
-            vectors, labels, seed, near=Exact(vectors), pool=pool, neighbours=2
-        )
+    for name, pool, near in (
+        ("seals", "seals", Exact(vectors)),
+        ("along only", "classifier", AlongOnly(vectors)),
+        ("classifier", "classifier", Exact(vectors)),
+    ):
+        session = begin(vectors, labels, seed, near=near, pool=pool, neighbours=2)
         session.next_batch()
-        shares[pool] = session.coverage(top=15).in_pool
+        shares[name] = session.coverage(top=15).in_pool
+    assert shares["classifier"] > shares["along only"]
     assert shares["classifier"] > shares["seals"]
 
 

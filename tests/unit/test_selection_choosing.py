@@ -25,6 +25,7 @@ from gleann.selection.estimate.abae import abae_design, pooled, second_draws
 from gleann.selection.estimate.choosing import draw_pilot, pilot_chances
 from gleann.selection.estimate.strata import STRATA_CUTS, equal_size
 from gleann.selection.estimate.tally import gather, tally
+from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
 
 
 def world(n=3000, seed=0):
@@ -157,6 +158,8 @@ def test_choosing_refuses_what_it_cannot_use():
     other = {"shuffled": proxies["good"], "good": proxies["shuffled"]}
     with pytest.raises(CorruptDataError, match="state is of proxies"):
         ChoosingSession.resume(state, other)
+    with pytest.raises(CorruptDataError, match="state is of ids"):
+        ChoosingSession.resume(state, proxies, ids=np.arange(100)[::-1])
     with pytest.raises(CorruptDataError, match="got None"):
         ChoosingSession.resume({}, proxies)
 
@@ -228,3 +231,48 @@ def test_abae_spends_where_every_weight_is_zero():
             lambda ids: (held[ids], None),
             EstimateParams(budget=300, pilot_share=1.0),
         )
+
+
+def test_pilot_labels_may_be_given_again_after_the_pilot():
+    proxies, held, values = world()
+    params = EstimateParams(target="avg", budget=300)
+    session = ChoosingSession.start(proxies, params)
+    pilot = session.next_batch().ids
+    assert session.submit(pilot, held[pilot], values[pilot]) == 60
+    assert session.choice is not None
+    assert session.submit(pilot, held[pilot], values[pilot]) == 0
+    later = session.next_batch().ids[:10]
+    both = np.append(pilot[:5], later)
+    before = session.state()
+    with pytest.raises(InvalidInputError, match="1 of 5 labels differ"):
+        session.submit(both, np.append(~held[both][:1], held[both][1:]), values[both])
+    stranger = np.setdiff1d(np.arange(3000), np.append(pilot, session.next_batch().ids))
+    rows = np.append(both, stranger[:1])
+    with pytest.raises(InvalidInputError, match="not asked for"):
+        session.submit(rows, held[rows], values[rows])
+    assert session.state() == before
+    assert session.submit(both, held[both], values[both]) == 10
+    assert session.submit(both, held[both], values[both]) == 0
+    assert session.labels_used == 70
+
+
+def test_a_predicate_that_holds_everywhere_has_a_rate_of_one():
+    proxies, _, values = world(n=500)
+    for seed in range(10):
+        for target in ("count", "avg"):
+            made = estimate_choosing(
+                proxies,
+                lambda ids: (np.ones(len(ids), bool), values[ids]),
+                EstimateParams(target=target, budget=200, seed=seed),
+            )
+            assert np.isfinite(list(made.provenance["choice"]["errors"].values())).all()
+            assert made.low <= made.value <= made.high
+    # Ten rows with a chance of a tenth: they stand for 100 rows, maybe of only 50.
+    labels = ChancedLabels(
+        rows=np.arange(10),
+        positives=np.ones(10, bool),
+        values=np.ones(10),
+        chances=np.full(10, 0.1),
+    )
+    seen = weighted_moments(np.zeros(10, np.int64), labels, strata=2, rate=100 / 50)
+    assert seen.rates.tolist() == [1.0, 1.0]

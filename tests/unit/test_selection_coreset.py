@@ -1,5 +1,6 @@
 import itertools
 import json
+import pickle
 from functools import partial
 
 import numpy as np
@@ -79,6 +80,23 @@ def test_locked_rows_cover_but_are_not_chosen_and_cost_nothing():
     assert got.rows.tolist() == [4]
     assert got.nearest.tolist() == [-1, -1, -1, 0, 0]
     assert (got.radius, got.cost) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        k_center,
+        lambda points, **shared: measure(points, [2], locked=shared["locked"]),
+        lambda points, **shared: parallel_weighted_k_center(
+            points, **shared, costs=[1, 1, 0, 1], cost_weight=10.0, shards=2
+        ),
+    ],
+)
+def test_of_equally_near_ones_a_locked_row_counts(choose):
+    """Row 1 is as far from row 2, which is chosen, as from row 0."""
+    got = choose(np.array([[0.0], [5.0], [10.0], [9.0]]), k=1, locked=[0])
+    assert got.rows.tolist() == [2]
+    assert got.nearest.tolist() == [-1, -1, 0, 0]
 
 
 def test_an_outlier_and_an_uncertain_cluster():
@@ -223,6 +241,65 @@ def test_weighing_the_mean_is_weighing_the_sum_by_a_kth():
     assert on_mean.objective == on_sum.objective == 4.0
     again = measure(LINE, on_mean.rows, costs=costs, cost_weight=2.0, cost_on="mean")
     assert again.objective == 4.0
+
+
+def test_the_weight_of_the_mean_is_remembered_as_it_was_given():
+    costs = np.array([3.0, 1.0, 3.0, 2.0, 9.0])
+    shared = {"k": 2, "costs": costs, "cost_weight": 2.0, "cost_on": "mean"}
+    for got in (
+        weighted_k_center(LINE, **shared),
+        parallel_weighted_k_center(LINE, **shared, shards=2),
+        measure(LINE, [1, 3], **{name: shared[name] for name in list(shared)[1:]}),
+    ):
+        params = got.provenance["params"]
+        assert (params["cost_weight"], params["cost_on"]) == (2.0, "mean")
+        assert got.objective == pytest.approx(got.radius + got.cost)
+
+
+class Recorded:
+    """A runner that keeps what it was given."""
+
+    def __init__(self):
+        self.tasks = []
+        self.lists = 0
+
+    def __call__(self, function, tasks):
+        self.lists += isinstance(tasks, list)
+        for task in tasks:
+            self.tasks.append(task)
+            yield function(task)
+
+
+def test_shards_are_views_made_one_at_a_time():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(90, 3)).astype(np.float32)
+    shared = {"k": 4, "costs": rng.random(90), "cost_weight": 0.1, "shards": 3}
+    for locked, views in ((None, 3), ([1], 2)):
+        runner = Recorded()
+        parallel_weighted_k_center(points, **shared, locked=locked, runner=runner)
+        assert runner.lists == 0
+        first = runner.tasks[:3]
+        assert sum(np.shares_memory(one.vectors, points) for one in first) == views
+        assert len(runner.tasks) == 9
+
+
+def test_tasks_can_be_sent_to_another_process():
+    """And what comes back: everything goes through bytes here."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(90, 3)).astype(np.float32)
+    shared = {"k": 4, "costs": rng.random(90), "cost_weight": 0.1, "shards": 3}
+
+    def sent(function, tasks):
+        for task in tasks:
+            work, there = pickle.loads(pickle.dumps((function, task)))
+            yield pickle.loads(pickle.dumps(work(there)))
+
+    for locked in (None, [1, 50]):
+        here = parallel_weighted_k_center(points, **shared, locked=locked)
+        there = parallel_weighted_k_center(points, **shared, locked=locked, runner=sent)
+        assert there.rows.tolist() == here.rows.tolist()
+        assert there.nearest.tolist() == here.nearest.tolist()
+        assert there.lower_bound == here.lower_bound
 
 
 def test_huge_coordinates_and_weights_are_worked_with_or_refused():

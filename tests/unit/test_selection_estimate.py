@@ -16,9 +16,11 @@ from gleann.index.errors import (
 from gleann.selection import EstimateParams, EstimateSession, uniform_estimate
 from gleann.selection.estimate import estimate, run_estimate
 from gleann.selection.estimate.allocate import capped, shares, spreads
-from gleann.selection.estimate.estimators import Design
-from gleann.selection.estimate.intervals import Interval, most_positives_unseen
-from gleann.selection.estimate.result import _within_known
+from gleann.selection.estimate.intervals import (
+    Interval,
+    most_positives_unseen,
+    within_possible,
+)
 from gleann.selection.estimate.strata import (
     drawing_order,
     equal_size,
@@ -300,6 +302,8 @@ def test_a_batch_stays_the_same_until_labels_arrive():
     assert session.estimate().labels_used == 30
     second = session.next_batch()
     assert not set(second.rows) & set(batch.rows)
+    # The second round stands for what the first one left.
+    assert second.weights.sum() == pytest.approx(1970)
     session.submit(second.rows[:5], held[second.rows[:5]])
     assert session.estimate().labels_used == 30
     session.submit(second.rows[5:], held[second.rows[5:]])
@@ -438,7 +442,9 @@ def test_states_of_other_data_or_formats_are_refused():
     state = EstimateSession.start(proxy, EstimateParams(budget=20)).state()
     with pytest.raises(CorruptDataError, match="state is of proxies"):
         EstimateSession.resume(state, proxy / 2)
-    with pytest.raises(CorruptDataError, match=r"gleann\.estimate/1, got None"):
+    with pytest.raises(CorruptDataError, match="state is of ids"):
+        EstimateSession.resume(state, proxy, ids=np.arange(2000)[::-1])
+    with pytest.raises(CorruptDataError, match=r"gleann\.estimate/2, got None"):
         EstimateSession.resume({}, proxy)
 
 
@@ -453,15 +459,8 @@ def test_values_that_are_not_numbers_are_refused():
 
 def test_the_upper_end_of_a_count_is_not_below_what_was_seen():
     # The unbiased value may lie below the positives found; the interval may not.
-    seen = tally(np.zeros(9, np.int64), np.ones(9, bool), np.zeros(9), strata=1)
-    design = Design(
-        sizes=np.array([100.0]),
-        proxy_means=np.array([0.1]),
-        round_budgets=(9,),
-        target="count",
-        floor=0.1,
-    )
-    cut = _within_known(Interval(value=5.0, low=3.0, high=7.0), design, seen)
+    made = Interval(value=5.0, low=3.0, high=7.0)
+    cut = within_possible(made, positives=9.0, unlabelled=91.0)
     assert (cut.low, cut.high) == (5.0, 9.0)
 
 

@@ -1,6 +1,7 @@
 """Bootstrap intervals, labels known before, and stopping at a narrow interval."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,8 @@ from gleann.index.errors import (
 )
 from gleann.selection import EstimateParams, EstimateSession, Known, uniform_estimate
 from gleann.selection.estimate import estimate, run_estimate
+from gleann.selection.estimate import session as session_module
+from gleann.selection.estimate.result import conclude
 from gleann.selection.estimate.tally import tally, trend_of
 
 
@@ -301,3 +304,62 @@ def test_the_baseline_does_not_stop_early():
 def test_impossible_parameters_are_refused(params, words):
     with pytest.raises(InvalidParamsError, match=words):
         EstimateParams(budget=20, **params)
+
+
+def test_known_positives_answer_where_none_was_drawn():
+    proxy = np.linspace(0.01, 0.2, 500)
+    known = Known(ids=[3, 400, 7], positives=[True, True, False], values=[4.0, 8.0, 9])
+    for target, value in (("avg", 6.0), ("sum", 12.0)):
+        made = estimate(
+            proxy,
+            lambda ids: (np.zeros(len(ids), bool), np.zeros(len(ids))),
+            EstimateParams(target=target, budget=100),
+            known=known,
+        )
+        assert (made.value, made.low, made.high) == (value, None, None)
+        assert (made.labels_used, made.positives) == (103, 2)
+        assert "the rate is at most" in made.note
+        assert f"the {target} is that of the 2 positives known before" in made.note
+
+
+def test_many_resamples_do_not_take_much_memory():
+    held = np.arange(1000) < 500
+    session = EstimateSession.start(
+        np.ones(1000),
+        EstimateParams(
+            target="sum",
+            budget=400,
+            strata=1,
+            rounds=1,
+            interval="bootstrap",
+            confidence=0.998,
+        ),
+    )
+    rows = session.next_batch().rows
+    session.submit(rows, held[rows], rows.astype(float))
+    tracemalloc.start()
+    try:
+        made = session.estimate()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert made.low < held @ np.arange(1000) < made.high
+    # 20,000 resamples of about 200 positives, in float64.
+    assert peak < 20_000 * 200 * 8 / 2
+
+
+def test_an_estimate_is_made_once_a_round(monkeypatch):
+    proxy, held, _ = world()
+    made = []
+
+    def counted(*parts, **named):
+        made.append(conclude(*parts, **named))
+        return made[-1]
+
+    monkeypatch.setattr(session_module, "conclude", counted)
+    params = EstimateParams(budget=300, rounds=4, stop_at_width=1e-6)
+    session = EstimateSession.start(proxy, params)
+    result = run_estimate(session, lambda ids: (held[ids], None), chunk=10)
+    assert session.done
+    assert len(made) == 4
+    assert result == made[-1] == session.estimate()

@@ -12,6 +12,7 @@ from gleann.index.errors import (
 )
 from gleann.selection import entropy_costs
 from gleann.selection.coreset import (
+    beside_random,
     ccs,
     entropy,
     equal_quotas,
@@ -78,20 +79,76 @@ def test_beginnings_are_balanced_too():
 
 
 def test_quotas_say_each_groups_guess():
-    points, costs, groups = table(1)
-    method = partial(weighted_k_center, cost_weight=0.02)
-    got = within_groups(
-        method, points, groups=groups, quotas={"a": 5, "b": 5}, costs=costs
-    )
-    for label in ("a", "b"):
-        rows = np.flatnonzero(groups == label)
-        guess = method(points[rows], k=5, costs=costs[rows]).radius_guess
-        found = got.why.get("radius_guess", np.full(10, np.nan))[
-            got.why["group"] == label
-        ]
-        np.testing.assert_array_equal(
-            found, np.full(5, np.nan if guess is None else guess)
+    """Where rows led by a guess win: those of a greedy or plain walk have none."""
+    told = 0
+    for seed in range(6):
+        points, costs, groups = table(seed)
+        method = partial(weighted_k_center, cost_weight=0.3)
+        got = within_groups(
+            method, points, groups=groups, quotas={"a": 5, "b": 5}, costs=costs
         )
+        for label in ("a", "b"):
+            rows = np.flatnonzero(groups == label)
+            guess = method(points[rows], k=5, costs=costs[rows]).radius_guess
+            found = got.why.get("radius_guess", np.full(10, np.nan))[
+                got.why["group"] == label
+            ]
+            np.testing.assert_array_equal(
+                found, np.full(5, np.nan if guess is None else guess)
+            )
+            told += guess is not None
+    assert told
+
+
+def test_groups_of_equal_size_draw_apart():
+    """One stream for all would take the same places of every group."""
+    points = np.random.default_rng(0).normal(size=(80, 3))
+    costs = np.random.default_rng(1).random(80)
+    groups = np.arange(80) % 4
+    quotas = dict.fromkeys(range(4), 6)
+    for method in (uniform, k_center, ccs):
+        shared = {"groups": groups, "quotas": quotas, "costs": costs, "seed": 3}
+        got = within_groups(method, points, **shared)
+        places = [
+            sorted((got.rows[got.why["group"] == group] // 4).tolist())
+            for group in range(4)
+        ]
+        assert len({tuple(one) for one in places}) > 1
+        again = within_groups(method, points, **shared | {"quotas": quotas})
+        assert again.rows.tolist() == got.rows.tolist()
+        turned = dict(reversed(quotas.items()))
+        other_order = within_groups(method, points, **shared | {"quotas": turned})
+        assert set(other_order.rows.tolist()) == set(got.rows.tolist())
+        assert got.provenance["seed"] == 3
+        seeds = [one["seed"] for one in got.provenance["params"]["within"].values()]
+        assert len(set(seeds)) == 4
+    with pytest.raises(InvalidParamsError, match="seed must be at least 0, got -1"):
+        within_groups(uniform, points, **shared | {"seed": -1})
+
+
+def test_within_groups_says_what_was_asked_of_whom():
+    points, costs, groups = table()
+    quotas = {"a": 9, "b": 4}
+    method = partial(weighted_k_center, cost_weight=0.5, cost_on="mean")
+    got = within_groups(
+        method,
+        points,
+        groups=groups,
+        quotas=quotas,
+        costs=costs,
+        cost_weight=0.5,
+        cost_on="mean",
+    )
+    assert got.cost == pytest.approx(costs[got.rows].sum())
+    assert got.objective == pytest.approx(got.radius + 0.5 * got.cost / 13)
+    said = got.provenance
+    assert said["method"] == got.method == "weighted_k_center_within_groups"
+    assert (said["params"]["cost_weight"], said["params"]["cost_on"]) == (0.5, "mean")
+    assert {g: one["k"] for g, one in said["params"]["within"].items()} == quotas
+    assert [one["cost_weight"] for one in said["params"]["within"].values()] == [
+        0.5,
+        0.5,
+    ]
 
 
 def test_quotas_by_hand():
@@ -213,7 +270,7 @@ def test_entropy_ranks_by_entropy_where_margin_would_not():
             InvalidParamsError,
             "shards must be at least 1",
         ),
-        (lambda x, c: uniform(x, k=120), InvalidParamsError, r"1\.\.119 .* got 120"),
+        (lambda x, c: uniform(x, k=121), InvalidParamsError, r"1\.\.120 .* got 121"),
         (lambda x, c: margin(x, k=120, costs=c), InvalidParamsError, r"got 120"),
         (lambda x, c: k_center(x, k=120), InvalidParamsError, r"got 120"),
         (
@@ -227,3 +284,46 @@ def test_rivals_refuse_what_they_cannot_use(call, error, words):
     points, costs, _ = table()
     with pytest.raises(error, match=words):
         call(points, costs)
+
+
+def test_a_draw_may_take_every_row():
+    points, costs, _ = table(n=30)
+    got = uniform(points, k=30, costs=costs, cost_weight=2.0, cost_on="mean", seed=1)
+    assert sorted(got.rows.tolist()) == list(range(30))
+    assert (got.radius, got.objective) == (0.0, pytest.approx(2 * costs.mean()))
+    assert uniform(points, k=28, locked=[3, 4]).radius == 0
+    with pytest.raises(InvalidParamsError, match=r"1\.\.28 .*2 locked.* got 29"):
+        uniform(points, k=29, locked=[3, 4])
+
+
+def test_random_rows_stand_beside_by_name():
+    points, costs, _ = table()
+    drawn = uniform(points, k=9, costs=costs, cost_weight=0.5, seed=4)
+    assert beside_random(drawn) == {
+        "random_radius": drawn.radius,
+        "random_cost": pytest.approx(costs[drawn.rows].sum()),
+        "random_objective": pytest.approx(drawn.radius + 0.5 * costs[drawn.rows].sum()),
+    }
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_weighs_costs_as_it_was_asked(name):
+    points, costs, _ = table()
+    weights = {"cost_weight": 0.6, "cost_on": "mean"}
+    got = METHODS[name](points, k=12, costs=costs, **weights)
+    assert got.objective == pytest.approx(got.radius + 0.6 * got.cost / 12)
+    said = got.provenance["params"]
+    assert {key: said[key] for key in weights} == weights
+    again = METHODS[name](points, k=12, costs=costs, **{w: said[w] for w in weights})
+    assert again.rows.tolist() == got.rows.tolist()
+    assert again.objective == got.objective
+
+
+def test_the_diversity_of_gist_is_no_weight_of_costs():
+    points, costs, _ = table()
+    got = gist(points, k=6, costs=costs, diversity=50.0)
+    assert got.objective == got.radius
+    assert got.provenance["params"]["cost_weight"] == 0.0
+    assert got.provenance["params"]["diversity"] == 50.0
+    with pytest.raises(InvalidParamsError, match="diversity must be in"):
+        gist(points, k=6, costs=costs, diversity=-1.0)

@@ -206,3 +206,15 @@ def test_missing_faiss_is_said_plainly(monkeypatch, rows):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(errors.EngineUnavailableError, match=r"gleann\[cpu\]"):
         SoarIndex.build(rows, BuildParams(tune_queries=0), engine="faiss")
+
+
+def test_the_same_parameters_are_planned_anew_where_a_mask_may_have_changed(index):
+    queries = index.vectors[:3]
+    allowed = np.ones(len(index), np.bool_)
+    params = SearchParams(k=1, nprobe=index.nlist, allowed=allowed)
+    assert index.search_rows(queries, params)[0].ravel().tolist() == [0, 1, 2]
+    allowed[1] = False
+    assert index.search_rows(queries, params)[0].ravel().tolist()[1] != 1
+    plain = SearchParams(k=1, nprobe=index.nlist)
+    for _ in range(2):
+        assert index.search_rows(queries, plain)[0].ravel().tolist() == [0, 1, 2]

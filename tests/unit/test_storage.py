@@ -92,6 +92,55 @@ def test_full_disk_keeps_the_old_version(index, tmp_path, rows, monkeypatch, fai
     assert len(list(path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("fail_at", [9, 10, 11])
+def test_a_disk_that_fails_around_the_switch_leaves_a_whole_index(
+    index, tmp_path, rows, monkeypatch, fail_at
+):
+    """The data folder, the manifest, the directory: whichever cannot be synced."""
+    path = tmp_path / "a"
+    index.save(path)
+    calls = 0
+    sync = storage.os.fsync
+
+    def failing(descriptor):
+        nonlocal calls
+        calls += 1
+        if calls > fail_at:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr(storage.os, "fsync", failing)
+    other = SoarIndex.build(rows[:50], BuildParams(metric="l2", nlist=2))
+    with pytest.raises(errors.StorageError, match="Input/output error"):
+        other.save(path)
+    monkeypatch.undo()
+    assert calls == fail_at + 1
+    assert len(SoarIndex.load(path)) == (50 if fail_at == 11 else 200)
+    other.save(path)
+    assert len(SoarIndex.load(path)) == 50
+    assert len(list(path.iterdir())) == 2
+
+
+def test_what_a_killed_first_writer_left_is_no_obstacle(index, tmp_path):
+    path = tmp_path / "a"
+    (path / "data-0123456789abcdef").mkdir(parents=True)
+    (path / "manifest.json.new").write_text("{")
+    index.save(path)
+    assert len(SoarIndex.load(path)) == 200
+    assert len(list(path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("rows_written", [1, 3])
+def test_an_array_must_be_what_was_announced(tmp_path, rows_written):
+    with (
+        pytest.raises(errors.DimensionMismatchError, match=r"8 bytes too (few|many)"),
+        storage.drafting(tmp_path / "a") as draft,
+        draft.growing("x", dtype="<f4", shape=(2, 2)) as file,
+    ):
+        file.append(np.zeros((rows_written, 2), np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_full_disk_at_the_manifest_keeps_the_old_version(
     index, tmp_path, rows, monkeypatch
 ):

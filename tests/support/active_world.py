@@ -52,7 +52,7 @@ def rare(n=400, seed=0):
     return vectors, labels, np.concatenate([positives, negatives])
 
 
-def begin(vectors, labels, seed, *, near=None, ids=None, classifier=None, **params):
+def begin(vectors, labels, seed, /, *, near=None, ids=None, classifier=None, **params):
     params = {"pool": "seals", "batch": 5, "neighbours": 6, **params}
     return ActiveSession.start(
         vectors,

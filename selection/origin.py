@@ -1,4 +1,4 @@
-"""A session on disk: its format, and what it must be resumed with."""
+"""What a saved session must be resumed with: its format, its data and its ids."""
 
 from hashlib import sha256
 from typing import Any
@@ -7,8 +7,6 @@ import numpy as np
 
 from gleann.index.arrays import Ids
 from gleann.index.errors import CorruptDataError
-
-FORMAT = "gleann.active/2"
 
 
 def ids_hash(ids: Ids) -> str:
@@ -20,26 +18,34 @@ def ids_hash(ids: Ids) -> str:
     return sha256(names.astype(f"<U{width}").tobytes()).hexdigest()
 
 
-def check_format(state: dict[str, Any]) -> None:
+def check_format(state: dict[str, Any], *, expected: str) -> None:
     """Refuse what is no state of ours.
 
     Raises:
         CorruptDataError: another format.
     """
-    if state.get("format") != FORMAT:
+    if state.get("format") != expected:
         raise CorruptDataError(
-            f"expected a state of format {FORMAT}, got {state.get('format')!r}"
+            f"expected a state of format {expected}, got {state.get('format')!r}"
         )
 
 
-def check_origin(state: dict[str, Any], *, data_hash: str, ids_hash: str) -> None:
+def check_origin(
+    state: dict[str, Any], *, data: str, data_hash: str, ids_hash: str
+) -> None:
     """Refuse to go on over other rows than those the session began with.
 
+    Args:
+        state: of a session.
+        data: what the session looks at, for the message: "vectors" or "proxies".
+        data_hash: of what is there now.
+        ids_hash: likewise.
+
     Raises:
-        CorruptDataError: other vectors, or other ids.
+        CorruptDataError: other data, or other ids.
     """
     for noun, was, now in (
-        ("vectors", state["data_hash"], data_hash),
+        (data, state["data_hash"], data_hash),
         ("ids", state["ids_hash"], ids_hash),
     ):
         if was != now:

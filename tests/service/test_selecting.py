@@ -1,0 +1,87 @@
+"""What a selection job says of itself, against the library it calls."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gleann
+from gleann.selection import coreset
+
+IDS = np.arange(240) * 10
+COSTS = np.random.default_rng(3).random(240)
+GROUPS = np.array(["a", "b", "c"])[np.arange(240) % 3]
+
+
+def test_provenance_is_that_of_the_library(
+    built: gleann.Client, rows: np.ndarray
+) -> None:
+    """Defaults, locked rows and the weight as it was given are all in it."""
+    made = built.select_coreset(
+        "built",
+        k=6,
+        costs=(IDS, COSTS),
+        cost_weight=0.5,
+        cost_on="mean",
+        locked_ids=[30, 50],
+    ).wait(timeout=60)
+    expected = coreset.weighted_k_center(
+        rows, k=6, costs=COSTS, cost_weight=0.5, cost_on="mean", locked=[3, 5]
+    )
+    said = dict(made.provenance)
+    assert len(str(said.pop("data_hash"))) == 64
+    library = dict(expected.provenance)
+    library.pop("data_hash")
+    assert said == library
+    assert said["params"]["eps"] == 0.1  # type: ignore[index]
+    assert made.ids.tolist() == IDS[expected.rows].tolist()
+    plain = built.select_uniform("built", k=5, seed=2, locked_ids=[30]).wait(timeout=60)
+    assert plain.provenance["method"] == "uniform"
+    assert plain.provenance["seed"] == 2
+    assert plain.provenance["params"] == {"n": 240, "k": 5, "excluded": 1}
+
+
+@pytest.mark.parametrize("rule", ["equal", "proportional"])
+def test_groups_are_remembered_and_weighed_as_asked(
+    built: gleann.Client, rows: np.ndarray, rule: str
+) -> None:
+    made = built.select_coreset(
+        "built",
+        k=9,
+        costs=(IDS, COSTS),
+        cost_weight=0.5,
+        groups=(IDS, GROUPS),
+        quotas=rule,
+    ).wait(timeout=60)
+    params: Any = made.provenance["params"]
+    assert made.provenance["method"] == "weighted_k_center_within_groups"
+    assert params["quota_rule"] == rule
+    assert params["quotas"] == {"a": 3, "b": 3, "c": 3}
+    assert set(params["within"]) == {"a", "b", "c"}
+    summary: Any = made.summary
+    chosen = np.searchsorted(IDS, made.ids)
+    assert summary["objective"] == pytest.approx(
+        summary["radius"] + 0.5 * COSTS[chosen].sum()
+    )
+
+
+def test_random_rows_stand_beside_the_chosen(
+    built: gleann.Client, rows: np.ndarray
+) -> None:
+    made = built.select_ccs("built", k=7, costs=(IDS, COSTS), seed=4).wait(timeout=60)
+    drawn = coreset.uniform(rows, k=7, costs=COSTS, seed=4)
+    assert made.summary["random_radius"] == drawn.radius
+    assert made.summary["random_cost"] == drawn.cost
+    grouped = built.select_farthest_first(
+        "built", k=9, seed=4, groups=(IDS, GROUPS)
+    ).wait(timeout=60)
+    apart = coreset.within_groups(
+        coreset.uniform,
+        rows,
+        groups=GROUPS,
+        quotas=dict.fromkeys("abc", 3),
+        seed=4,
+    )
+    assert grouped.summary["random_radius"] == apart.radius
+    alone = built.select_uniform("built", k=9, groups=(IDS, GROUPS)).wait(timeout=60)
+    assert "random_radius" not in alone.summary
