@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 from gleann.index import packing, storage
 from gleann.index.arrays import Distances, Ids, Mask, Rows, Vectors
 from gleann.index.build import Progress, Report, arrange, as_sample, ignore
+from gleann.index.build_kernels import kernels_on
 from gleann.index.checks import as_ids, as_vectors
 from gleann.index.choose_spill import SpillReport
-from gleann.index.codes import quantise
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
 from gleann.index.exact import exact_search_prepared
@@ -63,6 +63,7 @@ class SoarIndex:
         progress: Report | None = None,
         engine: str = "auto",
         threads: int = 0,
+        device: str | None = None,
     ) -> "SoarIndex":
         """Build an index over `vectors`.
 
@@ -78,14 +79,19 @@ class SoarIndex:
                 build.
             engine: "auto", "native", "faiss", "reference", "torch" or "triton".
             threads: worker threads; 0 takes all cores.
+            device: torch's name of a device that trains, assigns and encodes, such as
+                "cuda"; None leaves it to the CPU. A row may lie in another list only
+                where two are equally good to rounding.
 
         Raises:
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
                 vector under cosine.
             InvalidParamsError: nlist above n.
-            EngineUnavailableError: the engine is not installed.
+            EngineUnavailableError: the engine is not installed, or the device is not
+                there.
         """
         params = params or BuildParams()
+        kernels = kernels_on(device, threads=threads)
         checked = as_vectors(vectors)
         n = len(checked)
         row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
@@ -96,14 +102,14 @@ class SoarIndex:
             params,
             queries=as_sample(queries, rows.shape[1], params.metric),
             report=report,
-            threads=threads,
+            kernels=kernels,
         )
         report(Progress(phase="encode", done=0, total=n))
         data = IndexData(
             metric=params.metric,
             centroids=arranged.centroids,
             lists=arranged.lists,
-            codes=quantise(rows),
+            codes=kernels.codes(rows),
             vectors=rows,
         )
         served = make_engine(data, name=engine, threads=threads)
@@ -121,6 +127,7 @@ class SoarIndex:
         queries: ArrayLike | None = None,
         progress: Report | None = None,
         threads: int = 0,
+        device: str | None = None,
     ) -> BuildSummary:
         """Build an index over vectors larger than memory, straight into `path`.
 
@@ -143,6 +150,7 @@ class SoarIndex:
             queries: as in `build`.
             progress: as in `build`.
             threads: as in `build`.
+            device: as in `build`; rows reach it block by block.
 
         Raises:
             InvalidInputError: as in `build`; the message names the first bad row.
@@ -157,7 +165,7 @@ class SoarIndex:
             ids=ids,
             queries=queries,
             report=progress or ignore,
-            threads=threads,
+            kernels=kernels_on(device, threads=threads),
         )
 
     def search(self, queries: ArrayLike, params: SearchParams | None = None) -> Found:
