@@ -135,17 +135,24 @@ def _judge(
     sample: Sample | None, primary: ListNos, secondary: ListNos, params: BuildParams
 ) -> tuple[Header, ListNos]:
     """What the sample says about the lists, and the second lists that are kept."""
-    if params.spill != "auto":
-        points = () if sample is None else measure_points(sample, primary, secondary)
-        return Header(params=params, points=points), secondary
     if sample is None:
         return Header(params=replace(params, spill=params.assumed_spill)), secondary
-    verdict, points = choose_spill(
+    if params.spill != "auto":
+        points = measure_points(sample, primary, secondary)
+        spilled = bool((secondary >= 0).any())
+        plain = measure_points(sample, primary, None) if spilled else ()
+        return Header(params=params, points=points, primary_points=plain), secondary
+    verdict, points, plain = choose_spill(
         sample, primary, secondary, target_recall=params.target_recall
     )
     chosen = replace(params, spill=verdict.chosen)
-    kept = secondary if verdict.chosen == "soar" else np.full_like(secondary, -1)
-    return Header(params=chosen, points=points, spill_report=verdict), kept
+    if verdict.chosen == "none":
+        none = np.full_like(secondary, -1)
+        return Header(params=chosen, points=plain, spill_report=verdict), none
+    header = Header(
+        params=chosen, points=points, primary_points=plain, spill_report=verdict
+    )
+    return header, secondary
 
 
 def _train(

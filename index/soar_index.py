@@ -23,7 +23,12 @@ from gleann.index.metric import prepare
 from gleann.index.on_disk import BuildSummary, RowSource, build_on_disk
 from gleann.index.packing import Header
 from gleann.index.params import BuildParams, Metric, SearchParams
-from gleann.index.plan import SearchPlan, allowed_count, plan_search
+from gleann.index.plan import (
+    SearchPlan,
+    allowed_count,
+    plan_search,
+    without_copies,
+)
 from gleann.index.tune import OperatingPoint
 
 
@@ -42,6 +47,7 @@ class SoarIndex:
         params: BuildParams,
         engine: Engine,
         points: tuple[OperatingPoint, ...] = (),
+        primary_points: tuple[OperatingPoint, ...] = (),
         spill_report: SpillReport | None = None,
     ) -> None:
         self._data = data
@@ -49,8 +55,9 @@ class SoarIndex:
         self._params = params
         self._engine = engine
         self._points = points
+        self._primary_points = primary_points
         self._spill_report = spill_report
-        self._last_plan: tuple[SearchParams | None, SearchPlan | None] = (None, None)
+        self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
 
     @classmethod
     def build(  # noqa: PLR0913  all of them are optional
@@ -330,40 +337,59 @@ class SoarIndex:
             params=header.params,
             engine=engine,
             points=header.points,
+            primary_points=header.primary_points,
             spill_report=header.spill_report,
         )
 
     @property
     def _header(self) -> Header:
         return Header(
-            params=self._params, points=self._points, spill_report=self._spill_report
+            params=self._params,
+            points=self._points,
+            primary_points=self._primary_points,
+            spill_report=self._spill_report,
         )
 
     def _search(
         self, queries: ArrayLike, params: SearchParams
     ) -> tuple[Rows, Distances, SearchStats]:
         checked = as_vectors(queries, name="queries", dim=self.dim)
-        plan = self._plan(params)
+        plan = self._plan(params, count=len(checked))
         if plan.exact:
             return self._search_exact(prepare(checked, self.metric), plan.request)
         return self._search_lists(checked, plan)
 
-    def _plan(self, params: SearchParams) -> SearchPlan:
+    def _plan(self, params: SearchParams, *, count: int) -> SearchPlan:
         # Who searches one query after another brings the same parameters again; they
         # are frozen, and so is the plan.
-        planned, plan = self._last_plan
-        if planned is params and plan is not None:
+        last = self._last_plan
+        if last is not None and last[0] is params and last[1] == count:
+            return last[2]
+        plan = self._cheaper(self._plan_both(params), params, count=count)
+        if params.allowed is None:  # a mask could be changed
+            self._last_plan = params, count, plan
+        return plan
+
+    def _cheaper(
+        self, plan: SearchPlan, params: SearchParams, *, count: int
+    ) -> SearchPlan:
+        """`plan`, or one of primaries only where those cost the engine less."""
+        other = without_copies(plan, params, self._primary_points)
+        if other is None:
             return plan
-        plan = plan_search(
+        chosen = self._engine.choose_segments(
+            both=plan.nprobe, primary=other.nprobe, queries=count
+        )
+        return plan if chosen == "both" else other
+
+    def _plan_both(self, params: SearchParams) -> SearchPlan:
+        return plan_search(
             params,
             points=self._points,
             n=len(self),
             nlist=self.nlist,
             entries=self._data.lists.entries,
         )
-        if params.allowed is None:  # a mask could be changed
-            self._last_plan = params, plan
-        return plan
 
     def _search_lists(
         self, queries: Vectors, plan: SearchPlan

@@ -107,6 +107,16 @@ class Engine(Protocol):
     ) -> Scanned:
         """Search the given lists (nq, nprobe; -1 for none, no list twice a query)."""
 
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
+        """The cheaper here of two searches that find as much.
+
+        Args:
+            both: lists to probe where second copies are scanned too; tuned at build
+                time, by what they cost a CPU.
+            primary: lists to probe where they are not.
+            queries: in the batch.
+        """
+
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Prepare queries (nq, d), rank their lists and scan the best `nprobe`.
 

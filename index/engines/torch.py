@@ -41,8 +41,8 @@ def torch_engine(
         threads: of torch on a CPU, which are the process's; 0 leaves them as they are.
 
     Raises:
-        EngineUnavailableError: torch is not installed, or the device has too little
-            memory.
+        EngineUnavailableError: torch is not installed, or sees no such device.
+        DeviceMemoryError: the device has too little memory.
     """
     if reason := unavailable_reason():
         raise EngineUnavailableError(

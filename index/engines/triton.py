@@ -36,8 +36,9 @@ def triton_engine(
         kind: of number to scan; None takes bf16, or int8 where that does not fit.
 
     Raises:
-        EngineUnavailableError: torch or triton is not installed, there is no CUDA
-            device or it is too old, or it has too little memory.
+        EngineUnavailableError: torch or triton is not installed, or there is no CUDA
+            device or it is too old.
+        DeviceMemoryError: it has too little memory.
     """
     if reason := unavailable_reason():
         raise EngineUnavailableError(
@@ -45,8 +46,15 @@ def triton_engine(
         )
     from gleann.index.engines.device.choice import require_cuda, resolve_device
     from gleann.index.engines.device.engine import DeviceEngine
+    from gleann.index.engines.device.recording import CudaGraphs
     from gleann.index.engines.triton_kernels.scanner import TritonScanner
 
     chosen = resolve_device(device)
     require_cuda(chosen)
-    return DeviceEngine(data, scanner=TritonScanner(), device=chosen, kind=kind)
+    return DeviceEngine(
+        data,
+        scanner=TritonScanner(),
+        device=chosen,
+        kind=kind,
+        recorder=CudaGraphs(chosen),
+    )

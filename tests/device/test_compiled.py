@@ -27,7 +27,7 @@ from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
-    PAIR_BLOCK,
+    PAIR_BLOCKS,
     PAIR_WARPS,
     SHORT,
     parts_of,
@@ -165,7 +165,7 @@ def test_scan_lists(config, dim, capability):
 @pytest.mark.parametrize("dim", [96, 768])
 @pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
 def test_pairs(kind, dim, capability):
-    constants = {**shape(dim, kind, PAIR_BLOCK), "CODED": kind == "int8"}
+    constants = {**shape(dim, kind, PAIR_BLOCKS[kind]), "CODED": kind == "int8"}
     scan = compiled(
         scan_pairs,
         {**constants, "BUCKETS": 32},

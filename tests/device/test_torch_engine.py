@@ -11,10 +11,11 @@ from gleann.index.codes import quantise
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.engines.torch import torch_engine
-from gleann.index.errors import EngineUnavailableError
+from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory, pool, queries, scan  # noqa: E402
+from gleann.index.engines.device import memory, passes, queries, scan  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.layout import lay_out, shuffled  # noqa: E402
 from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
@@ -134,8 +135,8 @@ class CountingScanner(TorchScanner):
 
 def test_three_neighbours_in_one_bucket_are_scanned_again(monkeypatch):
     data, near = three_in_one_bucket()
-    engine = on_cpu(data)
-    engine._scanner = CountingScanner()
+    scanner = CountingScanner()
+    engine = DeviceEngine(data, scanner=scanner, device=torch.device("cpu"))
     asked = np.zeros((1, 16), np.float32)
     list_nos = np.zeros((1, 1), np.int32)
     request = ScanRequest(k=3, pool=12)
@@ -143,12 +144,12 @@ def test_three_neighbours_in_one_bucket_are_scanned_again(monkeypatch):
         engine.scan(asked, list_nos, request),
         ReferenceEngine(data).scan(asked, list_nos, request),
     )
-    assert engine._scanner.again == 1
+    assert scanner.again == 1
     engine.scan(asked, list_nos, replace(request, k=2))
-    assert engine._scanner.again == 1  # two fit into a bucket, if not into a slot
+    assert scanner.again == 1  # two fit into a bucket, if not into a slot
 
     monkeypatch.setattr(
-        pool, "violations", lambda bounds, *_, k: torch.zeros(bounds.shape[:2]) > 0
+        passes, "violations", lambda bounds, *_, k: torch.zeros(bounds.shape[:2]) > 0
     )
     uncertified = engine.scan(asked, list_nos, request)
     assert set(uncertified.rows[0]) != set(near.tolist())  # without it, one is lost
@@ -157,21 +158,15 @@ def test_three_neighbours_in_one_bucket_are_scanned_again(monkeypatch):
 def test_where_nothing_is_violated_nothing_is_missing():
     """The certificate is sound: pairs it passes agree with an exhaustive scan."""
     data = random_index(n=4000, integers=True, d=8, nlist=5)
-    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
-    engine, scanner = on_cpu(data), TorchScanner()
+    engine = on_cpu(data)
     list_nos = torch.from_numpy(some_lists(80, 3, 5).astype(np.int64))
     asked = torch.from_numpy(integer_queries(80, 8))
-    request = ScanRequest(k=10, pool=10)
-    view = view_for(lists, request)
-    planned = engine._plan(list_nos, view, request)
-    probe = engine._probe(asked, list_nos, view)
-    found = scanner.bucketed(probe.queries, list_nos, view, planned.bucketing)
-    flat = found.keys.reshape(80, -1)
-    merged = scanner.merge(flat, lists, probe.probed, keep=10)
-    violated = pool.violations(found.bounds, merged, k=10).any(dim=1)
-    exact = pool.exact_pool(scanner, probe, keep=10)
+    task = engine._task(ScanRequest(k=10, pool=10), queries=80, nprobe=3)
+    passed = passes.first_pass(asked, list_nos, parts=engine._parts, task=task)
+    violated = passed.violated.any(dim=1)
+    exact = passes.exact_pool(TorchScanner(), passed.probe, keep=10)
     assert 0 < int(violated.sum()) < 80
-    assert torch.equal(merged[~violated], exact[~violated])
+    assert torch.equal(passed.pool[~violated], exact[~violated])
 
 
 def test_codes_are_those_of_numpy():
@@ -194,7 +189,7 @@ def test_rows_stay_behind_where_only_lists_fit(monkeypatch, free, where):
     room = free or memory.RESERVE + lists
     monkeypatch.setattr(memory, "free_bytes", lambda device: room)
     engine = on_cpu(data)
-    assert type(engine._rows).__name__ == where
+    assert type(engine._parts.rows).__name__ == where
     asked = integer_queries(5, 16)
     list_nos = some_lists(5, 4, 9)
     request = ScanRequest(k=10, pool=40)
@@ -215,8 +210,8 @@ def test_half_the_bytes_where_all_of_them_do_not_fit(monkeypatch):
 
 def test_too_little_memory_is_said_with_both_numbers(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: memory.RESERVE + 5)
-    said = r"take 0\.0 GiB as fp32.*0\.0 GiB"
-    with pytest.raises(EngineUnavailableError, match=said):
+    said = r"take 0\.00 GiB as fp32.*0\.00 GiB"
+    with pytest.raises(DeviceMemoryError, match=said):
         on_cpu(random_index())
 
 
@@ -248,7 +243,7 @@ def test_small_blocks_answer_as_large_ones(monkeypatch):
     engine = on_cpu(data)
     whole = engine.scan(asked, list_nos, request)
     monkeypatch.setattr(
-        "gleann.index.engines.device.engine.budget_for", lambda device: 1
+        "gleann.index.engines.device.engine.budget_for", lambda device, a_query: 1
     )
     assert_same(engine.scan(asked, list_nos, request), whole)
 

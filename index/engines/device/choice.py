@@ -1,8 +1,12 @@
 """Which device serves, and with which kind of number."""
 
+from dataclasses import replace
+
 import torch
 
 from gleann.index.engines.device.kinds import Kind
+from gleann.index.engines.device.planner import choose_kind
+from gleann.index.engines.device.roofline import H200, Batch, Ceilings
 from gleann.index.errors import EngineUnavailableError
 
 LEAST_CAPABILITY = (8, 0)
@@ -29,12 +33,28 @@ def resolve_device(name: str | None) -> torch.device:
             raise EngineUnavailableError(
                 f"device {name!r} was asked for, and torch sees {seen} CUDA devices"
             )
+        device = torch.device("cuda", device.index or 0)
     return device
 
 
-def default_kinds(device: torch.device) -> tuple[Kind, ...]:
-    """Best first: bf16 or, for half the bytes, int8 on CUDA; float32 on a CPU."""
-    return ("bf16", "int8") if device.type == "cuda" else ("fp32",)
+def default_kinds(device: torch.device, batch: Batch) -> tuple[Kind, ...]:
+    """Best first for `batch`: float32 on a CPU, bf16 or int8 on CUDA.
+
+    Whatever the formulas say of time, int8 is half the bytes where bf16 does not fit.
+    """
+    if device.type != "cuda":
+        return ("fp32",)
+    best = choose_kind(batch, on=ceilings_of(device))
+    return ("int8",) if best == "int8" else ("bf16", "int8")
+
+
+def ceilings_of(device: torch.device) -> Ceilings:
+    """What to weigh costs on `device` by.
+
+    Those of one GPU, with the multiprocessors of this one: choices depend on how the
+    ceilings compare, which differs less between GPUs than they do.
+    """
+    return replace(H200, programs=programs_on(device))
 
 
 def require_cuda(device: torch.device) -> None:

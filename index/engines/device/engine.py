@@ -1,5 +1,7 @@
 """The search on a device, from queries to neighbours: one pipeline for two scanners."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 
 import numpy as np
@@ -9,29 +11,46 @@ from torch import Tensor
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
-from gleann.index.engines.device.choice import default_kinds, programs_on
+from gleann.index.engines.device.choice import ceilings_of, default_kinds, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.keys import NONE
 from gleann.index.engines.device.kinds import Kind
 from gleann.index.engines.device.layout import lay_out
 from gleann.index.engines.device.memory import admit, budget_for
-from gleann.index.engines.device.merge import bitmap
-from gleann.index.engines.device.planner import Plan, Sizes, plan
-from gleann.index.engines.device.pool import pool_of
-from gleann.index.engines.device.probe import Probe
-from gleann.index.engines.device.queries import code_queries
-from gleann.index.engines.device.rerank import (
-    DeviceRows,
-    HostRows,
-    RowStore,
-    answer,
-    rerank,
+from gleann.index.engines.device.passes import (
+    Parts,
+    Passed,
+    Task,
+    first_pass,
+    passed_of,
+    second_pass,
 )
+from gleann.index.engines.device.planner import (
+    MOST_QUERIES,
+    Sizes,
+    bytes_a_query,
+    choose_segments,
+    plan,
+    select_by,
+    usual_batch,
+)
+from gleann.index.engines.device.recording import (
+    MOST_RECORDED,
+    Outputs,
+    Recorder,
+    Recordings,
+    padded_size,
+    size_within,
+)
+from gleann.index.engines.device.rerank import DeviceRows, HostRows, RowStore, answer
+from gleann.index.engines.device.roofline import Batch
 from gleann.index.engines.device.scan import Scanner
+from gleann.index.engines.device.turns import turn_on
 from gleann.index.engines.device.view import ListView, view_for
 from gleann.index.engines.reference import count_short
 from gleann.index.errors import InvalidParamsError
 from gleann.index.metric import prepare
+from gleann.index.params import Segments
 
 
 class DeviceEngine:
@@ -40,15 +59,19 @@ class DeviceEngine:
     The k best rows by scan score are certain: pairs of which buckets may have hidden
     one are scanned again (`certificate.py`). The rest of the pool may lack a row that a
     bucket hid: there, answers can depend on which queries come together.
+
+    Threads take turns: see `turns.py` for what each method raises where the device
+    fails.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all but three are optional
         self,
         data: IndexData,
         *,
         scanner: Scanner,
         device: torch.device,
         kind: Kind | None = None,
+        recorder: Recorder | None = None,
         threads: int = 0,
     ) -> None:
         """Copy the lists of `data` to `device`.
@@ -58,29 +81,39 @@ class DeviceEngine:
             scanner: who scans and merges.
             device: where.
             kind: of number to scan; None takes what suits the device and fits it.
+            recorder: records the first pass for batches to come; None repeats its
+                steps one by one.
             threads: of torch, where the device is the CPU; 0 leaves them as they are.
 
         Raises:
-            EngineUnavailableError: the device has too little memory.
+            DeviceMemoryError: the device has too little memory.
             InvalidParamsError: `threads` below 0.
         """
-        kinds = (kind,) if kind else default_kinds(device)
-        chosen, fitting = admit(data, kinds=kinds, device=device)
-        self._metric = data.metric
-        self._scanner = scanner
         self._device = device
         self._threads = _checked(threads)
-        self._ranking = DeviceRanking(data, device)
-        self._lists = lay_out(data, kind=chosen, device=device)
-        self._rows: RowStore = HostRows(data.vectors)
-        if fitting.rows:
-            self._rows = DeviceRows(data.vectors, device)
         self._programs = programs_on(device)
+        self._dim = data.vectors.shape[1]
+        self._entries = {"both": data.lists.entries, "primary": len(data.vectors)}
+        usual = usual_batch(
+            nlist=data.lists.nlist, entries=data.lists.entries, dim=self._dim
+        )
+        with turn_on(device):
+            kinds = (kind,) if kind else default_kinds(device, usual)
+            chosen, fitting = admit(data, kinds=kinds, device=device)
+            self._ranking = DeviceRanking(data, device)
+            self._lists = lay_out(data, kind=chosen, device=device)
+            rows = _stored(data.vectors, device, there=fitting.rows > 0)
+        self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
+        # Rows on the host are gathered by the host: that cannot be recorded.
+        self._recordings = None
+        if recorder is not None and fitting.rows:
+            self._recordings = Recordings(recorder, device)
 
     @property
     def name(self) -> str:
         """Scanner, device and kind, such as "triton/cuda/bf16"."""
-        return f"{self._scanner.name}/{self._device.type}/{self._lists.kind}"
+        scanner, kind = self._parts.scanner.name, self._lists.kind
+        return f"{scanner}/{self._device.type}/{kind}"
 
     def with_threads(self, threads: int) -> "DeviceEngine":
         """See `Engine.with_threads`."""
@@ -88,85 +121,154 @@ class DeviceEngine:
         other._threads = _checked(threads)
         return other
 
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
+        """By what each would read and multiply here; see `Engine.choose_segments`."""
+        return choose_segments(
+            self._batch(queries, both, "both"),
+            self._batch(queries, primary, "primary"),
+            kind=self._lists.kind,
+            on=ceilings_of(self._device),
+        )
+
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Score all lists on the device; see `Engine.rank_lists`."""
-        self._take_threads()
-        best = self._ranking.best(self._to_device(queries), nprobe=nprobe)
-        return best.to(torch.int32).cpu().numpy()
+        with self._turn():
+            best = self._ranking.best(self._to_device(queries), nprobe=nprobe)
+            return best.to(torch.int32).cpu().numpy()
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Rank and scan without leaving the device; see `Engine.search`."""
-        self._take_threads()
-        prepared = self._to_device(prepare(queries, self._metric))
-        best = self._ranking.best(prepared, nprobe=nprobe)
-        return self._scan(prepared, best, request)
+        prepared = prepare(queries, self._parts.metric)
+        nprobe = min(nprobe, self._lists.nlist)
+        with self._turn():
+            asked = self._to_device(prepared)
+            if self._recordings is None or request.allowed is not None:
+                best = self._ranking.best(asked, nprobe=nprobe)
+                return self._scan(asked, best, request)
+            return self._search_recorded(self._recordings, asked, nprobe, request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
         """Pool the best scan scores, re-rank them; see `Engine.scan`."""
-        self._take_threads()
-        chosen = torch.from_numpy(list_nos.astype(np.int64)).to(self._device)
-        return self._scan(self._to_device(queries), chosen, request)
+        with self._turn():
+            chosen = torch.from_numpy(list_nos.astype(np.int64)).to(self._device)
+            return self._scan(self._to_device(queries), chosen, request)
 
     def _scan(self, queries: Tensor, list_nos: Tensor, request: ScanRequest) -> Scanned:
-        view = view_for(self._lists, request)
         if list_nos.shape[1] == 0:
             list_nos = list_nos.new_full((len(queries), 1), -1)
-        planned = self._plan(list_nos, view, request)
-        found = [torch.empty((0, request.k), dtype=torch.int64, device=self._device)]
-        reranked = 0
-        for block in block_slices(len(queries), planned.block):
-            probe = self._probe(queries[block], list_nos[block], view)
-            pool = pool_of(
-                self._scanner, probe, planned, k=request.k, keep=request.pool
+        task = self._task(request, queries=len(queries), nprobe=list_nos.shape[1])
+        found = _Answers(request.k, self._device)
+        for block in block_slices(len(queries), task.planned.block):
+            passed = first_pass(
+                queries[block], list_nos[block], parts=self._parts, task=task
             )
-            found.append(self._rerank(queries[block], pool, request.k))
-            reranked += int((pool != NONE).sum())
-        known = list_nos[list_nos >= 0]
-        work = Work(
-            lists_probed=len(known),
-            entries_scanned=int(view.lengths[known].sum()),
-            survivors=reranked,
-            reranked=reranked,
-        )
-        return _scanned(torch.cat(found), work)
+            found.take(self._certain(passed, queries[block], task), task.view)
+        return found.scanned
 
-    def _plan(self, list_nos: Tensor, view: ListView, request: ScanRequest) -> Plan:
+    def _search_recorded(
+        self,
+        recordings: Recordings,
+        queries: Tensor,
+        nprobe: int,
+        request: ScanRequest,
+    ) -> Scanned:
+        """Replay the coarse step and the first pass, block by block."""
+        size = padded_size(min(len(queries), MOST_QUERIES))
+        task = self._task(request, queries=size, nprobe=nprobe, shares=MOST_RECORDED)
+        key = (nprobe, request.k, request.pool, request.segments, task.planned.how)
+        found = _Answers(request.k, self._device)
+
+        def step(block: Tensor, live: Tensor) -> Outputs:
+            best = self._ranking.best(block, nprobe=nprobe)
+            counts = torch.arange(len(block), device=block.device) < live
+            list_nos = torch.where(counts[:, None], best, -1)
+            return first_pass(block, list_nos, parts=self._parts, task=task).tensors
+
+        for block in block_slices(len(queries), size_within(task.planned.block)):
+            outputs = recordings.run(step, queries[block], key=key)
+            passed = passed_of(outputs, task.view, count=len(queries[block]))
+            found.take(self._certain(passed, queries[block], task), task.view)
+        return found.scanned
+
+    def _certain(self, passed: Passed, queries: Tensor, task: Task) -> Passed:
+        return second_pass(passed, queries, parts=self._parts, task=task)
+
+    def _task(
+        self, request: ScanRequest, *, queries: int, nprobe: int, shares: int = 1
+    ) -> Task:
+        """Plan a search that may take one of `shares` parts of the budget."""
+        view = view_for(self._lists, request)
         sizes = Sizes(
-            queries=len(list_nos),
-            nprobe=list_nos.shape[1],
+            queries=queries,
+            nprobe=nprobe,
             longest=view.longest,
             k=request.k,
             pool=request.pool,
             nlist=view.lists.nlist,
         )
-        budget = budget_for(self._device)
-        return plan(sizes, programs=self._programs, budget=budget)
+        a_query = max(bytes_a_query(sizes, *select_by(sizes, programs=self._programs)))
+        budget = budget_for(self._device, a_query=a_query)
+        planned = plan(sizes, programs=self._programs, budget=budget // shares)
+        return Task(view=view, planned=planned, request=request)
 
-    def _probe(self, queries: Tensor, list_nos: Tensor, view: ListView) -> Probe:
-        return Probe(
-            queries=code_queries(queries, view.lists),
-            list_nos=list_nos,
-            probed=bitmap(list_nos, nlist=view.lists.nlist),
-            view=view,
+    def _batch(self, queries: int, nprobe: int, segments: Segments) -> Batch:
+        return Batch(
+            queries=queries,
+            nprobe=nprobe,
+            nlist=self._lists.nlist,
+            entries=self._entries[segments],
+            dim=self._dim,
         )
-
-    def _rerank(self, queries: Tensor, pool: Tensor, k: int) -> Tensor:
-        return rerank(queries, pool, self._rows, metric=self._metric, k=k)
 
     def _to_device(self, queries: Vectors) -> Tensor:
         # A copy: torch will not borrow what may not be written, such as a mapped file.
         return torch.from_numpy(np.array(queries, np.float32)).to(self._device)
 
-    def _take_threads(self) -> None:
-        if self._threads and self._device.type == "cpu":
-            torch.set_num_threads(self._threads)
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with turn_on(self._device):
+            if self._threads and self._device.type == "cpu":
+                torch.set_num_threads(self._threads)
+            yield
 
 
-def _scanned(keys: Tensor, work: Work) -> Scanned:
-    rows, distances = (part.cpu().numpy() for part in answer(keys))
-    return Scanned(rows=rows, distances=distances, short=count_short(rows), work=work)
+class _Answers:
+    """Collects the answers of one block after another."""
+
+    def __init__(self, k: int, device: torch.device) -> None:
+        self._near = [torch.empty((0, k), dtype=torch.int64, device=device)]
+        self._work = Work()
+
+    def take(self, passed: Passed, view: ListView) -> None:
+        """Add a block. Its tensors are copied: the next may be put where they are."""
+        self._near.append(passed.near.clone())
+        list_nos = passed.probe.list_nos
+        known = list_nos >= 0
+        read = torch.where(known, view.lengths[list_nos.clamp(min=0)], 0)
+        counted = torch.stack([known.sum(), read.sum(), (passed.pool != NONE).sum()])
+        probed, entries, pooled = counted.tolist()
+        self._work = Work(
+            lists_probed=self._work.lists_probed + probed,
+            entries_scanned=self._work.entries_scanned + entries,
+            survivors=self._work.survivors + pooled,
+            reranked=self._work.reranked + pooled,
+        )
+
+    @property
+    def scanned(self) -> Scanned:
+        """All of it, on the host."""
+        rows, distances = (
+            part.cpu().numpy() for part in answer(torch.cat(self._near))
+        )
+        return Scanned(
+            rows=rows, distances=distances, short=count_short(rows), work=self._work
+        )
+
+
+def _stored(vectors: Vectors, device: torch.device, *, there: bool) -> RowStore:
+    return DeviceRows(vectors, device) if there else HostRows(vectors)
 
 
 def _checked(threads: int) -> int:

@@ -39,6 +39,11 @@ def key_scores(keys: Tensor) -> Tensor:
     return torch.where(keys == NONE, torch.inf, scores)
 
 
+def least_keys(keys: Tensor) -> Tensor:
+    """The least keys of the same scores; `NONE` stays."""
+    return torch.where(keys == NONE, NONE, keys & ~NUMBER_MASK)
+
+
 def renumbered(keys: Tensor, numbers: Tensor) -> Tensor:
     """The same scores with other numbers."""
     return (keys & ~NUMBER_MASK) | numbers.long()

@@ -6,7 +6,7 @@ import torch
 
 from gleann.index.engines.contract import IndexData
 from gleann.index.engines.device.kinds import KINDS, TILE, Kind, padded_dim
-from gleann.index.errors import EngineUnavailableError
+from gleann.index.errors import DeviceMemoryError
 
 KEYS_SHARE = 0.25
 """Of what is free after the index is loaded, for the keys of one block of queries."""
@@ -62,7 +62,7 @@ def admit(
     rows in host memory are gathered over the bus, which is slower than any scan.
 
     Raises:
-        EngineUnavailableError: the lists fit as none of `kinds`.
+        DeviceMemoryError: the lists fit as none of `kinds`.
     """
     free = free_bytes(device)
     if free is None:
@@ -72,17 +72,32 @@ def admit(
             taken = footprint(data, kind=kind, rows_on_device=rows_on_device)
             if taken.total + RESERVE <= free:
                 return kind, taken
-    raise EngineUnavailableError(
+    raise DeviceMemoryError(
         f"the lists take {_gib(taken.total)} GiB as {kind}, and {device} has"
         f" {_gib(max(0, free - RESERVE))} GiB to spare; the native engine reads them"
         " from host memory"
     )
 
 
-def budget_for(device: torch.device) -> int:
-    """Bytes that the keys of one block of queries may take."""
+def budget_for(device: torch.device, *, a_query: int) -> int:
+    """Bytes that the keys of one block of queries may take.
+
+    Args:
+        device: where.
+        a_query: bytes for a block of one, by the planner.
+
+    Raises:
+        DeviceMemoryError: not even that fits.
+    """
     free = free_bytes(device)
-    return HOST_BUDGET if free is None else int(KEYS_SHARE * max(free, RESERVE))
+    if free is None:
+        return HOST_BUDGET
+    if a_query > free:
+        raise DeviceMemoryError(
+            f"a query takes {_gib(a_query)} GiB of keys, and {device} has {_gib(free)}"
+            " GiB free: ask for fewer lists or neighbours"
+        )
+    return int(KEYS_SHARE * free)
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -93,4 +108,4 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f}"
+    return f"{count / 2**30:.2f}"

@@ -31,6 +31,9 @@ FEW_BUCKETS, MANY_BUCKETS = 32, TILE
 FEW_NEIGHBOURS, MANY_NEIGHBOURS = 16, 100
 """With more neighbours than the second, most pairs would be scanned twice."""
 
+USUAL_QUERIES = 10_000
+"""In a batch; beyond it the choice of a kind hardly changes."""
+
 ITEMS_A_PROGRAM = 2
 """Spans are cut until every multiprocessor has so many, in small batches."""
 
@@ -50,6 +53,11 @@ class Plan:
     bucketing: Bucketing
     block: int
     again: int
+
+    @property
+    def how(self) -> tuple[Selection, Bucketing]:
+        """What a block of a given size is searched by."""
+        return self.selection, self.bucketing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,26 +89,41 @@ def plan(sizes: Sizes, *, programs: int, budget: int) -> Plan:
         programs: kernel programs that the device runs side by side.
         budget: bytes that one block of queries may take for keys.
     """
-    selection: Selection = "exact" if sizes.k > MANY_NEIGHBOURS else "buckets"
+    selection, bucketing = select_by(sizes, programs=programs)
+    first, second = bytes_a_query(sizes, selection, bucketing)
+    most = min(MOST_QUERIES, max(1, sizes.queries))
+    return Plan(
+        selection=selection,
+        bucketing=bucketing,
+        block=max(1, min(budget // first, most)),
+        again=max(1, min(budget // second, most)),
+    )
+
+
+def select_by(sizes: Sizes, *, programs: int) -> tuple[Selection, Bucketing]:
+    """How the best entries of a list are found."""
     bucketing = Bucketing(
         buckets=FEW_BUCKETS if sizes.k <= FEW_NEIGHBOURS else MANY_BUCKETS,
         span=span_for(sizes, programs=programs),
     )
-    a_pair = keys_a_pair(sizes, selection, bucketing)
-    first = sizes.nprobe * a_pair + sizes.pool
+    return "exact" if sizes.k > MANY_NEIGHBOURS else "buckets", bucketing
+
+
+def bytes_a_query(
+    sizes: Sizes, selection: Selection, bucketing: Bucketing
+) -> tuple[int, int]:
+    """Bytes of keys, and of the bitmap of lists, that a query takes.
+
+    Returns:
+        When it is scanned first, and when all its pairs are scanned again.
+    """
+    first = sizes.nprobe * keys_a_pair(sizes, selection, bucketing) + sizes.pool
     second = first + sizes.nprobe * max(1, sizes.longest)
-    return Plan(
-        selection=selection,
-        bucketing=bucketing,
-        block=_fitting(first, sizes, budget),
-        again=_fitting(second, sizes, budget),
+    beside = sizes.nlist // 2
+    return (
+        TEMPORARIES * KEY_BYTES * first + beside,
+        TEMPORARIES * KEY_BYTES * second + beside,
     )
-
-
-def _fitting(keys: int, sizes: Sizes, budget: int) -> int:
-    """Queries whose keys, and whose bitmap of lists, fit the budget."""
-    needed = TEMPORARIES * KEY_BYTES * keys + sizes.nlist // 2
-    return max(1, min(budget // needed, MOST_QUERIES, max(1, sizes.queries)))
 
 
 def keys_a_pair(sizes: Sizes, selection: Selection, bucketing: Bucketing) -> int:
@@ -139,6 +162,14 @@ def choose_kind(batch: Batch, *, on: Ceilings) -> Kind:
     """
     by_kind = {kind: bounds(batch, kind=kind, on=on).seconds for kind in _KINDS}
     return "int8" if by_kind["int8"] < 0.75 * by_kind["bf16"] else "bf16"
+
+
+def usual_batch(*, nlist: int, entries: int, dim: int) -> Batch:
+    """The batch that an index is laid out for, before any query is seen."""
+    nprobe = max(1, round(nlist**0.5))
+    return Batch(
+        queries=USUAL_QUERIES, nprobe=nprobe, nlist=nlist, entries=entries, dim=dim
+    )
 
 
 def choose_segments(

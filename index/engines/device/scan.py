@@ -19,7 +19,7 @@ from gleann.index.engines.device.bucketing import (
     span_count,
 )
 from gleann.index.engines.device.grouping import Pairs, group
-from gleann.index.engines.device.keys import NONE, make_keys, smallest
+from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
 from gleann.index.engines.device.kinds import TILE
 from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
 from gleann.index.engines.device.queries import CodedQueries
@@ -39,8 +39,8 @@ class Kept:
     Attributes:
         keys: (nq, nprobe, spans, KEPT, buckets), the best of each bucket before the
             second.
-        bounds: (nq, nprobe, spans), a key that no dropped entry is below; `NONE` where
-            no allowed entry was dropped.
+        bounds: (nq, nprobe, spans), the least key that the best of the dropped entries
+            can have, by its score; `NONE` where no allowed entry was dropped.
     """
 
     keys: Tensor
@@ -169,15 +169,16 @@ def select(
     # A slot hides entries only if it has seen more than it keeps.
     slots = torch.arange(TILE, device=scores.device)
     hiding = (KEPT * TILE + slots < count)[:, None]
-    bounds = torch.where(hiding, keys[KEPT - 1], NONE).amin(dim=0)
+    hidden = torch.where(hiding, keys[KEPT - 1], NONE).amin(dim=0)
     if bucketing.slots == 1:
-        return keys.permute(2, 0, 1), bounds
+        return keys.permute(2, 0, 1), least_keys(hidden)
     # Slots of one bucket are neighbours.
     members = keys.view(KEPT, bucketing.buckets, bucketing.slots, nq)
     members = members.permute(3, 1, 0, 2).flatten(2)
     three = torch.topk(members, KEPT + 1, dim=2, largest=False, sorted=True).values
     folded = three[:, :, KEPT].amin(dim=1)
-    return three[:, :, :KEPT].transpose(1, 2), torch.minimum(bounds, folded)
+    hidden = torch.minimum(hidden, folded)
+    return three[:, :, :KEPT].transpose(1, 2), least_keys(hidden)
 
 
 def _by_slot(scores: Tensor) -> Tensor:

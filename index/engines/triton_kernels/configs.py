@@ -76,8 +76,11 @@ LONG: dict[tuple[Kind, int], ScanConfig] = {
 }
 """For longer ones; int8 with 64 queries spills on sm_90 (240 bytes at d = 768)."""
 
-PAIR_BLOCK = 64
-"""Values along d that the query-major kernels take at once."""
+PAIR_BLOCKS: dict[Kind, int] = {"bf16": 64, "fp16": 32, "fp32": 64, "int8": 64}
+"""Values along d that the query-major kernels take at once, at most.
+
+fp16 with 64 spills a register on sm_80.
+"""
 
 PAIR_WARPS = 4
 

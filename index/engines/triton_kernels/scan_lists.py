@@ -13,6 +13,8 @@ from gleann.index.engines.triton_kernels.selecting import (
     NONE,
     PACKED_NOTHING,
     TILE,
+    by_chunk,
+    hidden_by_buckets,
     hidden_by_slots,
     packed_with,
     three_smallest,
@@ -124,11 +126,10 @@ def scan_lists(
             best = tl.minimum(best, packed)
 
         places = tl.arange(0, TILE)[:, None]
+        best, second = by_chunk(best, second)
+        bound = hidden_by_slots(second, places, length)
         low = unpacked(best, start, places)
         high = unpacked(second, start, places)
-        # Of equal negative scores the later chunk packs lower: order by entry again.
-        low, high = tl.minimum(low, high), tl.maximum(low, high)
-        bound = tl.min(hidden_by_slots(high, places, length), axis=0)
         if BUCKETS < TILE:
             low, high, third = tl.reduce(
                 (
@@ -139,7 +140,7 @@ def scan_lists(
                 1,
                 three_smallest,
             )
-            bound = tl.minimum(bound, tl.min(third, axis=0))
+            bound = tl.minimum(bound, hidden_by_buckets(third))
         into = slot * spans + span
         target = keys + (into * (2 * BUCKETS))[None, :] + tl.arange(0, BUCKETS)[:, None]
         tl.store(target, low, mask=columns[None, :] < live)

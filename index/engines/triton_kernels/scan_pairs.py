@@ -11,6 +11,8 @@ from gleann.index.engines.triton_kernels.selecting import (
     NONE,
     PACKED_NOTHING,
     TILE,
+    by_chunk,
+    hidden_by_buckets,
     hidden_by_slots,
     make_keys,
     packed_with,
@@ -123,11 +125,10 @@ def scan_pairs(
         best = tl.minimum(best, packed)
 
     places = tl.arange(0, TILE)
+    best, second = by_chunk(best, second)
+    bound = hidden_by_slots(second, places, length)
     low = unpacked(best, start, places)
     high = unpacked(second, start, places)
-    # Of equal negative scores the later chunk packs lower: order by entry again.
-    low, high = tl.minimum(low, high), tl.maximum(low, high)
-    bound = tl.min(hidden_by_slots(high, places, length), axis=0)
     if BUCKETS < TILE:
         low, high, third = tl.reduce(
             (
@@ -138,7 +139,7 @@ def scan_pairs(
             1,
             three_smallest,
         )
-        bound = tl.minimum(bound, tl.min(third, axis=0))
+        bound = tl.minimum(bound, hidden_by_buckets(third))
     into = slot * spans + span
     target = keys + into * (2 * BUCKETS) + tl.arange(0, BUCKETS)
     tl.store(target, low)

@@ -28,12 +28,31 @@ def packed_with(scores, chunk):
 
 
 @triton.jit
-def make_keys(scores, entries):
-    """See `device.keys.make_keys`; NONE where the score is that of no entry."""
+def least_keys(scores):
+    """The least key that an entry of each score can have."""
     bits = (scores + 0.0).to(tl.int32, bitcast=True)
     ordered = bits ^ ((bits >> 31) & MAGNITUDE)
-    key = (ordered.to(tl.int64) << NUMBER_BITS) | entries.to(tl.int64)
+    return ordered.to(tl.int64) << NUMBER_BITS
+
+
+@triton.jit
+def make_keys(scores, entries):
+    """See `device.keys.make_keys`; NONE where the score is that of no entry."""
+    key = least_keys(scores) | entries.to(tl.int64)
     return tl.where(scores >= EMPTY_SCORE, NONE, key)
+
+
+@triton.jit
+def by_chunk(best, second):
+    """The same packed scores, equal ones in the order of their chunks.
+
+    Of equal negative scores the later chunk packs lower.
+    """
+    low = best.to(tl.int32, bitcast=True)
+    high = second.to(tl.int32, bitcast=True)
+    swap = ((low ^ high) & SCORE_MASK) == 0
+    swap &= (low & CHUNK_MASK) > (high & CHUNK_MASK)
+    return tl.where(swap, second, best), tl.where(swap, best, second)
 
 
 @triton.jit
@@ -57,5 +76,19 @@ def three_smallest(a1, a2, a3, b1, b2, b3):
 
 @triton.jit
 def hidden_by_slots(second, places, length):
-    """Keys that bound what slots dropped; those of two entries dropped none."""
-    return tl.where(places + KEPT * TILE < length, second, NONE)
+    """The least key that slots dropped, by the packed second best of each.
+
+    A slot of two entries dropped none.
+    """
+    bits = second.to(tl.int32, bitcast=True)
+    scores = (bits & SCORE_MASK).to(tl.float32, bitcast=True)
+    hiding = places + KEPT * TILE < length
+    least = tl.min(tl.where(hiding, scores, PACKED_NOTHING), axis=0)
+    return tl.where(least >= EMPTY_SCORE, NONE, least_keys(least))
+
+
+@triton.jit
+def hidden_by_buckets(third):
+    """The least key that buckets dropped, by the third of each."""
+    least = tl.min(third, axis=0)
+    return tl.where(least == NONE, NONE, least >> NUMBER_BITS << NUMBER_BITS)
