@@ -24,6 +24,7 @@ test: $(VENV)/.test
 # imported: so they are tested in two runs.
 test-kernels: $(KERNELS)/.installed
 	PYTHONPATH=.ns $(KERNELS)/bin/python -m pytest tests/conformance -k torch
+	PYTHONPATH=.ns $(KERNELS)/bin/python -m pytest tests/unit/test_selection_distance.py -k torch
 	PYTHONPATH=.ns $(KERNELS)/bin/python -m pytest tests/device \
 	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py
 	PYTHONPATH=.ns TRITON_INTERPRET=1 $(KERNELS)/bin/python -m pytest \
