@@ -7,7 +7,7 @@ tie at the cut, engines agree in distances, not in rows). No row comes twice.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Codes
@@ -123,3 +123,11 @@ class Engine(Protocol):
         Raises:
             ZeroVectorError: a query of length zero under cosine.
         """
+
+
+@runtime_checkable
+class SearchesRows(Protocol):
+    """An engine that has the rows of the index at hand, and so can let them ask."""
+
+    def search_rows(self, rows: Rows, *, nprobe: int, request: ScanRequest) -> Scanned:
+        """Let `rows` (m,) ask the `nprobe` lists that rank best for each of them."""

@@ -5,10 +5,13 @@ import sys
 import numpy as np
 import pytest
 
+from gleann.index import BuildParams, SoarIndex, knn_graph
+from gleann.index.engines.contract import ScanRequest
 from gleann.index.errors import EngineUnavailableError
 from gleann.selection import farthest_first, k_center, weighted_k_center
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.selection.coreset import device as on_device  # noqa: E402
 
 
@@ -94,3 +97,39 @@ def test_missing_torch_is_said_plainly(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(EngineUnavailableError, match=r"torch is not.*gleann\[gpu\]"):
         farthest_first(integers(200, 4, seed=0), k=5, device="cuda")
+
+
+def test_the_neighbour_graph_of_a_device_is_that_of_the_host(monkeypatch):
+    rows = integers(1200, 6, seed=4)
+    params = BuildParams(metric="l2", nlist=30, tune_queries=0)
+    index = SoarIndex.build(rows, params, engine="native")
+    want = knn_graph(index, k=8, nprobe=30)
+    asked = []
+    search_rows = DeviceEngine.search_rows
+
+    def spy(self, rows, **rest):
+        asked.append(len(rows))
+        return search_rows(self, rows, **rest)
+
+    monkeypatch.setattr(DeviceEngine, "search_rows", spy)
+    got = knn_graph(index.with_engine("torch"), k=8, nprobe=30)
+    assert sum(asked) == 1200  # gathered on the device, not sent again
+    # Among many equally near rows engines may choose: distances are one.
+    np.testing.assert_array_equal(got.distances, want.distances)
+    assert got.engine.startswith("torch")
+
+
+def test_rows_that_ask_find_what_they_find_as_queries():
+    rows = np.random.default_rng(3).normal(size=(700, 10)).astype(np.float32)
+    index = SoarIndex.build(rows, BuildParams(nlist=9), engine="torch")
+    asking = np.array([5, 600, 7])
+    request = ScanRequest(k=10, pool=40)
+    got = index.engine.search_rows(asking, nprobe=4, request=request)
+    queries = index.vectors[asking]
+    lists = index.engine.rank_lists(queries, nprobe=4)
+    want = index.engine.scan(queries, lists, request)
+    np.testing.assert_array_equal(got.rows, want.rows)
+    np.testing.assert_array_equal(got.distances, want.distances)
+    resident = torch.from_numpy(queries)
+    same = index.engine.search_resident(resident, nprobe=4, request=request)
+    np.testing.assert_array_equal(same.rows, want.rows)

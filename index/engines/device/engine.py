@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gleann.index.arrays import ListNos, Vectors
+from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.device.choice import ceilings_of, default_kinds, programs_on
@@ -139,13 +139,21 @@ class DeviceEngine:
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Rank and scan without leaving the device; see `Engine.search`."""
         prepared = prepare(queries, self._parts.metric)
-        nprobe = min(nprobe, self._lists.nlist)
         with self._turn():
-            asked = self._to_device(prepared)
-            if self._recordings is None or request.allowed is not None:
-                best = self._ranking.best(asked, nprobe=nprobe)
-                return self._scan(asked, best, request)
-            return self._search_recorded(self._recordings, asked, nprobe, request)
+            return self._search(self._to_device(prepared), nprobe, request)
+
+    def search_resident(
+        self, queries: Tensor, *, nprobe: int, request: ScanRequest
+    ) -> Scanned:
+        """`search` for prepared float32 queries (nq, d) that are on the device."""
+        with self._turn():
+            return self._search(queries, nprobe, request)
+
+    def search_rows(self, rows: Rows, *, nprobe: int, request: ScanRequest) -> Scanned:
+        """See `SearchesRows.search_rows`."""
+        with self._turn():
+            asking = torch.from_numpy(rows).to(self._device)
+            return self._search(self._parts.rows.gather(asking), nprobe, request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
@@ -154,6 +162,13 @@ class DeviceEngine:
         with self._turn():
             chosen = torch.from_numpy(list_nos.astype(np.int64)).to(self._device)
             return self._scan(self._to_device(queries), chosen, request)
+
+    def _search(self, queries: Tensor, nprobe: int, request: ScanRequest) -> Scanned:
+        nprobe = min(nprobe, self._lists.nlist)
+        if self._recordings is None or request.allowed is not None:
+            best = self._ranking.best(queries, nprobe=nprobe)
+            return self._scan(queries, best, request)
+        return self._search_recorded(self._recordings, queries, nprobe, request)
 
     def _scan(self, queries: Tensor, list_nos: Tensor, request: ScanRequest) -> Scanned:
         if list_nos.shape[1] == 0:
@@ -259,9 +274,7 @@ class _Answers:
     @property
     def scanned(self) -> Scanned:
         """All of it, on the host."""
-        rows, distances = (
-            part.cpu().numpy() for part in answer(torch.cat(self._near))
-        )
+        rows, distances = (part.cpu().numpy() for part in answer(torch.cat(self._near)))
         return Scanned(
             rows=rows, distances=distances, short=count_short(rows), work=self._work
         )

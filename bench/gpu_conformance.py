@@ -1,0 +1,43 @@
+"""Whether the kernels are right on this device: their tests, before any timing."""
+
+import re
+import subprocess
+import sys
+
+from bench.gpu_run import Run
+from bench.provenance import ROOT
+
+TESTS = ("tests/device/test_on_gpu.py", "tests/conformance")
+ONLY = ("-k", "triton or on_gpu")
+TOLD = 3000
+"""Characters of the end of a failed run's output that are kept."""
+
+
+def conformance(run: Run) -> None:
+    """One row: how many tests passed, failed and were skipped."""
+    if run.device.type != "cuda":
+        run.skip("tests/device/test_on_gpu.py", "there is no CUDA device")
+        return
+    run.attempt("tests", lambda: _tests(run))
+
+
+def _tests(run: Run) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *TESTS, *ONLY],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=max(1.0, run.left),
+        check=False,
+    )
+    counts = counted(done.stdout)
+    run.row(what=" ".join(TESTS), exit=done.returncode, **counts)
+    if done.returncode:
+        run.skip("a green run", (done.stdout + done.stderr)[-TOLD:])
+
+
+def counted(said: str) -> dict[str, int]:
+    """What pytest's last line counts."""
+    found = re.findall(r"(\d+) (passed|failed|skipped|errors?|deselected)", said)
+    return {what: int(number) for number, what in found}
