@@ -223,8 +223,11 @@ class SoarIndex:
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
         """The same index served by another engine; the arrays are shared."""
-        served = make_engine(self._data, name=engine, threads=threads)
-        return self._open(self._data, self.ids, self._header, served)
+        return self.served_by(make_engine(self._data, name=engine, threads=threads))
+
+    def served_by(self, engine: Engine) -> "SoarIndex":
+        """The same index served by `engine`, which was made from its `data`."""
+        return self._open(self._data, self.ids, self._header, engine)
 
     def __len__(self) -> int:
         return len(self._data.vectors)

@@ -64,7 +64,7 @@ class DeviceEngine:
     fails.
     """
 
-    def __init__(  # noqa: PLR0913  all but three are optional
+    def __init__(
         self,
         data: IndexData,
         *,
@@ -259,9 +259,7 @@ class _Answers:
     @property
     def scanned(self) -> Scanned:
         """All of it, on the host."""
-        rows, distances = (
-            part.cpu().numpy() for part in answer(torch.cat(self._near))
-        )
+        rows, distances = (part.cpu().numpy() for part in answer(torch.cat(self._near)))
         return Scanned(
             rows=rows, distances=distances, short=count_short(rows), work=self._work
         )
