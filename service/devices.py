@@ -1,14 +1,16 @@
 """Where sealed indexes are searched: on the CPU, or on a GPU as `--device` says.
 
-| device | no usable GPU | an index that does not fit | a batch that does not | a GPU that fails |
-|---|---|---|---|---|
-| cpu | does not look | | | |
-| auto | CPU | CPU | CPU | CPU from then on |
-| cuda | CPU, warns | CPU, warns | LimitError | DeviceLostError |
-| require-cuda | does not start | DeviceMemoryError | LimitError | DeviceLostError |
+"cpu" does not look for one. With the others:
 
-The last two are errors of single calls and of single indexes: the service goes on. A
-GPU that failed stays lost until the process is started again.
+| | auto | cuda | require-cuda |
+|---|---|---|---|
+| no usable GPU | CPU | CPU, warns | does not start |
+| an index that does not fit | CPU | CPU, warns | DeviceMemoryError |
+| a batch that does not fit | CPU | DeviceMemoryError | DeviceMemoryError |
+| a GPU that fails | CPU from then on | DeviceLostError | DeviceLostError |
+
+The errors are those of single indexes and calls: the service goes on. A GPU that failed
+stays lost until the process is started again.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Who decides whether second copies are scanned: the points measured, and the engine."""
+"""Who decides whether second copies are scanned: points measured, and the engine."""
 
 import numpy as np
 import pytest

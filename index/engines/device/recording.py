@@ -20,7 +20,7 @@ MOST_RECORDED = 8
 """Recordings kept by an engine: each holds what it returns."""
 
 WARM_UPS = 2
-"""Runs before a step is recorded: kernels are compiled, libraries take their buffers."""
+"""Runs before a step is recorded: kernels are compiled, libraries take buffers."""
 
 Outputs = tuple[Tensor, ...]
 Step = Callable[[Tensor, Tensor], Outputs]
