@@ -38,7 +38,8 @@ kernels-interpreted:
 	  tests/device/test_interpreted.py
 	$(KERNEL_TESTS) tests/conformance -k torch
 	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device \
-	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py
+	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py \
+	  tests/unit/test_several.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
