@@ -9,9 +9,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 KERNELS := .venv-kernels
+KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
 INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
 
-.PHONY: demo test test-kernels check format clean python
+.PHONY: demo test test-kernels kernels-compiled kernels-interpreted check format clean \
+  python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -21,15 +23,23 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
 # Kernels are compiled or interpreted, as an environment variable says when they are
-# imported: so they are tested in two runs.
+# imported: so they are tested in two runs, side by side. Every shipped tile is compiled
+# for sm_90; without -m 'not slow', at more dimensions and for more GPUs.
 test-kernels: $(KERNELS)/.installed
-	PYTHONPATH=.ns $(KERNELS)/bin/python -m pytest tests/conformance -k torch
-	PYTHONPATH=.ns $(KERNELS)/bin/python -m pytest tests/unit/test_selection_distance.py -k torch
-	PYTHONPATH=.ns $(KERNELS)/bin/python -m pytest tests/device \
-	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py
-	PYTHONPATH=.ns TRITON_INTERPRET=1 $(KERNELS)/bin/python -m pytest \
+	$(MAKE) --no-print-directory --jobs 2 --output-sync kernels-compiled \
+	  kernels-interpreted
+
+kernels-compiled:
+	$(KERNEL_TESTS) -m 'not slow' tests/device/test_compiled.py
+
+kernels-interpreted:
+	TRITON_INTERPRET=1 $(KERNEL_TESTS) \
 	  -W 'ignore:Conversion of an array with ndim:DeprecationWarning' \
 	  tests/device/test_interpreted.py
+	$(KERNEL_TESTS) tests/conformance tests/unit/test_selection_distance.py -k torch
+	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device \
+	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py \
+	  tests/unit/test_several.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

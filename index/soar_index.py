@@ -44,19 +44,13 @@ class SoarIndex:
         data: IndexData,
         *,
         ids: Ids,
-        params: BuildParams,
+        header: Header,
         engine: Engine,
-        points: tuple[OperatingPoint, ...] = (),
-        primary_points: tuple[OperatingPoint, ...] = (),
-        spill_report: SpillReport | None = None,
     ) -> None:
         self._data = data
         self._table = IdTable(ids)
-        self._params = params
+        self._header = header
         self._engine = engine
-        self._points = points
-        self._primary_points = primary_points
-        self._spill_report = spill_report
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
 
     @classmethod
@@ -231,8 +225,11 @@ class SoarIndex:
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
         """The same index served by another engine; the arrays are shared."""
-        served = make_engine(self._data, name=engine, threads=threads)
-        return self._open(self._data, self.ids, self._header, served)
+        return self.served_by(make_engine(self._data, name=engine, threads=threads))
+
+    def served_by(self, engine: Engine) -> "SoarIndex":
+        """The same index served by `engine`, which was made from its `data`."""
+        return self._open(self._data, self.ids, self._header, engine)
 
     def __len__(self) -> int:
         return len(self._data.vectors)
@@ -267,7 +264,7 @@ class SoarIndex:
     @property
     def params(self) -> BuildParams:
         """What it was built with; `spill` is what "auto" chose."""
-        return self._params
+        return self._header.params
 
     @property
     def data(self) -> IndexData:
@@ -297,12 +294,12 @@ class SoarIndex:
     @property
     def operating_points(self) -> tuple[OperatingPoint, ...]:
         """What was measured at build time; `target_recall` chooses among them."""
-        return self._points
+        return self._header.points
 
     @property
     def spill_report(self) -> SpillReport | None:
         """Why rows are spilled or not; None where it was not left to measurement."""
-        return self._spill_report
+        return self._header.spill_report
 
     @cached_property
     def data_hash(self) -> str:
@@ -331,24 +328,7 @@ class SoarIndex:
     def _open(
         cls, data: IndexData, ids: Ids, header: Header, engine: Engine
     ) -> "SoarIndex":
-        return cls(
-            data,
-            ids=ids,
-            params=header.params,
-            engine=engine,
-            points=header.points,
-            primary_points=header.primary_points,
-            spill_report=header.spill_report,
-        )
-
-    @property
-    def _header(self) -> Header:
-        return Header(
-            params=self._params,
-            points=self._points,
-            primary_points=self._primary_points,
-            spill_report=self._spill_report,
-        )
+        return cls(data, ids=ids, header=header, engine=engine)
 
     def _search(
         self, queries: ArrayLike, params: SearchParams
@@ -374,7 +354,7 @@ class SoarIndex:
         self, plan: SearchPlan, params: SearchParams, *, count: int
     ) -> SearchPlan:
         """`plan`, or one of primaries only where those cost the engine less."""
-        other = without_copies(plan, params, self._primary_points)
+        other = without_copies(plan, params, self._header.primary_points)
         if other is None:
             return plan
         chosen = self._engine.choose_segments(
@@ -385,7 +365,7 @@ class SoarIndex:
     def _plan_both(self, params: SearchParams) -> SearchPlan:
         return plan_search(
             params,
-            points=self._points,
+            points=self._header.points,
             n=len(self),
             nlist=self.nlist,
             entries=self._data.lists.entries,

@@ -22,6 +22,19 @@ def unavailable_reason() -> str:
     return ""
 
 
+def device_reason(device: str | None = None) -> str:
+    """Why the kernels cannot run on `device`, or on the first; empty where they can."""
+    if reason := unavailable_reason():
+        return reason
+    from gleann.index.engines.device.choice import require_cuda, resolve_device
+
+    try:
+        require_cuda(resolve_device(device))
+    except EngineUnavailableError as error:
+        return str(error)
+    return ""
+
+
 def triton_engine(
     data: IndexData,
     *,

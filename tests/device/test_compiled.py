@@ -23,14 +23,13 @@ from triton.compiler import ASTSource  # noqa: E402
 
 from gleann.index.engines.device.kinds import padded_dim  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
-    LONG,
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
     PAIR_BLOCKS,
     PAIR_WARPS,
-    SHORT,
     parts_of,
+    table_for,
 )
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys  # noqa: E402
 from gleann.index.engines.triton_kernels.scan_lists import scan_lists  # noqa: E402
@@ -130,13 +129,34 @@ def shape(dim, kind, block):
     }
 
 
+DIMS = (
+    (128, (80, 90, 100)),
+    (96, (90,)),
+    (100, (90,)),
+    (768, (80, 90, 100)),
+    (960, (90,)),
+)
+"""With the compute capabilities to compile for."""
+
+
 def shipped():
-    for table, dims in ((SHORT, (128, 96, 100)), (LONG, (768, 960))):
-        for config in table.values():
-            for dim in dims:
-                for capability in (90,) if dim != dims[0] else (80, 90, 100):
-                    name = f"{config.kind}-{config.queries}-{dim}-sm{capability}"
-                    yield pytest.param(config, dim, capability, id=name)
+    """Every configuration, on sm_90 at several d; `make test-kernels` takes a part.
+
+    Not slow are: all on sm_90 at 128 or 768; tiles of 32 also at 96 and 960, and those
+    of bf16 and int8 on the other GPUs.
+    """
+    for dim, capabilities in DIMS:
+        for capability in capabilities:
+            # All kinds are padded alike as far as tables go.
+            table = table_for(dim, "bf16", generation=capability // 10)
+            for config in table.values():
+                name = f"{config.kind}-{config.queries}-{dim}-sm{capability}"
+                quick = config.queries == 32 and dim != 100
+                if capability != 90:
+                    quick &= config.kind in ("bf16", "int8")
+                quick |= capability == 90 and dim in (128, 768)
+                marks = () if quick else pytest.mark.slow
+                yield pytest.param(config, dim, capability, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(("config", "dim", "capability"), list(shipped()))
@@ -162,7 +182,7 @@ def test_scan_lists(config, dim, capability):
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize("dim", [96, 768])
+@pytest.mark.parametrize("dim", [96, pytest.param(768, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
 def test_pairs(kind, dim, capability):
     constants = {**shape(dim, kind, PAIR_BLOCKS[kind]), "CODED": kind == "int8"}
@@ -181,7 +201,9 @@ def test_pairs(kind, dim, capability):
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize("kept", [MERGE_LEAST, MERGE_MOST])
+@pytest.mark.parametrize(
+    "kept", [MERGE_LEAST, pytest.param(MERGE_MOST, marks=pytest.mark.slow)]
+)
 def test_merge(kept, capability):
     made = compiled(
         merge_keys,

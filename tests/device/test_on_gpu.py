@@ -22,6 +22,7 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 
 from gleann.index.engines.device import merge, scan  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
@@ -116,3 +117,21 @@ def test_engine(kind, metric, nq):
     want = ReferenceEngine(data).scan(asked, list_nos, request)
     assert (got.rows == want.rows).mean() >= 0.999
     np.testing.assert_allclose(got.distances, want.distances, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_graphs_replay_what_steps_do(kind):
+    """Batches of several sizes in turn, through one engine and its recordings."""
+    data = world.random_index(n=20_000, d=96, nlist=64, seed=7)
+    recorded = triton_engine(data, kind=kind)
+    stepwise = DeviceEngine(
+        data, scanner=launching.TritonScanner(), device=CUDA, kind=kind
+    )
+    request = ScanRequest(k=10, pool=40)
+    for seed, nq in enumerate([1, 100, 3, 3000, 1, 90, 2048]):
+        asked = np.random.default_rng(seed).normal(size=(nq, 96)).astype(np.float32)
+        got = recorded.search(asked, nprobe=8, request=request)
+        want = stepwise.search(asked, nprobe=8, request=request)
+        np.testing.assert_array_equal(got.rows, want.rows)
+        np.testing.assert_array_equal(got.distances, want.distances)
+        assert got.work == want.work

@@ -23,6 +23,7 @@ from gleann.index.engines.triton_kernels.configs import (
     config_for,
     parts_of,
     smallest_step,
+    table_for,
 )
 
 
@@ -144,6 +145,17 @@ def test_any_dimension_is_a_sum_of_parts(kind, dim):
             assert part & (part - 1) == 0
             assert part == 0 or part >= smallest_step(kind)
     assert width - dim < smallest_step(kind)
+
+
+def test_tiles_of_a_generation():
+    for dim in (96, 768):
+        hopper = table_for(dim, "bf16", generation=9)
+        newer = table_for(dim, "bf16", generation=10)
+        assert hopper == table_for(dim, "bf16", generation=8)
+        assert newer.keys() == hopper.keys() - {("bf16", 64), ("fp16", 64)}
+        assert newer["bf16", 32].warps == 8 > hopper["bf16", 32].warps
+    assert config_for("bf16", 96, queries=64, generation=10).queries == 32
+    assert config_for("bf16", 96, queries=64).queries == 64
 
 
 def test_configurations_are_filed_under_what_they_are():

@@ -77,6 +77,13 @@ def require_cuda(device: torch.device) -> None:
         )
 
 
+def generation_of(device: torch.device) -> int:
+    """The major compute capability of a CUDA device; 9 for a CPU, which interprets."""
+    if device.type != "cuda":
+        return 9
+    return int(torch.cuda.get_device_capability(device)[0])
+
+
 def programs_on(device: torch.device) -> int:
     """Multiprocessors of a CUDA device, 1 for a CPU."""
     if device.type != "cuda":

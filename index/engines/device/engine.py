@@ -64,7 +64,7 @@ class DeviceEngine:
     fails.
     """
 
-    def __init__(  # noqa: PLR0913  all but three are optional
+    def __init__(
         self,
         data: IndexData,
         *,

@@ -64,6 +64,9 @@ def admit(
     Raises:
         DeviceMemoryError: the lists fit as none of `kinds`.
     """
+    if device.type == "cuda":
+        # What torch keeps of indexes that are gone is free as well.
+        torch.cuda.empty_cache()
     free = free_bytes(device)
     if free is None:
         return kinds[0], footprint(data, kind=kinds[0], rows_on_device=True)

@@ -20,7 +20,7 @@ MOST_RECORDED = 8
 """Recordings kept by an engine: each holds what it returns."""
 
 WARM_UPS = 2
-"""Runs before a step is recorded: kernels are compiled, libraries take their buffers."""
+"""Runs before a step is recorded: kernels are compiled, libraries take buffers."""
 
 Outputs = tuple[Tensor, ...]
 Step = Callable[[Tensor, Tensor], Outputs]
@@ -30,7 +30,9 @@ Step = Callable[[Tensor, Tensor], Outputs]
 class Recorder(Protocol):
     """Turns a step into something that repeats it on the same memory."""
 
-    def record(self, step: Step, queries: Tensor, live: Tensor) -> Callable[[], Outputs]:
+    def record(
+        self, step: Step, queries: Tensor, live: Tensor
+    ) -> Callable[[], Outputs]:
         """Record `step` on two tensors.
 
         Returns:
@@ -49,7 +51,9 @@ class CudaGraphs:
         self._device = device
         self._memory = torch.cuda.graph_pool_handle()
 
-    def record(self, step: Step, queries: Tensor, live: Tensor) -> Callable[[], Outputs]:
+    def record(
+        self, step: Step, queries: Tensor, live: Tensor
+    ) -> Callable[[], Outputs]:
         """See `Recorder.record`."""
         with torch.cuda.device(self._device):
             ours = torch.cuda.current_stream()
@@ -80,7 +84,9 @@ class Repeats:
     device.
     """
 
-    def record(self, step: Step, queries: Tensor, live: Tensor) -> Callable[[], Outputs]:
+    def record(
+        self, step: Step, queries: Tensor, live: Tensor
+    ) -> Callable[[], Outputs]:
         """See `Recorder.record`."""
         outputs = step(queries, live)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from threading import Lock
 
 import torch
@@ -43,6 +42,10 @@ def failure_of(error: RuntimeError, device: torch.device) -> GleannError | None:
     return None
 
 
-@cache
+_GUARD = Lock()
+_TURNS: dict[str, Lock] = {}
+
+
 def _turn(device: str) -> Lock:
-    return Lock()
+    with _GUARD:
+        return _TURNS.setdefault(device, Lock())

@@ -5,9 +5,12 @@ shared memory, matrix instructions) is checked without a GPU; how fast they are 
 measured on one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gleann.index.engines.device.kinds import KINDS, Kind, padded_dim
+
+FIRST_WITH_TENSOR_MEMORY = 10
+"""CUDA devices by the major number of their compute capability."""
 
 RESIDENT_WIDTH = 128
 """Up to here a tile of queries is read once and stays; beyond, once a tile of rows."""
@@ -76,6 +79,25 @@ LONG: dict[tuple[Kind, int], ScanConfig] = {
 }
 """For longer ones; int8 with 64 queries spills on sm_90 (240 bytes at d = 768)."""
 
+Table = dict[tuple[Kind, int], ScanConfig]
+
+
+def table_for(dim: int, kind: Kind, *, generation: int) -> Table:
+    """What is shipped for d on CUDA devices of a generation (8, 9, 10, ...).
+
+    From 10 on sums of 16-bit products come out of a memory of their own: tiles of 32
+    queries need 8 warps there not to spill, and tiles of 64 spill with any number.
+    """
+    table = SHORT if padded_dim(dim, kind) <= RESIDENT_WIDTH else LONG
+    if generation < FIRST_WITH_TENSOR_MEMORY:
+        return table
+    return {
+        (of, queries): replace(config, warps=8) if queries == 32 else config
+        for (of, queries), config in table.items()
+        if of not in ("bf16", "fp16") or queries < 64
+    }
+
+
 PAIR_BLOCKS: dict[Kind, int] = {"bf16": 64, "fp16": 32, "fp32": 64, "int8": 64}
 """Values along d that the query-major kernels take at once, at most.
 
@@ -90,12 +112,14 @@ MERGE_LEAST, MERGE_MOST = 64, 1024
 MERGE_WARPS = 4
 
 
-def config_for(kind: Kind, dim: int, *, queries: int) -> ScanConfig:
+def config_for(
+    kind: Kind, dim: int, *, queries: int, generation: int = 9
+) -> ScanConfig:
     """The shipped configuration for d and a wanted tile of queries.
 
     The tile is the largest shipped one of at most `queries`.
     """
-    table = SHORT if padded_dim(dim, kind) <= RESIDENT_WIDTH else LONG
+    table = table_for(dim, kind, generation=generation)
     tile = max(tile for of, tile in table if of == kind and tile <= queries)
     return table[kind, tile]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gleann.index.engines.device import merge
 from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.choice import programs_on
+from gleann.index.engines.device.choice import generation_of, programs_on
 from gleann.index.engines.device.grouping import cut_items, group
 from gleann.index.engines.device.keys import smallest
 from gleann.index.engines.device.kinds import TILE
@@ -53,7 +53,10 @@ class TritonScanner:
             launch_scan_pairs(queries, list_nos, view, bucketing, out)
         else:
             config = config_for(
-                view.lists.kind, view.lists.dim, queries=choose_query_tile(shared)
+                view.lists.kind,
+                view.lists.dim,
+                queries=choose_query_tile(shared),
+                generation=generation_of(list_nos.device),
             )
             launch_scan_lists(queries, list_nos, view, bucketing, out, config)
         return out
