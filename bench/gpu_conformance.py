@@ -9,6 +9,9 @@ from bench.provenance import ROOT
 
 TESTS = ("tests/device/test_on_gpu.py", "tests/conformance")
 ONLY = ("-k", "triton or on_gpu")
+LENIENT = ("-W", "default")
+"""Another NumPy's deprecations are no reason to waste a lease."""
+
 TOLD = 3000
 """Characters of the end of a failed run's output that are kept."""
 
@@ -24,7 +27,7 @@ def conformance(run: Run) -> None:
 def _tests(run: Run) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, *TESTS, *ONLY],
+        [*command, *TESTS, *ONLY, *LENIENT],
         cwd=ROOT,
         capture_output=True,
         text=True,

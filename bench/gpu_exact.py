@@ -49,7 +49,7 @@ class TorchSearch:
 
     Attributes:
         rows: (n, d) in the dtype that is multiplied.
-        halves: (n,) |x|^2 / 2 under l2, else 0.
+        halves: float32 (n,) |x|^2 / 2 under l2, else 0.
     """
 
     rows: Tensor
@@ -60,9 +60,15 @@ class TorchSearch:
         step = max(1, SCORES_AT_ONCE // len(self.rows))
         parts = []
         for first in range(0, len(queries), step):
-            scores = self.halves - queries[first : first + step] @ self.rows.T
+            scores = self.halves - self._dots(queries[first : first + step])
             parts.append(torch.topk(scores, K, dim=1, largest=False).indices)
         return torch.cat(parts)
+
+    def _dots(self, queries: Tensor) -> Tensor:
+        """In float32: products rounded to bf16 would lose half of the neighbours."""
+        if self.rows.dtype == torch.float32:
+            return queries @ self.rows.T
+        return torch.mm(queries, self.rows.T, out_dtype=torch.float32)
 
 
 def _torch_rows(run: Run, name: str) -> None:
@@ -70,9 +76,9 @@ def _torch_rows(run: Run, name: str) -> None:
     dtypes = (torch.bfloat16, torch.float32)
     for dtype in dtypes if run.device.type == "cuda" else dtypes[1:]:
         rows = torch.from_numpy(found.vectors).to(run.device).to(dtype)
-        halves = torch.zeros(len(rows), dtype=dtype, device=run.device)
+        halves = torch.zeros(len(rows), device=run.device)
         if found.metric == "l2":
-            halves = (rows.float().square().sum(dim=1) / 2).to(dtype)
+            halves = rows.float().square().sum(dim=1) / 2
         search = TorchSearch(rows=rows, halves=halves)
         for batch in run.batches(BATCHES, there=len(found.queries)):
             asked = torch.from_numpy(found.queries[:batch]).to(run.device).to(dtype)

@@ -8,6 +8,10 @@ from gleann.selection.coreset.cover import (
     measure,
     metric_vectors,
 )
+from gleann.selection.coreset.facility_location import (
+    FacilityLocation,
+    facility_location,
+)
 from gleann.selection.coreset.farthest_first import (
     Traversal,
     farthest_first,
@@ -27,6 +31,7 @@ from gleann.selection.coreset.weighted_k_center import weighted_k_center
 __all__ = [
     "Coreset",
     "CostOn",
+    "FacilityLocation",
     "Method",
     "Runner",
     "Traversal",
@@ -34,6 +39,7 @@ __all__ = [
     "ccs",
     "entropy",
     "equal_quotas",
+    "facility_location",
     "farthest_first",
     "gist",
     "k_center",
