@@ -72,13 +72,13 @@ def test_a_device_that_fails_is_lost(failure):
 
 def test_memory_that_runs_out_all_the_same():
     engine = failing(torch.OutOfMemoryError("Tried to allocate 2 GiB; 1 GiB is free"))
-    with pytest.raises(DeviceMemoryError, match="out of memory: Tried.*2 GiB.*1 GiB"):
+    with pytest.raises(DeviceMemoryError, match=r"out of memory: Tried.*2 GiB.*1 GiB"):
         engine.search(world.integer_queries(3, 16), nprobe=2, request=REQUEST)
 
 
 def test_other_errors_are_bugs_and_pass():
     engine = failing(RuntimeError("shapes differ"))
-    with pytest.raises(RuntimeError, match="^shapes differ$"):
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"):
         engine.search(world.integer_queries(3, 16), nprobe=2, request=REQUEST)
 
 
