@@ -142,11 +142,12 @@ def _torch() -> str:
         return "not installed; only the engines torch and triton need it: gleann[gpu]"
     import torch
 
+    from gleann.index.engines.triton import device_reason
+
     there = versions()
     triton = f"triton {there['triton']}" if "triton" in there else "no triton"
-    return (
-        f"{torch.__version__}, sees {torch.cuda.device_count()} CUDA devices; {triton}"
-    )
+    usable = device_reason() or "gleann serve --device auto would use the GPU"
+    return f"{torch.__version__}; {triton}; {usable}"
 
 
 def _demo() -> Finding:

@@ -21,13 +21,14 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from gleann.index.engines.device.kinds import padded_dim  # noqa: E402
+from gleann.index.engines.device.kinds import TILE, padded_dim  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
     PAIR_BLOCKS,
     PAIR_WARPS,
+    config_for,
     parts_of,
     table_for,
 )
@@ -159,14 +160,13 @@ def shipped():
                 yield pytest.param(config, dim, capability, id=name, marks=marks)
 
 
-@pytest.mark.parametrize(("config", "dim", "capability"), list(shipped()))
-def test_scan_lists(config, dim, capability):
+def compiled_scan(config, dim, capability, *, buckets):
     made = compiled(
         scan_lists,
         {
             **shape(dim, config.kind, config.block),
             "QUERIES": config.queries,
-            "BUCKETS": 32,
+            "BUCKETS": buckets,
             "CODED": config.kind == "int8",
             "PRECISION": "tf32x3" if config.kind == "fp32" else "ieee",
         },
@@ -179,6 +179,19 @@ def test_scan_lists(config, dim, capability):
     assert re.search(MATRIX[capability], code)
     # Flushing would lose the chunk numbers in the low bits of scores near zero.
     assert "FMNMX.FTZ" not in code
+
+
+@pytest.mark.parametrize(("config", "dim", "capability"), list(shipped()))
+def test_scan_lists(config, dim, capability):
+    compiled_scan(config, dim, capability, buckets=32)
+
+
+@pytest.mark.parametrize("dim", [128, pytest.param(768, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["bf16", "int8"])
+def test_scan_lists_that_keep_all_slots(kind, dim):
+    """For many neighbours, and for the coarse step."""
+    config = config_for(kind, dim, queries=64)
+    compiled_scan(config, dim, 90, buckets=TILE)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gleann.index.engines.contract import ScanRequest
+from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("triton", reason="triton is not installed")
@@ -20,9 +21,11 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 
 from gleann.index.engines.device import merge, scan  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.keys import NONE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
+from gleann.index.engines.device.recording import Repeats  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
@@ -122,6 +125,26 @@ def test_exact_scores_are_those_of_torch(kind):
     flat = list_nos.reshape(-1)
     got = launching.TritonScanner().exact(again, flat, view, keep=20)
     assert torch.equal(got, scan.exact(again, flat, view, keep=20))
+
+
+@pytest.mark.parametrize("recorder", [None, Repeats()], ids=["steps", "recorded"])
+@pytest.mark.parametrize("count", [2, 7])
+def test_a_whole_search(count, recorder):
+    """With two queries lists are hardly shared, with seven they are: both kernels."""
+    data = world.sized_index(SIZES, d=16)
+    asked = world.integer_queries(count, 16)
+    request = ScanRequest(k=3, pool=12)
+    engine = DeviceEngine(
+        data,
+        scanner=launching.TritonScanner(),
+        device=torch.device("cpu"),
+        kind="fp32",
+        recorder=recorder,
+    )
+    got = engine.search(asked, nprobe=2, request=request)
+    want = ReferenceEngine(data).search(asked, nprobe=2, request=request)
+    np.testing.assert_array_equal(got.distances, want.distances)
+    assert got.work.entries_scanned == want.work.entries_scanned
 
 
 @pytest.mark.parametrize("keep", [1, 40, 64, 100])

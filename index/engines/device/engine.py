@@ -13,6 +13,7 @@ from gleann.index.blocks import block_slices
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.device.choice import ceilings_of, default_kinds, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
+from gleann.index.engines.device.coarse_scan import ScannedRanking
 from gleann.index.engines.device.keys import NONE
 from gleann.index.engines.device.kinds import Kind
 from gleann.index.engines.device.layout import lay_out
@@ -101,6 +102,7 @@ class DeviceEngine:
             kinds = (kind,) if kind else default_kinds(device, usual)
             chosen, fitting = admit(data, kinds=kinds, device=device)
             self._ranking = DeviceRanking(data, device)
+            self._scanned_ranking = ScannedRanking(data, device, scanner=scanner)
             self._lists = lay_out(data, kind=chosen, device=device)
             rows = _stored(data.vectors, device, there=fitting.rows > 0)
         self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
@@ -166,7 +168,7 @@ class DeviceEngine:
     def _search(self, queries: Tensor, nprobe: int, request: ScanRequest) -> Scanned:
         nprobe = min(nprobe, self._lists.nlist)
         if self._recordings is None or request.allowed is not None:
-            best = self._ranking.best(queries, nprobe=nprobe)
+            best = self._best_lists(queries, nprobe)
             return self._scan(queries, best, request)
         return self._search_recorded(self._recordings, queries, nprobe, request)
 
@@ -196,16 +198,49 @@ class DeviceEngine:
         found = _Answers(request.k, self._device)
 
         def step(block: Tensor, live: Tensor) -> Outputs:
-            best = self._ranking.best(block, nprobe=nprobe)
+            best, doubted = self._likely_lists(block, nprobe)
             counts = torch.arange(len(block), device=block.device) < live
             list_nos = torch.where(counts[:, None], best, -1)
-            return first_pass(block, list_nos, parts=self._parts, task=task).tensors
+            passed = first_pass(block, list_nos, parts=self._parts, task=task)
+            return *passed.tensors, doubted
 
         for block in block_slices(len(queries), size_within(task.planned.block)):
-            outputs = recordings.run(step, queries[block], key=key)
-            passed = passed_of(outputs, task.view, count=len(queries[block]))
-            found.take(self._certain(passed, queries[block], task), task.view)
+            asked = queries[block]
+            *outputs, doubted = recordings.run(step, asked, key=key)
+            passed = passed_of(tuple(outputs), task.view, count=len(asked))
+            passed = self._certain(passed, asked, task)
+            again = doubted[: len(asked)].nonzero()[:, 0]
+            if len(again):
+                passed = passed.with_others(
+                    again, self._anew(asked[again], nprobe, task)
+                )
+            found.take(passed, task.view)
         return found.scanned
+
+    def _anew(self, queries: Tensor, nprobe: int, task: Task) -> Passed:
+        """Both passes, with lists that are beyond doubt."""
+        list_nos = self._ranking.best(queries, nprobe=nprobe)
+        passed = first_pass(queries, list_nos, parts=self._parts, task=task)
+        return self._certain(passed, queries, task)
+
+    def _likely_lists(self, queries: Tensor, nprobe: int) -> tuple[Tensor, Tensor]:
+        """The best lists of each query, and which queries' lists are in doubt.
+
+        Nothing in it waits for the device.
+        """
+        bucketing = self._scanned_ranking.bucketing(nprobe)
+        if bucketing is None:
+            best = self._ranking.best(queries, nprobe=nprobe)
+            return best, torch.zeros(len(best), dtype=torch.bool, device=best.device)
+        return self._scanned_ranking.best(queries, nprobe=nprobe, bucketing=bucketing)
+
+    def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
+        """The best lists of each query, ranked in full where they are in doubt."""
+        best, doubted = self._likely_lists(queries, nprobe)
+        again = doubted.nonzero()[:, 0]
+        if len(again):
+            best[again] = self._ranking.best(queries[again], nprobe=nprobe)
+        return best
 
     def _certain(self, passed: Passed, queries: Tensor, task: Task) -> Passed:
         return second_pass(passed, queries, parts=self._parts, task=task)

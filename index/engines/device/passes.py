@@ -79,6 +79,23 @@ class Passed:
         given = coded.values, coded.ratios, probe.list_nos, probe.probed
         return *given, self.keys, self.pool, self.violated, self.near
 
+    def with_others(self, numbers: Tensor, others: "Passed") -> "Passed":
+        """The same, but for the queries at `numbers`, which are those of `others`.
+
+        What a second pass needs, and is over, stays as it was.
+        """
+        list_nos, pool, near = (
+            mine.index_put((numbers,), theirs)
+            for mine, theirs in (
+                (self.probe.list_nos, others.probe.list_nos),
+                (self.pool, others.pool),
+                (self.near, others.near),
+            )
+        )
+        return replace(
+            self, probe=replace(self.probe, list_nos=list_nos), pool=pool, near=near
+        )
+
 
 def passed_of(tensors: tuple[Tensor, ...], view: ListView, *, count: int) -> Passed:
     """The first `count` queries of `Passed.tensors`."""

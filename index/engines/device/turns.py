@@ -1,7 +1,7 @@
 """Taking turns on a device, and saying what happened where it fails."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 
 import torch
@@ -23,7 +23,7 @@ def turn_on(device: torch.device) -> Iterator[None]:
         DeviceMemoryError: it ran out of memory all the same.
         DeviceLostError: it failed. CUDA then refuses all further work in this process.
     """
-    with _turn(str(device)):
+    with _turn(str(device)), _current(device):
         try:
             yield
         except RuntimeError as error:
@@ -40,6 +40,11 @@ def failure_of(error: RuntimeError, device: torch.device) -> GleannError | None:
     if isinstance(error, torch.AcceleratorError) or said.startswith(_FAILED):
         return DeviceLostError(f"{device} failed and is lost to this process: {said}")
     return None
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Make `device` the one that kernels are launched on: triton asks torch for it."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 _GUARD = Lock()
