@@ -7,6 +7,7 @@ L2 orders them the same.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
@@ -15,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.gpu_data import Workload, available, workload
+from bench.gpu_data import Workload, available, index_of, workload
 from bench.gpu_engines import recall_of, tuned_queries
 from bench.gpu_run import Run, seconds_of, wait
 from gleann.index.build import auto_nlist
+from gleann.index.engines.contract import ScanRequest
 from gleann.index.metric import pair_distances
 
 K = 10
@@ -58,9 +60,10 @@ def peers(run: Run) -> None:
                 continue
             if rows is None:
                 rows = torch.from_numpy(workload(run, name).vectors).to(run.device)
-            for maker in makers:
+            ours = (partial(faiss_spilled, run),) if module == "faiss" else ()
+            for maker in (*makers, *ours):
                 run.attempt(
-                    f"{name} {maker.__name__}",
+                    f"{name} {_name_of(maker)}",
                     lambda m=maker, n=name, r=rows: _measure(run, m, n, r),
                 )
 
@@ -208,6 +211,23 @@ def faiss_ivf(found: Workload, rows: Tensor) -> Peer:
 
     index.gleann_keeps = resources  # which the index borrows
     return Peer(name="faiss-gpu IVF-Flat", efforts=_up_to(nlist), search=search)
+
+
+def faiss_spilled(run: Run, found: Workload, _: Tensor) -> Peer:
+    """Our spilled lists in faiss' GPU index: queries come from the host."""
+    index = index_of(run, found.name).with_engine("faiss-gpu")
+    request = ScanRequest(k=K, pool=min(4 * K, len(index)))
+
+    def search(queries: Tensor, nprobe: int) -> Any:
+        asked = queries.cpu().numpy()
+        return index.engine.search(asked, nprobe=nprobe, request=request).rows
+
+    efforts = _up_to(index.nlist)
+    return Peer(name="gleann faiss-gpu", efforts=efforts, search=search)
+
+
+def _name_of(maker: Any) -> str:
+    return getattr(maker, "func", maker).__name__
 
 
 def lists_for(found: Workload) -> int:

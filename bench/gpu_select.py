@@ -1,15 +1,16 @@
-"""Selection on the device: farthest-first, per centre, and the graph of all rows."""
+"""Selection on the device: farthest-first, the graph of all rows, gains."""
 
 from time import perf_counter
 
 import numpy as np
 
 from bench.gpu_data import available, index_of, workload
-from bench.gpu_run import Run, busy_seconds, wait
+from bench.gpu_run import Run, busy_seconds, seconds_of, wait
 from gleann.index import knn_graph
 from gleann.index.engines.torch import unavailable_reason as no_torch
 from gleann.index.engines.triton import unavailable_reason as no_triton
 from gleann.selection.coreset.distance import make_points
+from gleann.selection.coreset.facility_location import CANDIDATES, make_gains
 from gleann.selection.coreset.walk import Walk
 
 WARM = 64
@@ -25,6 +26,7 @@ def select(run: Run) -> None:
     for name in available(run):
         run.attempt(f"{name} farthest first", lambda name=name: _farthest(run, name))
         run.attempt(f"{name} graph", lambda name=name: _graph(run, name))
+        run.attempt(f"{name} gains", lambda name=name: _gains(run, name))
 
 
 def _farthest(run: Run, name: str) -> None:
@@ -82,4 +84,20 @@ def _graph(run: Run, name: str) -> None:
         nprobe=nprobe,
         seconds=perf_counter() - start,
         estimated_recall=graph.estimated_recall,
+    )
+
+
+def _gains(run: Run, name: str) -> None:
+    """What 256 rows would add to a facility location, all at once."""
+    found = workload(run, name)
+    there = make_gains(found.vectors, device=str(run.device))
+    asked = np.arange(min(CANDIDATES, len(found.vectors)))
+    there.add(asked[:1])
+    taken = seconds_of(run, lambda: there.of(asked))
+    run.row(
+        set=name,
+        what="facility-location gains",
+        candidates=len(asked),
+        seconds=taken,
+        tflops=2 * len(asked) * found.vectors.size / taken / 1e12,
     )

@@ -20,7 +20,8 @@ from gleann.index.engines.device.build_stream import upload
 from gleann.index.engines.device.choice import resolve_device
 from gleann.index.engines.device.memory import free_bytes
 from gleann.index.engines.device.precision import full_precision
-from gleann.index.errors import EngineUnavailableError
+from gleann.index.engines.device.turns import turn_on
+from gleann.index.errors import DeviceMemoryError
 from gleann.selection.coreset.distance import (
     LANES,
     MARGIN,
@@ -52,12 +53,17 @@ class DevicePoints:
         device: torch's name of it.
 
     Raises:
-        EngineUnavailableError: there is no such device, or too little memory on it.
+        EngineUnavailableError: there is no such device, or it failed.
+        DeviceMemoryError: there is too little memory on it.
     """
 
     def __init__(self, vectors: Vectors, device: str) -> None:
         self.device = resolve_device(device)
         _require_room(vectors, self.device)
+        with turn_on(self.device):
+            self._take(vectors)
+
+    def _take(self, vectors: Vectors) -> None:
         shape = vectors.shape
         self.vectors = torch.empty(shape, dtype=torch.float32, device=self.device)
         for block, rows in upload(vectors, self.device):
@@ -78,11 +84,12 @@ class DevicePoints:
 
     def squared(self, a: Rows, b: Rows) -> Squares:
         """As `Points` says."""
-        first, second = (torch.from_numpy(rows).to(self.device) for rows in (a, b))
-        found = self.pairs(
-            first.repeat_interleave(len(second)), second.repeat(len(first))
-        )
-        return found.view(len(a), len(b)).cpu().numpy()
+        with turn_on(self.device):
+            first, second = (torch.from_numpy(rows).to(self.device) for rows in (a, b))
+            found = self.pairs(
+                first.repeat_interleave(len(second)), second.repeat(len(first))
+            )
+            return found.view(len(a), len(b)).cpu().numpy()
 
     def from_each(self, rows: Rows) -> Callable[[int], Squares]:
         """As `Points` says; all of them at once."""
@@ -94,15 +101,17 @@ class DevicePoints:
     ) -> tuple[Rows, float, int, Squares]:
         """As `Points` says."""
         assert isinstance(covering, DeviceCovering)
-        keys = _root(covering.found)
-        if prices is not None:
-            keys -= torch.from_numpy(prices).to(self.device)
-        rows, bar, last = _foremost(keys, count=count)
-        return rows.cpu().numpy(), bar, last, covering.found[rows].cpu().numpy()
+        with turn_on(self.device):
+            keys = _root(covering.found)
+            if prices is not None:
+                keys -= torch.from_numpy(prices).to(self.device)
+            rows, bar, last = _foremost(keys, count=count)
+            return rows.cpu().numpy(), bar, last, covering.found[rows].cpu().numpy()
 
     def covering(self) -> "DeviceCovering":
         """As `Points` says."""
-        return DeviceCovering(self)
+        with turn_on(self.device):
+            return DeviceCovering(self)
 
     def pairs(self, a: Tensor, b: Tensor) -> Tensor:
         """Squared distances float64 (m,) of rows `a` (m,) to rows `b` (m,)."""
@@ -153,9 +162,9 @@ class DeviceCovering:
 
     def cover(self, rows: Rows) -> None:
         """As `Covering` says."""
-        centres = torch.from_numpy(rows).to(self._points.device)
-        done = 0
-        with full_precision():
+        device = self._points.device
+        with turn_on(device), full_precision():
+            centres, done = torch.from_numpy(rows).to(device), 0
             while done < len(centres):
                 # Bounds are of the distances before the group: while centres are few,
                 # a large group would have almost all of its distances computed.
@@ -242,7 +251,7 @@ def _require_room(vectors: Vectors, device: torch.device) -> None:
     n, dim = vectors.shape
     needed = n * (8 * dim + ROW_BYTES) + WORK_BYTES
     if free is not None and needed > free:
-        raise EngineUnavailableError(
+        raise DeviceMemoryError(
             f"picking among {n} rows of {dim} takes {needed / 2**30:.1f} GiB, and"
             f" {device} has {free / 2**30:.1f} GiB free; without a device they are"
             " picked on the host"

@@ -81,8 +81,8 @@ def make_points(vectors: Vectors, *, device: str | None = None) -> Points:
         device: torch's name of a device to keep them on; None keeps them on the host.
 
     Raises:
-        EngineUnavailableError: torch is not installed, or there is no such device or
-            too little memory on it.
+        EngineUnavailableError: torch is not installed, or there is no such device.
+        DeviceMemoryError: there is too little memory on it.
     """
     if device is None:
         return NativePoints(vectors) if native.available() else NumpyPoints(vectors)

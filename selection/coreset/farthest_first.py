@@ -61,7 +61,8 @@ def farthest_first(
     Raises:
         InvalidInputError: vectors or rows that cannot be used.
         InvalidParamsError: k out of range.
-        EngineUnavailableError: no such device, or too little memory on it.
+        EngineUnavailableError: no such device, or it failed.
+        DeviceMemoryError: too little memory on it.
     """
     problem = as_problem(vectors, k=k, locked=covered, device=device)
     walk = traverse(problem, first=first_of(problem, seed), progress=progress)

@@ -6,7 +6,7 @@ import pytest
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
 from gleann.index.codes import quantise
-from gleann.index.errors import EngineUnavailableError
+from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.kmeans import train_centroids
 from gleann.index.spill import Spiller, scale_of
@@ -14,6 +14,7 @@ from gleann.index.spill import Spiller, scale_of
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.engines.device import build_assign, build_stream  # noqa: E402
 from gleann.index.engines.device.precision import full_precision  # noqa: E402
+from gleann.index.engines.device.turns import turn_on  # noqa: E402
 
 METRICS = ["l2", "ip", "cosine"]
 SPILLS = ["soar", "naive", "none"]
@@ -193,6 +194,27 @@ def test_full_precision_is_put_back():
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_running_out_of_memory_is_no_crash(kernels, monkeypatch):
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 TiB.")
+
+    rows, centroids = integers(60, 4, seed=1), integers(5, 4, seed=2)
+    monkeypatch.setattr(build_assign.DeviceAssigner, "assign", fail)
+    with pytest.raises(DeviceMemoryError, match="1 TiB"):
+        assigned(kernels, rows, centroids)
+    monkeypatch.undo()
+    assigned(kernels, rows, centroids)  # the turn was given back
+
+
+def test_others_may_use_the_device_between_two_blocks(kernels, monkeypatch):
+    monkeypatch.setattr(build_stream, "BLOCK_BYTES", 4 * 4 * 20)
+    rows, centroids = integers(60, 4, seed=1), integers(5, 4, seed=2)
+    blocks = kernels.assign_blocks(rows, centroids, params=BuildParams())
+    for block, _, _ in blocks:
+        with turn_on(torch.device("cpu")):  # would wait for ever
+            assert block.stop <= 60
 
 
 def test_a_device_that_is_not_there():

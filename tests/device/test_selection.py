@@ -7,7 +7,7 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.errors import EngineUnavailableError
+from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
 from gleann.selection import farthest_first, k_center, weighted_k_center
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -84,8 +84,20 @@ def test_it_can_be_stopped(clustered):
 def test_too_little_memory_is_said_with_both_numbers(monkeypatch):
     monkeypatch.setattr(on_device, "free_bytes", lambda device: 1 << 29)
     said = r"200 rows of 4 takes 1\.0 GiB, and cpu has 0\.5 GiB"
-    with pytest.raises(EngineUnavailableError, match=said):
+    with pytest.raises(DeviceMemoryError, match=said):
         farthest_first(integers(200, 4, seed=0), k=5, device="cpu")
+
+
+def test_running_out_of_memory_is_no_crash(monkeypatch):
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 TiB.")
+
+    points = on_device.DevicePoints(integers(50, 3, seed=0), "cpu")
+    monkeypatch.setattr(points, "pairs", fail)
+    with pytest.raises(DeviceMemoryError, match="1 TiB"):
+        points.covering().cover(np.array([1, 2]))
+    monkeypatch.undo()
+    points.covering().cover(np.array([1, 2]))  # the turn was given back
 
 
 def test_a_device_that_is_not_there():

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
+from gleann.index.engines.device.turns import turn_on
 
 BLOCK_BYTES = 32 << 20
 """Of rows sent at once: long enough for the full speed of the bus."""
@@ -18,6 +19,7 @@ BLOCK_BYTES = 32 << 20
 BUFFERS = 2
 """Blocks in page-locked memory: one being filled while the other is sent."""
 
+Step = TypeVar("Step")
 Arrays = tuple[Tensor, ...]
 Blocks = Iterator[tuple[slice, Tensor]]
 
@@ -49,6 +51,17 @@ def in_turn(
             yield _arrived(waiting)
     while waiting:
         yield _arrived(waiting)
+
+
+def by_turns(steps: Iterator[Step], device: torch.device) -> Iterator[Step]:
+    """The same steps, each in a turn of its own: others use the device in between."""
+    while True:
+        with turn_on(device):
+            try:
+                step = next(steps)
+            except StopIteration:
+                return
+        yield step
 
 
 def _arrived(

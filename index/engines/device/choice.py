@@ -28,8 +28,10 @@ def resolve_device(name: str | None) -> torch.device:
             f"torch knows no device {name!r}: {error}"
         ) from error
     if device.type == "cuda":
+        # One name a device: turns on it are taken by name.
+        device = torch.device("cuda", device.index or 0)
         seen = torch.cuda.device_count()
-        if (device.index or 0) >= seen:
+        if device.index >= seen:
             raise EngineUnavailableError(
                 f"device {name!r} was asked for, and torch sees {seen} CUDA devices"
             )
