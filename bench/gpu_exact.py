@@ -10,7 +10,7 @@ from bench.gpu_data import Workload, available, workload
 from bench.gpu_engines import KINDS, engine_of, recall_of
 from bench.gpu_run import Run, busy_seconds, seconds_of
 from gleann.index.codes import Codes
-from gleann.index.engines.contract import IndexData, ScanRequest
+from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
 from gleann.index.engines.device.build import DeviceKernels
 from gleann.index.lists import invert
 
@@ -102,18 +102,17 @@ def _our_rows(run: Run, name: str, kind: str) -> None:
     engine = engine_of(run, single_list(found, codes), kind)
     request = ScanRequest(k=K, pool=min(POOL, len(found.vectors)))
     for batch in run.batches(BATCHES, there=len(found.queries)):
-        asked = found.queries[:batch]
+        asked = torch.from_numpy(found.queries[:batch]).to(run.device)
 
-        def search(asked: np.ndarray = asked) -> object:
-            return engine.search(asked, nprobe=1, request=request)
+        def search(asked: Tensor = asked) -> Scanned:
+            return engine.search_resident(asked, nprobe=1, request=request)
 
-        got = engine.search(asked, nprobe=1, request=request)
         taken = seconds_of(run, search)
         run.row(
             set=name,
             way=f"ours {engine.name}",
             batch=len(asked),
-            recall=recall_of(found, got.distances),
+            recall=recall_of(found, search().distances),
             seconds=taken,
             qps=len(asked) / taken,
             busy=busy_seconds(run, search),

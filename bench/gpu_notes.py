@@ -75,6 +75,16 @@ def _search(result: Row, row: Row) -> Iterator[tuple[str, ...]]:
     yield what, "-" if least is None else f"scan >= {_time(least)}", said, verdict
 
 
+def _kernel(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
+    least = row["predicted_seconds"]
+    what = (
+        f"scan kernel, {row['entries']:,} x {row['dim']} {row['kind']},"
+        f" tile {row['tile']}, batch {row['batch']}"
+    )
+    said = f"{_time(row['seconds'])}, {row['tflops']:.0f} TFLOP/s"
+    yield what, f">= {_time(least)}", said, f"{row['seconds'] / least:.1f}x it"
+
+
 def _latency(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
     busy = sum(row["busy"].values())
     what = f"{row['set']} {row['engine']}, one query, nprobe {row['nprobe']}"
@@ -94,7 +104,7 @@ def _plain(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
     yield " ".join(names), "-", ", ".join(numbers), "-"
 
 
-TELLERS = {"search": _search, "latency": _latency}
+TELLERS = {"search": _search, "kernel": _kernel, "latency": _latency}
 
 
 def _time(seconds: float) -> str:

@@ -178,16 +178,25 @@ def seconds_of(run: Run, call: Callable[[], object], *, most: float = 5.0) -> fl
 
 
 def busy_seconds(run: Run, call: Callable[[], object]) -> dict[str, float]:
-    """Seconds that each kernel of one `call` keeps a CUDA device busy; empty on a CPU.
+    """Seconds that each kernel of one `call` keeps a CUDA device busy.
 
-    The rest of the wall clock is launching, copying and waiting.
+    The rest of the wall clock is launching, copying and waiting. Empty on a CPU, and
+    where the profiler does not work: that is no reason to lose a row.
     """
     if run.device.type != "cuda":
         return {}
-    from torch.profiler import ProfilerActivity, profile
-
     call()
     wait(run.device)
+    try:
+        return _profiled(run, call)
+    except RuntimeError as error:
+        say(f"no profile: {error}")
+        return {}
+
+
+def _profiled(run: Run, call: Callable[[], object]) -> dict[str, float]:
+    from torch.profiler import ProfilerActivity, profile
+
     with profile(activities=[ProfilerActivity.CUDA]) as seen:
         call()
         wait(run.device)

@@ -61,6 +61,14 @@ def test_searches_reach_their_recall(result):
         assert row["qps"] == pytest.approx(row["batch"] / row["resident_seconds"])
 
 
+def test_the_kernel_is_told_beside_its_roofline(result):
+    rows = rows_of(result, "kernel")
+    assert {row["kind"] for row in rows} == {"bf16", "int8"}
+    for row in rows:
+        parts = [row[f"predicted_{what}"] for what in ("memory", "matrix", "selection")]
+        assert row["predicted_seconds"] == max(parts)
+
+
 def test_exhaustive_search_is_right(result):
     for row in rows_of(result, "exact"):
         assert row["recall"] > 0.999
