@@ -7,7 +7,11 @@ import sys
 from bench.gpu_run import Run
 from bench.provenance import ROOT
 
-TESTS = ("tests/device/test_on_gpu.py", "tests/conformance")
+TESTS = (
+    "tests/device/test_on_gpu.py",
+    "tests/device/test_on_gpu_build.py",
+    "tests/conformance",
+)
 ONLY = ("-k", "triton or on_gpu")
 LENIENT = ("-W", "default")
 """Another NumPy's deprecations are no reason to waste a lease."""
