@@ -78,7 +78,8 @@ class SoarIndex:
                 distributed as the rows are.
             progress: called as each phase goes on; an exception it raises stops the
                 build.
-            engine: "auto", "native", "faiss", "reference", "torch" or "triton".
+            engine: as `make_engine` names them: "auto", "native", "faiss",
+                "faiss-gpu", "reference", "torch" or "triton".
             threads: worker threads; 0 takes all cores.
             device: torch's name of a device that trains, assigns and encodes, such as
                 "cuda"; None leaves it to the CPU. A row may lie in another list only

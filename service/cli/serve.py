@@ -63,7 +63,7 @@ class ServeJob:
 )
 @click.option(
     "--engine",
-    help="auto, native, faiss, reference, torch or triton; auto by default.",
+    help="auto, native, faiss, faiss-gpu, reference, torch or triton; auto by default.",
 )
 @click.option(
     "--device",
