@@ -30,10 +30,10 @@ CORESET = ("rows", "radius", "nearest", "distances", "apart", "objective")
 
 @pytest.mark.parametrize("covered", [None, [3, 500, 77]])
 @pytest.mark.parametrize("d", [2, 17, 40])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_farthest_first_on_integers_with_many_ties(d, covered, seed):
-    rows = integers(900, d, seed=seed)
-    asked = {"k": 200, "covered": covered, "seed": seed}
+    rows = integers(600, d, seed=seed)
+    asked = {"k": 150, "covered": covered, "seed": seed}
     want = farthest_first(rows, **asked)
     assert_same(farthest_first(rows, device="cpu", **asked), want, TRAVERSAL)
 
@@ -42,16 +42,16 @@ def test_farthest_first_on_integers_with_many_ties(d, covered, seed):
 def test_k_center_in_blocks_of_any_size(monkeypatch, clustered, block):
     monkeypatch.setattr(on_device, "BLOCK_BOUNDS", block)
     monkeypatch.setattr(on_device, "PAIR_VALUES", block)
-    rows = clustered(1500, 20, seed=3)
-    want = k_center(rows, k=150, locked=[5, 6], seed=1)
-    got = k_center(rows, k=150, locked=[5, 6], seed=1, device="cpu")
+    rows = clustered(800, 20, seed=3)
+    want = k_center(rows, k=80, locked=[5, 6], seed=1)
+    got = k_center(rows, k=80, locked=[5, 6], seed=1, device="cpu")
     assert_same(got, want, CORESET)
 
 
 def test_weighted_k_center(clustered):
-    rows = clustered(1500, 12, seed=5)
-    costs = np.random.default_rng(6).random(1500)
-    asked = {"k": 60, "costs": costs, "cost_weight": 0.2}
+    rows = clustered(800, 12, seed=5)
+    costs = np.random.default_rng(6).random(800)
+    asked = {"k": 40, "costs": costs, "cost_weight": 0.2}
     want = weighted_k_center(rows, **asked)
     assert_same(weighted_k_center(rows, device="cpu", **asked), want, CORESET)
 
@@ -112,7 +112,7 @@ def test_missing_torch_is_said_plainly(monkeypatch):
 
 
 def test_the_neighbour_graph_of_a_device_is_that_of_the_host(monkeypatch):
-    rows = integers(1200, 6, seed=4)
+    rows = integers(500, 6, seed=4)
     params = BuildParams(metric="l2", nlist=30, tune_queries=0)
     index = SoarIndex.build(rows, params, engine="native")
     want = knn_graph(index, k=8, nprobe=30)
@@ -125,7 +125,7 @@ def test_the_neighbour_graph_of_a_device_is_that_of_the_host(monkeypatch):
 
     monkeypatch.setattr(DeviceEngine, "search_rows", spy)
     got = knn_graph(index.with_engine("torch"), k=8, nprobe=30)
-    assert sum(asked) == 1200  # gathered on the device, not sent again
+    assert sum(asked) == 500  # gathered on the device, not sent again
     # Among many equally near rows engines may choose: distances are one.
     np.testing.assert_array_equal(got.distances, want.distances)
     assert got.engine.startswith("torch")
