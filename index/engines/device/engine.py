@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.blocks import block_slices
+from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.device.choice import ceilings_of, default_kinds, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
@@ -138,6 +139,7 @@ class DeviceEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Rank and scan without leaving the device; see `Engine.search`."""
+        require_finite(queries, name="queries")
         prepared = prepare(queries, self._parts.metric)
         nprobe = min(nprobe, self._lists.nlist)
         with self._turn():
