@@ -3,12 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
-from tempfile import gettempdir
 
-from bench.ann import Options, Run, write_json
+from bench.ann import Options, Run
 from bench.building import run_builds
 from bench.costs import add_costs
 from bench.datasets import DatasetError
+from bench.grpc_calls import add_grpc
 from bench.kmeans import run_kmeans
 from bench.knn_graph import add_knn_graph
 from bench.on_disk import add_on_disk
@@ -16,12 +16,12 @@ from bench.peers import DEFAULT_PEERS, PEERS
 from bench.plots import plot_recall
 from bench.provenance import BUSY_LOAD, allowed_cores, load
 from bench.reads import add_reads
+from bench.recorded import add_table
+from bench.records import default_file, write_json
 from bench.say import say
 from bench.selection.commands import add_selection
 from bench.tables import ann_tables, build_table
 from bench.work import work_table
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
@@ -39,11 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
+    add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
     add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
+    add_table(commands.add_parser("table", help="the recorded results as markdown"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
     return parser
@@ -86,7 +88,9 @@ def _add_kmeans(kmeans: argparse.ArgumentParser) -> None:
     kmeans.add_argument("--rounds", type=int, default=3)
     kmeans.add_argument("--threads", type=int, default=len(allowed_cores()))
     kmeans.add_argument("--seed", type=int, default=0)
-    kmeans.add_argument("--out", type=Path, help="default: print only")
+    kmeans.add_argument(
+        "--out", type=Path, help="default: bench/results/kmeans-<data>.json"
+    )
     kmeans.add_argument("--quick", action="store_true", help="see that it runs")
     kmeans.set_defaults(run=run_kmeans)
 
@@ -128,9 +132,8 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _default_out(options: Options) -> Path:
-    folder = Path(gettempdir()) / "gleann-bench" if options.quick else RESULTS
-    name = f"{options.data.resolve().stem}-{options.mode}-t{options.threads}.json"
-    return folder / name
+    name = f"{options.data.resolve().stem}-{options.mode}-t{options.threads}"
+    return default_file(name, quick=options.quick)
 
 
 def _work(_: argparse.Namespace) -> int:

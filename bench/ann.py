@@ -1,14 +1,15 @@
 """`python -m bench ann`: recall against queries a second, gleann beside its peers."""
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from bench.datasets import Dataset, load_dataset
+from bench.curves import Point, best_at
+from bench.datasets import Dataset, describe, load_dataset
 from bench.pairing import Contestant, Side, compare, time_rounds
 from bench.pairing import as_json as comparison_json
 from bench.peers import PEERS, is_ours
@@ -16,8 +17,9 @@ from bench.peers.contract import Peer, Shape, Sweep
 from bench.process import OPEN_SECONDS, PeerFailedError, PeerProcess
 from bench.provenance import load, provenance
 from bench.quality import Judge
+from bench.records import write_json
 from bench.say import say
-from bench.tuning import Point, Task, Tuner, best_at
+from bench.tuning import Task, Tuner
 from bench.tuning import as_json as tuned_json
 
 SCHEMA = 1
@@ -141,20 +143,16 @@ class Run:
                 self._record(sides[host.name], sides[guest.name], guest.level)
 
     def _compete_at_home(self, home: list[Contestant]) -> None:
-        """Time the first form of gleann against its other forms."""
-        for first in (one for one in home if one.name == home[0].name):
-            rest = [
-                one
-                for one in home
-                if one.level == first.level and one.name != first.name
-            ]
-            if not rest and self._was_timed(first):
+        """Time the forms of gleann in turn, and compare each with those after it."""
+        for level in self._options.levels:
+            here = [one for one in home if one.level == level]
+            if not here or (len(here) == 1 and self._was_timed(here[0])):
                 continue
-            sides = self._rounds([first, *rest])
-            for other in rest if sides else []:
-                self._record(sides[first.name], sides[other.name], first.level)
-            if sides and not rest:
-                self._alone(sides[first.name], first.level)
+            sides = list(self._rounds(here).values())
+            for first, second in combinations(sides, 2):
+                self._record(first, second, level)
+            if len(sides) == 1:
+                self._alone(sides[0], level)
 
     def _rounds(self, contestants: list[Contestant]) -> dict[str, Side]:
         names = ", ".join(one.name for one in contestants)
@@ -244,18 +242,10 @@ def make_shape(options: Options, dataset: Dataset) -> Shape:
 
 def header(options: Options, dataset: Dataset) -> dict[str, Any]:
     """The part of a result that every mode has."""
-    n, dim = dataset.base.shape
     return {
         "schema": SCHEMA,
         "mode": options.mode,
-        "data": {
-            "name": dataset.name,
-            "metric": dataset.metric,
-            "n": n,
-            "dim": dim,
-            "queries": len(dataset.queries),
-            "sha256": dataset.sha256,
-        },
+        "data": describe(dataset),
         "k": options.k,
         "levels": options.levels,
         "threads": options.threads,
@@ -264,11 +254,3 @@ def header(options: Options, dataset: Dataset) -> dict[str, Any]:
         "seed": options.seed,
         "quick": options.quick,
     } | provenance()
-
-
-def write_json(result: dict[str, Any], path: Path) -> None:
-    """Write the result in one step, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(result, indent=1) + "\n")
-    part.replace(path)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from bench.ann import write_json
-from bench.datasets import Dataset, load_dataset
-from bench.provenance import provenance
+from bench.datasets import Dataset, describe, load_dataset
+from bench.provenance import load, provenance
+from bench.records import default_file, write_json
 from bench.say import say
 from bench.tables import markdown
 from gleann.index import BuildParams, SoarIndex
@@ -32,24 +32,32 @@ def add_costs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="default: print only")
+    parser.add_argument(
+        "--out", type=Path, help="default: bench/results/costs-<data>....json"
+    )
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     parser.set_defaults(run=run_costs)
 
 
 def run_costs(arguments: argparse.Namespace) -> int:
     """Time searches on one thread over a grid, and fit; print nanoseconds a term."""
-    fits = []
+    begun = provenance()
+    fits, names = [], []
     for path in arguments.data:
         dataset = load_dataset(path, quick=arguments.quick)
         say(f"{dataset.name}: timing searches")
         work, times = measure(dataset, arguments.repeats, arguments.seed)
-        dim = int(dataset.base.shape[1])
-        fits.append({"data": dataset.name} | fit(work, times, dim=dim))
-    result = {"mode": "costs", "tier": TIER, "repeats": arguments.repeats, "fits": fits}
-    if arguments.out:
-        write_json(result | {"seed": arguments.seed} | provenance(), arguments.out)
-    print(_table(fits))
+        fits.append(fit(work, times, dim=dataset.base.shape[1]) | grid(work, times))
+        fits[-1]["data"] = describe(dataset)
+        names.append(path.resolve().stem)
+    settings = ("repeats", "seed", "quick")
+    result = {"mode": "costs", "tier": TIER, "threads": 1, "fits": fits}
+    result |= {name: getattr(arguments, name) for name in settings} | begun
+    name = "-".join(["costs", *names])
+    out = arguments.out or default_file(name, quick=arguments.quick)
+    write_json(result | {"load_at_end": load()}, out)
+    print(costs_table(result))
+    say(f"result: {out}")
     return 0
 
 
@@ -84,23 +92,32 @@ def fit(work: np.ndarray, times: np.ndarray, *, dim: int) -> dict[str, Any]:
         for _, nlist, nprobe, entries, pool in work
     ]
     return {
-        "dim": dim,
         "nanoseconds": dict(zip(TERMS, constants.tolist(), strict=True)),
         "error_of_fit": float(np.abs(work @ constants / times - 1).mean()),
         "error_of_model": float(np.abs(np.array(modelled) / times - 1).mean()),
     }
 
 
-def _table(fits: list[dict[str, Any]]) -> str:
+def grid(work: np.ndarray, times: np.ndarray) -> dict[str, Any]:
+    """The searches behind a fit, one a line, so that another model can be tried."""
+    return {
+        "terms": list(TERMS),
+        "work_a_query": work.tolist(),
+        "nanoseconds_a_query": times.tolist(),
+    }
+
+
+def costs_table(result: dict[str, Any]) -> str:
+    """Nanoseconds a term, and how far the fit and the model are off."""
     header = ["data", "d", *TERMS, "error of the fit", "error of index/cost.py"]
     rows = [
         [
-            fitted["data"],
-            str(fitted["dim"]),
+            fitted["data"]["name"],
+            str(fitted["data"]["dim"]),
             *(f"{fitted['nanoseconds'][term]:.2f}" for term in TERMS),
             f"{fitted['error_of_fit']:.0%}",
             f"{fitted['error_of_model']:.0%}",
         ]
-        for fitted in fits
+        for fitted in result["fits"]
     ]
     return markdown(header, rows)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,19 @@ def load_dataset(path: Path, *, quick: bool = False) -> Dataset:
         truth=None if cut or whole.truth is None else whole.truth[:QUICK_QUERIES],
         file=whole.file,
     )
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """For the result file: what was measured, hash included."""
+    n, dim = dataset.base.shape
+    return {
+        "name": dataset.name,
+        "metric": dataset.metric,
+        "n": n,
+        "dim": dim,
+        "queries": len(dataset.queries),
+        "sha256": dataset.sha256,
+    }
 
 
 def true_distances(dataset: Dataset, *, k: int) -> Distances:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.ann import write_json
-from bench.datasets import load_dataset
+from bench.datasets import describe, load_dataset
 from bench.peers.contract import Shape
 from bench.provenance import provenance
+from bench.records import default_file, write_json
 from bench.say import say
 from bench.tables import markdown
 from gleann.index.arrays import Vectors
@@ -41,7 +41,7 @@ def run_kmeans(arguments: argparse.Namespace) -> int:
     )
     result = {
         "mode": "kmeans",
-        "data": {"name": dataset.name, "sha256": dataset.sha256, "n": n, "dim": dim},
+        "data": describe(dataset),
         "nlist": nlist,
         "sample": len(sample),
         "iterations": arguments.iterations,
@@ -49,9 +49,11 @@ def run_kmeans(arguments: argparse.Namespace) -> int:
         "seed": arguments.seed,
         "trainers": rows,
     } | provenance()
-    if arguments.out:
-        write_json(result, arguments.out)
-    print(_table(result, dataset.metric))
+    name = f"kmeans-{arguments.data.resolve().stem}"
+    out = arguments.out or default_file(name, quick=arguments.quick)
+    write_json(result, out)
+    print(kmeans_table(result))
+    say(f"result: {out}")
     return 0
 
 
@@ -133,7 +135,9 @@ def _faiss(
     return train
 
 
-def _table(result: dict[str, Any], metric: Metric) -> str:
+def kmeans_table(result: dict[str, Any]) -> str:
+    """Seconds of both trainers, in turn, and the objective of each."""
+    metric = result["data"].get("metric", "cosine")  # files before it was recorded
     good = "mean cosine" if metric == "cosine" else "mean squared L2"
     ours = result["trainers"]["gleann"]["seconds"]
     rows = []

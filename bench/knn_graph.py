@@ -5,72 +5,29 @@ fresh process, in turn with gleann, from the same float32 rows on the same threa
 """
 
 import argparse
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
 
-from bench.ann import write_json
-from bench.datasets import Dataset, load_dataset
+from bench.datasets import Dataset, describe, load_dataset
+from bench.graph_result import Entry, Made, graph_table, times
 from bench.graphs import GRAPHS, OURS
 from bench.peers.contract import Params, Setting, Shape
 from bench.process import OPEN_SECONDS, PeerFailedError, PeerProcess
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.quality import Judge
+from bench.records import default_file, write_json
 from bench.say import say
-from bench.tables import markdown
 from bench.tuning import BUILD_SECONDS
 from bench.worker import GraphAsk
 from gleann.index import exact_search
 from gleann.index.arrays import Rows
 from gleann.selection.pool import without_self
 
-RESULTS = Path(__file__).parent / "results"
 SAMPLE_ROWS = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """One graph, from float32 rows.
-
-    Attributes:
-        build: seconds until the rows can be searched (for pynndescent: until the graph
-            is there, which is all it does).
-        graph: seconds for the neighbours of all rows, from what was built.
-        cores: CPU seconds a second meanwhile, for both.
-        recall: recall@k of the sample in the whole graph; of no graph while tuning,
-            where the sample alone was searched.
-    """
-
-    build: float
-    graph: float
-    cores: tuple[float, float]
-    recall: float
-
-    @property
-    def total(self) -> float:
-        return self.build + self.graph
-
-    @property
-    def cpu(self) -> float:
-        """CPU seconds of both: what a busy machine distorts the least."""
-        return self.build * self.cores[0] + self.graph * self.cores[1]
-
-
-@dataclass(slots=True, kw_only=True)
-class Entry:
-    """A peer, what tuning saw of it, and its rounds at its best setting."""
-
-    name: str
-    version: str = ""
-    failure: str = ""
-    build: Params | None = None
-    search: Params | None = None
-    tried: list[dict[str, Any]] = field(default_factory=list)
-    rounds: list[Made] = field(default_factory=list)
 
 
 class GraphRun:
@@ -209,19 +166,12 @@ class GraphRun:
         )
 
     def _result(self, entries: list[Entry]) -> dict[str, Any]:
-        n, dim = self._dataset.base.shape
-        names = ("k", "level", "threads", "seed", "quick")
+        names = ("k", "level", "threads", "rounds", "seed", "quick")
         return (
             {"mode": "knn-graph"}
             | {name: getattr(self._arguments, name) for name in names}
             | {
-                "data": {
-                    "name": self._dataset.name,
-                    "metric": self._dataset.metric,
-                    "n": n,
-                    "dim": dim,
-                    "sha256": self._dataset.sha256,
-                },
+                "data": describe(self._dataset),
                 "sample": len(self._own),
                 "peers": [
                     asdict(entry)
@@ -259,54 +209,6 @@ def sampled(dataset: Dataset, own: Rows, *, k: int) -> Dataset:
     )
 
 
-def times(ours: Entry, theirs: Entry, stage: str) -> dict[str, float] | None:
-    """Seconds of theirs over ours, round by round: median, least, greatest."""
-    pairs = list(zip(ours.rounds, theirs.rounds, strict=False))
-    if not pairs:
-        return None
-    ratios = [getattr(b, stage) / getattr(a, stage) for a, b in pairs]
-    return {"median": float(np.median(ratios)), "low": min(ratios), "high": max(ratios)}
-
-
-def graph_table(result: dict[str, Any]) -> str:
-    """Seconds of every peer, and how many times as long as gleann it takes."""
-    rows = []
-    for peer in result["peers"]:
-        made = peer["rounds"]
-        if not made:
-            continue
-        setting = {**peer["build"], **peer["search"]}
-        rows.append(
-            [
-                peer["name"],
-                " ".join(f"{key}={value}" for key, value in setting.items()),
-                f"{np.median([one['recall'] for one in made]):.4f}",
-                f"{np.median([one['build'] for one in made]):.2f}",
-                f"{np.median([one['graph'] for one in made]):.2f}",
-                _spread(peer["times_build_and_graph"]),
-                _spread(peer["times_cpu"]),
-            ]
-        )
-    data = result["data"]
-    head = ["peer", "setting", "recall", "build s", "graph s", "both", "CPU seconds"]
-    lines = [
-        f"{data['name']} ({data['n']} x {data['dim']}, {data['metric']}), graph of"
-        f" {result['k']} neighbours at recall {result['level']},"
-        f" {result['threads']} thread(s){', QUICK' if result['quick'] else ''}",
-        markdown(head, rows),
-        "\n".join(
-            f"- {p['name']} {p['failure']}" for p in result["peers"] if p["failure"]
-        ),
-    ]
-    return "\n\n".join(line for line in lines if line)
-
-
-def _spread(ratio: dict[str, float] | None) -> str:
-    if ratio is None:  # gleann itself, or a peer without a round beside it
-        return "-"
-    return f"{ratio['median']:.1f}x ({ratio['low']:.1f}..{ratio['high']:.1f})"
-
-
 def add_knn_graph(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
@@ -337,9 +239,8 @@ def run_knn_graph(arguments: argparse.Namespace) -> int:
     if load() > BUSY_LOAD:
         say(f"the machine is busy (load {load()}): timings will be noise")
     result = GraphRun(arguments).run()
-    folder = Path(gettempdir()) / "gleann-bench" if arguments.quick else RESULTS
-    name = f"knn-graph-{arguments.data.resolve().stem}-t{arguments.threads}.json"
-    out = arguments.out or folder / name
+    name = f"knn-graph-{arguments.data.resolve().stem}-t{arguments.threads}"
+    out = arguments.out or default_file(name, quick=arguments.quick)
     write_json(result, out)
     print(graph_table(result))
     say(f"result: {out}")

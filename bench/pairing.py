@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.curves import Point
 from bench.process import PeerProcess
 from bench.quality import Judge
-from bench.tuning import BUILD_SECONDS, SEARCH_SECONDS, Point, Task, cost_of
+from bench.tuning import BUILD_SECONDS, SEARCH_SECONDS, Task, cost_of
 from bench.worker import Ask, Timed
 
 SETTLE_SECONDS = 0.05

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from bench.curves import Point, front
 from bench.peers import is_ours
-from bench.tuning import Point, front
 
 LEAST_RECALL = 0.7
 STYLES = ("o", "s", "^", "D", "v", "P", "X", "*")

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.provenance import provenance
+from bench.records import default_file, write_json
+from bench.say import say
 from gleann.index import BuildParams
 from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.assign import assign_blocks
@@ -20,6 +23,7 @@ from gleann.index.metric import list_scores, prepare
 from gleann.index.spill import scale_of
 
 TARGETS = (0.90, 0.95, 0.99, 0.995)
+SEED = 0
 
 
 def assign_all(
@@ -66,12 +70,15 @@ def add_reads(reads: argparse.ArgumentParser) -> None:
     reads.add_argument("--nlist", type=int, nargs="*", help="default: the index's own")
     reads.add_argument("--spill-lambda", type=float, nargs="*", default=[0.5, 1, 2])
     reads.add_argument("--queries", type=int, default=2000)
-    reads.add_argument("--out", type=Path, help="default: print only")
+    reads.add_argument(
+        "--out", type=Path, help="default: bench/results/reads-<data>.json"
+    )
     reads.set_defaults(run=run_reads)
 
 
 def run_reads(args: argparse.Namespace) -> int:
     """Measure one data folder; print the rows and write them as JSON."""
+    begun = provenance()
     metric = json.loads((args.data / "meta.json").read_text())["metric"]
     rows = prepare(np.load(args.data / "base.npy").astype(np.float32), metric)
     queries = np.load(args.data / "queries.npy")[: args.queries].astype(np.float32)
@@ -82,16 +89,19 @@ def run_reads(args: argparse.Namespace) -> int:
     for nlist, spill, weight in cases(nlists, args.spill_lambda):
         if nlist not in trained:
             trained[nlist] = train_centroids(
-                rows, nlist=nlist, metric=metric, iterations=8, seed=0
+                rows, nlist=nlist, metric=metric, iterations=8, seed=SEED
             )
         params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
         case = {"nlist": nlist, "spill": spill, "lambda": weight}
         for row in measure(rows, queries, trained[nlist], params, truth):
             table.append(case | row)
             print(" ".join(f"{key}={value}" for key, value in table[-1].items()))
-    if args.out:
-        head = {"data": args.data.resolve().name, "metric": metric, "seed": 0}
-        args.out.write_text(json.dumps(head | {"rows": table}, indent=1) + "\n")
+    name = args.data.resolve().name
+    head = {"mode": "reads", "data": name, "metric": metric, "seed": SEED}
+    head |= {"n": len(rows), "queries": len(queries)}
+    out = args.out or default_file(f"reads-{name}")
+    write_json(head | {"rows": table} | begun, out)
+    say(f"result: {out}")
     return 0
 
 

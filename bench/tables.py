@@ -12,11 +12,16 @@ OVERUSE = 1.15
 
 
 def ann_tables(result: dict[str, Any]) -> str:
-    """Speed at equal recall, the settings behind it, and what is missing."""
+    """Speed at equal recall, what is missing, and the settings behind it."""
+    return "\n\n".join([speed_tables(result), _settings_table(result)]).rstrip()
+
+
+def speed_tables(result: dict[str, Any]) -> str:
+    """Speed at equal recall, what the forms of gleann read for it, what is missing."""
     ours = list(dict.fromkeys(found["ours"]["name"] for found in result["comparisons"]))
     parts = [title(result)]
     parts += [_speed_table(result, name) for name in ours]
-    parts += [_settings_table(result), notes(result)]
+    parts += [_work_table(result), notes(result)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -28,7 +33,7 @@ def build_table(result: dict[str, Any]) -> str:
             entry["peer"],
             _params(entry["build"]),
             _median(run["seconds"] for run in entry["runs"]),
-            _spread(entry["ratio"]),
+            spread(entry["ratio"]),
             _mib(run["peak_anonymous_bytes"] for run in entry["runs"]),
             f"{np.median([r['serving_bytes'] for r in entry['runs']]) / n:.0f}",
         ]
@@ -74,13 +79,17 @@ def notes(result: dict[str, Any]) -> str:
         if dropped:
             lines.append(f"- {name}: {len(dropped)} settings dropped, see the file")
     lines += [f"- failed: {reason}" for reason in result.get("failures", [])]
-    lines += _overuse(result)
-    if result["load_at_start"] > BUSY_LOAD:
-        lines.append(
-            f"- the machine was busy (load {result['load_at_start']} at the start):"
-            " the timings are noise"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_overuse(result), *busy(result)])
+
+
+def busy(result: dict[str, Any]) -> list[str]:
+    """A warning, where others used the machine when the run began."""
+    if result["load_at_start"] <= BUSY_LOAD:
+        return []
+    return [
+        f"- the machine was busy (load {result['load_at_start']} at the start):"
+        " its timings are noisy, the ratios of alternating rounds less so"
+    ]
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -123,8 +132,12 @@ def _own_line(
 
 
 def _cells(one: dict[str, Any], *, single: bool) -> list[str]:
-    spread = {"median": one["ratio"], "low": one["low"], "high": one["high"]}
-    return [_speed([one["theirs"]], single=single), _spread(spread)]
+    return [_speed([one["theirs"]], single=single), ratio_of(one)]
+
+
+def ratio_of(one: dict[str, Any]) -> str:
+    """How many times faster ours is in a comparison, with its spread."""
+    return spread({"median": one["ratio"], "low": one["low"], "high": one["high"]})
 
 
 def _speed(sides: list[dict[str, Any]], *, single: bool) -> str:
@@ -138,12 +151,6 @@ def _speed(sides: list[dict[str, Any]], *, single: bool) -> str:
 
 
 def _settings_table(result: dict[str, Any]) -> str:
-    sides = {}
-    for one in result["comparisons"]:
-        for side in (one["ours"], one["theirs"]):
-            sides.setdefault((side["name"], one["level"]), side)
-    for one in result.get("alone", []):
-        sides.setdefault((one["side"]["name"], one["level"]), one["side"])
     rows = [
         [
             name,
@@ -154,10 +161,36 @@ def _settings_table(result: dict[str, Any]) -> str:
             _params(side["build"]),
             f"{np.median(side['cores']):.2f}",
         ]
-        for (name, level), side in sides.items()
+        for (name, level), side in _sides(result).items()
     ]
     head = ["peer", "level", "recall", "QPS", "search", "build", "cores used"]
     return markdown(head, rows) if rows else ""
+
+
+def _work_table(result: dict[str, Any]) -> str:
+    """Work counts a query, of the peers that tell them."""
+    counts = ("lists_probed", "entries_scanned", "survivors", "reranked")
+    rows = [
+        [name, str(level), side["work"]["engine"]]
+        + [f"{side['work']['spilled_share']:.0%}"]
+        + [f"{side['work'][count]:,.0f}" for count in counts]
+        for (name, level), side in _sides(result).items()
+        if side["work"]
+    ]
+    head = ["form", "recall", "engine", "rows spilled", "lists a query"]
+    head += ["entries scanned", "survivors", "re-ranked"]
+    return markdown(head, rows) if rows else ""
+
+
+def _sides(result: dict[str, Any]) -> dict[tuple[str, float], dict[str, Any]]:
+    """A side for every peer and level, the first that was timed."""
+    sides: dict[tuple[str, float], dict[str, Any]] = {}
+    for one in result["comparisons"]:
+        for side in (one["ours"], one["theirs"]):
+            sides.setdefault((side["name"], one["level"]), side)
+    for one in result.get("alone", []):
+        sides.setdefault((one["side"]["name"], one["level"]), one["side"])
+    return sides
 
 
 def _overuse(result: dict[str, Any]) -> list[str]:
@@ -177,7 +210,8 @@ def _params(params: dict[str, Any]) -> str:
     )
 
 
-def _spread(ratio: dict[str, float] | None) -> str:
+def spread(ratio: dict[str, float] | None) -> str:
+    """A ratio's median, least and greatest; empty where there is none."""
     if ratio is None:
         return ""
     return f"{ratio['median']:.2f}x ({ratio['low']:.2f}..{ratio['high']:.2f})"

@@ -46,7 +46,6 @@ class Scanner:
     def search(
         self,
         queries: NDArray[np.float32],
-        *,
         nprobe: int,
         to_unit: bool,
         k: int,

@@ -40,6 +40,18 @@ def as_vectors(
     return as_float32(array, name=name)
 
 
+def as_matrix(values: ArrayLike, *, name: str, dim: int) -> Vectors:
+    """`as_vectors` for whoever looks for NaN and infinity later.
+
+    Raises:
+        InvalidInputError: wrong dtype, not two-dimensional, or empty.
+        DimensionMismatchError: d is not `dim`.
+    """
+    array = np.asarray(values)
+    require_matrix(array.dtype, array.shape, name=name, dim=dim)
+    return _converted(array)
+
+
 def require_matrix(
     dtype: np.dtype[Any], shape: tuple[int, ...], *, name: str, dim: int | None = None
 ) -> None:
@@ -83,7 +95,7 @@ def as_float32(array: NDArray[Any], *, name: str, first_row: int = 0) -> Vectors
     """
     vectors = _converted(array)
     if array.dtype.kind == "f":
-        _require_finite(vectors, name, first_row)
+        require_finite(vectors, name=name, first_row=first_row)
     return vectors
 
 
@@ -94,7 +106,12 @@ def _converted(array: NDArray[Any]) -> Vectors:
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _require_finite(vectors: Vectors, name: str, first_row: int) -> None:
+def require_finite(vectors: Vectors, *, name: str, first_row: int = 0) -> None:
+    """Refuse rows with NaN or infinity.
+
+    Raises:
+        NonFiniteError: there are such rows (or some beyond float32's range).
+    """
     for start in range(0, len(vectors), FINITE_BLOCK):
         if not np.isfinite(vectors[start : start + FINITE_BLOCK]).all():
             break

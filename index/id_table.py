@@ -14,16 +14,14 @@ class IdTable:
     """Distinct ids in row order; immutable."""
 
     def __init__(self, ids: Ids) -> None:
-        self.ids = ids
+        none = "" if ids.dtype.kind == "U" else -1
+        # What row -1 finds is what stands where there is no row.
+        self._ids_or_none: Ids = np.concatenate([ids, np.array([none], ids.dtype)])
+        self.ids: Ids = self._ids_or_none[:-1]
 
     @cached_property
     def _order(self) -> Rows:
         return np.argsort(self.ids, kind="stable")
-
-    @property
-    def none(self) -> int | str:
-        """What stands where there is no id: "" among strings, else -1."""
-        return "" if self.ids.dtype.kind == "U" else -1
 
     def rows_of(self, ids: ArrayLike) -> Rows:
         """Rows (m,) of `ids` (m,).
@@ -47,10 +45,5 @@ class IdTable:
         return rows
 
     def ids_of(self, rows: Rows) -> Ids:
-        """Ids of `rows`, of any shape; `none` where a row is -1."""
-        if rows.size == 0 or rows.min() >= 0:
-            return self.ids[rows]
-        missing = rows < 0
-        ids = self.ids[np.where(missing, 0, rows)]
-        ids[missing] = self.none
-        return ids
+        """Ids of `rows`, of any shape; where a row is -1, "" among strings, else -1."""
+        return self._ids_or_none[rows]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.lists import InvertedLists
 from gleann.index.params import BuildParams
 from gleann.index.tune import OperatingPoint
+from gleann.index.utf8 import decode_texts, encode_texts
 
 Array = NDArray[Any]
 
@@ -139,23 +139,20 @@ def _unpack_report(report: Mapping[str, Any]) -> SpillReport:
 def _pack_ids(ids: Ids) -> dict[str, Array]:
     if ids.dtype.kind != "U":
         return {"ids": ids}
-    encoded = [text.encode() for text in ids.tolist()]
-    offsets = np.concatenate([[0], np.cumsum([len(text) for text in encoded])])
+    text, lengths = encode_texts(ids)
     return {
-        "id_offsets": offsets.astype(np.int64),
-        "id_bytes": np.frombuffer(b"".join(encoded), np.uint8),
+        "id_offsets": np.concatenate([[0], np.cumsum(lengths)]),
+        "id_bytes": np.frombuffer(text, np.uint8),
     }
 
 
 def _unpack_ids(arrays: Mapping[str, Array]) -> Ids:
     if "ids" in arrays:
         return np.array(arrays["ids"])
-    text = arrays["id_bytes"].tobytes()
-    offsets = arrays["id_offsets"].tolist()
     try:
-        return np.array([text[lo:hi].decode() for lo, hi in pairwise(offsets)], np.str_)
-    except UnicodeDecodeError as error:
-        raise CorruptDataError(f"an id is not UTF-8: {error}") from error
+        return decode_texts(arrays["id_bytes"], np.diff(arrays["id_offsets"]))
+    except ValueError as error:
+        raise CorruptDataError(f"the ids cannot be read: {error}") from error
 
 
 def _check_dtypes(arrays: Mapping[str, Array], expected: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from gleann.index import packing, storage
 from gleann.index.arrays import Distances, Ids, Mask, Rows, Vectors
 from gleann.index.build import Progress, Report, arrange, as_sample, ignore
 from gleann.index.build_kernels import kernels_on
-from gleann.index.checks import as_ids, as_vectors
+from gleann.index.checks import as_ids, as_matrix, as_vectors, require_finite
 from gleann.index.choose_spill import SpillReport
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
@@ -334,9 +334,10 @@ class SoarIndex:
     def _search(
         self, queries: ArrayLike, params: SearchParams
     ) -> tuple[Rows, Distances, SearchStats]:
-        checked = as_vectors(queries, name="queries", dim=self.dim)
+        checked = as_matrix(queries, name="queries", dim=self.dim)
         plan = self._plan(params, count=len(checked))
         if plan.exact:
+            require_finite(checked, name="queries")
             return self._search_exact(prepare(checked, self.metric), plan.request)
         return self._search_lists(checked, plan)
 

@@ -5,38 +5,31 @@ files with their checksums. A save writes a new folder first and then replaces t
 manifest, so at every moment the directory holds one whole index, the old or the new.
 """
 
-import hashlib
-import io
-import json
-import math
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from gleann.index.array_file import Array, GrowingArray, read_array, refusing_disk
 from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
-    DimensionMismatchError,
     MissingFileError,
-    StorageError,
 )
-
-FORMAT = "gleann-index"
-VERSION = 1
-MANIFEST = "manifest.json"
-NEW_MANIFEST = f"{MANIFEST}.new"
-_DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
-_CHUNK = 1 << 22
-
-Array = NDArray[Any]
+from gleann.index.manifest import (
+    DATA_DIR,
+    MANIFEST,
+    NEW_MANIFEST,
+    publish_manifest,
+    read_manifest,
+    sync_dir,
+)
 
 
 def write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) -> None:
@@ -71,7 +64,7 @@ def drafting(path: Path) -> Iterator["Draft"]:
     _refuse_foreign(path)
     is_new = not path.exists()
     data_dir = path / f"data-{secrets.token_hex(8)}"
-    with _refusing_disk(path):
+    with refusing_disk(path):
         data_dir.mkdir(parents=True)
     draft = Draft(path, data_dir)
     try:
@@ -108,20 +101,20 @@ class Draft:
     @contextmanager
     def growing(
         self, name: str, *, dtype: DTypeLike, shape: tuple[int, ...]
-    ) -> Iterator["GrowingArray"]:
+    ) -> Iterator[GrowingArray]:
         """Write an array of known shape block by block, in the order of its rows.
 
         Raises:
             StorageError: the disk refused.
         """
         little = np.dtype(dtype).newbyteorder("<")
-        with _refusing_disk(self._path):
+        with refusing_disk(self._path):
             handle = (self._data_dir / f"{name}.npy").open("wb")
         with handle:
             file = GrowingArray(handle, self._path, dtype=little, shape=shape)
             yield file
             file.require_whole()
-            with _refusing_disk(self._path):
+            with refusing_disk(self._path):
                 handle.flush()
                 os.fsync(handle.fileno())
         self._entries[name] = {
@@ -141,78 +134,15 @@ class Draft:
             StorageError: the disk refused; either index may be the one at the path,
                 and it is whole.
         """
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
+        content = {
             "data": self._data_dir.name,
             "arrays": self._entries,
             "index": dict(header),
         }
-        with _refusing_disk(self._path):
-            _sync_dir(self._data_dir)
-            _publish(self._path, manifest)
+        with refusing_disk(self._path):
+            sync_dir(self._data_dir)
+            publish_manifest(self._path, content)
         _sweep(self._path, keep={self._data_dir.name})
-
-
-class GrowingArray:
-    """A `.npy` file written from its first row to its last, and its checksum.
-
-    By writes, not through a memory map: a full disk is an error there, and a fatal
-    signal here.
-    """
-
-    def __init__(
-        self,
-        handle: BinaryIO,
-        path: Path,
-        *,
-        dtype: np.dtype[Any],
-        shape: tuple[int, ...],
-    ) -> None:
-        self._handle = handle
-        self._path = path
-        self._dtype = dtype
-        self._missing = math.prod(shape) * dtype.itemsize
-        self._digest = hashlib.sha256()
-        header = io.BytesIO()
-        described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(header, described)
-        self._write(header.getvalue())
-
-    @property
-    def sha256(self) -> str:
-        """Of the bytes written so far, in hexadecimal."""
-        return self._digest.hexdigest()
-
-    def append(self, rows: Array) -> None:
-        """Write the rows that follow those written so far.
-
-        Raises:
-            StorageError: the disk refused.
-        """
-        packed = np.ascontiguousarray(rows, self._dtype)
-        content = packed.reshape(-1).view(np.uint8)
-        self._missing -= len(content)
-        for start in range(0, len(content), _CHUNK):
-            self._write(content[start : start + _CHUNK].data)
-
-    def require_whole(self) -> None:
-        """Check that as much was written as the header says.
-
-        Raises:
-            DimensionMismatchError: more or less was.
-        """
-        if self._missing:
-            amount = "few" if self._missing > 0 else "many"
-            raise DimensionMismatchError(
-                f"{abs(self._missing)} bytes too {amount} were written for the shape"
-                " that was announced"
-            )
-
-    def _write(self, content: bytes | memoryview) -> None:
-        with _refusing_disk(self._path):
-            self._handle.write(content)
-        self._digest.update(content)
 
 
 def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -225,10 +155,10 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         MissingFileError: there is no index at `path`.
         CorruptDataError: a checksum, a shape or the format does not hold.
     """
-    manifest = _read_manifest(path / MANIFEST)
+    manifest = read_manifest(path)
     data_dir = path / manifest["data"]
     arrays = {
-        name: _read_array(data_dir / f"{name}.npy", entry)
+        name: read_array(data_dir / f"{name}.npy", entry)
         for name, entry in manifest["arrays"].items()
     }
     return arrays, manifest["index"]
@@ -241,25 +171,16 @@ def _refuse_foreign(path: Path) -> None:
         raise AlreadyExistsError(f"{path} is a file, not a directory for an index")
     # A writer that was killed leaves a data folder, and perhaps a manifest to be.
     names = [child.name for child in path.iterdir() if child.name != NEW_MANIFEST]
-    if MANIFEST not in names and not all(map(_DATA_DIR.fullmatch, names)):
+    if MANIFEST not in names and not all(map(DATA_DIR.fullmatch, names)):
         raise AlreadyExistsError(
             f"{path} holds {len(names)} files that are not an index; choose another"
         )
 
 
-@contextmanager
-def _refusing_disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"could not save to {path}: {reason}") from error
-
-
 def _sweep_unfinished(path: Path, *, keep: str) -> None:
     """Remove data folders that no manifest names; all stay if it cannot be read."""
     try:
-        published = {str(_read_manifest(path / MANIFEST)["data"])}
+        published = {str(read_manifest(path)["data"])}
     except MissingFileError:
         published = set()
     except CorruptDataError:
@@ -267,21 +188,10 @@ def _sweep_unfinished(path: Path, *, keep: str) -> None:
     _sweep(path, keep=published | {keep})
 
 
-def _publish(path: Path, manifest: dict[str, Any]) -> None:
-    manifest["checksum"] = _manifest_checksum(manifest)
-    new = path / NEW_MANIFEST
-    with new.open("w", encoding="utf-8") as handle:
-        json.dump(manifest, handle, indent=1, sort_keys=True)
-        handle.flush()
-        os.fsync(handle.fileno())
-    new.replace(path / MANIFEST)
-    _sync_dir(path)
-
-
 def _is_published(path: Path, data_name: str) -> bool:
     """Whether the manifest names this data folder, or cannot be read to tell."""
     try:
-        return bool(_read_manifest(path / MANIFEST)["data"] == data_name)
+        return bool(read_manifest(path)["data"] == data_name)
     except MissingFileError:
         return False
     except CorruptDataError:
@@ -291,81 +201,5 @@ def _is_published(path: Path, data_name: str) -> bool:
 def _sweep(path: Path, *, keep: set[str]) -> None:
     """Remove other data folders; one that is still memory-mapped stays readable."""
     for child in path.iterdir():
-        if _DATA_DIR.fullmatch(child.name) and child.name not in keep:
+        if DATA_DIR.fullmatch(child.name) and child.name not in keep:
             shutil.rmtree(child, ignore_errors=True)
-
-
-def _sync_dir(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_manifest(file: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingFileError(
-            f"no index at {file.parent}: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise CorruptDataError(f"{file} is not JSON: {error}") from error
-    _check_manifest(file, manifest)
-    return manifest
-
-
-def _check_manifest(file: Path, manifest: Any) -> None:
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise CorruptDataError(f"{file} is not a {FORMAT} manifest")
-    if manifest.get("version") != VERSION:
-        raise CorruptDataError(
-            f"{file} has format version {manifest.get('version')},"
-            f" this gleann reads version {VERSION}"
-        )
-    if manifest.get("checksum") != _manifest_checksum(manifest):
-        raise CorruptDataError(f"{file} does not match its checksum")
-    if not _DATA_DIR.fullmatch(str(manifest.get("data"))):
-        raise CorruptDataError(f"{file} names a data folder it must not")
-    if not all(isinstance(manifest.get(key), dict) for key in ("arrays", "index")):
-        raise CorruptDataError(f"{file} lacks its arrays or its header")
-    for name, entry in manifest["arrays"].items():
-        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "sha256"}:
-            raise CorruptDataError(f"{file} does not describe its array {name!r}")
-
-
-def _manifest_checksum(manifest: Mapping[str, Any]) -> str:
-    content = {key: value for key, value in manifest.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _read_array(file: Path, entry: Mapping[str, Any]) -> Array:
-    if not re.fullmatch(r"[a-z_]+\.npy", file.name):
-        raise CorruptDataError(f"the manifest names an array file {file.name!r}")
-    try:
-        found = _sha256(file)
-        if found != entry["sha256"]:
-            raise CorruptDataError(
-                f"{file} has sha256 {found[:12]}..., its manifest says"
-                f" {str(entry['sha256'])[:12]}..."
-            )
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise CorruptDataError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CorruptDataError(f"{file} is not an array: {error}") from error
-    if array.dtype.str != entry["dtype"] or list(array.shape) != entry["shape"]:
-        raise CorruptDataError(
-            f"{file} holds {array.dtype.str} {list(array.shape)}, its manifest says"
-            f" {entry['dtype']} {entry['shape']}"
-        )
-    return array
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while chunk := handle.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -6,7 +6,7 @@ arrive meanwhile wait, and run together when it has ended. Nobody waits for comp
 
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -88,6 +88,8 @@ class Batcher:
 
 
 def _first_of(waiting: _Batch) -> _Batch:
+    if not waiting:
+        return []
     total = np.cumsum([len(call.queries) for call in waiting])
     return waiting[: max(1, int(np.searchsorted(total, MAX_QUERIES, side="right")))]
 
@@ -129,6 +131,6 @@ def _split(found: Found, counts: list[int]) -> list[Found]:
 
 def _share(stats: SearchStats, share: float) -> SearchStats:
     counted = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
-    return replace(
-        stats, **{name: round(getattr(stats, name) * share) for name in counted}
+    return stats._replace(
+        **{name: round(getattr(stats, name) * share) for name in counted}
     )

@@ -163,14 +163,12 @@ def search_params_of(message: search_pb2.SearchParams) -> SearchParams:
 
 def found_to_wire(found: Found, version: IndexVersion) -> search_pb2.SearchResponse:
     """Pack the neighbours of a batch as columns."""
-    stats = search_pb2.SearchStats()
-    fill(stats, {f.name: getattr(found.stats, f.name) for f in fields(SearchStats)})
     return search_pb2.SearchResponse(
         count=found.ids.shape[0],
         k=found.ids.shape[1],
         ids=ids_to_wire(found.ids),
         distances=found.distances.astype("<f4", copy=False).tobytes(),
-        stats=stats,
+        stats=search_pb2.SearchStats(**found.stats._asdict()),
         version=version_to_wire(version),
     )
 

@@ -1,6 +1,5 @@
 """The client's calls on indexes and vectors."""
 
-from dataclasses import replace
 from functools import cached_property
 from os import PathLike, fspath
 from typing import Any
@@ -9,12 +8,13 @@ import numpy as np
 from google.longrunning import operations_pb2
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index import BuildParams, Found, SearchParams, SearchStats
+from gleann.index import BuildParams, Found, SearchParams
 from gleann.index.arrays import Vectors
 from gleann.index.checks import as_id_array, as_ids
 from gleann.index.errors import InvalidParamsError
 from gleann.index.params import Metric
 from gleann.service import convert
+from gleann.service.joined import joined
 from gleann.service.operation import Operation
 from gleann.service.stubs import Stubs
 from gleann.service.values import Imported, IndexInfo, Limits
@@ -271,7 +271,7 @@ class IndexCalls:
             block = vectors_to_wire(matrix[start : start + step])
             request.queries.CopyFrom(block)
             parts.append(convert.found_of(self._stubs.search.Search(request)))
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        return joined(parts)
 
     @cached_property
     def _limits(self) -> Limits:
@@ -284,23 +284,3 @@ class IndexCalls:
 
 def _rows_a_message(matrix: NDArray[Any]) -> int:
     return max(1, CHUNK_BYTES // (matrix.shape[1] * matrix.itemsize))
-
-
-def _joined(parts: list[Found]) -> Found:
-    """One answer from the answers to consecutive blocks of queries."""
-    return Found(
-        ids=np.concatenate([part.ids for part in parts]),
-        distances=np.concatenate([part.distances for part in parts]),
-        stats=_summed([part.stats for part in parts]),
-    )
-
-
-def _summed(stats: list[SearchStats]) -> SearchStats:
-    return replace(
-        stats[0],
-        lists_probed=sum(part.lists_probed for part in stats),
-        entries_scanned=sum(part.entries_scanned for part in stats),
-        survivors=sum(part.survivors for part in stats),
-        reranked=sum(part.reranked for part in stats),
-        completed=sum(part.completed for part in stats),
-    )

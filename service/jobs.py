@@ -7,7 +7,7 @@ stop cut off runs again from its request at the next start.
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from secrets import token_hex
 from sqlite3 import Row
 from threading import Condition, Thread
@@ -15,7 +15,6 @@ from threading import Condition, Thread
 from google.longrunning import operations_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
-from google.rpc import status_pb2
 
 from gleann.index import Progress
 from gleann.index.errors import (
@@ -25,9 +24,9 @@ from gleann.index.errors import (
     ServiceError,
     UnknownJobError,
 )
+from gleann.service.operation_message import Live, operation_message
 from gleann.service.status import status_of
 from gleann.service.store import Store
-from gleann.v1 import index_pb2
 
 MAX_ATTEMPTS = 3
 """Starts of one piece of work, in case the work is what stops the server."""
@@ -57,37 +56,13 @@ class _StoppingError(Exception):
     """The server is stopping; the work goes on at the next start."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Live:
-    """How far a piece of work is, in memory only."""
-
-    progress: Progress = field(
-        default_factory=lambda: Progress(phase="queued", done=0, total=0)
-    )
-    since: float = 0.0
-    base: int = 0
-    cancelled: bool = False
-
-    def take(self, news: Progress) -> None:
-        last = self.progress
-        # A new total is a new count; a rate over both would mean nothing.
-        if news.total != last.total or news.done < last.done:
-            self.since, self.base = time.monotonic(), news.done
-        self.progress = news
-
-    def rate(self) -> float:
-        elapsed = time.monotonic() - self.since
-        gained = self.progress.done - self.base
-        return gained / elapsed if gained > 0 and elapsed > 0 else 0.0
-
-
 class Jobs:
     """The operations of one data directory."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._works: Mapping[str, Work] = {}
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         self._queue: list[str] = []
         self._news = Condition()
         self._stopping = False
@@ -208,7 +183,7 @@ class Jobs:
 
     def _enqueue(self, name: str) -> None:
         with self._news:
-            self._live[name] = _Live()
+            self._live[name] = Live()
             self._queue.append(name)
             self._news.notify_all()
 
@@ -293,33 +268,7 @@ class Jobs:
             )
 
     def _message(self, row: Row) -> operations_pb2.Operation:
-        live = self._live.get(row["name"], _Live())
-        metadata = index_pb2.OperationMetadata(
-            kind=row["kind"],
-            index=row["index_name"],
-            phase=live.progress.phase if row["state"] == "running" else row["state"],
-            done=live.progress.done,
-            total=live.progress.total,
-            rate=live.rate(),
-        )
-        if metadata.rate:
-            left = live.progress.total - live.progress.done
-            metadata.eta_seconds = max(0.0, left / metadata.rate)
-        for column, moment in (
-            ("created", metadata.create_time),
-            ("started", metadata.start_time),
-            ("ended", metadata.end_time),
-        ):
-            if row[column] is not None:
-                moment.FromNanoseconds(int(row[column] * 1e9))
-        operation = operations_pb2.Operation(name=row["name"])
-        operation.metadata.Pack(metadata)
-        if row["error"] is not None:
-            operation.error.CopyFrom(status_pb2.Status.FromString(row["error"]))
-        if row["response"] is not None:
-            operation.response.CopyFrom(AnyMessage.FromString(row["response"]))
-        operation.done = row["state"] in ("done", "failed", "cancelled")
-        return operation
+        return operation_message(row, self._live.get(row["name"], Live()))
 
 
 def _cancelled(name: str) -> CancelledError:

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Row
 
@@ -21,6 +20,7 @@ from gleann.index.errors import (
 )
 from gleann.index.params import Metric
 from gleann.service import changes
+from gleann.service.index_info import index_info
 from gleann.service.live_index import Delta, Sealed, View
 from gleann.service.store import Store, Transaction
 from gleann.service.values import IndexInfo, IndexVersion
@@ -113,23 +113,7 @@ class Registry:
         row = self._store.row("SELECT * FROM indexes WHERE number = ?", view.number)
         if row is None:
             raise UnknownIndexError(f"there is no index {view.name!r}")
-        sealed = None if view.sealed is None else view.sealed.index
-        return IndexInfo(
-            name=view.name,
-            dim=view.dim,
-            metric=view.metric,
-            id_type=row["id_type"],
-            count=view.count,
-            pending=view.delta.count,
-            version=view.version,
-            sequence=view.sequence,
-            nlist=None if sealed is None else sealed.nlist,
-            spill=None if sealed is None else sealed.params.spill,
-            engine=None if sealed is None else sealed.engine_name,
-            data_hash=None if sealed is None else sealed.data_hash,
-            created_at=datetime.fromtimestamp(row["created"], UTC),
-            built_at=row["built"] and datetime.fromtimestamp(row["built"], UTC),
-        )
+        return index_info(view, row)
 
     def delete(self, name: str) -> None:
         """Remove an index and its files.

@@ -97,8 +97,8 @@ def _search_delta(
         allowed=None if count == len(allowed) else allowed,
     )
     scanned = len(queries) * count
-    stats = replace(
-        _EXACT, entries_scanned=scanned, survivors=scanned, reranked=scanned
+    stats = _EXACT._replace(
+        entries_scanned=scanned, survivors=scanned, reranked=scanned
     )
     return Found(ids=delta.ids[rows], distances=distances, stats=stats)
 
@@ -125,8 +125,7 @@ def _merged(parts: list[Found], *, k: int) -> Found:
 
 def _summed(stats: list[SearchStats]) -> SearchStats:
     """What the search cost; the sealed version, which comes first, says how it went."""
-    return replace(
-        stats[0],
+    return stats[0]._replace(
         entries_scanned=sum(part.entries_scanned for part in stats),
         survivors=sum(part.survivors for part in stats),
         reranked=sum(part.reranked for part in stats),

@@ -14,6 +14,7 @@ from gleann.index.errors import (
     NonFiniteError,
 )
 from gleann.service.values import Labels
+from gleann.service.wire_strings import numbers_of, strings_of, strings_to_wire
 from gleann.v1 import types_pb2
 
 assert sys.byteorder == "little", "frombuffer below reads the machine's byte order"
@@ -84,8 +85,7 @@ def float32_rows(message: types_pb2.Vectors) -> Vectors:
 def ids_to_wire(ids: Ids) -> types_pb2.Ids:
     """Pack ids of any shape in C order."""
     if ids.dtype.kind == "U":
-        names: list[Any] = ids.ravel().tolist()
-        return types_pb2.Ids(strings=types_pb2.Strings(values=names))
+        return types_pb2.Ids(strings=strings_to_wire(ids.ravel(), name="ids"))
     return types_pb2.Ids(int64s=ids.astype("<i8", copy=False).tobytes())
 
 
@@ -97,10 +97,10 @@ def ids_of(message: types_pb2.Ids, *, name: str) -> Ids:
     """
     kind = message.WhichOneof("kind")
     if kind == "strings":
-        return np.array(message.strings.values, dtype=np.str_)
+        return strings_of(message.strings, name=f"{name}.strings")
     if kind is None:
         raise InvalidInputError(f"{name} is required")
-    return _numbers(message.int64s, np.dtype("<i8"), f"{name}.int64s")
+    return numbers_of(message.int64s, np.dtype("<i8"), name=f"{name}.int64s")
 
 
 def float64s_to_wire(values: ArrayLike, *, name: str) -> bytes:
@@ -125,7 +125,7 @@ def float64s_of(data: bytes, *, name: str, n: int) -> NDArray[np.float64]:
         DimensionMismatchError: not n of them.
         NonFiniteError: NaN or infinity.
     """
-    values = _numbers(data, np.dtype("<f8"), name)
+    values = numbers_of(data, np.dtype("<f8"), name=name)
     if len(values) != n:
         raise DimensionMismatchError(f"{name} has {len(values)} entries for {n} ids")
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
@@ -179,9 +179,7 @@ def column_to_wire(name: str, values: ArrayLike) -> types_pb2.Column:
             f" got {array.dtype} {array.shape}"
         )
     if kind == "U":
-        return types_pb2.Column(
-            name=name, strings=types_pb2.Strings(values=array.tolist())
-        )
+        return types_pb2.Column(name=name, strings=strings_to_wire(array, name=name))
     if kind == "f":
         return types_pb2.Column(name=name, float64s=array.astype("<f8").tobytes())
     if kind == "b":
@@ -197,13 +195,13 @@ def column_of(message: types_pb2.Column, *, name: str) -> NDArray[np.generic]:
     """
     kind = message.WhichOneof("values")
     if kind == "strings":
-        return np.array(message.strings.values, dtype=np.str_)
+        return strings_of(message.strings, name=f"{name}.strings")
     if kind == "bools":
         return np.frombuffer(message.bools, np.uint8).astype(np.bool_)
     if kind == "float64s":
-        return _numbers(message.float64s, np.dtype("<f8"), f"{name}.float64s")
+        return numbers_of(message.float64s, np.dtype("<f8"), name=f"{name}.float64s")
     if kind == "int64s":
-        return _numbers(message.int64s, np.dtype("<i8"), f"{name}.int64s")
+        return numbers_of(message.int64s, np.dtype("<i8"), name=f"{name}.int64s")
     raise InvalidInputError(f"{name} is required")
 
 
@@ -228,15 +226,7 @@ def labels_of(data: bytes, *, n: int, name: str = "labels") -> Labels:
         InvalidInputError: bytes that are no whole number of labels.
         DimensionMismatchError: not n of them.
     """
-    labels = _numbers(data, np.dtype("<i8"), name)
+    labels = numbers_of(data, np.dtype("<i8"), name=name)
     if len(labels) != n:
         raise DimensionMismatchError(f"{name} has {len(labels)} entries for {n} ids")
     return labels
-
-
-def _numbers(data: bytes, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
-    if len(data) % dtype.itemsize:
-        raise InvalidInputError(
-            f"{name} has {len(data)} bytes, which is no multiple of {dtype.itemsize}"
-        )
-    return np.frombuffer(data, dtype)

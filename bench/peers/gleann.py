@@ -25,6 +25,7 @@ SPILL_AND_LISTS = (
     ("none", 0.5),
     ("auto", 2.0),
     ("auto", 1.0),
+    ("auto", 0.5),
 )
 
 

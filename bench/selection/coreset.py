@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.ann import write_json
 from bench.datasets import Dataset, DatasetError, load_dataset
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
+from bench.records import write_json
 from bench.say import say
 from bench.selection.drawing import draw
 from bench.selection.rivals import RIVALS, Situation

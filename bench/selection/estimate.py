@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.ann import write_json
 from bench.datasets import DatasetError
 from bench.provenance import provenance
+from bench.records import write_json
 from bench.say import say
 from bench.selection.choices import choice_rows, group_rows
 from bench.selection.plots import plot_estimates

@@ -7,7 +7,7 @@ tie at the cut, engines agree in distances, not in rows). No row comes twice.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Codes
@@ -52,8 +52,7 @@ class ScanRequest:
     segments: Segments = "both"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(NamedTuple):
     """What a scan cost, summed over its queries.
 
     Attributes:
@@ -69,8 +68,7 @@ class Work:
     reranked: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scanned:
+class Scanned(NamedTuple):
     """Neighbours by row.
 
     Attributes:
@@ -121,6 +119,7 @@ class Engine(Protocol):
         """Prepare queries (nq, d), rank their lists and scan the best `nprobe`.
 
         Raises:
+            NonFiniteError: a query with NaN or infinity.
             ZeroVectorError: a query of length zero under cosine.
         """
 

@@ -5,12 +5,12 @@ k are fetched because a row can come back through both of its lists.
 """
 
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
+from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.reference import count_short, top_lists
 from gleann.index.errors import EngineUnavailableError
@@ -59,6 +59,7 @@ class FaissEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """One step after another; see `Engine.search`."""
+        require_finite(queries, name="queries")
         prepared = prepare(queries, self._data.metric)
         return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
 
@@ -211,4 +212,4 @@ def with_work(scanned: Scanned, lists: InvertedLists, list_nos: ListNos) -> Scan
         survivors=scanned.work.reranked,
         reranked=scanned.work.reranked,
     )
-    return replace(scanned, work=work)
+    return scanned._replace(work=work)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
+from gleann.index.checks import require_finite
 from gleann.index.engines import native
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
 from gleann.index.engines.faiss import (
@@ -76,6 +77,7 @@ class FaissGpuEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """One step after another; see `Engine.search`."""
+        require_finite(queries, name="queries")
         prepared = prepare(queries, self._data.metric)
         return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
+from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.lists import InvertedLists
 from gleann.index.metric import ListRanking, pair_distances, prepare
@@ -35,6 +36,7 @@ class ReferenceEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """One step after another; see `Engine.search`."""
+        require_finite(queries, name="queries")
         prepared = prepare(queries, self._data.metric)
         return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
 

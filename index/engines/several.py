@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.checks import require_finite
 from gleann.index.codes import Codes
 from gleann.index.engines.contract import (
     Engine,
@@ -24,7 +25,7 @@ from gleann.index.engines.contract import (
     Work,
 )
 from gleann.index.engines.reference import count_short
-from gleann.index.errors import InvalidParamsError, ZeroVectorError
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.lists import InvertedLists
 from gleann.index.metric import prepare
 from gleann.index.params import Metric, Segments
@@ -188,8 +189,9 @@ class ReplicatedEngine(_Several):
                     queries[parts[i]], nprobe=nprobe, request=request
                 )
             )
-        except ZeroVectorError:
-            prepare(queries, self._metric)  # says which query of all is at fault
+        except InvalidInputError:
+            require_finite(queries, name="queries")
+            prepare(queries, self._metric)  # these two say which query is at fault
             raise
         return _stacked(found)
 
@@ -224,6 +226,7 @@ class ShardedEngine(_Several):
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """See `Engine.search`."""
+        require_finite(queries, name="queries")
         prepared = prepare(queries, self._metric)
         return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
 

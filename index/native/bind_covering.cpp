@@ -1,7 +1,8 @@
 // Points and Covering for Python: checks shapes, keeps arrays alive, releases the
 // interpreter lock.
+#include "bind_covering.hpp"
+
 #include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,42 +1,24 @@
-// Covering with AVX2: products of 16 bits, which cannot saturate (see scan_avx2.cpp).
+// Covering with AVX2: products of 16 bits, which cannot saturate (see ops_avx2.hpp).
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "covering.hpp"
+#include "kernels.hpp"
 
 #define GLEANN_TARGET "avx2,fma,bmi"
 #include "target_begin.hpp"
 
 #include "cover_tile.hpp"
+// After it: what is compiled with other options than its tile is not inlined into it.
+#include "ops_avx2.hpp"
 
 namespace gleann {
 namespace {
 
-struct CoverAvx2 {
-  static constexpr int kBlocks = 1, kCentres = 5, kBlockStep = 32;
-  struct Acc {
-    __m256i low, high;
-  };
-  using Codes = Acc;
-  using Centre = __m256i;
+struct CoverAvx2 : Avx2Int {
+  static constexpr int kCentres = 5, kBlockStep = kCodeStep;
+  using Centre = Query;
 
-  static Acc start(int32_t value) {
-    return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)};
-  }
-  static Codes load(const uint8_t* bytes) {
-    const auto* halves = reinterpret_cast<const __m128i*>(bytes);
-    return {_mm256_cvtepi8_epi16(_mm_load_si128(halves)),
-            _mm256_cvtepi8_epi16(_mm_load_si128(halves + 1))};
-  }
-  static Centre broadcast(const uint8_t* bytes) {
-    int32_t two;
-    __builtin_memcpy(&two, bytes, sizeof two);
-    return _mm256_set1_epi32(two);
-  }
-  static Acc dot(const Acc& acc, const Codes& codes, Centre centre) {
-    return {_mm256_add_epi32(acc.low, _mm256_madd_epi16(codes.low, centre)),
-            _mm256_add_epi32(acc.high, _mm256_madd_epi16(codes.high, centre))};
-  }
   static uint32_t below(const Acc& acc, const CoverJob& job, int64_t slot,
                         const CoverCentre& centre) {
     return half_below(acc.low, job, slot, centre) |

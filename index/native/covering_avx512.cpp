@@ -8,31 +8,22 @@
 #include <immintrin.h>
 
 #include "covering.hpp"
+#include "kernels.hpp"
 
 #define GLEANN_TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi"
 #include "target_begin.hpp"
 
 #include "cover_tile.hpp"
+// After it: what is compiled with other options than its tile is not inlined into it.
+#include "ops_avx512.hpp"
 
 namespace gleann {
 namespace {
 
-struct CoverAvx512 {
-  static constexpr int kBlocks = 4, kCentres = 6, kBlockStep = 64;
-  using Acc = __m512i;
-  using Codes = __m512i;
-  using Centre = __m512i;
+struct CoverAvx512 : Avx512Int {
+  static constexpr int kCentres = 6, kBlockStep = kCodeStep;
+  using Centre = Query;
 
-  static Acc start(int32_t value) { return _mm512_set1_epi32(value); }
-  static Codes load(const uint8_t* bytes) { return _mm512_load_si512(bytes); }
-  static Centre broadcast(const uint8_t* bytes) {
-    int32_t four;
-    __builtin_memcpy(&four, bytes, sizeof four);
-    return _mm512_set1_epi32(four);
-  }
-  static Acc dot(Acc acc, Codes codes, Centre centre) {
-    return _mm512_dpbusd_epi32(acc, codes, centre);
-  }
   static uint32_t below(Acc acc, const CoverJob& job, int64_t slot,
                         const CoverCentre& centre) {
     const __m512 dots =

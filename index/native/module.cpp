@@ -10,15 +10,12 @@
 #include <tuple>
 
 #include "assign.hpp"
+#include "bind_covering.hpp"
 #include "bind_mutual.hpp"
 #include "dispatch.hpp"
 #include "engine.hpp"
 
 namespace py = pybind11;
-
-namespace gleann {
-void bind_covering(py::module_& module);
-}
 
 namespace {
 
@@ -230,7 +227,7 @@ PYBIND11_MODULE(_native, module) {
            py::arg("list_nos").noconvert(), py::kw_only(), py::arg("k"),
            py::arg("pool"), py::arg("allowed").noconvert() = py::none(),
            py::arg("primary_only"), py::arg("threads"))
-      .def("search", &Scanner::search, py::arg("queries").noconvert(), py::kw_only(),
+      .def("search", &Scanner::search, py::arg("queries").noconvert(),
            py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("pool"),
            py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),
            py::arg("threads"));

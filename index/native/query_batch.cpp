@@ -16,6 +16,18 @@ constexpr int kGroupStep = 32;             // two AMX tiles of queries
 constexpr int64_t kSeeded = 6;            // queries whose first lists are scored together
 constexpr int64_t kPrefetched = 4 << 10;  // bytes of a list
 
+// Whether none of the numbers is NaN or infinity, whose exponents have all bits set.
+bool all_finite(const float* numbers, int64_t count) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  uint32_t bad = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, numbers + i, sizeof bits);
+    bad |= (bits & kExponent) == kExponent;
+  }
+  return bad == 0;
+}
+
 int64_t group_limit(int64_t query_bytes) {
   int64_t limit = kMaxGroup;
   while (limit > kGroupStep && limit * query_bytes > kGroupBytes) limit -= kGroupStep;
@@ -69,11 +81,17 @@ int64_t QueryBatch::gather_room() const {
 const float* QueryBatch::prepare() {
   const int64_t d = engine_.d();
   const float* given = job_.queries + first_ * d;
-  if (!job_.to_unit) return given;
+  if (job_.list_nos) return given;
+  if (!job_.to_unit) {
+    if (!all_finite(given, count_ * d)) {
+      throw std::invalid_argument("a query has NaN or infinity");
+    }
+    return given;
+  }
   scaled_ = make_buffer<float>(count_ * d);
   for (int64_t q = 0; q < count_; ++q) {
     if (!engine_.kernels_.to_unit(given + q * d, d, scaled_.get() + q * d)) {
-      throw std::invalid_argument("a query is a zero vector");
+      throw std::invalid_argument("a query has no direction");
     }
   }
   return scaled_.get();

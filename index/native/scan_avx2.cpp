@@ -1,8 +1,4 @@
-// The AVX2 tier: products of 16 bits, which cannot saturate.
-//
-// The 8-bit multiply-add saturates unless one side is a magnitude with the sign moved
-// to the other, which costs as many instructions as widening the codes; and widened
-// codes serve all queries of a tile.
+// The AVX2 tier.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -11,107 +7,12 @@
 #define GLEANN_TARGET "avx2,fma,bmi"
 #include "target_begin.hpp"
 
+#include "ops_avx2.hpp"
 #include "assign_tile.hpp"
 #include "tile.hpp"
 #include "vectors.hpp"
 
 namespace gleann {
-namespace {
-
-struct Avx2Base {
-  static constexpr int kBlocks = 1, kQueries = 6, kSoloBlocks = 4;
-  struct Scores {
-    __m256 low, high;
-  };
-
-  static uint32_t hits(const Scores& scores, float threshold) {
-    const __m256 least = _mm256_set1_ps(threshold);
-    const auto low = _mm256_movemask_ps(_mm256_cmp_ps(scores.low, least, _CMP_GE_OQ));
-    const auto high = _mm256_movemask_ps(_mm256_cmp_ps(scores.high, least, _CMP_GE_OQ));
-    return static_cast<uint32_t>(low) | static_cast<uint32_t>(high) << 8;
-  }
-  static void store(const Scores& scores, float* out) {
-    _mm256_store_ps(out, scores.low);
-    _mm256_store_ps(out + 8, scores.high);
-  }
-  static Scores load_scores(const float* scores) {
-    return {_mm256_load_ps(scores), _mm256_load_ps(scores + 8)};
-  }
-  static void write_lanes(uint32_t hits, int32_t first, int32_t* out) {
-    for (; hits != 0; hits &= hits - 1) *out++ = first + __builtin_ctz(hits);
-  }
-};
-
-// Two dimensions a step, those of one entry side by side.
-struct Avx2Int : Avx2Base {
-  static constexpr int kCodeStep = 32;
-  struct Acc {
-    __m256i low, high;
-  };
-  using Codes = Acc;
-  using Query = __m256i;
-
-  static Acc start(int32_t value) {
-    return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)};
-  }
-  static Codes load(const uint8_t* bytes) {
-    const auto* halves = reinterpret_cast<const __m128i*>(bytes);
-    return {_mm256_cvtepi8_epi16(_mm_load_si128(halves)),
-            _mm256_cvtepi8_epi16(_mm_load_si128(halves + 1))};
-  }
-  static Query broadcast(const uint8_t* bytes) {
-    int32_t pair;
-    __builtin_memcpy(&pair, bytes, sizeof pair);
-    return _mm256_set1_epi32(pair);
-  }
-  static Acc dot(Acc acc, Codes codes, Query query) {
-    return {_mm256_add_epi32(acc.low, _mm256_madd_epi16(codes.low, query)),
-            _mm256_add_epi32(acc.high, _mm256_madd_epi16(codes.high, query))};
-  }
-  static Scores dot_score(Acc acc, const float* scales) {
-    return {_mm256_mul_ps(_mm256_cvtepi32_ps(acc.low), _mm256_loadu_ps(scales)),
-            _mm256_mul_ps(_mm256_cvtepi32_ps(acc.high), _mm256_loadu_ps(scales + 8))};
-  }
-  static Scores l2_score(Acc acc, const float* scales, const float* biases,
-                         float factor) {
-    const Scores dots = dot_score(acc, scales);
-    const __m256 by = _mm256_set1_ps(factor);
-    __m256 low = _mm256_mul_ps(dots.low, by), high = _mm256_mul_ps(dots.high, by);
-    // Hides the products, which compilers would fuse with the differences and not round.
-    __asm__("" : "+x"(low), "+x"(high));
-    return {_mm256_sub_ps(low, _mm256_loadu_ps(biases)),
-            _mm256_sub_ps(high, _mm256_loadu_ps(biases + 8))};
-  }
-};
-
-struct Avx2Float : Avx2Base {
-  static constexpr int kCodeStep = 64;
-  using Acc = Scores;
-  using Codes = Scores;
-  using Query = __m256;
-
-  static Acc start(int32_t) { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
-  static Codes load(const uint8_t* bytes) {
-    const auto* floats = reinterpret_cast<const float*>(bytes);
-    return {_mm256_load_ps(floats), _mm256_load_ps(floats + 8)};
-  }
-  static Query broadcast(const uint8_t* bytes) {
-    float value;
-    __builtin_memcpy(&value, bytes, sizeof value);
-    return _mm256_set1_ps(value);
-  }
-  static Acc dot(Acc acc, Codes codes, Query query) {
-    return {_mm256_fmadd_ps(codes.low, query, acc.low),
-            _mm256_fmadd_ps(codes.high, query, acc.high)};
-  }
-  static Scores bias_score(Acc acc, const float* biases) {
-    return {_mm256_add_ps(acc.low, _mm256_loadu_ps(biases)),
-            _mm256_add_ps(acc.high, _mm256_loadu_ps(biases + 8))};
-  }
-};
-
-}  // namespace
-
 const Kernels kAvx2Kernels = {
     "avx2",
     Layout{2, 2, 1, 0, 0, true},

@@ -81,11 +81,11 @@ inline double accumulate(const float* a, const float* b, int64_t d) {
   return sum;
 }
 
-// The rule of index/metric.py.
+// The rule of index/metric.py; false where there is no such vector: zero, NaN, infinity.
 bool to_unit(const float* vector, int64_t d, float* unit) {
   const double length = __builtin_sqrt(accumulate<false>(vector, vector, d));
   for (int64_t i = 0; i < d; ++i) unit[i] = static_cast<float>(vector[i] / length);
-  return length > 0;
+  return length > 0 && length < __builtin_inf();
 }
 
 inline void prefetch_row(const float* row, int64_t d) {

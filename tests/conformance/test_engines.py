@@ -7,7 +7,7 @@ from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
-from gleann.index.errors import ZeroVectorError
+from gleann.index.errors import NonFiniteError, ZeroVectorError
 from gleann.index.metric import prepare
 
 METRICS = ["ip", "cosine", "l2"]
@@ -123,6 +123,17 @@ def test_a_zero_query_has_no_cosine(built, engine_name):
     queries[3] = 0
     engine = make_engine(index.data, name=engine_name)
     with pytest.raises(ZeroVectorError, match="row 3 is a zero vector"):
+        engine.search(queries, nprobe=2, request=ScanRequest(k=1, pool=1))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("metric", METRICS)
+def test_queries_are_finite(built, engine_name, metric, bad):
+    index = built(metric, "soar")
+    queries = queries_for(index, 5)
+    queries[2, 1] = bad
+    engine = make_engine(index.data, name=engine_name)
+    with pytest.raises(NonFiniteError, match="queries row 2 has NaN or infinity"):
         engine.search(queries, nprobe=2, request=ScanRequest(k=1, pool=1))
 
 

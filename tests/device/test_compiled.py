@@ -189,7 +189,7 @@ def test_scan_lists(config, dim, capability):
 @pytest.mark.parametrize("dim", [128, pytest.param(768, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["bf16", "int8"])
 def test_scan_lists_that_keep_all_slots(kind, dim):
-    """For many neighbours, and for the coarse step."""
+    """For more than 16 neighbours."""
     config = config_for(kind, dim, queries=64)
     compiled_scan(config, dim, 90, buckets=TILE)
 

@@ -48,5 +48,6 @@ def test_the_committed_modules(action: str) -> None:
     ],
 )
 def test_messages_have_every_field(kind: Any, message: Any, renamed: Any) -> None:
-    wanted = {renamed.get(field.name, field.name) for field in fields(kind)} - {None}
+    names = kind._fields if issubclass(kind, tuple) else [f.name for f in fields(kind)]
+    wanted = {renamed.get(name, name) for name in names} - {None}
     assert {field.name for field in message.DESCRIPTOR.fields} == wanted

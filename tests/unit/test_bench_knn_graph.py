@@ -11,17 +11,9 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.datasets import load_dataset
+from bench.graph_result import Entry, Made, graph_table, times
 from bench.graphs import GRAPHS
-from bench.knn_graph import (
-    Entry,
-    GraphRun,
-    Made,
-    add_knn_graph,
-    draw_rows,
-    graph_table,
-    sampled,
-    times,
-)
+from bench.knn_graph import GraphRun, add_knn_graph, draw_rows, sampled
 from bench.peers.contract import Peer
 
 EXACT = '''

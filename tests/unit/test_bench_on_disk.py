@@ -17,8 +17,19 @@ def test_peaks_of_every_phase(tmp_path, capsys, monkeypatch):
         [*line.split(), "--folder", str(tmp_path), "--out", str(tmp_path / "o.json")]
     )
     assert arguments.run(arguments) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert result == json.loads((tmp_path / "o.json").read_text())
+    result = json.loads((tmp_path / "o.json").read_text())
+    table = capsys.readouterr().out
+    assert "30000 x 8 float32 (0.00 GB, l2), nlist 64" in table
+    most = max(result["peak_anonymous_bytes"].values())
+    assert f"| **most** | {most / 2**20:,.0f} |" in table
+    assert result["data"] == {
+        "n": 30_000,
+        "dim": 8,
+        "metric": "l2",
+        "clusters": on_disk.CLUSTERS,
+        "noise": on_disk.NOISE,
+    }
+    assert {"machine", "versions", "commit", "seed", "command"} <= result.keys()
     assert result["source_bytes"] == 30_000 * 8 * 4
     assert result["nlist"] == 64
     assert {"prepare", "train", "assign", "tune"} <= result[

@@ -11,19 +11,11 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench import tuning
+from bench.curves import Point, best_at, bracket, cost_at, front, stalled
 from bench.pairing import Side, compare
 from bench.peers.contract import Setting, Sweep, geometric
 from bench.process import PeerFailedError
-from bench.tuning import (
-    Point,
-    Task,
-    Tuner,
-    best_at,
-    bracket,
-    cost_at,
-    front,
-    stalled,
-)
+from bench.tuning import Task, Tuner
 from bench.worker import Timed
 
 LEVELS = (0.9, 0.95, 0.99)

@@ -13,7 +13,7 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.faiss import FaissEngine, host_lists
 from gleann.index.engines.faiss_gpu import FaissGpuEngine, gpu_lists
 from gleann.index.engines.reference import ReferenceEngine
-from gleann.index.errors import EngineUnavailableError
+from gleann.index.errors import EngineUnavailableError, NonFiniteError
 
 faiss = pytest.importorskip("faiss", reason="faiss is not installed")
 
@@ -107,6 +107,13 @@ def test_no_queries_and_no_lists(data, engine):
     some = engine.scan(asked(data, 2), np.empty((2, 0), np.int32), request)
     assert (some.rows == -1).all()
     assert some.short == 2
+
+
+def test_a_query_that_is_no_number_is_refused(data, engine):
+    queries = asked(data, 3)
+    queries[1, 4] = np.nan
+    with pytest.raises(NonFiniteError, match="row 1"):
+        engine.search(queries, nprobe=2, request=ScanRequest(k=1, pool=1))
 
 
 class Gpu:

@@ -7,7 +7,7 @@ from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.engines.several import replicated, sharded, share, share_lists
-from gleann.index.errors import InvalidParamsError, ZeroVectorError
+from gleann.index.errors import InvalidParamsError, NonFiniteError, ZeroVectorError
 
 METRICS = ["cosine", "ip", "l2"]
 
@@ -109,6 +109,9 @@ def test_an_index_can_be_served_by_several(built):
         zero = queries(9)
         zero[7] = 0
         with pytest.raises(ZeroVectorError, match="row 7"):
+            placed.search(zero, params)
+        zero[7, 2] = np.nan
+        with pytest.raises(NonFiniteError, match="row 7"):
             placed.search(zero, params)
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, errors, storage
+from gleann.index import (
+    BuildParams,
+    SearchParams,
+    SoarIndex,
+    array_file,
+    errors,
+    storage,
+)
+from gleann.index.manifest import manifest_checksum
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "index-v1"
 
@@ -150,7 +158,7 @@ def test_full_disk_at_the_manifest_keeps_the_old_version(
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(storage.json, "dump", full)
+    monkeypatch.setattr(json, "dump", full)
     with pytest.raises(errors.StorageError, match="No space left"):
         SoarIndex.build(rows[:50], BuildParams(metric="l2", nlist=2)).save(path)
     monkeypatch.undo()
@@ -216,7 +224,7 @@ def forge(saved, change):
     file = saved / "manifest.json"
     manifest = json.loads(file.read_text())
     change(manifest)
-    manifest["checksum"] = storage._manifest_checksum(manifest)
+    manifest["checksum"] = manifest_checksum(manifest)
     file.write_text(json.dumps(manifest))
 
 
@@ -258,7 +266,7 @@ def test_forged_numbers_cannot_point_outside(saved, name, value):
     array = np.load(file)
     array[len(array) // 2] = value
     np.save(file, array)
-    digest = storage._sha256(file)
+    digest = array_file._sha256(file)
     forge(saved, lambda m: m["arrays"][name].update(sha256=digest))
     with pytest.raises(errors.CorruptDataError, match="does not fit together"):
         SoarIndex.load(saved)
@@ -267,7 +275,7 @@ def test_forged_numbers_cannot_point_outside(saved, name, value):
 def test_pickled_arrays_are_refused(saved):
     file = next(saved.glob("data-*/codes.npy"))
     np.save(file, np.array([{"a": 1}], object), allow_pickle=True)
-    digest = storage._sha256(file)
+    digest = array_file._sha256(file)
     forge(saved, lambda m: m["arrays"]["codes"].update(sha256=digest))
     with pytest.raises(errors.CorruptDataError):
         SoarIndex.load(saved)

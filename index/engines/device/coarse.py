@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gleann.index.blocks import block_slices
 from gleann.index.codes import CODE_MAX, decoded_norms
 from gleann.index.engines.contract import IndexData
 from gleann.index.engines.device.keys import key_numbers, make_keys, smallest
@@ -42,12 +43,32 @@ class DeviceRanking:
         shape = (len(queries), nprobe)
         out = torch.empty(shape, dtype=torch.int64, device=queries.device)
         numbers = torch.arange(nlist, device=queries.device)
-        step = max(1, BLOCK_SCORES // nlist)
-        for first in range(0, len(queries), step):
-            block = slice(first, first + step)
+        for block in block_slices(len(queries), BLOCK_SCORES // nlist):
             keys = make_keys(-self.scores(queries[block]), numbers)
             out[block] = key_numbers(smallest(keys, nprobe))
         return out
+
+    def likely(self, queries: Tensor, *, nprobe: int) -> tuple[Tensor, Tensor]:
+        """The best lists of prepared queries (nq, d), unless scores tie at the cut.
+
+        Cheaper than `best`: floats are selected, of half the bytes of keys. Nothing in
+        it waits for the device.
+
+        Returns:
+            int64 (nq, min(nprobe, nlist)), lists of equal scores in any order, and bool
+            (nq), whose lists are in doubt since the last one ties with one left out.
+        """
+        nlist = len(self._scales)
+        nprobe = min(nprobe, nlist)
+        shape = (len(queries), nprobe)
+        out = torch.empty(shape, dtype=torch.int64, device=queries.device)
+        doubted = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
+        for block in block_slices(len(queries), BLOCK_SCORES // nlist):
+            top = torch.topk(self.scores(queries[block]), min(nprobe + 1, nlist))
+            out[block] = top.indices[:, :nprobe]
+            if nprobe < nlist:
+                doubted[block] = top.values[:, -2] == top.values[:, -1]
+        return out, doubted
 
     def scores(self, queries: Tensor) -> Tensor:
         """(nq, nlist), higher is better."""

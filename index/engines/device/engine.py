@@ -10,10 +10,10 @@ from torch import Tensor
 
 from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.blocks import block_slices
+from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.device.choice import ceilings_of, default_kinds, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.coarse_scan import ScannedRanking
 from gleann.index.engines.device.keys import NONE
 from gleann.index.engines.device.kinds import Kind
 from gleann.index.engines.device.layout import lay_out
@@ -102,7 +102,6 @@ class DeviceEngine:
             kinds = (kind,) if kind else default_kinds(device, usual)
             chosen, fitting = admit(data, kinds=kinds, device=device)
             self._ranking = DeviceRanking(data, device)
-            self._scanned_ranking = ScannedRanking(data, device, scanner=scanner)
             self._lists = lay_out(data, kind=chosen, device=device)
             rows = _stored(data.vectors, device, there=fitting.rows > 0)
         self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
@@ -140,6 +139,7 @@ class DeviceEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Rank and scan without leaving the device; see `Engine.search`."""
+        require_finite(queries, name="queries")
         prepared = prepare(queries, self._parts.metric)
         with self._turn():
             return self._search(self._to_device(prepared), nprobe, request)
@@ -198,7 +198,7 @@ class DeviceEngine:
         found = _Answers(request.k, self._device)
 
         def step(block: Tensor, live: Tensor) -> Outputs:
-            best, doubted = self._likely_lists(block, nprobe)
+            best, doubted = self._ranking.likely(block, nprobe=nprobe)
             counts = torch.arange(len(block), device=block.device) < live
             list_nos = torch.where(counts[:, None], best, -1)
             passed = first_pass(block, list_nos, parts=self._parts, task=task)
@@ -223,20 +223,9 @@ class DeviceEngine:
         passed = first_pass(queries, list_nos, parts=self._parts, task=task)
         return self._certain(passed, queries, task)
 
-    def _likely_lists(self, queries: Tensor, nprobe: int) -> tuple[Tensor, Tensor]:
-        """The best lists of each query, and which queries' lists are in doubt.
-
-        Nothing in it waits for the device.
-        """
-        bucketing = self._scanned_ranking.bucketing(nprobe)
-        if bucketing is None:
-            best = self._ranking.best(queries, nprobe=nprobe)
-            return best, torch.zeros(len(best), dtype=torch.bool, device=best.device)
-        return self._scanned_ranking.best(queries, nprobe=nprobe, bucketing=bucketing)
-
     def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
         """The best lists of each query, ranked in full where they are in doubt."""
-        best, doubted = self._likely_lists(queries, nprobe)
+        best, doubted = self._ranking.likely(queries, nprobe=nprobe)
         again = doubted.nonzero()[:, 0]
         if len(again):
             best[again] = self._ranking.best(queries[again], nprobe=nprobe)

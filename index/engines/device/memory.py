@@ -48,8 +48,7 @@ def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint
     entry = padded_dim(dim, kind) * KINDS[kind].bytes + ENTRY_BYTES
     return Footprint(
         lists=entries * entry,
-        # As numbers of 4 or 8 bytes for products, and as codes for scans.
-        coarse=(data.lists.nlist + TILE) * (9 * dim + 64),
+        coarse=data.lists.nlist * (8 * dim + 32),
         rows=4 * n * dim if rows_on_device else 0,
     )
 

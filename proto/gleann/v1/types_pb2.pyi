@@ -44,10 +44,14 @@ class Vectors(_message.Message):
     def __init__(self, data: _Optional[bytes] = ..., scalar_type: _Optional[_Union[ScalarType, str]] = ..., dim: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Strings(_message.Message):
-    __slots__ = ("values",)
+    __slots__ = ("values", "text", "lengths")
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
+    text: bytes
+    lengths: bytes
+    def __init__(self, values: _Optional[_Iterable[str]] = ..., text: _Optional[bytes] = ..., lengths: _Optional[bytes] = ...) -> None: ...
 
 class Ids(_message.Message):
     __slots__ = ("int64s", "strings")

@@ -1,0 +1,99 @@
+"""`python -m bench table`: the recorded results as markdown, and into the documents.
+
+A document holds tables between two comments, which name a result file without .json, or
+"summary":
+
+    <!-- results: glove-100-batch-t2 -->
+    <!-- end of results -->
+
+So no number in a table is typed by hand; a test compares documents and results.
+"""
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.costs import costs_table
+from bench.demo_table import demo_table
+from bench.graph_result import graph_table
+from bench.grpc_calls import grpc_table
+from bench.kmeans import kmeans_table
+from bench.on_disk import on_disk_table
+from bench.records import RESULTS, read_results
+from bench.say import say
+from bench.summary import summary
+from bench.tables import build_table, speed_tables
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "batch": speed_tables,
+    "batch100": speed_tables,
+    "single": speed_tables,
+    "build": build_table,
+    "costs": costs_table,
+    "grpc": grpc_table,
+    "kmeans": kmeans_table,
+    "knn-graph": graph_table,
+    "on-disk": on_disk_table,
+}
+"""By the `mode` of a result; the rest have documents of their own."""
+
+_BLOCK = re.compile(
+    r"(<!-- results: (?P<name>[\w-]+) -->\n).*?(<!-- end of results -->)", re.DOTALL
+)
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DOCUMENT",
+        help="renew the tables of these instead of printing all",
+    )
+    parser.set_defaults(run=run_table)
+
+
+def run_table(arguments: argparse.Namespace) -> int:
+    """Print every table, or renew those of documents."""
+    results = read_results(arguments.results)
+    for document in arguments.into:
+        document.write_text(filled(document.read_text(), results))
+        say(f"renewed {document}")
+    if not arguments.into:
+        print("\n\n".join(f"## {name}\n\n{text}" for name, text in tables(results)))
+    return 0
+
+
+def tables(results: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """The summary, and the table of every result that has one."""
+    found = [("summary", summary(results))]
+    for name, result in results.items():
+        if (make := _maker(result)) is not None:
+            found.append((name, make(result)))
+    return found
+
+
+def filled(text: str, results: dict[str, dict[str, Any]]) -> str:
+    """The document with its tables renewed.
+
+    Raises:
+        KeyError: it names a result that is not there, or has no table.
+    """
+    known = dict(tables(results))
+
+    def block(found: re.Match[str]) -> str:
+        before, name, after = found[1], found["name"], found[3]
+        return f"{before}\n{known[name]}\n\n{after}"
+
+    return _BLOCK.sub(block, text)
+
+
+def _maker(result: dict[str, Any]) -> Callable[[dict[str, Any]], str] | None:
+    if {"scale", "tour", "speed"} <= result.keys():
+        return demo_table
+    return TABLES.get(result.get("mode", ""))
