@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 from bench.gpu_run import Run
 from bench.provenance import ROOT
@@ -15,6 +16,9 @@ TESTS = (
 ONLY = ("-k", "triton or on_gpu")
 LENIENT = ("-W", "default")
 """Another NumPy's deprecations are no reason to waste a lease."""
+
+WORKERS = 8
+"""Side by side, where pytest-xdist is there: most of the time goes into compiling."""
 
 TOLD = 3000
 """Characters of the end of a failed run's output that are kept."""
@@ -30,18 +34,25 @@ def conformance(run: Run) -> None:
 
 def _tests(run: Run) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, *TESTS, *ONLY, *LENIENT],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=max(1.0, run.left),
-        check=False,
-    )
-    counts = counted(done.stdout)
-    run.row(what=" ".join(TESTS), exit=done.returncode, **counts)
+    if find_spec("xdist"):
+        command += ["-n", str(WORKERS)]
+    try:
+        done = subprocess.run(
+            [*command, *TESTS, *ONLY, *LENIENT],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=max(1.0, run.left),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        said = (late.stdout or b"").decode(errors="replace")
+        run.skip("a whole run", f"cut off after {late.timeout:.0f} s: {said[-TOLD:]}")
+        return
+    said = done.stdout.decode(errors="replace")
+    run.row(what=" ".join(TESTS), exit=done.returncode, **counted(said))
     if done.returncode:
-        run.skip("a green run", (done.stdout + done.stderr)[-TOLD:])
+        run.skip("a green run", said[-TOLD:])
 
 
 def counted(said: str) -> dict[str, int]:
