@@ -1,15 +1,19 @@
 # make demo   sets everything up and runs the main job; writes demo-report/report.html
 # make test   sets everything up and runs the tests
 # make check  format, lint, types, import contracts, generated protos
+# make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
 # make format, make clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+KERNELS := .venv-kernels
+KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
 INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
 
-.PHONY: demo test check format clean python
+.PHONY: demo test test-kernels kernels-compiled kernels-interpreted check format clean \
+  python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -17,6 +21,25 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# Kernels are compiled or interpreted, as an environment variable says when they are
+# imported: so they are tested in two runs, side by side. Every shipped tile is compiled
+# for sm_90; without -m 'not slow', at more dimensions and for more GPUs.
+test-kernels: $(KERNELS)/.installed
+	$(MAKE) --no-print-directory --jobs 2 --output-sync kernels-compiled \
+	  kernels-interpreted
+
+kernels-compiled:
+	$(KERNEL_TESTS) -m 'not slow' tests/device/test_compiled.py
+
+kernels-interpreted:
+	TRITON_INTERPRET=1 $(KERNEL_TESTS) \
+	  -W 'ignore:Conversion of an array with ndim:DeprecationWarning' \
+	  tests/device/test_interpreted.py
+	$(KERNEL_TESTS) tests/conformance tests/unit/test_selection_distance.py -k torch
+	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device \
+	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py \
+	  tests/unit/test_several.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -31,7 +54,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist demo-report index/*.so
+	rm -rf $(VENV) $(KERNELS) build dist demo-report index/*.so
 
 $(VENV)/.demo: $(VENV)/.python $(INPUTS)
 	@echo "Installing gleann and what the demo needs into $(VENV) (a few minutes the first time)..."
@@ -41,6 +64,16 @@ $(VENV)/.demo: $(VENV)/.python $(INPUTS)
 $(VENV)/.test: $(VENV)/.python $(INPUTS)
 	@echo "Installing gleann and what the tests need into $(VENV) (a few minutes the first time)..."
 	$(PIP) install -e '.[cpu,demo,test]'
+	@touch $@
+
+# Its own environment: torch and triton take 2 GB that nothing else here needs, and the
+# interpreter of triton 3.6 does not work with NumPy 2.4.
+$(KERNELS)/.installed: | python
+	@echo "Installing torch and triton into $(KERNELS)..."
+	$(PYTHON) -m venv $(KERNELS)
+	$(KERNELS)/bin/python -m pip --disable-pip-version-check --quiet install torch==2.13.0
+	$(KERNELS)/bin/python -m pip --disable-pip-version-check --quiet install triton==3.6.0 \
+	  'numpy>=1.26,<2.4' scipy scikit-learn threadpoolctl pytest pytest-timeout hypothesis
 	@touch $@
 
 $(VENV)/.python: | python

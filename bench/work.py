@@ -17,6 +17,7 @@ from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import IndexData
 from gleann.index.lists import invert
 from gleann.index.metric import prepare
+from gleann.index.packing import Header
 from gleann.index.params import Metric, Spill
 from gleann.index.spill import Spiller, scale_of
 
@@ -90,7 +91,9 @@ def count_work(case: Case, engine: str, *, threads: int = 2) -> dict[str, int]:
     index = SoarIndex(
         data,
         ids=np.arange(ROWS),
-        params=BuildParams(metric=case.metric, spill=case.spill, nlist=NLIST),
+        header=Header(
+            params=BuildParams(metric=case.metric, spill=case.spill, nlist=NLIST)
+        ),
         engine=make_engine(data, name=engine, threads=threads),
     )
     rng = np.random.default_rng([SEED, 2])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import ListNos, Vectors
-from gleann.index.assign import assign_blocks
+from gleann.index.build_kernels import BuildKernels
 from gleann.index.checks import as_vectors
 from gleann.index.choose_spill import choose_spill
 from gleann.index.errors import InvalidParamsError
@@ -17,7 +17,6 @@ from gleann.index.metric import prepare
 from gleann.index.packing import Header
 from gleann.index.params import BuildParams, Metric
 from gleann.index.sample import Sample, make_sample
-from gleann.index.spill import scale_of
 from gleann.index.tune import measure_points
 
 
@@ -86,7 +85,7 @@ def arrange(
     *,
     queries: Vectors | None,
     report: Report,
-    threads: int,
+    kernels: BuildKernels,
 ) -> Arranged:
     """Put prepared rows (n, d) into lists and measure what searching them takes.
 
@@ -98,11 +97,11 @@ def arrange(
         params: how.
         queries: prepared sample queries (m, d); None draws from the rows.
         report: called as each phase goes on.
-        threads: worker threads; 0 takes all cores.
+        kernels: who compares rows with centroids.
     """
     nlist = resolve_nlist(params, len(rows))
-    centroids = _train(rows, nlist, params, report, threads)
-    primary, secondary = _assign(rows, centroids, params, report, threads)
+    centroids = _train(rows, nlist, params, report, kernels)
+    primary, secondary = _assign(rows, centroids, params, report, kernels)
     sample = make_sample(
         rows,
         centroids,
@@ -111,6 +110,7 @@ def arrange(
         progress=lambda done, total: report(
             Progress(phase="tune", done=done, total=total)
         ),
+        kernels=kernels,
     )
     header, secondary = _judge(sample, primary, secondary, params)
     return Arranged(
@@ -135,21 +135,32 @@ def _judge(
     sample: Sample | None, primary: ListNos, secondary: ListNos, params: BuildParams
 ) -> tuple[Header, ListNos]:
     """What the sample says about the lists, and the second lists that are kept."""
-    if params.spill != "auto":
-        points = () if sample is None else measure_points(sample, primary, secondary)
-        return Header(params=params, points=points), secondary
     if sample is None:
         return Header(params=replace(params, spill=params.assumed_spill)), secondary
-    verdict, points = choose_spill(
+    if params.spill != "auto":
+        points = measure_points(sample, primary, secondary)
+        spilled = bool((secondary >= 0).any())
+        plain = measure_points(sample, primary, None) if spilled else ()
+        return Header(params=params, points=points, primary_points=plain), secondary
+    verdict, points, plain = choose_spill(
         sample, primary, secondary, target_recall=params.target_recall
     )
     chosen = replace(params, spill=verdict.chosen)
-    kept = secondary if verdict.chosen == "soar" else np.full_like(secondary, -1)
-    return Header(params=chosen, points=points, spill_report=verdict), kept
+    if verdict.chosen == "none":
+        none = np.full_like(secondary, -1)
+        return Header(params=chosen, points=plain, spill_report=verdict), none
+    header = Header(
+        params=chosen, points=points, primary_points=plain, spill_report=verdict
+    )
+    return header, secondary
 
 
 def _train(
-    rows: Vectors, nlist: int, params: BuildParams, report: Report, threads: int
+    rows: Vectors,
+    nlist: int,
+    params: BuildParams,
+    report: Report,
+    kernels: BuildKernels,
 ) -> Vectors:
     rounds = params.kmeans_iterations
     return train_centroids(
@@ -159,7 +170,7 @@ def _train(
         iterations=rounds,
         seed=params.seed,
         progress=lambda done: report(Progress(phase="train", done=done, total=rounds)),
-        threads=threads,
+        kernels=kernels,
     )
 
 
@@ -168,14 +179,11 @@ def _assign(
     centroids: Vectors,
     params: BuildParams,
     report: Report,
-    threads: int,
+    kernels: BuildKernels,
 ) -> tuple[ListNos, ListNos]:
     primary = np.empty(len(rows), np.int32)
     secondary = np.empty(len(rows), np.int32)
-    scale = scale_of(rows)
-    assigned = assign_blocks(
-        rows, centroids, params=params, scale=scale, threads=threads
-    )
+    assigned = kernels.assign_blocks(rows, centroids, params=params)
     for block, first, second in assigned:
         primary[block], secondary[block] = first, second
         report(Progress(phase="assign", done=block.stop, total=len(rows)))

@@ -25,6 +25,9 @@ WORTH = 0.05
 """Share of the work that copies must save to be worth their memory."""
 
 
+Points = tuple[OperatingPoint, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpillReport:
     """What "auto" measured, and what it chose.
@@ -55,7 +58,7 @@ def choose_spill(
     secondary: ListNos,
     *,
     target_recall: float | None,
-) -> tuple[SpillReport, tuple[OperatingPoint, ...]]:
+) -> tuple[SpillReport, Points, Points]:
     """Judge the lists with and without their spilled rows.
 
     Args:
@@ -65,7 +68,7 @@ def choose_spill(
         target_recall: see `BuildParams`.
 
     Returns:
-        The verdict, and the operating points of the winner.
+        The verdict, and the operating points with and without spilled rows.
     """
     spilled = measure_points(sample, primary, secondary)
     plain = measure_points(sample, primary, None)
@@ -86,4 +89,4 @@ def choose_spill(
         none_costs=none_costs,
         saving=saving,
     )
-    return report, spilled if report.chosen == "soar" else plain
+    return report, spilled, plain

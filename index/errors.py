@@ -15,8 +15,10 @@ GleannError
 ├── AlreadyExistsError
 ├── NotReadyError                        right call, wrong moment (not built, empty)
 ├── LimitError                           over a configured cap
+│   └── DeviceMemoryError                more than the device has memory for
 ├── ForbiddenPathError                   a file outside the configured roots
 ├── EngineUnavailableError               what is needed is not installed
+│   └── DeviceLostError                  the device failed and answers no more
 ├── CancelledError                       the caller cancelled the work
 ├── StorageError                         the disk refused (full, read-only)
 ├── ServiceError                         the service cannot be reached, or failed inside
@@ -85,12 +87,20 @@ class LimitError(GleannError):
     """The request is over a configured cap."""
 
 
+class DeviceMemoryError(LimitError):
+    """An index or a batch takes more memory than the device has to spare."""
+
+
 class ForbiddenPathError(GleannError):
     """The file lies outside the configured roots."""
 
 
 class EngineUnavailableError(GleannError):
     """An engine or library that is needed is not installed."""
+
+
+class DeviceLostError(EngineUnavailableError):
+    """The device failed; nothing it was asked since is answered."""
 
 
 class CancelledError(GleannError):

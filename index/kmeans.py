@@ -6,10 +6,14 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from gleann.index.arrays import ListNos, Vectors
-from gleann.index.assign import nearest_lists
+from gleann.index.build_kernels import (
+    BuildKernels,
+    HostKernels,
+    HostTrainingRows,
+    TrainingRows,
+)
 from gleann.index.params import Metric
 
 TRAIN_ROWS_PER_LIST = 64
@@ -30,7 +34,7 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
     iterations: int,
     seed: int,
     progress: Callable[[int], None] | None = None,
-    threads: int = 0,
+    kernels: BuildKernels | None = None,
 ) -> Vectors:
     """Train `nlist` centroids on a seeded sample of the rows.
 
@@ -41,7 +45,7 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
         iterations: Lloyd iterations.
         seed: of the sample and the initial centroids.
         progress: called with the iterations done.
-        threads: of the native kernels; 0 takes all cores.
+        kernels: who compares rows with centroids; None takes the host, on all cores.
 
     Returns:
         float32 (nlist, d).
@@ -52,12 +56,14 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
     sample = _training_rows(vectors, nlist=nlist, rng=rng)
     first = np.sort(rng.choice(len(sample), nlist, replace=False))
     centroids = np.array(sample[first])
+    training = (kernels or HostKernels()).training_rows(sample)
     for done in range(iterations):
         if progress is not None:
             progress(done)
-        list_nos = nearest_lists(sample, centroids, threads=threads)
-        centroids = _means(sample, list_nos, nlist=nlist, metric=metric, rng=rng)
-    return _split_oversized(centroids, sample, metric=metric, rng=rng, threads=threads)
+        list_nos = training.nearest(centroids)
+        sums = training.sums(list_nos, nlist=nlist)
+        centroids = _means(sums, sample, list_nos, metric=metric, rng=rng)
+    return _split_oversized(centroids, sample, training, metric=metric, rng=rng)
 
 
 def _training_rows(
@@ -72,32 +78,28 @@ def _training_rows(
 
 
 def _means(
+    sums: Vectors,
     sample: Vectors,
     list_nos: ListNos,
     *,
-    nlist: int,
     metric: Metric,
     rng: np.random.Generator,
 ) -> Vectors:
     """Mean row of each list; an empty list restarts at a random row."""
-    n = len(sample)
-    ones = np.ones(n, np.float32)
-    member = csr_array((ones, (list_nos, np.arange(n))), shape=(nlist, n))
-    sums: Vectors = member @ sample
-    sizes = np.bincount(list_nos, minlength=nlist)
-    means = sums / np.maximum(sizes, 1).astype(np.float32)[:, None]
+    sizes = np.bincount(list_nos, minlength=len(sums))
+    means: Vectors = sums / np.maximum(sizes, 1).astype(np.float32)[:, None]
     empty = np.flatnonzero(sizes == 0)
-    means[empty] = sample[rng.choice(n, len(empty), replace=False)]
+    means[empty] = sample[rng.choice(len(sample), len(empty), replace=False)]
     return _on_sphere(means) if metric == "cosine" else means
 
 
 def _split_oversized(
     centroids: Vectors,
     sample: Vectors,
+    training: TrainingRows,
     *,
     metric: Metric,
     rng: np.random.Generator,
-    threads: int,
 ) -> Vectors:
     """Move the centroids of the smallest lists into those `OVERSIZE` times the mean.
 
@@ -107,7 +109,7 @@ def _split_oversized(
     centroids = centroids.copy()
     mean = len(sample) / len(centroids)
     for _ in range(SPLIT_ROUNDS):
-        list_nos = nearest_lists(sample, centroids, threads=threads)
+        list_nos = training.nearest(centroids)
         sizes = np.bincount(list_nos, minlength=len(centroids))
         oversized = np.flatnonzero(sizes > max(OVERSIZE * mean, 2))
         smallest = np.argsort(sizes, kind="stable")[: oversized.size]
@@ -123,9 +125,11 @@ def _split_oversized(
 def _halves(members: Vectors, *, metric: Metric, rng: np.random.Generator) -> Vectors:
     """Two-means of the rows of one list."""
     centres = members[rng.choice(len(members), 2, replace=False)]
+    few = HostTrainingRows(members, threads=1)
     for _ in range(5):
-        side = nearest_lists(members, centres, threads=1)
-        centres = _means(members, side, nlist=2, metric=metric, rng=rng)
+        side = few.nearest(centres)
+        sums = few.sums(side, nlist=2)
+        centres = _means(sums, members, side, metric=metric, rng=rng)
     return centres
 
 

@@ -12,9 +12,9 @@ from gleann.index import packing, storage
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.build import Progress, Report, arrange, as_sample, resolve_nlist
+from gleann.index.build_kernels import BuildKernels
 from gleann.index.checks import as_float32, as_ids, require_matrix
 from gleann.index.choose_spill import SpillReport
-from gleann.index.codes import quantise
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric
@@ -69,7 +69,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     ids: ArrayLike | None,
     queries: ArrayLike | None,
     report: Report,
-    threads: int,
+    kernels: BuildKernels,
 ) -> BuildSummary:
     """Build into the directory `path`; see `SoarIndex.build_on_disk`."""
     require_matrix(source.dtype, source.shape, name="vectors")
@@ -78,13 +78,13 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
     sample = as_sample(queries, dim, params.metric)
     with storage.drafting(path) as draft:
-        data_hash = _write_rows(draft, source, params.metric, report)
+        data_hash = _write_rows(draft, source, params.metric, report, kernels)
         arranged = arrange(
             draft.mapped("vectors"),
             params,
             queries=sample,
             report=report,
-            threads=threads,
+            kernels=kernels,
         )
         lists = arranged.lists
         for name, array in packing.pack_lists(
@@ -107,7 +107,11 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
 
 
 def _write_rows(
-    draft: storage.Draft, source: RowSource, metric: Metric, report: Report
+    draft: storage.Draft,
+    source: RowSource,
+    metric: Metric,
+    report: Report,
+    kernels: BuildKernels,
 ) -> str:
     """Write prepared rows and their codes; the hash of the rows."""
     n, dim = source.shape
@@ -119,7 +123,7 @@ def _write_rows(
     ):
         for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
             rows = _read_rows(source, block, metric)
-            coded = quantise(rows)
+            coded = kernels.codes(rows)
             vectors.append(rows)
             codes.append(coded.values)
             scales.append(coded.scales)

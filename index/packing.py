@@ -40,11 +40,13 @@ class Header:
     Attributes:
         params: how it was built.
         points: operating points, if any were measured.
+        primary_points: the same without second copies, where there are some.
         spill_report: why spilling was chosen or not, where it was "auto".
     """
 
     params: BuildParams
     points: tuple[OperatingPoint, ...] = ()
+    primary_points: tuple[OperatingPoint, ...] = ()
     spill_report: SpillReport | None = None
 
 
@@ -75,6 +77,8 @@ def pack_header(header: Header) -> dict[str, Any]:
         "params": asdict(header.params),
         "operating_points": [asdict(point) for point in header.points],
     }
+    if header.primary_points:
+        values["primary_points"] = [asdict(point) for point in header.primary_points]
     if header.spill_report is not None:
         values["spill_report"] = asdict(header.spill_report)
     return values
@@ -115,11 +119,16 @@ def _unpack_header(header: Mapping[str, Any]) -> Header:
         report = header.get("spill_report")
         return Header(
             params=BuildParams(**header["params"]),
-            points=tuple(OperatingPoint(**p) for p in header["operating_points"]),
+            points=_unpack_points(header["operating_points"]),
+            primary_points=_unpack_points(header.get("primary_points", [])),
             spill_report=None if report is None else _unpack_report(report),
         )
     except (AttributeError, KeyError, TypeError, InvalidParamsError) as error:
         raise CorruptDataError(f"the index header does not fit: {error}") from error
+
+
+def _unpack_points(points: list[dict[str, Any]]) -> tuple[OperatingPoint, ...]:
+    return tuple(OperatingPoint(**point) for point in points)
 
 
 def _unpack_report(report: Mapping[str, Any]) -> SpillReport:

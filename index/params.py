@@ -78,7 +78,9 @@ class SearchParams:
         exact: scan every row in float32 instead.
         allowed: bool (n,), True for each row (in `index.ids` order) that may be
             returned; None allows all.
-        segments: scan both copies of spilled rows, or primaries only.
+        segments: scan both copies of spilled rows, or primaries only. Where nprobe is
+            left to measurement, an engine may take primaries in place of both, with
+            the probes that find as much.
     """
 
     k: int = 10

@@ -1,6 +1,6 @@
 """From what a caller asked for to what the engine is told: every default filled in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,34 @@ def plan_search(
         request=request,
         exact=params.exact or few,
         estimated_recall=None if params.allowed is not None else recall,
+    )
+
+
+def without_copies(
+    plan: SearchPlan, params: SearchParams, points: tuple[OperatingPoint, ...]
+) -> SearchPlan | None:
+    """A search of primaries only that finds as much as `plan`.
+
+    Args:
+        plan: as planned from the points of both segments.
+        params: what the caller asked for.
+        points: the points of primaries only.
+
+    Returns:
+        None where `plan` does not follow from measured points, has a filter (which was
+        not measured), or no point of primaries finds as much.
+    """
+    recall = plan.estimated_recall
+    if recall is None or plan.exact or params.segments != "both":
+        return None
+    wanted = min(recall, params.target_recall or DEFAULT_TARGET_RECALL)
+    point = choose_point(points, k=params.k, target_recall=wanted)
+    if point is None or point.recall < wanted:
+        return None
+    pool = params.rerank or max(params.k, -(-point.rerank * params.k // point.k))
+    request = replace(plan.request, pool=pool, segments="primary")
+    return replace(
+        plan, nprobe=point.nprobe, request=request, estimated_recall=point.recall
     )
 
 

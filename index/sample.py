@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.build_kernels import BuildKernels
 from gleann.index.codes import quantise
 from gleann.index.cost import CostModel
-from gleann.index.exact import exact_search_prepared, others_than
+from gleann.index.exact import others_than
 from gleann.index.metric import list_scores, pair_distances
 from gleann.index.params import BuildParams, Metric
 
@@ -56,6 +57,7 @@ def make_sample(
     params: BuildParams,
     *,
     queries: Vectors | None,
+    kernels: BuildKernels,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sample | None:
     """Draw sample queries and find their neighbours.
@@ -66,6 +68,7 @@ def make_sample(
         params: metric, tune_queries and seed.
         queries: (m, d), prepared, to draw from; None draws rows of `vectors`, each
             left out of its own answer.
+        kernels: who searches all rows.
         progress: called with the rows looked at, and how many will be.
 
     Returns:
@@ -80,7 +83,7 @@ def make_sample(
         return None
     drawn = np.sort(rng.choice(len(source), count, replace=False))
     asked = np.ascontiguousarray(source[drawn])
-    rows, distances = exact_search_prepared(
+    rows, distances = kernels.nearest_rows(
         asked, vectors, metric=params.metric, k=wide + own, progress=progress
     )
     if queries is None:

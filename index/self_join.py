@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.build import Progress
-from gleann.index.engines.contract import Engine, IndexData, ScanRequest
+from gleann.index.engines.contract import (
+    Engine,
+    IndexData,
+    ScanRequest,
+    SearchesRows,
+)
 from gleann.index.lists import InvertedLists
 
 CHUNK_ROWS = 16_384
@@ -81,9 +86,13 @@ def ask(
     engine: Engine, data: IndexData, asking: Rows, *, nprobe: int, width: int
 ) -> tuple[Rows, Distances]:
     """The best `width` rows (m, width) of the lists that each of `asking` probes."""
-    queries = take(data.vectors, asking)
-    list_nos = engine.rank_lists(queries, nprobe=nprobe)
-    scanned = engine.scan(queries, list_nos, ScanRequest(k=width, pool=width))
+    request = ScanRequest(k=width, pool=width)
+    if isinstance(engine, SearchesRows):
+        scanned = engine.search_rows(asking, nprobe=nprobe, request=request)
+    else:
+        queries = take(data.vectors, asking)
+        list_nos = engine.rank_lists(queries, nprobe=nprobe)
+        scanned = engine.scan(queries, list_nos, request)
     return scanned.rows, scanned.distances
 
 

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 from gleann.index import packing, storage
 from gleann.index.arrays import Distances, Ids, Mask, Rows, Vectors
 from gleann.index.build import Progress, Report, arrange, as_sample, ignore
+from gleann.index.build_kernels import kernels_on
 from gleann.index.checks import as_ids, as_matrix, as_vectors, require_finite
 from gleann.index.choose_spill import SpillReport
-from gleann.index.codes import quantise
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
 from gleann.index.exact import exact_search_prepared
@@ -23,7 +23,12 @@ from gleann.index.metric import prepare
 from gleann.index.on_disk import BuildSummary, RowSource, build_on_disk
 from gleann.index.packing import Header
 from gleann.index.params import BuildParams, Metric, SearchParams
-from gleann.index.plan import SearchPlan, allowed_count, plan_search
+from gleann.index.plan import (
+    SearchPlan,
+    allowed_count,
+    plan_search,
+    without_copies,
+)
 from gleann.index.tune import OperatingPoint
 
 
@@ -39,18 +44,14 @@ class SoarIndex:
         data: IndexData,
         *,
         ids: Ids,
-        params: BuildParams,
+        header: Header,
         engine: Engine,
-        points: tuple[OperatingPoint, ...] = (),
-        spill_report: SpillReport | None = None,
     ) -> None:
         self._data = data
         self._table = IdTable(ids)
-        self._params = params
+        self._header = header
         self._engine = engine
-        self._points = points
-        self._spill_report = spill_report
-        self._last_plan: tuple[SearchParams | None, SearchPlan | None] = (None, None)
+        self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
 
     @classmethod
     def build(  # noqa: PLR0913  all of them are optional
@@ -63,6 +64,7 @@ class SoarIndex:
         progress: Report | None = None,
         engine: str = "auto",
         threads: int = 0,
+        device: str | None = None,
     ) -> "SoarIndex":
         """Build an index over `vectors`.
 
@@ -76,16 +78,22 @@ class SoarIndex:
                 distributed as the rows are.
             progress: called as each phase goes on; an exception it raises stops the
                 build.
-            engine: "auto", "native", "faiss" or "reference".
+            engine: as `make_engine` names them: "auto", "native", "faiss",
+                "faiss-gpu", "reference", "torch" or "triton".
             threads: worker threads; 0 takes all cores.
+            device: torch's name of a device that trains, assigns and encodes, such as
+                "cuda"; None leaves it to the CPU. A row may lie in another list only
+                where two are equally good to rounding.
 
         Raises:
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
                 vector under cosine.
             InvalidParamsError: nlist above n.
-            EngineUnavailableError: the engine is not installed.
+            EngineUnavailableError: the engine is not installed, or the device is not
+                there.
         """
         params = params or BuildParams()
+        kernels = kernels_on(device, threads=threads)
         checked = as_vectors(vectors)
         n = len(checked)
         row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
@@ -96,14 +104,14 @@ class SoarIndex:
             params,
             queries=as_sample(queries, rows.shape[1], params.metric),
             report=report,
-            threads=threads,
+            kernels=kernels,
         )
         report(Progress(phase="encode", done=0, total=n))
         data = IndexData(
             metric=params.metric,
             centroids=arranged.centroids,
             lists=arranged.lists,
-            codes=quantise(rows),
+            codes=kernels.codes(rows),
             vectors=rows,
         )
         served = make_engine(data, name=engine, threads=threads)
@@ -121,6 +129,7 @@ class SoarIndex:
         queries: ArrayLike | None = None,
         progress: Report | None = None,
         threads: int = 0,
+        device: str | None = None,
     ) -> BuildSummary:
         """Build an index over vectors larger than memory, straight into `path`.
 
@@ -143,6 +152,7 @@ class SoarIndex:
             queries: as in `build`.
             progress: as in `build`.
             threads: as in `build`.
+            device: as in `build`; rows reach it block by block.
 
         Raises:
             InvalidInputError: as in `build`; the message names the first bad row.
@@ -157,7 +167,7 @@ class SoarIndex:
             ids=ids,
             queries=queries,
             report=progress or ignore,
-            threads=threads,
+            kernels=kernels_on(device, threads=threads),
         )
 
     def search(self, queries: ArrayLike, params: SearchParams | None = None) -> Found:
@@ -216,8 +226,11 @@ class SoarIndex:
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
         """The same index served by another engine; the arrays are shared."""
-        served = make_engine(self._data, name=engine, threads=threads)
-        return self._open(self._data, self.ids, self._header, served)
+        return self.served_by(make_engine(self._data, name=engine, threads=threads))
+
+    def served_by(self, engine: Engine) -> "SoarIndex":
+        """The same index served by `engine`, which was made from its `data`."""
+        return self._open(self._data, self.ids, self._header, engine)
 
     def __len__(self) -> int:
         return len(self._data.vectors)
@@ -252,7 +265,7 @@ class SoarIndex:
     @property
     def params(self) -> BuildParams:
         """What it was built with; `spill` is what "auto" chose."""
-        return self._params
+        return self._header.params
 
     @property
     def data(self) -> IndexData:
@@ -282,12 +295,12 @@ class SoarIndex:
     @property
     def operating_points(self) -> tuple[OperatingPoint, ...]:
         """What was measured at build time; `target_recall` chooses among them."""
-        return self._points
+        return self._header.points
 
     @property
     def spill_report(self) -> SpillReport | None:
         """Why rows are spilled or not; None where it was not left to measurement."""
-        return self._spill_report
+        return self._header.spill_report
 
     @cached_property
     def data_hash(self) -> str:
@@ -316,47 +329,49 @@ class SoarIndex:
     def _open(
         cls, data: IndexData, ids: Ids, header: Header, engine: Engine
     ) -> "SoarIndex":
-        return cls(
-            data,
-            ids=ids,
-            params=header.params,
-            engine=engine,
-            points=header.points,
-            spill_report=header.spill_report,
-        )
-
-    @property
-    def _header(self) -> Header:
-        return Header(
-            params=self._params, points=self._points, spill_report=self._spill_report
-        )
+        return cls(data, ids=ids, header=header, engine=engine)
 
     def _search(
         self, queries: ArrayLike, params: SearchParams
     ) -> tuple[Rows, Distances, SearchStats]:
         checked = as_matrix(queries, name="queries", dim=self.dim)
-        plan = self._plan(params)
+        plan = self._plan(params, count=len(checked))
         if plan.exact:
             require_finite(checked, name="queries")
             return self._search_exact(prepare(checked, self.metric), plan.request)
         return self._search_lists(checked, plan)
 
-    def _plan(self, params: SearchParams) -> SearchPlan:
+    def _plan(self, params: SearchParams, *, count: int) -> SearchPlan:
         # Who searches one query after another brings the same parameters again; they
         # are frozen, and so is the plan.
-        planned, plan = self._last_plan
-        if planned is params and plan is not None:
+        last = self._last_plan
+        if last is not None and last[0] is params and last[1] == count:
+            return last[2]
+        plan = self._cheaper(self._plan_both(params), params, count=count)
+        if params.allowed is None:  # a mask could be changed
+            self._last_plan = params, count, plan
+        return plan
+
+    def _cheaper(
+        self, plan: SearchPlan, params: SearchParams, *, count: int
+    ) -> SearchPlan:
+        """`plan`, or one of primaries only where those cost the engine less."""
+        other = without_copies(plan, params, self._header.primary_points)
+        if other is None:
             return plan
-        plan = plan_search(
+        chosen = self._engine.choose_segments(
+            both=plan.nprobe, primary=other.nprobe, queries=count
+        )
+        return plan if chosen == "both" else other
+
+    def _plan_both(self, params: SearchParams) -> SearchPlan:
+        return plan_search(
             params,
-            points=self._points,
+            points=self._header.points,
             n=len(self),
             nlist=self.nlist,
             entries=self._data.lists.entries,
         )
-        if params.allowed is None:  # a mask could be changed
-            self._last_plan = params, plan
-        return plan
 
     def _search_lists(
         self, queries: Vectors, plan: SearchPlan

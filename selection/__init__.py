@@ -20,9 +20,11 @@ from gleann.selection.active import (
 )
 from gleann.selection.coreset import (
     Coreset,
+    FacilityLocation,
     Traversal,
     ccs,
     equal_quotas,
+    facility_location,
     farthest_first,
     gist,
     k_center,
@@ -90,6 +92,7 @@ __all__ = [
     "Estimate",
     "EstimateParams",
     "EstimateSession",
+    "FacilityLocation",
     "GlobalPool",
     "GraphNeighbours",
     "GroupsSession",
@@ -114,6 +117,7 @@ __all__ = [
     "estimate_choosing",
     "estimate_classes",
     "estimate_groups",
+    "facility_location",
     "farthest_first",
     "gist",
     "k_center",

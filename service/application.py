@@ -21,6 +21,7 @@ from gleann.service.building import Building
 from gleann.service.candidates import resolve
 from gleann.service.config import Config
 from gleann.service.convert import build_params_of
+from gleann.service.devices import Devices
 from gleann.service.importing import Importing, open_source
 from gleann.service.jobs import Jobs
 from gleann.service.receipts import Receipts
@@ -72,13 +73,19 @@ class Application:
             NotReadyError: another process has it open.
             StorageError: it cannot be made or written.
             CorruptDataError: what is stored there cannot be read.
+            EngineUnavailableError: the device that is required is not usable.
         """
         self._roots = config.import_roots
         self.limits = config.limits
         self._batcher = Batcher()
         self._store = Store(config.data_dir)
         engine, threads = config.engine, config.threads
-        versions = Versions(config.data_dir, engine=engine, threads=threads)
+        versions = Versions(
+            config.data_dir,
+            engine=engine,
+            threads=threads,
+            devices=Devices(config.device),
+        )
         self.registry = Registry(self._store, versions)
         self.jobs = Jobs(self._store)
         self.selections = Selecting(self.registry, self._store)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gleann.index.errors import InvalidParamsError, MissingFileError
-from gleann.service.values import Limits
+from gleann.service.values import DeviceChoice, Limits
 
 PREFIX = "GLEANN_"
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d{1,5})")
@@ -26,7 +26,9 @@ class Config:
         allow_remote: whether `listen` may be an address other machines can reach.
         import_roots: directories under which files may be imported; none by default.
         api_key: when set, every call must carry it.
-        engine: which engine scans, as in `SoarIndex.load`.
+        engine: which engine scans, as in `SoarIndex.load`; on the CPU, where `device`
+            says otherwise.
+        device: "cpu", "auto", "cuda" or "require-cuda"; see `gleann.service.devices`.
         threads: worker threads of the engine; 0 takes all cores.
         rpc_threads: calls answered at once.
         rpc_queue: calls admitted at once; more are refused.
@@ -39,6 +41,7 @@ class Config:
     import_roots: tuple[Path, ...] = ()
     api_key: str | None = field(default=None, repr=False)
     engine: str = "auto"
+    device: DeviceChoice = "cpu"
     threads: int = 0
     rpc_threads: int = 16
     rpc_queue: int = 256
@@ -50,6 +53,11 @@ class Config:
             raise InvalidParamsError(
                 f"listen is {self.listen!r}, which other machines can reach;"
                 " set allow_remote to mean it"
+            )
+        if self.device not in get_args(DeviceChoice):
+            raise InvalidParamsError(
+                f"device must be one of {', '.join(get_args(DeviceChoice))};"
+                f" got {self.device!r}"
             )
         if self.api_key == "":
             raise InvalidParamsError("api_key is empty")

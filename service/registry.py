@@ -11,6 +11,8 @@ from gleann.index.arrays import Ids, Vectors
 from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
+    DeviceLostError,
+    DeviceMemoryError,
     GleannError,
     InvalidParamsError,
     NotReadyError,
@@ -89,11 +91,13 @@ class Registry:
         Raises:
             UnknownIndexError: no index has this name.
             CorruptDataError: it could not be loaded.
+            DeviceMemoryError: it does not fit the device that it must be on.
+            DeviceLostError: that device failed.
         """
         if (view := self._views.get(name)) is not None:
             return view
         if (error := self._broken.get(name)) is not None:
-            raise CorruptDataError(f"index {name!r} cannot be served: {error}")
+            raise _unservable(name, error)
         raise UnknownIndexError(f"there is no index {name[:80]!r}")
 
     def names(self) -> list[str]:
@@ -257,7 +261,7 @@ class Registry:
             delta=Delta(row["dim"]),
             version=version,
             sequence=row["sealed_sequence"],
-            sealed=Sealed(self._versions.load(number, version)) if version else None,
+            sealed=Sealed(self._versions.serve(number, version)) if version else None,
         )
         return changes.replayed(self._store, view)
 
@@ -278,6 +282,13 @@ def require_vectors(view: View) -> None:
     """
     if view.count == 0:
         raise NotReadyError(f"{view.name!r} is empty: upsert or import vectors first")
+
+
+def _unservable(name: str, error: GleannError) -> GleannError:
+    """What a call hears of an index that was not loaded because of `error`."""
+    kept = (DeviceMemoryError, DeviceLostError)
+    kind = type(error) if isinstance(error, kept) else CorruptDataError
+    return kind(f"index {name!r} cannot be served: {error}")
 
 
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:

@@ -101,6 +101,7 @@ def serve(config: Config) -> Server:
         ServiceError: the address cannot be listened on.
         StorageError: the data directory cannot be made or written.
         CorruptDataError: what is stored there cannot be read.
+        EngineUnavailableError: the device that is required is not usable.
     """
     return Server(config)
 

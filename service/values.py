@@ -20,6 +20,7 @@ Labels: TypeAlias = NDArray[np.int64]
 """Class labels."""
 
 IdType = Literal["int64", "string"]
+DeviceChoice = Literal["cpu", "auto", "cuda", "require-cuda"]
 SessionKind = Literal["active", "estimate", "groups"]
 
 

@@ -12,15 +12,19 @@ from secrets import token_hex
 
 from gleann.index import SoarIndex
 from gleann.index.errors import StorageError
+from gleann.service.devices import Devices
 
 
 class Versions:
     """The sealed versions of one data directory."""
 
-    def __init__(self, directory: Path, *, engine: str, threads: int) -> None:
+    def __init__(
+        self, directory: Path, *, engine: str, threads: int, devices: Devices
+    ) -> None:
         self._directory = directory / "indexes"
         self._engine = engine
         self._threads = threads
+        self._devices = devices
 
     def write(
         self, number: int, version: int, save: Callable[[Path], object]
@@ -31,6 +35,7 @@ class Versions:
 
         Raises:
             StorageError: the disk refused; what was there is untouched.
+            and what `serve` raises.
         """
         versions = self._versions(number)
         scratch, final = versions / f".new-{token_hex(8)}", versions / str(version)
@@ -45,10 +50,20 @@ class Versions:
                     _sync(directory)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        return self.load(number, version)
+        return self.serve(number, version)
+
+    def serve(self, number: int, version: int) -> SoarIndex:
+        """Open a version to be searched, on the device that `--device` says.
+
+        Raises:
+            DeviceMemoryError: it does not fit there, and must not fall back.
+            DeviceLostError: the device failed before.
+            and what `load` raises.
+        """
+        return self._devices.place(self.load(number, version))
 
     def load(self, number: int, version: int) -> SoarIndex:
-        """Open a version; its vectors stay memory-mapped.
+        """Open a version on the CPU; its vectors stay memory-mapped.
 
         Raises:
             MissingFileError: it is not there.

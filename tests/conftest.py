@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,23 @@ from gleann.index.engines import native
 
 ROOT = Path(__file__).resolve().parent.parent
 
-ENGINES = ["reference", "faiss", *(f"native/{tier}" for tier in native.tiers())]
+ENGINES: list[Any] = ["reference", "faiss"]
+ENGINES += [f"native/{tier}" for tier in native.tiers()]
 if native.available() and "native/amx" not in ENGINES:
     ENGINES.append("native/amx-emulated")
+
+
+def _without(name: str, *, absent: bool, reason: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason))
+
+
+NO_TORCH = not find_spec("torch")
+NO_GPU = NO_TORCH or not find_spec("triton") or not Path("/dev/nvidia0").exists()
+
+ENGINES += [
+    _without("torch", absent=NO_TORCH, reason="needs torch (make test-kernels)"),
+    _without("triton", absent=NO_GPU, reason="needs a CUDA device, torch and triton"),
+]
 
 
 def make_clustered(

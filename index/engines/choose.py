@@ -22,14 +22,35 @@ def _faiss(data: IndexData, threads: int) -> Engine:
     return FaissEngine(data, threads=threads)
 
 
+def _faiss_gpu(data: IndexData, threads: int) -> Engine:  # noqa: ARG001  one signature for all
+    from gleann.index.engines.faiss_gpu import FaissGpuEngine
+
+    return FaissGpuEngine(data)
+
+
 def _reference(data: IndexData, threads: int) -> Engine:  # noqa: ARG001  one signature for all
     return ReferenceEngine(data)
+
+
+def _torch(data: IndexData, threads: int) -> Engine:
+    from gleann.index.engines.torch import torch_engine
+
+    return torch_engine(data, threads=threads)
+
+
+def _triton(data: IndexData, threads: int) -> Engine:  # noqa: ARG001  one signature for all
+    from gleann.index.engines.triton import triton_engine
+
+    return triton_engine(data)
 
 
 ENGINES: dict[str, Callable[[IndexData, int], Engine]] = {
     "native": _native,
     "faiss": _faiss,
+    "faiss-gpu": _faiss_gpu,
     "reference": _reference,
+    "torch": _torch,
+    "triton": _triton,
 }
 
 
@@ -38,7 +59,8 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
 
     Args:
         data: the sealed index.
-        name: "auto", "native", "faiss" or "reference".
+        name: "auto", "native", "faiss", "faiss-gpu", "reference", "torch" or
+            "triton".
         threads: worker threads; 0 takes every core this process may use.
 
     Raises:
@@ -55,7 +77,10 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
 
 
 def best_engine() -> tuple[str, str]:
-    """Name the engine that "auto" takes, and say why in one line."""
+    """Name the engine that "auto" takes, and say why in one line.
+
+    Never faiss-gpu, torch or triton: those are asked for by name.
+    """
     if native.available():
         return "native", "the native kernels are built"
     reason = native.unavailable_reason()

@@ -7,7 +7,7 @@ tie at the cut, engines agree in distances, not in rows). No row comes twice.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Codes
@@ -105,6 +105,16 @@ class Engine(Protocol):
     ) -> Scanned:
         """Search the given lists (nq, nprobe; -1 for none, no list twice a query)."""
 
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
+        """The cheaper here of two searches that find as much.
+
+        Args:
+            both: lists to probe where second copies are scanned too; tuned at build
+                time, by what they cost a CPU.
+            primary: lists to probe where they are not.
+            queries: in the batch.
+        """
+
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Prepare queries (nq, d), rank their lists and scan the best `nprobe`.
 
@@ -112,3 +122,11 @@ class Engine(Protocol):
             NonFiniteError: a query with NaN or infinity.
             ZeroVectorError: a query of length zero under cosine.
         """
+
+
+@runtime_checkable
+class SearchesRows(Protocol):
+    """An engine that has the rows of the index at hand, and so can let them ask."""
+
+    def search_rows(self, rows: Rows, *, nprobe: int, request: ScanRequest) -> Scanned:
+        """Let `rows` (m,) ask the `nprobe` lists that rank best for each of them."""

@@ -39,8 +39,9 @@ class FaissEngine:
         self._ranking = ListRanking(data.centroids, data.metric)
         self._threads = threads or self._faiss.omp_get_max_threads()
         # faiss borrows the quantizer: it must live as long as the index.
-        self._quantizer = _quantizer(self._faiss, data)
-        self._ivf = _fill(self._faiss, self._quantizer, data)
+        self._quantizer = quantizer_of(self._faiss, data)
+        self._ivf = host_lists(self._faiss, self._quantizer, data)
+        fill(self._ivf, data)
 
     def with_threads(self, threads: int) -> "FaissEngine":
         """See `Engine.with_threads`."""
@@ -51,6 +52,10 @@ class FaissEngine:
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Sort all lists by score; see `Engine.rank_lists`."""
         return top_lists(self._ranking.scores(queries), nprobe=nprobe)
+
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:  # noqa: ARG002
+        """Both: rows have copies only where those pay; see `Engine`."""
+        return "both"
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """One step after another; see `Engine.search`."""
@@ -66,42 +71,17 @@ class FaissEngine:
         nprobe = list_nos.shape[1]
         if len(queries) == 0 or nprobe == 0:
             nothing = np.empty((len(queries), 0), np.int64)
-            return _finish(self._data, queries, nothing, request)
+            return finish(self._data, queries, nothing, request)
         options = self._faiss.SearchParametersIVF(nprobe=nprobe)
         selector, kept = self._selector(request.allowed, request.segments)
         if selector is not None:
             options.sel = selector
         self._faiss.omp_set_num_threads(self._threads)
-        found = self._search_lists(
-            np.ascontiguousarray(queries), depth, list_nos, options
-        )
+        found = search_lists(self._faiss, self._ivf, queries, depth, list_nos, options)
         del kept  # faiss borrows the bitmap: it must outlive the search
-        return _with_work(
-            _finish(self._data, queries, found, request), self._data.lists, list_nos
+        return with_work(
+            finish(self._data, queries, found, request), self._data.lists, list_nos
         )
-
-    def _search_lists(
-        self, queries: Vectors, depth: int, list_nos: ListNos, options: Any
-    ) -> Rows:
-        # The Python wrapper of search_preassigned takes no parameters (faiss 1.15),
-        # and without them nprobe would be state of the shared index.
-        pointer = self._faiss.swig_ptr
-        found = np.empty((len(queries), depth), np.int64)
-        near = np.empty((len(queries), depth), np.float32)
-        keys = np.ascontiguousarray(list_nos, np.int64)
-        coarse = np.zeros(keys.shape, np.float32)
-        self._ivf.search_preassigned_c(
-            len(queries),
-            pointer(queries),
-            depth,
-            pointer(keys),
-            pointer(coarse),
-            pointer(near),
-            pointer(found),
-            False,
-            options,
-        )
-        return found
 
     def _selector(
         self, allowed: Mask | None, segments: Segments
@@ -132,12 +112,18 @@ def faiss_module() -> Any:
     return faiss
 
 
-def _fill(faiss: Any, quantizer: Any, data: IndexData) -> Any:
-    from faiss.contrib.ivf_tools import add_preassigned
-
+def host_lists(faiss: Any, quantizer: Any, data: IndexData) -> Any:
+    """Empty lists in host memory."""
     metric = quantizer.metric_type
     ivf = faiss.IndexIVFFlat(quantizer, quantizer.d, data.lists.nlist, metric)
     ivf.is_trained = True
+    return ivf
+
+
+def fill(ivf: Any, data: IndexData) -> None:
+    """Put every entry into its list: id row, or row + n for a spilled copy."""
+    from faiss.contrib.ivf_tools import add_preassigned
+
     list_nos = np.repeat(np.arange(data.lists.nlist), np.diff(data.lists.offsets))
     spilled = np.arange(data.lists.entries) >= data.lists.mids[list_nos]
     entry_ids = data.lists.rows + spilled * np.int64(len(data.vectors))
@@ -147,17 +133,50 @@ def _fill(faiss: Any, quantizer: Any, data: IndexData) -> Any:
         add_preassigned(  # type: ignore[no-untyped-call]
             ivf, rows, list_nos[block], entry_ids[block]
         )
-    return ivf
 
 
-def _quantizer(faiss: Any, data: IndexData) -> Any:
+def quantizer_of(faiss: Any, data: IndexData) -> Any:
+    """The centroids. Lists borrow it: it must live as long as they."""
     metric = faiss.METRIC_L2 if data.metric == "l2" else faiss.METRIC_INNER_PRODUCT
     quantizer = faiss.IndexFlat(data.vectors.shape[1], metric)
     quantizer.add(np.ascontiguousarray(data.centroids))
     return quantizer
 
 
-def _finish(
+def search_lists(
+    faiss: Any,
+    ivf: Any,
+    queries: Vectors,
+    depth: int,
+    list_nos: ListNos,
+    options: Any,
+) -> Rows:
+    """Entry ids int64 (nq, depth), the best first, -1 past the last.
+
+    The Python wrapper of search_preassigned takes no parameters (faiss 1.15), and
+    without them nprobe would be state of the shared index.
+    """
+    pointer = faiss.swig_ptr
+    found = np.empty((len(queries), depth), np.int64)
+    near = np.empty((len(queries), depth), np.float32)
+    asked = np.ascontiguousarray(queries)
+    keys = np.ascontiguousarray(list_nos, np.int64)
+    coarse = np.zeros(keys.shape, np.float32)
+    ivf.search_preassigned_c(
+        len(asked),
+        pointer(asked),
+        depth,
+        pointer(keys),
+        pointer(coarse),
+        pointer(near),
+        pointer(found),
+        False,
+        options,
+    )
+    return found
+
+
+def finish(
     data: IndexData, queries: Vectors, found: Rows, request: ScanRequest
 ) -> Scanned:
     """Fold copies together, order by (distance, row), cut to k and pad."""
@@ -183,7 +202,8 @@ def _finish(
     )
 
 
-def _with_work(scanned: Scanned, lists: InvertedLists, list_nos: ListNos) -> Scanned:
+def with_work(scanned: Scanned, lists: InvertedLists, list_nos: ListNos) -> Scanned:
+    """`scanned` with what looking at the probed lists cost."""
     probed = list_nos[list_nos >= 0]
     sizes = np.diff(lists.offsets)
     work = Work(

@@ -15,7 +15,7 @@ from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.metric import ListRanking, prepare
-from gleann.index.params import BuildParams
+from gleann.index.params import BuildParams, Segments
 from gleann.index.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 
 try:
@@ -135,6 +135,10 @@ class NativeEngine:
                 threads=self._threads,
             )
         )
+
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:  # noqa: ARG002
+        """Both: rows have copies only where those pay; see `Engine`."""
+        return "both"
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Everything in one call to the kernels; see `Engine.search`."""

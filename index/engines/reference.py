@@ -30,6 +30,10 @@ class ReferenceEngine:
         """Sort all lists by score; see `Engine.rank_lists`."""
         return top_lists(self._ranking.scores(queries), nprobe=nprobe)
 
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:  # noqa: ARG002
+        """Both: rows have copies only where those pay; see `Engine`."""
+        return "both"
+
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """One step after another; see `Engine.search`."""
         require_finite(queries, name="queries")

@@ -5,6 +5,10 @@ from gleann.selection.coreset.ccs import ccs
 from gleann.selection.coreset.coordinator import Runner
 from gleann.selection.coreset.cover import measure, metric_vectors
 from gleann.selection.coreset.draws import draw_within_groups
+from gleann.selection.coreset.facility_location import (
+    FacilityLocation,
+    facility_location,
+)
 from gleann.selection.coreset.farthest_first import (
     Traversal,
     farthest_first,
@@ -27,6 +31,7 @@ __all__ = [
     "Baselines",
     "Coreset",
     "CostOn",
+    "FacilityLocation",
     "Method",
     "Runner",
     "Traversal",
@@ -35,6 +40,7 @@ __all__ = [
     "draw_within_groups",
     "entropy",
     "equal_quotas",
+    "facility_location",
     "farthest_first",
     "gist",
     "k_center",

@@ -10,6 +10,8 @@ Neither computes most of them: a cheap lower bound tells which rows a new centre
 come nearer to. The native bound is of int8 codes, the one here of a float32 product.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.engines import native
+from gleann.index.engines.torch import unavailable_reason
+from gleann.index.errors import EngineUnavailableError
 
 Squares = NDArray[np.float64]
 """Squared L2 distances."""
@@ -51,13 +55,60 @@ class Points(Protocol):
     def squared(self, a: Rows, b: Rows) -> Squares:
         """Squared distances (na, nb)."""
 
+    def from_each(self, rows: Rows) -> Callable[[int], Squares]:
+        """A function from a place in `rows` (m,) to that row's distances (m,)."""
+
+    def foremost(
+        self, covering: Covering, prices: NDArray[np.float64] | None, *, count: int
+    ) -> tuple[Rows, float, int, Squares]:
+        """`foremost` of the distances (n,) less `prices` (n,); and their squares.
+
+        Args:
+            covering: one of these points.
+            prices: float64 (n,), or None for none.
+            count: rows wanted.
+        """
+
     def covering(self) -> Covering:
         """A covering without centres."""
 
 
-def make_points(vectors: Vectors) -> Points:
-    """`vectors` (n, d), finite and within 1e37, made ready by the best there is."""
-    return NativePoints(vectors) if native.available() else NumpyPoints(vectors)
+def make_points(vectors: Vectors, *, device: str | None = None) -> Points:
+    """`vectors` (n, d), finite and within 1e37, made ready by the best there is.
+
+    Args:
+        vectors: the rows.
+        device: torch's name of a device to keep them on; None keeps them on the host.
+
+    Raises:
+        EngineUnavailableError: torch is not installed, or there is no such device.
+        DeviceMemoryError: there is too little memory on it.
+    """
+    if device is None:
+        return NativePoints(vectors) if native.available() else NumpyPoints(vectors)
+    if reason := unavailable_reason():
+        raise EngineUnavailableError(
+            f"{reason}: to pick on {device!r} takes pip install 'gleann[gpu]'"
+        )
+    from gleann.selection.coreset.device import DevicePoints
+
+    return DevicePoints(vectors, device)
+
+
+def foremost(keys: NDArray[np.float64], *, count: int) -> tuple[Rows, float, int]:
+    """The `count` rows of largest key, ties by lower row, and where they end.
+
+    Returns:
+        The rows, ascending; the least of their keys; and the last row that has it. No
+        other row has a larger key, nor the same key and a lower row.
+    """
+    n = len(keys)
+    if n <= count:
+        return np.arange(n), -np.inf, n
+    bar = np.partition(keys, n - count)[n - count]
+    above = np.flatnonzero(keys > bar)
+    level = np.flatnonzero(keys == bar)[: count - len(above)]
+    return np.sort(np.concatenate([above, level])), float(bar), int(level[-1])
 
 
 def squared_l2(a: Vectors, b: Vectors) -> Squares:
@@ -73,7 +124,30 @@ def squared_l2(a: Vectors, b: Vectors) -> Squares:
     return lanes[:, 0]
 
 
-class NativePoints:
+class HostPoints(ABC):
+    """What points in host memory share."""
+
+    @abstractmethod
+    def squared(self, a: Rows, b: Rows) -> Squares:
+        """As `Points` says."""
+
+    def from_each(self, rows: Rows) -> Callable[[int], Squares]:
+        """As `Points` says; when they are asked for."""
+        return lambda at: self.squared(rows[at : at + 1], rows)[0]
+
+    def foremost(
+        self, covering: Covering, prices: NDArray[np.float64] | None, *, count: int
+    ) -> tuple[Rows, float, int, Squares]:
+        """As `Points` says."""
+        squared = covering.squared
+        keys = np.sqrt(squared)
+        if prices is not None:
+            keys -= prices
+        rows, bar, last = foremost(keys, count=count)
+        return rows, bar, last, squared[rows]
+
+
+class NativePoints(HostPoints):
     """`Points` by the native kernels.
 
     Args:
@@ -97,7 +171,7 @@ class NativePoints:
         return self._make_covering(self._points)
 
 
-class NumpyPoints:
+class NumpyPoints(HostPoints):
     """`Points` without native kernels: the bound comes from one matrix product.
 
     Args:

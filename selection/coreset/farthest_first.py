@@ -42,6 +42,7 @@ def farthest_first(
     covered: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
+    device: str | None = None,
 ) -> Traversal:
     """Pick `k` rows by farthest-first traversal, O(n * d) a pick.
 
@@ -56,12 +57,16 @@ def farthest_first(
             picked. Without any, the first pick is drawn from the seed.
         seed: the only source of randomness.
         progress: called before each batch of picks, at most 256.
+        device: torch's name of a device that holds the rows and measures distances,
+            such as "cuda"; None is the host. The picks are the same.
 
     Raises:
         InvalidInputError: vectors or rows that cannot be used.
         InvalidParamsError: k out of range, or a seed below 0.
+        EngineUnavailableError: no such device, or it failed.
+        DeviceMemoryError: too little memory on it.
     """
-    problem = as_problem(vectors, k=k, locked=covered)
+    problem = as_problem(vectors, k=k, locked=covered, device=device)
     walk = traverse(problem, first=first_of(problem, seed), progress=progress)
     insertions = np.zeros(k, np.float32)
     insertions[: len(walk.insertions)] = walk.insertions
@@ -83,6 +88,7 @@ def k_center(  # noqa: PLR0913 (the common arguments, and a seed)
     locked: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
+    device: str | None = None,
 ) -> Coreset:
     """`farthest_first` as a `Coreset`: a radius at most twice the best.
 
@@ -98,6 +104,7 @@ def k_center(  # noqa: PLR0913 (the common arguments, and a seed)
         locked: rows that are centres already.
         seed: draws the first pick where nothing is locked.
         progress: as `farthest_first`.
+        device: as `farthest_first`.
     """
     problem = as_problem(
         vectors,
@@ -106,6 +113,7 @@ def k_center(  # noqa: PLR0913 (the common arguments, and a seed)
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        device=device,
     )
     walk = traverse(problem, first=first_of(problem, seed), progress=progress)
     found = walked(problem, walk, filled(problem, walk), method="k_center")

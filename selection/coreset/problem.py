@@ -43,6 +43,7 @@ class Problem:
         weight_given: what the caller gave as cost_weight.
         cost_on: what that weighs, the "sum" or the "mean" of the chosen rows' costs.
         locked: rows that are centres already, never chosen.
+        device: torch's name of the device that measures distances; None is the host.
     """
 
     vectors: Vectors
@@ -51,6 +52,7 @@ class Problem:
     weight_given: float
     cost_on: CostOn
     locked: Rows
+    device: str | None = None
 
     @property
     def cost_weight(self) -> float:
@@ -60,7 +62,7 @@ class Problem:
     @cached_property
     def points(self) -> Points:
         """`vectors` made ready for distances, when they are first asked for."""
-        return make_points(self.vectors)
+        return make_points(self.vectors, device=self.device)
 
     def by_cost(self) -> Rows:
         """Rows that may be chosen, cheapest first, ties by lower row."""
@@ -153,6 +155,7 @@ def as_problem(  # noqa: PLR0913 (the problem)
     cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     left: int = 1,
+    device: str | None = None,
 ) -> Problem:
     """Check the input of a coreset algorithm.
 
@@ -164,6 +167,7 @@ def as_problem(  # noqa: PLR0913 (the problem)
         cost_on: what lambda weighs.
         locked: rows that are centres already.
         left: rows that must be left to cover; a draw may take all.
+        device: that measures distances, as `make_points`.
 
     Raises:
         InvalidInputError: vectors, costs or locked rows that cannot be used.
@@ -193,6 +197,7 @@ def as_problem(  # noqa: PLR0913 (the problem)
         weight_given=cost_weight,
         cost_on=cost_on,
         locked=closed,
+        device=device,
     )
 
 

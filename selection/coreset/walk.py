@@ -32,13 +32,13 @@ class Walk:
     __slots__ = (
         "_covered",
         "_covering",
+        "_nearest",
         "_points",
         "_prices",
         "_progress",
+        "_squared",
         "insertions",
-        "nearest",
         "picked",
-        "squared",
     )
 
     def __init__(
@@ -56,9 +56,24 @@ class Walk:
         self._progress = progress
         self.picked: list[int] = []
         self.insertions: list[float] = []
-        self.squared: Squares
-        self.nearest: Rows
+        # Read when they are asked for: points may be far from the host.
+        self._squared: Squares | None
+        self._nearest: Rows | None
         self._add(covered)
+
+    @property
+    def squared(self) -> Squares:
+        """Squared distance (n,) of every row to its nearest centre."""
+        if self._squared is None:
+            self._squared = self._covering.squared
+        return self._squared
+
+    @property
+    def nearest(self) -> Rows:
+        """Which pick is nearest to each row (n,); -1 where a covered row is as near."""
+        if self._nearest is None:
+            self._nearest = np.maximum(self._covering.nearest - self._covered, -1)
+        return self._nearest
 
     @property
     def distances(self) -> NDArray[np.float64]:
@@ -95,17 +110,18 @@ class Walk:
         self._covering.cover(rows.astype(np.int64))
         if self._prices is not None:
             self._prices[rows] = np.inf
-        self.squared = self._covering.squared
-        self.nearest = np.maximum(self._covering.nearest - self._covered, -1)
+        self._squared = self._nearest = None
 
     def _batch(self, most: int, floor: float) -> Rows:
         """Up to `most` rows to pick next; none where none is above `floor`."""
-        keys = np.sqrt(self.squared)
-        if self._prices is not None:
-            keys -= self._prices
-        rows, bar, last = foremost(keys, count=CANDIDATES)
-        squared, values = self.squared[rows], keys[rows]
+        rows, bar, last, squared = self._points.foremost(
+            self._covering, self._prices, count=CANDIDATES
+        )
+        values = np.sqrt(squared)
         prices = None if self._prices is None else self._prices[rows]
+        if prices is not None:
+            values -= prices
+        from_each = self._points.from_each(rows)
         taken: list[int] = []
         while len(taken) < most:
             at = int(values.argmax())
@@ -114,27 +130,9 @@ class Walk:
                 break
             taken.append(int(rows[at]))
             self.insertions.append(float(np.sqrt(squared[at])))
-            np.minimum(
-                squared, self._points.squared(rows[at : at + 1], rows)[0], out=squared
-            )
+            np.minimum(squared, from_each(at), out=squared)
             values = np.sqrt(squared)
             if prices is not None:
                 prices[at] = np.inf
                 values -= prices
         return np.asarray(taken, np.int64)
-
-
-def foremost(keys: NDArray[np.float64], *, count: int) -> tuple[Rows, float, int]:
-    """The `count` rows of largest key, ties by lower row, and where they end.
-
-    Returns:
-        The rows, ascending; the least of their keys; and the last row that has it. No
-        other row has a larger key, nor the same key and a lower row.
-    """
-    n = len(keys)
-    if n <= count:
-        return np.arange(n), -np.inf, n
-    bar = np.partition(keys, n - count)[n - count]
-    above = np.flatnonzero(keys > bar)
-    level = np.flatnonzero(keys == bar)[: count - len(above)]
-    return np.sort(np.concatenate([above, level])), float(bar), int(level[-1])

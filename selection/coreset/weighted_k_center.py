@@ -33,6 +33,7 @@ def weighted_k_center(  # noqa: PLR0913 (all of them the problem)
     locked: ArrayLike | None = None,
     eps: float = 0.1,
     progress: ProgressCallback | None = None,
+    device: str | None = None,
 ) -> Coreset:
     """Choose `k` rows with F = radius + cost_weight * sum(costs) near the least.
 
@@ -53,6 +54,7 @@ def weighted_k_center(  # noqa: PLR0913 (all of them the problem)
         locked: rows that are centres already, such as labelled ones; never chosen.
         eps: step of the radius guesses.
         progress: called as the work goes on.
+        device: as `farthest_first`.
 
     Raises:
         InvalidInputError: vectors, costs or locked rows that cannot be used.
@@ -66,6 +68,7 @@ def weighted_k_center(  # noqa: PLR0913 (all of them the problem)
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        device=device,
     )
     best = _solved(problem, eps=eps, progress=progress)
     return problem.finished(best, method="weighted_k_center", params={"eps": eps})

@@ -54,6 +54,7 @@ def command() -> None:
         _faiss(),
         Finding(name="blas", says=_blas()),
         Finding(name="gpu", says=_gpu()),
+        Finding(name="torch", says=_torch()),
         _demo(),
         search,
     ]
@@ -134,6 +135,19 @@ def _gpu() -> str:
         [program, "-L"], capture_output=True, text=True, timeout=20, check=False
     )
     return "; ".join(listed.stdout.splitlines()) or f"none: {listed.stderr.strip()}"
+
+
+def _torch() -> str:
+    if not find_spec("torch"):
+        return "not installed; only the engines torch and triton need it: gleann[gpu]"
+    import torch
+
+    from gleann.index.engines.triton import device_reason
+
+    there = versions()
+    triton = f"triton {there['triton']}" if "triton" in there else "no triton"
+    usable = device_reason() or "gleann serve --device auto would use the GPU"
+    return f"{torch.__version__}; {triton}; {usable}"
 
 
 def _demo() -> Finding:

@@ -90,6 +90,7 @@ def engine_options(function: Callback) -> Callback:
         "--engine",
         default="auto",
         show_default=True,
-        help="auto, native, faiss or reference; `gleann doctor` lists what is there.",
+        help="auto, native, faiss, faiss-gpu, reference, torch or triton; `gleann"
+        " doctor` lists what is there.",
     )
     return engine(threads_option(function))

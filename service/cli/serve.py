@@ -25,6 +25,7 @@ class ServeJob:
     allow_remote: bool | None
     import_root: tuple[Path, ...]
     engine: str | None
+    device: str | None
     threads: int | None
     config: Path | None
     log_level: str
@@ -36,6 +37,7 @@ class ServeJob:
     epilog=options.examples(
         "gleann serve --data library",
         "gleann serve --data library --listen 127.0.0.1:50051 --import-root /data",
+        "gleann serve --data library --device auto",
         "GLEANN_API_KEY=... gleann serve --config gleann.toml",
     ),
 )
@@ -59,7 +61,16 @@ class ServeJob:
     multiple=True,
     help="Directory from which clients may import files; may be repeated.",
 )
-@click.option("--engine", help="auto, native, faiss or reference; auto by default.")
+@click.option(
+    "--engine",
+    help="auto, native, faiss, faiss-gpu, reference, torch or triton; auto by default.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "auto", "cuda", "require-cuda"]),
+    help="Where sealed indexes are searched; cpu by default. auto and cuda fall back to"
+    " the CPU (auto also if the GPU fails later); require-cuda refuses to start.",
+)
 @click.option("--threads", type=int, help="Threads of the engine; all cores if 0.")
 @click.option(
     "--config", type=options.PATH, help="TOML file with these settings and more."
@@ -90,6 +101,7 @@ def command(job: ServeJob) -> None:
             "allow_remote": job.allow_remote,
             "import_roots": job.import_root or None,
             "engine": job.engine,
+            "device": job.device,
             "threads": job.threads,
         },
     )

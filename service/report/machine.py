@@ -16,6 +16,8 @@ DISTRIBUTIONS = (
     "grpcio",
     "protobuf",
     "pyarrow",
+    "torch",
+    "triton",
 )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
+from gleann.service.devices import Devices
 from gleann.service.versions import Versions
 
 PARAMS = BuildParams(metric="l2", nlist=4, tune_queries=0)
@@ -135,7 +136,7 @@ def test_versions_are_kept_apart(tmp_path: Path) -> None:
     versions = tmp_path / "indexes" / "1" / "versions"
     for name in ("1", "2", "3", "4", ".new-1"):
         (versions / name).mkdir(parents=True)
-    kept = Versions(tmp_path, engine="auto", threads=0)
+    kept = Versions(tmp_path, engine="auto", threads=0, devices=Devices("cpu"))
     kept.drop_older(1, than=3, needed={1, 3})
     assert {path.name for path in versions.iterdir()} == {"1", "3", "4", ".new-1"}
     kept.keep_only(1, {3})

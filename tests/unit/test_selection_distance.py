@@ -1,6 +1,7 @@
 """Distances and coverings against their definition, by NumPy and every native tier."""
 
 import itertools
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,17 +11,23 @@ from gleann.selection.coreset import farthest_first
 from gleann.selection.coreset.distance import (
     NativePoints,
     NumpyPoints,
+    foremost,
     make_points,
     squared_l2,
 )
-from gleann.selection.coreset.walk import Walk, foremost
+from gleann.selection.coreset.walk import Walk
 
-KINDS = ["numpy", *native.tiers()]
+NO_TORCH = pytest.mark.skipif(
+    not find_spec("torch"), reason="needs torch (make test-kernels)"
+)
+KINDS = ["numpy", *native.tiers(), pytest.param("torch", marks=NO_TORCH)]
 
 
 def points_of(kind, vectors, threads=1):
     if kind == "numpy":
         return NumpyPoints(vectors)
+    if kind == "torch":
+        return make_points(vectors, device="cpu")
     return NativePoints(vectors, tier=kind, threads=threads)
 
 

@@ -1,0 +1,138 @@
+"""The arithmetic of a build on a device; see `BuildKernels`.
+
+Rows stay in host memory or on disk and pass through the device block by block; so an
+index larger than the device's memory can be built. A block's scores against all
+centroids exist only for some rows at a time, which the device's cache holds.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.build_kernels import Assigned
+from gleann.index.codes import Codes
+from gleann.index.engines.device.build_assign import DeviceAssigner
+from gleann.index.engines.device.build_stream import (
+    Arrays,
+    by_turns,
+    in_turn,
+    upload,
+)
+from gleann.index.engines.device.exact import DeviceExact
+from gleann.index.engines.device.queries import quantise
+from gleann.index.engines.device.turns import turn_on
+from gleann.index.params import BuildParams, Metric
+
+Fetched = Iterator[tuple[slice, tuple[NDArray[Any], ...]]]
+
+
+class DeviceKernels:
+    """Trains, assigns and encodes on one device.
+
+    Products are taken in float32 without TF32, sums in one order: the same build comes
+    out every time. It is that of `HostKernels` but for rows to which two lists are
+    equally good to rounding.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def training_rows(self, rows: Vectors) -> "DeviceTrainingRows":
+        """See `BuildKernels.training_rows`."""
+        return DeviceTrainingRows(rows, self._device)
+
+    def assign_blocks(
+        self, vectors: Vectors, centroids: Vectors, *, params: BuildParams
+    ) -> Assigned:
+        """See `BuildKernels.assign_blocks`."""
+        scale = self._scale_of(vectors)
+        with turn_on(self._device):
+            there = _sent(centroids, self._device)
+            assigner = DeviceAssigner(there, params, scale=scale)
+        for block, (first, second) in self._passed(vectors, assigner.assign):
+            yield block, first, second
+
+    def nearest_rows(
+        self,
+        queries: Vectors,
+        vectors: Vectors,
+        *,
+        metric: Metric,
+        k: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[Rows, Distances]:
+        """See `BuildKernels.nearest_rows`."""
+        with turn_on(self._device):
+            there = _sent(queries, self._device)
+            search = DeviceExact(there, metric=metric, k=k)
+        for block, rows in by_turns(upload(vectors, self._device), self._device):
+            with turn_on(self._device):
+                search.offer(rows, first_row=block.start)
+            if progress is not None:
+                progress(block.stop, len(vectors))
+        with turn_on(self._device):
+            return search.found(vectors)
+
+    def codes(self, vectors: Vectors) -> Codes:
+        """See `BuildKernels.codes`."""
+        values = np.empty(vectors.shape, np.int8)
+        scales = np.empty(len(vectors), np.float32)
+        for block, (coded, scale) in self._passed(vectors, quantise):
+            values[block], scales[block] = coded, scale
+        return Codes(values=values, scales=scales)
+
+    def _scale_of(self, vectors: Vectors) -> float:
+        """Mean squared length of the rows, as `spill.scale_of`."""
+        parts = self._passed(vectors, _squared_length)
+        return sum(float(total) for _, (total,) in parts) / len(vectors)
+
+    def _passed(self, vectors: Vectors, work: Callable[[Tensor], Arrays]) -> Fetched:
+        """What `work` makes of the rows, block by block; others may search between."""
+        rows = upload(vectors, self._device)
+        return by_turns(in_turn(work, rows), self._device)
+
+
+class DeviceTrainingRows:
+    """Training rows on a device; see `TrainingRows`."""
+
+    def __init__(self, rows: Vectors, device: torch.device) -> None:
+        with turn_on(device):
+            self._rows = torch.empty(rows.shape, dtype=torch.float32, device=device)
+            for block, part in upload(rows, device):
+                self._rows[block] = part
+
+    def nearest(self, centroids: Vectors) -> ListNos:
+        """See `TrainingRows.nearest`."""
+        device = self._rows.device
+        with turn_on(device):
+            params = BuildParams(spill="none")
+            assigner = DeviceAssigner(_sent(centroids, device), params, scale=0.0)
+            return assigner.nearest(self._rows).cpu().numpy()
+
+    def sums(self, list_nos: ListNos, *, nlist: int) -> Vectors:
+        """See `TrainingRows.sums`.
+
+        By sorting: adding up by atomics would come out differently every time.
+        """
+        device = self._rows.device
+        with turn_on(device):
+            numbers = torch.from_numpy(list_nos.astype(np.int64)).to(device)
+            order = torch.sort(numbers, stable=True).indices
+            lengths = torch.bincount(numbers, minlength=nlist)
+            sums = torch.segment_reduce(
+                self._rows[order], "sum", lengths=lengths, axis=0
+            )
+            return sums.cpu().numpy()
+
+
+def _sent(values: Vectors, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.array(values, np.float32)).to(device)
+
+
+def _squared_length(rows: Tensor) -> Arrays:
+    return (rows.double().square().sum(),)

@@ -1,0 +1,95 @@
+"""First and second lists on a device: `spill.Spiller` in torch, over all centroids."""
+
+import torch
+from torch import Tensor
+
+from gleann.index.blocks import block_slices
+from gleann.index.engines.device.precision import full_precision
+from gleann.index.params import BuildParams
+from gleann.index.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
+
+BLOCK_SCORES = 1 << 23
+"""Scores of rows against centroids held at once, three times over under SOAR: what the
+cache of a large device holds."""
+
+
+class DeviceAssigner:
+    """Assigns rows to lists.
+
+    Every list is looked at, the primary too: where that is the best second list, the
+    row is not spilled. Ties go to the lower list.
+
+    Args:
+        centroids: float32 (nlist, d), on the device.
+        params: metric, spill and spill_lambda.
+        scale: mean squared length of all the rows, what a residual is small beside.
+    """
+
+    def __init__(self, centroids: Tensor, params: BuildParams, *, scale: float) -> None:
+        self._centroids = centroids
+        self._biases = -centroids.square().sum(dim=1) / 2
+        self._zero = ZERO_RESIDUAL * scale
+        weight = params.spill_lambda
+        self._half_weight = (DEFAULT_LAMBDA if weight is None else weight) / 2
+        self._rule = params.assumed_spill
+        if self._rule == "soar" and params.metric == "l2":
+            self._find = self._air
+        elif self._rule == "soar":
+            self._find = self._soar
+        else:
+            self._find = self._naive
+
+    def nearest(self, rows: Tensor) -> Tensor:
+        """The nearest centroid int32 (m,) of each row (m, d)."""
+        out = torch.empty(len(rows), dtype=torch.int32, device=rows.device)
+        with full_precision():
+            for block in self._blocks(rows):
+                out[block] = self._scores(rows[block]).argmax(dim=1)
+        return out
+
+    def assign(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """First and second list int32 (m,) of each row (m, d); -1 where not spilled."""
+        primary = torch.empty(len(rows), dtype=torch.int32, device=rows.device)
+        secondary = torch.full_like(primary, -1)
+        with full_precision():
+            for block in self._blocks(rows):
+                scores = self._scores(rows[block])
+                first = scores.argmax(dim=1)
+                primary[block] = first
+                if self._rule != "none" and len(self._centroids) > 1:
+                    secondary[block] = self._find(rows[block], scores, first)
+        return primary, secondary
+
+    def _blocks(self, rows: Tensor) -> list[slice]:
+        return block_slices(len(rows), BLOCK_SCORES // len(self._centroids))
+
+    def _scores(self, rows: Tensor) -> Tensor:
+        """x.c' - |c'|^2 / 2 of every row and list: the nearest has the largest."""
+        return torch.addmm(self._biases, rows, self._centroids.T)
+
+    def _naive(self, rows: Tensor, scores: Tensor, first: Tensor) -> Tensor:
+        del rows
+        return scores.scatter_(1, first[:, None], -torch.inf).argmax(dim=1)
+
+    def _air(self, rows: Tensor, scores: Tensor, first: Tensor) -> Tensor:
+        """The nearest centroid to x + (lambda / 2) r."""
+        del scores
+        residuals = rows - self._centroids[first]
+        second = self._scores(rows + self._half_weight * residuals).argmax(dim=1)
+        return self._gated(second, first, residuals)
+
+    def _soar(self, rows: Tensor, scores: Tensor, first: Tensor) -> Tensor:
+        """The largest x.c' - |c'|^2 / 2 - lambda / 2 * (r_hat.x - r_hat.c')^2."""
+        residuals = rows - self._centroids[first]
+        squares = residuals.square().sum(dim=1)
+        weights = self._half_weight / torch.where(squares > 0, squares, 1)
+        along = (residuals * rows).sum(dim=1)
+        losses = torch.addmm(-along[:, None], residuals, self._centroids.T)
+        losses.square_().mul_(weights[:, None])
+        second = scores.sub_(losses).argmax(dim=1)
+        return self._gated(second, first, residuals)
+
+    def _gated(self, second: Tensor, first: Tensor, residuals: Tensor) -> Tensor:
+        """-1 where the primary is the best second list, or the residual is zero."""
+        zero = residuals.square().sum(dim=1) <= self._zero
+        return torch.where(zero | (second == first), -1, second)

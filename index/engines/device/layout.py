@@ -1,0 +1,166 @@
+"""The lists as a device scans them.
+
+Entries of a list are contiguous, primaries first, and shuffled inside each of the two
+segments: bucketed selection (`scan.py`) loses least when near rows lie in random
+buckets, and rows that were added together often are near duplicates.
+
+Every kind of number scores an entry x for a query q as
+
+    bias_x * ratio_q - factor_x * (stored x . stored q),    less is better,
+
+which is |x|^2 / 2 - x.q under l2 and -x.q otherwise, times a power of two (or a query's
+int8 scale) that is the same for all scores of one query.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gleann.index.blocks import block_slices
+from gleann.index.engines.contract import IndexData
+from gleann.index.engines.device.kinds import TILE, Kind, padded_dim
+from gleann.index.engines.device.scaling import exponent_of
+from gleann.index.params import Metric, Segments
+
+DTYPES: dict[Kind, torch.dtype] = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+    "int8": torch.int8,
+}
+
+SHUFFLE_SEED = 20_240_404
+"""Any number: answers do not depend on it, only how often a pair is scanned twice."""
+
+EMPTY_BIAS = 2.0**84
+"""Bias of an entry that must not win, such as one that is not allowed.
+
+Not infinite, since the kernels write into the low bits of scores. Real scores are below
+2^52 and, by the bounds of `queries.RATIO_RANGE`, these are above 2^60."""
+
+EMPTY_SCORE = 2.0**56
+"""Scores from here on are those of entries that must not win."""
+
+BLOCK_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeviceLists:
+    """Inverted lists on a device; entries are padded by one tile.
+
+    Attributes:
+        metric: which distance.
+        kind: of number the scan reads.
+        dim: d as given; `vectors` has `padded_dim(dim, kind)` columns.
+        exponent: stored values are the given ones divided by 2^exponent.
+        offsets: int64 (nlist + 1), where lists start.
+        mids: int64 (nlist), where their spilled entries start.
+        rows: int32 (entries + TILE), the row of each entry.
+        copy_of: int32 (entries + TILE), the primary list of a spilled entry's row; -1
+            for a primary entry.
+        vectors: (entries + TILE, padded d), what is scanned.
+        biases: float32 (entries + TILE), `EMPTY_BIAS` in the padding.
+        factors: float32 (entries + TILE), the scales of int8 codes; 1 otherwise.
+        longest: entries of the longest list, by segments.
+    """
+
+    metric: Metric
+    kind: Kind
+    dim: int
+    exponent: int
+    offsets: Tensor
+    mids: Tensor
+    rows: Tensor
+    copy_of: Tensor
+    vectors: Tensor
+    biases: Tensor
+    factors: Tensor
+    longest: dict[Segments, int]
+
+    @property
+    def nlist(self) -> int:
+        """Number of lists."""
+        return len(self.mids)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays are."""
+        return self.vectors.device
+
+
+def lay_out(data: IndexData, *, kind: Kind, device: torch.device) -> DeviceLists:
+    """Copy the lists of `data` to `device`, shuffled, as numbers of one kind."""
+    lists = data.lists
+    order = shuffled(data)
+    list_of = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
+    spilled = np.arange(lists.entries) >= lists.mids[list_of]
+    rows = _padded(lists.rows[order], 0)
+    copy_of = _padded(np.where(spilled, lists.others[order], -1).astype(np.int32), -1)
+    exponent = exponent_of(data.vectors)
+    out = DeviceLists(
+        metric=data.metric,
+        kind=kind,
+        dim=data.vectors.shape[1],
+        exponent=exponent,
+        offsets=torch.from_numpy(np.array(lists.offsets)).to(device),
+        mids=torch.from_numpy(np.array(lists.mids)).to(device),
+        rows=torch.from_numpy(rows).to(device),
+        copy_of=torch.from_numpy(copy_of).to(device),
+        vectors=_empty_vectors(data, kind, device),
+        biases=torch.full((len(rows),), EMPTY_BIAS, device=device),
+        factors=torch.ones(len(rows), device=device),
+        longest={
+            "both": int(np.diff(lists.offsets).max(initial=0)),
+            "primary": int((lists.mids - lists.offsets[:-1]).max(initial=0)),
+        },
+    )
+    for block in block_slices(lists.entries, BLOCK_BYTES // (4 * out.dim)):
+        _store(out, data, block, rows[block])
+    return out
+
+
+def shuffled(data: IndexData) -> NDArray[np.int64]:
+    """An order (entries) that shuffles the entries of each segment among themselves."""
+    lists = data.lists
+    list_of = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
+    spilled = np.arange(lists.entries) >= lists.mids[list_of]
+    rng = np.random.default_rng(SHUFFLE_SEED)
+    chance = rng.integers(0, 1 << 32, size=lists.entries, dtype=np.int64)
+    return np.argsort(((2 * list_of + spilled) << 32) | chance, kind="stable")
+
+
+def _padded(values: NDArray[np.int32], filler: int) -> NDArray[np.int32]:
+    return np.concatenate([values, np.full(TILE, filler, values.dtype)])
+
+
+def _empty_vectors(data: IndexData, kind: Kind, device: torch.device) -> Tensor:
+    shape = (data.lists.entries + TILE, padded_dim(data.vectors.shape[1], kind))
+    return torch.zeros(shape, dtype=DTYPES[kind], device=device)
+
+
+def _store(
+    out: DeviceLists,
+    data: IndexData,
+    block: slice,
+    rows: NDArray[np.int32],
+) -> None:
+    """Fill in the vectors, factors and biases of one block of entries."""
+    unit = 2.0**out.exponent
+    if out.kind == "int8":
+        stored = torch.from_numpy(data.codes.values[rows]).to(out.device)
+        scales = data.codes.scales[rows].astype(np.float64) / unit
+        out.factors[block] = torch.from_numpy(scales.astype(np.float32)).to(out.device)
+    else:
+        scaled = (data.vectors[rows].astype(np.float64) / unit).astype(np.float32)
+        stored = torch.from_numpy(scaled).to(out.device).to(out.vectors.dtype)
+    out.vectors[block, : out.dim] = stored
+    if out.metric == "l2":
+        # Of what is stored, not of what was given: near a query the two errors cancel.
+        squares = stored.double().square().sum(dim=1)
+        halves = squares * out.factors[block].double().square() / 2
+        out.biases[block] = halves.float()
+    else:
+        out.biases[block] = 0.0

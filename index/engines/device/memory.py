@@ -1,0 +1,114 @@
+"""Whether an index fits a device: asked before anything is copied."""
+
+from dataclasses import dataclass
+
+import torch
+
+from gleann.index.engines.contract import IndexData
+from gleann.index.engines.device.kinds import KINDS, TILE, Kind, padded_dim
+from gleann.index.errors import DeviceMemoryError
+
+KEYS_SHARE = 0.25
+"""Of what is free after the index is loaded, for the keys of one block of queries."""
+
+HOST_BUDGET = 256 << 20
+"""For the keys of one block on the CPU, whose free memory nobody promises."""
+
+RESERVE = 512 << 20
+"""For kernels, temporaries of the coarse step and the allocator's slack."""
+
+ENTRY_BYTES = 16
+"""Row, home, bias and factor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """Bytes an index takes on a device.
+
+    Attributes:
+        lists: entries, copies included.
+        coarse: centroids and offsets.
+        rows: float32 rows for re-ranking; 0 where they stay in host memory.
+    """
+
+    lists: int
+    coarse: int
+    rows: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.lists + self.coarse + self.rows
+
+
+def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint:
+    """What `data` would take on a device."""
+    n, dim = data.vectors.shape
+    entries = data.lists.entries + TILE
+    entry = padded_dim(dim, kind) * KINDS[kind].bytes + ENTRY_BYTES
+    return Footprint(
+        lists=entries * entry,
+        coarse=data.lists.nlist * (8 * dim + 32),
+        rows=4 * n * dim if rows_on_device else 0,
+    )
+
+
+def admit(
+    data: IndexData, *, kinds: tuple[Kind, ...], device: torch.device
+) -> tuple[Kind, Footprint]:
+    """Choose the kind of number, and whether the float32 rows go to `device` too.
+
+    The first of `kinds` that fits with the rows; else the first that fits without:
+    rows in host memory are gathered over the bus, which is slower than any scan.
+
+    Raises:
+        DeviceMemoryError: the lists fit as none of `kinds`.
+    """
+    if device.type == "cuda":
+        # What torch keeps of indexes that are gone is free as well.
+        torch.cuda.empty_cache()
+    free = free_bytes(device)
+    if free is None:
+        return kinds[0], footprint(data, kind=kinds[0], rows_on_device=True)
+    for rows_on_device in (True, False):
+        for kind in kinds:
+            taken = footprint(data, kind=kind, rows_on_device=rows_on_device)
+            if taken.total + RESERVE <= free:
+                return kind, taken
+    raise DeviceMemoryError(
+        f"the lists take {_gib(taken.total)} GiB as {kind}, and {device} has"
+        f" {_gib(max(0, free - RESERVE))} GiB to spare; the native engine reads them"
+        " from host memory"
+    )
+
+
+def budget_for(device: torch.device, *, a_query: int) -> int:
+    """Bytes that the keys of one block of queries may take.
+
+    Args:
+        device: where.
+        a_query: bytes for a block of one, by the planner.
+
+    Raises:
+        DeviceMemoryError: not even that fits.
+    """
+    free = free_bytes(device)
+    if free is None:
+        return HOST_BUDGET
+    if a_query > free:
+        raise DeviceMemoryError(
+            f"a query takes {_gib(a_query)} GiB of keys, and {device} has {_gib(free)}"
+            " GiB free: ask for fewer lists or neighbours"
+        )
+    return int(KEYS_SHARE * free)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Bytes free on a CUDA device, None for the host."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.2f}"

@@ -1,0 +1,185 @@
+"""How a batch is searched: which kernel, kind of number, buckets, segments, blocks.
+
+All of it from sizes alone, so it can be tested without a device.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gleann.index.engines.device.bucketing import MAX_SPAN, Bucketing, span_count
+from gleann.index.engines.device.kinds import TILE, Kind
+from gleann.index.engines.device.roofline import Batch, Ceilings, bounds
+from gleann.index.params import Segments
+
+Selection = Literal["buckets", "exact"]
+Kernel = Literal["list-major", "query-major"]
+
+KEY_BYTES = 8
+
+TEMPORARIES = 4
+"""Copies of the keys that are alive at once while they are merged."""
+
+_KINDS: tuple[Kind, ...] = ("bf16", "int8")
+
+MOST_QUERIES = 16_384
+"""Queries searched at once: more share no list that these do not."""
+
+QUERY_TILES = (16, 32, 64)
+"""Queries a work item, as kernels are built for."""
+
+FEW_BUCKETS, MANY_BUCKETS = 32, TILE
+FEW_NEIGHBOURS, MANY_NEIGHBOURS = 16, 100
+"""With more neighbours than the second, most pairs would be scanned twice."""
+
+USUAL_QUERIES = 10_000
+"""In a batch; beyond it the choice of a kind hardly changes."""
+
+ITEMS_A_PROGRAM = 2
+"""Spans are cut until every multiprocessor has so many, in small batches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How one block of queries is searched.
+
+    Attributes:
+        selection: keep the best of buckets and certify, or score into memory and sort.
+        bucketing: how spans are cut; of no meaning for "exact".
+        block: queries searched at once.
+        again: queries scanned again at once.
+    """
+
+    selection: Selection
+    bucketing: Bucketing
+    block: int
+    again: int
+
+    @property
+    def how(self) -> tuple[Selection, Bucketing]:
+        """What a block of a given size is searched by."""
+        return self.selection, self.bucketing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What a plan depends on.
+
+    Attributes:
+        queries: in the call.
+        nprobe: lists a query.
+        longest: entries of the longest list, of the segments scanned.
+        k: neighbours.
+        pool: rows re-ranked.
+        nlist: number of lists.
+    """
+
+    queries: int
+    nprobe: int
+    longest: int
+    k: int
+    pool: int
+    nlist: int
+
+
+def plan(sizes: Sizes, *, programs: int, budget: int) -> Plan:
+    """Plan a search.
+
+    Args:
+        sizes: of the search.
+        programs: kernel programs that the device runs side by side.
+        budget: bytes that one block of queries may take for keys.
+    """
+    selection, bucketing = select_by(sizes, programs=programs)
+    first, second = bytes_a_query(sizes, selection, bucketing)
+    most = min(MOST_QUERIES, max(1, sizes.queries))
+    return Plan(
+        selection=selection,
+        bucketing=bucketing,
+        block=max(1, min(budget // first, most)),
+        again=max(1, min(budget // second, most)),
+    )
+
+
+def select_by(sizes: Sizes, *, programs: int) -> tuple[Selection, Bucketing]:
+    """How the best entries of a list are found."""
+    bucketing = Bucketing(
+        buckets=FEW_BUCKETS if sizes.k <= FEW_NEIGHBOURS else MANY_BUCKETS,
+        span=span_for(sizes, programs=programs),
+    )
+    return "exact" if sizes.k > MANY_NEIGHBOURS else "buckets", bucketing
+
+
+def bytes_a_query(
+    sizes: Sizes, selection: Selection, bucketing: Bucketing
+) -> tuple[int, int]:
+    """Bytes of keys, and of the bitmap of lists, that a query takes.
+
+    Returns:
+        When it is scanned first, and when all its pairs are scanned again.
+    """
+    first = sizes.nprobe * keys_a_pair(sizes, selection, bucketing) + sizes.pool
+    second = first + sizes.nprobe * max(1, sizes.longest)
+    beside = sizes.nlist // 2
+    return (
+        TEMPORARIES * KEY_BYTES * first + beside,
+        TEMPORARIES * KEY_BYTES * second + beside,
+    )
+
+
+def keys_a_pair(sizes: Sizes, selection: Selection, bucketing: Bucketing) -> int:
+    """Keys that one (query, list) pair leaves."""
+    if selection == "exact":
+        return max(1, sizes.longest)
+    return 2 * bucketing.buckets * span_count(sizes.longest, bucketing.span)
+
+
+def span_for(sizes: Sizes, *, programs: int) -> int:
+    """Entries a span: all that can be numbered, fewer where work is scarce."""
+    pairs = max(1, sizes.queries * sizes.nprobe)
+    wanted = -(-ITEMS_A_PROGRAM * programs // pairs)
+    tiles = -(-sizes.longest // (wanted * TILE))
+    return TILE * max(1, min(tiles, MAX_SPAN // TILE))
+
+
+def choose_kernel(queries_a_list: float) -> Kernel:
+    """List-major once lists are shared, query-major below.
+
+    Where every list has about one query, nothing is shared and a tile of queries is
+    mostly empty.
+    """
+    return "list-major" if queries_a_list >= 1 else "query-major"
+
+
+def choose_query_tile(queries_a_list: float) -> int:
+    """The smallest tile that holds a list's queries, or the largest there is."""
+    return next((t for t in QUERY_TILES if t >= queries_a_list), QUERY_TILES[-1])
+
+
+def choose_kind(batch: Batch, *, on: Ceilings) -> Kind:
+    """The kind of number for the scan: int8 where it saves a quarter, else bf16.
+
+    bf16 keeps more digits; int8 halves the bytes, which counts where memory bounds.
+    """
+    by_kind = {kind: bounds(batch, kind=kind, on=on).seconds for kind in _KINDS}
+    return "int8" if by_kind["int8"] < 0.75 * by_kind["bf16"] else "bf16"
+
+
+def usual_batch(*, nlist: int, entries: int, dim: int) -> Batch:
+    """The batch that an index is laid out for, before any query is seen."""
+    nprobe = max(1, round(nlist**0.5))
+    return Batch(
+        queries=USUAL_QUERIES, nprobe=nprobe, nlist=nlist, entries=entries, dim=dim
+    )
+
+
+def choose_segments(
+    both: Batch, primary: Batch, *, kind: Kind, on: Ceilings
+) -> Segments:
+    """The cheaper of two searches of equal recall: with second copies, or without.
+
+    A batch that touches all lists reads every copy once, so copies that save probes can
+    still cost more than they save.
+    """
+    with_copies = bounds(both, kind=kind, on=on).seconds
+    without = bounds(primary, kind=kind, on=on).seconds
+    return "both" if with_copies <= without else "primary"

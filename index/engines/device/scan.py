@@ -1,0 +1,227 @@
+"""The scan in plain torch, on any device: the oracle of the Triton kernels.
+
+What runs here, list by list, is what the kernels run, tile by tile: same buckets, same
+rounding of scores to make room for a chunk number, same keys. Only the order in which a
+dot product is summed may differ.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gleann.index.codes import CODE_MAX
+from gleann.index.engines.device.bucketing import (
+    CHUNK_MASK,
+    KEPT,
+    Bucketing,
+    span_count,
+)
+from gleann.index.engines.device.grouping import Pairs, group
+from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
+from gleann.index.engines.device.kinds import TILE
+from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
+from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.view import ListView
+
+PACKED_NOTHING = 2.0**100
+"""Score of a slot that has seen no entry; its low bits are zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kept:
+    """What bucketed selection keeps of the lists of a block of queries.
+
+    Keys are of entries (see `keys`), their scores rounded towards zero by `CHUNK_BITS`
+    bits; `NONE` stands for no entry, and for one that is not allowed.
+
+    Attributes:
+        keys: (nq, nprobe, spans, KEPT, buckets), the best of each bucket before the
+            second.
+        bounds: (nq, nprobe, spans), the least key that the best of the dropped entries
+            can have, by its score; `NONE` where no allowed entry was dropped.
+    """
+
+    keys: Tensor
+    bounds: Tensor
+
+
+def nothing_kept(list_nos: Tensor, *, longest: int, bucketing: Bucketing) -> Kept:
+    """Room for the pairs of `list_nos` (nq, nprobe) in lists of at most `longest`."""
+    shape = (*list_nos.shape, span_count(longest, bucketing.span))
+    device = list_nos.device
+    return Kept(
+        keys=torch.full((*shape, KEPT, bucketing.buckets), NONE, device=device),
+        bounds=torch.full(shape, NONE, device=device),
+    )
+
+
+class Scanner(Protocol):
+    """Who scores entries and merges keys: plain torch, or Triton's kernels."""
+
+    @property
+    def name(self) -> str:
+        """Such as "torch"."""
+
+    def bucketed(
+        self,
+        queries: CodedQueries,
+        list_nos: Tensor,
+        view: ListView,
+        bucketing: Bucketing,
+    ) -> Kept:
+        """The two best of each bucket of each span of the probed lists.
+
+        Args:
+            queries: nq of them.
+            list_nos: int64 (nq, nprobe), -1 for no list.
+            view: what to scan.
+            bucketing: how spans are cut into buckets.
+        """
+
+    def exact(
+        self, queries: CodedQueries, list_nos: Tensor, view: ListView, *, keep: int
+    ) -> Tensor:
+        """The best entries of one list for each query, by full scan scores.
+
+        Args:
+            queries: m of them.
+            list_nos: int64 (m,), -1 for no list.
+            view: what to scan.
+            keep: entries to keep.
+
+        Returns:
+            Keys (m, keep) of entries, ascending.
+        """
+
+    def merge(
+        self, keys: Tensor, lists: DeviceLists, probed: Tensor, *, keep: int
+    ) -> Tensor:
+        """The best distinct rows of each query.
+
+        Args:
+            keys: (nq, w) of entries.
+            lists: whose entries.
+            probed: int32 (nq, words), the lists each query scans; see `merge.bitmap`.
+            keep: rows to keep.
+
+        Returns:
+            Keys (nq, keep) of rows, ascending. A spilled entry counts only where its
+            row's primary list is not probed, so no row comes twice.
+        """
+
+
+def bucketed(
+    queries: CodedQueries, list_nos: Tensor, view: ListView, bucketing: Bucketing
+) -> Kept:
+    """See `Scanner.bucketed`."""
+    nprobe = list_nos.shape[1]
+    out = nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
+    keys, bounds = out.keys.flatten(0, 1), out.bounds.flatten(0, 1)
+    for list_no, slots in _touched(group(list_nos, nlist=view.lists.nlist)):
+        first, last = int(view.starts[list_no]), int(view.ends[list_no])
+        some = queries.take(slots // nprobe)
+        for span, start in enumerate(range(first, last, bucketing.span)):
+            entries = slice(start, min(start + bucketing.span, last))
+            scores = score(view, entries, some)
+            keys[slots, span], bounds[slots, span] = select(scores, start, bucketing)
+    return out
+
+
+def exact(
+    queries: CodedQueries, list_nos: Tensor, view: ListView, *, keep: int
+) -> Tensor:
+    """See `Scanner.exact`."""
+    out = torch.full((len(list_nos), keep), NONE, device=list_nos.device)
+    for list_no, slots in _touched(group(list_nos[:, None], nlist=view.lists.nlist)):
+        first, last = int(view.starts[list_no]), int(view.ends[list_no])
+        scores = score(view, slice(first, last), queries.take(slots))
+        entries = torch.arange(first, last, device=scores.device)
+        out[slots] = smallest(_keys(scores, entries[:, None]).T, keep)
+    return out
+
+
+def score(view: ListView, entries: slice, queries: CodedQueries) -> Tensor:
+    """Scan scores float32 (entries, nq), less is better; see `layout`."""
+    biases = view.biases[entries, None] * queries.ratios
+    return biases - _dots(view.lists, entries, queries.values)
+
+
+def select(
+    scores: Tensor, first_entry: int, bucketing: Bucketing
+) -> tuple[Tensor, Tensor]:
+    """Select from one span.
+
+    Args:
+        scores: float32 (entries, nq), less is better.
+        first_entry: of the span.
+        bucketing: how it is cut.
+
+    Returns:
+        Keys (nq, KEPT, buckets) and bounds (nq,); see `Kept`.
+    """
+    count, nq = scores.shape
+    by_slot = _by_slot(scores)
+    best = torch.topk(by_slot, KEPT, dim=0, largest=False).values
+    # Of equal negative scores the later chunk packs lower: order by entry again.
+    keys = _unpack(best, first_entry).sort(dim=0).values
+    # A slot hides entries only if it has seen more than it keeps.
+    slots = torch.arange(TILE, device=scores.device)
+    hiding = (KEPT * TILE + slots < count)[:, None]
+    hidden = torch.where(hiding, keys[KEPT - 1], NONE).amin(dim=0)
+    if bucketing.slots == 1:
+        return keys.permute(2, 0, 1), least_keys(hidden)
+    # Slots of one bucket are neighbours.
+    members = keys.view(KEPT, bucketing.buckets, bucketing.slots, nq)
+    members = members.permute(3, 1, 0, 2).flatten(2)
+    three = torch.topk(members, KEPT + 1, dim=2, largest=False, sorted=True).values
+    folded = three[:, :, KEPT].amin(dim=1)
+    hidden = torch.minimum(hidden, folded)
+    return three[:, :, :KEPT].transpose(1, 2), least_keys(hidden)
+
+
+def _by_slot(scores: Tensor) -> Tensor:
+    """Packed scores (chunks, TILE, nq), padded to at least `KEPT` chunks."""
+    count, nq = scores.shape
+    chunks = max(KEPT, -(-count // TILE))
+    packed = torch.full((chunks * TILE, nq), PACKED_NOTHING, device=scores.device)
+    chunk_of = torch.arange(count, device=scores.device, dtype=torch.int32) // TILE
+    bits = scores.view(torch.int32)
+    packed[:count] = ((bits & ~CHUNK_MASK) | chunk_of[:, None]).view(torch.float32)
+    return packed.view(chunks, TILE, nq)
+
+
+def _unpack(packed: Tensor, first_entry: int) -> Tensor:
+    """Keys (KEPT, TILE, nq) of the packed scores of each slot."""
+    bits = packed.contiguous().view(torch.int32)
+    slots = torch.arange(TILE, device=packed.device)[:, None]
+    entries = first_entry + (bits & CHUNK_MASK).long() * TILE + slots
+    return _keys((bits & ~CHUNK_MASK).view(torch.float32), entries)
+
+
+def _keys(scores: Tensor, entries: Tensor) -> Tensor:
+    return torch.where(scores >= EMPTY_SCORE, NONE, make_keys(scores, entries))
+
+
+def _touched(pairs: Pairs) -> list[tuple[int, Tensor]]:
+    """Each list that is probed, with the slots of its pairs."""
+    counts = pairs.counts.tolist()
+    parts = pairs.slots[: sum(counts)].split(counts)
+    return [(j, slots) for j, slots in enumerate(parts) if len(slots)]
+
+
+def _dots(lists: DeviceLists, entries: slice, queries: Tensor) -> Tensor:
+    """Dot products float32 (entries, nq), accumulated in float32 or exactly.
+
+    Products of 16-bit numbers are exact in float32, so this is what tensor cores do;
+    a matrix product of 16-bit tensors would round its result to 16 bits.
+    """
+    stored = lists.vectors[entries]
+    if lists.kind != "int8":
+        return stored.float() @ queries.float().T
+    # Floating-point products of integers are exact while the sums fit the mantissa.
+    narrow = stored.shape[1] * CODE_MAX**2 < 1 << 24
+    wide = torch.float32 if narrow else torch.float64
+    dots = (stored.to(wide) @ queries.to(wide).T).float()
+    return dots * lists.factors[entries, None]

@@ -1,0 +1,56 @@
+"""Taking turns on a device, and saying what happened where it fails."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Lock
+
+import torch
+
+from gleann.index.errors import DeviceLostError, DeviceMemoryError, GleannError
+
+_FAILED = ("CUDA error", "Triton Error [CUDA]")
+"""What torch and triton begin with where the driver refused."""
+
+
+@contextmanager
+def turn_on(device: torch.device) -> Iterator[None]:
+    """Use `device` alone, among the threads of this process.
+
+    All engines on one device share its memory, and what one has planned to take the
+    next must not have taken meanwhile.
+
+    Raises:
+        DeviceMemoryError: it ran out of memory all the same.
+        DeviceLostError: it failed. CUDA then refuses all further work in this process.
+    """
+    with _turn(str(device)), _current(device):
+        try:
+            yield
+        except RuntimeError as error:
+            if (failure := failure_of(error, device)) is None:
+                raise
+            raise failure from error
+
+
+def failure_of(error: RuntimeError, device: torch.device) -> GleannError | None:
+    """What `error` says of `device`; None if it is about something else."""
+    said = str(error).strip().partition("\n")[0]
+    if isinstance(error, torch.OutOfMemoryError):
+        return DeviceMemoryError(f"{device} is out of memory: {said}")
+    if isinstance(error, torch.AcceleratorError) or said.startswith(_FAILED):
+        return DeviceLostError(f"{device} failed and is lost to this process: {said}")
+    return None
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Make `device` the one that kernels are launched on: triton asks torch for it."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+_GUARD = Lock()
+_TURNS: dict[str, Lock] = {}
+
+
+def _turn(device: str) -> Lock:
+    with _GUARD:
+        return _TURNS.setdefault(device, Lock())

@@ -1,0 +1,142 @@
+"""Every kernel configuration that is shipped: tests compile each, and look at it.
+
+Tiles are TILE rows by `queries` queries. What the compiler makes of them (registers,
+shared memory, matrix instructions) is checked without a GPU; how fast they are is to be
+measured on one.
+"""
+
+from dataclasses import dataclass, replace
+
+from gleann.index.engines.device.kinds import KINDS, Kind, padded_dim
+
+FIRST_WITH_TENSOR_MEMORY = 10
+"""CUDA devices by the major number of their compute capability."""
+
+RESIDENT_WIDTH = 128
+"""Up to here a tile of queries is read once and stays; beyond, once a tile of rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanConfig:
+    """How a list-major scan kernel is built.
+
+    Attributes:
+        kind: of number.
+        queries: a tile.
+        block: values along d that one matrix instruction sequence takes, at most.
+        warps: a program.
+        stages: tiles of rows in flight.
+    """
+
+    kind: Kind
+    queries: int
+    block: int
+    warps: int
+    stages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A dimension as a sum of powers of two, so that none of it is padding.
+
+    Attributes:
+        block: of the whole steps.
+        steps: how many there are.
+        rests: two more parts, each a power of two or 0, in descending order.
+    """
+
+    block: int
+    steps: int
+    rests: tuple[int, int]
+
+
+SHORT: dict[tuple[Kind, int], ScanConfig] = {
+    ("bf16", 16): ScanConfig(kind="bf16", queries=16, block=128, warps=4, stages=3),
+    ("bf16", 32): ScanConfig(kind="bf16", queries=32, block=128, warps=4, stages=3),
+    ("bf16", 64): ScanConfig(kind="bf16", queries=64, block=128, warps=8, stages=3),
+    ("fp16", 16): ScanConfig(kind="fp16", queries=16, block=128, warps=4, stages=3),
+    ("fp16", 32): ScanConfig(kind="fp16", queries=32, block=128, warps=4, stages=3),
+    ("fp16", 64): ScanConfig(kind="fp16", queries=64, block=128, warps=8, stages=3),
+    ("fp32", 16): ScanConfig(kind="fp32", queries=16, block=32, warps=8, stages=2),
+    ("fp32", 32): ScanConfig(kind="fp32", queries=32, block=32, warps=8, stages=2),
+    ("int8", 16): ScanConfig(kind="int8", queries=16, block=128, warps=4, stages=3),
+    ("int8", 32): ScanConfig(kind="int8", queries=32, block=128, warps=4, stages=3),
+    ("int8", 64): ScanConfig(kind="int8", queries=64, block=128, warps=8, stages=3),
+}
+"""For padded d up to `RESIDENT_WIDTH`."""
+
+LONG: dict[tuple[Kind, int], ScanConfig] = {
+    ("bf16", 16): ScanConfig(kind="bf16", queries=16, block=128, warps=4, stages=3),
+    ("bf16", 32): ScanConfig(kind="bf16", queries=32, block=64, warps=4, stages=3),
+    ("bf16", 64): ScanConfig(kind="bf16", queries=64, block=128, warps=8, stages=3),
+    ("fp16", 16): ScanConfig(kind="fp16", queries=16, block=128, warps=4, stages=3),
+    ("fp16", 32): ScanConfig(kind="fp16", queries=32, block=64, warps=4, stages=3),
+    ("fp16", 64): ScanConfig(kind="fp16", queries=64, block=128, warps=8, stages=3),
+    ("fp32", 16): ScanConfig(kind="fp32", queries=16, block=32, warps=8, stages=2),
+    ("fp32", 32): ScanConfig(kind="fp32", queries=32, block=32, warps=8, stages=2),
+    ("int8", 16): ScanConfig(kind="int8", queries=16, block=128, warps=4, stages=3),
+    ("int8", 32): ScanConfig(kind="int8", queries=32, block=128, warps=4, stages=3),
+}
+"""For longer ones; int8 with 64 queries spills on sm_90 (240 bytes at d = 768)."""
+
+Table = dict[tuple[Kind, int], ScanConfig]
+
+
+def table_for(dim: int, kind: Kind, *, generation: int) -> Table:
+    """What is shipped for d on CUDA devices of a generation (8, 9, 10, ...).
+
+    From 10 on sums of 16-bit products come out of a memory of their own: tiles of 32
+    queries need 8 warps there not to spill, and tiles of 64 spill with any number.
+    """
+    table = SHORT if padded_dim(dim, kind) <= RESIDENT_WIDTH else LONG
+    if generation < FIRST_WITH_TENSOR_MEMORY:
+        return table
+    return {
+        (of, queries): replace(config, warps=8) if queries == 32 else config
+        for (of, queries), config in table.items()
+        if of not in ("bf16", "fp16") or queries < 64
+    }
+
+
+PAIR_BLOCKS: dict[Kind, int] = {"bf16": 64, "fp16": 32, "fp32": 64, "int8": 64}
+"""Values along d that the query-major kernels take at once, at most.
+
+fp16 with 64 spills a register on sm_80.
+"""
+
+PAIR_WARPS = 4
+
+MERGE_LEAST, MERGE_MOST = 64, 1024
+"""Rows kept a query by the merge kernel; a larger pool is selected by torch."""
+
+MERGE_WARPS = 4
+
+
+def config_for(
+    kind: Kind, dim: int, *, queries: int, generation: int = 9
+) -> ScanConfig:
+    """The shipped configuration for d and a wanted tile of queries.
+
+    The tile is the largest shipped one of at most `queries`.
+    """
+    table = table_for(dim, kind, generation=generation)
+    tile = max(tile for of, tile in table if of == kind and tile <= queries)
+    return table[kind, tile]
+
+
+def parts_of(width: int, *, block: int) -> Parts:
+    """Cut a padded dimension into steps of at most `block` and two rests.
+
+    Where `block` does not divide `width`, steps are at most 64, so that two rests are
+    always enough: 96 is 64 + 32 and 112 is 64 + 32 + 16.
+    """
+    if width % block:
+        block = min(block, 64, 1 << (width.bit_length() - 1))
+    left = width % block
+    first = 1 << (left.bit_length() - 1) if left else 0
+    return Parts(block=block, steps=width // block, rests=(first, left - first))
+
+
+def smallest_step(kind: Kind) -> int:
+    """The shortest part along d that a matrix instruction of `kind` takes."""
+    return KINDS[kind].step

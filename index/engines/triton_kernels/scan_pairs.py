@@ -1,0 +1,196 @@
+"""Query-major kernels: one (query, list) pair a program, without matrix instructions.
+
+For batches in which lists are hardly shared, and for pairs that are scanned again.
+"""
+
+import triton
+import triton.language as tl
+
+from gleann.index.engines.triton_kernels.selecting import (
+    EMPTY_BIAS,
+    NONE,
+    PACKED_NOTHING,
+    TILE,
+    by_chunk,
+    hidden_by_buckets,
+    hidden_by_slots,
+    make_keys,
+    packed_with,
+    three_smallest,
+    unpacked,
+)
+
+
+@triton.jit
+def dot_part(
+    vectors, queries, rows, number, first, WIDTH: tl.constexpr, D, ACC: tl.constexpr
+):
+    """(TILE): dot products of some entries and one query, over WIDTH values."""
+    along = tl.arange(0, WIDTH) + first
+    part = tl.load(vectors + rows[:, None] * D + along[None, :])
+    asked = tl.load(queries + number * D + along)
+    return tl.sum(part.to(ACC) * asked.to(ACC)[None, :], axis=1)
+
+
+@triton.jit
+def scores_of(
+    vectors,
+    biases,
+    factors,
+    queries,
+    ratio,
+    rows,
+    inside,
+    number,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    STEPS: tl.constexpr,
+    REST: tl.constexpr,
+    LAST: tl.constexpr,
+    CODED: tl.constexpr,
+):
+    """(TILE): scan scores of some entries for one query."""
+    ACC: tl.constexpr = tl.int32 if CODED else tl.float32
+    AFTER: tl.constexpr = STEPS * BLOCK
+    dots = tl.zeros((TILE,), dtype=ACC)
+    for step in range(STEPS):
+        dots += dot_part(vectors, queries, rows, number, step * BLOCK, BLOCK, D, ACC)
+    if REST > 0:
+        dots += dot_part(vectors, queries, rows, number, AFTER, REST, D, ACC)
+    if LAST > 0:
+        dots += dot_part(vectors, queries, rows, number, AFTER + REST, LAST, D, ACC)
+    weighed = dots.to(tl.float32)
+    if CODED:
+        weighed = weighed * tl.load(factors + rows)
+    bias = tl.load(biases + rows, mask=inside, other=EMPTY_BIAS)
+    return bias * ratio - weighed
+
+
+@triton.jit
+def scan_pairs(
+    vectors,
+    biases,
+    factors,
+    queries,
+    ratios,
+    list_nos,  # int64 (pairs), -1 for none
+    starts,  # int64 (nlist)
+    ends,  # int64 (nlist)
+    keys,  # int64 (pairs, spans, 2, BUCKETS)
+    bounds,  # int64 (pairs, spans)
+    nprobe,
+    spans,
+    span_entries,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    STEPS: tl.constexpr,
+    REST: tl.constexpr,
+    LAST: tl.constexpr,
+    BUCKETS: tl.constexpr,
+    CODED: tl.constexpr,
+):
+    """Select from one span of one pair's list; writes NONE where it has no entries."""
+    slot = tl.program_id(0).to(tl.int64)
+    span = tl.program_id(1)
+    list_no = tl.load(list_nos + slot)
+    known = list_no >= 0
+    start = tl.load(starts + list_no, mask=known, other=0) + span * span_entries
+    end = tl.load(ends + list_no, mask=known, other=0)
+    length = tl.minimum(end - start, span_entries)
+    number = slot // nprobe
+    ratio = tl.load(ratios + number)
+
+    best = tl.full((TILE,), PACKED_NOTHING, tl.float32)
+    second = tl.full((TILE,), PACKED_NOTHING, tl.float32)
+    for chunk in range(0, tl.cdiv(tl.maximum(length, 0), TILE).to(tl.int32)):
+        place = tl.arange(0, TILE) + chunk * TILE
+        scores = scores_of(
+            vectors,
+            biases,
+            factors,
+            queries,
+            ratio,
+            start + place,
+            place < length,
+            number,
+            D,
+            BLOCK,
+            STEPS,
+            REST,
+            LAST,
+            CODED,
+        )
+        packed = packed_with(scores, chunk)
+        second = tl.minimum(second, tl.maximum(best, packed))
+        best = tl.minimum(best, packed)
+
+    places = tl.arange(0, TILE)
+    best, second = by_chunk(best, second)
+    bound = hidden_by_slots(second, places, length)
+    low = unpacked(best, start, places)
+    high = unpacked(second, start, places)
+    if BUCKETS < TILE:
+        low, high, third = tl.reduce(
+            (
+                tl.reshape(low, (BUCKETS, TILE // BUCKETS)),
+                tl.reshape(high, (BUCKETS, TILE // BUCKETS)),
+                tl.full((BUCKETS, TILE // BUCKETS), NONE, tl.int64),
+            ),
+            1,
+            three_smallest,
+        )
+        bound = tl.minimum(bound, hidden_by_buckets(third))
+    into = slot * spans + span
+    target = keys + into * (2 * BUCKETS) + tl.arange(0, BUCKETS)
+    tl.store(target, low)
+    tl.store(target + BUCKETS, high)
+    tl.store(bounds + into, bound)
+
+
+@triton.jit
+def score_pairs(
+    vectors,
+    biases,
+    factors,
+    queries,
+    ratios,
+    list_nos,  # int64 (pairs), -1 for none
+    starts,
+    ends,
+    out,  # int64 (pairs, longest)
+    longest,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    STEPS: tl.constexpr,
+    REST: tl.constexpr,
+    LAST: tl.constexpr,
+    CODED: tl.constexpr,
+):
+    """Keys of all entries of each pair's list, by full scores; NONE past its end."""
+    pair = tl.program_id(0).to(tl.int64)
+    list_no = tl.load(list_nos + pair)
+    known = list_no >= 0
+    start = tl.load(starts + list_no, mask=known, other=0)
+    end = tl.load(ends + list_no, mask=known, other=0)
+    place = tl.arange(0, TILE) + tl.program_id(1) * TILE
+    rows = start + place
+    inside = rows < end
+    # Past the end of the list there may be nothing at all to read.
+    scores = scores_of(
+        vectors,
+        biases,
+        factors,
+        queries,
+        tl.load(ratios + pair),
+        tl.where(inside, rows, 0),
+        inside,
+        pair,
+        D,
+        BLOCK,
+        STEPS,
+        REST,
+        LAST,
+        CODED,
+    )
+    found = tl.where(inside, make_keys(scores, rows), NONE)
+    tl.store(out + pair * longest + place, found, mask=place < longest)

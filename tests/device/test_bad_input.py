@@ -1,0 +1,124 @@
+"""What a device engine says of devices and data that it cannot use."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index.engines.contract import ScanRequest
+from gleann.index.errors import (
+    DeviceLostError,
+    DeviceMemoryError,
+    EngineUnavailableError,
+    NonFiniteError,
+)
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+from gleann.index.engines.device import memory  # noqa: E402
+from gleann.index.engines.device.choice import require_cuda  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
+from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.triton import device_reason  # noqa: E402
+
+_spec = importlib.util.spec_from_file_location(
+    "device_world", Path(__file__).with_name("device_world.py")
+)
+world = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(world)
+
+CPU = torch.device("cpu")
+CUDA = torch.device("cuda", 0)
+REQUEST = ScanRequest(k=5, pool=40)
+
+
+class Failing(TorchScanner):
+    """Raises what it is given, once."""
+
+    failure = None
+
+    def merge(self, keys, lists, probed, *, keep):
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        return super().merge(keys, lists, probed, keep=keep)
+
+
+def failing(failure):
+    scanner = Failing()
+    scanner.failure = failure
+    return DeviceEngine(world.random_index(), scanner=scanner, device=CPU)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.AcceleratorError("CUDA error: an illegal memory access was met\nHint"),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("Triton Error [CUDA]: unspecified launch failure"),
+    ],
+    ids=["torch", "cublas", "triton"],
+)
+def test_a_device_that_fails_is_lost(failure):
+    engine = failing(failure)
+    said = r"^cpu failed and is lost to this process: (CUDA|Triton) [^\n]*$"
+    with pytest.raises(DeviceLostError, match=said):
+        engine.search(world.integer_queries(3, 16), nprobe=2, request=REQUEST)
+    # The turn was given back: whoever asks next is not left waiting.
+    found = engine.search(world.integer_queries(3, 16), nprobe=2, request=REQUEST)
+    assert (found.rows >= 0).all()
+
+
+def test_memory_that_runs_out_all_the_same():
+    engine = failing(torch.OutOfMemoryError("Tried to allocate 2 GiB; 1 GiB is free"))
+    with pytest.raises(DeviceMemoryError, match=r"out of memory: Tried.*2 GiB.*1 GiB"):
+        engine.search(world.integer_queries(3, 16), nprobe=2, request=REQUEST)
+
+
+def test_other_errors_are_bugs_and_pass():
+    engine = failing(RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"):
+        engine.search(world.integer_queries(3, 16), nprobe=2, request=REQUEST)
+
+
+def test_a_device_that_is_too_old(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    said = r"Tesla T4 has compute capability 7\.5.* needs at least 8\.0"
+    with pytest.raises(EngineUnavailableError, match=said):
+        require_cuda(CUDA)
+
+
+def test_the_oldest_device_that_will_do(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    require_cuda(CUDA)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_the_reason_is_that_of_the_engine():
+    pytest.importorskip("triton", reason="triton is not installed")
+    assert "torch sees 0 CUDA devices" in device_reason()
+    assert "torch sees 0 CUDA devices" in device_reason("cuda:3")
+
+
+def test_an_index_larger_than_the_device(monkeypatch):
+    data = world.random_index()
+    lists = memory.footprint(data, kind="int8", rows_on_device=False).lists
+    room = memory.RESERVE + lists // 2
+    monkeypatch.setattr(memory, "free_bytes", lambda device: room)
+    with pytest.raises(DeviceMemoryError, match=r"int8.*cpu has.*native engine"):
+        memory.admit(data, kinds=("bf16", "int8"), device=CPU)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none(value):
+    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    params = BuildParams(metric="l2", nlist=4, tune_queries=0)
+    index = SoarIndex.build(rows, params, engine="torch")
+    spoilt = rows.copy()
+    spoilt[41, 3] = value
+    with pytest.raises(NonFiniteError, match="row 41"):
+        SoarIndex.build(spoilt, params, engine="torch")
+    with pytest.raises(NonFiniteError, match="row 41"):
+        index.search(spoilt, SearchParams(k=3, nprobe=2))

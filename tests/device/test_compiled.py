@@ -1,0 +1,228 @@
+"""Every shipped kernel configuration, compiled for real GPUs without one.
+
+The compiler, its assembler and disassembler come with triton. What is looked at is what
+a GPU would run: no register spilled, shared memory within limits, matrix instructions.
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+triton = pytest.importorskip("triton", reason="triton is not installed")
+pytest.importorskip("torch", reason="torch is not installed")
+if os.environ.get("TRITON_INTERPRET") == "1":
+    pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
+
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from triton.compiler import ASTSource  # noqa: E402
+
+from gleann.index.engines.device.kinds import TILE, padded_dim  # noqa: E402
+from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
+    MERGE_LEAST,
+    MERGE_MOST,
+    MERGE_WARPS,
+    PAIR_BLOCKS,
+    PAIR_WARPS,
+    config_for,
+    parts_of,
+    table_for,
+)
+from gleann.index.engines.triton_kernels.merge_keys import merge_keys  # noqa: E402
+from gleann.index.engines.triton_kernels.scan_lists import scan_lists  # noqa: E402
+from gleann.index.engines.triton_kernels.scan_pairs import (  # noqa: E402
+    scan_pairs,
+    score_pairs,
+)
+
+SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
+"""Bytes a program may have, by compute capability."""
+
+TRITON_TYPE = {"bf16": "bf16", "fp16": "fp16", "fp32": "fp32", "int8": "i8"}
+
+MATRIX = {
+    80: r"\b[HIQ]MMA\b|\bHMMA\.|\bIMMA\.",
+    90: r"\b[HIQ]GMMA\b|\bHMMA\.|\bIMMA\.|GMMA\.",
+    100: r"\bUTC[HIQ]?.?MMA|\bHMMA\.|\bIMMA\.",
+}
+"""Matrix instructions; a tile of 16 queries or tf32 in registers may use the older."""
+
+INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
+INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed"}
+FLOAT_ARRAYS = {"biases", "factors", "ratios"}
+INTEGERS = {"nprobe", "spans", "span_entries", "longest", "width", "words", "keep"}
+
+
+def type_of(name, kind, constants):
+    if name in constants:
+        return "constexpr"
+    if name in INTEGERS:
+        return "i32"
+    if name in INT64_ARRAYS:
+        return "*i64"
+    if name in INT32_ARRAYS:
+        return "*i32"
+    return "*fp32" if name in FLOAT_ARRAYS else f"*{TRITON_TYPE[kind]}"
+
+
+def compiled(kernel, constants, *, kind, capability, **options):
+    signature = {name: type_of(name, kind, constants) for name in kernel.arg_names}
+    # What torch's allocator gives is aligned, and triton is told so at a launch.
+    attributes = {
+        (i,): [["tt.divisibility", 16]]
+        for i, name in enumerate(kernel.arg_names)
+        if signature[name].startswith("*")
+    }
+    source = ASTSource(
+        fn=kernel, signature=signature, constexprs=constants, attrs=attributes
+    )
+    target = GPUTarget("cuda", capability, 32)
+    return triton.compile(source, target=target, options=options)
+
+
+@cache
+def tool(name):
+    found = list(Path(triton.__file__).parent.glob(f"backends/nvidia/bin/{name}"))
+    if not found:
+        pytest.skip(f"this triton ships no {name}")
+    return str(found[0])
+
+
+def dumped(made, *what):
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(made.asm["cubin"])
+        file.flush()
+        path = {**os.environ, "PATH": f"{Path(tool('nvdisasm')).parent}:/usr/bin:/bin"}
+        ran = subprocess.run(
+            [tool("cuobjdump"), *what, file.name],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=path,
+        )
+    return ran.stdout
+
+
+def assert_no_spill(made, capability):
+    usage = dumped(made, "-res-usage")
+    stack = re.search(r"STACK:(\d+)", usage)
+    assert stack, usage
+    assert int(stack[1]) == 0, usage
+    assert made.metadata.shared <= SHARED_LIMIT[capability]
+    code = dumped(made, "-sass")
+    assert not re.findall(r"\b(?:LDL|STL)\b", code)
+    return code
+
+
+def shape(dim, kind, block):
+    width = padded_dim(dim, kind)
+    parts = parts_of(width, block=block)
+    return {
+        "D": width,
+        "BLOCK": parts.block,
+        "STEPS": parts.steps,
+        "REST": parts.rests[0],
+        "LAST": parts.rests[1],
+    }
+
+
+DIMS = (
+    (128, (80, 90, 100)),
+    (96, (90,)),
+    (100, (90,)),
+    (768, (80, 90, 100)),
+    (960, (90,)),
+)
+"""With the compute capabilities to compile for."""
+
+
+def shipped():
+    """Every configuration, on sm_90 at several d; `make test-kernels` takes a part.
+
+    Not slow are: all on sm_90 at 128 or 768; tiles of 32 also at 96 and 960, and those
+    of bf16 and int8 on the other GPUs.
+    """
+    for dim, capabilities in DIMS:
+        for capability in capabilities:
+            # All kinds are padded alike as far as tables go.
+            table = table_for(dim, "bf16", generation=capability // 10)
+            for config in table.values():
+                name = f"{config.kind}-{config.queries}-{dim}-sm{capability}"
+                quick = config.queries == 32 and dim != 100
+                if capability != 90:
+                    quick &= config.kind in ("bf16", "int8")
+                quick |= capability == 90 and dim in (128, 768)
+                marks = () if quick else pytest.mark.slow
+                yield pytest.param(config, dim, capability, id=name, marks=marks)
+
+
+def compiled_scan(config, dim, capability, *, buckets):
+    made = compiled(
+        scan_lists,
+        {
+            **shape(dim, config.kind, config.block),
+            "QUERIES": config.queries,
+            "BUCKETS": buckets,
+            "CODED": config.kind == "int8",
+            "PRECISION": "tf32x3" if config.kind == "fp32" else "ieee",
+        },
+        kind=config.kind,
+        capability=capability,
+        num_warps=config.warps,
+        num_stages=config.stages,
+    )
+    code = assert_no_spill(made, capability)
+    assert re.search(MATRIX[capability], code)
+    # Flushing would lose the chunk numbers in the low bits of scores near zero.
+    assert "FMNMX.FTZ" not in code
+
+
+@pytest.mark.parametrize(("config", "dim", "capability"), list(shipped()))
+def test_scan_lists(config, dim, capability):
+    compiled_scan(config, dim, capability, buckets=32)
+
+
+@pytest.mark.parametrize("dim", [128, pytest.param(768, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["bf16", "int8"])
+def test_scan_lists_that_keep_all_slots(kind, dim):
+    """For more than 16 neighbours."""
+    config = config_for(kind, dim, queries=64)
+    compiled_scan(config, dim, 90, buckets=TILE)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, pytest.param(768, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
+def test_pairs(kind, dim, capability):
+    constants = {**shape(dim, kind, PAIR_BLOCKS[kind]), "CODED": kind == "int8"}
+    scan = compiled(
+        scan_pairs,
+        {**constants, "BUCKETS": 32},
+        kind=kind,
+        capability=capability,
+        num_warps=PAIR_WARPS,
+    )
+    assert "FMNMX.FTZ" not in assert_no_spill(scan, capability)
+    score = compiled(
+        score_pairs, constants, kind=kind, capability=capability, num_warps=PAIR_WARPS
+    )
+    assert_no_spill(score, capability)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize(
+    "kept", [MERGE_LEAST, pytest.param(MERGE_MOST, marks=pytest.mark.slow)]
+)
+def test_merge(kept, capability):
+    made = compiled(
+        merge_keys,
+        {"KEEP": kept},
+        kind="fp32",
+        capability=capability,
+        num_warps=MERGE_WARPS,
+    )
+    assert_no_spill(made, capability)

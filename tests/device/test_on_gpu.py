@@ -1,0 +1,137 @@
+"""The Triton kernels on a real GPU, against plain torch on the same GPU.
+
+Fresh random inputs at each size; what kernels write into holds rubbish before.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gleann.index.engines.contract import ScanRequest
+from gleann.index.engines.reference import ReferenceEngine
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("triton", reason="triton is not installed")
+if not torch.cuda.is_available():
+    pytest.skip("there is no CUDA device", allow_module_level=True)
+if os.environ.get("TRITON_INTERPRET") == "1":
+    pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
+
+from gleann.index.engines.device import merge, scan  # noqa: E402
+from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
+from gleann.index.engines.device.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.queries import code_queries  # noqa: E402
+from gleann.index.engines.device.view import view_for  # noqa: E402
+from gleann.index.engines.triton import triton_engine  # noqa: E402
+from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
+from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+
+_spec = importlib.util.spec_from_file_location(
+    "device_world", Path(__file__).with_name("device_world.py")
+)
+world = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(world)
+
+pytestmark = pytest.mark.gpu
+
+CUDA = torch.device("cuda", 0)
+KINDS = ["bf16", "fp16", "fp32", "int8"]
+SIZES = [0, 1, 127, 128, 129, 300, 5000, 9000]
+
+
+def setting(kind, d, *, nq):
+    data = world.sized_index(SIZES, d=d)
+    lists = lay_out(data, kind=kind, device=CUDA)
+    asked = torch.from_numpy(world.integer_queries(nq, d)).to(CUDA)
+    chosen = world.some_lists(nq, 4, len(SIZES)).astype(np.int64)
+    chosen[0, 1] = -1
+    view = view_for(lists, ScanRequest(k=1, pool=1))
+    return code_queries(asked, lists), torch.from_numpy(chosen).to(CUDA), view
+
+
+def assert_equal(got, want, kind):
+    """Bit for bit where scores are exact; within rounding where codes are scaled."""
+    if kind != "int8":
+        assert torch.equal(got.keys, want.keys)
+        assert torch.equal(got.bounds, want.bounds)
+        return
+    assert (got.keys == want.keys).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("queries", [16, 32, 64])
+@pytest.mark.parametrize("d", [8, 96, 100, 128, 768, 960])
+@pytest.mark.parametrize("kind", KINDS)
+def test_list_major(kind, d, queries):
+    coded, list_nos, view = setting(kind, d, nq=200)
+    for bucketing in (
+        Bucketing(buckets=32, span=8192),
+        Bucketing(buckets=128, span=512),
+    ):
+        want = scan.bucketed(coded, list_nos, view, bucketing)
+        got = scan.nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
+        config = config_for(kind, d, queries=queries)
+        launching.launch_scan_lists(coded, list_nos, view, bucketing, got, config)
+        assert_equal(got, want, kind)
+
+
+@pytest.mark.parametrize("d", [8, 96, 768])
+@pytest.mark.parametrize("kind", KINDS)
+def test_query_major(kind, d):
+    coded, list_nos, view = setting(kind, d, nq=3)
+    bucketing = Bucketing(buckets=32, span=1024)
+    want = scan.bucketed(coded, list_nos, view, bucketing)
+    got = scan.nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
+    got.keys.fill_(-7)
+    got.bounds.fill_(-7)
+    launching.launch_scan_pairs(coded, list_nos, view, bucketing, got)
+    assert_equal(got, want, kind)
+
+
+@pytest.mark.parametrize("keep", [1, 40, 64, 1000])
+def test_merge(keep):
+    coded, list_nos, view = setting("fp32", 16, nq=100)
+    kept = scan.bucketed(coded, list_nos, view, Bucketing(buckets=128, span=8192))
+    flat = kept.keys.reshape(100, -1)
+    probed = merge.bitmap(list_nos, nlist=len(SIZES))
+    got = launching.TritonScanner().merge(flat, view.lists, probed, keep=keep)
+    assert torch.equal(got, merge.merge(flat, view.lists, probed, keep=keep))
+
+
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("nq", [1, 100, 3000])
+def test_engine(kind, metric, nq):
+    data = world.random_index(n=20_000, d=96, nlist=64, metric=metric, seed=nq)
+    if metric == "cosine":
+        rows = data.vectors / np.linalg.norm(data.vectors, axis=1, keepdims=True)
+        primary, secondary = world.assignments(data)
+        data = world.index_of(rows, primary, secondary, metric=metric, nlist=64)
+    asked = np.random.default_rng(nq).normal(size=(nq, 96)).astype(np.float32)
+    list_nos = world.some_lists(nq, 8, 64)
+    request = ScanRequest(k=10, pool=40)
+    got = triton_engine(data, kind=kind).scan(asked, list_nos, request)
+    want = ReferenceEngine(data).scan(asked, list_nos, request)
+    assert (got.rows == want.rows).mean() >= 0.999
+    np.testing.assert_allclose(got.distances, want.distances, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_graphs_replay_what_steps_do(kind):
+    """Batches of several sizes in turn, through one engine and its recordings."""
+    data = world.random_index(n=20_000, d=96, nlist=64, seed=7)
+    recorded = triton_engine(data, kind=kind)
+    stepwise = DeviceEngine(
+        data, scanner=launching.TritonScanner(), device=CUDA, kind=kind
+    )
+    request = ScanRequest(k=10, pool=40)
+    for seed, nq in enumerate([1, 100, 3, 3000, 1, 90, 2048]):
+        asked = np.random.default_rng(seed).normal(size=(nq, 96)).astype(np.float32)
+        got = recorded.search(asked, nprobe=8, request=request)
+        want = stepwise.search(asked, nprobe=8, request=request)
+        np.testing.assert_array_equal(got.rows, want.rows)
+        np.testing.assert_array_equal(got.distances, want.distances)
+        assert got.work == want.work

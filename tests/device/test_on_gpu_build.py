@@ -1,0 +1,156 @@
+"""Building and picking on a real GPU, against the host: what a CPU run cannot show.
+
+Page-locked buffers, streams, the order in which a GPU adds, and its roots.
+"""
+
+import numpy as np
+import pytest
+
+from gleann.index import BuildParams, SoarIndex, knn_graph
+from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.codes import quantise
+from gleann.index.exact import exact_search_prepared
+from gleann.index.kmeans import train_centroids
+from gleann.selection import facility_location, farthest_first, k_center
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+if not torch.cuda.is_available():
+    pytest.skip("there is no CUDA device", allow_module_level=True)
+
+from gleann.index.engines.device import build_stream  # noqa: E402
+from gleann.index.engines.device.precision import full_precision  # noqa: E402
+from gleann.selection.coreset.device import DevicePoints, squared_l2  # noqa: E402
+from gleann.selection.coreset.distance import squared_l2 as on_host  # noqa: E402
+
+pytestmark = pytest.mark.gpu
+
+
+def integers(n, d, *, seed, top=9):
+    return np.random.default_rng(seed).integers(-top, top, (n, d)).astype(np.float32)
+
+
+@pytest.fixture(params=[32 << 20, 4 * 24 * 301], ids=["one block", "many blocks"])
+def kernels(request, monkeypatch):
+    monkeypatch.setattr(build_stream, "BLOCK_BYTES", request.param)
+    return kernels_on("cuda")
+
+
+def assigned(kernels, rows, centroids, **params):
+    blocks = kernels.assign_blocks(rows, centroids, params=BuildParams(**params))
+    parts = [(first.copy(), second.copy()) for _, first, second in blocks]
+    return tuple(np.concatenate([part[i] for part in parts]) for i in (0, 1))
+
+
+@pytest.mark.parametrize("spill", ["soar", "naive", "none"])
+@pytest.mark.parametrize("metric", ["l2", "ip"])
+def test_lists_of_integers(kernels, metric, spill):
+    rows, centroids = integers(20_000, 24, seed=1), integers(300, 24, seed=2)
+    centroids[70] = centroids[30]
+    chosen = {"metric": metric, "spill": spill}
+    got = assigned(kernels, rows, centroids, **chosen)
+    want = assigned(HostKernels(), rows, centroids, **chosen)
+    np.testing.assert_array_equal(got[0], want[0])
+    # SOAR divides by |r|^2: lists of equal loss are told apart by rounding alone.
+    least = 0.999 if (metric, spill) == ("ip", "soar") else 1.0
+    assert (got[1] == want[1]).mean() >= least
+
+
+def test_lists_of_real_rows(kernels, clustered):
+    rows, centroids = clustered(30_000, 24, seed=3), clustered(200, 24, seed=4)
+    got = assigned(kernels, rows, centroids, metric="cosine", spill="soar")
+    want = assigned(HostKernels(), rows, centroids, metric="cosine", spill="soar")
+    assert (got[0] == want[0]).mean() > 0.999
+    assert (got[1] == want[1]).mean() > 0.999
+
+
+def test_codes_and_nearest_rows(kernels):
+    rows = integers(20_000, 24, seed=5, top=3)
+    got, want = kernels.codes(rows), quantise(rows)
+    np.testing.assert_array_equal(got.values, want.values)
+    np.testing.assert_array_equal(got.scales, want.scales)
+    queries = integers(40, 24, seed=6, top=3)
+    asked = {"metric": "l2", "k": 20}
+    near = kernels.nearest_rows(queries, rows, progress=None, **asked)
+    exact = exact_search_prepared(queries, rows, **asked)
+    np.testing.assert_array_equal(near[0], exact[0])
+    np.testing.assert_array_equal(near[1], exact[1])
+
+
+def test_sums_and_centroids(clustered):
+    rows = clustered(20_000, 24, seed=7)
+    list_nos = np.random.default_rng(8).integers(0, 100, 20_000).astype(np.int32)
+    training = kernels_on("cuda").training_rows(rows)
+    want = HostTrainingRows(rows).sums(list_nos, nlist=100)
+    np.testing.assert_array_equal(training.sums(list_nos, nlist=100), want)
+    chosen = {"nlist": 64, "metric": "l2", "iterations": 5, "seed": 1}
+    once, twice = (
+        train_centroids(rows, kernels=kernels_on("cuda"), **chosen) for _ in range(2)
+    )
+    np.testing.assert_array_equal(once, twice)
+
+
+def test_distances_are_bit_for_bit_those_of_the_host():
+    rng = np.random.default_rng(9)
+    for d in (1, 17, 100, 768):
+        a, b = (rng.normal(size=(500, d)).astype(np.float32) for _ in range(2))
+        there = squared_l2(torch.from_numpy(a).cuda(), torch.from_numpy(b).cuda())
+        np.testing.assert_array_equal(there.cpu().numpy(), on_host(a, b))
+        roots = there.sqrt().cpu().numpy()
+        np.testing.assert_array_equal(roots, np.sqrt(on_host(a, b)))
+
+
+@pytest.mark.parametrize("data", ["integers", "clustered"])
+def test_picks(clustered, data):
+    rows = clustered(30_000, 40, seed=10)
+    if data == "integers":
+        rows = integers(30_000, 8, seed=10, top=4)
+    want = farthest_first(rows, k=900, seed=2)
+    got = farthest_first(rows, k=900, seed=2, device="cuda")
+    np.testing.assert_array_equal(got.rows, want.rows)
+    np.testing.assert_array_equal(got.nearest, want.nearest)
+    np.testing.assert_array_equal(got.distances, want.distances)
+    torch.set_float32_matmul_precision("high")  # TF32 elsewhere changes nothing
+    try:
+        again = k_center(rows, k=900, seed=2, device="cuda")
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    np.testing.assert_array_equal(again.rows, want.rows)
+
+
+def test_products_are_not_taken_in_tf32():
+    side = torch.full((256, 256), 1 + 2.0**-20, device="cuda")
+    torch.set_float32_matmul_precision("high")
+    try:
+        with full_precision():
+            product = (side @ torch.eye(256, device="cuda")).cpu()
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert (product == 1 + 2.0**-20).all()
+
+
+def test_facility_location():
+    rows = integers(5000, 12, seed=11, top=4)
+    want = facility_location(rows, k=30)
+    got = facility_location(rows, k=30, device="cuda")
+    np.testing.assert_array_equal(got.rows, want.rows)
+    np.testing.assert_array_equal(got.gains, want.gains)
+
+
+def test_the_whole_build_and_the_graph(clustered):
+    rows = clustered(30_000, 48, seed=12)
+    params = BuildParams(metric="l2", nlist=128, seed=3)
+    host = SoarIndex.build(rows, params)
+    there = SoarIndex.build(rows, params, device="cuda")
+    assert abs(there.spilled_share - host.spilled_share) < 0.02
+    graph = knn_graph(there.with_engine("torch"), k=10, target_recall=0.95)
+    assert graph.estimated_recall > 0.93
+
+
+def test_memory_is_given_back():
+    rows = integers(50_000, 64, seed=13)
+    before = torch.cuda.memory_allocated()
+    points = DevicePoints(rows, "cuda")
+    points.covering().cover(np.arange(5))
+    assert torch.cuda.memory_allocated() > before
+    del points
+    assert torch.cuda.memory_allocated() == before

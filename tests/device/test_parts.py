@@ -1,0 +1,131 @@
+"""The parts of the device search, each against a loop that says what it does."""
+
+import importlib.util
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gleann.index.engines.contract import ScanRequest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+from gleann.index.engines.device import keys, merge, scan  # noqa: E402
+from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.grouping import cut_items, group  # noqa: E402
+from gleann.index.engines.device.layout import EMPTY_SCORE, lay_out  # noqa: E402
+from gleann.index.engines.device.view import view_for  # noqa: E402
+
+_spec = importlib.util.spec_from_file_location(
+    "device_world", Path(__file__).with_name("device_world.py")
+)
+world = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(world)
+
+CPU = torch.device("cpu")
+
+
+def on_cpu(data, kind="fp32"):
+    return lay_out(data, kind=kind, device=CPU)
+
+
+def test_keys_sort_as_scores_do_and_ties_by_number():
+    rng = np.random.default_rng(0)
+    scores = torch.from_numpy(rng.normal(size=200).astype(np.float32)).round(decimals=1)
+    scores[:4] = torch.tensor([0.0, -0.0, 1e-45, -1e-45])
+    numbers = torch.from_numpy(rng.permutation(200))
+    made = keys.make_keys(scores, numbers)
+    order = made.argsort()
+    want = np.lexsort((numbers.numpy(), scores.numpy()))
+    np.testing.assert_array_equal(order.numpy(), want)
+    np.testing.assert_array_equal(keys.key_numbers(made), numbers)
+    np.testing.assert_array_equal(keys.key_scores(made), scores)
+    assert (made < keys.NONE).all()
+
+
+def test_smallest_pads():
+    given = torch.tensor([[5, 3], [keys.NONE, 1]])
+    got = keys.smallest(given, 3)
+    assert got.tolist() == [[3, 5, keys.NONE], [1, keys.NONE, keys.NONE]]
+    assert keys.smallest(given[:, :0], 1).tolist() == [[keys.NONE], [keys.NONE]]
+
+
+@pytest.mark.parametrize("nlist", [1, 31, 32, 33, 100])
+def test_bitmap_has_the_bits_of_the_probed_lists(nlist):
+    nprobe = min(nlist, 40)
+    list_nos = world.some_lists(20, nprobe, nlist).astype(np.int64)
+    list_nos[3, nprobe // 2 :] = -1
+    words = merge.bitmap(torch.from_numpy(list_nos), nlist=nlist).numpy()
+    for row, probed in zip(words.view(np.uint32), list_nos, strict=True):
+        bits = [j for j in range(nlist) if row[j // 32] >> (j % 32) & 1]
+        assert bits == sorted(j for j in probed if j >= 0)
+
+
+@pytest.mark.parametrize("query_tile", [16, 32])
+@pytest.mark.parametrize("span", [128, 8192])
+def test_items_cover_every_pair_and_entry_once(query_tile, span):
+    data = world.sized_index([0, 1, 127, 128, 129, 300, 0], d=8)
+    view = view_for(on_cpu(data), ScanRequest(k=1, pool=1))
+    list_nos = torch.from_numpy(world.some_lists(70, 4, 7).astype(np.int64))
+    list_nos[5, 2:] = -1
+    pairs = group(list_nos, nlist=7)
+    items = cut_items(pairs, view, query_tile=query_tile, span=span)
+    total = int(items.total)
+    assert total <= len(items.fields)
+    seen = set()
+    for start, length, first, count, span_no, *_ in items.fields[:total].tolist():
+        assert 1 <= count <= query_tile
+        assert 1 <= length <= span
+        for slot in pairs.slots[first : first + count].tolist():
+            list_no = int(list_nos.view(-1)[slot])
+            assert start == int(view.starts[list_no]) + span_no * span
+            for entry in range(start, start + length):
+                assert (slot, entry) not in seen
+                seen.add((slot, entry))
+    lengths = view.lengths[list_nos[list_nos >= 0]]
+    assert len(seen) == int(lengths.sum())
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 256, 257, 500, 1300])
+@pytest.mark.parametrize("buckets", [32, 128])
+def test_buckets_keep_their_two_best_and_bound_the_rest(count, buckets):
+    rng = np.random.default_rng(count)
+    scores = rng.integers(-500, 500, size=(count, 3)).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.1] = 2 * EMPTY_SCORE
+    bucketing = Bucketing(buckets=buckets, span=8192)
+    kept, bounds = scan.select(torch.from_numpy(scores), 1000, bucketing)
+    for q in range(3):
+        found = kept[q][kept[q] != keys.NONE]
+        places = (keys.key_numbers(found) - 1000).tolist()
+        assert len(set(places)) == len(places)
+        np.testing.assert_array_equal(scores[places, q], keys.key_scores(found))
+        dropped = np.delete(scores[:, q], places)
+        dropped = dropped[dropped < EMPTY_SCORE]
+        bound = float(keys.key_scores(bounds[q]))
+        assert bound <= dropped.min(initial=np.inf)
+        if len(dropped) == 0:
+            assert bound == np.inf or bound in scores[:, q]
+        for bucket in range(buckets):
+            of = [p for p in range(count) if p % 128 // bucketing.slots == bucket]
+            real = sorted(scores[p, q] for p in of if scores[p, q] < EMPTY_SCORE)
+            got = keys.key_scores(kept[q, :, bucket]).numpy()
+            assert got[np.isfinite(got)].tolist() == real[:2]
+
+
+def test_two_tiles_without_folding_drop_nothing():
+    scores = torch.arange(256.0)[:, None]
+    _, bounds = scan.select(scores, 0, Bucketing(buckets=128, span=8192))
+    assert bounds.tolist() == [keys.NONE]
+
+
+def test_merge_takes_a_copy_only_where_its_primary_is_not_probed():
+    rows = np.arange(6, dtype=np.float32)[:, None] * np.ones((1, 8), np.float32)
+    data = world.index_of(rows, [0, 0, 0, 1, 1, 1], [1, -1, -1, 0, -1, -1])
+    lists = on_cpu(data)
+    entries = torch.arange(data.lists.entries)
+    every = keys.make_keys(torch.zeros(1, len(entries)), entries)
+    for probed, copies in (([0, 1], 0), ([0, -1], 1), ([1, -1], 1), ([-1, -1], 2)):
+        bits = merge.bitmap(torch.tensor([probed]), nlist=2)
+        found = merge.merge(every, lists, bits, keep=8)[0]
+        assert int((found != keys.NONE).sum()) == 6 + copies
+        assert all(a <= b for a, b in pairwise(found.tolist()))

@@ -1,0 +1,236 @@
+"""`--device`: who searches where there is no GPU, too small a one, or one that fails.
+
+The GPU here is the reference engine with a switch: it fails when it is told to.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gleann
+from gleann.index import SearchParams, SoarIndex
+from gleann.index.engines.reference import ReferenceEngine
+from gleann.index.errors import (
+    DeviceLostError,
+    DeviceMemoryError,
+    EngineUnavailableError,
+    InvalidParamsError,
+)
+from gleann.service import devices
+from gleann.service.config import Config, load_config
+from gleann.service.devices import Devices
+
+TOO_LARGE = DeviceMemoryError("the lists take 9.00 GiB, and cuda:0 has 1.00 GiB")
+LOST = DeviceLostError("cuda:0 failed and is lost to this process: CUDA error")
+BUSY = DeviceMemoryError("a query takes 2.00 GiB of keys, and cuda:0 has 1.00 GiB free")
+
+
+class FakeEngine(ReferenceEngine):
+    name = "fake-gpu"
+
+    def __init__(self, data, gpu):
+        super().__init__(data)
+        self._gpu = gpu
+
+    def search(self, queries, *, nprobe, request):
+        self._gpu.asked += 1
+        if self._gpu.failure is not None:
+            raise self._gpu.failure
+        return super().search(queries, nprobe=nprobe, request=request)
+
+
+class FakeGpu:
+    """Attributes say what goes wrong."""
+
+    def __init__(self, *, reason="", refusal=None):
+        self._reason = reason
+        self.refusal = refusal
+        self.failure = None
+        self.asked = 0
+
+    def reason(self):
+        return self._reason
+
+    def engine(self, data):
+        if self.refusal is not None:
+            raise self.refusal
+        return FakeEngine(data, self)
+
+
+@pytest.fixture(scope="module")
+def index(rows, quick):
+    return SoarIndex.build(rows, quick, engine="native")
+
+
+def search(index, rows):
+    return index.search(rows[:20], SearchParams(k=5, nprobe=8))
+
+
+ON_GPU = ["auto", "cuda", "require-cuda"]
+
+
+def test_the_cpu_does_not_look_for_a_gpu(index):
+    class Untouchable:
+        def reason(self):
+            raise AssertionError
+
+    assert Devices("cpu", gpu=Untouchable()).place(index) is index
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_a_usable_gpu_serves(choice, index, rows):
+    gpu = FakeGpu()
+    placed = Devices(choice, gpu=gpu).place(index)
+    found = search(placed, rows)
+    np.testing.assert_array_equal(found.ids, search(index, rows).ids)
+    assert (placed.engine_name, found.stats.engine) == ("fake-gpu", "fake-gpu")
+    assert gpu.asked == 1
+
+
+def test_without_a_gpu(index, caplog):
+    """auto says nothing, cuda warns, require-cuda does not begin."""
+    gpu = FakeGpu(reason="torch sees 0 CUDA devices")
+    with caplog.at_level(logging.WARNING):
+        assert Devices("auto", gpu=gpu).place(index) is index
+        assert caplog.records == []
+        assert Devices("cuda", gpu=gpu).place(index) is index
+    assert "torch sees 0 CUDA devices" in caplog.text
+    with pytest.raises(EngineUnavailableError, match=r"require-cuda.*0 CUDA devices"):
+        Devices("require-cuda", gpu=gpu)
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_an_index_that_does_not_fit(choice, index, caplog):
+    placing = Devices(choice, gpu=FakeGpu(refusal=TOO_LARGE))
+    if choice == "require-cuda":
+        with pytest.raises(DeviceMemoryError, match=r"9\.00 GiB.* 1\.00 GiB"):
+            placing.place(index)
+        return
+    assert placing.place(index) is index
+    assert "9.00 GiB" in caplog.text
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_a_lost_gpu(choice, index, rows, caplog):
+    """auto answers that very search, and asks the GPU no more; others say so."""
+    gpu = FakeGpu()
+    placed = Devices(choice, gpu=gpu).place(index)
+    gpu.failure = LOST
+    if choice != "auto":
+        for _ in range(2):
+            with pytest.raises(DeviceLostError, match="lost"):
+                search(placed, rows)
+        return
+    want = search(index, rows)
+    for _ in range(3):
+        found = search(placed, rows)
+        np.testing.assert_array_equal(found.ids, want.ids)
+        np.testing.assert_array_equal(found.distances, want.distances)
+        assert found.stats.engine == index.engine_name
+    assert gpu.asked == 1
+    assert placed.engine_name == index.engine_name
+    assert len(caplog.records) == 1
+
+
+def test_threads_share_what_is_known_of_the_gpu(index, rows):
+    gpu = FakeGpu()
+    placed = Devices("auto", gpu=gpu).place(index)
+    other = placed.engine.with_threads(1)
+    gpu.failure = LOST
+    search(placed, rows)
+    assert other.name.startswith("native")
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_a_batch_that_does_not_fit(choice, index, rows):
+    """It is over once memory is free again: the GPU is asked for the next."""
+    gpu = FakeGpu()
+    placed = Devices(choice, gpu=gpu).place(index)
+    gpu.failure = BUSY
+    if choice == "auto":
+        assert search(placed, rows).stats.entries_scanned
+    else:
+        with pytest.raises(DeviceMemoryError, match=r"2\.00 GiB.* 1\.00 GiB free"):
+            search(placed, rows)
+    gpu.failure = None
+    assert search(placed, rows).stats.engine == "fake-gpu"
+    assert gpu.asked == 2
+
+
+def test_an_index_lost_at_loading_is_served_by_the_cpu_under_auto_only(index):
+    gpu = FakeGpu(refusal=LOST)
+    assert Devices("auto", gpu=gpu).place(index) is index
+    with pytest.raises(DeviceLostError):
+        Devices("cuda", gpu=gpu).place(index)
+
+
+def filled(client, rows, quick):
+    client.create_index("a", dim=rows.shape[1], metric="l2")
+    client.upsert("a", np.arange(len(rows)), rows)
+    client.build("a", quick).wait(timeout=60)
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    gpu = FakeGpu()
+    monkeypatch.setattr(devices, "TritonGpu", lambda: gpu)
+    return gpu
+
+
+def test_a_server_on_a_gpu(fake, start_server, rows, quick):
+    """Built on the CPU, placed on the GPU, at the build and at the next start."""
+    with gleann.Client(start_server(device="cuda").target) as client:
+        filled(client, rows, quick)
+        assert client.get_index("a").engine == "fake-gpu"
+        found = client.search("a", rows[:20], SearchParams(k=1, nprobe=8))
+        assert found.ids[:, 0].tolist() == list(range(20))
+        fake.failure = BUSY
+        with pytest.raises(DeviceMemoryError, match=r"2\.00 GiB.* 1\.00 GiB free"):
+            client.search("a", rows[:20], SearchParams(k=1, nprobe=8))
+        fake.failure = LOST
+        with pytest.raises(DeviceLostError, match="lost to this process"):
+            client.search("a", rows[:20], SearchParams(k=1, nprobe=8))
+
+
+def test_an_index_too_large_for_the_gpu_is_refused_alone(
+    fake, start_server, rows, quick
+):
+    server = start_server()
+    with gleann.Client(server.target) as client:
+        filled(client, rows, quick)
+    server.stop()
+    fake.refusal = TOO_LARGE
+    with gleann.Client(start_server(device="require-cuda").target) as client:
+        with pytest.raises(DeviceMemoryError, match=r"'a' cannot be.*9\.00 GiB.*1\.00"):
+            client.search("a", rows[:2])
+        client.create_index("b", dim=3, metric="l2")
+        assert [info.name for info in client.list_indexes()] == ["b"]
+
+
+def test_too_little_memory_is_resource_exhausted():
+    import grpc
+
+    from gleann.service.status import code_of
+
+    assert code_of(TOO_LARGE) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert code_of(LOST) is grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_a_server_that_requires_a_gpu_does_not_start(tmp_path: Path):
+    if not devices.device_reason():
+        pytest.skip("there is a CUDA device")
+    from gleann.service.server import serve
+
+    config = Config(data_dir=tmp_path, listen="127.0.0.1:0", device="require-cuda")
+    with pytest.raises(EngineUnavailableError, match="device is 'require-cuda', but"):
+        serve(config)
+
+
+def test_the_setting():
+    environ = {"GLEANN_DATA_DIR": "d", "GLEANN_DEVICE": "auto"}
+    assert load_config(environ=environ).device == "auto"
+    assert Config(data_dir=Path("d")).device == "cpu"
+    with pytest.raises(InvalidParamsError, match=r"device must be one of.*'tpu'"):
+        load_config(environ=environ | {"GLEANN_DEVICE": "tpu"})

@@ -1,0 +1,169 @@
+"""The planner of the device engines, from sizes alone: without torch or a GPU."""
+
+import numpy as np
+import pytest
+
+from gleann.index.engines.device.bucketing import MAX_SPAN, Bucketing, span_count
+from gleann.index.engines.device.kinds import padded_dim
+from gleann.index.engines.device.losses import expected_loss, violation_chance
+from gleann.index.engines.device.planner import (
+    Sizes,
+    choose_kernel,
+    choose_kind,
+    choose_query_tile,
+    choose_segments,
+    keys_a_pair,
+    plan,
+    span_for,
+)
+from gleann.index.engines.device.roofline import H200, Batch, bounds
+from gleann.index.engines.triton_kernels.configs import (
+    LONG,
+    SHORT,
+    config_for,
+    parts_of,
+    smallest_step,
+    table_for,
+)
+
+
+def sizes(**changed):
+    given = {
+        "queries": 10_000,
+        "nprobe": 24,
+        "longest": 600,
+        "k": 10,
+        "pool": 40,
+        "nlist": 4096,
+    }
+    return Sizes(**(given | changed))
+
+
+@pytest.mark.parametrize(("k", "buckets"), [(1, 32), (16, 32), (17, 128), (100, 128)])
+def test_more_neighbours_take_more_buckets(k, buckets):
+    planned = plan(sizes(k=k, pool=4 * k), programs=132, budget=1 << 30)
+    assert planned.selection == "buckets"
+    assert planned.bucketing.buckets == buckets
+
+
+def test_many_neighbours_are_sorted_out_of_all_scores():
+    assert plan(sizes(k=101), programs=132, budget=1 << 30).selection == "exact"
+
+
+@pytest.mark.parametrize("k", [1, 50, 1000])
+@pytest.mark.parametrize("longest", [0, 1, 600, 100_000])
+@pytest.mark.parametrize("budget", [1, 1 << 20, 1 << 30])
+def test_blocks_fit_the_budget(k, longest, budget):
+    of = sizes(k=k, longest=longest, pool=4 * k)
+    planned = plan(of, programs=132, budget=budget)
+    keys = of.nprobe * keys_a_pair(of, planned.selection, planned.bucketing)
+    assert 1 <= planned.again <= planned.block <= of.queries
+    assert planned.block == 1 or planned.block * keys * 8 <= budget
+
+
+def test_few_pairs_are_cut_into_more_spans():
+    one = sizes(queries=1, nprobe=8, longest=8192)
+    assert span_count(8192, span_for(one, programs=132)) * 8 >= 132
+    many = sizes(longest=8192)
+    assert span_for(many, programs=132) == 8192
+    assert span_for(sizes(longest=10**6), programs=132) == MAX_SPAN
+
+
+def test_lists_that_are_shared_are_scanned_list_by_list():
+    assert choose_kernel(0.5) == "query-major"
+    assert choose_kernel(1.0) == "list-major"
+    assert [choose_query_tile(q) for q in (1, 16, 17, 58, 300)] == [16, 16, 32, 64, 64]
+
+
+def test_roofline_of_the_design():
+    """Batches of 10,000 whose times the design works out by hand."""
+    small = Batch(queries=10_000, nprobe=24, nlist=4096, entries=2_000_000, dim=128)
+    found = bounds(small, kind="bf16", on=H200)
+    assert found.memory == pytest.approx(0.12e-3, rel=0.03)
+    assert found.matrix == pytest.approx(0.04e-3, rel=0.1)
+    assert found.seconds == found.memory
+    assert choose_kind(small, on=H200) == "int8"
+
+
+def test_a_batch_bound_by_selecting_keeps_its_digits():
+    wide = Batch(queries=64_000, nprobe=40, nlist=2048, entries=2_000_000, dim=32)
+    found = bounds(wide, kind="bf16", on=H200)
+    assert found.seconds == found.selection
+    assert choose_kind(wide, on=H200) == "bf16"
+
+
+def test_copies_pay_where_few_lists_are_touched():
+    def batch(queries, nprobe, entries):
+        return Batch(
+            queries=queries, nprobe=nprobe, nlist=16_384, entries=entries, dim=96
+        )
+
+    few = batch(32, 32, 20_000_000), batch(32, 80, 10_000_000)
+    assert choose_segments(*few, kind="bf16", on=H200) == "both"
+    all_lists = batch(10_000, 32, 20_000_000), batch(10_000, 56, 10_000_000)
+    assert choose_segments(*all_lists, kind="bf16", on=H200) == "primary"
+
+
+@pytest.mark.parametrize(("neighbours", "buckets"), [(4, 32), (10, 32), (20, 64)])
+def test_losses_are_those_of_a_simulation(neighbours, buckets):
+    rng = np.random.default_rng(neighbours)
+    trials = 20_000
+    by_slot = rng.multinomial(neighbours, np.full(128, 1 / 128), size=trials)
+    by_bucket = by_slot.reshape(trials, buckets, -1).sum(axis=2)
+    lost = np.maximum(by_bucket - 2, 0).sum(axis=1)
+    loss = expected_loss(neighbours=neighbours, buckets=buckets)
+    assert lost.mean() / neighbours == pytest.approx(loss, rel=0.3)
+    again = (by_slot.max(axis=1) > 1) | (by_bucket.max(axis=1) > 2)
+    chance = violation_chance(neighbours=neighbours, buckets=buckets)
+    noise = 4 * (chance * (1 - chance) / trials) ** 0.5
+    assert again.mean() == pytest.approx(chance, abs=noise)
+
+
+def test_losses_one_can_work_out():
+    assert expected_loss(neighbours=10, buckets=32) == pytest.approx(0.0105, rel=0.05)
+    assert expected_loss(neighbours=100, buckets=128) == pytest.approx(0.069, rel=0.05)
+    assert expected_loss(neighbours=0, buckets=32) == 0
+    assert violation_chance(neighbours=1, buckets=32) == pytest.approx(0, abs=1e-12)
+    assert violation_chance(neighbours=2, buckets=32) == pytest.approx(1 / 128)
+    assert violation_chance(neighbours=3, buckets=128) == pytest.approx(
+        1 - 127 * 126 / 128**2
+    )
+    assert violation_chance(neighbours=129, buckets=128) == 1
+
+
+@pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
+@pytest.mark.parametrize("dim", [8, 17, 96, 100, 112, 128, 200, 768, 960, 1000, 4096])
+def test_any_dimension_is_a_sum_of_parts(kind, dim):
+    width = padded_dim(dim, kind)
+    for queries in (16, 32, 64):
+        config = config_for(kind, dim, queries=queries)
+        assert config.queries <= queries
+        parts = parts_of(width, block=config.block)
+        assert parts.steps >= 1
+        assert parts.block * parts.steps + sum(parts.rests) == width
+        for part in (parts.block, *parts.rests):
+            assert part & (part - 1) == 0
+            assert part == 0 or part >= smallest_step(kind)
+    assert width - dim < smallest_step(kind)
+
+
+def test_tiles_of_a_generation():
+    for dim in (96, 768):
+        hopper = table_for(dim, "bf16", generation=9)
+        newer = table_for(dim, "bf16", generation=10)
+        assert hopper == table_for(dim, "bf16", generation=8)
+        assert newer.keys() == hopper.keys() - {("bf16", 64), ("fp16", 64)}
+        assert newer["bf16", 32].warps == 8 > hopper["bf16", 32].warps
+    assert config_for("bf16", 96, queries=64, generation=10).queries == 32
+    assert config_for("bf16", 96, queries=64).queries == 64
+
+
+def test_configurations_are_filed_under_what_they_are():
+    for table in (SHORT, LONG):
+        for (kind, queries), config in table.items():
+            assert (config.kind, config.queries) == (kind, queries)
+
+
+def test_spans_are_numbered_by_the_bits_there_are():
+    assert MAX_SPAN == 8192
+    assert Bucketing(buckets=32, span=MAX_SPAN).slots == 4
