@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from gleann.index import BuildParams, SoarIndex
 from gleann.selection import margin_costs
-from gleann.service.cli.main import run
 
 N, D = 500, 8
 
@@ -30,9 +30,7 @@ def folder(tmp_path_factory, points, probabilities):
     np.save(folder / "p.npy", probabilities)
     np.save(folder / "costs.npy", margin_costs(probabilities))
     np.save(folder / "locked.npy", np.array([7, 400]))
-    np.save(folder / "names.npy", np.array([f"n{i:03d}" for i in range(N)]))
-    assert run(
-        ["build", str(folder / "points.npy"), str(folder / "index"), "--metric", "l2",
-         "--ids", str(folder / "names.npy")]
-    ) == 0  # fmt: skip
+    names = np.array([f"n{i:03d}" for i in range(N)])
+    np.save(folder / "names.npy", names)
+    SoarIndex.build(points, BuildParams(metric="l2"), ids=names).save(folder / "index")
     return folder
