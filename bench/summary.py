@@ -80,7 +80,7 @@ def _p50(sides: Iterable[Result]) -> str:
 
 
 def _builds(results: Sequence[Result]) -> str:
-    """Each rival's first way to build beside gleann's, at an equal number of lists."""
+    """Each rival's first way to build beside gleann's, which has more lists."""
     rows = []
     for result in results:
         ours, *others = result["builds"]
