@@ -11,6 +11,7 @@ import os
 import sys
 from collections import defaultdict
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -94,30 +95,8 @@ def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     indexes = {size: _build(data, order[:size], args) for size in sizes}
     plan = {name: getattr(args, name) for name in ("nlist", "budget", "batch", "seed")}
     notes = Notes(out, {"mode": "growth", **plan}, origin)
-    times: dict[tuple[str, int], list[float]] = defaultdict(list)
-    work: dict[tuple[str, int], dict[str, float]] = {}
-    for number in range(args.rounds):
-        for pool in POOLS:
-            for size in sizes:
-                labels = (data.classes[order[:size]] == concept).astype(np.int64)
-                seconds, counts = notes.once(
-                    (data.sha256, number, pool, size),
-                    partial(_select, indexes[size], labels, pool, args),
-                )
-                times[pool, size].append(seconds)
-                work[pool, size] = counts
-        say(f"round {number + 1} of {args.rounds}")
-    rows = [
-        {
-            "pool": pool,
-            "n": size,
-            "seconds": times[pool, size],
-            "median_seconds": median(times[pool, size]),
-            **work[pool, size],
-        }
-        for pool in POOLS
-        for size in sizes
-    ]
+    labels = (data.classes[order] == concept).astype(np.int64)
+    rows = _timed(indexes, labels, data.sha256, args, notes)
     result = {
         "mode": "selection-growth",
         "data": data.name,
@@ -134,6 +113,37 @@ def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     } | origin
     write_result(result, out)
     return result
+
+
+def _timed(
+    indexes: dict[int, SoarIndex],
+    labels: np.ndarray,
+    sha256: str,
+    args: argparse.Namespace,
+    notes: Notes,
+) -> list[dict[str, Any]]:
+    """A row for every pool and size: the seconds of all rounds, and the work."""
+    times: dict[tuple[str, int], list[float]] = defaultdict(list)
+    work: dict[tuple[str, int], dict[str, float]] = {}
+    for number in range(args.rounds):
+        for pool, size in product(POOLS, indexes):
+            seconds, counts = notes.once(
+                (sha256, number, pool, size),
+                partial(_select, indexes[size], labels[:size], pool, args),
+            )
+            times[pool, size].append(seconds)
+            work[pool, size] = counts
+        say(f"round {number + 1} of {args.rounds}")
+    return [
+        {
+            "pool": pool,
+            "n": size,
+            "seconds": times[pool, size],
+            "median_seconds": median(times[pool, size]),
+            **work[pool, size],
+        }
+        for pool, size in times
+    ]
 
 
 def _seed_first(data: Labelled, concept: int, *, seed: int) -> np.ndarray:

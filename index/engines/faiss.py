@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
-from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
-from gleann.index.engines.reference import count_short, top_lists
+from gleann.index.engines.reference import count_short, search_in_steps, top_lists
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.lists import InvertedLists
-from gleann.index.metric import ListRanking, pair_distances, prepare
+from gleann.index.metric import ListRanking, pair_distances
 from gleann.index.params import Segments
 
 ADD_BLOCK = 65_536
@@ -59,9 +58,8 @@ class FaissEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """One step after another; see `Engine.search`."""
-        require_finite(queries, name="queries")
-        prepared = prepare(queries, self._data.metric)
-        return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
+        metric = self._data.metric
+        return search_in_steps(self, queries, metric, nprobe=nprobe, request=request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
-from gleann.index.checks import require_finite
 from gleann.index.engines import native
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
 from gleann.index.engines.faiss import (
@@ -25,9 +24,9 @@ from gleann.index.engines.faiss import (
     with_work,
 )
 from gleann.index.engines.native import NativeEngine
-from gleann.index.engines.reference import ReferenceEngine, top_lists
+from gleann.index.engines.reference import ReferenceEngine, search_in_steps, top_lists
 from gleann.index.errors import EngineUnavailableError
-from gleann.index.metric import ListRanking, prepare
+from gleann.index.metric import ListRanking
 from gleann.index.params import Segments
 
 MOST = 2048
@@ -77,9 +76,8 @@ class FaissGpuEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """One step after another; see `Engine.search`."""
-        require_finite(queries, name="queries")
-        prepared = prepare(queries, self._data.metric)
-        return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
+        metric = self._data.metric
+        return search_in_steps(self, queries, metric, nprobe=nprobe, request=request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

@@ -4,10 +4,10 @@ import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
-from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
+from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest, Work
 from gleann.index.lists import InvertedLists
 from gleann.index.metric import ListRanking, pair_distances, prepare
-from gleann.index.params import Segments
+from gleann.index.params import Metric, Segments
 
 
 class ReferenceEngine:
@@ -36,9 +36,8 @@ class ReferenceEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """One step after another; see `Engine.search`."""
-        require_finite(queries, name="queries")
-        prepared = prepare(queries, self._data.metric)
-        return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
+        metric = self._data.metric
+        return search_in_steps(self, queries, metric, nprobe=nprobe, request=request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
@@ -69,6 +68,20 @@ class ReferenceEngine:
         return Scanned(
             rows=rows, distances=distances, short=count_short(rows), work=work
         )
+
+
+def search_in_steps(
+    engine: Engine,
+    queries: Vectors,
+    metric: Metric,
+    *,
+    nprobe: int,
+    request: ScanRequest,
+) -> Scanned:
+    """`Engine.search` of an engine that has no shorter way than its other methods."""
+    require_finite(queries, name="queries")
+    prepared = prepare(queries, metric)
+    return engine.scan(prepared, engine.rank_lists(prepared, nprobe=nprobe), request)
 
 
 def count_short(rows: Rows) -> int:

@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
+from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.answers import as_positives, as_values
 
 NOT_ASKED, UNKNOWN = -2, -1
 
@@ -79,6 +81,20 @@ class AnswerBook:
         self.labels[rows] = labels
         self.values[rows] = values
         return new
+
+    def write_positives(
+        self,
+        ids: ArrayLike,
+        positives: ArrayLike,
+        values: ArrayLike | None,
+        *,
+        target: Target,
+    ) -> int:
+        """`write` of answers as a caller gives them; see `EstimateSession.submit`."""
+        rows = self._names.rows_of(ids)
+        held = as_positives(positives, n=len(rows))
+        numbers = as_values(values, held, target=target)
+        return self.write(rows, held.astype(np.int32), numbers)
 
     def state(self) -> dict[str, Any]:
         """The answers in the order of asking, as JSON values."""

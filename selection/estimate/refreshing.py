@@ -5,10 +5,12 @@ so its own total,
 
     T_r = found before + sum over its strata of (rows left) * (mean of its draws),
 
-is unbiased whatever decided the strata and the draws. The T_r are averaged with weights
-that labels before the round decide, so the average is unbiased too. What the stratified
-session keeps for each stratum (`estimators.totals`) is one weight a round here: strata
-of different rounds hold different rows.
+is unbiased whatever decided the strata and the draws. The T_r are averaged: each takes
+a part of the weight that the rounds before it left, and labels before the round decide
+which part, so the average is unbiased too. (Dividing weights by their sum would not do:
+that rests on later labels.) What the stratified session keeps for each stratum
+(`estimators.totals`) is one weight a round here: strata of different rounds hold
+different rows.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.answers import as_positives, as_values
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.estimators import Design, round_draws
 from gleann.selection.estimate.known import (
@@ -207,10 +206,8 @@ class EstimateSession:
             DimensionMismatchError: lengths differ.
             NonFiniteError: a value of a positive that is NaN or infinite.
         """
-        rows = self._names.rows_of(ids)
-        held = as_positives(positives, n=len(rows))
-        numbers = as_values(values, held, target=self._params.target)
-        return self._book.write(rows, held.astype(np.int32), numbers)
+        target = self._params.target
+        return self._book.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
         """What the finished rounds say; labels of an unfinished one wait.

@@ -10,7 +10,6 @@ from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, require_count
-from gleann.selection.estimate.answers import as_positives, as_values
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.estimators import Design
 from gleann.selection.estimate.known import (
@@ -152,10 +151,8 @@ class TastiSession:
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
         """Take labels, as `EstimateSession.submit`; returns how many were new."""
-        rows = self._names.rows_of(ids)
-        held = as_positives(positives, n=len(rows))
-        numbers = as_values(values, held, target=self._params.target)
-        return self._book.write(rows, held.astype(np.int32), numbers)
+        target = self._params.target
+        return self._book.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
         """What the finished rounds say; labels of an unfinished one wait.
