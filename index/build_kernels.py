@@ -12,11 +12,12 @@ from scipy.sparse import csr_array
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.assign import assign_blocks, nearest_lists
-from gleann.index.codes import Codes, quantise
+from gleann.index.codes import Codes
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.params import BuildParams, Metric
+from gleann.index.rows import code_rows, prepare_rows
 from gleann.index.spill import scale_of
 
 Assigned = Iterator[tuple[slice, ListNos, ListNos]]
@@ -55,8 +56,13 @@ class BuildKernels(Protocol):
     ) -> tuple[Rows, Distances]:
         """The k nearest rows of each query; see `exact_search_prepared`."""
 
+    def prepare(
+        self, vectors: Vectors, metric: Metric, *, first_row: int = 0
+    ) -> Vectors:
+        """Rows (n, d) as the index works on them; see `metric.prepare`."""
+
     def codes(self, vectors: Vectors) -> Codes:
-        """The codes of rows (n, d); see `quantise`."""
+        """The codes of rows (n, d); see `codes.quantise`."""
 
 
 def kernels_on(device: str | None, *, threads: int = 0) -> BuildKernels:
@@ -121,9 +127,16 @@ class HostKernels:
             queries, vectors, metric=metric, k=k, progress=progress
         )
 
+    def prepare(
+        self, vectors: Vectors, metric: Metric, *, first_row: int = 0
+    ) -> Vectors:
+        """See `BuildKernels.prepare`."""
+        threads = self._threads
+        return prepare_rows(vectors, metric, threads=threads, first_row=first_row)
+
     def codes(self, vectors: Vectors) -> Codes:
         """See `BuildKernels.codes`."""
-        return quantise(vectors)
+        return code_rows(vectors, threads=self._threads)
 
 
 class HostTrainingRows:

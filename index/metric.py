@@ -3,6 +3,8 @@
 Distances ascend: squared L2, 1 - cos, or -ip.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gleann.index.arrays import Distances, Vectors
@@ -37,12 +39,21 @@ def prepare(vectors: Vectors, metric: Metric, *, first_row: int = 0) -> Vectors:
         zeros += (first_row + block.start + np.flatnonzero(norms == 0)).tolist()
         wide /= np.where(norms > 0, norms, 1)[:, None]
         unit[block] = wide
+    refuse_zeros(zeros, n=len(vectors))
+    return unit
+
+
+def refuse_zeros(zeros: Sequence[int], *, n: int) -> None:
+    """Say which of n rows are `zeros`, if any.
+
+    Raises:
+        ZeroVectorError: there are some.
+    """
     if zeros:
         raise ZeroVectorError(
             f"row {zeros[0]} is a zero vector, which has no cosine"
-            f" ({len(zeros)} of {len(vectors)} rows are zero)"
+            f" ({len(zeros)} of {n} rows are zero)"
         )
-    return unit
 
 
 def pair_distances(queries: Vectors, rows: Vectors, metric: Metric) -> Distances:

@@ -16,7 +16,6 @@ from gleann.index.build_kernels import BuildKernels
 from gleann.index.checks import as_float32, as_ids, require_matrix
 from gleann.index.choose_spill import SpillReport
 from gleann.index.errors import DimensionMismatchError
-from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric
 
 BLOCK_BYTES = 1 << 25
@@ -122,7 +121,7 @@ def _write_rows(
         draft.growing("code_scales", dtype="<f4", shape=(n,)) as scales,
     ):
         for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
-            rows = _read_rows(source, block, metric)
+            rows = _read_rows(source, block, metric, kernels)
             coded = kernels.codes(rows)
             vectors.append(rows)
             codes.append(coded.values)
@@ -132,7 +131,9 @@ def _write_rows(
     return digest.hexdigest()
 
 
-def _read_rows(source: RowSource, block: slice, metric: Metric) -> Vectors:
+def _read_rows(
+    source: RowSource, block: slice, metric: Metric, kernels: BuildKernels
+) -> Vectors:
     given = np.asarray(source[block])
     expected = block.stop - block.start, source.shape[1]
     if given.shape != expected:
@@ -141,4 +142,4 @@ def _read_rows(source: RowSource, block: slice, metric: Metric) -> Vectors:
             f" expected {expected}"
         )
     rows = as_float32(given, name="vectors", first_row=block.start)
-    return prepare(rows, metric, first_row=block.start)
+    return kernels.prepare(rows, metric, first_row=block.start)

@@ -98,7 +98,7 @@ class SoarIndex:
         n = len(checked)
         row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
         report = progress or ignore
-        rows = prepare(checked, params.metric)
+        rows = kernels.prepare(checked, params.metric)
         arranged = arrange(
             rows,
             params,

@@ -219,6 +219,18 @@ def mutual_neighbours(
     return _native.mutual_neighbours(rows, distances, k=k, threads=threads)
 
 
+def unit_rows(vectors: Vectors, *, threads: int) -> tuple[Vectors, list[int]]:
+    """Rows (n, d) at unit length, and which are zero and have none."""
+    return _native.unit_rows(_packed(vectors, np.float32), threads=threads)
+
+
+def quantise_rows(
+    vectors: Vectors, *, threads: int
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """The native twin of `codes.quantise`: values (n, d) and scales (n,)."""
+    return _native.quantise_rows(_packed(vectors, np.float32), threads=threads)
+
+
 def _packed_mask(allowed: Mask | None) -> Mask | None:
     return None if allowed is None else _packed(allowed, np.bool_)
 

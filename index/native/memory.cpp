@@ -1,7 +1,7 @@
 #include "memory.hpp"
 
 #include <cstdlib>
-#include <cstring>
+#include <memory>
 #include <new>
 
 #if defined(__linux__)
@@ -10,20 +10,23 @@
 
 namespace gleann {
 
-void Release::operator()(void* memory) const { std::free(memory); }
+void Release::operator()(void*) const { std::free(owned); }
 
-void* allocate_zeroed(std::size_t bytes) {
+// By calloc: it knows which memory is zero already, as a large piece fresh from the
+// system is, and then the threads that fill it are the first to touch it.
+Zeroed allocate_zeroed(std::size_t bytes) {
   constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;
   const std::size_t border = bytes >= kHugePage ? kHugePage : kLine;
-  const std::size_t rounded = (bytes / border + 1) * border;
-  void* memory = std::aligned_alloc(border, rounded);
-  if (memory == nullptr) throw std::bad_alloc();
+  std::size_t room = bytes + border;
+  void* owned = std::calloc(room, 1);
+  if (owned == nullptr) throw std::bad_alloc();
+  void* memory = owned;
+  std::align(border, bytes, memory, room);
 #if defined(__linux__)
   // A hint: lists are read front to back, rows anywhere; both miss fewer pages.
-  if (border == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);
+  if (border == kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
-  std::memset(memory, 0, rounded);
-  return memory;
+  return Zeroed{memory, owned};
 }
 
 }  // namespace gleann

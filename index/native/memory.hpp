@@ -7,18 +7,25 @@
 namespace gleann {
 
 struct Release {
+  void* owned = nullptr;  // begins before the memory, which was moved to a border
   void operator()(void* memory) const;
 };
 
 template <class T>
 using Buffer = std::unique_ptr<T[], Release>;
 
+struct Zeroed {
+  void* memory;
+  void* owned;
+};
+
 // Throws std::bad_alloc.
-void* allocate_zeroed(std::size_t bytes);
+Zeroed allocate_zeroed(std::size_t bytes);
 
 template <class T>
 Buffer<T> make_buffer(std::size_t count) {
-  return Buffer<T>(static_cast<T*>(allocate_zeroed(count * sizeof(T))));
+  const Zeroed zeroed = allocate_zeroed(count * sizeof(T));
+  return Buffer<T>(static_cast<T*>(zeroed.memory), Release{zeroed.owned});
 }
 
 }  // namespace gleann

@@ -12,6 +12,7 @@
 #include "assign.hpp"
 #include "bind_covering.hpp"
 #include "bind_mutual.hpp"
+#include "bind_rows.hpp"
 #include "dispatch.hpp"
 #include "engine.hpp"
 
@@ -201,6 +202,7 @@ PYBIND11_MODULE(_native, module) {
              "The tiers this CPU can run, best first.");
   gleann::bind_mutual(module);
   gleann::bind_covering(module);
+  gleann::bind_rows(module);
   py::class_<Assigner>(module, "Assigner")
       .def(py::init<Array<float>, Array<float>, const std::string&>(), py::kw_only(),
            py::arg("centroids").noconvert(), py::arg("biases").noconvert(),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -23,6 +24,25 @@ float decoded_norm(const int8_t* code, int64_t d, float scale) {
   const double norm = static_cast<double>(scale) * scale * static_cast<double>(sum);
   constexpr double kMost = std::numeric_limits<float>::max();
   return static_cast<float>(std::min(norm, kMost));
+}
+
+// One entry's code into its lane of a block. The lane of a whole step goes as one word
+// where its four bytes lie together, as they do on all tiers with dot products of bytes.
+void place_code(const int8_t* code, int64_t d, const Layout& layout, uint8_t* block) {
+  int64_t i = 0;
+  if (layout.dims == 4 && layout.dim_stride == 1) {
+    const uint32_t flip = layout.flip * 0x01010101u;
+    for (; i + 4 <= d; i += 4) {
+      uint32_t word;
+      std::memcpy(&word, code + i, 4);
+      word ^= flip;
+      std::memcpy(block + i * kBlock, &word, 4);
+    }
+  }
+  for (; i < d; ++i) {
+    block[i / layout.dims * layout.dims * kBlock + i % layout.dims * layout.dim_stride] =
+        static_cast<uint8_t>(code[i]) ^ layout.flip;
+  }
 }
 
 class OneList {
@@ -83,10 +103,7 @@ void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
     const int8_t* code = codes.values + row * codes.d;
     uint8_t* block = codes_.get() + (first + e) / kBlock * block_bytes_ +
                      e % kBlock * layout.entry_stride;
-    for (int64_t i = 0; i < codes.d; ++i) {
-      block[i / layout.dims * layout.dims * kBlock + i % layout.dims * layout.dim_stride] =
-          static_cast<uint8_t>(code[i]) ^ layout.flip;
-    }
+    place_code(code, codes.d, layout, block);
     scales_[first + e] = codes.scales[row];
     if (norms_) norms_[first + e] = decoded_norm(code, codes.d, codes.scales[row]);
   }

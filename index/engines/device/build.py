@@ -27,6 +27,7 @@ from gleann.index.engines.device.exact import DeviceExact
 from gleann.index.engines.device.queries import quantise
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.params import BuildParams, Metric
+from gleann.index.rows import prepare_rows
 
 Fetched = Iterator[tuple[slice, tuple[NDArray[Any], ...]]]
 
@@ -77,6 +78,12 @@ class DeviceKernels:
                 progress(block.stop, len(vectors))
         with turn_on(self._device):
             return search.found(vectors)
+
+    def prepare(
+        self, vectors: Vectors, metric: Metric, *, first_row: int = 0
+    ) -> Vectors:
+        """See `BuildKernels.prepare`; on the host, where rows begin and end."""
+        return prepare_rows(vectors, metric, threads=0, first_row=first_row)
 
     def codes(self, vectors: Vectors) -> Codes:
         """See `BuildKernels.codes`."""

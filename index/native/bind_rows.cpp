@@ -1,0 +1,60 @@
+#include "bind_rows.hpp"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+
+#include "rows.hpp"
+
+namespace py = pybind11;
+
+namespace gleann {
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+void require_table(const Array<float>& vectors) {
+  if (vectors.ndim() != 2) throw std::invalid_argument("vectors are not (n, d)");
+}
+
+py::tuple unit(const Array<float>& vectors, int threads) {
+  require_table(vectors);
+  const int64_t n = vectors.shape(0), d = vectors.shape(1);
+  Array<float> units({n, d});
+  const float* in = vectors.data();
+  float* out = units.mutable_data();
+  std::vector<int64_t> without;
+  {
+    const py::gil_scoped_release release;
+    without = unit_rows(in, n, d, threads, out);
+  }
+  return py::make_tuple(units, without);
+}
+
+py::tuple quantise(const Array<float>& vectors, int threads) {
+  require_table(vectors);
+  const int64_t n = vectors.shape(0), d = vectors.shape(1);
+  Array<int8_t> codes({n, d});
+  Array<float> scales(n);
+  const float* in = vectors.data();
+  int8_t* codes_out = codes.mutable_data();
+  float* scales_out = scales.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    quantise_rows(in, n, d, threads, codes_out, scales_out);
+  }
+  return py::make_tuple(codes, scales);
+}
+
+}  // namespace
+
+void bind_rows(py::module_& module) {
+  module.def("unit_rows", unit, py::arg("vectors").noconvert(), py::kw_only(),
+             py::arg("threads"));
+  module.def("quantise_rows", quantise, py::arg("vectors").noconvert(), py::kw_only(),
+             py::arg("threads"));
+}
+
+}  // namespace gleann

@@ -1,0 +1,40 @@
+"""Rows made ready for an index: by native kernels, or by NumPy without them.
+
+Codes are the same to the last bit. Unit lengths are summed in double in another order,
+so that once in many million values a last bit of float32 differs.
+"""
+
+from gleann.index.arrays import Vectors
+from gleann.index.codes import Codes, quantise
+from gleann.index.engines import native
+from gleann.index.metric import prepare, refuse_zeros
+from gleann.index.params import Metric
+
+
+def prepare_rows(
+    vectors: Vectors, metric: Metric, *, threads: int, first_row: int = 0
+) -> Vectors:
+    """`metric.prepare` of many rows (n, d) on several cores.
+
+    Args:
+        vectors: (n, d), finite.
+        metric: which distance.
+        threads: 0 takes every core.
+        first_row: what messages count rows from.
+
+    Raises:
+        ZeroVectorError: a row of length zero under cosine.
+    """
+    if metric != "cosine" or not native.available():
+        return prepare(vectors, metric, first_row=first_row)
+    unit, zeros = native.unit_rows(vectors, threads=threads)
+    refuse_zeros([first_row + row for row in zeros], n=len(vectors))
+    return unit
+
+
+def code_rows(vectors: Vectors, *, threads: int) -> Codes:
+    """`codes.quantise` of many rows (n, d) on several cores; 0 takes all."""
+    if not native.available():
+        return quantise(vectors)
+    values, scales = native.quantise_rows(vectors, threads=threads)
+    return Codes(values=values, scales=scales)
