@@ -11,13 +11,9 @@ from gleann.index.engines.triton_kernels.selecting import (
     NONE,
     PACKED_NOTHING,
     TILE,
-    by_chunk,
-    hidden_by_buckets,
-    hidden_by_slots,
+    kept_keys,
     make_keys,
     packed_with,
-    three_smallest,
-    unpacked,
 )
 
 
@@ -125,21 +121,8 @@ def scan_pairs(
         best = tl.minimum(best, packed)
 
     places = tl.arange(0, TILE)
-    best, second = by_chunk(best, second)
-    bound = hidden_by_slots(second, places, length)
-    low = unpacked(best, start, places)
-    high = unpacked(second, start, places)
-    if BUCKETS < TILE:
-        low, high, third = tl.reduce(
-            (
-                tl.reshape(low, (BUCKETS, TILE // BUCKETS)),
-                tl.reshape(high, (BUCKETS, TILE // BUCKETS)),
-                tl.full((BUCKETS, TILE // BUCKETS), NONE, tl.int64),
-            ),
-            1,
-            three_smallest,
-        )
-        bound = tl.minimum(bound, hidden_by_buckets(third))
+    shape: tl.constexpr = (BUCKETS, TILE // BUCKETS)
+    low, high, bound = kept_keys(best, second, start, places, length, shape)
     into = slot * spans + span
     target = keys + into * (2 * BUCKETS) + tl.arange(0, BUCKETS)
     tl.store(target, low)
