@@ -6,6 +6,7 @@ whose `dot` the interpreter does not do rightly; tiny shapes, since it is slow.
 
 import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,7 @@ def ranking_of(metric, nlist, d=40, *, twins=False):
         rows[1::2] = rows[::2]
     none = np.full(nlist, -1)
     data = world.index_of(rows, np.arange(nlist), none, metric=metric, nlist=nlist)
-    return data, DeviceRanking(data, torch.device("cpu"))
+    return data, DeviceRanking(data.centroids, metric, torch.device("cpu"))
 
 
 def asked_of(count, d=40):
@@ -170,6 +171,13 @@ def asked_of(count, d=40):
     return torch.from_numpy(drawn.astype(np.float32))
 
 
+@pytest.fixture
+def four_queries(monkeypatch):
+    """A tile of the coarse step: what it sorts is what the interpreter is slow at."""
+    monkeypatch.setattr(launching, "RANK", replace(launching.RANK, queries=4))
+
+
+@pytest.mark.usefixtures("four_queries")
 @pytest.mark.parametrize(
     ("metric", "nlist", "nprobe", "twins"),
     [
@@ -182,12 +190,13 @@ def asked_of(count, d=40):
 def test_lists_are_ranked_as_by_torch(metric, nlist, nprobe, twins):
     """Ties included: of twin lists that the cut parts, the lower one is probed."""
     _, ranking = ranking_of(metric, nlist, twins=twins)
-    asked = asked_of(37)
+    asked = asked_of(5)
     got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=nprobe)
     assert not doubted.any()
     assert torch.equal(got, ranking.best(asked, nprobe=nprobe))
 
 
+@pytest.mark.usefixtures("four_queries")
 def test_lists_of_long_centroids():
     _, ranking = ranking_of("l2", 1024, 240)
     asked = asked_of(3, 240)
@@ -196,22 +205,27 @@ def test_lists_of_long_centroids():
     assert torch.equal(got, ranking.best(asked, nprobe=9))
 
 
+@pytest.mark.usefixtures("four_queries")
 def test_lists_that_crowd_in_one_slot_are_in_doubt():
     """The nearest 200 lists share four of 128 slots: there is room for 68 of them."""
-    nlist, d = 8192, 16
+    nlist, d = 7000, 16
     rows = np.random.default_rng(4).normal(size=(nlist, d)) + 20
     crowd = np.flatnonzero(np.arange(nlist) % TILE < 4)[:200]
     rows[crowd] = np.random.default_rng(6).normal(size=(200, d)) / 100
     none = np.full(nlist, -1)
     data = world.index_of(rows, np.arange(nlist), none, nlist=nlist)
-    ranking = DeviceRanking(data, torch.device("cpu"))
+    ranking = DeviceRanking(data.centroids, "l2", torch.device("cpu"))
     got, doubted = launching.launch_rank_lists(ranking, torch.zeros((2, d)), nprobe=18)
     assert doubted.all()
     assert (got == -1).all()
 
 
-@pytest.mark.parametrize("recorder", [None, Repeats()], ids=["steps", "recorded"])
-@pytest.mark.parametrize("crowded", [False, True])
+@pytest.mark.usefixtures("four_queries")
+@pytest.mark.parametrize(
+    ("recorder", "crowded"),
+    [(None, False), (None, True), (Repeats(), True)],
+    ids=["steps", "steps-crowded", "recorded-crowded"],
+)
 def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
     """What is in doubt is ranked in full: here, all that there is no room for."""
     used = []
@@ -224,7 +238,7 @@ def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
     if crowded:
         monkeypatch.setattr(launching, "rank_room", lambda nprobe: nprobe)
     data, _ = ranking_of("l2", 1024, 16)
-    asked = asked_of(33, 16).numpy()
+    asked = asked_of(5, 16).numpy()
     request = ScanRequest(k=3, pool=12)
     engine = DeviceEngine(
         data,

@@ -97,7 +97,7 @@ class DeviceEngine:
         with turn_on(device):
             kinds = (kind,) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
-            self._ranking = DeviceRanking(data, device)
+            self._ranking = DeviceRanking(data.centroids, data.metric, device)
             self._lists = lay_out(data, kind=chosen, device=device)
             rows = _stored(data.vectors, device, there=fitting.rows > 0)
         self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
