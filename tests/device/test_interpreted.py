@@ -181,7 +181,6 @@ def four_queries(monkeypatch):
 @pytest.mark.parametrize(
     ("metric", "nlist", "nprobe", "twins"),
     [
-        ("l2", 1024, 1, False),
         ("l2", 1100, 17, True),
         ("ip", 1100, 64, False),
         ("ip", 1300, 9, True),
@@ -223,8 +222,8 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
 @pytest.mark.usefixtures("four_queries")
 @pytest.mark.parametrize(
     ("recorder", "crowded"),
-    [(None, False), (None, True), (Repeats(), True)],
-    ids=["steps", "steps-crowded", "recorded-crowded"],
+    [(None, True), (Repeats(), False)],
+    ids=["steps-crowded", "recorded"],
 )
 def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
     """What is in doubt is ranked in full: here, all that there is no room for."""
@@ -238,8 +237,8 @@ def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
     if crowded:
         monkeypatch.setattr(launching, "rank_room", lambda nprobe: nprobe)
     data, _ = ranking_of("l2", 1024, 16)
-    asked = asked_of(5, 16).numpy()
-    request = ScanRequest(k=3, pool=12)
+    asked = asked_of(4, 16).numpy()
+    request = ScanRequest(k=2, pool=4)
     engine = DeviceEngine(
         data,
         scanner=launching.TritonScanner(),
@@ -247,8 +246,8 @@ def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
         kind="fp32",
         recorder=recorder,
     )
-    got = engine.search(asked, nprobe=6, request=request)
-    want = ReferenceEngine(data).search(asked, nprobe=6, request=request)
+    got = engine.search(asked, nprobe=3, request=request)
+    want = ReferenceEngine(data).search(asked, nprobe=3, request=request)
     np.testing.assert_array_equal(got.rows, want.rows)
     assert used
 
