@@ -219,7 +219,6 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
     assert (got == -1).all()
 
 
-@pytest.mark.usefixtures("four_queries")
 @pytest.mark.parametrize(
     ("recorder", "crowded"),
     [(None, True), (Repeats(), False)],
@@ -227,6 +226,7 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
 )
 def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
     """What is in doubt is ranked in full: here, all that there is no room for."""
+    monkeypatch.setattr(launching, "RANK", replace(launching.RANK, queries=1))
     used = []
     launch = launching.launch_rank_lists
     monkeypatch.setattr(
@@ -237,7 +237,7 @@ def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
     if crowded:
         monkeypatch.setattr(launching, "rank_room", lambda nprobe: nprobe)
     data, _ = ranking_of("l2", 1024, 16)
-    asked = asked_of(4, 16).numpy()
+    asked = asked_of(1, 16).numpy()
     request = ScanRequest(k=2, pool=4)
     engine = DeviceEngine(
         data,

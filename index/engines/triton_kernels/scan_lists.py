@@ -118,6 +118,7 @@ def two_a_slot(
     return best, second
 
 
+# Half of it are the arguments: the compiler wants each array and constant by itself.
 @triton.jit
 def scan_lists(
     vectors,  # (entries + TILE, D)

@@ -39,22 +39,21 @@ def scores_of(
     inside,
     number,
     D: tl.constexpr,
-    BLOCK: tl.constexpr,
-    STEPS: tl.constexpr,
-    REST: tl.constexpr,
-    LAST: tl.constexpr,
+    PARTS: tl.constexpr,
     CODED: tl.constexpr,
 ):
-    """(TILE): scan scores of some entries for one query."""
+    """(TILE): scan scores of some entries for one query; PARTS as in `held_parts`."""
     ACC: tl.constexpr = tl.int32 if CODED else tl.float32
-    AFTER: tl.constexpr = STEPS * BLOCK
+    BLOCK: tl.constexpr = PARTS[0]
+    REST: tl.constexpr = PARTS[2]
+    AFTER: tl.constexpr = PARTS[0] * PARTS[1]
     dots = tl.zeros((TILE,), dtype=ACC)
-    for step in range(STEPS):
+    for step in range(PARTS[1]):
         dots += dot_part(vectors, queries, rows, number, step * BLOCK, BLOCK, D, ACC)
     if REST > 0:
         dots += dot_part(vectors, queries, rows, number, AFTER, REST, D, ACC)
-    if LAST > 0:
-        dots += dot_part(vectors, queries, rows, number, AFTER + REST, LAST, D, ACC)
+    if PARTS[3] > 0:
+        dots += dot_part(vectors, queries, rows, number, AFTER + REST, PARTS[3], D, ACC)
     weighed = dots.to(tl.float32)
     if CODED:
         weighed = weighed * tl.load(factors + rows)
@@ -62,6 +61,7 @@ def scores_of(
     return bias * ratio - weighed
 
 
+# Half of it are the arguments: the compiler wants each array and constant by itself.
 @triton.jit
 def scan_pairs(
     vectors,
@@ -86,6 +86,8 @@ def scan_pairs(
     CODED: tl.constexpr,
 ):
     """Select from one span of one pair's list; writes NONE where it has no entries."""
+    PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
+    arrays = vectors, biases, factors, queries
     slot = tl.program_id(0).to(tl.int64)
     span = tl.program_id(1)
     list_no = tl.load(list_nos + slot)
@@ -101,20 +103,7 @@ def scan_pairs(
     for chunk in range(0, tl.cdiv(tl.maximum(length, 0), TILE).to(tl.int32)):
         place = tl.arange(0, TILE) + chunk * TILE
         scores = scores_of(
-            vectors,
-            biases,
-            factors,
-            queries,
-            ratio,
-            start + place,
-            place < length,
-            number,
-            D,
-            BLOCK,
-            STEPS,
-            REST,
-            LAST,
-            CODED,
+            *arrays, ratio, start + place, place < length, number, D, PARTS, CODED
         )
         packed = packed_with(scores, chunk)
         second = tl.minimum(second, tl.maximum(best, packed))
@@ -150,6 +139,8 @@ def score_pairs(
     CODED: tl.constexpr,
 ):
     """Keys of all entries of each pair's list, by full scores; NONE past its end."""
+    PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
+    arrays = vectors, biases, factors, queries
     pair = tl.program_id(0).to(tl.int64)
     list_no = tl.load(list_nos + pair)
     known = list_no >= 0
@@ -159,21 +150,8 @@ def score_pairs(
     rows = start + place
     inside = rows < end
     # Past the end of the list there may be nothing at all to read.
-    scores = scores_of(
-        vectors,
-        biases,
-        factors,
-        queries,
-        tl.load(ratios + pair),
-        tl.where(inside, rows, 0),
-        inside,
-        pair,
-        D,
-        BLOCK,
-        STEPS,
-        REST,
-        LAST,
-        CODED,
-    )
+    rows = tl.where(inside, rows, 0)
+    ratio = tl.load(ratios + pair)
+    scores = scores_of(*arrays, ratio, rows, inside, pair, D, PARTS, CODED)
     found = tl.where(inside, make_keys(scores, rows), NONE)
     tl.store(out + pair * longest + place, found, mask=place < longest)
