@@ -85,6 +85,17 @@ def _kernel(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
     yield what, f">= {_time(least)}", said, f"{row['seconds'] / least:.1f}x it"
 
 
+def _coarse(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
+    least = row["predicted_seconds"]
+    what = (
+        f"coarse step by {row['way']}, {row['nlist']:,} lists of d = {row['dim']},"
+        f" nprobe {row['nprobe']}, batch {row['batch']}"
+    )
+    said = f"{_time(row['seconds'])}, {row['doubted']:.2%} in doubt"
+    verdict = f"{row['seconds'] / least:.1f}x it, lists {row['same_lists']:.2%} right"
+    yield what, f">= {_time(least)}", said, verdict
+
+
 def _latency(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
     busy = sum(row["busy"].values())
     what = f"{row['set']} {row['engine']}, one query, nprobe {row['nprobe']}"
@@ -104,7 +115,12 @@ def _plain(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
     yield " ".join(names), "-", ", ".join(numbers), "-"
 
 
-TELLERS = {"search": _search, "kernel": _kernel, "latency": _latency}
+TELLERS = {
+    "search": _search,
+    "kernel": _kernel,
+    "coarse": _coarse,
+    "latency": _latency,
+}
 
 
 def _time(seconds: float) -> str:

@@ -80,22 +80,20 @@ class Application:
         self._batcher = Batcher()
         self._store = Store(config.data_dir)
         engine, threads = config.engine, config.threads
+        devices = Devices(config.device)
         versions = Versions(
-            config.data_dir,
-            engine=engine,
-            threads=threads,
-            devices=Devices(config.device),
+            config.data_dir, engine=engine, threads=threads, devices=devices
         )
         self.registry = Registry(self._store, versions)
         self.jobs = Jobs(self._store)
-        self.selections = Selecting(self.registry, self._store)
+        self.selections = Selecting(self.registry, self._store, devices)
         self.sessions = Sessions(self.registry, self._store)
         self.receipts = Receipts(self._store)
         self.registry.open()
         self.receipts.open()
         self.jobs.open(
             {
-                "build": Building(self.registry, threads=threads),
+                "build": Building(self.registry, threads=threads, devices=devices),
                 "import": Importing(self.registry, self._roots),
                 "select": self.selections,
             }

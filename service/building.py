@@ -8,6 +8,7 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.on_disk import BuildSummary
 from gleann.service import convert
+from gleann.service.devices import Devices
 from gleann.service.jobs import Task
 from gleann.service.live_index import View
 from gleann.service.registry import Registry, require_vectors
@@ -17,9 +18,10 @@ from gleann.v1 import index_pb2
 class Building:
     """Carries out builds, out of core: a sealed version may be larger than memory."""
 
-    def __init__(self, registry: Registry, *, threads: int) -> None:
+    def __init__(self, registry: Registry, *, threads: int, devices: Devices) -> None:
         self._registry = registry
         self._threads = threads
+        self._devices = devices
 
     def __call__(self, task: Task) -> index_pb2.Index:
         """Build one index from what it holds now, and serve it."""
@@ -30,13 +32,16 @@ class Building:
         params = convert.build_params_of(request.params, metric=view.metric)
 
         def save(directory: Path) -> BuildSummary:
-            return SoarIndex.build_on_disk(
-                LiveRows(view, rows),
-                directory,
-                params,
-                ids=view.ids_at(rows),
-                progress=task.progress,
-                threads=self._threads,
+            return self._devices.run(
+                lambda device: SoarIndex.build_on_disk(
+                    LiveRows(view, rows),
+                    directory,
+                    params,
+                    ids=view.ids_at(rows),
+                    progress=task.progress,
+                    threads=self._threads,
+                    device=device,
+                )
             )
 
         self._registry.publish_version(view, save)

@@ -16,13 +16,24 @@ from gleann.v1 import selection_pb2
 
 
 def choose(
-    view: View, request: selection_pb2.CreateSelectionJobRequest, task: Task
+    view: View,
+    request: selection_pb2.CreateSelectionJobRequest,
+    task: Task,
+    *,
+    device: str | None,
 ) -> Selected:
-    """Choose as the request says, from `view`; its baselines stand beside it."""
+    """Choose as the request says, from `view`; its baselines stand beside it.
+
+    Args:
+        view: what is chosen from.
+        request: how.
+        task: hears of progress.
+        device: torch's name of the device that measures; None is the host.
+    """
     candidates = resolve(view, request)
     vectors = view.vectors_at(candidates.rows)
     task.progress(Progress(phase="choose", done=0, total=candidates.k))
-    selection = _selection(request, candidates, vectors, task)
+    selection = _selection(request, candidates, vectors, task, device=device)
     return Selected(
         ids=selection.ids,
         scores=selection.scores,
@@ -42,6 +53,8 @@ def _selection(
     candidates: Candidates,
     vectors: Vectors,
     task: Task,
+    *,
+    device: str | None,
 ) -> Any:
     name = request.WhichOneof("strategy")
     assert name is not None
@@ -54,12 +67,13 @@ def _selection(
         vectors,
         method=_METHODS[name](request, task),
         seed=seed if name in _DRAWING else None,
+        device=device,
     )
     selection = chosen.to_selection(candidates.ids)
     if name == "random":
         return selection
     task.progress(Progress(phase="compare", done=0, total=candidates.k))
-    beside = _beside(request, candidates, vectors, task, seed=seed)
+    beside = _beside(request, candidates, vectors, task, seed=seed, device=device)
     return replace(selection, summary={**selection.summary, **beside})
 
 
@@ -97,6 +111,7 @@ def _beside(
     task: Task,
     *,
     seed: int,
+    device: str | None,
 ) -> dict[str, float | str]:
     """What random vectors and the strongest simple method achieve, as many."""
     from gleann.selection.coreset import choose_baselines
@@ -105,7 +120,9 @@ def _beside(
 
     def choose(method: Any, *, seed: int | None) -> Any:
         weighed = partial(method, **weighing)
-        return _chosen(request, candidates, vectors, method=weighed, seed=seed)
+        return _chosen(
+            request, candidates, vectors, method=weighed, seed=seed, device=device
+        )
 
     name = request.WhichOneof("strategy")
     assert name is not None
@@ -125,6 +142,7 @@ def _chosen(
     *,
     method: Any,
     seed: int | None,
+    device: str | None,
 ) -> Any:
     """What `method` chooses, within groups where there are quotas.
 
@@ -134,9 +152,11 @@ def _chosen(
         vectors: (n, d) they.
         method: of the library, its own parameters bound, the seed left open.
         seed: None where it draws nothing.
+        device: torch's name of the device that measures; None is the host.
     """
     from gleann.selection.coreset import within_groups
 
+    method = partial(method, device=device)
     if candidates.groups is None:
         drawing = {} if seed is None else {"seed": seed}
         return method(
@@ -154,6 +174,7 @@ def _chosen(
         costs=candidates.costs,
         locked=candidates.locked,
         seed=seed,
+        device=device,
         **_weighing(request),
     )
 

@@ -1,34 +1,37 @@
-"""Where sealed indexes are searched: on the CPU, or on a GPU as `--device` says.
+"""Where work is done: on the CPU, or on a GPU as `--device` says.
 
 "cpu" does not look for one. With the others:
 
 | | auto | cuda | require-cuda |
 |---|---|---|---|
 | no usable GPU | CPU | CPU, warns | does not start |
-| an index that does not fit | CPU | CPU, warns | DeviceMemoryError |
-| a batch that does not fit | CPU | DeviceMemoryError | DeviceMemoryError |
+| an index that does not fit | CPU, warns | CPU, warns | DeviceMemoryError |
+| a build or selection that does not fit | CPU, warns | CPU, warns | DeviceMemoryError |
+| queries that do not fit | CPU, warns | DeviceMemoryError | DeviceMemoryError |
 | a GPU that fails | CPU from then on | DeviceLostError | DeviceLostError |
 
-The errors are those of single indexes and calls: the service goes on. A GPU that failed
-stays lost until the process is started again.
+The errors are those of single indexes, calls and jobs: the service goes on. A GPU that
+failed stays lost until the process is started again.
+
+A new version of an index takes the old one's place. Where both do not fit at once, the
+old one makes room first, and the CPU answers for it until the new one is there: under
+"require-cuda" too, since the alternative is no answer.
 """
 
 import logging
-from collections.abc import Callable
-from copy import copy
-from threading import Event
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from gleann.index import SoarIndex
-from gleann.index.arrays import ListNos, Vectors
-from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
-from gleann.index.engines.triton import device_reason, triton_engine
+from gleann.index.engines.contract import Engine, IndexData
+from gleann.index.engines.triton import device_reason, has_room, triton_engine
 from gleann.index.errors import (
     DeviceLostError,
     DeviceMemoryError,
     EngineUnavailableError,
 )
-from gleann.index.params import Segments
+from gleann.service.placed_engine import PlacedEngine
 from gleann.service.values import DeviceChoice
 
 T = TypeVar("T")
@@ -37,10 +40,17 @@ _log = logging.getLogger(__name__)
 
 
 class Gpu(Protocol):
-    """A device that can search."""
+    """A device that can search, build and pick."""
+
+    @property
+    def name(self) -> str:
+        """What torch calls it."""
 
     def reason(self) -> str:
         """Why it cannot be used; empty where it can."""
+
+    def has_room(self, data: IndexData) -> bool:
+        """Whether all of `data` fits into the memory that is free now."""
 
     def engine(self, data: IndexData) -> Engine:
         """An engine on it.
@@ -54,17 +64,23 @@ class Gpu(Protocol):
 class TritonGpu:
     """The first CUDA device, by the triton engine."""
 
+    name = "cuda:0"
+
     def reason(self) -> str:
         """See `Gpu.reason`."""
-        return device_reason()
+        return device_reason(self.name)
+
+    def has_room(self, data: IndexData) -> bool:
+        """See `Gpu.has_room`."""
+        return has_room(data, device=self.name)
 
     def engine(self, data: IndexData) -> Engine:
         """See `Gpu.engine`."""
-        return triton_engine(data)
+        return triton_engine(data, device=self.name)
 
 
 class Devices:
-    """Places indexes as a `--device` says."""
+    """Does work where a `--device` says."""
 
     def __init__(self, choice: DeviceChoice, *, gpu: Gpu | None = None) -> None:
         """Look for the GPU, unless `choice` is "cpu".
@@ -88,7 +104,29 @@ class Devices:
             raise EngineUnavailableError(f"device is {choice!r}, but {reason}")
         else:
             level = logging.INFO if choice == "auto" else logging.WARNING
-            _log.log(level, "device is %r, but the CPU serves: %s", choice, reason)
+            _log.log(level, "device is %r, but the CPU is used: %s", choice, reason)
+
+    def run(self, work: Callable[[str | None], T]) -> T:
+        """Do a piece of work, from the beginning on the CPU where the GPU cannot.
+
+        Args:
+            work: called with torch's name of the GPU, or with None for the CPU.
+
+        Raises:
+            DeviceMemoryError: it must be done on the GPU, which has too little memory.
+            DeviceLostError: the GPU failed, and the CPU must not take over.
+        """
+        return self._tried(
+            lambda gpu: work(gpu.name), lambda: work(None), what="the work"
+        )
+
+    def run_on(self, index: SoarIndex, work: Callable[[SoarIndex], T]) -> T:
+        """As `run`, for work that searches all of `index`."""
+        return self._tried(
+            lambda gpu: work(index.served_by(gpu.engine(index.data))),
+            lambda: work(index),
+            what=repr(index),
+        )
 
     def place(self, index: SoarIndex) -> SoarIndex:
         """The index where it is to be searched; on the CPU, it is `index`.
@@ -97,18 +135,71 @@ class Devices:
             DeviceMemoryError: it must be on the GPU and does not fit.
             DeviceLostError: the GPU failed, and the CPU must not take over.
         """
-        if self._gpu is None:
-            return index
+        return self._tried(
+            lambda gpu: index.served_by(self._placed(gpu, index)),
+            lambda: index,
+            what=repr(index),
+        )
+
+    @contextmanager
+    def replacing(self, old: SoarIndex | None, new: SoarIndex) -> Iterator[SoarIndex]:
+        """`new` as `place` has it, which is there to take the place of `old`.
+
+        When the block ends `old` has left the GPU, and the CPU answers for whoever
+        still holds it; where the block raises, it is `new` that leaves.
+
+        Raises:
+            as `place`; `old` is then served as before.
+        """
+        seat = None if old is None else _seat_of(old)
+        cleared = seat is not None and self._clear_for(new, seat)
         try:
-            engine = self._gpu.engine(index.data)
+            placed = self.place(new)
+            try:
+                yield placed
+            except BaseException:
+                _vacate(_seat_of(placed))
+                raise
+        except BaseException:
+            if cleared and old is not None and seat is not None:
+                self._put_back(old, seat)
+            raise
+        _vacate(seat)
+
+    def _clear_for(self, new: SoarIndex, seat: PlacedEngine) -> bool:
+        """Let `seat` leave where `new` does not fit beside it; whether it did."""
+        if self._gpu is None or self._gpu.has_room(new.data):
+            return False
+        _log.info("the CPU answers for a version until %r is placed", new)
+        seat.leave()
+        return True
+
+    def _put_back(self, old: SoarIndex, seat: PlacedEngine) -> None:
+        assert self._gpu is not None
+        try:
+            seat.come_back(self._gpu.engine(old.data))
+        except (DeviceMemoryError, DeviceLostError) as error:
+            _log.error("%r stays with the CPU: %s", old, error)
+
+    def _placed(self, gpu: Gpu, index: SoarIndex) -> PlacedEngine:
+        return PlacedEngine(
+            gpu.engine(index.data),
+            spare=index.engine,
+            relieved=self._choice == "auto",
+        )
+
+    def _tried(
+        self, there: Callable[[Gpu], T], here: Callable[[], T], *, what: str
+    ) -> T:
+        if self._gpu is None:
+            return here()
+        try:
+            return there(self._gpu)
         except (DeviceMemoryError, DeviceLostError) as error:
             if not self._may_fall_back(error):
                 raise
-            _log.warning("%r is served by the CPU: %s", index, error)
-            return index
-        if self._choice == "auto":
-            engine = RelievedEngine(engine, spare=index.engine)
-        return index.served_by(engine)
+            _log.warning("the CPU takes over %s: %s", what, error)
+        return here()
 
     def _may_fall_back(self, error: DeviceMemoryError | DeviceLostError) -> bool:
         if isinstance(error, DeviceLostError):
@@ -116,59 +207,10 @@ class Devices:
         return self._choice != "require-cuda"
 
 
-class RelievedEngine:
-    """An engine on a device, and one that answers where it cannot; see `Engine`.
+def _seat_of(index: SoarIndex) -> PlacedEngine | None:
+    return index.engine if isinstance(index.engine, PlacedEngine) else None
 
-    A device that is lost is not asked again; one that is short of memory is, with the
-    next batch.
-    """
 
-    def __init__(self, engine: Engine, *, spare: Engine) -> None:
-        self._engine = engine
-        self._spare = spare
-        self._lost = Event()  # shared by copies: it is the same device
-
-    @property
-    def name(self) -> str:
-        """That of the engine that answers now."""
-        return self._spare.name if self._lost.is_set() else self._engine.name
-
-    def with_threads(self, threads: int) -> "RelievedEngine":
-        """See `Engine.with_threads`."""
-        other = copy(self)
-        other._engine = self._engine.with_threads(threads)
-        other._spare = self._spare.with_threads(threads)
-        return other
-
-    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
-        """See `Engine.choose_segments`."""
-        engine = self._spare if self._lost.is_set() else self._engine
-        return engine.choose_segments(both=both, primary=primary, queries=queries)
-
-    def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
-        """See `Engine.rank_lists`."""
-        return self._answer(lambda engine: engine.rank_lists(queries, nprobe=nprobe))
-
-    def scan(
-        self, queries: Vectors, list_nos: ListNos, request: ScanRequest
-    ) -> Scanned:
-        """See `Engine.scan`."""
-        return self._answer(lambda engine: engine.scan(queries, list_nos, request))
-
-    def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
-        """See `Engine.search`."""
-        return self._answer(
-            lambda engine: engine.search(queries, nprobe=nprobe, request=request)
-        )
-
-    def _answer(self, ask: Callable[[Engine], T]) -> T:
-        if self._lost.is_set():
-            return ask(self._spare)
-        try:
-            return ask(self._engine)
-        except DeviceMemoryError as error:
-            _log.warning("%s answers a batch: %s", self._spare.name, error)
-        except DeviceLostError as error:
-            self._lost.set()
-            _log.error("%s answers from now on: %s", self._spare.name, error)
-        return ask(self._spare)
+def _vacate(seat: PlacedEngine | None) -> None:
+    if seat is not None:
+        seat.leave()

@@ -201,9 +201,16 @@ class Registry:
         Raises:
             StorageError: the disk refused; the old version goes on.
             UnknownIndexError: the index was deleted meanwhile.
+            DeviceMemoryError: it does not fit the device that it must be on; likewise.
+            DeviceLostError: that device failed.
         """
         version = view.version + 1
-        sealed = Sealed(self._versions.write(view.number, version, save))
+        old = None if view.sealed is None else view.sealed.index
+        with self._versions.published(view.number, version, save, old=old) as index:
+            self._publish_sealed(view, version, Sealed(index))
+        self.sweep(view.number)
+
+    def _publish_sealed(self, view: View, version: int, sealed: Sealed) -> None:
         with self._store.transaction() as transaction:
             self.view(view.name)
             transaction.run(
@@ -227,7 +234,6 @@ class Registry:
             )
             following = changes.replayed(self._store, base)
             transaction.after_commit(lambda: self._publish(following))
-        self.sweep(view.number)
 
     def sealed_version(self, number: int, version: int) -> SoarIndex:
         """A sealed version by number, also one that is no longer the current one."""

@@ -8,6 +8,7 @@ from gleann.index import Progress
 from gleann.index.errors import UnknownJobError
 from gleann.service import convert_selection
 from gleann.service.choosing import choose
+from gleann.service.devices import Devices
 from gleann.service.jobs import Task
 from gleann.service.registry import Registry
 from gleann.service.store import Store
@@ -18,16 +19,19 @@ from gleann.v1 import selection_pb2
 class Selecting:
     """Carries out selection jobs and keeps what they chose."""
 
-    def __init__(self, registry: Registry, store: Store) -> None:
+    def __init__(self, registry: Registry, store: Store, devices: Devices) -> None:
         self._registry = registry
         self._store = store
+        self._devices = devices
 
     def __call__(self, task: Task) -> selection_pb2.Selection:
         """Choose one set."""
         request = selection_pb2.CreateSelectionJobRequest.FromString(task.request)
         view = self._registry.view(request.index)
         task.progress(Progress(phase="gather", done=0, total=0))
-        selected = choose(view, request, task)
+        selected = self._devices.run(
+            lambda device: choose(view, request, task, device=device)
+        )
         message = selection_pb2.Selection(
             name=f"selections/{token_hex(8)}", index=request.index
         )

@@ -26,17 +26,30 @@ class Versions:
         self._threads = threads
         self._devices = devices
 
-    def write(
-        self, number: int, version: int, save: Callable[[Path], object]
-    ) -> SoarIndex:
-        """Let `save` write a version that nobody serves yet, and load it.
+    @contextmanager
+    def published(
+        self,
+        number: int,
+        version: int,
+        save: Callable[[Path], object],
+        *,
+        old: SoarIndex | None,
+    ) -> Iterator[SoarIndex]:
+        """Let `save` write a version that nobody serves yet, and open it.
 
-        It is whole on disk before it has its name.
+        It is whole on disk before it has its name. It takes the place of `old` on the
+        device when the block ends, and not if that raises: see `Devices.replacing`.
 
         Raises:
             StorageError: the disk refused; what was there is untouched.
             and what `serve` raises.
         """
+        self._write(number, version, save)
+        new = self.load(number, version)
+        with self._devices.replacing(old, new) as placed:
+            yield placed
+
+    def _write(self, number: int, version: int, save: Callable[[Path], object]) -> None:
         versions = self._versions(number)
         scratch, final = versions / f".new-{token_hex(8)}", versions / str(version)
         try:
@@ -50,7 +63,6 @@ class Versions:
                     _sync(directory)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        return self.serve(number, version)
 
     def serve(self, number: int, version: int) -> SoarIndex:
         """Open a version to be searched, on the device that `--device` says.

@@ -35,6 +35,21 @@ def device_reason(device: str | None = None) -> str:
     return ""
 
 
+def has_room(data: IndexData, *, device: str) -> bool:
+    """Whether an engine over `data`, its float32 rows included, fits `device` now.
+
+    Raises:
+        EngineUnavailableError: no such device.
+    """
+    from gleann.index.engines.device.choice import resolve_device
+    from gleann.index.engines.device.memory import fits
+    from gleann.index.engines.device.turns import turn_on
+
+    there = resolve_device(device)
+    with turn_on(there):
+        return fits(data, device=there)
+
+
 def triton_engine(
     data: IndexData,
     *,

@@ -24,6 +24,7 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
     hardest_share: float = 0.1,
     strata: int = 50,
     seed: int = 0,
+    device: str | None = None,
 ) -> Coreset:
     """Drop the hardest rows, cut the rest into strata by cost, draw from each.
 
@@ -44,6 +45,7 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
             tunes it, up to 0.3 where nine tenths are pruned.
         strata: how many.
         seed: the only source of randomness.
+        device: as `farthest_first`.
 
     Raises:
         InvalidInputError: vectors, costs or locked rows that cannot be used.
@@ -58,6 +60,7 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        device=device,
     )
     order = problem.by_cost()
     dropped = min(int(hardest_share * len(order)), len(order) - k)

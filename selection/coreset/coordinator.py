@@ -79,6 +79,7 @@ class Coordinator:
                 costs=problem.costs[rows],
                 locked=self._locked,
                 k=problem.k,
+                device=problem.device,
             )
 
     def _done(self, results: Iterable[Result]) -> list[Result]:
@@ -126,9 +127,8 @@ class Coordinator:
         """At least the radius of `chosen`: representatives' distances and reaches."""
         named = np.concatenate([summary.representatives for summary in summaries])
         vectors = self._problem.vectors
-        covering = make_points(
-            np.concatenate([vectors[named], vectors[chosen], self._locked])
-        ).covering()
+        matrix = np.concatenate([vectors[named], vectors[chosen], self._locked])
+        covering = make_points(matrix, device=self._problem.device).covering()
         centres = len(named) + np.arange(len(chosen) + len(self._locked))
         covering.cover(centres)
         distances, first, most = np.sqrt(covering.squared), 0, 0.0
@@ -145,9 +145,8 @@ class Coordinator:
         """Round 2: one traversal of the representatives for all guesses."""
         k = self._problem.k
         named = np.concatenate([summary.representatives for summary in summaries])
-        points = make_points(
-            np.concatenate([self._problem.vectors[named], self._locked])
-        )
+        matrix = np.concatenate([self._problem.vectors[named], self._locked])
+        points = make_points(matrix, device=self._problem.device)
         walk = Walk(points, len(named) + np.arange(len(self._locked)))
         if not len(self._locked):
             walk.pick(int(np.flatnonzero(named == first)[0]))

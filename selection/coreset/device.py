@@ -4,7 +4,7 @@ The rule is that of `NumpyPoints`: a float32 product bounds every distance from 
 and only where the bound does not settle it the distance is computed as
 `distance.squared_l2` defines it: differences in float64, squared, summed in sixteen
 lanes, every operation rounded by itself. So nothing depends on the order in which a
-device adds.
+device adds. A Triton kernel computes distances where it can run, torch elsewhere.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.engines.device.build_stream import upload
 from gleann.index.engines.device.choice import resolve_device
-from gleann.index.engines.device.memory import free_bytes
+from gleann.index.engines.device.memory import require_room
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.turns import turn_on
-from gleann.index.errors import DeviceMemoryError
+from gleann.index.engines.triton import device_reason
 from gleann.selection.coreset.distance import (
     LANES,
     MARGIN,
@@ -59,8 +59,9 @@ class DevicePoints:
 
     def __init__(self, vectors: Vectors, device: str) -> None:
         self.device = resolve_device(device)
-        _require_room(vectors, self.device)
+        self._by_kernel = not device_reason(str(self.device))
         with turn_on(self.device):
+            _require_room(vectors, self.device)
             self._take(vectors)
 
     def _take(self, vectors: Vectors) -> None:
@@ -115,6 +116,12 @@ class DevicePoints:
 
     def pairs(self, a: Tensor, b: Tensor) -> Tensor:
         """Squared distances float64 (m,) of rows `a` (m,) to rows `b` (m,)."""
+        if self._by_kernel:
+            from gleann.index.engines.triton_kernels.distances import (
+                launch_pair_squares,
+            )
+
+            return launch_pair_squares(self.vectors, a, b)
         dim = self.vectors.shape[1]
         found = torch.empty(len(a), dtype=torch.float64, device=self.device)
         for some in block_slices(len(a), PAIR_VALUES // dim):
@@ -247,12 +254,6 @@ def _foremost(keys: Tensor, *, count: int) -> tuple[Tensor, float, int]:
 
 
 def _require_room(vectors: Vectors, device: torch.device) -> None:
-    free = free_bytes(device)
     n, dim = vectors.shape
     needed = n * (8 * dim + ROW_BYTES) + WORK_BYTES
-    if free is not None and needed > free:
-        raise DeviceMemoryError(
-            f"picking among {n} rows of {dim} takes {needed / 2**30:.1f} GiB, and"
-            f" {device} has {free / 2**30:.1f} GiB free; without a device they are"
-            " picked on the host"
-        )
+    require_room(needed, device, what=f"picking among {n:,} rows of {dim} values")

@@ -8,10 +8,14 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.engines.device.build_stream import upload
 from gleann.index.engines.device.choice import resolve_device
+from gleann.index.engines.device.memory import require_room
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.turns import turn_on
 
 BLOCK_SCORES = 1 << 26
+
+WORK_BYTES = 1 << 30
+"""Of temporaries: a block's scores, and what is left of them after the covered."""
 
 
 class DeviceGains:
@@ -28,8 +32,10 @@ class DeviceGains:
 
     def __init__(self, vectors: Vectors, device: str) -> None:
         self._device = resolve_device(device)
-        shape = vectors.shape
+        n, dim = shape = vectors.shape
+        needed = 4 * n * (dim + 2) + WORK_BYTES
         with turn_on(self._device):
+            require_room(needed, self._device, what=f"{n:,} rows of {dim} values")
             self._vectors = torch.empty(shape, dtype=torch.float32, device=self._device)
             for block, rows in upload(vectors, self._device):
                 self._vectors[block] = rows

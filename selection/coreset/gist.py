@@ -28,6 +28,7 @@ def gist(  # noqa: PLR0913 (the common arguments, and two of its own)
     cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     eps: float = 0.1,
+    device: str | None = None,
 ) -> Coreset:
     """Choose `k` rows with a large sum of utilities plus `diversity` * least distance.
 
@@ -46,6 +47,7 @@ def gist(  # noqa: PLR0913 (the common arguments, and two of its own)
         cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that count as taken, never chosen.
         eps: step of the thresholds.
+        device: as `farthest_first`.
 
     Raises:
         InvalidInputError: vectors, costs or locked rows that cannot be used; a cost
@@ -61,6 +63,7 @@ def gist(  # noqa: PLR0913 (the common arguments, and two of its own)
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        device=device,
     )
     if (highest := problem.costs.max()) > 1:
         raise InvalidInputError(f"costs of gist must be in 0..1, got {highest}")

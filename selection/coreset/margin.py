@@ -7,7 +7,7 @@ from gleann.selection.coreset.result import Coreset
 from gleann.selection.uncertainty import entropy_costs
 
 
-def margin(
+def margin(  # noqa: PLR0913 (the common arguments)
     vectors: ArrayLike,
     *,
     k: int,
@@ -15,6 +15,7 @@ def margin(
     cost_weight: float = 0.0,
     cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
+    device: str | None = None,
 ) -> Coreset:
     """Choose the `k` rows of smallest cost, ties by lower row.
 
@@ -27,6 +28,7 @@ def margin(
         cost_weight: lambda of the objective, for comparison.
         cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already, never chosen.
+        device: as `farthest_first`.
     """
     problem = as_problem(
         vectors,
@@ -35,12 +37,13 @@ def margin(
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        device=device,
     )
     rows = problem.by_cost()[:k]
     return problem.finished(problem.measure(rows, method="margin"))
 
 
-def entropy(
+def entropy(  # noqa: PLR0913 (the common arguments)
     vectors: ArrayLike,
     *,
     k: int,
@@ -48,6 +51,7 @@ def entropy(
     cost_weight: float = 0.0,
     cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
+    device: str | None = None,
 ) -> Coreset:
     """Choose the `k` rows of highest entropy, ties by lower row.
 
@@ -58,6 +62,7 @@ def entropy(
         cost_weight: lambda of the objective, on `uncertainty.entropy_costs`.
         cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already, never chosen.
+        device: as `farthest_first`.
     """
     problem = as_problem(
         vectors,
@@ -66,6 +71,7 @@ def entropy(
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        device=device,
     )
     rows = problem.by_cost()[:k]
     return problem.finished(problem.measure(rows, method="entropy"))

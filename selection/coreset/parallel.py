@@ -28,6 +28,7 @@ def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on 
     shards: int = 4,
     runner: Runner = map,
     progress: ProgressCallback | None = None,
+    device: str | None = None,
 ) -> Coreset:
     """`weighted_k_center` with the passes over the rows made by shards.
 
@@ -54,6 +55,7 @@ def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on 
             `concurrent.futures` executor. Tasks are values that can be sent to another
             process. The answer does not depend on it.
         progress: called before each round.
+        device: as `farthest_first`; it holds the rows of one shard at a time.
 
     Raises:
         InvalidInputError: vectors, costs or locked rows that cannot be used.
@@ -71,6 +73,7 @@ def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on 
             locked=locked,
             eps=eps,
             progress=progress,
+            device=device,
         )
     problem = as_problem(
         vectors,
@@ -79,6 +82,7 @@ def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on 
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        device=device,
     )
     best = Coordinator(problem, shards=shards, runner=runner).solve(eps, progress)
     return problem.finished(

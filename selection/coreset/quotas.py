@@ -32,6 +32,7 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
     cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     seed: int | None = None,
+    device: str | None = None,
 ) -> Coreset:
     """Let `method` choose within each group by itself.
 
@@ -59,6 +60,8 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
         seed: of a method that draws: each group gets a stream of its own, so that
             groups of equal size do not draw the same places; None for methods that
             take no seed.
+        device: that measures the answer, as `farthest_first`; that of the method is
+            bound to it.
 
     Raises:
         InvalidInputError: groups, vectors, costs or locked rows that cannot be used.
@@ -76,6 +79,7 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
+        device=device,
     )
     if len(names) != (n := len(problem.vectors)):
         raise DimensionMismatchError(f"groups has {len(names)} entries for {n} rows")

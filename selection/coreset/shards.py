@@ -24,6 +24,7 @@ class Shard:
         costs: float64 (m,).
         locked: (l, d), all locked rows of the whole.
         k: rows to choose in all.
+        device: torch's name of the device that measures distances; None is the host.
     """
 
     rows: Rows
@@ -31,6 +32,7 @@ class Shard:
     costs: NDArray[np.float64]
     locked: Vectors
     k: int
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,7 +102,8 @@ class Measuring:
 def summarise(shard: Shard) -> Summary:
     """Round 1: farthest-first on the shard's own rows."""
     m = len(shard.rows)
-    points = make_points(np.concatenate([shard.vectors, shard.locked]))
+    matrix = np.concatenate([shard.vectors, shard.locked])
+    points = make_points(matrix, device=shard.device)
     walk = Walk(points, m + np.arange(len(shard.locked)))
     by_cost = np.argsort(shard.costs, kind="stable")
     if not len(shard.locked):
@@ -118,7 +121,7 @@ def answer(question: Question) -> list[Answer]:
     shard = question.shard
     m, locked, seeds = len(shard.rows), len(shard.locked), len(question.seeds)
     matrix = np.concatenate([shard.vectors, shard.locked, question.seeds])
-    covering = make_points(matrix).covering()
+    covering = make_points(matrix, device=shard.device).covering()
     covering.cover(m + np.arange(locked))
     seed_rows = m + locked + np.arange(seeds)
     answers: list[Answer] = []
@@ -162,7 +165,7 @@ def measure_sets(measuring: Measuring) -> list[tuple[Rows, Distances]]:
     shard = measuring.shard
     m = len(shard.rows)
     matrix = np.concatenate([shard.vectors, *measuring.sets, shard.locked])
-    points = make_points(matrix)
+    points = make_points(matrix, device=shard.device)
     locked = len(matrix) - len(shard.locked) + np.arange(len(shard.locked))
     found, first = [], m
     for chosen in measuring.sets:

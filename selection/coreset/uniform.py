@@ -16,6 +16,7 @@ def uniform(  # noqa: PLR0913 (the common arguments, and a seed)
     cost_on: CostOn = "sum",
     locked: ArrayLike | None = None,
     seed: int = 0,
+    device: str | None = None,
 ) -> Coreset:
     """Draw `k` rows, each set of k equally likely.
 
@@ -27,6 +28,7 @@ def uniform(  # noqa: PLR0913 (the common arguments, and a seed)
         cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already, never drawn.
         seed: the only source of randomness.
+        device: as `farthest_first`.
     """
     problem = as_problem(
         vectors,
@@ -36,6 +38,7 @@ def uniform(  # noqa: PLR0913 (the common arguments, and a seed)
         cost_on=cost_on,
         locked=locked,
         left=0,
+        device=device,
     )
     n = len(problem.vectors)
     rows = uniform_rows(n, k=k, seed=seed, excluded=problem.locked)

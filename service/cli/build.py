@@ -13,6 +13,8 @@ from gleann.index.params import Metric, Spill
 from gleann.service.cli import inputs, options, outputs
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
+from gleann.service.devices import Devices
+from gleann.service.values import DeviceChoice
 
 
 def parse_nlist(
@@ -42,6 +44,7 @@ class BuildJob:
     target_recall: float | None
     queries: Path | None
     threads: int
+    device: DeviceChoice
     seed: int
     overwrite: bool
     progress: bool
@@ -92,6 +95,7 @@ class BuildJob:
     help="Number of inverted lists.",
 )
 @options.threads_option
+@options.device_option("rows are compared with centroids")
 @options.seed_option
 @options.overwrite_option
 @options.progress_option
@@ -105,6 +109,7 @@ def command(job: BuildJob) -> None:
     OUT.manifest.json records the input, the parameters, the times and the machine.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    devices = Devices(job.device)
     record = JobRecord("build", job)
     with record.timed("read"):
         read = inputs.read_vectors(
@@ -116,17 +121,22 @@ def command(job: BuildJob) -> None:
         record.add_file(job.vectors)
         queries = inputs.read_array(job.queries) if job.queries else None
     with record.timed("build"), progress_bars(wanted=job.progress) as report:
-        built = SoarIndex.build_on_disk(
-            read.vectors,
-            job.out,
-            _params(job),
-            ids=ids,
-            queries=queries,
-            progress=report,
-            threads=job.threads,
-        )
+
+        def build(device: str | None) -> tuple[str, BuildSummary]:
+            return device or "cpu", SoarIndex.build_on_disk(
+                read.vectors,
+                job.out,
+                _params(job),
+                ids=ids,
+                queries=queries,
+                progress=report,
+                threads=job.threads,
+                device=device,
+            )
+
+        where, built = devices.run(build)
     size = sum(file.stat().st_size for file in job.out.rglob("*") if file.is_file())
-    record.write(job.out, asdict(built) | {"bytes": size})
+    record.write(job.out, asdict(built) | {"bytes": size, "device": where})
     click.echo(
         f"{job.out}: {built.n:,} vectors of {built.dim} dimensions, {job.metric},"
         f" {built.nlist:,} lists, {built.spilled_share:.1%} spilled"

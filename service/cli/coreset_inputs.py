@@ -13,6 +13,7 @@ from gleann.selection import coreset, entropy_costs, margin_costs
 from gleann.service.cli import inputs, sources
 from gleann.service.cli.answers import rows_named
 from gleann.service.cli.manifest import JobRecord
+from gleann.service.values import DeviceChoice
 
 COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
 """How class probabilities become costs."""
@@ -31,6 +32,7 @@ class CoresetJob:
     coverage: Path | None
     groups: Path | None
     quotas: str
+    device: DeviceChoice
     overwrite: bool
     progress: bool
     costs: Path | None = None

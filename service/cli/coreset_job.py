@@ -15,6 +15,7 @@ from gleann.service.cli import outputs
 from gleann.service.cli.coreset_inputs import CoresetJob, Inputs, read
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import Report, progress_bars
+from gleann.service.devices import Devices
 
 QUOTAS = {
     "proportional": coreset.proportional_quotas,
@@ -38,6 +39,7 @@ def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
         [job.coverage] if job.coverage else []
     )
     outputs.refuse_existing(*written, overwrite=job.overwrite)
+    devices = Devices(job.device)
     record = JobRecord(f"select {name}", job)
     with record.timed("read"):
         given = read(job, record, measured=name != "random" or job.coverage is not None)
@@ -50,10 +52,11 @@ def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
     with progress_bars(wanted=job.progress) as report:
         with record.timed("select"):
             seed = job.seed if name in DRAWING else None
-            chosen = _choose(job, given, bind(job, report), seed=seed)
+            method = bind(job, report)
+            chosen = _choose(job, given, method, seed=seed, devices=devices)
         if name != "random":
             with record.timed("compare"):
-                beside = _beside(name, job, given, report)
+                beside = _beside(name, job, given, report, devices)
     outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
     if job.coverage:
         outputs.write_parquet(job.coverage, _coverage(chosen, given.source.ids))
@@ -87,13 +90,14 @@ def _draw(job: CoresetJob, given: Inputs) -> Selection:
 
 
 def _beside(
-    name: str, job: CoresetJob, given: Inputs, report: Report
+    name: str, job: CoresetJob, given: Inputs, report: Report, devices: Devices
 ) -> dict[str, float | str]:
     """What random items and the strongest simple method achieve, as many."""
     weighing = {"cost_weight": job.cost_weight, "cost_on": job.cost_on}
 
     def choose(method: Any, *, seed: int | None) -> Coreset:
-        return _choose(job, given, partial(method, **weighing), seed=seed)
+        weighed = partial(method, **weighing)
+        return _choose(job, given, weighed, seed=seed, devices=devices)
 
     return coreset.choose_baselines(
         choose,
@@ -133,7 +137,12 @@ def _say(
 
 
 def _choose(
-    job: CoresetJob, given: Inputs, method: Any, *, seed: int | None
+    job: CoresetJob,
+    given: Inputs,
+    method: Any,
+    *,
+    seed: int | None,
+    devices: Devices,
 ) -> Coreset:
     """What `method` chooses, within groups if there are any.
 
@@ -142,14 +151,32 @@ def _choose(
         given: what the files hold.
         method: of the library, with its own parameters bound but for the seed.
         seed: None for a method that draws nothing.
+        devices: where it may be done.
     """
-    assert given.vectors is not None  # `run` draws where nothing can be measured
-    if given.groups is None:
+
+    def choose(device: str | None) -> Coreset:
+        there = partial(method, device=device)
+        if given.groups is not None:
+            return _within_groups(job, given, there, seed=seed, device=device)
         drawing = {} if seed is None else {"seed": seed}
-        chosen: Coreset = method(
+        chosen: Coreset = there(
             given.vectors, k=job.k, costs=given.costs, locked=given.locked, **drawing
         )
         return chosen
+
+    return devices.run(choose)
+
+
+def _within_groups(
+    job: CoresetJob,
+    given: Inputs,
+    method: Any,
+    *,
+    seed: int | None,
+    device: str | None,
+) -> Coreset:
+    assert given.vectors is not None  # `run` draws where nothing can be measured
+    assert given.groups is not None
     return coreset.within_groups(
         method,
         given.vectors,
@@ -160,6 +187,7 @@ def _choose(
         cost_on=job.cost_on,
         locked=given.locked,
         seed=seed,
+        device=device,
     )
 
 

@@ -10,6 +10,8 @@ from gleann.index import KnnGraph, SoarIndex, knn_graph
 from gleann.service.cli import options, outputs
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
+from gleann.service.devices import Devices
+from gleann.service.values import DeviceChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class GraphJob:
     target_recall: float | None
     engine: str
     threads: int
+    device: DeviceChoice
     overwrite: bool
     progress: bool
 
@@ -45,6 +48,7 @@ class GraphJob:
 )
 @click.option("--nprobe", type=int, help="Lists that each row probes.")
 @options.engine_options
+@options.device_option("rows search")
 @options.overwrite_option
 @options.progress_option
 @options.takes(GraphJob)
@@ -56,19 +60,24 @@ def command(job: GraphJob) -> None:
     names of the rows.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    devices = Devices(job.device)
     record = JobRecord("graph", job)
     with record.timed("load"):
         index = SoarIndex.load(job.index, engine=job.engine, threads=job.threads)
         record.add_index(job.index, index.data_hash)
     with record.timed("graph"), progress_bars(wanted=job.progress) as report:
-        graph = knn_graph(
-            index,
-            k=job.k,
-            target_recall=job.target_recall,
-            nprobe=job.nprobe,
-            threads=job.threads,
-            progress=report,
-        )
+
+        def join(served: SoarIndex) -> KnnGraph:
+            return knn_graph(
+                served,
+                k=job.k,
+                target_recall=job.target_recall,
+                nprobe=job.nprobe,
+                threads=job.threads,
+                progress=report,
+            )
+
+        graph = devices.run_on(index, join)
     with record.timed("save"):
         outputs.publish(job.out, lambda temporary: _write(temporary, graph))
     results = {

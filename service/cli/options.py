@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
+
+from gleann.service.values import DeviceChoice
 
 Job = TypeVar("Job")
 Callback = TypeVar("Callback", bound=Callable[..., None])
@@ -94,3 +96,15 @@ def engine_options(function: Callback) -> Callback:
         " doctor` lists what is there.",
     )
     return engine(threads_option(function))
+
+
+def device_option(what: str) -> Callable[[Callback], Callback]:
+    """Choose where `what` is done."""
+    return click.option(
+        "--device",
+        type=click.Choice(get_args(DeviceChoice)),
+        default="cpu",
+        show_default=True,
+        help=f"Where {what}. auto and cuda fall back to the CPU, require-cuda does"
+        " not.",
+    )

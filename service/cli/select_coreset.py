@@ -45,6 +45,7 @@ def shared_options(function: Callback) -> Callback:
             help="Also write each item's nearest chosen one to this parquet file.",
         ),
         options.column_options,
+        options.device_option("distances are measured"),
         options.overwrite_option,
         options.progress_option,
     ]

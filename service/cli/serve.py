@@ -68,8 +68,9 @@ class ServeJob:
 @click.option(
     "--device",
     type=click.Choice(["cpu", "auto", "cuda", "require-cuda"]),
-    help="Where sealed indexes are searched; cpu by default. auto and cuda fall back to"
-    " the CPU (auto also if the GPU fails later); require-cuda refuses to start.",
+    help="Where sealed indexes are searched and built, and subsets chosen; cpu by"
+    " default. auto and cuda fall back to the CPU (auto also if the GPU fails later);"
+    " require-cuda refuses to start.",
 )
 @click.option("--threads", type=int, help="Threads of the engine; all cores if 0.")
 @click.option(

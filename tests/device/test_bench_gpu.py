@@ -69,6 +69,12 @@ def test_the_kernel_is_told_beside_its_roofline(result):
         assert row["predicted_seconds"] == max(parts)
 
 
+def test_the_coarse_step_finds_the_best_lists(result):
+    for row in rows_of(result, "coarse"):
+        assert row["same_lists"] == 1
+        assert row["doubted"] < 0.1
+
+
 def test_exhaustive_search_is_right(result):
     for row in rows_of(result, "exact"):
         assert row["recall"] > 0.999

@@ -28,11 +28,18 @@ from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     MERGE_WARPS,
     PAIR_BLOCKS,
     PAIR_WARPS,
+    PAIRS_A_PROGRAM,
+    RANK,
+    SQUARES_WARPS,
     config_for,
     parts_of,
     table_for,
 )
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys  # noqa: E402
+from gleann.index.engines.triton_kernels.pair_squares import (  # noqa: E402
+    pair_squares,
+)
+from gleann.index.engines.triton_kernels.rank_lists import rank_lists  # noqa: E402
 from gleann.index.engines.triton_kernels.scan_lists import scan_lists  # noqa: E402
 from gleann.index.engines.triton_kernels.scan_pairs import (  # noqa: E402
     scan_pairs,
@@ -52,9 +59,12 @@ MATRIX = {
 """Matrix instructions; a tile of 16 queries or tf32 in registers may use the older."""
 
 INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
-INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed"}
-FLOAT_ARRAYS = {"biases", "factors", "ratios"}
+INT64_ARRAYS |= {"first", "second"}
+DOUBLE_ARRAYS = {"squares"}
+INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed", "counts"}
+FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms", "doubled"}
 INTEGERS = {"nprobe", "spans", "span_entries", "longest", "width", "words", "keep"}
+INTEGERS |= {"nq", "nlist", "room", "count", "dim"}
 
 
 def type_of(name, kind, constants):
@@ -66,6 +76,8 @@ def type_of(name, kind, constants):
         return "*i64"
     if name in INT32_ARRAYS:
         return "*i32"
+    if name in DOUBLE_ARRAYS:
+        return "*fp64"
     return "*fp32" if name in FLOAT_ARRAYS else f"*{TRITON_TYPE[kind]}"
 
 
@@ -211,6 +223,43 @@ def test_pairs(kind, dim, capability):
         score_pairs, constants, kind=kind, capability=capability, num_warps=PAIR_WARPS
     )
     assert_no_spill(score, capability)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize(
+    "dim",
+    [96, 128, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (100, 768, 960))],
+)
+@pytest.mark.parametrize("shifted", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_rank_lists(dim, shifted, capability):
+    made = compiled(
+        rank_lists,
+        {**shape(dim, "int8", RANK.block), "QUERIES": RANK.queries, "SHIFTED": shifted},
+        kind="int8",
+        capability=capability,
+        num_warps=RANK.warps,
+        num_stages=RANK.stages,
+        enable_fp_fusion=False,
+    )
+    code = assert_no_spill(made, capability)
+    assert re.search(MATRIX[capability], code)
+    # Scores would be rounded once where the host rounds twice.
+    assert "FFMA" not in code
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_pair_squares(capability):
+    made = compiled(
+        pair_squares,
+        {"PAIRS": PAIRS_A_PROGRAM},
+        kind="fp32",
+        capability=capability,
+        num_warps=SQUARES_WARPS,
+        enable_fp_fusion=False,
+    )
+    code = assert_no_spill(made, capability)
+    assert "DMUL" in code
+    assert "DFMA" not in code
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -6,6 +6,7 @@ whose `dot` the interpreter does not do rightly; tiny shapes, since it is slow.
 
 import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,22 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 
 from gleann.index.engines.device import merge, scan  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.keys import NONE  # noqa: E402
+from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.recording import Repeats  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
+    launch_pair_squares,
+)
+from gleann.selection import farthest_first  # noqa: E402
+from gleann.selection.coreset import device as on_device  # noqa: E402
+from gleann.selection.coreset.distance import squared_l2  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -145,6 +154,124 @@ def test_a_whole_search(count, recorder):
     want = ReferenceEngine(data).search(asked, nprobe=2, request=request)
     np.testing.assert_array_equal(got.distances, want.distances)
     assert got.work.entries_scanned == want.work.entries_scanned
+
+
+def ranking_of(metric, nlist, d=40, *, twins=False):
+    """One row a list, which is its centroid."""
+    rows = np.random.default_rng(4).normal(size=(nlist, d))
+    if twins:
+        rows[1::2] = rows[::2]
+    none = np.full(nlist, -1)
+    data = world.index_of(rows, np.arange(nlist), none, metric=metric, nlist=nlist)
+    return data, DeviceRanking(data.centroids, metric, torch.device("cpu"))
+
+
+def asked_of(count, d=40):
+    drawn = np.random.default_rng(5).normal(size=(count, d))
+    return torch.from_numpy(drawn.astype(np.float32))
+
+
+@pytest.fixture
+def four_queries(monkeypatch):
+    """A tile of the coarse step: what it sorts is what the interpreter is slow at."""
+    monkeypatch.setattr(launching, "RANK", replace(launching.RANK, queries=4))
+
+
+@pytest.mark.usefixtures("four_queries")
+@pytest.mark.parametrize(
+    ("metric", "nlist", "nprobe", "twins"),
+    [
+        ("l2", 1100, 17, True),
+        ("ip", 1100, 64, False),
+        ("ip", 1300, 9, True),
+    ],
+)
+def test_lists_are_ranked_as_by_torch(metric, nlist, nprobe, twins):
+    """Ties included: of twin lists that the cut parts, the lower one is probed."""
+    _, ranking = ranking_of(metric, nlist, twins=twins)
+    asked = asked_of(5)
+    got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=nprobe)
+    assert not doubted.any()
+    assert torch.equal(got, ranking.best(asked, nprobe=nprobe))
+
+
+@pytest.mark.usefixtures("four_queries")
+def test_lists_of_long_centroids():
+    _, ranking = ranking_of("l2", 1024, 240)
+    asked = asked_of(3, 240)
+    got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=9)
+    assert not doubted.any()
+    assert torch.equal(got, ranking.best(asked, nprobe=9))
+
+
+@pytest.mark.usefixtures("four_queries")
+def test_lists_that_crowd_in_one_slot_are_in_doubt():
+    """The nearest 200 lists share four of 128 slots: there is room for 68 of them."""
+    nlist, d = 7000, 16
+    rows = np.random.default_rng(4).normal(size=(nlist, d)) + 20
+    crowd = np.flatnonzero(np.arange(nlist) % TILE < 4)[:200]
+    rows[crowd] = np.random.default_rng(6).normal(size=(200, d)) / 100
+    none = np.full(nlist, -1)
+    data = world.index_of(rows, np.arange(nlist), none, nlist=nlist)
+    ranking = DeviceRanking(data.centroids, "l2", torch.device("cpu"))
+    got, doubted = launching.launch_rank_lists(ranking, torch.zeros((2, d)), nprobe=18)
+    assert doubted.all()
+    assert (got == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("recorder", "crowded"),
+    [(None, True), (Repeats(), False)],
+    ids=["steps-crowded", "recorded"],
+)
+def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
+    """What is in doubt is ranked in full: here, all that there is no room for."""
+    monkeypatch.setattr(launching, "RANK", replace(launching.RANK, queries=1))
+    used = []
+    launch = launching.launch_rank_lists
+    monkeypatch.setattr(
+        launching,
+        "launch_rank_lists",
+        lambda *given, **rest: (used.append(1), launch(*given, **rest))[1],
+    )
+    if crowded:
+        monkeypatch.setattr(launching, "rank_room", lambda nprobe: nprobe)
+    data, _ = ranking_of("l2", 1024, 16)
+    asked = asked_of(1, 16).numpy()
+    request = ScanRequest(k=2, pool=4)
+    engine = DeviceEngine(
+        data,
+        scanner=launching.TritonScanner(),
+        device=torch.device("cpu"),
+        kind="fp32",
+        recorder=recorder,
+    )
+    got = engine.search(asked, nprobe=3, request=request)
+    want = ReferenceEngine(data).search(asked, nprobe=3, request=request)
+    np.testing.assert_array_equal(got.rows, want.rows)
+    assert used
+
+
+@pytest.mark.parametrize("d", [1, 16, 17, 100])
+@pytest.mark.parametrize("count", [0, 1, 32, 70])
+def test_distances_of_pairs_are_those_of_the_host_to_the_last_bit(count, d):
+    rng = np.random.default_rng(d)
+    rows = rng.normal(size=(50, d)).astype(np.float32) * 10.0 ** rng.integers(-4, 5)
+    a, b = rng.integers(50, size=(2, count))
+    got = launch_pair_squares(
+        torch.from_numpy(rows), torch.from_numpy(a), torch.from_numpy(b)
+    )
+    np.testing.assert_array_equal(got.numpy(), squared_l2(rows[a], rows[b]))
+
+
+def test_farthest_first_with_the_kernel(monkeypatch):
+    rows = np.random.default_rng(2).integers(-3, 4, (90, 6)).astype(np.float32)
+    want = farthest_first(rows, k=20, seed=1)
+    monkeypatch.setattr(on_device, "device_reason", lambda device: "")
+    got = farthest_first(rows, k=20, seed=1, device="cpu")
+    np.testing.assert_array_equal(got.rows, want.rows)
+    np.testing.assert_array_equal(got.nearest, want.nearest)
+    np.testing.assert_array_equal(got.distances, want.distances)
 
 
 @pytest.mark.parametrize("keep", [1, 40, 64, 100])

@@ -22,6 +22,7 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 
 from gleann.index.engines.device import merge, scan  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
@@ -89,6 +90,21 @@ def test_query_major(kind, d):
     got.bounds.fill_(-7)
     launching.launch_scan_pairs(coded, list_nos, view, bucketing, got)
     assert_equal(got, want, kind)
+
+
+@pytest.mark.parametrize("d", [8, 96, 100, 128, 768, 960])
+@pytest.mark.parametrize("metric", ["l2", "ip"])
+def test_lists_are_ranked_as_by_torch(metric, d):
+    rng = np.random.default_rng(d)
+    centroids = rng.normal(size=(3000, d)).astype(np.float32)
+    centroids[1::2] = centroids[::2]  # ties at the cut
+    ranking = DeviceRanking(centroids, metric, CUDA)
+    asked = torch.from_numpy(rng.normal(size=(2000, d)).astype(np.float32)).to(CUDA)
+    for nprobe in (1, 31, 64):
+        got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=nprobe)
+        want = ranking.best(asked, nprobe=nprobe)
+        assert torch.equal(got[~doubted], want[~doubted])
+        assert doubted.float().mean() < 0.01
 
 
 @pytest.mark.parametrize("keep", [1, 40, 64, 1000])

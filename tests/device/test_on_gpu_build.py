@@ -117,6 +117,16 @@ def test_picks(clustered, data):
     np.testing.assert_array_equal(again.rows, want.rows)
 
 
+@pytest.mark.parametrize("d", [1, 17, 96, 768])
+def test_distances_of_pairs_are_those_of_the_host_to_the_last_bit(d):
+    rng = np.random.default_rng(d)
+    rows = rng.normal(size=(5000, d)).astype(np.float32)
+    a, b = rng.integers(5000, size=(2, 30_001))
+    points = DevicePoints(rows, "cuda")
+    got = points.pairs(torch.from_numpy(a).cuda(), torch.from_numpy(b).cuda())
+    np.testing.assert_array_equal(got.cpu().numpy(), on_host(rows[a], rows[b]))
+
+
 def test_products_are_not_taken_in_tf32():
     side = torch.full((256, 256), 1 + 2.0**-20, device="cuda")
     torch.set_float32_matmul_precision("high")

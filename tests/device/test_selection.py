@@ -1,6 +1,7 @@
 """Picking on a device: torch on the CPU, against the host's own picks."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,9 +9,17 @@ import pytest
 from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
-from gleann.selection import farthest_first, k_center, weighted_k_center
+from gleann.selection import (
+    coreset,
+    facility_location,
+    farthest_first,
+    k_center,
+    parallel_weighted_k_center,
+    weighted_k_center,
+)
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+from gleann.index.engines.device import memory  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.selection.coreset import device as on_device  # noqa: E402
 
@@ -56,6 +65,42 @@ def test_weighted_k_center(clustered):
     assert_same(weighted_k_center(rows, device="cpu", **asked), want, CORESET)
 
 
+COSTED = {"costs": np.random.default_rng(7).random(400), "k": 30}
+METHODS = {
+    "margin": (coreset.margin, {}),
+    "uniform": (coreset.uniform, {"seed": 3}),
+    "ccs": (coreset.ccs, {"seed": 3}),
+    "gist": (coreset.gist, {"diversity": 20.0}),
+    "parallel": (parallel_weighted_k_center, {"cost_weight": 0.2, "shards": 3}),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_coreset_method_measures_on_a_device(monkeypatch, clustered, name):
+    method, own = METHODS[name]
+    rows = clustered(400, 6, seed=9)
+    want = method(rows, locked=[1], **COSTED, **own)
+    made = []
+    take = on_device.DevicePoints._take
+    monkeypatch.setattr(
+        on_device.DevicePoints,
+        "_take",
+        lambda points, vectors: (made.append(len(vectors)), take(points, vectors)),
+    )
+    assert_same(method(rows, locked=[1], device="cpu", **COSTED, **own), want, CORESET)
+    # Three shards see a part of the rows each, in three rounds.
+    assert len(made) >= 9 if name == "parallel" else made == [400]
+
+
+def test_groups_on_a_device(clustered):
+    rows, groups = clustered(300, 6, seed=9), np.arange(300) % 3
+    asked = {"groups": groups, "quotas": {0: 4, 1: 5, 2: 3}, "seed": 1}
+    want = coreset.within_groups(k_center, rows, **asked)
+    there = partial(k_center, device="cpu")
+    got = coreset.within_groups(there, rows, device="cpu", **asked)
+    assert_same(got, want, CORESET)
+
+
 def test_half_precision_elsewhere_changes_nothing(clustered):
     rows = clustered(600, 9, seed=8)
     want = farthest_first(rows, k=100)
@@ -82,10 +127,12 @@ def test_it_can_be_stopped(clustered):
 
 
 def test_too_little_memory_is_said_with_both_numbers(monkeypatch):
-    monkeypatch.setattr(on_device, "free_bytes", lambda device: 1 << 29)
-    said = r"200 rows of 4 takes 1\.0 GiB, and cpu has 0\.5 GiB"
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 29)
+    said = r"200 rows of 4 values takes .*\(1\.00 GiB\), and cpu has .*\(0\.50 GiB\)"
     with pytest.raises(DeviceMemoryError, match=said):
         farthest_first(integers(200, 4, seed=0), k=5, device="cpu")
+    with pytest.raises(DeviceMemoryError, match=r"200 rows.* 536,870,912 bytes"):
+        facility_location(integers(200, 4, seed=0), k=5, device="cpu")
 
 
 def test_running_out_of_memory_is_no_crash(monkeypatch):

@@ -5,12 +5,15 @@ The GPU here is the reference engine with a switch: it fails when it is told to.
 
 import logging
 from pathlib import Path
+from threading import Event, Thread
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
 import gleann
-from gleann.index import SearchParams, SoarIndex
+from gleann.index import SearchParams, SoarIndex, soar_index
+from gleann.index.build_kernels import HostKernels
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import (
     DeviceLostError,
@@ -18,6 +21,9 @@ from gleann.index.errors import (
     EngineUnavailableError,
     InvalidParamsError,
 )
+from gleann.selection import coreset
+from gleann.selection.coreset import problem
+from gleann.selection.coreset.distance import make_points
 from gleann.service import devices
 from gleann.service.config import Config, load_config
 from gleann.service.devices import Devices
@@ -32,6 +38,7 @@ class FakeEngine(ReferenceEngine):
 
     def __init__(self, data, gpu):
         super().__init__(data)
+        self.data = data
         self._gpu = gpu
 
     def search(self, queries, *, nprobe, request):
@@ -44,8 +51,12 @@ class FakeEngine(ReferenceEngine):
 class FakeGpu:
     """Attributes say what goes wrong."""
 
-    def __init__(self, *, reason="", refusal=None):
+    name = "fake:0"
+
+    def __init__(self, *, reason="", refusal=None, rows=10**9):
         self._reason = reason
+        self._rows = rows
+        self._there = WeakSet()
         self.refusal = refusal
         self.failure = None
         self.asked = 0
@@ -53,10 +64,22 @@ class FakeGpu:
     def reason(self):
         return self._reason
 
+    @property
+    def rows(self):
+        """Of all indexes on it."""
+        return sum(len(engine.data.vectors) for engine in self._there)
+
+    def has_room(self, data):
+        return self.rows + len(data.vectors) <= self._rows
+
     def engine(self, data):
         if self.refusal is not None:
             raise self.refusal
-        return FakeEngine(data, self)
+        if not self.has_room(data):
+            raise TOO_LARGE
+        engine = FakeEngine(data, self)
+        self._there.add(engine)
+        return engine
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +189,148 @@ def test_an_index_lost_at_loading_is_served_by_the_cpu_under_auto_only(index):
         Devices("cuda", gpu=gpu).place(index)
 
 
+class Broken(Exception):
+    pass
+
+
+def other_index(rows, quick):
+    return SoarIndex.build(rows[::-1].copy(), quick, engine="native")
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_both_versions_fit(choice, index, rows, quick):
+    gpu = FakeGpu(rows=2 * len(rows))
+    placing = Devices(choice, gpu=gpu)
+    old = placing.place(index)
+    with placing.replacing(old, other_index(rows, quick)) as new:
+        assert gpu.rows == 2 * len(rows)
+        assert (old.engine_name, new.engine_name) == ("fake-gpu", "fake-gpu")
+    assert gpu.rows == len(rows)
+    assert old.engine_name == index.engine_name
+    # Who still holds the old version, such as a session, gets its answers.
+    np.testing.assert_array_equal(search(old, rows).ids, search(index, rows).ids)
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_the_old_version_makes_room(choice, index, rows, quick):
+    gpu = FakeGpu(rows=len(rows))
+    placing = Devices(choice, gpu=gpu)
+    old = placing.place(index)
+    with placing.replacing(old, other_index(rows, quick)) as new:
+        np.testing.assert_array_equal(search(old, rows).ids, search(index, rows).ids)
+        assert old.engine_name == index.engine_name
+        assert new.engine_name == "fake-gpu"
+    assert gpu.rows == len(rows)
+    assert search(new, rows).stats.engine == "fake-gpu"
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_a_new_version_that_does_not_fit_by_itself(choice, index, rows, quick):
+    gpu = FakeGpu(rows=len(rows))
+    placing = Devices(choice, gpu=gpu)
+    old = placing.place(index)
+    new = SoarIndex.build(np.concatenate([rows, rows + 1]), quick, engine="native")
+    if choice == "require-cuda":
+        with pytest.raises(DeviceMemoryError), placing.replacing(old, new):
+            pass
+        assert search(old, rows).stats.engine == "fake-gpu"  # it is back
+        return
+    with placing.replacing(old, new) as placed:
+        assert placed is new
+    assert gpu.rows == 0
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_version_that_is_not_published(room, index, rows, quick):
+    gpu = FakeGpu(rows=room * len(rows))
+    placing = Devices("cuda", gpu=gpu)
+    old = placing.place(index)
+    with (
+        pytest.raises(Broken),
+        placing.replacing(old, other_index(rows, quick)) as new,
+    ):
+        raise Broken
+    assert search(old, rows).stats.engine == "fake-gpu"
+    assert new.engine_name == index.engine_name
+    assert gpu.rows == len(rows)
+
+
+def test_a_search_under_way_is_waited_for(index, rows):
+    gpu = FakeGpu()
+    placed = Devices("cuda", gpu=gpu).place(index)
+    begun, go_on = Event(), Event()
+    scan = FakeEngine.search
+
+    def slow(engine, queries, **asked):
+        begun.set()
+        assert go_on.wait(30)
+        return scan(engine, queries, **asked)
+
+    FakeEngine.search = slow
+    found = []
+    try:
+        asking = Thread(target=lambda: found.append(search(placed, rows)))
+        asking.start()
+        assert begun.wait(30)
+        leaving = Thread(target=placed.engine.leave)
+        leaving.start()
+        leaving.join(0.05)
+        assert leaving.is_alive()
+        assert gpu.rows == len(rows)
+        # Meanwhile the CPU answers whoever asks.
+        while placed.engine_name == "fake-gpu":
+            pass
+        search(placed, rows)
+        go_on.set()
+        asking.join(30)
+        leaving.join(30)
+    finally:
+        FakeEngine.search = scan
+        go_on.set()
+    assert gpu.rows == 0
+    np.testing.assert_array_equal(found[0].ids, search(index, rows).ids)
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+@pytest.mark.parametrize("error", [TOO_LARGE, LOST], ids=["too large", "lost"])
+def test_work_that_the_gpu_cannot_do(choice, error, caplog):
+    asked = []
+
+    def work(device):
+        asked.append(device)
+        if device is not None:
+            raise error
+        return "done"
+
+    placing = Devices(choice, gpu=FakeGpu())
+    if choice == "require-cuda" or (choice == "cuda" and error is LOST):
+        with pytest.raises(type(error)):
+            placing.run(work)
+        assert asked == ["fake:0"]
+        return
+    assert placing.run(work) == "done"
+    assert asked == ["fake:0", None]
+    assert str(error) in caplog.text
+
+
+def test_other_errors_are_not_tried_again():
+    def work(device):
+        raise InvalidParamsError(f"on {device}")
+
+    with pytest.raises(InvalidParamsError, match="on fake:0"):
+        Devices("auto", gpu=FakeGpu()).run(work)
+
+
+def test_work_on_an_index(index, rows):
+    gpu = FakeGpu()
+    placing = Devices("auto", gpu=gpu)
+    assert placing.run_on(index, lambda it: it.engine_name) == "fake-gpu"
+    gpu.failure = BUSY
+    found = placing.run_on(index, lambda it: search(it, rows))
+    assert found.stats.engine == index.engine_name
+    assert Devices("cpu").run_on(index, lambda it: it) is index
+
+
 def filled(client, rows, quick):
     client.create_index("a", dim=rows.shape[1], metric="l2")
     client.upsert("a", np.arange(len(rows)), rows)
@@ -174,13 +339,71 @@ def filled(client, rows, quick):
 
 @pytest.fixture
 def fake(monkeypatch):
+    """A GPU that builds and measures as the host does, and counts how often."""
     gpu = FakeGpu()
+    gpu.built, gpu.measured = [], []
     monkeypatch.setattr(devices, "TritonGpu", lambda: gpu)
+
+    def kernels(device, *, threads):
+        gpu.built.append(device)
+        if device is not None and gpu.refusal is not None:
+            raise gpu.refusal
+        return HostKernels(threads)
+
+    def points(vectors, *, device):
+        gpu.measured.append(device)
+        if device is not None and gpu.refusal is not None:
+            raise gpu.refusal
+        return make_points(vectors)
+
+    monkeypatch.setattr(soar_index, "kernels_on", kernels)
+    monkeypatch.setattr(problem, "make_points", points)
     return gpu
 
 
+def test_a_server_builds_and_selects_on_a_gpu(fake, start_server, rows, quick):
+    with gleann.Client(start_server(device="cuda").target) as client:
+        filled(client, rows, quick)
+        assert fake.built == ["fake:0"]
+        chosen = client.select_farthest_first("a", k=6, seed=2).wait(timeout=60)
+        # The choice, and the random rows beside it.
+        assert fake.measured == ["fake:0", "fake:0"]
+        want = coreset.k_center(rows, k=6, seed=2)
+        assert chosen.ids.tolist() == want.rows.tolist()
+        fake.refusal = TOO_LARGE
+        fake.measured.clear()
+        again = client.select_farthest_first("a", k=6, seed=2).wait(timeout=60)
+        assert again.ids.tolist() == want.rows.tolist()
+        assert fake.measured == ["fake:0", None, None]
+        client.build("a", quick).wait(timeout=60)
+        assert fake.built == ["fake:0", "fake:0", None]
+        assert client.get_index("a").engine.startswith("native")
+
+
+def test_jobs_that_must_not_fall_back_fail_alone(fake, start_server, rows, quick):
+    with gleann.Client(start_server(device="require-cuda").target) as client:
+        filled(client, rows, quick)
+        fake.refusal = TOO_LARGE
+        for job in (client.build("a", quick), client.select_farthest_first("a", k=6)):
+            with pytest.raises(DeviceMemoryError, match=r"9\.00 GiB.* 1\.00 GiB"):
+                job.wait(timeout=60)
+        found = client.search("a", rows[:20], SearchParams(k=1, nprobe=8))
+        assert found.stats.engine == "fake-gpu"
+        assert found.ids[:, 0].tolist() == list(range(20))
+
+
+def test_a_new_version_takes_the_place_of_the_old(fake, start_server, rows, quick):
+    fake._rows = len(rows)
+    with gleann.Client(start_server(device="require-cuda").target) as client:
+        filled(client, rows, quick)
+        for _ in range(2):
+            client.build("a", quick).wait(timeout=60)
+            assert client.get_index("a").engine == "fake-gpu"
+            assert fake.rows == len(rows)
+
+
 def test_a_server_on_a_gpu(fake, start_server, rows, quick):
-    """Built on the CPU, placed on the GPU, at the build and at the next start."""
+    """Placed on the GPU at the build and at the next start."""
     with gleann.Client(start_server(device="cuda").target) as client:
         filled(client, rows, quick)
         assert client.get_index("a").engine == "fake-gpu"

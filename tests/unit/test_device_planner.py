@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gleann.index.engines.device.bucketing import MAX_SPAN, Bucketing, span_count
-from gleann.index.engines.device.kinds import padded_dim
+from gleann.index.engines.device.kinds import TILE, padded_dim
 from gleann.index.engines.device.losses import expected_loss, violation_chance
 from gleann.index.engines.device.planner import (
     Sizes,
@@ -14,6 +14,8 @@ from gleann.index.engines.device.planner import (
     choose_segments,
     keys_a_pair,
     plan,
+    rank_room,
+    ranks_in_kernel,
     span_for,
 )
 from gleann.index.engines.device.roofline import H200, Batch, bounds
@@ -44,6 +46,36 @@ def test_more_neighbours_take_more_buckets(k, buckets):
     planned = plan(sizes(k=k, pool=4 * k), programs=132, budget=1 << 30)
     assert planned.selection == "buckets"
     assert planned.bucketing.buckets == buckets
+
+
+@pytest.mark.parametrize(
+    ("changed", "fused"),
+    [
+        ({}, True),
+        ({"queries": 2048}, True),
+        ({"queries": 512}, False),
+        ({"nlist": 1000}, False),
+        ({"nprobe": 64}, True),
+        ({"nprobe": 65}, False),
+        ({"queries": 0}, False),
+    ],
+)
+def test_when_lists_are_ranked_in_one_kernel(changed, fused):
+    given = {"queries": 10_000, "nlist": 16_384, "nprobe": 32, "tile": 32}
+    assert ranks_in_kernel(**(given | changed), programs=132) == fused
+
+
+@pytest.mark.parametrize("nprobe", [1, 8, 32, 64])
+def test_lists_that_score_as_much_as_the_nth_slot_have_room(nprobe):
+    """By throwing lists, best first, into slots until nprobe slots are hit."""
+    rng = np.random.default_rng(nprobe)
+    slots = rng.integers(TILE, size=(2000, 8 * TILE))
+    thrown = [
+        np.sort(np.unique(row, return_index=True)[1])[nprobe - 1] for row in slots
+    ]
+    mean = TILE * np.log(TILE / (TILE - nprobe))
+    assert np.mean(thrown) + 1 == pytest.approx(mean, rel=0.03, abs=0.5)
+    assert max(thrown) < rank_room(nprobe)
 
 
 def test_many_neighbours_are_sorted_out_of_all_scores():

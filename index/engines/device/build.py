@@ -24,6 +24,7 @@ from gleann.index.engines.device.build_stream import (
     upload,
 )
 from gleann.index.engines.device.exact import DeviceExact
+from gleann.index.engines.device.memory import RESERVE, require_room
 from gleann.index.engines.device.queries import quantise
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.params import BuildParams, Metric
@@ -108,7 +109,11 @@ class DeviceTrainingRows:
     """Training rows on a device; see `TrainingRows`."""
 
     def __init__(self, rows: Vectors, device: torch.device) -> None:
+        n, dim = rows.shape
         with turn_on(device):
+            # Twice: they are sorted by list to be added up.
+            needed = 2 * 4 * n * dim + RESERVE
+            require_room(needed, device, what=f"training on {n:,} rows of {dim} values")
             self._rows = torch.empty(rows.shape, dtype=torch.float32, device=device)
             for block, part in upload(rows, device):
                 self._rows[block] = part

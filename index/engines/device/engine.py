@@ -12,12 +12,12 @@ from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
-from gleann.index.engines.device.choice import ceilings_of, default_kinds, programs_on
+from gleann.index.engines.device.choice import ceilings_of, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.keys import NONE
 from gleann.index.engines.device.kinds import Kind
 from gleann.index.engines.device.layout import lay_out
-from gleann.index.engines.device.memory import admit, budget_for
+from gleann.index.engines.device.memory import admit, budget_for, kinds_for
 from gleann.index.engines.device.passes import (
     Parts,
     Passed,
@@ -33,7 +33,6 @@ from gleann.index.engines.device.planner import (
     choose_segments,
     plan,
     select_by,
-    usual_batch,
 )
 from gleann.index.engines.device.recording import (
     MOST_RECORDED,
@@ -95,13 +94,10 @@ class DeviceEngine:
         self._programs = programs_on(device)
         self._dim = data.vectors.shape[1]
         self._entries = {"both": data.lists.entries, "primary": len(data.vectors)}
-        usual = usual_batch(
-            nlist=data.lists.nlist, entries=data.lists.entries, dim=self._dim
-        )
         with turn_on(device):
-            kinds = (kind,) if kind else default_kinds(device, usual)
+            kinds = (kind,) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
-            self._ranking = DeviceRanking(data, device)
+            self._ranking = DeviceRanking(data.centroids, data.metric, device)
             self._lists = lay_out(data, kind=chosen, device=device)
             rows = _stored(data.vectors, device, there=fitting.rows > 0)
         self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
@@ -198,7 +194,7 @@ class DeviceEngine:
         found = _Answers(request.k, self._device)
 
         def step(block: Tensor, live: Tensor) -> Outputs:
-            best, doubted = self._ranking.likely(block, nprobe=nprobe)
+            best, doubted = self._likely(block, nprobe)
             counts = torch.arange(len(block), device=block.device) < live
             list_nos = torch.where(counts[:, None], best, -1)
             passed = first_pass(block, list_nos, parts=self._parts, task=task)
@@ -225,11 +221,14 @@ class DeviceEngine:
 
     def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
         """The best lists of each query, ranked in full where they are in doubt."""
-        best, doubted = self._ranking.likely(queries, nprobe=nprobe)
+        best, doubted = self._likely(queries, nprobe)
         again = doubted.nonzero()[:, 0]
         if len(again):
             best[again] = self._ranking.best(queries[again], nprobe=nprobe)
         return best
+
+    def _likely(self, queries: Tensor, nprobe: int) -> tuple[Tensor, Tensor]:
+        return self._parts.scanner.likely(self._ranking, queries, nprobe=nprobe)
 
     def _certain(self, passed: Passed, queries: Tensor, task: Task) -> Passed:
         return second_pass(passed, queries, parts=self._parts, task=task)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from gleann.index.engines.contract import IndexData
+from gleann.index.engines.device.choice import default_kinds
 from gleann.index.engines.device.kinds import KINDS, TILE, Kind, padded_dim
+from gleann.index.engines.device.planner import usual_batch
 from gleann.index.errors import DeviceMemoryError
 
 KEYS_SHARE = 0.25
@@ -48,7 +50,7 @@ def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint
     entry = padded_dim(dim, kind) * KINDS[kind].bytes + ENTRY_BYTES
     return Footprint(
         lists=entries * entry,
-        coarse=data.lists.nlist * (8 * dim + 32),
+        coarse=(data.lists.nlist + TILE) * (8 * dim + padded_dim(dim, "int8") + 32),
         rows=4 * n * dim if rows_on_device else 0,
     )
 
@@ -64,10 +66,7 @@ def admit(
     Raises:
         DeviceMemoryError: the lists fit as none of `kinds`.
     """
-    if device.type == "cuda":
-        # What torch keeps of indexes that are gone is free as well.
-        torch.cuda.empty_cache()
-    free = free_bytes(device)
+    free = room_on(device)
     if free is None:
         return kinds[0], footprint(data, kind=kinds[0], rows_on_device=True)
     for rows_on_device in (True, False):
@@ -76,10 +75,47 @@ def admit(
             if taken.total + RESERVE <= free:
                 return kind, taken
     raise DeviceMemoryError(
-        f"the lists take {_gib(taken.total)} GiB as {kind}, and {device} has"
-        f" {_gib(max(0, free - RESERVE))} GiB to spare; the native engine reads them"
-        " from host memory"
+        f"the lists take {_sized(taken.total)} as {kind}, and {device} has"
+        f" {_sized(max(0, free - RESERVE))} to spare; the native engine reads them from"
+        " host memory"
     )
+
+
+def fits(data: IndexData, *, device: torch.device) -> bool:
+    """Whether `admit` would find room for all of `data`, rows too, as it is best."""
+    free = room_on(device)
+    if free is None:
+        return True
+    best = kinds_for(data, device)[0]
+    return footprint(data, kind=best, rows_on_device=True).total + RESERVE <= free
+
+
+def kinds_for(data: IndexData, device: torch.device) -> tuple[Kind, ...]:
+    """The kinds of number that suit `data` on `device`, best first."""
+    batch = usual_batch(
+        nlist=data.lists.nlist,
+        entries=data.lists.entries,
+        dim=data.vectors.shape[1],
+    )
+    return default_kinds(device, batch)
+
+
+def require_room(needed: int, device: torch.device, *, what: str) -> None:
+    """Refuse work that takes more memory than is free.
+
+    Args:
+        needed: bytes.
+        device: where.
+        what: takes them, for the message.
+
+    Raises:
+        DeviceMemoryError: with both numbers.
+    """
+    free = room_on(device)
+    if free is not None and needed > free:
+        raise DeviceMemoryError(
+            f"{what} takes {_sized(needed)}, and {device} has {_sized(free)} free"
+        )
 
 
 def budget_for(device: torch.device, *, a_query: int) -> int:
@@ -97,8 +133,8 @@ def budget_for(device: torch.device, *, a_query: int) -> int:
         return HOST_BUDGET
     if a_query > free:
         raise DeviceMemoryError(
-            f"a query takes {_gib(a_query)} GiB of keys, and {device} has {_gib(free)}"
-            " GiB free: ask for fewer lists or neighbours"
+            f"a query takes {_sized(a_query)} of keys, and {device} has"
+            f" {_sized(free)} free: ask for fewer lists or neighbours"
         )
     return int(KEYS_SHARE * free)
 
@@ -110,5 +146,12 @@ def free_bytes(device: torch.device) -> int | None:
     return int(torch.cuda.mem_get_info(device)[0])
 
 
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.2f}"
+def room_on(device: torch.device) -> int | None:
+    """`free_bytes`, once torch has given back what it keeps of things that are gone."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return free_bytes(device)
+
+
+def _sized(count: int) -> str:
+    return f"{count:,} bytes ({count / 2**30:.2f} GiB)"

@@ -18,6 +18,7 @@ from gleann.index.engines.device.bucketing import (
     Bucketing,
     span_count,
 )
+from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.grouping import Pairs, group
 from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
 from gleann.index.engines.device.kinds import TILE
@@ -58,11 +59,16 @@ def nothing_kept(list_nos: Tensor, *, longest: int, bucketing: Bucketing) -> Kep
 
 
 class Scanner(Protocol):
-    """Who scores entries and merges keys: plain torch, or Triton's kernels."""
+    """Who ranks lists, scans and merges: plain torch, or Triton's kernels."""
 
     @property
     def name(self) -> str:
         """Such as "torch"."""
+
+    def likely(
+        self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
+    ) -> tuple[Tensor, Tensor]:
+        """The best lists of prepared queries; see `DeviceRanking.likely`."""
 
     def bucketed(
         self,

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from gleann.index.engines.device import merge, scan
 from gleann.index.engines.device.bucketing import Bucketing
+from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout import DeviceLists
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.view import ListView
@@ -13,6 +14,12 @@ class TorchScanner:
     """Scans and merges in plain torch; see `scan.Scanner`."""
 
     name = "torch"
+
+    def likely(
+        self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
+    ) -> tuple[Tensor, Tensor]:
+        """See `scan.Scanner.likely`."""
+        return ranking.likely(queries, nprobe=nprobe)
 
     def bucketed(
         self,

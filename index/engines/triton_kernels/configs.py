@@ -72,12 +72,16 @@ LONG: dict[tuple[Kind, int], ScanConfig] = {
     ("fp16", 16): ScanConfig(kind="fp16", queries=16, block=128, warps=4, stages=3),
     ("fp16", 32): ScanConfig(kind="fp16", queries=32, block=64, warps=4, stages=3),
     ("fp16", 64): ScanConfig(kind="fp16", queries=64, block=128, warps=8, stages=3),
-    ("fp32", 16): ScanConfig(kind="fp32", queries=16, block=32, warps=8, stages=2),
+    ("fp32", 16): ScanConfig(kind="fp32", queries=16, block=32, warps=4, stages=2),
     ("fp32", 32): ScanConfig(kind="fp32", queries=32, block=32, warps=8, stages=2),
     ("int8", 16): ScanConfig(kind="int8", queries=16, block=128, warps=4, stages=3),
     ("int8", 32): ScanConfig(kind="int8", queries=32, block=128, warps=4, stages=3),
 }
-"""For longer ones; int8 with 64 queries spills on sm_90 (240 bytes at d = 768)."""
+"""For longer ones.
+
+int8 with 64 queries spills on sm_90 (240 bytes at d = 768), fp32 with 16 queries and 8
+warps on sm_100 (24 bytes).
+"""
 
 Table = dict[tuple[Kind, int], ScanConfig]
 
@@ -105,6 +109,14 @@ fp16 with 64 spills a register on sm_80.
 """
 
 PAIR_WARPS = 4
+
+RANK = ScanConfig(kind="int8", queries=32, block=128, warps=8, stages=3)
+"""Of the kernel that ranks lists; with 4 warps it spills on sm_80."""
+
+PAIRS_A_PROGRAM = 32
+"""Pairs of rows whose distance one program computes, 16 lanes each."""
+
+SQUARES_WARPS = 4
 
 MERGE_LEAST, MERGE_MOST = 64, 1024
 """Rows kept a query by the merge kernel; a larger pool is selected by torch."""

@@ -10,15 +10,10 @@ import triton.language as tl
 from gleann.index.engines.device import grouping
 from gleann.index.engines.triton_kernels.selecting import (
     EMPTY_BIAS,
-    NONE,
     PACKED_NOTHING,
     TILE,
-    by_chunk,
-    hidden_by_buckets,
-    hidden_by_slots,
+    kept_keys,
     packed_with,
-    three_smallest,
-    unpacked,
 )
 
 ITEM_FIELDS = tl.constexpr(grouping.ITEM_FIELDS)
@@ -38,6 +33,92 @@ def row_part(vectors, rows, FIRST, WIDTH: tl.constexpr, D):
     return tl.load(vectors + rows[:, None] * D + along[None, :])
 
 
+@triton.jit
+def held_parts(queries, numbers, D, PARTS: tl.constexpr):
+    """Parts of some queries that stay while rows pass; 0 for one that there is not.
+
+    PARTS is (BLOCK, STEPS, REST, LAST), with D = STEPS * BLOCK + REST + LAST: a single
+    step stays, several are read anew for each tile of rows.
+    """
+    AFTER: tl.constexpr = PARTS[0] * PARTS[1]
+    whole = query_part(queries, numbers, 0, PARTS[0], D) if PARTS[1] == 1 else 0
+    rest = query_part(queries, numbers, AFTER, PARTS[2], D) if PARTS[2] > 0 else 0
+    last = 0
+    if PARTS[3] > 0:
+        last = query_part(queries, numbers, AFTER + PARTS[2], PARTS[3], D)
+    return whole, rest, last
+
+
+@triton.jit
+def dots_with(
+    vectors,
+    queries,
+    rows,
+    numbers,
+    held,
+    D,
+    PARTS: tl.constexpr,
+    ACC: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """(rows, queries): dot products of some entries and some queries."""
+    AFTER: tl.constexpr = PARTS[0] * PARTS[1]
+    dots = tl.zeros((rows.shape[0], numbers.shape[0]), dtype=ACC)
+    if PARTS[1] == 1:
+        part = row_part(vectors, rows, 0, PARTS[0], D)
+        dots = tl.dot(part, held[0], dots, input_precision=PRECISION, out_dtype=ACC)
+    else:
+        for step in range(PARTS[1]):
+            part = row_part(vectors, rows, step * PARTS[0], PARTS[0], D)
+            asked = query_part(queries, numbers, step * PARTS[0], PARTS[0], D)
+            dots = tl.dot(part, asked, dots, input_precision=PRECISION, out_dtype=ACC)
+    if PARTS[2] > 0:
+        part = row_part(vectors, rows, AFTER, PARTS[2], D)
+        dots = tl.dot(part, held[1], dots, input_precision=PRECISION, out_dtype=ACC)
+    if PARTS[3] > 0:
+        part = row_part(vectors, rows, AFTER + PARTS[2], PARTS[3], D)
+        dots = tl.dot(part, held[2], dots, input_precision=PRECISION, out_dtype=ACC)
+    return dots
+
+
+@triton.jit
+def two_a_slot(
+    vectors,
+    biases,
+    factors,
+    queries,
+    numbers,
+    ratio,
+    start,
+    length,
+    D,
+    PARTS: tl.constexpr,
+    CODED: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """The two best packed scores of each slot and query, over one span."""
+    ACC: tl.constexpr = tl.int32 if CODED else tl.float32
+    held = held_parts(queries, numbers, D, PARTS)
+    best = tl.full((TILE, numbers.shape[0]), PACKED_NOTHING, tl.float32)
+    second = tl.full((TILE, numbers.shape[0]), PACKED_NOTHING, tl.float32)
+    for chunk in range(0, tl.cdiv(length, TILE)):
+        place = tl.arange(0, TILE) + chunk * TILE
+        # A tile may read into the next list: only the bias keeps its rows out.
+        rows = (start + place).to(tl.int64)
+        bias = tl.load(biases + rows, mask=place < length, other=EMPTY_BIAS)
+        dots = dots_with(
+            vectors, queries, rows, numbers, held, D, PARTS, ACC, PRECISION
+        )
+        weighed = dots.to(tl.float32)
+        if CODED:
+            weighed = weighed * tl.load(factors + rows)[:, None]
+        packed = packed_with(bias[:, None] * ratio[None, :] - weighed, chunk)
+        second = tl.minimum(second, tl.maximum(best, packed))
+        best = tl.minimum(best, packed)
+    return best, second
+
+
+# Half of it are the arguments: the compiler wants each array and constant by itself.
 @triton.jit
 def scan_lists(
     vectors,  # (entries + TILE, D)
@@ -63,86 +144,27 @@ def scan_lists(
     PRECISION: tl.constexpr,
 ):
     """Scan `items`; D = STEPS * BLOCK + REST + LAST."""
-    ACC: tl.constexpr = tl.int32 if CODED else tl.float32
-    AFTER: tl.constexpr = STEPS * BLOCK
-    count = tl.load(total)
-    for item in tl.range(tl.program_id(0), count, tl.num_programs(0)):
+    PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
+    columns = tl.arange(0, QUERIES)
+    for item in tl.range(tl.program_id(0), tl.load(total), tl.num_programs(0)):
         start = tl.load(items + item * ITEM_FIELDS)
         length = tl.load(items + item * ITEM_FIELDS + 1)
         first = tl.load(items + item * ITEM_FIELDS + 2)
-        live = tl.load(items + item * ITEM_FIELDS + 3)
+        live = columns < tl.load(items + item * ITEM_FIELDS + 3)
         span = tl.load(items + item * ITEM_FIELDS + 4)
-
-        columns = tl.arange(0, QUERIES)
         # Columns past the last pair score query 0 again, and are not stored.
-        slot = tl.load(slots + first + columns, mask=columns < live, other=0)
+        slot = tl.load(slots + first + columns, mask=live, other=0)
         numbers = slot // nprobe
         ratio = tl.load(ratios + numbers)
-        if STEPS == 1:
-            held = query_part(queries, numbers, 0, BLOCK, D)
-        if REST > 0:
-            held_rest = query_part(queries, numbers, AFTER, REST, D)
-        if LAST > 0:
-            held_last = query_part(queries, numbers, AFTER + REST, LAST, D)
-
-        best = tl.full((TILE, QUERIES), PACKED_NOTHING, tl.float32)
-        second = tl.full((TILE, QUERIES), PACKED_NOTHING, tl.float32)
-        for chunk in range(0, tl.cdiv(length, TILE)):
-            place = tl.arange(0, TILE) + chunk * TILE
-            # A tile may read into the next list: only the bias keeps its rows out.
-            rows = (start + place).to(tl.int64)
-            bias = tl.load(biases + rows, mask=place < length, other=EMPTY_BIAS)
-            dots = tl.zeros((TILE, QUERIES), dtype=ACC)
-            if STEPS == 1:
-                part = row_part(vectors, rows, 0, BLOCK, D)
-                dots = tl.dot(
-                    part, held, dots, input_precision=PRECISION, out_dtype=ACC
-                )
-            else:
-                for step in range(STEPS):
-                    part = row_part(vectors, rows, step * BLOCK, BLOCK, D)
-                    along = tl.arange(0, BLOCK) + step * BLOCK
-                    asked = tl.load(queries + numbers[None, :] * D + along[:, None])
-                    dots = tl.dot(
-                        part, asked, dots, input_precision=PRECISION, out_dtype=ACC
-                    )
-            if REST > 0:
-                part_rest = row_part(vectors, rows, AFTER, REST, D)
-                dots = tl.dot(
-                    part_rest, held_rest, dots, input_precision=PRECISION, out_dtype=ACC
-                )
-            if LAST > 0:
-                part_last = row_part(vectors, rows, AFTER + REST, LAST, D)
-                dots = tl.dot(
-                    part_last, held_last, dots, input_precision=PRECISION, out_dtype=ACC
-                )
-            if CODED:
-                factor = tl.load(factors + rows)
-                weighed = dots.to(tl.float32) * factor[:, None]
-            else:
-                weighed = dots
-            packed = packed_with(bias[:, None] * ratio[None, :] - weighed, chunk)
-            second = tl.minimum(second, tl.maximum(best, packed))
-            best = tl.minimum(best, packed)
-
+        arrays = vectors, biases, factors, queries
+        best, second = two_a_slot(
+            *arrays, numbers, ratio, start, length, D, PARTS, CODED, PRECISION
+        )
         places = tl.arange(0, TILE)[:, None]
-        best, second = by_chunk(best, second)
-        bound = hidden_by_slots(second, places, length)
-        low = unpacked(best, start, places)
-        high = unpacked(second, start, places)
-        if BUCKETS < TILE:
-            low, high, third = tl.reduce(
-                (
-                    tl.reshape(low, (BUCKETS, TILE // BUCKETS, QUERIES)),
-                    tl.reshape(high, (BUCKETS, TILE // BUCKETS, QUERIES)),
-                    tl.full((BUCKETS, TILE // BUCKETS, QUERIES), NONE, tl.int64),
-                ),
-                1,
-                three_smallest,
-            )
-            bound = tl.minimum(bound, hidden_by_buckets(third))
+        shape: tl.constexpr = (BUCKETS, TILE // BUCKETS, QUERIES)
+        low, high, bound = kept_keys(best, second, start, places, length, shape)
         into = slot * spans + span
         target = keys + (into * (2 * BUCKETS))[None, :] + tl.arange(0, BUCKETS)[:, None]
-        tl.store(target, low, mask=columns[None, :] < live)
-        tl.store(target + BUCKETS, high, mask=columns[None, :] < live)
-        tl.store(bounds + into, bound, mask=columns < live)
+        tl.store(target, low, mask=live[None, :])
+        tl.store(target + BUCKETS, high, mask=live[None, :])
+        tl.store(bounds + into, bound, mask=live)

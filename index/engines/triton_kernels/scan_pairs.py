@@ -11,13 +11,9 @@ from gleann.index.engines.triton_kernels.selecting import (
     NONE,
     PACKED_NOTHING,
     TILE,
-    by_chunk,
-    hidden_by_buckets,
-    hidden_by_slots,
+    kept_keys,
     make_keys,
     packed_with,
-    three_smallest,
-    unpacked,
 )
 
 
@@ -43,22 +39,21 @@ def scores_of(
     inside,
     number,
     D: tl.constexpr,
-    BLOCK: tl.constexpr,
-    STEPS: tl.constexpr,
-    REST: tl.constexpr,
-    LAST: tl.constexpr,
+    PARTS: tl.constexpr,
     CODED: tl.constexpr,
 ):
-    """(TILE): scan scores of some entries for one query."""
+    """(TILE): scan scores of some entries for one query; PARTS as in `held_parts`."""
     ACC: tl.constexpr = tl.int32 if CODED else tl.float32
-    AFTER: tl.constexpr = STEPS * BLOCK
+    BLOCK: tl.constexpr = PARTS[0]
+    REST: tl.constexpr = PARTS[2]
+    AFTER: tl.constexpr = PARTS[0] * PARTS[1]
     dots = tl.zeros((TILE,), dtype=ACC)
-    for step in range(STEPS):
+    for step in range(PARTS[1]):
         dots += dot_part(vectors, queries, rows, number, step * BLOCK, BLOCK, D, ACC)
     if REST > 0:
         dots += dot_part(vectors, queries, rows, number, AFTER, REST, D, ACC)
-    if LAST > 0:
-        dots += dot_part(vectors, queries, rows, number, AFTER + REST, LAST, D, ACC)
+    if PARTS[3] > 0:
+        dots += dot_part(vectors, queries, rows, number, AFTER + REST, PARTS[3], D, ACC)
     weighed = dots.to(tl.float32)
     if CODED:
         weighed = weighed * tl.load(factors + rows)
@@ -66,6 +61,7 @@ def scores_of(
     return bias * ratio - weighed
 
 
+# Half of it are the arguments: the compiler wants each array and constant by itself.
 @triton.jit
 def scan_pairs(
     vectors,
@@ -90,6 +86,8 @@ def scan_pairs(
     CODED: tl.constexpr,
 ):
     """Select from one span of one pair's list; writes NONE where it has no entries."""
+    PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
+    arrays = vectors, biases, factors, queries
     slot = tl.program_id(0).to(tl.int64)
     span = tl.program_id(1)
     list_no = tl.load(list_nos + slot)
@@ -105,41 +103,15 @@ def scan_pairs(
     for chunk in range(0, tl.cdiv(tl.maximum(length, 0), TILE).to(tl.int32)):
         place = tl.arange(0, TILE) + chunk * TILE
         scores = scores_of(
-            vectors,
-            biases,
-            factors,
-            queries,
-            ratio,
-            start + place,
-            place < length,
-            number,
-            D,
-            BLOCK,
-            STEPS,
-            REST,
-            LAST,
-            CODED,
+            *arrays, ratio, start + place, place < length, number, D, PARTS, CODED
         )
         packed = packed_with(scores, chunk)
         second = tl.minimum(second, tl.maximum(best, packed))
         best = tl.minimum(best, packed)
 
     places = tl.arange(0, TILE)
-    best, second = by_chunk(best, second)
-    bound = hidden_by_slots(second, places, length)
-    low = unpacked(best, start, places)
-    high = unpacked(second, start, places)
-    if BUCKETS < TILE:
-        low, high, third = tl.reduce(
-            (
-                tl.reshape(low, (BUCKETS, TILE // BUCKETS)),
-                tl.reshape(high, (BUCKETS, TILE // BUCKETS)),
-                tl.full((BUCKETS, TILE // BUCKETS), NONE, tl.int64),
-            ),
-            1,
-            three_smallest,
-        )
-        bound = tl.minimum(bound, hidden_by_buckets(third))
+    shape: tl.constexpr = (BUCKETS, TILE // BUCKETS)
+    low, high, bound = kept_keys(best, second, start, places, length, shape)
     into = slot * spans + span
     target = keys + into * (2 * BUCKETS) + tl.arange(0, BUCKETS)
     tl.store(target, low)
@@ -167,6 +139,8 @@ def score_pairs(
     CODED: tl.constexpr,
 ):
     """Keys of all entries of each pair's list, by full scores; NONE past its end."""
+    PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
+    arrays = vectors, biases, factors, queries
     pair = tl.program_id(0).to(tl.int64)
     list_no = tl.load(list_nos + pair)
     known = list_no >= 0
@@ -176,21 +150,8 @@ def score_pairs(
     rows = start + place
     inside = rows < end
     # Past the end of the list there may be nothing at all to read.
-    scores = scores_of(
-        vectors,
-        biases,
-        factors,
-        queries,
-        tl.load(ratios + pair),
-        tl.where(inside, rows, 0),
-        inside,
-        pair,
-        D,
-        BLOCK,
-        STEPS,
-        REST,
-        LAST,
-        CODED,
-    )
+    rows = tl.where(inside, rows, 0)
+    ratio = tl.load(ratios + pair)
+    scores = scores_of(*arrays, ratio, rows, inside, pair, D, PARTS, CODED)
     found = tl.where(inside, make_keys(scores, rows), NONE)
     tl.store(out + pair * longest + place, found, mask=place < longest)

@@ -8,12 +8,18 @@ from torch import Tensor
 from gleann.index.engines.device import merge
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.choice import generation_of, programs_on
+from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.grouping import cut_items, group
-from gleann.index.engines.device.keys import smallest
+from gleann.index.engines.device.keys import NONE, key_numbers, smallest
 from gleann.index.engines.device.kinds import TILE
 from gleann.index.engines.device.layout import DeviceLists
-from gleann.index.engines.device.planner import choose_kernel, choose_query_tile
-from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.planner import (
+    choose_kernel,
+    choose_query_tile,
+    rank_room,
+    ranks_in_kernel,
+)
+from gleann.index.engines.device.queries import CodedQueries, quantise
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
 from gleann.index.engines.triton_kernels.configs import (
@@ -22,11 +28,13 @@ from gleann.index.engines.triton_kernels.configs import (
     MERGE_WARPS,
     PAIR_BLOCKS,
     PAIR_WARPS,
+    RANK,
     ScanConfig,
     config_for,
     parts_of,
 )
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys
+from gleann.index.engines.triton_kernels.rank_lists import rank_lists
 from gleann.index.engines.triton_kernels.scan_lists import scan_lists
 from gleann.index.engines.triton_kernels.scan_pairs import scan_pairs, score_pairs
 
@@ -38,6 +46,22 @@ class TritonScanner:
     """Scans and merges by Triton kernels; see `device.scan.Scanner`."""
 
     name = "triton"
+
+    def likely(
+        self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
+    ) -> tuple[Tensor, Tensor]:
+        """By one kernel where a batch fills the device, else by a matrix product."""
+        nprobe = min(nprobe, ranking.nlist)
+        fused = ranks_in_kernel(
+            queries=len(queries),
+            nlist=ranking.nlist,
+            nprobe=nprobe,
+            tile=RANK.queries,
+            programs=programs_on(queries.device),
+        )
+        if not fused:
+            return ranking.likely(queries, nprobe=nprobe)
+        return launch_rank_lists(ranking, queries, nprobe=nprobe)
 
     def bucketed(
         self,
@@ -103,6 +127,44 @@ class TritonScanner:
                 num_warps=MERGE_WARPS,
             )
         return out
+
+
+def launch_rank_lists(
+    ranking: DeviceRanking, queries: Tensor, *, nprobe: int
+) -> tuple[Tensor, Tensor]:
+    """Rank lists by the kernel, best first.
+
+    A query is in doubt where more lists can be among the best than there is room for.
+    """
+    lists, nq = ranking.padded, len(queries)
+    values, scales = quantise(queries)
+    coded = values.new_zeros((nq, lists.codes.shape[1]))
+    coded[:, : values.shape[1]] = values
+    shape = (nq, rank_room(nprobe))
+    keys = torch.full(shape, NONE, device=queries.device)
+    counts = torch.zeros(nq, dtype=torch.int32, device=queries.device)
+    rank_lists[(-(-nq // RANK.queries),)](
+        lists.codes,
+        lists.scales,
+        lists.norms,
+        coded,
+        2 * scales,
+        keys,
+        counts,
+        nq,
+        ranking.nlist,
+        nprobe,
+        shape[1],
+        **_parts(coded.shape[1], block=RANK.block),
+        QUERIES=RANK.queries,
+        SHIFTED=lists.shifted,
+        num_warps=RANK.warps,
+        num_stages=RANK.stages,
+        enable_fp_fusion=False,
+    )
+    doubted = (counts > shape[1]) | (counts < nprobe)
+    best = key_numbers(smallest(keys, nprobe))
+    return torch.where(doubted[:, None], -1, best), doubted
 
 
 def launch_scan_lists(
@@ -173,7 +235,10 @@ def _arrays(queries: CodedQueries, view: ListView) -> tuple[Tensor, ...]:
 
 def _shape_of(lists: DeviceLists, *, block: int) -> dict[str, Any]:
     """The compile-time constants that say how d is cut."""
-    width = lists.vectors.shape[1]
+    return _parts(lists.vectors.shape[1], block=block)
+
+
+def _parts(width: int, *, block: int) -> dict[str, Any]:
     parts = parts_of(width, block=block)
     return {
         "D": width,

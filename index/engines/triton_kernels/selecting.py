@@ -92,3 +92,31 @@ def hidden_by_buckets(third):
     """The least key that buckets dropped, by the third of each."""
     least = tl.min(third, axis=0)
     return tl.where(least == NONE, NONE, least >> NUMBER_BITS << NUMBER_BITS)
+
+
+@triton.jit
+def kept_keys(best, second, start, places, length, SHAPE: tl.constexpr):
+    """Fold the slots of one span, which begins at entry `start`, to buckets.
+
+    SHAPE is (buckets, slots a bucket) and what else `best` and `second` have. `places`
+    are the numbers of the slots, to broadcast with them.
+
+    Returns:
+        Keys of the best and the second of each bucket, and the least key dropped.
+    """
+    best, second = by_chunk(best, second)
+    bound = hidden_by_slots(second, places, length)
+    low = unpacked(best, start, places)
+    high = unpacked(second, start, places)
+    if SHAPE[0] < TILE:
+        low, high, third = tl.reduce(
+            (
+                tl.reshape(low, SHAPE),
+                tl.reshape(high, SHAPE),
+                tl.full(SHAPE, NONE, tl.int64),
+            ),
+            1,
+            three_smallest,
+        )
+        bound = tl.minimum(bound, hidden_by_buckets(third))
+    return low, high, bound
