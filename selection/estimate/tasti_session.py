@@ -217,13 +217,16 @@ class TastiSession:
     def _conclude(self, finished: list[Round]) -> Estimate:
         design = whole_design(finished, self._design())
         evidence = self._rounds.evidence(finished, strata=len(design.sizes))
-        return conclude_from(
+        asked = self._params.asked(len(self._budgets))
+        made = conclude_from(
             design,
             refreshed_totals(finished, evidence, design),
             evidence,
-            asked=self._params.asked(len(self._budgets)),
+            asked=asked,
             provenance=self._provenance(),
         )
+        width = self._rounds.abae_width(finished, quantile=asked.quantile)
+        return replace(made, abae_width=width)
 
     def _design(self) -> Design:
         """What was fixed in advance; the strata are those of each round."""
