@@ -131,7 +131,7 @@ def _variances(
 
 
 def _costs(cuts: Sequence[_EqualCut], averages: Sequence[float]) -> PerPair:
-    """Squared error times labels (L, G), relative to the group's size for an average."""
+    """Squared error times labels (L, G); for an average, over the group squared."""
     costs = np.empty((len(cuts), len(cuts)))
     for number, cut in enumerate(cuts):
         sizes = cut.design.sizes

@@ -122,10 +122,7 @@ class GroupSamples:
         labels = self._labels(rounds=rounds)
         return abae_group_widths(
             [proxy[open_rows] for proxy in self._proxies],
-            [
-                replace(one, rows=np.searchsorted(open_rows, one.rows))
-                for one in labels
-            ],
+            [replace(one, rows=np.searchsorted(open_rows, one.rows)) for one in labels],
             self._params,
             quantile=quantile,
             known=[self._known.totals(group) for group in range(len(labels))],

@@ -99,60 +99,72 @@ def test_beside_groups_that_one_oracle_names(disjoint, target):
     assert widths == pytest.approx(2 * 1.96 * errors, rel=0.35)
 
 
+class Sample:
+    """The rows in strata of equal size by one group's proxy, and a draw of them."""
+
+    def __init__(self, disjoint, params, place):
+        proxies, self.group, self.values = disjoint
+        self.numbers = equal_size(proxies[place], strata=params.strata)
+        each = replace(params, budget=params.budget // len(proxies))
+        self.design = abae_design(proxies[place], self.numbers, each)
+        self.order = drawing_order(self.numbers, seed=params.seed * 10 + place)
+        self.place = place
+        self.draws = pilot_draws(self.design)
+        self.pilot = len(self.rows)
+
+    @property
+    def rows(self):
+        sizes = self.design.sizes.astype(int)
+        return next_rows(self.order, sizes, self.draws, after=np.zeros_like(sizes))
+
+    def seen(self, of):
+        rows = self.rows
+        held = self.group[rows] == of
+        found = (self.numbers[rows], held, np.where(held, self.values[rows], 0.0))
+        return gather([found], strata=len(self.draws))
+
+    def shares(self):
+        """Of the labels to come, by what the pilot saw of the sample's own group."""
+        own = plain_moments(self.seen(self.place).total)
+        spread = abae_spreads(own, self.design)
+        return spread / spread.sum()
+
+    def estimate(self, of):
+        """A group's number, and its squared error times labels in each stratum."""
+        evidence, target = self.seen(of), self.design.target
+        value = point_estimate(pooled(self.design, evidence), target=target)
+        plain = plain_moments(evidence.total)
+        of_a_row = row_variances(plain, target=target, average=value)
+        sizes = self.design.sizes
+        scale = (plain.rates * sizes).sum() if target == "avg" else 1
+        return value, of_a_row * (sizes / scale) ** 2
+
+
 def published(disjoint, params):
     """ABae's group-by with one oracle: each group merged from every proxy's sample."""
-    proxies, group, values = disjoint
-    groups = range(len(proxies))
-    each = replace(params, budget=params.budget // len(proxies))
-    numbers = [equal_size(proxy, strata=params.strata) for proxy in proxies]
-    designs = [
-        abae_design(proxy, own, each)
-        for proxy, own in zip(proxies, numbers, strict=True)
-    ]
-    orders = [
-        drawing_order(own, seed=params.seed * 10 + place)
-        for place, own in enumerate(numbers)
-    ]
-
-    def seen(place, rows, of):
-        held = group[rows] == of
-        labelled = (numbers[place][rows], held, np.where(held, values[rows], 0.0))
-        return gather([labelled], strata=params.strata)
-
-    def drawn(place, draws):
-        sizes = designs[place].sizes.astype(int)
-        return next_rows(orders[place], sizes, draws, after=np.zeros_like(sizes))
-
-    def error(place, rows, of):
-        """The estimate and what its squared error seems to be, times labels."""
-        evidence, design = seen(place, rows, of), designs[place]
-        value = point_estimate(pooled(design, evidence), target=params.target)
-        plain = plain_moments(evidence.total)
-        of_a_row = row_variances(plain, target=params.target, average=value)
-        scale = (plain.rates * design.sizes).sum() if params.target == "avg" else 1
-        return value, of_a_row * (design.sizes / scale) ** 2, evidence.total.labelled
-
-    pilots = [pilot_draws(design) for design in designs]
-    costs, shares = np.empty((len(proxies),) * 2), []
-    for place, pilot in enumerate(pilots):
-        rows = drawn(place, pilot)
-        own = plain_moments(seen(place, rows, place).total)
-        spread = abae_spreads(own, designs[place])
-        shares.append(spread / spread.sum())
-        for of in groups:
-            found = error(place, rows, of)[1] / np.maximum(shares[-1], 1e-12)
-            costs[place, of] = found.sum()
-    split = split_over_cuts(costs) * (params.budget - sum(p.sum() for p in pilots))
-    told = np.empty((2, len(proxies), len(proxies)))
-    for place, pilot in enumerate(pilots):
-        room = (designs[place].sizes - pilot).astype(int)
-        later = capped(shares[place], budget=int(split[place]), room=room)
-        rows = drawn(place, pilot + later)
-        for of in groups:
-            value, squares, labelled = error(place, rows, of)
-            variance = (squares / labelled).sum()
-            told[:, place, of] = value, 1 / variance if variance else 0
-    return (told[0] * told[1]).sum(axis=0) / told[1].sum(axis=0)
+    groups = range(len(disjoint[0]))
+    samples = [Sample(disjoint, params, place) for place in groups]
+    costs = np.array(
+        [
+            [
+                (one.estimate(of)[1] / np.maximum(one.shares(), 1e-12)).sum()
+                for of in groups
+            ]
+            for one in samples
+        ]
+    )
+    left = params.budget - sum(one.pilot for one in samples)
+    for one, labels in zip(samples, split_over_cuts(costs) * left, strict=True):
+        room = (one.design.sizes - one.draws).astype(int)
+        one.draws = one.draws + capped(one.shares(), budget=int(labels), room=room)
+    merged = []
+    for of in groups:
+        told = [(*one.estimate(of), one.draws) for one in samples]
+        errors = np.array([(squares / draws).sum() for _, squares, draws in told])
+        # A sample that saw none has no error to weigh it by, and no say.
+        weights = np.divide(1, errors, out=np.zeros_like(errors), where=errors > 0)
+        merged.append(weights @ [value for value, *_ in told] / weights.sum())
+    return merged
 
 
 def test_nothing_is_told_without_a_positive_or_a_second_round(disjoint):
