@@ -267,6 +267,9 @@ def _part(one: Round, design: Design, *, later: int) -> float:
     found = one.left * seen.rates
     average = float((found * seen.means).sum() / max(found.sum(), 1e-300))
     of_a_row = row_variances(seen, target=target, average=average)
+    if not of_a_row.any():
+        # No value was seen, or none that differs: what is left is how many there are.
+        of_a_row = row_variances(seen, target="count", average=0.0)
     after = one.left - one.draws
     draws = round_draws(after, seen, design, min(later, int(after.sum())))
     own = float((row_factor(one.draws, one.left) * of_a_row).sum())

@@ -226,6 +226,25 @@ def test_strata_stand_still_until_a_round_finds_a_positive():
     assert "no positive among 160 labels" in made.note
 
 
+@pytest.mark.parametrize("target", ["avg", "sum"])
+@pytest.mark.parametrize("positives", [1, 3])
+def test_a_value_first_seen_in_a_later_round_is_not_weighed_away(target, positives):
+    vectors, _, _ = world()
+    session = TastiSession.start(vectors, params_of(target=target, rounds=2))
+    nothing = np.zeros(N)
+    for _ in range(2):
+        ids = session.next_batch().ids
+        session.submit(ids, nothing[ids].astype(bool), nothing[ids])
+    ids = session.next_batch().ids
+    session.submit(ids, np.arange(len(ids)) < positives, nothing[ids] + 5)
+    made = session.estimate()
+    assert made.positives == positives
+    if target == "avg":
+        assert made.value == pytest.approx(5)
+    else:
+        assert made.value > 5 * positives
+
+
 def test_known_labels_make_the_proxy_and_are_never_asked_for():
     vectors, held, values = world()
     rows = np.concatenate([np.flatnonzero(held)[:5], np.flatnonzero(~held)[:45]])
