@@ -24,7 +24,7 @@ from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
 from bench.selection.concepts import load_labelled, rare_concepts
-from bench.selection.estimate import summarise
+from bench.selection.estimate import Told, summarise
 from bench.selection.notes import Notes, command_of, write_result
 from bench.selection.tasti_table import tasti_table
 from gleann.index.arrays import Mask, Rows, Vectors
@@ -45,6 +45,8 @@ MOST = 0.05
 """Share of the rows above which a concept is not counted."""
 FIRST = 0.2
 """Share of the labels that goes to representatives."""
+BLOCK = 20
+"""Trials that are noted at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,14 +56,30 @@ class Trial:
     Attributes:
         vectors: (n, d).
         held: bool (n,), the concept.
-        first: representatives, the same for all concepts and fixed proxies.
+        first: representatives, the same for all concepts and methods.
+        proxy: (n,) what they say of every row.
         params: of the estimate, the budget that of all labels.
     """
 
     vectors: Vectors
     held: Mask
     first: Rows
+    proxy: NDArray[np.float64]
     params: EstimateParams
+
+    @classmethod
+    def of(
+        cls, vectors: Vectors, held: Mask, first: Rows, params: EstimateParams
+    ) -> "Trial":
+        """With the proxy that the labels of `first` make."""
+        proxy = propagate_labels(vectors, rows=first, labels=held[first])
+        return cls(
+            vectors=vectors,
+            held=held,
+            first=first,
+            proxy=proxy.astype(np.float64),
+            params=params,
+        )
 
     def oracle(self, ids: Rows) -> tuple[Mask, None]:
         """Whether each of these rows (m,) is of the concept."""
@@ -71,13 +89,6 @@ class Trial:
     def rest(self) -> EstimateParams:
         """Of an estimate beside the representatives."""
         return replace(self.params, budget=self.params.budget - len(self.first))
-
-    @property
-    def proxy(self) -> NDArray[np.float64]:
-        """What the representatives say of every row (n,)."""
-        labels = self.held[self.first]
-        made = propagate_labels(self.vectors, rows=self.first, labels=labels)
-        return made.astype(np.float64)
 
 
 def uniform(trial: Trial) -> Estimate:
@@ -169,32 +180,53 @@ def _of_data(
             "positives": int(held.sum()),
         }
         say(f"{data.name}, {case['concept']}: {case['positives']} of {len(held)} rows")
-        for name in METHODS:
-            make = partial(_by_method, name, vectors, held, head, firsts)
-            found = notes.once((data.name, concept, name), make)
-            rows.append(case | {"method": name} | found)
+        trials = []
+        for seed in range(args.seed, args.seed + head["trials"], BLOCK):
+            make = partial(_block, vectors, held, head, firsts, seed)
+            trials += notes.once((data.name, concept, seed), make)
+        rows += [case | row for row in _rows(trials, float(held.sum()))]
     return {"name": data.name, "sha256": data.sha256, "of_rows": len(data.base)}, rows
 
 
-def _by_method(
-    name: str,
+def _block(
     vectors: Vectors,
     held: Mask,
     head: dict[str, Any],
     firsts: Callable[[int], Rows],
-) -> dict[str, Any]:
-    made: list[Estimate] = []
-    seconds = 0.0
-    for seed in range(head["seed"], head["seed"] + head["trials"]):
+    begin: int,
+) -> list[dict[str, list[float | None]]]:
+    """Trials from seed `begin`: by method the fields of `Told`, then seconds."""
+    end = min(begin + BLOCK, head["seed"] + head["trials"])
+    trials = []
+    for seed in range(begin, end):
         params = EstimateParams(
             budget=head["labels"], strata_cut="geometric", seed=seed
         )
-        trial = Trial(vectors=vectors, held=held, first=firsts(seed), params=params)
-        start = perf_counter()
-        made.append(METHODS[name](trial))
-        seconds += perf_counter() - start
-    found = summarise(made, float(held.sum()))
-    return found | {"seconds_a_trial": round(seconds / head["trials"], 4)}
+        trial = Trial.of(vectors, held, firsts(seed), params)
+        told: dict[str, list[float | None]] = {}
+        for name, count in METHODS.items():
+            start = perf_counter()
+            made = count(trial)
+            seconds = round(perf_counter() - start, 4)
+            told[name] = [made.value, made.low, made.high, made.labels_used, seconds]
+        trials.append(told)
+    return trials
+
+
+def _rows(
+    trials: list[dict[str, list[float | None]]], truth: float
+) -> list[dict[str, Any]]:
+    """A row of the table for each method."""
+    rows = []
+    for name in METHODS:
+        made = [
+            Told(value=value, low=low, high=high, labels_used=labels)
+            for value, low, high, labels, _ in (trial[name] for trial in trials)
+        ]
+        seconds = float(np.mean([trial[name][-1] for trial in trials]))
+        row = {"method": name} | summarise(made, truth)
+        rows.append(row | {"seconds_a_trial": round(seconds, 4)})
+    return rows
 
 
 def _representatives(
@@ -214,7 +246,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=20_000, help="drawn of each set")
     parser.add_argument("--concepts", type=int, default=3, help="of each set")
     parser.add_argument("--labels", type=int, default=1000)
-    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0, help="of the first trial")
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     parser.add_argument(
