@@ -23,6 +23,7 @@ from bench.kmeans import kmeans_table
 from bench.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
+from bench.selection.tasti_table import tasti_table
 from bench.summary import summary
 from bench.tables import build_table, speed_tables
 
@@ -36,6 +37,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
+    "selection-tasti": tasti_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         EstimateSession,
         GroupsSession,
         Known,
+        KnownGroups,
         TastiSession,
     )
 
@@ -57,21 +58,30 @@ class Started:
 
 
 def from_scores(
-    view: View, params: "EstimateParams", *, ids: Ids, proxy: NDArray[np.float64]
+    view: View,
+    params: "EstimateParams",
+    *,
+    ids: Ids,
+    proxy: NDArray[np.float64],
+    known: "Known | None" = None,
 ) -> Started:
     """Start an estimate with `proxy` (n,) for all `ids` of the index.
 
     Raises:
         NotReadyError: the index was not built, or has changed since.
         UnknownIdError: an id is not there.
-        InvalidInputError: a vector without a proxy.
-        InvalidParamsError: a budget above the number of vectors.
+        InvalidInputError: a vector without a proxy, or known labels that do not fit.
+        InvalidParamsError: a budget above the number of vectors without a label.
     """
-    return _stratified(view, params, _in_order(view, ids, proxy))
+    return _stratified(view, params, _in_order(view, ids, proxy), known=known)
 
 
 def from_candidates(
-    view: View, params: "EstimateParams", *, proxies: Columns
+    view: View,
+    params: "EstimateParams",
+    *,
+    proxies: Columns,
+    known: "Known | None" = None,
 ) -> Started:
     """Start an estimate that a pilot chooses the proxy of.
 
@@ -81,7 +91,9 @@ def from_candidates(
     from gleann.selection.estimate import ChoosingSession
 
     columns = _columns(view, proxies)
-    session = ChoosingSession.start(columns, params, ids=sealed_index(view).ids)
+    session = ChoosingSession.start(
+        columns, params, ids=sealed_index(view).ids, known=known
+    )
     return Started(session=session, proxy=_stacked(columns))
 
 
@@ -107,40 +119,55 @@ def from_examples(
     rows = view.require(as_ids(ids, n=len(ids)))
     chosen = {} if neighbours is None else {"neighbours": neighbours}
     proxy = propagate_labels(index.vectors, rows=rows, labels=labels, **chosen)
-    known = _answers_in(labels, target=params.target)
+    told = _answers_in(labels, target=params.target)
     return _stratified(
         view,
         params,
         proxy.astype(np.float64),
         known=Known(
-            ids=index.ids[rows[known]],
-            positives=labels[known] == 1,
-            values=np.zeros(int(known.sum())),
+            ids=index.ids[rows[told]],
+            positives=labels[told] == 1,
+            values=np.zeros(int(told.sum())),
         ),
     )
 
 
 def from_index(
-    view: View, params: "EstimateParams", *, representatives: int | None
+    view: View,
+    params: "EstimateParams",
+    *,
+    representatives: int | None,
+    known: "Known | None" = None,
 ) -> Started:
     """Start an estimate whose proxy every round's labels make anew (TASTI).
 
     Raises:
         NotReadyError: the index was not built, or has changed since.
-        InvalidParamsError: a budget above the number of vectors, or too small.
+        InvalidInputError: known labels that do not fit.
+        InvalidParamsError: a budget above the number of vectors without a label, or
+            too small.
     """
     from gleann.selection.coreset import metric_vectors
     from gleann.selection.estimate import TastiSession
 
     index = sealed_index(view)
     session = TastiSession.start(
-        metric_vectors(index), params, first=representatives, ids=index.ids
+        metric_vectors(index),
+        params,
+        first=representatives,
+        ids=index.ids,
+        known=known,
     )
     return Started(session=session, proxy=None)
 
 
 def of_groups(
-    view: View, params: "EstimateParams", *, proxies: Columns, overlapping: bool
+    view: View,
+    params: "EstimateParams",
+    *,
+    proxies: Columns,
+    overlapping: bool,
+    known: "KnownGroups | Mapping[str, Known] | None" = None,
 ) -> Started:
     """Start an estimate for each group, by name.
 
@@ -150,6 +177,8 @@ def of_groups(
         proxies: of each group.
         overlapping: whether each group asks a question of its own, instead of all
             asking for the group.
+        known: labels that are there already: of each group by its name where groups
+            overlap, else naming the group.
 
     Raises:
         As `from_scores`, and InvalidInputError for too few groups.
@@ -157,8 +186,9 @@ def of_groups(
     from gleann.selection.estimate import ClassesSession, GroupsSession
 
     columns = _columns(view, proxies)
-    make = GroupsSession if overlapping else ClassesSession
-    session = make.start(columns, params, ids=sealed_index(view).ids)
+    make: Any = GroupsSession if overlapping else ClassesSession
+    ids = sealed_index(view).ids
+    session = make.start(columns, params, ids=ids, known=known)
     return Started(session=session, proxy=_stacked(columns), kind="groups")
 
 

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from gleann.index.checks import as_id_array
 from gleann.service import convert_selection as convert
 from gleann.service.active_calls import ActiveCalls, name_of
+from gleann.service.convert_known import fill_known_groups
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import (
     bools_to_wire,
@@ -18,7 +19,12 @@ from gleann.service.wire import (
 from gleann.v1 import selection_pb2
 
 if TYPE_CHECKING:
-    from gleann.selection.estimate import Estimate, EstimateParams
+    from gleann.selection.estimate import (
+        Estimate,
+        EstimateParams,
+        Known,
+        KnownGroups,
+    )
 
 
 class GroupCalls(ActiveCalls):
@@ -31,6 +37,7 @@ class GroupCalls(ActiveCalls):
         params: "EstimateParams",
         proxies: Mapping[str, convert.Column],
         overlapping: bool = False,
+        known: "KnownGroups | Mapping[str, Known] | None" = None,
         request_id: str = "",
     ) -> SessionInfo:
         """Start an estimate for each of several groups (ABae's group-by).
@@ -41,11 +48,15 @@ class GroupCalls(ActiveCalls):
             proxies: (ids, numbers) for all vectors, of each group by its name.
             overlapping: whether a vector may be in several groups. Each group then asks
                 a question of its own; otherwise an answer names the group.
+            known: labels that are there already, counted exactly, beside the budget,
+                and not asked for again: `Known` of each group by its name where groups
+                overlap, else `KnownGroups`.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
             UnknownIndexError: no such index.
-            InvalidInputError: too few groups, or a vector without a proxy.
+            InvalidInputError: too few groups, a vector without a proxy, or known labels
+                that do not fit.
             InvalidParamsError: a budget above the number of vectors, or too small.
             NotReadyError: the index was never built.
         """
@@ -56,6 +67,7 @@ class GroupCalls(ActiveCalls):
             request_id=request_id,
         )
         convert.fill_named(request.groups, proxies)
+        fill_known_groups(request, known)
         return convert.session_info_of(self._stubs.selection.StartGroupSession(request))
 
     def next_group_batches(self, session: str | SessionInfo) -> dict[str, Selected]:

@@ -9,6 +9,7 @@ from gleann.index.checks import as_id_array
 from gleann.service import convert_active
 from gleann.service import convert_selection as convert
 from gleann.service.active_calls import name_of
+from gleann.service.convert_known import known_to_wire
 from gleann.service.group_calls import GroupCalls
 from gleann.service.operation import read_selection
 from gleann.service.values import Selected, SessionInfo
@@ -20,7 +21,7 @@ from gleann.service.wire import (
 from gleann.v1 import selection_pb2
 
 if TYPE_CHECKING:
-    from gleann.selection.estimate import Estimate, EstimateParams
+    from gleann.selection.estimate import Estimate, EstimateParams, Known
 
 
 class SelectionCalls(GroupCalls):
@@ -44,6 +45,7 @@ class SelectionCalls(GroupCalls):
         examples: convert.Column | None = None,
         neighbours: int | None = None,
         representatives: int | None = None,
+        known: "Known | None" = None,
         request_id: str = "",
     ) -> SessionInfo:
         """Start a stratified estimate of a count, a mean or a sum (ABae).
@@ -60,12 +62,16 @@ class SelectionCalls(GroupCalls):
             representatives: vectors far apart that are labelled first, within the
                 budget; they and the labels of every round make the proxy of the next
                 (TASTI). Give one of this, `proxy` and `examples`.
+            known: labels that are there already, chosen in whatever way: counted
+                exactly, beside the budget, and not asked for again. Not with
+                `examples`, which are such labels themselves.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
             UnknownIndexError: no such index.
             UnknownIdError: an id is not there.
-            InvalidInputError: a vector without a proxy.
+            InvalidInputError: a vector without a proxy, or known labels that do not
+                fit.
             InvalidParamsError: not one of `proxy`, `examples` and `representatives`, or
                 a budget above the number of vectors.
             NotReadyError: the index was never built.
@@ -73,6 +79,7 @@ class SelectionCalls(GroupCalls):
         request = selection_pb2.StartEstimateSessionRequest(
             index=name,
             params=convert.estimate_params_to_wire(params),
+            known=known_to_wire(known),
             request_id=request_id,
         )
         convert.fill_proxy(request, proxy, examples, neighbours, representatives)

@@ -61,10 +61,12 @@ def load_labelled(folder: Path) -> Labelled:
     )
 
 
-def rare_concepts(data: Labelled, *, count: int, seed: int) -> list[int]:
-    """`count` classes drawn from those of 100 rows to 1 % of the pool, ascending."""
+def rare_concepts(
+    data: Labelled, *, count: int, seed: int, most: float = MOST
+) -> list[int]:
+    """`count` classes of 100 rows to a share `most` of the pool, drawn; ascending."""
     sizes = np.bincount(data.classes)
-    rare = np.flatnonzero((sizes >= FEWEST) & (sizes <= MOST * len(data.classes)))
+    rare = np.flatnonzero((sizes >= FEWEST) & (sizes <= most * len(data.classes)))
     if len(rare) < count:
         raise DatasetError(f"{data.name} has {len(rare)} rare classes, not {count}")
     drawn = np.random.default_rng(seed).permutation(rare)[:count]

@@ -6,8 +6,8 @@ what `selection/DECISIONS.md` quotes; the same seeds give the same tables.
 
 import argparse
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import gettempdir
 from time import perf_counter
@@ -52,7 +52,19 @@ METHODS: dict[str, tuple[Callable[[Population, EstimateParams], Trial], dict]] =
 }
 
 
-def summarise(made: list[Estimate], truth: float) -> dict[str, float | int | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is summed up of an estimate; see `Estimate`."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    labels_used: float | None
+
+
+def summarise(
+    made: Sequence[Estimate | Told], truth: float
+) -> dict[str, float | int | None]:
     """Error, bias, coverage and width of estimates of one number.
 
     RMSE and widths are relative to the truth; the ideal width is 2 * 1.96 RMSE.

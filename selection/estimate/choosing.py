@@ -145,7 +145,7 @@ def _expected_error(
     drawn = numbers[labels.rows]
     strata = int(numbers.max()) + 1
     left = np.bincount(numbers) - np.bincount(drawn, minlength=strata)
-    count = (labels.positives / labels.chances).sum()
+    count = labels.count
     seen = weighted_moments(drawn, labels, strata=strata, rate=count / len(proxy))
     design = Design(
         sizes=left.astype(np.float64),
@@ -155,8 +155,7 @@ def _expected_error(
         floor=params.floor,
     )
     draws = next_draws(design, seen, labelled=np.zeros_like(left), budget=params.budget)
-    average = (labels.values / labels.chances).sum() / count
-    of_a_row = row_variances(seen, target=params.target, average=average)
+    of_a_row = row_variances(seen, target=params.target, average=labels.sum / count)
     variance = (row_factor(draws.astype(np.float64), design.sizes) * of_a_row).sum()
     scale = count if params.target == "avg" else 1.0
     return float(np.sqrt(variance) / scale)

@@ -1,7 +1,7 @@
 """A group-by session with one oracle that names the group of a row."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -194,17 +194,20 @@ class ClassesSession:
             raise NotReadyError(
                 f"the pilot needs {need} labels, {self.labels_used} are there"
             )
+        asked = self._params.asked(2)
         found = self._samples.found(rounds=finished)
-        return {
-            name: merge(
+        widths = self._samples.abae_widths(rounds=finished, quantile=asked.quantile)
+        made = {}
+        for group, name in enumerate(self._groups):
+            merged = merge(
                 self._samples.cuts_of(group),
                 found[group],
                 own=group,
-                asked=self._params.asked(2),
+                asked=asked,
                 provenance=self._provenance(),
             )
-            for group, name in enumerate(self._groups)
-        }
+            made[name] = replace(merged, abae_width=widths[group])
+        return made
 
     def state(self) -> dict[str, Any]:
         """Everything but the proxies, as JSON values; `resume` takes it back."""

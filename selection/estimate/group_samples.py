@@ -19,6 +19,7 @@ from gleann.selection.estimate.classes import (
     split_over_cuts,
 )
 from gleann.selection.estimate.estimators import Design
+from gleann.selection.estimate.group_rivals import abae_group_widths
 from gleann.selection.estimate.groups import stream_seed
 from gleann.selection.estimate.known import KnownGroupRows
 from gleann.selection.estimate.params import EstimateParams
@@ -48,6 +49,8 @@ class GroupSamples:
             _cut(proxy, params, known.rows, number=number, groups=len(proxies))
             for number, proxy in enumerate(proxies)
         ]
+        self._proxies = proxies
+        self._params = params
         self._known = known
         self._book = book
         self._rounds: list[list[Rows]] = [[pilot_rows(cut)[1]] for cut in self._cuts]
@@ -113,11 +116,23 @@ class GroupSamples:
             for cut, drawn in zip(self._cuts, self._rounds, strict=True)
         ]
 
-    def _moments(self, *, rounds: int) -> list[list[Moments]]:
-        """Of each group in the strata of each cut, from the samples of all cuts."""
+    def abae_widths(self, *, rounds: int, quantile: float) -> list[float | None]:
+        """`group_rivals.abae_group_widths` by these proxies and labels."""
+        open_rows = np.flatnonzero(self._cuts[0].numbers >= 0)
+        labels = self._labels(rounds=rounds)
+        return abae_group_widths(
+            [proxy[open_rows] for proxy in self._proxies],
+            [replace(one, rows=np.searchsorted(open_rows, one.rows)) for one in labels],
+            self._params,
+            quantile=quantile,
+            known=[self._known.totals(group) for group in range(len(labels))],
+        )
+
+    def _labels(self, *, rounds: int) -> list[ChancedLabels]:
+        """What was drawn, as each group sees it."""
         chances = chances_of(self._cuts, [drawn[:rounds] for drawn in self._rounds])
         rows = self._drawn(rounds=rounds)
-        labels = [
+        return [
             ChancedLabels(
                 rows=rows,
                 positives=(held := self._held(rows, group)),
@@ -126,16 +141,18 @@ class GroupSamples:
             )
             for group in range(len(self._cuts))
         ]
-        n = len(chances) - len(self._known.rows)
+
+    def _moments(self, *, rounds: int) -> list[list[Moments]]:
+        """Of each group in the strata of each cut, from the samples of all cuts."""
+        labels = self._labels(rounds=rounds)
+        n = len(self._proxies[0]) - len(self._known.rows)
         return [
             [
                 weighted_moments(
-                    cut.numbers[rows],
+                    cut.numbers[one.rows],
                     one,
                     strata=len(cut.design.sizes),
-                    # Half a row where the group was not seen, so that it has a rate.
-                    rate=float((one.positives / one.chances).sum() / n)
-                    or 0.5 / (len(rows) + 1),
+                    rate=one.rate_among(n),
                 )
                 for one in labels
             ]

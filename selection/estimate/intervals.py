@@ -47,11 +47,37 @@ def delta_interval(
     """
     value = point_estimate(found, target=target)
     of_a_row = row_variances(moments(counts), target=target, average=value)
-    variance = float((found.spread_factors * of_a_row).sum())
-    if target == "avg":
-        variance /= found.count**2
-    degrees = np.inf if target == "count" else counts.positives.sum() - 1
+    return interval_around(
+        found,
+        variance=float((found.spread_factors * of_a_row).sum()),
+        target=target,
+        positives=float(counts.positives.sum()),
+        confidence=confidence,
+    )
+
+
+def interval_around(
+    found: Totals,
+    *,
+    variance: float,
+    target: Target,
+    positives: float,
+    confidence: float,
+) -> Interval:
+    """Interval around an estimate whose total has this `variance`.
+
+    Args:
+        found: totals of each stratum.
+        variance: of the count, of the sum, or of the sum of what deviates from the
+            average.
+        target: what is estimated.
+        positives: drawn; at least two unless a count is wanted.
+        confidence: of the interval.
+    """
+    value = point_estimate(found, target=target)
+    degrees = np.inf if target == "count" else positives - 1
     half = float(stdtrit(degrees, 0.5 + confidence / 2)) * variance**0.5
+    half /= found.count if target == "avg" else 1.0
     return Interval(value=value, low=value - half, high=value + half)
 
 

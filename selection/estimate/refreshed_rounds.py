@@ -18,6 +18,7 @@ from gleann.selection.estimate.refreshing import (
     looked_at,
     round_draws,
 )
+from gleann.selection.estimate.rivals import abae_width
 from gleann.selection.estimate.tally import Evidence, gather
 from gleann.selection.estimate.weighted import ChancedLabels
 
@@ -49,7 +50,7 @@ class RefreshedRounds:
         self._known = known
         self._first = first
         self._book = book
-        self._cut: tuple[int, Cut] | None = None
+        self._cuts: dict[int, Cut] = {}
         self.drawn: list[Round] = []
 
     @property
@@ -102,6 +103,24 @@ class RefreshedRounds:
             strata=strata,
         )
 
+    def abae_width(self, rounds: list[Round], *, quantile: float) -> float | None:
+        """`rivals.abae_width` by the proxies that ABae would have had.
+
+        They are those of the representatives and of labels known before: ABae's stand
+        still.
+        """
+        cut = self._cut_by(0)
+        rows = np.concatenate([one.rows for one in rounds])
+        labels = ChancedLabels(
+            rows=np.searchsorted(cut.rows, rows),
+            positives=self._book.labels[rows] == 1,
+            values=self._book.values[rows],
+            chances=chances_of(rounds),
+        )
+        return abae_width(
+            cut.proxy, labels, self._params, quantile=quantile, known=self.known
+        )
+
     def describe(
         self, rows: Rows
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
@@ -125,16 +144,20 @@ class RefreshedRounds:
         that stand still.
         """
         found = [self._book.labels[one.rows].any() for one in self.drawn[:number]]
-        rounds = max((k + 1 for k in range(number) if found[k]), default=0)
-        if self._cut is None or self._cut[0] != rounds:
+        return self._cut_by(max((k + 1 for k in range(number) if found[k]), default=0))
+
+    def _cut_by(self, rounds: int) -> Cut:
+        """The cut by the labels of the first `rounds`; the first and last are kept."""
+        if rounds not in self._cuts:
             labels = self._labels(rounds)
             proxy = propagate_labels(
                 self._vectors, rows=labels.rows, labels=labels.positives
             )
             open_rows = np.delete(np.arange(len(self._vectors)), labels.rows)
             cut = Cut.of(open_rows, proxy[open_rows].astype(np.float64), self._params)
-            self._cut = (rounds, cut)
-        return self._cut[1]
+            kept = {0: self._cuts[0]} if 0 in self._cuts else {}
+            self._cuts = {**kept, rounds: cut}
+        return self._cuts[rounds]
 
     def _labels(self, rounds: int) -> ChancedLabels:
         """Labels known before, of the representatives, and of the first `rounds`."""

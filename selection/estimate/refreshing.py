@@ -188,7 +188,7 @@ def looked_at(rounds: Sequence[Round], *, strata: int, pilot: int) -> PerStratum
     """Labels (K,) that each stratum got so far, or will get from an even pilot."""
     if not rounds:
         return np.full(strata, pilot / strata)
-    return np.sum([_aligned(one.draws, strata) for one in rounds], axis=0)
+    return np.sum([aligned(one.draws, strata) for one in rounds], axis=0)
 
 
 def chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
@@ -237,18 +237,26 @@ def refreshed_totals(
     counts = np.zeros(len(design.sizes))
     sums, factors = np.zeros_like(counts), np.zeros_like(counts)
     before, values = np.zeros_like(counts), np.zeros_like(counts)
-    unspent = 1.0
-    for number, (one, seen) in enumerate(zip(rounds, evidence.rounds, strict=True)):
-        left, draws = (_aligned(part, len(counts)) for part in (one.left, one.draws))
-        later = sum(design.round_budgets[number + 1 : len(rounds)])
-        weight = unspent * _part(one, design, later=later)
+    weights = round_weights(rounds, design)
+    for one, seen, weight in zip(rounds, evidence.rounds, weights, strict=True):
+        left, draws = (aligned(part, len(counts)) for part in (one.left, one.draws))
         scale = left / np.maximum(draws, 1)
         counts += weight * (before + scale * seen.positives)
         sums += weight * (values + scale * seen.sums)
         factors += weight**2 * row_factor(draws, left)
-        unspent -= weight
         before, values = before + seen.positives, values + seen.sums
     return Totals(counts=counts, sums=sums, spread_factors=factors, known=design.known)
+
+
+def round_weights(rounds: Sequence[Round], design: Design) -> list[float]:
+    """Weight of each round's total, in sum 1, fixed by the labels before it."""
+    weights = []
+    unspent = 1.0
+    for number, one in enumerate(rounds):
+        later = sum(design.round_budgets[number + 1 : len(rounds)])
+        weights.append(unspent * _part(one, design, later=later))
+        unspent -= weights[-1]
+    return weights
 
 
 def _part(one: Round, design: Design, *, later: int) -> float:
@@ -259,6 +267,9 @@ def _part(one: Round, design: Design, *, later: int) -> float:
     found = one.left * seen.rates
     average = float((found * seen.means).sum() / max(found.sum(), 1e-300))
     of_a_row = row_variances(seen, target=target, average=average)
+    if not of_a_row.any():
+        # No value was seen, or none that differs: what is left is how many there are.
+        of_a_row = row_variances(seen, target="count", average=0.0)
     after = one.left - one.draws
     draws = round_draws(after, seen, design, min(later, int(after.sum())))
     own = float((row_factor(one.draws, one.left) * of_a_row).sum())
@@ -269,16 +280,16 @@ def _part(one: Round, design: Design, *, later: int) -> float:
 def whole_design(rounds: Sequence[Round], design: Design) -> Design:
     """What an answer reports on: rows drawn as stratum k, and those still in it."""
     strata = max(len(one.left) for one in rounds)
-    drawn = [_aligned(one.draws, strata) for one in rounds]
+    drawn = [aligned(one.draws, strata) for one in rounds]
     last = rounds[-1]
     return replace(
         design,
-        sizes=np.sum(drawn[:-1], axis=0) + _aligned(last.left, strata),
-        proxy_means=_aligned(last.proxy_means, strata),
+        sizes=np.sum(drawn[:-1], axis=0) + aligned(last.left, strata),
+        proxy_means=aligned(last.proxy_means, strata),
     )
 
 
-def _aligned(values: PerStratum, strata: int) -> PerStratum:
+def aligned(values: PerStratum, strata: int) -> PerStratum:
     """Of a cut of more or fewer strata: those of the best rows stand side by side."""
     kept = values[max(len(values) - strata, 0) :]
     return np.pad(kept, (strata - len(kept), 0))

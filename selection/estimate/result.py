@@ -82,8 +82,9 @@ class Estimate:
         by_stratum: what each stratum told, lowest proxies first.
         uniform_width: width of the interval that uniform sampling would be expected to
             have with as many labels, told from these; None where nothing tells it.
-        abae_width: the same of ABae as its authors wrote it, by the same proxy, beside
-            the same known rows; None where nothing tells it, or no one proxy was used.
+        abae_width: the same of ABae as its authors wrote it, by the same proxies (where
+            labels refresh them, the first ones), beside the same known rows; None where
+            nothing tells it.
         note: what to know before using the number; "" when there is nothing.
         provenance: method, params, seed, data_hash, version, and labels of each round
             where a session drew them: JSON values.

@@ -322,8 +322,13 @@ class EstimateSession:
             values=self._book.values[rows],
             chances=(seen.labelled / self._design.sizes)[self._stratum_nos[rows]],
         )
-        proxy = self._proxy[open_rows]
-        width = abae_width(proxy, labels, self._params, quantile=asked.quantile)
+        width = abae_width(
+            self._proxy[open_rows],
+            labels,
+            self._params,
+            quantile=asked.quantile,
+            known=self._design.known,
+        )
         return replace(made, abae_width=width)
 
     def _stopped(self) -> bool:

@@ -20,6 +20,7 @@ from gleann.selection.estimate.known import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies import representatives
+from gleann.selection.estimate.refreshed_interval import refreshed_interval
 from gleann.selection.estimate.refreshed_rounds import RefreshedRounds
 from gleann.selection.estimate.refreshing import Round, refreshed_totals, whole_design
 from gleann.selection.estimate.result import Estimate, conclude_from
@@ -217,13 +218,19 @@ class TastiSession:
     def _conclude(self, finished: list[Round]) -> Estimate:
         design = whole_design(finished, self._design())
         evidence = self._rounds.evidence(finished, strata=len(design.sizes))
-        return conclude_from(
+        asked = replace(
+            self._params.asked(len(self._budgets)),
+            interval=refreshed_interval(finished),
+        )
+        made = conclude_from(
             design,
             refreshed_totals(finished, evidence, design),
             evidence,
-            asked=self._params.asked(len(self._budgets)),
+            asked=asked,
             provenance=self._provenance(),
         )
+        width = self._rounds.abae_width(finished, quantile=asked.quantile)
+        return replace(made, abae_width=width)
 
     def _design(self) -> Design:
         """What was fixed in advance; the strata are those of each round."""

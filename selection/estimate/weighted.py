@@ -29,6 +29,20 @@ class ChancedLabels:
     values: NDArray[np.float64]
     chances: Chances
 
+    @property
+    def count(self) -> float:
+        """Rows for which the predicate seems to hold, among those that had a chance."""
+        return float((self.positives / self.chances).sum())
+
+    @property
+    def sum(self) -> float:
+        """What their values seem to add up to."""
+        return float((self.values / self.chances).sum())
+
+    def rate_among(self, n: int) -> float:
+        """Share of `n` rows; that of half a label where no positive was drawn."""
+        return self.count / n or 0.5 / (len(self.rows) + 1)
+
 
 def weighted_moments(
     drawn: NDArray[np.int64], labels: ChancedLabels, *, strata: int, rate: float

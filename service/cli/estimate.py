@@ -6,25 +6,17 @@ ids to label are written and the command ends; answered, it goes further.
 """
 
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import get_args
 
 import click
-import numpy as np
 
-from gleann.selection import (
-    Estimate,
-    EstimateParams,
-    run_estimate,
-    uniform_estimate,
-)
-from gleann.selection.estimate.allocate import Target
+from gleann.selection import run_estimate
 from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.strata import STRATA_CUTS
 from gleann.service.cli import options, outputs
-from gleann.service.cli.answers import Answers, LabelsNeeded, ask_for
+from gleann.service.cli.answers import LabelsNeeded, ask_for
 from gleann.service.cli.estimate_job import EstimateJob, params_of, start
-from gleann.service.cli.estimate_words import rivals, sentence
+from gleann.service.cli.estimate_options import question_options
+from gleann.service.cli.estimate_words import beside_uniform, drawn_uniformly
 from gleann.service.cli.manifest import JobRecord, manifest_path
 
 
@@ -70,15 +62,7 @@ from gleann.service.cli.manifest import JobRecord, manifest_path
     required=True,
     help="The answers: id, positive or label (0 or 1) and, for avg and sum, value.",
 )
-@click.option(
-    "--target",
-    type=click.Choice(get_args(Target)),
-    default="count",
-    show_default=True,
-    help="Count the positives, or average or sum the values over them.",
-)
-@click.option("--budget", type=int, required=True, help="Labels to spend.")
-@click.option("--strata", default=5, show_default=True, help="Strata by proxy.")
+@question_options
 @click.option(
     "--strata-cut",
     type=click.Choice(tuple(STRATA_CUTS)),
@@ -93,7 +77,6 @@ from gleann.service.cli.manifest import JobRecord, manifest_path
     type=float,
     help="Share of the budget spent evenly first; 0.5, or 0.1 where it may stop.",
 )
-@click.option("--confidence", default=0.95, show_default=True, help="Of the interval.")
 @click.option(
     "--interval",
     type=click.Choice(tuple(INTERVALS)),
@@ -110,14 +93,6 @@ from gleann.service.cli.manifest import JobRecord, manifest_path
     "--stop-at-relative-width",
     type=float,
     help="The same as a share of the estimate.",
-)
-@options.seed_option
-@click.option(
-    "--todo",
-    type=options.PATH,
-    default=Path("todo.csv"),
-    show_default=True,
-    help="Where ids that need a label are written; rewritten by every run.",
 )
 @options.out_option("estimate.json")
 @options.overwrite_option
@@ -138,26 +113,13 @@ def command(job: EstimateJob) -> None:
             made = run_estimate(session, answers.ask, chunk=session.params.budget)
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
-    beside = _uniform(answers, replace(params_of(job), budget=made.labels_used))
+    params = replace(params_of(job), budget=made.labels_used)
+    beside = drawn_uniformly(answers.ask, answers.names, params)
     results = {
         "estimate": asdict(made),
         "uniform": None if beside is None else asdict(beside),
     }
     outputs.write_json(job.out, results)
     record.write(job.out, results)
-    click.echo(sentence(f"{job.target} by ABae", made))
-    if beside is not None:
-        click.echo(sentence(f"{job.target} by uniform sampling", beside))
-    if told := rivals(made):
-        click.echo(told)
-    elif beside is None:
-        click.echo("uniform sampling beside it: the answers lack items that it draws")
-
-
-def _uniform(answers: Answers, params: EstimateParams) -> Estimate | None:
-    """The same budget spent uniformly, if the answers happen to cover its draws."""
-    ids = answers.names.ids
-    try:
-        return uniform_estimate(np.ones(len(ids)), answers.ask, params, ids=ids)
-    except LabelsNeeded:
-        return None
+    for line in beside_uniform(job.target, made, beside):
+        click.echo(line)

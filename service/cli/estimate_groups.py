@@ -5,9 +5,8 @@ the answers.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 import click
 import numpy as np
@@ -23,10 +22,12 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.run import Oracle
 from gleann.selection.estimate.strata import STRATA_CUTS
 from gleann.service.cli import options, outputs
 from gleann.service.cli.answers import LabelsNeeded, ask_for
-from gleann.service.cli.estimate_words import rivals, sentence
+from gleann.service.cli.estimate_options import question_options
+from gleann.service.cli.estimate_words import beside_uniform, drawn_uniformly
 from gleann.service.cli.group_answers import read_group_answers, read_own_answers
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.proxies import read_proxies
@@ -84,15 +85,7 @@ class GroupsJob:
     help="The answers: id, group (empty for none) and, for avg and sum, value. With"
     " --overlapping id, group, positive or label (0 or 1), and value.",
 )
-@click.option(
-    "--target",
-    type=click.Choice(get_args(Target)),
-    default="count",
-    show_default=True,
-    help="Count a group's items, or average or sum the values over them.",
-)
-@click.option("--budget", type=int, required=True, help="Labels to spend on all.")
-@click.option("--strata", default=5, show_default=True, help="Strata by each proxy.")
+@question_options
 @click.option(
     "--strata-cut",
     type=click.Choice(tuple(STRATA_CUTS)),
@@ -105,16 +98,6 @@ class GroupsJob:
     default=0.5,
     show_default=True,
     help="Share of the budget spent evenly first, before the groups share the rest.",
-)
-@click.option("--confidence", default=0.95, show_default=True, help="Of each interval.")
-@options.seed_option
-@click.option(
-    "--todo",
-    type=options.PATH,
-    default=Path("todo.csv"),
-    show_default=True,
-    help="Where what needs a label is written: id, with --overlapping also group;"
-    " rewritten by every run.",
 )
 @options.out_option("estimates.json")
 @options.overwrite_option
@@ -132,17 +115,27 @@ def command(job: GroupsJob) -> None:
     paths = _paths(job.group)
     with record.timed("estimate"):
         names, proxies = read_proxies(paths)
-        make = _by_own_oracles if job.overlapping else _by_naming_oracle
-        made = make(job, names, proxies)
+        read = _own_oracles if job.overlapping else _naming_oracle
+        made, oracles = read(job, names, proxies)
     for path in (*paths.values(), job.oracle_csv):
         record.add_file(path)
-    results = {"estimates": {name: asdict(one) for name, one in made.items()}}
+    beside = {
+        name: drawn_uniformly(
+            oracles[name], names, replace(_params(job), budget=one.labels_used)
+        )
+        for name, one in made.items()
+    }
+    results = {
+        "estimates": {name: asdict(one) for name, one in made.items()},
+        "uniform": {
+            name: None if one is None else asdict(one) for name, one in beside.items()
+        },
+    }
     outputs.write_json(job.out, results)
     record.write(job.out, results)
     for name, one in made.items():
-        click.echo(sentence(f"{name}: {job.target} by ABae", one))
-        if told := rivals(one):
-            click.echo(told)
+        for line in beside_uniform(f"{name}: {job.target}", one, beside[name]):
+            click.echo(line)
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:
@@ -176,23 +169,24 @@ def _params(job: GroupsJob) -> EstimateParams:
     )
 
 
-def _by_naming_oracle(
+def _naming_oracle(
     job: GroupsJob, names: IdMap, proxies: Proxies
-) -> dict[str, Estimate]:
-    """Every answer names the item's group."""
+) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
+    """Every answer names the item's group: the estimates, and each group's oracle."""
     answers = read_group_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )
     session = ClassesSession.start(proxies, _params(job), ids=names.ids)
     try:
-        return run_classes(session, answers.ask, chunk=job.budget)
+        made = run_classes(session, answers.ask, chunk=job.budget)
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
+    return made, {name: answers.oracle(k) for k, name in enumerate(proxies)}
 
 
-def _by_own_oracles(
+def _own_oracles(
     job: GroupsJob, names: IdMap, proxies: Proxies
-) -> dict[str, Estimate]:
+) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
     """Every group has a question of its own; what is asked is asked of all at once."""
     answers = read_own_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
@@ -207,7 +201,7 @@ def _by_own_oracles(
                 missing[name] = needed.ids
         if missing:
             ask_for(_columns(missing), job.todo, job.oracle_csv)
-    return session.estimates()
+    return session.estimates(), {name: own.ask for name, own in answers.items()}
 
 
 def _columns(

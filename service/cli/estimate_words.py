@@ -1,6 +1,33 @@
 """What the estimate commands print: the number, and what rivals would have given."""
 
-from gleann.selection import Estimate
+import numpy as np
+
+from gleann.selection import Estimate, EstimateParams, uniform_estimate
+from gleann.selection.checks import IdMap
+from gleann.selection.estimate.run import Oracle
+from gleann.service.cli.answers import LabelsNeeded
+
+
+def drawn_uniformly(
+    ask: Oracle, names: IdMap, params: EstimateParams
+) -> Estimate | None:
+    """The same budget spent uniformly, if the answers happen to cover its draws."""
+    try:
+        return uniform_estimate(np.ones(len(names.ids)), ask, params, ids=names.ids)
+    except LabelsNeeded:
+        return None
+
+
+def beside_uniform(name: str, made: Estimate, beside: Estimate | None) -> list[str]:
+    """Lines that tell an estimate of `name`, and what is known of its rivals."""
+    lines = [sentence(f"{name} by ABae", made)]
+    if beside is not None:
+        lines.append(sentence(f"{name} by uniform sampling", beside))
+    if told := rivals(made):
+        lines.append(told)
+    elif beside is None:
+        lines.append("uniform sampling beside it: the answers lack items that it draws")
+    return lines
 
 
 def sentence(name: str, made: Estimate) -> str:

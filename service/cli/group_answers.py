@@ -12,6 +12,7 @@ from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
 from gleann.selection.estimate.answers import NO_GROUP
+from gleann.selection.estimate.run import Oracle
 from gleann.service.cli import inputs
 from gleann.service.cli.answers import Answers, LabelsNeeded, answers_in, rows_in
 
@@ -42,6 +43,15 @@ class GroupAnswers:
         if not (there := self.known[rows]).all():
             raise LabelsNeeded(ids[~there])
         return self.group[rows], None if self.value is None else self.value[rows]
+
+    def oracle(self, number: int) -> Oracle:
+        """Whether items are in one group, and their values: `ask` of that alone."""
+
+        def ask(ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None]:
+            groups, values = self.ask(ids)
+            return groups == number, values
+
+        return ask
 
 
 def read_group_answers(

@@ -9,6 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 from gleann.index.errors import InvalidInputError
 from gleann.service import convert_selection as convert
 from gleann.service import estimate_sessions as starting
+from gleann.service.convert_known import known_groups_of, known_of
 from gleann.service.pages import page_position, page_size, page_token
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.wire import (
@@ -162,26 +163,7 @@ class SelectionServicer(ActiveServicer):
     def _start_estimate(self, request: pb.StartEstimateSessionRequest) -> pb.Session:
         view = self._application.registry.view(request.index)
         params = convert.estimate_params_of(request.params)
-        proxy = request.WhichOneof("proxy")
-        if proxy == "scores":
-            ids, numbers = convert.scores_column_of(request.scores, name="scores")
-            started = starting.from_scores(view, params, ids=ids, proxy=numbers)
-        elif proxy == "examples":
-            started = _from_examples(request.examples, view, params)
-        elif proxy == "candidates":
-            proxies = convert.candidates_of(request.candidates.proxies)
-            started = starting.from_candidates(view, params, proxies=proxies)
-        elif proxy == "index_proxy":
-            asked = request.index_proxy
-            known = asked.HasField("representatives")
-            started = starting.from_index(
-                view, params, representatives=asked.representatives if known else None
-            )
-        else:
-            raise InvalidInputError(
-                "proxy is required: scores, examples, candidates or index_proxy"
-            )
-        info = self._sessions.start_estimate(view, started)
+        info = self._sessions.start_estimate(view, _started(request, view, params))
         return convert.session_info_to_wire(info)
 
     def _start_groups(self, request: pb.StartGroupSessionRequest) -> pb.Session:
@@ -191,6 +173,7 @@ class SelectionServicer(ActiveServicer):
             convert.estimate_params_of(request.params),
             proxies=convert.candidates_of(request.groups),
             overlapping=request.overlapping,
+            known=known_groups_of(request),
         )
         info = self._sessions.start_estimate(view, started)
         return convert.session_info_to_wire(info)
@@ -236,6 +219,36 @@ class SelectionServicer(ActiveServicer):
     def _close(self, request: pb.CloseSessionRequest) -> Empty:
         self._sessions.close(request.name)
         return Empty()
+
+
+def _started(
+    request: pb.StartEstimateSessionRequest, view: "View", params: "EstimateParams"
+) -> starting.Started:
+    """Begin by whichever proxy the request has.
+
+    Raises:
+        InvalidInputError: it has none, or known labels beside examples.
+    """
+    known = known_of(request)
+    proxy = request.WhichOneof("proxy")
+    if proxy == "scores":
+        ids, numbers = convert.scores_column_of(request.scores, name="scores")
+        return starting.from_scores(view, params, ids=ids, proxy=numbers, known=known)
+    if proxy == "candidates":
+        proxies = convert.candidates_of(request.candidates.proxies)
+        return starting.from_candidates(view, params, proxies=proxies, known=known)
+    if proxy == "index_proxy":
+        asked = request.index_proxy
+        given = asked.HasField("representatives")
+        first = asked.representatives if given else None
+        return starting.from_index(view, params, representatives=first, known=known)
+    if proxy != "examples":
+        raise InvalidInputError(
+            "proxy is required: scores, examples, candidates or index_proxy"
+        )
+    if known is not None:
+        raise InvalidInputError("examples are known labels: give them without known")
+    return _from_examples(request.examples, view, params)
 
 
 def _from_examples(

@@ -9,11 +9,14 @@ from sklearn.metrics import average_precision_score
 from threadpoolctl import threadpool_limits
 
 from bench.datasets import DatasetError
-from bench.selection import active, growth
+from bench.selection import active, growth, tasti
 from bench.selection.concepts import draw_seed, load_labelled, rare_concepts
 from bench.selection.drawing import plot_active, plot_growth
 from bench.selection.gaps import paired_gap
 from bench.selection.labelling import average_precision
+from bench.selection.notes import notes_of
+from bench.selection.tasti_table import tasti_table
+from gleann.selection import EstimateParams
 
 
 def test_a_paired_gap_by_hand():
@@ -114,3 +117,57 @@ def test_growth_is_drawn_a_line_a_pool(tmp_path):
 def test_growth_measures_on_one_thread_and_says_so():
     with threadpool_limits(1):
         assert growth.blas_threads() == 1
+
+
+def test_a_small_run_counts_concepts_and_goes_on_where_it_was(
+    folder, tmp_path, monkeypatch
+):
+    parser = argparse.ArgumentParser()
+    tasti.add_arguments(parser)
+    out = tmp_path / "tasti.json"
+    args = parser.parse_args(
+        ["--data", str(folder), "--rows", "15200", "--concepts", "2", "--labels", "200",
+         "--trials", "3", "--out", str(out)]
+    )  # fmt: skip
+    counted = []
+    real = tasti.METHODS["TASTI in a session"]
+
+    def killed(trial):
+        counted.append(trial.params.seed)
+        if len(counted) == 4:
+            raise KeyboardInterrupt
+        return real(trial)
+
+    monkeypatch.setitem(tasti.METHODS, "TASTI in a session", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tasti.run(args)
+    assert notes_of(out).exists()
+    result = tasti.run(args)
+    # The first concept is not counted again; the second is, from its first seed.
+    assert counted == [0, 1, 2, 0, 0, 1, 2]
+    assert result["resumed_after"] == 1
+    assert json.loads(out.read_text())["table"] == result["table"]
+    assert [row["method"] for row in result["table"]] == 2 * list(tasti.METHODS)
+    for row in result["table"]:
+        assert row["labels"] == 200
+        assert row["trials"] == 3
+        assert row["positives"] == 100
+    text = tasti_table(result)
+    assert text.count("small, a (") == text.count("small, b (") == len(tasti.METHODS)
+    assert "200 labels, 40 of them representatives" in text
+
+
+def test_a_rival_beside_the_representatives_counts_them(folder):
+    data = load_labelled(folder)
+    held = data.classes == 0
+    first = np.concatenate([np.flatnonzero(held)[:30], np.flatnonzero(~held)[:10]])
+    found = []
+    for seed in range(20):
+        params = EstimateParams(budget=400, strata_cut="geometric", seed=seed)
+        trial = tasti.Trial.of(data.base, held, first, params)
+        found.append([method(trial) for method in (tasti.abae, tasti.fixed)])
+    for made in zip(*found, strict=True):
+        assert {one.labels_used for one in made} == {400}
+        values = np.array([one.value for one in made])
+        assert min(values) >= 30
+        assert abs(values.mean() - 100) < 4 * values.std() / np.sqrt(20) + 1

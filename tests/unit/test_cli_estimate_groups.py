@@ -7,7 +7,12 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
-from gleann.selection import EstimateParams, estimate_classes, estimate_groups
+from gleann.selection import (
+    EstimateParams,
+    estimate_classes,
+    estimate_groups,
+    uniform_estimate,
+)
 from gleann.service.cli.answers import LABELS_NEEDED
 from gleann.service.cli.main import run
 
@@ -63,7 +68,10 @@ def test_a_person_names_groups_until_the_estimates_are_there(
         assert rounds < 4
     assert (code, rounds) == (0, 2)
     assert len(asked) == len(set(asked)) <= 300
-    made = json.loads((tmp_path / "out.json").read_text())["estimates"]
+    written = json.loads((tmp_path / "out.json").read_text())
+    # The answers are those that were drawn: a uniform sample has others.
+    assert written["uniform"] == dict.fromkeys(NAMES)
+    made = written["estimates"]
     expected = estimate_classes(
         proxies,
         lambda rows: (group[rows], values[rows]),
@@ -122,6 +130,39 @@ def test_groups_that_overlap_are_asked_all_at_once(target, world, tmp_path, caps
         assert made[name]["value"] == pytest.approx(expected[name].value)
         assert made[name]["high"] == pytest.approx(expected[name].high)
     assert "ABae as published +-" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_uniform_sampling_stands_beside_where_the_answers_cover_it(
+    overlapping, world, tmp_path, capsys
+):
+    ids, _, group, values = world
+    table = {"id": ids, "group": np.array([*NAMES, ""])[group], "value": values}
+    more = ["--target", "sum"]
+    if overlapping:
+        more.append("--overlapping")
+        table = {
+            "id": np.tile(ids, 2),
+            "group": np.repeat(NAMES, N),
+            "positive": np.concatenate([group == 0, group == 1]).astype(int),
+            "value": np.tile(values, 2),
+        }
+    pacsv.write_csv(pa.table(table), tmp_path / "answers.csv")
+    assert run(command(tmp_path, *more)) == 0
+    told = capsys.readouterr().out
+    made = json.loads((tmp_path / "out.json").read_text())
+    for k, name in enumerate(NAMES):
+        labels = made["estimates"][name]["labels_used"]
+        expected = uniform_estimate(
+            np.ones(N),
+            lambda rows, k=k: (group[rows] == k, values[rows]),
+            EstimateParams(target="sum", budget=labels, seed=3),
+        )
+        beside = made["uniform"][name]
+        assert beside["value"] == pytest.approx(expected.value)
+        assert beside["low"] == pytest.approx(expected.low)
+        assert beside["labels_used"] == labels
+        assert f"{name}: sum by uniform sampling: {expected.value:,.6g}" in told
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,13 @@ from gleann.index.errors import (
 from gleann.selection import EstimateParams, Known, TastiSession, run_estimate
 from gleann.selection.estimate.estimators import Design
 from gleann.selection.estimate.proxies import held_out_proxies
+from gleann.selection.estimate.refreshed_interval import refreshed_interval
 from gleann.selection.estimate.refreshing import (
     Cut,
     Round,
     chances_of,
     refreshed_totals,
+    round_weights,
     whole_design,
 )
 from gleann.selection.estimate.tally import Moments, gather
@@ -137,6 +139,40 @@ def test_rounds_of_different_strata_are_combined_by_hand():
     assert alone.count == pytest.approx(11)
 
 
+def test_each_round_is_as_sure_as_its_own_strata_by_hand():
+    first = of_round(range(20), [0] * 10 + [1] * 10, [200, 40])
+    second = of_round(range(20, 40), [0] * 10 + [1] * 10, [150, 70])
+    design = Design(
+        sizes=np.empty(0),
+        proxy_means=np.empty(0),
+        round_budgets=(20, 20),
+        target="count",
+        floor=0.0,
+    )
+    # Cut anew, the lower stratum has lost its positives to the upper one.
+    held = np.arange(40) % 10 < np.repeat([3, 5, 0, 8], 10)
+    whole = whole_design([first, second], design)
+    evidence = gather(
+        [(one.strata, held[one.rows], np.zeros(20)) for one in (first, second)],
+        strata=2,
+    )
+    found = refreshed_totals([first, second], evidence, whole)
+    weights = round_weights([first, second], whole)
+    variance = 0.0
+    for weight, left, positives in zip(
+        weights, ([200, 40], [150, 70]), ([3, 5], [0, 8]), strict=True
+    ):
+        for rows, seen in zip(left, positives, strict=True):
+            rate = (seen + 0.5) / 11
+            variance += weight**2 * rows * (rows - 10) / 10 * rate * (1 - rate)
+    rng = np.random.default_rng(0)
+    interval = refreshed_interval([first, second])(whole, found, evidence, 0.95, rng)
+    assert interval.value == found.count
+    half = 1.959964 * variance**0.5
+    assert interval.high - interval.value == pytest.approx(half)
+    assert interval.value - interval.low == pytest.approx(half)
+
+
 def test_the_rounds_share_the_chances():
     first = of_round([0, 1, 2, 3], [0, 0, 1, 1], [10, 6])
     second = of_round([4, 5], [0, 1], [4, 8])
@@ -188,6 +224,25 @@ def test_strata_stand_still_until_a_round_finds_a_positive():
     assert (made.value, made.low) == (0.0, 0.0)
     assert 0 < made.high < N
     assert "no positive among 160 labels" in made.note
+
+
+@pytest.mark.parametrize("target", ["avg", "sum"])
+@pytest.mark.parametrize("positives", [1, 3])
+def test_a_value_first_seen_in_a_later_round_is_not_weighed_away(target, positives):
+    vectors, _, _ = world()
+    session = TastiSession.start(vectors, params_of(target=target, rounds=2))
+    nothing = np.zeros(N)
+    for _ in range(2):
+        ids = session.next_batch().ids
+        session.submit(ids, nothing[ids].astype(bool), nothing[ids])
+    ids = session.next_batch().ids
+    session.submit(ids, np.arange(len(ids)) < positives, nothing[ids] + 5)
+    made = session.estimate()
+    assert made.positives == positives
+    if target == "avg":
+        assert made.value == pytest.approx(5)
+    else:
+        assert made.value > 5 * positives
 
 
 def test_known_labels_make_the_proxy_and_are_never_asked_for():

@@ -545,8 +545,18 @@ class IndexProxy(_message.Message):
     representatives: int
     def __init__(self, representatives: _Optional[int] = ...) -> None: ...
 
+class KnownLabels(_message.Message):
+    __slots__ = ("ids", "positives", "values")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    positives: bytes
+    values: bytes
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., positives: _Optional[bytes] = ..., values: _Optional[bytes] = ...) -> None: ...
+
 class StartEstimateSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "scores", "examples", "candidates", "index_proxy", "request_id")
+    __slots__ = ("index", "params", "scores", "examples", "candidates", "index_proxy", "request_id", "known")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
@@ -554,6 +564,7 @@ class StartEstimateSessionRequest(_message.Message):
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     INDEX_PROXY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: EstimateParams
     scores: ProxyScores
@@ -561,7 +572,8 @@ class StartEstimateSessionRequest(_message.Message):
     candidates: ProxyCandidates
     index_proxy: IndexProxy
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., index_proxy: _Optional[_Union[IndexProxy, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    known: KnownLabels
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., index_proxy: _Optional[_Union[IndexProxy, _Mapping]] = ..., request_id: _Optional[str] = ..., known: _Optional[_Union[KnownLabels, _Mapping]] = ...) -> None: ...
 
 class NextEstimateBatchRequest(_message.Message):
     __slots__ = ("session",)
@@ -649,19 +661,33 @@ class Estimate(_message.Message):
     abae_width: float
     def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ..., abae_width: _Optional[float] = ...) -> None: ...
 
+class KnownGroupLabels(_message.Message):
+    __slots__ = ("ids", "groups", "positives", "values")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    ids: _types_pb2.Ids
+    groups: GroupNumbers
+    positives: GroupPositives
+    values: bytes
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., groups: _Optional[_Union[GroupNumbers, _Mapping]] = ..., positives: _Optional[_Union[GroupPositives, _Mapping]] = ..., values: _Optional[bytes] = ...) -> None: ...
+
 class StartGroupSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "groups", "overlapping", "request_id")
+    __slots__ = ("index", "params", "groups", "overlapping", "request_id", "known")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     OVERLAPPING_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: EstimateParams
     groups: _containers.RepeatedCompositeFieldContainer[NamedProxy]
     overlapping: bool
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[NamedProxy, _Mapping]]] = ..., overlapping: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+    known: _containers.RepeatedCompositeFieldContainer[KnownGroupLabels]
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[NamedProxy, _Mapping]]] = ..., overlapping: _Optional[bool] = ..., request_id: _Optional[str] = ..., known: _Optional[_Iterable[_Union[KnownGroupLabels, _Mapping]]] = ...) -> None: ...
 
 class NextGroupBatchesRequest(_message.Message):
     __slots__ = ("session",)

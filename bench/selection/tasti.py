@@ -1,0 +1,273 @@
+"""`python -m bench selection tasti`: counts of a concept from vectors and labels alone.
+
+A share of the rows of each data set, one concept at a time, as many labels for every
+method. Where a method has a proxy, a fifth of the labels goes to representatives, whose
+labels make it; `TastiSession` makes it anew before each round.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from bench.datasets import DatasetError
+from bench.provenance import provenance
+from bench.records import default_file
+from bench.say import say
+from bench.selection.concepts import load_labelled, rare_concepts
+from bench.selection.estimate import Told, summarise
+from bench.selection.notes import Notes, command_of, write_result
+from bench.selection.tasti_table import tasti_table
+from gleann.index.arrays import Mask, Rows, Vectors
+from gleann.selection.estimate import (
+    Estimate,
+    EstimateParams,
+    EstimateSession,
+    Known,
+    TastiSession,
+    abae_estimate,
+    propagate_labels,
+    representatives,
+    run_estimate,
+    uniform_estimate,
+)
+
+MOST = 0.05
+"""Share of the rows above which a concept is not counted."""
+FIRST = 0.2
+"""Share of the labels that goes to representatives."""
+BLOCK = 20
+"""Trials that are noted at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trial:
+    """One count of one concept.
+
+    Attributes:
+        vectors: (n, d).
+        held: bool (n,), the concept.
+        first: representatives, the same for all concepts and methods.
+        proxy: (n,) what they say of every row.
+        params: of the estimate, the budget that of all labels.
+    """
+
+    vectors: Vectors
+    held: Mask
+    first: Rows
+    proxy: NDArray[np.float64]
+    params: EstimateParams
+
+    @classmethod
+    def of(
+        cls, vectors: Vectors, held: Mask, first: Rows, params: EstimateParams
+    ) -> "Trial":
+        """With the proxy that the labels of `first` make."""
+        proxy = propagate_labels(vectors, rows=first, labels=held[first])
+        return cls(
+            vectors=vectors,
+            held=held,
+            first=first,
+            proxy=proxy.astype(np.float64),
+            params=params,
+        )
+
+    def oracle(self, ids: Rows) -> tuple[Mask, None]:
+        """Whether each of these rows (m,) is of the concept."""
+        return self.held[ids], None
+
+    @property
+    def rest(self) -> EstimateParams:
+        """Of an estimate beside the representatives."""
+        return replace(self.params, budget=self.params.budget - len(self.first))
+
+
+def uniform(trial: Trial) -> Estimate:
+    """All labels drawn evenly."""
+    return uniform_estimate(np.ones(len(trial.held)), trial.oracle, trial.params)
+
+
+def abae(trial: Trial) -> Estimate:
+    """ABae as written over the rows that are no representatives, those beside it."""
+    rows = np.delete(np.arange(len(trial.held)), trial.first)
+    made = abae_estimate(trial.proxy[rows], trial.oracle, trial.rest, ids=rows)
+    found = float(trial.held[trial.first].sum())
+    if made.value is None or made.low is None or made.high is None:
+        return made
+    return replace(
+        made,
+        value=made.value + found,
+        low=made.low + found,
+        high=made.high + found,
+        labels_used=made.labels_used + len(trial.first),
+    )
+
+
+def fixed(trial: Trial) -> Estimate:
+    """Ours, with the same proxy for all rounds."""
+    known = Known(ids=trial.first, positives=trial.held[trial.first])
+    session = EstimateSession.start(trial.proxy, trial.rest, known=known)
+    return run_estimate(session, trial.oracle)
+
+
+def refreshed(trial: Trial) -> Estimate:
+    """TASTI within the session: every round's labels make the proxy of the next."""
+    session = TastiSession.start(trial.vectors, trial.params, first=len(trial.first))
+    return run_estimate(session, trial.oracle)
+
+
+METHODS: dict[str, Callable[[Trial], Estimate]] = {
+    "uniform": uniform,
+    "ABae as written, fixed proxy": abae,
+    "ours, fixed proxy": fixed,
+    "TASTI in a session": refreshed,
+}
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Count every concept by every method; the result that was written."""
+    origin = provenance() | {"command": command_of("tasti")}
+    out = args.out or default_file("selection-tasti", quick=args.quick)
+    trials, concepts = (3, 1) if args.quick else (args.trials, args.concepts)
+    head = {
+        "mode": "selection-tasti",
+        "rows": args.rows,
+        "labels": args.labels,
+        "representatives": round(FIRST * args.labels),
+        "trials": trials,
+        "seed": args.seed,
+    }
+    notes = Notes(out, head | {"concepts": concepts}, origin)
+    tables = [_of_data(folder, args, head, concepts, notes) for folder in args.data]
+    result = head | {
+        "data": [data for data, _ in tables],
+        "table": [row for _, rows in tables for row in rows],
+        "resumed_after": notes.resumed,
+    }
+    write_result(result | origin, out)
+    say(f"result: {out}")
+    return result
+
+
+def _of_data(
+    folder: Path,
+    args: argparse.Namespace,
+    head: dict[str, Any],
+    concepts: int,
+    notes: Notes,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What was counted of one data set, and the rows of the table."""
+    data = load_labelled(folder)
+    drawn = np.random.default_rng(args.seed).permutation(len(data.base))[: args.rows]
+    vectors = np.ascontiguousarray(data.base[drawn])
+    sample = replace(data, base=vectors, classes=data.classes[drawn])
+    firsts = partial(_representatives, vectors, head, {})
+    rows: list[dict[str, Any]] = []
+    for concept in rare_concepts(sample, count=concepts, seed=args.seed, most=MOST):
+        held = sample.classes == concept
+        case = {
+            "data": data.name,
+            "concept": data.names[concept],
+            "positives": int(held.sum()),
+        }
+        say(f"{data.name}, {case['concept']}: {case['positives']} of {len(held)} rows")
+        trials = []
+        for seed in range(args.seed, args.seed + head["trials"], BLOCK):
+            make = partial(_block, vectors, held, head, firsts, seed)
+            trials += notes.once((data.name, concept, seed), make)
+        rows += [case | row for row in _rows(trials, float(held.sum()))]
+    return {"name": data.name, "sha256": data.sha256, "of_rows": len(data.base)}, rows
+
+
+def _block(
+    vectors: Vectors,
+    held: Mask,
+    head: dict[str, Any],
+    firsts: Callable[[int], Rows],
+    begin: int,
+) -> list[dict[str, list[float | None]]]:
+    """Trials from seed `begin`: by method the fields of `Told`, then seconds."""
+    end = min(begin + BLOCK, head["seed"] + head["trials"])
+    trials = []
+    for seed in range(begin, end):
+        params = EstimateParams(
+            budget=head["labels"], strata_cut="geometric", seed=seed
+        )
+        trial = Trial.of(vectors, held, firsts(seed), params)
+        told: dict[str, list[float | None]] = {}
+        for name, count in METHODS.items():
+            start = perf_counter()
+            made = count(trial)
+            seconds = round(perf_counter() - start, 4)
+            told[name] = [made.value, made.low, made.high, made.labels_used, seconds]
+        trials.append(told)
+    return trials
+
+
+def _rows(
+    trials: list[dict[str, list[float | None]]], truth: float
+) -> list[dict[str, Any]]:
+    """A row of the table for each method."""
+    rows = []
+    for name in METHODS:
+        made = [
+            Told(value=value, low=low, high=high, labels_used=labels)
+            for value, low, high, labels, _ in (trial[name] for trial in trials)
+        ]
+        seconds = float(np.mean([trial[name][-1] for trial in trials]))
+        row = {"method": name} | summarise(made, truth)
+        rows.append(row | {"seconds_a_trial": round(seconds, 4)})
+    return rows
+
+
+def _representatives(
+    vectors: Vectors, head: dict[str, Any], drawn: dict[int, Rows], seed: int
+) -> Rows:
+    """Those of a seed, which every concept shares: kept in `drawn`."""
+    if seed not in drawn:
+        drawn[seed] = representatives(vectors, k=head["representatives"], seed=seed)
+    return drawn[seed]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
+    both = [root / "wordnet-384", root / "intents-384"]
+    parser.add_argument("--data", type=Path, nargs="+", default=both)
+    parser.add_argument("--rows", type=int, default=20_000, help="drawn of each set")
+    parser.add_argument("--concepts", type=int, default=3, help="of each set")
+    parser.add_argument("--labels", type=int, default=1000)
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
+    parser.add_argument("--out", type=Path, help="default: bench/results/")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="see that it runs; goes to a temporary folder unless --out says where",
+    )
+
+
+def main() -> int:
+    """Run by itself: `python -m bench.selection.tasti`."""
+    parser = argparse.ArgumentParser(prog="python -m bench selection tasti")
+    add_arguments(parser)
+    try:
+        with threadpool_limits(1):
+            print(tasti_table(run(parser.parse_args())))
+    except DatasetError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

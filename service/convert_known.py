@@ -1,0 +1,141 @@
+"""Labels that are there before an estimate begins, to messages and back."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Ids
+from gleann.index.checks import as_id_array
+from gleann.index.errors import InvalidInputError
+from gleann.service.wire import (
+    bools_of,
+    bools_to_wire,
+    float64s_of,
+    float64s_to_wire,
+    ids_of,
+    ids_to_wire,
+    labels_of,
+    labels_to_wire,
+)
+from gleann.v1 import selection_pb2 as pb
+
+if TYPE_CHECKING:
+    from gleann.selection.estimate import Known, KnownGroups
+
+
+def known_to_wire(known: "Known | None") -> pb.KnownLabels | None:
+    """Pack known labels, or nothing."""
+    if known is None:
+        return None
+    return pb.KnownLabels(
+        ids=ids_to_wire(as_id_array(known.ids, name="known ids")),
+        positives=bools_to_wire(known.positives, name="known positives"),
+        values=_values_to_wire(known.values),
+    )
+
+
+def known_of(request: pb.StartEstimateSessionRequest) -> "Known | None":
+    """Read known labels, where there are any."""
+    from gleann.selection.estimate import Known
+
+    if not request.HasField("known"):
+        return None
+    ids = ids_of(request.known.ids, name="known.ids")
+    return Known(
+        ids=ids,
+        positives=bools_of(request.known.positives, name="known.positives", n=len(ids)),
+        values=_values_of(request.known, ids),
+    )
+
+
+def fill_known_groups(
+    request: pb.StartGroupSessionRequest,
+    known: "KnownGroups | Mapping[str, Known] | None",
+) -> None:
+    """Pack known labels of groups: numbers, or positives of each group by its name."""
+    if known is None:
+        return
+    if not isinstance(known, Mapping):
+        request.known.add(
+            ids=ids_to_wire(as_id_array(known.ids, name="known ids")),
+            groups=pb.GroupNumbers(
+                numbers=labels_to_wire(known.groups, name="known groups")
+            ),
+            values=_values_to_wire(known.values),
+        )
+        return
+    for group, one in known.items():
+        held = bools_to_wire(one.positives, name=f"known positives of {group!r}")
+        request.known.add(
+            ids=ids_to_wire(as_id_array(one.ids, name=f"known ids of {group!r}")),
+            positives=pb.GroupPositives(group=group, positives=held),
+            values=_values_to_wire(one.values),
+        )
+
+
+def known_groups_of(
+    request: pb.StartGroupSessionRequest,
+) -> "KnownGroups | dict[str, Known] | None":
+    """Read known labels of groups, where there are any.
+
+    Raises:
+        InvalidInputError: labels of the other kind, or of one group twice.
+    """
+    if not request.known:
+        return None
+    wanted = "positives" if request.overlapping else "groups"
+    for one in request.known:
+        if (kind := one.WhichOneof("labels")) != wanted:
+            raise InvalidInputError(
+                f"known labels must be {wanted} here, got {kind or 'neither'}"
+            )
+    if request.overlapping:
+        return _by_group(request)
+    if len(request.known) > 1:
+        raise InvalidInputError(
+            "known labels that name the group come in 1 entry, got"
+            f" {len(request.known)}"
+        )
+    return _numbered(request.known[0])
+
+
+def _numbered(message: pb.KnownGroupLabels) -> "KnownGroups":
+    from gleann.selection.estimate import KnownGroups
+
+    ids = ids_of(message.ids, name="known.ids")
+    numbers = labels_of(message.groups.numbers, n=len(ids), name="known.groups")
+    return KnownGroups(ids=ids, groups=numbers, values=_values_of(message, ids))
+
+
+def _by_group(request: pb.StartGroupSessionRequest) -> "dict[str, Known]":
+    from gleann.selection.estimate import Known
+
+    names = [one.positives.group for one in request.known]
+    if len(set(names)) != len(names):
+        raise InvalidInputError(
+            f"{len(names)} entries of known labels are of {len(set(names))} groups:"
+            f" {names}"
+        )
+    found = {}
+    for one in request.known:
+        name = f"known of {one.positives.group!r}"
+        ids = ids_of(one.ids, name=f"{name}.ids")
+        held = bools_of(one.positives.positives, name=f"{name}.positives", n=len(ids))
+        found[one.positives.group] = Known(
+            ids=ids, positives=held, values=_values_of(one, ids)
+        )
+    return found
+
+
+def _values_to_wire(values: ArrayLike | None) -> bytes | None:
+    return None if values is None else float64s_to_wire(values, name="known values")
+
+
+def _values_of(
+    message: pb.KnownLabels | pb.KnownGroupLabels, ids: Ids
+) -> NDArray[np.float64] | None:
+    if not message.HasField("values"):
+        return None
+    return float64s_of(message.values, name="known.values", n=len(ids))

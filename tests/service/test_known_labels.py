@@ -1,0 +1,238 @@
+"""Labels that are there before an estimate begins, over the wire as in the library."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gleann
+from gleann.index import errors
+from gleann.selection import (
+    ChoosingSession,
+    ClassesSession,
+    EstimateParams,
+    EstimateSession,
+    GroupsSession,
+    Known,
+    KnownGroups,
+    TastiSession,
+    run_classes,
+    run_estimate,
+    run_groups,
+)
+
+IDS = np.arange(240) * 10
+ROWS = np.arange(0, 240, 6)
+PARAMS = EstimateParams(target="sum", budget=90, strata=3, seed=2)
+
+
+def world(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A group, or none, of each vector, and a value."""
+    groups = np.where(rows[:, 0] > 0.5, 0, np.where(rows[:, 1] > 0.8, 1, -1))
+    return groups, np.abs(rows[:, 2]) + 1
+
+
+def proxies_of(groups: np.ndarray) -> dict[str, np.ndarray]:
+    noise = np.random.default_rng(4).random((2, 240)) * 0.4
+    return {
+        name: np.where(groups == k, 0.6, 0.1) + noise[k] for k, name in enumerate("ab")
+    }
+
+
+def known_of(rows: np.ndarray, group: int = 0) -> Known:
+    groups, values = world(rows)
+    held = groups[ROWS] == group
+    return Known(ids=IDS[ROWS], positives=held, values=values[ROWS])
+
+
+def started(source: str, rows: np.ndarray) -> tuple[dict[str, Any], Any]:
+    """What the client is given, and the library's session of the same."""
+    proxies, known = proxies_of(world(rows)[0]), known_of(rows)
+    both = {"ids": IDS, "known": known}
+    if source == "one":
+        start: dict[str, Any] = {"proxy": (IDS, proxies["a"])}
+        session: Any = EstimateSession.start(proxies["a"], PARAMS, **both)
+    elif source == "several":
+        start = {"proxy": {name: (IDS, one) for name, one in proxies.items()}}
+        session = ChoosingSession.start(proxies, PARAMS, **both)
+    else:
+        start = {"representatives": 15}
+        session = TastiSession.start(rows, PARAMS, first=15, **both)
+    return {"params": PARAMS, "known": known, **start}, session
+
+
+@pytest.mark.parametrize("source", ["one", "several", "index"])
+def test_known_labels_count_as_in_the_library_and_after_a_restart(
+    tmp_path: Path, rows: np.ndarray, quick: Any, source: str
+) -> None:
+    groups, values = world(rows)
+    asked: list[int] = []
+
+    def oracle(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        asked.extend(ids.tolist())
+        return groups[ids // 10] == 0, values[ids // 10]
+
+    def answer(client: gleann.Client, ids: np.ndarray) -> None:
+        held, numbers = oracle(ids)
+        client.submit_labels(mine, ids, held, values=numbers)
+
+    start, session = started(source, rows)
+    right = run_estimate(session, oracle, chunk=1000)
+    expected, asked[:] = asked.copy(), []
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", IDS, rows)
+        client.build("a", quick).wait(timeout=60)
+        mine = client.start_estimate_session("a", **start)
+        answer(client, client.next_batch(mine).ids[:7])
+    with gleann.Client(tmp_path) as client:
+        while len(ids := client.next_batch(mine).ids):
+            answer(client, ids)
+        made = client.get_estimate(mine)
+    assert sorted(asked) == sorted(expected)
+    assert not set(asked) & set(IDS[ROWS].tolist())
+    assert (made.value, made.low, made.high) == (right.value, right.low, right.high)
+    assert made.labels_used == 90 + len(ROWS)
+
+
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_groups_have_known_labels_over_the_wire(
+    built: gleann.Client, rows: np.ndarray, overlapping: bool
+) -> None:
+    groups, values = world(rows)
+    proxies = proxies_of(groups)
+    known: Any
+    right: Any
+    if overlapping:
+        known = {"b": known_of(rows, 1)}
+        right = run_groups(
+            GroupsSession.start(proxies, PARAMS, ids=IDS, known=known),
+            {
+                name: lambda ids, k=k: (groups[ids // 10] == k, values[ids // 10])
+                for k, name in enumerate("ab")
+            },
+        )
+    else:
+        known = KnownGroups(ids=IDS[ROWS], groups=groups[ROWS], values=values[ROWS])
+        right = run_classes(
+            ClassesSession.start(proxies, PARAMS, ids=IDS, known=known),
+            lambda ids: (groups[ids // 10], values[ids // 10]),
+        )
+    session = built.start_group_session(
+        "built",
+        params=PARAMS,
+        proxies={name: (IDS, one) for name, one in proxies.items()},
+        overlapping=overlapping,
+        known=known,
+    )
+    while batches := built.next_group_batches(session):
+        for name, batch in batches.items():
+            at = batch.ids // 10
+            if name != "a":
+                assert not np.isin(at, ROWS).any()
+            labels = groups[at] == "ab".index(name) if name else groups[at]
+            built.submit_group_labels(
+                session, batch.ids, labels, group=name or None, values=values[at]
+            )
+    for name, one in built.get_group_estimates(session).items():
+        assert one.value == right[name].value
+        assert (one.low, one.high) == (right[name].low, right[name].high)
+        assert one.labels_used == right[name].labels_used
+        assert one.abae_width == right[name].abae_width
+
+
+COUNT = EstimateParams(budget=60, strata=3)
+FEW = Known(ids=[0, 10], positives=[1, 0])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"known": Known(ids=[7], positives=[1])}, errors.UnknownIdError, "7"),
+        (
+            {"known": Known(ids=[10, 10], positives=[1, 1])},
+            errors.DuplicateIdError,
+            "2 ids were given",
+        ),
+        (
+            {"known": Known(ids=[0, 10], positives=[1])},
+            errors.DimensionMismatchError,
+            "1 entries for 2 ids",
+        ),
+        ({"params": PARAMS}, errors.InvalidInputError, "needs a value"),
+        (
+            {"known": Known(ids=[0, 10], positives=[1, 2])},
+            errors.InvalidInputError,
+            "must be bools",
+        ),
+        (
+            {"proxy": None, "examples": ([0, 10], [1.0, 0.0])},
+            errors.InvalidInputError,
+            "give them without known",
+        ),
+        (
+            {"params": EstimateParams(budget=239)},
+            errors.InvalidParamsError,
+            "238 rows without a label",
+        ),
+    ],
+)
+def test_known_labels_that_do_not_fit_are_refused(
+    change: dict[str, Any],
+    error: type[Exception],
+    says: str,
+    built: gleann.Client,
+    rows: np.ndarray,
+) -> None:
+    proxy = (IDS, proxies_of(world(rows)[0])["a"])
+    given = {"params": COUNT, "proxy": proxy, "known": FEW, **change}
+    with pytest.raises(error, match=says):
+        built.start_estimate_session("built", **given)
+
+
+@pytest.mark.parametrize(
+    ("known", "overlapping", "says"),
+    [
+        ({"a": FEW}, False, "must be groups here, got positives"),
+        (
+            KnownGroups(ids=[0, 10], groups=[0, -1]),
+            True,
+            "must be positives here, got groups",
+        ),
+        ({"c": FEW}, True, "1 of 1 known groups have no"),
+        (KnownGroups(ids=[0, 10], groups=[0, 2]), False, "1 of 2 groups are not in"),
+    ],
+)
+def test_known_groups_that_do_not_fit_are_refused(
+    known: Any, overlapping: bool, says: str, built: gleann.Client, rows: np.ndarray
+) -> None:
+    proxies = {name: (IDS, one) for name, one in proxies_of(world(rows)[0]).items()}
+    with pytest.raises(errors.InvalidInputError, match=says):
+        built.start_group_session(
+            "built", params=COUNT, proxies=proxies, known=known, overlapping=overlapping
+        )
+
+
+def test_entries_of_known_groups_that_contradict_are_refused(
+    built: gleann.Client,
+) -> None:
+    pb = gleann.v1.selection_pb2  # type: ignore[attr-defined]
+
+    def start(known: Any, *, overlapping: bool) -> None:
+        request = pb.StartGroupSessionRequest(
+            index="built",
+            params={"budget": 60},
+            known=[known, known],
+            overlapping=overlapping,
+        )
+        for name in "ab":
+            scores = request.groups.add(name=name).scores
+            scores.ids.int64s = IDS.astype("<i8").tobytes()
+            scores.values = np.ones(240).tobytes()
+        built._stubs.selection.StartGroupSession(request)
+
+    with pytest.raises(errors.InvalidInputError, match=r"2 entries .* of 1 groups"):
+        start(pb.KnownGroupLabels(positives={"group": "a"}), overlapping=True)
+    with pytest.raises(errors.InvalidInputError, match="in 1 entry, got 2"):
+        start(pb.KnownGroupLabels(groups={}), overlapping=False)
