@@ -10,6 +10,7 @@ from gleann.index.errors import (
     DimensionMismatchError,
     DuplicateIdError,
     InvalidInputError,
+    InvalidParamsError,
     NonFiniteError,
 )
 
@@ -104,6 +105,18 @@ def _converted(array: NDArray[Any]) -> Vectors:
         return np.ascontiguousarray(array)
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Refuse a name that is not among `allowed`.
+
+    Raises:
+        InvalidParamsError: naming those that are.
+    """
+    if value not in allowed:
+        raise InvalidParamsError(
+            f"{name} must be one of {', '.join(allowed)}; got {value!r}"
+        )
 
 
 def require_finite(vectors: Vectors, *, name: str, first_row: int = 0) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from gleann.index.arrays import Mask
+from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 
 Metric = Literal["ip", "cosine", "l2"]
@@ -45,8 +46,8 @@ class BuildParams:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require_one_of("metric", self.metric, get_args(Metric))
-        _require_one_of("spill", self.spill, get_args(Spill))
+        require_one_of("metric", self.metric, get_args(Metric))
+        require_one_of("spill", self.spill, get_args(Spill))
         if self.nlist != "auto":
             _require_int("nlist", self.nlist, at_least=1)
         if self.spill_lambda is not None and not 0 <= self.spill_lambda < float("inf"):
@@ -103,14 +104,7 @@ class SearchParams:
                 "give nprobe or target_recall, not both: "
                 f"nprobe={self.nprobe}, target_recall={self.target_recall}"
             )
-        _require_one_of("segments", self.segments, get_args(Segments))
-
-
-def _require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InvalidParamsError(
-            f"{name} must be one of {', '.join(allowed)}; got {value!r}"
-        )
+        require_one_of("segments", self.segments, get_args(Segments))
 
 
 def _require_recall(name: str, value: float | None) -> None:

@@ -116,18 +116,6 @@ def require_between(
         )
 
 
-def require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    """Refuse a name that is not among `allowed`.
-
-    Raises:
-        InvalidParamsError: naming those that are.
-    """
-    if value not in allowed:
-        raise InvalidParamsError(
-            f"{name} must be one of {', '.join(allowed)}; got {value!r}"
-        )
-
-
 def require_names(name: str, values: object) -> None:
     """Refuse what is no sequence of texts, none of them empty.
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import (
     IdMap,
     as_probabilities,
     require_count,
-    require_one_of,
 )
 from gleann.selection.pool import Selection, fingerprint, provenance
 

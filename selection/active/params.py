@@ -4,12 +4,12 @@ from dataclasses import dataclass, fields
 from sys import float_info
 from typing import Any, Literal, get_args
 
+from gleann.index.checks import require_one_of
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.selection.checks import (
     require_between,
     require_count,
     require_names,
-    require_one_of,
 )
 
 Strategy = Literal[

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import as_vectors, exact_search
 from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import (
     as_costs,
     as_rows,
     require_between,
     require_count,
-    require_one_of,
 )
 from gleann.selection.coreset.distance import Points, make_points, squared_l2
 from gleann.selection.coreset.result import Coreset
