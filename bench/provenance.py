@@ -40,7 +40,10 @@ def provenance() -> dict[str, Any]:
         "machine": machine(),
         "versions": versions(),
         "commit": _git("rev-parse", "HEAD"),
-        "uncommitted": bool(_git("status", "--porcelain")),
+        # Results of runs before this one are no change of what runs.
+        "uncommitted": bool(
+            _git("status", "--porcelain", "--", ".", ":!bench/results")
+        ),
         "load_at_start": load(),
     }
 

@@ -8,10 +8,10 @@ def mutual_neighbours(
     rows: NDArray[np.int32], distances: NDArray[np.float32], *, k: int, threads: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
 def unit_rows(
-    vectors: NDArray[np.float32], *, threads: int
+    vectors: NDArray[np.float32], *, tier: str, threads: int
 ) -> tuple[NDArray[np.float32], list[int]]: ...
 def quantise_rows(
-    vectors: NDArray[np.float32], *, threads: int
+    vectors: NDArray[np.float32], *, tier: str, threads: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]: ...
 
 class Scanner:

@@ -219,16 +219,20 @@ def mutual_neighbours(
     return _native.mutual_neighbours(rows, distances, k=k, threads=threads)
 
 
-def unit_rows(vectors: Vectors, *, threads: int) -> tuple[Vectors, list[int]]:
-    """Rows (n, d) at unit length, and which are zero and have none."""
-    return _native.unit_rows(_packed(vectors, np.float32), threads=threads)
+def unit_rows(
+    vectors: Vectors, *, threads: int, tier: str = ""
+) -> tuple[Vectors, list[int]]:
+    """Rows (n, d) at unit length by a tier (empty: the best), and which are zero."""
+    packed = _packed(vectors, np.float32)
+    return _native.unit_rows(packed, tier=tier, threads=threads)
 
 
 def quantise_rows(
-    vectors: Vectors, *, threads: int
+    vectors: Vectors, *, threads: int, tier: str = ""
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """The native twin of `codes.quantise`: values (n, d) and scales (n,)."""
-    return _native.quantise_rows(_packed(vectors, np.float32), threads=threads)
+    """The native twin of `codes.quantise` in a tier: values (n, d) and scales (n,)."""
+    packed = _packed(vectors, np.float32)
+    return _native.quantise_rows(packed, tier=tier, threads=threads)
 
 
 def _packed_mask(allowed: Mask | None) -> Mask | None:

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <stdexcept>
+#include <string>
 
 #include "rows.hpp"
 
@@ -19,7 +20,7 @@ void require_table(const Array<float>& vectors) {
   if (vectors.ndim() != 2) throw std::invalid_argument("vectors are not (n, d)");
 }
 
-py::tuple unit(const Array<float>& vectors, int threads) {
+py::tuple unit(const Array<float>& vectors, const std::string& tier, int threads) {
   require_table(vectors);
   const int64_t n = vectors.shape(0), d = vectors.shape(1);
   Array<float> units({n, d});
@@ -28,12 +29,12 @@ py::tuple unit(const Array<float>& vectors, int threads) {
   std::vector<int64_t> without;
   {
     const py::gil_scoped_release release;
-    without = unit_rows(in, n, d, threads, out);
+    without = unit_rows(in, n, d, tier, threads, out);
   }
   return py::make_tuple(units, without);
 }
 
-py::tuple quantise(const Array<float>& vectors, int threads) {
+py::tuple quantise(const Array<float>& vectors, const std::string& tier, int threads) {
   require_table(vectors);
   const int64_t n = vectors.shape(0), d = vectors.shape(1);
   Array<int8_t> codes({n, d});
@@ -43,7 +44,7 @@ py::tuple quantise(const Array<float>& vectors, int threads) {
   float* scales_out = scales.mutable_data();
   {
     const py::gil_scoped_release release;
-    quantise_rows(in, n, d, threads, codes_out, scales_out);
+    quantise_rows(in, n, d, tier, threads, codes_out, scales_out);
   }
   return py::make_tuple(codes, scales);
 }
@@ -52,9 +53,9 @@ py::tuple quantise(const Array<float>& vectors, int threads) {
 
 void bind_rows(py::module_& module) {
   module.def("unit_rows", unit, py::arg("vectors").noconvert(), py::kw_only(),
-             py::arg("threads"));
+             py::arg("tier"), py::arg("threads"));
   module.def("quantise_rows", quantise, py::arg("vectors").noconvert(), py::kw_only(),
-             py::arg("threads"));
+             py::arg("tier"), py::arg("threads"));
 }
 
 }  // namespace gleann

@@ -22,9 +22,9 @@ void for_rows(int64_t n, int threads, const std::function<void(int64_t)>& work) 
 
 }  // namespace
 
-std::vector<int64_t> unit_rows(const float* vectors, int64_t n, int64_t d, int threads,
-                               float* unit) {
-  const Kernels& kernels = choose_kernels("");
+std::vector<int64_t> unit_rows(const float* vectors, int64_t n, int64_t d,
+                               const std::string& tier, int threads, float* unit) {
+  const Kernels& kernels = choose_kernels(tier);
   std::vector<uint8_t> done(n);
   for_rows(n, threads, [&](int64_t row) {
     done[row] = kernels.to_unit(vectors + row * d, d, unit + row * d);
@@ -36,9 +36,9 @@ std::vector<int64_t> unit_rows(const float* vectors, int64_t n, int64_t d, int t
   return without;
 }
 
-void quantise_rows(const float* vectors, int64_t n, int64_t d, int threads,
-                   int8_t* codes, float* scales) {
-  const Kernels& kernels = choose_kernels("");
+void quantise_rows(const float* vectors, int64_t n, int64_t d,
+                   const std::string& tier, int threads, int8_t* codes, float* scales) {
+  const Kernels& kernels = choose_kernels(tier);
   for_rows(n, threads, [&](int64_t row) {
     auto* out = reinterpret_cast<uint8_t*>(codes + row * d);
     scales[row] = kernels.quantise(vectors + row * d, d, kPlain, out).scale;

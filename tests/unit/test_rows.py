@@ -22,6 +22,19 @@ def _rows(shape: tuple[int, int], seed: int) -> np.ndarray:
 
 
 @needs_native
+@pytest.mark.parametrize("tier", native.tiers())
+def test_all_tiers_make_the_same_codes_and_unit_rows(tier: str) -> None:
+    rows = _rows((300, 77), seed=3)
+    values, scales = native.quantise_rows(rows, threads=1, tier=tier)
+    expected = quantise(rows)
+    np.testing.assert_array_equal(values, expected.values)
+    np.testing.assert_array_equal(scales, expected.scales)
+    unit, zeros = native.unit_rows(rows, threads=1, tier=tier)
+    assert zeros == []
+    np.testing.assert_array_max_ulp(unit, prepare(rows, "cosine"), maxulp=1)
+
+
+@needs_native
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_codes_are_equal_to_the_last_bit(shape: tuple[int, int], threads: int) -> None:
