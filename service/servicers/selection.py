@@ -13,6 +13,7 @@ from gleann.service.convert_known import known_groups_of, known_of
 from gleann.service.pages import page_position, page_size, page_token
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.wire import (
+    any_float64s_of,
     bools_of,
     float64s_of,
     ids_of,
@@ -185,7 +186,7 @@ class SelectionServicer(ActiveServicer):
         n = len(ids)
         values = None
         if request.HasField("values"):
-            values = float64s_of(request.values, name="values", n=n)
+            values = any_float64s_of(request.values, name="values", n=n)
         labels = request.WhichOneof("labels")
         if labels == "groups":
             numbers = labels_of(request.groups.numbers, n=n, name="groups")
@@ -205,7 +206,7 @@ class SelectionServicer(ActiveServicer):
         ids = ids_of(request.ids, name="ids")
         values = None
         if request.HasField("values"):
-            values = float64s_of(request.values, name="values", n=len(ids))
+            values = any_float64s_of(request.values, name="values", n=len(ids))
         info = self._sessions.submit_answers(
             request.session,
             ids,
