@@ -84,45 +84,44 @@ def fill_known_groups(
         )
 
 
-def known_groups_of(
-    request: pb.StartGroupSessionRequest,
-) -> "KnownGroups | dict[str, Known] | None":
-    """Read known labels of groups, where there are any.
+def known_groups_of(request: pb.StartGroupSessionRequest) -> "KnownGroups | None":
+    """Read known labels that name the group, where there are any.
 
     Raises:
-        InvalidInputError: labels of the other kind, or of one group twice.
+        InvalidInputError: labels of the other kind, or more than one entry.
     """
+    from gleann.selection.estimate import KnownGroups
+
     if not request.known:
         return None
-    wanted = "positives" if request.overlapping else "groups"
-    for one in request.known:
-        if (kind := one.WhichOneof("labels")) != wanted:
-            raise InvalidInputError(
-                f"known labels must be {wanted} here, got {kind or 'neither'}"
-            )
-    if request.overlapping:
-        return _by_group(request)
+    _require_kind(request, "groups")
     if len(request.known) > 1:
         raise InvalidInputError(
             "known labels that name the group come in 1 entry, got"
             f" {len(request.known)}"
         )
-    return _numbered(request.known[0])
-
-
-def _numbered(message: pb.KnownGroupLabels) -> "KnownGroups":
-    from gleann.selection.estimate import KnownGroups
-
+    message = request.known[0]
     ids = ids_of(message.ids, name="known.ids")
-    numbers = labels_of(message.groups.numbers, n=len(ids), name="known.groups")
     return KnownGroups(
-        ids=ids, groups=numbers, values=_values_of(message, name="known", n=len(ids))
+        ids=ids,
+        groups=labels_of(message.groups.numbers, n=len(ids), name="known.groups"),
+        values=_values_of(message, name="known", n=len(ids)),
     )
 
 
-def _by_group(request: pb.StartGroupSessionRequest) -> "dict[str, Known]":
+def known_by_group_of(
+    request: pb.StartGroupSessionRequest,
+) -> "dict[str, Known] | None":
+    """Read known labels of each of several overlapping groups, where there are any.
+
+    Raises:
+        InvalidInputError: labels of the other kind, or of one group twice.
+    """
     from gleann.selection.estimate import Known
 
+    if not request.known:
+        return None
+    _require_kind(request, "positives")
     names = [one.positives.group for one in request.known]
     if len(set(names)) != len(names):
         raise InvalidInputError(
@@ -138,6 +137,14 @@ def _by_group(request: pb.StartGroupSessionRequest) -> "dict[str, Known]":
             ids=ids, positives=held, values=_values_of(one, name=name, n=len(ids))
         )
     return found
+
+
+def _require_kind(request: pb.StartGroupSessionRequest, wanted: str) -> None:
+    for one in request.known:
+        if (kind := one.WhichOneof("labels")) != wanted:
+            raise InvalidInputError(
+                f"known labels must be {wanted} here, got {kind or 'neither'}"
+            )
 
 
 def _values_to_wire(

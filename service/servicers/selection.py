@@ -9,7 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 from gleann.index.errors import InvalidInputError
 from gleann.service import convert_selection as convert
 from gleann.service import estimate_sessions as starting
-from gleann.service.convert_known import known_groups_of, known_of
+from gleann.service.convert_known import known_by_group_of, known_groups_of, known_of
 from gleann.service.pages import page_position, page_size, page_token
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.wire import (
@@ -169,13 +169,18 @@ class SelectionServicer(ActiveServicer):
 
     def _start_groups(self, request: pb.StartGroupSessionRequest) -> pb.Session:
         view = self._application.registry.view(request.index)
-        started = starting.of_groups(
-            view,
-            convert.estimate_params_of(request.params),
-            proxies=convert.candidates_of(request.groups),
-            overlapping=request.overlapping,
-            known=known_groups_of(request),
-        )
+        params = convert.estimate_params_of(request.params)
+        proxies = convert.candidates_of(request.groups)
+        if request.overlapping:
+            by_group = known_by_group_of(request)
+            started = starting.of_overlapping_groups(
+                view, params, proxies=proxies, known=by_group
+            )
+        else:
+            known = known_groups_of(request)
+            started = starting.of_disjoint_groups(
+                view, params, proxies=proxies, known=known
+            )
         info = self._sessions.start_estimate(view, started)
         return convert.session_info_to_wire(info)
 
