@@ -227,3 +227,11 @@ def test_help_shows_examples_that_can_be_pasted(capsys):
     told = capsys.readouterr().out
     assert "gleann estimate-groups --group city=city.npy" in told
     assert "--overlapping" in told
+
+
+def test_help_of_one_estimate_has_nothing_of_groups(capsys):
+    assert run(["estimate", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "--budget" in told
+    assert "group" not in told
+    assert "--overlapping" not in told
