@@ -154,7 +154,7 @@ def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
     # A group of which nothing was seen that varies has no say.
     told = costs[:, (costs > 0).all(axis=0)]
     cuts, groups = told.shape
-    if not groups:
+    if not groups or cuts == 1:
         return np.full(cuts, 1 / cuts)
     # Scaled to about 1, which is what the solver's tolerances are made for.
     gains = told.min() / told
