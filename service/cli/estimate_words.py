@@ -28,7 +28,7 @@ def beside_uniform(name: str, made: Estimate, beside: Estimate | None) -> list[s
     if told := rivals(made):
         lines.append(told)
     elif beside is None:
-        lines.append("uniform sampling beside it: the answers lack items that it draws")
+        lines.append("uniform sampling beside it: the answers lack what it draws")
     return lines
 
 
