@@ -91,7 +91,7 @@ def test_the_estimate_stands_where_uniform_draws_lack_a_value(population, tmp_pa
         drawn[rows] = True
         return positive[rows], value[rows]
 
-    params = EstimateParams(target="avg", budget=200, seed=4)
+    params = EstimateParams(target="avg", budget=400, seed=4)
     expected = estimate(proxy, oracle, params)
     columns = {
         "id": np.arange(len(proxy)),
@@ -101,7 +101,7 @@ def test_the_estimate_stands_where_uniform_draws_lack_a_value(population, tmp_pa
     pacsv.write_csv(pa.table(columns), tmp_path / "all.csv")
     code = run(
         ["estimate", "--proxy", str(tmp_path / "proxy.npy"), "--oracle-csv",
-         str(tmp_path / "all.csv"), "--target", "avg", "--budget", "200", "--seed",
+         str(tmp_path / "all.csv"), "--target", "avg", "--budget", "400", "--seed",
          "4", "--out", str(tmp_path / "out.json")]
     )  # fmt: skip
     assert code == 0
