@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Ids
 from gleann.index.checks import as_id_array
 from gleann.index.errors import InvalidInputError
 from gleann.service.wire import (
+    any_float64s_of,
     bools_of,
     bools_to_wire,
-    float64s_of,
     float64s_to_wire,
     ids_of,
     ids_to_wire,
@@ -46,7 +45,7 @@ def known_of(request: pb.StartEstimateSessionRequest) -> "Known | None":
     return Known(
         ids=ids,
         positives=bools_of(request.known.positives, name="known.positives", n=len(ids)),
-        values=_values_of(request.known, ids),
+        values=_values_of(request.known, name="known", n=len(ids)),
     )
 
 
@@ -54,7 +53,12 @@ def fill_known_groups(
     request: pb.StartGroupSessionRequest,
     known: "KnownGroups | Mapping[str, Known] | None",
 ) -> None:
-    """Pack known labels of groups: numbers, or positives of each group by its name."""
+    """Pack known labels of groups: numbers, or positives of each group by its name.
+
+    Raises:
+        InvalidInputError: labels or values that cannot be packed, or a group that is
+            named by something else than a string.
+    """
     if known is None:
         return
     if not isinstance(known, Mapping):
@@ -67,51 +71,57 @@ def fill_known_groups(
         )
         return
     for group, one in known.items():
+        if not isinstance(group, str):
+            raise InvalidInputError(
+                f"known groups are named by strings, got {group!r} for one of"
+                f" {len(known)}"
+            )
         held = bools_to_wire(one.positives, name=f"known positives of {group!r}")
         request.known.add(
             ids=ids_to_wire(as_id_array(one.ids, name=f"known ids of {group!r}")),
             positives=pb.GroupPositives(group=group, positives=held),
-            values=_values_to_wire(one.values),
+            values=_values_to_wire(one.values, name=f"known values of {group!r}"),
         )
 
 
-def known_groups_of(
-    request: pb.StartGroupSessionRequest,
-) -> "KnownGroups | dict[str, Known] | None":
-    """Read known labels of groups, where there are any.
+def known_groups_of(request: pb.StartGroupSessionRequest) -> "KnownGroups | None":
+    """Read known labels that name the group, where there are any.
 
     Raises:
-        InvalidInputError: labels of the other kind, or of one group twice.
+        InvalidInputError: labels of the other kind, or more than one entry.
     """
+    from gleann.selection.estimate import KnownGroups
+
     if not request.known:
         return None
-    wanted = "positives" if request.overlapping else "groups"
-    for one in request.known:
-        if (kind := one.WhichOneof("labels")) != wanted:
-            raise InvalidInputError(
-                f"known labels must be {wanted} here, got {kind or 'neither'}"
-            )
-    if request.overlapping:
-        return _by_group(request)
+    _require_kind(request, "groups")
     if len(request.known) > 1:
         raise InvalidInputError(
             "known labels that name the group come in 1 entry, got"
             f" {len(request.known)}"
         )
-    return _numbered(request.known[0])
-
-
-def _numbered(message: pb.KnownGroupLabels) -> "KnownGroups":
-    from gleann.selection.estimate import KnownGroups
-
+    message = request.known[0]
     ids = ids_of(message.ids, name="known.ids")
-    numbers = labels_of(message.groups.numbers, n=len(ids), name="known.groups")
-    return KnownGroups(ids=ids, groups=numbers, values=_values_of(message, ids))
+    return KnownGroups(
+        ids=ids,
+        groups=labels_of(message.groups.numbers, n=len(ids), name="known.groups"),
+        values=_values_of(message, name="known", n=len(ids)),
+    )
 
 
-def _by_group(request: pb.StartGroupSessionRequest) -> "dict[str, Known]":
+def known_by_group_of(
+    request: pb.StartGroupSessionRequest,
+) -> "dict[str, Known] | None":
+    """Read known labels of each of several overlapping groups, where there are any.
+
+    Raises:
+        InvalidInputError: labels of the other kind, or of one group twice.
+    """
     from gleann.selection.estimate import Known
 
+    if not request.known:
+        return None
+    _require_kind(request, "positives")
     names = [one.positives.group for one in request.known]
     if len(set(names)) != len(names):
         raise InvalidInputError(
@@ -124,18 +134,29 @@ def _by_group(request: pb.StartGroupSessionRequest) -> "dict[str, Known]":
         ids = ids_of(one.ids, name=f"{name}.ids")
         held = bools_of(one.positives.positives, name=f"{name}.positives", n=len(ids))
         found[one.positives.group] = Known(
-            ids=ids, positives=held, values=_values_of(one, ids)
+            ids=ids, positives=held, values=_values_of(one, name=name, n=len(ids))
         )
     return found
 
 
-def _values_to_wire(values: ArrayLike | None) -> bytes | None:
-    return None if values is None else float64s_to_wire(values, name="known values")
+def _require_kind(request: pb.StartGroupSessionRequest, wanted: str) -> None:
+    for one in request.known:
+        if (kind := one.WhichOneof("labels")) != wanted:
+            raise InvalidInputError(
+                f"known labels must be {wanted} here, got {kind or 'neither'}"
+            )
+
+
+def _values_to_wire(
+    values: ArrayLike | None, *, name: str = "known values"
+) -> bytes | None:
+    return None if values is None else float64s_to_wire(values, name=name)
 
 
 def _values_of(
-    message: pb.KnownLabels | pb.KnownGroupLabels, ids: Ids
+    message: pb.KnownLabels | pb.KnownGroupLabels, *, name: str, n: int
 ) -> NDArray[np.float64] | None:
+    """Values (n,); the session asks for a finite one only where a label is positive."""
     if not message.HasField("values"):
         return None
-    return float64s_of(message.values, name="known.values", n=len(ids))
+    return any_float64s_of(message.values, name=f"{name}.values", n=n)

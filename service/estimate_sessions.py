@@ -161,34 +161,53 @@ def from_index(
     return Started(session=session, proxy=None)
 
 
-def of_groups(
+def of_overlapping_groups(
     view: View,
     params: "EstimateParams",
     *,
     proxies: Columns,
-    overlapping: bool,
-    known: "KnownGroups | Mapping[str, Known] | None" = None,
+    known: "Mapping[str, Known] | None" = None,
 ) -> Started:
-    """Start an estimate for each group, by name.
+    """Start an estimate for each group, by name; each asks a question of its own.
 
     Args:
         view: the index.
         params: how, the budget that of all groups.
         proxies: of each group.
-        overlapping: whether each group asks a question of its own, instead of all
-            asking for the group.
-        known: labels that are there already: of each group by its name where groups
-            overlap, else naming the group.
+        known: labels that are there already, of each group.
 
     Raises:
         As `from_scores`, and InvalidInputError for too few groups.
     """
-    from gleann.selection.estimate import ClassesSession, GroupsSession
+    from gleann.selection.estimate import GroupsSession
 
-    columns = _columns(view, proxies)
-    make: Any = GroupsSession if overlapping else ClassesSession
-    ids = sealed_index(view).ids
-    session = make.start(columns, params, ids=ids, known=known)
+    columns, ids = _columns(view, proxies), sealed_index(view).ids
+    session = GroupsSession.start(columns, params, ids=ids, known=known)
+    return Started(session=session, proxy=_stacked(columns), kind="groups")
+
+
+def of_disjoint_groups(
+    view: View,
+    params: "EstimateParams",
+    *,
+    proxies: Columns,
+    known: "KnownGroups | None" = None,
+) -> Started:
+    """Start an estimate for each group, by name; every answer names the group.
+
+    Args:
+        view: the index.
+        params: how, the budget that of all groups.
+        proxies: of each group.
+        known: labels that are there already.
+
+    Raises:
+        As `of_overlapping_groups`.
+    """
+    from gleann.selection.estimate import ClassesSession
+
+    columns, ids = _columns(view, proxies), sealed_index(view).ids
+    session = ClassesSession.start(columns, params, ids=ids, known=known)
     return Started(session=session, proxy=_stacked(columns), kind="groups")
 
 

@@ -117,6 +117,19 @@ def float64s_to_wire(values: ArrayLike, *, name: str) -> bytes:
     return array.astype("<f8").tobytes()
 
 
+def any_float64s_of(data: bytes, *, name: str, n: int) -> NDArray[np.float64]:
+    """Unpack n numbers, NaN and infinity among them.
+
+    Raises:
+        InvalidInputError: bytes that are no whole number of numbers.
+        DimensionMismatchError: not n of them.
+    """
+    values = numbers_of(data, np.dtype("<f8"), name=name)
+    if len(values) != n:
+        raise DimensionMismatchError(f"{name} has {len(values)} entries for {n} ids")
+    return values
+
+
 def float64s_of(data: bytes, *, name: str, n: int) -> NDArray[np.float64]:
     """Unpack n finite numbers.
 
@@ -125,9 +138,7 @@ def float64s_of(data: bytes, *, name: str, n: int) -> NDArray[np.float64]:
         DimensionMismatchError: not n of them.
         NonFiniteError: NaN or infinity.
     """
-    values = numbers_of(data, np.dtype("<f8"), name=name)
-    if len(values) != n:
-        raise DimensionMismatchError(f"{name} has {len(values)} entries for {n} ids")
+    values = any_float64s_of(data, name=name, n=n)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise NonFiniteError(
             f"{name}[{bad[0]}] is {values[bad[0]]} ({bad.size} of {n} are not finite)"
@@ -136,14 +147,14 @@ def float64s_of(data: bytes, *, name: str, n: int) -> NDArray[np.float64]:
 
 
 def bools_to_wire(values: ArrayLike, *, name: str) -> bytes:
-    """Pack flags (m,): bools, or numbers that are 0 or 1.
+    """Pack flags (m,): bools, or integers that are 0 or 1.
 
     Raises:
         InvalidInputError: anything else.
     """
     array = np.asarray(values)
-    flags = array.dtype.kind in "biuf" and bool(np.isin(array, (0, 1)).all())
-    if array.ndim != 1 or not flags:
+    flags = array.dtype.kind in "biu" and bool(np.isin(array, (0, 1)).all())
+    if array.ndim != 1 or (array.size and not flags):
         raise InvalidInputError(
             f"{name} must be bools (m,), got {array.dtype} {array.shape}"
         )

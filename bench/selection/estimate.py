@@ -61,6 +61,16 @@ class Told:
     high: float | None
     labels_used: float | None
 
+    @classmethod
+    def of(cls, made: Estimate) -> "Told":
+        """What an estimate says."""
+        return cls(
+            value=made.value,
+            low=made.low,
+            high=made.high,
+            labels_used=made.labels_used,
+        )
+
 
 def summarise(
     made: Sequence[Estimate | Told], truth: float

@@ -9,11 +9,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ from bench.selection.notes import Notes, command_of, write_result
 from bench.selection.tasti_table import tasti_table
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.estimate import (
-    Estimate,
     EstimateParams,
     EstimateSession,
     Known,
@@ -47,6 +46,9 @@ FIRST = 0.2
 """Share of the labels that goes to representatives."""
 BLOCK = 20
 """Trials that are noted at a time."""
+
+_Noted: TypeAlias = dict[str, dict[str, Any]]
+"""What is noted of a trial: by method, the fields of `Told` and the seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,41 +93,39 @@ class Trial:
         return replace(self.params, budget=self.params.budget - len(self.first))
 
 
-def uniform(trial: Trial) -> Estimate:
+def uniform(trial: Trial) -> Told:
     """All labels drawn evenly."""
-    return uniform_estimate(np.ones(len(trial.held)), trial.oracle, trial.params)
+    made = uniform_estimate(np.ones(len(trial.held)), trial.oracle, trial.params)
+    return Told.of(made)
 
 
-def abae(trial: Trial) -> Estimate:
+def abae(trial: Trial) -> Told:
     """ABae as written over the rows that are no representatives, those beside it."""
     rows = np.delete(np.arange(len(trial.held)), trial.first)
     made = abae_estimate(trial.proxy[rows], trial.oracle, trial.rest, ids=rows)
     found = float(trial.held[trial.first].sum())
-    if made.value is None or made.low is None or made.high is None:
-        return made
-    return replace(
-        made,
-        value=made.value + found,
-        low=made.low + found,
-        high=made.high + found,
+    return Told(
+        value=_plus(made.value, found),
+        low=_plus(made.low, found),
+        high=_plus(made.high, found),
         labels_used=made.labels_used + len(trial.first),
     )
 
 
-def fixed(trial: Trial) -> Estimate:
+def fixed(trial: Trial) -> Told:
     """Ours, with the same proxy for all rounds."""
     known = Known(ids=trial.first, positives=trial.held[trial.first])
     session = EstimateSession.start(trial.proxy, trial.rest, known=known)
-    return run_estimate(session, trial.oracle)
+    return Told.of(run_estimate(session, trial.oracle))
 
 
-def refreshed(trial: Trial) -> Estimate:
+def refreshed(trial: Trial) -> Told:
     """TASTI within the session: every round's labels make the proxy of the next."""
     session = TastiSession.start(trial.vectors, trial.params, first=len(trial.first))
-    return run_estimate(session, trial.oracle)
+    return Told.of(run_estimate(session, trial.oracle))
 
 
-METHODS: dict[str, Callable[[Trial], Estimate]] = {
+METHODS: dict[str, Callable[[Trial], Told]] = {
     "uniform": uniform,
     "ABae as written, fixed proxy": abae,
     "ours, fixed proxy": fixed,
@@ -194,8 +194,8 @@ def _block(
     head: dict[str, Any],
     firsts: Callable[[int], Rows],
     begin: int,
-) -> list[dict[str, list[float | None]]]:
-    """Trials from seed `begin`: by method the fields of `Told`, then seconds."""
+) -> list[_Noted]:
+    """Trials from seed `begin`."""
     end = min(begin + BLOCK, head["seed"] + head["trials"])
     trials = []
     for seed in range(begin, end):
@@ -203,30 +203,29 @@ def _block(
             budget=head["labels"], strata_cut="geometric", seed=seed
         )
         trial = Trial.of(vectors, held, firsts(seed), params)
-        told: dict[str, list[float | None]] = {}
+        noted: _Noted = {}
         for name, count in METHODS.items():
             start = perf_counter()
-            made = count(trial)
+            told = count(trial)
             seconds = round(perf_counter() - start, 4)
-            told[name] = [made.value, made.low, made.high, made.labels_used, seconds]
-        trials.append(told)
+            noted[name] = {"told": asdict(told), "seconds": seconds}
+        trials.append(noted)
     return trials
 
 
-def _rows(
-    trials: list[dict[str, list[float | None]]], truth: float
-) -> list[dict[str, Any]]:
+def _rows(trials: list[_Noted], truth: float) -> list[dict[str, Any]]:
     """A row of the table for each method."""
     rows = []
     for name in METHODS:
-        made = [
-            Told(value=value, low=low, high=high, labels_used=labels)
-            for value, low, high, labels, _ in (trial[name] for trial in trials)
-        ]
-        seconds = float(np.mean([trial[name][-1] for trial in trials]))
+        made = [Told(**trial[name]["told"]) for trial in trials]
+        seconds = float(np.mean([trial[name]["seconds"] for trial in trials]))
         row = {"method": name} | summarise(made, truth)
         rows.append(row | {"seconds_a_trial": round(seconds, 4)})
     return rows
+
+
+def _plus(value: float | None, more: float) -> float | None:
+    return None if value is None else value + more
 
 
 def _representatives(

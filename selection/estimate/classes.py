@@ -104,14 +104,17 @@ def pilot_rows(cut: Cut) -> tuple[Draws, Rows]:
 
 
 def chances_of(cuts: Sequence[Cut], rounds: Sequence[Sequence[Rows]]) -> Chances:
-    """How often (n,) each row was to be expected in the samples of all cuts."""
-    chances = np.zeros(len(cuts[0].numbers))
+    """Chance (n,) of each row to be in the sample of one cut at least.
+
+    Samples are drawn independently, and a row that several draw is kept once.
+    """
+    missed = np.ones(len(cuts[0].numbers))
     for cut, drawn in zip(cuts, rounds, strict=True):
         sizes = cut.design.sizes
         labelled = np.bincount(cut.numbers[np.concatenate(drawn)], minlength=len(sizes))
         # Stratum -1, of rows that cannot be drawn, is the last entry.
-        chances += np.append(labelled / sizes, 0.0)[cut.numbers]
-    return chances
+        missed *= np.append(1 - labelled / sizes, 1.0)[cut.numbers]
+    return 1 - missed
 
 
 def costs_of(cuts: Sequence[Cut], seen: Sequence[Sequence[Moments]]) -> PerPair:
@@ -151,7 +154,7 @@ def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
     # A group of which nothing was seen that varies has no say.
     told = costs[:, (costs > 0).all(axis=0)]
     cuts, groups = told.shape
-    if not groups:
+    if not groups or cuts == 1:
         return np.full(cuts, 1 / cuts)
     # Scaled to about 1, which is what the solver's tolerances are made for.
     gains = told.min() / told

@@ -31,7 +31,7 @@ from gleann.selection.estimate.strata import Proxy
 from gleann.selection.origin import check_format, check_origin, ids_hash
 from gleann.selection.pool import Selection, fingerprint, provenance
 
-FORMAT = "gleann.estimate-classes/3"
+FORMAT = "gleann.estimate-classes/4"
 
 
 class ClassesSession:

@@ -19,10 +19,10 @@ from gleann.selection.estimate.classes import (
     split_over_cuts,
 )
 from gleann.selection.estimate.estimators import Design
-from gleann.selection.estimate.group_rivals import abae_group_widths
 from gleann.selection.estimate.groups import stream_seed
 from gleann.selection.estimate.known import KnownGroupRows
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.rivals import abae_group_widths
 from gleann.selection.estimate.strata import STRATA_CUTS, Proxy, drawing_order
 from gleann.selection.estimate.tally import Evidence, Moments
 from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
@@ -117,7 +117,7 @@ class GroupSamples:
         ]
 
     def abae_widths(self, *, rounds: int, quantile: float) -> list[float | None]:
-        """`group_rivals.abae_group_widths` by these proxies and labels."""
+        """`rivals.abae_group_widths` by these proxies and labels."""
         open_rows = np.flatnonzero(self._cuts[0].numbers >= 0)
         labels = self._labels(rounds=rounds)
         return abae_group_widths(

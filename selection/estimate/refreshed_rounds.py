@@ -17,6 +17,7 @@ from gleann.selection.estimate.refreshing import (
     foresee,
     looked_at,
     round_draws,
+    whole_chances_of,
 )
 from gleann.selection.estimate.rivals import abae_width
 from gleann.selection.estimate.tally import Evidence, gather
@@ -115,7 +116,7 @@ class RefreshedRounds:
             rows=np.searchsorted(cut.rows, rows),
             positives=self._book.labels[rows] == 1,
             values=self._book.values[rows],
-            chances=chances_of(rounds),
+            chances=whole_chances_of(rounds),
         )
         return abae_width(
             cut.proxy, labels, self._params, quantile=quantile, known=self.known

@@ -194,7 +194,9 @@ def looked_at(rounds: Sequence[Round], *, strata: int, pilot: int) -> PerStratum
 def chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
     """How often each drawn row was to be expected in the rounds so far, in order.
 
-    Every round speaks for all rows that were open, in proportion to its labels.
+    Every round speaks for all rows that were open before it, in proportion to its
+    labels: what they say of the rows that are open still. `whole_chances_of` tells of
+    all rows.
     """
     if not rounds:
         return np.empty(0)
@@ -205,6 +207,24 @@ def chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
             for one in rounds
         ]
     )
+
+
+def whole_chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
+    """The same with every round speaking for all rows that ever were open.
+
+    A round's total holds what rounds before it drew, so a row that was drawn speaks for
+    itself in all rounds to come. Without that, positives found early would be missing
+    from the totals of later rounds.
+    """
+    if not rounds:
+        return np.empty(0)
+    drawn = np.array([len(one.rows) for one in rounds])
+    later = drawn[::-1].cumsum()[::-1] - drawn
+    weights = [
+        len(one.rows) * (one.left / np.maximum(one.draws, 1))[one.strata] + after
+        for one, after in zip(rounds, later, strict=True)
+    ]
+    return float(drawn.sum()) / np.concatenate(weights)
 
 
 def round_draws(left: PerStratum, foreseen: Moments, design: Design, n: int) -> Draws:

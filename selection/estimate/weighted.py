@@ -31,16 +31,24 @@ class ChancedLabels:
 
     @property
     def count(self) -> float:
-        """Rows for which the predicate seems to hold, among those that had a chance."""
+        """Rows for which the predicate seems to hold, among those that had a chance.
+
+        As good as the chances: unbiased where they are those of being drawn at all, as
+        a choice's pilot, the samples of groups and `refreshing.whole_chances_of` tell
+        them. By `refreshing.chances_of` it falls short of positives drawn early.
+        """
         return float((self.positives / self.chances).sum())
 
     @property
     def sum(self) -> float:
-        """What their values seem to add up to."""
+        """What their values seem to add up to; as `count`."""
         return float((self.values / self.chances).sum())
 
     def rate_among(self, n: int) -> float:
-        """Share of `n` rows; that of half a label where no positive was drawn."""
+        """Share of `n` rows; that of half a label where no positive was drawn.
+
+        For shrinking only; it may exceed 1 by chance, as `count` may exceed `n`.
+        """
         return self.count / n or 0.5 / (len(self.rows) + 1)
 
 

@@ -62,7 +62,7 @@ from gleann.service.cli.manifest import JobRecord, manifest_path
     required=True,
     help="The answers: id, positive or label (0 or 1) and, for avg and sum, value.",
 )
-@question_options
+@question_options(budget="Labels to spend.", todo="id")
 @click.option(
     "--strata-cut",
     type=click.Choice(tuple(STRATA_CUTS)),

@@ -85,7 +85,9 @@ class GroupsJob:
     help="The answers: id, group (empty for none) and, for avg and sum, value. With"
     " --overlapping id, group, positive or label (0 or 1), and value.",
 )
-@question_options
+@question_options(
+    budget="Labels to spend, on all groups.", todo="id, with --overlapping also group"
+)
 @click.option(
     "--strata-cut",
     type=click.Choice(tuple(STRATA_CUTS)),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gleann.index.errors import NonFiniteError
 from gleann.selection import Estimate, EstimateParams, uniform_estimate
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.run import Oracle
@@ -14,7 +15,8 @@ def drawn_uniformly(
     """The same budget spent uniformly, if the answers happen to cover its draws."""
     try:
         return uniform_estimate(np.ones(len(names.ids)), ask, params, ids=names.ids)
-    except LabelsNeeded:
+    # What no session drew may stand without the value that a draw of this one needs.
+    except (LabelsNeeded, NonFiniteError):
         return None
 
 
@@ -26,7 +28,7 @@ def beside_uniform(name: str, made: Estimate, beside: Estimate | None) -> list[s
     if told := rivals(made):
         lines.append(told)
     elif beside is None:
-        lines.append("uniform sampling beside it: the answers lack items that it draws")
+        lines.append("uniform sampling beside it: the answers lack what it draws")
     return lines
 
 

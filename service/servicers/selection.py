@@ -9,10 +9,11 @@ from google.protobuf.empty_pb2 import Empty
 from gleann.index.errors import InvalidInputError
 from gleann.service import convert_selection as convert
 from gleann.service import estimate_sessions as starting
-from gleann.service.convert_known import known_groups_of, known_of
+from gleann.service.convert_known import known_by_group_of, known_groups_of, known_of
 from gleann.service.pages import page_position, page_size, page_token
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.wire import (
+    any_float64s_of,
     bools_of,
     float64s_of,
     ids_of,
@@ -168,13 +169,18 @@ class SelectionServicer(ActiveServicer):
 
     def _start_groups(self, request: pb.StartGroupSessionRequest) -> pb.Session:
         view = self._application.registry.view(request.index)
-        started = starting.of_groups(
-            view,
-            convert.estimate_params_of(request.params),
-            proxies=convert.candidates_of(request.groups),
-            overlapping=request.overlapping,
-            known=known_groups_of(request),
-        )
+        params = convert.estimate_params_of(request.params)
+        proxies = convert.candidates_of(request.groups)
+        if request.overlapping:
+            by_group = known_by_group_of(request)
+            started = starting.of_overlapping_groups(
+                view, params, proxies=proxies, known=by_group
+            )
+        else:
+            known = known_groups_of(request)
+            started = starting.of_disjoint_groups(
+                view, params, proxies=proxies, known=known
+            )
         info = self._sessions.start_estimate(view, started)
         return convert.session_info_to_wire(info)
 
@@ -185,7 +191,7 @@ class SelectionServicer(ActiveServicer):
         n = len(ids)
         values = None
         if request.HasField("values"):
-            values = float64s_of(request.values, name="values", n=n)
+            values = any_float64s_of(request.values, name="values", n=n)
         labels = request.WhichOneof("labels")
         if labels == "groups":
             numbers = labels_of(request.groups.numbers, n=n, name="groups")
@@ -205,7 +211,7 @@ class SelectionServicer(ActiveServicer):
         ids = ids_of(request.ids, name="ids")
         values = None
         if request.HasField("values"):
-            values = float64s_of(request.values, name="values", n=len(ids))
+            values = any_float64s_of(request.values, name="values", n=len(ids))
         info = self._sessions.submit_answers(
             request.session,
             ids,

@@ -241,7 +241,10 @@ def test_equal_proxies_and_no_positive_are_answered_and_said(
     for session in (one, fresh):
         while len(batch := built.next_batch(session)):
             built.submit_labels(
-                session, batch.ids, nothing[: len(batch)], values=nothing[: len(batch)]
+                session,
+                batch.ids,
+                nothing[: len(batch)] > 0,
+                values=nothing[: len(batch)],
             )
     while batches := built.next_group_batches(many):
         ids = batches[""].ids

@@ -97,8 +97,8 @@ def test_known_labels_count_as_in_the_library_and_after_a_restart(
 
 
 @pytest.mark.parametrize("overlapping", [False, True])
-def test_groups_have_known_labels_over_the_wire(
-    built: gleann.Client, rows: np.ndarray, overlapping: bool
+def test_groups_have_known_labels_over_the_wire_and_after_a_restart(
+    tmp_path: Path, rows: np.ndarray, quick: Any, overlapping: bool
 ) -> None:
     groups, values = world(rows)
     proxies = proxies_of(groups)
@@ -119,27 +119,81 @@ def test_groups_have_known_labels_over_the_wire(
             ClassesSession.start(proxies, PARAMS, ids=IDS, known=known),
             lambda ids: (groups[ids // 10], values[ids // 10]),
         )
-    session = built.start_group_session(
-        "built",
-        params=PARAMS,
-        proxies={name: (IDS, one) for name, one in proxies.items()},
-        overlapping=overlapping,
-        known=known,
-    )
-    while batches := built.next_group_batches(session):
-        for name, batch in batches.items():
-            at = batch.ids // 10
-            if name != "a":
-                assert not np.isin(at, ROWS).any()
-            labels = groups[at] == "ab".index(name) if name else groups[at]
-            built.submit_group_labels(
-                session, batch.ids, labels, group=name or None, values=values[at]
-            )
-    for name, one in built.get_group_estimates(session).items():
+
+    def answer(client: gleann.Client, name: str, ids: np.ndarray) -> None:
+        at = ids // 10
+        if name != "a":
+            assert not np.isin(at, ROWS).any()
+        labels = groups[at] == "ab".index(name) if name else groups[at]
+        client.submit_group_labels(
+            session, ids, labels, group=name or None, values=values[at]
+        )
+
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", IDS, rows)
+        client.build("a", quick).wait(timeout=60)
+        session = client.start_group_session(
+            "a",
+            params=PARAMS,
+            proxies={name: (IDS, one) for name, one in proxies.items()},
+            overlapping=overlapping,
+            known=known,
+        )
+        for name, batch in client.next_group_batches(session).items():
+            answer(client, name, batch.ids[:7])
+    with gleann.Client(tmp_path) as client:
+        while batches := client.next_group_batches(session):
+            for name, batch in batches.items():
+                answer(client, name, batch.ids)
+        made = client.get_group_estimates(session)
+    for name, one in made.items():
         assert one.value == right[name].value
         assert (one.low, one.high) == (right[name].low, right[name].high)
         assert one.labels_used == right[name].labels_used
         assert one.abae_width == right[name].abae_width
+
+
+def test_a_value_counts_only_where_it_is_positive(
+    built: gleann.Client, rows: np.ndarray
+) -> None:
+    groups, values = world(rows)
+    held = groups == 0
+    values[~held] = np.nan
+    proxy = proxies_of(groups)["a"]
+    known = Known(ids=IDS[ROWS], positives=held[ROWS], values=values[ROWS])
+    right = run_estimate(
+        EstimateSession.start(proxy, PARAMS, ids=IDS, known=known),
+        lambda ids: (held[ids // 10], values[ids // 10]),
+    )
+    session = built.start_estimate_session(
+        "built", params=PARAMS, proxy=(IDS, proxy), known=known
+    )
+    while len(ids := built.next_batch(session).ids):
+        at = ids // 10
+        built.submit_labels(session, ids, held[at], values=values[at])
+    made = built.get_estimate(session)
+    assert (made.value, made.low, made.high) == (right.value, right.low, right.high)
+
+
+def test_a_count_reads_no_values_of_groups_either(
+    built: gleann.Client, rows: np.ndarray
+) -> None:
+    groups = world(rows)[0]
+    empty = np.full(len(ROWS), np.nan)
+    session = built.start_group_session(
+        "built",
+        params=COUNT,
+        proxies={name: (IDS, one) for name, one in proxies_of(groups).items()},
+        known=KnownGroups(ids=IDS[ROWS], groups=groups[ROWS], values=empty),
+    )
+    while batches := built.next_group_batches(session):
+        ids = batches[""].ids
+        built.submit_group_labels(
+            session, ids, groups[ids // 10], values=np.full(len(ids), np.nan)
+        )
+    made = built.get_group_estimates(session)["a"]
+    assert made.positives >= (groups[ROWS] == 0).sum()
 
 
 COUNT = EstimateParams(budget=60, strata=3)
@@ -165,6 +219,19 @@ FEW = Known(ids=[0, 10], positives=[1, 0])
             {"known": Known(ids=[0, 10], positives=[1, 2])},
             errors.InvalidInputError,
             "must be bools",
+        ),
+        (
+            {"known": Known(ids=[0, 10], positives=[1.0, 0.0])},
+            errors.InvalidInputError,
+            "must be bools",
+        ),
+        (
+            {
+                "params": PARAMS,
+                "known": Known(ids=[0, 10], positives=[1, 0], values=[np.nan, 1]),
+            },
+            errors.NonFiniteError,
+            "NaN or infinity for 1 of 1 positives",
         ),
         (
             {"proxy": None, "examples": ([0, 10], [1.0, 0.0])},
@@ -201,6 +268,12 @@ def test_known_labels_that_do_not_fit_are_refused(
             "must be positives here, got groups",
         ),
         ({"c": FEW}, True, "1 of 1 known groups have no"),
+        ({5: FEW}, True, "named by strings, got 5"),
+        (
+            {"b": Known(ids=[0, 10], positives=[1, 0], values=["x", "y"])},
+            True,
+            "known values of 'b' must be numbers",
+        ),
         (KnownGroups(ids=[0, 10], groups=[0, 2]), False, "1 of 2 groups are not in"),
     ],
 )
@@ -236,3 +309,31 @@ def test_entries_of_known_groups_that_contradict_are_refused(
         start(pb.KnownGroupLabels(positives={"group": "a"}), overlapping=True)
     with pytest.raises(errors.InvalidInputError, match="in 1 entry, got 2"):
         start(pb.KnownGroupLabels(groups={}), overlapping=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "says"),
+    [
+        (bytes(15), errors.InvalidInputError, "of 'a'.values has 15 bytes"),
+        (bytes(8), errors.DimensionMismatchError, "of 'a'.values has 1 entries for 2"),
+    ],
+    ids=["no whole number", "one of two"],
+)
+def test_known_values_of_another_length_name_their_group(
+    values: bytes, error: type[Exception], says: str, built: gleann.Client
+) -> None:
+    pb = gleann.v1.selection_pb2  # type: ignore[attr-defined]
+    known = pb.KnownGroupLabels(
+        ids={"int64s": IDS[:2].astype("<i8").tobytes()},
+        positives={"group": "a", "positives": b"\1\0"},
+        values=values,
+    )
+    request = pb.StartGroupSessionRequest(
+        index="built", params={"budget": 60}, known=[known], overlapping=True
+    )
+    for name in "ab":
+        scores = request.groups.add(name=name).scores
+        scores.ids.int64s = IDS.astype("<i8").tobytes()
+        scores.values = np.ones(240).tobytes()
+    with pytest.raises(error, match=says):
+        built._stubs.selection.StartGroupSession(request)

@@ -165,6 +165,28 @@ def test_uniform_sampling_stands_beside_where_the_answers_cover_it(
         assert f"{name}: sum by uniform sampling: {expected.value:,.6g}" in told
 
 
+def test_the_estimates_stand_where_uniform_draws_lack_a_value(world, tmp_path, capsys):
+    ids, proxies, group, values = world
+    drawn = np.zeros(N, bool)
+
+    def oracle(rows):
+        drawn[rows] = True
+        return group[rows], values[rows]
+
+    params = EstimateParams(target="avg", budget=300, seed=3)
+    expected = estimate_classes(proxies, oracle, params)
+    words = np.array([*NAMES, ""])[group]
+    told = pa.array(values, mask=~drawn)
+    table = pa.table({"id": ids, "group": words, "value": told})
+    pacsv.write_csv(table, tmp_path / "answers.csv")
+    assert run(command(tmp_path, "--target", "avg")) == 0
+    made = json.loads((tmp_path / "out.json").read_text())
+    for name in NAMES:
+        assert made["estimates"][name]["value"] == pytest.approx(expected[name].value)
+    assert made["uniform"] == dict.fromkeys(NAMES)
+    assert "by uniform sampling" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("answers", "more", "says"),
     [
@@ -205,3 +227,11 @@ def test_help_shows_examples_that_can_be_pasted(capsys):
     told = capsys.readouterr().out
     assert "gleann estimate-groups --group city=city.npy" in told
     assert "--overlapping" in told
+
+
+def test_help_of_one_estimate_has_nothing_of_groups(capsys):
+    assert run(["estimate", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "--budget" in told
+    assert "group" not in told
+    assert "--overlapping" not in told

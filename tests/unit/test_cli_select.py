@@ -83,6 +83,33 @@ def test_uniform_stands_beside_when_the_answers_cover_it(population, tmp_path, c
     assert "uniform" in capsys.readouterr().out
 
 
+def test_the_estimate_stands_where_uniform_draws_lack_a_value(population, tmp_path):
+    proxy, positive, value = population
+    drawn = np.zeros(len(proxy), bool)
+
+    def oracle(rows):
+        drawn[rows] = True
+        return positive[rows], value[rows]
+
+    params = EstimateParams(target="avg", budget=400, seed=4)
+    expected = estimate(proxy, oracle, params)
+    columns = {
+        "id": np.arange(len(proxy)),
+        "positive": positive.astype(int),
+        "value": pa.array(value, mask=~drawn),
+    }
+    pacsv.write_csv(pa.table(columns), tmp_path / "all.csv")
+    code = run(
+        ["estimate", "--proxy", str(tmp_path / "proxy.npy"), "--oracle-csv",
+         str(tmp_path / "all.csv"), "--target", "avg", "--budget", "400", "--seed",
+         "4", "--out", str(tmp_path / "out.json")]
+    )  # fmt: skip
+    assert code == 0
+    made = json.loads((tmp_path / "out.json").read_text())
+    assert made["estimate"]["value"] == pytest.approx(expected.value)
+    assert made["uniform"] is None
+
+
 def test_a_pilot_chooses_among_proxies_and_labelling_stops(
     population, tmp_path, capsys
 ):

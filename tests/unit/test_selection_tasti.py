@@ -24,9 +24,11 @@ from gleann.selection.estimate.refreshing import (
     chances_of,
     refreshed_totals,
     round_weights,
+    whole_chances_of,
     whole_design,
 )
 from gleann.selection.estimate.tally import Moments, gather
+from gleann.selection.estimate.weighted import ChancedLabels
 
 N = 1500
 
@@ -180,6 +182,46 @@ def test_the_rounds_share_the_chances():
     assert 1 / chances_of([first, second]) == pytest.approx(
         [5 * 4 / 6] * 2 + [3 * 4 / 6] * 2 + [4 * 2 / 6, 8 * 2 / 6]
     )
+
+
+def test_rows_drawn_early_speak_in_every_later_round():
+    first = of_round([0, 1, 2, 3], [0, 0, 1, 1], [10, 6])
+    second = of_round([4, 5], [0, 1], [4, 8])
+    # In the second round, a third of the labels, the first four stand for themselves.
+    assert 1 / whole_chances_of([first, second]) == pytest.approx(
+        [(4 * 5 + 2) / 6] * 2 + [(4 * 3 + 2) / 6] * 2 + [4 * 2 / 6, 8 * 2 / 6]
+    )
+
+
+def test_totals_of_all_rows_keep_positives_that_were_drawn_early():
+    rng = np.random.default_rng(3)
+    proxy = rng.random(400)
+    held = rng.random(400) < proxy**2
+    nothing = np.zeros(2)
+    foreseen = Moments(rates=nothing, means=nothing, variances=nothing, doubts=nothing)
+    told = []
+    for seed in range(200):
+        rounds, open_rows = [], np.arange(400)
+        for number, draws in enumerate(([10, 150], [20, 60])):
+            cut = Cut(
+                rows=open_rows,
+                numbers=(proxy[open_rows] > 0.5).astype(int),
+                proxy=proxy[open_rows],
+                strata=2,
+            )
+            one = cut.draw(np.array(draws), foreseen, seed=2 * seed + number)
+            rounds.append(one)
+            open_rows = np.setdiff1d(open_rows, one.rows)
+        rows = np.concatenate([one.rows for one in rounds])
+        labels = ChancedLabels(
+            rows=rows,
+            positives=held[rows],
+            values=held[rows] * 2.0,
+            chances=whole_chances_of(rounds),
+        )
+        told.append([labels.count, labels.sum / 2])
+    off = np.abs(np.mean(told, axis=0) - held.sum())
+    assert (off < 4 * np.std(told, axis=0) / np.sqrt(200)).all()
 
 
 @pytest.mark.parametrize("target", ["count", "avg", "sum"])
