@@ -6,6 +6,7 @@ The GPU here is the reference engine with a switch: it fails when it is told to.
 import logging
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic
 from weakref import WeakSet
 
 import numpy as np
@@ -59,6 +60,7 @@ class FakeGpu:
         self._there = WeakSet()
         self.refusal = refusal
         self.failure = None
+        self.runs_out_for = None
         self.asked = 0
 
     def reason(self):
@@ -70,6 +72,8 @@ class FakeGpu:
         return sum(len(engine.data.vectors) for engine in self._there)
 
     def has_room(self, data):
+        if LOST in (self.failure, self.refusal):
+            raise LOST
         return self.rows + len(data.vectors) <= self._rows
 
     def engine(self, data):
@@ -79,6 +83,11 @@ class FakeGpu:
             raise TOO_LARGE
         engine = FakeEngine(data, self)
         self._there.add(engine)
+        if data is self.runs_out_for:
+            try:
+                raise RuntimeError("CUDA out of memory")
+            except RuntimeError as error:
+                raise TOO_LARGE from error
         return engine
 
 
@@ -240,6 +249,38 @@ def test_a_new_version_that_does_not_fit_by_itself(choice, index, rows, quick):
     assert gpu.rows == 0
 
 
+def test_the_old_version_comes_back_after_the_memory_ran_out(index, rows, quick):
+    """What was half copied is held by the error that says so."""
+    gpu = FakeGpu(rows=len(rows))
+    placing = Devices("require-cuda", gpu=gpu)
+    old = placing.place(index)
+    new = other_index(rows, quick)
+    gpu.runs_out_for = new.data
+    with (
+        pytest.raises(DeviceMemoryError, match="9.00 GiB") as caught,
+        placing.replacing(old, new),
+    ):
+        pytest.fail("it was placed")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert gpu.rows == len(rows)
+    assert search(old, rows).stats.engine == "fake-gpu"
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_a_version_in_place_of_one_on_a_lost_gpu(choice, index, rows, quick):
+    gpu = FakeGpu(rows=2 * len(rows))
+    placing = Devices(choice, gpu=gpu)
+    old, new = placing.place(index), other_index(rows, quick)
+    gpu.failure = LOST
+    if choice != "auto":
+        with pytest.raises(DeviceLostError), placing.replacing(old, new):
+            pytest.fail("it was placed")
+        return
+    with placing.replacing(old, new) as placed:
+        assert placed is new
+    np.testing.assert_array_equal(search(old, rows).ids, search(index, rows).ids)
+
+
 @pytest.mark.parametrize("room", [1, 2])
 def test_a_version_that_is_not_published(room, index, rows, quick):
     gpu = FakeGpu(rows=room * len(rows))
@@ -278,8 +319,9 @@ def test_a_search_under_way_is_waited_for(index, rows):
         assert leaving.is_alive()
         assert gpu.rows == len(rows)
         # Meanwhile the CPU answers whoever asks.
+        deadline = monotonic() + 30
         while placed.engine_name == "fake-gpu":
-            pass
+            assert monotonic() < deadline
         search(placed, rows)
         go_on.set()
         asking.join(30)
