@@ -160,12 +160,14 @@ class DeviceCovering:
     @property
     def squared(self) -> Squares:
         """As `Covering` says."""
-        return self.found.cpu().numpy().copy()
+        with turn_on(self._points.device):
+            return self.found.cpu().numpy().copy()
 
     @property
     def nearest(self) -> Rows:
         """As `Covering` says."""
-        return self._nearest.cpu().numpy().copy()
+        with turn_on(self._points.device):
+            return self._nearest.cpu().numpy().copy()
 
     def cover(self, rows: Rows) -> None:
         """As `Covering` says."""

@@ -8,7 +8,11 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
+from gleann.index.errors import (
+    DeviceLostError,
+    DeviceMemoryError,
+    EngineUnavailableError,
+)
 from gleann.selection import (
     coreset,
     facility_location,
@@ -22,6 +26,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.engines.device import memory  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.selection.coreset import device as on_device  # noqa: E402
+from gleann.selection.coreset import device_gains  # noqa: E402
 
 
 def integers(n, d, *, seed):
@@ -145,6 +150,26 @@ def test_running_out_of_memory_is_no_crash(monkeypatch):
         points.covering().cover(np.array([1, 2]))
     monkeypatch.undo()
     points.covering().cover(np.array([1, 2]))  # the turn was given back
+
+
+def test_what_is_read_from_a_device_that_fails(monkeypatch):
+    """The gains, and both that a covering has."""
+
+    class Lost:
+        def cpu(self):
+            raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+        def sum(self, **_):
+            self.cpu()
+
+    gains = device_gains.DeviceGains(integers(50, 3, seed=0), "cpu")
+    monkeypatch.setattr(gains, "_covered", Lost())
+    covering = on_device.DevicePoints(integers(50, 3, seed=0), "cpu").covering()
+    monkeypatch.setattr(covering, "found", Lost())
+    monkeypatch.setattr(covering, "_nearest", Lost())
+    for of, name in ((gains, "value"), (covering, "squared"), (covering, "nearest")):
+        with pytest.raises(DeviceLostError, match="launch failure"):
+            getattr(of, name)
 
 
 def test_a_device_that_is_not_there():
