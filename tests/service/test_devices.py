@@ -60,7 +60,7 @@ class FakeGpu:
         self._there = WeakSet()
         self.refusal = refusal
         self.failure = None
-        self.runs_out_for = None
+        self.runs_out = lambda data: False
         self.asked = 0
 
     def reason(self):
@@ -83,11 +83,11 @@ class FakeGpu:
             raise TOO_LARGE
         engine = FakeEngine(data, self)
         self._there.add(engine)
-        if data is self.runs_out_for:
+        if self.runs_out(data):
             try:
                 raise RuntimeError("CUDA out of memory")
             except RuntimeError as error:
-                raise TOO_LARGE from error
+                raise DeviceMemoryError(str(TOO_LARGE)) from error
         return engine
 
 
@@ -255,7 +255,7 @@ def test_the_old_version_comes_back_after_the_memory_ran_out(index, rows, quick)
     placing = Devices("require-cuda", gpu=gpu)
     old = placing.place(index)
     new = other_index(rows, quick)
-    gpu.runs_out_for = new.data
+    gpu.runs_out = lambda data: data is new.data
     with (
         pytest.raises(DeviceMemoryError, match="9.00 GiB") as caught,
         placing.replacing(old, new),
@@ -432,6 +432,32 @@ def test_jobs_that_must_not_fall_back_fail_alone(fake, start_server, rows, quick
         found = client.search("a", rows[:20], SearchParams(k=1, nprobe=8))
         assert found.stats.engine == "fake-gpu"
         assert found.ids[:, 0].tolist() == list(range(20))
+
+
+def test_a_version_that_the_gpu_refuses_leaves_nothing(
+    fake, start_server, rows, quick, tmp_path
+):
+    server = start_server(device="require-cuda")
+    with gleann.Client(server.target) as client:
+        filled(client, rows, quick)
+        fake.runs_out = lambda data: True
+        with pytest.raises(DeviceMemoryError, match=r"9\.00 GiB"):
+            client.build("a", quick).wait(timeout=60)
+    (kept,) = (tmp_path / "server").rglob("versions/*")
+    assert kept.name == "1"
+
+
+def test_an_index_that_is_refused_is_not_held(fake, start_server, rows, quick):
+    server = start_server()
+    with gleann.Client(server.target) as client:
+        filled(client, rows, quick)
+    server.stop()
+    fake.runs_out = lambda data: True
+    with gleann.Client(start_server(device="require-cuda").target) as client:
+        for _ in range(2):
+            with pytest.raises(DeviceMemoryError, match=r"'a' cannot be.*9\.00 GiB"):
+                client.get_index("a")
+            assert fake.rows == 0
 
 
 def test_a_new_version_takes_the_place_of_the_old(fake, start_server, rows, quick):
