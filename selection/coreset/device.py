@@ -35,11 +35,14 @@ GROUP = 256
 """Centres whose distances are bounded by one product, once there are as many."""
 
 BLOCK_BOUNDS = 1 << 26
-PAIR_VALUES = 1 << 25
+PAIR_VALUES = 1 << 24
 """Values of pairs of rows in float64 at once, three times over."""
 
+MOST_PAIRS = 1 << 22
+"""Pairs of rows whose distances are settled at once, some 64 bytes each."""
+
 WORK_BYTES = 1 << 30
-"""Of temporaries, by the two numbers above."""
+"""Of temporaries, by the three numbers above."""
 
 ROW_BYTES = 40
 """Beside its values: squares, nearest, and what picking the farthest takes."""
@@ -186,6 +189,18 @@ class DeviceCovering:
                 done += len(group)
 
     def _cover_block(self, block: slice, group: Tensor) -> None:
+        near = self._bounds(block, group) < 0
+        # As many as there are rows in the block for the first centre of all.
+        few = int(near.sum()) <= MOST_PAIRS
+        step = len(near) if few else MOST_PAIRS // len(group)
+        for some in block_slices(len(near), step):
+            rows, places = near[some].nonzero(as_tuple=True)
+            if len(rows):
+                first, last = block.start + some.start, block.start + some.stop
+                self._settle(slice(first, last), rows, group, places)
+
+    def _bounds(self, block: slice, group: Tensor) -> Tensor:
+        """Below 0 (m, g) where a centre may be nearer to a row than its nearest."""
         points = self._points
         limits = self.found[block] * points.unit**2 * (1 + MARGIN) + TINY
         from_row = (points.low_squares[block] - limits).float()
@@ -196,9 +211,7 @@ class DeviceCovering:
             alpha=-2,
         )
         bounds += from_row[:, None]
-        rows, places = (bounds < 0).nonzero(as_tuple=True)
-        if len(rows):
-            self._settle(block, rows, group, places)
+        return bounds
 
     def _settle(
         self, block: slice, rows: Tensor, group: Tensor, places: Tensor

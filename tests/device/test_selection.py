@@ -62,6 +62,26 @@ def test_k_center_in_blocks_of_any_size(monkeypatch, clustered, block):
     assert_same(got, want, CORESET)
 
 
+def test_pairs_are_settled_so_many_at_once(monkeypatch):
+    """Integers, where most bounds are equal to the distances they bound."""
+    rows = integers(3000, 5, seed=3)
+    want = k_center(rows, k=300, seed=1)
+    asked = []
+    settle = on_device.DeviceCovering._settle
+
+    def counted(covering, block, rows, group, places):
+        asked.append(len(rows))
+        settle(covering, block, rows, group, places)
+
+    monkeypatch.setattr(on_device.DeviceCovering, "_settle", counted)
+    assert_same(k_center(rows, k=300, seed=1, device="cpu"), want, CORESET)
+    assert max(asked) > 300
+    asked.clear()
+    monkeypatch.setattr(on_device, "MOST_PAIRS", 300)
+    assert_same(k_center(rows, k=300, seed=1, device="cpu"), want, CORESET)
+    assert max(asked) <= 300
+
+
 def test_weighted_k_center(clustered):
     rows = clustered(800, 12, seed=5)
     costs = np.random.default_rng(6).random(800)
