@@ -182,7 +182,7 @@ def test_a_batch_that_does_not_fit(choice, index, rows):
     placed = Devices(choice, gpu=gpu).place(index)
     gpu.failure = BUSY
     if choice == "auto":
-        assert search(placed, rows).stats.entries_scanned
+        assert search(placed, rows).stats.engine == index.engine_name
     else:
         with pytest.raises(DeviceMemoryError, match=r"2\.00 GiB.* 1\.00 GiB free"):
             search(placed, rows)
@@ -331,6 +331,7 @@ def test_a_search_under_way_is_waited_for(index, rows):
         go_on.set()
     assert gpu.rows == 0
     np.testing.assert_array_equal(found[0].ids, search(index, rows).ids)
+    assert found[0].stats.engine == "fake-gpu"  # it answered, and has left since
 
 
 @pytest.mark.parametrize("choice", ON_GPU)
@@ -401,6 +402,17 @@ def fake(monkeypatch):
     monkeypatch.setattr(soar_index, "kernels_on", kernels)
     monkeypatch.setattr(problem, "make_points", points)
     return gpu
+
+
+@pytest.mark.parametrize("device", ON_GPU)
+@pytest.mark.parametrize("engine", ["faiss-gpu", "torch", "triton"])
+def test_an_engine_that_is_no_spare(tmp_path, engine, device):
+    """It would hold the index on the GPU a second time."""
+    said = f"engine is '{engine}' and device is '{device}'"
+    with pytest.raises(InvalidParamsError, match=said):
+        Config(data_dir=tmp_path, engine=engine, device=device)
+    assert Config(data_dir=tmp_path, engine=engine).device == "cpu"
+    assert Config(data_dir=tmp_path, engine="native", device=device).engine == "native"
 
 
 def test_a_server_builds_and_selects_on_a_gpu(fake, start_server, rows, quick):

@@ -106,6 +106,13 @@ def test_graph(gpu, folder, tmp_path, full):
     assert results(out)["engine"] == engine
 
 
+def test_graph_with_an_engine_that_is_no_spare(gpu, folder, tmp_path, capsys):
+    asked = ["graph", str(folder / "index"), "--out", str(tmp_path / "graph.npz")]
+    assert run([*asked, "--engine", "triton", "--device", "cuda"]) != 0
+    assert "engine is 'triton' and device is 'cuda'" in capsys.readouterr().err
+    assert gpu.asked == []
+
+
 @pytest.mark.parametrize("method", ["farthest-first", "random", "k-center", "margin"])
 @pytest.mark.parametrize("grouped", [False, True])
 def test_select_measures_where_it_is_told(gpu, folder, tmp_path, method, grouped):
