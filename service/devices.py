@@ -15,8 +15,8 @@ failed stays lost until the process is started again.
 
 A new version of an index takes the old one's place. Where both do not fit at once, the
 old one makes room first, and the CPU answers for it until the new one is there: under
-"require-cuda" too, since the alternative is no answer. An old version that made room and
-cannot come back stays with the CPU: it is not tried again.
+"require-cuda" too, since the alternative is no answer. An old version that made room
+and cannot come back stays with the CPU: it is not tried again.
 """
 
 import logging
@@ -68,9 +68,14 @@ class Gpu(Protocol):
 
 
 class TritonGpu:
-    """The first CUDA device, by the triton engine."""
+    """A CUDA device, by the triton engine.
 
-    name = "cuda:0"
+    Args:
+        name: what torch calls it; the first, where nothing else is said.
+    """
+
+    def __init__(self, name: str = "cuda:0") -> None:
+        self.name = name
 
     def reason(self) -> str:
         """See `Gpu.reason`."""
@@ -160,7 +165,6 @@ class Devices:
         """
         seat = None if old is None else _seat_of(old)
         cleared = seat is not None and self._clear_for(new, seat)
-        failure: BaseException | None = None
         try:
             placed = self.place(new)
             try:
@@ -169,18 +173,11 @@ class Devices:
                 _vacate(_seat_of(placed))
                 raise
         except BaseException as error:
-            failure = error
-        if failure is None:
-            _vacate(seat)
-            return
-        # Not in the `except`: while an error is handled, so are all frames it passed.
-        if cleared and old is not None and seat is not None:
-            _let_go(failure)
-            self._put_back(old, seat)
-        try:
-            raise failure
-        finally:
-            del failure
+            if cleared and old is not None and seat is not None:
+                _let_go(error)
+                self._put_back(old, seat)
+            raise
+        _vacate(seat)
 
     def _clear_for(self, new: SoarIndex, seat: PlacedEngine) -> bool:
         """Let `seat` leave where `new` does not fit beside it; whether it did."""

@@ -257,7 +257,7 @@ def test_the_old_version_comes_back_after_the_memory_ran_out(index, rows, quick)
     new = other_index(rows, quick)
     gpu.runs_out = lambda data: data is new.data
     with (
-        pytest.raises(DeviceMemoryError, match="9.00 GiB") as caught,
+        pytest.raises(DeviceMemoryError, match=r"9\.00 GiB") as caught,
         placing.replacing(old, new),
     ):
         pytest.fail("it was placed")
@@ -296,7 +296,13 @@ def test_a_version_that_is_not_published(room, index, rows, quick):
     assert gpu.rows == len(rows)
 
 
-def test_a_search_under_way_is_waited_for(index, rows):
+def wait_until(happened):
+    deadline = monotonic() + 30
+    while not happened():
+        assert monotonic() < deadline
+
+
+def test_a_search_under_way_is_waited_for(monkeypatch, index, rows):
     gpu = FakeGpu()
     placed = Devices("cuda", gpu=gpu).place(index)
     begun, go_on = Event(), Event()
@@ -307,7 +313,7 @@ def test_a_search_under_way_is_waited_for(index, rows):
         assert go_on.wait(30)
         return scan(engine, queries, **asked)
 
-    FakeEngine.search = slow
+    monkeypatch.setattr(FakeEngine, "search", slow)
     found = []
     try:
         asking = Thread(target=lambda: found.append(search(placed, rows)))
@@ -319,15 +325,12 @@ def test_a_search_under_way_is_waited_for(index, rows):
         assert leaving.is_alive()
         assert gpu.rows == len(rows)
         # Meanwhile the CPU answers whoever asks.
-        deadline = monotonic() + 30
-        while placed.engine_name == "fake-gpu":
-            assert monotonic() < deadline
+        wait_until(lambda: placed.engine_name != "fake-gpu")
         search(placed, rows)
         go_on.set()
         asking.join(30)
         leaving.join(30)
     finally:
-        FakeEngine.search = scan
         go_on.set()
     assert gpu.rows == 0
     np.testing.assert_array_equal(found[0].ids, search(index, rows).ids)
