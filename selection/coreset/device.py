@@ -173,20 +173,22 @@ class DeviceCovering:
             return self._nearest.cpu().numpy().copy()
 
     def cover(self, rows: Rows) -> None:
-        """As `Covering` says."""
-        device = self._points.device
-        with turn_on(device), full_precision():
-            centres, done = torch.from_numpy(rows).to(device), 0
-            while done < len(centres):
-                # Bounds are of the distances before the group: while centres are few,
-                # a large group would have almost all of its distances computed.
-                most = min(GROUP, max(1, self._count))
-                group = centres[done : done + most]
-                step = BLOCK_BOUNDS // len(group)
-                for block in block_slices(len(self.found), step):
-                    self._cover_block(block, group)
-                self._count += len(group)
-                done += len(group)
+        """As `Covering` says; a turn a group, so that searches need not wait for all."""
+        done = 0
+        while done < len(rows):
+            # Bounds are of the distances before the group: while centres are few, a
+            # large group would have almost all of its distances computed.
+            most = min(GROUP, max(1, self._count))
+            with turn_on(self._points.device), full_precision():
+                self._cover_group(rows[done : done + most])
+            done += most
+
+    def _cover_group(self, rows: Rows) -> None:
+        group = torch.from_numpy(rows).to(self._points.device)
+        step = BLOCK_BOUNDS // len(group)
+        for block in block_slices(len(self.found), step):
+            self._cover_block(block, group)
+        self._count += len(group)
 
     def _cover_block(self, block: slice, group: Tensor) -> None:
         near = self._bounds(block, group) < 0

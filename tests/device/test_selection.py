@@ -1,6 +1,7 @@
 """Picking on a device: torch on the CPU, against the host's own picks."""
 
 import sys
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -25,6 +26,7 @@ from gleann.selection import (
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.engines.device import memory  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
+from gleann.index.engines.device.turns import turn_on  # noqa: E402
 from gleann.selection.coreset import device as on_device  # noqa: E402
 from gleann.selection.coreset import device_gains  # noqa: E402
 
@@ -60,6 +62,25 @@ def test_k_center_in_blocks_of_any_size(monkeypatch, clustered, block):
     want = k_center(rows, k=80, locked=[5, 6], seed=1)
     got = k_center(rows, k=80, locked=[5, 6], seed=1, device="cpu")
     assert_same(got, want, CORESET)
+
+
+def test_others_have_their_turn_between_groups_of_centres(monkeypatch):
+    rows = integers(400, 5, seed=3)
+    points = on_device.DevicePoints(rows, "cpu")
+    covering, taken = points.covering(), []
+
+    @contextmanager
+    def turn(device):
+        taken.append(covering._count)
+        with turn_on(device):
+            yield
+
+    monkeypatch.setattr(on_device, "turn_on", turn)
+    covering.cover(np.arange(300))
+    assert taken == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256]
+    want = ((rows[:, None] - rows[None, :300]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(covering.squared, want.min(axis=1))
+    np.testing.assert_array_equal(covering.nearest, want.argmin(axis=1))
 
 
 def test_pairs_are_settled_so_many_at_once(monkeypatch):
