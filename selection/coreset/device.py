@@ -173,7 +173,7 @@ class DeviceCovering:
             return self._nearest.cpu().numpy().copy()
 
     def cover(self, rows: Rows) -> None:
-        """As `Covering` says; a turn a group, so that searches need not wait for all."""
+        """As `Covering` says; a turn a group: searches need not wait for all."""
         done = 0
         while done < len(rows):
             # Bounds are of the distances before the group: while centres are few, a
