@@ -92,7 +92,9 @@ def _coarse(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
         f" nprobe {row['nprobe']}, batch {row['batch']}"
     )
     said = f"{_time(row['seconds'])}, {row['doubted']:.2%} in doubt"
-    verdict = f"{row['seconds'] / least:.1f}x it, lists {row['same_lists']:.2%} right"
+    same = row["same_lists"]
+    right = "none compared" if same is None else f"lists {same:.2%} right"
+    verdict = f"{row['seconds'] / least:.1f}x it, {right}"
     yield what, f">= {_time(least)}", said, verdict
 
 

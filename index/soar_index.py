@@ -379,7 +379,7 @@ class SoarIndex:
         scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
         completed = self._complete(queries, scanned, plan.request)
         stats = SearchStats(
-            engine=self._engine.name,
+            engine=scanned.engine or self._engine.name,
             nprobe=plan.nprobe,
             rerank=plan.request.pool,
             lists_probed=scanned.work.lists_probed,

@@ -99,9 +99,8 @@ def _answer(batch: _Batch, run: Callable[[Vectors], Found]) -> Found:
     first, others = batch[0], batch[1:]
     if not others:
         return run(first.queries)
-    try:
-        found = run(np.concatenate([call.queries for call in batch]))
-    except GleannError:
+    found = _merged(batch, run)
+    if found is None:
         # One of them spoilt it for all: let each have its own answer.
         for call in others:
             _settle(call, run)
@@ -110,6 +109,14 @@ def _answer(batch: _Batch, run: Callable[[Vectors], Found]) -> Found:
     for call, part in zip(others, parts[1:], strict=True):
         call.outcome.set_result(part)
     return parts[0]
+
+
+def _merged(batch: _Batch, run: Callable[[Vectors], Found]) -> Found | None:
+    """None where it failed. The error is not kept: it may hold memory of a device."""
+    try:
+        return run(np.concatenate([call.queries for call in batch]))
+    except GleannError:
+        return None
 
 
 def _settle(call: _Call, run: Callable[[Vectors], Found]) -> None:

@@ -13,6 +13,7 @@ from gleann.index.errors import InvalidParamsError, MissingFileError
 from gleann.service.values import DeviceChoice, Limits
 
 PREFIX = "GLEANN_"
+_NOT_SPARE = ("faiss-gpu", "torch", "triton")
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d{1,5})")
 
 
@@ -27,7 +28,7 @@ class Config:
         import_roots: directories under which files may be imported; none by default.
         api_key: when set, every call must carry it.
         engine: which engine scans, as in `SoarIndex.load`; on the CPU, where `device`
-            says otherwise.
+            says otherwise, so that must be "cpu" for an engine of a GPU or of torch.
         device: "cpu", "auto", "cuda" or "require-cuda"; see `gleann.service.devices`.
         threads: worker threads of the engine; 0 takes all cores.
         rpc_threads: calls answered at once.
@@ -59,6 +60,7 @@ class Config:
                 f"device must be one of {', '.join(get_args(DeviceChoice))};"
                 f" got {self.device!r}"
             )
+        require_host_engine(self.engine, self.device)
         if self.api_key == "":
             raise InvalidParamsError("api_key is empty")
         for name in ("threads", "rpc_threads", "rpc_queue"):
@@ -73,6 +75,19 @@ class Config:
                     f"limits.{cap.name} must be at least 1,"
                     f" got {getattr(self.limits, cap.name)}"
                 )
+
+
+def require_host_engine(engine: str, device: DeviceChoice) -> None:
+    """Refuse an engine that may hold a second copy of what is on the device.
+
+    Raises:
+        InvalidParamsError: `engine` is not one of the CPU's, and `device` not "cpu".
+    """
+    if device != "cpu" and engine in _NOT_SPARE:
+        raise InvalidParamsError(
+            f"engine is {engine!r} and device is {device!r}: with a device, engine is"
+            " what takes over on the CPU; leave one of the two out"
+        )
 
 
 def load_config(

@@ -15,10 +15,12 @@ failed stays lost until the process is started again.
 
 A new version of an index takes the old one's place. Where both do not fit at once, the
 old one makes room first, and the CPU answers for it until the new one is there: under
-"require-cuda" too, since the alternative is no answer.
+"require-cuda" too, since the alternative is no answer. An old version that made room
+and cannot come back stays with the CPU: it is not tried again.
 """
 
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -50,7 +52,11 @@ class Gpu(Protocol):
         """Why it cannot be used; empty where it can."""
 
     def has_room(self, data: IndexData) -> bool:
-        """Whether all of `data` fits into the memory that is free now."""
+        """Whether all of `data` fits into the memory that is free now.
+
+        Raises:
+            DeviceLostError: it failed.
+        """
 
     def engine(self, data: IndexData) -> Engine:
         """An engine on it.
@@ -62,9 +68,14 @@ class Gpu(Protocol):
 
 
 class TritonGpu:
-    """The first CUDA device, by the triton engine."""
+    """A CUDA device, by the triton engine.
 
-    name = "cuda:0"
+    Args:
+        name: what torch calls it; the first, where nothing else is said.
+    """
+
+    def __init__(self, name: str = "cuda:0") -> None:
+        self.name = name
 
     def reason(self) -> str:
         """See `Gpu.reason`."""
@@ -149,7 +160,8 @@ class Devices:
         still holds it; where the block raises, it is `new` that leaves.
 
         Raises:
-            as `place`; `old` is then served as before.
+            as `place`; `old` is then served as before, or by the CPU from now on where
+                it made room and cannot come back.
         """
         seat = None if old is None else _seat_of(old)
         cleared = seat is not None and self._clear_for(new, seat)
@@ -160,16 +172,20 @@ class Devices:
             except BaseException:
                 _vacate(_seat_of(placed))
                 raise
-        except BaseException:
+        except BaseException as error:
             if cleared and old is not None and seat is not None:
+                _let_go(error)
                 self._put_back(old, seat)
             raise
         _vacate(seat)
 
     def _clear_for(self, new: SoarIndex, seat: PlacedEngine) -> bool:
         """Let `seat` leave where `new` does not fit beside it; whether it did."""
-        if self._gpu is None or self._gpu.has_room(new.data):
-            return False
+        try:
+            if self._gpu is None or self._gpu.has_room(new.data):
+                return False
+        except DeviceLostError:
+            return False  # `place` hears of it too, and decides
         _log.info("the CPU answers for a version until %r is placed", new)
         seat.leave()
         return True
@@ -214,3 +230,11 @@ def _seat_of(index: SoarIndex) -> PlacedEngine | None:
 def _vacate(seat: PlacedEngine | None) -> None:
     if seat is not None:
         seat.leave()
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what the frames that `error` passed hold, such as half of an engine."""
+    said: BaseException | None = error
+    while said is not None:
+        traceback.clear_frames(said.__traceback__)
+        said = said.__cause__ or said.__context__

@@ -73,12 +73,16 @@ class PlacedEngine:
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
         """See `Engine.scan`."""
-        return self._answer(lambda engine: engine.scan(queries, list_nos, request))
+        return self._answer(
+            lambda engine: _signed(engine, engine.scan(queries, list_nos, request))
+        )
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """See `Engine.search`."""
         return self._answer(
-            lambda engine: engine.search(queries, nprobe=nprobe, request=request)
+            lambda engine: _signed(
+                engine, engine.search(queries, nprobe=nprobe, request=request)
+            )
         )
 
     def _answer(self, work: Callable[[Engine], T]) -> T:
@@ -99,6 +103,11 @@ class PlacedEngine:
             self._seat.give_up()
             _log.error("%s answers from now on: %s", self._spare.name, error)
         return work(self._spare)
+
+
+def _signed(engine: Engine, scanned: Scanned) -> Scanned:
+    """The answer with the name of who gave it: the seat may change hands meanwhile."""
+    return scanned if scanned.engine else scanned._replace(engine=engine.name)
 
 
 class _Seat:

@@ -40,7 +40,7 @@ class Registry:
         self._store = store
         self._versions = versions
         self._views: dict[str, View] = {}
-        self._broken: dict[str, GleannError] = {}
+        self._broken: dict[str, tuple[type[GleannError], str]] = {}
 
     def open(self) -> None:
         """Load every index, and remove what an interrupted process left behind.
@@ -55,7 +55,8 @@ class Registry:
             try:
                 self._views[row["name"]] = self._load(row)
             except GleannError as error:
-                self._broken[row["name"]] = error
+                # Not the error: its traceback would hold what loading had begun.
+                self._broken[row["name"]] = _why_unservable(row["name"], error)
 
     def create(self, name: str, *, dim: int, metric: Metric) -> View:
         """Make an empty index.
@@ -96,8 +97,9 @@ class Registry:
         """
         if (view := self._views.get(name)) is not None:
             return view
-        if (error := self._broken.get(name)) is not None:
-            raise _unservable(name, error)
+        if (why := self._broken.get(name)) is not None:
+            kind, said = why
+            raise kind(said)
         raise UnknownIndexError(f"there is no index {name[:80]!r}")
 
     def names(self) -> list[str]:
@@ -206,8 +208,13 @@ class Registry:
         """
         version = view.version + 1
         old = None if view.sealed is None else view.sealed.index
-        with self._versions.published(view.number, version, save, old=old) as index:
-            self._publish_sealed(view, version, Sealed(index))
+        published = self._versions.published(view.number, version, save, old=old)
+        try:
+            with published as index:
+                self._publish_sealed(view, version, Sealed(index))
+        except BaseException:
+            self._discard(view.number, version)
+            raise
         self.sweep(view.number)
 
     def _publish_sealed(self, view: View, version: int, sealed: Sealed) -> None:
@@ -250,6 +257,12 @@ class Registry:
                 number, than=row["version"], needed=self._needed(row)
             )
 
+    def _discard(self, number: int, version: int) -> None:
+        """Remove a version, unless the store has it after all."""
+        row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
+        if row is None or version not in self._needed(row):
+            self._versions.drop(number, version)
+
     def _needed(self, row: Row) -> set[int]:
         pinned = self._store.rows(
             "SELECT DISTINCT version FROM sessions WHERE index_number = ?",
@@ -290,11 +303,11 @@ def require_vectors(view: View) -> None:
         raise NotReadyError(f"{view.name!r} is empty: upsert or import vectors first")
 
 
-def _unservable(name: str, error: GleannError) -> GleannError:
+def _why_unservable(name: str, error: GleannError) -> tuple[type[GleannError], str]:
     """What a call hears of an index that was not loaded because of `error`."""
     kept = (DeviceMemoryError, DeviceLostError)
     kind = type(error) if isinstance(error, kept) else CorruptDataError
-    return kind(f"index {name!r} cannot be served: {error}")
+    return kind, f"index {name!r} cannot be served: {error}"
 
 
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:

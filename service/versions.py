@@ -96,6 +96,10 @@ class Versions:
             if path.name.isdigit() and int(path.name) < than:
                 _remove_unless(path, needed)
 
+    def drop(self, number: int, version: int) -> None:
+        """Remove a version that was not published."""
+        shutil.rmtree(self._versions(number) / str(version), ignore_errors=True)
+
     def keep_only(self, number: int, needed: set[int]) -> None:
         """Remove all versions but those `needed`, while nothing is being built."""
         for path in _entries(self._versions(number)):

@@ -76,12 +76,14 @@ class Scanned(NamedTuple):
         distances: float32 (nq, k), ascending; +inf where there is no row.
         short: queries with fewer than k rows.
         work: what it cost.
+        engine: name of the engine that answered, where another was asked; else "".
     """
 
     rows: Rows
     distances: Distances
     short: int
     work: Work
+    engine: str = ""
 
 
 class Engine(Protocol):

@@ -35,11 +35,14 @@ GROUP = 256
 """Centres whose distances are bounded by one product, once there are as many."""
 
 BLOCK_BOUNDS = 1 << 26
-PAIR_VALUES = 1 << 25
+PAIR_VALUES = 1 << 24
 """Values of pairs of rows in float64 at once, three times over."""
 
+MOST_PAIRS = 1 << 22
+"""Pairs of rows whose distances are settled at once, some 64 bytes each."""
+
 WORK_BYTES = 1 << 30
-"""Of temporaries, by the two numbers above."""
+"""Of temporaries, by the three numbers above."""
 
 ROW_BYTES = 40
 """Beside its values: squares, nearest, and what picking the farthest takes."""
@@ -160,30 +163,46 @@ class DeviceCovering:
     @property
     def squared(self) -> Squares:
         """As `Covering` says."""
-        return self.found.cpu().numpy().copy()
+        with turn_on(self._points.device):
+            return self.found.cpu().numpy().copy()
 
     @property
     def nearest(self) -> Rows:
         """As `Covering` says."""
-        return self._nearest.cpu().numpy().copy()
+        with turn_on(self._points.device):
+            return self._nearest.cpu().numpy().copy()
 
     def cover(self, rows: Rows) -> None:
-        """As `Covering` says."""
-        device = self._points.device
-        with turn_on(device), full_precision():
-            centres, done = torch.from_numpy(rows).to(device), 0
-            while done < len(centres):
-                # Bounds are of the distances before the group: while centres are few,
-                # a large group would have almost all of its distances computed.
-                most = min(GROUP, max(1, self._count))
-                group = centres[done : done + most]
-                step = BLOCK_BOUNDS // len(group)
-                for block in block_slices(len(self.found), step):
-                    self._cover_block(block, group)
-                self._count += len(group)
-                done += len(group)
+        """As `Covering` says; a turn a group: searches need not wait for all."""
+        done = 0
+        while done < len(rows):
+            # Bounds are of the distances before the group: while centres are few, a
+            # large group would have almost all of its distances computed.
+            most = min(GROUP, max(1, self._count))
+            with turn_on(self._points.device), full_precision():
+                self._cover_group(rows[done : done + most])
+            done += most
+
+    def _cover_group(self, rows: Rows) -> None:
+        group = torch.from_numpy(rows).to(self._points.device)
+        step = BLOCK_BOUNDS // len(group)
+        for block in block_slices(len(self.found), step):
+            self._cover_block(block, group)
+        self._count += len(group)
 
     def _cover_block(self, block: slice, group: Tensor) -> None:
+        near = self._bounds(block, group) < 0
+        # As many as there are rows in the block for the first centre of all.
+        few = int(near.sum()) <= MOST_PAIRS
+        step = len(near) if few else MOST_PAIRS // len(group)
+        for some in block_slices(len(near), step):
+            rows, places = near[some].nonzero(as_tuple=True)
+            if len(rows):
+                first, last = block.start + some.start, block.start + some.stop
+                self._settle(slice(first, last), rows, group, places)
+
+    def _bounds(self, block: slice, group: Tensor) -> Tensor:
+        """Below 0 (m, g) where a centre may be nearer to a row than its nearest."""
         points = self._points
         limits = self.found[block] * points.unit**2 * (1 + MARGIN) + TINY
         from_row = (points.low_squares[block] - limits).float()
@@ -194,9 +213,7 @@ class DeviceCovering:
             alpha=-2,
         )
         bounds += from_row[:, None]
-        rows, places = (bounds < 0).nonzero(as_tuple=True)
-        if len(rows):
-            self._settle(block, rows, group, places)
+        return bounds
 
     def _settle(
         self, block: slice, rows: Tensor, group: Tensor, places: Tensor

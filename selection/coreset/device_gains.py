@@ -64,4 +64,5 @@ class DeviceGains:
     @property
     def value(self) -> float:
         """See `Gains.value`."""
-        return float(self._covered.sum(dtype=torch.float64))
+        with turn_on(self._device):
+            return float(self._covered.sum(dtype=torch.float64))

@@ -55,7 +55,9 @@ def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on 
             `concurrent.futures` executor. Tasks are values that can be sent to another
             process. The answer does not depend on it.
         progress: called before each round.
-        device: as `farthest_first`; it holds the rows of one shard at a time.
+        device: as `farthest_first`; it holds the rows of one shard at a time with
+            `map`. Threads take turns on it, processes do not: workers of a `runner` in
+            other processes each hold theirs, and can run out of memory together.
 
     Raises:
         InvalidInputError: vectors, costs or locked rows that cannot be used.

@@ -53,14 +53,14 @@ def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
         with record.timed("select"):
             seed = job.seed if name in DRAWING else None
             method = bind(job, report)
-            chosen = _choose(job, given, method, seed=seed, devices=devices)
+            where, chosen = _choose(job, given, method, seed=seed, devices=devices)
         if name != "random":
             with record.timed("compare"):
                 beside = _beside(name, job, given, report, devices)
     outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
     if job.coverage:
         outputs.write_parquet(job.coverage, _coverage(chosen, given.source.ids))
-    record.write(job.out, _results(chosen) | beside)
+    record.write(job.out, _results(chosen) | beside | {"device": where})
     _say(job, chosen, beside, seconds=record.seconds("select"))
 
 
@@ -97,7 +97,7 @@ def _beside(
 
     def choose(method: Any, *, seed: int | None) -> Coreset:
         weighed = partial(method, **weighing)
-        return _choose(job, given, weighed, seed=seed, devices=devices)
+        return _choose(job, given, weighed, seed=seed, devices=devices)[1]
 
     return coreset.choose_baselines(
         choose,
@@ -143,8 +143,8 @@ def _choose(
     *,
     seed: int | None,
     devices: Devices,
-) -> Coreset:
-    """What `method` chooses, within groups if there are any.
+) -> tuple[str, Coreset]:
+    """Where distances were measured, and what `method` chooses, within any groups.
 
     Args:
         job: says how many, and how groups share.
@@ -154,15 +154,16 @@ def _choose(
         devices: where it may be done.
     """
 
-    def choose(device: str | None) -> Coreset:
-        there = partial(method, device=device)
+    def choose(device: str | None) -> tuple[str, Coreset]:
+        where, there = device or "cpu", partial(method, device=device)
         if given.groups is not None:
-            return _within_groups(job, given, there, seed=seed, device=device)
+            chosen = _within_groups(job, given, there, seed=seed, device=device)
+            return where, chosen
         drawing = {} if seed is None else {"seed": seed}
-        chosen: Coreset = there(
+        chosen = there(
             given.vectors, k=job.k, costs=given.costs, locked=given.locked, **drawing
         )
-        return chosen
+        return where, chosen
 
     return devices.run(choose)
 

@@ -10,6 +10,7 @@ from gleann.index import KnnGraph, SoarIndex, knn_graph
 from gleann.service.cli import options, outputs
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
+from gleann.service.config import require_host_engine
 from gleann.service.devices import Devices
 from gleann.service.values import DeviceChoice
 
@@ -60,6 +61,7 @@ def command(job: GraphJob) -> None:
     names of the rows.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    require_host_engine(job.engine, job.device)
     devices = Devices(job.device)
     record = JobRecord("graph", job)
     with record.timed("load"):

@@ -1,6 +1,8 @@
 """What a device engine says of devices and data that it cannot use."""
 
+import gc
 import importlib.util
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from gleann.index.engines.device import memory  # noqa: E402
 from gleann.index.engines.device.choice import require_cuda  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.device.turns import turn_on  # noqa: E402
 from gleann.index.engines.triton import device_reason  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
@@ -74,6 +77,53 @@ def test_memory_that_runs_out_all_the_same():
     engine = failing(torch.OutOfMemoryError("Tried to allocate 2 GiB; 1 GiB is free"))
     with pytest.raises(DeviceMemoryError, match=r"out of memory: Tried.*2 GiB.*1 GiB"):
         engine.search(world.integer_queries(3, 16), nprobe=2, request=REQUEST)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublas`"),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+    ],
+    ids=["torch", "cublas", "triton"],
+)
+def test_want_of_memory_is_not_taken_for_a_lost_device(failure):
+    engine = failing(failure)
+    said = r"^cpu is out of memory: (CUDA|Triton) [^\n]*$"
+    with pytest.raises(DeviceMemoryError, match=said):
+        engine.search(world.integer_queries(3, 16), nprobe=2, request=REQUEST)
+
+
+def test_memory_that_ran_out_is_free_once_the_error_is_gone():
+    """Without the collector, which may be long in coming."""
+
+    def work():
+        batch = torch.zeros(8)
+        held.append(weakref.ref(batch))
+        raise torch.OutOfMemoryError("Tried to allocate 2 GiB; 1 GiB is free")
+
+    held = []
+    gc.disable()
+    try:
+        with pytest.raises(DeviceMemoryError, match="2 GiB") as caught, turn_on(CPU):
+            work()
+        del caught
+        assert held[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_room_is_counted_once_cycles_are_gone(monkeypatch):
+    class Holder:
+        pass
+
+    first, second = Holder(), Holder()
+    first.other, second.other = second, first
+    there = weakref.ref(first)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 0 if there() else 1 << 30)
+    del first, second
+    assert memory.room_on(CUDA) == 1 << 30
 
 
 def test_other_errors_are_bugs_and_pass():

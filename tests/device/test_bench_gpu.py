@@ -2,17 +2,20 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench import gpu, gpu_data, gpu_notes, gpu_run
-from bench.gpu_conformance import counted
-from bench.gpu_engines import least_nprobe
+from bench import gpu, gpu_coarse, gpu_data, gpu_notes, gpu_run  # noqa: E402
+from bench.gpu_conformance import counted  # noqa: E402
+from bench.gpu_engines import least_nprobe  # noqa: E402
+from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 
 SET = "made-1m-128"
 
@@ -67,6 +70,39 @@ def test_the_kernel_is_told_beside_its_roofline(result):
     for row in rows:
         parts = [row[f"predicted_{what}"] for what in ("memory", "matrix", "selection")]
         assert row["predicted_seconds"] == max(parts)
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+def test_the_kernel_of_the_coarse_step(monkeypatch, doubtful):
+    """Here the product stands in for the kernel, which needs a GPU."""
+    scanner = pytest.importorskip(
+        "gleann.index.engines.triton_kernels.scanner", reason="triton is not installed"
+    )
+
+    def launched(ranking, queries, *, nprobe):
+        found, doubted = ranking.likely(queries, nprobe=nprobe)
+        return found, torch.full_like(doubted, doubtful)
+
+    monkeypatch.setattr(scanner, "launch_rank_lists", launched)
+    monkeypatch.setattr(gpu_coarse, "seconds_of", lambda run, call, most: call() and 1)
+    shape = gpu_coarse.QUICK_SHAPE
+    drawn = np.random.default_rng(0).normal(size=(shape.nlist + 9, shape.dim))
+    rows = torch.from_numpy(drawn.astype(np.float32))
+    cpu = torch.device("cpu")
+    ranking = DeviceRanking(rows[: shape.nlist].numpy(), "l2", cpu)
+    written = []
+    run = SimpleNamespace(row=lambda **row: written.append(row))
+    gpu_coarse._row(run, shape, ranking, rows[shape.nlist :], "kernel")
+    (row,) = json.loads(json.dumps(written, allow_nan=False))
+    assert (row["way"], row["batch"], row["doubted"]) == ("kernel", 9, doubtful)
+    assert row["same_lists"] == (None if doubtful else 1.0)
+    longer = replace(shape, dim=768)
+    product, kernel = (
+        [gpu_coarse.predicted_seconds(of, 9, name) for of in (shape, longer)]
+        for name in ("product", "kernel")
+    )
+    assert 0 < product[0] < product[1]
+    assert 0 < kernel[0] < kernel[1]
 
 
 def test_the_coarse_step_finds_the_best_lists(result):

@@ -1,5 +1,8 @@
 """Building on a device: torch on the CPU, against the host's own build."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -220,3 +223,17 @@ def test_others_may_use_the_device_between_two_blocks(kernels, monkeypatch):
 def test_a_device_that_is_not_there():
     with pytest.raises(EngineUnavailableError, match="cuda:77"):
         kernels_on("cuda:77")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_assigner_goes_without_the_collector(metric):
+    """It holds centroids and losses on the device."""
+    params = BuildParams(metric=metric, spill="soar")
+    made = build_assign.DeviceAssigner(torch.eye(4), params, scale=1.0)
+    there = weakref.ref(made)
+    gc.disable()
+    try:
+        del made
+        assert there() is None
+    finally:
+        gc.enable()

@@ -31,7 +31,6 @@ from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     PAIRS_A_PROGRAM,
     RANK,
     SQUARES_WARPS,
-    config_for,
     parts_of,
     table_for,
 )
@@ -51,12 +50,12 @@ SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
 
 TRITON_TYPE = {"bf16": "bf16", "fp16": "fp16", "fp32": "fp32", "int8": "i8"}
 
-MATRIX = {
-    80: r"\b[HIQ]MMA\b|\bHMMA\.|\bIMMA\.",
-    90: r"\b[HIQ]GMMA\b|\bHMMA\.|\bIMMA\.|GMMA\.",
-    100: r"\bUTC[HIQ]?.?MMA|\bHMMA\.|\bIMMA\.",
-}
-"""Matrix instructions; a tile of 16 queries or tf32 in registers may use the older."""
+MATRIX = {80: ("HMMA", "IMMA"), 90: ("HGMMA", "IGMMA"), 100: ("UTCHMMA", "IMMA")}
+"""Matrix instructions of floats and of int8: the fastest there are, but for int8 on
+sm_100, where the compiler takes those of sm_80."""
+
+MERGE_LARGER = (128, 256, 512, MERGE_MOST)
+"""What more a pool may keep: the powers of two from `MERGE_LEAST` on."""
 
 INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
 INT64_ARRAYS |= {"first", "second"}
@@ -130,6 +129,10 @@ def assert_no_spill(made, capability):
     return code
 
 
+def assert_matrix(code, kind, capability):
+    assert re.search(rf"\b{MATRIX[capability][kind == 'int8']}\b", code)
+
+
 def shape(dim, kind, block):
     width = padded_dim(dim, kind)
     parts = parts_of(width, block=block)
@@ -188,7 +191,7 @@ def compiled_scan(config, dim, capability, *, buckets):
         num_stages=config.stages,
     )
     code = assert_no_spill(made, capability)
-    assert re.search(MATRIX[capability], code)
+    assert_matrix(code, config.kind, capability)
     # Flushing would lose the chunk numbers in the low bits of scores near zero.
     assert "FMNMX.FTZ" not in code
 
@@ -198,27 +201,56 @@ def test_scan_lists(config, dim, capability):
     compiled_scan(config, dim, capability, buckets=32)
 
 
-@pytest.mark.parametrize("dim", [128, pytest.param(768, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["bf16", "int8"])
-def test_scan_lists_that_keep_all_slots(kind, dim):
-    """For more than 16 neighbours."""
-    config = config_for(kind, dim, queries=64)
-    compiled_scan(config, dim, 90, buckets=TILE)
+def keeping_all():
+    """Every tile again, as more than 16 neighbours have it; one a kind is not slow."""
+    for dim in (128, 768):
+        for capability in (80, 90, 100):
+            for config in table_for(dim, "bf16", generation=capability // 10).values():
+                name = f"{config.kind}-{config.queries}-{dim}-sm{capability}"
+                most = 32 if config.kind == "fp32" else 64
+                quick = (dim, capability, config.queries) == (128, 90, most)
+                marks = () if quick else pytest.mark.slow
+                yield pytest.param(config, dim, capability, id=name, marks=marks)
+
+
+@pytest.mark.parametrize(("config", "dim", "capability"), list(keeping_all()))
+def test_scan_lists_that_keep_all_slots(config, dim, capability):
+    compiled_scan(config, dim, capability, buckets=TILE)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
 @pytest.mark.parametrize("dim", [96, pytest.param(768, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
-def test_pairs(kind, dim, capability):
-    constants = {**shape(dim, kind, PAIR_BLOCKS[kind]), "CODED": kind == "int8"}
-    scan = compiled(
+@pytest.mark.parametrize("buckets", [32, pytest.param(TILE, marks=pytest.mark.slow)])
+def test_scan_pairs(buckets, kind, dim, capability):
+    compiled_pairs(kind, dim, capability, buckets=buckets)
+
+
+@pytest.mark.parametrize("kind", ["bf16", "int8"])
+def test_scan_pairs_that_keep_all_slots(kind):
+    compiled_pairs(kind, 96, 90, buckets=TILE)
+
+
+def compiled_pairs(kind, dim, capability, *, buckets):
+    made = compiled(
         scan_pairs,
-        {**constants, "BUCKETS": 32},
+        {
+            **shape(dim, kind, PAIR_BLOCKS[kind]),
+            "CODED": kind == "int8",
+            "BUCKETS": buckets,
+        },
         kind=kind,
         capability=capability,
         num_warps=PAIR_WARPS,
     )
-    assert "FMNMX.FTZ" not in assert_no_spill(scan, capability)
+    assert "FMNMX.FTZ" not in assert_no_spill(made, capability)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, pytest.param(768, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
+def test_score_pairs(kind, dim, capability):
+    constants = {**shape(dim, kind, PAIR_BLOCKS[kind]), "CODED": kind == "int8"}
     score = compiled(
         score_pairs, constants, kind=kind, capability=capability, num_warps=PAIR_WARPS
     )
@@ -242,7 +274,7 @@ def test_rank_lists(dim, shifted, capability):
         enable_fp_fusion=False,
     )
     code = assert_no_spill(made, capability)
-    assert re.search(MATRIX[capability], code)
+    assert_matrix(code, "int8", capability)
     # Scores would be rounded once where the host rounds twice.
     assert "FFMA" not in code
 
@@ -264,7 +296,11 @@ def test_pair_squares(capability):
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
 @pytest.mark.parametrize(
-    "kept", [MERGE_LEAST, pytest.param(MERGE_MOST, marks=pytest.mark.slow)]
+    "kept",
+    [
+        MERGE_LEAST,
+        *(pytest.param(kept, marks=pytest.mark.slow) for kept in MERGE_LARGER),
+    ],
 )
 def test_merge(kept, capability):
     made = compiled(

@@ -1,6 +1,7 @@
 """Picking on a device: torch on the CPU, against the host's own picks."""
 
 import sys
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,11 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
+from gleann.index.errors import (
+    DeviceLostError,
+    DeviceMemoryError,
+    EngineUnavailableError,
+)
 from gleann.selection import (
     coreset,
     facility_location,
@@ -21,7 +26,9 @@ from gleann.selection import (
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.engines.device import memory  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
+from gleann.index.engines.device.turns import turn_on  # noqa: E402
 from gleann.selection.coreset import device as on_device  # noqa: E402
+from gleann.selection.coreset import device_gains  # noqa: E402
 
 
 def integers(n, d, *, seed):
@@ -55,6 +62,45 @@ def test_k_center_in_blocks_of_any_size(monkeypatch, clustered, block):
     want = k_center(rows, k=80, locked=[5, 6], seed=1)
     got = k_center(rows, k=80, locked=[5, 6], seed=1, device="cpu")
     assert_same(got, want, CORESET)
+
+
+def test_others_have_their_turn_between_groups_of_centres(monkeypatch):
+    rows = integers(400, 5, seed=3)
+    points = on_device.DevicePoints(rows, "cpu")
+    covering, taken = points.covering(), []
+
+    @contextmanager
+    def turn(device):
+        taken.append(covering._count)
+        with turn_on(device):
+            yield
+
+    monkeypatch.setattr(on_device, "turn_on", turn)
+    covering.cover(np.arange(300))
+    assert taken == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256]
+    want = ((rows[:, None] - rows[None, :300]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(covering.squared, want.min(axis=1))
+    np.testing.assert_array_equal(covering.nearest, want.argmin(axis=1))
+
+
+def test_pairs_are_settled_so_many_at_once(monkeypatch):
+    """Integers, where most bounds are equal to the distances they bound."""
+    rows = integers(3000, 5, seed=3)
+    want = k_center(rows, k=300, seed=1)
+    asked = []
+    settle = on_device.DeviceCovering._settle
+
+    def counted(covering, block, rows, group, places):
+        asked.append(len(rows))
+        settle(covering, block, rows, group, places)
+
+    monkeypatch.setattr(on_device.DeviceCovering, "_settle", counted)
+    assert_same(k_center(rows, k=300, seed=1, device="cpu"), want, CORESET)
+    assert max(asked) > 300
+    asked.clear()
+    monkeypatch.setattr(on_device, "MOST_PAIRS", 300)
+    assert_same(k_center(rows, k=300, seed=1, device="cpu"), want, CORESET)
+    assert max(asked) <= 300
 
 
 def test_weighted_k_center(clustered):
@@ -145,6 +191,26 @@ def test_running_out_of_memory_is_no_crash(monkeypatch):
         points.covering().cover(np.array([1, 2]))
     monkeypatch.undo()
     points.covering().cover(np.array([1, 2]))  # the turn was given back
+
+
+def test_what_is_read_from_a_device_that_fails(monkeypatch):
+    """The gains, and both that a covering has."""
+
+    class Lost:
+        def cpu(self):
+            raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+        def sum(self, **_):
+            self.cpu()
+
+    gains = device_gains.DeviceGains(integers(50, 3, seed=0), "cpu")
+    monkeypatch.setattr(gains, "_covered", Lost())
+    covering = on_device.DevicePoints(integers(50, 3, seed=0), "cpu").covering()
+    monkeypatch.setattr(covering, "found", Lost())
+    monkeypatch.setattr(covering, "_nearest", Lost())
+    for of, name in ((gains, "value"), (covering, "squared"), (covering, "nearest")):
+        with pytest.raises(DeviceLostError, match="launch failure"):
+            getattr(of, name)
 
 
 def test_a_device_that_is_not_there():

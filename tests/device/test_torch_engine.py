@@ -14,7 +14,15 @@ from gleann.index.engines.torch import torch_engine
 from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory, passes, queries, scan  # noqa: E402
+from gleann.index.engines.device import engine as engine_module  # noqa: E402
+from gleann.index.engines.device import (  # noqa: E402
+    layout,
+    memory,
+    passes,
+    queries,
+    scan,
+    turns,
+)
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.layout import lay_out, shuffled  # noqa: E402
 from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
@@ -260,3 +268,17 @@ def test_scores_are_those_the_docstring_says():
     true = np.square(rows).sum(axis=1)[:, None] / 2 - rows @ asked.T.astype(np.float64)
     ratio = (got / true)[np.abs(true) > 0.1].reshape(-1)
     assert np.allclose(np.log2(ratio), np.round(np.log2(ratio)), atol=1e-4)
+
+
+def test_the_order_of_entries_is_found_while_others_use_the_device(monkeypatch):
+    data = world.random_index(n=200)
+    in_turn = []
+
+    def find(asked):
+        in_turn.append(turns._turn("cpu").locked())
+        return shuffled(asked)
+
+    for module in (engine_module, layout):
+        monkeypatch.setattr(module, "shuffled", find)
+    DeviceEngine(data, scanner=TorchScanner(), device=torch.device("cpu"))
+    assert in_turn == [False]

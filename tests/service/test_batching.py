@@ -1,6 +1,7 @@
 """Searches that arrive while one runs are merged, and nobody notices but the engine."""
 
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -146,3 +147,19 @@ def test_a_bug_lets_the_next_one_run(
         with pytest.raises(ZeroDivisionError):
             batcher.search(view, rows[:1], SearchParams(k=1))
     assert batcher.search(view, rows[:1], SearchParams(k=1)).ids.tolist() == [[0]]
+
+
+def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone() -> None:
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def run(queries: np.ndarray) -> Any:
+        if len(queries) > 2:
+            work = np.zeros(8)
+            held.append(weakref.ref(work))
+            raise errors.DeviceMemoryError("cuda:0 is out of memory")
+        assert held[0]() is None
+        return queries
+
+    calls = [batching._Call(np.full((2, 3), i)) for i in range(2)]
+    assert batching._answer(calls, run)[0, 0] == 0
+    assert calls[1].outcome.result(0)[0, 0] == 1

@@ -6,6 +6,7 @@ The GPU here is the reference engine with a switch: it fails when it is told to.
 import logging
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic
 from weakref import WeakSet
 
 import numpy as np
@@ -59,6 +60,7 @@ class FakeGpu:
         self._there = WeakSet()
         self.refusal = refusal
         self.failure = None
+        self.runs_out = lambda data: False
         self.asked = 0
 
     def reason(self):
@@ -70,6 +72,8 @@ class FakeGpu:
         return sum(len(engine.data.vectors) for engine in self._there)
 
     def has_room(self, data):
+        if LOST in (self.failure, self.refusal):
+            raise LOST
         return self.rows + len(data.vectors) <= self._rows
 
     def engine(self, data):
@@ -79,6 +83,11 @@ class FakeGpu:
             raise TOO_LARGE
         engine = FakeEngine(data, self)
         self._there.add(engine)
+        if self.runs_out(data):
+            try:
+                raise RuntimeError("CUDA out of memory")
+            except RuntimeError as error:
+                raise DeviceMemoryError(str(TOO_LARGE)) from error
         return engine
 
 
@@ -173,7 +182,7 @@ def test_a_batch_that_does_not_fit(choice, index, rows):
     placed = Devices(choice, gpu=gpu).place(index)
     gpu.failure = BUSY
     if choice == "auto":
-        assert search(placed, rows).stats.entries_scanned
+        assert search(placed, rows).stats.engine == index.engine_name
     else:
         with pytest.raises(DeviceMemoryError, match=r"2\.00 GiB.* 1\.00 GiB free"):
             search(placed, rows)
@@ -240,6 +249,38 @@ def test_a_new_version_that_does_not_fit_by_itself(choice, index, rows, quick):
     assert gpu.rows == 0
 
 
+def test_the_old_version_comes_back_after_the_memory_ran_out(index, rows, quick):
+    """What was half copied is held by the error that says so."""
+    gpu = FakeGpu(rows=len(rows))
+    placing = Devices("require-cuda", gpu=gpu)
+    old = placing.place(index)
+    new = other_index(rows, quick)
+    gpu.runs_out = lambda data: data is new.data
+    with (
+        pytest.raises(DeviceMemoryError, match=r"9\.00 GiB") as caught,
+        placing.replacing(old, new),
+    ):
+        pytest.fail("it was placed")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert gpu.rows == len(rows)
+    assert search(old, rows).stats.engine == "fake-gpu"
+
+
+@pytest.mark.parametrize("choice", ON_GPU)
+def test_a_version_in_place_of_one_on_a_lost_gpu(choice, index, rows, quick):
+    gpu = FakeGpu(rows=2 * len(rows))
+    placing = Devices(choice, gpu=gpu)
+    old, new = placing.place(index), other_index(rows, quick)
+    gpu.failure = LOST
+    if choice != "auto":
+        with pytest.raises(DeviceLostError), placing.replacing(old, new):
+            pytest.fail("it was placed")
+        return
+    with placing.replacing(old, new) as placed:
+        assert placed is new
+    np.testing.assert_array_equal(search(old, rows).ids, search(index, rows).ids)
+
+
 @pytest.mark.parametrize("room", [1, 2])
 def test_a_version_that_is_not_published(room, index, rows, quick):
     gpu = FakeGpu(rows=room * len(rows))
@@ -255,7 +296,13 @@ def test_a_version_that_is_not_published(room, index, rows, quick):
     assert gpu.rows == len(rows)
 
 
-def test_a_search_under_way_is_waited_for(index, rows):
+def wait_until(happened):
+    deadline = monotonic() + 30
+    while not happened():
+        assert monotonic() < deadline
+
+
+def test_a_search_under_way_is_waited_for(monkeypatch, index, rows):
     gpu = FakeGpu()
     placed = Devices("cuda", gpu=gpu).place(index)
     begun, go_on = Event(), Event()
@@ -266,7 +313,7 @@ def test_a_search_under_way_is_waited_for(index, rows):
         assert go_on.wait(30)
         return scan(engine, queries, **asked)
 
-    FakeEngine.search = slow
+    monkeypatch.setattr(FakeEngine, "search", slow)
     found = []
     try:
         asking = Thread(target=lambda: found.append(search(placed, rows)))
@@ -278,17 +325,16 @@ def test_a_search_under_way_is_waited_for(index, rows):
         assert leaving.is_alive()
         assert gpu.rows == len(rows)
         # Meanwhile the CPU answers whoever asks.
-        while placed.engine_name == "fake-gpu":
-            pass
+        wait_until(lambda: placed.engine_name != "fake-gpu")
         search(placed, rows)
         go_on.set()
         asking.join(30)
         leaving.join(30)
     finally:
-        FakeEngine.search = scan
         go_on.set()
     assert gpu.rows == 0
     np.testing.assert_array_equal(found[0].ids, search(index, rows).ids)
+    assert found[0].stats.engine == "fake-gpu"  # it answered, and has left since
 
 
 @pytest.mark.parametrize("choice", ON_GPU)
@@ -361,6 +407,17 @@ def fake(monkeypatch):
     return gpu
 
 
+@pytest.mark.parametrize("device", ON_GPU)
+@pytest.mark.parametrize("engine", ["faiss-gpu", "torch", "triton"])
+def test_an_engine_that_is_no_spare(tmp_path, engine, device):
+    """It would hold the index on the GPU a second time."""
+    said = f"engine is '{engine}' and device is '{device}'"
+    with pytest.raises(InvalidParamsError, match=said):
+        Config(data_dir=tmp_path, engine=engine, device=device)
+    assert Config(data_dir=tmp_path, engine=engine).device == "cpu"
+    assert Config(data_dir=tmp_path, engine="native", device=device).engine == "native"
+
+
 def test_a_server_builds_and_selects_on_a_gpu(fake, start_server, rows, quick):
     with gleann.Client(start_server(device="cuda").target) as client:
         filled(client, rows, quick)
@@ -390,6 +447,32 @@ def test_jobs_that_must_not_fall_back_fail_alone(fake, start_server, rows, quick
         found = client.search("a", rows[:20], SearchParams(k=1, nprobe=8))
         assert found.stats.engine == "fake-gpu"
         assert found.ids[:, 0].tolist() == list(range(20))
+
+
+def test_a_version_that_the_gpu_refuses_leaves_nothing(
+    fake, start_server, rows, quick, tmp_path
+):
+    server = start_server(device="require-cuda")
+    with gleann.Client(server.target) as client:
+        filled(client, rows, quick)
+        fake.runs_out = lambda data: True
+        with pytest.raises(DeviceMemoryError, match=r"9\.00 GiB"):
+            client.build("a", quick).wait(timeout=60)
+    (kept,) = (tmp_path / "server").rglob("versions/*")
+    assert kept.name == "1"
+
+
+def test_an_index_that_is_refused_is_not_held(fake, start_server, rows, quick):
+    server = start_server()
+    with gleann.Client(server.target) as client:
+        filled(client, rows, quick)
+    server.stop()
+    fake.runs_out = lambda data: True
+    with gleann.Client(start_server(device="require-cuda").target) as client:
+        for _ in range(2):
+            with pytest.raises(DeviceMemoryError, match=r"'a' cannot be.*9\.00 GiB"):
+                client.get_index("a")
+            assert fake.rows == 0
 
 
 def test_a_new_version_takes_the_place_of_the_old(fake, start_server, rows, quick):

@@ -13,7 +13,7 @@ from gleann.index import BuildParams, SoarIndex, soar_index
 from gleann.index.build_kernels import HostKernels
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import DeviceMemoryError
-from gleann.selection.coreset import problem
+from gleann.selection.coreset import coordinator, problem, shards
 from gleann.selection.coreset.distance import make_points
 from gleann.service import devices
 from gleann.service.cli.main import run
@@ -64,7 +64,8 @@ def gpu(monkeypatch):
 
     monkeypatch.setattr(devices, "TritonGpu", lambda: gpu)
     monkeypatch.setattr(soar_index, "kernels_on", kernels)
-    monkeypatch.setattr(problem, "make_points", points)
+    for module in (problem, coordinator, shards):
+        monkeypatch.setattr(module, "make_points", points)
     return gpu
 
 
@@ -106,6 +107,13 @@ def test_graph(gpu, folder, tmp_path, full):
     assert results(out)["engine"] == engine
 
 
+def test_graph_with_an_engine_that_is_no_spare(gpu, folder, tmp_path, capsys):
+    asked = ["graph", str(folder / "index"), "--out", str(tmp_path / "graph.npz")]
+    assert run([*asked, "--engine", "triton", "--device", "cuda"]) != 0
+    assert "engine is 'triton' and device is 'cuda'" in capsys.readouterr().err
+    assert gpu.asked == []
+
+
 @pytest.mark.parametrize("method", ["farthest-first", "random", "k-center", "margin"])
 @pytest.mark.parametrize("grouped", [False, True])
 def test_select_measures_where_it_is_told(gpu, folder, tmp_path, method, grouped):
@@ -124,8 +132,24 @@ def test_select_measures_where_it_is_told(gpu, folder, tmp_path, method, grouped
             None if device == "cpu" else gpu.name
         }
         gpu.asked.clear()
+        assert results(out)["device"] == ("cpu" if device == "cpu" else gpu.name)
         picks.append(pq.read_table(out)["id"].to_pylist())
     assert picks[0] == picks[1]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_select_in_shards(gpu, folder, tmp_path, full):
+    """The manifest says where it was done in the end."""
+    gpu.full = full
+    np.save(tmp_path / "costs.npy", np.linspace(0, 1, 250))
+    asked = ["select", "k-center", str(folder / "rows.npy"), "--k", "9"]
+    asked += ["--costs", str(tmp_path / "costs.npy"), "--shards", "3"]
+    out = tmp_path / "picks.parquet"
+    assert run([*asked, "--device", "cuda", "--out", str(out)]) == 0
+    where = [where for what, where in gpu.asked if what == "measure"]
+    assert len(where) > 9
+    assert set(where) == ({"fake:0", None} if full else {"fake:0"})
+    assert results(out)["device"] == ("cpu" if full else "fake:0")
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,7 @@ class DeviceAssigner:
         weight = params.spill_lambda
         self._half_weight = (DEFAULT_LAMBDA if weight is None else weight) / 2
         self._rule = params.assumed_spill
-        if self._rule == "soar" and params.metric == "l2":
-            self._find = self._air
-        elif self._rule == "soar":
-            self._find = self._soar
-        else:
-            self._find = self._naive
+        self._metric = params.metric
 
     def nearest(self, rows: Tensor) -> Tensor:
         """The nearest centroid int32 (m,) of each row (m, d)."""
@@ -66,6 +61,15 @@ class DeviceAssigner:
     def _scores(self, rows: Tensor) -> Tensor:
         """x.c' - |c'|^2 / 2 of every row and list: the nearest has the largest."""
         return torch.addmm(self._biases, rows, self._centroids.T)
+
+    def _find(self, rows: Tensor, scores: Tensor, first: Tensor) -> Tensor:
+        # Not chosen once and kept: an assigner that held its own method would stay on
+        # the device until the collector comes.
+        if self._rule == "naive":
+            return self._naive(rows, scores, first)
+        if self._metric == "l2":
+            return self._air(rows, scores, first)
+        return self._soar(rows, scores, first)
 
     def _naive(self, rows: Tensor, scores: Tensor, first: Tensor) -> Tensor:
         del rows

@@ -1,6 +1,7 @@
 """Which lists to probe, by exactly the scores of `metric.ListRanking`."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -46,8 +47,6 @@ class DeviceRanking:
         metric: which distance.
         device: where.
 
-    Attributes:
-        padded: the lists as the kernel of the coarse step reads them.
     """
 
     def __init__(
@@ -62,7 +61,6 @@ class DeviceRanking:
         self._norms = None
         if metric == "l2":
             self._norms = torch.from_numpy(decoded_norms(directions)).to(device)
-        self.padded = self._padded()
 
     @property
     def nlist(self) -> int:
@@ -116,7 +114,9 @@ class DeviceRanking:
             return scores
         return scores * (2 * scales)[:, None] - self._norms
 
-    def _padded(self) -> PaddedLists:
+    @cached_property
+    def padded(self) -> PaddedLists:
+        """The lists as the kernel of the coarse step reads them, made for the first."""
         nlist, dim = self._codes.shape
         device = self._codes.device
         shape = (nlist + TILE, padded_dim(dim, "int8"))

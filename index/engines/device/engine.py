@@ -16,7 +16,7 @@ from gleann.index.engines.device.choice import ceilings_of, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.keys import NONE
 from gleann.index.engines.device.kinds import Kind
-from gleann.index.engines.device.layout import lay_out
+from gleann.index.engines.device.layout import lay_out, shuffled
 from gleann.index.engines.device.memory import admit, budget_for, kinds_for
 from gleann.index.engines.device.passes import (
     Parts,
@@ -94,11 +94,12 @@ class DeviceEngine:
         self._programs = programs_on(device)
         self._dim = data.vectors.shape[1]
         self._entries = {"both": data.lists.entries, "primary": len(data.vectors)}
+        order = shuffled(data)  # while others use the device
         with turn_on(device):
             kinds = (kind,) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
             self._ranking = DeviceRanking(data.centroids, data.metric, device)
-            self._lists = lay_out(data, kind=chosen, device=device)
+            self._lists = lay_out(data, kind=chosen, device=device, order=order)
             rows = _stored(data.vectors, device, there=fitting.rows > 0)
         self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
         # Rows on the host are gathered by the host: that cannot be recorded.

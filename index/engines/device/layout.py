@@ -91,10 +91,24 @@ class DeviceLists:
         return self.vectors.device
 
 
-def lay_out(data: IndexData, *, kind: Kind, device: torch.device) -> DeviceLists:
-    """Copy the lists of `data` to `device`, shuffled, as numbers of one kind."""
+def lay_out(
+    data: IndexData,
+    *,
+    kind: Kind,
+    device: torch.device,
+    order: NDArray[np.int64] | None = None,
+) -> DeviceLists:
+    """Copy the lists of `data` to `device`, shuffled, as numbers of one kind.
+
+    Args:
+        data: the sealed index.
+        kind: of number.
+        device: where.
+        order: of entries, as `shuffled` finds it, which takes the host a while and
+            needs no device; None finds it here.
+    """
     lists = data.lists
-    order = shuffled(data)
+    order = shuffled(data) if order is None else order
     list_of = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
     spilled = np.arange(lists.entries) >= lists.mids[list_of]
     rows = _padded(lists.rows[order], 0)

@@ -1,5 +1,6 @@
 """Whether an index fits a device: asked before anything is copied."""
 
+import gc
 from dataclasses import dataclass
 
 import torch
@@ -149,6 +150,7 @@ def free_bytes(device: torch.device) -> int | None:
 def room_on(device: torch.device) -> int | None:
     """`free_bytes`, once torch has given back what it keeps of things that are gone."""
     if device.type == "cuda":
+        gc.collect()  # an engine and what it recorded may refer to each other
         torch.cuda.empty_cache()
     return free_bytes(device)
 

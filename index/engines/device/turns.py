@@ -11,6 +11,9 @@ from gleann.index.errors import DeviceLostError, DeviceMemoryError, GleannError
 _FAILED = ("CUDA error", "Triton Error [CUDA]")
 """What torch and triton begin with where the driver refused."""
 
+_SHORT = ("out of memory", "ALLOC_FAILED")
+"""What they say there if it was for want of memory."""
+
 
 @contextmanager
 def turn_on(device: torch.device) -> Iterator[None]:
@@ -29,15 +32,22 @@ def turn_on(device: torch.device) -> Iterator[None]:
         except RuntimeError as error:
             if (failure := failure_of(error, device)) is None:
                 raise
-            raise failure from error
+            try:
+                raise failure from error
+            finally:
+                # Its traceback holds this frame, and by its cause the tensors of the
+                # work: a frame that held it too would keep them on the device.
+                del failure
 
 
 def failure_of(error: RuntimeError, device: torch.device) -> GleannError | None:
     """What `error` says of `device`; None if it is about something else."""
     said = str(error).strip().partition("\n")[0]
-    if isinstance(error, torch.OutOfMemoryError):
+    refused = isinstance(error, torch.AcceleratorError) or said.startswith(_FAILED)
+    short = refused and any(words in said for words in _SHORT)
+    if short or isinstance(error, torch.OutOfMemoryError):
         return DeviceMemoryError(f"{device} is out of memory: {said}")
-    if isinstance(error, torch.AcceleratorError) or said.startswith(_FAILED):
+    if refused:
         return DeviceLostError(f"{device} failed and is lost to this process: {said}")
     return None
 
