@@ -289,13 +289,16 @@ def small_tiles(monkeypatch):
 
 
 def rows_and_centroids(n, nlist, d):
-    """Small integers; some rows are centroids, and the first and last are the same."""
+    """Small integers; some rows are centroids, and three centroids are the same.
+
+    The two others are in the next tile and in the last share.
+    """
     rng = np.random.default_rng(100 * n + d)
     rows, centroids = (
         rng.integers(-5, 6, (count, d)).astype(np.float32) for count in (n, nlist)
     )
     rows[: min(n, nlist, 4)] = centroids[: min(n, nlist, 4)]
-    centroids[-1] = centroids[0]
+    centroids[nlist // 3] = centroids[-1] = centroids[0]
     return rows, centroids
 
 

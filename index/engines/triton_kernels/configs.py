@@ -138,11 +138,11 @@ PAIRS_A_PROGRAM = 32
 
 SQUARES_WARPS = 4
 
-ASSIGN = AssignConfig(rows=128, lists=64, block=16, warps=8, stages=3)
+ASSIGN = AssignConfig(rows=128, lists=128, block=16, warps=8, stages=3)
 """Of the kernel that assigns rows to lists by one product."""
 
-ASSIGN_SOAR = AssignConfig(rows=64, lists=64, block=16, warps=8, stages=3)
-"""By two, under SOAR."""
+ASSIGN_SOAR = AssignConfig(rows=64, lists=64, block=16, warps=4, stages=3)
+"""By two, under SOAR; with 128 rows and 8 warps it spills on sm_90."""
 
 PROGRAMS_A_PLACE = 4
 """Of that kernel for each multiprocessor, at least: what the last ones leave idle then
