@@ -28,6 +28,7 @@ from gleann.index.engines.triton_kernels.assign_lists import (  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     ASSIGN,
     ASSIGN_SOAR,
+    GAINS,
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
@@ -49,6 +50,7 @@ from gleann.index.engines.triton_kernels.scan_pairs import (  # noqa: E402
     scan_pairs,
     score_pairs,
 )
+from gleann.index.engines.triton_kernels.sum_gains import sum_gains  # noqa: E402
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
 """Bytes a program may have, by compute capability."""
@@ -66,13 +68,13 @@ MERGE_LARGER = (128, 256, 512, MERGE_MOST)
 
 INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
 INT64_ARRAYS |= {"first", "second"}
-DOUBLE_ARRAYS = {"squares"}
+DOUBLE_ARRAYS = {"squares", "sums"}
 INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed", "counts"}
 INT32_ARRAYS |= {"barred", "found"}
 FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms", "doubled"}
 INTEGERS = {"nprobe", "spans", "span_entries", "longest", "width", "words", "keep"}
 INTEGERS |= {"nq", "nlist", "room", "count", "dim"}
-INTEGERS |= {"n", "share", "rows_width", "lists_width"}
+INTEGERS |= {"n", "share", "rows_width", "lists_width", "chosen_width"}
 
 
 def type_of(name, kind, constants):
@@ -315,7 +317,9 @@ USES = {
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
 @pytest.mark.parametrize("dim", [96, *LATER_DIMS])
-@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    "use", ["nearest", "soar", pytest.param("naive", marks=pytest.mark.slow)]
+)
 def test_assign_lists(use, dim, capability):
     config, absent = USES[use]
     made = compiled(
@@ -340,6 +344,21 @@ def test_assign_lists(use, dim, capability):
     a_step = config.rows * config.lists // (32 * config.warps) * config.block
     assert fused
     assert fused % a_step == 0
+    assert not re.findall(r"\bH(?:G)?MMA\b", code)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, *LATER_DIMS])
+def test_sum_gains(dim, capability):
+    made = compiled(
+        sum_gains,
+        {"D": dim, "BLOCK": GAINS.block, "ROWS": GAINS.rows, "LISTS": GAINS.lists},
+        kind="fp32",
+        capability=capability,
+        num_warps=GAINS.warps,
+        num_stages=GAINS.stages,
+    )
+    code = assert_no_spill(made, capability)
     assert not re.findall(r"\bH(?:G)?MMA\b", code)
 
 

@@ -33,15 +33,17 @@ from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.recording import Repeats  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton_kernels import assigning  # noqa: E402
+from gleann.index.engines.triton_kernels import assigning, gaining  # noqa: E402
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
     launch_pair_squares,
 )
-from gleann.selection import farthest_first  # noqa: E402
+from gleann.selection import facility_location, farthest_first  # noqa: E402
 from gleann.selection.coreset import device as on_device  # noqa: E402
+from gleann.selection.coreset import device_gains  # noqa: E402
 from gleann.selection.coreset.distance import squared_l2  # noqa: E402
+from gleann.selection.coreset.facility_location import HostGains  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -311,10 +313,18 @@ def labels(rows, centroids, params):
 
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("shape", [(1, 2, 5), (50, 37, 1), (50, 70, 21), (16, 48, 32)])
-@pytest.mark.parametrize("spill", ["soar", "naive", "none"])
-@pytest.mark.parametrize("metric", ["l2", "ip"])
-@pytest.mark.parametrize("weight", [None, 0.5])
-def test_lists_are_those_of_torch(monkeypatch, metric, spill, shape, weight):
+@pytest.mark.parametrize(
+    ("metric", "spill", "weight"),
+    [
+        ("l2", "soar", None),
+        ("l2", "soar", 0.5),
+        ("ip", "soar", None),
+        ("ip", "soar", 0.5),
+        ("ip", "naive", None),
+        ("l2", "none", None),
+    ],
+)
+def test_lists_are_those_of_torch(monkeypatch, metric, spill, weight, shape):
     rows, centroids = rows_and_centroids(*shape)
     params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
     want = labels(rows, centroids, params)
@@ -356,6 +366,38 @@ def test_shares_are_whole_tiles_and_fill_the_device(tiles, nlist):
     # Rounding up to whole tiles costs less than half of the shares.
     assert 2 * tiles * shares >= min(tiles * columns, 4 * 132)
     assert shares == 1 or tiles < 4 * 132
+
+
+@pytest.fixture
+def gains_by_kernel(monkeypatch):
+    """Several tiles of rows and candidates, and more than one share."""
+    small = replace(gaining.GAINS, rows=32, lists=16)
+    monkeypatch.setattr(gaining, "GAINS", small)
+    monkeypatch.setattr(gaining, "programs_on", lambda device: 3)
+    monkeypatch.setattr(device_gains, "device_reason", lambda device: "")
+    monkeypatch.setattr(device_gains, "block_slices", None)
+
+
+@pytest.mark.usefixtures("gains_by_kernel")
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (128, 16), (300, 21)])
+def test_gains_are_those_of_the_host(n, d):
+    rows = np.random.default_rng(n).integers(-5, 6, (n, d)).astype(np.float32)
+    host, there = HostGains(rows), device_gains.DeviceGains(rows, "cpu")
+    for chosen in ([], [0], [n - 1, n // 2]):
+        for gains in (host, there):
+            gains.add(np.array(chosen, np.int64))
+        for asked in (np.arange(0, n, 9), np.array([n - 1]), np.arange(0)):
+            np.testing.assert_array_equal(there.of(asked), host.of(asked))
+        assert there.value == host.value
+
+
+@pytest.mark.usefixtures("gains_by_kernel")
+def test_facility_location_with_the_kernel():
+    rows = np.random.default_rng(6).integers(-3, 4, (60, 5)).astype(np.float32)
+    want = facility_location(rows, k=6)
+    got = facility_location(rows, k=6, device="cpu")
+    np.testing.assert_array_equal(got.rows, want.rows)
+    np.testing.assert_array_equal(got.gains, want.gains)
 
 
 @pytest.mark.parametrize("keep", [1, 40, 64, 100])

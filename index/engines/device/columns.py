@@ -1,7 +1,8 @@
-"""Vectors laid out by value, as the kernel that assigns rows to lists reads them."""
+"""Vectors laid out by value, as kernels that multiply in float32 read them."""
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 WHOLE = 128
@@ -23,12 +24,26 @@ class Columns:
     values: Tensor
     count: int
 
+    def of(self, numbers: Tensor) -> "Columns":
+        """Some of them, by their numbers int64 (m,)."""
+        dim, count = len(self.values), len(numbers)
+        chosen = empty_columns(count, dim, device=self.values.device)
+        chosen.values[:, :count] = self.values[:, numbers]
+        return chosen
+
 
 def columns_of(vectors: Tensor) -> Columns:
     """Vectors float32 (n, d) as columns."""
     count, dim = vectors.shape
-    values = vectors.new_zeros(_padded(dim, WHOLE_VALUES), _padded(count, WHOLE))
-    values[:dim, :count] = vectors.T
+    made = empty_columns(count, dim, device=vectors.device)
+    made.values[:dim, :count] = vectors.T
+    return made
+
+
+def empty_columns(count: int, dim: int, *, device: torch.device) -> Columns:
+    """Zeros, to be filled."""
+    shape = _padded(dim, WHOLE_VALUES), _padded(count, WHOLE)
+    values = torch.zeros(shape, dtype=torch.float32, device=device)
     return Columns(values=values, count=count)
 
 

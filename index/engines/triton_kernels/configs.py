@@ -86,7 +86,7 @@ warps on sm_100 (24 bytes).
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignConfig:
-    """How the kernel that assigns rows to lists is built.
+    """How a kernel of float32 products is built: of rows and lists, or candidates.
 
     Attributes:
         rows: a tile.
@@ -144,9 +144,12 @@ ASSIGN = AssignConfig(rows=128, lists=128, block=16, warps=8, stages=3)
 ASSIGN_SOAR = AssignConfig(rows=64, lists=64, block=16, warps=4, stages=3)
 """By two, under SOAR; with 128 rows and 8 warps it spills on sm_90."""
 
+GAINS = AssignConfig(rows=128, lists=128, block=16, warps=8, stages=3)
+"""Of the kernel that sums what candidates add to a coverage."""
+
 PROGRAMS_A_PLACE = 4
-"""Of that kernel for each multiprocessor, at least: what the last ones leave idle then
-is a fifth at most."""
+"""Of those kernels for each multiprocessor, at least: the last ones then leave a fifth
+of the time idle at most."""
 
 MERGE_LEAST, MERGE_MOST = 64, 1024
 """Rows kept a query by the merge kernel; a larger pool is selected by torch."""
