@@ -59,7 +59,8 @@ def products_twice(
     return dots, others
 
 
-@triton.jit
+# Blocks of rows differ in length: they would have it compiled anew, for no gain.
+@triton.jit(do_not_specialize=["n", "nlist"])
 def assign_lists(
     vectors,  # float32 (D, rows_width), a row a column
     centroids,  # float32 (D, lists_width)
