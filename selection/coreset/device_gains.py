@@ -1,16 +1,22 @@
-"""`Gains` of facility location on a device, by torch."""
+"""`Gains` of facility location on a device.
+
+Where Triton can run, one kernel multiplies and adds up; torch elsewhere.
+"""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.engines.device.build_stream import upload
 from gleann.index.engines.device.choice import resolve_device
+from gleann.index.engines.device.columns import WHOLE_VALUES, empty_columns
 from gleann.index.engines.device.memory import require_room
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.turns import turn_on
+from gleann.index.engines.triton import device_reason
 
 BLOCK_SCORES = 1 << 26
 
@@ -32,33 +38,43 @@ class DeviceGains:
 
     def __init__(self, vectors: Vectors, device: str) -> None:
         self._device = resolve_device(device)
-        n, dim = shape = vectors.shape
-        needed = 4 * n * (dim + 2) + WORK_BYTES
+        self._by_kernel = not device_reason(str(self._device))
+        n, dim = vectors.shape
+        needed = 4 * n * (dim + WHOLE_VALUES + 2) + WORK_BYTES
         with turn_on(self._device):
             require_room(needed, self._device, what=f"{n:,} rows of {dim} values")
-            self._vectors = torch.empty(shape, dtype=torch.float32, device=self._device)
+            self._rows = empty_columns(n, dim, device=self._device)
             for block, rows in upload(vectors, self._device):
-                self._vectors[block] = rows
-            self._covered = torch.zeros(shape[0], device=self._device)
+                self._rows.values[:dim, block] = rows.T
+            self._covered = torch.zeros_like(self._rows.values[0])
 
     def of(self, rows: Rows) -> NDArray[np.float64]:
         """See `Gains.of`."""
         if not len(rows):
             return np.zeros(0)
         with turn_on(self._device), full_precision():
-            chosen = self._vectors[torch.from_numpy(rows).to(self._device)].T
-            found = torch.zeros(len(rows), dtype=torch.float64, device=self._device)
-            for block in block_slices(len(self._vectors), BLOCK_SCORES // len(rows)):
-                more = self._vectors[block] @ chosen
-                more.sub_(self._covered[block, None]).clamp_(min=0)
-                found += more.sum(dim=0, dtype=torch.float64)
-            return found.cpu().numpy()
+            numbers = torch.from_numpy(rows).to(self._device)
+            return self._summed(numbers).cpu().numpy()
+
+    def _summed(self, numbers: Tensor) -> Tensor:
+        if self._by_kernel:
+            from gleann.index.engines.triton_kernels.gaining import launch_sum_gains
+
+            return launch_sum_gains(self._rows, self._rows.of(numbers), self._covered)
+        values, chosen = self._rows.values, self._rows.values[:, numbers]
+        found = torch.zeros(len(numbers), dtype=torch.float64, device=self._device)
+        for block in block_slices(self._rows.count, BLOCK_SCORES // len(numbers)):
+            more = values[:, block].T @ chosen
+            more.sub_(self._covered[block, None]).clamp_(min=0)
+            found += more.sum(dim=0, dtype=torch.float64)
+        return found
 
     def add(self, rows: Rows) -> None:
         """See `Gains.add`."""
+        values = self._rows.values
         with turn_on(self._device), full_precision():
             for row in rows.tolist():
-                near = self._vectors @ self._vectors[row]
+                near = values.T @ values[:, row]
                 self._covered = torch.maximum(self._covered, near)
 
     @property

@@ -22,7 +22,13 @@ from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
 from gleann.index.engines.device.kinds import TILE, padded_dim  # noqa: E402
+from gleann.index.engines.triton_kernels.assign_lists import (  # noqa: E402
+    assign_lists,
+)
 from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
+    ASSIGN,
+    ASSIGN_SOAR,
+    GAINS,
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
@@ -44,6 +50,7 @@ from gleann.index.engines.triton_kernels.scan_pairs import (  # noqa: E402
     scan_pairs,
     score_pairs,
 )
+from gleann.index.engines.triton_kernels.sum_gains import sum_gains  # noqa: E402
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
 """Bytes a program may have, by compute capability."""
@@ -54,16 +61,20 @@ MATRIX = {80: ("HMMA", "IMMA"), 90: ("HGMMA", "IGMMA"), 100: ("UTCHMMA", "IMMA")
 """Matrix instructions of floats and of int8: the fastest there are, but for int8 on
 sm_100, where the compiler takes those of sm_80."""
 
+LATER_DIMS = [pytest.param(dim, marks=pytest.mark.slow) for dim in (112, 128, 768)]
+
 MERGE_LARGER = (128, 256, 512, MERGE_MOST)
 """What more a pool may keep: the powers of two from `MERGE_LEAST` on."""
 
 INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
 INT64_ARRAYS |= {"first", "second"}
-DOUBLE_ARRAYS = {"squares"}
+DOUBLE_ARRAYS = {"squares", "sums"}
 INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed", "counts"}
+INT32_ARRAYS |= {"barred", "found"}
 FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms", "doubled"}
 INTEGERS = {"nprobe", "spans", "span_entries", "longest", "width", "words", "keep"}
 INTEGERS |= {"nq", "nlist", "room", "count", "dim"}
+INTEGERS |= {"n", "share", "rows_width", "lists_width", "chosen_width"}
 
 
 def type_of(name, kind, constants):
@@ -82,11 +93,12 @@ def type_of(name, kind, constants):
 
 def compiled(kernel, constants, *, kind, capability, **options):
     signature = {name: type_of(name, kind, constants) for name in kernel.arg_names}
-    # What torch's allocator gives is aligned, and triton is told so at a launch.
+    # What torch's allocator gives is aligned, widths are of whole tiles, and triton is
+    # told so at a launch.
     attributes = {
         (i,): [["tt.divisibility", 16]]
         for i, name in enumerate(kernel.arg_names)
-        if signature[name].startswith("*")
+        if signature[name].startswith("*") or name.endswith("_width")
     }
     source = ASTSource(
         fn=kernel, signature=signature, constexprs=constants, attrs=attributes
@@ -292,6 +304,62 @@ def test_pair_squares(capability):
     code = assert_no_spill(made, capability)
     assert "DMUL" in code
     assert "DFMA" not in code
+
+
+PLAIN = dict.fromkeys(("residuals", "along", "weights", "barred"))
+USES = {
+    "nearest": (ASSIGN, PLAIN),
+    "naive": (ASSIGN, dict.fromkeys(("residuals", "along", "weights"))),
+    "soar": (ASSIGN_SOAR, dict.fromkeys(("barred",))),
+}
+"""Of the kernel that assigns: its configuration, and the arrays it does without."""
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, *LATER_DIMS])
+@pytest.mark.parametrize(
+    "use", ["nearest", "soar", pytest.param("naive", marks=pytest.mark.slow)]
+)
+def test_assign_lists(use, dim, capability):
+    config, absent = USES[use]
+    made = compiled(
+        assign_lists,
+        {
+            **absent,
+            "D": dim,
+            "BLOCK": config.block,
+            "ROWS": config.rows,
+            "LISTS": config.lists,
+        },
+        kind="fp32",
+        capability=capability,
+        num_warps=config.warps,
+        num_stages=config.stages,
+        enable_fp_fusion=False,
+    )
+    code = assert_no_spill(made, capability)
+    # Of products only, none of TF32: fused losses would be rounded once.
+    pair = 2 * len(re.findall(r"\bFFMA2\b", code))
+    fused = pair + len(re.findall(r"\bFFMA\b", code))
+    a_step = config.rows * config.lists // (32 * config.warps) * config.block
+    assert fused
+    assert fused % a_step == 0
+    assert not re.findall(r"\bH(?:G)?MMA\b", code)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, *LATER_DIMS])
+def test_sum_gains(dim, capability):
+    made = compiled(
+        sum_gains,
+        {"D": dim, "BLOCK": GAINS.block, "ROWS": GAINS.rows, "LISTS": GAINS.lists},
+        kind="fp32",
+        capability=capability,
+        num_warps=GAINS.warps,
+        num_stages=GAINS.stages,
+    )
+    code = assert_no_spill(made, capability)
+    assert not re.findall(r"\bH(?:G)?MMA\b", code)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

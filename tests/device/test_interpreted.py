@@ -12,15 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
+from gleann.index.params import BuildParams
+from gleann.index.spill import Spiller, scale_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
 
-from gleann.index.engines.device import merge, scan  # noqa: E402
+from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
@@ -30,14 +33,17 @@ from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.recording import Repeats  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
+from gleann.index.engines.triton_kernels import assigning, gaining  # noqa: E402
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
     launch_pair_squares,
 )
-from gleann.selection import farthest_first  # noqa: E402
+from gleann.selection import facility_location, farthest_first  # noqa: E402
 from gleann.selection.coreset import device as on_device  # noqa: E402
+from gleann.selection.coreset import device_gains  # noqa: E402
 from gleann.selection.coreset.distance import squared_l2  # noqa: E402
+from gleann.selection.coreset.facility_location import HostGains  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -272,6 +278,126 @@ def test_farthest_first_with_the_kernel(monkeypatch):
     np.testing.assert_array_equal(got.rows, want.rows)
     np.testing.assert_array_equal(got.nearest, want.nearest)
     np.testing.assert_array_equal(got.distances, want.distances)
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Several tiles of rows and of lists, and more than one share."""
+    for name in ("ASSIGN", "ASSIGN_SOAR"):
+        config = getattr(assigning, name)
+        small = replace(config, rows=16, lists=16, block=16)
+        monkeypatch.setattr(assigning, name, small)
+    monkeypatch.setattr(assigning, "programs_on", lambda device: 3)
+
+
+def rows_and_centroids(n, nlist, d):
+    """Small integers; some rows are centroids, and three centroids are the same.
+
+    The two others are in the next tile and in the last share.
+    """
+    rng = np.random.default_rng(100 * n + d)
+    rows, centroids = (
+        rng.integers(-5, 6, (count, d)).astype(np.float32) for count in (n, nlist)
+    )
+    rows[: min(n, nlist, 4)] = centroids[: min(n, nlist, 4)]
+    centroids[nlist // 3] = centroids[-1] = centroids[0]
+    return rows, centroids
+
+
+def labels(rows, centroids, params):
+    made = build_assign.DeviceAssigner(
+        torch.from_numpy(centroids), params, scale=scale_of(rows)
+    )
+    return [part.numpy() for part in made.assign(torch.from_numpy(rows))]
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("shape", [(1, 2, 5), (50, 37, 1), (50, 70, 21), (16, 48, 32)])
+@pytest.mark.parametrize(
+    ("metric", "spill", "weight"),
+    [
+        ("l2", "soar", None),
+        ("l2", "soar", 0.5),
+        ("ip", "soar", None),
+        ("ip", "soar", 0.5),
+        ("ip", "naive", None),
+        ("l2", "none", None),
+    ],
+)
+def test_lists_are_those_of_torch(monkeypatch, metric, spill, weight, shape):
+    rows, centroids = rows_and_centroids(*shape)
+    params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
+    want = labels(rows, centroids, params)
+    monkeypatch.setattr(build_assign, "device_reason", lambda device: "")
+    monkeypatch.setattr(build_assign.DeviceAssigner, "_scores", None)
+    got = labels(rows, centroids, params)
+    host = Spiller(centroids, params, scale=scale_of(rows)).assign(rows)
+    for mine, theirs in zip(got, want, strict=True):
+        assert mine.dtype == np.int32
+        np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_equal(got[0], host[0])
+    # SOAR divides by |r|^2: lists of equal loss are told apart by rounding alone.
+    least = 0.97 if (metric, spill) == ("ip", "soar") else 1.0
+    assert (got[1] == host[1]).mean() >= least
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_a_build_that_assigns_by_the_kernel(monkeypatch):
+    """Of real rows too: none here is as near to two lists to rounding."""
+    rng = np.random.default_rng(4)
+    rows, centroids = (rng.normal(size=(n, 20)).astype("f4") for n in (90, 40))
+    params = BuildParams(metric="cosine", spill="soar")
+    (_, *want), *_ = HostKernels(1).assign_blocks(rows, centroids, params=params)
+    monkeypatch.setattr(build_assign, "device_reason", lambda device: "")
+    kernels = kernels_on("cpu")
+    ((_, *got),) = kernels.assign_blocks(rows, centroids, params=params)
+    np.testing.assert_array_equal(got, want)
+    assert (want[1] >= 0).any()
+    near = kernels.training_rows(rows).nearest(centroids)
+    np.testing.assert_array_equal(near, HostTrainingRows(rows).nearest(centroids))
+
+
+@pytest.mark.parametrize("nlist", [1, 64, 65, 4096])
+@pytest.mark.parametrize("tiles", [0, 1, 171, 7000])
+def test_shares_are_whole_tiles_and_fill_the_device(tiles, nlist):
+    share = assigning.share_of(nlist, 64, tiles=tiles, places=132)
+    columns, shares = -(-nlist // 64), -(-nlist // share)
+    assert share % 64 == 0
+    # Rounding up to whole tiles costs less than half of the shares.
+    assert 2 * tiles * shares >= min(tiles * columns, 4 * 132)
+    assert shares == 1 or tiles < 4 * 132
+
+
+@pytest.fixture
+def gains_by_kernel(monkeypatch):
+    """Several tiles of rows and candidates, and more than one share."""
+    small = replace(gaining.GAINS, rows=32, lists=16)
+    monkeypatch.setattr(gaining, "GAINS", small)
+    monkeypatch.setattr(gaining, "programs_on", lambda device: 3)
+    monkeypatch.setattr(device_gains, "device_reason", lambda device: "")
+    monkeypatch.setattr(device_gains, "block_slices", None)
+
+
+@pytest.mark.usefixtures("gains_by_kernel")
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (128, 16), (300, 21)])
+def test_gains_are_those_of_the_host(n, d):
+    rows = np.random.default_rng(n).integers(-5, 6, (n, d)).astype(np.float32)
+    host, there = HostGains(rows), device_gains.DeviceGains(rows, "cpu")
+    for chosen in ([], [0], [n - 1, n // 2]):
+        for gains in (host, there):
+            gains.add(np.array(chosen, np.int64))
+        for asked in (np.arange(0, n, 9), np.array([n - 1]), np.arange(0)):
+            np.testing.assert_array_equal(there.of(asked), host.of(asked))
+        assert there.value == host.value
+
+
+@pytest.mark.usefixtures("gains_by_kernel")
+def test_facility_location_with_the_kernel():
+    rows = np.random.default_rng(6).integers(-3, 4, (60, 5)).astype(np.float32)
+    want = facility_location(rows, k=6)
+    got = facility_location(rows, k=6, device="cpu")
+    np.testing.assert_array_equal(got.rows, want.rows)
+    np.testing.assert_array_equal(got.gains, want.gains)
 
 
 @pytest.mark.parametrize("keep", [1, 40, 64, 100])

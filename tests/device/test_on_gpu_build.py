@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 if not torch.cuda.is_available():
     pytest.skip("there is no CUDA device", allow_module_level=True)
 
-from gleann.index.engines.device import build_stream  # noqa: E402
+from gleann.index.engines.device import build_assign, build_stream  # noqa: E402
 from gleann.index.engines.device.precision import full_precision  # noqa: E402
 from gleann.selection.coreset.device import DevicePoints, squared_l2  # noqa: E402
 from gleann.selection.coreset.distance import squared_l2 as on_host  # noqa: E402
@@ -61,6 +61,21 @@ def test_lists_of_real_rows(kernels, clustered):
     want = assigned(HostKernels(), rows, centroids, metric="cosine", spill="soar")
     assert (got[0] == want[0]).mean() > 0.999
     assert (got[1] == want[1]).mean() > 0.999
+
+
+@pytest.mark.parametrize("d", [8, 100, 768])
+@pytest.mark.parametrize("metric", ["l2", "ip"])
+def test_lists_by_the_kernel_are_those_by_torch(monkeypatch, metric, d):
+    """All that is rounded is so by the same single operations."""
+    rows, centroids = integers(5000, d, seed=14, top=4), integers(999, d, seed=15)
+    centroids[333] = centroids[998] = centroids[0]
+    rows[:50] = centroids[:50]
+    chosen = {"metric": metric, "spill": "soar"}
+    got = assigned(kernels_on("cuda"), rows, centroids, **chosen)
+    monkeypatch.setattr(build_assign, "device_reason", lambda device: "not here")
+    want = assigned(kernels_on("cuda"), rows, centroids, **chosen)
+    np.testing.assert_array_equal(got, want)
+    assert (got[1] >= 0).any()
 
 
 def test_codes_and_nearest_rows(kernels):

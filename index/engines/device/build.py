@@ -2,7 +2,8 @@
 
 Rows stay in host memory or on disk and pass through the device block by block; so an
 index larger than the device's memory can be built. A block's scores against all
-centroids exist only for some rows at a time, which the device's cache holds.
+centroids exist only for some rows at a time, which the device's cache holds; where
+Triton can run, not at all.
 """
 
 from collections.abc import Callable, Iterator

@@ -83,6 +83,26 @@ int8 with 64 queries spills on sm_90 (240 bytes at d = 768), fp32 with 16 querie
 warps on sm_100 (24 bytes).
 """
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignConfig:
+    """How a kernel of float32 products is built: of rows and lists, or candidates.
+
+    Attributes:
+        rows: a tile.
+        lists: a tile.
+        block: values along d that are taken at once.
+        warps: a program.
+        stages: blocks in flight.
+    """
+
+    rows: int
+    lists: int
+    block: int
+    warps: int
+    stages: int
+
+
 Table = dict[tuple[Kind, int], ScanConfig]
 
 
@@ -117,6 +137,19 @@ PAIRS_A_PROGRAM = 32
 """Pairs of rows whose distance one program computes, 16 lanes each."""
 
 SQUARES_WARPS = 4
+
+ASSIGN = AssignConfig(rows=128, lists=128, block=16, warps=8, stages=3)
+"""Of the kernel that assigns rows to lists by one product."""
+
+ASSIGN_SOAR = AssignConfig(rows=64, lists=64, block=16, warps=4, stages=3)
+"""By two, under SOAR; with 128 rows and 8 warps it spills on sm_90."""
+
+GAINS = AssignConfig(rows=128, lists=128, block=16, warps=8, stages=3)
+"""Of the kernel that sums what candidates add to a coverage."""
+
+PROGRAMS_A_PLACE = 4
+"""Of those kernels for each multiprocessor, at least: the last ones then leave a fifth
+of the time idle at most."""
 
 MERGE_LEAST, MERGE_MOST = 64, 1024
 """Rows kept a query by the merge kernel; a larger pool is selected by torch."""

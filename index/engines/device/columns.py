@@ -1,0 +1,51 @@
+"""Vectors laid out by value, as kernels that multiply in float32 read them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+WHOLE = 128
+"""Columns are padded to a multiple of this, which every shipped tile divides."""
+
+WHOLE_VALUES = 16
+"""And values along d to one of this, which every shipped block divides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Columns:
+    """Vectors as columns, with zeros to whole tiles.
+
+    Attributes:
+        values: float32 (D, width).
+        count: of vectors.
+    """
+
+    values: Tensor
+    count: int
+
+    def of(self, numbers: Tensor) -> "Columns":
+        """Some of them, by their numbers int64 (m,)."""
+        dim, count = len(self.values), len(numbers)
+        chosen = empty_columns(count, dim, device=self.values.device)
+        chosen.values[:, :count] = self.values[:, numbers]
+        return chosen
+
+
+def columns_of(vectors: Tensor) -> Columns:
+    """Vectors float32 (n, d) as columns."""
+    count, dim = vectors.shape
+    made = empty_columns(count, dim, device=vectors.device)
+    made.values[:dim, :count] = vectors.T
+    return made
+
+
+def empty_columns(count: int, dim: int, *, device: torch.device) -> Columns:
+    """Zeros, to be filled."""
+    shape = _padded(dim, WHOLE_VALUES), _padded(count, WHOLE)
+    values = torch.zeros(shape, dtype=torch.float32, device=device)
+    return Columns(values=values, count=count)
+
+
+def _padded(count: int, whole: int) -> int:
+    return -(-count // whole) * whole
