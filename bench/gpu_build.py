@@ -1,6 +1,9 @@
 """Builds on the device, phase by phase."""
 
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import numpy as np
@@ -16,6 +19,8 @@ from gleann.index.kmeans import train_centroids
 from gleann.index.lists import invert
 from gleann.index.spill import scale_of
 
+Value = TypeVar("Value")
+
 COMPARED = 2000
 """Rows whose lists are compared with the host's."""
 
@@ -30,59 +35,66 @@ def build(run: Run) -> None:
         run.attempt(name, lambda name=name: _build(run, workload(run, name)))
 
 
+class Clock:
+    """Seconds of each phase, the device's work included."""
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+        self.seconds: dict[str, float] = {}
+
+    def timed(self, what: str, work: Callable[[], Value]) -> Value:
+        """What `work` returns; its seconds are kept under `what`."""
+        start = perf_counter()
+        value = work()
+        wait(self._device)
+        self.seconds[what] = perf_counter() - start
+        return value
+
+
 def _build(run: Run, found: Workload) -> None:
     kernels = DeviceKernels(run.device)
     nlist = found.nlist
     if nlist == "auto":
         nlist = auto_nlist(len(found.vectors))
     params = BuildParams(metric=found.metric, nlist=nlist, spill="soar")
-    seconds: dict[str, float] = {}
+    clock = Clock(run.device)
 
-    def timed(what: str, work):
-        start = perf_counter()
-        value = work()
-        wait(run.device)
-        seconds[what] = perf_counter() - start
-        return value
+    def assigned() -> list[Any]:
+        return list(kernels.assign_blocks(found.vectors, centroids, params=params))
 
     few = found.vectors[:COMPARED]
     list(kernels.assign_blocks(few, few, params=params))  # compiles the kernels
-    rounds = params.kmeans_iterations
-    centroids = timed(
-        "train",
-        lambda: train_centroids(
-            found.vectors,
-            nlist=nlist,
-            metric=found.metric,
-            iterations=rounds,
-            seed=run.seed,
-            kernels=kernels,
-        ),
-    )
-    parts = timed(
-        "assign",
-        lambda: list(kernels.assign_blocks(found.vectors, centroids, params=params)),
-    )
+    train = partial(_train, found, params, seed=run.seed, kernels=kernels)
+    centroids = clock.timed("train", train)
+    parts = clock.timed("assign", assigned)
     first, second = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-    timed("invert", lambda: invert(first, second, nlist=nlist))
-    timed("encode", lambda: kernels.codes(found.vectors))
-    total = sum(seconds.values())
+    clock.timed("invert", lambda: invert(first, second, nlist=nlist))
+    clock.timed("encode", lambda: kernels.codes(found.vectors))
+    total = sum(clock.seconds.values())
     with patch.object(build_assign, "device_reason", return_value="to compare"):
-        timed(
-            "assign by torch",
-            lambda: list(
-                kernels.assign_blocks(found.vectors, centroids, params=params)
-            ),
-        )
+        clock.timed("assign by torch", assigned)
     host = host_labels(found, centroids, params)
     run.row(
         set=found.name,
         nlist=nlist,
         seconds=total,
-        phases=seconds,
+        phases=clock.seconds,
         spilled=float((second >= 0).mean()),
         same_first=float((first[:COMPARED] == host[0]).mean()),
         same_second=float((second[:COMPARED] == host[1]).mean()),
+    )
+
+
+def _train(
+    found: Workload, params: BuildParams, *, seed: int, kernels: DeviceKernels
+) -> np.ndarray:
+    return train_centroids(
+        found.vectors,
+        nlist=params.nlist,
+        metric=found.metric,
+        iterations=params.kmeans_iterations,
+        seed=seed,
+        kernels=kernels,
     )
 
 

@@ -96,29 +96,34 @@ def test_known_labels_count_as_in_the_library_and_after_a_restart(
     assert made.labels_used == 90 + len(ROWS)
 
 
+def groups_in_process(rows: np.ndarray, *, overlapping: bool) -> tuple[Any, Any]:
+    """Known labels of groups, and the estimates that a session here makes of them."""
+    groups, values = world(rows)
+    proxies = proxies_of(groups)
+    if overlapping:
+        labels = {"b": known_of(rows, 1)}
+        right = run_groups(
+            GroupsSession.start(proxies, PARAMS, ids=IDS, known=labels),
+            {
+                name: lambda ids, k=k: (groups[ids // 10] == k, values[ids // 10])
+                for k, name in enumerate("ab")
+            },
+        )
+        return labels, right
+    known = KnownGroups(ids=IDS[ROWS], groups=groups[ROWS], values=values[ROWS])
+    session = ClassesSession.start(proxies, PARAMS, ids=IDS, known=known)
+    return known, run_classes(
+        session, lambda ids: (groups[ids // 10], values[ids // 10])
+    )
+
+
 @pytest.mark.parametrize("overlapping", [False, True])
 def test_groups_have_known_labels_over_the_wire_and_after_a_restart(
     tmp_path: Path, rows: np.ndarray, quick: Any, overlapping: bool
 ) -> None:
     groups, values = world(rows)
     proxies = proxies_of(groups)
-    known: Any
-    right: Any
-    if overlapping:
-        known = {"b": known_of(rows, 1)}
-        right = run_groups(
-            GroupsSession.start(proxies, PARAMS, ids=IDS, known=known),
-            {
-                name: lambda ids, k=k: (groups[ids // 10] == k, values[ids // 10])
-                for k, name in enumerate("ab")
-            },
-        )
-    else:
-        known = KnownGroups(ids=IDS[ROWS], groups=groups[ROWS], values=values[ROWS])
-        right = run_classes(
-            ClassesSession.start(proxies, PARAMS, ids=IDS, known=known),
-            lambda ids: (groups[ids // 10], values[ids // 10]),
-        )
+    known, right = groups_in_process(rows, overlapping=overlapping)
 
     def answer(client: gleann.Client, name: str, ids: np.ndarray) -> None:
         at = ids // 10
