@@ -128,7 +128,8 @@ def as_sample(queries: ArrayLike | None, dim: int, metric: Metric) -> Vectors | 
     """
     if queries is None:
         return None
-    return prepare(as_vectors(queries, name="queries", dim=dim), metric)
+    checked = as_vectors(queries, name="queries", dim=dim)
+    return prepare(checked, metric, name="queries")
 
 
 def _judge(

@@ -17,6 +17,12 @@ from gleann.index.errors import (
 MAX_DIM = 65_536
 FINITE_BLOCK = 4096
 """Rows looked at together, so that what `isfinite` returns stays in the caches."""
+MOST_SQUARED = 2.0**124
+"""The largest squared length of a row or query under l2 and ip, 2.1e37.
+
+A sixteenth of what float32 holds: |q - x|^2 is at most four times the larger squared
+length, so it stays finite, and so do 2q.x, its partial sums and rows less their mean.
+"""
 _NUMERIC = (np.float16, np.float32, np.float64, np.int8, np.uint8)
 
 
@@ -134,6 +140,43 @@ def require_finite(vectors: Vectors, *, name: str, first_row: int = 0) -> None:
     raise NonFiniteError(
         f"{name} row {first_row + bad[0]} has NaN or infinity"
         f" ({bad.size} of {len(vectors)} rows have)"
+    )
+
+
+def require_measurable(
+    vectors: Vectors,
+    *,
+    name: str = "vectors",
+    first_row: int = 0,
+    ids: Ids | None = None,
+) -> None:
+    """Refuse rows whose distances under l2 or ip would leave float32.
+
+    Args:
+        vectors: float32 (n, d).
+        name: what messages call them.
+        first_row: what messages count rows from.
+        ids: (n,), by which messages name rows; None names them by number.
+
+    Raises:
+        InvalidInputError: a row's squared length is above `MOST_SQUARED`, or NaN.
+    """
+    bad: list[int] = []
+    for start in range(0, len(vectors), FINITE_BLOCK):
+        rows = vectors[start : start + FINITE_BLOCK]
+        squares = np.einsum("ij,ij->i", rows, rows)
+        # What float32 makes of it decides only where rounding cannot.
+        near = np.flatnonzero(~(squares <= 0.99 * MOST_SQUARED))
+        exact = np.square(rows[near].astype(np.float64)).sum(axis=1)
+        bad += (start + near[~(exact <= MOST_SQUARED)]).tolist()
+    if not bad:
+        return
+    first = bad[0]
+    square = np.square(vectors[first].astype(np.float64)).sum()
+    who = f"{name} row {first_row + first}" if ids is None else f"id {ids[first]!s}"
+    raise InvalidInputError(
+        f"{who} has squared length {square:.4g}, at most {MOST_SQUARED:.4g} keeps"
+        f" distances within float32 ({len(bad)} of {len(vectors)} rows are longer)"
     )
 
 

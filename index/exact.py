@@ -46,9 +46,10 @@ def exact_search(
 
     Raises:
         ZeroVectorError: a zero vector under cosine.
+        InvalidInputError: under l2 and ip, rows or queries too long for float32.
     """
     return exact_search_prepared(
-        prepare(queries, metric),
+        prepare(queries, metric, name="queries"),
         prepare(vectors, metric),
         metric=metric,
         k=k,

@@ -9,12 +9,15 @@ import numpy as np
 
 from gleann.index.arrays import Distances, Vectors
 from gleann.index.blocks import BLOCK_VALUES, block_slices
+from gleann.index.checks import require_measurable
 from gleann.index.codes import decoded_norms, integer_dots, quantise
 from gleann.index.errors import ZeroVectorError
 from gleann.index.params import Metric
 
 
-def prepare(vectors: Vectors, metric: Metric, *, first_row: int = 0) -> Vectors:
+def prepare(
+    vectors: Vectors, metric: Metric, *, name: str = "vectors", first_row: int = 0
+) -> Vectors:
     """Return `vectors` as the index works on them: unit length under cosine.
 
     A row's result depends on that row alone, so blocks may be prepared one by one.
@@ -22,12 +25,15 @@ def prepare(vectors: Vectors, metric: Metric, *, first_row: int = 0) -> Vectors:
     Args:
         vectors: (n, d).
         metric: which distance.
+        name: what messages call them.
         first_row: what messages count rows from.
 
     Raises:
         ZeroVectorError: a row of length zero under cosine.
+        InvalidInputError: under l2 and ip, a row so long that distances leave float32.
     """
     if metric != "cosine":
+        require_measurable(vectors, name=name, first_row=first_row)
         return vectors
     unit = np.empty(vectors.shape, np.float32)
     zeros: list[int] = []
@@ -41,6 +47,20 @@ def prepare(vectors: Vectors, metric: Metric, *, first_row: int = 0) -> Vectors:
         unit[block] = wide
     refuse_zeros(zeros, n=len(vectors))
     return unit
+
+
+def require_distances(vectors: Vectors, metric: Metric, *, name: str) -> None:
+    """Refuse rows (n, d), finite, that `prepare` would refuse, without preparing them.
+
+    Raises:
+        ZeroVectorError: a row of length zero under cosine.
+        InvalidInputError: under l2 and ip, a row so long that distances leave float32.
+    """
+    if metric == "cosine":
+        zeros = np.flatnonzero(~vectors.any(axis=1))
+        refuse_zeros(zeros.tolist(), n=len(vectors))
+    else:
+        require_measurable(vectors, name=name)
 
 
 def refuse_zeros(zeros: Sequence[int], *, n: int) -> None:

@@ -87,7 +87,8 @@ class SoarIndex:
 
         Raises:
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
-                vector under cosine.
+                vector under cosine; under l2 and ip, a row of squared length above
+                2.1e37 (`checks.MOST_SQUARED`), whose distances would leave float32.
             InvalidParamsError: nlist above n.
             EngineUnavailableError: the engine is not installed, or the device is not
                 there.
@@ -179,7 +180,8 @@ class SoarIndex:
 
         Raises:
             InvalidInputError: wrong dtype or shape, empty, NaN, a zero vector under
-                cosine, an `allowed` that is not bool (n,).
+                cosine, a query too long (as rows in `build`), an `allowed` that is not
+                bool (n,).
             InvalidParamsError: k or rerank above n, nprobe above nlist.
         """
         params = params or SearchParams()
@@ -338,7 +340,9 @@ class SoarIndex:
         plan = self._plan(params, count=len(checked))
         if plan.exact:
             require_finite(checked, name="queries")
-            return self._search_exact(prepare(checked, self.metric), plan.request)
+            return self._search_exact(
+                prepare(checked, self.metric, name="queries"), plan.request
+            )
         return self._search_lists(checked, plan)
 
     def _plan(self, params: SearchParams, *, count: int) -> SearchPlan:

@@ -117,8 +117,8 @@ def soar_loss(products: Products, *, spill_lambda: float) -> Vectors:
     square = products.residual_square
     weight = spill_lambda / np.where(square > 0, square, 1)
     loss: Vectors = products.residual_row[:, None] - products.residual_dots
-    loss *= loss
-    loss *= weight.astype(np.float32)[:, None]
+    # The weight first: squared without it, a long row's loss leaves float32.
+    loss *= loss * weight.astype(np.float32)[:, None]
     loss += products.squares
     loss -= 2 * products.dots
     return loss

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 import gleann
 from gleann.index import Found, SearchParams
 from gleann.index.arrays import Ids, Vectors
-from gleann.index.checks import as_ids, as_vectors
+from gleann.index.checks import as_ids, as_vectors, require_measurable
 from gleann.index.errors import InvalidParamsError, LimitError
-from gleann.index.metric import prepare
+from gleann.index.metric import prepare, require_distances
 from gleann.index.params import Metric
 from gleann.service import searching
 from gleann.service.batching import Batcher
@@ -153,6 +153,8 @@ class Application:
         require_within(len(vectors), self.limits.rows, "vectors")
         rows = as_vectors(vectors, dim=view.dim)
         names = as_ids(ids, n=len(rows))
+        if view.metric != "cosine":
+            require_measurable(rows, ids=names)
         return self.registry.upsert(name, names, prepare(rows, view.metric))
 
     def delete_vectors(self, name: str, ids: Ids) -> IndexVersion:
@@ -221,6 +223,8 @@ class Application:
         view = self.registry.view(name)
         require_within(len(queries) * params.k, self.limits.hits, "queries x k")
         checked = as_vectors(queries, name="queries", dim=view.dim)
+        # Here, since whoever is merged with a query that is refused searches twice.
+        require_distances(checked, view.metric, name="queries")
         if allowed_ids is None:
             return self._batcher.search(view, checked, params), view.state
         found = searching.search(view, checked, params, allowed_ids=allowed_ids)

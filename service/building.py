@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from gleann.index import SoarIndex
-from gleann.index.arrays import Rows, Vectors
+from gleann.index.arrays import Ids, Rows, Vectors
+from gleann.index.checks import require_measurable
 from gleann.index.on_disk import BuildSummary
 from gleann.service import convert
 from gleann.service.devices import Devices
@@ -29,15 +30,16 @@ class Building:
         view = self._registry.view(request.name)
         require_vectors(view)
         rows = view.live_rows()
+        ids = view.ids_at(rows)
         params = convert.build_params_of(request.params, metric=view.metric)
 
         def save(directory: Path) -> BuildSummary:
             return self._devices.run(
                 lambda device: SoarIndex.build_on_disk(
-                    LiveRows(view, rows),
+                    LiveRows(view, rows, ids),
                     directory,
                     params,
-                    ids=view.ids_at(rows),
+                    ids=ids,
                     progress=task.progress,
                     threads=self._threads,
                     device=device,
@@ -52,11 +54,17 @@ class Building:
 class LiveRows:
     """The rows of a view that can be found, read block by block."""
 
-    def __init__(self, view: View, rows: Rows) -> None:
+    def __init__(self, view: View, rows: Rows, ids: Ids) -> None:
         self._view = view
         self._rows = rows
+        self._ids = ids
         self.dtype = np.dtype(np.float32)
         self.shape = len(rows), view.dim
 
     def __getitem__(self, rows: slice, /) -> Vectors:
-        return self._view.vectors_at(self._rows[rows])
+        vectors = self._view.vectors_at(self._rows[rows])
+        # A log of an earlier gleann may hold such a row: said by its id, it can be
+        # replaced or deleted.
+        if self._view.metric != "cosine":
+            require_measurable(vectors, ids=self._ids[rows])
+        return vectors

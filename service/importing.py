@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gleann.index import Progress
-from gleann.index.checks import as_vectors
+from gleann.index.checks import as_float32, require_matrix
 from gleann.index.errors import InvalidInputError
 from gleann.index.metric import prepare
 from gleann.service import convert
@@ -86,7 +86,9 @@ class Importing:
         task.progress(Progress(phase="read", done=0, total=total))
         ids = source.ids()
         for block in source.blocks():
-            vectors = prepare(as_vectors(block, dim=view.dim), view.metric)
+            require_matrix(block.dtype, block.shape, name="vectors", dim=view.dim)
+            rows = as_float32(block, name="vectors", first_row=done)
+            vectors = prepare(rows, view.metric, first_row=done)
             part = ids[done : done + len(vectors)]
             self._registry.stage(request.index, task.operation, part, vectors)
             done += len(vectors)

@@ -90,7 +90,7 @@ def _search_delta(
 ) -> Found:
     count = int(np.count_nonzero(allowed))
     rows, distances = exact_search_prepared(
-        prepare(queries, metric),
+        prepare(queries, metric, name="queries"),
         delta.vectors,
         metric=metric,
         k=min(params.k, count),

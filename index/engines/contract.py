@@ -123,6 +123,7 @@ class Engine(Protocol):
         Raises:
             NonFiniteError: a query with NaN or infinity.
             ZeroVectorError: a query of length zero under cosine.
+            InvalidInputError: under l2 and ip, a query too long for float32.
         """
 
 

@@ -155,8 +155,9 @@ class NativeEngine:
                 self._threads,
             )
         except ValueError:
+            # These two say which query is at fault.
             require_finite(queries, name="queries")
-            prepare(queries, self._metric)  # these two say which query is at fault
+            prepare(queries, self._metric, name="queries")
             raise
         return _scanned(found)
 

@@ -80,7 +80,7 @@ def search_in_steps(
 ) -> Scanned:
     """`Engine.search` of an engine that has no shorter way than its other methods."""
     require_finite(queries, name="queries")
-    prepared = prepare(queries, metric)
+    prepared = prepare(queries, metric, name="queries")
     return engine.scan(prepared, engine.rank_lists(prepared, nprobe=nprobe), request)
 
 

@@ -190,8 +190,9 @@ class ReplicatedEngine(_Several):
                 )
             )
         except InvalidInputError:
+            # These two say which query is at fault.
             require_finite(queries, name="queries")
-            prepare(queries, self._metric)  # these two say which query is at fault
+            prepare(queries, self._metric, name="queries")
             raise
         return _stacked(found)
 
@@ -227,7 +228,7 @@ class ShardedEngine(_Several):
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """See `Engine.search`."""
         require_finite(queries, name="queries")
-        prepared = prepare(queries, self._metric)
+        prepared = prepare(queries, self._metric, name="queries")
         return self.scan(prepared, self.rank_lists(prepared, nprobe=nprobe), request)
 
     def scan(

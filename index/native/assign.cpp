@@ -31,15 +31,20 @@ class Assigner::Chunk {
 
   void find_secondary(const Spilling& spilling, const int32_t* primary,
                       int32_t* secondary) {
-    if (spilling.rule == SpillRule::kNaive) return find(group_, primary, secondary);
-    measure_residuals(primary);
-    if (spilling.rule == SpillRule::kAir) {
-      find_air(spilling.lambda, secondary);
+    if (spilling.rule == SpillRule::kNaive) {
+      find(group_, primary, secondary);
     } else {
-      find_soar(spilling.lambda, secondary);
+      measure_residuals(primary);
+      if (spilling.rule == SpillRule::kAir) {
+        find_air(spilling.lambda, secondary);
+      } else {
+        find_soar(spilling.lambda, secondary);
+      }
     }
+    const bool gated = spilling.rule != SpillRule::kNaive;
     for (int64_t i = 0; i < count_; ++i) {
-      if (squares_[i] <= spilling.zero || secondary[i] == primary[i]) secondary[i] = -1;
+      const bool zero = gated && squares_[i] <= spilling.zero;
+      if (zero || secondary[i] == primary[i]) secondary[i] = -1;
     }
   }
 

@@ -27,13 +27,15 @@ struct LaneBest {
     scores = above ? offered : scores;
     list_nos = above ? lanes + first_list : list_nos;
   }
+  // A list that exists, whatever the scores: the first where none is a number above
+  // -infinity.
   int32_t best() const {
     int at = 0;
     for (int i = 1; i < kBlock; ++i) {
       const bool tie = scores[i] == scores[at] && list_nos[i] < list_nos[at];
       if (scores[i] > scores[at] || tie) at = i;
     }
-    return list_nos[at];
+    return list_nos[at] < 0 ? 0 : list_nos[at];
   }
 };
 

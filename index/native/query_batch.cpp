@@ -1,6 +1,7 @@
 #include "query_batch.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
@@ -16,16 +17,37 @@ constexpr int kGroupStep = 32;             // two AMX tiles of queries
 constexpr int64_t kSeeded = 6;            // queries whose first lists are scored together
 constexpr int64_t kPrefetched = 4 << 10;  // bytes of a list
 
-// Whether none of the numbers is NaN or infinity, whose exponents have all bits set.
-bool all_finite(const float* numbers, int64_t count) {
-  constexpr uint32_t kExponent = 0x7f800000;
-  uint32_t bad = 0;
+constexpr double kMostSquared = 0x1p124;  // index/checks.py, MOST_SQUARED
+
+// Whether all numbers are within `bound` of 0, which neither NaN nor infinity is. The
+// bits of non-negative floats ascend with them.
+bool all_within(const float* numbers, int64_t count, float bound) {
+  int32_t most;
+  std::memcpy(&most, &bound, sizeof most);
+  int32_t bad = 0;
   for (int64_t i = 0; i < count; ++i) {
-    uint32_t bits;
+    int32_t bits;
     std::memcpy(&bits, numbers + i, sizeof bits);
-    bad |= (bits & kExponent) == kExponent;
+    bad |= (bits & 0x7fffffff) > most;
   }
   return bad == 0;
+}
+
+// Whether the squared length of each query (d) is at most kMostSquared. The lengths are
+// summed only where a number is so large that they could not be.
+bool all_measurable(const float* queries, int64_t count, int64_t d) {
+  const auto bound =
+      static_cast<float>(std::sqrt(kMostSquared / static_cast<double>(d)) * 0.999);
+  if (all_within(queries, count * d, bound)) return true;
+  for (int64_t q = 0; q < count; ++q) {
+    double square = 0;
+    for (int64_t i = 0; i < d; ++i) {
+      const double x = queries[q * d + i];
+      square += x * x;
+    }
+    if (!(square <= kMostSquared)) return false;
+  }
+  return true;
 }
 
 int64_t group_limit(int64_t query_bytes) {
@@ -83,8 +105,8 @@ const float* QueryBatch::prepare() {
   const float* given = job_.queries + first_ * d;
   if (job_.list_nos) return given;
   if (!job_.to_unit) {
-    if (!all_finite(given, count_ * d)) {
-      throw std::invalid_argument("a query has NaN or infinity");
+    if (!all_measurable(given, count_, d)) {
+      throw std::invalid_argument("a query's squared length leaves float32");
     }
     return given;
   }

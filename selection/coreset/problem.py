@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import as_vectors, exact_search
 from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.blocks import BLOCK_VALUES, block_slices
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import (
@@ -23,7 +24,7 @@ from gleann.selection.coreset.result import Coreset
 from gleann.selection.pool import fingerprint, provenance
 
 LARGEST = 1e37
-"""Coordinates beyond it could differ by more than float32 holds."""
+"""Rows of a greater length could lie farther apart than float32 holds."""
 
 LARGEST_SUM = 1e300
 """Objectives beyond it could not be compared."""
@@ -176,11 +177,7 @@ def as_problem(  # noqa: PLR0913 (the problem)
     """
     rows = as_vectors(vectors)
     n = len(rows)
-    if (peak := max(float(rows.max()), -float(rows.min()))) > LARGEST:
-        raise InvalidInputError(
-            f"vectors must be within {LARGEST:g} of 0 for their distances to be"
-            f" float32, got {peak:g}"
-        )
+    _require_measurable(rows)
     closed = as_rows([] if locked is None else locked, n=n, name="locked")
     room = n - max(left, len(closed))
     require_count("k", k, at_least=0)
@@ -199,6 +196,18 @@ def as_problem(  # noqa: PLR0913 (the problem)
         locked=closed,
         device=device,
     )
+
+
+def _require_measurable(vectors: Vectors) -> None:
+    for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
+        wide = vectors[block].astype(np.float64)
+        lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        if (long := np.flatnonzero(lengths > LARGEST)).size:
+            row = block.start + long[0]
+            raise InvalidInputError(
+                f"vectors must be within {LARGEST:g} of 0 for their distances to be"
+                f" float32, got row {row} at {lengths[long[0]]:g}"
+            )
 
 
 def _require_summable(costs: NDArray[np.float64], cost_weight: float) -> None:

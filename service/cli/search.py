@@ -113,7 +113,7 @@ def _search(
 def _columns(blocks: list[Found], names: NDArray[Any]) -> dict[str, NDArray[Any]]:
     ids = np.concatenate([found.ids for found in blocks])
     distances = np.concatenate([found.distances for found in blocks])
-    there = np.isfinite(distances)
+    there = ids != ("" if ids.dtype.kind == "U" else -1)
     query, rank = np.nonzero(there)
     return {
         "query": names[query],

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search
+from gleann.service.cli import search
 from gleann.service.cli.main import run
 
 N, D, NQ = 600, 12, 40
@@ -319,3 +321,27 @@ def test_a_file_that_is_no_array_is_refused_without_bad_advice(tmp_path, capsys)
         said = capsys.readouterr().err
         assert said.startswith("gleann: error: ")
         assert "is not a whole array file" in said
+
+
+@pytest.mark.parametrize("exact", [[], ["--exact"]])
+def test_a_query_too_long_for_float32_is_named(folder, queries, capsys, exact):
+    long = queries.copy()
+    long[2] *= 1e25
+    np.save(folder / "long.npy", long)
+    files = [str(folder / "index"), str(folder / "long.npy")]
+    out = str(folder / "long.parquet")
+    assert run(["search", *files, "--out", out, *exact]) == 1
+    assert "queries row 2 has squared length" in one_error(capsys)
+    assert not Path(out).exists()
+
+
+def test_neighbours_are_those_that_have_an_id(vectors):
+    """An index of an earlier gleann can hold rows that are infinitely far."""
+    found = SoarIndex.build(vectors, BuildParams(nlist=4, tune_queries=0)).search(
+        vectors[:2], SearchParams(k=3)
+    )
+    found.distances[1, 2] = np.inf
+    found.ids[0, 2] = -1
+    columns = search._columns([found], np.array([5, 6]))
+    assert columns["query"].tolist() == [5, 5, 6, 6, 6]
+    assert columns["rank"].tolist() == [0, 1, 0, 1, 2]

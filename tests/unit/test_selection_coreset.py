@@ -308,8 +308,12 @@ def test_huge_coordinates_and_weights_are_worked_with_or_refused():
     )
     assert got.radius == pytest.approx(1e19, rel=1e-6)
     assert np.isfinite(got.ratio)
-    with pytest.raises(InvalidInputError, match=r"within 1e\+37 of 0 .* got 1.1e\+38"):
+    says = r"within 1e\+37 of 0 .* got row 2 at 2e\+37"
+    with pytest.raises(InvalidInputError, match=says):
         k_center(LINE * 1e37, k=2)
+    # Each number is small enough; the rows are 4.5e38 apart.
+    with pytest.raises(InvalidInputError, match=r"got row 0 at 2.25e\+38"):
+        k_center(np.full((3, 2025), 5e36, np.float32) * [[1], [-1], [0.1]], k=2)
     with pytest.raises(
         InvalidParamsError, match="1e\\+308 times 5 costs of up to 1 is"
     ):

@@ -140,7 +140,8 @@ class DeviceAssigner:
         residuals = rows - self._centroids[first]
         pull = self._pull(rows, residuals)
         losses = torch.addmm(-pull.along[:, None], residuals, self._centroids.T)
-        losses.square_().mul_(pull.weights[:, None])
+        # The weight first: squared without it, a long row's loss leaves float32.
+        losses.mul_(losses * pull.weights[:, None])
         second = scores.sub_(losses).argmax(dim=1)
         return self._gated(second, first, residuals)
 

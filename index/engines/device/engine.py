@@ -137,7 +137,7 @@ class DeviceEngine:
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Rank and scan without leaving the device; see `Engine.search`."""
         require_finite(queries, name="queries")
-        prepared = prepare(queries, self._parts.metric)
+        prepared = prepare(queries, self._parts.metric, name="queries")
         with self._turn():
             return self._search(self._to_device(prepared), nprobe, request)
 

@@ -101,7 +101,8 @@ def assign_lists(
             )
             losses = others - tl.load(along + numbers, mask=live, other=0)[:, None]
             weight = tl.load(weights + numbers, mask=live, other=0)
-            losses = losses * losses * weight[:, None]
+            # The weight first: squared without it, a long row's loss leaves float32.
+            losses = losses * (losses * weight[:, None])
             # The minimum changes nothing; see `rank_lists.list_scores`.
             scores = dots + bias[None, :] - tl.minimum(losses, float("inf"))
         if barred is not None:
