@@ -3,23 +3,32 @@
 import hashlib
 import io
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann.index.codes import CODE_MAX
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
     StorageError,
 )
+from gleann.index.mapped_file import MappedFile
 
 Array = NDArray[Any]
-CHUNK_BYTES = 1 << 22
+CHUNK_BYTES = 1 << 20
+NPY_START = b"\x93NUMPY\x01\x00"
+NPY_HEADER = re.compile(
+    r"\{'descr': '(?P<dtype>[<|][fiu][1248])', 'fortran_order': False,"
+    r" 'shape': \((?P<shape>\d{1,18},|\d{1,18}, \d{1,18})\), *\} *\n"
+)
 
 
 class GrowingArray:
@@ -83,40 +92,110 @@ class GrowingArray:
         self._digest.update(content)
 
 
-def read_array(file: Path, entry: Mapping[str, Any]) -> Array:
-    """A memory-mapped array, read-only, as its entry of the manifest describes it.
+def read_array(
+    folder: Path, name: str, entry: Mapping[str, Any], *, mapped: bool
+) -> Array:
+    """An array, read-only, as its entry of the manifest describes it.
+
+    The file is read once, for its checksum; its numbers are looked at on the way.
+
+    Args:
+        folder: where it is.
+        name: of the array.
+        entry: its dtype, shape and sha256.
+        mapped: leave it on disk, memory-mapped; else it is read into memory.
 
     Raises:
-        CorruptDataError: it is not there, or is not what the entry says.
+        CorruptDataError: it is not there, is not what the entry says, or holds what no
+            array of an index does: NaN, infinity, a code of -128.
     """
-    if not re.fullmatch(r"[a-z_]+\.npy", file.name):
-        raise CorruptDataError(f"the manifest names an array file {file.name!r}")
+    if not re.fullmatch(r"[a-z_]+", name):
+        raise CorruptDataError(f"{folder}: the manifest names an array {name!r}")
+    file = folder / f"{name}.npy"
     try:
-        found = _sha256(file)
-        if found != entry["sha256"]:
-            raise CorruptDataError(
-                f"{file} has sha256 {found[:12]}..., its manifest says"
-                f" {str(entry['sha256'])[:12]}..."
-            )
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        with file.open("rb", buffering=0) as handle:
+            return _read(handle, file, entry, mapped=mapped)
     except OSError as error:
         raise CorruptDataError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CorruptDataError(f"{file} is not an array: {error}") from error
-    if array.dtype.str != entry["dtype"] or list(array.shape) != entry["shape"]:
+
+
+def _read(
+    handle: FileIO, file: Path, entry: Mapping[str, Any], *, mapped: bool
+) -> Array:
+    size = os.fstat(handle.fileno()).st_size
+    header, dtype, shape = _read_header(handle, file)
+    if dtype.str != entry["dtype"] or list(shape) != entry["shape"]:
         raise CorruptDataError(
-            f"{file} holds {array.dtype.str} {list(array.shape)}, its manifest says"
+            f"{file} holds {dtype.str} {list(shape)}, its manifest says"
             f" {entry['dtype']} {entry['shape']}"
         )
-    return array
+    length = math.prod(shape) * dtype.itemsize
+    if size != len(header) + length:
+        raise CorruptDataError(
+            f"{file} has {size} bytes, its header says {len(header) + length}"
+        )
+    digest = hashlib.sha256(header)
+    content = None if mapped else np.empty(length, np.uint8)
+    for chunk in _chunks(handle, length, into=content):
+        digest.update(chunk.data)
+        _require_numbers(chunk.view(dtype), file)
+    if digest.hexdigest() != entry["sha256"]:
+        raise CorruptDataError(
+            f"{file} has sha256 {digest.hexdigest()[:12]}..., its manifest says"
+            f" {str(entry['sha256'])[:12]}..."
+        )
+    if content is None:
+        whole = MappedFile.of(handle, file)
+        content = np.frombuffer(whole, np.uint8, offset=len(header))
+    content.flags.writeable = False
+    return content.view(dtype).reshape(shape)
 
 
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while chunk := handle.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _read_header(
+    handle: FileIO, file: Path
+) -> tuple[bytes, np.dtype[Any], tuple[int, ...]]:
+    """The header of a `.npy` file in format 1.0, and what it says.
+
+    Not by NumPy, which evaluates it as Python and fails in as many ways as that can.
+    """
+    start = handle.read(len(NPY_START) + 2)
+    length = int.from_bytes(start[len(NPY_START) :], "little")
+    header = start + handle.read(length)
+    said = NPY_HEADER.fullmatch(header[len(start) :].decode("latin-1"))
+    whole = len(header) == len(start) + length and start.startswith(NPY_START)
+    if said is None or not whole:
+        raise CorruptDataError(f"{file} is not an array file in .npy format 1.0")
+    dtype = np.dtype(said["dtype"])
+    if len(header) % dtype.itemsize:
+        raise CorruptDataError(f"{file} begins its numbers at byte {len(header)}")
+    shape = tuple(int(n) for n in re.findall(r"\d+", said["shape"]))
+    return header, dtype, shape
+
+
+def _chunks(handle: FileIO, length: int, *, into: Array | None) -> Iterator[Array]:
+    """The next `length` bytes, a chunk at a time; kept in `into` (length,) if given."""
+    room = np.empty(min(length, CHUNK_BYTES), np.uint8) if into is None else into
+    for start in range(0, length, CHUNK_BYTES):
+        size = min(CHUNK_BYTES, length - start)
+        place = 0 if into is None else start
+        chunk = room[place : place + size]
+        done = 0
+        while done < size:
+            got = handle.readinto(chunk[done:].data)
+            if not got:
+                raise CorruptDataError(f"{handle.name} was cut while it was read")
+            done += got
+        yield chunk
+
+
+def _require_numbers(values: Array, file: Path) -> None:
+    """No array of an index has NaN or infinity, nor a code without its negative."""
+    if values.dtype.kind == "f":
+        # Either end is NaN where there is one.
+        if not np.isfinite([values.min(), values.max()]).all():
+            raise CorruptDataError(f"{file} has NaN or infinity")
+    elif values.dtype == np.int8 and values.min() < -CODE_MAX:
+        raise CorruptDataError(f"{file} has a code of -128")
 
 
 @contextmanager

@@ -57,6 +57,8 @@ def exact_search(
     )
 
 
+# An index of an earlier gleann may hold a row that is infinitely far from all.
+@np.errstate(over="ignore", invalid="ignore")
 def exact_search_prepared(
     queries: Vectors,
     vectors: Vectors,

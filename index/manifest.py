@@ -44,7 +44,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise MissingFileError(
             f"no index at {file.parent}: {error.strerror}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptDataError(f"{file} is not JSON: {error}") from error
     _check_manifest(file, manifest)
     return manifest

@@ -13,6 +13,16 @@ from gleann.index.codes import Codes
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.lists import InvertedLists
+from gleann.index.loaded_checks import (
+    check_ids,
+    check_lists,
+    check_points,
+    check_scales,
+    check_shapes,
+    check_spill_report,
+    check_text_offsets,
+    require,
+)
 from gleann.index.params import BuildParams
 from gleann.index.tune import OperatingPoint
 from gleann.index.utf8 import decode_texts, encode_texts
@@ -95,6 +105,7 @@ def unpack(
     known = _unpack_header(header)
     ids_dtypes = _INT_IDS if "ids" in arrays else _STRING_IDS
     _check_dtypes(arrays, _DTYPES | ids_dtypes)
+    check_shapes(arrays)
     data = IndexData(
         metric=known.params.metric,
         centroids=arrays["centroids"],
@@ -107,11 +118,20 @@ def unpack(
         codes=Codes(values=arrays["codes"], scales=arrays["code_scales"]),
         vectors=arrays["vectors"],
     )
-    _check_shapes(data)
-    _check_lists(data)
+    _check_loaded(data, known)
     ids = _unpack_ids(arrays)
-    _require(len(ids) == len(data.vectors), f"{len(ids)} ids")
+    check_ids(ids)
     return data, ids, known
+
+
+def _check_loaded(data: IndexData, header: Header) -> None:
+    n, nlist = len(data.vectors), data.lists.nlist
+    check_lists(data.lists, n=n)
+    check_scales(data.codes.scales)
+    check_points(header.points, name="operating_points", n=n, nlist=nlist)
+    check_points(header.primary_points, name="primary_points", n=n, nlist=nlist)
+    if header.spill_report is not None:
+        check_spill_report(header.spill_report)
 
 
 def _unpack_header(header: Mapping[str, Any]) -> Header:
@@ -123,7 +143,7 @@ def _unpack_header(header: Mapping[str, Any]) -> Header:
             primary_points=_unpack_points(header.get("primary_points", [])),
             spill_report=None if report is None else _unpack_report(report),
         )
-    except (AttributeError, KeyError, TypeError, InvalidParamsError) as error:
+    except (AttributeError, LookupError, TypeError, InvalidParamsError) as error:
         raise CorruptDataError(f"the index header does not fit: {error}") from error
 
 
@@ -148,7 +168,8 @@ def _pack_ids(ids: Ids) -> dict[str, Array]:
 
 def _unpack_ids(arrays: Mapping[str, Array]) -> Ids:
     if "ids" in arrays:
-        return np.array(arrays["ids"])
+        return arrays["ids"]
+    check_text_offsets(arrays["id_offsets"], size=len(arrays["id_bytes"]))
     try:
         return decode_texts(arrays["id_bytes"], np.diff(arrays["id_offsets"]))
     except ValueError as error:
@@ -161,41 +182,4 @@ def _check_dtypes(arrays: Mapping[str, Array], expected: Mapping[str, str]) -> N
             f"the index has arrays {sorted(arrays)}, expected {sorted(expected)}"
         )
     for name, dtype in expected.items():
-        _require(arrays[name].dtype.str == dtype, f"{name} is {arrays[name].dtype.str}")
-
-
-def _check_shapes(data: IndexData) -> None:
-    n, dim = data.vectors.shape if data.vectors.ndim == 2 else (0, 0)
-    nlist, entries = len(data.lists.mids), len(data.lists.rows)
-    expected: list[tuple[Array, tuple[int, ...]]] = [
-        (data.centroids, (nlist, dim)),
-        (data.lists.offsets, (nlist + 1,)),
-        (data.lists.mids, (nlist,)),
-        (data.lists.others, (entries,)),
-        (data.codes.values, (n, dim)),
-        (data.codes.scales, (n,)),
-    ]
-    for array, shape in expected:
-        _require(array.shape == shape, f"a shape is {array.shape}, expected {shape}")
-    _require(n > 0 and nlist > 0, f"{n} rows in {nlist} lists")
-
-
-def _check_lists(data: IndexData) -> None:
-    """Engines index memory with these numbers: none may point outside."""
-    lists, n = data.lists, len(data.vectors)
-    starts, ends = lists.offsets[:-1], lists.offsets[1:]
-    _require(lists.offsets[0] == 0, "the first list does not start at 0")
-    _require(lists.offsets[-1] == lists.entries, "the lists do not end at the entries")
-    ordered = (starts <= lists.mids) & (lists.mids <= ends)
-    _require(bool(ordered.all()), "a list's segments are out of order")
-    _require(lists.rows.min() >= 0 and lists.rows.max() < n, "a row is out of range")
-    _require(
-        lists.others.min() >= -1 and lists.others.max() < lists.nlist,
-        "a list number is out of range",
-    )
-    _require(int((lists.mids - starts).sum()) == n, "primaries are not the rows")
-
-
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise CorruptDataError(f"the index does not fit together: {otherwise}")
+        require(arrays[name].dtype.str == dtype, f"{name} is {arrays[name].dtype.str}")

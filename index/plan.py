@@ -57,7 +57,7 @@ def plan_search(
             pool = pool or max(params.k, -(-point.rerank * params.k // point.k))
     request = ScanRequest(
         k=params.k,
-        pool=pool or default_pool(params.k),
+        pool=min(pool or default_pool(params.k), n),
         allowed=params.allowed,
         segments=params.segments,
     )

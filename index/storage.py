@@ -31,6 +31,9 @@ from gleann.index.manifest import (
     sync_dir,
 )
 
+MAPPED = ("vectors", "codes")
+"""Arrays too large to be read. Nothing in them says where to read on."""
+
 
 def write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) -> None:
     """Write one index to the directory `path`, replacing an index that is there.
@@ -146,7 +149,7 @@ class Draft:
 
 
 def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Read what `write` wrote; the arrays are memory-mapped, read-only.
+    """Read what `write` wrote; the arrays are read-only, `MAPPED` memory-mapped.
 
     Returns:
         The arrays by name, and the header.
@@ -158,7 +161,7 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     manifest = read_manifest(path)
     data_dir = path / manifest["data"]
     arrays = {
-        name: read_array(data_dir / f"{name}.npy", entry)
+        name: read_array(data_dir, name, entry, mapped=name in MAPPED)
         for name, entry in manifest["arrays"].items()
     }
     return arrays, manifest["index"]

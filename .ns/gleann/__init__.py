@@ -10,13 +10,12 @@ if TYPE_CHECKING:
     from gleann.index import (
         BuildParams,
         Found,
-        KnnGraph,
         SearchParams,
         SoarIndex,
         exact_search,
-        knn_graph,
         recall_at_k,
     )
+    from gleann.index.knn_graph import KnnGraph, knn_graph
     from gleann.service.client import Client
 
 __version__ = "0.1.0"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, on_disk, storage
+from gleann.index.mapped_file import mapped_files
 
 PARAMS = BuildParams(metric="cosine", nlist=24, tune_queries=40, seed=3)
 
@@ -62,7 +63,8 @@ def test_the_files_are_those_of_build_and_save(rows, tmp_path, metric, dtype):
 def test_the_result_is_searched_from_its_files(rows, tmp_path):
     SoarIndex.build_on_disk(rows, tmp_path / "i", PARAMS)
     index = SoarIndex.load(tmp_path / "i")
-    assert isinstance(index.vectors, np.memmap)
+    (file,) = mapped_files(index.vectors)
+    assert file.path.name == "vectors.npy"
     every = SearchParams(k=5, nprobe=24, rerank=60)
     found = index.search(rows[:50], every)
     exact = index.search(rows[:50], SearchParams(k=5, exact=True))

@@ -1,0 +1,62 @@
+"""Memory-mapped files that notice when they are cut short under their readers.
+
+Reading a map beyond the end of its file ends the process (SIGBUS). So whoever is about
+to read asks first whether the file still is as long as when it was opened and checked:
+0.4 us. What a length does not tell (bytes written anew in place, a file cut between the
+question and the read) is not noticed; what the kernels follow without looking, the
+lists, is therefore read into memory and never mapped.
+"""
+
+import mmap
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.errors import CorruptDataError
+
+
+class MappedFile(mmap.mmap):
+    """A whole file, mapped read-only, that knows its name."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, handle: FileIO, path: Path) -> "MappedFile":
+        """Map the open file `handle`; it may be closed afterwards."""
+        mapped = cls(handle.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped.path = path
+        return mapped
+
+    def require_whole(self) -> None:
+        """Refuse to go on where the file was cut or grew.
+
+        Raises:
+            CorruptDataError: with both lengths.
+        """
+        if self.size() != len(self):
+            raise CorruptDataError(
+                f"{self.path} has {self.size()} bytes and had {len(self)} when it was"
+                " opened: something changed it; open the index again"
+            )
+
+
+def mapped_files(*arrays: NDArray[Any]) -> tuple[MappedFile, ...]:
+    """The mapped files that `arrays` lie in, each once."""
+    owners = [_owner(array) for array in arrays]
+    files = [owner for owner in owners if isinstance(owner, MappedFile)]
+    return tuple({id(file): file for file in files}.values())
+
+
+def _owner(array: NDArray[Any]) -> object:
+    """Who has the memory that an array is a view of."""
+    owner: Any = array
+    while True:
+        if isinstance(owner, np.ndarray):
+            owner = owner.base
+        elif isinstance(owner, memoryview):
+            owner = owner.obj
+        else:
+            return owner
