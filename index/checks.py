@@ -47,6 +47,17 @@ def as_vectors(
     return as_float32(array, name=name)
 
 
+def own_rows(values: ArrayLike) -> NDArray[Any]:
+    """`values` as an array that shares no memory with the caller's, for `as_vectors`.
+
+    What that converts anyway is returned as it is.
+    """
+    array = np.asarray(values)
+    if array.dtype == np.float32 and not isinstance(values, list | tuple):
+        return np.array(array, order="C")
+    return array
+
+
 def as_matrix(values: ArrayLike, *, name: str, dim: int) -> Vectors:
     """`as_vectors` for whoever looks for NaN and infinity later.
 

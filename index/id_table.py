@@ -17,6 +17,7 @@ class IdTable:
         none = "" if ids.dtype.kind == "U" else -1
         # What row -1 finds is what stands where there is no row.
         self._ids_or_none: Ids = np.concatenate([ids, np.array([none], ids.dtype)])
+        self._ids_or_none.flags.writeable = False
         self.ids: Ids = self._ids_or_none[:-1]
 
     @cached_property

@@ -12,13 +12,27 @@ from gleann.index import packing, storage
 from gleann.index.arrays import Distances, Ids, Mask, Rows, Vectors
 from gleann.index.build import Progress, Report, arrange, as_sample, ignore
 from gleann.index.build_kernels import kernels_on
-from gleann.index.checks import as_ids, as_matrix, as_vectors, require_finite
+from gleann.index.checks import (
+    as_ids,
+    as_matrix,
+    as_vectors,
+    own_rows,
+    require_finite,
+)
 from gleann.index.choose_spill import SpillReport
 from gleann.index.engines.choose import make_engine
-from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
+from gleann.index.engines.contract import (
+    Engine,
+    IndexData,
+    Scanned,
+    ScanRequest,
+    freeze,
+)
+from gleann.index.errors import CorruptDataError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import Found, SearchStats
 from gleann.index.id_table import IdTable
+from gleann.index.mapped_file import mapped_files
 from gleann.index.metric import prepare
 from gleann.index.on_disk import BuildSummary, RowSource, build_on_disk
 from gleann.index.packing import Header
@@ -47,7 +61,9 @@ class SoarIndex:
         header: Header,
         engine: Engine,
     ) -> None:
+        freeze(data)
         self._data = data
+        self._mapped = mapped_files(data.vectors)
         self._table = IdTable(ids)
         self._header = header
         self._engine = engine
@@ -65,12 +81,13 @@ class SoarIndex:
         engine: str = "auto",
         threads: int = 0,
         device: str | None = None,
+        copy: bool = True,
     ) -> "SoarIndex":
         """Build an index over `vectors`.
 
         Args:
-            vectors: (n, d) of float16, float32, float64, int8 or uint8; kept as
-                float32, of unit length under cosine.
+            vectors: (n, d) of float16, float32, float64, int8 or uint8; copied as
+                float32, of unit length under cosine: 4 n d bytes.
             params: how; defaults to `BuildParams()`.
             ids: n distinct ids, int64 at least 0 or strings; None numbers the rows.
             queries: (m, d), some of the kind that will be asked, to measure recall and
@@ -84,6 +101,9 @@ class SoarIndex:
             device: torch's name of a device that trains, assigns and encodes, such as
                 "cuda"; None leaves it to the CPU. A row may lie in another list only
                 where two are equally good to rounding.
+            copy: False hands `vectors` over for good: under l2 and ip, C-ordered
+                float32 is then kept instead of copied, and made read-only. Who has
+                another view of its memory must not write there either.
 
         Raises:
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
@@ -95,7 +115,9 @@ class SoarIndex:
         """
         params = params or BuildParams()
         kernels = kernels_on(device, threads=threads)
-        checked = as_vectors(vectors)
+        # Copied before it is checked, so that what is checked is what is kept.
+        given = own_rows(vectors) if copy and params.metric != "cosine" else vectors
+        checked = as_vectors(given)
         n = len(checked)
         row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
         report = progress or ignore
@@ -205,8 +227,9 @@ class SoarIndex:
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
-        arrays = packing.pack_rows(self._data) | packing.pack_lists(
-            self._data.centroids, self._data.lists, self.ids
+        data = self.data
+        arrays = packing.pack_rows(data) | packing.pack_lists(
+            data.centroids, data.lists, self.ids
         )
         storage.write(Path(path), arrays, packing.pack_header(self._header))
 
@@ -214,21 +237,29 @@ class SoarIndex:
     def load(
         cls, path: str | PathLike[str], *, engine: str = "auto", threads: int = 0
     ) -> "SoarIndex":
-        """Open an index that `save` wrote; the vectors stay memory-mapped.
+        """Open an index that `save` wrote; vectors and codes stay memory-mapped.
+
+        Its files must stay as they are: lists are read into memory, but distances come
+        from the mapped vectors. A file that is cut short, which would end any process
+        that reads it, is noticed at the next call, unless that call is already reading.
 
         Raises:
             MissingFileError: no index at `path`.
-            CorruptDataError: a checksum or the format does not hold.
+            CorruptDataError: a checksum or the format does not hold; `search` and all
+                that reads vectors raises it too where a file was cut or grew since.
             EngineUnavailableError: the engine is not installed.
         """
         arrays, header = storage.read(Path(path))
-        data, ids, known = packing.unpack(arrays, header)
+        try:
+            data, ids, known = packing.unpack(arrays, header)
+        except CorruptDataError as error:
+            raise CorruptDataError(f"{path}: {error}") from error
         served = make_engine(data, name=engine, threads=threads)
         return cls._open(data, ids, known, served)
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
         """The same index served by another engine; the arrays are shared."""
-        return self.served_by(make_engine(self._data, name=engine, threads=threads))
+        return self.served_by(make_engine(self.data, name=engine, threads=threads))
 
     def served_by(self, engine: Engine) -> "SoarIndex":
         """The same index served by `engine`, which was made from its `data`."""
@@ -246,7 +277,7 @@ class SoarIndex:
 
     @property
     def ids(self) -> Ids:
-        """(n,) the caller's ids, in row order."""
+        """(n,) the caller's ids, in row order; read-only."""
         return self._table.ids
 
     @property
@@ -271,12 +302,15 @@ class SoarIndex:
 
     @property
     def data(self) -> IndexData:
-        """The arrays, as engines read them."""
+        """The arrays, as engines read them; read-only."""
+        for file in mapped_files(self._data.vectors, self._data.codes.values):
+            file.require_whole()
         return self._data
 
     @property
     def vectors(self) -> Vectors:
-        """(n, d) the rows as searched: float32, of unit length under cosine."""
+        """(n, d) the rows as searched, of unit length under cosine; read-only."""
+        self._require_whole()
         return self._data.vectors
 
     @property
@@ -307,7 +341,7 @@ class SoarIndex:
     @cached_property
     def data_hash(self) -> str:
         """SHA-256 of the prepared vectors, for the provenance of what is drawn."""
-        return sha256(np.ascontiguousarray(self._data.vectors).data).hexdigest()
+        return sha256(np.ascontiguousarray(self.vectors).data).hexdigest()
 
     def rows_of(self, ids: ArrayLike) -> Rows:
         """Rows (m,) of `ids` (m,).
@@ -336,6 +370,7 @@ class SoarIndex:
     def _search(
         self, queries: ArrayLike, params: SearchParams
     ) -> tuple[Rows, Distances, SearchStats]:
+        self._require_whole()
         checked = as_matrix(queries, name="queries", dim=self.dim)
         plan = self._plan(params, count=len(checked))
         if plan.exact:
@@ -344,6 +379,10 @@ class SoarIndex:
                 prepare(checked, self.metric, name="queries"), plan.request
             )
         return self._search_lists(checked, plan)
+
+    def _require_whole(self) -> None:
+        for file in self._mapped:
+            file.require_whole()
 
     def _plan(self, params: SearchParams, *, count: int) -> SearchPlan:
         # Who searches one query after another brings the same parameters again; they

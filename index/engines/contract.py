@@ -6,8 +6,10 @@ row, up to scan-precision misses outside the re-rank pool (where more than `pool
 tie at the cut, engines agree in distances, not in rows). No row comes twice.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Codes
@@ -33,6 +35,16 @@ class IndexData:
     lists: InvertedLists
     codes: Codes
     vectors: Vectors
+
+
+def freeze(part: Any) -> None:
+    """Make all arrays of a dataclass read-only, such as those of `IndexData`."""
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        elif is_dataclass(value):
+            freeze(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
