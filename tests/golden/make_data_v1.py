@@ -84,9 +84,9 @@ def answers(client: gleann.Client, names: dict[str, str]) -> dict:
         "names": names,
         "indexes": [
             [i.name, i.dim, i.metric, i.id_type, i.count, i.pending, i.version]
-            + [i.sequence]
             for i in client.list_indexes()
         ],
+        "sequences": [[i.name, i.sequence] for i in client.list_indexes()],
         "ids": {name: one.ids.tolist() for name, one in found.items()},
         "distances": {name: one.distances.tolist() for name, one in found.items()},
         "vectors": {
