@@ -30,6 +30,21 @@ def publish_manifest(path: Path, content: Mapping[str, Any]) -> None:
     sync_dir(path)
 
 
+def add_to_manifest(path: Path, name: str, value: Mapping[str, Any]) -> None:
+    """Store JSON `value` under a key of its own in the manifest of the index at `path`.
+
+    The index stays what it is: who reads it needs no such key.
+
+    Raises:
+        MissingFileError: there is no index.
+        CorruptDataError: its manifest cannot be trusted.
+        OSError: the disk refused; the manifest is as it was.
+    """
+    content = read_manifest(path)
+    del content["checksum"]
+    publish_manifest(path, {**content, name: dict(value)})
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of the index at `path`.
 

@@ -130,15 +130,15 @@ class Application:
         return self.registry.info(self.registry.create(name, dim=dim, metric=metric))
 
     def get_index(self, name: str) -> IndexInfo:
-        """Describe an index.
+        """Describe an index, also one that cannot be served.
 
         Raises:
             UnknownIndexError: no index has this name.
         """
-        return self.registry.info(self.registry.view(name))
+        return self.registry.describe(name)
 
     def list_indexes(self) -> list[IndexInfo]:
-        """Describe all indexes that can be served, by name."""
+        """Describe all indexes, by name; also those that cannot be served."""
         return [self.get_index(name) for name in self.registry.names()]
 
     def upsert(self, name: str, ids: Ids, vectors: NDArray[Any]) -> IndexVersion:

@@ -1,14 +1,35 @@
 """The log of acknowledged changes that are newer than the sealed version."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from sqlite3 import Row
+
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from gleann.index.arrays import Ids, Vectors
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import CorruptDataError, InvalidInputError
+from gleann.service.checksums import change_checksum, sequence_bits
 from gleann.service.live_index import View
 from gleann.service.store import Store, Transaction
 from gleann.service.values import IdType
 from gleann.service.wire import ids_of, ids_to_wire
 from gleann.v1 import types_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One row of the log.
+
+    Attributes:
+        sequence: of the change that it is, or is a part of.
+        ids: (m,).
+        vectors: (m, dim) prepared rows; None for a deletion.
+    """
+
+    sequence: int
+    ids: Ids
+    vectors: Vectors | None
 
 
 def log_change(
@@ -18,13 +39,17 @@ def log_change(
     if vectors is not None:
         claim_id_type(transaction, view, ids)
     sequence = _advance(transaction, view)
+    packed_ids = ids_to_wire(ids).SerializeToString()
+    packed_vectors = None if vectors is None else vectors.tobytes()
+    checksum = change_checksum(view.number, packed_ids, packed_vectors)
     transaction.run(
-        "INSERT INTO changes (index_number, sequence, ids, vectors)"
-        " VALUES (?, ?, ?, ?)",
+        "INSERT INTO changes (index_number, sequence, ids, vectors, checksum)"
+        " VALUES (?, ?, ?, ?, ?)",
         view.number,
         sequence,
-        ids_to_wire(ids).SerializeToString(),
-        None if vectors is None else vectors.tobytes(),
+        packed_ids,
+        packed_vectors,
+        checksum + sequence_bits(sequence),
     )
     return sequence
 
@@ -33,13 +58,15 @@ def log_staged(
     transaction: Transaction, view: View, operation: str, ids: Ids, vectors: Vectors
 ) -> None:
     """Log a part of an import, which has no sequence yet."""
+    packed_ids, packed_vectors = ids_to_wire(ids).SerializeToString(), vectors.tobytes()
     transaction.run(
-        "INSERT INTO changes (index_number, operation, ids, vectors)"
-        " VALUES (?, ?, ?, ?)",
+        "INSERT INTO changes (index_number, operation, ids, vectors, checksum)"
+        " VALUES (?, ?, ?, ?, ?)",
         view.number,
         operation,
-        ids_to_wire(ids).SerializeToString(),
-        vectors.tobytes(),
+        packed_ids,
+        packed_vectors,
+        change_checksum(view.number, packed_ids, packed_vectors),
     )
 
 
@@ -55,9 +82,11 @@ def publish_staged(
 ) -> None:
     """Give all parts of an import, which have `ids`, one sequence."""
     claim_id_type(transaction, view, ids)
+    sequence = _advance(transaction, view)
     transaction.run(
-        "UPDATE changes SET sequence = ? WHERE operation = ?",
-        _advance(transaction, view),
+        "UPDATE changes SET sequence = ?, checksum = checksum + ? WHERE operation = ?",
+        sequence,
+        sequence_bits(sequence),
         operation,
     )
 
@@ -72,21 +101,88 @@ def drop_sealed(transaction: Transaction, view: View) -> None:
 
 
 def replayed(store: Store, view: View) -> View:
-    """`view` with the logged changes that are newer."""
-    changes = store.rows(
-        "SELECT sequence, ids, vectors FROM changes"
-        " WHERE index_number = ? AND sequence > ? ORDER BY sequence, number",
+    """`view` with the logged changes that are newer.
+
+    Raises:
+        CorruptDataError: the log lacks one, or holds one that was damaged; it is named.
+    """
+    for change in logged(store, view):
+        if change.vectors is None:
+            view = view.deleted(change.ids, sequence=change.sequence)
+        else:
+            view = view.upserted(change.ids, change.vectors, sequence=change.sequence)
+    return view
+
+
+def logged(store: Store, view: View) -> Iterator[Change]:
+    """The changes newer than `view`, in their order.
+
+    Raises:
+        CorruptDataError: as `replayed`, once those before it were given.
+    """
+    where = "index_number = ? AND sequence > ?"
+    numbers = store.rows(
+        f"SELECT number, sequence FROM changes WHERE {where} ORDER BY sequence, number",
         view.number,
         view.sequence,
     )
-    for change in changes:
-        ids = ids_of(types_pb2.Ids.FromString(change["ids"]), name="ids")
-        if change["vectors"] is None:
-            view = view.deleted(ids, sequence=change["sequence"])
-        else:
-            vectors = np.frombuffer(change["vectors"], "<f4").reshape(-1, view.dim)
-            view = view.upserted(ids, vectors, sequence=change["sequence"])
-    return view
+    last = view.sequence
+    for row in numbers:
+        if row["sequence"] > last + 1:
+            break
+        last = row["sequence"]
+        # A row at a time: all of them are as large as the log.
+        whole = store.row("SELECT * FROM changes WHERE number = ?", row["number"])
+        assert whole is not None, "the store runs one transaction at a time"
+        yield read_change(whole, view)
+    _require_last(store, view, last)
+
+
+def read_change(row: Row, view: View) -> Change:
+    """A row of the log, checked.
+
+    Raises:
+        CorruptDataError: it is not what was logged; the message names the row.
+    """
+    where = (
+        f"change {row['sequence']} of {view.name!r} (row {row['number']} of the table"
+        " changes)"
+    )
+    ids, vectors = row["ids"], row["vectors"]
+    kinds = isinstance(ids, bytes) and isinstance(vectors, bytes | None)
+    if not kinds or isinstance(row["checksum"], str | bytes | float):
+        raise CorruptDataError(f"{where} is damaged: it holds values of other types")
+    if row["checksum"] is not None:
+        expected = change_checksum(view.number, ids, vectors)
+        expected += sequence_bits(row["sequence"])
+        if row["checksum"] != expected:
+            raise CorruptDataError(f"{where} is damaged: its checksum does not match")
+    return _unpacked(row, view, where)
+
+
+def _unpacked(row: Row, view: View, where: str) -> Change:
+    try:
+        ids = ids_of(types_pb2.Ids.FromString(row["ids"]), name="ids")
+        if row["vectors"] is None:
+            return Change(sequence=row["sequence"], ids=ids, vectors=None)
+        vectors = np.frombuffer(row["vectors"], "<f4").reshape(-1, view.dim)
+    except (DecodeError, InvalidInputError, ValueError) as error:
+        raise CorruptDataError(f"{where} is damaged: {error}") from error
+    if len(ids) != len(vectors) or not np.isfinite(vectors).all():
+        raise CorruptDataError(
+            f"{where} is damaged: {len(ids)} ids, {len(vectors)} vectors, of which"
+            f" {np.isfinite(vectors).all(axis=1).sum()} are finite"
+        )
+    return Change(sequence=row["sequence"], ids=ids, vectors=vectors)
+
+
+def _require_last(store: Store, view: View, last: int) -> None:
+    row = store.row("SELECT sequence FROM indexes WHERE number = ?", view.number)
+    if row is not None and row["sequence"] != last:
+        raise CorruptDataError(
+            f"the log of {view.name!r} ends with change {last}, but change"
+            f" {row['sequence']} was acknowledged: {store.file} has lost what follows"
+        )
 
 
 def claim_id_type(transaction: Transaction, view: View, ids: Ids) -> None:

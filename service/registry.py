@@ -1,8 +1,10 @@
 """The open indexes: what they are, what is stored in them, which version they serve."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Row
 
@@ -10,23 +12,29 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import Ids, Vectors
 from gleann.index.errors import (
     AlreadyExistsError,
-    CorruptDataError,
-    DeviceLostError,
-    DeviceMemoryError,
     GleannError,
     InvalidParamsError,
     NotReadyError,
     UnknownIndexError,
 )
 from gleann.index.params import Metric
-from gleann.service import changes
+from gleann.service import changes, strays
+from gleann.service.broken import Broken, broken
 from gleann.service.index_info import index_info
 from gleann.service.live_index import Delta, Sealed, View
+from gleann.service.seal import Seal, read_seal, require_sealed, seal_of, write_seal
 from gleann.service.store import Store, Transaction
 from gleann.service.values import IndexInfo, IndexVersion
 from gleann.service.versions import Versions
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_log = logging.getLogger(__name__)
+
+GIVING_SECONDS = 60.0
+"""Longest that a build shrinks the database after it; others may write meanwhile."""
+
+
+Watcher = Callable[[str, bool], None]
 
 
 class Registry:
@@ -40,23 +48,40 @@ class Registry:
         self._store = store
         self._versions = versions
         self._views: dict[str, View] = {}
-        self._broken: dict[str, tuple[type[GleannError], str]] = {}
+        self._broken: dict[str, Broken] = {}
+        self._tell: Watcher = _nobody
+
+    def watch(self, tell: Watcher) -> None:
+        """Let `tell` know which indexes are served, and from now on which become so.
+
+        Args:
+            tell: called with the name of an index, and whether it is served; not served
+                is also one that was deleted.
+        """
+        self._tell = tell
+        for name in self.names():
+            tell(name, name in self._views)
 
     def open(self) -> None:
-        """Load every index, and remove what an interrupted process left behind.
+        """Load every index, and tidy up what an interrupted process left behind.
 
-        An index that cannot be read does not keep the others from being served: asking
-        for it raises what was wrong.
+        An index that cannot be loaded, for whatever reason, does not keep the others
+        from being served: it is listed with the reason, and calls on it raise that.
+
+        Raises:
+            CorruptDataError: there are sealed rows that the database should know and
+                does not; nothing was touched.
         """
-        rows = self._store.rows("SELECT * FROM indexes")
-        self._versions.keep_indexes({row["number"] for row in rows})
+        strays.settle_indexes(self._store, self._versions)
+        rows = self._store.rows("SELECT * FROM indexes ORDER BY number")
+        whole = [
+            row for row in rows if row["number"] not in self._store.damaged("indexes")
+        ]
+        for row in whole:
+            strays.require_not_older(self._store, self._versions, row)
         for row in rows:
-            self._versions.keep_only(row["number"], self._needed(row))
-            try:
-                self._views[row["name"]] = self._load(row)
-            except GleannError as error:
-                # Not the error: its traceback would hold what loading had begun.
-                self._broken[row["name"]] = _why_unservable(row["name"], error)
+            if self._opened(row):
+                strays.sweep_versions(self._versions, row, self._needed(row))
 
     def create(self, name: str, *, dim: int, metric: Metric) -> View:
         """Make an empty index.
@@ -92,19 +117,33 @@ class Registry:
         Raises:
             UnknownIndexError: no index has this name.
             CorruptDataError: it could not be loaded.
+            NotReadyError: there was not enough memory to load it.
             DeviceMemoryError: it does not fit the device that it must be on.
             DeviceLostError: that device failed.
         """
         if (view := self._views.get(name)) is not None:
             return view
-        if (why := self._broken.get(name)) is not None:
-            kind, said = why
-            raise kind(said)
+        if (left := self._broken.get(name)) is not None:
+            raise left.kind(left.reason)
         raise UnknownIndexError(f"there is no index {name[:80]!r}")
 
     def names(self) -> list[str]:
-        """The indexes that can be served, sorted."""
-        return sorted(self._views)
+        """All indexes, sorted; also those that cannot be served."""
+        return sorted({*self._views, *self._broken})
+
+    def broken(self) -> dict[str, str]:
+        """Why the indexes that cannot be served are not, by name."""
+        return {name: left.reason for name, left in list(self._broken.items())}
+
+    def describe(self, name: str) -> IndexInfo:
+        """Describe an index, also one that cannot be served.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+        """
+        if (left := self._broken.get(name)) is not None:
+            return left.info
+        return self.info(self.view(name))
 
     def info(self, view: View) -> IndexInfo:
         """Describe an index as `view` has it.
@@ -112,10 +151,7 @@ class Registry:
         Raises:
             UnknownIndexError: it was deleted meanwhile.
         """
-        row = self._store.row("SELECT * FROM indexes WHERE number = ?", view.number)
-        if row is None:
-            raise UnknownIndexError(f"there is no index {view.name!r}")
-        return index_info(view, row)
+        return index_info(view, self._row(view))
 
     def delete(self, name: str) -> None:
         """Remove an index and its files.
@@ -125,14 +161,14 @@ class Registry:
             NotReadyError: an operation or a session is open on it.
         """
         with self._store.transaction() as transaction:
-            row = transaction.run(
-                "SELECT number FROM indexes WHERE name = ?", name
-            ).fetchone()
-            if row is None:
-                raise UnknownIndexError(f"there is no index {name[:80]!r}")
-            _require_idle(transaction, name, row["number"])
-            transaction.run("DELETE FROM indexes WHERE number = ?", row["number"])
-            transaction.after_commit(lambda: self._forget(name, row["number"]))
+            number = self._number(transaction, name)
+            _require_idle(transaction, name, number)
+            transaction.run("DELETE FROM indexes WHERE number = ?", number)
+            # Until its files are gone, this is what explains them.
+            transaction.run(
+                "INSERT INTO deleted (number, name) VALUES (?, ?)", number, name
+            )
+            transaction.after_commit(lambda: self._forget(name, number))
 
     def upsert(self, name: str, ids: Ids, vectors: Vectors) -> IndexVersion:
         """Store prepared `vectors` (m, dim) under distinct `ids`.
@@ -148,7 +184,9 @@ class Registry:
             view = self.view(name)
             sequence = changes.log_change(transaction, view, ids, vectors)
             transaction.after_commit(
-                lambda: self._publish(view.upserted(ids, vectors, sequence=sequence))
+                lambda: self._take(
+                    view, lambda: view.upserted(ids, vectors, sequence=sequence)
+                )
             )
         return IndexVersion(sealed=view.version, sequence=sequence)
 
@@ -167,7 +205,7 @@ class Registry:
             view.require(ids)
             sequence = changes.log_change(transaction, view, ids, None)
             transaction.after_commit(
-                lambda: self._publish(view.deleted(ids, sequence=sequence))
+                lambda: self._take(view, lambda: view.deleted(ids, sequence=sequence))
             )
         return IndexVersion(sealed=view.version, sequence=sequence)
 
@@ -191,7 +229,7 @@ class Registry:
             view = self.view(name)
             changes.publish_staged(transaction, view, operation, ids)
             transaction.after_commit(
-                lambda: self._publish(changes.replayed(self._store, view))
+                lambda: self._take(view, lambda: changes.replayed(self._store, view))
             )
 
     def publish_version(self, view: View, save: Callable[[Path], object]) -> None:
@@ -208,7 +246,8 @@ class Registry:
         """
         version = view.version + 1
         old = None if view.sealed is None else view.sealed.index
-        published = self._versions.published(view.number, version, save, old=old)
+        seal = seal_of(self._row(view), version=version, sequence=view.sequence)
+        published = self._versions.published(save, seal=seal, old=old)
         try:
             with published as index:
                 self._publish_sealed(view, version, Sealed(index))
@@ -216,6 +255,7 @@ class Registry:
             self._discard(view.number, version)
             raise
         self.sweep(view.number)
+        self._store.give_back_space(seconds=GIVING_SECONDS)
 
     def _publish_sealed(self, view: View, version: int, sealed: Sealed) -> None:
         with self._store.transaction() as transaction:
@@ -250,9 +290,12 @@ class Registry:
         return self._versions.load(number, version)
 
     def sweep(self, number: int) -> None:
-        """Remove the versions of an index that nobody needs any more."""
+        """Remove the versions of an index that nobody needs any more.
+
+        Those of one that cannot be served stay: they may be what is left of it.
+        """
         row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
-        if row is not None:
+        if row is not None and row["name"] in self._views:
             self._versions.drop_older(
                 number, than=row["version"], needed=self._needed(row)
             )
@@ -270,8 +313,41 @@ class Registry:
         )
         return {row["version"]} | {session["version"] for session in pinned}
 
+    def _row(self, view: View) -> Row:
+        row = self._store.row("SELECT * FROM indexes WHERE number = ?", view.number)
+        if row is None:
+            raise UnknownIndexError(f"there is no index {view.name!r}")
+        return row
+
+    def _number(self, transaction: Transaction, name: str) -> int:
+        if (left := self._broken.get(name)) is not None:
+            return left.number
+        row = transaction.run("SELECT number FROM indexes WHERE name = ?", name)
+        found = row.fetchone()
+        if found is None:
+            raise UnknownIndexError(f"there is no index {name[:80]!r}")
+        return int(found["number"])
+
+    def _opened(self, row: Row) -> bool:
+        """Load an index and serve it, or note why not; returns whether it is served."""
+        try:
+            self._publish(self._load(row))
+        except Exception as error:  # noqa: BLE001  the edge: one index is not all
+            if not isinstance(error, GleannError):
+                _log.exception("index %r was not loaded", row["name"])
+            left = broken(row, self._seal(row), error)
+            self._views.pop(row["name"], None)
+            self._broken[left.info.name] = left
+            self._tell(left.info.name, False)
+            _log.error("%s", left.reason)
+            return False
+        return True
+
     def _load(self, row: Row) -> View:
         number, version = row["number"], row["version"]
+        self._store.require_whole("indexes", number)
+        if version:
+            require_sealed(self._versions.path(number, version), row)
         view = View(
             number=number,
             name=row["name"],
@@ -282,15 +358,54 @@ class Registry:
             sequence=row["sealed_sequence"],
             sealed=Sealed(self._versions.serve(number, version)) if version else None,
         )
-        return changes.replayed(self._store, view)
+        view = changes.replayed(self._store, view)
+        if version and self._seal(row) is None:
+            self._seal_anew(row)
+        return view
+
+    def _seal(self, row: Row) -> Seal | None:
+        """The seal of an index's newest version that has a readable one."""
+        for _, path in reversed(self._versions.numbered(row["number"])):
+            with suppress(GleannError):
+                if (seal := read_seal(path)) is not None:
+                    return seal
+        return None
+
+    def _seal_anew(self, row: Row) -> None:
+        """Seal a version that a gleann without seals wrote."""
+        version, sequence = row["version"], row["sealed_sequence"]
+        path = self._versions.path(row["number"], version)
+        try:
+            write_seal(path, seal_of(row, version=version, sequence=sequence))
+        except OSError as error:
+            _log.warning("%s could not be sealed: %s", path, error.strerror)
 
     def _publish(self, view: View) -> None:
+        is_new = view.name not in self._views
         self._views[view.name] = view
+        if is_new:
+            self._tell(view.name, True)
+
+    def _take(self, view: View, change: Callable[[], View]) -> None:
+        """Serve what a committed change makes of `view`.
+
+        Where that fails the index is loaded anew from what is on disk, which has the
+        change: what is served is never behind what was acknowledged.
+        """
+        try:
+            self._publish(change())
+        except Exception:  # noqa: BLE001  the edge: it is committed, and acknowledged
+            _log.exception("index %r is loaded anew after a change", view.name)
+            self._opened(self._row(view))
 
     def _forget(self, name: str, number: int) -> None:
         self._views.pop(name, None)
         self._broken.pop(name, None)
+        self._tell(name, False)
+        self._store.mended("indexes", number)
         self._versions.forget(number)
+        # Others cannot write meanwhile, so the rest is left to the next build or start.
+        self._store.give_back_space(seconds=0.2)
 
 
 def require_vectors(view: View) -> None:
@@ -303,11 +418,8 @@ def require_vectors(view: View) -> None:
         raise NotReadyError(f"{view.name!r} is empty: upsert or import vectors first")
 
 
-def _why_unservable(name: str, error: GleannError) -> tuple[type[GleannError], str]:
-    """What a call hears of an index that was not loaded because of `error`."""
-    kept = (DeviceMemoryError, DeviceLostError)
-    kind = type(error) if isinstance(error, kept) else CorruptDataError
-    return kind, f"index {name!r} cannot be served: {error}"
+def _nobody(_name: str, _serving: bool) -> None:
+    """Tell nobody."""
 
 
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:

@@ -36,6 +36,9 @@ SERVICES = (
     "google.longrunning.Operations",
 )
 
+INDEX_HEALTH = "indexes/"
+"""A health check of "indexes/words" tells whether the index "words" is served."""
+
 _SERVICERS: tuple[tuple[Any, Any], ...] = (
     (index_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer),
     (vector_pb2_grpc.add_VectorServiceServicer_to_server, VectorServicer),
@@ -71,7 +74,14 @@ class Server:
         self._grpc.start()
         for service in ("", *SERVICES):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._application.registry.watch(self._set_index_health)
         _log.info("serving %s at %s", config.data_dir, self.target)
+
+    def _set_index_health(self, name: str, serving: bool) -> None:
+        """Tell probes of one index; the health of the server does not depend on it."""
+        response = health_pb2.HealthCheckResponse
+        state = response.SERVING if serving else response.NOT_SERVING
+        self._health.set(f"{INDEX_HEALTH}{name}", state)
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop: report NOT_SERVING, finish calls within `grace` seconds, close.

@@ -3,80 +3,20 @@
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from gleann.index.errors import (
-    CorruptDataError,
-    NotReadyError,
-    ServiceError,
-    StorageError,
-)
+from gleann.index.errors import CorruptDataError, NotReadyError
+from gleann.service.acknowledged import Acknowledged
+from gleann.service.checksums import CHECKED, damaged_rows
+from gleann.service.database import NAME, commits, disk_errors, open_database
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE indexes (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- names its directory, never used again
-    name TEXT NOT NULL UNIQUE,
-    dim INTEGER NOT NULL,
-    metric TEXT NOT NULL,
-    id_type TEXT,
-    sequence INTEGER NOT NULL DEFAULT 0,       -- of the last acknowledged change
-    version INTEGER NOT NULL DEFAULT 0,        -- of the sealed version, 0 for none
-    sealed_sequence INTEGER NOT NULL DEFAULT 0,
-    created REAL NOT NULL,
-    built REAL
-);
-CREATE TABLE changes (                         -- newer than the sealed version
-    number INTEGER PRIMARY KEY,
-    index_number INTEGER NOT NULL REFERENCES indexes (number) ON DELETE CASCADE,
-    sequence INTEGER,                          -- NULL while an import is under way
-    operation TEXT,                            -- the import that brought it
-    ids BLOB NOT NULL,                         -- a serialised gleann.v1.Ids
-    vectors BLOB                               -- float32 rows; NULL for a deletion
-);
-CREATE INDEX changes_by_sequence ON changes (index_number, sequence);
-CREATE TABLE operations (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,
-    index_name TEXT NOT NULL,
-    request BLOB NOT NULL,                     -- serialised, to run it again
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    created REAL NOT NULL,
-    started REAL,
-    ended REAL,
-    error BLOB,                                -- a serialised google.rpc.Status
-    response BLOB                              -- a serialised google.protobuf.Any
-);
-CREATE TABLE selections (
-    name TEXT PRIMARY KEY,
-    description BLOB NOT NULL,                 -- a serialised gleann.v1.Selection
-    items BLOB NOT NULL                        -- a serialised gleann.v1.SelectedItems
-);
-CREATE TABLE sessions (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,
-    index_number INTEGER NOT NULL REFERENCES indexes (number),
-    version INTEGER NOT NULL,
-    labelled INTEGER NOT NULL,
-    created REAL NOT NULL,
-    updated REAL NOT NULL,
-    state TEXT NOT NULL,                       -- JSON
-    proxy BLOB                                 -- float64, estimates only
-);
-CREATE TABLE requests (
-    request_id TEXT PRIMARY KEY,
-    digest TEXT NOT NULL,
-    response BLOB NOT NULL,
-    created REAL NOT NULL
-);
-"""
+PAGES_A_STEP = 1024
+"""Pages given back while nobody else can write; 4 MiB."""
 
 
 class Transaction:
@@ -112,36 +52,45 @@ class Store:
         Raises:
             NotReadyError: another process has the directory open.
             StorageError: the directory cannot be made or written.
-            CorruptDataError: the database cannot be read, or is from another version.
+            CorruptDataError: as `open_database`.
         """
         self._lock = RLock()
         self._open: Transaction | None = None
-        with _disk_errors():
+        self.file = directory / NAME
+        with disk_errors(self.file):
             directory.mkdir(parents=True, exist_ok=True)
-            self._directory_lock: int | None = _lock_directory(directory)
-            self._connection = sqlite3.connect(
-                directory / "gleann.sqlite3",
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            self._connection.row_factory = sqlite3.Row
-            self._prepare()
+            self._directory_lock: int | None = lock_directory(directory)
+        try:
+            self._connection = open_database(directory)
+            with disk_errors(self.file):
+                self._commits = commits(self._connection)
+                self._damaged = {
+                    table: damaged_rows(self._connection, table) for table in CHECKED
+                }
+                self._acknowledged = Acknowledged(directory)
+                self._acknowledged.write(self._commits)
+        except BaseException:
+            os.close(self._directory_lock)
+            raise
 
-    def _prepare(self) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("PRAGMA foreign_keys = ON")
-        with self.transaction() as transaction:
-            (version,) = transaction.run("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in SCHEMA.split(";\n"):
-                    transaction.run(statement)
-                transaction.run(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise CorruptDataError(
-                    f"the database has version {version}, this gleann reads"
-                    f" version {SCHEMA_VERSION}"
-                )
+    def require_whole(self, table: str, key: int | str) -> None:
+        """Refuse a row that did not match its checksum when the database was opened.
+
+        Raises:
+            CorruptDataError: it did not.
+        """
+        if key in self._damaged[table]:
+            raise CorruptDataError(
+                f"{self.file}: the row {key!r} of {table} does not match its checksum"
+            )
+
+    def mended(self, table: str, key: int | str) -> None:
+        """Take a row as whole: it was written anew, or removed."""
+        self._damaged[table].discard(key)
+
+    def damaged(self, table: str) -> set[int | str]:
+        """What names the rows of a table that did not match their checksum."""
+        return set(self._damaged[table])
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -150,7 +99,7 @@ class Store:
         Raises:
             StorageError: the disk refused; nothing was changed.
         """
-        with self._lock, _disk_errors():
+        with self._lock, disk_errors(self.file):
             if self._open is not None:
                 yield self._open
                 return
@@ -158,8 +107,9 @@ class Store:
             callbacks = transaction.rolled_back
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
+                before = self._connection.total_changes
                 yield transaction
-                self._connection.execute("COMMIT")
+                self._commit(changed=self._connection.total_changes != before)
                 callbacks = transaction.committed
             finally:
                 self._open = None
@@ -170,14 +120,30 @@ class Store:
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a query."""
-        with self._lock, _disk_errors():
+        with self._lock, disk_errors(self.file):
             return self._connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
         """The first row of a query, or None."""
-        with self._lock, _disk_errors():
+        with self._lock, disk_errors(self.file):
             found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
             return found
+
+    def give_back_space(self, *, seconds: float) -> None:
+        """Shrink the files by what deleted rows have left, for at most `seconds`.
+
+        Others may write between its steps. Inside a transaction nothing happens.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with self._lock, disk_errors(self.file):
+                if self._open is not None or not self._free_pages():
+                    break
+                step = f"PRAGMA incremental_vacuum({PAGES_A_STEP})"
+                self._connection.execute(step).fetchall()
+        with self._lock, disk_errors(self.file):
+            if self._open is None:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the database and let others open the directory."""
@@ -185,26 +151,26 @@ class Store:
             self._connection.close()
             # A number that was closed may be another file's by now.
             if self._directory_lock is not None:
+                self._acknowledged.close()
                 os.close(self._directory_lock)
                 self._directory_lock = None
 
+    def _commit(self, *, changed: bool) -> None:
+        count = self._commits + changed
+        if changed:
+            self._connection.execute("UPDATE commits SET count = ?", (count,))
+        self._connection.execute("COMMIT")
+        self._commits = count
+        if changed:
+            self._acknowledged.write(count)
 
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Raise what SQLite and the operating system say as exceptions of ours."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StorageError(f"the database refused: {error}") from error
-    except sqlite3.ProgrammingError as error:
-        raise ServiceError("the data directory was closed") from error
-    except sqlite3.DatabaseError as error:
-        raise CorruptDataError(f"the database cannot be used: {error}") from error
-    except OSError as error:
-        raise StorageError(f"{error.filename}: {error.strerror}") from error
+    def _free_pages(self) -> int:
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (mode,) = self._connection.execute("PRAGMA auto_vacuum").fetchone()
+        return int(free) if mode else 0
 
 
-def _lock_directory(directory: Path) -> int:
+def lock_directory(directory: Path) -> int:
     """Take the directory for this process; the kernel lets go when the process ends."""
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

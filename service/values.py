@@ -57,6 +57,8 @@ class IndexInfo:
         data_hash: SHA-256 of the sealed version's rows and ids in hexadecimal, or None.
         created_at: when it was created, UTC.
         built_at: when the sealed version was published, UTC, or None.
+        broken: why it cannot be served, or None if it is; the counts of one that is not
+            are 0.
     """
 
     name: str
@@ -73,6 +75,7 @@ class IndexInfo:
     data_hash: str | None = None
     created_at: datetime
     built_at: datetime | None = None
+    broken: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Sealed versions on disk: indexes/<number>/versions/<version>, written once.
 
-Names of indexes never become paths: the store numbers the directories.
+Names of indexes never become paths: the store numbers the directories. What nobody can
+explain is kept under lost/.
 """
 
 import os
@@ -13,6 +14,10 @@ from secrets import token_hex
 from gleann.index import SoarIndex
 from gleann.index.errors import StorageError
 from gleann.service.devices import Devices
+from gleann.service.seal import Seal, write_seal
+
+LOST = "lost"
+SCRATCH = ".new-"
 
 
 class Versions:
@@ -21,6 +26,7 @@ class Versions:
     def __init__(
         self, directory: Path, *, engine: str, threads: int, devices: Devices
     ) -> None:
+        self._data = directory
         self._directory = directory / "indexes"
         self._engine = engine
         self._threads = threads
@@ -29,13 +35,12 @@ class Versions:
     @contextmanager
     def published(
         self,
-        number: int,
-        version: int,
         save: Callable[[Path], object],
         *,
+        seal: Seal,
         old: SoarIndex | None,
     ) -> Iterator[SoarIndex]:
-        """Let `save` write a version that nobody serves yet, and open it.
+        """Let `save` write a version that nobody serves yet, seal it, and open it.
 
         It is whole on disk before it has its name. It takes the place of `old` on the
         device when the block ends, and not if that raises: see `Devices.replacing`.
@@ -44,20 +49,23 @@ class Versions:
             StorageError: the disk refused; what was there is untouched.
             and what `serve` raises.
         """
-        self._write(number, version, save)
-        new = self.load(number, version)
+        self._write(save, seal)
+        new = self.load(seal.number, seal.version)
         with self._devices.replacing(old, new) as placed:
             yield placed
 
-    def _write(self, number: int, version: int, save: Callable[[Path], object]) -> None:
-        versions = self._versions(number)
-        scratch, final = versions / f".new-{token_hex(8)}", versions / str(version)
+    def _write(self, save: Callable[[Path], object], seal: Seal) -> None:
+        final = self.path(seal.number, seal.version)
+        versions = final.parent
+        scratch = versions / f"{SCRATCH}{token_hex(8)}"
         try:
             with _disk_errors():
                 versions.mkdir(parents=True, exist_ok=True)
                 save(scratch)
-                # What has the name already was cut off before it was published.
-                shutil.rmtree(final, ignore_errors=True)
+                write_seal(scratch, seal)
+                if final.exists():
+                    # Left by a build that did not get to publish it, as a rule.
+                    self.set_aside(final)
                 scratch.rename(final)
                 for directory in (versions, versions.parent, self._directory):
                     _sync(directory)
@@ -82,7 +90,7 @@ class Versions:
             CorruptDataError: a checksum or the format does not hold.
         """
         return SoarIndex.load(
-            self._versions(number) / str(version),
+            self.path(number, version),
             engine=self._engine,
             threads=self._threads,
         )
@@ -92,39 +100,64 @@ class Versions:
 
         Later and half-written ones stay: a build may be writing them now.
         """
-        for path in _entries(self._versions(number)):
-            if path.name.isdigit() and int(path.name) < than:
-                _remove_unless(path, needed)
+        for version, path in self.numbered(number):
+            if version < than and version not in needed:
+                self.remove(path)
 
     def drop(self, number: int, version: int) -> None:
-        """Remove a version that was not published."""
-        shutil.rmtree(self._versions(number) / str(version), ignore_errors=True)
-
-    def keep_only(self, number: int, needed: set[int]) -> None:
-        """Remove all versions but those `needed`, while nothing is being built."""
-        for path in _entries(self._versions(number)):
-            _remove_unless(path, needed)
-
-    def keep_indexes(self, numbers: set[int]) -> None:
-        """Remove everything of all indexes but these."""
-        for path in _entries(self._directory):
-            _remove_unless(path, numbers)
+        """Remove a version that was replaced, or never published."""
+        self.remove(self.path(number, version))
 
     def forget(self, number: int) -> None:
-        """Remove everything of an index."""
-        shutil.rmtree(self._directory / str(number), ignore_errors=True)
+        """Remove everything of an index that was deleted."""
+        self.remove(self.index_directory(number))
 
-    def _versions(self, number: int) -> Path:
-        return self._directory / str(number) / "versions"
+    def remove(self, path: Path) -> None:
+        """Remove a directory that is explained; what the disk refuses stays."""
+        shutil.rmtree(path, ignore_errors=True)
+
+    def set_aside(self, path: Path) -> Path:
+        """Move what cannot be explained to lost/; returns where it lies then.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        words = path.relative_to(self._data).parts
+        with _disk_errors():
+            lost = self._data / LOST
+            lost.mkdir(exist_ok=True)
+            kept = lost / f"{'-'.join(words)}-{token_hex(4)}"
+            return path.rename(kept)
+
+    def index_directories(self) -> list[Path]:
+        """What lies where the directories of the indexes are."""
+        return _entries(self._directory)
+
+    def index_directory(self, number: int) -> Path:
+        """Where everything of an index lies."""
+        return self._directory / str(number)
+
+    def entries(self, number: int) -> list[Path]:
+        """What lies where the versions of an index are."""
+        return _entries(self.index_directory(number) / "versions")
+
+    def numbered(self, number: int) -> list[tuple[int, Path]]:
+        """(version, path) of the versions of an index that lie there."""
+        found = [path for path in self.entries(number) if path.name.isdecimal()]
+        numbered = sorted((int(path.name), path) for path in found)
+        return [(one, path) for one, path in numbered if str(one) == path.name]
+
+    def path(self, number: int, version: int) -> Path:
+        """Where a version lies."""
+        return self.index_directory(number) / "versions" / str(version)
+
+    def is_scratch(self, path: Path) -> bool:
+        """Whether this is what a build was writing, which never got a number."""
+        return path.name.startswith(SCRATCH)
 
 
 def _entries(directory: Path) -> list[Path]:
-    return list(directory.iterdir()) if directory.is_dir() else []
-
-
-def _remove_unless(path: Path, needed: set[int]) -> None:
-    if path.name not in {str(number) for number in needed}:
-        shutil.rmtree(path, ignore_errors=True)
+    return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
 def _sync(directory: Path) -> None:

@@ -471,7 +471,8 @@ def test_an_index_that_is_refused_is_not_held(fake, start_server, rows, quick):
     with gleann.Client(start_server(device="require-cuda").target) as client:
         for _ in range(2):
             with pytest.raises(DeviceMemoryError, match=r"'a' cannot be.*9\.00 GiB"):
-                client.get_index("a")
+                client.get_vectors("a", [0])
+            assert "9.00 GiB" in client.get_index("a").broken
             assert fake.rows == 0
 
 
@@ -512,7 +513,9 @@ def test_an_index_too_large_for_the_gpu_is_refused_alone(
         with pytest.raises(DeviceMemoryError, match=r"'a' cannot be.*9\.00 GiB.*1\.00"):
             client.search("a", rows[:2])
         client.create_index("b", dim=3, metric="l2")
-        assert [info.name for info in client.list_indexes()] == ["b"]
+        broken = {info.name: info.broken for info in client.list_indexes()}
+        assert broken["b"] is None
+        assert "9.00 GiB" in broken["a"]
 
 
 def test_too_little_memory_is_resource_exhausted():

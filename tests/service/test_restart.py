@@ -162,6 +162,9 @@ def test_what_was_half_written_is_swept(
     with gleann.Client(tmp_path) as client:
         assert [path.name for path in versions.iterdir()] == ["1"]
         assert [path.name for path in versions.parent.parent.iterdir()] == ["1"]
+        # What nothing explains is kept.
+        lost = {path.name[:-9] for path in (tmp_path / "lost").iterdir()}
+        assert lost == {"indexes-1-versions-2", "indexes-77"}
         assert client.build("a", quick).wait(timeout=60).version == 2
 
 
@@ -176,7 +179,9 @@ def test_one_spoilt_index_does_not_spoil_the_others(
     (manifest,) = (tmp_path / "indexes" / "2").rglob("manifest.json")
     manifest.write_text(manifest.read_text()[:-20])
     with gleann.Client(tmp_path) as client:
-        assert [info.name for info in client.list_indexes()] == ["good"]
+        listed = {info.name: info.broken for info in client.list_indexes()}
+        assert listed["good"] is None
+        assert "manifest.json" in listed["bad"]
         assert len(client.search("good", rows[:2]).ids) == 2
         with pytest.raises(errors.CorruptDataError, match="'bad' cannot be served"):
             client.search("bad", rows[:2])

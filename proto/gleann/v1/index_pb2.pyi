@@ -27,7 +27,7 @@ SPILL_NONE: Spill
 SPILL_AUTO: Spill
 
 class Index(_message.Message):
-    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time")
+    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIM_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class Index(_message.Message):
     DATA_HASH_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     BUILD_TIME_FIELD_NUMBER: _ClassVar[int]
+    BROKEN_FIELD_NUMBER: _ClassVar[int]
     name: str
     dim: int
     metric: _types_pb2.Metric
@@ -54,7 +55,8 @@ class Index(_message.Message):
     data_hash: str
     create_time: _timestamp_pb2.Timestamp
     build_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    broken: str
+    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ...) -> None: ...
 
 class BuildParams(_message.Message):
     __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall")

@@ -76,14 +76,15 @@ class IndexServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetIndex(self, request, context):
-        """GetIndex describes an index.
+        """GetIndex describes an index, also one that cannot be served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListIndexes(self, request, context):
-        """ListIndexes describes all indexes, by name, a page at a time.
+        """ListIndexes describes all indexes, by name, a page at a time; also those that cannot
+        be served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,192 @@
+"""The tables of a data directory's database, and how older ones become these."""
+
+import sqlite3
+from functools import cache
+
+from gleann.index.errors import CorruptDataError
+
+VERSION = 2
+"""What `PRAGMA user_version` says of a database with the tables below."""
+
+SCHEMA = """
+CREATE TABLE indexes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- names its directory, never used again
+    name TEXT NOT NULL UNIQUE,
+    dim INTEGER NOT NULL,
+    metric TEXT NOT NULL,
+    id_type TEXT,
+    sequence INTEGER NOT NULL DEFAULT 0,       -- of the last acknowledged change
+    version INTEGER NOT NULL DEFAULT 0,        -- of the sealed version, 0 for none
+    sealed_sequence INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    built REAL,
+    checksum INTEGER                           -- see checksums.py; NULL is unchecked
+);
+CREATE TABLE changes (                         -- newer than the sealed version
+    number INTEGER PRIMARY KEY,
+    index_number INTEGER NOT NULL REFERENCES indexes (number) ON DELETE CASCADE,
+    sequence INTEGER,                          -- NULL while an import is under way
+    operation TEXT,                            -- the import that brought it
+    ids BLOB NOT NULL,                         -- a serialised gleann.v1.Ids
+    vectors BLOB,                              -- float32 rows; NULL for a deletion
+    checksum INTEGER                           -- likewise; NULL before version 2
+);
+CREATE INDEX changes_by_sequence ON changes (index_number, sequence);
+CREATE TABLE operations (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    index_name TEXT NOT NULL,
+    request BLOB NOT NULL,                     -- serialised, to run it again
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    started REAL,
+    ended REAL,
+    error BLOB,                                -- a serialised google.rpc.Status
+    response BLOB,                             -- a serialised google.protobuf.Any
+    checksum INTEGER
+);
+CREATE TABLE selections (
+    name TEXT PRIMARY KEY,
+    description BLOB NOT NULL,                 -- a serialised gleann.v1.Selection
+    items BLOB NOT NULL,                       -- a serialised gleann.v1.SelectedItems
+    checksum INTEGER
+);
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    index_number INTEGER NOT NULL REFERENCES indexes (number),
+    version INTEGER NOT NULL,
+    labelled INTEGER NOT NULL,
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    state TEXT NOT NULL,                       -- JSON
+    proxy BLOB,                                -- float64, estimates only
+    checksum INTEGER
+);
+CREATE TABLE requests (
+    request_id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    response BLOB NOT NULL,
+    created REAL NOT NULL,
+    checksum INTEGER
+);
+CREATE TABLE deleted (                         -- indexes whose files may still be there
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    checksum INTEGER
+);
+CREATE TABLE commits (                         -- one row; see acknowledged.py
+    count INTEGER NOT NULL
+);
+INSERT INTO commits VALUES (0);
+"""
+
+_TO_VERSION_2 = """
+ALTER TABLE indexes ADD COLUMN checksum INTEGER;
+ALTER TABLE changes ADD COLUMN checksum INTEGER;
+ALTER TABLE operations ADD COLUMN checksum INTEGER;
+ALTER TABLE selections ADD COLUMN checksum INTEGER;
+ALTER TABLE sessions ADD COLUMN checksum INTEGER;
+ALTER TABLE requests ADD COLUMN checksum INTEGER;
+CREATE TABLE deleted (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum INTEGER);
+CREATE TABLE commits (count INTEGER NOT NULL);
+INSERT INTO commits VALUES (0);
+"""
+
+MIGRATIONS = {1: _TO_VERSION_2}
+"""The statements that take a database of a version to the next one."""
+
+Tables = dict[str, list[tuple[str, str]]]
+"""(name, type) of the columns of each table."""
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema version of a database; 0 where it holds nothing yet."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database, new or of any older version, to `VERSION`.
+
+    The caller has a transaction open: all of it happens or nothing.
+    """
+    version = version_of(connection)
+    scripts = [SCHEMA] if version == 0 else []
+    if version:
+        scripts = [MIGRATIONS[older] for older in range(version, VERSION)]
+    for script in scripts:
+        # Not `executescript`, which would commit what is open.
+        for statement in script.split(";\n"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def require_known(connection: sqlite3.Connection, *, file: object) -> None:
+    """Refuse a database that this gleann cannot read.
+
+    Raises:
+        CorruptDataError: it is from a later version, or another program's, or its
+            description is damaged; the message names `file`.
+    """
+    version, found = version_of(connection), tables_of(connection)
+    if version > VERSION:
+        raise CorruptDataError(
+            f"{file} has schema version {version}, this gleann reads versions 1 to"
+            f" {VERSION}: it was written by a later gleann"
+        )
+    if version not in (0, *MIGRATIONS, VERSION) or (version == 0 and found):
+        raise CorruptDataError(
+            f"{file} has schema version {version} and the tables"
+            f" {sorted(found)}: it is not a database of gleann, or it is damaged"
+        )
+    for table, columns in expected_tables(version).items():
+        if found.get(table) != columns:
+            raise CorruptDataError(
+                f"{file} describes its table {table} as {found.get(table)}, schema"
+                f" version {version} has {columns}: it is damaged"
+            )
+
+
+def tables_of(connection: sqlite3.Connection) -> Tables:
+    """The tables of a database but SQLite's own."""
+    names = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    ).fetchall()
+    return {
+        name: [
+            (column[1], column[2])
+            for column in connection.execute(f"PRAGMA table_info({_quoted(name)})")
+        ]
+        for (name,) in names
+    }
+
+
+@cache
+def expected_tables(version: int = VERSION) -> Tables:
+    """The tables that a database of a version has; the result is not to be changed."""
+    if version == 0:
+        return {}
+    tables = _tables_made_by(SCHEMA)
+    if version == 1:
+        del tables["deleted"], tables["commits"]
+        for columns in tables.values():
+            columns.remove(("checksum", "INTEGER"))
+    return tables
+
+
+def _tables_made_by(script: str) -> Tables:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.executescript(script)
+        return tables_of(connection)
+    finally:
+        connection.close()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
