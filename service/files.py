@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids
+from gleann.index.blocks import block_slices
 from gleann.index.checks import as_ids
 from gleann.index.errors import (
     CorruptDataError,
@@ -20,15 +20,12 @@ from gleann.index.errors import (
     InvalidInputError,
     MissingFileError,
 )
+from gleann.service.npy_file import NpyFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_BYTES = 16 * 1024 * 1024
-_HEADER_READERS = {
-    (1, 0): npy.read_array_header_1_0,
-    (2, 0): npy.read_array_header_2_0,
-}
 
 
 class VectorFile(Protocol):
@@ -81,14 +78,15 @@ class NpyVectors:
 
     @classmethod
     def open(cls, path: Path, *, ids_path: Path | None, dim: int) -> "NpyVectors":
-        """Look at the header, before anything is mapped.
+        """Look at the header, before anything is read.
 
         Raises:
             InvalidInputError: not .npy, or not a matrix of numbers.
             DimensionMismatchError: rows of another dimension than `dim`.
             MissingFileError: it cannot be read.
         """
-        shape, dtype = _npy_header(path)
+        file = NpyFile(path)
+        shape, dtype = file.shape, file.dtype
         if len(shape) != 2:
             raise InvalidInputError(
                 f"{path.name} must have 2 dimensions (n, d), got {shape}"
@@ -107,14 +105,19 @@ class NpyVectors:
         """All ids, by default the row numbers."""
         if self.ids_path is None:
             return np.arange(self.count)
-        return as_ids(_map_npy(self.ids_path), n=self.count, name=self.ids_path.name)
+        ids = np.asarray(NpyFile(self.ids_path))
+        return as_ids(ids, n=self.count, name=self.ids_path.name)
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """The vectors in order."""
-        mapped = _map_npy(self.path)
-        step = max(1, BLOCK_BYTES // max(1, mapped.shape[1] * mapped.itemsize))
-        for start in range(0, self.count, step):
-            yield mapped[start : start + step]
+        file = NpyFile(self.path)
+        if file.shape != self.shape:
+            raise CorruptDataError(
+                f"{self.path.name} has shape {file.shape}, and had {self.shape} before"
+            )
+        step = BLOCK_BYTES // (file.shape[1] * file.dtype.itemsize)
+        for block in block_slices(self.count, step):
+            yield file[block]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,35 +206,6 @@ class ParquetVectors:
                 f"{self.vector_column} has {numbers.null_count} nulls inside its lists"
             )
         return numbers.to_numpy(zero_copy_only=False).reshape(len(column), self.dim)
-
-
-def _npy_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    with _missing(str(path)), path.open("rb") as file:
-        try:
-            read_header = _HEADER_READERS[npy.read_magic(file)]
-            shape, _, dtype = read_header(file)
-        except (ValueError, KeyError) as error:
-            raise InvalidInputError(f"{path.name} is not a .npy file") from error
-        expected = file.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize
-        size = path.stat().st_size
-    if dtype.hasobject:
-        raise InvalidInputError(
-            f"{path.name} holds pickled objects, which are never loaded"
-        )
-    if size != expected:
-        raise CorruptDataError(
-            f"{path.name} has {size} bytes, but its header says {expected}"
-        )
-    return shape, dtype
-
-
-def _map_npy(path: Path) -> NDArray[Any]:
-    shape, _ = _npy_header(path)
-    if 0 in shape:
-        raise InvalidInputError(f"{path.name} is empty: shape {shape}")
-    with _missing(str(path)):
-        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return mapped
 
 
 def _require_dim(path: Path, found: int, dim: int) -> None:

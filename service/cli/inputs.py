@@ -1,7 +1,7 @@
 """Read what batch jobs are given: .npy, parquet and csv files.
 
-Nothing here unpickles. A `.npy` file is memory-mapped, so that a job may read a file
-larger than memory.
+Nothing here unpickles. The vectors of a `.npy` file are read when they are asked for,
+so that a job may read a file larger than memory.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError, MissingFileError
+from gleann.service.npy_file import NpyFile
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
@@ -26,11 +27,11 @@ class VectorFile:
     """What a file of vectors holds.
 
     Attributes:
-        vectors: (n, d), of the dtype that is stored.
+        vectors: (n, d), of the dtype that is stored; a file is read slice by slice.
         ids: (n,) int64 or string, or None where the file names none.
     """
 
-    vectors: NDArray[Any]
+    vectors: NDArray[Any] | NpyFile
     ids: NDArray[Any] | None
 
 
@@ -52,7 +53,7 @@ def read_vectors(
     if path.suffix == ".npy":
         if vectors_column or id_column:
             raise InvalidInputError(f"{path} is a .npy file and has no columns")
-        return VectorFile(vectors=read_array(path), ids=None)
+        return VectorFile(vectors=NpyFile(path), ids=None)
     if path.suffix not in PARQUET_SUFFIXES:
         raise InvalidInputError(
             f"{path}: vectors are read from .npy or .parquet, not {path.suffix!r}"
@@ -68,9 +69,8 @@ def read_vectors(
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """Memory-map a `.npy` file; object arrays are refused, never unpickled."""
-    with reading(path):
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+    """Read a `.npy` file; object arrays are refused, never unpickled."""
+    return np.asarray(NpyFile(path))
 
 
 def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
@@ -143,14 +143,8 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or "cannot be read"
         raise MissingFileError(f"{path}: {reason}") from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError) as error:
         raise InvalidInputError(f"{path} cannot be understood: {error}") from error
-    except (ValueError, EOFError) as error:
-        # NumPy's own words would advise to unpickle whatever it cannot read.
-        raise InvalidInputError(
-            f"{path} is not a whole array file of numbers"
-            " (pickled objects are never loaded)"
-        ) from error
 
 
 def _only_vector_column(path: Path, schema: pa.Schema) -> str:

@@ -12,6 +12,7 @@ from gleann.index import Found, Progress, SearchParams, SearchStats, SoarIndex
 from gleann.service.cli import inputs, options, outputs
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import Report, progress_bars
+from gleann.service.npy_file import NpyFile
 
 QUERY_BLOCK = 16_384
 """Queries searched between two steps of the progress bar."""
@@ -99,10 +100,13 @@ def command(job: SearchJob) -> None:
 
 
 def _search(
-    index: SoarIndex, queries: NDArray[Any], params: SearchParams, report: Report
+    index: SoarIndex,
+    queries: NDArray[Any] | NpyFile,
+    params: SearchParams,
+    report: Report,
 ) -> list[Found]:
     if len(queries) == 0:  # let the library say what is wrong with it
-        return [index.search(queries, params)]
+        return [index.search(np.asarray(queries), params)]
     blocks = []
     for start in range(0, len(queries), QUERY_BLOCK):
         report(Progress(phase="search", done=start, total=len(queries)))

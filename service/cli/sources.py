@@ -62,7 +62,7 @@ def open_source(
         return Source(vectors=index.vectors, names=names, index=index)
     read = inputs.read_vectors(path, vectors_column=vectors_column, id_column=id_column)
     record.add_file(path)
-    vectors = as_vectors(read.vectors)
+    vectors = as_vectors(np.asarray(read.vectors))
     names = IdMap(read.ids, n=len(vectors))
     return Source(vectors=vectors, names=names, index=None)
 

@@ -1,0 +1,125 @@
+"""`.npy` files of others, read and never memory-mapped.
+
+A map of a file that its owner cuts short ends the process (SIGBUS); a read comes back
+short, which is an error like any other. Rows are read when they are asked for, so a
+file may be larger than memory.
+"""
+
+import math
+import os
+import weakref
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from gleann.index.errors import CorruptDataError, InvalidInputError, MissingFileError
+
+_HEADER_READERS = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
+_NO_HEADER = (
+    ValueError, KeyError, TypeError, EOFError, OverflowError, SyntaxError, TokenError,
+    RecursionError, MemoryError,
+)  # fmt: skip
+"""What NumPy raises for bytes that are no header, which it evaluates as Python."""
+
+
+class NpyFile:
+    """An array in a file: what it is, and its rows by slices without a step.
+
+    Attributes:
+        path: of the file, which stays open.
+        dtype: of the numbers; never of objects.
+        shape: at least one-dimensional.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and look at its header.
+
+        Raises:
+            MissingFileError: it is not there or cannot be read.
+            InvalidInputError: it is not `.npy`, or holds pickled objects or no rows.
+            CorruptDataError: it is longer or shorter than its header says.
+        """
+        self.path = path
+        try:
+            with path.open("rb") as file:
+                self.shape, self._by_columns, self.dtype = _header(file, path)
+                self._begin = file.tell()
+                size = os.fstat(file.fileno()).st_size
+                self._descriptor = os.dup(file.fileno())
+        except OSError as error:
+            reason = error.strerror or "cannot be read"
+            raise MissingFileError(f"{path}: {reason}") from error
+        weakref.finalize(self, os.close, self._descriptor)
+        expected = self._begin + math.prod(self.shape) * self.dtype.itemsize
+        if size != expected:
+            raise CorruptDataError(
+                f"{path.name} has {size} bytes, but its header says {expected}"
+            )
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """The rows of a slice, read now.
+
+        Raises:
+            CorruptDataError: the file was cut since it was opened.
+            MissingFileError: it cannot be read.
+        """
+        start, stop, _ = rows.indices(len(self))
+        shape = (max(0, stop - start), *self.shape[1:])
+        width = math.prod(self.shape[1:])
+        if not self._by_columns:
+            out = np.empty(shape, self.dtype)
+            self._fill(out, start * width)
+            return out
+        columns = np.empty((width, shape[0]), self.dtype)
+        for number, column in enumerate(columns):
+            self._fill(column, number * len(self) + start)
+        return columns.reshape(*self.shape[:0:-1], shape[0]).T
+
+    def __array__(
+        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        """All of it, in memory."""
+        del copy  # it always is one
+        return np.asarray(self[:], dtype)
+
+    def _fill(self, out: NDArray[Any], first: int) -> None:
+        """Read into `out` what the file has from its `first` number on."""
+        # As bytes: not every dtype lends its memory.
+        room = out.reshape(-1).view(np.uint8).data
+        at = self._begin + first * self.dtype.itemsize
+        while room:
+            try:
+                got = os.preadv(self._descriptor, [room], at)
+            except OSError as error:
+                raise MissingFileError(f"{self.path}: {error.strerror}") from error
+            if got == 0:
+                raise CorruptDataError(
+                    f"{self.path.name} was cut while it was read: it ends before byte"
+                    f" {at + len(room)}"
+                )
+            room, at = room[got:], at + got
+
+
+def _header(file: Any, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    try:
+        read_header = _HEADER_READERS[npy.read_magic(file)]
+        shape, by_columns, dtype = read_header(file)
+    except _NO_HEADER as error:
+        raise InvalidInputError(f"{path.name} is not a .npy file") from error
+    if dtype.hasobject:
+        raise InvalidInputError(
+            f"{path.name} holds pickled objects, which are never loaded"
+        )
+    if not shape or min(shape) < 0 or not dtype.itemsize:
+        raise InvalidInputError(f"{path.name} has no rows: shape {shape}, {dtype}")
+    return shape, by_columns, dtype
