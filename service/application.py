@@ -21,9 +21,10 @@ from gleann.service.building import Building
 from gleann.service.candidates import resolve
 from gleann.service.config import Config
 from gleann.service.convert import build_params_of
+from gleann.service.damage import tell_damage
 from gleann.service.devices import Devices
 from gleann.service.importing import Importing, open_source
-from gleann.service.jobs import Jobs
+from gleann.service.jobs import Jobs, Work
 from gleann.service.receipts import Receipts
 from gleann.service.registry import Registry, require_vectors
 from gleann.service.selecting import Selecting
@@ -89,15 +90,19 @@ class Application:
         self.selections = Selecting(self.registry, self._store, devices)
         self.sessions = Sessions(self.registry, self._store)
         self.receipts = Receipts(self._store)
-        self.registry.open()
-        self.receipts.open()
-        self.jobs.open(
-            {
-                "build": Building(self.registry, threads=threads, devices=devices),
-                "import": Importing(self.registry, self._roots),
-                "select": self.selections,
-            }
-        )
+        works: dict[str, Work] = {
+            "build": Building(self.registry, threads=threads, devices=devices),
+            "import": Importing(self.registry, self._roots),
+            "select": self.selections,
+        }
+        try:
+            tell_damage(self._store)
+            self.registry.open()
+            self.receipts.open()
+            self.jobs.open(works)
+        except BaseException:
+            self._store.close()
+            raise
 
     def close(self, *, seconds: float = 30.0) -> None:
         """Stop long work, and let go of the directory.

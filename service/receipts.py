@@ -46,6 +46,7 @@ class Receipts:
         Raises:
             AlreadyExistsError: the request_id belongs to a different request.
             InvalidParamsError: the request_id is too long.
+            CorruptDataError: the answer it got was damaged on the disk.
         """
         if not request.request_id:
             return answer(request)
@@ -61,6 +62,7 @@ class Receipts:
                 "SELECT * FROM requests WHERE request_id = ?", request.request_id
             )
             if earlier is not None:
+                self._store.require_whole("requests", request.request_id)
                 return _same(earlier["digest"], digest, earlier["response"], kind)
             response = answer(request)
             transaction.run(

@@ -80,7 +80,7 @@ class Registry:
         for row in whole:
             strays.require_not_older(self._store, self._versions, row)
         for row in rows:
-            if self._opened(row):
+            if self._opened(row) and self._knows_pins():
                 strays.sweep_versions(self._versions, row, self._needed(row))
 
     def create(self, name: str, *, dim: int, metric: Metric) -> View:
@@ -295,7 +295,8 @@ class Registry:
         Those of one that cannot be served stay: they may be what is left of it.
         """
         row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
-        if row is not None and row["name"] in self._views:
+        served = row is not None and row["name"] in self._views
+        if row is not None and served and self._knows_pins():
             self._versions.drop_older(
                 number, than=row["version"], needed=self._needed(row)
             )
@@ -305,6 +306,10 @@ class Registry:
         row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
         if row is None or version not in self._needed(row):
             self._versions.drop(number, version)
+
+    def _knows_pins(self) -> bool:
+        """Whether it is certain which versions the sessions need."""
+        return not self._store.damaged("sessions")
 
     def _needed(self, row: Row) -> set[int]:
         pinned = self._store.rows(
@@ -335,7 +340,8 @@ class Registry:
         except Exception as error:  # noqa: BLE001  the edge: one index is not all
             if not isinstance(error, GleannError):
                 _log.exception("index %r was not loaded", row["name"])
-            left = broken(row, self._seal(row), error)
+            is_damaged = row["number"] in self._store.damaged("indexes")
+            left = broken(row, self._seal(row) if is_damaged else None, error)
             self._views.pop(row["name"], None)
             self._broken[left.info.name] = left
             self._tell(left.info.name, False)
@@ -365,9 +371,10 @@ class Registry:
 
     def _seal(self, row: Row) -> Seal | None:
         """The seal of an index's newest version that has a readable one."""
-        for _, path in reversed(self._versions.numbered(row["number"])):
+        number = row["number"]
+        for _, path in reversed(self._versions.numbered(number)):
             with suppress(GleannError):
-                if (seal := read_seal(path)) is not None:
+                if (seal := read_seal(path)) is not None and seal.number == number:
                     return seal
         return None
 

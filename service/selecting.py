@@ -77,4 +77,5 @@ class Selecting:
         row = self._store.row("SELECT * FROM selections WHERE name = ?", name)
         if row is None:
             raise UnknownJobError(f"there is no selection {name[:80]!r}")
+        self._store.require_whole("selections", name)
         return row

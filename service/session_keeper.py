@@ -66,13 +66,19 @@ class SessionKeeper:
 
         Raises:
             UnknownJobError: there is none of that name.
+            CorruptDataError: it was damaged on the disk; it can only be closed.
         """
-        return _info(self._row(name))
+        row = self._row(name)
+        self._store.require_whole("sessions", name)
+        return _info(row)
 
     def list(
         self, *, index: str, after: int, limit: int
     ) -> list[tuple[int, SessionInfo]]:
-        """Sessions numbered above `after`, oldest first, with their numbers."""
+        """Sessions numbered above `after`, oldest first, with their numbers.
+
+        Those that were damaged on the disk are left out.
+        """
         rows = self._store.rows(
             f"{_DESCRIBE} WHERE sessions.number > ? AND (? = '' OR indexes.name = ?)"
             " ORDER BY sessions.number LIMIT ?",
@@ -81,7 +87,10 @@ class SessionKeeper:
             index,
             limit,
         )
-        return [(row["number"], _info(row)) for row in rows]
+        damaged = self._store.damaged("sessions")
+        return [
+            (row["number"], _info(row)) for row in rows if row["name"] not in damaged
+        ]
 
     def next_batch(self, name: str, kind: SessionKind) -> Selected:
         """What to label next; kept, so that a restart asks for the same."""
@@ -97,6 +106,7 @@ class SessionKeeper:
             row = self._row(name)
             transaction.run("DELETE FROM sessions WHERE name = ?", name)
             transaction.after_commit(lambda: self._drop(name))
+            transaction.after_commit(lambda: self._store.mended("sessions", name))
             transaction.after_commit(lambda: self._registry.sweep(row["index_number"]))
 
     def _create(
@@ -138,6 +148,7 @@ class SessionKeeper:
     def _session(self, name: str, kind: SessionKind) -> Any:
         """The open session; the caller has its turn."""
         row = self._row(name)
+        self._store.require_whole("sessions", name)
         if row["kind"] != kind:
             raise InvalidInputError(f"{name} is of kind {row['kind']}, not {kind}")
         if name not in self._open:

@@ -80,9 +80,14 @@ class Store:
             CorruptDataError: it did not.
         """
         if key in self._damaged[table]:
-            raise CorruptDataError(
-                f"{self.file}: the row {key!r} of {table} does not match its checksum"
-            )
+            raise self.mismatch(table, key)
+
+    def mismatch(self, table: str, key: int | str) -> CorruptDataError:
+        """What is said of a row that does not match its checksum."""
+        return CorruptDataError(
+            f"{self.file}: the row {key!r} of the table {table} does not match its"
+            " checksum"
+        )
 
     def mended(self, table: str, key: int | str) -> None:
         """Take a row as whole: it was written anew, or removed."""
