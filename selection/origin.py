@@ -1,5 +1,7 @@
 """What a saved session must be resumed with: its format, its data and its ids."""
 
+import json
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -7,6 +9,9 @@ import numpy as np
 
 from gleann.index.arrays import Ids
 from gleann.index.errors import CorruptDataError
+from gleann.selection.saved import Saved
+
+_SEAL = "checksums"
 
 
 def ids_hash(ids: Ids) -> str:
@@ -18,10 +23,18 @@ def ids_hash(ids: Ids) -> str:
     return sha256(names.astype(f"<U{width}").tobytes()).hexdigest()
 
 
+def sealed(state: dict[str, Any]) -> dict[str, Any]:
+    """A session's state with a checksum of each of its parts."""
+    return {**state, _SEAL: {name: _checksum(part) for name, part in state.items()}}
+
+
 def check_format(
-    state: dict[str, Any], *, expected: str, parts: tuple[str, ...] = ()
-) -> None:
-    """Refuse what is no state of ours.
+    state: Mapping[str, Any], *, expected: str, parts: tuple[str, ...]
+) -> Saved:
+    """Refuse what is no state of ours, or not as it was saved; else read it.
+
+    A state without checksums, as those written before there were any, is read too: of
+    its parts only the types, lengths and ranges tell.
 
     Args:
         state: of a session.
@@ -29,19 +42,27 @@ def check_format(
         parts: what it must hold.
 
     Raises:
-        CorruptDataError: another format, or a part that is missing.
+        CorruptDataError: another format, a part that is missing, or one that does not
+            have its checksum.
     """
+    saved = Saved(state)
     if state.get("format") != expected:
         raise CorruptDataError(
-            f"expected a state of format {expected}, got {state.get('format')!r}"
+            f"expected a state of format {expected}, got {state.get('format')!r:.80}"
         )
     if missing := [part for part in parts if part not in state]:
         raise CorruptDataError(f"the state has no {', '.join(missing)}")
+    if _SEAL in state:
+        seal = saved.part(_SEAL)
+        for name, part in state.items():
+            if name != _SEAL and seal.text(name) != _checksum(part):
+                raise CorruptDataError(
+                    f"the state's {name} is not as it was saved: its checksum differs"
+                )
+    return saved
 
 
-def check_origin(
-    state: dict[str, Any], *, data: str, data_hash: str, ids_hash: str
-) -> None:
+def check_origin(state: Saved, *, data: str, data_hash: str, ids_hash: str) -> None:
     """Refuse to go on over other rows than those the session began with.
 
     Args:
@@ -54,10 +75,19 @@ def check_origin(
         CorruptDataError: other data, or other ids.
     """
     for noun, was, now in (
-        (data, state["data_hash"], data_hash),
-        ("ids", state["ids_hash"], ids_hash),
+        (data, state.text("data_hash"), data_hash),
+        ("ids", state.text("ids_hash"), ids_hash),
     ):
         if was != now:
             raise CorruptDataError(
                 f"the state is of {noun} {was[:12]}, these are {now[:12]}"
             )
+
+
+def _checksum(part: Any) -> str:
+    """Of a part as JSON values, the same before and after it was written as JSON."""
+    try:
+        text = json.dumps(part, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CorruptDataError(f"the state holds what is no JSON: {error}") from error
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -198,6 +198,12 @@ class Selection:
         return len(self.rows)
 
 
+def as_told(scores: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Finite scores as a `Selection` has them: float32, cut at its largest."""
+    largest = float(np.finfo(np.float32).max)
+    return np.clip(scores, -largest, largest).astype(np.float32)
+
+
 def fingerprint(*arrays: NDArray[Any]) -> str:
     """SHA-256 of the arrays' bytes; of an index's vectors it is `index.data_hash`."""
     digest = sha256()

@@ -11,6 +11,7 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import Ids
 from gleann.index.checks import as_ids
 from gleann.index.errors import (
+    CorruptDataError,
     DimensionMismatchError,
     InvalidParamsError,
     NotReadyError,
@@ -214,7 +215,11 @@ def of_disjoint_groups(
 def resume(
     state: dict[str, Any], index: SoarIndex, proxy: NDArray[np.float64] | None
 ) -> "EstimateLike":
-    """Go on from a session's `state()`, with the proxies that it was started with."""
+    """Go on from a session's `state()`, with the proxies that it was started with.
+
+    Raises:
+        CorruptDataError: not such a state, or not of these proxies or this index.
+    """
     from gleann.selection.coreset import metric_vectors
     from gleann.selection.estimate import (
         ChoosingSession,
@@ -232,8 +237,7 @@ def resume(
         ("sessions", GroupsSession),
     ):
         if key in state:
-            columns = proxy.reshape(len(state[key]), -1)
-            proxies = dict(zip(state[key], columns, strict=True))
+            proxies = _by_name(state[key], proxy)
             return session.resume(state, proxies, ids=index.ids)
     return EstimateSession.resume(state, proxy, ids=index.ids)
 
@@ -305,3 +309,20 @@ def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_
     if not np.isin(labels, (0, 1)).all():
         return np.zeros(len(labels), np.bool_)
     return (labels == 0) | (target == "count")
+
+
+def _by_name(
+    names: object, proxy: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """The proxies that were kept one after the other.
+
+    Raises:
+        CorruptDataError: they are not as many as the names that the state has.
+    """
+    listed = list(names) if isinstance(names, list | dict) else []
+    if not listed or len(proxy) % len(listed):
+        raise CorruptDataError(
+            f"the state names {len(listed)} proxies, but {len(proxy)} scores were kept"
+        )
+    columns = proxy.reshape(len(listed), -1)
+    return {str(name): column for name, column in zip(listed, columns, strict=True)}

@@ -2,13 +2,13 @@
 
 import json
 from sqlite3 import Row
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import CorruptDataError, InvalidInputError
 from gleann.service import estimate_sessions
 from gleann.service.active_sessions import ActiveSessions
 from gleann.service.live_index import View
@@ -116,7 +116,7 @@ class Sessions(ActiveSessions):
 
     def _resumed(self, row: Row) -> "OpenSession":
         index = self._index(row)
-        state = json.loads(row["state"])
+        state, proxy = _read(row)
         if row["kind"] == "active":
             from gleann.selection.active import ActiveSession
             from gleann.selection.pool import IndexNeighbours
@@ -124,5 +124,23 @@ class Sessions(ActiveSessions):
             return ActiveSession.resume(
                 state, index.vectors, ids=index.ids, neighbours=IndexNeighbours(index)
             )
-        proxy = None if row["proxy"] is None else np.frombuffer(row["proxy"], "<f8")
         return estimate_sessions.resume(state, index, proxy)
+
+
+def _read(row: Row) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+    """The state of a kept session, and the proxies it was started with.
+
+    Raises:
+        CorruptDataError: the database gives back other bytes than were kept.
+    """
+    try:
+        state = json.loads(row["state"])
+        kept = row["proxy"]
+        proxy = None if kept is None else np.frombuffer(kept, "<f8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CorruptDataError(
+            f"session {row['name']} cannot be read from the database: {error}"
+        ) from error
+    if not isinstance(state, dict):
+        raise CorruptDataError(f"session {row['name']}: its state is no object")
+    return state, proxy

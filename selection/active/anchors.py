@@ -13,6 +13,7 @@ from sklearn.cluster import kmeans_plusplus
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.active.pools import Standing
 from gleann.selection.pool import Neighbours
+from gleann.selection.saved import Saved
 
 
 @runtime_checkable
@@ -119,11 +120,15 @@ class AnchorPool:
             "pool": self._pool.tolist(),
         }
 
-    def restore(self, state: dict[str, list[int]]) -> None:
+    def restore(self, state: Saved) -> None:
         """Take back what had entered, and the pool of the last batch."""
-        self.entered[state["entered"]] = True
-        self.looked_at = len(state["entered"])
-        self._pool = np.asarray(state["pool"], np.int64)
+        n = len(self.entered)
+        entered, pool = state.rows("entered", n=n), state.rows("pool", n=n)
+        if (strange := np.setdiff1d(pool, entered)).size:
+            state.refuse("pool", f"has {strange.size} rows that never entered")
+        self.entered[entered] = True
+        self.looked_at = len(entered)
+        self._pool = np.sort(pool)
 
     def _spread(self, rows: Rows, seed: np.random.SeedSequence) -> Rows:
         if len(rows) <= self._anchors:

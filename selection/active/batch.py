@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
+from gleann.selection.saved import Saved
+
+ROUNDED_ONE = 1 + 1e-9
+"""An entropy over its largest may end a hair above 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,16 +62,26 @@ class Batch:
         }
 
     @classmethod
-    def of_state(cls, state: dict[str, Any]) -> "Batch":
-        """The way back from `state`."""
+    def of_state(cls, state: Saved, *, n: int, questions: int) -> "Batch":
+        """The way back from `state`, over `n` rows.
+
+        Raises:
+            CorruptDataError: rows that are not there, or parts of other lengths.
+        """
+        rows = state.rows("rows", n=n)
+        m = len(rows)
         return cls(
-            rows=np.asarray(state["rows"], np.int64),
-            questions=np.asarray(state["questions"], np.int64),
-            scores=np.asarray(state["scores"], np.float64),
-            probabilities=np.asarray(state["probabilities"], np.float64),
-            uncertainties=np.asarray(state["uncertainties"], np.float64),
-            converged=state["converged"],
-            note=state["note"],
+            rows=rows,
+            questions=state.integers("questions", low=0, high=questions - 1, length=m),
+            scores=state.numbers("scores", length=m),
+            probabilities=state.numbers(
+                "probabilities", length=m, low=0, high=1, gaps=True
+            ),
+            uncertainties=state.numbers(
+                "uncertainties", length=m, low=0, high=ROUNDED_ONE, gaps=True
+            ),
+            converged=state.flag("converged"),
+            note=state.text("note"),
         )
 
 

@@ -36,7 +36,7 @@ def make_pool(
             f"neighbours are of {len(neighbours)} rows, vectors of {len(vectors)}"
         )
     if params.pool == "seals":
-        return SealsPool(neighbours, k=params.neighbours)
+        return SealsPool(neighbours, k=_neighbours(params, neighbours))
     if params.pool == "anchors":
         return _anchors(params, vectors, neighbours)
     return _classifier(params, neighbours)
@@ -97,7 +97,7 @@ def _anchors(
         neighbours,
         vectors,
         anchors=params.anchors,
-        k=params.neighbours,
+        k=_neighbours(params, neighbours),
         size=params.subpool,
         seed=params.seed,
     )
@@ -107,7 +107,16 @@ def _classifier(params: ActiveParams, neighbours: Neighbours) -> ClassifierPool:
     if not isinstance(neighbours, Searcher):
         raise _unable("classifier", "search along weights", neighbours)
     # No fewer than a batch: else the pool could not hold what the global method picks.
-    return ClassifierPool(neighbours, k=params.neighbours, favourites=params.batch)
+    return ClassifierPool(
+        neighbours,
+        k=_neighbours(params, neighbours),
+        favourites=min(params.batch, len(neighbours)),
+    )
+
+
+def _neighbours(params: ActiveParams, neighbours: Neighbours) -> int:
+    """No more than there are: tables are as wide as what is asked for."""
+    return min(params.neighbours, max(1, len(neighbours) - 1))
 
 
 def _unable(pool: str, skill: str, neighbours: Neighbours) -> InvalidParamsError:

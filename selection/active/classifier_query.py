@@ -15,6 +15,7 @@ from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.active.pools import Standing
 from gleann.selection.active.seals import SealsPool
 from gleann.selection.pool import Neighbours
+from gleann.selection.saved import Saved
 
 
 @runtime_checkable
@@ -114,6 +115,6 @@ class ClassifierPool:
         """What has entered, ascending."""
         return self._seals.state()
 
-    def restore(self, state: dict[str, list[int]]) -> None:
+    def restore(self, state: Saved) -> None:
         """Let enter what had entered before."""
         self._seals.restore(state)

@@ -8,11 +8,12 @@ import numpy as np
 from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.active.advice import BatchOutcome
-from gleann.selection.active.batch import Batch
+from gleann.selection.active.batch import ROUNDED_ONE, Batch
 from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.questions import Questions
 from gleann.selection.checks import IdMap, shown
-from gleann.selection.pool import Selection
+from gleann.selection.pool import Selection, as_told
+from gleann.selection.saved import Saved
 
 
 class Docket:
@@ -75,7 +76,7 @@ class Docket:
         return Selection(
             rows=rows,
             ids=self._names.ids[rows],
-            scores=self.batch.scores[at].astype(np.float32),
+            scores=as_told(self.batch.scores[at]),
             weights=np.ones(len(rows), np.float32),
             why=why,
             summary={
@@ -108,10 +109,18 @@ class Docket:
             "outcomes": [asdict(outcome) for outcome in self._closed],
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """The way back from `state`."""
-        self.batch = Batch.of_state(state["batch"])
-        self._closed = [BatchOutcome(**outcome) for outcome in state["outcomes"]]
+    def restore(self, state: Saved) -> None:
+        """The way back from `state`.
+
+        Raises:
+            CorruptDataError: a part that does not fit.
+        """
+        self.batch = Batch.of_state(
+            state.part("batch"),
+            n=len(self._names.ids),
+            questions=self._questions.count,
+        )
+        self._closed = [_outcome_of(outcome) for outcome in state.parts("outcomes")]
 
     def _pending(self) -> Mask:
         return ~self._ledger.closed(self.batch.rows)
@@ -130,3 +139,10 @@ class Docket:
                 positives=int((asked == self._questions.classes[-1]).sum()),
             )
         ]
+
+
+def _outcome_of(state: Saved) -> BatchOutcome:
+    return BatchOutcome(
+        uncertainty=state.number_or_none("uncertainty", low=0, high=ROUNDED_ONE),
+        positives=state.integer("positives"),
+    )

@@ -4,6 +4,7 @@ import numpy as np
 
 from gleann.index.arrays import Mask, Rows
 from gleann.selection.active.pools import Standing
+from gleann.selection.saved import Saved
 
 
 class GlobalPool:
@@ -47,5 +48,5 @@ class GlobalPool:
         """Nothing: what is not closed is a candidate."""
         return {}
 
-    def restore(self, state: dict[str, list[int]]) -> None:
+    def restore(self, state: Saved) -> None:
         """Nothing to take back."""

@@ -15,6 +15,7 @@ from gleann.selection.active.judges import Table
 from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.questions import Questions
 from gleann.selection.checks import as_probabilities
+from gleann.selection.saved import Saved, rebuilding
 
 
 class Given:
@@ -108,13 +109,27 @@ class Given:
             given.append([rows, table[[at[row] for row in rows]].tolist()])
         return {"learnt": self._learnt, "given": given}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what was given."""
-        self._learnt = int(state["learnt"])
-        for question, (rows, table) in enumerate(state["given"]):
-            if rows:
-                values = np.asarray(table, np.float64)
-                self._put(np.asarray(rows, np.int64), values, question)
+    def restore(self, state: Saved, *, n: int) -> None:
+        """Take back what was given of `n` rows.
+
+        Raises:
+            CorruptDataError: rows that are not there, or no probabilities.
+        """
+        self._learnt = state.integer("learnt", high=n)
+        pairs = state.items("given", length=self._questions.count)
+        for question, pair in enumerate(pairs):
+            if not isinstance(pair, list) or len(pair) != 2:
+                state.refuse("given", f"must be pairs, has {pair!r:.40}")
+            names = ("rows", "probabilities")
+            given = Saved(dict(zip(names, pair, strict=True)), at="picker.judge.given")
+            rows = given.rows("rows", n=n)
+            width = len(self._questions.classes)
+            table = given.number_table(
+                "probabilities", rows=len(rows), columns=width, low=0, high=1
+            )
+            with rebuilding("picker.judge.given"):
+                as_probabilities(table)
+            self._put(rows, table, question)
 
     def _put(self, rows: Rows, table: Table, question: int) -> None:
         start = len(self._tables[question])

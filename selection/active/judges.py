@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Mask, Rows
 from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.pools import Boundaries
+from gleann.selection.saved import Saved
 
 Table = NDArray[np.float64]
 """Class probabilities (m, c)."""
@@ -38,5 +39,5 @@ class Judge(Protocol):
     def state(self) -> dict[str, Any]:
         """What cannot be computed again, as JSON values."""
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Saved, *, n: int) -> None:
         """Take back what `state` told."""

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.active.questions import Labels
+from gleann.selection.active.questions import Labels, Questions
+from gleann.selection.saved import Saved
 
 
 class Ledger:
@@ -74,10 +75,21 @@ class Ledger:
         }
 
     @classmethod
-    def of_state(cls, state: dict[str, Any], *, n: int, questions: int) -> "Ledger":
-        """The way back from `state`."""
-        ledger = cls(n, questions=questions)
-        labels = np.asarray(state["labels"], np.int64).reshape(-1, questions)
-        ledger.add(np.asarray(state["rows"], np.int64), labels)
-        ledger.ignored[np.asarray(state["ignored"], np.int64)] = True
+    def of_state(cls, state: Saved, *, n: int, questions: Questions) -> "Ledger":
+        """The way back from `state`.
+
+        Raises:
+            CorruptDataError: rows that are not there or are there twice, labels that
+                are not theirs, or outside the classes.
+        """
+        rows = state.rows("rows", n=n)
+        labels = state.integer_table(
+            "labels", rows=len(rows), columns=questions.count, among=questions.classes
+        )
+        ignored = state.rows("ignored", n=n)
+        if (both := np.intersect1d(rows, ignored)).size:
+            state.refuse("ignored", f"has {both.size} rows that are labelled")
+        ledger = cls(n, questions=questions.count)
+        ledger.add(rows, labels)
+        ledger.ignored[ignored] = True
         return ledger

@@ -1,17 +1,16 @@
 """What a session begins with, and what it goes on with."""
 
-from typing import Any
-
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.selection.active.catalogue import make_picker
 from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.model import Classifier
-from gleann.selection.active.params import ActiveParams, params_of
+from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.picker import Picker
 from gleann.selection.active.questions import Questions
 from gleann.selection.pool import Neighbours
+from gleann.selection.saved import Saved, rebuilding
 
 
 def seeded_picker(
@@ -45,7 +44,7 @@ def seeded_picker(
 
 
 def saved_picker(
-    state: dict[str, Any],
+    state: Saved,
     vectors: Vectors,
     *,
     neighbours: Neighbours | None,
@@ -54,11 +53,14 @@ def saved_picker(
     """A picker with the labels of a session's `state`; its pool is still empty.
 
     Raises:
-        As `seeded_picker`, for parameters that need what is not there.
+        CorruptDataError: a part that does not fit.
+        InvalidParamsError: no neighbours, or no classifier, where one is needed.
     """
-    params = params_of(state["params"])
-    questions = Questions(concepts=params.concepts, classes=tuple(state["classes"]))
-    ledger = Ledger.of_state(state["ledger"], n=len(vectors), questions=questions.count)
+    params = state.params("params", ActiveParams)
+    questions = Questions.of_state(state, params)
+    ledger = Ledger.of_state(state.part("ledger"), n=len(vectors), questions=questions)
+    with rebuilding("ledger"):
+        questions.check_seed(ledger.labels, params)
     return make_picker(
         params, vectors, questions, ledger, neighbours=neighbours, classifier=classifier
     )

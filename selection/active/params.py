@@ -1,11 +1,11 @@
 """What a caller chooses when an active-learning session is begun."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from sys import float_info
 from typing import Any, Literal, get_args
 
 from gleann.index.checks import require_one_of
-from gleann.index.errors import CorruptDataError, InvalidParamsError
+from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import (
     require_between,
     require_count,
@@ -92,9 +92,10 @@ class ActiveParams:
                 f"class_weight must be 'balanced' or None, got {self.class_weight!r}"
             )
 
-    def _check_classes(self, classes: tuple[int, ...]) -> None:
-        whole = all(isinstance(label, int) for label in classes)
-        if not whole or len(classes) < 2 or list(classes) != sorted(set(classes)):
+    def _check_classes(self, classes: object) -> None:
+        listed: list[Any] = list(classes) if isinstance(classes, tuple | list) else [0]
+        whole = all(isinstance(label, int) for label in listed)
+        if not whole or len(listed) < 2 or listed != sorted(set(listed)):
             raise InvalidParamsError(
                 "classes must be two or more distinct integers, ascending; got"
                 f" {classes}"
@@ -111,24 +112,3 @@ class ActiveParams:
             raise InvalidParamsError(
                 f"concepts are answered by 0 or 1, got the classes {self.classes}"
             )
-
-
-def params_of(values: dict[str, Any]) -> ActiveParams:
-    """The way back from `asdict`, after JSON made lists of the tuples.
-
-    Raises:
-        CorruptDataError: other parameters than those there are.
-    """
-    known = {field.name for field in fields(ActiveParams)}
-    if strange := known.symmetric_difference(values):
-        raise CorruptDataError(
-            f"the state's parameters lack or add {', '.join(sorted(strange))}"
-        )
-    classes = values["classes"]
-    return ActiveParams(
-        **{
-            **values,
-            "classes": None if classes is None else tuple(classes),
-            "concepts": tuple(values["concepts"]),
-        }
-    )

@@ -18,6 +18,7 @@ from gleann.selection.active.picking import Score, pick_batch
 from gleann.selection.active.pools import Pool, Standing
 from gleann.selection.active.questions import Questions
 from gleann.selection.active.scoring import make_score
+from gleann.selection.saved import Saved
 from gleann.selection.uncertainty import entropy
 
 
@@ -130,15 +131,15 @@ class Picker:
         """JSON values."""
         return {"pool": self.pool.state(), "judge": self.judge.state()}
 
-    def restore(self, state: dict[str, Any], *, closed: Rows) -> None:
+    def restore(self, state: Saved, *, closed: Rows) -> None:
         """The way back from `state`; `closed` rows (m,) are labelled, asked, ignored.
 
         Raises:
-            CorruptDataError: another classifier.
+            CorruptDataError: another classifier, or a part that does not fit.
         """
-        self.pool.restore(state["pool"])
+        self.pool.restore(state.part("pool"))
         self.pool.close(closed)
-        self.judge.restore(state["judge"])
+        self.judge.restore(state.part("judge"), n=len(self.vectors))
 
     def _said(self, rows: Rows, by: NDArray[np.int64]) -> Table:
         """Class probabilities (m, c) of `rows`, by the question that picked each.

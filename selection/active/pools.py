@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.active.questions import Labels
+from gleann.selection.saved import Saved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,5 +72,5 @@ class Pool(Protocol):
     def state(self) -> dict[str, list[int]]:
         """What `restore` needs, as JSON values; closed rows are kept elsewhere."""
 
-    def restore(self, state: dict[str, list[int]]) -> None:
+    def restore(self, state: Saved) -> None:
         """Take back what `state` told, before any row is closed."""

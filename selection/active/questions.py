@@ -12,8 +12,9 @@ from gleann.index.errors import (
 )
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.checks import shown
+from gleann.selection.saved import Saved
 
-LARGEST = np.iinfo(np.int64).max
+LARGEST = int(np.iinfo(np.int64).max)
 
 Labels = NDArray[np.int64]
 """Class labels, int64: (m,) of one question, or (m, q) of q."""
@@ -38,6 +39,23 @@ class Questions:
             return cls(concepts=params.concepts, classes=(0, 1))
         classes = params.classes or tuple(np.unique(as_integers(labels)).tolist())
         return cls(concepts=(), classes=classes)
+
+    @classmethod
+    def of_state(cls, state: Saved, params: ActiveParams) -> "Questions":
+        """What a saved session with these `params` asked.
+
+        Raises:
+            CorruptDataError: no classes, or other ones than the parameters state.
+        """
+        classes = tuple(state.integers("classes", low=-LARGEST - 1).tolist())
+        stated = (0, 1) if params.concepts else params.classes
+        if len(classes) < 2 or list(classes) != sorted(set(classes)):
+            state.refuse(
+                "classes", f"must be two or more, ascending, got {list(classes)}"
+            )
+        if stated is not None and classes != stated:
+            state.refuse("classes", f"are {list(classes)}, its params' {list(stated)}")
+        return cls(concepts=params.concepts, classes=classes)
 
     @property
     def count(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from gleann.index.arrays import Mask, Rows
 from gleann.selection.active.pools import Standing
 from gleann.selection.pool import Neighbours
+from gleann.selection.saved import Saved
 
 
 class SealsPool:
@@ -75,6 +76,6 @@ class SealsPool:
         """What has entered, ascending."""
         return {"entered": np.flatnonzero(self.entered).tolist()}
 
-    def restore(self, state: dict[str, list[int]]) -> None:
+    def restore(self, state: Saved) -> None:
         """Let enter what had entered before."""
-        self.admit(np.asarray(state["entered"], np.int64))
+        self.admit(state.rows("entered", n=len(self.entered)))

@@ -20,7 +20,7 @@ from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.picker import Picker
 from gleann.selection.active.questions import Labels
 from gleann.selection.checks import IdMap, as_rows, require_count, shown
-from gleann.selection.origin import check_format, check_origin, ids_hash
+from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
 from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
 
 FORMAT = "gleann.active/2"
@@ -294,16 +294,18 @@ class ActiveSession:
 
     def state(self) -> dict[str, Any]:
         """Everything but vectors and ids, as JSON values; `resume` takes it back."""
-        return {
-            "format": FORMAT,
-            "params": asdict(self.params),
-            "data_hash": self._data_hash,
-            "ids_hash": self._ids_hash,
-            "classes": list(self.classes),
-            "ledger": self._ledger.state(),
-            "picker": self._picker.state(),
-            "docket": self._docket.state(),
-        }
+        return sealed(
+            {
+                "format": FORMAT,
+                "params": asdict(self.params),
+                "data_hash": self._data_hash,
+                "ids_hash": self._ids_hash,
+                "classes": list(self.classes),
+                "ledger": self._ledger.state(),
+                "picker": self._picker.state(),
+                "docket": self._docket.state(),
+            }
+        )
 
     @classmethod
     def resume(
@@ -320,22 +322,22 @@ class ActiveSession:
         Raises:
             CorruptDataError: not such a state, or of other vectors, ids or classifier.
         """
-        check_format(state, expected=FORMAT, parts=_PARTS)
+        saved = check_format(state, expected=FORMAT, parts=_PARTS)
         points = as_vectors(vectors)
         picker = saved_picker(
-            state, points, neighbours=neighbours, classifier=classifier
+            saved, points, neighbours=neighbours, classifier=classifier
         )
         session = cls(IdMap(ids, n=len(points)), picker)
         check_origin(
-            state,
+            saved,
             data="vectors",
             data_hash=session._data_hash,
             ids_hash=session._ids_hash,
         )
-        session._docket.restore(state["docket"])
+        session._docket.restore(saved.part("docket"))
         asked = session._docket.batch.rows
         closed = np.union1d(picker.ledger.closed_rows, asked)
-        picker.restore(state["picker"], closed=closed)
+        picker.restore(saved.part("picker"), closed=closed)
         return session
 
     def _trained(self) -> Judge:

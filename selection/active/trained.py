@@ -15,6 +15,7 @@ from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.model import Classifier, Model
 from gleann.selection.active.pools import Boundaries
 from gleann.selection.active.questions import Questions
+from gleann.selection.saved import Saved
 
 
 class Trained:
@@ -82,16 +83,15 @@ class Trained:
         """What the classifier is; the models follow from the labels."""
         return {"classifier": _identity(self._classifier)}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Saved, *, n: int) -> None:  # noqa: ARG002 (the contract)
         """Check that the classifier is the same.
 
         Raises:
             CorruptDataError: it is not.
         """
-        if state["classifier"] != _identity(self._classifier):
+        if (was := state.text("classifier")) != _identity(self._classifier):
             raise CorruptDataError(
-                f"the state is of the classifier {state['classifier']}, got"
-                f" {self._classifier!r}"
+                f"the state is of the classifier {was}, got {self._classifier!r}"
             )
 
 

@@ -13,6 +13,8 @@ from gleann.selection.checks import shown
 from gleann.selection.estimate.allocate import Target
 
 NO_GROUP = -1
+LARGEST_VALUE = 1e140
+"""Sums of squares of as many values as there may be rows stay within float64."""
 
 
 def as_positives(positives: ArrayLike, *, n: int) -> Mask:
@@ -38,7 +40,8 @@ def as_values(
     """Return `values` as float64 (m,), 0 where not positive, and 0 for a count.
 
     Raises:
-        InvalidInputError: none given where the target needs them, or not numbers.
+        InvalidInputError: none given where the target needs them, not numbers, or
+            beyond 1e140, whose squares cannot be added up.
         DimensionMismatchError: not one for each of `held` (m,).
         NonFiniteError: a positive's value is NaN or infinite.
     """
@@ -61,7 +64,13 @@ def as_values(
         raise NonFiniteError(
             f"values has NaN or infinity for {bad} of {held.sum()} positives"
         )
-    return np.where(held, numbers, 0.0)
+    kept = np.where(held, numbers, 0.0)
+    if (beyond := np.flatnonzero(np.abs(kept) > LARGEST_VALUE)).size:
+        raise InvalidInputError(
+            f"values of {beyond.size} of {held.sum()} positives are beyond"
+            f" {LARGEST_VALUE:g}, such as {kept[beyond[0]]:g}"
+        )
+    return kept
 
 
 def as_groups(labels: ArrayLike, *, n: int, groups: int) -> NDArray[np.int32]:

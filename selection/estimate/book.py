@@ -9,7 +9,8 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
 from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.answers import as_positives, as_values
+from gleann.selection.estimate.answers import LARGEST_VALUE, as_positives, as_values
+from gleann.selection.saved import Saved
 
 NOT_ASKED, UNKNOWN = -2, -1
 
@@ -104,11 +105,34 @@ class AnswerBook:
             "values": self.values[rows].tolist(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take `state()` back, when the same rows have been asked for."""
-        rows = self._all_asked()
-        self.labels[rows] = state["answers"]
-        self.values[rows] = state["values"]
+    def restore(self, state: Saved) -> None:
+        """Take `state()` back, when the same rows have been asked for.
+
+        Raises:
+            CorruptDataError: not an answer for each of them, no answers, or a round
+                that was asked for before the one before it was answered.
+        """
+        self.read(state, self._all_asked(), labels="answers", largest=1)
+        for number, rows in enumerate(self._asked[:-1]):
+            if not self.answered(rows):
+                state.refuse("answers", f"lack some of round {number}, not the last")
+
+    def read(self, state: Saved, rows: Rows, *, labels: str, largest: int) -> None:
+        """Take the answers of `rows` (m,) from the parts `labels` and "values".
+
+        Raises:
+            CorruptDataError: not m of each, labels above the `largest`, or values of
+                rows that are not positive.
+        """
+        m = len(rows)
+        told = state.integers(labels, low=UNKNOWN, high=largest, length=m)
+        values = state.numbers(
+            "values", length=m, low=-LARGEST_VALUE, high=LARGEST_VALUE
+        )
+        if values[told <= 0].any():
+            state.refuse("values", "must be 0 where the label is not positive")
+        self.labels[rows] = told
+        self.values[rows] = values
 
     def _all_asked(self) -> Rows:
         return np.concatenate([np.empty(0, np.int64), *self._asked])

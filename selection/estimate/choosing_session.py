@@ -18,6 +18,7 @@ from gleann.selection.estimate.choosing import (
     draw_pilot,
     pilot_chances,
 )
+from gleann.selection.estimate.groups import check_groups
 from gleann.selection.estimate.known import (
     Known,
     KnownRows,
@@ -29,10 +30,22 @@ from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
 from gleann.selection.estimate.strata import Proxy
 from gleann.selection.estimate.weighted import ChancedLabels
-from gleann.selection.origin import check_format, check_origin, ids_hash
+from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
 from gleann.selection.pool import Selection, fingerprint, provenance
+from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-choosing/3"
+_PARTS = (
+    "params",
+    "known",
+    "pilot",
+    "proxies",
+    "data_hash",
+    "ids_hash",
+    "answers",
+    "values",
+    "session",
+)
 
 
 class ChoosingSession:
@@ -104,11 +117,7 @@ class ChoosingSession:
         size = max(1, params.budget // 5) if pilot is None else pilot
         require_count("pilot", size)
         require_open_rows(params, n=n, known=before)
-        if params.budget - size < params.strata:
-            raise InvalidParamsError(
-                f"a pilot of {size} leaves {params.budget - size} of {params.budget}"
-                f" labels, but {params.strata} strata need one label each"
-            )
+        _require_room(params, pilot=size)
         return cls(checked, params, names, before, pilot=size)
 
     @property
@@ -163,7 +172,7 @@ class ChoosingSession:
         if self._session is None:
             new = self._book.write(rows, labels, numbers)
             if not len(self._book.pending):
-                self._choose()
+                self._choice, self._session = self._choose()
             return new
         # The pilot is labelled whole: its labels can only be those given before.
         pilot = self._book.labels[rows] != NOT_ASKED
@@ -190,17 +199,19 @@ class ChoosingSession:
 
     def state(self) -> dict[str, Any]:
         """Everything but the proxies, as JSON values; `resume` takes it back."""
-        return {
-            "format": FORMAT,
-            "params": asdict(self._params),
-            "known": self._known.state(),
-            "pilot": self._pilot,
-            "proxies": list(self._proxies),
-            "data_hash": self._data_hash,
-            "ids_hash": self._ids_hash,
-            **self._book.state(),
-            "session": None if self._session is None else self._session.state(),
-        }
+        return sealed(
+            {
+                "format": FORMAT,
+                "params": asdict(self._params),
+                "known": self._known.state(),
+                "pilot": self._pilot,
+                "proxies": list(self._proxies),
+                "data_hash": self._data_hash,
+                "ids_hash": self._ids_hash,
+                **self._book.state(),
+                "session": None if self._session is None else self._session.state(),
+            }
+        )
 
     @classmethod
     def resume(
@@ -215,31 +226,49 @@ class ChoosingSession:
         Raises:
             CorruptDataError: not such a state, or of other proxies or ids.
         """
-        check_format(state, expected=FORMAT)
-        params = EstimateParams(**state["params"])
-        known = KnownRows.of_state(state["known"])
+        saved = check_format(state, expected=FORMAT, parts=_PARTS)
         checked = as_proxies(proxies)
-        names = IdMap(ids, n=len(next(iter(checked.values()))))
+        check_groups(saved.texts("proxies"), list(checked))
+        n = len(next(iter(checked.values())))
+        names = IdMap(ids, n=n)
         check_origin(
-            state,
+            saved,
             data="proxies",
             data_hash=fingerprint(*checked.values()),
             ids_hash=ids_hash(names.ids),
         )
-        session = cls(checked, params, names, known, pilot=state["pilot"])
-        session._book.restore(state)
-        if state["session"] is not None:
-            session._choose()
-            name = session._choice.name if session._choice else ""
-            session._session = EstimateSession.resume(
-                state["session"], session._proxies[name], ids=ids
-            )
+        params = saved.params("params", EstimateParams)
+        known = KnownRows.of_state(saved.part("known"), n=n)
+        pilot = saved.integer("pilot", low=1)
+        with rebuilding("params"):
+            require_open_rows(params, n=n, known=known)
+            _require_room(params, pilot=pilot)
+            session = cls(checked, params, names, known, pilot=pilot)
+        session._book.restore(saved)
+        session._restore_chosen(saved)
         return session
+
+    def _restore_chosen(self, saved: Saved) -> None:
+        """Go on with the session by the chosen proxy, if the pilot was labelled."""
+        state = saved.value("session")
+        if (state is None) != bool(len(self._book.pending)):
+            saved.refuse("session", "must be there once the pilot is labelled")
+        if state is None:
+            return
+        with rebuilding("answers"):
+            self._choice, begun = self._choose()
+        resumed = EstimateSession.resume(
+            state, self._proxies[self._choice.name], ids=self._names.ids
+        )
+        if not resumed.begins_as(begun):
+            saved.refuse("session", "is not the one that the pilot's labels begin")
+        self._session = resumed
 
     def _open_proxies(self) -> dict[str, Proxy]:
         return {name: proxy[self._open_rows] for name, proxy in self._proxies.items()}
 
-    def _choose(self) -> None:
+    def _choose(self) -> tuple[ProxyChoice, EstimateSession]:
+        """By the pilot's labels; with the session that begins with them."""
         rows = self._book.asked[0]
         held, values = self._book.labels[rows] == 1, self._book.values[rows]
         labels = ChancedLabels(
@@ -248,10 +277,10 @@ class ChoosingSession:
             values=values,
             chances=self._chances[rows],
         )
-        self._choice = choose_proxy(self._open_proxies(), labels, self._rest)
+        choice = choose_proxy(self._open_proxies(), labels, self._rest)
         before = self._known
-        self._session = EstimateSession.start(
-            self._proxies[self._choice.name],
+        begun = EstimateSession.start(
+            self._proxies[choice.name],
             self._rest,
             ids=self._names.ids,
             known=Known(
@@ -260,6 +289,7 @@ class ChoosingSession:
                 values=np.concatenate([before.values, values]),
             ),
         )
+        return choice, begun
 
     def _provenance(self) -> dict[str, Any]:
         return provenance(
@@ -267,4 +297,17 @@ class ChoosingSession:
             params={**asdict(self._params), "pilot": self._pilot},
             seed=self._params.seed,
             data_hash=self._data_hash,
+        )
+
+
+def _require_room(params: EstimateParams, *, pilot: int) -> None:
+    """Refuse a pilot that does not leave a label for each stratum.
+
+    Raises:
+        InvalidParamsError: with the numbers.
+    """
+    if params.budget - pilot < params.strata:
+        raise InvalidParamsError(
+            f"a pilot of {pilot} leaves {params.budget - pilot} of {params.budget}"
+            f" labels, but {params.strata} strata need one label each"
         )

@@ -28,10 +28,21 @@ from gleann.selection.estimate.known import (
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.strata import Proxy
-from gleann.selection.origin import check_format, check_origin, ids_hash
+from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
 from gleann.selection.pool import Selection, fingerprint, provenance
+from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-classes/4"
+_PARTS = (
+    "params",
+    "data_hash",
+    "ids_hash",
+    "groups",
+    "known",
+    "planned",
+    "labels",
+    "values",
+)
 
 
 class ClassesSession:
@@ -87,23 +98,13 @@ class ClassesSession:
                 for another interval than "delta".
         """
         checked = as_proxies(proxies)
-        require_two_rounds(params)
-        if params.interval != "delta":
-            raise InvalidParamsError(
-                "samples of several proxies are merged with the interval 'delta', got"
-                f" {params.interval!r}"
-            )
+        _require_plan(params, groups=len(checked))
         n = len(next(iter(checked.values())))
         names = IdMap(ids, n=n)
         before = known_group_rows(
             known, names, groups=len(checked), target=params.target
         )
         require_open_rows(params, n=n, known=before)
-        if params.budget < (least := 2 * params.strata * len(checked)):
-            raise InvalidParamsError(
-                f"budget is {params.budget}, but {len(checked)} groups with"
-                f" {params.strata} strata need {least} labels"
-            )
         return cls(checked, params, names, before)
 
     @property
@@ -211,17 +212,20 @@ class ClassesSession:
 
     def state(self) -> dict[str, Any]:
         """Everything but the proxies, as JSON values; `resume` takes it back."""
-        return {
-            "format": FORMAT,
-            "params": asdict(self._params),
-            "data_hash": self._data_hash,
-            "ids_hash": self._ids_hash,
-            "groups": list(self._groups),
-            "known": self._known.state(),
-            "planned": self._split is not None,
-            "labels": [self._book.labels[rows].tolist() for rows in self._book.asked],
-            "values": [self._book.values[rows].tolist() for rows in self._book.asked],
-        }
+        asked, book = self._book.asked, self._book
+        return sealed(
+            {
+                "format": FORMAT,
+                "params": asdict(self._params),
+                "data_hash": self._data_hash,
+                "ids_hash": self._ids_hash,
+                "groups": list(self._groups),
+                "known": self._known.state(),
+                "planned": self._split is not None,
+                "labels": [book.labels[rows].tolist() for rows in asked],
+                "values": [book.values[rows].tolist() for rows in asked],
+            }
+        )
 
     @classmethod
     def resume(
@@ -236,28 +240,41 @@ class ClassesSession:
         Raises:
             CorruptDataError: not such a state, or of other groups, proxies or ids.
         """
-        check_format(state, expected=FORMAT)
+        saved = check_format(state, expected=FORMAT, parts=_PARTS)
         checked = as_proxies(proxies)
-        check_groups(state["groups"], list(checked))
-        names = IdMap(ids, n=len(next(iter(checked.values()))))
+        check_groups(saved.texts("groups"), list(checked))
+        n = len(next(iter(checked.values())))
+        names = IdMap(ids, n=n)
         check_origin(
-            state,
+            saved,
             data="proxies",
             data_hash=fingerprint(*checked.values()),
             ids_hash=ids_hash(names.ids),
         )
-        known = KnownGroupRows.of_state(state["known"])
-        session = cls(checked, EstimateParams(**state["params"]), names, known)
-        session._restore(state, number=0)
-        if state["planned"]:
+        known = KnownGroupRows.of_state(saved.part("known"), n=n, groups=len(checked))
+        params = saved.params("params", EstimateParams)
+        with rebuilding("params"):
+            _require_plan(params, groups=len(checked))
+            require_open_rows(params, n=n, known=known)
+            session = cls(checked, params, names, known)
+        rounds = 2 if saved.flag("planned") else 1
+        session._restore(saved, number=0, rounds=rounds)
+        if rounds == 2:
+            if len(session._book.pending):
+                saved.refuse("planned", "is true before the pilot is labelled whole")
             session._plan()
-            session._restore(state, number=1)
+            session._restore(saved, number=1, rounds=rounds)
         return session
 
-    def _restore(self, state: dict[str, Any], *, number: int) -> None:
+    def _restore(self, saved: Saved, *, number: int, rounds: int) -> None:
         rows = self._book.asked[number]
-        self._book.labels[rows] = state["labels"][number]
-        self._book.values[rows] = state["values"][number]
+        one = Saved(
+            {
+                name: saved.items(name, length=rounds)[number]
+                for name in ("labels", "values")
+            }
+        )
+        self._book.read(one, rows, labels="labels", largest=len(self._groups))
 
     def _plan(self) -> None:
         """Split what the pilots left over the cuts, and draw it."""
@@ -271,4 +288,24 @@ class ClassesSession:
             params=asdict(self._params),
             seed=self._params.seed,
             data_hash=self._data_hash,
+        )
+
+
+def _require_plan(params: EstimateParams, *, groups: int) -> None:
+    """Refuse what samples of several proxies are not made for.
+
+    Raises:
+        InvalidParamsError: other than two rounds, another interval than "delta", or a
+            budget below two labels a stratum and group.
+    """
+    require_two_rounds(params)
+    if params.interval != "delta":
+        raise InvalidParamsError(
+            "samples of several proxies are merged with the interval 'delta', got"
+            f" {params.interval!r}"
+        )
+    if params.budget < (least := 2 * params.strata * groups):
+        raise InvalidParamsError(
+            f"budget is {params.budget}, but {groups} groups with {params.strata}"
+            f" strata need {least} labels"
         )

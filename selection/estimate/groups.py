@@ -17,10 +17,12 @@ from gleann.selection.estimate.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
-from gleann.selection.origin import check_format
+from gleann.selection.origin import check_format, sealed
 from gleann.selection.pool import Selection
+from gleann.selection.saved import rebuilding
 
 FORMAT = "gleann.estimate-groups/1"
+_PARTS = ("params", "granted", "sessions")
 
 
 class GroupsSession:
@@ -64,35 +66,17 @@ class GroupsSession:
             InvalidParamsError: a budget that does not give each group two labels a
                 stratum, or parameters for other than two rounds.
         """
-        groups = len(proxies)
-        if not groups:
+        if not proxies:
             raise InvalidInputError("there must be at least 1 group, got 0")
-        require_two_rounds(params)
+        own = _own_params(params, groups=len(proxies))
         there = known or {}
         if strange := [name for name in there if name not in proxies]:
             raise InvalidInputError(
                 f"{len(strange)} of {len(there)} known groups have no proxy: {strange}"
             )
-        each = params.budget // groups
-        if each < 2 * params.strata:
-            raise InvalidParamsError(
-                f"budget is {params.budget}, but {groups} groups with {params.strata}"
-                f" strata need {2 * params.strata * groups} labels"
-            )
-        own = [
-            _even_share(params, budget=each + (number < params.budget % groups))
-            for number in range(groups)
-        ]
         sessions = {
-            name: EstimateSession.start(
-                proxy,
-                replace(mine, seed=stream_seed(params.seed, number)),
-                ids=ids,
-                known=there.get(name),
-            )
-            for number, ((name, proxy), mine) in enumerate(
-                zip(proxies.items(), own, strict=True)
-            )
+            name: EstimateSession.start(proxy, mine, ids=ids, known=there.get(name))
+            for (name, proxy), mine in zip(proxies.items(), own, strict=True)
         }
         return cls(sessions, params)
 
@@ -170,12 +154,14 @@ class GroupsSession:
 
     def state(self) -> dict[str, Any]:
         """Everything but the proxies, as JSON values; `resume` takes it back."""
-        return {
-            "format": FORMAT,
-            "params": asdict(self._params),
-            "granted": self._granted,
-            "sessions": {name: one.state() for name, one in self._sessions.items()},
-        }
+        return sealed(
+            {
+                "format": FORMAT,
+                "params": asdict(self._params),
+                "granted": self._granted,
+                "sessions": {name: one.state() for name, one in self._sessions.items()},
+            }
+        )
 
     @classmethod
     def resume(
@@ -190,14 +176,23 @@ class GroupsSession:
         Raises:
             CorruptDataError: not such a state, or of other groups, proxies or ids.
         """
-        check_format(state, expected=FORMAT)
-        check_groups(list(state["sessions"]), list(proxies))
+        saved = check_format(state, expected=FORMAT, parts=_PARTS)
+        parts = saved.part("sessions")
+        check_groups(parts.names, list(proxies))
+        params = saved.params("params", EstimateParams)
+        with rebuilding("params"):
+            own = _own_params(params, groups=len(proxies))
         sessions = {
-            name: EstimateSession.resume(state["sessions"][name], proxy, ids=ids)
+            name: EstimateSession.resume(parts.value(name), proxy, ids=ids)
             for name, proxy in proxies.items()
         }
-        session = cls(sessions, EstimateParams(**state["params"]))
-        session._granted = state["granted"]
+        for (name, one), mine in zip(sessions.items(), own, strict=True):
+            if one.params != mine:
+                parts.refuse(name, "has other parameters than its share of the whole")
+        session = cls(sessions, params)
+        session._granted = saved.flag("granted")
+        if session._granted and any(one.pilot is None for one in sessions.values()):
+            saved.refuse("granted", "is true before every pilot is labelled")
         return session
 
     def _grant(self) -> None:
@@ -232,6 +227,29 @@ def check_groups(were: list[str], are: list[str]) -> None:
     """
     if were != are:
         raise CorruptDataError(f"the state is of groups {were}, these are {are}")
+
+
+def _own_params(params: EstimateParams, *, groups: int) -> list[EstimateParams]:
+    """Of each group: an even share of the budget, and a seed of its own.
+
+    Raises:
+        InvalidParamsError: a budget that does not give each group two labels a
+            stratum, or parameters for other than two rounds.
+    """
+    require_two_rounds(params)
+    each, extra = divmod(params.budget, groups)
+    if each < 2 * params.strata:
+        raise InvalidParamsError(
+            f"budget is {params.budget}, but {groups} groups with {params.strata}"
+            f" strata need {2 * params.strata * groups} labels"
+        )
+    return [
+        replace(
+            _even_share(params, budget=each + (number < extra)),
+            seed=stream_seed(params.seed, number),
+        )
+        for number in range(groups)
+    ]
 
 
 def _even_share(params: EstimateParams, *, budget: int) -> EstimateParams:

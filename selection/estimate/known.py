@@ -11,6 +11,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.allocate import Target
 from gleann.selection.estimate.answers import (
+    LARGEST_VALUE,
     NO_GROUP,
     as_groups,
     as_positives,
@@ -18,6 +19,7 @@ from gleann.selection.estimate.answers import (
 )
 from gleann.selection.estimate.estimators import KnownTotals
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.saved import Saved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,13 +69,24 @@ class KnownRows:
         }
 
     @classmethod
-    def of_state(cls, state: dict[str, Any]) -> "KnownRows":
-        """Take `state()` back."""
+    def none(cls) -> "KnownRows":
+        """No label yet."""
         return cls(
-            rows=np.asarray(state["rows"], np.int64),
-            positives=np.asarray(state["positives"], np.bool_),
-            values=np.asarray(state["values"], np.float64),
+            rows=np.empty(0, np.int64),
+            positives=np.empty(0, np.bool_),
+            values=np.empty(0),
         )
+
+    @classmethod
+    def of_state(cls, state: Saved, *, n: int) -> "KnownRows":
+        """Take `state()` back, over `n` rows.
+
+        Raises:
+            CorruptDataError: rows that are not there, or parts of other lengths.
+        """
+        rows = state.rows("rows", n=n)
+        positives = state.flags("positives", length=len(rows))
+        return cls(rows=rows, positives=positives, values=_values_of(state, positives))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,12 +136,28 @@ class KnownGroupRows:
         }
 
     @classmethod
-    def of_state(cls, state: dict[str, Any]) -> "KnownGroupRows":
-        """Take `state()` back."""
+    def none(cls) -> "KnownGroupRows":
+        """No label yet."""
         return cls(
-            rows=np.asarray(state["rows"], np.int64),
-            groups=np.asarray(state["groups"], np.int32),
-            values=np.asarray(state["values"], np.float64),
+            rows=np.empty(0, np.int64), groups=np.empty(0, np.int32), values=np.empty(0)
+        )
+
+    @classmethod
+    def of_state(cls, state: Saved, *, n: int, groups: int) -> "KnownGroupRows":
+        """Take `state()` back, over `n` rows.
+
+        Raises:
+            CorruptDataError: rows or groups that are not there, or parts of other
+                lengths.
+        """
+        rows = state.rows("rows", n=n)
+        numbers = state.integers(
+            "groups", low=NO_GROUP, high=groups - 1, length=len(rows)
+        )
+        return cls(
+            rows=rows,
+            groups=numbers.astype(np.int32),
+            values=_values_of(state, numbers > NO_GROUP),
         )
 
 
@@ -143,7 +172,7 @@ def known_group_rows(
         InvalidInputError: groups or values that do not fit.
     """
     if known is None:
-        return KnownGroupRows.of_state({"rows": [], "groups": [], "values": []})
+        return KnownGroupRows.none()
     rows = names.rows_of(known.ids)
     numbers = as_groups(known.groups, n=len(rows), groups=groups)
     values = as_values(known.values, numbers > NO_GROUP, target=target)
@@ -173,8 +202,17 @@ def known_rows(known: Known | None, names: IdMap, *, target: Target) -> KnownRow
         InvalidInputError: labels or values that do not fit.
     """
     if known is None:
-        return KnownRows.of_state({"rows": [], "positives": [], "values": []})
+        return KnownRows.none()
     rows = names.rows_of(known.ids)
     held = as_positives(known.positives, n=len(rows))
     values = as_values(known.values, held, target=target)
     return KnownRows(rows=rows, positives=held, values=values)
+
+
+def _values_of(state: Saved, held: Mask) -> NDArray[np.float64]:
+    values = state.numbers(
+        "values", length=len(held), low=-LARGEST_VALUE, high=LARGEST_VALUE
+    )
+    if values[~held].any():
+        state.refuse("values", "must be 0 where the label is not positive")
+    return values

@@ -1,6 +1,7 @@
 """What a caller chooses when an estimate is begun."""
 
 from dataclasses import dataclass
+from sys import float_info
 from typing import get_args
 
 from gleann.index.checks import require_one_of
@@ -60,6 +61,7 @@ class EstimateParams:
         require_count("seed", self.seed, at_least=0)
         require_between("pilot_share", self.pilot_share, low=0, high=1)
         require_between("floor", self.floor, low=0, high=1)
+        require_between("confidence", self.confidence, low=0, high=1)
         if not 0 < self.confidence < 1:
             raise InvalidParamsError(
                 f"confidence must lie between 0 and 1, got {self.confidence}"
@@ -77,7 +79,10 @@ class EstimateParams:
             ("stop_at_width", absolute),
             ("stop_at_relative_width", relative),
         ):
-            if width is not None and not 0 < width < float("inf"):
+            if width is None:
+                continue
+            require_between(name, width, low=0, high=float_info.max)
+            if not width:
                 raise InvalidParamsError(
                     f"{name} must be a finite number above 0, got {width}"
                 )

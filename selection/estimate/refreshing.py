@@ -39,6 +39,7 @@ from gleann.selection.estimate.strata import (
 )
 from gleann.selection.estimate.tally import Evidence, Moments, PerStratum
 from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
+from gleann.selection.saved import Saved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -141,20 +142,38 @@ class Round:
         }
 
     @classmethod
-    def of_state(cls, state: dict[str, Any]) -> "Round":
-        """Take `state()` back."""
-        foreseen = {
-            name: np.asarray(values, np.float64)
-            for name, values in state["foreseen"].items()
-        }
-        return cls(
-            rows=np.asarray(state["rows"], np.int64),
-            strata=np.asarray(state["strata"], np.int64),
-            scores=np.asarray(state["scores"], np.float64),
-            left=np.asarray(state["left"], np.float64),
-            proxy_means=np.asarray(state["proxy_means"], np.float64),
-            foreseen=Moments(**foreseen),
+    def of_state(cls, state: Saved, *, n: int, strata: int) -> "Round":
+        """Take `state()` back, over `n` rows in at most so many `strata`.
+
+        Raises:
+            CorruptDataError: rows or strata that are not there, or parts of other
+                lengths.
+        """
+        rows = state.rows("rows", n=n)
+        left = state.numbers("left", low=0, high=n)
+        if not 1 <= len(left) <= strata:
+            state.refuse("left", f"must be of 1..{strata} strata, is of {len(left)}")
+        k, m = len(left), len(rows)
+        one = cls(
+            rows=rows,
+            strata=state.integers("strata", low=0, high=k - 1, length=m),
+            scores=state.numbers("scores", length=m),
+            left=left,
+            proxy_means=state.numbers("proxy_means", length=k),
+            foreseen=_moments_of(state.part("foreseen"), strata=k),
         )
+        if (one.draws > left).any():
+            state.refuse("strata", "have more draws than rows")
+        return one
+
+
+def _moments_of(state: Saved, *, strata: int) -> Moments:
+    return Moments(
+        rates=state.numbers("rates", length=strata, low=0, high=1),
+        means=state.numbers("means", length=strata),
+        doubts=state.numbers("doubts", length=strata, low=0),
+        variances=state.numbers("variances", length=strata, low=0),
+    )
 
 
 def foresee(

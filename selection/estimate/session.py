@@ -28,10 +28,21 @@ from gleann.selection.estimate.strata import (
 )
 from gleann.selection.estimate.tally import Evidence, Tally, gather
 from gleann.selection.estimate.weighted import ChancedLabels
-from gleann.selection.origin import check_format, check_origin, ids_hash
-from gleann.selection.pool import Selection, fingerprint, provenance
+from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
+from gleann.selection.pool import Selection, as_told, fingerprint, provenance
+from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate/2"
+_PARTS = (
+    "params",
+    "data_hash",
+    "ids_hash",
+    "known",
+    "round_budgets",
+    "draws",
+    "answers",
+    "values",
+)
 
 
 class EstimateSession:
@@ -130,6 +141,12 @@ class EstimateSession:
         """What was fixed before any label was seen."""
         return self._design
 
+    def begins_as(self, other: "EstimateSession") -> bool:
+        """Whether both began with the same parameters and known labels."""
+        return (
+            self._params == other.params and self._known.state() == other._known.state()
+        )
+
     def grant(self, labels: int) -> None:
         """Spend `labels` on the second of two rounds instead of what was planned.
 
@@ -170,7 +187,7 @@ class EstimateSession:
         return Selection(
             rows=rows,
             ids=self._names.ids[rows],
-            scores=self._proxy[rows].astype(np.float32),
+            scores=as_told(self._proxy[rows]),
             weights=(left[strata] / draws[strata]).astype(np.float32),
             why={"stratum": strata, "proxy": self._proxy[rows]},
             summary={
@@ -233,16 +250,18 @@ class EstimateSession:
 
     def state(self) -> dict[str, Any]:
         """Everything but the proxies, as JSON values; `resume` takes it back."""
-        return {
-            "format": FORMAT,
-            "params": asdict(self._params),
-            "data_hash": self._data_hash,
-            "ids_hash": self._ids_hash,
-            "known": self._known.state(),
-            "round_budgets": list(self._design.round_budgets),
-            "draws": [draws.tolist() for draws in self._draws],
-            **self._book.state(),
-        }
+        return sealed(
+            {
+                "format": FORMAT,
+                "params": asdict(self._params),
+                "data_hash": self._data_hash,
+                "ids_hash": self._ids_hash,
+                "known": self._known.state(),
+                "round_budgets": list(self._design.round_budgets),
+                "draws": [draws.tolist() for draws in self._draws],
+                **self._book.state(),
+            }
+        )
 
     @classmethod
     def resume(
@@ -253,24 +272,50 @@ class EstimateSession:
         Raises:
             CorruptDataError: not such a state, or of other proxies or ids.
         """
-        check_format(state, expected=FORMAT)
-        params = EstimateParams(**state["params"])
+        saved = check_format(state, expected=FORMAT, parts=_PARTS)
+        params = saved.params("params", EstimateParams)
         checked = as_scores(proxy, name="proxy")
-        names = IdMap(ids, n=len(checked))
+        n = len(checked)
+        names = IdMap(ids, n=n)
         check_origin(
-            state,
+            saved,
             data="proxies",
             data_hash=fingerprint(checked),
             ids_hash=ids_hash(names.ids),
         )
-        session = cls(checked, params, names, KnownRows.of_state(state["known"]))
-        session._design = replace(
-            session._design, round_budgets=tuple(state["round_budgets"])
-        )
-        for draws in state["draws"]:
-            session._draw(np.asarray(draws, np.int64))
-        session._book.restore(state)
+        known = KnownRows.of_state(saved.part("known"), n=n)
+        with rebuilding("params"):
+            require_open_rows(params, n=n, known=known)
+            session = cls(checked, params, names, known)
+        session._restore_draws(saved)
+        session._book.restore(saved)
         return session
+
+    def _restore_draws(self, saved: Saved) -> None:
+        """Take back what was granted and drawn."""
+        planned = self._design.round_budgets
+        budgets = saved.integers("round_budgets", low=1, length=len(planned)).tolist()
+        if tuple(budgets) != planned:
+            if len(planned) != 2 or budgets[0] != planned[0]:
+                saved.refuse("round_budgets", f"are {budgets}, planned were {planned}")
+            with rebuilding("round_budgets"):
+                self.grant(budgets[1])
+        for number, draws in enumerate(saved.items("draws", at_most=len(planned))):
+            self._restore_round(Saved({"draws": draws}), number)
+
+    def _restore_round(self, saved: Saved, number: int) -> None:
+        sizes = self._design.sizes.astype(np.int64)
+        draws = saved.integers("draws", low=0, high=int(sizes.max()), length=len(sizes))
+        if draws.sum() != (planned := self._design.round_budgets[number]):
+            saved.refuse(
+                "draws",
+                f"of round {number} are {draws.sum()} rows, planned were {planned}",
+            )
+        if (draws > sizes - self._drawn_before()).any():
+            saved.refuse(
+                "draws", f"of round {number} are more than there are rows left"
+            )
+        self._draw(draws)
 
     def _provenance(self) -> dict[str, Any]:
         origin = provenance(

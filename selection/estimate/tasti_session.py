@@ -24,10 +24,21 @@ from gleann.selection.estimate.refreshed_interval import refreshed_interval
 from gleann.selection.estimate.refreshed_rounds import RefreshedRounds
 from gleann.selection.estimate.refreshing import Round, refreshed_totals, whole_design
 from gleann.selection.estimate.result import Estimate, conclude_from
-from gleann.selection.origin import check_format, check_origin, ids_hash
-from gleann.selection.pool import Selection, fingerprint, provenance
+from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
+from gleann.selection.pool import Selection, as_told, fingerprint, provenance
+from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-tasti/1"
+_PARTS = (
+    "params",
+    "data_hash",
+    "ids_hash",
+    "known",
+    "first",
+    "rounds",
+    "answers",
+    "values",
+)
 
 
 class TastiSession:
@@ -135,7 +146,7 @@ class TastiSession:
         return Selection(
             rows=rows,
             ids=self._names.ids[rows],
-            scores=scores.astype(np.float32),
+            scores=as_told(scores),
             weights=weights.astype(np.float32),
             why={"stratum": strata, "proxy": scores},
             summary={
@@ -174,16 +185,18 @@ class TastiSession:
 
     def state(self) -> dict[str, Any]:
         """Everything but the vectors, as JSON values; `resume` takes it back."""
-        return {
-            "format": FORMAT,
-            "params": asdict(self._params),
-            "data_hash": self._data_hash,
-            "ids_hash": self._ids_hash,
-            "known": self._known.state(),
-            "first": self._first.tolist(),
-            "rounds": [one.state() for one in self._rounds.drawn],
-            **self._book.state(),
-        }
+        return sealed(
+            {
+                "format": FORMAT,
+                "params": asdict(self._params),
+                "data_hash": self._data_hash,
+                "ids_hash": self._ids_hash,
+                "known": self._known.state(),
+                "first": self._first.tolist(),
+                "rounds": [one.state() for one in self._rounds.drawn],
+                **self._book.state(),
+            }
+        )
 
     @classmethod
     def resume(
@@ -194,26 +207,43 @@ class TastiSession:
         Raises:
             CorruptDataError: not such a state, or of other vectors or ids.
         """
-        check_format(state, expected=FORMAT)
+        saved = check_format(state, expected=FORMAT, parts=_PARTS)
         points = as_vectors(vectors)
-        names = IdMap(ids, n=len(points))
+        n = len(points)
+        names = IdMap(ids, n=n)
         check_origin(
-            state,
+            saved,
             data="vectors",
             data_hash=fingerprint(points),
             ids_hash=ids_hash(names.ids),
         )
-        session = cls(
-            points,
-            EstimateParams(**state["params"]),
-            names,
-            KnownRows.of_state(state["known"]),
-            np.asarray(state["first"], np.int64),
-        )
-        for one in state["rounds"]:
-            session._rounds.add(Round.of_state(one))
-        session._book.restore(state)
+        params = saved.params("params", EstimateParams)
+        known = KnownRows.of_state(saved.part("known"), n=n)
+        first = saved.rows("first", n=n)
+        if np.intersect1d(first, known.rows).size:
+            saved.refuse("first", "has rows whose labels were known before")
+        with rebuilding("params"):
+            require_open_rows(params, n=n, known=known)
+            _first_size(len(first), params, known=len(known.rows))
+            _require_room(params, first=len(first))
+            session = cls(points, params, names, known, first)
+        session._restore_rounds(saved)
+        session._book.restore(saved)
         return session
+
+    def _restore_rounds(self, saved: Saved) -> None:
+        taken = np.concatenate([self._known.rows, self._first])
+        parts = saved.parts("rounds", at_most=len(self._budgets))
+        for one, labels in zip(parts, self._budgets, strict=False):
+            drawn = Round.of_state(
+                one, n=len(self._names.ids), strata=self._params.strata
+            )
+            if len(drawn.rows) != labels:
+                one.refuse("rows", f"are {len(drawn.rows)}, planned were {labels}")
+            if np.intersect1d(drawn.rows, taken).size:
+                one.refuse("rows", "were asked for before")
+            taken = np.concatenate([taken, drawn.rows])
+            self._rounds.add(drawn)
 
     def _conclude(self, finished: list[Round]) -> Estimate:
         design = whole_design(finished, self._design())

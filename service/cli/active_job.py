@@ -241,7 +241,7 @@ def _read_state(path: Path) -> dict[str, Any]:
         state = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MissingFileError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not a session: {error}") from error
     if not isinstance(state, dict):
         raise InvalidInputError(f"{path} is not a session: it holds no object")

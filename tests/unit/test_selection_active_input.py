@@ -155,6 +155,9 @@ def test_states_of_other_data_or_formats_are_refused():
     params = dict(state["params"])
     del params["batch"]
     other = {**state, "params": params | {"luck": 1}}
+    with pytest.raises(CorruptDataError, match="params is not as it was saved"):
+        ActiveSession.resume(other, vectors, neighbours=near)
+    del other["checksums"]
     with pytest.raises(CorruptDataError, match="lack or add batch, luck"):
         ActiveSession.resume(other, vectors, neighbours=near)
 
