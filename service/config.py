@@ -13,6 +13,13 @@ from gleann.index.errors import InvalidParamsError, MissingFileError
 from gleann.service.values import DeviceChoice, Limits
 
 PREFIX = "GLEANN_"
+_NUMBERS = (
+    "threads",
+    "rpc_threads",
+    "rpc_queue",
+    "connection_calls",
+    "message_seconds",
+)
 _NOT_SPARE = ("faiss-gpu", "torch", "triton")
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d{1,5})")
 
@@ -31,8 +38,10 @@ class Config:
             says otherwise, so that must be "cpu" for an engine of a GPU or of torch.
         device: "cpu", "auto", "cuda" or "require-cuda"; see `gleann.service.devices`.
         threads: worker threads of the engine; 0 takes all cores.
-        rpc_threads: calls answered at once.
-        rpc_queue: calls admitted at once; more are refused.
+        rpc_threads: calls computed at once.
+        rpc_queue: calls that are computed or wait for a thread; more are refused.
+        connection_calls: calls of one connection at once; more are refused.
+        message_seconds: seconds after which a call is ended whose message has not come.
         limits: caps on single requests.
     """
 
@@ -46,6 +55,8 @@ class Config:
     threads: int = 0
     rpc_threads: int = 16
     rpc_queue: int = 256
+    connection_calls: int = 128
+    message_seconds: int = 20
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -63,7 +74,7 @@ class Config:
         require_host_engine(self.engine, self.device)
         if self.api_key == "":
             raise InvalidParamsError("api_key is empty")
-        for name in ("threads", "rpc_threads", "rpc_queue"):
+        for name in _NUMBERS:
             floor = 0 if name == "threads" else 1
             if getattr(self, name) < floor:
                 raise InvalidParamsError(
@@ -168,7 +179,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
         typed["import_roots"] = tuple(map(Path, values["import_roots"]))
     if "allow_remote" in values:
         typed["allow_remote"] = _flag(values["allow_remote"], "allow_remote")
-    for name in ("threads", "rpc_threads", "rpc_queue"):
+    for name in _NUMBERS:
         if name in values:
             typed[name] = _whole(values[name], name)
     return typed

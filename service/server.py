@@ -1,18 +1,26 @@
-"""The gRPC server: wiring, health and stopping."""
+"""The gRPC server: wiring and stopping."""
 
 import logging
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 from google.longrunning import operations_pb2_grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from google.protobuf.descriptor_pool import Default
 from grpc_reflection.v1alpha import reflection
 
 from gleann.index.errors import ServiceError
+from gleann.service import front, health, waits
 from gleann.service.application import Application
 from gleann.service.config import Config, split_address
-from gleann.service.interceptors import ErrorsAsStatus, RequireKey
+from gleann.service.connections import Connections, Silence
+from gleann.service.lanes import Lane
+from gleann.service.rare_log import OneLine, RareLog
+from gleann.service.rpc import Inline
+from gleann.service.security import KeyCheck
 from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.operations import OperationsServicer
@@ -39,16 +47,33 @@ SERVICES = (
 INDEX_HEALTH = "indexes/"
 """A health check of "indexes/words" tells whether the index "words" is served."""
 
-_SERVICERS: tuple[tuple[Any, Any], ...] = (
+_COMPUTING: tuple[tuple[Any, Any], ...] = (
     (index_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer),
     (vector_pb2_grpc.add_VectorServiceServicer_to_server, VectorServicer),
     (search_pb2_grpc.add_SearchServiceServicer_to_server, SearchServicer),
     (selection_pb2_grpc.add_SelectionServiceServicer_to_server, SelectionServicer),
+)
+_CONTROLLING: tuple[tuple[Any, Any], ...] = (
     (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),
     (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer),
 )
+"""These have threads of their own, so that work can be cancelled when all others are
+busy with it."""
+
+CONTROL_THREADS = 2
+SILENT_CALLS_A_PLACE = 16
+"""Calls that may wait for their message, for each that may be computed."""
+
+CONNECTION_IDLE_SECONDS = 3600
+HANDSHAKE_SECONDS = 20
+KEEPALIVE_SECONDS = 60
+"""A connection is asked for a sign of life after so long without one."""
+
+REFLECTION_STREAMS = 4
+"""Threads for reflection, which reads its messages in one: more streams wait."""
 
 _log = logging.getLogger(__name__)
+_encoding = OneLine(_log)
 
 
 class Server:
@@ -62,45 +87,93 @@ class Server:
     def __init__(self, config: Config) -> None:
         """Open the data directory and listen; errors as `serve`."""
         self._application = Application(config)
-        self._health = health.HealthServicer()
         try:
-            self._grpc = _grpc_server(config, self._application, self._health)
-            self.port = _listen(self._grpc, config.listen)
+            self._open(config)
         except BaseException:
             self._application.close()
             raise
         host, _ = split_address(config.listen)
         self.target = f"grpc://{_bracketed(host)}:{self.port}"
-        self._grpc.start()
-        for service in ("", *SERVICES):
-            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         self._application.registry.watch(self._set_index_health)
         _log.info("serving %s at %s", config.data_dir, self.target)
 
+    @property
+    def busy(self) -> int:
+        """Calls that are computed or wait for a thread."""
+        return sum(lane.held for lane in self._lanes)
+
     def _set_index_health(self, name: str, serving: bool) -> None:
         """Tell probes of one index; the health of the server does not depend on it."""
-        response = health_pb2.HealthCheckResponse
-        state = response.SERVING if serving else response.NOT_SERVING
-        self._health.set(f"{INDEX_HEALTH}{name}", state)
+        self._health.set(f"{INDEX_HEALTH}{name}", serving=serving)
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop: report NOT_SERVING, finish calls within `grace` seconds, close.
 
-        Long work is cut off and goes on when the directory is opened again.
+        Long work is cut off and goes on when the directory is opened again. Callers who
+        wait for an operation or watch the health are answered at once.
         """
-        self._health.enter_graceful_shutdown()
-        self._grpc.stop(grace).wait()
-        self._application.close(seconds=grace)
+        with self._stop_once:
+            if self._stopped.is_set():
+                return
+            self._health.close()
+            jobs = Thread(
+                target=self._application.jobs.close, kwargs={"seconds": grace}
+            )
+            jobs.start()
+            ended = self._grpc.stop(grace)
+            self._waits.close()
+            self._silence.close()
+            ended.wait()
+            for lane in self._lanes:
+                lane.close()
+            self._streams.shutdown(wait=False, cancel_futures=True)
+            jobs.join()
+            self._application.close(seconds=0)
+            self._stopped.set()
 
     def wait(self) -> None:
         """Return when the server has stopped."""
-        self._grpc.wait_for_termination()
+        self._stopped.wait()
 
     def __enter__(self) -> "Server":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _open(self, config: Config) -> None:
+        self._stopped, self._stop_once = Event(), Lock()
+        computing = Lane("rpc", threads=config.rpc_threads, most=config.rpc_queue)
+        control = Lane("control", threads=CONTROL_THREADS, most=config.rpc_queue)
+        self._lanes = (computing, control)
+        self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
+        self._health = health.Health(["", *SERVICES])
+        self._grpc = grpc.server(Inline(), options=_options(config))
+        # Last, as it can fail, and before there is any thread to stop.
+        self.port = _listen(self._grpc, config.listen)
+        self._waits = waits.Waits(self._application.jobs.get)
+        self._silence = Silence(
+            seconds=config.message_seconds, most=SILENT_CALLS_A_PLACE * config.rpc_queue
+        )
+        rare = RareLog(_log)
+        takes = {
+            **_computed(_COMPUTING, self._application, computing, rare),
+            **_computed(_CONTROLLING, self._application, control, rare),
+            waits.METHOD: self._waits.take,
+            health.CHECK: self._health.check,
+            health.WATCH: self._health.watch,
+        }
+        led = front.Front(
+            takes,
+            _reflection(self._streams),
+            key=KeyCheck(config.api_key),
+            connections=Connections(most=config.connection_calls),
+            silence=self._silence,
+            rare=rare,
+        )
+        self._grpc.add_generic_rpc_handlers((led,))
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_encoding)
+        self._grpc.start()
 
 
 def serve(config: Config) -> Server:
@@ -116,27 +189,76 @@ def serve(config: Config) -> Server:
     return Server(config)
 
 
-def _grpc_server(
-    config: Config, application: Application, health_servicer: health.HealthServicer
-) -> grpc.Server:
-    guards = [] if config.api_key is None else [RequireKey(config.api_key)]
-    server = grpc.server(
-        ThreadPoolExecutor(config.rpc_threads, thread_name_prefix="gleann-rpc"),
-        interceptors=[*guards, ErrorsAsStatus()],
-        maximum_concurrent_rpcs=config.rpc_queue,
-        options=[
-            ("grpc.max_receive_message_length", config.limits.message_bytes),
-            ("grpc.max_send_message_length", config.limits.message_bytes),
-            # Two servers on one port would share its connections, silently.
-            ("grpc.so_reuseport", 0),
-        ],
-    )
-    for register, servicer in _SERVICERS:
-        register(servicer(application), server)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+class _Methods:
+    """Stands in for a server where servicers register: it keeps their methods."""
+
+    def __init__(self) -> None:
+        self._generic: list[grpc.GenericRpcHandler] = []
+
+    def add_generic_rpc_handlers(
+        self, handlers: Iterable[grpc.GenericRpcHandler]
+    ) -> None:
+        """Keep the methods of a service."""
+        self._generic.extend(handlers)
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """Nothing: these are the same methods."""
+
+    def handlers(self, services: Iterable[str]) -> dict[str, grpc.RpcMethodHandler]:
+        """The methods of services by their paths, such as "/a.Service/Method"."""
+        found = {}
+        for service in services:
+            for method in Default().FindServiceByName(service).methods:
+                path = f"/{service}/{method.name}"
+                details = SimpleNamespace(method=path, invocation_metadata=())
+                for generic in self._generic:
+                    if (one := generic.service(details)) is not None:
+                        found[path] = one
+        return found
+
+
+def _computed(
+    servicers: tuple[tuple[Any, Any], ...],
+    application: Application,
+    lane: Lane,
+    rare: RareLog,
+) -> dict[str, front.Take]:
+    methods = _Methods()
+    for register, servicer in servicers:
+        register(servicer(application), methods)
+    return {
+        path: front.computed(
+            front.Method(
+                path, one.request_deserializer, one.unary_unary, one.response_serializer
+            ),
+            lane,
+            rare,
+        )
+        for path, one in methods.handlers(SERVICES).items()
+    }
+
+
+def _reflection(pool: ThreadPoolExecutor) -> dict[str, grpc.RpcMethodHandler]:
+    methods = _Methods()
     names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    return server
+    reflection.enable_server_reflection(names, methods)
+    found = methods.handlers([reflection.SERVICE_NAME])
+    return {path: front.in_pool(one, pool) for path, one in found.items()}
+
+
+def _options(config: Config) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", config.limits.message_bytes),
+        ("grpc.max_send_message_length", config.limits.message_bytes),
+        # Two servers on one port would share its connections, silently.
+        ("grpc.so_reuseport", 0),
+        # What the connection may have under way in HTTP/2; ours refuse in words first.
+        ("grpc.max_concurrent_streams", 2 * config.connection_calls),
+        ("grpc.server_handshake_timeout_ms", 1000 * HANDSHAKE_SECONDS),
+        ("grpc.max_connection_idle_ms", 1000 * CONNECTION_IDLE_SECONDS),
+        ("grpc.keepalive_time_ms", 1000 * KEEPALIVE_SECONDS),
+        ("grpc.keepalive_timeout_ms", 1000 * HANDSHAKE_SECONDS),
+    ]
 
 
 def _listen(server: grpc.Server, address: str) -> int:

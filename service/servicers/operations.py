@@ -10,7 +10,7 @@ from gleann.service.application import Application
 from gleann.service.pages import page_position, page_size, page_token
 
 LONGEST_WAIT_SECONDS = 10.0
-"""A wait holds one of the server's threads."""
+"""A client asks again; so one that has gone is forgotten soon."""
 
 
 class OperationsServicer(
@@ -60,7 +60,13 @@ class OperationsServicer(
         self, request: operations_pb2.WaitOperationRequest, _: Any
     ) -> operations_pb2.Operation:
         """Wait until it has ended, for ten seconds at most."""
-        seconds = LONGEST_WAIT_SECONDS
-        if request.HasField("timeout"):
-            seconds = min(seconds, request.timeout.ToTimedelta().total_seconds())
-        return self._jobs.wait(request.name, seconds=seconds)
+        return self._jobs.wait(request.name, seconds=wait_seconds(request))
+
+
+def wait_seconds(request: operations_pb2.WaitOperationRequest) -> float:
+    """Seconds that a request wants to wait, as far as they are granted."""
+    if not request.HasField("timeout"):
+        return LONGEST_WAIT_SECONDS
+    # Not by way of a timedelta, which cannot hold all that the message can.
+    wanted: float = request.timeout.seconds + request.timeout.nanos / 1e9
+    return min(max(wanted, 0.0), LONGEST_WAIT_SECONDS)

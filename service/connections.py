@@ -1,0 +1,106 @@
+"""What one connection may hold, and calls whose message has not come."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Lock, Thread
+from time import monotonic
+
+from gleann.index.errors import LimitError
+
+LOOK_SECONDS = 0.5
+
+
+class Connections:
+    """Counts the calls of each connection."""
+
+    def __init__(self, *, most: int) -> None:
+        self._guard = Lock()
+        self._calls: dict[str, int] = {}
+        self._most = most
+
+    def enter(self, peer: str) -> None:
+        """Count a call.
+
+        Raises:
+            LimitError: the connection has too many.
+        """
+        with self._guard:
+            held = self._calls.get(peer, 0)
+            if held >= self._most:
+                raise LimitError(
+                    f"this connection has {held} calls under way, at most {self._most}"
+                    " are admitted (connection_calls)"
+                )
+            self._calls[peer] = held + 1
+
+    def leave(self, peer: str) -> None:
+        """A call that was counted has ended."""
+        with self._guard:
+            left = self._calls[peer] - 1
+            if left:
+                self._calls[peer] = left
+            else:
+                del self._calls[peer]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Silent:
+    """A call that has said nothing since `since`; `end` ends it, told why."""
+
+    since: float
+    end: Callable[[str], None]
+
+
+class Silence:
+    """Ends calls whose message does not come: the late, and the oldest of too many.
+
+    So nobody keeps others out by calls without a message: the message of an honest
+    call follows it in milliseconds, and newcomers are always let in.
+    """
+
+    def __init__(self, *, seconds: float, most: int) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._guard = Lock()
+        self._calls: dict[Silent, None] = {}  # in the order they came
+        self._closed = Event()
+        self._watcher = Thread(target=self._watch, name="gleann-silence", daemon=True)
+        self._watcher.start()
+
+    def add(self, end: Callable[[str], None]) -> Silent:
+        """Watch a call; `end` is called unless it is removed in time."""
+        call = Silent(monotonic(), end)
+        with self._guard:
+            self._calls[call] = None
+            oldest = next(iter(self._calls)) if len(self._calls) > self._most else None
+        if oldest is not None:
+            self._end(oldest, f"{self._most} calls wait for their message")
+        return call
+
+    def remove(self, call: Silent) -> None:
+        """It has spoken, or it has ended."""
+        with self._guard:
+            self._calls.pop(call, None)
+
+    def close(self) -> None:
+        """End all, and watch no longer."""
+        self._closed.set()
+        with self._guard:
+            calls = list(self._calls)
+        for call in calls:
+            self._end(call, "the server is stopping")
+
+    def _end(self, call: Silent, why: str) -> None:
+        with self._guard:
+            if call not in self._calls:
+                return
+            del self._calls[call]
+        call.end(why)
+
+    def _watch(self) -> None:
+        while not self._closed.wait(min(LOOK_SECONDS, self._seconds)):
+            late = monotonic() - self._seconds
+            with self._guard:
+                calls = [call for call in self._calls if call.since <= late]
+            for call in calls:
+                self._end(call, f"no message within {self._seconds:g} s")

@@ -1,0 +1,56 @@
+"""Log lines that strangers cause, so that no stranger can fill the log."""
+
+import logging
+import time
+from threading import Lock
+
+SECONDS_BETWEEN = 10.0
+MOST_SUBJECTS = 256
+
+
+class RareLog:
+    """Writes at most one line about a subject in ten seconds, and counts the others."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._guard = Lock()
+        self._written: dict[str, float] = {}
+        self._unwritten: dict[str, int] = {}
+
+    def warn(self, subject: str, text: str) -> None:
+        """Write `text`, unless there was a line about `subject` a moment ago."""
+        now = time.monotonic()
+        with self._guard:
+            if now - self._written.get(subject, -SECONDS_BETWEEN) < SECONDS_BETWEEN:
+                self._unwritten[subject] = self._unwritten.get(subject, 0) + 1
+                return
+            if len(self._written) >= MOST_SUBJECTS:
+                # One line for all that are forgotten would tell nobody more.
+                self._written.clear()
+                self._unwritten.clear()
+            self._written[subject] = now
+            more = self._unwritten.pop(subject, 0)
+        self._log.warning("%s%s", text, f" ({more} more like this)" if more else "")
+
+
+class OneLine(logging.Filter):
+    """Takes the tracebacks out of what a library logs about bytes that strangers send.
+
+    gRPC logs a traceback for each header that is not UTF-8.
+    """
+
+    def __init__(self, log: logging.Logger) -> None:
+        super().__init__()
+        self._rare = RareLog(log)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Write the record by ourselves, if it is one of these."""
+        if not str(record.msg).startswith("Invalid encoding"):
+            return True
+        self._rare.warn("encoding", "a header is not UTF-8")
+        return False
+
+
+def host_of(peer: str) -> str:
+    """The machine of a peer: "ipv4:127.0.0.1:50000" is "ipv4:127.0.0.1"."""
+    return peer.rpartition(":")[0] or peer

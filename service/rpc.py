@@ -1,0 +1,150 @@
+"""Calls of grpcio's synchronous server, waited for and answered without a thread.
+
+In public, that server reads a message, and writes one of a stream, in a thread of its
+pool, which a client can hold for as long as it likes. Here the thread that polls for
+events is told what is to happen then. This is the one module that uses names of grpcio
+which are not public (`service/DECISIONS.md`, "The front");
+`tests/faults/test_half_open.py` fails when one of them changes.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, TypeAlias
+
+import grpc
+from grpc import _server
+from grpc._cython import cygrpc
+from grpc_status import rpc_status
+
+from gleann.index.errors import GleannError
+from gleann.service.status import status_of
+
+_log = logging.getLogger(__name__)
+
+_NO_FLAGS = 0
+_READ, _WRITE = "gleann read", "gleann write"
+
+Heard: TypeAlias = Callable[[bytes | None], None]
+Begin: TypeAlias = Callable[["Rpc"], None]
+
+
+class Rpc:
+    """One call. Its methods return at once; any thread may use them."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._call = context._rpc_event.call
+        self._state = context._state
+        self._unsent: bytes | None = None
+
+    @property
+    def peer(self) -> str:
+        """The other end of the connection, such as "ipv4:127.0.0.1:50000"."""
+        peer: str = self._context.peer()
+        return peer
+
+    @property
+    def active(self) -> bool:
+        """Whether somebody still waits for the answer."""
+        active: bool = self._context.is_active()
+        return active
+
+    def when_ended(self, then: Callable[[], object]) -> None:
+        """Call `then` once when the call is over, whoever ended it and how."""
+        if not self._context.add_callback(then):
+            then()
+
+    def read(self, heard: Heard) -> None:
+        """Have `heard` called with the next message, or with None if there is none.
+
+        It is called once, by the thread that polls for events, also when the call ends.
+        """
+        with self._state.condition:
+            if self.active:
+                operation = cygrpc.ReceiveMessageOperation(_NO_FLAGS)
+                self._start(_READ, [operation], lambda it: heard(it.message()))
+                return
+        heard(None)
+
+    def write(self, message: bytes) -> None:
+        """Send a message of a stream; one that is not under way yet is replaced."""
+        with self._state.condition:
+            if not self.active:
+                return
+            if _WRITE in self._state.due:
+                self._unsent = message
+                return
+            operations = [cygrpc.SendMessageOperation(message, _NO_FLAGS)]
+            if self._state.initial_metadata_allowed:
+                self._state.initial_metadata_allowed = False
+                beginning = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
+                operations.insert(0, beginning)
+            self._start(_WRITE, operations, lambda _: self._write_again())
+
+    def finish(self, message: bytes | None = None) -> None:
+        """End well, with the one message of the answer or, in a stream, without."""
+        with self._state.condition:
+            if self.active:
+                _server._status(self._context._rpc_event, self._state, message)
+
+    def fail(self, error: GleannError, code: grpc.StatusCode | None = None) -> None:
+        """End with the status of an error, under another code if one is given."""
+        status = rpc_status.to_status(status_of(error))
+        with self._state.condition:
+            if self.active:
+                self._context.set_code(status.code if code is None else code)
+                self._context.set_details(status.details)
+                if code is None:
+                    self._context.set_trailing_metadata(status.trailing_metadata)
+                _server._status(self._context._rpc_event, self._state, None)
+
+    def _write_again(self) -> None:
+        unsent, self._unsent = self._unsent, None
+        if unsent is not None:
+            self.write(unsent)
+
+    def _start(
+        self, token: str, operations: list[Any], then: Callable[[Any], None]
+    ) -> None:
+        def done(event: Any) -> Any:
+            with self._state.condition:
+                finished = _server._possibly_finish_call(self._state, token)
+            try:
+                then(event.batch_operations[0])
+            except Exception:  # noqa: BLE001  the edge: it would end the polling thread
+                _log.exception("a call from %s failed inside", self.peer)
+            return finished
+
+        self._call.start_server_batch(operations, done)
+        self._state.due.add(token)
+
+
+class Inline(Executor):
+    """Runs what the server hands to its pool: it only begins calls, and never waits."""
+
+    def submit(  # type: ignore[override]  # as the server calls it
+        self, work: Callable[..., object], /, *arguments: object
+    ) -> "Future[None]":
+        """Run it now."""
+        work(*arguments)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+
+class _Beginning:
+    """What the server calls once a call has arrived, before its message has."""
+
+    experimental_non_blocking = True
+
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
+
+    def __call__(self, _requests: Any, context: Any, _send: Any) -> None:
+        self._begin(Rpc(context))
+
+
+def handler(begin: Begin) -> grpc.RpcMethodHandler:
+    """A handler, of any kind of method, that leaves the whole call to `begin`."""
+    return grpc.stream_stream_rpc_method_handler(_Beginning(begin))
