@@ -1,39 +1,213 @@
-"""int8 codes: one scale a row, so that both copies of a row share one code.
+"""How an engine stores rows to scan them: centred int8 codes, or the rows in float32.
 
-A row x is stored as round(x / scale) with scale = max|x| / 127, and a query likewise;
-q.x is then scale_q * scale_x * (integer dot product), the same on every engine.
+Both take the centre of the index off rows and queries first, so that what all rows have
+in common costs no precision. An int8 row x is round((x - c) / scale) with scale =
+max|x - c| / 127, and a query likewise; the dot product of both is then scale_q * scale_x
+* (integer dot product), the same on every engine. `Encoding` has the scores.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import BLOCK_VALUES, block_slices
+from gleann.index.params import Metric
+
+CodeKind = Literal["int8", "float32"]
 
 CODE_MAX = 127
+CENTRE_ROWS = 4096
+"""Rows whose median is the centre: it is then off by about 2 % of their spread."""
+
+CENTRED_PEAKS = 0.8
+"""The centre is taken off where that makes the codes of most rows so much finer."""
+
+_MOST = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Codes:
-    """Quantised rows.
+    """Rows as engines scan them; see `Encoding`.
 
     Attributes:
-        values: int8 (n, d), each in -127..127.
-        scales: float32 (n,), strictly positive; row = scale * value.
+        values: int8 (n, d), each in -127..127; or the float32 rows as they were given.
+        scales: float32 (n,), strictly positive, centred row = scale * value; None for
+            float32 rows.
+        biases: float32 (n,), what is subtracted from each row's scores; None for
+            nothing.
     """
 
-    values: NDArray[np.int8]
-    scales: NDArray[np.float32]
+    values: NDArray[np.int8] | Vectors
+    scales: NDArray[np.float32] | None
+    biases: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, rows: slice) -> "Codes": ...
+    @overload
+    def __getitem__(self, rows: NDArray[np.integer]) -> "Codes": ...
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> "Codes":
+        """The codes of some rows."""
+        return Codes(
+            values=self.values[rows],
+            scales=None if self.scales is None else self.scales[rows],
+            biases=None if self.biases is None else self.biases[rows],
+        )
 
 
-def quantise(vectors: Vectors) -> Codes:
-    """Quantise each row of `vectors` (n, d) on its own scale, 1 for a zero row."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Encoding:
+    """How rows and queries become codes, and what the codes of both score.
+
+    Scores are higher for nearer rows, and comparable for one query only. With q' and
+    x' for what is left of q and x without the centre c:
+
+    - under l2, 2 q'.x' - |x'|^2, where int8 takes the length of the decoded row; and in
+      float32 -sum (q'_j - x'_j)^2;
+    - under cosine the same, since prepared rows and queries have unit length; but plain
+      q.x in int8 where the centre is zero;
+    - under ip, q'.x' + c.x', of which int8 has the double where the centre is not zero.
+
+    Attributes:
+        metric: which distance.
+        kind: what a row is stored as.
+        center: float32 (d,), zero where nothing is taken off.
+    """
+
+    metric: Metric
+    kind: CodeKind
+    center: NDArray[np.float32]
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether anything is taken off."""
+        return bool(self.center.any())
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether a row's score is less by a number of its own."""
+        if self.kind == "float32":
+            return self.metric == "ip"
+        return self.metric == "l2" or self.is_centred
+
+    def centred(self, rows: Vectors) -> Vectors:
+        """Rows (m, d) without the centre, rounded to float32."""
+        return rows - self.center if self.is_centred else rows
+
+    def encode(self, rows: Vectors) -> Codes:
+        """The codes of prepared rows (n, d); float32 rows are kept, not copied."""
+        if self.kind == "float32":
+            return Codes(values=rows, scales=None, biases=self._dot_biases(rows))
+        codes = quantise(rows, self.center)
+        return replace(codes, biases=self.biases_of(rows, codes))
+
+    def biases_of(self, rows: Vectors, codes: Codes) -> NDArray[np.float32] | None:
+        """What goes with the int8 codes of prepared rows (n, d)."""
+        if not self.has_biases:
+            return None
+        if self.metric == "ip":
+            biases = self._dot_biases(rows)
+            return None if biases is None else 2 * biases
+        return decoded_norms(codes)
+
+    def scan_scores(self, queries: Vectors, codes: Codes) -> Vectors:
+        """Exactly the scores (nq, m) that engines compare, higher is better.
+
+        Args:
+            queries: (nq, d), prepared.
+            codes: of m rows.
+        """
+        if self.kind == "float32":
+            return self._float_scores(queries, codes)
+        coded = quantise(queries, self.center)
+        scores = integer_dots(coded, codes)
+        scores *= codes.scales
+        if codes.biases is None:
+            return scores
+        assert coded.scales is not None
+        scores *= (np.float32(2) * coded.scales)[:, None]
+        scores -= codes.biases
+        return scores
+
+    def _dot_biases(self, rows: Vectors) -> NDArray[np.float32] | None:
+        """-c.x' of each row under ip; None under other metrics."""
+        if self.metric != "ip":
+            return None
+        biases = np.zeros(len(rows), np.float32)
+        if self.is_centred:
+            wide = self.center.astype(np.float64)
+            for block in block_slices(len(rows), BLOCK_VALUES // rows.shape[1]):
+                some = self.centred(rows[block]).astype(np.float64)
+                biases[block] = np.clip(-(some @ wide), -_MOST, _MOST)
+        return biases
+
+    def _float_scores(self, queries: Vectors, codes: Codes) -> Vectors:
+        """One dimension after another, each step rounded: the order of all engines."""
+        asked = np.ascontiguousarray(self.centred(queries).T)
+        rows = np.ascontiguousarray(self.centred(codes.values).T)
+        scores = np.zeros((len(queries), len(codes)), np.float32)
+        step = np.empty_like(scores)
+        with np.errstate(over="ignore"):
+            for query, row in zip(asked, rows, strict=True):
+                if self.metric == "ip":
+                    np.multiply.outer(query, row, out=step)
+                    scores += step
+                else:
+                    np.subtract.outer(query, row, out=step)
+                    np.multiply(step, step, out=step)
+                    scores -= step
+            if codes.biases is not None:
+                scores -= codes.biases
+        return scores
+
+
+def fit_center(rows: Vectors, metric: Metric, *, seed: int = 0) -> NDArray[np.float32]:
+    """The centre (d,) that makes codes of prepared `rows` fine, zero where none does.
+
+    It is the median of some rows, a dimension at a time: a few rows far out would move
+    a mean so far that all others share a code. It must make the greatest coordinate of
+    half of the rows `CENTRED_PEAKS` times as small, or nothing is taken off: that costs
+    a number a row under cosine and ip.
+
+    Args:
+        rows: (n, d), prepared; may be memory-mapped.
+        metric: which distance.
+        seed: draws the rows.
+    """
+    drawn = _drawn(rows, seed=seed)
+    center = np.median(drawn, axis=0).astype(np.float32)
+    before = np.median(np.abs(drawn).max(axis=1))
+    with np.errstate(over="ignore"):
+        after = np.median(np.abs(drawn - center).max(axis=1))
+    if metric == "ip" and not np.isfinite(np.abs(center).sum(dtype=np.float32)):
+        return np.zeros_like(center)
+    return center if after <= CENTRED_PEAKS * before else np.zeros_like(center)
+
+
+def _drawn(rows: Vectors, *, seed: int) -> Vectors:
+    if len(rows) <= CENTRE_ROWS:
+        return np.asarray(rows)
+    rng = np.random.default_rng([seed, 13])
+    return rows[np.sort(rng.choice(len(rows), CENTRE_ROWS, replace=False))]
+
+
+def quantise(vectors: Vectors, center: NDArray[np.float32] | None = None) -> Codes:
+    """Quantise each row of `vectors` (n, d) on its own scale, 1 for a zero row.
+
+    Args:
+        vectors: (n, d).
+        center: (d,), taken off first; None takes nothing off.
+    """
     values = np.empty(vectors.shape, np.int8)
     scales = np.empty(len(vectors), np.float32)
+    shift = None if center is None or not center.any() else center
     for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
-        rows = vectors[block]
+        rows = vectors[block] if shift is None else vectors[block] - shift
         peaks = np.maximum(rows.max(axis=1), -rows.min(axis=1))
         scale = peaks / np.float32(CODE_MAX)
         # A denormal peak makes a zero scale: such a row is zero at int8 precision.
@@ -61,6 +235,11 @@ def decoded_norms(codes: Codes) -> NDArray[np.float32]:
     They go with the coded dot product: near a query the two errors all but cancel,
     which they do not with the true length.
     """
-    squares = np.square(codes.values.astype(np.int32)).sum(axis=1, dtype=np.int64)
-    norms = codes.scales.astype(np.float64) ** 2 * squares
-    return np.minimum(norms, np.finfo(np.float32).max).astype(np.float32)
+    assert codes.scales is not None
+    norms = np.empty(len(codes), np.float32)
+    for block in block_slices(len(codes), BLOCK_VALUES // codes.values.shape[1]):
+        values = codes.values[block].astype(np.int32)
+        squares = np.einsum("ij,ij->i", values, values, dtype=np.int64)
+        wide = codes.scales[block].astype(np.float64) ** 2 * squares
+        norms[block] = np.minimum(wide, _MOST)
+    return norms
