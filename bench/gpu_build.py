@@ -13,6 +13,7 @@ from bench.gpu_run import Run, wait
 from gleann.index import BuildParams
 from gleann.index.assign import assign_blocks
 from gleann.index.build import auto_nlist
+from gleann.index.codes import Encoding
 from gleann.index.engines.device import build_assign
 from gleann.index.engines.device.build import DeviceKernels
 from gleann.index.kmeans import train_centroids
@@ -69,7 +70,8 @@ def _build(run: Run, found: Workload) -> None:
     parts = clock.timed("assign", assigned)
     first, second = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
     clock.timed("invert", lambda: invert(first, second, nlist=nlist))
-    clock.timed("encode", lambda: kernels.codes(found.vectors))
+    plain = Encoding.uncentred(found.metric, found.vectors.shape[1])
+    clock.timed("encode", lambda: kernels.codes(found.vectors, plain))
     total = sum(clock.seconds.values())
     with patch.object(build_assign, "device_reason", return_value="to compare"):
         clock.timed("assign by torch", assigned)

@@ -9,7 +9,7 @@ from torch import Tensor
 from bench.gpu_data import Workload, available, workload
 from bench.gpu_engines import KINDS, engine_of, recall_of
 from bench.gpu_run import Run, busy_seconds, seconds_of
-from gleann.index.codes import Codes
+from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
 from gleann.index.engines.device.build import DeviceKernels
 from gleann.index.lists import invert
@@ -31,11 +31,11 @@ def exact(run: Run) -> None:
             )
 
 
-def single_list(found: Workload, codes: Codes) -> IndexData:
+def single_list(found: Workload, codes: Codes, encoding: Encoding) -> IndexData:
     """All rows in one list: its scan is exhaustive search."""
     n = len(found.vectors)
     return IndexData(
-        metric=found.metric,
+        encoding=encoding,
         centroids=found.vectors.mean(axis=0, dtype=np.float64)[None].astype("f4"),
         lists=invert(np.zeros(n, np.int32), np.full(n, -1, np.int32), nlist=1),
         codes=codes,
@@ -98,8 +98,9 @@ def _torch_rows(run: Run, name: str) -> None:
 
 def _our_rows(run: Run, name: str, kind: str) -> None:
     found = workload(run, name)
-    codes = DeviceKernels(run.device).codes(found.vectors)
-    engine = engine_of(run, single_list(found, codes), kind)
+    encoding = Encoding.uncentred(found.metric, found.vectors.shape[1])
+    codes = DeviceKernels(run.device).codes(found.vectors, encoding)
+    engine = engine_of(run, single_list(found, codes, encoding), kind)
     request = ScanRequest(k=K, pool=min(POOL, len(found.vectors)))
     for batch in run.batches(BATCHES, there=len(found.queries)):
         asked = torch.from_numpy(found.queries[:batch]).to(run.device)

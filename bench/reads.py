@@ -18,6 +18,7 @@ from gleann.index import BuildParams
 from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.assign import assign_blocks
 from gleann.index.build import auto_nlist
+from gleann.index.codes import Encoding
 from gleann.index.kmeans import train_centroids
 from gleann.index.metric import list_scores, prepare
 from gleann.index.spill import scale_of
@@ -114,6 +115,7 @@ def measure(
 ) -> list[dict[str, float]]:
     """Assign the rows by `params` and count what the queries read."""
     primary, second = assign_all(rows, centroids, params)
-    order = np.argsort(-list_scores(queries, centroids, params.metric), axis=1)
+    plain = Encoding.uncentred(params.metric, rows.shape[1])
+    order = np.argsort(-list_scores(queries, centroids, plain), axis=1)
     spilled = {"spilled": round(float((second >= 0).mean()), 3)}
     return [spilled | row for row in reads_at(order, primary, second, truth)]

@@ -12,7 +12,7 @@ import numpy as np
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.arrays import Vectors
-from gleann.index.codes import quantise
+from gleann.index.codes import Encoding
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import IndexData
 from gleann.index.lists import invert
@@ -76,11 +76,12 @@ def make_data(metric: Metric, spill: Spill) -> IndexData:
     params = BuildParams(metric=metric, spill=spill, nlist=NLIST)
     spiller = Spiller(centroids, params, scale=scale_of(rows))
     primary, secondary = spiller.assign(rows)
+    encoding = Encoding.uncentred(metric, DIM)
     return IndexData(
-        metric=metric,
+        encoding=encoding,
         centroids=centroids,
         lists=invert(primary, secondary, nlist=NLIST),
-        codes=quantise(rows),
+        codes=encoding.encode(rows),
         vectors=rows,
     )
 

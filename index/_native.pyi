@@ -11,7 +11,11 @@ def unit_rows(
     vectors: NDArray[np.float32], *, tier: str, threads: int
 ) -> tuple[NDArray[np.float32], list[int]]: ...
 def quantise_rows(
-    vectors: NDArray[np.float32], *, tier: str, threads: int
+    vectors: NDArray[np.float32],
+    center: NDArray[np.float32],
+    *,
+    tier: str,
+    threads: int,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]: ...
 
 class Scanner:
@@ -19,14 +23,17 @@ class Scanner:
         self,
         *,
         metric: str,
-        directions: NDArray[np.int8],
+        center: NDArray[np.float32],
+        directions: NDArray[np.int8] | NDArray[np.float32],
         direction_scales: NDArray[np.float32],
+        direction_biases: NDArray[np.float32],
         offsets: NDArray[np.int64],
         mids: NDArray[np.int64],
         rows: NDArray[np.int32],
         others: NDArray[np.int32],
-        codes: NDArray[np.int8],
+        codes: NDArray[np.int8] | NDArray[np.float32],
         scales: NDArray[np.float32],
+        biases: NDArray[np.float32],
         vectors: NDArray[np.float32],
         tier: str,
         threads: int,

@@ -12,7 +12,7 @@ from gleann.index.arrays import ListNos, Vectors
 from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
 from gleann.index.engines import native
 from gleann.index.params import BuildParams
-from gleann.index.spill import Spiller
+from gleann.index.spill import Spiller, less
 
 PROGRESS_ROWS = 32_768
 """Rows assigned natively between two reports of progress."""
@@ -34,6 +34,7 @@ def assign_blocks(
     params: BuildParams,
     scale: float,
     threads: int = 0,
+    center: Vectors | None = None,
 ) -> Iterator[tuple[slice, ListNos, ListNos]]:
     """Assign all rows, block after block.
 
@@ -41,19 +42,25 @@ def assign_blocks(
         vectors: (n, d), prepared; may be memory-mapped.
         centroids: (nlist, d).
         params: metric, spill and spill_lambda.
-        scale: mean squared length of the rows.
+        scale: mean squared length of the rows, less `center`.
         threads: of the native kernels; 0 takes all cores.
+        center: (d,), taken off rows and centroids, whose distances stay as they are,
+            so that float32 products tell far-off rows apart; None takes nothing off.
 
     Yields:
         Each block of rows, the first list of each, and its second, -1 for none.
     """
+    if center is not None:
+        centroids = centroids - center
     if native.available():
         assigner = native.NativeAssigner(centroids, threads=threads)
         for block in block_slices(len(vectors), PROGRESS_ROWS):
-            rows = np.ascontiguousarray(vectors[block])
+            rows = np.ascontiguousarray(less(vectors[block], center))
             yield block, *assigner.assign(rows, params=params, scale=scale)
         return
     spiller = Spiller(centroids, params, scale=scale)
     blocks = block_slices(len(vectors), BLOCK_SCORES // len(centroids))
-    for block, lists in map_blocks(lambda b: spiller.assign(vectors[b]), blocks):
+    for block, lists in map_blocks(
+        lambda b: spiller.assign(less(vectors[b], center)), blocks
+    ):
         yield block, *lists

@@ -10,6 +10,7 @@ from gleann.index.arrays import ListNos, Vectors
 from gleann.index.build_kernels import BuildKernels
 from gleann.index.checks import as_vectors
 from gleann.index.choose_spill import choose_spill
+from gleann.index.codes import Encoding, fit_center
 from gleann.index.errors import InvalidParamsError
 from gleann.index.kmeans import train_centroids
 from gleann.index.lists import InvertedLists, invert
@@ -50,11 +51,13 @@ class Arranged:
     Attributes:
         centroids: float32 (nlist, d).
         lists: who lies where.
+        encoding: what the rows' codes are to be.
         header: the parameters, "auto" spilling resolved, and what was measured.
     """
 
     centroids: Vectors
     lists: InvertedLists
+    encoding: Encoding
     header: Header
 
 
@@ -100,22 +103,33 @@ def arrange(
         kernels: who compares rows with centroids.
     """
     nlist = resolve_nlist(params, len(rows))
-    centroids = _train(rows, nlist, params, report, kernels)
-    primary, secondary = _assign(rows, centroids, params, report, kernels)
+    encoding = Encoding(
+        metric=params.metric,
+        kind="float32" if params.codes == "float32" else "int8",
+        center=fit_center(rows, params.metric, seed=params.seed),
+    )
+    shift = encoding.center if encoding.is_centred else None
+    centroids = _train(rows, nlist, params, report, kernels, shift)
+    primary, secondary = _assign(rows, centroids, params, report, kernels, shift)
     sample = make_sample(
         rows,
         centroids,
         params,
+        encoding=encoding,
         queries=queries,
         progress=lambda done, total: report(
             Progress(phase="tune", done=done, total=total)
         ),
         kernels=kernels,
     )
-    header, secondary = _judge(sample, primary, secondary, params)
+    if sample is not None:
+        encoding = sample.encoding
+    decided = replace(params, codes=encoding.kind)
+    header, secondary = _judge(sample, primary, secondary, decided)
     return Arranged(
         centroids=centroids,
         lists=invert(primary, secondary, nlist=nlist),
+        encoding=encoding,
         header=header,
     )
 
@@ -162,6 +176,7 @@ def _train(
     params: BuildParams,
     report: Report,
     kernels: BuildKernels,
+    shift: Vectors | None,
 ) -> Vectors:
     rounds = params.kmeans_iterations
     return train_centroids(
@@ -172,6 +187,7 @@ def _train(
         seed=params.seed,
         progress=lambda done: report(Progress(phase="train", done=done, total=rounds)),
         kernels=kernels,
+        center=shift,
     )
 
 
@@ -181,10 +197,11 @@ def _assign(
     params: BuildParams,
     report: Report,
     kernels: BuildKernels,
+    shift: Vectors | None,
 ) -> tuple[ListNos, ListNos]:
     primary = np.empty(len(rows), np.int32)
     secondary = np.empty(len(rows), np.int32)
-    assigned = kernels.assign_blocks(rows, centroids, params=params)
+    assigned = kernels.assign_blocks(rows, centroids, params=params, center=shift)
     for block, first, second in assigned:
         primary[block], secondary[block] = first, second
         report(Progress(phase="assign", done=block.stop, total=len(rows)))

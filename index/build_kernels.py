@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.assign import assign_blocks, nearest_lists
-from gleann.index.codes import Codes
+from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.exact import exact_search_prepared
@@ -41,9 +41,14 @@ class BuildKernels(Protocol):
         """Rows (n, d) made ready for k-means."""
 
     def assign_blocks(
-        self, vectors: Vectors, centroids: Vectors, *, params: BuildParams
+        self,
+        vectors: Vectors,
+        centroids: Vectors,
+        *,
+        params: BuildParams,
+        center: Vectors | None = None,
     ) -> Assigned:
-        """Assign all rows (n, d), which may be memory-mapped; see `Spiller.assign`."""
+        """Assign all rows (n, d), which may be memory-mapped; see `assign_blocks`."""
 
     def nearest_rows(
         self,
@@ -61,8 +66,8 @@ class BuildKernels(Protocol):
     ) -> Vectors:
         """Rows (n, d) as the index works on them; see `metric.prepare`."""
 
-    def codes(self, vectors: Vectors) -> Codes:
-        """The codes of rows (n, d); see `codes.quantise`."""
+    def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
+        """The codes of prepared rows (n, d); see `Encoding.encode`."""
 
 
 def kernels_on(device: str | None, *, threads: int = 0) -> BuildKernels:
@@ -102,15 +107,21 @@ class HostKernels:
         return HostTrainingRows(rows, threads=self._threads)
 
     def assign_blocks(
-        self, vectors: Vectors, centroids: Vectors, *, params: BuildParams
+        self,
+        vectors: Vectors,
+        centroids: Vectors,
+        *,
+        params: BuildParams,
+        center: Vectors | None = None,
     ) -> Assigned:
         """See `BuildKernels.assign_blocks`."""
         return assign_blocks(
             vectors,
             centroids,
             params=params,
-            scale=scale_of(vectors),
+            scale=scale_of(vectors, center),
             threads=self._threads,
+            center=center,
         )
 
     def nearest_rows(
@@ -134,9 +145,9 @@ class HostKernels:
         threads = self._threads
         return prepare_rows(vectors, metric, threads=threads, first_row=first_row)
 
-    def codes(self, vectors: Vectors) -> Codes:
+    def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
         """See `BuildKernels.codes`."""
-        return code_rows(vectors, threads=self._threads)
+        return code_rows(vectors, encoding, threads=self._threads)
 
 
 class HostTrainingRows:

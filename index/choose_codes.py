@@ -1,51 +1,42 @@
 """Whether int8 codes tell the rows of an index apart, or float32 must be scanned."""
 
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.blocks import block_slices
-from gleann.index.codes import CodeKind, Encoding, fit_center
-from gleann.index.params import Metric
+from gleann.index.codes import Encoding
 
-SCORES_BLOCK = 1 << 23
-"""Scores held at once."""
+BLOCK_NUMBERS = 1 << 20
+"""Values of rows, or scores of them, held at once."""
 
 
 def choose_encoding(  # noqa: PLR0913  the sample, and what it has to show
+    encoding: Encoding,
     rows: Vectors,
     queries: Vectors,
     near: Rows,
     *,
     own: Rows | None,
-    metric: Metric,
-    codes: CodeKind | Literal["auto"],
     pool: int,
     least: float,
-    seed: int = 0,
 ) -> Encoding:
-    """The encoding of an index over `rows`.
+    """`encoding` in int8 where that finds enough, else in float32.
 
     Args:
+        encoding: of the index, but for its kind.
         rows: (n, d), prepared; may be memory-mapped.
         queries: sample queries (nq, d), prepared.
         near: their nearest rows (nq, k).
         own: rows (nq,) that the queries are, to be left out; None where they are not.
-        metric: which distance.
-        codes: "auto" takes int8 where that finds enough, else float32.
         pool: rows to re-rank, of all rows by their codes.
         least: share of `near` that has to be in those pools for int8 to be enough.
-        seed: draws what the centre is fitted to.
     """
-    center = fit_center(rows, metric, seed=seed)
-    int8 = Encoding(metric=metric, kind="int8", center=center)
-    float32 = Encoding(metric=metric, kind="float32", center=center)
-    if codes != "auto":
-        return int8 if codes == "int8" else float32
+    int8 = replace(encoding, kind="int8")
     found = pooled_share(int8, rows, queries, near, own=own, pool=pool)
-    return int8 if found >= least else float32
+    return int8 if found >= least else replace(encoding, kind="float32")
 
 
 def pooled_share(
@@ -62,7 +53,8 @@ def pooled_share(
     Where rows tie at the end of the pool, any of them is as likely as another to be in.
     """
     pools = _Pools(len(queries), pool)
-    for block in block_slices(len(rows), SCORES_BLOCK // len(queries)):
+    widest = max(len(queries), rows.shape[1])
+    for block in block_slices(len(rows), BLOCK_NUMBERS // widest):
         scores = encoding.scan_scores(queries, encoding.encode(rows[block]))
         if own is not None:
             inside = np.flatnonzero((own >= block.start) & (own < block.stop))

@@ -2,21 +2,19 @@
 
 Both take the centre of the index off rows and queries first, so that what all rows have
 in common costs no precision. An int8 row x is round((x - c) / scale) with scale =
-max|x - c| / 127, and a query likewise; the dot product of both is then scale_q * scale_x
-* (integer dot product), the same on every engine. `Encoding` has the scores.
+max|x - c| / 127, and a query likewise; the dot product of both is then the product of
+both scales and an integer, the same on every engine. `Encoding` has the scores.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import BLOCK_VALUES, block_slices
-from gleann.index.params import Metric
-
-CodeKind = Literal["int8", "float32"]
+from gleann.index.params import CodeKind, Metric
 
 CODE_MAX = 127
 CENTRE_ROWS = 4096
@@ -34,14 +32,14 @@ class Codes:
 
     Attributes:
         values: int8 (n, d), each in -127..127; or the float32 rows as they were given.
-        scales: float32 (n,), strictly positive, centred row = scale * value; None for
+        scales: float32 (n,), strictly positive, centred row = scale * value; 1 for
             float32 rows.
         biases: float32 (n,), what is subtracted from each row's scores; None for
             nothing.
     """
 
     values: NDArray[np.int8] | Vectors
-    scales: NDArray[np.float32] | None
+    scales: NDArray[np.float32]
     biases: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -55,7 +53,7 @@ class Codes:
         """The codes of some rows."""
         return Codes(
             values=self.values[rows],
-            scales=None if self.scales is None else self.scales[rows],
+            scales=self.scales[rows],
             biases=None if self.biases is None else self.biases[rows],
         )
 
@@ -83,6 +81,11 @@ class Encoding:
     kind: CodeKind
     center: NDArray[np.float32]
 
+    @classmethod
+    def uncentred(cls, metric: Metric, dim: int) -> "Encoding":
+        """Plain int8 codes, as all indexes of format version 1 have them."""
+        return cls(metric=metric, kind="int8", center=np.zeros(dim, np.float32))
+
     @property
     def is_centred(self) -> bool:
         """Whether anything is taken off."""
@@ -102,18 +105,21 @@ class Encoding:
     def encode(self, rows: Vectors) -> Codes:
         """The codes of prepared rows (n, d); float32 rows are kept, not copied."""
         if self.kind == "float32":
-            return Codes(values=rows, scales=None, biases=self._dot_biases(rows))
-        codes = quantise(rows, self.center)
-        return replace(codes, biases=self.biases_of(rows, codes))
+            return self.whole(rows, self._dot_biases(rows))
+        return self.with_biases(quantise(rows, self.center), rows)
 
-    def biases_of(self, rows: Vectors, codes: Codes) -> NDArray[np.float32] | None:
-        """What goes with the int8 codes of prepared rows (n, d)."""
+    @staticmethod
+    def whole(rows: Vectors, biases: NDArray[np.float32] | None) -> Codes:
+        """The codes that prepared rows (n, d) are in float32."""
+        ones = np.broadcast_to(np.float32(1), len(rows))
+        return Codes(values=rows, scales=ones, biases=biases)
+
+    def with_biases(self, codes: Codes, rows: Vectors) -> Codes:
+        """int8 codes with the biases of prepared rows (n, d) in this encoding."""
         if not self.has_biases:
-            return None
-        if self.metric == "ip":
-            biases = self._dot_biases(rows)
-            return None if biases is None else 2 * biases
-        return decoded_norms(codes)
+            return codes
+        dots = self._dot_biases(rows)
+        return replace(codes, biases=decoded_norms(codes) if dots is None else 2 * dots)
 
     def scan_scores(self, queries: Vectors, codes: Codes) -> Vectors:
         """Exactly the scores (nq, m) that engines compare, higher is better.
@@ -129,10 +135,30 @@ class Encoding:
         scores *= codes.scales
         if codes.biases is None:
             return scores
-        assert coded.scales is not None
         scores *= (np.float32(2) * coded.scales)[:, None]
         scores -= codes.biases
         return scores
+
+    def float_rows(self, rows: Vectors) -> Vectors:
+        """Float32 points that stand for rows (m, d) where codes are not scanned.
+
+        By squared L2, or by inner product under ip, they rank beside `float_queries` as
+        the rows do beside the queries.
+        """
+        points = self.centred(rows)
+        if self.metric == "ip" and self.is_centred:
+            biases = self._dot_biases(rows)
+            assert biases is not None
+            points = np.concatenate([points, -biases[:, None]], axis=1)
+        return np.ascontiguousarray(points)
+
+    def float_queries(self, queries: Vectors) -> Vectors:
+        """Points (m, d) or (m, d + 1) for queries (m, d); see `float_rows`."""
+        points = self.centred(queries)
+        if self.metric == "ip" and self.is_centred:
+            ones = np.ones((len(points), 1), np.float32)
+            points = np.concatenate([points, ones], axis=1)
+        return np.ascontiguousarray(points)
 
     def _dot_biases(self, rows: Vectors) -> NDArray[np.float32] | None:
         """-c.x' of each row under ip; None under other metrics."""
@@ -149,7 +175,7 @@ class Encoding:
     def _float_scores(self, queries: Vectors, codes: Codes) -> Vectors:
         """One dimension after another, each step rounded: the order of all engines."""
         asked = np.ascontiguousarray(self.centred(queries).T)
-        rows = np.ascontiguousarray(self.centred(codes.values).T)
+        rows = np.ascontiguousarray(self.centred(np.asarray(codes.values, "f4")).T)
         scores = np.zeros((len(queries), len(codes)), np.float32)
         step = np.empty_like(scores)
         with np.errstate(over="ignore"):
@@ -235,7 +261,6 @@ def decoded_norms(codes: Codes) -> NDArray[np.float32]:
     They go with the coded dot product: near a query the two errors all but cancel,
     which they do not with the true length.
     """
-    assert codes.scales is not None
     norms = np.empty(len(codes), np.float32)
     for block in block_slices(len(codes), BLOCK_VALUES // codes.values.shape[1]):
         values = codes.values[block].astype(np.int32)

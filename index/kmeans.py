@@ -35,6 +35,7 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
     seed: int,
     progress: Callable[[int], None] | None = None,
     kernels: BuildKernels | None = None,
+    center: Vectors | None = None,
 ) -> Vectors:
     """Train `nlist` centroids on a seeded sample of the rows.
 
@@ -46,6 +47,8 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
         seed: of the sample and the initial centroids.
         progress: called with the iterations done.
         kernels: who compares rows with centroids; None takes the host, on all cores.
+        center: (d,), taken off rows and centroids while they are compared, so that
+            float32 products tell far-off rows apart; None takes nothing off.
 
     Returns:
         float32 (nlist, d).
@@ -54,6 +57,11 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
         return np.array(vectors)
     rng = np.random.default_rng(seed)
     sample = _training_rows(vectors, nlist=nlist, rng=rng)
+    if center is None:
+        center = np.zeros(vectors.shape[1], np.float32)
+    if center.any():
+        sample = sample - center
+    sphere = -center if metric == "cosine" else None
     first = np.sort(rng.choice(len(sample), nlist, replace=False))
     centroids = np.array(sample[first])
     training = (kernels or HostKernels()).training_rows(sample)
@@ -62,8 +70,9 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
             progress(done)
         list_nos = training.nearest(centroids)
         sums = training.sums(list_nos, nlist=nlist)
-        centroids = _means(sums, sample, list_nos, metric=metric, rng=rng)
-    return _split_oversized(centroids, sample, training, metric=metric, rng=rng)
+        centroids = _means(sums, sample, list_nos, sphere=sphere, rng=rng)
+    split = _split_oversized(centroids, sample, training, sphere=sphere, rng=rng)
+    return split + center
 
 
 def _training_rows(
@@ -82,15 +91,18 @@ def _means(
     sample: Vectors,
     list_nos: ListNos,
     *,
-    metric: Metric,
+    sphere: Vectors | None,
     rng: np.random.Generator,
 ) -> Vectors:
-    """Mean row of each list; an empty list restarts at a random row."""
+    """Mean row of each list; an empty list restarts at a random row.
+
+    Means are moved onto the unit sphere around `sphere` (d,), if there is one.
+    """
     sizes = np.bincount(list_nos, minlength=len(sums))
     means: Vectors = sums / np.maximum(sizes, 1).astype(np.float32)[:, None]
     empty = np.flatnonzero(sizes == 0)
     means[empty] = sample[rng.choice(len(sample), len(empty), replace=False)]
-    return _on_sphere(means) if metric == "cosine" else means
+    return means if sphere is None else _on_sphere(means - sphere) + sphere
 
 
 def _split_oversized(
@@ -98,7 +110,7 @@ def _split_oversized(
     sample: Vectors,
     training: TrainingRows,
     *,
-    metric: Metric,
+    sphere: Vectors | None,
     rng: np.random.Generator,
 ) -> Vectors:
     """Move the centroids of the smallest lists into those `OVERSIZE` times the mean.
@@ -118,18 +130,20 @@ def _split_oversized(
             break
         for target, source in zip(spare, oversized, strict=False):
             members = sample[list_nos == source]
-            centroids[[source, target]] = _halves(members, metric=metric, rng=rng)
+            centroids[[source, target]] = _halves(members, sphere=sphere, rng=rng)
     return centroids
 
 
-def _halves(members: Vectors, *, metric: Metric, rng: np.random.Generator) -> Vectors:
+def _halves(
+    members: Vectors, *, sphere: Vectors | None, rng: np.random.Generator
+) -> Vectors:
     """Two-means of the rows of one list."""
     centres = members[rng.choice(len(members), 2, replace=False)]
     few = HostTrainingRows(members, threads=1)
     for _ in range(5):
         side = few.nearest(centres)
         sums = few.sums(side, nlist=2)
-        centres = _means(sums, members, side, metric=metric, rng=rng)
+        centres = _means(sums, members, side, sphere=sphere, rng=rng)
     return centres
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Ids, Mask
 from gleann.index.checks import MAX_DIM
 from gleann.index.choose_spill import SpillReport
+from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
 from gleann.index.lists import InvertedLists
 from gleann.index.tune import OperatingPoint
@@ -32,6 +33,8 @@ SHAPES: Mapping[str, tuple[str, ...]] = {
     "entry_others": ("entries",),
     "codes": ("rows", "dim"),
     "code_scales": ("rows",),
+    "code_biases": ("rows",),
+    "center": ("dim",),
     "vectors": ("rows", "dim"),
     "ids": ("rows",),
     "id_offsets": ("rows + 1",),
@@ -143,13 +146,19 @@ def _check_copies(entries: _Entries, lists: InvertedLists, *, n: int) -> None:
     require(agree, "entry_others does not name the other list of a row")
 
 
-def check_scales(scales: NDArray[np.float32]) -> None:
-    """Check that every scale of a code is above zero.
+def check_codes(codes: Codes, encoding: Encoding) -> None:
+    """Check the numbers that scores of codes are made with.
 
     Raises:
-        CorruptDataError: one is not.
+        CorruptDataError: naming the array.
     """
-    require(bool(scales.min() > 0), "code_scales has a scale that is not above 0")
+    scales = codes.scales
+    positive = bool(scales.min() > 0 and np.isfinite(scales.max()))
+    require(positive, "code_scales has a scale that is not above 0")
+    require(bool(np.isfinite(encoding.center).all()), "center is not finite")
+    if codes.biases is not None:
+        finite = bool(np.isfinite(codes.biases).all())
+        require(finite, "code_biases has a bias that is not finite")
 
 
 def check_ids(ids: Ids) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 from gleann.index.errors import CorruptDataError, MissingFileError
 
 FORMAT = "gleann-index"
-VERSION = 1
+VERSION = 2
+OLDEST_VERSION = 1
+"""Versions from this one on are read."""
 MANIFEST = "manifest.json"
 NEW_MANIFEST = f"{MANIFEST}.new"
 DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
@@ -68,10 +70,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def _check_manifest(file: Path, manifest: Any) -> None:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise CorruptDataError(f"{file} is not a {FORMAT} manifest")
-    if manifest.get("version") != VERSION:
+    version = manifest.get("version")
+    # A bool is an int, and True is 1.
+    if type(version) is not int or not OLDEST_VERSION <= version <= VERSION:
         raise CorruptDataError(
-            f"{file} has format version {manifest.get('version')},"
-            f" this gleann reads version {VERSION}"
+            f"{file} has format version {version},"
+            f" this gleann reads versions {OLDEST_VERSION} to {VERSION}"
         )
     if manifest.get("checksum") != manifest_checksum(manifest):
         raise CorruptDataError(f"{file} does not match its checksum")

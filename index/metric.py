@@ -10,7 +10,7 @@ import numpy as np
 from gleann.index.arrays import Distances, Vectors
 from gleann.index.blocks import BLOCK_VALUES, block_slices
 from gleann.index.checks import require_measurable
-from gleann.index.codes import decoded_norms, integer_dots, quantise
+from gleann.index.codes import Encoding
 from gleann.index.errors import ZeroVectorError
 from gleann.index.params import Metric
 
@@ -79,6 +79,9 @@ def refuse_zeros(zeros: Sequence[int], *, n: int) -> None:
 def pair_distances(queries: Vectors, rows: Vectors, metric: Metric) -> Distances:
     """Distance of each query to its own candidates, accumulated in float64.
 
+    Under cosine it is half the squared distance of the unit vectors, which is 1 - cos
+    but for rounding: so it is never below 0, and 0 for equal rows.
+
     Args:
         queries: (nq, d), prepared.
         rows: (nq, m, d), prepared: the candidates of each query.
@@ -88,12 +91,14 @@ def pair_distances(queries: Vectors, rows: Vectors, metric: Metric) -> Distances
         (nq, m), rounded once to float32.
     """
     wide = queries.astype(np.float64)
-    if metric == "l2":
-        differences = rows.astype(np.float64) - wide[:, None, :]
-        distances = np.einsum("qmd,qmd->qm", differences, differences)
-    else:
-        dots = np.einsum("qd,qmd->qm", wide, rows.astype(np.float64))
-        distances = 1.0 - dots if metric == "cosine" else -dots
+    if metric == "ip":
+        return -np.einsum("qd,qmd->qm", wide, rows.astype(np.float64)).astype(
+            np.float32
+        )
+    differences = rows.astype(np.float64) - wide[:, None, :]
+    distances = np.einsum("qmd,qmd->qm", differences, differences)
+    if metric == "cosine":
+        distances /= 2
     return distances.astype(np.float32)
 
 
@@ -122,48 +127,44 @@ def block_distances(queries: Vectors, rows: Vectors, metric: Metric) -> Distance
     return np.maximum(dots, 0, out=dots)
 
 
-def list_scores(queries: Vectors, centroids: Vectors, metric: Metric) -> Vectors:
+def list_scores(queries: Vectors, centroids: Vectors, encoding: Encoding) -> Vectors:
     """Score every list for every query, higher is better; see `ListRanking`.
 
     Args:
         queries: (nq, d), prepared.
         centroids: (nlist, d).
-        metric: which ranking.
+        encoding: of the index.
 
     Returns:
         (nq, nlist).
     """
-    return ListRanking(centroids, metric).scores(queries)
+    return ListRanking(centroids, encoding).scores(queries)
 
 
 class ListRanking:
-    """Ranks lists by q.c/|c|, 2q.c - |c|^2 or q.c, in int8 on both sides.
+    """Ranks lists as rows are scanned: by the scores of codes of their directions.
 
-    Cosine divides by the centroid's length: the mean of a tight list is longer than
-    that of a loose one, and raw q.c would rank by tightness. Codes instead of floats
-    read a quarter of the memory and cost no recall (`index/DECISIONS.md` 3); and since
-    sums of integers are exact, all engines probe the same lists.
+    A list's direction is its centroid, at unit length under cosine: the mean of a tight
+    list is longer than that of a loose one, and raw q.c would rank by tightness. int8
+    codes instead of floats read a quarter of the memory and cost no recall
+    (`index/DECISIONS.md` 3). Sums are exact, or made in one order, so all engines probe
+    the same lists.
 
     Attributes:
-        directions: codes of what the queries are multiplied with.
+        directions: codes of what the queries are compared with.
     """
 
-    __slots__ = ("_norms", "directions")
+    __slots__ = ("_encoding", "directions")
 
-    def __init__(self, centroids: Vectors, metric: Metric) -> None:
+    def __init__(self, centroids: Vectors, encoding: Encoding) -> None:
         directions = centroids
-        if metric == "cosine":
+        if encoding.metric == "cosine":
             squares = np.einsum("ij,ij->i", centroids, centroids)
             lengths = np.sqrt(np.where(squares > 0, squares, 1)).astype(np.float32)
             directions = centroids / lengths[:, None]
-        self.directions = quantise(directions)
-        self._norms = decoded_norms(self.directions) if metric == "l2" else None
+        self._encoding = encoding
+        self.directions = encoding.encode(directions)
 
     def scores(self, queries: Vectors) -> Vectors:
         """(nq, nlist), higher is better; each query's scores on a scale of its own."""
-        coded = quantise(queries)
-        scores = integer_dots(coded, self.directions) * self.directions.scales
-        if self._norms is None:
-            return scores
-        doubled: Vectors = scores * (np.float32(2) * coded.scales)[:, None]
-        return doubled - self._norms
+        return self._encoding.scan_scores(queries, self.directions)

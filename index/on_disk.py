@@ -1,5 +1,6 @@
 """Build an index larger than memory, straight into its files."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,12 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import packing, storage
+from gleann.index.array_file import GrowingArray
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.build import Progress, Report, arrange, as_sample, resolve_nlist
 from gleann.index.build_kernels import BuildKernels
 from gleann.index.checks import as_float32, as_ids, require_matrix
 from gleann.index.choose_spill import SpillReport
+from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.params import BuildParams, Metric
 
@@ -86,6 +89,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
             kernels=kernels,
         )
         lists = arranged.lists
+        _write_codes(draft, arranged.encoding, kernels)
         for name, array in packing.pack_lists(
             arranged.centroids, lists, row_ids
         ).items():
@@ -93,7 +97,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
         # Said before it is so: a caller who stops the build here still keeps what was
         # at the path.
         report(Progress(phase="done", done=n, total=n))
-        draft.publish(packing.pack_header(arranged.header))
+        draft.publish(packing.pack_header(arranged.header, arranged.encoding))
     return BuildSummary(
         n=n,
         dim=dim,
@@ -112,23 +116,43 @@ def _write_rows(
     report: Report,
     kernels: BuildKernels,
 ) -> str:
-    """Write prepared rows and their codes; the hash of the rows."""
+    """Write prepared rows; their hash."""
     n, dim = source.shape
     digest = sha256()
-    with (
-        draft.growing("vectors", dtype="<f4", shape=(n, dim)) as vectors,
-        draft.growing("codes", dtype="|i1", shape=(n, dim)) as codes,
-        draft.growing("code_scales", dtype="<f4", shape=(n,)) as scales,
-    ):
+    with draft.growing("vectors", dtype="<f4", shape=(n, dim)) as vectors:
         for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
             rows = _read_rows(source, block, metric, kernels)
-            coded = kernels.codes(rows)
             vectors.append(rows)
-            codes.append(coded.values)
-            scales.append(coded.scales)
             digest.update(rows.data)
             report(Progress(phase="prepare", done=block.stop, total=n))
     return digest.hexdigest()
+
+
+def _write_codes(
+    draft: storage.Draft, encoding: Encoding, kernels: BuildKernels
+) -> None:
+    """Read the rows that were written once more, and write what is scanned of them."""
+    rows = draft.mapped("vectors")
+    n, dim = rows.shape
+    draft.add("center", encoding.center)
+    with ExitStack() as stack:
+
+        def growing(name: str, dtype: str, *shape: int) -> GrowingArray:
+            return stack.enter_context(draft.growing(name, dtype=dtype, shape=shape))
+
+        files: dict[str, GrowingArray] = {}
+        if encoding.kind == "int8":
+            files["codes"] = growing("codes", "|i1", n, dim)
+            files["code_scales"] = growing("code_scales", "<f4", n)
+        if encoding.has_biases:
+            files["code_biases"] = growing("code_biases", "<f4", n)
+        if not files:
+            return
+        for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
+            codes = kernels.codes(np.ascontiguousarray(rows[block]), encoding)
+            arrays = packing.pack_codes(codes, encoding)
+            for name, file in files.items():
+                file.append(arrays[name])
 
 
 def _read_rows(

@@ -1,29 +1,30 @@
 """Between a sealed index in memory and the arrays and header that storage keeps."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Vectors
 from gleann.index.choose_spill import SpillReport
-from gleann.index.codes import Codes
+from gleann.index.codes import Codes, Encoding, decoded_norms
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.lists import InvertedLists
 from gleann.index.loaded_checks import (
+    check_codes,
     check_ids,
     check_lists,
     check_points,
-    check_scales,
     check_shapes,
     check_spill_report,
     check_text_offsets,
     require,
 )
-from gleann.index.params import BuildParams
+from gleann.index.manifest import VERSION
+from gleann.index.params import BuildParams, CodeKind, Metric
 from gleann.index.tune import OperatingPoint
 from gleann.index.utf8 import decode_texts, encode_texts
 
@@ -35,10 +36,11 @@ _DTYPES = {
     "list_mids": "<i8",
     "entry_rows": "<i4",
     "entry_others": "<i4",
-    "codes": "|i1",
-    "code_scales": "<f4",
     "vectors": "<f4",
 }
+_CENTER = {"center": "<f4"}
+_CODES = {"codes": "|i1", "code_scales": "<f4"}
+_BIASES = {"code_biases": "<f4"}
 _INT_IDS = {"ids": "<i8"}
 _STRING_IDS = {"id_offsets": "<i8", "id_bytes": "|u1"}
 
@@ -60,13 +62,14 @@ class Header:
     spill_report: SpillReport | None = None
 
 
-def pack_rows(data: IndexData) -> dict[str, Array]:
-    """The arrays of `FORMAT.md` that hold something of every row."""
-    return {
-        "vectors": data.vectors,
-        "codes": data.codes.values,
-        "code_scales": data.codes.scales,
-    }
+def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
+    """The arrays of `FORMAT.md` that hold what is scanned of every row."""
+    arrays: dict[str, Array] = {"center": encoding.center}
+    if encoding.kind == "int8":
+        arrays |= {"codes": codes.values, "code_scales": codes.scales}
+    if codes.biases is not None:
+        arrays["code_biases"] = codes.biases
+    return arrays
 
 
 def pack_lists(centroids: Vectors, lists: InvertedLists, ids: Ids) -> dict[str, Array]:
@@ -81,9 +84,10 @@ def pack_lists(centroids: Vectors, lists: InvertedLists, ids: Ids) -> dict[str, 
     return arrays | _pack_ids(ids)
 
 
-def pack_header(header: Header) -> dict[str, Any]:
+def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
     """The header of `FORMAT.md`, in values that JSON has."""
     values: dict[str, Any] = {
+        "codes": encoding.kind,
         "params": asdict(header.params),
         "operating_points": [asdict(point) for point in header.points],
     }
@@ -95,19 +99,27 @@ def pack_header(header: Header) -> dict[str, Any]:
 
 
 def unpack(
-    arrays: Mapping[str, Array], header: Mapping[str, Any]
+    arrays: Mapping[str, Array], header: Mapping[str, Any], version: int = VERSION
 ) -> tuple[IndexData, Ids, Header]:
     """Rebuild what was taken apart, after checking that the parts fit together.
+
+    Args:
+        arrays: by name.
+        header: beside them.
+        version: of the format they are in, one of those that manifests may have.
 
     Raises:
         CorruptDataError: an array is missing, or has the wrong dtype, shape or range.
     """
     known = _unpack_header(header)
-    ids_dtypes = _INT_IDS if "ids" in arrays else _STRING_IDS
-    _check_dtypes(arrays, _DTYPES | ids_dtypes)
+    if version == 1:
+        arrays, known = _upgraded(arrays, known)
+        header = {**header, "codes": known.params.codes}
+    encoding = _unpack_encoding(arrays, header, known.params.metric)
+    _check_dtypes(arrays, _DTYPES | _CENTER | _code_dtypes(encoding))
     check_shapes(arrays)
     data = IndexData(
-        metric=known.params.metric,
+        encoding=encoding,
         centroids=arrays["centroids"],
         lists=InvertedLists(
             offsets=arrays["list_offsets"],
@@ -115,7 +127,7 @@ def unpack(
             rows=arrays["entry_rows"],
             others=arrays["entry_others"],
         ),
-        codes=Codes(values=arrays["codes"], scales=arrays["code_scales"]),
+        codes=_unpack_codes(arrays, encoding),
         vectors=arrays["vectors"],
     )
     _check_loaded(data, known)
@@ -127,11 +139,50 @@ def unpack(
 def _check_loaded(data: IndexData, header: Header) -> None:
     n, nlist = len(data.vectors), data.lists.nlist
     check_lists(data.lists, n=n)
-    check_scales(data.codes.scales)
+    check_codes(data.codes, data.encoding)
     check_points(header.points, name="operating_points", n=n, nlist=nlist)
     check_points(header.primary_points, name="primary_points", n=n, nlist=nlist)
     if header.spill_report is not None:
         check_spill_report(header.spill_report)
+
+
+def _upgraded(
+    arrays: Mapping[str, Array], known: Header
+) -> tuple[dict[str, Array], Header]:
+    """Version 1, all of whose codes are plain int8, as version 2 has the same."""
+    _check_dtypes(arrays, _DTYPES | _CODES)
+    check_shapes(arrays)
+    plain = Encoding.uncentred(known.params.metric, arrays["vectors"].shape[1])
+    upgraded = dict(arrays) | {"center": plain.center}
+    if plain.has_biases:
+        codes = Codes(values=arrays["codes"], scales=arrays["code_scales"])
+        upgraded["code_biases"] = decoded_norms(codes)
+    return upgraded, replace(known, params=replace(known.params, codes="int8"))
+
+
+def _unpack_encoding(
+    arrays: Mapping[str, Array], header: Mapping[str, Any], metric: Metric
+) -> Encoding:
+    kinds: dict[object, CodeKind] = {kind: kind for kind in get_args(CodeKind)}
+    kind = kinds.get(str(header.get("codes")))
+    if kind is None:
+        raise CorruptDataError(f"the index has codes of kind {header.get('codes')!r}")
+    center = arrays.get("center", np.empty(0, "<f4"))
+    require(center.dtype.str == "<f4", f"center is {center.dtype.str}")
+    return Encoding(metric=metric, kind=kind, center=center)
+
+
+def _code_dtypes(encoding: Encoding) -> dict[str, str]:
+    """The arrays that `encoding` needs besides those that every index has."""
+    codes = _CODES if encoding.kind == "int8" else {}
+    return codes | (_BIASES if encoding.has_biases else {})
+
+
+def _unpack_codes(arrays: Mapping[str, Array], encoding: Encoding) -> Codes:
+    biases = arrays.get("code_biases")
+    if encoding.kind == "float32":
+        return encoding.whole(arrays["vectors"], biases)
+    return Codes(values=arrays["codes"], scales=arrays["code_scales"], biases=biases)
 
 
 def _unpack_header(header: Mapping[str, Any]) -> Header:
@@ -176,7 +227,9 @@ def _unpack_ids(arrays: Mapping[str, Array]) -> Ids:
         raise CorruptDataError(f"the ids cannot be read: {error}") from error
 
 
-def _check_dtypes(arrays: Mapping[str, Array], expected: Mapping[str, str]) -> None:
+def _check_dtypes(arrays: Mapping[str, Array], expected: dict[str, str]) -> None:
+    """Check that an index has these arrays, and ids beside them."""
+    expected = expected | (_INT_IDS if "ids" in arrays else _STRING_IDS)
     if set(arrays) != set(expected):
         raise CorruptDataError(
             f"the index has arrays {sorted(arrays)}, expected {sorted(expected)}"

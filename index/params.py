@@ -10,6 +10,8 @@ from gleann.index.errors import InvalidParamsError
 Metric = Literal["ip", "cosine", "l2"]
 Spill = Literal["auto", "soar", "naive", "none"]
 Segments = Literal["both", "primary"]
+CodeKind = Literal["int8", "float32"]
+CodesChoice = Literal["auto", "int8", "float32"]
 
 DEFAULT_TARGET_RECALL = 0.95
 
@@ -34,6 +36,10 @@ class BuildParams:
         target_recall: recall@10 that spilling is chosen for; None weighs 0.95 and 0.99
             alike.
         seed: the only source of randomness in a build.
+        codes: what is scanned: "int8" codes, a quarter of the size of the rows, or the
+            rows in "float32". "auto" takes int8 unless sample queries show that it
+            cannot tell rows apart; `SoarIndex.params` says which. Where nothing is
+            measured, "auto" is int8.
     """
 
     metric: Metric = "cosine"
@@ -44,10 +50,12 @@ class BuildParams:
     tune_queries: int = 256
     target_recall: float | None = None
     seed: int = 0
+    codes: CodesChoice = "auto"
 
     def __post_init__(self) -> None:
         require_one_of("metric", self.metric, get_args(Metric))
         require_one_of("spill", self.spill, get_args(Spill))
+        require_one_of("codes", self.codes, get_args(CodesChoice))
         if self.nlist != "auto":
             _require_int("nlist", self.nlist, at_least=1)
         if self.spill_lambda is not None and not 0 <= self.spill_lambda < float("inf"):

@@ -5,7 +5,7 @@ so that once in many million values a last bit of float32 differs.
 """
 
 from gleann.index.arrays import Vectors
-from gleann.index.codes import Codes, quantise
+from gleann.index.codes import Codes, Encoding
 from gleann.index.engines import native
 from gleann.index.metric import prepare, refuse_zeros
 from gleann.index.params import Metric
@@ -32,9 +32,9 @@ def prepare_rows(
     return unit
 
 
-def code_rows(vectors: Vectors, *, threads: int) -> Codes:
-    """`codes.quantise` of many rows (n, d) on several cores; 0 takes all."""
-    if not native.available():
-        return quantise(vectors)
-    values, scales = native.quantise_rows(vectors, threads=threads)
-    return Codes(values=values, scales=scales)
+def code_rows(vectors: Vectors, encoding: Encoding, *, threads: int) -> Codes:
+    """`encoding.encode` of many prepared rows (n, d) on several cores; 0 takes all."""
+    if encoding.kind == "float32" or not native.available():
+        return encoding.encode(vectors)
+    values, scales = native.quantise_rows(vectors, encoding.center, threads=threads)
+    return encoding.with_biases(Codes(values=values, scales=scales), vectors)

@@ -131,10 +131,10 @@ class SoarIndex:
         )
         report(Progress(phase="encode", done=0, total=n))
         data = IndexData(
-            metric=params.metric,
+            encoding=arranged.encoding,
             centroids=arranged.centroids,
             lists=arranged.lists,
-            codes=kernels.codes(rows),
+            codes=kernels.codes(rows, arranged.encoding),
             vectors=rows,
         )
         served = make_engine(data, name=engine, threads=threads)
@@ -228,10 +228,13 @@ class SoarIndex:
             StorageError: the disk refused.
         """
         data = self.data
-        arrays = packing.pack_rows(data) | packing.pack_lists(
-            data.centroids, data.lists, self.ids
+        arrays = (
+            {"vectors": data.vectors}
+            | packing.pack_codes(data.codes, data.encoding)
+            | packing.pack_lists(data.centroids, data.lists, self.ids)
         )
-        storage.write(Path(path), arrays, packing.pack_header(self._header))
+        header = packing.pack_header(self._header, data.encoding)
+        storage.write(Path(path), arrays, header)
 
     @classmethod
     def load(
@@ -249,9 +252,9 @@ class SoarIndex:
                 that reads vectors raises it too where a file was cut or grew since.
             EngineUnavailableError: the engine is not installed.
         """
-        arrays, header = storage.read(Path(path))
+        arrays, header, version = storage.read(Path(path))
         try:
-            data, ids, known = packing.unpack(arrays, header)
+            data, ids, known = packing.unpack(arrays, header, version)
         except CorruptDataError as error:
             raise CorruptDataError(f"{path}: {error}") from error
         served = make_engine(data, name=engine, threads=threads)

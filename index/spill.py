@@ -139,10 +139,15 @@ def naive_loss(products: Products) -> Vectors:
     return loss
 
 
-def scale_of(vectors: Vectors) -> float:
-    """Mean squared length of the rows."""
+def less(vectors: Vectors, center: Vectors | None) -> Vectors:
+    """Rows (m, d) without `center` (d,), if there is one."""
+    return vectors if center is None else vectors - center
+
+
+def scale_of(vectors: Vectors, center: Vectors | None = None) -> float:
+    """Mean squared length of the rows (n, d) without `center` (d,)."""
     total = 0.0
     for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
-        wide = vectors[block].astype(np.float64)
+        wide = less(vectors[block], center).astype(np.float64)
         total += float(np.einsum("ij,ij->", wide, wide))
     return total / len(vectors)

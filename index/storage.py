@@ -148,11 +148,11 @@ class Draft:
         _sweep(self._path, keep={self._data_dir.name})
 
 
-def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+def read(path: Path) -> tuple[dict[str, Array], dict[str, Any], int]:
     """Read what `write` wrote; the arrays are read-only, `MAPPED` memory-mapped.
 
     Returns:
-        The arrays by name, and the header.
+        The arrays by name, the header, and the version of the format.
 
     Raises:
         MissingFileError: there is no index at `path`.
@@ -164,7 +164,7 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         name: read_array(data_dir, name, entry, mapped=name in MAPPED)
         for name, entry in manifest["arrays"].items()
     }
-    return arrays, manifest["index"]
+    return arrays, manifest["index"], manifest["version"]
 
 
 def _refuse_foreign(path: Path) -> None:

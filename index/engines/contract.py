@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
-from gleann.index.codes import Codes
+from gleann.index.codes import Codes, Encoding
 from gleann.index.lists import InvertedLists
 from gleann.index.params import Metric, Segments
 
@@ -22,19 +22,24 @@ class IndexData:
     """The arrays of a sealed index, as engines read them.
 
     Attributes:
-        metric: which distance.
+        encoding: what codes and queries score, and the metric.
         centroids: float32 (nlist, d).
         lists: who lies where.
-        codes: int8 codes of the rows.
+        codes: of the rows, by `encoding`.
         vectors: float32 (n, d), prepared rows (unit length under cosine); may be
             memory-mapped.
     """
 
-    metric: Metric
+    encoding: Encoding
     centroids: Vectors
     lists: InvertedLists
     codes: Codes
     vectors: Vectors
+
+    @property
+    def metric(self) -> Metric:
+        """Which distance."""
+        return self.encoding.metric
 
 
 def freeze(part: Any) -> None:

@@ -1,7 +1,8 @@
 """The faiss engine: both copies of a row in an `IndexIVFFlat`, by `add_preassigned`.
 
-faiss scores in float32 what the lists hold, so nothing is re-ranked from codes; twice
-k are fetched because a row can come back through both of its lists.
+faiss scores in float32 what the lists hold: the rows without their centre, so that
+far-off rows are told apart. Nothing is re-ranked from codes; twice k are fetched because
+a row can come back through both of its lists.
 """
 
 from copy import copy
@@ -35,7 +36,7 @@ class FaissEngine:
     def __init__(self, data: IndexData, *, threads: int = 0) -> None:
         self._faiss = faiss_module()
         self._data = data
-        self._ranking = ListRanking(data.centroids, data.metric)
+        self._ranking = ListRanking(data.centroids, data.encoding)
         self._threads = threads or self._faiss.omp_get_max_threads()
         # faiss borrows the quantizer: it must live as long as the index.
         self._quantizer = quantizer_of(self._faiss, data)
@@ -75,7 +76,8 @@ class FaissEngine:
         if selector is not None:
             options.sel = selector
         self._faiss.omp_set_num_threads(self._threads)
-        found = search_lists(self._faiss, self._ivf, queries, depth, list_nos, options)
+        asked = self._data.encoding.float_queries(queries)
+        found = search_lists(self._faiss, self._ivf, asked, depth, list_nos, options)
         del kept  # faiss borrows the bitmap: it must outlive the search
         return with_work(
             finish(self._data, queries, found, request), self._data.lists, list_nos
@@ -127,7 +129,7 @@ def fill(ivf: Any, data: IndexData) -> None:
     entry_ids = data.lists.rows + spilled * np.int64(len(data.vectors))
     for start in range(0, data.lists.entries, ADD_BLOCK):
         block = slice(start, start + ADD_BLOCK)
-        rows = np.ascontiguousarray(data.vectors[data.lists.rows[block]])
+        rows = data.encoding.float_rows(data.vectors[data.lists.rows[block]])
         add_preassigned(  # type: ignore[no-untyped-call]
             ivf, rows, list_nos[block], entry_ids[block]
         )
@@ -135,9 +137,11 @@ def fill(ivf: Any, data: IndexData) -> None:
 
 def quantizer_of(faiss: Any, data: IndexData) -> Any:
     """The centroids. Lists borrow it: it must live as long as they."""
-    metric = faiss.METRIC_L2 if data.metric == "l2" else faiss.METRIC_INNER_PRODUCT
-    quantizer = faiss.IndexFlat(data.vectors.shape[1], metric)
-    quantizer.add(np.ascontiguousarray(data.centroids))
+    by_dot = data.metric == "ip"
+    metric = faiss.METRIC_INNER_PRODUCT if by_dot else faiss.METRIC_L2
+    centroids = data.encoding.float_rows(data.centroids)
+    quantizer = faiss.IndexFlat(centroids.shape[1], metric)
+    quantizer.add(centroids)
     return quantizer
 
 

@@ -55,7 +55,7 @@ class FaissGpuEngine:
         """
         self._faiss = faiss_module()
         self._data = data
-        self._ranking = ListRanking(data.centroids, data.metric)
+        self._ranking = ListRanking(data.centroids, data.encoding)
         self._quantizer = quantizer_of(self._faiss, data)
         self._ivf = (make_lists or gpu_lists)(self._faiss, self._quantizer, data)
         fill(self._ivf, data)
@@ -91,9 +91,10 @@ class FaissGpuEngine:
             nothing = np.empty((len(queries), 0), np.int64)
             return finish(self._data, queries, nothing, request)
         options = self._faiss.SearchParametersIVF(nprobe=nprobe)
+        asked = self._data.encoding.float_queries(queries)
         with self._turn:
             found = search_lists(
-                self._faiss, self._ivf, queries, depth, list_nos, options
+                self._faiss, self._ivf, asked, depth, list_nos, options
             )
         return with_work(
             finish(self._data, queries, found, request), self._data.lists, list_nos
@@ -130,7 +131,7 @@ def gpu_lists(faiss: Any, quantizer: Any, data: IndexData) -> Any:
         quantizer.metric_type,
         config,
     )
-    ivf.train(np.ascontiguousarray(data.centroids))  # they are in the quantizer
+    ivf.train(data.encoding.float_rows(data.centroids))  # they are in the quantizer
     return ivf
 
 

@@ -1,17 +1,18 @@
-"""The C++ engine: int8 codes scanned list by list, the best re-ranked in float32.
+"""The C++ engine: codes scanned list by list, the best re-ranked from float32 rows.
 
 The kernels exist once per instruction set ("tier"); the best one this CPU has is taken
 when the engine is made. All tiers return the same rows.
 """
 
 from copy import copy
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
+from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.metric import ListRanking, prepare
@@ -31,6 +32,8 @@ else:
     _IMPORT_ERROR = ""
 
 Number = TypeVar("Number", bound=np.generic)
+
+_NOTHING = np.empty(0, np.float32)
 
 EMULATED_TIER = "amx-emulated"
 """The AMX kernel on emulated tiles: slow, for tests on any CPU."""
@@ -84,17 +87,23 @@ class NativeEngine:
             raise InvalidParamsError(f"threads must be at least 0, got {threads}")
         self._threads = threads
         self._metric = data.metric
-        directions = ListRanking(data.centroids, data.metric).directions
+        encoding = data.encoding
+        directions = ListRanking(data.centroids, encoding).directions
+        codes = _given(data.codes, encoding)
+        of_lists = _given(directions, encoding)
         self._scanner = _native.Scanner(
             metric=data.metric,
-            directions=_packed(directions.values, np.int8),
-            direction_scales=_packed(directions.scales, np.float32),
+            center=_shift(encoding.center),
+            directions=of_lists.values,
+            direction_scales=of_lists.scales,
+            direction_biases=of_lists.biases,
             offsets=_packed(data.lists.offsets, np.int64),
             mids=_packed(data.lists.mids, np.int64),
             rows=_packed(data.lists.rows, np.int32),
             others=_packed(data.lists.others, np.int32),
-            codes=_packed(data.codes.values, np.int8),
-            scales=_packed(data.codes.scales, np.float32),
+            codes=codes.values,
+            scales=codes.scales,
+            biases=codes.biases,
             vectors=_packed(data.vectors, np.float32),
             tier=tier or "",
             threads=threads,
@@ -123,7 +132,7 @@ class NativeEngine:
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
-        """Pool the best int8 scores, re-rank them in float32; see `Engine.scan`."""
+        """Pool the best scores of codes, re-rank them; see `Engine.scan`."""
         return _scanned(
             self._scanner.scan(
                 _packed(queries, np.float32),
@@ -229,11 +238,35 @@ def unit_rows(
 
 
 def quantise_rows(
-    vectors: Vectors, *, threads: int, tier: str = ""
+    vectors: Vectors, center: Vectors | None = None, *, threads: int, tier: str = ""
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """The native twin of `codes.quantise` in a tier: values (n, d) and scales (n,)."""
-    packed = _packed(vectors, np.float32)
-    return _native.quantise_rows(packed, tier=tier, threads=threads)
+    packed, shift = _packed(vectors, np.float32), _shift(center)
+    return _native.quantise_rows(packed, shift, tier=tier, threads=threads)
+
+
+class _Given(NamedTuple):
+    """`Codes` as the kernels read them: what is not there is empty."""
+
+    values: NDArray[Any]
+    scales: NDArray[np.float32]
+    biases: NDArray[np.float32]
+
+
+def _given(codes: Codes, encoding: Encoding) -> _Given:
+    whole = encoding.kind == "float32"
+    return _Given(
+        values=np.ascontiguousarray(codes.values),
+        scales=_NOTHING if whole else _packed(codes.scales, np.float32),
+        biases=_NOTHING if codes.biases is None else _packed(codes.biases, np.float32),
+    )
+
+
+def _shift(center: Vectors | None) -> Vectors:
+    """A center (d,) as the kernels read it: empty where nothing is taken off."""
+    if center is None or not center.any():
+        return _NOTHING
+    return _packed(center, np.float32)
 
 
 def _packed_mask(allowed: Mask | None) -> Mask | None:

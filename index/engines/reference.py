@@ -20,7 +20,7 @@ class ReferenceEngine:
 
     def __init__(self, data: IndexData) -> None:
         self._data = data
-        self._ranking = ListRanking(data.centroids, data.metric)
+        self._ranking = ListRanking(data.centroids, data.encoding)
 
     def with_threads(self, threads: int) -> "ReferenceEngine":  # noqa: ARG002
         """See `Engine.with_threads`: this one never has more than BLAS takes."""

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.checks import require_finite
-from gleann.index.codes import Codes
 from gleann.index.engines.contract import (
     Engine,
     IndexData,
@@ -113,8 +112,12 @@ def share(data: IndexData, mine: NDArray[np.bool_]) -> Share:
     rows, local = np.unique(lists.rows[entries], return_inverse=True)
     offsets = np.concatenate([[0], np.cumsum(np.where(mine, lengths, 0))])
     primaries = np.where(mine, lists.mids - lists.offsets[:-1], 0)
+    vectors = data.vectors[rows]
+    codes = data.codes[rows]
+    if data.encoding.kind == "float32":  # not copied twice
+        codes = replace(codes, values=vectors)
     part = IndexData(
-        metric=data.metric,
+        encoding=data.encoding,
         centroids=data.centroids,
         lists=InvertedLists(
             offsets=offsets.astype(np.int64),
@@ -122,8 +125,8 @@ def share(data: IndexData, mine: NDArray[np.bool_]) -> Share:
             rows=local.astype(np.int32),
             others=lists.others[entries],
         ),
-        codes=Codes(values=data.codes.values[rows], scales=data.codes.scales[rows]),
-        vectors=data.vectors[rows],
+        codes=codes,
+        vectors=vectors,
     )
     return Share(data=part, rows=rows.astype(np.int64))
 

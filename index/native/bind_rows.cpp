@@ -34,17 +34,22 @@ py::tuple unit(const Array<float>& vectors, const std::string& tier, int threads
   return py::make_tuple(units, without);
 }
 
-py::tuple quantise(const Array<float>& vectors, const std::string& tier, int threads) {
+py::tuple quantise(const Array<float>& vectors, const Array<float>& center,
+                   const std::string& tier, int threads) {
   require_table(vectors);
+  if (center.size() != 0 && center.size() != vectors.shape(1)) {
+    throw std::invalid_argument("the center is not (d,)");
+  }
   const int64_t n = vectors.shape(0), d = vectors.shape(1);
   Array<int8_t> codes({n, d});
   Array<float> scales(n);
   const float* in = vectors.data();
+  const float* shift = center.size() == 0 ? nullptr : center.data();
   int8_t* codes_out = codes.mutable_data();
   float* scales_out = scales.mutable_data();
   {
     const py::gil_scoped_release release;
-    quantise_rows(in, n, d, tier, threads, codes_out, scales_out);
+    quantise_rows(in, shift, n, d, tier, threads, codes_out, scales_out);
   }
   return py::make_tuple(codes, scales);
 }
@@ -54,8 +59,8 @@ py::tuple quantise(const Array<float>& vectors, const std::string& tier, int thr
 void bind_rows(py::module_& module) {
   module.def("unit_rows", unit, py::arg("vectors").noconvert(), py::kw_only(),
              py::arg("tier"), py::arg("threads"));
-  module.def("quantise_rows", quantise, py::arg("vectors").noconvert(), py::kw_only(),
-             py::arg("tier"), py::arg("threads"));
+  module.def("quantise_rows", quantise, py::arg("vectors").noconvert(),
+             py::arg("center").noconvert(), py::kw_only(), py::arg("tier"), py::arg("threads"));
 }
 
 }  // namespace gleann

@@ -11,10 +11,10 @@ CodedQueries::CodedQueries(const Engine& engine, const float* queries, int64_t c
     : stride_(engine.packed_.query_bytes()),
       codes_(make_buffer<uint8_t>((count + kBeyond) * stride_)),
       scales_(count) {
-  const Kernels& kernels = engine.kernels_;
+  const ScanKernels& scan = engine.scan_;
   for (int64_t q = 0; q < count; ++q) {
-    scales_[q] = kernels.quantise(queries + q * engine.d(), engine.d(), kernels.layout,
-                                  codes_.get() + q * stride_);
+    scales_[q] = scan.encode(queries + q * engine.d(), engine.center(), engine.d(),
+                             scan.layout, codes_.get() + q * stride_);
   }
 }
 

@@ -29,7 +29,20 @@ void check_list(const IndexArrays& arrays, int64_t list_no) {
 const IndexArrays& checked(const IndexArrays& arrays) {
   require(arrays.lists.offsets[0] == 0, "list offsets do not start at 0");
   for (int64_t j = 0; j < arrays.lists.nlist; ++j) check_list(arrays, j);
+  const RowCodes &codes = arrays.codes, &directions = arrays.directions;
+  require(!codes.values == !directions.values && !codes.biases == !directions.biases,
+          "codes and directions are not of one kind");
   return arrays;
+}
+
+const ScanKernels& scan_of(const Kernels& kernels, const RowCodes& codes) {
+  if (codes.rows) return codes.biases ? kernels.products : kernels.differences;
+  return codes.biases ? kernels.biased_dots : kernels.dots;
+}
+
+std::vector<float> center_of(const RowCodes& codes) {
+  if (!codes.center) return {};
+  return std::vector<float>(codes.center, codes.center + codes.d);
 }
 
 }  // namespace
@@ -46,9 +59,10 @@ Work& Work::operator+=(const Work& more) {
 Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
     : arrays_(checked(arrays)),
       kernels_(choose_kernels(tier)),
-      packed_(arrays.lists, arrays.codes, kernels_.layout, is_l2(),
-              resolve_threads(threads)),
-      directions_(arrays.directions, kernels_.layout, is_l2()) {}
+      scan_(scan_of(kernels_, arrays.codes)),
+      center_(center_of(arrays.codes)),
+      packed_(arrays.lists, arrays.codes, scan_.layout, resolve_threads(threads)),
+      directions_(arrays.directions, scan_.layout) {}
 
 Work Engine::scan(const ScanJob& job) const {
   // Even a few queries share enough lists for their codes to be read once.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "kernels.hpp"
 #include "pack.hpp"
@@ -16,7 +17,7 @@ struct IndexArrays {
   Lists lists;
   RowCodes codes;
   const float* vectors;  // (n, d)
-  RowCodes directions;   // nlist of them, by which the lists are ranked
+  RowCodes directions;   // nlist of them, of the same kind, by which lists are ranked
 };
 
 struct ScanJob {
@@ -68,10 +69,10 @@ class Engine {
   friend class CodedQueries;
   friend class QueryBatch;
 
-  bool is_l2() const { return arrays_.distance == Distance::kSquaredL2; }
+  const float* center() const { return center_.empty() ? nullptr : center_.data(); }
   Panel directions() const { return directions_.panel(0, nlist()); }
   ListPicker picker(int64_t nprobe) const {
-    return ListPicker(kernels_, directions(), is_l2(), nlist(), nprobe);
+    return ListPicker(kernels_, scan_, directions(), nlist(), nprobe);
   }
 
   Work scan_list_major(const ScanJob& job) const;
@@ -79,6 +80,8 @@ class Engine {
 
   IndexArrays arrays_;
   const Kernels& kernels_;
+  const ScanKernels& scan_;
+  std::vector<float> center_;  // empty for nothing
   PackedLists packed_;
   PackedLists directions_;  // all in one list
 };

@@ -24,6 +24,7 @@ struct Layout {
   uint8_t flip;        // xor-ed onto each code: 0x80 turns int8 into offset uint8
   int max_tile_steps;  // steps are split evenly into tiles of at most this; 0: no tiles
   bool wide_query;     // query codes as int16 instead of int8
+  int value_bytes;     // of one dimension of one entry
 };
 
 // 16-entry blocks of one list, or of all centroids, as the kernels read them.
@@ -34,7 +35,8 @@ struct Panel {
   int steps;
   int tile_steps;  // steps in each tile; steps itself where there are no tiles
   // One a slot. NaN in the slots after the last entry, whose scores are then NaN and
-  // pass no threshold: kernels need no special case for a list's end.
+  // pass no threshold: kernels need no special case for a list's end. Where codes are
+  // float32 they are NaN themselves there, and have no scales.
   const float* scales;
   const float* biases;
 };
@@ -79,7 +81,7 @@ struct Group {
   int count;
   const uint8_t* queries;  // kStepBytes a step, `stride` bytes a query
   int64_t stride;
-  float factors[kMaxGroup];     // L2 only: twice the query's scale
+  float factors[kMaxGroup];     // twice the query's scale
   int32_t starts[kMaxGroup];    // what each sum starts from
   float thresholds[kMaxGroup];  // copies of the sinks', close together
   Sink* sinks[kMaxGroup];
@@ -104,24 +106,37 @@ struct QueryScale {
 };
 
 // Where distances are measured.
-enum class Distance { kNegatedDot, kOneMinusDot, kSquaredL2 };
+enum class Distance { kNegatedDot, kHalfSquaredL2, kSquaredL2 };
 
-// One tier. All scans of integer codes give the same scores, bit for bit, on all tiers.
-struct Kernels {
-  const char* name;
+// How one kind of codes is scanned. Scores are higher for nearer entries.
+struct ScanKernels {
   Layout layout;
-  QueryScale (*quantise)(const float* query, int64_t d, const Layout&, uint8_t* codes);
-  // score = dot * scale; higher is better. The query's scale, common to all, is left
-  // out.
-  void (*scan_dot)(const Panel&, Group&, const Entries&);
-  // score = dot * scale * factor - bias
-  void (*scan_l2)(const Panel&, Group&, const Entries&);
+  // The query as the scan reads it, less the center (d), which may be null.
+  QueryScale (*encode)(const float* query, const float* center, int64_t d,
+                       const Layout&, uint8_t* codes);
+  void (*scan)(const Panel&, Group&, const Entries&);
   // The same scores written out: scores[query][slot], 16 slots a block; NaN past the
   // last entry.
-  void (*score_dot)(const Panel&, const Group&, float* scores);
-  void (*score_l2)(const Panel&, const Group&, float* scores);
+  void (*score)(const Panel&, const Group&, float* scores);
   // Offer one query of the group its written scores, its threshold not yet set.
   void (*seed)(const float* scores, int64_t blocks, Group&, int query, const Entries&);
+  // Called on each thread before its first and after its last scan; may be null.
+  void (*enter)(const Panel&);
+  void (*leave)();
+};
+
+// One tier. All tiers give the same scores, bit for bit: sums of integers are exact, and
+// those of floats are made one dimension after another, each step rounded.
+struct Kernels {
+  const char* name;
+  // int8: dot * scale. The query's scale, common to all, is left out.
+  ScanKernels dots;
+  // int8: dot * scale * factor - bias
+  ScanKernels biased_dots;
+  // float32: -sum (q - x)^2
+  ScanKernels differences;
+  // float32: dot - bias
+  ScanKernels products;
   // A threshold that at least `least` of `count` scores reach, and as a rule at most
   // `most`; `count` scores are padded with NaN to whole blocks.
   float (*threshold_for)(const float* scores, int64_t count, int64_t least,
@@ -137,9 +152,6 @@ struct Kernels {
   // Accumulated in double and rounded once.
   void (*distances)(const float* query, const float* vectors, const int32_t* rows,
                     int64_t count, int64_t d, Distance, float* out);
-  // Called on each thread before its first and after its last integer scan; may be null.
-  void (*enter)(const Panel&);
-  void (*leave)();
 };
 
 extern const Kernels kPortableKernels;

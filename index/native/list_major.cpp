@@ -73,7 +73,7 @@ Work Engine::scan_list_major(const ScanJob& job) const {
   Work total;
   std::mutex mutex;
   parallel_for((job.nq + size - 1) / size, threads, [&](int64_t task) {
-    const ScanSession session(kernels_, packed_.panel(0, 0));
+    const ScanSession session(scan_, packed_.panel(0, 0));
     const int64_t first = task * size;
     QueryBatch batch(*this, job, first, std::min(size, job.nq - first));
     Inverted pairs(nlist());

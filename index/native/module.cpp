@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <type_traits>
+#include <variant>
 
 #include "assign.hpp"
 #include "bind_covering.hpp"
@@ -27,22 +29,64 @@ void require(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(what);
 }
 
+// int8 codes; or rows in float32.
+using CodeArray = std::variant<Array<int8_t>, Array<float>>;
+
+// What is scanned of the rows, or of the directions of the lists; see RowCodes.
+class GivenCodes {
+ public:
+  // Scales and biases have n numbers or none, the center d or none.
+  GivenCodes(const CodeArray& values, const Array<float>& scales,
+             const Array<float>& biases, const Array<float>& center) {
+    std::visit([&](const auto& array) { take(array); }, values);
+    const bool coded = codes_.values != nullptr;
+    require(scales.size() == (coded ? codes_.n : 0), "codes and scales differ in shape");
+    require(biases.size() == 0 || biases.size() == codes_.n, "biases are not (n,)");
+    require(center.size() == 0 || center.size() == codes_.d, "the center is not (d,)");
+    codes_.scales = coded ? scales.data() : nullptr;
+    codes_.biases = biases.size() ? biases.data() : nullptr;
+    codes_.center = center.size() ? center.data() : nullptr;
+  }
+
+  const gleann::RowCodes& codes() const { return codes_; }
+
+ private:
+  template <class T>
+  void take(const Array<T>& array) {
+    require(array.ndim() == 2, "codes, vectors and directions must be matrices");
+    codes_.n = array.shape(0);
+    codes_.d = array.shape(1);
+    if constexpr (std::is_same_v<T, int8_t>) {
+      codes_.values = array.data();
+    } else {
+      codes_.rows = array.data();
+    }
+  }
+
+  gleann::RowCodes codes_{};
+};
+
 gleann::Distance distance_of(const std::string& metric) {
   if (metric == "ip") return gleann::Distance::kNegatedDot;
-  if (metric == "cosine") return gleann::Distance::kOneMinusDot;
+  if (metric == "cosine") return gleann::Distance::kHalfSquaredL2;
   if (metric == "l2") return gleann::Distance::kSquaredL2;
   throw std::invalid_argument("metric must be ip, cosine or l2, got " + metric);
 }
 
 class Scanner {
  public:
-  Scanner(const std::string& metric, Array<int8_t> directions,
-          Array<float> direction_scales, Array<int64_t> offsets, Array<int64_t> mids, Array<int32_t> rows,
-          Array<int32_t> others, Array<int8_t> codes, Array<float> scales,
-          Array<float> vectors, const std::string& tier, int threads)
+  Scanner(const std::string& metric, const Array<float>& center,
+          const CodeArray& directions, const Array<float>& direction_scales,
+          const Array<float>& direction_biases, const Array<int64_t>& offsets,
+          const Array<int64_t>& mids, const Array<int32_t>& rows,
+          const Array<int32_t>& others, const CodeArray& codes,
+          const Array<float>& scales, const Array<float>& biases,
+          const Array<float>& vectors, const std::string& tier, int threads)
       : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
-        engine_(view(metric, directions, direction_scales, offsets, mids, rows, others,
-                     codes, scales, vectors),
+        engine_(view(metric, GivenCodes(codes, scales, biases, center).codes(),
+                     GivenCodes(directions, direction_scales, direction_biases, center)
+                         .codes(),
+                     offsets, mids, rows, others, vectors),
                 tier, threads) {}
 
   std::string tier() const { return engine_.tier(); }
@@ -87,28 +131,22 @@ class Scanner {
   static constexpr int32_t kMaxPool = 1 << 29;  // capacities, twice that, fit in int32
 
   static gleann::IndexArrays view(
-      const std::string& metric, const Array<int8_t>& directions,
-      const Array<float>& direction_scales, const Array<int64_t>& offsets,
+      const std::string& metric, const gleann::RowCodes& codes,
+      const gleann::RowCodes& directions, const Array<int64_t>& offsets,
       const Array<int64_t>& mids, const Array<int32_t>& rows,
-      const Array<int32_t>& others, const Array<int8_t>& codes,
-      const Array<float>& scales, const Array<float>& vectors) {
-    require(codes.ndim() == 2 && vectors.ndim() == 2 && directions.ndim() == 2,
-            "codes, vectors and directions must be matrices");
-    const int64_t n = codes.shape(0), d = codes.shape(1), nlist = mids.size();
+      const Array<int32_t>& others, const Array<float>& vectors) {
+    const int64_t n = codes.n, d = codes.d, nlist = mids.size();
     require(d >= 1 && nlist >= 1, "there are no dimensions or no lists");
-    require(vectors.shape(0) == n && vectors.shape(1) == d && scales.size() == n,
-            "codes, scales and vectors differ in shape");
-    require(directions.shape(0) == nlist && directions.shape(1) == d &&
-                direction_scales.size() == nlist && offsets.size() == nlist + 1,
-            "directions, their scales, offsets and mids differ in shape");
+    require(vectors.ndim() == 2 && vectors.shape(0) == n && vectors.shape(1) == d,
+            "codes and vectors differ in shape");
+    require(directions.n == nlist && directions.d == d && offsets.size() == nlist + 1,
+            "directions, offsets and mids differ in shape");
     require(rows.size() == others.size() && offsets.data()[nlist] == rows.size(),
             "rows and others do not have as many entries as the lists");
     return gleann::IndexArrays{
         distance_of(metric),
         gleann::Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()},
-        gleann::RowCodes{n, d, codes.data(), scales.data()},
-        vectors.data(),
-        gleann::RowCodes{nlist, d, directions.data(), direction_scales.data()}};
+        codes, vectors.data(), directions};
   }
 
   void check_queries(const Array<float>& queries) const {
@@ -213,15 +251,18 @@ PYBIND11_MODULE(_native, module) {
   // noconvert: an array of another type or order would be copied without a word, and a
   // memory-mapped one read whole.
   py::class_<Scanner>(module, "Scanner")
-      .def(py::init<const std::string&, Array<int8_t>, Array<float>, Array<int64_t>,
-                    Array<int64_t>, Array<int32_t>, Array<int32_t>, Array<int8_t>,
-                    Array<float>, Array<float>, const std::string&, int>(),
-           py::kw_only(), py::arg("metric"), py::arg("directions").noconvert(),
-           py::arg("direction_scales").noconvert(), py::arg("offsets").noconvert(),
+      .def(py::init<const std::string&, const Array<float>&, const CodeArray&,
+                    const Array<float>&, const Array<float>&, const Array<int64_t>&,
+                    const Array<int64_t>&, const Array<int32_t>&, const Array<int32_t>&,
+                    const CodeArray&, const Array<float>&, const Array<float>&,
+                    const Array<float>&, const std::string&, int>(),
+           py::kw_only(), py::arg("metric"), py::arg("center").noconvert(),
+           py::arg("directions").noconvert(), py::arg("direction_scales").noconvert(),
+           py::arg("direction_biases").noconvert(), py::arg("offsets").noconvert(),
            py::arg("mids").noconvert(), py::arg("rows").noconvert(),
            py::arg("others").noconvert(), py::arg("codes").noconvert(),
-           py::arg("scales").noconvert(), py::arg("vectors").noconvert(),
-           py::arg("tier"), py::arg("threads"))
+           py::arg("scales").noconvert(), py::arg("biases").noconvert(),
+           py::arg("vectors").noconvert(), py::arg("tier"), py::arg("threads"))
       .def_property_readonly("tier", &Scanner::tier)
       .def("rank_lists", &Scanner::rank_lists, py::arg("queries").noconvert(),
            py::kw_only(), py::arg("nprobe"), py::arg("threads"))

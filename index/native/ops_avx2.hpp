@@ -66,8 +66,8 @@ struct Avx2Int : Avx2Base {
     return {_mm256_mul_ps(_mm256_cvtepi32_ps(acc.low), _mm256_loadu_ps(scales)),
             _mm256_mul_ps(_mm256_cvtepi32_ps(acc.high), _mm256_loadu_ps(scales + 8))};
   }
-  static Scores l2_score(Acc acc, const float* scales, const float* biases,
-                         float factor) {
+  static Scores biased_score(Acc acc, const float* scales, const float* biases,
+                             float factor) {
     const Scores dots = dot_score(acc, scales);
     const __m256 by = _mm256_set1_ps(factor);
     __m256 low = _mm256_mul_ps(dots.low, by), high = _mm256_mul_ps(dots.high, by);
@@ -75,6 +75,49 @@ struct Avx2Int : Avx2Base {
     __asm__("" : "+x"(low), "+x"(high));
     return {_mm256_sub_ps(low, _mm256_loadu_ps(biases)),
             _mm256_sub_ps(high, _mm256_loadu_ps(biases + 8))};
+  }
+};
+
+// Sums that are rounded at each step, as in NumPy: nothing here may be fused.
+struct Avx2Sums : Avx2Base {
+  static constexpr int kQueries = 4, kCodeStep = 64;
+  using Acc = Scores;
+  using Codes = Scores;
+  using Query = __m256;
+
+  static Acc start(int32_t) { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  static Codes load(const uint8_t* bytes) {
+    const auto* floats = reinterpret_cast<const float*>(bytes);
+    return {_mm256_load_ps(floats), _mm256_load_ps(floats + 8)};
+  }
+  static Query broadcast(const uint8_t* bytes) {
+    float value;
+    __builtin_memcpy(&value, bytes, sizeof value);
+    return _mm256_set1_ps(value);
+  }
+  static Scores whole_score(Acc acc) { return acc; }
+  static Scores less_score(Acc acc, const float* biases) {
+    return {_mm256_sub_ps(acc.low, _mm256_loadu_ps(biases)),
+            _mm256_sub_ps(acc.high, _mm256_loadu_ps(biases + 8))};
+  }
+};
+
+struct Avx2Differences : Avx2Sums {
+  static Acc dot(Acc acc, Codes codes, Query query) {
+    const __m256 below = _mm256_sub_ps(query, codes.low);
+    const __m256 above = _mm256_sub_ps(query, codes.high);
+    __m256 low = _mm256_mul_ps(below, below), high = _mm256_mul_ps(above, above);
+    __asm__("" : "+x"(low), "+x"(high));
+    return {_mm256_sub_ps(acc.low, low), _mm256_sub_ps(acc.high, high)};
+  }
+};
+
+struct Avx2Products : Avx2Sums {
+  static Acc dot(Acc acc, Codes codes, Query query) {
+    __m256 low = _mm256_mul_ps(codes.low, query);
+    __m256 high = _mm256_mul_ps(codes.high, query);
+    __asm__("" : "+x"(low), "+x"(high));
+    return {_mm256_add_ps(acc.low, low), _mm256_add_ps(acc.high, high)};
   }
 };
 

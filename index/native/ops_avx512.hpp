@@ -49,12 +49,48 @@ struct Avx512Int : Avx512Base {
   static Scores dot_score(Acc acc, const float* scales) {
     return _mm512_mul_ps(_mm512_cvtepi32_ps(acc), _mm512_loadu_ps(scales));
   }
-  static Scores l2_score(Acc acc, const float* scales, const float* biases,
-                         float factor) {
+  static Scores biased_score(Acc acc, const float* scales, const float* biases,
+                             float factor) {
     Scores dots = _mm512_mul_ps(dot_score(acc, scales), _mm512_set1_ps(factor));
     // Hides the product, which compilers would fuse with the difference and not round.
     __asm__("" : "+v"(dots));
     return _mm512_sub_ps(dots, _mm512_loadu_ps(biases));
+  }
+};
+
+// Sums that are rounded at each step, as in NumPy: nothing here may be fused.
+struct Avx512Sums : Avx512Base {
+  using Acc = __m512;
+  using Codes = __m512;
+  using Query = __m512;
+
+  static Acc start(int32_t) { return _mm512_setzero_ps(); }
+  static Codes load(const uint8_t* bytes) { return _mm512_load_ps(bytes); }
+  static Query broadcast(const uint8_t* bytes) {
+    float value;
+    __builtin_memcpy(&value, bytes, sizeof value);
+    return _mm512_set1_ps(value);
+  }
+  static Scores whole_score(Acc acc) { return acc; }
+  static Scores less_score(Acc acc, const float* biases) {
+    return _mm512_sub_ps(acc, _mm512_loadu_ps(biases));
+  }
+};
+
+struct Avx512Differences : Avx512Sums {
+  static Acc dot(Acc acc, Codes codes, Query query) {
+    const __m512 apart = _mm512_sub_ps(query, codes);
+    __m512 square = _mm512_mul_ps(apart, apart);
+    __asm__("" : "+v"(square));
+    return _mm512_sub_ps(acc, square);
+  }
+};
+
+struct Avx512Products : Avx512Sums {
+  static Acc dot(Acc acc, Codes codes, Query query) {
+    __m512 product = _mm512_mul_ps(codes, query);
+    __asm__("" : "+v"(product));
+    return _mm512_add_ps(acc, product);
   }
 };
 

@@ -10,9 +10,40 @@ struct PortableScores {
   float at[kBlock];
 };
 
+// Hides numbers that a compiler for a CPU with fused operations would not round.
+inline void keep_rounded([[maybe_unused]] float (&numbers)[kBlock]) {
+#if defined(__FP_FAST_FMAF)
+  __asm__("" : "+m"(numbers));
+#endif
+}
+
+struct PortableBase {
+  static constexpr int kBlocks = 1, kSoloBlocks = 1;
+  using Scores = PortableScores;
+
+  static uint32_t hits(const Scores& scores, float threshold) {
+    uint32_t hits = 0;
+    for (int i = 0; i < kBlock; ++i) {
+      hits |= static_cast<uint32_t>(scores.at[i] >= threshold) << i;
+    }
+    return hits;
+  }
+  static void write_lanes(uint32_t hits, int32_t first, int32_t* out) {
+    for (; hits != 0; hits &= hits - 1) *out++ = first + __builtin_ctz(hits);
+  }
+  static Scores load_scores(const float* scores) {
+    Scores loaded;
+    __builtin_memcpy(loaded.at, scores, sizeof loaded.at);
+    return loaded;
+  }
+  static void store(const Scores& scores, float* out) {
+    __builtin_memcpy(out, scores.at, sizeof scores.at);
+  }
+};
+
 // int8 codes, two dimensions a step, dimension after dimension.
-struct PortableInt {
-  static constexpr int kBlocks = 1, kQueries = 3, kSoloBlocks = 1, kCodeStep = 32;
+struct PortableInt : PortableBase {
+  static constexpr int kQueries = 3, kCodeStep = 32;
   struct Acc {
     int32_t at[kBlock];
   };
@@ -22,7 +53,6 @@ struct PortableInt {
   struct Query {
     int16_t first, second;
   };
-  using Scores = PortableScores;
 
   static Acc start(int32_t value) {
     Acc acc;
@@ -62,31 +92,70 @@ struct PortableInt {
     }
     return scores;
   }
-  static Scores l2_score(const Acc& acc, const float* scales, const float* biases,
-                         float factor) {
+  static Scores biased_score(const Acc& acc, const float* scales, const float* biases,
+                             float factor) {
     Scores scores;
     for (int i = 0; i < kBlock; ++i) {
-      scores.at[i] = static_cast<float>(acc.at[i]) * scales[i] * factor - biases[i];
+      scores.at[i] = static_cast<float>(acc.at[i]) * scales[i] * factor;
     }
+    keep_rounded(scores.at);
+    for (int i = 0; i < kBlock; ++i) scores.at[i] -= biases[i];
     return scores;
   }
-  static uint32_t hits(const Scores& scores, float threshold) {
-    uint32_t hits = 0;
+};
+
+// Sums that are rounded at each step, as in NumPy.
+struct PortableSums : PortableBase {
+  static constexpr int kQueries = 3, kCodeStep = 64;
+  struct Acc {
+    float at[kBlock];
+  };
+  using Codes = Acc;
+  using Query = float;
+
+  static Acc start(int32_t) { return Acc{}; }
+  static Codes load(const uint8_t* bytes) {
+    Codes codes;
+    __builtin_memcpy(codes.at, bytes, sizeof codes.at);
+    return codes;
+  }
+  static Query broadcast(const uint8_t* bytes) {
+    Query query;
+    __builtin_memcpy(&query, bytes, sizeof query);
+    return query;
+  }
+  static Scores whole_score(const Acc& acc) {
+    Scores scores;
+    __builtin_memcpy(scores.at, acc.at, sizeof scores.at);
+    return scores;
+  }
+  static Scores less_score(const Acc& acc, const float* biases) {
+    Scores scores;
+    for (int i = 0; i < kBlock; ++i) scores.at[i] = acc.at[i] - biases[i];
+    return scores;
+  }
+};
+
+struct PortableDifferences : PortableSums {
+  static Acc dot(Acc acc, const Codes& codes, Query query) {
+    float squares[kBlock];
     for (int i = 0; i < kBlock; ++i) {
-      hits |= static_cast<uint32_t>(scores.at[i] >= threshold) << i;
+      const float apart = query - codes.at[i];
+      squares[i] = apart * apart;
     }
-    return hits;
+    keep_rounded(squares);
+    for (int i = 0; i < kBlock; ++i) acc.at[i] -= squares[i];
+    return acc;
   }
-  static void write_lanes(uint32_t hits, int32_t first, int32_t* out) {
-    for (; hits != 0; hits &= hits - 1) *out++ = first + __builtin_ctz(hits);
-  }
-  static Scores load_scores(const float* scores) {
-    Scores loaded;
-    __builtin_memcpy(loaded.at, scores, sizeof loaded.at);
-    return loaded;
-  }
-  static void store(const Scores& scores, float* out) {
-    __builtin_memcpy(out, scores.at, sizeof scores.at);
+};
+
+struct PortableProducts : PortableSums {
+  static Acc dot(Acc acc, const Codes& codes, Query query) {
+    float products[kBlock];
+    for (int i = 0; i < kBlock; ++i) products[i] = codes.at[i] * query;
+    keep_rounded(products);
+    for (int i = 0; i < kBlock; ++i) acc.at[i] += products[i];
+    return acc;
   }
 };
 

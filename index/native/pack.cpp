@@ -16,16 +16,6 @@ constexpr float kNoEntry = std::numeric_limits<float>::quiet_NaN();
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Squared length of the row as its code says it. It goes with the coded dot product:
-// near a query the two errors all but cancel, which they do not with the true length.
-float decoded_norm(const int8_t* code, int64_t d, float scale) {
-  int64_t sum = 0;
-  for (int64_t i = 0; i < d; ++i) sum += int64_t{code[i]} * code[i];
-  const double norm = static_cast<double>(scale) * scale * static_cast<double>(sum);
-  constexpr double kMost = std::numeric_limits<float>::max();
-  return static_cast<float>(std::min(norm, kMost));
-}
-
 // One entry's code into its lane of a block. The lane of a whole step goes as one word
 // where its four bytes lie together, as they do on all tiers with dot products of bytes.
 void place_code(const int8_t* code, int64_t d, const Layout& layout, uint8_t* block) {
@@ -42,6 +32,13 @@ void place_code(const int8_t* code, int64_t d, const Layout& layout, uint8_t* bl
   for (; i < d; ++i) {
     block[i / layout.dims * layout.dims * kBlock + i % layout.dims * layout.dim_stride] =
         static_cast<uint8_t>(code[i]) ^ layout.flip;
+  }
+}
+
+// One entry's row into its lane of a block of float32; a null row leaves NaN there.
+void place_row(const float* row, const float* center, int64_t d, float* lane) {
+  for (int64_t i = 0; i < d; ++i) {
+    lane[i * kBlock] = row == nullptr ? kNoEntry : center ? row[i] - center[i] : row[i];
   }
 }
 
@@ -62,7 +59,7 @@ class OneList {
 }  // namespace
 
 PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
-                         const Layout& layout, bool with_norms, int threads) {
+                         const Layout& layout, int threads) {
   steps_ = static_cast<int>(ceil_div(codes.d, layout.dims));
   tile_steps_ = steps_;
   if (layout.max_tile_steps > 0) {
@@ -71,7 +68,7 @@ PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
     tile_steps_ = static_cast<int>(ceil_div(steps_, tiles));
     steps_ = static_cast<int>(tile_steps_ * tiles);
   }
-  block_bytes_ = int64_t{steps_} * layout.dims * kBlock;
+  block_bytes_ = int64_t{steps_} * layout.dims * kBlock * layout.value_bytes;
   query_bytes_ = ceil_div(int64_t{steps_} * kStepBytes, kCacheLine) * kCacheLine;
   first_blocks_.assign(lists.nlist + 1, 0);
   for (int64_t j = 0; j < lists.nlist; ++j) {
@@ -80,14 +77,14 @@ PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
   }
   const int64_t blocks = first_blocks_[lists.nlist];
   codes_ = make_buffer<uint8_t>(blocks * block_bytes_);
-  scales_ = make_buffer<float>(blocks * kBlock);
-  if (with_norms) norms_ = make_buffer<float>(blocks * kBlock);
+  if (codes.scales) scales_ = make_buffer<float>(blocks * kBlock);
+  if (codes.biases) biases_ = make_buffer<float>(blocks * kBlock);
   parallel_for(lists.nlist, threads,
                [&](int64_t j) { pack_list(lists, codes, layout, j); });
 }
 
-PackedLists::PackedLists(const RowCodes& codes, const Layout& layout, bool with_norms)
-    : PackedLists(OneList(codes.n).lists(), codes, layout, with_norms, 1) {}
+PackedLists::PackedLists(const RowCodes& codes, const Layout& layout)
+    : PackedLists(OneList(codes.n).lists(), codes, layout, 1) {}
 
 void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
                             const Layout& layout, int64_t list_no) {
@@ -95,17 +92,18 @@ void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
   const int64_t slots = first_blocks_[list_no + 1] * kBlock - first;
   const int64_t entries = lists.offsets[list_no + 1] - lists.offsets[list_no];
   for (int64_t e = 0; e < slots; ++e) {
-    if (e >= entries) {
-      scales_[first + e] = kNoEntry;
-      continue;
+    const bool is_entry = e < entries;
+    const int64_t row = is_entry ? lists.rows[lists.offsets[list_no] + e] : 0;
+    uint8_t* lane = codes_.get() + (first + e) / kBlock * block_bytes_ +
+                    e % kBlock * layout.entry_stride;
+    if (codes.rows) {
+      place_row(is_entry ? codes.rows + row * codes.d : nullptr, codes.center, codes.d,
+                reinterpret_cast<float*>(lane));
+    } else {
+      if (is_entry) place_code(codes.values + row * codes.d, codes.d, layout, lane);
+      scales_[first + e] = is_entry ? codes.scales[row] : kNoEntry;
     }
-    const int64_t row = lists.rows[lists.offsets[list_no] + e];
-    const int8_t* code = codes.values + row * codes.d;
-    uint8_t* block = codes_.get() + (first + e) / kBlock * block_bytes_ +
-                     e % kBlock * layout.entry_stride;
-    place_code(code, codes.d, layout, block);
-    scales_[first + e] = codes.scales[row];
-    if (norms_) norms_[first + e] = decoded_norm(code, codes.d, codes.scales[row]);
+    if (biases_ && is_entry) biases_[first + e] = codes.biases[row];
   }
 }
 
@@ -116,8 +114,8 @@ Panel PackedLists::panel(int64_t list_no, int64_t entries) const {
                block_bytes_,
                steps_,
                tile_steps_,
-               scales_.get() + first * kBlock,
-               norms_ ? norms_.get() + first * kBlock : nullptr};
+               scales_ ? scales_.get() + first * kBlock : nullptr,
+               biases_ ? biases_.get() + first * kBlock : nullptr};
 }
 
 PackedCentroids::PackedCentroids(int64_t nlist, int64_t d, const float* centroids,

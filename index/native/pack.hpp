@@ -18,20 +18,25 @@ struct Lists {
   const int32_t* others;
 };
 
+// int8 codes and their scales; or rows in float32, of which the center is taken off when
+// they are packed.
 struct RowCodes {
   int64_t n;
   int64_t d;
-  const int8_t* values;
-  const float* scales;
+  const int8_t* values;  // (n, d), or null
+  const float* scales;   // (n), or null
+  const float* rows;     // (n, d), or null
+  const float* center;   // (d), or null for nothing
+  const float* biases;   // (n), or null
 };
 
 // Every entry's own copy of its row's code, list after list.
 class PackedLists {
  public:
   PackedLists(const Lists& lists, const RowCodes& codes, const Layout& layout,
-              bool with_norms, int threads);
+              int threads);
   // One list of all rows.
-  PackedLists(const RowCodes& codes, const Layout& layout, bool with_norms);
+  PackedLists(const RowCodes& codes, const Layout& layout);
 
   // The list's first `entries` entries.
   Panel panel(int64_t list_no, int64_t entries) const;
@@ -49,7 +54,7 @@ class PackedLists {
   std::vector<int64_t> first_blocks_;
   Buffer<uint8_t> codes_;
   Buffer<float> scales_;
-  Buffer<float> norms_;  // squared lengths of the decoded rows; L2 only
+  Buffer<float> biases_;
 };
 
 // Centroids for the float scan that assigns rows to them.

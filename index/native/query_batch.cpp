@@ -172,8 +172,7 @@ QueryBatch::Scanned QueryBatch::list(int32_t list_no, int64_t queries) {
 
 void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
   const Scanned scanned = list(list_no, count);
-  const Kernels& kernels = engine_.kernels_;
-  const auto score = engine_.is_l2() ? kernels.score_l2 : kernels.score_dot;
+  const ScanKernels& kernels = engine_.scan_;
   const int64_t slots = scanned.panel.blocks * kBlock;
   const int64_t room = slots * std::min(kSeeded, count);
   if (room > score_room_) {
@@ -182,7 +181,7 @@ void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
   }
   for (int64_t at = 0; at < count; at += kSeeded) {
     gather(queries + at, std::min<int64_t>(kSeeded, count - at));
-    score(scanned.panel, group_, scores_.get());
+    kernels.score(scanned.panel, group_, scores_.get());
     for (int i = 0; i < group_.count; ++i) {
       kernels.seed(scores_.get() + i * slots, scanned.panel.blocks, group_, i,
                    scanned.entries);
@@ -192,11 +191,9 @@ void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
 
 void QueryBatch::scan(int32_t list_no, const int32_t* queries, int64_t count) {
   const Scanned scanned = list(list_no, count);
-  const Kernels& kernels = engine_.kernels_;
-  const auto scan = engine_.is_l2() ? kernels.scan_l2 : kernels.scan_dot;
   for (int64_t at = 0; at < count; at += group_limit_) {
     gather(queries + at, std::min(group_limit_, count - at));
-    scan(scanned.panel, group_, scanned.entries);
+    engine_.scan_.scan(scanned.panel, group_, scanned.entries);
   }
 }
 

@@ -82,17 +82,17 @@ class QueryBatch {
 // Tells the kernels that this thread scans, for as long as it lives.
 class ScanSession {
  public:
-  ScanSession(const Kernels& kernels, const Panel& panel) : kernels_(kernels) {
-    if (kernels_.enter) kernels_.enter(panel);
+  ScanSession(const ScanKernels& scan, const Panel& panel) : scan_(scan) {
+    if (scan_.enter) scan_.enter(panel);
   }
   ~ScanSession() {
-    if (kernels_.leave) kernels_.leave();
+    if (scan_.leave) scan_.leave();
   }
   ScanSession(const ScanSession&) = delete;
   ScanSession& operator=(const ScanSession&) = delete;
 
  private:
-  const Kernels& kernels_;
+  const ScanKernels& scan_;
 };
 
 }  // namespace gleann

@@ -54,7 +54,7 @@ Work Engine::scan_query_major(const ScanJob& job) const {
   };
   // A part takes every parts-th list; the pools of all parts are merged.
   parallel_for(job.nq * parts, threads, [&](int64_t task) {
-    const ScanSession session(kernels_, packed_.panel(0, 0));
+    const ScanSession session(scan_, packed_.panel(0, 0));
     auto batch = std::make_unique<QueryBatch>(*this, job, task / parts, 1);
     scan_part(*batch, job.nprobe, task % parts, parts);
     if (parts == 1) return finish(*batch);

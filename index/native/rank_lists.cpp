@@ -19,11 +19,11 @@ int64_t chunk_of(int64_t slots) {
 
 }  // namespace
 
-ListPicker::ListPicker(const Kernels& kernels, const Panel& directions, bool l2,
-                       int64_t nlist, int64_t nprobe)
+ListPicker::ListPicker(const Kernels& kernels, const ScanKernels& scan,
+                       const Panel& directions, int64_t nlist, int64_t nprobe)
     : kernels_(kernels),
+      scan_(scan),
       directions_(directions),
-      l2_(l2),
       nlist_(nlist),
       nprobe_(std::min(nprobe, nlist)),
       chunk_(chunk_of(slots())),
@@ -42,8 +42,7 @@ void ListPicker::score(const QueryCodes& queries, int64_t first, int64_t count) 
     group.factors[q] = 2.0f * queries.scales[first + q].scale;
     group.starts[q] = queries.scales[first + q].start;
   }
-  const auto kernel = l2_ ? kernels_.score_l2 : kernels_.score_dot;
-  kernel(directions_, group, scores_.get());
+  scan_.score(directions_, group, scores_.get());
 }
 
 void ListPicker::find_best(const float* scores) {
@@ -65,7 +64,7 @@ void Engine::rank_lists(const float* queries, int64_t nq, int64_t nprobe, int th
   const int64_t share = (nq + resolve_threads(threads) - 1) / resolve_threads(threads);
   const int64_t size = std::clamp<int64_t>(share, 1, kQueriesATask);
   parallel_for((nq + size - 1) / size, resolve_threads(threads), [&](int64_t task) {
-    const ScanSession session(kernels_, directions());
+    const ScanSession session(scan_, directions());
     const int64_t first = task * size;
     const CodedQueries coded(*this, queries + first * d(), std::min(size, nq - first));
     ListPicker picker = this->picker(nprobe);

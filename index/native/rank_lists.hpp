@@ -22,8 +22,8 @@ struct QueryCodes {
 class ListPicker {
  public:
   // `directions`: the codes of the directions of `nlist` lists.
-  ListPicker(const Kernels& kernels, const Panel& directions, bool l2, int64_t nlist,
-             int64_t nprobe);
+  ListPicker(const Kernels& kernels, const ScanKernels& scan, const Panel& directions,
+             int64_t nlist, int64_t nprobe);
 
   // take(query, keys): the keys (see keys.hpp) of each query's nprobe best lists, or of
   // all where there are fewer, in no order; they can be changed.
@@ -45,8 +45,8 @@ class ListPicker {
   void find_best(const float* scores);
 
   const Kernels& kernels_;
+  const ScanKernels& scan_;
   const Panel directions_;
-  const bool l2_;
   const int64_t nlist_;
   const int64_t nprobe_;
   const int64_t chunk_;  // queries scored together

@@ -10,7 +10,7 @@ namespace gleann {
 namespace {
 
 constexpr int64_t kRowsATask = 1024;
-constexpr Layout kPlain{1, 1, 1, 0, 0, false};  // codes side by side, nothing flipped
+constexpr Layout kPlain{1, 1, 1, 0, 0, false, 1};  // codes side by side, nothing flipped
 
 void for_rows(int64_t n, int threads, const std::function<void(int64_t)>& work) {
   const int64_t tasks = (n + kRowsATask - 1) / kRowsATask;
@@ -36,12 +36,13 @@ std::vector<int64_t> unit_rows(const float* vectors, int64_t n, int64_t d,
   return without;
 }
 
-void quantise_rows(const float* vectors, int64_t n, int64_t d,
+void quantise_rows(const float* vectors, const float* center, int64_t n, int64_t d,
                    const std::string& tier, int threads, int8_t* codes, float* scales) {
   const Kernels& kernels = choose_kernels(tier);
   for_rows(n, threads, [&](int64_t row) {
     auto* out = reinterpret_cast<uint8_t*>(codes + row * d);
-    scales[row] = kernels.quantise(vectors + row * d, d, kPlain, out).scale;
+    scales[row] =
+        kernels.dots.encode(vectors + row * d, center, d, kPlain, out).scale;
   });
 }
 

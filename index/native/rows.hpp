@@ -12,8 +12,9 @@ namespace gleann {
 std::vector<int64_t> unit_rows(const float* vectors, int64_t n, int64_t d,
                                const std::string& tier, int threads, float* unit);
 
-// The codes (n, d) and scales (n) of `vectors`: the rule of index/codes.py.
-void quantise_rows(const float* vectors, int64_t n, int64_t d,
+// The codes (n, d) and scales (n) of `vectors` less `center` (d), which may be null: the
+// rule of index/codes.py.
+void quantise_rows(const float* vectors, const float* center, int64_t n, int64_t d,
                    const std::string& tier, int threads, int8_t* codes, float* scales);
 
 }  // namespace gleann

@@ -101,24 +101,30 @@ void score_any(const Panel& panel, const Group& group, float* scores) {
   }
 }
 
+template <Scoring S>
+constexpr ScanKernels tile_kernels() {
+  return ScanKernels{Layout{4, 4, 1, 0x80, 16, false, 1},
+                     quantise,
+                     scan_any<S>,
+                     score_any<S>,
+                     seed<Avx512Int>,
+                     enter,
+                     leave};
+}
+
 }  // namespace
 
-const Kernels kAmxKernels = {
+constexpr Kernels kAmxKernels = {
     "amx",
-    Layout{4, 4, 1, 0x80, 16, false},
-    quantise,
-    scan_any<Scoring::kDot>,
-    scan_any<Scoring::kL2>,
-    score_any<Scoring::kDot>,
-    score_any<Scoring::kL2>,
-    seed<Avx512Int>,
+    tile_kernels<Scoring::kDot>(),
+    tile_kernels<Scoring::kBiasedDot>(),
+    vector_kernels<Avx512Differences, Scoring::kWhole>(kFloatLayout, encode_floats),
+    vector_kernels<Avx512Products, Scoring::kLess>(kFloatLayout, encode_floats),
     threshold_for<Avx512Int>,
     collect<Avx512Int>,
     assign<Avx512Float>,
     to_unit,
     distances,
-    enter,
-    leave,
 };
 
 }  // namespace gleann

@@ -56,24 +56,30 @@ void enter(const Panel& panel) { tiles.steps = panel.tile_steps; }
 
 void leave() { tiles.steps = 0; }
 
+template <Scoring S>
+constexpr ScanKernels tile_kernels() {
+  return ScanKernels{Layout{4, 4, 1, 0x80, 16, false, 1},
+                     quantise,
+                     scan_tiles<EmulatedTiles, PortableInt, S>,
+                     score_tiles<EmulatedTiles, PortableInt, S>,
+                     seed<PortableInt>,
+                     enter,
+                     leave};
+}
+
 }  // namespace
 
-const Kernels kAmxEmulatedKernels = {
+constexpr Kernels kAmxEmulatedKernels = {
     "amx-emulated",
-    Layout{4, 4, 1, 0x80, 16, false},
-    quantise,
-    scan_tiles<EmulatedTiles, PortableInt, Scoring::kDot>,
-    scan_tiles<EmulatedTiles, PortableInt, Scoring::kL2>,
-    score_tiles<EmulatedTiles, PortableInt, Scoring::kDot>,
-    score_tiles<EmulatedTiles, PortableInt, Scoring::kL2>,
-    seed<PortableInt>,
+    tile_kernels<Scoring::kDot>(),
+    tile_kernels<Scoring::kBiasedDot>(),
+    vector_kernels<PortableDifferences, Scoring::kWhole>(kFloatLayout, encode_floats),
+    vector_kernels<PortableProducts, Scoring::kLess>(kFloatLayout, encode_floats),
     threshold_for<PortableInt>,
     collect<PortableInt>,
     assign<PortableFloat>,
     to_unit,
     distances,
-    enter,
-    leave,
 };
 
 }  // namespace gleann

@@ -13,22 +13,21 @@
 #include "vectors.hpp"
 
 namespace gleann {
-const Kernels kAvx2Kernels = {
+namespace {
+constexpr Layout kInt8Layout = {2, 2, 1, 0, 0, true, 1};
+}  // namespace
+
+constexpr Kernels kAvx2Kernels = {
     "avx2",
-    Layout{2, 2, 1, 0, 0, true},
-    quantise,
-    scan<Avx2Int, Scoring::kDot>,
-    scan<Avx2Int, Scoring::kL2>,
-    score<Avx2Int, Scoring::kDot>,
-    score<Avx2Int, Scoring::kL2>,
-    seed<Avx2Int>,
+    vector_kernels<Avx2Int, Scoring::kDot>(kInt8Layout, quantise),
+    vector_kernels<Avx2Int, Scoring::kBiasedDot>(kInt8Layout, quantise),
+    vector_kernels<Avx2Differences, Scoring::kWhole>(kFloatLayout, encode_floats),
+    vector_kernels<Avx2Products, Scoring::kLess>(kFloatLayout, encode_floats),
     threshold_for<Avx2Int>,
     collect<Avx2Int>,
     assign<Avx2Float>,
     to_unit,
     distances,
-    nullptr,
-    nullptr,
 };
 
 }  // namespace gleann

@@ -19,22 +19,21 @@
 
 namespace gleann {
 
-const Kernels kAvx512Kernels = {
+namespace {
+constexpr Layout kInt8Layout = {4, 4, 1, 0x80, 0, false, 1};
+}  // namespace
+
+constexpr Kernels kAvx512Kernels = {
     "avx512",
-    Layout{4, 4, 1, 0x80, 0, false},
-    quantise,
-    scan<Avx512Int, Scoring::kDot>,
-    scan<Avx512Int, Scoring::kL2>,
-    score<Avx512Int, Scoring::kDot>,
-    score<Avx512Int, Scoring::kL2>,
-    seed<Avx512Int>,
+    vector_kernels<Avx512Int, Scoring::kDot>(kInt8Layout, quantise),
+    vector_kernels<Avx512Int, Scoring::kBiasedDot>(kInt8Layout, quantise),
+    vector_kernels<Avx512Differences, Scoring::kWhole>(kFloatLayout, encode_floats),
+    vector_kernels<Avx512Products, Scoring::kLess>(kFloatLayout, encode_floats),
     threshold_for<Avx512Int>,
     collect<Avx512Int>,
     assign<Avx512Float>,
     to_unit,
     distances,
-    nullptr,
-    nullptr,
 };
 
 }  // namespace gleann

@@ -7,22 +7,21 @@
 
 namespace gleann {
 
-const Kernels kPortableKernels = {
+namespace {
+constexpr Layout kInt8Layout = {2, 1, kBlock, 0, 0, true, 1};
+}  // namespace
+
+constexpr Kernels kPortableKernels = {
     "portable",
-    Layout{2, 1, kBlock, 0, 0, true},
-    quantise,
-    scan<PortableInt, Scoring::kDot>,
-    scan<PortableInt, Scoring::kL2>,
-    score<PortableInt, Scoring::kDot>,
-    score<PortableInt, Scoring::kL2>,
-    seed<PortableInt>,
+    vector_kernels<PortableInt, Scoring::kDot>(kInt8Layout, quantise),
+    vector_kernels<PortableInt, Scoring::kBiasedDot>(kInt8Layout, quantise),
+    vector_kernels<PortableDifferences, Scoring::kWhole>(kFloatLayout, encode_floats),
+    vector_kernels<PortableProducts, Scoring::kLess>(kFloatLayout, encode_floats),
     threshold_for<PortableInt>,
     collect<PortableInt>,
     assign<PortableFloat>,
     to_unit,
     distances,
-    nullptr,
-    nullptr,
 };
 
 }  // namespace gleann

@@ -10,8 +10,8 @@
 //   Acc, Codes, Query, Scores
 //   start(int32) -> Acc; load(bytes) -> Codes; broadcast(bytes) -> Query
 //   dot(Acc, Codes, Query) -> Acc
-//   dot_score(Acc, scales), l2_score(Acc, scales, biases, factor),
-//   bias_score(Acc, biases) -> Scores
+//   dot_score(Acc, scales), biased_score(Acc, scales, biases, factor),
+//   whole_score(Acc), less_score(Acc, biases), bias_score(Acc, biases) -> Scores
 //   hits(Scores, threshold) -> mask of 16 bits; store(Scores, float*);
 //   load_scores(const float*) -> Scores; write_lanes(mask, first, int32* out)
 #pragma once
@@ -23,15 +23,20 @@
 namespace gleann {
 namespace {
 
-enum class Scoring { kDot, kL2 };
+// dot * scale; dot * scale * factor - bias; the sum as it is; the sum - bias.
+enum class Scoring { kDot, kBiasedDot, kWhole, kLess };
 
 template <class Ops, Scoring S>
 inline typename Ops::Scores scores_of(const typename Ops::Acc& acc, const Panel& panel,
                                   int64_t slot, float factor) {
   if constexpr (S == Scoring::kDot) {
     return Ops::dot_score(acc, panel.scales + slot);
+  } else if constexpr (S == Scoring::kBiasedDot) {
+    return Ops::biased_score(acc, panel.scales + slot, panel.biases + slot, factor);
+  } else if constexpr (S == Scoring::kLess) {
+    return Ops::less_score(acc, panel.biases + slot);
   } else {
-    return Ops::l2_score(acc, panel.scales + slot, panel.biases + slot, factor);
+    return Ops::whole_score(acc);
   }
 }
 
@@ -229,6 +234,19 @@ void seed(const float* scores, int64_t blocks, Group& group, int q,
   }
   admit_all(group, entries);
 }
+
+using Encode = QueryScale (*)(const float*, const float*, int64_t, const Layout&,
+                              uint8_t*);
+
+template <class Ops, Scoring S>
+constexpr ScanKernels vector_kernels(const Layout& layout, Encode encode) {
+  return ScanKernels{layout,  encode,  scan<Ops, S>, score<Ops, S>, seed<Ops>,
+                     nullptr, nullptr};
+}
+
+// Float32, one dimension a step.
+constexpr Layout kFloatLayout{1, sizeof(float), kBlock * sizeof(float), 0, 0, false,
+                              sizeof(float)};
 
 }  // namespace
 }  // namespace gleann

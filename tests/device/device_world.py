@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from gleann.index.codes import quantise
+from gleann.index.codes import Encoding
 from gleann.index.engines.contract import IndexData
 from gleann.index.lists import invert
 
 
-def index_of(vectors, primary, secondary, *, metric="l2", nlist=None):
+def index_of(vectors, primary, secondary, *, metric="l2", nlist=None, encoding=None):
     """An index with the lists one says; centroids are the means of the primaries."""
     vectors = np.asarray(vectors, np.float32)
     primary = np.asarray(primary, np.int32)
@@ -15,11 +15,12 @@ def index_of(vectors, primary, secondary, *, metric="l2", nlist=None):
     centroids = np.zeros((nlist, vectors.shape[1]), np.float32)
     for j in np.unique(primary):
         centroids[j] = vectors[primary == j].mean(axis=0)
+    encoding = encoding or Encoding.uncentred(metric, vectors.shape[1])
     return IndexData(
-        metric=metric,
+        encoding=encoding,
         centroids=centroids,
         lists=invert(primary, np.asarray(secondary, np.int32), nlist=nlist),
-        codes=quantise(vectors),
+        codes=encoding.encode(vectors),
         vectors=vectors,
     )
 

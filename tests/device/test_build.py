@@ -8,7 +8,7 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
-from gleann.index.codes import quantise
+from gleann.index.codes import Encoding, quantise
 from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.kmeans import train_centroids
@@ -147,7 +147,8 @@ def test_codes_are_those_of_the_host(kernels, monkeypatch):
     rows = np.random.default_rng(2).normal(size=(300, 12)).astype(np.float32)
     rows[5] = 0
     monkeypatch.setattr(build_stream, "BLOCK_BYTES", 12 * 4 * 64)
-    got, want = kernels.codes(rows), quantise(rows)
+    plain = Encoding.uncentred("ip", rows.shape[1])
+    got, want = kernels.codes(rows, plain), quantise(rows)
     np.testing.assert_array_equal(got.values, want.values)
     np.testing.assert_array_equal(got.scales, want.scales)
 

@@ -8,7 +8,7 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
-from gleann.index.codes import quantise
+from gleann.index.codes import Encoding, quantise
 from gleann.index.exact import exact_search_prepared
 from gleann.index.kmeans import train_centroids
 from gleann.selection import facility_location, farthest_first, k_center
@@ -80,7 +80,8 @@ def test_lists_by_the_kernel_are_those_by_torch(monkeypatch, metric, d):
 
 def test_codes_and_nearest_rows(kernels):
     rows = integers(20_000, 24, seed=5, top=3)
-    got, want = kernels.codes(rows), quantise(rows)
+    plain = Encoding.uncentred("ip", rows.shape[1])
+    got, want = kernels.codes(rows, plain), quantise(rows)
     np.testing.assert_array_equal(got.values, want.values)
     np.testing.assert_array_equal(got.scales, want.scales)
     queries = integers(40, 24, seed=6, top=3)

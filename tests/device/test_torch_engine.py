@@ -78,7 +78,7 @@ def test_every_kind_of_number_finds_the_neighbours(kind, metric):
 def test_no_magnitude_is_too_small_or_too_large(kind, scale):
     data = random_index(metric="l2", d=24, seed=5)
     vectors = (data.vectors * np.float32(scale)).astype(np.float32)
-    data = replace(data, vectors=vectors, codes=quantise(vectors))
+    data = replace(data, vectors=vectors, codes=data.encoding.encode(vectors))
     asked = np.random.default_rng(6).normal(size=(30, 24)) * scale
     asked = asked.astype(np.float32)
     list_nos = some_lists(30, 4, 9)

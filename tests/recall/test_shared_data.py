@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index.codes import Encoding
 from gleann.index.kmeans import train_centroids
 from gleann.index.metric import list_scores, prepare
 from gleann.index.spill import Spiller
@@ -34,7 +35,8 @@ def test_soar_reads_no_more_than_no_spilling_from_95_up(load_dataset):
     rows = prepare(np.array(data.base, np.float32), "cosine")
     queries = prepare(np.array(data.queries[:1000], np.float32), "cosine")
     centroids = train_centroids(rows, nlist=400, metric="cosine", iterations=5, seed=0)
-    order = np.argsort(-list_scores(queries, centroids, "cosine"), axis=1)
+    plain = Encoding.uncentred("cosine", rows.shape[1])
+    order = np.argsort(-list_scores(queries, centroids, plain), axis=1)
     rank_of_list = np.argsort(order, axis=1)
     read = {}
     for spill in ("none", "naive", "soar"):

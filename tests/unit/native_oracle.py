@@ -4,33 +4,40 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gleann.index.codes import quantise
+from gleann.index.codes import Encoding
 from gleann.index.engines.contract import IndexData, ScanRequest
 from gleann.index.lists import invert
 from gleann.index.metric import pair_distances, prepare
 
 
-def make_data(metric, *, n, d, nlist, seed=0, spill=True):
+def make_data(metric, *, n, d, nlist, seed=0, spill=True, kind="int8", offset=0.0):
     """A small index with random lists, of which the last is empty if there are two."""
     rng = np.random.default_rng(seed)
-    vectors = prepare(rng.standard_normal((n, d)).astype(np.float32), metric)
+    given = rng.standard_normal((n, d)) + offset
+    vectors = prepare(given.astype(np.float32), metric)
     used = max(nlist - 1, 1)
     primary = rng.integers(0, used, n).astype(np.int32)
     secondary = rng.integers(0, used, n).astype(np.int32)
     secondary[(secondary == primary) | (rng.random(n) < 0.3)] = -1
     if not spill:
         secondary[:] = -1
-    return data_of(metric, vectors, primary, secondary, nlist=nlist)
+    center = np.full(d, offset, np.float32)
+    if metric == "cosine" and offset:
+        center = vectors.mean(axis=0)
+    encoding = Encoding(metric=metric, kind=kind, center=center)
+    return data_of(metric, vectors, primary, secondary, nlist=nlist, encoding=encoding)
 
 
-def data_of(metric, vectors, primary, secondary, *, nlist, seed=0):
+def data_of(metric, vectors, primary, secondary, *, nlist, seed=0, encoding=None):
     rng = np.random.default_rng(seed)
+    encoding = encoding or Encoding.uncentred(metric, vectors.shape[1])
     centroids = rng.standard_normal((nlist, vectors.shape[1])).astype(np.float32)
+    centroids += encoding.center
     return IndexData(
-        metric=metric,
+        encoding=encoding,
         centroids=centroids,
         lists=invert(primary, secondary, nlist=nlist),
-        codes=quantise(vectors),
+        codes=encoding.encode(vectors),
         vectors=vectors,
     )
 
@@ -38,7 +45,11 @@ def data_of(metric, vectors, primary, secondary, *, nlist, seed=0):
 def make_queries(data, nq, *, seed=1):
     rng = np.random.default_rng(seed)
     d = data.vectors.shape[1]
-    return prepare(rng.standard_normal((nq, d)).astype(np.float32), data.metric)
+    given = rng.standard_normal((nq, d)).astype(np.float32)
+    if data.encoding.is_centred:
+        scale = np.abs(data.encoding.centred(data.vectors)).mean()
+        given = given * scale + data.encoding.center
+    return prepare(given, data.metric)
 
 
 def probe_some(data, nq, nprobe, *, seed=2, gaps=True):
@@ -61,8 +72,7 @@ class Expected:
 
 
 def search(data, queries, list_nos, request: ScanRequest) -> Expected:
-    """Per query: distinct allowed rows, the best `pool` by int8 score, the best k."""
-    codes = quantise(queries)
+    """Per query: distinct allowed rows, the best `pool` by codes, the best k."""
     rows = np.full((len(queries), request.k), -1, np.int64)
     distances = np.full((len(queries), request.k), np.inf, np.float32)
     entries = pooled = 0
@@ -72,7 +82,8 @@ def search(data, queries, list_nos, request: ScanRequest) -> Expected:
         candidates = np.unique(read)
         if request.allowed is not None:
             candidates = candidates[request.allowed[candidates]]
-        scores = int8_scores(data, codes.values[q], codes.scales[q], candidates)
+        coded = data.codes[candidates]
+        scores = data.encoding.scan_scores(queries[q : q + 1], coded)[0]
         pool = candidates[np.lexsort((candidates, -scores))[: request.pool]]
         pooled += len(pool)
         near = pair_distances(
@@ -89,17 +100,6 @@ def probed_rows(data, probed, segments):
     ends = lists.offsets[1:] if segments == "both" else lists.mids
     parts = [lists.rows[lists.offsets[j] : ends[j]] for j in probed]
     return np.concatenate([np.empty(0, np.int32), *parts])
-
-
-def int8_scores(data, code, scale, rows):
-    """In float32, in the order of operations of the kernels."""
-    values = data.codes.values[rows].astype(np.int64)
-    scales = data.codes.scales[rows]
-    scores = (values @ code.astype(np.int64)).astype(np.float32) * scales
-    if data.metric != "l2":
-        return scores
-    norms = scales.astype(np.float64) ** 2 * (values * values).sum(axis=1)
-    return scores * (np.float32(2) * scale) - norms.astype(np.float32)
 
 
 def with_vectors(data, vectors):

@@ -145,12 +145,13 @@ class Gpu:
 
 def test_lists_of_a_gpu_are_made_without_cuvs(data):
     gpu = Gpu()
-    quantizer = SimpleNamespace(d=12, metric_type=7)
+    centroids = data.encoding.float_rows(data.centroids)
+    quantizer = SimpleNamespace(d=centroids.shape[1], metric_type=7)
     gpu_lists(gpu, quantizer, data)
     _, given, d, nlist, metric, config = gpu.made
-    assert (given, d, nlist, metric) == (quantizer, 12, 30, 7)
+    assert (given, d, nlist, metric) == (quantizer, quantizer.d, 30, 7)
     assert config.use_cuvs is False
-    np.testing.assert_array_equal(gpu.trained, data.centroids)
+    np.testing.assert_array_equal(gpu.trained, centroids)
 
 
 def test_what_is_missing_is_said(data):

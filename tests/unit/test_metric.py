@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gleann.index.codes import decoded_norms, integer_dots, quantise
+from gleann.index.codes import Encoding, decoded_norms, integer_dots, quantise
 from gleann.index.metric import ListRanking, list_scores
 
 
@@ -38,7 +38,7 @@ def test_coded_scores_follow_the_true_ones(metric):
         true /= np.linalg.norm(centroids, axis=1)
     if metric == "l2":
         true = 2 * true - np.square(centroids).sum(axis=1)
-    scores = list_scores(queries, centroids, metric)
+    scores = list_scores(queries, centroids, Encoding.uncentred(metric, 64))
     for got, want in zip(scores, true, strict=True):
         assert np.corrcoef(got, want)[0, 1] > 0.999
         assert len(set(np.argsort(-got)[:20]) & set(np.argsort(-want)[:20])) >= 18
@@ -47,7 +47,8 @@ def test_coded_scores_follow_the_true_ones(metric):
 def test_cosine_ignores_how_long_a_centroid_is():
     queries, centroids = clustered(6, 10, 16), clustered(7, 12, 16)
     lengths = np.linspace(0.1, 5, 12, dtype=np.float32)[:, None]
+    encoding = Encoding.uncentred("cosine", 16)
     np.testing.assert_array_equal(
-        ListRanking(centroids, "cosine").scores(queries).argmax(axis=1),
-        ListRanking(centroids * lengths, "cosine").scores(queries).argmax(axis=1),
+        ListRanking(centroids, encoding).scores(queries).argmax(axis=1),
+        ListRanking(centroids * lengths, encoding).scores(queries).argmax(axis=1),
     )

@@ -58,7 +58,9 @@ def test_equal_lists_go_to_the_lower_number(tier):
     data = replace(data, centroids=np.tile(data.centroids[:3], (30, 1)))
     queries = oracle.make_queries(data, 60)
     got = NativeEngine(data, tier=tier).rank_lists(queries, nprobe=40)
-    order = list_scores(queries, data.centroids[:3], "cosine").argsort(axis=1)[:, ::-1]
+    order = list_scores(queries, data.centroids[:3], data.encoding).argsort(axis=1)[
+        :, ::-1
+    ]
     np.testing.assert_array_equal(got[:, :30] % 3, order[:, :1].repeat(30, axis=1))
     np.testing.assert_array_equal(got[:, 30:] % 3, order[:, 1:2].repeat(10, axis=1))
     assert (np.diff(got[:, :30], axis=1) > 0).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gleann.index.codes import quantise
+from gleann.index.codes import Encoding, quantise
 from gleann.index.engines import native
 from gleann.index.errors import ZeroVectorError
 from gleann.index.metric import prepare
@@ -41,7 +41,8 @@ def test_codes_are_equal_to_the_last_bit(shape: tuple[int, int], threads: int) -
     rows = _rows(shape, seed=shape[0])
     rows[0] = 0
     rows[-1, -1] = np.float32(1e-45)
-    expected, got = quantise(rows), code_rows(rows, threads=threads)
+    plain = Encoding.uncentred("ip", shape[1])
+    expected, got = quantise(rows), code_rows(rows, plain, threads=threads)
     np.testing.assert_array_equal(got.values, expected.values)
     np.testing.assert_array_equal(got.scales, expected.scales)
 
@@ -79,4 +80,5 @@ def test_a_zero_row_is_named_by_its_place_in_the_whole() -> None:
 def test_no_row_is_no_row() -> None:
     none = np.empty((0, 5), np.float32)
     assert prepare_rows(none, "cosine", threads=2).shape == (0, 5)
-    assert code_rows(none, threads=2).values.shape == (0, 5)
+    plain = Encoding.uncentred("ip", 5)
+    assert code_rows(none, plain, threads=2).values.shape == (0, 5)

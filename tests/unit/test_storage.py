@@ -100,7 +100,7 @@ def test_full_disk_keeps_the_old_version(index, tmp_path, rows, monkeypatch, fai
     assert len(list(path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("fail_at", [9, 10, 11])
+@pytest.mark.parametrize("fail_at", [11, 12, 13])
 def test_a_disk_that_fails_around_the_switch_leaves_a_whole_index(
     index, tmp_path, rows, monkeypatch, fail_at
 ):
@@ -123,7 +123,7 @@ def test_a_disk_that_fails_around_the_switch_leaves_a_whole_index(
         other.save(path)
     monkeypatch.undo()
     assert calls == fail_at + 1
-    assert len(SoarIndex.load(path)) == (50 if fail_at == 11 else 200)
+    assert len(SoarIndex.load(path)) == (50 if fail_at == 13 else 200)
     other.save(path)
     assert len(SoarIndex.load(path)) == 50
     assert len(list(path.iterdir())) == 2
@@ -231,7 +231,16 @@ def forge(saved, change):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m.update(version=2),
+        lambda m: m.update(version=3),
+        lambda m: m.update(version=0),
+        lambda m: m.update(version=True),
+        lambda m: m.update(version="2"),
+        lambda m: m["index"].update(codes="int4"),
+        lambda m: m["index"].update(codes=["int8"]),
+        lambda m: m["index"].update(codes="float32"),
+        lambda m: m["index"].pop("codes"),
+        lambda m: m["arrays"].pop("center"),
+        lambda m: m["arrays"].pop("code_biases"),
         lambda m: m.update(format="other"),
         lambda m: m.update(data="../../etc"),
         lambda m: m.update(data="/tmp"),

@@ -7,6 +7,7 @@ import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, recall_at_k
 from gleann.index.choose_spill import WORTH, choose_spill
+from gleann.index.codes import Encoding
 from gleann.index.cost import CostModel
 from gleann.index.sample import Sample
 from gleann.index.tune import cost_of_recall, measure_points
@@ -47,6 +48,7 @@ def test_counted_points_are_what_a_search_does(rows, queries, metric, spill):
 def test_points_by_hand():
     """Two queries, three lists; row 2 is also in list 0, row 1 codes better than 0."""
     sample = Sample(
+        encoding=Encoding.uncentred("l2", 1),
         dim=1,
         truth=np.array([[0.1], [0.2]], np.float32),
         rows=np.array([[1, 0, 2], [2, 1, 0]]),
@@ -70,6 +72,7 @@ def test_points_by_hand():
 def test_a_pool_holds_the_best_codes_of_what_was_probed():
     """The true neighbour has the third best code: a pool of 2 misses it."""
     sample = Sample(
+        encoding=Encoding.uncentred("l2", 1),
         dim=1,
         truth=np.array([[0.1]], np.float32),
         rows=np.array([[1, 2, 0]]),
@@ -125,6 +128,7 @@ def verdict(n_far, *, target_recall=None):
     nlist, nq = 64, 40
     ranks = np.tile(np.arange(nlist, dtype=np.int32), (nq, 1))
     sample = Sample(
+        encoding=Encoding.uncentred("l2", 1),
         dim=1,
         truth=np.full((nq, 1), 0.5, np.float32),
         rows=np.arange(nq)[:, None],

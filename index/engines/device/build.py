@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.build_kernels import Assigned
-from gleann.index.codes import Codes
+from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.device.build_assign import DeviceAssigner
 from gleann.index.engines.device.build_stream import (
     Arrays,
@@ -50,14 +50,22 @@ class DeviceKernels:
         return DeviceTrainingRows(rows, self._device)
 
     def assign_blocks(
-        self, vectors: Vectors, centroids: Vectors, *, params: BuildParams
+        self,
+        vectors: Vectors,
+        centroids: Vectors,
+        *,
+        params: BuildParams,
+        center: Vectors | None = None,
     ) -> Assigned:
         """See `BuildKernels.assign_blocks`."""
-        scale = self._scale_of(vectors)
         with turn_on(self._device):
-            there = _sent(centroids, self._device)
+            shift = self._shift(vectors, center)
+        scale = self._scale_of(vectors, shift)
+        with turn_on(self._device):
+            there = _sent(centroids, self._device) - shift
             assigner = DeviceAssigner(there, params, scale=scale)
-        for block, (first, second) in self._passed(vectors, assigner.assign):
+        parts = self._passed(vectors, lambda rows: assigner.assign(rows - shift))
+        for block, (first, second) in parts:
             yield block, first, second
 
     def nearest_rows(
@@ -87,17 +95,28 @@ class DeviceKernels:
         """See `BuildKernels.prepare`; on the host, where rows begin and end."""
         return prepare_rows(vectors, metric, threads=0, first_row=first_row)
 
-    def codes(self, vectors: Vectors) -> Codes:
+    def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
         """See `BuildKernels.codes`."""
+        if encoding.kind == "float32":
+            return encoding.encode(vectors)
+        with turn_on(self._device):
+            shift = self._shift(vectors, encoding.center)
         values = np.empty(vectors.shape, np.int8)
         scales = np.empty(len(vectors), np.float32)
-        for block, (coded, scale) in self._passed(vectors, quantise):
+        parts = self._passed(vectors, lambda rows: quantise(rows - shift))
+        for block, (coded, scale) in parts:
             values[block], scales[block] = coded, scale
-        return Codes(values=values, scales=scales)
+        return encoding.with_biases(Codes(values=values, scales=scales), vectors)
 
-    def _scale_of(self, vectors: Vectors) -> float:
-        """Mean squared length of the rows, as `spill.scale_of`."""
-        parts = self._passed(vectors, _squared_length)
+    def _shift(self, vectors: Vectors, center: Vectors | None) -> Tensor:
+        """What to take off the rows (n, d), on the device."""
+        if center is None:
+            center = np.zeros(vectors.shape[1], np.float32)
+        return _sent(center, self._device)
+
+    def _scale_of(self, vectors: Vectors, shift: Tensor) -> float:
+        """Mean squared length of the rows less `shift`, as `spill.scale_of`."""
+        parts = self._passed(vectors, lambda rows: _squared_length(rows - shift))
         return sum(float(total) for _, (total,) in parts) / len(vectors)
 
     def _passed(self, vectors: Vectors, work: Callable[[Tensor], Arrays]) -> Fetched:
