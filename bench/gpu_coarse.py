@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.gpu_kernel import BATCHES, QUICK_SHAPE, SHAPES, Shape
 from bench.gpu_run import Run, seconds_of
+from gleann.index.codes import Encoding
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.roofline import H200
 
@@ -38,7 +39,8 @@ def coarse(run: Run) -> None:
 def _rows(run: Run, shape: Shape) -> None:
     drawn = torch.Generator().manual_seed(run.seed)
     centroids = torch.randn((shape.nlist, shape.dim), generator=drawn)
-    ranking = DeviceRanking(centroids.numpy(), "l2", run.device)
+    plain = Encoding.uncentred("l2", shape.dim)
+    ranking = DeviceRanking(centroids.numpy(), plain, run.device)
     for batch in run.batches(BATCHES, there=60 if run.quick else BATCHES[-1]):
         asked = torch.randn((batch, shape.dim), generator=drawn).to(run.device)
         run.attempt("product", lambda q=asked: _row(run, shape, ranking, q, "product"))

@@ -145,7 +145,8 @@ def random_lists(run: Run, shape: Shape, kind: Kind) -> DeviceLists:
     offsets = offsets.long().to(device)
     longest = int(offsets.diff().max())
     return DeviceLists(
-        metric="l2",
+        center=torch.zeros(shape.dim, device=device),
+        differences=False,
         kind=kind,
         dim=shape.dim,
         exponent=0,

@@ -1,8 +1,8 @@
 """The faiss engine: both copies of a row in an `IndexIVFFlat`, by `add_preassigned`.
 
 faiss scores in float32 what the lists hold: the rows without their centre, so that
-far-off rows are told apart. Nothing is re-ranked from codes; twice k are fetched because
-a row can come back through both of its lists.
+far-off rows are told apart. Nothing is re-ranked from codes; twice k are fetched
+because a row can come back through both of its lists.
 """
 
 from copy import copy

@@ -1,4 +1,8 @@
-"""The triton engine: the torch engine, but Triton kernels scan and merge."""
+"""The triton engine: the torch engine, but Triton kernels scan and merge.
+
+An index whose codes are float32 is scanned in plain torch: the kernels multiply, and
+what such rows differ by is lost in products.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -75,10 +79,13 @@ def triton_engine(
     from gleann.index.engines.device.choice import require_cuda, resolve_device
     from gleann.index.engines.device.engine import DeviceEngine
     from gleann.index.engines.device.recording import CudaGraphs
+    from gleann.index.engines.device.torch_scanner import TorchScanner
     from gleann.index.engines.triton_kernels.scanner import TritonScanner
 
     chosen = resolve_device(device)
     require_cuda(chosen)
+    if data.encoding.kind == "float32":
+        return DeviceEngine(data, scanner=TorchScanner(), device=chosen, kind=kind)
     return DeviceEngine(
         data,
         scanner=TritonScanner(),

@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not instal
 from bench import gpu, gpu_coarse, gpu_data, gpu_notes, gpu_run  # noqa: E402
 from bench.gpu_conformance import counted  # noqa: E402
 from bench.gpu_engines import least_nprobe  # noqa: E402
+from gleann.index.codes import Encoding  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 
 SET = "made-1m-128"
@@ -89,7 +90,8 @@ def test_the_kernel_of_the_coarse_step(monkeypatch, doubtful):
     drawn = np.random.default_rng(0).normal(size=(shape.nlist + 9, shape.dim))
     rows = torch.from_numpy(drawn.astype(np.float32))
     cpu = torch.device("cpu")
-    ranking = DeviceRanking(rows[: shape.nlist].numpy(), "l2", cpu)
+    plain = Encoding.uncentred("l2", shape.dim)
+    ranking = DeviceRanking(rows[: shape.nlist].numpy(), plain, cpu)
     written = []
     run = SimpleNamespace(row=lambda **row: written.append(row))
     gpu_coarse._row(run, shape, ranking, rows[shape.nlist :], "kernel")

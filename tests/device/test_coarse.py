@@ -46,7 +46,7 @@ def queries(count, metric, *, seed=1, scale=1.0):
 
 def ranked(data, asked, nprobe):
     """Likely lists and doubts, and the lists of the reference, each sorted."""
-    ranking = DeviceRanking(data.centroids, data.metric, CPU)
+    ranking = DeviceRanking(data.centroids, data.encoding, CPU)
     best, doubted = ranking.likely(torch.from_numpy(asked), nprobe=nprobe)
     want = ReferenceEngine(data).rank_lists(asked, nprobe=nprobe)
     return np.sort(best.numpy(), axis=1), doubted.numpy(), np.sort(want, axis=1)
@@ -82,7 +82,7 @@ def test_equal_scores_at_the_cut_are_in_doubt():
 
 def test_blocks_rank_as_one(monkeypatch):
     data, asked = index("ip"), torch.from_numpy(queries(50, "ip"))
-    ranking = DeviceRanking(data.centroids, data.metric, CPU)
+    ranking = DeviceRanking(data.centroids, data.encoding, CPU)
     whole = ranking.likely(asked, nprobe=5), ranking.best(asked, nprobe=5)
     monkeypatch.setattr(coarse, "BLOCK_SCORES", 7 * NLIST)
     for want, got in zip(whole[0], ranking.likely(asked, nprobe=5), strict=True):

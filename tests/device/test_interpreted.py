@@ -169,7 +169,7 @@ def ranking_of(metric, nlist, d=40, *, twins=False):
         rows[1::2] = rows[::2]
     none = np.full(nlist, -1)
     data = world.index_of(rows, np.arange(nlist), none, metric=metric, nlist=nlist)
-    return data, DeviceRanking(data.centroids, metric, torch.device("cpu"))
+    return data, DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
 
 
 def asked_of(count, d=40):
@@ -219,7 +219,7 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
     rows[crowd] = np.random.default_rng(6).normal(size=(200, d)) / 100
     none = np.full(nlist, -1)
     data = world.index_of(rows, np.arange(nlist), none, nlist=nlist)
-    ranking = DeviceRanking(data.centroids, "l2", torch.device("cpu"))
+    ranking = DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
     got, doubted = launching.launch_rank_lists(ranking, torch.zeros((2, d)), nprobe=18)
     assert doubted.all()
     assert (got == -1).all()

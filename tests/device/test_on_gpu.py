@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gleann.index.codes import Encoding
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
@@ -98,7 +99,9 @@ def test_lists_are_ranked_as_by_torch(metric, d):
     rng = np.random.default_rng(d)
     centroids = rng.normal(size=(3000, d)).astype(np.float32)
     centroids[1::2] = centroids[::2]  # ties at the cut
-    ranking = DeviceRanking(centroids, metric, CUDA)
+    ranking = DeviceRanking(
+        centroids, Encoding.uncentred(metric, centroids.shape[1]), CUDA
+    )
     asked = torch.from_numpy(rng.normal(size=(2000, d)).astype(np.float32)).to(CUDA)
     for nprobe in (1, 31, 64):
         got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=nprobe)

@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
-from gleann.index.codes import CODE_MAX, decoded_norms
+from gleann.index.codes import CODE_MAX, Encoding
 from gleann.index.engines.device.keys import key_numbers, make_keys, smallest
 from gleann.index.engines.device.kinds import TILE, padded_dim
 from gleann.index.engines.device.queries import quantise
 from gleann.index.metric import ListRanking
-from gleann.index.params import Metric
 
 BLOCK_SCORES = 1 << 25
 """Scores held at once."""
@@ -26,8 +28,9 @@ class PaddedLists:
     Attributes:
         codes: int8 (nlist + TILE, padded d).
         scales: float32 (nlist + TILE,).
-        norms: float32 (nlist + TILE,), of no meaning where nothing is shifted.
-        shifted: whether scores are less by the norms.
+        norms: float32 (nlist + TILE,), their biases; of no meaning where nothing is
+            shifted.
+        shifted: whether scores are less by the biases.
     """
 
     codes: Tensor
@@ -37,30 +40,36 @@ class PaddedLists:
 
 
 class DeviceRanking:
-    """Ranks lists on a device, in int8 on both sides; see `metric.ListRanking`.
+    """Ranks lists on a device by codes on both sides; see `metric.ListRanking`.
 
-    Sums of integers are exact and every further step is one rounded operation, done in
-    the same order as there: so the same lists are probed on every engine.
+    Sums of integers are exact, those of floats made one dimension after another, and
+    every further step is one rounded operation, done in the same order as there: so the
+    same lists are probed on every engine.
 
     Args:
         centroids: float32 (nlist, d).
-        metric: which distance.
+        encoding: of the index.
         device: where.
 
     """
 
     def __init__(
-        self, centroids: Vectors, metric: Metric, device: torch.device
+        self, centroids: Vectors, encoding: Encoding, device: torch.device
     ) -> None:
-        directions = ListRanking(centroids, metric).directions
+        directions = ListRanking(centroids, encoding).directions
         dim = directions.values.shape[1]
+        self._metric = encoding.metric
+        self._center = _sent(encoding.center, device)
+        self._whole = encoding.kind == "float32"
         # Floating-point products of integers are exact while the sums fit the mantissa.
         self._exact = torch.float32 if dim * CODE_MAX**2 < 1 << 24 else torch.float64
-        self._codes = torch.from_numpy(directions.values).to(device).to(self._exact)
-        self._scales = torch.from_numpy(directions.scales).to(device)
+        self._codes = _sent(directions.values, device).to(self._exact)
+        if self._whole:
+            self._codes = _sent(directions.values, device) - self._center
+        self._scales = _sent(directions.scales, device)
         self._norms = None
-        if metric == "l2":
-            self._norms = torch.from_numpy(decoded_norms(directions)).to(device)
+        if directions.biases is not None:
+            self._norms = _sent(directions.biases, device)
 
     @property
     def nlist(self) -> int:
@@ -105,14 +114,36 @@ class DeviceRanking:
                 doubted[block] = top.values[:, -2] == top.values[:, -1]
         return out, doubted
 
+    @property
+    def whole(self) -> bool:
+        """Whether lists are ranked in float32, not by int8 codes."""
+        return self._whole
+
+    def coded(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """int8 codes (nq, d) of prepared queries, and their scales (nq,)."""
+        return quantise(queries - self._center)
+
     def scores(self, queries: Tensor) -> Tensor:
         """(nq, nlist), higher is better."""
-        codes, scales = quantise(queries)
+        if self._whole:
+            return self._float_scores(queries - self._center)
+        codes, scales = self.coded(queries)
         dots = (codes.to(self._exact) @ self._codes.T).float()
         scores = dots * self._scales
         if self._norms is None:
             return scores
         return scores * (2 * scales)[:, None] - self._norms
+
+    def _float_scores(self, queries: Tensor) -> Tensor:
+        """The steps of `Encoding.scan_scores`, one by one: a product may fuse them."""
+        scores = queries.new_zeros((len(queries), self.nlist))
+        for query, values in zip(queries.T, self._codes.T, strict=True):
+            if self._metric == "ip":
+                scores = scores + query[:, None] * values
+            else:
+                apart = query[:, None] - values
+                scores = scores - apart * apart
+        return scores if self._norms is None else scores - self._norms
 
     @cached_property
     def padded(self) -> PaddedLists:
@@ -128,3 +159,7 @@ class DeviceRanking:
             norms[:nlist] = self._norms
         shifted = self._norms is not None
         return PaddedLists(codes=codes, scales=scales, norms=norms, shifted=shifted)
+
+
+def _sent(values: NDArray[Any], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.array(values)).to(device)

@@ -87,7 +87,8 @@ class DeviceEngine:
 
         Raises:
             DeviceMemoryError: the device has too little memory.
-            InvalidParamsError: `threads` below 0.
+            InvalidParamsError: `threads` below 0; a `kind` that is not of the codes of
+                the index.
         """
         self._device = device
         self._threads = _checked(threads)
@@ -96,9 +97,9 @@ class DeviceEngine:
         self._entries = {"both": data.lists.entries, "primary": len(data.vectors)}
         order = shuffled(data)  # while others use the device
         with turn_on(device):
-            kinds = (kind,) if kind else kinds_for(data, device)
+            kinds = (_suiting(kind, data),) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
-            self._ranking = DeviceRanking(data.centroids, data.metric, device)
+            self._ranking = DeviceRanking(data.centroids, data.encoding, device)
             self._lists = lay_out(data, kind=chosen, device=device, order=order)
             rows = _stored(data.vectors, device, there=fitting.rows > 0)
         self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
@@ -306,6 +307,14 @@ class _Answers:
 
 def _stored(vectors: Vectors, device: torch.device, *, there: bool) -> RowStore:
     return DeviceRows(vectors, device) if there else HostRows(vectors)
+
+
+def _suiting(kind: Kind, data: IndexData) -> Kind:
+    if data.encoding.kind == "float32" and kind != "fp32":
+        raise InvalidParamsError(
+            f"the codes of this index are float32: they are scanned as fp32, not {kind}"
+        )
+    return kind
 
 
 def _checked(threads: int) -> int:

@@ -36,6 +36,11 @@ class DeviceExact:
 
     def __init__(self, queries: Tensor, *, metric: Metric, k: int) -> None:
         self._queries = queries
+        # Distances stay as they are, and a product loses less of rows near zero.
+        self._shift = queries.mean(dim=0) if len(queries) else queries.new_zeros(())
+        if metric == "ip":
+            self._shift = torch.zeros_like(self._shift)
+        self._asked = queries - self._shift
         self._metric = metric
         self._k = k
         shape = (len(queries), k + SLACK)
@@ -45,6 +50,7 @@ class DeviceExact:
     def offer(self, rows: Tensor, *, first_row: int) -> None:
         """Look at prepared float32 rows (m, d), numbered from `first_row` on."""
         step = max(1, BLOCK_SCORES // max(1, len(self._queries)))
+        rows = rows - self._shift
         squares = rows.square().sum(dim=1).max()
         self._longest = torch.maximum(self._longest, squares.sqrt())
         with full_precision():
@@ -61,11 +67,11 @@ class DeviceExact:
         self._keys = smallest(both, self._keys.shape[1])
 
     def _scores(self, rows: Tensor) -> Tensor:
-        """Less is nearer: |x|^2 / 2 - q.x, or -q.x."""
-        if self._metric != "l2":
-            return -(self._queries @ rows.T)
+        """Less is nearer: |x|^2 / 2 - q.x, or -q.x, of shifted rows and queries."""
+        if self._metric == "ip":
+            return -(self._asked @ rows.T)
         halves = rows.square().sum(dim=1) / 2
-        return torch.addmm(halves, self._queries, rows.T, alpha=-1)
+        return torch.addmm(halves, self._asked, rows.T, alpha=-1)
 
     def found_on_device(self, store: RowStore) -> Tensor:
         """Keys (nq, k) of rows and their distances, ascending, `NONE` past the last."""
@@ -74,14 +80,14 @@ class DeviceExact:
     def doubtful(self, found: Tensor) -> Tensor:
         """Which queries bool (nq,) may have lost a row of `found` to rounding."""
         last, cut = key_scores(found[:, -1]), key_scores(self._keys[:, -1])
-        lengths = self._queries.square().sum(dim=1).sqrt()
+        lengths = self._asked.square().sum(dim=1).sqrt()
         eps = torch.finfo(torch.float32).eps * (8 + self._queries.shape[1] ** 0.5)
-        if self._metric == "l2":
-            cut = 2 * cut + lengths.square()
-            slack = eps * (lengths + self._longest).square()
-        else:
-            cut = cut + 1 if self._metric == "cosine" else cut
+        if self._metric == "ip":
             slack = eps * lengths * self._longest
+        else:
+            scale = 1.0 if self._metric == "cosine" else 2.0
+            cut = scale * (cut + lengths.square() / 2)
+            slack = scale / 2 * eps * (lengths + self._longest).square()
         return last + slack >= cut
 
     def found(self, vectors: Vectors) -> tuple[Rows, Distances]:

@@ -9,7 +9,10 @@ Every kind of number scores an entry x for a query q as
     bias_x * ratio_q - factor_x * (stored x . stored q),    less is better,
 
 which is |x|^2 / 2 - x.q under l2 and -x.q otherwise, times a power of two (or a query's
-int8 scale) that is the same for all scores of one query.
+int8 scale) that is the same for all scores of one query. Rows and queries are those
+without the centre of the index: under cosine scores are then those of l2, and under ip
+the bias has -c.x. Where the codes of the index are float32 and compared by distance, the
+score is the sum of (x * ratio_q - q)^2 instead, which the kernels do not know.
 """
 
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ from gleann.index.blocks import block_slices
 from gleann.index.engines.contract import IndexData
 from gleann.index.engines.device.kinds import TILE, Kind, padded_dim
 from gleann.index.engines.device.scaling import exponent_of
-from gleann.index.params import Metric, Segments
+from gleann.index.params import Segments
 
 DTYPES: dict[Kind, torch.dtype] = {
     "bf16": torch.bfloat16,
@@ -52,7 +55,8 @@ class DeviceLists:
     """Inverted lists on a device; entries are padded by one tile.
 
     Attributes:
-        metric: which distance.
+        center: float32 (d,), taken off rows and queries.
+        differences: whether rows are compared by differences, not by products.
         kind: of number the scan reads.
         dim: d as given; `vectors` has `padded_dim(dim, kind)` columns.
         exponent: stored values are the given ones divided by 2^exponent.
@@ -67,7 +71,8 @@ class DeviceLists:
         longest: entries of the longest list, by segments.
     """
 
-    metric: Metric
+    center: Tensor
+    differences: bool
     kind: Kind
     dim: int
     exponent: int
@@ -113,12 +118,13 @@ def lay_out(
     spilled = np.arange(lists.entries) >= lists.mids[list_of]
     rows = _padded(lists.rows[order], 0)
     copy_of = _padded(np.where(spilled, lists.others[order], -1).astype(np.int32), -1)
-    exponent = exponent_of(data.vectors)
+    encoding = data.encoding
     out = DeviceLists(
-        metric=data.metric,
+        center=torch.from_numpy(np.array(encoding.center)).to(device),
+        differences=encoding.kind == "float32" and encoding.metric != "ip",
         kind=kind,
         dim=data.vectors.shape[1],
-        exponent=exponent,
+        exponent=max(exponent_of(data.vectors, encoding.center), _dots_exponent(data)),
         offsets=torch.from_numpy(np.array(lists.offsets)).to(device),
         mids=torch.from_numpy(np.array(lists.mids)).to(device),
         rows=torch.from_numpy(rows).to(device),
@@ -168,13 +174,35 @@ def _store(
         scales = data.codes.scales[rows].astype(np.float64) / unit
         out.factors[block] = torch.from_numpy(scales.astype(np.float32)).to(out.device)
     else:
-        scaled = (data.vectors[rows].astype(np.float64) / unit).astype(np.float32)
+        centred = data.encoding.centred(data.vectors[rows]).astype(np.float64)
+        scaled = (centred / unit).astype(np.float32)
         stored = torch.from_numpy(scaled).to(out.device).to(out.vectors.dtype)
     out.vectors[block, : out.dim] = stored
-    if out.metric == "l2":
+    if data.metric == "ip":
+        out.biases[block] = _dot_biases(data, rows, unit).to(out.device)
+    elif out.differences or not data.encoding.has_biases:
+        out.biases[block] = 0.0
+    else:
         # Of what is stored, not of what was given: near a query the two errors cancel.
         squares = stored.double().square().sum(dim=1)
         halves = squares * out.factors[block].double().square() / 2
         out.biases[block] = halves.float()
-    else:
-        out.biases[block] = 0.0
+
+
+def _dots(data: IndexData, rows: NDArray[np.int32] | slice) -> NDArray[np.float64]:
+    """-c.x of some rows under ip, x without the centre c of the index."""
+    biases = data.codes.biases
+    if data.metric != "ip" or biases is None:
+        return np.zeros(len(data.codes.scales[rows]))
+    wide = biases[rows].astype(np.float64)
+    return wide / 2 if data.encoding.kind == "int8" else wide
+
+
+def _dots_exponent(data: IndexData) -> int:
+    """The least e for which all of `_dots` are at most 4^e."""
+    most = np.abs(_dots(data, slice(None))).max(initial=0.0)
+    return int(np.ceil(np.log2(most) / 2)) if most > 0 else -1 << 10
+
+
+def _dot_biases(data: IndexData, rows: NDArray[np.int32], unit: float) -> Tensor:
+    return torch.from_numpy((_dots(data, rows) / unit**2).astype(np.float32))

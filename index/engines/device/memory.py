@@ -93,6 +93,8 @@ def fits(data: IndexData, *, device: torch.device) -> bool:
 
 def kinds_for(data: IndexData, device: torch.device) -> tuple[Kind, ...]:
     """The kinds of number that suit `data` on `device`, best first."""
+    if data.encoding.kind == "float32":
+        return ("fp32",)
     batch = usual_batch(
         nlist=data.lists.nlist,
         entries=data.lists.entries,

@@ -19,7 +19,8 @@ class CodedQueries:
 
     Attributes:
         values: (nq, padded d), in the kind of the lists.
-        ratios: float32 (nq,), what biases are multiplied with; see `layout`.
+        ratios: float32 (nq,), what biases are multiplied with, or rows where those are
+            subtracted; see `layout`.
     """
 
     values: Tensor
@@ -38,6 +39,9 @@ def code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:
     )
     if len(queries) == 0:
         return CodedQueries(values=values, ratios=queries.new_zeros(0))
+    queries = queries - lists.center
+    if lists.differences:
+        return _beside_rows(queries, lists, values)
     if lists.kind == "int8":
         codes, scales = quantise(queries)
         units = scales.double()
@@ -47,6 +51,15 @@ def code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:
         values[:, : lists.dim] = (queries.double() / units[:, None]).to(values.dtype)
     ratios = 2.0**lists.exponent / units
     return CodedQueries(values=values, ratios=ratios.clamp(*RATIO_RANGE).float())
+
+
+def _beside_rows(queries: Tensor, lists: DeviceLists, values: Tensor) -> CodedQueries:
+    """Queries and rows in one unit, that of the greater: they will be subtracted."""
+    own = exponents_above(queries.abs().amax(dim=1))
+    units = power_of_two(own.clamp(min=lists.exponent))
+    values[:, : lists.dim] = (queries.double() / units[:, None]).to(values.dtype)
+    ratios = 2.0**lists.exponent / units
+    return CodedQueries(values=values, ratios=ratios.float())
 
 
 def quantise(vectors: Tensor) -> tuple[Tensor, Tensor]:

@@ -83,10 +83,10 @@ def rerank(
 def pair_distances(queries: Tensor, rows: Tensor, metric: Metric) -> Tensor:
     """The torch twin of `metric.pair_distances`: summed in float64, rounded once."""
     wide = queries.double()[:, None, :]
-    if metric == "l2":
-        return (rows.double() - wide).square().sum(dim=2).float()
-    dots = (rows.double() * wide).sum(dim=2)
-    return (1.0 - dots if metric == "cosine" else -dots).float()
+    if metric == "ip":
+        return -(rows.double() * wide).sum(dim=2).float()
+    squares = (rows.double() - wide).square().sum(dim=2)
+    return (squares / 2 if metric == "cosine" else squares).float()
 
 
 def answer(keys: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,10 +27,13 @@ def exponents_above(peaks: Tensor) -> Tensor:
     return torch.frexp(peaks).exponent.long()
 
 
-def exponent_of(vectors: Vectors) -> int:
-    """The least e with |x| < 2^e for every value of `vectors` (n, d); 0 if all zero."""
+def exponent_of(vectors: Vectors, center: Vectors) -> int:
+    """The least e with |x| < 2^e for every value of `vectors` (n, d) less `center` (d,).
+
+    0 if all are zero.
+    """
     peak = 0.0
     for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
-        rows = vectors[block]
+        rows = vectors[block] - center
         peak = max(peak, float(rows.max()), -float(rows.min()))
     return int(np.frexp(peak)[1])

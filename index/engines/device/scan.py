@@ -150,8 +150,20 @@ def exact(
 
 def score(view: ListView, entries: slice, queries: CodedQueries) -> Tensor:
     """Scan scores float32 (entries, nq), less is better; see `layout`."""
+    if view.lists.differences:
+        return _differences(view, entries, queries)
     biases = view.biases[entries, None] * queries.ratios
     return biases - _dots(view.lists, entries, queries.values)
+
+
+def _differences(view: ListView, entries: slice, queries: CodedQueries) -> Tensor:
+    """Sums of squares, one dimension after another: see `codes.Encoding`."""
+    rows, ratios = view.lists.vectors[entries], queries.ratios
+    scores = view.biases[entries, None] + torch.zeros_like(ratios)
+    for j in range(view.lists.dim):
+        apart = rows[:, j, None] * ratios - queries.values[:, j]
+        scores = scores + apart * apart
+    return scores
 
 
 def select(

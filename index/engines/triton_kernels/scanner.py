@@ -19,7 +19,7 @@ from gleann.index.engines.device.planner import (
     rank_room,
     ranks_in_kernel,
 )
-from gleann.index.engines.device.queries import CodedQueries, quantise
+from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
 from gleann.index.engines.triton_kernels.configs import (
@@ -59,7 +59,7 @@ class TritonScanner:
             tile=RANK.queries,
             programs=programs_on(queries.device),
         )
-        if not fused:
+        if ranking.whole or not fused:
             return ranking.likely(queries, nprobe=nprobe)
         return launch_rank_lists(ranking, queries, nprobe=nprobe)
 
@@ -137,7 +137,7 @@ def launch_rank_lists(
     A query is in doubt where more lists can be among the best than there is room for.
     """
     lists, nq = ranking.padded, len(queries)
-    values, scales = quantise(queries)
+    values, scales = ranking.coded(queries)
     coded = values.new_zeros((nq, lists.codes.shape[1]))
     coded[:, : values.shape[1]] = values
     shape = (nq, rank_room(nprobe))
