@@ -11,8 +11,8 @@ Every kind of number scores an entry x for a query q as
 which is |x|^2 / 2 - x.q under l2 and -x.q otherwise, times a power of two (or a query's
 int8 scale) that is the same for all scores of one query. Rows and queries are those
 without the centre of the index: under cosine scores are then those of l2, and under ip
-the bias has -c.x. Where the codes of the index are float32 and compared by distance, the
-score is the sum of (x * ratio_q - q)^2 instead, which the kernels do not know.
+the bias has -c.x. Where the codes of the index are float32 and compared by distance,
+the score is the sum of (x * ratio_q - q)^2 instead, which the kernels do not know.
 """
 
 from dataclasses import dataclass

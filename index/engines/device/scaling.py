@@ -28,7 +28,7 @@ def exponents_above(peaks: Tensor) -> Tensor:
 
 
 def exponent_of(vectors: Vectors, center: Vectors) -> int:
-    """The least e with |x| < 2^e for every value of `vectors` (n, d) less `center` (d,).
+    """The least e with |x| < 2^e for every value of `vectors` (n, d) less `center`.
 
     0 if all are zero.
     """
