@@ -14,16 +14,19 @@ class SearchStats(NamedTuple):
 
     Attributes:
         engine: which engine ran.
-        nprobe: lists probed a query, 0 for an exhaustive search.
+        nprobe: lists probed a query, 0 for an exhaustive search; the mean, rounded up,
+            where a filter had each query probe as many as it took.
         rerank: rows re-ranked in float32 a query, at most.
         lists_probed: (query, list) pairs.
         entries_scanned: entries scored, copies included.
         survivors: entries that passed every test of the scan.
         reranked: rows scored in float32.
-        completed: queries that the probed lists left short of k and that an
-            exhaustive search completed.
+        completed: queries that an exhaustive search answered, since the probed lists
+            left them short of k, or a filter so few rows that it cost less.
         estimated_recall: recall@k measured for this setting when the index was built;
-            None where the caller chose nprobe, 1 for an exhaustive search.
+            None where the caller chose nprobe, 1 for an exhaustive search. With a filter
+            that of the same setting without it, which probing on until nothing changes
+            is to keep (`filtered.py`).
         exact: whether every allowed row was looked at.
     """
 

@@ -55,7 +55,20 @@ def search(
         parts.append(_search_sealed(view, view.sealed, queries, params, old))
     if new.any():
         parts.append(_search_delta(view.delta, queries, params, new, view.metric))
+    if not parts:
+        return _nothing(view, len(queries), params.k)
     return _merged(parts, k=params.k)
+
+
+def _nothing(view: View, count: int, k: int) -> Found:
+    """The answer of `count` queries that no vector may answer."""
+    ids = view.ids_at(np.empty(0, np.int64))
+    none: int | str = "" if ids.dtype.kind == "U" else -1
+    return Found(
+        ids=np.full((count, k), none, ids.dtype),
+        distances=np.full((count, k), np.inf, np.float32),
+        stats=_EXACT,
+    )
 
 
 def _allowed(view: View, allowed_ids: Ids | None) -> tuple[Mask | None, Mask]:
