@@ -1,8 +1,8 @@
 """What recall a filter leaves, and what it costs: work is counted, not timed.
 
-Rows are let through at random, or by their place along the first principal direction of
-the data: on the side of the queries or on the far side, as after the deletion of a season
-that queries still ask for. The queries are the ones furthest along that direction.
+Rows are let through at random, or by their place along the first principal direction
+of the data: on the side of the queries or on the far side, as after the deletion of a
+season that queries still ask for. Then the queries furthest along that direction ask.
 """
 
 import argparse

@@ -111,7 +111,7 @@ def arrange(
     shift = encoding.center if encoding.is_centred else None
     asking = draw_queries(rows, params, nlist=nlist, queries=queries)
     kept_out = None if asking is None else asking.own
-    centroids = _train(rows, nlist, params, report, kernels, shift, kept_out)
+    centroids = _train(rows, nlist, params, report, kernels, shift, kept_out=kept_out)
     primary, secondary = _assign(rows, centroids, params, report, kernels, shift)
     sample = None
     if asking is not None:
@@ -180,6 +180,7 @@ def _train(  # noqa: PLR0913  what is trained on, and how
     report: Report,
     kernels: BuildKernels,
     shift: Vectors | None,
+    *,
     kept_out: Rows | None,
 ) -> Vectors:
     rounds = params.kmeans_iterations

@@ -1,9 +1,10 @@
 """Searching where only some rows are allowed: how far to probe is seen, not known.
 
-What was measured when the index was built says nothing of a filter. Allowed rows can lie
-thinly everywhere, or all on the far side of the data, as after the deletion of a season.
-So each query first scans about half of the lists that would do without a filter, then as
-many again, and goes on doubling until more lists change nothing of its answer.
+What was measured when the index was built says nothing of a filter. Allowed rows can
+lie thinly everywhere, or all on the far side of the data, as after the deletion of a
+season. So each query first scans about half of the lists that would do without a
+filter, then as many again, and goes on doubling until more lists change nothing of its
+answer.
 
 Lists without an allowed row do not count; a query around which nearly all rows are
 allowed stops where it would have stopped without a filter; and one that would scan more
@@ -23,7 +24,7 @@ from gleann.index.exact import exact_search_prepared
 from gleann.index.lists import InvertedLists
 
 NEARLY_ALL = 0.98
-"""Share of rows allowed around a query from which on it is as if there were no filter."""
+"""Share of rows allowed around a query that is as good as no filter."""
 
 LEAST_SHARE = 1 / 64
 """Share of allowed rows that the first scan reckons with, at least."""
@@ -146,7 +147,8 @@ class _Search:
             open_, order, share = open_[going], order[going], share[going]
             probed, step, window = probed[going], step[going], window[going]
             changed = self._scan(open_, window)
-            going = (probed == 0) | self._short(open_) | (changed & (share < NEARLY_ALL))
+            changed &= share < NEARLY_ALL
+            going = (probed == 0) | self._short(open_) | changed
             probed = probed + step
             open_, order, share = open_[going], order[going], share[going]
             probed = step = probed[going]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gleann.index.arrays import Distances, Ids
+from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 
 
 class SearchStats(NamedTuple):
@@ -24,9 +25,9 @@ class SearchStats(NamedTuple):
         completed: queries that an exhaustive search answered, since the probed lists
             left them short of k, or a filter so few rows that it cost less.
         estimated_recall: recall@k measured for this setting when the index was built;
-            None where the caller chose nprobe, 1 for an exhaustive search. With a filter
-            that of the same setting without it, which probing on until nothing changes
-            is to keep (`filtered.py`).
+            None where the caller chose nprobe, 1 for an exhaustive search. With a
+            filter that of the same setting without it, which probing on until nothing
+            changes is to keep (`filtered.py`).
         exact: whether every allowed row was looked at.
     """
 
@@ -57,3 +58,20 @@ class Found:
     ids: Ids
     distances: Distances
     stats: SearchStats
+
+
+def shortfall(stats: SearchStats, params: SearchParams) -> str | None:
+    """What to tell who asked for more recall than was measured; None if it was not.
+
+    Args:
+        stats: of the answer.
+        params: of the search.
+    """
+    target = params.target_recall or DEFAULT_TARGET_RECALL
+    estimate = stats.estimated_recall
+    if params.nprobe is not None or estimate is None or estimate >= target:
+        return None
+    return (
+        f"recall {target:g} was asked for, but the most that was measured on this index"
+        f" at k = {params.k} is {estimate:.4f}; an exact search looks at every row"
+    )

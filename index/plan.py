@@ -26,7 +26,6 @@ class SearchPlan:
         request: what to bring back from them.
         exact: scan every allowed row instead.
         adaptive: go on probing while more lists change the answer (`filtered.py`).
-        target_recall: recall that was asked for; None where nprobe was.
         estimated_recall: as measured at build time, if nprobe came from there.
     """
 
@@ -34,17 +33,7 @@ class SearchPlan:
     request: ScanRequest
     exact: bool
     adaptive: bool
-    target_recall: float | None
     estimated_recall: float | None
-
-    @property
-    def falls_short(self) -> bool:
-        """Whether no operating point has the recall that was asked for."""
-        return (
-            self.target_recall is not None
-            and self.estimated_recall is not None
-            and self.estimated_recall < self.target_recall
-        )
 
 
 def plan_search(
@@ -76,7 +65,6 @@ def plan_search(
             request=request,
             exact=params.exact or few,
             adaptive=False,
-            target_recall=None,
             estimated_recall=None,
         )
     target = params.target_recall or DEFAULT_TARGET_RECALL
@@ -86,7 +74,6 @@ def plan_search(
         request=_request(params, params.rerank or _pool(point, params.k), n=n),
         exact=params.exact or target == 1,
         adaptive=params.allowed is not None,
-        target_recall=target,
         estimated_recall=None if point is None else point.recall,
     )
 
@@ -112,11 +99,8 @@ def without_copies(
     point = choose_point(points, k=params.k, target_recall=wanted)
     if point is None or point.recall < wanted:
         return None
-    request = replace(
-        plan.request,
-        pool=params.rerank or _pool(point, params.k),
-        segments="primary",
-    )
+    pool = params.rerank or _pool(point, params.k) or plan.request.pool
+    request = replace(plan.request, pool=pool, segments="primary")
     return replace(
         plan,
         nprobe=_probes(point, params.k),

@@ -60,7 +60,7 @@ def rank_by_code(  # noqa: PLR0913  the sample, and what is asked of it
     return np.take_along_axis(rows, order, axis=1)
 
 
-def distances_of_ranked(
+def distances_of_ranked(  # noqa: PLR0913  the sample, and what is known of it
     vectors: Vectors,
     queries: Vectors,
     ranked: Rows,

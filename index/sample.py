@@ -1,13 +1,13 @@
 """Sample queries, and all that their recall depends on.
 
-One exhaustive pass finds the nearest rows of each query, and another the rows that score
-best by their codes, of all rows of the index. Which of the nearest a search returns
-follows by counting: a row is found if one of its lists is probed, and if fewer than
-`rerank` rows of the probed lists score better. So no setting has to be tried out by
-searching, and no engine is needed.
+One exhaustive pass finds the nearest rows of each query, and another the rows that
+score best by their codes, of all rows of the index. Which of the nearest a search
+returns follows by counting: a row is found if one of its lists is probed, and if fewer
+than `rerank` rows of the probed lists score better. So no setting has to be tried out
+by searching, and no engine is needed.
 
-The queries are the caller's, or rows that the centroids were not trained on and that are
-left out of their own answers: those are queries that the index does not hold.
+The queries are the caller's, or rows that no centroid was trained on and that are left
+out of their own answers: those are queries that the index does not hold.
 """
 
 from collections.abc import Callable

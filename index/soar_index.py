@@ -32,7 +32,7 @@ from gleann.index.engines.contract import (
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
 from gleann.index.filtered import search_filtered
-from gleann.index.found import Found, SearchStats
+from gleann.index.found import Found, SearchStats, shortfall
 from gleann.index.id_table import IdTable
 from gleann.index.mapped_file import mapped_files
 from gleann.index.metric import prepare
@@ -213,6 +213,13 @@ class SoarIndex:
             RecallWarning: no operating point has the recall that is asked for.
         """
         params = params or SearchParams()
+        found = self.answer(queries, params)
+        if (text := shortfall(found.stats, params)) is not None:
+            warn(text, RecallWarning, stacklevel=2)
+        return found
+
+    def answer(self, queries: ArrayLike, params: SearchParams) -> Found:
+        """`search` without the warning, for who tells the caller in another way."""
         rows, distances, stats = self._search(queries, params)
         return Found(ids=self._table.ids_of(rows), distances=distances, stats=stats)
 
@@ -386,8 +393,6 @@ class SoarIndex:
         self._require_whole()
         checked = as_matrix(queries, name="queries", dim=self.dim)
         plan = self._plan(params, count=len(checked))
-        if plan.falls_short:
-            self._warn(plan)
         if not (plan.exact or plan.adaptive):
             return self._search_lists(checked, plan)
         require_finite(checked, name="queries")
@@ -430,15 +435,6 @@ class SoarIndex:
             n=len(self),
             nlist=self.nlist,
             entries=self._data.lists.entries,
-        )
-
-    def _warn(self, plan: SearchPlan) -> None:
-        warn(
-            f"recall {plan.target_recall:g} was asked for, but the most that was measured"
-            f" on this index at k = {plan.request.k} is {plan.estimated_recall:.4f};"
-            " exact=True looks at every row",
-            RecallWarning,
-            stacklevel=4,
         )
 
     def _search_filtered(

@@ -53,8 +53,8 @@ class _Reached:
 
     Attributes:
         nprobe: lists probed.
-        place: int16 (nq, m), place of each row among those that the lists hold, the best
-            code's is 1; `_ABSENT` for a row that they do not hold.
+        place: int16 (nq, m), place of each row among those that the lists hold, 1 for
+            the best code; `_ABSENT` for a row that they do not hold.
     """
 
     nprobe: int

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT))  # bench is not installed
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.__main__ import _parser
 from bench.filters import KINDS, SHARES, filters, filters_table

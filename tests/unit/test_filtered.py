@@ -43,9 +43,7 @@ def exact(index, rows, queries, mask, k=10):
 
 @pytest.mark.parametrize("kind", FILTERS)
 @pytest.mark.parametrize("share", [0.9, 0.6, 0.3, 0.09, 0.01])
-def test_recall_under_a_filter(
-    index, rows, queries, kind, share, assert_recall
-):
+def test_recall_under_a_filter(index, rows, queries, kind, share, assert_recall):
     mask = mask_of(kind, share, rows)
     _, distances = exact(index, rows, queries, mask)
     for target in (0.95, 0.99):
