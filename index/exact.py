@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
-from gleann.index.blocks import block_slices
-from gleann.index.metric import block_distances, pair_distances, prepare
+from gleann.index.blocks import BLOCK_VALUES, block_slices
+from gleann.index.metric import pair_distances, prepare
 from gleann.index.params import Metric
 
 QUERY_BLOCK = 256
@@ -15,6 +15,12 @@ ROW_BLOCK = 32_768
 FIRST_BLOCK = 4096
 SLACK = 32
 """Candidates beyond k, so that float32 rounding of the product cannot hide a row."""
+
+SHIFT_ROWS = 64
+"""Rows, at least, whose median says where the others are."""
+
+SHIFTED = 0.5
+"""Rows are moved where their greatest coordinates are then so much smaller."""
 
 _PAIR_BYTES = 1 << 26
 
@@ -29,9 +35,10 @@ def exact_search(
 ) -> tuple[Rows, Distances]:
     """Find the k nearest rows of each query by looking at all of them.
 
-    Candidates come from a float32 matrix product; their distances are recomputed in
-    float64. A query whose candidates may have lost a tie or a close call to rounding
-    is answered by recomputing every row near the cut.
+    Candidates come from a float32 matrix product of rows near the origin (where most
+    rows lie elsewhere, what they have in common is taken off); their distances are
+    recomputed in float64. A query whose candidates may have lost a tie or a close call
+    to rounding is answered by recomputing every row near the cut.
 
     Args:
         queries: float32 (nq, d).
@@ -82,10 +89,12 @@ def exact_search_prepared(
     if depth == 0:
         return rows, distances
     dense = vectors if pool is None else vectors[pool]
+    shift = _shift_of(dense)
     blocks = block_slices(len(queries), QUERY_BLOCK)
     for number, block in enumerate(blocks):
         heard = _of_all(progress, number * n, len(blocks) * n)
-        found, near = _search_block(queries[block], dense, metric, depth, heard)
+        bounds = LeastDistances(queries[block], metric=metric, shift=shift)
+        found, near = _search_block(bounds, dense, depth, heard)
         rows[block, :depth] = found if pool is None else pool[found]
         distances[block, :depth] = near
     return rows, distances
@@ -100,41 +109,113 @@ def _of_all(
     return lambda done: progress(before + done, total)
 
 
+def _shift_of(vectors: Vectors) -> Vectors | None:
+    """What rows (n, d) have in common, (d,); None where that is little of them.
+
+    The median of a few rows, which no row that is far from the others moves.
+    """
+    few = vectors[:: max(1, len(vectors) // SHIFT_ROWS)]
+    shift: Vectors = np.median(few, axis=0).astype(np.float32)
+    before = np.median(np.abs(few).max(axis=1))
+    after = np.median(np.abs(few - shift).max(axis=1))
+    return shift if after < SHIFTED * before else None
+
+
+class LeastDistances:
+    """What the distance of each query to a row is at least, by a float32 product.
+
+    Every row has a bound on the rounding of its own: one that is far from all others
+    makes those of no other loose.
+
+    Args:
+        queries: (nq, d), prepared.
+        metric: which distance.
+        shift: (d,), taken off the rows, and off the queries where that keeps their
+            distances; None takes nothing off.
+    """
+
+    def __init__(
+        self, queries: Vectors, *, metric: Metric, shift: Vectors | None
+    ) -> None:
+        self.queries = queries
+        self.metric = metric
+        self._shift = shift
+        self._eps = np.finfo(np.float32).eps * (8 + queries.shape[1] ** 0.5)
+        moved = queries if shift is None or metric == "ip" else queries - shift
+        squares = np.square(moved.astype(np.float64)).sum(axis=1)
+        self._scales = np.full(len(queries), 0.5 if metric == "cosine" else 1.0)
+        if metric == "ip":
+            self._scales = np.sqrt(np.where(squares > 0, squares, 1))
+            self._offsets = np.zeros(len(queries))
+            if shift is not None:
+                wide = queries.astype(np.float64), shift.astype(np.float64)
+                # Less what another order of summation in float64 makes of it.
+                self._offsets = -(wide[0] @ wide[1])
+                self._offsets -= 1e-13 * (np.abs(wide[0]) @ np.abs(wide[1]))
+            factors = -1 / self._scales
+        else:
+            # (|q| + |x|)^2 is at most twice the sum of their squares.
+            self._offsets = self._scales * (1 - 2 * self._eps) * squares
+            factors = np.full(len(queries), -2.0)
+        self._asked = (moved * factors[:, None]).astype(np.float32)
+
+    def of(self, rows: Vectors) -> Distances:
+        """Bounds (nq, m) for prepared rows (m, d), on a scale of each query."""
+        moved = rows if self._shift is None else rows - self._shift
+        squares = np.einsum("ij,ij->i", moved, moved)
+        if self.metric == "ip":
+            own = -np.float32(self._eps) * np.sqrt(squares)
+        else:
+            own = np.float32(1 - 2 * self._eps) * squares
+        bounds: Distances = self._asked @ moved.T
+        bounds += own
+        if not np.isfinite(squares).all():
+            np.nan_to_num(bounds, copy=False, nan=np.inf)
+        return bounds
+
+    def distances(self, bounds: Distances) -> Distances:
+        """Bounds (nq,) as distances, none above what a distance is rounded to."""
+        wide = bounds.astype(np.float64) * self._scales + self._offsets
+        return wide.astype(np.float32)
+
+    def one(self, number: int) -> "LeastDistances":
+        """The same for one of the queries."""
+        some = slice(number, number + 1)
+        return LeastDistances(self.queries[some], metric=self.metric, shift=self._shift)
+
+
 def _search_block(
-    queries: Vectors,
+    bounds: LeastDistances,
     vectors: Vectors,
-    metric: Metric,
     k: int,
     progress: Callable[[int], None] | None,
 ) -> tuple[Rows, Distances]:
     keep = min(k + SLACK, len(vectors))
-    candidates, cut = _candidates(queries, vectors, metric, keep, progress)
-    distances = _distances_of(queries, vectors, candidates, metric)
+    candidates, cut = _candidates(bounds, vectors, keep, progress)
+    distances = _distances_of(bounds.queries, vectors, candidates, bounds.metric)
     order = np.lexsort((candidates, distances))[:, :k]
     rows = np.take_along_axis(candidates, order, axis=1)
     distances = np.take_along_axis(distances, order, axis=1)
     if keep < len(vectors):
-        slack = _rounding(queries, vectors, metric)
-        for q in np.flatnonzero(distances[:, -1] + slack >= cut):
-            bound = float(distances[q, -1]) + float(slack[q])
-            rows[q], distances[q] = _search_near_cut(
-                queries[q : q + 1], vectors, metric, k, bound
-            )
+        least = bounds.distances(cut)
+        for q in np.flatnonzero(~(distances[:, -1] < least)):
+            last = float(distances[q, -1])
+            rows[q], distances[q] = _search_near_cut(bounds.one(q), vectors, k, last)
     return rows, distances
 
 
 def _candidates(
-    queries: Vectors,
+    bounds: LeastDistances,
     vectors: Vectors,
-    metric: Metric,
     keep: int,
     progress: Callable[[int], None] | None,
 ) -> tuple[Rows, Distances]:
-    """The `keep` best rows by matrix product, and the product's distance at the cut."""
-    best = np.empty((len(queries), 0), np.float32)
-    rows = np.empty((len(queries), 0), np.int64)
+    """The `keep` rows of least bounds, and the greatest of those."""
+    count = len(bounds.queries)
+    best = np.empty((count, 0), np.float32)
+    rows = np.empty((count, 0), np.int64)
     for start, end in _row_blocks(len(vectors)):
-        block = block_distances(queries, vectors[start:end], metric)
+        block = bounds.of(vectors[start:end])
         numbers = np.broadcast_to(np.arange(block.shape[1]), block.shape)
         # Most blocks hold few rows below the running cut: look only at those.
         if best.shape[1] == keep:
@@ -186,26 +267,33 @@ def _distances_of(
     return distances
 
 
-def _rounding(queries: Vectors, vectors: Vectors, metric: Metric) -> Distances:
-    """Bound (nq,) on the rounding of `block_distances`, from the lengths involved."""
-    eps = np.finfo(np.float32).eps * (8 + vectors.shape[1] ** 0.5)
-    lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries))
-    longest = float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors).max()))
-    if metric == "l2":
-        return (eps * (lengths + longest) ** 2).astype(np.float32)
-    return (eps * lengths * longest).astype(np.float32)
-
-
 def _search_near_cut(
-    query: Vectors, vectors: Vectors, metric: Metric, k: int, bound: float
+    bounds: LeastDistances, vectors: Vectors, k: int, last: float
 ) -> tuple[Rows, Distances]:
-    """Order every row within `bound` of one query by its float64-accurate distance."""
-    rough = block_distances(query, vectors, metric)[0]
-    slack = float(_rounding(query, vectors, metric)[0])
-    near = np.flatnonzero(rough <= bound + slack)
-    distances = _distances_of(query, vectors, near[None, :], metric)[0]
+    """Order every row that may be as near as `last` to one query by its distance."""
+    near = np.flatnonzero(_rough(bounds, vectors) <= last)
+    metric = bounds.metric
+    distances = _distances_of(bounds.queries, vectors, near[None, :], metric)[0]
     order = np.lexsort((near, distances))[:k]
     return near[order], distances[order]
+
+
+def _rough(bounds: LeastDistances, vectors: Vectors) -> Distances:
+    """What the distance of one query to each row (n,) is at least.
+
+    By differences, where there are distances: their rounding is small beside the
+    distance, however far from the origin both are.
+    """
+    rough = np.empty(len(vectors), np.float32)
+    eps = np.finfo(np.float32).eps * (8 + vectors.shape[1])
+    scale = np.float32((1 - eps) * (0.5 if bounds.metric == "cosine" else 1.0))
+    for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
+        if bounds.metric == "ip":
+            rough[block] = bounds.distances(bounds.of(vectors[block])[0])
+            continue
+        apart = vectors[block] - bounds.queries
+        rough[block] = scale * np.einsum("ij,ij->i", apart, apart)
+    return rough
 
 
 def others_than(own: Rows, found: Rows) -> Mask:

@@ -102,31 +102,6 @@ def pair_distances(queries: Vectors, rows: Vectors, metric: Metric) -> Distances
     return distances.astype(np.float32)
 
 
-def block_distances(queries: Vectors, rows: Vectors, metric: Metric) -> Distances:
-    """Distance of every query to every row by one float32 matrix product.
-
-    Under l2 the expanded square loses digits when a distance is small beside the
-    norms: use it to find candidates, and `pair_distances` to order them.
-
-    Args:
-        queries: (nq, d), prepared.
-        rows: (n, d), prepared.
-        metric: which distance.
-
-    Returns:
-        (nq, n).
-    """
-    dots = queries @ rows.T
-    if metric == "cosine":
-        return np.subtract(np.float32(1), dots, out=dots)
-    if metric == "ip":
-        return np.negative(dots, out=dots)
-    dots *= -2
-    dots += np.einsum("ij,ij->i", rows, rows)
-    dots += np.einsum("ij,ij->i", queries, queries)[:, None]
-    return np.maximum(dots, 0, out=dots)
-
-
 def list_scores(queries: Vectors, centroids: Vectors, encoding: Encoding) -> Vectors:
     """Score every list for every query, higher is better; see `ListRanking`.
 
