@@ -8,6 +8,7 @@ from bench.ann import Options, Run
 from bench.building import run_builds
 from bench.costs import add_costs
 from bench.datasets import DatasetError
+from bench.filters import add_filters
 from bench.grpc_calls import add_grpc
 from bench.kmeans import run_kmeans
 from bench.knn_graph import add_knn_graph
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
+    add_filters(commands.add_parser("filters", help="recall under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
     add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))

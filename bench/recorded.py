@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.costs import costs_table
 from bench.demo_table import demo_table
+from bench.filters import filters_table
 from bench.graph_result import graph_table
 from bench.grpc_calls import grpc_table
 from bench.kmeans import kmeans_table
@@ -33,6 +34,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "single": speed_tables,
     "build": build_table,
     "costs": costs_table,
+    "filters": filters_table,
     "grpc": grpc_table,
     "kmeans": kmeans_table,
     "knn-graph": graph_table,

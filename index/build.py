@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import ListNos, Vectors
+from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.build_kernels import BuildKernels
 from gleann.index.checks import as_vectors
 from gleann.index.choose_spill import choose_spill
@@ -17,7 +17,7 @@ from gleann.index.lists import InvertedLists, invert
 from gleann.index.metric import prepare
 from gleann.index.packing import Header
 from gleann.index.params import BuildParams, Metric
-from gleann.index.sample import Sample, make_sample
+from gleann.index.sample import Sample, draw_queries, make_sample
 from gleann.index.tune import measure_points
 
 
@@ -109,20 +109,23 @@ def arrange(
         center=fit_center(rows, params.metric, seed=params.seed),
     )
     shift = encoding.center if encoding.is_centred else None
-    centroids = _train(rows, nlist, params, report, kernels, shift)
+    asking = draw_queries(rows, params, nlist=nlist, queries=queries)
+    kept_out = None if asking is None else asking.own
+    centroids = _train(rows, nlist, params, report, kernels, shift, kept_out=kept_out)
     primary, secondary = _assign(rows, centroids, params, report, kernels, shift)
-    sample = make_sample(
-        rows,
-        centroids,
-        params,
-        encoding=encoding,
-        queries=queries,
-        progress=lambda done, total: report(
-            Progress(phase="tune", done=done, total=total)
-        ),
-        kernels=kernels,
-    )
-    if sample is not None:
+    sample = None
+    if asking is not None:
+        sample = make_sample(
+            rows,
+            centroids,
+            params,
+            encoding=encoding,
+            queries=asking,
+            progress=lambda done, total: report(
+                Progress(phase="tune", done=done, total=total)
+            ),
+            kernels=kernels,
+        )
         encoding = sample.encoding
     decided = replace(params, codes=encoding.kind)
     header, secondary = _judge(sample, primary, secondary, decided)
@@ -170,13 +173,15 @@ def _judge(
     return header, secondary
 
 
-def _train(
+def _train(  # noqa: PLR0913  what is trained on, and how
     rows: Vectors,
     nlist: int,
     params: BuildParams,
     report: Report,
     kernels: BuildKernels,
     shift: Vectors | None,
+    *,
+    kept_out: Rows | None,
 ) -> Vectors:
     rounds = params.kmeans_iterations
     return train_centroids(
@@ -188,6 +193,7 @@ def _train(
         progress=lambda done: report(Progress(phase="train", done=done, total=rounds)),
         kernels=kernels,
         center=shift,
+        kept_out=kept_out,
     )
 
 

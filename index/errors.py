@@ -24,6 +24,8 @@ GleannError
 ├── ServiceError                         the service cannot be reached, or failed inside
 ├── UnauthenticatedError                 the service wants another key
 └── CorruptDataError                     stored data fails its checksum or format
+
+RecallWarning (UserWarning)              a recall that the index is not known to reach
 """
 
 
@@ -121,3 +123,7 @@ class ServiceError(GleannError):
 
 class UnauthenticatedError(GleannError):
     """The service wants a key that was not given."""
+
+
+class RecallWarning(UserWarning):
+    """A recall was asked for that nothing measured on the index reaches."""

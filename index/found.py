@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gleann.index.arrays import Distances, Ids
+from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 
 
 class SearchStats(NamedTuple):
@@ -14,16 +15,19 @@ class SearchStats(NamedTuple):
 
     Attributes:
         engine: which engine ran.
-        nprobe: lists probed a query, 0 for an exhaustive search.
+        nprobe: lists probed a query, 0 for an exhaustive search; the mean, rounded up,
+            where a filter had each query probe as many as it took.
         rerank: rows re-ranked in float32 a query, at most.
         lists_probed: (query, list) pairs.
         entries_scanned: entries scored, copies included.
         survivors: entries that passed every test of the scan.
         reranked: rows scored in float32.
-        completed: queries that the probed lists left short of k and that an
-            exhaustive search completed.
+        completed: queries that an exhaustive search answered, since the probed lists
+            left them short of k, or a filter so few rows that it cost less.
         estimated_recall: recall@k measured for this setting when the index was built;
-            None where the caller chose nprobe, 1 for an exhaustive search.
+            None where the caller chose nprobe, 1 for an exhaustive search. With a
+            filter that of the same setting without it, which probing on until nothing
+            changes is to keep (`filtered.py`).
         exact: whether every allowed row was looked at.
     """
 
@@ -54,3 +58,20 @@ class Found:
     ids: Ids
     distances: Distances
     stats: SearchStats
+
+
+def shortfall(stats: SearchStats, params: SearchParams) -> str | None:
+    """What to tell who asked for more recall than was measured; None if it was not.
+
+    Args:
+        stats: of the answer.
+        params: of the search.
+    """
+    target = params.target_recall or DEFAULT_TARGET_RECALL
+    estimate = stats.estimated_recall
+    if params.nprobe is not None or estimate is None or estimate >= target:
+        return None
+    return (
+        f"recall {target:g} was asked for, but the most that was measured on this index"
+        f" at k = {params.k} is {estimate:.4f}; an exact search looks at every row"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gleann.index.arrays import ListNos, Vectors
+from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.build_kernels import (
     BuildKernels,
     HostKernels,
@@ -36,6 +36,7 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
     progress: Callable[[int], None] | None = None,
     kernels: BuildKernels | None = None,
     center: Vectors | None = None,
+    kept_out: Rows | None = None,
 ) -> Vectors:
     """Train `nlist` centroids on a seeded sample of the rows.
 
@@ -49,6 +50,8 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
         kernels: who compares rows with centroids; None takes the host, on all cores.
         center: (d,), taken off rows and centroids while they are compared, so that
             float32 products tell far-off rows apart; None takes nothing off.
+        kept_out: rows (m,), ascending, that are not learned from, at most n - nlist;
+            not heeded where every row is a centroid.
 
     Returns:
         float32 (nlist, d).
@@ -56,7 +59,7 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
     if nlist == len(vectors):
         return np.array(vectors)
     rng = np.random.default_rng(seed)
-    sample = _training_rows(vectors, nlist=nlist, rng=rng)
+    sample = _training_rows(vectors, nlist=nlist, rng=rng, kept_out=kept_out)
     if center is None:
         center = np.zeros(vectors.shape[1], np.float32)
     if center.any():
@@ -76,13 +79,21 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
 
 
 def _training_rows(
-    vectors: Vectors, *, nlist: int, rng: np.random.Generator
+    vectors: Vectors, *, nlist: int, rng: np.random.Generator, kept_out: Rows | None
 ) -> Vectors:
+    n = len(vectors)
     most = MOST_TRAIN_BYTES // (4 * vectors.shape[1])
     wanted = max(nlist, min(TRAIN_ROWS_PER_LIST * nlist, most))
-    if wanted >= len(vectors):
-        return vectors
-    rows = np.sort(rng.choice(len(vectors), wanted, replace=False))
+    if kept_out is None:
+        if wanted >= n:
+            return vectors
+        rows = np.sort(rng.choice(n, wanted, replace=False))
+        return np.ascontiguousarray(vectors[rows])
+    free = np.ones(n, np.bool_)
+    free[kept_out] = False
+    rows = np.flatnonzero(free)
+    if wanted < len(rows):
+        rows = rows[np.sort(rng.choice(len(rows), wanted, replace=False))]
     return np.ascontiguousarray(vectors[rows])
 
 

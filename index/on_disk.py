@@ -20,6 +20,7 @@ from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.params import BuildParams, Metric
+from gleann.index.plan import best_recall_of
 
 BLOCK_BYTES = 1 << 25
 """Of float32 rows that are read, checked and written at once."""
@@ -51,6 +52,8 @@ class BuildSummary:
         params: how it was built; `spill` is what "auto" chose.
         spilled_share: share of rows that have a second copy.
         spill_report: as `SoarIndex.spill_report`.
+        best_recall: the most recall@10 that any setting was measured to reach (at the
+            largest k that was measured, where there are fewer rows); None if none was.
         data_hash: as `SoarIndex.data_hash`.
     """
 
@@ -60,6 +63,7 @@ class BuildSummary:
     params: BuildParams
     spilled_share: float
     spill_report: SpillReport | None
+    best_recall: float | None
     data_hash: str
 
 
@@ -105,6 +109,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
         params=arranged.header.params,
         spilled_share=lists.entries / n - 1,
         spill_report=arranged.header.spill_report,
+        best_recall=best_recall_of(arranged.header.points, k=10),
         data_hash=data_hash,
     )
 

@@ -31,8 +31,9 @@ class BuildParams:
             None takes 1. At 0 nothing is spilled.
         kmeans_iterations: Lloyd iterations of the coarse quantizer.
         tune_queries: sample queries for "auto" and for the operating points behind
-            `SearchParams.target_recall`: rows, or the queries given to the build. 0
-            measures nothing, and "auto" is then "soar".
+            `SearchParams.target_recall`: rows that no centroid learns from, at most a
+            quarter, or the queries given to the build. 0 measures nothing, and "auto"
+            is then "soar".
         target_recall: recall@10 that spilling is chosen for; None weighs 0.95 and 0.99
             alike.
         seed: the only source of randomness in a build.
@@ -47,7 +48,7 @@ class BuildParams:
     nlist: int | Literal["auto"] = "auto"
     spill_lambda: float | None = None
     kmeans_iterations: int = 8
-    tune_queries: int = 256
+    tune_queries: int = 512
     target_recall: float | None = None
     seed: int = 0
     codes: CodesChoice = "auto"

@@ -1,6 +1,7 @@
 """From what a caller asked for to what the engine is told: every default filled in."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 
@@ -8,7 +9,12 @@ from gleann.index.checks import as_mask
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.errors import InvalidParamsError
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
-from gleann.index.tune import OperatingPoint, choose_point, default_pool
+from gleann.index.tune import (
+    OperatingPoint,
+    choose_point,
+    default_pool,
+    points_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -16,15 +22,17 @@ class SearchPlan:
     """How one search runs.
 
     Attributes:
-        nprobe: lists to probe.
+        nprobe: lists to probe; with `adaptive`, as many as would do without a filter.
         request: what to bring back from them.
         exact: scan every allowed row instead.
+        adaptive: go on probing while more lists change the answer (`filtered.py`).
         estimated_recall: as measured at build time, if nprobe came from there.
     """
 
     nprobe: int
     request: ScanRequest
     exact: bool
+    adaptive: bool
     estimated_recall: float | None
 
 
@@ -38,37 +46,35 @@ def plan_search(
 ) -> SearchPlan:
     """Plan a search of an index with n rows, `nlist` lists and `entries` entries.
 
-    A filter that allows fewer rows than the lists would read is served by an exact
-    scan of those rows: it costs less and misses nothing.
+    A target of 1 is an exhaustive search, and so is one with a filter that allows fewer
+    rows than the lists that were asked for would read.
 
     Raises:
         InvalidParamsError: k or rerank above n, nprobe above nlist.
         InvalidInputError: an `allowed` that is not bool (n,).
     """
     _check(params, n=n, nlist=nlist)
-    nprobe, pool, recall = params.nprobe, params.rerank, None
-    if nprobe is None:
-        target = params.target_recall or DEFAULT_TARGET_RECALL
-        point = choose_point(points, k=params.k, target_recall=target)
-        if point is None:
-            nprobe = max(1, round(nlist**0.5))
-        else:
-            nprobe, recall = point.nprobe, point.recall
-            pool = pool or max(params.k, -(-point.rerank * params.k // point.k))
-    request = ScanRequest(
-        k=params.k,
-        pool=min(pool or default_pool(params.k), n),
-        allowed=params.allowed,
-        segments=params.segments,
-    )
-    few = params.allowed is not None and (
-        allowed_count(request, n) <= entries * nprobe / nlist
-    )
+    if params.allowed is not None and np.all(params.allowed):
+        params = replace(params, allowed=None)
+    if params.nprobe is not None:
+        request = _request(params, params.rerank, n=n)
+        read = entries * params.nprobe / nlist
+        few = params.allowed is not None and allowed_count(request, n) <= read
+        return SearchPlan(
+            nprobe=params.nprobe,
+            request=request,
+            exact=params.exact or few,
+            adaptive=False,
+            estimated_recall=None,
+        )
+    target = params.target_recall or DEFAULT_TARGET_RECALL
+    point = choose_point(points, k=params.k, target_recall=target)
     return SearchPlan(
-        nprobe=nprobe,
-        request=request,
-        exact=params.exact or few,
-        estimated_recall=None if params.allowed is not None else recall,
+        nprobe=max(1, round(nlist**0.5)) if point is None else _probes(point, params.k),
+        request=_request(params, params.rerank or _pool(point, params.k), n=n),
+        exact=params.exact or target == 1,
+        adaptive=params.allowed is not None,
+        estimated_recall=None if point is None else point.recall,
     )
 
 
@@ -87,22 +93,52 @@ def without_copies(
         not measured), or no point of primaries finds as much.
     """
     recall = plan.estimated_recall
-    if recall is None or plan.exact or params.segments != "both":
+    if recall is None or plan.exact or plan.adaptive or params.segments != "both":
         return None
     wanted = min(recall, params.target_recall or DEFAULT_TARGET_RECALL)
     point = choose_point(points, k=params.k, target_recall=wanted)
     if point is None or point.recall < wanted:
         return None
-    pool = params.rerank or max(params.k, -(-point.rerank * params.k // point.k))
+    pool = params.rerank or _pool(point, params.k) or plan.request.pool
     request = replace(plan.request, pool=pool, segments="primary")
     return replace(
-        plan, nprobe=point.nprobe, request=request, estimated_recall=point.recall
+        plan,
+        nprobe=_probes(point, params.k),
+        request=request,
+        estimated_recall=point.recall,
     )
+
+
+def best_recall_of(points: tuple[OperatingPoint, ...], *, k: int) -> float | None:
+    """The most that a search of `points` is measured to reach; None without any."""
+    return max((point.recall for point in points_of(points, k=k)), default=None)
 
 
 def allowed_count(request: ScanRequest, n: int) -> int:
     """How many of n rows may be returned."""
     return n if request.allowed is None else int(np.count_nonzero(request.allowed))
+
+
+def _request(params: SearchParams, pool: int | None, *, n: int) -> ScanRequest:
+    return ScanRequest(
+        k=params.k,
+        pool=min(pool or default_pool(params.k), n),
+        allowed=params.allowed,
+        segments=params.segments,
+    )
+
+
+def _probes(point: OperatingPoint, k: int) -> int:
+    """Lists to probe for k rows.
+
+    Beyond the largest measured k they grow as its root: a row is then so much farther
+    down. A filter that hides nine rows of ten asks as much, and that many were enough.
+    """
+    return point.nprobe if k <= point.k else ceil(point.nprobe * (k / point.k) ** 0.5)
+
+
+def _pool(point: OperatingPoint | None, k: int) -> int | None:
+    return None if point is None else max(k, -(-point.rerank * k // point.k))
 
 
 def _check(params: SearchParams, *, n: int, nlist: int) -> None:

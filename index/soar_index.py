@@ -4,6 +4,7 @@ from functools import cached_property
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
+from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,9 +29,10 @@ from gleann.index.engines.contract import (
     ScanRequest,
     freeze,
 )
-from gleann.index.errors import CorruptDataError
+from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
-from gleann.index.found import Found, SearchStats
+from gleann.index.filtered import search_filtered
+from gleann.index.found import Found, SearchStats, shortfall
 from gleann.index.id_table import IdTable
 from gleann.index.mapped_file import mapped_files
 from gleann.index.metric import prepare
@@ -40,6 +42,7 @@ from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.plan import (
     SearchPlan,
     allowed_count,
+    best_recall_of,
     plan_search,
     without_copies,
 )
@@ -205,8 +208,18 @@ class SoarIndex:
                 cosine, a query too long (as rows in `build`), an `allowed` that is not
                 bool (n,).
             InvalidParamsError: k or rerank above n, nprobe above nlist.
+
+        Warns:
+            RecallWarning: no operating point has the recall that is asked for.
         """
         params = params or SearchParams()
+        found = self.answer(queries, params)
+        if (text := shortfall(found.stats, params)) is not None:
+            warn(text, RecallWarning, stacklevel=2)
+        return found
+
+    def answer(self, queries: ArrayLike, params: SearchParams) -> Found:
+        """`search` without the warning, for who tells the caller in another way."""
         rows, distances, stats = self._search(queries, params)
         return Found(ids=self._table.ids_of(rows), distances=distances, stats=stats)
 
@@ -336,6 +349,10 @@ class SoarIndex:
         """What was measured at build time; `target_recall` chooses among them."""
         return self._header.points
 
+    def best_recall(self, *, k: int = 10) -> float | None:
+        """The most recall@k that was measured for any setting; None if nothing was."""
+        return best_recall_of(self._header.points, k=k)
+
     @property
     def spill_report(self) -> SpillReport | None:
         """Why rows are spilled or not; None where it was not left to measurement."""
@@ -376,12 +393,13 @@ class SoarIndex:
         self._require_whole()
         checked = as_matrix(queries, name="queries", dim=self.dim)
         plan = self._plan(params, count=len(checked))
+        if not (plan.exact or plan.adaptive):
+            return self._search_lists(checked, plan)
+        require_finite(checked, name="queries")
+        prepared = prepare(checked, self.metric, name="queries")
         if plan.exact:
-            require_finite(checked, name="queries")
-            return self._search_exact(
-                prepare(checked, self.metric, name="queries"), plan.request
-            )
-        return self._search_lists(checked, plan)
+            return self._search_exact(prepared, plan.request)
+        return self._search_filtered(prepared, plan)
 
     def _require_whole(self) -> None:
         for file in self._mapped:
@@ -418,6 +436,27 @@ class SoarIndex:
             nlist=self.nlist,
             entries=self._data.lists.entries,
         )
+
+    def _search_filtered(
+        self, queries: Vectors, plan: SearchPlan
+    ) -> tuple[Rows, Distances, SearchStats]:
+        scanned, exhaustive = search_filtered(
+            self._engine, self._data, queries, plan.request, nprobe=plan.nprobe
+        )
+        all_exact = exhaustive == len(queries)
+        stats = SearchStats(
+            engine="exact" if all_exact else scanned.engine or self._engine.name,
+            nprobe=-(-scanned.work.lists_probed // len(queries)),
+            rerank=plan.request.pool,
+            lists_probed=scanned.work.lists_probed,
+            entries_scanned=scanned.work.entries_scanned,
+            survivors=scanned.work.survivors,
+            reranked=scanned.work.reranked,
+            completed=0 if all_exact else exhaustive,
+            estimated_recall=1.0 if all_exact else plan.estimated_recall,
+            exact=all_exact,
+        )
+        return scanned.rows, scanned.distances, stats
 
     def _search_lists(
         self, queries: Vectors, plan: SearchPlan

@@ -1,17 +1,16 @@
 """Operating points: what recall each (nprobe, rerank) buys, counted at build time.
 
-The queries behind them are rows of the index unless the caller gave others, so
+The queries behind them are drawn from the rows unless the caller gave others, so
 queries of another distribution can see another recall.
 """
 
 from dataclasses import dataclass
-from itertools import product
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import ListNos, Mask
+from gleann.index.arrays import ListNos
 from gleann.index.cost import CostModel
 from gleann.index.evaluate import cut_at_k, pareto
 from gleann.index.sample import Sample
@@ -33,6 +32,7 @@ class OperatingPoint:
         rerank: rows re-ranked.
         recall: recall@k over the sample.
         entries: entries scanned a query, mean.
+        error: standard error of `recall`, from its spread over the sample queries.
     """
 
     k: int
@@ -40,10 +40,28 @@ class OperatingPoint:
     rerank: int
     recall: float
     entries: float
+    error: float = 0.0
 
     def cost(self, model: CostModel) -> float:
         """Nominal nanoseconds a query."""
         return model.search(entries=self.entries, nprobe=self.nprobe, pool=self.rerank)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Reached:
+    """What the first `nprobe` lists hold of the sample's rows.
+
+    Attributes:
+        nprobe: lists probed.
+        place: int16 (nq, m), place of each row among those that the lists hold, 1 for
+            the best code; `_ABSENT` for a row that they do not hold.
+    """
+
+    nprobe: int
+    place: NDArray[np.int16]
+
+
+_ABSENT = np.iinfo(np.int16).max
 
 
 def default_pool(k: int) -> int:
@@ -67,9 +85,10 @@ def measure_points(
     """
     entries = _entries_read(sample, primary, secondary)
     found_at = _found_at(sample, primary, secondary)
+    reached = [_reach(found_at, nprobe) for nprobe in _grid(len(entries))]
     points: list[OperatingPoint] = []
     for k in (k for k in MEASURED_K if k <= sample.truth.shape[1]):
-        measured = _measure_k(sample, k, found_at, entries)
+        measured = _measure_k(sample, k, reached, entries)
         points += pareto(
             measured, gain=lambda p: p.recall, cost=lambda p: p.cost(sample.cost_model)
         )
@@ -81,16 +100,26 @@ def choose_point(
 ) -> OperatingPoint | None:
     """The cheapest point that reaches `target_recall`, else the best; None without any.
 
-    A k that was not measured takes the points of the next larger measured one, or of
-    the largest.
+    Half a standard error is kept in hand: the cheapest point that seems to reach a
+    target is more often lucky than not. A k that was not measured takes the points of
+    the next larger measured one, or of the largest.
     """
-    if not points:
+    candidates = points_of(points, k=k)
+    if not candidates:
         return None
-    measured = sorted({p.k for p in points})
-    nearest = next((m for m in measured if m >= k), measured[-1])
-    candidates = [p for p in points if p.k == nearest]
-    reaching = [p for p in candidates if p.recall >= target_recall]
+    reaching = [p for p in candidates if p.recall - p.error / 2 >= target_recall]
     return reaching[0] if reaching else candidates[-1]
+
+
+def points_of(
+    points: tuple[OperatingPoint, ...], *, k: int
+) -> tuple[OperatingPoint, ...]:
+    """The points measured for k, else for the next larger k, else for the largest."""
+    measured = sorted({p.k for p in points})
+    if not measured:
+        return ()
+    nearest = next((m for m in measured if m >= k), measured[-1])
+    return tuple(p for p in points if p.k == nearest)
 
 
 def cost_of_recall(
@@ -137,36 +166,36 @@ def _found_at(sample: Sample, primary: ListNos, secondary: ListNos | None) -> Li
 
 
 def _measure_k(
-    sample: Sample, k: int, found_at: ListNos, entries: NDArray[np.float64]
+    sample: Sample, k: int, reached: list[_Reached], entries: NDArray[np.float64]
 ) -> list[OperatingPoint]:
-    is_hit = sample.distances <= cut_at_k(sample.truth[:, :k])
-    pools = sorted({ceil(k * share) for share in POOLS_PER_K})
+    query, column = np.nonzero(sample.distances <= cut_at_k(sample.truth[:, :k]))
     points = []
-    done: set[int] = set()
-    for nprobe, pool in product(_grid(len(entries)), pools):
-        if pool in done:
-            continue
-        recall = _recall(found_at < nprobe, is_hit, k=k, pool=pool)
-        if recall >= ENOUGH:
-            done.add(pool)
-        points.append(
-            OperatingPoint(
-                k=k,
-                nprobe=nprobe,
-                rerank=pool,
-                recall=recall,
-                entries=float(entries[nprobe - 1]),
+    for pool in sorted({ceil(k * share) for share in POOLS_PER_K}):
+        for at in reached:
+            inside = at.place[query, column] <= pool
+            hits = np.bincount(query[inside], minlength=len(sample.truth))
+            recalls = np.minimum(hits, k) / k
+            recall = float(recalls.mean())
+            points.append(
+                OperatingPoint(
+                    k=k,
+                    nprobe=at.nprobe,
+                    rerank=pool,
+                    recall=recall,
+                    entries=float(entries[at.nprobe - 1]),
+                    error=float(recalls.std() / len(recalls) ** 0.5),
+                )
             )
-        )
+            if recall >= ENOUGH:
+                break
     return points
 
 
-def _recall(reached: Mask, is_hit: Mask, *, k: int, pool: int) -> float:
-    """Recall@k of queries of which `reached` rows, best codes first, were scanned."""
-    hits = reached & is_hit
-    if pool < reached.shape[1]:
-        hits &= np.cumsum(reached, axis=1, dtype=np.int16) <= pool
-    return float(np.minimum(hits.sum(axis=1), k).mean() / k)
+def _reach(found_at: ListNos, nprobe: int) -> _Reached:
+    held = found_at < nprobe
+    place = np.cumsum(held, axis=1, dtype=np.int16)
+    place[~held] = _ABSENT
+    return _Reached(nprobe=nprobe, place=place)
 
 
 def _grid(nlist: int) -> list[int]:

@@ -3,6 +3,7 @@
 from functools import cached_property
 from os import PathLike, fspath
 from typing import Any
+from warnings import warn
 
 import numpy as np
 from google.longrunning import operations_pb2
@@ -11,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import BuildParams, Found, SearchParams
 from gleann.index.arrays import Vectors
 from gleann.index.checks import as_id_array, as_ids
-from gleann.index.errors import InvalidParamsError
+from gleann.index.errors import InvalidParamsError, RecallWarning
+from gleann.index.found import shortfall
 from gleann.index.params import Metric
 from gleann.service import convert
 from gleann.service.joined import joined
@@ -257,6 +259,9 @@ class IndexCalls:
             InvalidParamsError: k above the number of vectors, nprobe above nlist.
             LimitError: one query asks for more hits than the cap.
             NotReadyError: the index is empty.
+
+        Warns:
+            RecallWarning: no operating point has the recall that is asked for.
         """
         params = params or SearchParams()
         matrix = wire_array(queries, name="queries")
@@ -271,7 +276,10 @@ class IndexCalls:
             block = vectors_to_wire(matrix[start : start + step])
             request.queries.CopyFrom(block)
             parts.append(convert.found_of(self._stubs.search.Search(request)))
-        return joined(parts)
+        found = joined(parts)
+        if (text := shortfall(found.stats, params)) is not None:
+            warn(text, RecallWarning, stacklevel=2)
+        return found
 
     @cached_property
     def _limits(self) -> Limits:

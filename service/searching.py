@@ -55,7 +55,21 @@ def search(
         parts.append(_search_sealed(view, view.sealed, queries, params, old))
     if new.any():
         parts.append(_search_delta(view.delta, queries, params, new, view.metric))
+    if not parts:
+        return _nothing(view, len(queries), params.k)
     return _merged(parts, k=params.k)
+
+
+def _nothing(view: View, count: int, k: int) -> Found:
+    """The answer of `count` queries that no vector may answer."""
+    ids = view.ids_at(np.empty(0, np.int64))
+    none: int | str = "" if ids.dtype.kind == "U" else -1
+    nobody: Ids = np.full((count, k), none)
+    return Found(
+        ids=nobody,
+        distances=np.full((count, k), np.inf, np.float32),
+        stats=_EXACT,
+    )
 
 
 def _allowed(view: View, allowed_ids: Ids | None) -> tuple[Mask | None, Mask]:
@@ -80,7 +94,7 @@ def _search_sealed(
     if rerank is not None and len(view.delta):
         # The caller counts the newer rows too, which are ranked in float32 anyway.
         rerank = max(k, min(rerank, len(sealed)))
-    return sealed.index.search(
+    return sealed.index.answer(
         queries, replace(params, k=k, rerank=rerank, allowed=allowed)
     )
 

@@ -148,7 +148,7 @@ def command(job: BuildJob) -> None:
     click.echo(
         f"{job.out}: {built.n:,} vectors of {built.dim} dimensions, {job.metric},"
         f" {built.nlist:,} lists, {built.spilled_share:.1%} spilled"
-        f"{_spill_note(built)}\n"
+        f"{_spill_note(built)}{_recall_note(built)}\n"
         f"built {size:,} bytes in {record.seconds('build'):.2f} s"
     )
 
@@ -162,6 +162,12 @@ def _params(job: BuildJob) -> BuildParams:
         target_recall=job.target_recall,
         seed=job.seed,
     )
+
+
+def _recall_note(built: BuildSummary) -> str:
+    if built.best_recall is None:
+        return ", recall not measured"
+    return f", recall@10 up to {built.best_recall:.3f}"
 
 
 def _spill_note(built: BuildSummary) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import Found, Progress, SearchParams, SearchStats, SoarIndex
+from gleann.index.found import shortfall
 from gleann.service.cli import inputs, options, outputs
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import Report, progress_bars
@@ -97,6 +98,8 @@ def command(job: SearchJob) -> None:
         f"{job.out}: {len(names):,} queries, {qps:,.0f} queries/s\n"
         + ", ".join(f"{name} {_write(value)}" for name, value in stats.items())
     )
+    if (text := shortfall(blocks[0].stats, params)) is not None:
+        click.echo(f"gleann: warning: {text} (--exact)", err=True)
 
 
 def _search(
@@ -106,11 +109,11 @@ def _search(
     report: Report,
 ) -> list[Found]:
     if len(queries) == 0:  # let the library say what is wrong with it
-        return [index.search(np.asarray(queries), params)]
+        return [index.answer(np.asarray(queries), params)]
     blocks = []
     for start in range(0, len(queries), QUERY_BLOCK):
         report(Progress(phase="search", done=start, total=len(queries)))
-        blocks.append(index.search(queries[start : start + QUERY_BLOCK], params))
+        blocks.append(index.answer(queries[start : start + QUERY_BLOCK], params))
     return blocks
 
 

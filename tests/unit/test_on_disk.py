@@ -177,7 +177,7 @@ def test_progress_of_many_sample_queries_only_grows(rows):
     SoarIndex.build(rows, params, progress=seen.append)
     tuned = [(p.done, p.total) for p in seen if p.phase == "tune"]
     assert tuned == sorted(tuned)
-    assert tuned[-1] == (3 * len(rows), 3 * len(rows))
+    assert tuned[-1] == (2 * len(rows), 2 * len(rows))
 
 
 class Short:

@@ -68,7 +68,7 @@ def test_a_batch_of_another_size_is_chosen_for_again(built):
     [
         SearchParams(k=10, nprobe=5),
         SearchParams(k=10, segments="primary"),
-        SearchParams(k=10, allowed=np.ones(3000, np.bool_)),
+        SearchParams(k=10, allowed=np.arange(3000) > 0),
         SearchParams(k=10, exact=True),
     ],
     ids=["nprobe", "segments", "allowed", "exact"],

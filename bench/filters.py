@@ -1,0 +1,125 @@
+"""What recall a filter leaves, and what it costs: work is counted, not timed.
+
+Rows are let through at random, or by their place along the first principal direction
+of the data: on the side of the queries or on the far side, as after the deletion of a
+season that queries still ask for. Then the queries furthest along that direction ask.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.provenance import provenance
+from bench.records import default_file, write_json
+from bench.say import say
+from bench.tables import markdown
+from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
+from gleann.index.arrays import Mask, Vectors
+
+SHARES = (0.99, 0.9, 0.69, 0.5, 0.3, 0.16, 0.09, 0.02, 0.005)
+KINDS = ("random", "against", "along")
+ASKING = 0.4
+"""Share of the queries, the furthest along, that ask under "against" and "along"."""
+
+K = 10
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    parser.add_argument("--data", type=Path, required=True, help="folder")
+    parser.add_argument("--rows", type=int, default=100_000, help="drawn from the base")
+    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.99])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--out", type=Path, help="default: bench/results/filters-<data>.json"
+    )
+    parser.set_defaults(run=run_filters)
+
+
+def run_filters(args: argparse.Namespace) -> int:
+    """Measure one data folder; print the table and write it as JSON."""
+    begun = provenance()
+    rng = np.random.default_rng(args.seed)
+    metric = json.loads((args.data / "meta.json").read_text())["metric"]
+    base = np.load(args.data / "base.npy", mmap_mode="r")
+    drawn = np.sort(rng.choice(len(base), min(args.rows, len(base)), replace=False))
+    queries = np.load(args.data / "queries.npy")[: args.queries].astype(np.float32)
+    index = SoarIndex.build(
+        base[drawn].astype(np.float32), BuildParams(metric=metric, seed=args.seed)
+    )
+    name = args.data.resolve().name
+    head = {"mode": "filters", "data": name, "metric": metric, "seed": args.seed}
+    head |= {"n": len(index), "queries": len(queries), "k": K, "nlist": index.nlist}
+    rows = [
+        measure(index, asking, mask, recall) | {"filter": kind, "share": share}
+        for recall in args.recall
+        for kind, share, asking, mask in filters(index.vectors, queries, rng)
+    ]
+    result = head | {"rows": rows} | begun
+    print(filters_table(result))
+    out = args.out or default_file(f"filters-{name}")
+    write_json(result, out)
+    say(f"result: {out}")
+    return 0
+
+
+def filters(
+    rows: Vectors, queries: Vectors, rng: np.random.Generator
+) -> Iterator[tuple[str, float, Vectors, Mask | None]]:
+    """Every filter: its kind, the share of rows it allows, who asks, and the mask."""
+    few = rows[rng.choice(len(rows), min(5000, len(rows)), replace=False)]
+    along = np.linalg.svd(few - few.mean(axis=0), full_matrices=False)[2][0]
+    places, asked = rows @ along, queries @ along
+    far = queries[asked >= np.quantile(asked, 1 - ASKING)]
+    yield "none", 1.0, queries, None
+    yield "none, furthest queries", 1.0, far, None
+    for share in SHARES:
+        yield "random", share, queries, rng.random(len(rows)) < share
+    for share in SHARES:
+        yield "against", share, far, places <= np.quantile(places, share)
+    for share in SHARES:
+        yield "along", share, far, places >= np.quantile(places, 1 - share)
+
+
+def measure(
+    index: SoarIndex, queries: Vectors, mask: Mask | None, recall: float
+) -> dict[str, Any]:
+    """One search beside the exact answer."""
+    params = SearchParams(k=K, target_recall=recall, allowed=mask)
+    found = index.search(queries, params)
+    exact = index.search(queries, SearchParams(k=K, exact=True, allowed=mask))
+    there = exact.distances[:, : int(np.isfinite(exact.distances[0]).sum())]
+    stats = found.stats
+    got = recall_at_k(found.distances[:, : there.shape[1]], there)
+    looked_at_all = len(queries) if stats.exact else stats.completed
+    return {
+        "asked": recall,
+        "recall": round(got, 4),
+        "estimate": round(stats.estimated_recall or 0.0, 4),
+        "entries": round(stats.entries_scanned / len(queries), 1),
+        "exhaustive": round(looked_at_all / len(queries), 4),
+    }
+
+
+def filters_table(result: dict[str, Any]) -> str:
+    """A recorded result as markdown."""
+    head = ["asked", "filter", "rows allowed", "recall", "estimate"]
+    head += ["entries a query", "queries that looked at all allowed rows"]
+    body = [
+        [
+            f"{row['asked']:g}",
+            row["filter"],
+            f"{row['share']:.1%}",
+            f"{row['recall']:.3f}",
+            f"{row['estimate']:.3f}",
+            f"{row['entries']:,.0f}",
+            f"{row['exhaustive']:.0%}",
+        ]
+        for row in result["rows"]
+    ]
+    return markdown(head, body)
