@@ -166,7 +166,7 @@ class LeastDistances:
         by_dot = self.metric == "ip"
         sizes = np.sqrt(squares) if by_dot else squares
         own = sizes * (-self._eps if by_dot else 1 - 2 * self._eps)
-        bounds: Distances = self._asked @ moved.T
+        bounds = np.asarray(self._asked @ moved.T, np.float32)
         np.add(bounds, own.astype(np.float32), out=bounds)
         if not np.isfinite(squares).all():
             np.nan_to_num(bounds, copy=False, nan=np.inf)
