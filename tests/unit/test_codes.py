@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gleann.index.choose_codes import choose_encoding, pooled_share
+from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 from gleann.index.codes import Encoding, fit_center, quantise
-from gleann.index.exact import exact_search_prepared, others_than
+from gleann.index.errors import InvalidParamsError
 from gleann.index.metric import prepare
 
 METRICS = ["ip", "cosine", "l2"]
@@ -99,7 +99,7 @@ def test_float32_codes_are_the_rows_themselves():
     assert (codes[3:5].values == rows[3:5]).all()
 
 
-def two_clusters():
+def two_places():
     """No centre is near both: int8 spends its digits on the way between them."""
     rows = drawn(4000)
     rows[::2] += 1000
@@ -109,34 +109,27 @@ def two_clusters():
 @pytest.mark.parametrize(
     ("rows", "kind"),
     [
-        (two_clusters(), "float32"),
+        (two_places(), "float32"),
         (drawn(4000, offset=1000), "int8"),
         (drawn(4000), "int8"),
     ],
 )
-def test_int8_is_kept_where_it_tells_rows_apart(rows, kind):
-    own = np.arange(0, len(rows), 60)
-    queries = rows[own]
-    found, _ = exact_search_prepared(queries, rows, metric="l2", k=11)
-    near = found[others_than(own, found)].reshape(len(own), 10)
-    encoding = Encoding(metric="l2", kind="int8", center=fit_center(rows, "l2"))
-    chosen = choose_encoding(
-        encoding, rows, queries, near, own=own, pool=100, least=0.998
-    )
-    assert chosen.kind == kind
-    assert chosen.center is encoding.center
-    assert pooled_share(chosen, rows, queries, near, own=own, pool=100) >= 0.998
+def test_a_build_keeps_int8_where_it_tells_rows_apart(rows, kind):
+    index = SoarIndex.build(rows, BuildParams(metric="l2"))
+    assert index.params.codes == index.data.encoding.kind == kind
+    found = index.search(rows[::50], SearchParams(k=10, nprobe=index.nlist))
+    exact = index.search(rows[::50], SearchParams(k=10, exact=True))
+    assert recall_at_k(found.distances, exact.distances) > 0.99
 
 
-def test_rows_of_one_code_share_the_places_they_compete_for():
-    """Of 40 equal rows a pool of 10 holds any one with a chance of a quarter."""
-    rows = np.ones((40, 3), np.float32)
-    encoding = Encoding.uncentred("l2", 3)
-    near = np.arange(5)[None]
-    got = pooled_share(encoding, rows, rows[:1], near, own=None, pool=10)
-    assert got == pytest.approx(0.25)
-    # One competitor less where the query is a row itself.
-    got = pooled_share(
-        encoding, rows, rows[:1], near[:, 1:], own=np.zeros(1, np.int64), pool=13
-    )
-    assert got == pytest.approx(1 / 3)
+@pytest.mark.parametrize("codes", ["int8", "float32"])
+def test_codes_that_are_asked_for_are_taken(codes):
+    for rows in (two_places(), drawn(2000)):
+        params = BuildParams(metric="l2", codes=codes, tune_queries=10)
+        index = SoarIndex.build(rows, params)
+        assert index.params.codes == index.data.encoding.kind == codes
+
+
+def test_other_codes_are_refused():
+    with pytest.raises(InvalidParamsError, match="codes must be one of auto, int8, f"):
+        BuildParams(codes="int4")
