@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.codes import Encoding
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.engines.reference import ReferenceEngine
+from gleann.index.engines.reference import ReferenceEngine, top_lists
+from gleann.index.metric import list_scores
 from gleann.index.params import BuildParams
 from gleann.index.spill import Spiller, scale_of
 
@@ -199,6 +201,22 @@ def test_lists_are_ranked_as_by_torch(metric, nlist, nprobe, twins):
     got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=nprobe)
     assert not doubted.any()
     assert torch.equal(got, ranking.best(asked, nprobe=nprobe))
+
+
+@pytest.mark.usefixtures("four_queries")
+@pytest.mark.parametrize("metric", ["l2", "ip"])
+def test_lists_far_from_the_origin(metric):
+    rng = np.random.default_rng(9)
+    centroids = (rng.normal(size=(1100, 40)) + 500).astype(np.float32)
+    center = np.full(40, 500, np.float32)
+    encoding = Encoding(metric=metric, kind="int8", center=center)
+    ranking = DeviceRanking(centroids, encoding, torch.device("cpu"))
+    asked = asked_of(5) + 500
+    got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=9)
+    assert not doubted.any()
+    assert torch.equal(got, ranking.best(asked, nprobe=9))
+    scores = list_scores(asked.numpy(), centroids, encoding)
+    np.testing.assert_array_equal(got.numpy(), top_lists(scores, nprobe=9))
 
 
 @pytest.mark.usefixtures("four_queries")

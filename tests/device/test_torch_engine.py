@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index.codes import quantise
+from gleann.index.codes import Encoding, fit_center, quantise
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.engines.torch import torch_engine
-from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
+from gleann.index.errors import (
+    DeviceMemoryError,
+    EngineUnavailableError,
+    InvalidParamsError,
+)
+from gleann.index.metric import prepare
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.engines.device import engine as engine_module  # noqa: E402
@@ -46,6 +51,47 @@ def on_cpu(data, kind="fp32"):
 def assert_same(got, want):
     np.testing.assert_array_equal(got.rows, want.rows)
     np.testing.assert_array_equal(got.distances, want.distances)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+def test_rows_far_from_the_origin(metric, kind):
+    """Every kind of number reads rows without what they have in common."""
+    rng = np.random.default_rng(7)
+    rows = prepare((rng.normal(size=(1500, 24)) + 40).astype(np.float32), metric)
+    encoding = Encoding(metric=metric, kind="int8", center=fit_center(rows, metric))
+    primary = rng.integers(9, size=1500)
+    secondary = np.where(rng.random(1500) < 0.5, (primary + 1) % 9, -1)
+    data = index_of(rows, primary, secondary, metric=metric, encoding=encoding)
+    asked = rows[::20]
+    list_nos = some_lists(len(asked), 5, 9)
+    request = ScanRequest(k=10, pool=60)
+    got = on_cpu(data, kind).scan(asked, list_nos, request)
+    want = ReferenceEngine(data).scan(asked, list_nos, request)
+    assert (got.distances == want.distances).mean() > 0.99
+
+
+def test_float32_codes_are_scanned_as_fp32_only():
+    data = random_index()
+    whole = replace(data.encoding, kind="float32")
+    data = replace(data, encoding=whole, codes=whole.encode(data.vectors))
+    assert torch_engine(data, device="cpu").name == "torch/cpu/fp32"
+    with pytest.raises(InvalidParamsError, match="scanned as fp32, not bf16"):
+        on_cpu(data, "bf16")
+
+
+@pytest.mark.parametrize("far", [1e-3, 1.0, 1e12])
+def test_differences_do_not_depend_on_where_the_query_is(far):
+    """Rows and queries share a unit, however far apart they are."""
+    data = random_index(d=3)
+    whole = replace(data.encoding, kind="float32")
+    data = replace(data, encoding=whole, codes=whole.encode(data.vectors))
+    asked = (data.vectors[:40] * np.float32(far)).astype(np.float32)
+    list_nos = some_lists(40, 4, 9)
+    request = ScanRequest(k=5, pool=20)
+    got = on_cpu(data).scan(asked, list_nos, request)
+    want = ReferenceEngine(data).scan(asked, list_nos, request)
+    np.testing.assert_allclose(got.distances, want.distances, rtol=1e-6)
 
 
 @pytest.mark.parametrize("metric", ["l2", "ip"])
