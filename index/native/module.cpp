@@ -13,6 +13,8 @@
 #include "bind_covering.hpp"
 #include "bind_mutual.hpp"
 #include "bind_rows.hpp"
+#include "bind_threads.hpp"
+#include "bound_arrays.hpp"
 #include "dispatch.hpp"
 #include "engine.hpp"
 
@@ -20,12 +22,11 @@ namespace py = pybind11;
 
 namespace {
 
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
-
-void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
+using gleann::Array;
+using gleann::kMostDims;
+using gleann::kMostRows;
+using gleann::require;
+using gleann::require_aligned;
 
 gleann::Distance distance_of(const std::string& metric) {
   if (metric == "ip") return gleann::Distance::kNegatedDot;
@@ -41,9 +42,9 @@ class Scanner {
           Array<int32_t> others, Array<int8_t> codes, Array<float> scales,
           Array<float> vectors, const std::string& tier, int threads)
       : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
-        engine_(view(metric, directions, direction_scales, offsets, mids, rows, others,
-                     codes, scales, vectors),
-                tier, threads) {}
+        engine_(make(view(metric, directions, direction_scales, offsets, mids, rows,
+                          others, codes, scales, vectors),
+                     tier, threads)) {}
 
   std::string tier() const { return engine_.tier(); }
 
@@ -66,6 +67,7 @@ class Scanner {
     check_queries(queries);
     require(list_nos.ndim() == 2 && list_nos.shape(0) == queries.shape(0),
             "list_nos is not (nq, nprobe)");
+    require_aligned(list_nos);
     gleann::ScanJob job{};
     job.list_nos = list_nos.data();
     job.nprobe = list_nos.shape(1);
@@ -84,6 +86,13 @@ class Scanner {
   }
 
  private:
+  // Packs all codes: minutes at 10^8 rows, in which other threads of Python run.
+  static gleann::Engine make(const gleann::IndexArrays& arrays, const std::string& tier,
+                             int threads) {
+    const py::gil_scoped_release release;
+    return gleann::Engine(arrays, tier, threads);
+  }
+
   static constexpr int32_t kMaxPool = 1 << 29;  // capacities, twice that, fit in int32
 
   static gleann::IndexArrays view(
@@ -96,6 +105,9 @@ class Scanner {
             "codes, vectors and directions must be matrices");
     const int64_t n = codes.shape(0), d = codes.shape(1), nlist = mids.size();
     require(d >= 1 && nlist >= 1, "there are no dimensions or no lists");
+    require(n < kMostRows && nlist < kMostRows, "there are 2**31 rows or lists or more");
+    require(d <= kMostDims, "there are more than 65,536 dimensions");
+    require_aligned(direction_scales, offsets, mids, rows, others, scales, vectors);
     require(vectors.shape(0) == n && vectors.shape(1) == d && scales.size() == n,
             "codes, scales and vectors differ in shape");
     require(directions.shape(0) == nlist && directions.shape(1) == d &&
@@ -114,6 +126,7 @@ class Scanner {
   void check_queries(const Array<float>& queries) const {
     require(queries.ndim() == 2 && queries.shape(1) == engine_.d(),
             "queries are not (nq, d)");
+    require_aligned(queries);
   }
 
   // Fill in the rest of the job, and do it.
@@ -167,6 +180,7 @@ class Assigner {
                    float spill_lambda, float zero, int threads) const {
     require(vectors.ndim() == 2 && vectors.shape(1) == assigner_.d(),
             "vectors are not (n, d)");
+    require_aligned(vectors);
     const gleann::Spilling spilling{rule_of(rule), spill_lambda, zero};
     const int64_t n = vectors.shape(0);
     Array<int32_t> primary(n), secondary(n);
@@ -186,6 +200,10 @@ class Assigner {
     require(centroids.ndim() == 2 && centroids.shape(0) >= 1 && centroids.shape(1) >= 1,
             "centroids are not (nlist, d)");
     require(biases.size() == centroids.shape(0), "biases are not (nlist)");
+    require(centroids.shape(0) < kMostRows && centroids.shape(1) <= kMostDims,
+            "there are 2**31 lists or more, or more than 65,536 dimensions");
+    require_aligned(centroids, biases);
+    const py::gil_scoped_release release;
     return gleann::Assigner(centroids.shape(0), centroids.shape(1), centroids.data(),
                             biases.data(), tier);
   }
@@ -203,6 +221,7 @@ PYBIND11_MODULE(_native, module) {
   gleann::bind_mutual(module);
   gleann::bind_covering(module);
   gleann::bind_rows(module);
+  gleann::bind_threads(module);
   py::class_<Assigner>(module, "Assigner")
       .def(py::init<Array<float>, Array<float>, const std::string&>(), py::kw_only(),
            py::arg("centroids").noconvert(), py::arg("biases").noconvert(),
