@@ -17,6 +17,7 @@ from gleann.index.build import Progress, ignore
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared, others_than
+from gleann.index.heartbeat import repeating
 from gleann.index.join_plan import draw_sample, plan_nprobe
 from gleann.index.mutual import mutual_neighbours
 from gleann.index.params import DEFAULT_TARGET_RECALL
@@ -111,26 +112,26 @@ def knn_graph(
     k = min(k, len(index) - 1)
     if k == 0:
         return _graph(index, _nothing(len(index)), nprobe=0, estimated_recall=1.0)
-    report = progress or ignore
-    report(Progress(phase="plan", done=0, total=1))
-    engine = index.engine if threads is None else index.engine.with_threads(threads)
-    pool = min(pool_size(k), len(index) - 1)
-    rng = np.random.default_rng([index.params.seed, 11])
-    sample = draw_sample(engine, index.data, k=k, rng=rng)
-    if nprobe is None:
-        nprobe = plan_nprobe(
-            engine,
-            index.data,
-            sample,
-            pool=pool,
-            target_recall=target_recall or DEFAULT_TARGET_RECALL,
-            rng=rng,
-        )
-    pools = join_lists(engine, index.data, nprobe=nprobe, pool=pool, report=report)
-    found = mutual_neighbours(pools, k=k, threads=threads or 0)
-    _complete(found, index.data)
-    recall = sample.recall_of(found.distances)
-    return _graph(index, found, nprobe=nprobe, estimated_recall=recall)
+    with repeating(progress or ignore) as report:
+        report(Progress(phase="plan", done=0, total=1))
+        engine = index.engine if threads is None else index.engine.with_threads(threads)
+        pool = min(pool_size(k), len(index) - 1)
+        rng = np.random.default_rng([index.params.seed, 11])
+        sample = draw_sample(engine, index.data, k=k, rng=rng)
+        if nprobe is None:
+            nprobe = plan_nprobe(
+                engine,
+                index.data,
+                sample,
+                pool=pool,
+                target_recall=target_recall or DEFAULT_TARGET_RECALL,
+                rng=rng,
+            )
+        pools = join_lists(engine, index.data, nprobe=nprobe, pool=pool, report=report)
+        found = mutual_neighbours(pools, k=k, threads=threads or 0)
+        _complete(found, index.data)
+        recall = sample.recall_of(found.distances)
+        return _graph(index, found, nprobe=nprobe, estimated_recall=recall)
 
 
 def _check(

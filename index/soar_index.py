@@ -33,6 +33,7 @@ from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
 from gleann.index.filtered import search_filtered
 from gleann.index.found import Found, SearchStats, shortfall
+from gleann.index.heartbeat import repeating
 from gleann.index.id_table import IdTable
 from gleann.index.mapped_file import mapped_files
 from gleann.index.metric import prepare
@@ -123,25 +124,25 @@ class SoarIndex:
         checked = as_vectors(given)
         n = len(checked)
         row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
-        report = progress or ignore
-        rows = kernels.prepare(checked, params.metric)
-        arranged = arrange(
-            rows,
-            params,
-            queries=as_sample(queries, rows.shape[1], params.metric),
-            report=report,
-            kernels=kernels,
-        )
-        report(Progress(phase="encode", done=0, total=n))
-        data = IndexData(
-            encoding=arranged.encoding,
-            centroids=arranged.centroids,
-            lists=arranged.lists,
-            codes=kernels.codes(rows, arranged.encoding),
-            vectors=rows,
-        )
-        served = make_engine(data, name=engine, threads=threads)
-        report(Progress(phase="done", done=n, total=n))
+        with repeating(progress or ignore) as report:
+            rows = kernels.prepare(checked, params.metric)
+            arranged = arrange(
+                rows,
+                params,
+                queries=as_sample(queries, rows.shape[1], params.metric),
+                report=report,
+                kernels=kernels,
+            )
+            report(Progress(phase="encode", done=0, total=n))
+            data = IndexData(
+                encoding=arranged.encoding,
+                centroids=arranged.centroids,
+                lists=arranged.lists,
+                codes=kernels.codes(rows, arranged.encoding),
+                vectors=rows,
+            )
+            served = make_engine(data, name=engine, threads=threads)
+            report(Progress(phase="done", done=n, total=n))
         return cls._open(data, row_ids, arranged.header, served)
 
     @classmethod
@@ -186,15 +187,16 @@ class SoarIndex:
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
-        return build_on_disk(
-            vectors,
-            Path(path),
-            params or BuildParams(),
-            ids=ids,
-            queries=queries,
-            report=progress or ignore,
-            kernels=kernels_on(device, threads=threads),
-        )
+        with repeating(progress or ignore) as report:
+            return build_on_disk(
+                vectors,
+                Path(path),
+                params or BuildParams(),
+                ids=ids,
+                queries=queries,
+                report=report,
+                kernels=kernels_on(device, threads=threads),
+            )
 
     def search(self, queries: ArrayLike, params: SearchParams | None = None) -> Found:
         """Find the nearest rows of each query.
