@@ -70,11 +70,11 @@ def log_staged(
     )
 
 
-def drop_staged(transaction: Transaction, operation: str) -> None:
-    """Remove the parts of an import that did not get through."""
-    transaction.run(
+def drop_staged(transaction: Transaction, operation: str) -> int:
+    """Remove the parts of an import that did not get through; returns how many."""
+    return transaction.run(
         "DELETE FROM changes WHERE operation = ? AND sequence IS NULL", operation
-    )
+    ).rowcount
 
 
 def publish_staged(
