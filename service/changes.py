@@ -149,13 +149,15 @@ def read_change(row: Row, view: View) -> Change:
         " changes)"
     )
     ids, vectors = row["ids"], row["vectors"]
+    # A database that was not migrated has none.
+    checksum = row["checksum"] if "checksum" in row.keys() else None  # noqa: SIM118
     kinds = isinstance(ids, bytes) and isinstance(vectors, bytes | None)
-    if not kinds or isinstance(row["checksum"], str | bytes | float):
+    if not kinds or not isinstance(checksum, int | None):
         raise CorruptDataError(f"{where} is damaged: it holds values of other types")
-    if row["checksum"] is not None:
+    if checksum is not None:
         expected = change_checksum(view.number, ids, vectors)
         expected += sequence_bits(row["sequence"])
-        if row["checksum"] != expected:
+        if checksum != expected:
             raise CorruptDataError(f"{where} is damaged: its checksum does not match")
     return _unpacked(row, view, where)
 

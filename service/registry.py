@@ -27,7 +27,7 @@ from gleann.service.store import Store, Transaction
 from gleann.service.values import IndexInfo, IndexVersion
 from gleann.service.versions import Versions
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _log = logging.getLogger(__name__)
 
 
@@ -87,7 +87,7 @@ class Registry:
             InvalidParamsError: a bad name.
             AlreadyExistsError: the name is taken.
         """
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise InvalidParamsError(
                 f"name must match ^[a-z][a-z0-9-]{{0,62}}$, got {name[:80]!r}"
             )
