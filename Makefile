@@ -12,6 +12,7 @@ KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
 INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
 
+.PHONY: test-kills
 .PHONY: demo test test-kernels kernels-compiled kernels-interpreted check format clean \
   python
 .DELETE_ON_ERROR:
@@ -21,6 +22,11 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# A served directory is killed 100 times at random; GLEANN_KILLS and GLEANN_SEED change
+# how often and when.
+test-kills: $(VENV)/.test
+	$(BIN)/python -m pytest -m long -s tests/faults/test_many_kills.py
 
 # Kernels are compiled or interpreted, as an environment variable says when they are
 # imported: so they are tested in two runs, side by side. Every shipped tile is compiled

@@ -27,11 +27,8 @@ from gleann.service.store import Store, Transaction
 from gleann.service.values import IndexInfo, IndexVersion
 from gleann.service.versions import Versions
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _log = logging.getLogger(__name__)
-
-GIVING_SECONDS = 60.0
-"""Longest that a build shrinks the database after it; others may write meanwhile."""
 
 
 Watcher = Callable[[str, bool], None]
@@ -90,7 +87,7 @@ class Registry:
             InvalidParamsError: a bad name.
             AlreadyExistsError: the name is taken.
         """
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise InvalidParamsError(
                 f"name must match ^[a-z][a-z0-9-]{{0,62}}$, got {name[:80]!r}"
             )
@@ -217,7 +214,8 @@ class Registry:
     def drop_staged(self, operation: str) -> None:
         """Remove the parts of an import that did not get through."""
         with self._store.transaction() as transaction:
-            changes.drop_staged(transaction, operation)
+            if changes.drop_staged(transaction, operation):
+                transaction.after_commit(self._store.give_back_space_soon)
 
     def publish_staged(self, name: str, operation: str, ids: Ids) -> None:
         """Make all parts of an import, which have `ids`, visible at once.
@@ -255,7 +253,7 @@ class Registry:
             self._discard(view.number, version)
             raise
         self.sweep(view.number)
-        self._store.give_back_space(seconds=GIVING_SECONDS)
+        self._store.give_back_space()
 
     def _publish_sealed(self, view: View, version: int, sealed: Sealed) -> None:
         with self._store.transaction() as transaction:
@@ -411,8 +409,7 @@ class Registry:
         self._tell(name, False)
         self._store.mended("indexes", number)
         self._versions.forget(number)
-        # Others cannot write meanwhile, so the rest is left to the next build or start.
-        self._store.give_back_space(seconds=0.2)
+        self._store.give_back_space_soon()
 
 
 def require_vectors(view: View) -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gleann.index import exact_search, recall_at_k
+from gleann.index import errors, exact_search, recall_at_k
 from gleann.index.errors import DimensionMismatchError, ZeroVectorError
 from gleann.index.evaluate import pareto
 
@@ -116,6 +116,32 @@ def test_recall_by_hand():
 def test_recall_wants_equal_shapes():
     with pytest.raises(DimensionMismatchError, match=r"\(1, 2\), exact has \(1, 3\)"):
         recall_at_k(np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32))
+
+
+def test_recall_takes_lists():
+    assert recall_at_k([[0, 1, 2.5]], [[0, 1, 2]]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("found", "exact", "says"),
+    [
+        ([], [], r"found must be distances \(nq, k\), at least one"),
+        (np.zeros((0, 3)), np.zeros((0, 3)), "at least one"),
+        (np.zeros((3, 0)), np.zeros((3, 0)), "at least one"),
+        ([0.0, 1.0], [0.0, 1.0], r"got float64 \(2,\)"),
+        ([[0.0], [0.0, 1.0]], [[0.0], [0.0, 1.0]], "found is no array"),
+        ([["a"]], [[0.0]], "found must be distances"),
+        ([[0.0]], None, "exact must be distances"),
+    ],
+)
+def test_recall_of_what_has_none(found, exact, says):
+    with pytest.raises(errors.InvalidInputError, match=says):
+        recall_at_k(found, exact)
+
+
+def test_recall_of_nan_names_its_row():
+    with pytest.raises(errors.NonFiniteError, match="exact has NaN in row 1"):
+        recall_at_k([[0.0], [0.0]], [[0.0], [np.nan]])
 
 
 def test_pareto_keeps_what_nothing_beats():
