@@ -26,6 +26,25 @@ length, so it stays finite, and so do 2q.x, its partial sums and rows less their
 _NUMERIC = (np.float16, np.float32, np.float64, np.int8, np.uint8)
 
 
+def as_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
+    """Return `values` as an array, without a copy where they are one.
+
+    Raises:
+        InvalidInputError: a masked array, whose mask would be lost, or what makes no
+            array, such as lists of different lengths.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        masked = int(np.ma.getmaskarray(values).sum())
+        raise InvalidInputError(
+            f"{name} is a masked array, {masked} of {values.size} entries masked: fill"
+            " them, or leave them out"
+        )
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InvalidInputError(f"{name} makes no array: {error}") from error
+
+
 def as_vectors(
     values: ArrayLike, *, name: str = "vectors", dim: int | None = None
 ) -> Vectors:
@@ -42,7 +61,7 @@ def as_vectors(
         DimensionMismatchError: d is not `dim`.
         NonFiniteError: NaN or infinity (or beyond float32's range).
     """
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     require_matrix(array.dtype, array.shape, name=name, dim=dim)
     return as_float32(array, name=name)
 
@@ -51,8 +70,11 @@ def own_rows(values: ArrayLike) -> NDArray[Any]:
     """`values` as an array that shares no memory with the caller's, for `as_vectors`.
 
     What that converts anyway is returned as it is.
+
+    Raises:
+        InvalidInputError: what makes no array.
     """
-    array = np.asarray(values)
+    array = as_array(values, name="vectors")
     if array.dtype == np.float32 and not isinstance(values, list | tuple):
         return np.array(array, order="C")
     return array
@@ -65,7 +87,7 @@ def as_matrix(values: ArrayLike, *, name: str, dim: int) -> Vectors:
         InvalidInputError: wrong dtype, not two-dimensional, or empty.
         DimensionMismatchError: d is not `dim`.
     """
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     require_matrix(array.dtype, array.shape, name=name, dim=dim)
     return _converted(array)
 
@@ -130,7 +152,7 @@ def require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     Raises:
         InvalidParamsError: naming those that are.
     """
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise InvalidParamsError(
             f"{name} must be one of {', '.join(allowed)}; got {value!r}"
         )
@@ -219,7 +241,7 @@ def as_id_array(values: ArrayLike, *, name: str = "ids") -> Ids:
         InvalidInputError: not 1-D, neither integers nor strings, negative, or empty
             strings.
     """
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     if array.ndim != 1:
         raise InvalidInputError(f"{name} must be one-dimensional, got {array.shape}")
     if array.dtype.kind == "O" and all(isinstance(v, str) for v in array.tolist()):
@@ -248,7 +270,7 @@ def as_mask(values: ArrayLike, *, n: int, name: str = "allowed") -> Mask:
         InvalidInputError: not bool.
         DimensionMismatchError: not n of them.
     """
-    mask = np.asarray(values)
+    mask = as_array(values, name=name)
     if mask.dtype != np.bool_:
         raise InvalidInputError(
             f"{name} must be bool, one a row, got dtype {mask.dtype};"

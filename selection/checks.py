@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Ids, Rows
-from gleann.index.checks import as_id_array, as_ids
+from gleann.index.checks import as_array, as_id_array, as_ids
 from gleann.index.errors import (
     DimensionMismatchError,
     DuplicateIdError,
@@ -17,10 +17,16 @@ from gleann.index.errors import (
 )
 
 SUM_TOLERANCE = 1e-3
+"""How far a row of probabilities may be off before it is none: float16 rounds so."""
+EXACT = 1e-12
+"""Rows that sum to one so nearly are left as they are, to the last bit."""
 
 
 def as_probabilities(values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as class probabilities (n, c), c at least 2.
+
+    What rounding leaves is mended: entries within 1e-3 outside 0..1 are clipped, and
+    rows whose sum is within 1e-3 of one are divided by it.
 
     Raises:
         InvalidInputError: not numbers, not (n, c >= 2), below 0, or a row that sums to
@@ -32,15 +38,18 @@ def as_probabilities(values: ArrayLike) -> NDArray[np.float64]:
         raise InvalidInputError(
             f"probabilities must be (n, c) with c >= 2 classes, got {table.shape}"
         )
-    if table.size and (lowest := table.min()) < 0:
-        raise InvalidInputError(f"probabilities must be at least 0, got {lowest}")
+    if table.size and (lowest := table.min()) < -SUM_TOLERANCE:
+        row = int(table.min(axis=1).argmin())
+        raise InvalidInputError(
+            f"probabilities must be at least 0, got {lowest:g} in row {row}"
+        )
     sums = table.sum(axis=1)
     if (bad := np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)).size:
         raise InvalidInputError(
             f"probabilities of row {bad[0]} sum to {sums[bad[0]]:.6g}, not to 1"
             f" ({bad.size} of {len(table)} rows)"
         )
-    return table
+    return _normalised(table)
 
 
 def as_scores(
@@ -82,7 +91,7 @@ def as_rows(values: ArrayLike, *, n: int, name: str = "rows") -> Rows:
         InvalidInputError: not integers, not one-dimensional, or out of range.
         DuplicateIdError: one row twice.
     """
-    rows = np.asarray(values)
+    rows = as_array(values, name=name)
     if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
         raise InvalidInputError(
             f"{name} must be a list of integers, got {rows.dtype} {rows.shape}"
@@ -191,13 +200,33 @@ def shown(values: NDArray[Any], *, at_most: int = 10) -> str:
     return head if len(values) <= at_most else f"{head}, ..."
 
 
+def _normalised(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clip at 0, and divide those rows (n, c) by their sum that are not exact."""
+    np.maximum(table, 0.0, out=table)
+    sums = table.sum(axis=1, keepdims=True)
+    off = np.abs(sums - 1) > EXACT
+    return np.where(off, table / sums, table)
+
+
 def _as_numbers(values: ArrayLike, *, name: str) -> NDArray[np.float64]:
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     if array.dtype.kind not in "fiub":
         raise InvalidInputError(f"{name} must be numbers, got dtype {array.dtype}")
-    numbers = array.astype(np.float64)
-    if bad := int((~np.isfinite(numbers)).sum()):
-        raise NonFiniteError(
-            f"{name} has NaN or infinity in {bad} of {numbers.size} entries"
-        )
+    numbers: NDArray[np.float64] = array.astype(np.float64)
+    require_finite(numbers, name=name)
     return numbers
+
+
+def require_finite(numbers: NDArray[np.float64], *, name: str) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        NonFiniteError: naming the first row that has them.
+    """
+    strange = ~np.isfinite(numbers)
+    if bad := int(strange.sum()):
+        at = np.argwhere(strange)[0]
+        where = f"{name} row {at[0]}" if len(at) else name
+        raise NonFiniteError(
+            f"{where} has NaN or infinity ({bad} of {numbers.size} entries)"
+        )

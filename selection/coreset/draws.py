@@ -44,7 +44,7 @@ def draw_within_groups(
             larger than the group's open rows; or nothing to draw.
     """
     names = as_groups(groups)
-    closed = as_rows(np.asarray(locked, dtype=np.int64), n=len(names), name="locked")
+    closed = as_rows(locked, n=len(names), name="locked")
     for label, quota in quotas.items():
         require_count(f"quota of {label!r}", quota, at_least=0)
     require_quotas(names, quotas, locked=closed)

@@ -80,6 +80,7 @@ def start(job: EstimateJob, record: JobRecord) -> tuple[Session, Answers]:
         InvalidInputError: no source of proxies, or two.
     """
     params = params_of(job)
+    _refuse_unread(job)
     if job.proxy and job.index is None:
         found = _start_from_files(job, params, record)
     elif job.index is not None and not job.proxy:
@@ -89,6 +90,21 @@ def start(job: EstimateJob, record: JobRecord) -> tuple[Session, Answers]:
     if job.oracle_csv.exists():
         record.add_file(job.oracle_csv)
     return found
+
+
+def _refuse_unread(job: EstimateJob) -> None:
+    """Refuse options that only an index reads.
+
+    Raises:
+        InvalidInputError: naming the option.
+    """
+    given = {
+        "--labelled": job.labelled is not None,
+        "--representatives": job.representatives is not None,
+    }
+    for name, there in given.items():
+        if there and job.index is None:
+            raise InvalidInputError(f"{name} makes a proxy from --index: give that too")
 
 
 def _start_from_files(
@@ -124,6 +140,11 @@ def _start_from_index(
             answers,
         )
     rows, positives = read_examples(job.labelled, answers.names)
+    if not len(rows):
+        raise InvalidInputError(
+            f"{job.labelled} has 0 labelled items: --index needs some to make the proxy"
+            " from"
+        )
     known, told = _known(rows, positives, answers, target=job.target)
     if told.all() and len(rows) > 1 and params.interval == "delta":
         return (

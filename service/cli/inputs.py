@@ -125,7 +125,7 @@ def numbers_or_nan(path: Path, column: pa.ChunkedArray) -> NDArray[np.float64]:
     """A column of numbers; empty ones, as the values of negatives may be, are NaN."""
     gapless = column.combine_chunks()
     with reading(path):
-        if gapless.null_count:
+        if gapless.null_count or pa.types.is_null(gapless.type):
             gapless = gapless.cast(pa.float64()).fill_null(np.nan)
     return as_numbers(path, gapless.to_numpy(zero_copy_only=False))
 
