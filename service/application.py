@@ -24,6 +24,7 @@ from gleann.service.config import Config
 from gleann.service.convert import build_params_of
 from gleann.service.damage import tell_damage
 from gleann.service.devices import Devices
+from gleann.service.expiry import Expiry
 from gleann.service.importing import Importing, open_source
 from gleann.service.jobs import Jobs
 from gleann.service.receipts import Receipts
@@ -94,6 +95,11 @@ class Application:
         self.selections = Selecting(self.registry, self._store, devices)
         self.sessions = Sessions(self.registry, self._store)
         self.receipts = Receipts(self._store)
+        self._expiry = Expiry(
+            self._store,
+            keep_days=config.keep_days,
+            keep_operations=config.keep_operations,
+        )
         self._building = Building(self.registry, threads=threads, devices=devices)
         works: dict[str, Building | Importing | Selecting] = {
             "build": self._building,
@@ -103,17 +109,18 @@ class Application:
         try:
             tell_damage(self._store)
             self.registry.open()
-            self.receipts.open()
             self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
         except BaseException:
             self._store.close()
             raise
+        self._expiry.open()
 
     def close(self, *, seconds: float = 30.0) -> None:
         """Stop long work, and let go of the directory.
 
         Work is waited for at most `seconds`; it goes on at the next opening.
         """
+        self._expiry.close()
         self.jobs.close(seconds=seconds)
         self._store.close()
 

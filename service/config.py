@@ -19,6 +19,8 @@ _NUMBERS = (
     "rpc_queue",
     "connection_calls",
     "message_seconds",
+    "keep_days",
+    "keep_operations",
 )
 _NOT_SPARE = ("faiss-gpu", "torch", "triton")
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d{1,5})")
@@ -42,6 +44,9 @@ class Config:
         rpc_queue: calls that are computed or wait for a thread; more are refused.
         connection_calls: calls of one connection at once; more are refused.
         message_seconds: seconds after which a call is ended whose message has not come.
+        keep_days: days that operations that have ended, selections, and answers to
+            requests with a request_id are kept.
+        keep_operations: operations that have ended and are kept, the latest.
         limits: caps on single requests.
     """
 
@@ -57,6 +62,8 @@ class Config:
     rpc_queue: int = 256
     connection_calls: int = 128
     message_seconds: int = 20
+    keep_days: int = 7
+    keep_operations: int = 1000
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

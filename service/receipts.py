@@ -16,7 +16,6 @@ from gleann.index.errors import (
 )
 from gleann.service.store import Store
 
-KEPT_SECONDS = 7 * 24 * 3600
 MAX_LENGTH = 256
 
 WAIT_SECONDS = 10.0
@@ -34,19 +33,12 @@ Q = TypeVar("Q", bound=_Request)
 
 
 class Receipts:
-    """Answers that were given, kept for a week."""
+    """Answers that were given; `Expiry` forgets them after a while."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._answering: dict[str, str] = {}
         self._answered = Condition()
-
-    def open(self) -> None:
-        """Forget answers older than a week."""
-        with self._store.transaction() as transaction:
-            transaction.run(
-                "DELETE FROM requests WHERE created < ?", time.time() - KEPT_SECONDS
-            )
 
     def once(
         self, request: Q, prepare: Callable[[Q], Callable[[], R]], kind: type[R]

@@ -14,6 +14,7 @@ from gleann.index.errors import CorruptDataError, NotReadyError
 from gleann.service.acknowledged import Acknowledged
 from gleann.service.checksums import CHECKED, damaged_rows
 from gleann.service.database import NAME, commits, disk_errors, open_database
+from gleann.service.permissions import PRIVATE, keep_private
 
 PAGES_A_STEP = 1024
 """Pages given back while nobody else can write; 4 MiB."""
@@ -58,7 +59,8 @@ class Store:
         self._open: Transaction | None = None
         self.file = directory / NAME
         with disk_errors(self.file):
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=PRIVATE, exist_ok=True)
             self._directory_lock: int | None = lock_directory(directory)
         try:
             self._connection = open_database(directory)
@@ -69,6 +71,7 @@ class Store:
                 }
                 self._acknowledged = Acknowledged(directory)
                 self._acknowledged.write(self._commits)
+                keep_private(directory)
         except BaseException:
             os.close(self._directory_lock)
             raise
