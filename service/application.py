@@ -25,7 +25,7 @@ from gleann.service.convert import build_params_of
 from gleann.service.damage import tell_damage
 from gleann.service.devices import Devices
 from gleann.service.expiry import Expiry
-from gleann.service.importing import Importing, open_source
+from gleann.service.importing import Importing, ImportRules, open_source
 from gleann.service.jobs import Jobs
 from gleann.service.receipts import Receipts
 from gleann.service.registry import Registry, require_vectors
@@ -81,7 +81,11 @@ class Application:
             CorruptDataError: what is stored there cannot be read.
             EngineUnavailableError: the device that is required is not usable.
         """
-        self._roots = config.import_roots
+        self._rules = ImportRules(
+            roots=config.import_roots,
+            most_rows=config.import_rows,
+            directory=config.data_dir,
+        )
         self.limits = config.limits
         self._batcher = Batcher()
         self._store = Store(config.data_dir)
@@ -103,7 +107,7 @@ class Application:
         self._building = Building(self.registry, threads=threads, devices=devices)
         works: dict[str, Building | Importing | Selecting] = {
             "build": self._building,
-            "import": Importing(self.registry, self._roots),
+            "import": Importing(self.registry, self._rules),
             "select": self.selections,
         }
         try:
@@ -220,7 +224,7 @@ class Application:
     def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
         """What begins an import, after a look at the file."""
         view = self.registry.view(request.index)
-        open_source(request, dim=view.dim, roots=self._roots)
+        open_source(request, dim=view.dim, rules=self._rules)
         return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:

@@ -17,6 +17,7 @@ _NUMBERS = (
     "threads",
     "rpc_threads",
     "rpc_queue",
+    "import_rows",
     "connection_calls",
     "message_seconds",
     "keep_days",
@@ -35,6 +36,7 @@ class Config:
         listen: "host:port"; port 0 takes a free one.
         allow_remote: whether `listen` may be an address other machines can reach.
         import_roots: directories under which files may be imported; none by default.
+        import_rows: vectors of one file that is imported, at most.
         api_key: when set, every call must carry it.
         engine: which engine scans, as in `SoarIndex.load`; on the CPU, where `device`
             says otherwise, so that must be "cpu" for an engine of a GPU or of torch.
@@ -54,6 +56,7 @@ class Config:
     listen: str = "127.0.0.1:50051"
     allow_remote: bool = False
     import_roots: tuple[Path, ...] = ()
+    import_rows: int = 100_000_000
     api_key: str | None = field(default=None, repr=False)
     engine: str = "auto"
     device: DeviceChoice = "cpu"
