@@ -137,7 +137,8 @@ def disk_errors(file: Path) -> Iterator[None]:
             f"{file}: the database cannot be used: {error}"
         ) from error
     except OSError as error:
-        raise StorageError(f"{error.filename}: {error.strerror}") from error
+        reason = error.strerror or str(error)
+        raise StorageError(f"{error.filename or file}: {reason}") from error
 
 
 def sealed_directories(directory: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from gleann.index.errors import CorruptDataError, GleannError, NotReadyError
 from gleann.service.acknowledged import Acknowledged
 from gleann.service.checksums import CHECKED, damaged_rows
 from gleann.service.database import NAME, commits, disk_errors, open_database, shrink
+from gleann.service.permissions import PRIVATE, keep_private
 
 PAGES_A_STEP = 256
 """Pages given back while nobody else can write; 1 MiB, a millisecond or two."""
@@ -66,7 +67,8 @@ class Store:
         self._closing = False
         self.file = directory / NAME
         with disk_errors(self.file):
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=PRIVATE, exist_ok=True)
             self._directory_lock: int | None = lock_directory(directory)
         try:
             self._connection = open_database(directory)
@@ -77,6 +79,7 @@ class Store:
                 }
                 self._acknowledged = Acknowledged(directory)
                 self._acknowledged.write(self._commits)
+                keep_private(directory)
         except BaseException:
             os.close(self._directory_lock)
             raise

@@ -16,7 +16,12 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from gleann.index.errors import InvalidInputError, MissingFileError
+from gleann.index.errors import (
+    GleannError,
+    InvalidInputError,
+    LimitError,
+    MissingFileError,
+)
 from gleann.service.npy_file import NpyFile
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -91,8 +96,23 @@ def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
         raise InvalidInputError(
             f"{path}: column {name!r} has {column.null_count} empty values"
         )
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    kind = column.type.value_type if _is_dictionary(column) else column.type
+    if not _is_plain(kind):
+        raise InvalidInputError(
+            f"{path}: column {name!r} must hold numbers, flags or texts, got {kind}"
+        )
+    with reading(path):
+        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values.astype(np.str_) if values.dtype == object else values
+
+
+def _is_dictionary(column: pa.Array) -> bool:
+    return bool(pa.types.is_dictionary(column.type))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    tests = ("integer", "floating", "boolean", "string", "large_string")
+    return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
 
 
 def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
@@ -140,10 +160,14 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except GleannError:
+        raise
+    except MemoryError as error:
+        raise LimitError(f"{path} takes more memory than there is") from error
     except OSError as error:
-        reason = error.strerror or "cannot be read"
+        reason = error.strerror or str(error) or "cannot be read"
         raise MissingFileError(f"{path}: {reason}") from error
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise InvalidInputError(f"{path} cannot be understood: {error}") from error
 
 
