@@ -9,8 +9,8 @@ from gleann.index.checks import as_ids
 from gleann.service import convert_active
 from gleann.service.estimate_sessions import sealed_index
 from gleann.service.live_index import View
-from gleann.service.session_keeper import SessionKeeper
-from gleann.service.values import Labels, Scores, SessionInfo
+from gleann.service.session_keeper import Keep, SessionKeeper
+from gleann.service.values import Labels, Scores
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
@@ -21,7 +21,7 @@ class ActiveSessions(SessionKeeper):
 
     def start_active(
         self, view: View, params: "ActiveParams", *, ids: Ids, labels: Labels
-    ) -> SessionInfo:
+    ) -> Keep:
         """Start active learning from `labels` (m,), or (m, q) with concepts, of `ids`.
 
         Raises:
@@ -41,21 +41,20 @@ class ActiveSessions(SessionKeeper):
             labels=labels,
             neighbours=IndexNeighbours(index),
         )
-        return self._create("active", view, session, proxy=None)
+        return self._created("active", view, session, proxy=None)
 
-    def submit_labels(self, name: str, ids: Ids, packed: bytes) -> SessionInfo:
+    def submit_labels(self, name: str, ids: Ids, packed: bytes) -> Keep:
         """Take packed labels of `ids` (m,) of the current batch of an active session.
 
         Raises:
             InvalidInputError: a label that was not asked for, or contradicts another.
             DimensionMismatchError: not m labels, or not m of each concept.
         """
-        with self._change(name):
-            session = self._session(name, "active")
-            concepts = len(session.params.concepts)
-            labels = convert_active.answers_of(packed, n=len(ids), concepts=concepts)
-            session.submit_labels(ids, labels)
-            return self._save(name, session)
+        session = self._session(name, "active")
+        concepts = len(session.params.concepts)
+        labels = convert_active.answers_of(packed, n=len(ids), concepts=concepts)
+        session.submit_labels(ids, labels)
+        return self._saved(name, session)
 
     def wanted(self, name: str) -> Ids:
         """Ids (m,) whose probabilities a session with model "given" must have."""
@@ -65,7 +64,7 @@ class ActiveSessions(SessionKeeper):
 
     def submit_probabilities(
         self, name: str, ids: Ids, packed: bytes, *, concept: str
-    ) -> SessionInfo:
+    ) -> Keep:
         """Take packed probabilities of `ids` (m,), for a session with model "given".
 
         Raises:
@@ -73,12 +72,11 @@ class ActiveSessions(SessionKeeper):
             UnknownIdError: an id is not there.
             InvalidInputError: they are no probabilities.
         """
-        with self._change(name):
-            session = self._session(name, "active")
-            classes = len(session.classes)
-            table = convert_active.probabilities_of(packed, n=len(ids), classes=classes)
-            session.submit_probabilities(ids, table, concept=concept or None)
-            return self._save(name, session)
+        session = self._session(name, "active")
+        classes = len(session.classes)
+        table = convert_active.probabilities_of(packed, n=len(ids), classes=classes)
+        session.submit_probabilities(ids, table, concept=concept or None)
+        return self._saved(name, session)
 
     def coverage(self, name: str, *, concept: str, top: int) -> "Coverage":
         """The batch that is out beside simpler ones.
@@ -92,12 +90,11 @@ class ActiveSessions(SessionKeeper):
             )
         return coverage
 
-    def ignore(self, name: str, ids: Ids) -> SessionInfo:
+    def ignore(self, name: str, ids: Ids) -> Keep:
         """Take vectors out of an active session."""
-        with self._change(name):
-            session = self._session(name, "active")
-            session.ignore(ids)
-            return self._save(name, session)
+        session = self._session(name, "active")
+        session.ignore(ids)
+        return self._saved(name, session)
 
     def stop_advice(self, name: str) -> "StopAdvice":
         """Whether to go on labelling."""

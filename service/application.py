@@ -3,7 +3,8 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from google.longrunning import operations_pb2
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from gleann.service.convert import build_params_of
 from gleann.service.damage import tell_damage
 from gleann.service.devices import Devices
 from gleann.service.importing import Importing, open_source
-from gleann.service.jobs import Jobs, Work
+from gleann.service.jobs import Jobs
 from gleann.service.receipts import Receipts
 from gleann.service.registry import Registry, require_vectors
 from gleann.service.selecting import Selecting
@@ -33,6 +34,9 @@ from gleann.service.store import Store
 from gleann.service.values import IndexInfo, IndexVersion, ServerInfo
 from gleann.service.versions import Versions
 from gleann.v1 import index_pb2, selection_pb2, vector_pb2
+
+Asked: TypeAlias = Callable[[], operations_pb2.Operation]
+"""Puts long work into the queue: a quick call, for a transaction."""
 
 FEATURES = (
     "metric:cosine",
@@ -90,8 +94,9 @@ class Application:
         self.selections = Selecting(self.registry, self._store, devices)
         self.sessions = Sessions(self.registry, self._store)
         self.receipts = Receipts(self._store)
-        works: dict[str, Work] = {
-            "build": Building(self.registry, threads=threads, devices=devices),
+        self._building = Building(self.registry, threads=threads, devices=devices)
+        works: dict[str, Building | Importing | Selecting] = {
+            "build": self._building,
             "import": Importing(self.registry, self._roots),
             "select": self.selections,
         }
@@ -99,7 +104,7 @@ class Application:
             tell_damage(self._store)
             self.registry.open()
             self.receipts.open()
-            self.jobs.open(works)
+            self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
         except BaseException:
             self._store.close()
             raise
@@ -154,13 +159,20 @@ class Application:
             InvalidInputError: vectors or ids that cannot be used.
             LimitError: too many.
         """
+        return self.upserting(name, ids, vectors)()
+
+    def upserting(
+        self, name: str, ids: Ids, vectors: NDArray[Any]
+    ) -> Callable[[], IndexVersion]:
+        """What does an `upsert`, which is looked at and prepared here."""
         view = self.registry.view(name)
         require_within(len(vectors), self.limits.rows, "vectors")
         rows = as_vectors(vectors, dim=view.dim)
         names = as_ids(ids, n=len(rows))
         if view.metric != "cosine":
             require_measurable(rows, ids=names)
-        return self.registry.upsert(name, names, prepare(rows, view.metric))
+        prepared = prepare(rows, view.metric)
+        return lambda: self.registry.upsert(name, names, prepared)
 
     def delete_vectors(self, name: str, ids: Ids) -> IndexVersion:
         """Remove vectors; the first state that lacks them.
@@ -170,8 +182,13 @@ class Application:
             UnknownIdError: an id is not there; nothing is removed.
             LimitError: too many.
         """
+        return self.deleting(name, ids)()
+
+    def deleting(self, name: str, ids: Ids) -> Callable[[], IndexVersion]:
+        """What does a `delete_vectors`, which is looked at here."""
         require_within(len(ids), self.limits.rows, "ids")
-        return self.registry.delete_vectors(name, as_ids(ids, n=len(ids)))
+        names = as_ids(ids, n=len(ids))
+        return lambda: self.registry.delete_vectors(name, names)
 
     def get_vectors(self, name: str, ids: Ids) -> Vectors:
         """Vectors (m, dim) by id.
@@ -191,23 +208,43 @@ class Application:
         self, request: vector_pb2.ImportVectorsRequest
     ) -> operations_pb2.Operation:
         """Begin an import, after a look at the file."""
+        return self.asked_to_import(request)()
+
+    def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
+        """What begins an import, after a look at the file."""
         view = self.registry.view(request.index)
         open_source(request, dim=view.dim, roots=self._roots)
-        return self.jobs.start("import", index=request.index, request=request)
+        return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
-        """Begin a build."""
+        """Begin a build; of what is built already, the operation is done at once."""
+        return self.asked_to_build(request)()
+
+    def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
+        """What begins a build."""
         view = self.registry.view(request.name)
         require_vectors(view)
         build_params_of(request.params, metric=view.metric)
-        return self.jobs.start("build", index=request.name, request=request)
+        built = self._building.current(request)
+        if built is None or not self.jobs.is_settled(request.name):
+            return self.jobs.asked("build", index=request.name, request=request)
+        response = built
+        return lambda: self.jobs.answered(
+            "build", index=request.name, request=request, response=response
+        )
 
     def select(
         self, request: selection_pb2.CreateSelectionJobRequest
     ) -> operations_pb2.Operation:
         """Begin a selection job, after a look at what it names."""
+        return self.asked_to_select(request)()
+
+    def asked_to_select(
+        self, request: selection_pb2.CreateSelectionJobRequest
+    ) -> Asked:
+        """What begins a selection job, after a look at what it names."""
         resolve(self.registry.view(request.index), request)
-        return self.jobs.start("select", index=request.index, request=request)
+        return self.jobs.asked("select", index=request.index, request=request)
 
     def search(
         self,

@@ -77,6 +77,24 @@ def drop_staged(transaction: Transaction, operation: str) -> None:
     )
 
 
+def drop_given_up(transaction: Transaction) -> None:
+    """Remove the parts of all imports that will not be done."""
+    transaction.run(
+        "DELETE FROM changes WHERE sequence IS NULL AND operation NOT IN"
+        " (SELECT name FROM operations WHERE state IN ('queued', 'running'))"
+    )
+
+
+def count_published(store: Store, operation: str) -> int:
+    """How many rows of an import are visible, until a build has taken them."""
+    parts = store.rows(
+        "SELECT ids FROM changes WHERE operation = ? AND sequence IS NOT NULL",
+        operation,
+    )
+    packed = (types_pb2.Ids.FromString(part["ids"]) for part in parts)
+    return sum(len(ids_of(ids, name="ids")) for ids in packed)
+
+
 def publish_staged(
     transaction: Transaction, view: View, operation: str, ids: Ids
 ) -> None:

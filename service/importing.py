@@ -1,5 +1,6 @@
 """Work of an import: read a file, put its rows on disk, make them visible at once."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from gleann.index import Progress
@@ -13,6 +14,7 @@ from gleann.service.files import (
     VectorFile,
     allowed_path,
 )
+from gleann.service.job_queue import Demand
 from gleann.service.jobs import Task
 from gleann.service.registry import Registry
 from gleann.v1 import vector_pb2
@@ -64,22 +66,32 @@ class Importing:
         self._registry = registry
         self._roots = roots
 
+    def demand(self, packed: bytes) -> Demand:
+        """What is known of an import before it runs; it looks for the file's size."""
+        request = vector_pb2.ImportVectorsRequest.FromString(packed)
+        source = (
+            request.npy if request.WhichOneof("source") == "npy" else request.parquet
+        )
+        size = None
+        with suppress(OSError, ValueError):
+            size = Path(source.path).stat().st_size // 4
+        return Demand(changes="rows", size=lambda: size)
+
     def __call__(self, task: Task) -> vector_pb2.ImportVectorsResponse:
         """Import one file, all or nothing."""
         request = vector_pb2.ImportVectorsRequest.FromString(task.request)
-        # A run that was cut off left its parts; this one begins again.
-        self._registry.drop_staged(task.operation)
-        try:
+        # A run that was cut off may have got through, and not have been able to say so.
+        count = self._registry.count_published(task.operation)
+        if count == 0:
             count = self._stage(request, task)
-        finally:
-            # Nothing is left to drop once the parts are published.
-            self._registry.drop_staged(task.operation)
         info = self._registry.info(self._registry.view(request.index))
         return vector_pb2.ImportVectorsResponse(
             count=count, index=convert.index_info_to_wire(info)
         )
 
     def _stage(self, request: vector_pb2.ImportVectorsRequest, task: Task) -> int:
+        # It left parts then, and begins again.
+        self._registry.drop_staged(task.operation)
         view = self._registry.view(request.index)
         source = open_source(request, dim=view.dim, roots=self._roots)
         total, done = source.count, 0

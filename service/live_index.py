@@ -171,6 +171,11 @@ class View:
         """Which state this is."""
         return IndexVersion(sealed=self.version, sequence=self.sequence)
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether it differs from its sealed version."""
+        return len(self.delta) > 0 or self.alive is not None
+
     @cached_property
     def sealed_count(self) -> int:
         """Rows of the sealed version that can be found."""

@@ -219,6 +219,10 @@ class Registry:
         with self._store.transaction() as transaction:
             changes.drop_staged(transaction, operation)
 
+    def count_published(self, operation: str) -> int:
+        """How many rows of an import are visible, until a build has taken them."""
+        return changes.count_published(self._store, operation)
+
     def publish_staged(self, name: str, operation: str, ids: Ids) -> None:
         """Make all parts of an import, which have `ids`, visible at once.
 

@@ -1,6 +1,7 @@
 """SelectionService, the part of active learning."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from gleann.service import convert_active
@@ -40,14 +41,14 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.SubmitLabelsRequest, _: Any
     ) -> pb.SubmitLabelsResponse:
         """Take labels."""
-        with self._sessions.turn(request.session):
+        with self._sessions.changing(request.session):
             return self._receipts.once(request, self._submit, pb.SubmitLabelsResponse)
 
     def IgnoreIds(  # noqa: N802
         self, request: pb.IgnoreIdsRequest, _: Any
     ) -> pb.IgnoreIdsResponse:
         """Take vectors out of a session."""
-        with self._sessions.turn(request.session):
+        with self._sessions.changing(request.session):
             return self._receipts.once(request, self._ignore, pb.IgnoreIdsResponse)
 
     def GetStopAdvice(  # noqa: N802
@@ -77,7 +78,7 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.SubmitProbabilitiesRequest, _: Any
     ) -> pb.SubmitProbabilitiesResponse:
         """Take what the client's own model says."""
-        with self._sessions.turn(request.session):
+        with self._sessions.changing(request.session):
             return self._receipts.once(
                 request, self._take, pb.SubmitProbabilitiesResponse
             )
@@ -91,10 +92,12 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         )
         return convert_active.coverage_to_wire(coverage)
 
-    def _start_active(self, request: pb.StartActiveSessionRequest) -> pb.Session:
+    def _start_active(
+        self, request: pb.StartActiveSessionRequest
+    ) -> Callable[[], pb.Session]:
         ids = ids_of(request.ids, name="ids")
         params = convert_active.active_params_of(request.params)
-        info = self._sessions.start_active(
+        keep = self._sessions.start_active(
             self._application.registry.view(request.index),
             params,
             ids=ids,
@@ -102,27 +105,35 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
                 request.labels, n=len(ids), concepts=len(params.concepts)
             ),
         )
-        return convert.session_info_to_wire(info)
+        return lambda: convert.session_info_to_wire(keep())
 
-    def _submit(self, request: pb.SubmitLabelsRequest) -> pb.SubmitLabelsResponse:
+    def _submit(
+        self, request: pb.SubmitLabelsRequest
+    ) -> Callable[[], pb.SubmitLabelsResponse]:
         ids = ids_of(request.ids, name="ids")
-        info = self._sessions.submit_labels(request.session, ids, request.labels)
-        return pb.SubmitLabelsResponse(session=convert.session_info_to_wire(info))
+        keep = self._sessions.submit_labels(request.session, ids, request.labels)
+        return lambda: pb.SubmitLabelsResponse(
+            session=convert.session_info_to_wire(keep())
+        )
 
-    def _ignore(self, request: pb.IgnoreIdsRequest) -> pb.IgnoreIdsResponse:
+    def _ignore(
+        self, request: pb.IgnoreIdsRequest
+    ) -> Callable[[], pb.IgnoreIdsResponse]:
         ids = ids_of(request.ids, name="ids")
-        info = self._sessions.ignore(request.session, ids)
-        return pb.IgnoreIdsResponse(session=convert.session_info_to_wire(info))
+        keep = self._sessions.ignore(request.session, ids)
+        return lambda: pb.IgnoreIdsResponse(
+            session=convert.session_info_to_wire(keep())
+        )
 
     def _take(
         self, request: pb.SubmitProbabilitiesRequest
-    ) -> pb.SubmitProbabilitiesResponse:
-        info = self._sessions.submit_probabilities(
+    ) -> Callable[[], pb.SubmitProbabilitiesResponse]:
+        keep = self._sessions.submit_probabilities(
             request.session,
             ids_of(request.ids, name="ids"),
             request.probabilities,
             concept=request.concept,
         )
-        return pb.SubmitProbabilitiesResponse(
-            session=convert.session_info_to_wire(info)
+        return lambda: pb.SubmitProbabilitiesResponse(
+            session=convert.session_info_to_wire(keep())
         )
