@@ -13,6 +13,7 @@ from typing import Any
 from gleann.index.errors import CorruptDataError, NotReadyError
 from gleann.service.acknowledged import Acknowledged
 from gleann.service.checksums import CHECKED, damaged_rows
+from gleann.service.committing import commit
 from gleann.service.database import NAME, commits, disk_errors, open_database
 
 PAGES_A_STEP = 1024
@@ -103,6 +104,8 @@ class Store:
 
         Raises:
             StorageError: the disk refused; nothing was changed.
+            OutcomeUnknownError: it failed; nothing is seen to have changed, but a crash
+                before the next commit may bring the change back.
         """
         with self._lock, disk_errors(self.file):
             if self._open is not None:
@@ -164,7 +167,7 @@ class Store:
         count = self._commits + changed
         if changed:
             self._connection.execute("UPDATE commits SET count = ?", (count,))
-        self._connection.execute("COMMIT")
+        commit(self._connection, file=self.file)
         self._commits = count
         if changed:
             self._acknowledged.write(count)
