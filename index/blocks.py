@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
-
+from gleann.index.blas import one_blas_thread
 from gleann.index.cores import usable_cores
 
 T = TypeVar("T")
@@ -34,7 +33,7 @@ def map_blocks(
     """
     threads = usable_cores()
     with (
-        threadpool_limits(1, user_api="blas"),
+        one_blas_thread(),
         ThreadPoolExecutor(threads) as executor,
     ):
         yield from zip(blocks, executor.map(work, blocks), strict=True)

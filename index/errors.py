@@ -22,6 +22,7 @@ GleannError
 ├── CancelledError                       the caller cancelled the work
 ├── StorageError                         the disk refused (full, read-only)
 ├── ServiceError                         the service cannot be reached, or failed inside
+│   └── OutcomeUnknownError              a change may be kept, or not
 ├── UnauthenticatedError                 the service wants another key
 └── CorruptDataError                     stored data fails its checksum or format
 
@@ -119,6 +120,10 @@ class CorruptDataError(GleannError):
 
 class ServiceError(GleannError):
     """The service cannot be reached, did not answer in time, or failed inside."""
+
+
+class OutcomeUnknownError(ServiceError):
+    """The disk failed at a moment when a change may be kept, or not."""
 
 
 class UnauthenticatedError(GleannError):

@@ -163,10 +163,9 @@ class LeastDistances:
         """Bounds (nq, m) for prepared rows (m, d), on a scale of each query."""
         moved = rows if self._shift is None else rows - self._shift
         squares = np.einsum("ij,ij->i", moved, moved)
+        own: Distances = np.float32(1 - 2 * self._eps) * squares
         if self.metric == "ip":
             own = -np.float32(self._eps) * np.sqrt(squares)
-        else:
-            own = np.float32(1 - 2 * self._eps) * squares
         bounds: Distances = self._asked @ moved.T
         bounds += own
         if not np.isfinite(squares).all():
@@ -200,7 +199,7 @@ def _search_block(
         least = bounds.distances(cut)
         for q in np.flatnonzero(~(distances[:, -1] < least)):
             last = float(distances[q, -1])
-            rows[q], distances[q] = _search_near_cut(bounds.one(q), vectors, k, last)
+            rows[q], distances[q] = _search_near_cut(bounds.one(int(q)), vectors, k, last)
     return rows, distances
 
 

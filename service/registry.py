@@ -15,6 +15,7 @@ from gleann.index.errors import (
     GleannError,
     InvalidParamsError,
     NotReadyError,
+    OutcomeUnknownError,
     UnknownIndexError,
 )
 from gleann.index.params import Metric
@@ -253,6 +254,8 @@ class Registry:
         try:
             with published as index:
                 self._publish_sealed(view, version, Sealed(index))
+        except OutcomeUnknownError:
+            raise  # after a crash the store may name the version: it stays
         except BaseException:
             self._discard(view.number, version)
             raise

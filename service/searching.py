@@ -1,17 +1,23 @@
 """Searching a view: the sealed version and the newer rows, merged."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 
 from gleann.index import Found, SearchParams, SearchStats
 from gleann.index.arrays import Ids, Mask, Vectors
+from gleann.index.blas import one_blas_thread
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.metric import prepare
 from gleann.index.params import Metric
 from gleann.service.live_index import Delta, Sealed, View
 from gleann.service.registry import require_vectors
+
+ONE_THREAD = 1 << 31
+"""Products of numbers, up to which newer rows are scanned on one thread. More of them
+take so long that threads which wait for each other are worth it."""
 
 _EXACT = SearchStats(
     engine="exact",
@@ -103,13 +109,15 @@ def _search_delta(
     delta: Delta, queries: Vectors, params: SearchParams, allowed: Mask, metric: Metric
 ) -> Found:
     count = int(np.count_nonzero(allowed))
-    rows, distances = exact_search_prepared(
-        prepare(queries, metric, name="queries"),
-        delta.vectors,
-        metric=metric,
-        k=min(params.k, count),
-        allowed=None if count == len(allowed) else allowed,
-    )
+    products = len(queries) * delta.vectors.size
+    with one_blas_thread() if products <= ONE_THREAD else nullcontext():
+        rows, distances = exact_search_prepared(
+            prepare(queries, metric, name="queries"),
+            delta.vectors,
+            metric=metric,
+            k=min(params.k, count),
+            allowed=None if count == len(allowed) else allowed,
+        )
     scanned = len(queries) * count
     stats = _EXACT._replace(
         entries_scanned=scanned, survivors=scanned, reranked=scanned

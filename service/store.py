@@ -14,6 +14,7 @@ from typing import Any
 from gleann.index.errors import CorruptDataError, GleannError, NotReadyError
 from gleann.service.acknowledged import Acknowledged
 from gleann.service.checksums import CHECKED, damaged_rows
+from gleann.service.committing import commit
 from gleann.service.database import NAME, commits, disk_errors, open_database, shrink
 from gleann.service.permissions import PRIVATE, keep_private
 
@@ -114,6 +115,8 @@ class Store:
 
         Raises:
             StorageError: the disk refused; nothing was changed.
+            OutcomeUnknownError: it failed; nothing is seen to have changed, but a crash
+                before the next commit may bring the change back.
         """
         with self._lock, disk_errors(self.file):
             if self._open is not None:
@@ -193,7 +196,7 @@ class Store:
         count = self._commits + changed
         if changed:
             self._connection.execute("UPDATE commits SET count = ?", (count,))
-        self._connection.execute("COMMIT")
+        commit(self._connection, file=self.file)
         self._commits = count
         if changed:
             self._acknowledged.write(count)

@@ -4,8 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
+import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.service import searching
 from gleann.service.live_index import Delta, IdLookup, Sealed, View
 from gleann.service.searching import search
 
@@ -89,3 +92,28 @@ def test_lookup_of_the_other_kind_finds_nothing() -> None:
     assert lookup.find(np.array([2, 3, 4])).tolist() == [1, -1, 0]
     assert lookup.find(np.array(["2"])).tolist() == [-1]
     assert IdLookup(np.array([], np.int64)).find(np.array([2])).tolist() == [-1]
+
+
+@pytest.mark.parametrize(("queries", "threads"), [(2, 1), (5, 3)])
+def test_newer_rows_are_scanned_on_one_thread(
+    built: gleann.Client,
+    rows: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    queries: int,
+    threads: int,
+) -> None:
+    """But for scans that take long; here, those of more than two queries."""
+    heard = []
+    real = searching.exact_search_prepared
+
+    def listen(*arguments: Any, **settings: Any) -> Any:
+        found = ThreadpoolController().select(user_api="blas").info()
+        heard.extend(library["num_threads"] for library in found)
+        return real(*arguments, **settings)
+
+    built.upsert("built", np.arange(100), rows[:100])
+    monkeypatch.setattr(searching, "exact_search_prepared", listen)
+    monkeypatch.setattr(searching, "ONE_THREAD", 2 * 100 * 8)
+    with threadpool_limits(3, user_api="blas"):
+        built.search("built", rows[:queries], SearchParams(k=5))
+    assert set(heard) == {threads}
