@@ -163,11 +163,11 @@ class LeastDistances:
         """Bounds (nq, m) for prepared rows (m, d), on a scale of each query."""
         moved = rows if self._shift is None else rows - self._shift
         squares = np.einsum("ij,ij->i", moved, moved)
-        own: Distances = np.float32(1 - 2 * self._eps) * squares
-        if self.metric == "ip":
-            own = -np.float32(self._eps) * np.sqrt(squares)
-        bounds: Distances = self._asked @ moved.T
-        bounds += own
+        by_dot = self.metric == "ip"
+        sizes = np.sqrt(squares) if by_dot else squares
+        own = sizes * (-self._eps if by_dot else 1 - 2 * self._eps)
+        bounds = np.asarray(self._asked @ moved.T, np.float32)
+        np.add(bounds, own.astype(np.float32), out=bounds)
         if not np.isfinite(squares).all():
             np.nan_to_num(bounds, copy=False, nan=np.inf)
         return bounds
@@ -197,9 +197,9 @@ def _search_block(
     distances = np.take_along_axis(distances, order, axis=1)
     if keep < len(vectors):
         least = bounds.distances(cut)
-        for q in np.flatnonzero(~(distances[:, -1] < least)):
+        for q in np.flatnonzero(~(distances[:, -1] < least)).tolist():
             last = float(distances[q, -1])
-            rows[q], distances[q] = _search_near_cut(bounds.one(int(q)), vectors, k, last)
+            rows[q], distances[q] = _search_near_cut(bounds.one(q), vectors, k, last)
     return rows, distances
 
 

@@ -63,6 +63,8 @@ def check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
         wanted = len(SHAPES[name])
         require(array.ndim == wanted, f"{name} has shape {array.shape}")
     rows, dim = arrays["vectors"].shape
+    require(1 <= rows <= MOST_ROWS, f"vectors has {rows} rows")
+    require(1 <= dim <= MAX_DIM, f"vectors has {dim} dimensions")
     sizes = {"rows": rows, "dim": dim, "lists": len(arrays["list_mids"])}
     sizes |= {"entries": len(arrays["entry_rows"])}
     sizes |= {"lists + 1": sizes["lists"] + 1, "rows + 1": rows + 1}
@@ -71,8 +73,6 @@ def check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
             expected = sizes.get(what, size)
             said = f"{name} has shape {array.shape}, expected {expected} {what}"
             require(size == expected, said)
-    require(1 <= rows <= MOST_ROWS, f"vectors has {rows} rows")
-    require(1 <= dim <= MAX_DIM, f"vectors has {dim} dimensions")
     require(1 <= sizes["lists"] <= rows, f"list_mids has {sizes['lists']} lists")
     require(sizes["entries"] <= 2 * rows, f"entry_rows has {sizes['entries']} entries")
 

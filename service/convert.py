@@ -118,8 +118,10 @@ def build_params_to_wire(params: BuildParams | None) -> index_pb2.BuildParams:
     if params is not None:
         values = asdict(params)
         del values["metric"]
-        if values["nlist"] == "auto":
-            del values["nlist"]
+        # Not sent: a request that an earlier gleann made must be known again.
+        for name in ("nlist", "codes"):
+            if values[name] == "auto":
+                del values[name]
         fill(message, values)
     return message
 

@@ -9,7 +9,7 @@ import click
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidInputError
 from gleann.index.on_disk import BuildSummary
-from gleann.index.params import Metric, Spill
+from gleann.index.params import CodesChoice, Metric, Spill
 from gleann.service.cli import inputs, options, outputs
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
@@ -40,6 +40,7 @@ class BuildJob:
     id_column: str | None
     metric: Metric
     spill: Spill
+    codes: CodesChoice
     nlist: int | Literal["auto"]
     target_recall: float | None
     queries: Path | None
@@ -75,6 +76,13 @@ class BuildJob:
     default="auto",
     show_default=True,
     help="Where the second copy of a row goes; auto measures whether copies pay.",
+)
+@click.option(
+    "--codes",
+    type=click.Choice(get_args(CodesChoice)),
+    default="auto",
+    show_default=True,
+    help="What is scanned of a row; auto takes int8 where that tells rows apart.",
 )
 @click.option(
     "--target-recall",
@@ -149,6 +157,7 @@ def _params(job: BuildJob) -> BuildParams:
     return BuildParams(
         metric=job.metric,
         spill=job.spill,
+        codes=job.codes,
         nlist=job.nlist,
         target_recall=job.target_recall,
         seed=job.seed,

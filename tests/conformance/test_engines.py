@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
@@ -277,6 +277,107 @@ def test_all_rows_equal(engine_name, metric):
     index = SoarIndex.build(rows, params, engine=engine_name)
     found = index.search(rows[:3], SearchParams(k=70, nprobe=4))
     assert all(sorted(ids) == list(range(70)) for ids in found.ids.tolist())
+
+
+def far_rows(kind, metric, n=1200):
+    """Rows that plain int8 codes, or 16 bits, cannot tell apart."""
+    rng = np.random.default_rng(8)
+    if kind == "coordinates":
+        rows = rng.normal([601_000, 5_340_000], 4000, (n, 2))
+    elif kind == "two places":
+        rows = rng.standard_normal((n, 3)) + 1000 * (rng.random((n, 1)) < 0.5)
+    elif kind == "a narrow cone":
+        rows = rng.standard_normal((n, 48)) + 10
+    else:
+        rows = rng.standard_normal((n, 15))
+        rows = np.column_stack([rows, rng.integers(1990, 2025, n)])
+    rows[n // 2 : n // 2 + 50] = rows[:50]
+    return prepare(rows.astype(np.float32), metric)
+
+
+FAR = {
+    "coordinates": ("l2", "ip"),
+    "two places": ("l2", "ip"),
+    "a narrow cone": METRICS,
+    "a year among features": ("l2", "ip"),
+}
+
+
+@pytest.fixture(scope="module")
+def far_index():
+    """One index for each (kind of rows, metric, codes), built once."""
+    cache = {}
+
+    def build(kind, metric, codes):
+        if (kind, metric, codes) not in cache:
+            params = BuildParams(metric=metric, nlist=20, tune_queries=0, codes=codes)
+            rows = far_rows(kind, metric)
+            cache[kind, metric, codes] = SoarIndex.build(
+                rows, params, engine="reference"
+            )
+        return cache[kind, metric, codes]
+
+    return build
+
+
+@pytest.mark.parametrize("codes", ["int8", "float32"])
+@pytest.mark.parametrize(
+    ("kind", "metric"), [(kind, metric) for kind in FAR for metric in FAR[kind]]
+)
+def test_rows_far_from_the_origin(far_index, engine_name, kind, metric, codes):
+    """The reference scores no codes: what it finds, others find within their pools."""
+    index = far_index(kind, metric, codes)
+    rng = np.random.default_rng(4)
+    queries = index.vectors[rng.choice(len(index), 60, replace=False)]
+    engine = make_engine(index.data, name=engine_name)
+    reference = ReferenceEngine(index.data)
+    for nprobe in (3, index.nlist):
+        list_nos = engine.rank_lists(queries, nprobe=nprobe)
+        np.testing.assert_array_equal(
+            list_nos, reference.rank_lists(queries, nprobe=nprobe)
+        )
+        request = ScanRequest(k=10, pool=100)
+        got = engine.scan(queries, list_nos, request)
+        want = reference.scan(queries, list_nos, request)
+        # Two places leave int8 a few codes each: that is what float32 is for.
+        least = 0.3 if kind == "two places" and codes == "int8" else 0.98
+        assert recall_at_k(got.distances, want.distances) >= least
+        assert (np.diff(got.distances, axis=1) >= 0).all()
+        if metric != "ip":
+            assert (got.distances >= 0).all()
+            assert (got.distances[:, 0] == 0).mean() >= least
+
+
+@pytest.mark.parametrize("codes", ["int8", "float32"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_one_row_far_from_the_origin(engine_name, metric, codes):
+    row = np.full((1, 3), 3000, np.float32)
+    params = BuildParams(metric=metric, nlist=1, codes=codes)
+    index = SoarIndex.build(row, params, engine=engine_name)
+    found = index.search(row, SearchParams(k=1, nprobe=1))
+    assert found.ids.tolist() == [[0]]
+    assert found.distances.tolist() == [[-27e6 if metric == "ip" else 0.0]]
+
+
+@pytest.mark.parametrize("codes", ["int8", "float32"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_equal_rows_far_from_the_origin(engine_name, metric, codes):
+    rows = np.full((70, 5), 3000.25, np.float32)
+    params = BuildParams(metric=metric, nlist=4, codes=codes)
+    index = SoarIndex.build(rows, params, engine=engine_name)
+    found = index.search(rows[:3], SearchParams(k=70, nprobe=4))
+    assert all(sorted(ids) == list(range(70)) for ids in found.ids.tolist())
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_a_row_is_at_zero_from_itself(built, engine_name, metric):
+    index = built(metric, "soar", duplicates=True, n=400, nlist=8)
+    engine = make_engine(index.data, name=engine_name)
+    queries = index.vectors[:40]
+    list_nos = engine.rank_lists(queries, nprobe=8)
+    got = engine.scan(queries, list_nos, ScanRequest(k=5, pool=100))
+    assert (got.distances[:, :2] == 0).all()
+    assert (got.distances >= 0).all()
 
 
 def test_save_and_load_serve_the_same(built, engine_name, tmp_path):

@@ -214,7 +214,7 @@ def test_a_version_that_was_not_published_is_swept(tmp_path: Path) -> None:
     assert [path.name for path in versions.iterdir()] == ["1"]
     (kept,) = (tmp_path / "lost").iterdir()
     assert kept.name.startswith("indexes-1-versions-2-")
-    assert len(list(kept.rglob("*.npy"))) == 9
+    assert len(list(kept.rglob("*.npy"))) == 11
 
 
 def test_older_versions_stay_while_the_new_one_cannot_be_read(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gleann.index import errors, exact_search, recall_at_k
+from gleann.index import errors, exact, exact_search, recall_at_k
 from gleann.index.errors import DimensionMismatchError, ZeroVectorError
 from gleann.index.evaluate import pareto
+from gleann.index.metric import prepare
 
 
 def brute(queries, rows, metric, k, allowed=None):
@@ -79,6 +80,66 @@ def test_close_rows_far_from_the_origin_are_ordered_right():
     found, _ = exact_search(queries, rows, metric="l2", k=5)
     want, _ = brute(queries, rows, "l2", 5)
     np.testing.assert_array_equal(found, want)
+
+
+def far_rows(kind, n=3000):
+    """Rows that a product in float32 cannot tell apart as they are."""
+    rng = np.random.default_rng(6)
+    rows = rng.standard_normal((n, 6))
+    if kind == "one column far":
+        rows[:, 2] += 1e6
+    if kind == "a huge row":
+        rows[0] *= 1e15
+    if kind == "two places":
+        rows[rng.random(n) < 0.5] += 1e4
+    if kind == "equal rows far off":
+        rows = rng.integers(0, 3, (n, 6)) + 1e5
+    moved = {"far": 3000, "one dimension": 500}
+    rows = rows[:, :1] if kind == "one dimension" else rows
+    scale = 1e-18 if kind == "tiny" else 1
+    return ((rows + moved.get(kind, 0)) * scale).astype(np.float32)
+
+
+FAR = ["far", "one column far", "a huge row", "two places", "equal rows far off"]
+
+
+@pytest.mark.parametrize("kind", [*FAR, "one dimension", "tiny"])
+@pytest.mark.parametrize("metric", ["ip", "l2", "cosine"])
+def test_wherever_rows_lie(metric, kind):
+    rows = far_rows(kind)
+    queries = np.concatenate([rows[:20], rows[20:30] + np.float32(0.5)])
+    found, near = exact_search(queries, rows, metric=metric, k=10)
+    if metric == "cosine":
+        queries, rows = prepare(queries, metric), prepare(rows, metric)
+        wide = queries.astype(np.float64)[:, None] - rows.astype(np.float64)
+        distances = (np.square(wide).sum(axis=2) / 2).astype(np.float32)
+    elif metric == "l2":
+        wide = queries.astype(np.float64)[:, None] - rows.astype(np.float64)
+        distances = np.square(wide).sum(axis=2).astype(np.float32)
+    else:
+        distances = -(queries.astype(np.float64) @ rows.T.astype(np.float64))
+        distances = distances.astype(np.float32)
+    want = np.argsort(distances, axis=1, kind="stable")[:, :10]
+    best = np.take_along_axis(distances, want, axis=1)
+    np.testing.assert_allclose(near, best, rtol=2e-7)
+    apart = np.diff(best, axis=1, append=np.inf) > 1e-6 * np.abs(best)
+    apart &= np.diff(best, axis=1, prepend=-np.inf) > 1e-6 * np.abs(best)
+    np.testing.assert_array_equal(found[apart], want[apart])
+    if metric != "ip":
+        assert (near >= 0).all()
+        assert (near[:20, 0] == 0).all()
+
+
+def test_one_row_far_from_all_makes_no_others_doubtful(monkeypatch):
+    again = []
+    search = exact._search_near_cut
+    monkeypatch.setattr(
+        exact, "_search_near_cut", lambda *a: again.append(1) or search(*a)
+    )
+    rows = np.random.default_rng(1).standard_normal((5000, 16)).astype(np.float32)
+    rows[7] *= 1e16
+    exact_search(rows[100:200] + 3000, rows + 3000, metric="l2", k=10)
+    assert not again
 
 
 def test_nothing_allowed():

@@ -110,7 +110,7 @@ def test_no_queries_and_no_lists(data, engine):
 
 
 def test_a_query_that_is_no_number_is_refused(data, engine):
-    queries = asked(data, 3)
+    queries = asked(data, 3).copy()
     queries[1, 4] = np.nan
     with pytest.raises(NonFiniteError, match="row 1"):
         engine.search(queries, nprobe=2, request=ScanRequest(k=1, pool=1))

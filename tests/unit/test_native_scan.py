@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index.codes import Codes
+from gleann.index.codes import Codes, Encoding
 from gleann.index.engines import native
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import NativeEngine
+from gleann.index.engines.reference import top_lists
+from gleann.index.metric import list_scores
 
 if not native.available():
     pytest.skip(native.unavailable_reason(), allow_module_level=True)
@@ -52,6 +54,62 @@ def test_every_dimension(metric, d, tier):
         got = engine.scan(queries, list_nos, request)
         assert_equals(got, oracle.search(data, queries, list_nos, request))
         assert got.work.lists_probed == (list_nos >= 0).sum()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("d", [1, 2, 3, 16, 33, 130])
+@pytest.mark.parametrize("offset", [0.0, 3000.0])
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_kind_of_codes(metric, kind, offset, d, tier):
+    """Scores, and so pools and lists, are those of `Encoding`, bit for bit."""
+    if metric == "cosine" and d == 1:
+        pytest.skip("all rows are 1 or -1")
+    data = oracle.make_data(
+        metric, n=400, d=d, nlist=5, seed=d, kind=kind, offset=offset
+    )
+    engine = NativeEngine(data, tier=tier, threads=1)
+    for nq, pool in ((2, 10), (33, 13)):
+        queries = oracle.make_queries(data, nq)
+        list_nos = oracle.probe_some(data, nq, 4)
+        request = ScanRequest(k=10, pool=pool)
+        got = engine.scan(queries, list_nos, request)
+        assert_equals(got, oracle.search(data, queries, list_nos, request))
+        ranked = engine.rank_lists(queries, nprobe=3)
+        scores = list_scores(queries, data.centroids, data.encoding)
+        np.testing.assert_array_equal(ranked, top_lists(scores, nprobe=3))
+        if metric != "cosine":  # whose queries a search brings to unit length again
+            found = engine.search(queries, nprobe=3, request=request)
+            assert_same(found, engine.scan(queries, ranked, request))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_float32_codes_of_every_list_length(metric, tier):
+    lengths = [0, 1, 15, 16, 17, 33, 64, 65, 129, 143]
+    primary = np.repeat(np.arange(len(lengths)), lengths).astype(np.int32)
+    rng = np.random.default_rng(4)
+    vectors = rng.standard_normal((len(primary), 3)).astype(np.float32)
+    secondary = np.where(primary > 1, primary - 1, -1).astype(np.int32)
+    encoding = Encoding(metric=metric, kind="float32", center=np.ones(3, np.float32))
+    data = oracle.data_of(
+        metric,
+        oracle.prepare(vectors, metric),
+        primary,
+        secondary,
+        nlist=len(lengths),
+        encoding=encoding,
+    )
+    queries = oracle.make_queries(data, 12)
+    list_nos = np.arange(len(lengths), dtype=np.int32)[None].repeat(12, axis=0)
+    engine = NativeEngine(data, tier=tier, threads=1)
+    for segments in ("both", "primary"):
+        for nq in (1, 12):
+            request = ScanRequest(k=20, pool=40, segments=segments)
+            got = engine.scan(queries[:nq], list_nos[:nq], request)
+            assert_equals(
+                got, oracle.search(data, queries[:nq], list_nos[:nq], request)
+            )
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -1,4 +1,4 @@
-"""The file format: round trips, replacement, corruption, and version 1 for ever."""
+"""The file format: round trips, replacement, corruption, and each version for ever."""
 
 import errno
 import hashlib
@@ -41,6 +41,54 @@ def test_version_1_loads_for_ever():
     found = index.search(index.vectors[:5], SearchParams(k=3, nprobe=index.nlist))
     assert found.ids.tolist() == expected["ids"]
     np.testing.assert_allclose(found.distances, expected["distances"], atol=1e-6)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("engine", ["native", "reference", "faiss"])
+@pytest.mark.parametrize("name", ["ip-int8", "cosine-int8", "l2-float32"])
+def test_version_2_loads_for_ever(name, engine):
+    index = SoarIndex.load(GOLDEN.parent / "index-v2" / name, engine=engine)
+    expected = json.loads((GOLDEN.parent / "index-v2-expected.json").read_text())[name]
+    assert f"{index.metric}-{index.data.encoding.kind}" == name
+    assert index.params.codes == index.data.encoding.kind
+    assert index.data.encoding.is_centred
+    params = SearchParams(k=3, nprobe=index.nlist)
+    queries = np.load(GOLDEN.parent / "index-v2-queries.npy")
+    found = index.search(queries, params)
+    assert found.ids.tolist() == expected["ids"]
+    np.testing.assert_allclose(found.distances, expected["distances"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("codes", ["int8", "float32"])
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+def test_both_kinds_of_codes_are_kept(metric, codes, tmp_path, rows):
+    params = BuildParams(metric=metric, nlist=8, tune_queries=20, codes=codes)
+    built = SoarIndex.build(rows + 50, params)
+    built.save(tmp_path / "a")
+    loaded = SoarIndex.load(tmp_path / "a")
+    assert loaded.params.codes == loaded.data.encoding.kind == codes
+    for name in ("values", "scales", "biases"):
+        np.testing.assert_array_equal(
+            getattr(loaded.data.codes, name), getattr(built.data.codes, name)
+        )
+    center = loaded.data.encoding.center
+    assert center.any()
+    np.testing.assert_array_equal(center, built.data.encoding.center)
+    names = {file.stem for file in (tmp_path / "a").rglob("*.npy")}
+    assert ("codes" in names) == (codes == "int8")
+    assert ("code_biases" in names) == (codes == "int8" or metric == "ip")
+    before, after = (index.search(rows + 50) for index in (built, loaded))
+    np.testing.assert_array_equal(before.ids, after.ids)
+    np.testing.assert_array_equal(before.distances, after.distances)
+
+
+def test_a_newer_version_is_refused_with_both(index, tmp_path):
+    index.save(tmp_path / "a")
+    forge(tmp_path / "a", lambda m: m.update(version=3))
+    with pytest.raises(
+        errors.CorruptDataError, match=r"version 3, this gleann reads versions 1 to 2"
+    ):
+        SoarIndex.load(tmp_path / "a")
 
 
 def test_round_trip_keeps_everything(index, tmp_path, rows):

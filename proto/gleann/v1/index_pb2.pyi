@@ -20,11 +20,22 @@ class Spill(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SPILL_NAIVE: _ClassVar[Spill]
     SPILL_NONE: _ClassVar[Spill]
     SPILL_AUTO: _ClassVar[Spill]
+
+class Codes(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CODES_UNSPECIFIED: _ClassVar[Codes]
+    CODES_INT8: _ClassVar[Codes]
+    CODES_FLOAT32: _ClassVar[Codes]
+    CODES_AUTO: _ClassVar[Codes]
 SPILL_UNSPECIFIED: Spill
 SPILL_SOAR: Spill
 SPILL_NAIVE: Spill
 SPILL_NONE: Spill
 SPILL_AUTO: Spill
+CODES_UNSPECIFIED: Codes
+CODES_INT8: Codes
+CODES_FLOAT32: Codes
+CODES_AUTO: Codes
 
 class Index(_message.Message):
     __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken")
@@ -59,7 +70,7 @@ class Index(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ...) -> None: ...
 
 class BuildParams(_message.Message):
-    __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall")
+    __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall", "codes")
     SPILL_FIELD_NUMBER: _ClassVar[int]
     NLIST_FIELD_NUMBER: _ClassVar[int]
     SPILL_LAMBDA_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +78,7 @@ class BuildParams(_message.Message):
     TUNE_QUERIES_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     TARGET_RECALL_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
     spill: Spill
     nlist: int
     spill_lambda: float
@@ -74,7 +86,8 @@ class BuildParams(_message.Message):
     tune_queries: int
     seed: int
     target_recall: float
-    def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ...) -> None: ...
+    codes: Codes
+    def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ..., codes: _Optional[_Union[Codes, str]] = ...) -> None: ...
 
 class CreateIndexRequest(_message.Message):
     __slots__ = ("name", "dim", "metric", "request_id")
