@@ -15,15 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Mask
-from gleann.index.checks import MAX_DIM
+from gleann.index.checks import MAX_DIM, MOST_ROWS
 from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
 from gleann.index.lists import InvertedLists
 from gleann.index.tune import OperatingPoint
-
-MOST_ROWS = (1 << 31) - 1
-"""Rows are numbered in int32."""
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "centroids": ("lists", "dim"),
