@@ -7,6 +7,8 @@ from typing import TypeVar
 from gleann.index.blas import one_blas_thread
 from gleann.index.cores import usable_cores
 
+from gleann.index.cores import usable_cores
+
 T = TypeVar("T")
 
 BLOCK_SCORES = 1 << 19

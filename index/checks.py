@@ -15,6 +15,9 @@ from gleann.index.errors import (
 )
 
 MAX_DIM = 65_536
+MOST_ROWS = (1 << 31) - 1
+"""Rows are numbered in int32."""
+
 FINITE_BLOCK = 4096
 """Rows looked at together, so that what `isfinite` returns stays in the caches."""
 MOST_SQUARED = 2.0**124
@@ -72,9 +75,10 @@ def own_rows(values: ArrayLike) -> NDArray[Any]:
     What that converts anyway is returned as it is.
 
     Raises:
-        InvalidInputError: what makes no array.
+        InvalidInputError: what makes no array, or no rows by its dtype and shape.
     """
     array = as_array(values, name="vectors")
+    require_matrix(array.dtype, array.shape, name="vectors")
     if array.dtype == np.float32 and not isinstance(values, list | tuple):
         return np.array(array, order="C")
     return array
@@ -116,6 +120,10 @@ def require_matrix(
         raise DimensionMismatchError(
             f"{name} has {shape[1]} dimensions, expected {dim}"
         )
+    if shape[0] > MOST_ROWS:
+        raise InvalidInputError(
+            f"{name} has {shape[0]} rows, at most {MOST_ROWS} are supported"
+        )
     if shape[1] > MAX_DIM:
         raise InvalidInputError(
             f"{name} has {shape[1]} dimensions, at most {MAX_DIM} are supported"
@@ -141,7 +149,9 @@ def as_float32(array: NDArray[Any], *, name: str, first_row: int = 0) -> Vectors
 
 def _converted(array: NDArray[Any]) -> Vectors:
     if array.dtype == np.float32:
-        return np.ascontiguousarray(array)
+        packed = np.ascontiguousarray(array)
+        # NumPy makes arrays whose numbers begin anywhere; kernels read whole ones.
+        return packed if packed.flags.aligned else packed.copy()
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(array, dtype=np.float32)
 

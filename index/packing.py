@@ -16,6 +16,7 @@ from gleann.index.lists import InvertedLists
 from gleann.index.loaded_checks import (
     check_codes,
     check_ids,
+    check_lengths,
     check_lists,
     check_points,
     check_shapes,
@@ -118,6 +119,7 @@ def unpack(
     encoding = _unpack_encoding(arrays, header, known.params.metric)
     _check_dtypes(arrays, _DTYPES | _CENTER | _code_dtypes(encoding))
     check_shapes(arrays)
+    check_lengths(arrays)
     data = IndexData(
         encoding=encoding,
         centroids=arrays["centroids"],

@@ -40,6 +40,7 @@ class GivenCodes {
   GivenCodes(const CodeArray& values, const Array<float>& scales,
              const Array<float>& biases, const Array<float>& center) {
     std::visit([&](const auto& array) { take(array); }, values);
+    require_aligned(scales, biases, center);
     const bool coded = codes_.values != nullptr;
     require_aligned(scales, biases, center);
     require(scales.size() == (coded ? codes_.n : 0), "codes and scales differ in shape");
