@@ -23,7 +23,7 @@ from gleann.service import convert
 from gleann.service.calls import Calls, part_id
 from gleann.service.joined import joined, merged
 from gleann.service.operation import Operation
-from gleann.service.paging import CHUNK_BYTES, blocks_within, id_sizes
+from gleann.service.paging import blocks_within, id_sizes
 from gleann.service.values import Imported, IndexInfo
 from gleann.service.wire import (
     float32_rows,
@@ -291,9 +291,10 @@ class IndexCalls(Calls):
         if allowed_ids is None:
             return [None]
         allowed = hold_id_array(allowed_ids, name="allowed_ids")
-        if int(id_sizes(allowed).sum()) > CHUNK_BYTES:
-            allowed = hold_id_array(list(dict.fromkeys(allowed.tolist())))
         blocks = blocks_within(id_sizes(allowed), self._limits, name="allowed_ids")
+        if len(blocks) > 1:
+            allowed = hold_id_array(list(dict.fromkeys(allowed.tolist())))
+            blocks = blocks_within(id_sizes(allowed), self._limits, name="allowed_ids")
         return [allowed[part] for part in blocks]
 
     def _search(
