@@ -32,14 +32,20 @@ def ids_at(ids: HeldIds, rows: Rows) -> Ids:
     """Ids at `rows`, in their shape, as callers take them; "" or -1 for row -1."""
     if isinstance(ids, Texts):
         return ids.texts_at(rows)
-    return np.append(ids, -1)[rows]
+    return _integers_at(ids, rows)
 
 
 def take_ids(ids: HeldIds, rows: Rows) -> HeldIds:
     """Ids at `rows` (m,) as they are held; "" or -1 for row -1."""
     if isinstance(ids, Texts):
         return ids.take(rows)
-    return np.append(ids, -1)[rows]
+    return _integers_at(ids, rows)
+
+
+def _integers_at(ids: NDArray[np.int64], rows: Rows) -> NDArray[np.int64]:
+    if not len(ids):
+        return np.full(rows.shape, -1, np.int64)
+    return np.where(rows < 0, -1, ids[rows])
 
 
 def bytes_at(ids: HeldIds, rows: Rows) -> int:
