@@ -287,7 +287,7 @@ class IndexCalls(Calls):
         return found
 
     def _filters(self, allowed_ids: ArrayLike | None) -> Sequence[HeldIds | None]:
-        """The ids of a filter, a message each, none of them in two; None for no filter."""
+        """The ids of a filter, a message each, none in two; None for no filter."""
         if allowed_ids is None:
             return [None]
         allowed = hold_id_array(allowed_ids, name="allowed_ids")

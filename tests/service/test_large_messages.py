@@ -191,7 +191,7 @@ def test_blocks_are_cut_by_bytes_and_by_rows() -> None:
     two = blocks_within(sizes[4:], cap, name="rows", most=2)
     assert two == [slice(0, 2), slice(2, 3)]
     assert blocks_within(sizes[:0], cap, name="rows") == [slice(0, 0)]
-    with pytest.raises(errors.LimitError, match="rows row 1 takes 3001 bytes.* 4000"):
+    with pytest.raises(errors.LimitError, match=r"rows row 1 takes 3001 bytes.* 4000"):
         blocks_within(np.array([1, 3001]), cap, name="rows")
 
 

@@ -140,6 +140,6 @@ def test_long_names_of_groups_are_refused(tmp_path: Path) -> None:
             ids=ids_to_wire(Texts.of_texts(IDS)), groups=[*"aaaabbb", LONG]
         ),
     )
-    with pytest.raises(errors.InvalidInputError, match="group 7 is 'x.* of 9500000"):
+    with pytest.raises(errors.InvalidInputError, match=r"group 7 is 'x.* of 9500000"):
         resolve(application.registry.view("i"), request)
     application.close()

@@ -51,7 +51,7 @@ def test_what_does_not_hold_what_it_claims(
 
 def test_half_a_surrogate_pair_is_refused(client: gleann.Client) -> None:
     client.create_index("odd", dim=2)
-    with pytest.raises(InvalidInputError, match="ids row 1 .* has no UTF-8"):
+    with pytest.raises(InvalidInputError, match=r"ids row 1 .* has no UTF-8"):
         client.upsert("odd", ["a", "\ud800"], np.eye(2))
 
 

@@ -71,8 +71,8 @@ def test_what_cannot_be_an_id_is_refused(
 @pytest.mark.parametrize(
     ("write", "read"),
     [
-        (outputs.write_parquet, lambda path: pq.read_table(path)),
-        (outputs.write_csv, lambda path: pa.csv.read_csv(path)),
+        (outputs.write_parquet, pq.read_table),
+        (outputs.write_csv, pa.csv.read_csv),
     ],
 )
 def test_tables_hold_strings_as_they_are(
