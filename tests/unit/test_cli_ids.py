@@ -53,9 +53,9 @@ def test_a_dictionary_of_strings_is_read_as_strings(tmp_path: Path) -> None:
         ([*ODD[:10], "z\0"], "row 10 is 'z\\x00', which ends in NUL"),
         ([*ODD[:10], ""], "empty string, which means 'none', at row 10"),
         ([*ODD[:10], "z" * 5000], f"of 5000 bytes in UTF-8, at most {MAX_ID_BYTES}"),
-        ([name.encode() for name in ODD], "column 'id' holds binary"),
+        ([name.encode() for name in ODD], "numbers, flags or texts, got binary"),
         ([1.5] * len(ODD), "row 0 is 1.5 (float64)"),
-        ([["x"]] * len(ODD), "column 'id' holds list"),
+        ([["x"]] * len(ODD), "numbers, flags or texts, got list"),
     ],
 )
 def test_what_cannot_be_an_id_is_refused(
