@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Ids, Mask, Vectors
+from gleann.index.arrays import HeldIds, Mask, Vectors
 from gleann.index.errors import (
     DimensionMismatchError,
-    DuplicateIdError,
     InvalidInputError,
     InvalidParamsError,
     NonFiniteError,
 )
+from gleann.index.held_ids import id_at, shown_id
 
 MAX_DIM = 65_536
 MOST_ROWS = (1 << 31) - 1
@@ -191,7 +191,7 @@ def require_measurable(
     *,
     name: str = "vectors",
     first_row: int = 0,
-    ids: Ids | None = None,
+    ids: HeldIds | None = None,
 ) -> None:
     """Refuse rows whose distances under l2 or ip would leave float32.
 
@@ -216,61 +216,15 @@ def require_measurable(
         return
     first = bad[0]
     square = np.square(vectors[first].astype(np.float64)).sum()
-    who = f"{name} row {first_row + first}" if ids is None else f"id {ids[first]!s}"
+    who = (
+        f"{name} row {first_row + first}"
+        if ids is None
+        else f"id {shown_id(id_at(ids, first))}"
+    )
     raise InvalidInputError(
         f"{who} has squared length {square:.4g}, at most {MOST_SQUARED:.4g} keeps"
         f" distances within float32 ({len(bad)} of {len(vectors)} rows are longer)"
     )
-
-
-def as_ids(values: ArrayLike, *, n: int, name: str = "ids") -> Ids:
-    """Return `values` as n distinct ids: int64 at least 0, or non-empty strings.
-
-    Raises:
-        InvalidInputError: neither integers nor strings, negative, or empty strings.
-        DimensionMismatchError: not exactly n of them.
-        DuplicateIdError: one id twice.
-    """
-    ids = as_id_array(values, name=name)
-    if len(ids) != n:
-        raise DimensionMismatchError(f"{name} has {len(ids)} entries for {n} rows")
-    unique, counts = np.unique(ids, return_counts=True)
-    if len(unique) != n:
-        twice = unique[counts > 1]
-        raise DuplicateIdError(
-            f"{name} has {twice.tolist()[0]!r} {counts.max()} times"
-            f" ({n - len(unique)} of {n} are repeats)"
-        )
-    return ids
-
-
-def as_id_array(values: ArrayLike, *, name: str = "ids") -> Ids:
-    """Return `values` as a one-dimensional array of ids; repeats are allowed.
-
-    Raises:
-        InvalidInputError: not 1-D, neither integers nor strings, negative, or empty
-            strings.
-    """
-    array = as_array(values, name=name)
-    if array.ndim != 1:
-        raise InvalidInputError(f"{name} must be one-dimensional, got {array.shape}")
-    if array.dtype.kind == "O" and all(isinstance(v, str) for v in array.tolist()):
-        array = array.astype(np.str_)
-    if array.dtype.kind == "U":
-        if (array == "").any():
-            raise InvalidInputError(f"{name} has an empty string, which means 'none'")
-        return array
-    if array.dtype.kind not in "iu" and array.size:
-        raise InvalidInputError(
-            f"{name} must be integers or strings, got dtype {array.dtype}"
-        )
-    if array.size and int(array.min()) < 0:
-        raise InvalidInputError(
-            f"{name} must be at least 0 (-1 means 'none'), got {array.min()}"
-        )
-    if array.size and int(array.max()) > np.iinfo(np.int64).max:
-        raise InvalidInputError(f"{name} must fit int64, got {array.max()}")
-    return array.astype(np.int64)
 
 
 def as_mask(values: ArrayLike, *, n: int, name: str = "allowed") -> Mask:

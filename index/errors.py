@@ -15,6 +15,7 @@ GleannError
 ├── AlreadyExistsError
 ├── NotReadyError                        right call, wrong moment (not built, empty)
 ├── LimitError                           over a configured cap
+│   ├── AnswerTooLargeError              no message has room for the answer
 │   └── DeviceMemoryError                more than the device has memory for
 ├── ForbiddenPathError                   a file outside the configured roots
 ├── EngineUnavailableError               what is needed is not installed
@@ -88,6 +89,10 @@ class NotReadyError(GleannError):
 
 class LimitError(GleannError):
     """The request is over a configured cap."""
+
+
+class AnswerTooLargeError(LimitError):
+    """The answer takes more bytes than a message may have: ask for less at once."""
 
 
 class DeviceMemoryError(LimitError):

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids, Mask
+from gleann.index.arrays import HeldIds, Mask
 from gleann.index.checks import MAX_DIM, MOST_ROWS, MOST_SQUARED
 from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
+from gleann.index.held_ids import repeated_id
 from gleann.index.lists import InvertedLists
+from gleann.index.texts import Texts
 from gleann.index.tune import OperatingPoint
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
@@ -178,16 +180,14 @@ def check_lengths(arrays: Mapping[str, NDArray[Any]]) -> None:
         require(fits, f"{name} has squared length {longest:.4g}")
 
 
-def check_ids(ids: Ids) -> None:
-    """Check that ids are what `checks.as_ids` lets in: distinct, and none of them none.
+def check_ids(ids: HeldIds) -> None:
+    """Check that ids are distinct, and none of them none; texts are not empty by now.
 
     Raises:
         CorruptDataError: they are not.
     """
-    if ids.dtype.kind == "U":
-        distinct = len(set(ids.tolist())) == len(ids)
-        require(bool((ids != "").all()), "id_bytes has an empty id")
-        require(distinct, "id_bytes has an id twice")
+    if isinstance(ids, Texts):
+        require(repeated_id(ids) is None, "id_bytes has an id twice")
         return
     require(bool(ids.min() >= 0), "ids has an id below 0")
     # In order, as they mostly are, they need no sorting.

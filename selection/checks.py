@@ -1,12 +1,13 @@
 """Validation where data enters selection; inner functions trust their callers."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Ids, Rows
-from gleann.index.checks import as_array, as_id_array, as_ids
+from gleann.index.arrays import HeldIds, Ids, Rows
+from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
     DuplicateIdError,
@@ -15,11 +16,16 @@ from gleann.index.errors import (
     NonFiniteError,
     UnknownIdError,
 )
+from gleann.index.held_ids import IdLookup, ids_at, kind_of, shown_id, to_numpy
+from gleann.index.id_checks import hold_distinct, hold_row_ids
 
 SUM_TOLERANCE = 1e-3
 """How far a row of probabilities may be off before it is none: float16 rounds so."""
 EXACT = 1e-12
 """Rows that sum to one so nearly are left as they are, to the last bit."""
+
+AT_MOST = 10
+"""Values that a message shows."""
 
 
 def as_probabilities(values: ArrayLike) -> NDArray[np.float64]:
@@ -158,46 +164,51 @@ class IdMap:
         n: rows.
     """
 
-    __slots__ = ("_order", "ids")
-
     def __init__(self, ids: ArrayLike | None, *, n: int) -> None:
-        rows: Rows = np.arange(n)
-        self.ids: Ids = rows if ids is None else as_ids(ids, n=n)
-        self._order: Rows = rows if ids is None else self.ids.argsort(kind="stable")
+        self.held: HeldIds = hold_row_ids(ids, n=n)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    @property
+    def ids(self) -> Ids:
+        """All ids (n,); strings as wide as the longest."""
+        return to_numpy(self.held)
+
+    def ids_of(self, rows: Rows) -> Ids:
+        """Ids of `rows`, in their shape."""
+        return ids_at(self.held, rows)
+
+    @cached_property
+    def _lookup(self) -> IdLookup:
+        return IdLookup(self.held)
 
     def rows_of(self, ids: ArrayLike) -> Rows:
         """Rows (m,) of distinct `ids` (m,).
 
         Raises:
+            InvalidInputError: not ids.
             DuplicateIdError: one id twice.
             UnknownIdError: an id that no row has.
         """
-        wanted = as_id_array(ids)
-        if not wanted.size:
-            return np.empty(0, np.int64)
-        if len(distinct := np.unique(wanted)) != len(wanted):
-            raise DuplicateIdError(
-                f"{len(wanted)} ids were given, of which {len(distinct)} distinct"
-            )
-        if wanted.dtype.kind != self.ids.dtype.kind:
+        wanted = hold_distinct(ids)
+        if len(wanted) and kind_of(wanted) != kind_of(self.held):
             raise UnknownIdError(
-                f"ids have dtype {wanted.dtype}, the pool's have {self.ids.dtype}"
+                f"the ids are {kind_of(wanted)}, the pool's are {kind_of(self.held)}"
             )
-        places = np.searchsorted(self.ids, wanted, sorter=self._order)
-        rows = self._order[np.minimum(places, len(self._order) - 1)]
-        missing = wanted[self.ids[rows] != wanted]
-        if missing.size:
+        rows = self._lookup.find(wanted)
+        if (missing := np.flatnonzero(rows < 0)).size:
             raise UnknownIdError(
                 f"{missing.size} of {len(wanted)} ids are not in the pool of"
-                f" {len(self.ids)}: {shown(missing)}"
+                f" {len(self)}: {shown(ids_at(wanted, missing[: AT_MOST + 1]))}"
             )
         return rows
 
 
-def shown(values: NDArray[Any], *, at_most: int = 10) -> str:
-    """`values` as a message shows them, cut after `at_most`."""
-    head = ", ".join(repr(value) for value in values[:at_most].tolist())
-    return head if len(values) <= at_most else f"{head}, ..."
+def shown(values: NDArray[Any]) -> str:
+    """The first `AT_MOST` of `values` as a message shows them, long ones cut."""
+    head = ", ".join(map(shown_id, values[:AT_MOST].tolist()))
+    return head if len(values) <= AT_MOST else f"{head}, ..."
 
 
 def _normalised(table: NDArray[np.float64]) -> NDArray[np.float64]:

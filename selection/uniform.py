@@ -56,7 +56,7 @@ def uniform(
     rows = uniform_rows(n, k=k, seed=seed, excluded=excluded)
     return Selection(
         rows=rows,
-        ids=IdMap(ids, n=n).ids[rows],
+        ids=IdMap(ids, n=n).ids_of(rows),
         scores=np.ones(k, np.float32),
         weights=np.ones(k, np.float32),
         provenance=provenance(

@@ -1,26 +1,48 @@
 """Active learning sessions, as the service keeps them."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids
-from gleann.index.checks import as_ids
+from gleann.index.arrays import HeldIds, Ids
+from gleann.index.id_checks import hold_distinct
 from gleann.service import convert_active
 from gleann.service.estimate_sessions import sealed_index
 from gleann.service.live_index import View
+from gleann.service.paging import id_sizes, page_within
 from gleann.service.session_keeper import Keep, SessionKeeper
-from gleann.service.values import Labels, Scores
+from gleann.service.values import Labels, Limits
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScorePage:
+    """Class probabilities of some vectors by the current model of a session.
+
+    Attributes:
+        ids: (m,) the vectors.
+        classes: (c,) the classes.
+        probabilities: float64 (m, c).
+        labelled: labels that the model was trained on.
+        next: where the next page begins, None on the last.
+    """
+
+    ids: HeldIds
+    classes: Labels
+    probabilities: NDArray[np.float64]
+    labelled: int
+    next: int | None
 
 
 class ActiveSessions(SessionKeeper):
     """What only sessions of active learning do; `Sessions` is to be used."""
 
     def start_active(
-        self, view: View, params: "ActiveParams", *, ids: Ids, labels: Labels
+        self, view: View, params: "ActiveParams", *, ids: HeldIds, labels: Labels
     ) -> Keep:
         """Start active learning from `labels` (m,), or (m, q) with concepts, of `ids`.
 
@@ -36,14 +58,14 @@ class ActiveSessions(SessionKeeper):
         session = ActiveSession.start(
             index.vectors,
             params,
-            ids=index.ids,
-            rows=view.require(as_ids(ids, n=len(ids))),
+            ids=index.held_ids,
+            rows=view.require(hold_distinct(ids)),
             labels=labels,
             neighbours=IndexNeighbours(index),
         )
         return self._created("active", view, session, proxy=None)
 
-    def submit_labels(self, name: str, ids: Ids, packed: bytes) -> Keep:
+    def submit_labels(self, name: str, ids: HeldIds, packed: bytes) -> Keep:
         """Take packed labels of `ids` (m,) of the current batch of an active session.
 
         Raises:
@@ -63,7 +85,7 @@ class ActiveSessions(SessionKeeper):
         return ids
 
     def submit_probabilities(
-        self, name: str, ids: Ids, packed: bytes, *, concept: str
+        self, name: str, ids: HeldIds, packed: bytes, *, concept: str
     ) -> Keep:
         """Take packed probabilities of `ids` (m,), for a session with model "given".
 
@@ -90,7 +112,7 @@ class ActiveSessions(SessionKeeper):
             )
         return coverage
 
-    def ignore(self, name: str, ids: Ids) -> Keep:
+    def ignore(self, name: str, ids: HeldIds) -> Keep:
         """Take vectors out of an active session."""
         session = self._session(name, "active")
         session.ignore(ids)
@@ -102,8 +124,16 @@ class ActiveSessions(SessionKeeper):
             advice: StopAdvice = self._session(name, "active").stop_advice()
         return advice
 
-    def scores(self, name: str, ids: Ids | None, *, concept: str) -> Scores:
-        """Class probabilities of `ids` (m,), None for all.
+    def scores(
+        self,
+        name: str,
+        ids: HeldIds | None,
+        *,
+        concept: str,
+        start: int,
+        limits: Limits,
+    ) -> ScorePage:
+        """Class probabilities of `ids` (m,), None for all, from the one at `start` on.
 
         Raises:
             UnknownIdError: an id is not there.
@@ -111,9 +141,16 @@ class ActiveSessions(SessionKeeper):
         with self.turn(name):
             session = self._session(name, "active")
             index = self._index(self._row(name))
-            rows = None if ids is None else index.rows_of(ids)
-            return Scores(
-                ids=index.ids if ids is None else ids,
+            every = index.held_ids if ids is None else ids
+            sizes = id_sizes(every) + 8 * len(session.classes)
+            page = page_within(sizes, limits, start=start, name="ids")
+            rows = np.arange(len(index)) if ids is None else index.rows_of(every)
+            return ScorePage(
+                ids=every[page],
                 classes=np.array(session.classes, np.int64),
-                probabilities=session.probabilities(rows, concept=concept or None),
+                probabilities=session.probabilities(
+                    rows[page], concept=concept or None
+                ),
+                labelled=len(session.labelled_rows),
+                next=page.stop if page.stop < len(every) else None,
             )

@@ -10,10 +10,12 @@ from google.longrunning import operations_pb2
 from numpy.typing import NDArray
 
 import gleann
-from gleann.index import Found, SearchParams
-from gleann.index.arrays import Ids, Vectors
-from gleann.index.checks import as_ids, as_vectors, require_measurable
-from gleann.index.errors import InvalidParamsError, LimitError
+from gleann.index import SearchParams
+from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.checks import as_vectors, require_measurable
+from gleann.index.errors import AnswerTooLargeError, InvalidParamsError, LimitError
+from gleann.index.found import FoundRows
+from gleann.index.id_checks import hold_distinct, hold_ids
 from gleann.index.metric import prepare, require_distances
 from gleann.index.params import Metric
 from gleann.service import searching
@@ -27,6 +29,8 @@ from gleann.service.devices import Devices
 from gleann.service.expiry import Expiry
 from gleann.service.importing import Importing, ImportRules, open_source
 from gleann.service.jobs import Jobs
+from gleann.service.live_index import View
+from gleann.service.paging import message_room
 from gleann.service.receipts import Receipts
 from gleann.service.registry import Registry, require_vectors
 from gleann.service.selecting import Selecting
@@ -162,7 +166,7 @@ class Application:
         """Describe all indexes, by name; also those that cannot be served."""
         return [self.get_index(name) for name in self.registry.names()]
 
-    def upsert(self, name: str, ids: Ids, vectors: NDArray[Any]) -> IndexVersion:
+    def upsert(self, name: str, ids: HeldIds, vectors: NDArray[Any]) -> IndexVersion:
         """Store vectors (m, dim) under ids (m,); the first state that holds them.
 
         Raises:
@@ -173,19 +177,19 @@ class Application:
         return self.upserting(name, ids, vectors)()
 
     def upserting(
-        self, name: str, ids: Ids, vectors: NDArray[Any]
+        self, name: str, ids: HeldIds, vectors: NDArray[Any]
     ) -> Callable[[], IndexVersion]:
         """What does an `upsert`, which is looked at and prepared here."""
         view = self.registry.view(name)
         require_within(len(vectors), self.limits.rows, "vectors")
         rows = as_vectors(vectors, dim=view.dim)
-        names = as_ids(ids, n=len(rows))
+        names = hold_ids(ids, n=len(rows))
         if view.metric != "cosine":
             require_measurable(rows, ids=names)
         prepared = prepare(rows, view.metric)
         return lambda: self.registry.upsert(name, names, prepared)
 
-    def delete_vectors(self, name: str, ids: Ids) -> IndexVersion:
+    def delete_vectors(self, name: str, ids: HeldIds) -> IndexVersion:
         """Remove vectors; the first state that lacks them.
 
         Raises:
@@ -195,13 +199,13 @@ class Application:
         """
         return self.deleting(name, ids)()
 
-    def deleting(self, name: str, ids: Ids) -> Callable[[], IndexVersion]:
+    def deleting(self, name: str, ids: HeldIds) -> Callable[[], IndexVersion]:
         """What does a `delete_vectors`, which is looked at here."""
         require_within(len(ids), self.limits.rows, "ids")
-        names = as_ids(ids, n=len(ids))
+        names = hold_distinct(ids)
         return lambda: self.registry.delete_vectors(name, names)
 
-    def get_vectors(self, name: str, ids: Ids) -> Vectors:
+    def get_vectors(self, name: str, ids: HeldIds) -> Vectors:
         """Vectors (m, dim) by id.
 
         Raises:
@@ -263,13 +267,14 @@ class Application:
         queries: NDArray[Any],
         params: SearchParams,
         *,
-        allowed_ids: Ids | None,
-    ) -> tuple[Found, IndexVersion]:
-        """Neighbours of queries (nq, dim), and the state that answered.
+        allowed_ids: HeldIds | None,
+    ) -> tuple[FoundRows, View]:
+        """Neighbours of queries (nq, dim), by rows of the view that answered.
 
         Raises:
             UnknownIndexError: no index has this name.
             LimitError: too many hits.
+            AnswerTooLargeError: no message has room for the answer.
             InvalidInputError: queries that cannot be used.
             and what `searching.search` raises.
         """
@@ -279,9 +284,24 @@ class Application:
         # Here, since whoever is merged with a query that is refused searches twice.
         require_distances(checked, view.metric, name="queries")
         if allowed_ids is None:
-            return self._batcher.search(view, checked, params), view.state
-        found = searching.search(view, checked, params, allowed_ids=allowed_ids)
-        return found, view.state
+            found = self._batcher.search(view, checked, params)
+        else:
+            found = searching.search(view, checked, params, allowed_ids=allowed_ids)
+        self._require_room(found, view)
+        return found, view
+
+    def _require_room(self, found: FoundRows, view: View) -> None:
+        """Refuse an answer that no message has room for, before its ids are gathered.
+
+        Raises:
+            AnswerTooLargeError: with both numbers.
+        """
+        size = view.id_bytes_at(found.rows.ravel()) + 4 * found.rows.size
+        if size > message_room(self.limits):
+            raise AnswerTooLargeError(
+                f"the answer to {len(found.rows)} queries takes {size} bytes, a message"
+                f" may have {self.limits.message_bytes}: ask for less at once"
+            )
 
 
 def require_within(value: int, cap: int, name: str) -> None:

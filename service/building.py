@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gleann.index import BuildParams, SoarIndex
-from gleann.index.arrays import Ids, Rows, Vectors
+from gleann.index.arrays import HeldIds, Rows, Vectors
 from gleann.index.checks import require_measurable
 from gleann.index.errors import GleannError
 from gleann.index.on_disk import BuildSummary
@@ -106,7 +106,7 @@ class Building:
 class LiveRows:
     """The rows of a view that can be found, read block by block."""
 
-    def __init__(self, view: View, rows: Rows, ids: Ids) -> None:
+    def __init__(self, view: View, rows: Rows, ids: HeldIds) -> None:
         self._view = view
         self._rows = rows
         self._ids = ids

@@ -7,8 +7,9 @@ from sqlite3 import Row
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from gleann.index.arrays import Ids, Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import CorruptDataError, InvalidInputError
+from gleann.index.texts import Texts
 from gleann.service.checksums import change_checksum, sequence_bits
 from gleann.service.live_index import View
 from gleann.service.store import Store, Transaction
@@ -28,12 +29,12 @@ class Change:
     """
 
     sequence: int
-    ids: Ids
+    ids: HeldIds
     vectors: Vectors | None
 
 
 def log_change(
-    transaction: Transaction, view: View, ids: Ids, vectors: Vectors | None
+    transaction: Transaction, view: View, ids: HeldIds, vectors: Vectors | None
 ) -> int:
     """Log an upsert, or a deletion where there are no vectors; return its sequence."""
     if vectors is not None:
@@ -55,7 +56,7 @@ def log_change(
 
 
 def log_staged(
-    transaction: Transaction, view: View, operation: str, ids: Ids, vectors: Vectors
+    transaction: Transaction, view: View, operation: str, ids: HeldIds, vectors: Vectors
 ) -> None:
     """Log a part of an import, which has no sequence yet."""
     packed_ids, packed_vectors = ids_to_wire(ids).SerializeToString(), vectors.tobytes()
@@ -96,7 +97,7 @@ def count_published(store: Store, operation: str) -> int:
 
 
 def publish_staged(
-    transaction: Transaction, view: View, operation: str, ids: Ids
+    transaction: Transaction, view: View, operation: str, ids: HeldIds
 ) -> None:
     """Give all parts of an import, which have `ids`, one sequence."""
     claim_id_type(transaction, view, ids)
@@ -205,13 +206,13 @@ def _require_last(store: Store, view: View, last: int) -> None:
         )
 
 
-def claim_id_type(transaction: Transaction, view: View, ids: Ids) -> None:
+def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
     """Set the kind of ids by the first vectors, and hold later ones to it.
 
     Raises:
         InvalidInputError: the index has the other kind.
     """
-    kind: IdType = "string" if ids.dtype.kind == "U" else "int64"
+    kind: IdType = "string" if isinstance(ids, Texts) else "int64"
     row = transaction.run(
         "SELECT id_type FROM indexes WHERE number = ?", view.number
     ).fetchone()

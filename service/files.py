@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids
+from gleann.index.arrays import HeldIds
 from gleann.index.blocks import block_slices
-from gleann.index.checks import as_ids
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
@@ -22,6 +21,7 @@ from gleann.index.errors import (
     LimitError,
     MissingFileError,
 )
+from gleann.index.id_checks import MAX_ID_BYTES, hold_ids
 from gleann.service.npy_file import NpyFile
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 ID_ROWS = 65_536
-LONGEST_ID = 1024
-"""Bytes of an id, as UTF-8."""
 BLOCK_BYTES = 16 * 1024 * 1024
 
 
@@ -45,7 +43,7 @@ class VectorFile(Protocol):
     def count(self) -> int:
         """Vectors in it."""
 
-    def ids(self) -> Ids:
+    def ids(self) -> HeldIds:
         """All ids (count,), distinct."""
 
     def blocks(self) -> Iterator[NDArray[Any]]:
@@ -111,7 +109,7 @@ class NpyVectors:
         """Vectors in it."""
         return self.shape[0]
 
-    def ids(self) -> Ids:
+    def ids(self) -> HeldIds:
         """All ids, by default the row numbers."""
         if self.ids_path is None:
             return np.arange(self.count)
@@ -122,7 +120,7 @@ class NpyVectors:
                 f" row of {self.path.name}, got {file.shape}"
             )
         ids = np.asarray(file)
-        return as_ids(ids, n=self.count, name=self.ids_path.name)
+        return hold_ids(ids, n=self.count, name=self.ids_path.name)
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """The vectors in order."""
@@ -180,7 +178,7 @@ class ParquetVectors:
             count=count,
         )
 
-    def ids(self) -> Ids:
+    def ids(self) -> HeldIds:
         """All ids, by default the row numbers."""
         if self.id_column is None:
             return np.arange(self.count)
@@ -196,7 +194,7 @@ class ParquetVectors:
                 first = sum(map(len, parts))
                 parts.append(self._id_part(batch.column(0), self.id_column, first))
         ids = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        return as_ids(ids, n=self.count, name=self.id_column)
+        return hold_ids(ids, n=self.count, name=self.id_column)
 
     def _id_part(self, column: "pa.Array", name: str, first: int) -> NDArray[Any]:
         """Ids of the rows from `first` on."""
@@ -212,10 +210,10 @@ class ParquetVectors:
             words = column.dictionary
             if not pa.types.is_integer(words.type):
                 longest = compute.max(compute.binary_length(words)).as_py() or 0
-                if longest > LONGEST_ID:
+                if longest > MAX_ID_BYTES:
                     raise InvalidInputError(
                         f"{self.path.name}: {name} has an id of {longest} bytes, at"
-                        f" most {LONGEST_ID} are kept"
+                        f" most {MAX_ID_BYTES} are kept"
                     )
             column = column.dictionary_decode()
         ids: NDArray[Any] = column.to_numpy(zero_copy_only=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite3 import Row
 
 from gleann.index import SoarIndex
-from gleann.index.arrays import Ids, Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import (
     AlreadyExistsError,
     GleannError,
@@ -168,7 +168,7 @@ class Registry:
             )
             transaction.after_commit(lambda: self._forget(name, number))
 
-    def upsert(self, name: str, ids: Ids, vectors: Vectors) -> IndexVersion:
+    def upsert(self, name: str, ids: HeldIds, vectors: Vectors) -> IndexVersion:
         """Store prepared `vectors` (m, dim) under distinct `ids`.
 
         Returns:
@@ -188,7 +188,7 @@ class Registry:
             )
         return IndexVersion(sealed=view.version, sequence=sequence)
 
-    def delete_vectors(self, name: str, ids: Ids) -> IndexVersion:
+    def delete_vectors(self, name: str, ids: HeldIds) -> IndexVersion:
         """Remove the vectors of distinct `ids`.
 
         Returns:
@@ -207,7 +207,7 @@ class Registry:
             )
         return IndexVersion(sealed=view.version, sequence=sequence)
 
-    def stage(self, name: str, operation: str, ids: Ids, vectors: Vectors) -> None:
+    def stage(self, name: str, operation: str, ids: HeldIds, vectors: Vectors) -> None:
         """Put a part of an import on disk, where nobody sees it yet."""
         with self._store.transaction() as transaction:
             changes.log_staged(transaction, self.view(name), operation, ids, vectors)
@@ -222,7 +222,7 @@ class Registry:
         """How many rows of an import are visible, until a build has taken them."""
         return changes.count_published(self._store, operation)
 
-    def publish_staged(self, name: str, operation: str, ids: Ids) -> None:
+    def publish_staged(self, name: str, operation: str, ids: HeldIds) -> None:
         """Make all parts of an import, which have `ids`, visible at once.
 
         Raises:

@@ -75,24 +75,14 @@ class Selecting:
         """
         return selection_pb2.Selection.FromString(self._row(name)["description"])
 
-    def items(
-        self, name: str, *, start: int, count: int
-    ) -> tuple[selection_pb2.SelectedItems, bool]:
-        """Items from `start` on, and whether there are more.
+    def chosen(self, name: str) -> Selected:
+        """All items of a selection.
 
         Raises:
             UnknownJobError: there is none of that name.
         """
         stored = selection_pb2.SelectedItems.FromString(self._row(name)["items"])
-        every = convert_selection.selected_of(self.get(name), [stored])
-        span = slice(start, start + count)
-        page = Selected(
-            ids=every.ids[span],
-            scores=every.scores[span],
-            weights=every.weights[span],
-            why={name: values[span] for name, values in every.why.items()},
-        )
-        return convert_selection.items_to_wire(page), len(every) > start + count
+        return convert_selection.selected_of(self.get(name), [stored])
 
     def _row(self, name: str) -> Any:
         row = self._store.row("SELECT * FROM selections WHERE name = ?", name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids
+from gleann.index.arrays import HeldIds
 from gleann.index.errors import CorruptDataError, InvalidInputError
 from gleann.service import estimate_sessions
 from gleann.service.active_sessions import ActiveSessions
@@ -46,7 +46,7 @@ class Sessions(ActiveSessions):
     def submit_answers(
         self,
         name: str,
-        ids: Ids,
+        ids: HeldIds,
         positives: NDArray[np.bool_],
         values: NDArray[np.float64] | None,
     ) -> Keep:
@@ -59,7 +59,7 @@ class Sessions(ActiveSessions):
         self,
         name: str,
         group: str,
-        ids: Ids,
+        ids: HeldIds,
         positives: NDArray[np.bool_],
         values: NDArray[np.float64] | None,
     ) -> Keep:
@@ -80,7 +80,7 @@ class Sessions(ActiveSessions):
     def submit_groups(
         self,
         name: str,
-        ids: Ids,
+        ids: HeldIds,
         groups: Labels,
         values: NDArray[np.float64] | None,
     ) -> Keep:
@@ -118,7 +118,10 @@ class Sessions(ActiveSessions):
             from gleann.selection.pool import IndexNeighbours
 
             return ActiveSession.resume(
-                state, index.vectors, ids=index.ids, neighbours=IndexNeighbours(index)
+                state,
+                index.vectors,
+                ids=index.held_ids,
+                neighbours=IndexNeighbours(index),
             )
         return estimate_sessions.resume(state, index, proxy)
 

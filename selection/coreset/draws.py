@@ -60,7 +60,7 @@ def draw_within_groups(
     rows, _ = alternated(parts)
     return Selection(
         rows=rows,
-        ids=IdMap(ids, n=len(names)).ids[rows],
+        ids=IdMap(ids, n=len(names)).ids_of(rows),
         scores=np.ones(len(rows), np.float32),
         weights=np.ones(len(rows), np.float32),
         why={"group": names[rows]},

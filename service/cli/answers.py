@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import DuplicateIdError, InvalidInputError, UnknownIdError
+from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.service.cli import inputs, outputs
 
@@ -112,7 +113,7 @@ def answers_in(
     Raises:
         As `read_answers`.
     """
-    n = len(names.ids)
+    n = len(names)
     known, positive = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     value = np.zeros(n) if with_values else None
     if table is not None:
@@ -151,7 +152,7 @@ def read_examples(path: Path, names: IdMap) -> tuple[Rows, NDArray[np.bool_]]:
 
 def rows_named(names: IdMap, ids: NDArray[Any]) -> Rows:
     """Rows of ids from a file, where a csv reader took digits for numbers."""
-    if names.ids.dtype.kind == "U" and ids.dtype.kind != "U":
+    if isinstance(names.held, Texts) and ids.dtype.kind in "iu":
         ids = ids.astype(np.str_)
     return names.rows_of(ids)
 

@@ -72,7 +72,7 @@ def read_group_answers(
         UnknownIdError: an id that no item has.
         DuplicateIdError: one id twice.
     """
-    n = len(names.ids)
+    n = len(names)
     known, group = np.zeros(n, np.bool_), np.full(n, NO_GROUP, np.int64)
     value = np.zeros(n) if with_values else None
     if has_content(path):

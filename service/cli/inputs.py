@@ -90,7 +90,13 @@ def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
 
 
 def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
-    """Take one column without gaps out of a table: numbers, flags or strings."""
+    """Take one column without gaps out of a table: numbers, flags or strings.
+
+    Strings come as objects, since NumPy's own lose NULs at their ends.
+
+    Raises:
+        InvalidInputError: it has gaps, or holds something else.
+    """
     column = table[name].combine_chunks()
     if column.null_count:
         raise InvalidInputError(
@@ -103,7 +109,7 @@ def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
         )
     with reading(path):
         values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values.astype(np.str_) if values.dtype == object else values
+    return values
 
 
 def _is_dictionary(column: pa.Array) -> bool:

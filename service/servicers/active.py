@@ -4,9 +4,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from gleann.index.id_checks import hold_id_array
 from gleann.service import convert_active
 from gleann.service import convert_selection as convert
 from gleann.service.application import Application
+from gleann.service.pages import next_token, page_position
+from gleann.service.paging import id_sizes, page_of, page_within
 from gleann.service.wire import ids_of, ids_to_wire
 from gleann.v1 import selection_pb2 as pb
 from gleann.v1 import selection_pb2_grpc
@@ -30,9 +33,15 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.NextBatchRequest, _: Any
     ) -> pb.NextBatchResponse:
         """Say what to label next."""
-        batch = self._sessions.next_batch(request.session, "active")
+        start = page_position(request.page_token)
+        batch, more = page_of(
+            self._sessions.next_batch(request.session, "active"),
+            self._application.limits,
+            start=start,
+        )
         return pb.NextBatchResponse(
             items=convert.items_to_wire(batch),
+            next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
         )
@@ -63,16 +72,27 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.ScoreItemsRequest, _: Any
     ) -> pb.ScoreItemsResponse:
         """Tell class probabilities."""
-        ids = convert.optional_ids_of(request, "ids")
-        scores = self._sessions.scores(request.session, ids, concept=request.concept)
-        return convert_active.scores_to_wire(scores)
+        self._sessions.info(request.session)  # before the ids are unpacked
+        page = self._sessions.scores(
+            request.session,
+            convert.optional_ids_of(request, "ids"),
+            concept=request.concept,
+            start=page_position(request.page_token),
+            limits=self._application.limits,
+        )
+        return convert_active.scores_to_wire(page)
 
     def ListWantedIds(  # noqa: N802
         self, request: pb.ListWantedIdsRequest, _: Any
     ) -> pb.ListWantedIdsResponse:
         """Name the vectors whose probabilities are wanted."""
-        ids = self._sessions.wanted(request.session)
-        return pb.ListWantedIdsResponse(ids=ids_to_wire(ids))
+        ids = hold_id_array(self._sessions.wanted(request.session))
+        limits, start = self._application.limits, page_position(request.page_token)
+        page = page_within(id_sizes(ids), limits, start=start, name="ids")
+        more = page.stop if page.stop < len(ids) else None
+        return pb.ListWantedIdsResponse(
+            ids=ids_to_wire(ids[page]), next_page_token=next_token(more)
+        )
 
     def SubmitProbabilities(  # noqa: N802
         self, request: pb.SubmitProbabilitiesRequest, _: Any
@@ -95,10 +115,11 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
     def _start_active(
         self, request: pb.StartActiveSessionRequest
     ) -> Callable[[], pb.Session]:
+        view = self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
         params = convert_active.active_params_of(request.params)
         keep = self._sessions.start_active(
-            self._application.registry.view(request.index),
+            view,
             params,
             ids=ids,
             labels=convert_active.answers_of(

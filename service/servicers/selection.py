@@ -11,7 +11,8 @@ from gleann.index.errors import InvalidInputError
 from gleann.service import convert_selection as convert
 from gleann.service import estimate_sessions as starting
 from gleann.service.convert_known import known_by_group_of, known_groups_of, known_of
-from gleann.service.pages import page_position, page_size, page_token
+from gleann.service.pages import next_token, page_position, page_size, page_token
+from gleann.service.paging import page_of, page_of_groups
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.wire import (
     any_float64s_of,
@@ -50,11 +51,10 @@ class SelectionServicer(ActiveServicer):
         """List a page of what was chosen."""
         start = page_position(request.page_token)
         size = page_size(request.page_size, default=10_000, most=100_000)
-        items, more = self._application.selections.items(
-            request.name, start=start, count=size
-        )
+        chosen = self._application.selections.chosen(request.name)
+        page, more = page_of(chosen, self._application.limits, start=start, most=size)
         return pb.ListSelectedItemsResponse(
-            items=items, next_page_token=page_token(start + size) if more else ""
+            items=convert.items_to_wire(page), next_page_token=next_token(more)
         )
 
     def StartEstimateSession(  # noqa: N802
@@ -67,9 +67,15 @@ class SelectionServicer(ActiveServicer):
         self, request: pb.NextEstimateBatchRequest, _: Any
     ) -> pb.NextEstimateBatchResponse:
         """Say what to label next."""
-        batch = self._sessions.next_batch(request.session, "estimate")
+        start = page_position(request.page_token)
+        batch, more = page_of(
+            self._sessions.next_batch(request.session, "estimate"),
+            self._application.limits,
+            start=start,
+        )
         return pb.NextEstimateBatchResponse(
             items=convert.items_to_wire(batch),
+            next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
         )
@@ -100,6 +106,11 @@ class SelectionServicer(ActiveServicer):
     ) -> pb.NextGroupBatchesResponse:
         """Say what to label next."""
         batches = self._sessions.next_batches(request.session)
+        page, more = page_of_groups(
+            batches,
+            self._application.limits,
+            start=page_position(request.page_token),
+        )
         return pb.NextGroupBatchesResponse(
             batches=[
                 pb.GroupBatch(
@@ -108,8 +119,9 @@ class SelectionServicer(ActiveServicer):
                     summary_json=json.dumps(batch.summary),
                     provenance_json=json.dumps(batch.provenance),
                 )
-                for group, batch in batches.items()
-            ]
+                for group, batch in page.items()
+            ],
+            next_page_token=next_token(more),
         )
 
     def SubmitGroupLabels(  # noqa: N802

@@ -37,6 +37,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
         self, request: vector_pb2.GetVectorsRequest, _: Any
     ) -> vector_pb2.GetVectorsResponse:
         """Fetch vectors by id."""
+        self._application.registry.view(request.index)  # before the ids are unpacked
         ids = ids_of(request.ids, name="ids")
         vectors = self._application.get_vectors(request.index, ids)
         return vector_pb2.GetVectorsResponse(vectors=vectors_to_wire(vectors))
@@ -52,6 +53,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
     def _upsert(
         self, request: vector_pb2.UpsertVectorsRequest
     ) -> Callable[[], vector_pb2.UpsertVectorsResponse]:
+        self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
         vectors = vectors_of(request.vectors, name="vectors")
         change = self._application.upserting(request.index, ids, vectors)
@@ -62,6 +64,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
     def _delete(
         self, request: vector_pb2.DeleteVectorsRequest
     ) -> Callable[[], vector_pb2.DeleteVectorsResponse]:
+        self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
         change = self._application.deleting(request.index, ids)
         return lambda: vector_pb2.DeleteVectorsResponse(
