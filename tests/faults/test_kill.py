@@ -143,7 +143,7 @@ client.import_vectors("k", sys.argv[2]).wait()
 
 
 def test_kill_after_an_import_was_published(tmp_path: Path) -> None:
-    """It runs again, for nobody knows that it was done: the log stays without a hole."""
+    """It runs again, as nobody knows that it was done; the log stays without a hole."""
     rows = rows_of(np.arange(500))
     np.save(tmp_path / "v.npy", rows)
     script = """
