@@ -103,7 +103,8 @@ def publish_staged(
     claim_id_type(transaction, view, ids)
     sequence = _advance(transaction, view)
     transaction.run(
-        "UPDATE changes SET sequence = ?, checksum = checksum + ? WHERE operation = ?",
+        "UPDATE changes SET sequence = ?, checksum = checksum + ?"
+        " WHERE operation = ? AND sequence IS NULL",  # a run cut off may have published
         sequence,
         sequence_bits(sequence),
         operation,
