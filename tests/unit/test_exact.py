@@ -209,3 +209,53 @@ def test_pareto_keeps_what_nothing_beats():
     points = [(1, 0.5), (2, 0.4), (2, 0.9), (3, 0.9), (4, 0.95)]
     kept = pareto(points, gain=lambda p: p[1], cost=lambda p: p[0])
     assert kept == [(1, 0.5), (2, 0.9), (4, 0.95)]
+
+
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.999])
+@pytest.mark.parametrize("n", [45, 9_000])
+def test_a_mask_finds_what_a_copy_of_the_allowed_rows_finds(
+    clustered, metric, share, n
+):
+    """Whether the rows that do not count are looked at or left out of a copy."""
+    rows, queries = clustered(n, 9, seed=5), clustered(20, 9, seed=1)
+    # Ties, and rows that do not count which are nearer than all that do.
+    rows[::7], rows[1:21] = rows[0], queries
+    allowed = np.random.default_rng(3).random(n) < share
+    allowed[1:21], allowed[40:45] = False, True
+    numbers = np.flatnonzero(allowed)
+    want, near = exact_search(queries, rows[numbers], metric=metric, k=12)
+    found, distances = exact_search(queries, rows, metric=metric, k=12, allowed=allowed)
+    np.testing.assert_array_equal(found, np.where(want < 0, -1, numbers[want]))
+    np.testing.assert_array_equal(distances, near)
+
+
+def test_a_mask_is_no_copy(monkeypatch):
+    """Nearly all rows count: they are looked at where they are."""
+    rows = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
+    allowed = np.ones(600, np.bool_)
+    allowed[7] = False
+    seen = []
+    real = exact.LeastDistances.of
+
+    def of(self, some):
+        seen.append(np.shares_memory(some, rows))
+        return real(self, some)
+
+    monkeypatch.setattr(exact.LeastDistances, "of", of)
+    exact.exact_search_prepared(rows[:3], rows, metric="l2", k=5, allowed=allowed)
+    assert seen == [True]
+
+
+def test_rows_that_do_not_count_do_not_stand_in_for_far_ones():
+    """A row of an earlier gleann, infinitely far from all, counts; its likes do not."""
+    rows = np.full((6, 2), 3e38, np.float32)
+    rows[1] = 1
+    rows[3:5] = 2
+    allowed = np.array([True, True, False, False, False, True])
+    queries = np.ones((1, 2), np.float32)
+    found, distances = exact.exact_search_prepared(
+        queries, rows, metric="l2", k=3, allowed=allowed
+    )
+    assert found.tolist() == [[1, 0, 5]]
+    assert distances.tolist() == [[0, np.inf, np.inf]]
