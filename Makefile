@@ -1,5 +1,6 @@
 # make demo   sets everything up and runs the main job; writes demo-report/report.html
 # make test   sets everything up and runs the tests
+# make test-slow  kills, fuzzed messages, sanitizers: what takes minutes each
 # make check  format, lint, types, import contracts, generated protos
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
 # make format, make clean
@@ -12,8 +13,8 @@ KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
 INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
 
-.PHONY: demo test test-kernels kernels-compiled kernels-interpreted check format clean \
-  python
+.PHONY: demo test test-slow test-kills test-sanitizers test-kernels kernels-compiled \
+  kernels-interpreted check format clean python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -21,6 +22,18 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+test-slow: test-kills test-fuzz test-sanitizers
+
+# A served directory is killed 100 times at random; GLEANN_KILLS and GLEANN_SEED change
+# how often and when.
+test-kills: $(VENV)/.test
+	$(BIN)/python -m pytest -m long -s tests/faults/test_many_kills.py
+
+# The native kernels, built with AddressSanitizer and UndefinedBehaviorSanitizer, under
+# their tests and forged index files; needs gcc.
+test-sanitizers: $(VENV)/.test
+	GLEANN_FUZZ_SECONDS=300 tests/slow/sanitizers.sh $(BIN)/python
 
 # Kernels are compiled or interpreted, as an environment variable says when they are
 # imported: so they are tested in two runs, side by side. Every shipped tile is compiled

@@ -9,6 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann.index.texts import Texts
+
 Vectors: TypeAlias = NDArray[np.float32]
 """Rows of a matrix, C-contiguous (n, d)."""
 
@@ -17,6 +19,9 @@ Distances: TypeAlias = NDArray[np.float32]
 
 Ids: TypeAlias = NDArray[np.int64] | NDArray[np.str_]
 """The caller's names of vectors; -1 or "" where there is none."""
+
+HeldIds: TypeAlias = NDArray[np.int64] | Texts
+"""Ids as they are kept and carried: a long string costs its own length only."""
 
 Rows: TypeAlias = NDArray[np.int64]
 """Positions in a matrix; -1 where there is none."""

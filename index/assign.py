@@ -11,6 +11,7 @@ import numpy as np
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
 from gleann.index.engines import native
+from gleann.index.heartbeat import beat
 from gleann.index.params import BuildParams
 from gleann.index.spill import Spiller, less
 
@@ -63,4 +64,5 @@ def assign_blocks(
     for block, lists in map_blocks(
         lambda b: spiller.assign(less(vectors[b], center)), blocks
     ):
+        beat()
         yield block, *lists

@@ -1,11 +1,13 @@
 """Work on blocks of rows, one block a core."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
+from gleann.index.blas import one_blas_thread
+from gleann.index.cores import usable_cores
+
+from gleann.index.cores import usable_cores
 
 T = TypeVar("T")
 
@@ -31,9 +33,9 @@ def map_blocks(
     Each block's matrix products run on one thread: threads of BLAS would wait for each
     other at every small product. While this runs, that limit holds for the process.
     """
-    threads = len(os.sched_getaffinity(0))
+    threads = usable_cores()
     with (
-        threadpool_limits(1, user_api="blas"),
+        one_blas_thread(),
         ThreadPoolExecutor(threads) as executor,
     ):
         yield from zip(blocks, executor.map(work, blocks), strict=True)

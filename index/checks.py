@@ -5,16 +5,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Ids, Mask, Vectors
+from gleann.index.arrays import HeldIds, Mask, Vectors
 from gleann.index.errors import (
     DimensionMismatchError,
-    DuplicateIdError,
     InvalidInputError,
     InvalidParamsError,
     NonFiniteError,
 )
+from gleann.index.held_ids import id_at, shown_id
 
 MAX_DIM = 65_536
+MOST_ROWS = (1 << 31) - 1
+"""Rows are numbered in int32."""
+
 FINITE_BLOCK = 4096
 """Rows looked at together, so that what `isfinite` returns stays in the caches."""
 MOST_SQUARED = 2.0**124
@@ -24,6 +27,25 @@ A sixteenth of what float32 holds: |q - x|^2 is at most four times the larger sq
 length, so it stays finite, and so do 2q.x, its partial sums and rows less their mean.
 """
 _NUMERIC = (np.float16, np.float32, np.float64, np.int8, np.uint8)
+
+
+def as_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
+    """Return `values` as an array, without a copy where they are one.
+
+    Raises:
+        InvalidInputError: a masked array, whose mask would be lost, or what makes no
+            array, such as lists of different lengths.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        masked = int(np.ma.getmaskarray(values).sum())
+        raise InvalidInputError(
+            f"{name} is a masked array, {masked} of {values.size} entries masked: fill"
+            " them, or leave them out"
+        )
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InvalidInputError(f"{name} makes no array: {error}") from error
 
 
 def as_vectors(
@@ -42,7 +64,7 @@ def as_vectors(
         DimensionMismatchError: d is not `dim`.
         NonFiniteError: NaN or infinity (or beyond float32's range).
     """
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     require_matrix(array.dtype, array.shape, name=name, dim=dim)
     return as_float32(array, name=name)
 
@@ -51,8 +73,12 @@ def own_rows(values: ArrayLike) -> NDArray[Any]:
     """`values` as an array that shares no memory with the caller's, for `as_vectors`.
 
     What that converts anyway is returned as it is.
+
+    Raises:
+        InvalidInputError: what makes no array, or no rows by its dtype and shape.
     """
-    array = np.asarray(values)
+    array = as_array(values, name="vectors")
+    require_matrix(array.dtype, array.shape, name="vectors")
     if array.dtype == np.float32 and not isinstance(values, list | tuple):
         return np.array(array, order="C")
     return array
@@ -65,7 +91,7 @@ def as_matrix(values: ArrayLike, *, name: str, dim: int) -> Vectors:
         InvalidInputError: wrong dtype, not two-dimensional, or empty.
         DimensionMismatchError: d is not `dim`.
     """
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     require_matrix(array.dtype, array.shape, name=name, dim=dim)
     return _converted(array)
 
@@ -94,6 +120,10 @@ def require_matrix(
         raise DimensionMismatchError(
             f"{name} has {shape[1]} dimensions, expected {dim}"
         )
+    if shape[0] > MOST_ROWS:
+        raise InvalidInputError(
+            f"{name} has {shape[0]} rows, at most {MOST_ROWS} are supported"
+        )
     if shape[1] > MAX_DIM:
         raise InvalidInputError(
             f"{name} has {shape[1]} dimensions, at most {MAX_DIM} are supported"
@@ -119,7 +149,9 @@ def as_float32(array: NDArray[Any], *, name: str, first_row: int = 0) -> Vectors
 
 def _converted(array: NDArray[Any]) -> Vectors:
     if array.dtype == np.float32:
-        return np.ascontiguousarray(array)
+        packed = np.ascontiguousarray(array)
+        # NumPy makes arrays whose numbers begin anywhere; kernels read whole ones.
+        return packed if packed.flags.aligned else packed.copy()
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(array, dtype=np.float32)
 
@@ -130,7 +162,7 @@ def require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     Raises:
         InvalidParamsError: naming those that are.
     """
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise InvalidParamsError(
             f"{name} must be one of {', '.join(allowed)}; got {value!r}"
         )
@@ -159,7 +191,7 @@ def require_measurable(
     *,
     name: str = "vectors",
     first_row: int = 0,
-    ids: Ids | None = None,
+    ids: HeldIds | None = None,
 ) -> None:
     """Refuse rows whose distances under l2 or ip would leave float32.
 
@@ -184,61 +216,15 @@ def require_measurable(
         return
     first = bad[0]
     square = np.square(vectors[first].astype(np.float64)).sum()
-    who = f"{name} row {first_row + first}" if ids is None else f"id {ids[first]!s}"
+    who = (
+        f"{name} row {first_row + first}"
+        if ids is None
+        else f"id {shown_id(id_at(ids, first))}"
+    )
     raise InvalidInputError(
         f"{who} has squared length {square:.4g}, at most {MOST_SQUARED:.4g} keeps"
         f" distances within float32 ({len(bad)} of {len(vectors)} rows are longer)"
     )
-
-
-def as_ids(values: ArrayLike, *, n: int, name: str = "ids") -> Ids:
-    """Return `values` as n distinct ids: int64 at least 0, or non-empty strings.
-
-    Raises:
-        InvalidInputError: neither integers nor strings, negative, or empty strings.
-        DimensionMismatchError: not exactly n of them.
-        DuplicateIdError: one id twice.
-    """
-    ids = as_id_array(values, name=name)
-    if len(ids) != n:
-        raise DimensionMismatchError(f"{name} has {len(ids)} entries for {n} rows")
-    unique, counts = np.unique(ids, return_counts=True)
-    if len(unique) != n:
-        twice = unique[counts > 1]
-        raise DuplicateIdError(
-            f"{name} has {twice.tolist()[0]!r} {counts.max()} times"
-            f" ({n - len(unique)} of {n} are repeats)"
-        )
-    return ids
-
-
-def as_id_array(values: ArrayLike, *, name: str = "ids") -> Ids:
-    """Return `values` as a one-dimensional array of ids; repeats are allowed.
-
-    Raises:
-        InvalidInputError: not 1-D, neither integers nor strings, negative, or empty
-            strings.
-    """
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise InvalidInputError(f"{name} must be one-dimensional, got {array.shape}")
-    if array.dtype.kind == "O" and all(isinstance(v, str) for v in array.tolist()):
-        array = array.astype(np.str_)
-    if array.dtype.kind == "U":
-        if (array == "").any():
-            raise InvalidInputError(f"{name} has an empty string, which means 'none'")
-        return array
-    if array.dtype.kind not in "iu" and array.size:
-        raise InvalidInputError(
-            f"{name} must be integers or strings, got dtype {array.dtype}"
-        )
-    if array.size and int(array.min()) < 0:
-        raise InvalidInputError(
-            f"{name} must be at least 0 (-1 means 'none'), got {array.min()}"
-        )
-    if array.size and int(array.max()) > np.iinfo(np.int64).max:
-        raise InvalidInputError(f"{name} must fit int64, got {array.max()}")
-    return array.astype(np.int64)
 
 
 def as_mask(values: ArrayLike, *, n: int, name: str = "allowed") -> Mask:
@@ -248,7 +234,7 @@ def as_mask(values: ArrayLike, *, n: int, name: str = "allowed") -> Mask:
         InvalidInputError: not bool.
         DimensionMismatchError: not n of them.
     """
-    mask = np.asarray(values)
+    mask = as_array(values, name=name)
     if mask.dtype != np.bool_:
         raise InvalidInputError(
             f"{name} must be bool, one a row, got dtype {mask.dtype};"

@@ -15,6 +15,7 @@ GleannError
 ├── AlreadyExistsError
 ├── NotReadyError                        right call, wrong moment (not built, empty)
 ├── LimitError                           over a configured cap
+│   ├── AnswerTooLargeError              no message has room for the answer
 │   └── DeviceMemoryError                more than the device has memory for
 ├── ForbiddenPathError                   a file outside the configured roots
 ├── EngineUnavailableError               what is needed is not installed
@@ -22,6 +23,7 @@ GleannError
 ├── CancelledError                       the caller cancelled the work
 ├── StorageError                         the disk refused (full, read-only)
 ├── ServiceError                         the service cannot be reached, or failed inside
+│   └── OutcomeUnknownError              a change may be kept, or not
 ├── UnauthenticatedError                 the service wants another key
 └── CorruptDataError                     stored data fails its checksum or format
 
@@ -89,6 +91,10 @@ class LimitError(GleannError):
     """The request is over a configured cap."""
 
 
+class AnswerTooLargeError(LimitError):
+    """The answer takes more bytes than a message may have: ask for less at once."""
+
+
 class DeviceMemoryError(LimitError):
     """An index or a batch takes more memory than the device has to spare."""
 
@@ -119,6 +125,10 @@ class CorruptDataError(GleannError):
 
 class ServiceError(GleannError):
     """The service cannot be reached, did not answer in time, or failed inside."""
+
+
+class OutcomeUnknownError(ServiceError):
+    """The disk failed at a moment when a change may be kept, or not."""
 
 
 class UnauthenticatedError(GleannError):

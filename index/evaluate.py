@@ -4,14 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances
-from gleann.index.errors import DimensionMismatchError
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    NonFiniteError,
+)
 
 T = TypeVar("T")
 
 
-def recall_at_k(found: Distances, exact: Distances, *, rtol: float = 1e-5) -> float:
+def recall_at_k(found: ArrayLike, exact: ArrayLike, *, rtol: float = 1e-5) -> float:
     """Share of results no farther than the exact k-th one, so ties count as hits.
 
     Args:
@@ -23,18 +28,38 @@ def recall_at_k(found: Distances, exact: Distances, *, rtol: float = 1e-5) -> fl
 
     Raises:
         DimensionMismatchError: the shapes differ.
+        InvalidInputError: not two-dimensional, no numbers, or none at all: of nothing
+            there is no share.
+        NonFiniteError: NaN.
     """
-    if found.shape != exact.shape:
+    returned = _as_distances(found, name="found")
+    nearest = _as_distances(exact, name="exact")
+    if returned.shape != nearest.shape:
         raise DimensionMismatchError(
-            f"found has shape {found.shape}, exact has {exact.shape}"
+            f"found has shape {returned.shape}, exact has {nearest.shape}"
         )
-    return float((found <= cut_at_k(exact, rtol=rtol)).mean())
+    return float((returned <= cut_at_k(nearest, rtol=rtol)).mean())
 
 
 def cut_at_k(exact: Distances, *, rtol: float = 1e-5) -> Distances:
     """Distance (nq, 1) up to which a row is a hit; `exact` and `rtol` as above."""
     kth = exact[:, -1:]
     return (kth + rtol * np.maximum(np.abs(kth), 1e-2)).astype(np.float32)
+
+
+def _as_distances(values: ArrayLike, *, name: str) -> Distances:
+    try:
+        distances = np.asarray(values)
+    except ValueError as error:
+        raise InvalidInputError(f"{name} is no array: {error}") from error
+    if distances.dtype.kind not in "fiu" or distances.ndim != 2 or not distances.size:
+        raise InvalidInputError(
+            f"{name} must be distances (nq, k), at least one, got {distances.dtype}"
+            f" {distances.shape}"
+        )
+    if (bad := np.flatnonzero(np.isnan(distances).any(axis=1))).size:
+        raise NonFiniteError(f"{name} has NaN in row {bad[0]}")
+    return distances
 
 
 def pareto(

@@ -1,6 +1,7 @@
 """Exhaustive search: the oracle that every fast path is compared with."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,9 @@ SHIFT_ROWS = 64
 
 SHIFTED = 0.5
 """Rows are moved where their greatest coordinates are then so much smaller."""
+
+GATHERED = 8
+"""Allowed rows are copied where they are fewer than one of so many."""
 
 _PAIR_BYTES = 1 << 26
 
@@ -81,23 +85,57 @@ def exact_search_prepared(
     `QUERY_BLOCK` queries, and once more for a query whose k-th row nearly ties with
     others. `progress` hears how many rows these passes have read, and will have in all.
     """
-    pool = None if allowed is None else np.flatnonzero(allowed)
-    n = len(vectors) if pool is None else len(pool)
     rows = np.full((len(queries), k), -1, np.int64)
     distances = np.full((len(queries), k), np.inf, np.float32)
-    depth = min(k, n)
+    chosen, numbers = _pool(vectors, allowed)
+    depth = min(k, chosen.count)
     if depth == 0:
         return rows, distances
-    dense = vectors if pool is None else vectors[pool]
-    shift = _shift_of(dense)
+    n, shift = len(chosen.vectors), _shift_of(chosen.vectors)
     blocks = block_slices(len(queries), QUERY_BLOCK)
     for number, block in enumerate(blocks):
         heard = _of_all(progress, number * n, len(blocks) * n)
         bounds = LeastDistances(queries[block], metric=metric, shift=shift)
-        found, near = _search_block(bounds, dense, depth, heard)
-        rows[block, :depth] = found if pool is None else pool[found]
+        found, near = _search_block(bounds, chosen, depth, heard)
+        rows[block, :depth] = found if numbers is None else numbers[found]
         distances[block, :depth] = near
     return rows, distances
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pool:
+    """Rows to find the nearest of.
+
+    Attributes:
+        vectors: (n, d), prepared.
+        allowed: bool (n,), which of them count; None for all.
+        count: how many count.
+    """
+
+    vectors: Vectors
+    allowed: Mask | None
+    count: int
+
+    def counts(self, rows: Rows) -> Mask:
+        """Which of `rows`, of any shape, count."""
+        if self.allowed is None:
+            return np.ones(rows.shape, np.bool_)
+        return self.allowed[rows]
+
+
+def _pool(vectors: Vectors, allowed: Mask | None) -> tuple[_Pool, Rows | None]:
+    """The rows to look at, and their numbers where they were gathered from `vectors`.
+
+    To look at rows that do not count is cheaper than a copy of those that do, unless
+    those are few.
+    """
+    if allowed is None or allowed.all():
+        return _Pool(vectors, None, len(vectors)), None
+    count = int(np.count_nonzero(allowed))
+    if GATHERED * count > len(vectors):
+        return _Pool(vectors, allowed, count), None
+    numbers = np.flatnonzero(allowed)
+    return _Pool(vectors[numbers], None, count), numbers
 
 
 def _of_all(
@@ -185,27 +223,30 @@ class LeastDistances:
 
 def _search_block(
     bounds: LeastDistances,
-    vectors: Vectors,
+    pool: _Pool,
     k: int,
     progress: Callable[[int], None] | None,
 ) -> tuple[Rows, Distances]:
-    keep = min(k + SLACK, len(vectors))
-    candidates, cut = _candidates(bounds, vectors, keep, progress)
-    distances = _distances_of(bounds.queries, vectors, candidates, bounds.metric)
+    keep = min(k + SLACK, pool.count)
+    candidates, cut = _candidates(bounds, pool, keep, progress)
+    distances = _distances_of(bounds.queries, pool.vectors, candidates, bounds.metric)
+    distances[~pool.counts(candidates)] = np.inf
     order = np.lexsort((candidates, distances))[:, :k]
     rows = np.take_along_axis(candidates, order, axis=1)
     distances = np.take_along_axis(distances, order, axis=1)
-    if keep < len(vectors):
-        least = bounds.distances(cut)
-        for q in np.flatnonzero(~(distances[:, -1] < least)).tolist():
-            last = float(distances[q, -1])
-            rows[q], distances[q] = _search_near_cut(bounds.one(q), vectors, k, last)
+    # Others than those that count are candidates only where those are infinitely far.
+    doubtful = np.isinf(distances[:, -1])
+    if keep < pool.count:
+        doubtful |= ~(distances[:, -1] < bounds.distances(cut))
+    for q in np.flatnonzero(doubtful).tolist():
+        last = float(distances[q, -1])
+        rows[q], distances[q] = _search_near_cut(bounds.one(q), pool, k, last)
     return rows, distances
 
 
 def _candidates(
     bounds: LeastDistances,
-    vectors: Vectors,
+    pool: _Pool,
     keep: int,
     progress: Callable[[int], None] | None,
 ) -> tuple[Rows, Distances]:
@@ -213,8 +254,10 @@ def _candidates(
     count = len(bounds.queries)
     best = np.empty((count, 0), np.float32)
     rows = np.empty((count, 0), np.int64)
-    for start, end in _row_blocks(len(vectors)):
-        block = bounds.of(vectors[start:end])
+    for start, end in _row_blocks(len(pool.vectors)):
+        block = bounds.of(pool.vectors[start:end])
+        if pool.allowed is not None:
+            block[:, ~pool.allowed[start:end]] = np.inf
         numbers = np.broadcast_to(np.arange(block.shape[1]), block.shape)
         # Most blocks hold few rows below the running cut: look only at those.
         if best.shape[1] == keep:
@@ -267,12 +310,13 @@ def _distances_of(
 
 
 def _search_near_cut(
-    bounds: LeastDistances, vectors: Vectors, k: int, last: float
+    bounds: LeastDistances, pool: _Pool, k: int, last: float
 ) -> tuple[Rows, Distances]:
     """Order every row that may be as near as `last` to one query by its distance."""
-    near = np.flatnonzero(_rough(bounds, vectors) <= last)
+    near = np.flatnonzero(_rough(bounds, pool.vectors) <= last)
+    near = near[pool.counts(near)]
     metric = bounds.metric
-    distances = _distances_of(bounds.queries, vectors, near[None, :], metric)[0]
+    distances = _distances_of(bounds.queries, pool.vectors, near[None, :], metric)[0]
     order = np.lexsort((near, distances))[:k]
     return near[order], distances[order]
 

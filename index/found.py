@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gleann.index.arrays import Distances, Ids
+from gleann.index.arrays import Distances, Ids, Rows
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 
 
@@ -49,13 +49,29 @@ class Found:
 
     Attributes:
         ids: (nq, k), nearest first, ties by lower row; -1 or "" where fewer than k
-            rows were allowed.
+            rows were allowed. Strings are as wide as the longest of this answer.
         distances: float32 (nq, k), ascending: squared L2, 1 - cos, or -ip; +inf where
             there is no id.
         stats: what the search used and cost.
     """
 
     ids: Ids
+    distances: Distances
+    stats: SearchStats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoundRows:
+    """Neighbours of a batch of queries, by row.
+
+    Attributes:
+        rows: (nq, k), nearest first, ties by lower row; -1 where fewer than k rows were
+            allowed.
+        distances: as in `Found`.
+        stats: as in `Found`.
+    """
+
+    rows: Rows
     distances: Distances
     stats: SearchStats
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, Ids
+from gleann.index.arrays import Distances, HeldIds, Ids
 from gleann.index.build import Progress, ignore
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared, others_than
+from gleann.index.heartbeat import repeating
+from gleann.index.held_ids import ids_at, to_numpy
 from gleann.index.join_plan import draw_sample, plan_nprobe
 from gleann.index.mutual import mutual_neighbours
 from gleann.index.params import DEFAULT_TARGET_RECALL
@@ -38,7 +40,7 @@ class KnnGraph:
         indptr: int64 (n + 1).
         rows: int32 (m,), as the rows of `InvertedLists`: half the memory of int64.
         distances: float32 (m,): squared L2, 1 - cos, or -ip.
-        row_ids: (n,) the caller's ids, in row order.
+        held_ids: (n,) the caller's ids, in row order, as the index holds them.
         k: neighbours of each row: what was asked for, or n - 1 where that is less.
         nprobe: lists that each row probed.
         estimated_recall: recall@k of a sample of rows in this graph.
@@ -48,7 +50,7 @@ class KnnGraph:
     indptr: NDArray[np.int64]
     rows: NDArray[np.int32]
     distances: Distances
-    row_ids: Ids
+    held_ids: HeldIds
     k: int
     nprobe: int
     estimated_recall: float
@@ -58,9 +60,14 @@ class KnnGraph:
         return len(self.indptr) - 1
 
     @property
+    def row_ids(self) -> Ids:
+        """(n,) the caller's ids, in row order."""
+        return to_numpy(self.held_ids)
+
+    @property
     def ids(self) -> Ids:
         """(m,) the caller's ids of `rows`."""
-        return self.row_ids[self.rows]
+        return ids_at(self.held_ids, self.rows.astype(np.int64))
 
     @property
     def neighbours(self) -> NDArray[np.int32]:
@@ -111,26 +118,26 @@ def knn_graph(
     k = min(k, len(index) - 1)
     if k == 0:
         return _graph(index, _nothing(len(index)), nprobe=0, estimated_recall=1.0)
-    report = progress or ignore
-    report(Progress(phase="plan", done=0, total=1))
-    engine = index.engine if threads is None else index.engine.with_threads(threads)
-    pool = min(pool_size(k), len(index) - 1)
-    rng = np.random.default_rng([index.params.seed, 11])
-    sample = draw_sample(engine, index.data, k=k, rng=rng)
-    if nprobe is None:
-        nprobe = plan_nprobe(
-            engine,
-            index.data,
-            sample,
-            pool=pool,
-            target_recall=target_recall or DEFAULT_TARGET_RECALL,
-            rng=rng,
-        )
-    pools = join_lists(engine, index.data, nprobe=nprobe, pool=pool, report=report)
-    found = mutual_neighbours(pools, k=k, threads=threads or 0)
-    _complete(found, index.data)
-    recall = sample.recall_of(found.distances)
-    return _graph(index, found, nprobe=nprobe, estimated_recall=recall)
+    with repeating(progress or ignore) as report:
+        report(Progress(phase="plan", done=0, total=1))
+        engine = index.engine if threads is None else index.engine.with_threads(threads)
+        pool = min(pool_size(k), len(index) - 1)
+        rng = np.random.default_rng([index.params.seed, 11])
+        sample = draw_sample(engine, index.data, k=k, rng=rng)
+        if nprobe is None:
+            nprobe = plan_nprobe(
+                engine,
+                index.data,
+                sample,
+                pool=pool,
+                target_recall=target_recall or DEFAULT_TARGET_RECALL,
+                rng=rng,
+            )
+        pools = join_lists(engine, index.data, nprobe=nprobe, pool=pool, report=report)
+        found = mutual_neighbours(pools, k=k, threads=threads or 0)
+        _complete(found, index.data)
+        recall = sample.recall_of(found.distances)
+        return _graph(index, found, nprobe=nprobe, estimated_recall=recall)
 
 
 def _check(
@@ -188,7 +195,7 @@ def _graph(
         indptr=np.arange(n + 1, dtype=np.int64) * k,
         rows=found.rows.ravel(),
         distances=found.distances.ravel(),
-        row_ids=index.ids,
+        held_ids=index.held_ids,
         k=k,
         nprobe=nprobe,
         estimated_recall=estimated_recall,

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos
 from gleann.index.blocks import block_slices
+from gleann.index.heartbeat import beat
 
 BLOCK_ROWS = 1 << 20
 """Rows put into lists at once: enough to make the counting of lists cheap."""
@@ -74,6 +75,7 @@ def _fill(
     """
     following = starts.copy()
     for block in block_slices(len(list_nos), BLOCK_ROWS):
+        beat()
         rows = np.flatnonzero(list_nos[block] >= 0)
         rows = rows[np.argsort(list_nos[block][rows], kind="stable")] + block.start
         into = list_nos[rows]

@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids, Mask
-from gleann.index.checks import MAX_DIM
+from gleann.index.arrays import HeldIds, Mask
+from gleann.index.checks import MAX_DIM, MOST_ROWS, MOST_SQUARED
 from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
+from gleann.index.held_ids import repeated_id
 from gleann.index.lists import InvertedLists
+from gleann.index.texts import Texts
 from gleann.index.tune import OperatingPoint
-
-MOST_ROWS = (1 << 31) - 1
-"""Rows are numbered in int32."""
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "centroids": ("lists", "dim"),
@@ -161,16 +160,34 @@ def check_codes(codes: Codes, encoding: Encoding) -> None:
         require(finite, "code_biases has a bias that is not finite")
 
 
-def check_ids(ids: Ids) -> None:
-    """Check that ids are what `checks.as_ids` lets in: distinct, and none of them none.
+def check_lengths(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Check that the center and, where there is one, the centroids are of rows.
+
+    An index of version 1, which has no center, may hold longer rows than those of
+    today, and their means.
+
+    Raises:
+        CorruptDataError: naming the array.
+    """
+    if not arrays["center"].any():
+        return
+    for name in ("center", "centroids"):
+        wide = np.atleast_2d(arrays[name]).astype(np.float64)
+        longest = float(np.square(wide).sum(axis=1).max())
+        # The median of rows can be longer than all of them: half of them lie beyond it
+        # in each dimension, so its squared length is at most twice their mean.
+        fits = longest <= 2.1 * MOST_SQUARED
+        require(fits, f"{name} has squared length {longest:.4g}")
+
+
+def check_ids(ids: HeldIds) -> None:
+    """Check that ids are distinct, and none of them none; texts are not empty by now.
 
     Raises:
         CorruptDataError: they are not.
     """
-    if ids.dtype.kind == "U":
-        distinct = len(set(ids.tolist())) == len(ids)
-        require(bool((ids != "").all()), "id_bytes has an empty id")
-        require(distinct, "id_bytes has an id twice")
+    if isinstance(ids, Texts):
+        require(repeated_id(ids) is None, "id_bytes has an id twice")
         return
     require(bool(ids.min() >= 0), "ids has an id below 0")
     # In order, as they mostly are, they need no sorting.

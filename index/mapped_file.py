@@ -2,7 +2,7 @@
 
 Reading a map beyond the end of its file ends the process (SIGBUS). So whoever is about
 to read asks first whether the file still is as long as when it was opened and checked:
-0.4 us. What a length does not tell (bytes written anew in place, a file cut between the
+0.6 us. What a length does not tell (bytes written anew in place, a file cut between the
 question and the read) is not noticed; what the kernels follow without looking, the
 lists, is therefore read into memory and never mapped.
 """

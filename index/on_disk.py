@@ -15,10 +15,11 @@ from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.build import Progress, Report, arrange, as_sample, resolve_nlist
 from gleann.index.build_kernels import BuildKernels
-from gleann.index.checks import as_float32, as_ids, require_matrix
+from gleann.index.checks import as_float32, require_matrix
 from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
+from gleann.index.id_checks import hold_row_ids
 from gleann.index.params import BuildParams, Metric
 from gleann.index.plan import best_recall_of
 
@@ -81,7 +82,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     require_matrix(source.dtype, source.shape, name="vectors")
     n, dim = source.shape
     resolve_nlist(params, n)  # refused before hours of work
-    row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
+    row_ids = hold_row_ids(ids, n=n)
     sample = as_sample(queries, dim, params.metric)
     with storage.drafting(path) as draft:
         data_hash = _write_rows(draft, source, params.metric, report, kernels)

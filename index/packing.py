@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids, Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import Codes, Encoding, decoded_norms
 from gleann.index.engines.contract import IndexData
@@ -16,6 +16,7 @@ from gleann.index.lists import InvertedLists
 from gleann.index.loaded_checks import (
     check_codes,
     check_ids,
+    check_lengths,
     check_lists,
     check_points,
     check_shapes,
@@ -25,8 +26,8 @@ from gleann.index.loaded_checks import (
 )
 from gleann.index.manifest import VERSION
 from gleann.index.params import BuildParams, CodeKind, Metric
+from gleann.index.texts import Texts
 from gleann.index.tune import OperatingPoint
-from gleann.index.utf8 import decode_texts, encode_texts
 
 Array = NDArray[Any]
 
@@ -72,7 +73,9 @@ def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
     return arrays
 
 
-def pack_lists(centroids: Vectors, lists: InvertedLists, ids: Ids) -> dict[str, Array]:
+def pack_lists(
+    centroids: Vectors, lists: InvertedLists, ids: HeldIds
+) -> dict[str, Array]:
     """The other arrays of `FORMAT.md`."""
     arrays: dict[str, Array] = {
         "centroids": centroids,
@@ -100,7 +103,7 @@ def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
 
 def unpack(
     arrays: Mapping[str, Array], header: Mapping[str, Any], version: int = VERSION
-) -> tuple[IndexData, Ids, Header]:
+) -> tuple[IndexData, HeldIds, Header]:
     """Rebuild what was taken apart, after checking that the parts fit together.
 
     Args:
@@ -118,6 +121,7 @@ def unpack(
     encoding = _unpack_encoding(arrays, header, known.params.metric)
     _check_dtypes(arrays, _DTYPES | _CENTER | _code_dtypes(encoding))
     check_shapes(arrays)
+    check_lengths(arrays)
     data = IndexData(
         encoding=encoding,
         centroids=arrays["centroids"],
@@ -207,22 +211,22 @@ def _unpack_report(report: Mapping[str, Any]) -> SpillReport:
     return SpillReport(**{**report, **lists})
 
 
-def _pack_ids(ids: Ids) -> dict[str, Array]:
-    if ids.dtype.kind != "U":
+def _pack_ids(ids: HeldIds) -> dict[str, Array]:
+    if not isinstance(ids, Texts):
         return {"ids": ids}
-    text, lengths = encode_texts(ids)
     return {
-        "id_offsets": np.concatenate([[0], np.cumsum(lengths)]),
-        "id_bytes": np.frombuffer(text, np.uint8),
+        "id_offsets": ids.offsets - ids.offsets[0],
+        "id_bytes": np.frombuffer(ids.packed(), np.uint8),
     }
 
 
-def _unpack_ids(arrays: Mapping[str, Array]) -> Ids:
+def _unpack_ids(arrays: Mapping[str, Array]) -> HeldIds:
     if "ids" in arrays:
         return arrays["ids"]
     check_text_offsets(arrays["id_offsets"], size=len(arrays["id_bytes"]))
     try:
-        return decode_texts(arrays["id_bytes"], np.diff(arrays["id_offsets"]))
+        lengths = np.diff(arrays["id_offsets"])
+        return Texts.of_packed(arrays["id_bytes"].tobytes(), lengths)
     except ValueError as error:
         raise CorruptDataError(f"the ids cannot be read: {error}") from error
 

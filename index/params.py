@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+
 from gleann.index.arrays import Mask
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
@@ -59,10 +61,7 @@ class BuildParams:
         require_one_of("codes", self.codes, get_args(CodesChoice))
         if self.nlist != "auto":
             _require_int("nlist", self.nlist, at_least=1)
-        if self.spill_lambda is not None and not 0 <= self.spill_lambda < float("inf"):
-            raise InvalidParamsError(
-                f"spill_lambda must be a finite number >= 0, got {self.spill_lambda}"
-            )
+        _require_lambda(self.spill_lambda)
         _require_int("kmeans_iterations", self.kmeans_iterations, at_least=1)
         _require_int("tune_queries", self.tune_queries, at_least=0)
         _require_recall("target_recall", self.target_recall)
@@ -114,18 +113,40 @@ class SearchParams:
                 f"nprobe={self.nprobe}, target_recall={self.target_recall}"
             )
         require_one_of("segments", self.segments, get_args(Segments))
+        exact: object = self.exact
+        if not isinstance(exact, bool | np.bool_):
+            raise InvalidParamsError(f"exact must be true or false, got {exact!r:.80}")
+
+
+def _require_lambda(value: float | None) -> None:
+    if value is None:
+        return
+    _require_number("spill_lambda", value)
+    if not 0 <= value < float("inf"):
+        raise InvalidParamsError(
+            f"spill_lambda must be a finite number >= 0, got {value}"
+        )
 
 
 def _require_recall(name: str, value: float | None) -> None:
-    if value is not None and not 0 < value <= 1:
+    if value is None:
+        return
+    _require_number(name, value)
+    if not 0 < value <= 1:
         raise InvalidParamsError(f"{name} must be in (0, 1], got {value}")
+
+
+def _require_number(name: str, value: object) -> None:
+    number = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not number:
+        raise InvalidParamsError(f"{name} must be a number, got {value!r:.80}")
 
 
 def _require_int(
     name: str, value: object, *, at_least: int, floor_name: str = ""
 ) -> None:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise InvalidParamsError(f"{name} must be an integer, got {value!r}")
-    if value.__index__() < at_least:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InvalidParamsError(f"{name} must be an integer, got {value!r:.80}")
+    if value < at_least:
         floor = f"{floor_name} = {at_least}" if floor_name else str(at_least)
         raise InvalidParamsError(f"{name} must be at least {floor}, got {value}")

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index import packing, storage
-from gleann.index.arrays import Distances, Ids, Mask, Rows, Vectors
+from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows, Vectors
 from gleann.index.build import Progress, Report, arrange, as_sample, ignore
 from gleann.index.build_kernels import kernels_on
 from gleann.index.checks import (
-    as_ids,
     as_matrix,
     as_vectors,
     own_rows,
@@ -32,7 +31,10 @@ from gleann.index.engines.contract import (
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
 from gleann.index.filtered import search_filtered
-from gleann.index.found import Found, SearchStats, shortfall
+from gleann.index.found import Found, FoundRows, SearchStats, shortfall
+from gleann.index.heartbeat import repeating
+from gleann.index.held_ids import IdLookup, to_numpy
+from gleann.index.id_checks import hold_row_ids
 from gleann.index.id_table import IdTable
 from gleann.index.mapped_file import mapped_files
 from gleann.index.metric import prepare
@@ -60,7 +62,7 @@ class SoarIndex:
         self,
         data: IndexData,
         *,
-        ids: Ids,
+        ids: HeldIds,
         header: Header,
         engine: Engine,
     ) -> None:
@@ -92,7 +94,8 @@ class SoarIndex:
             vectors: (n, d) of float16, float32, float64, int8 or uint8; copied as
                 float32, of unit length under cosine: 4 n d bytes.
             params: how; defaults to `BuildParams()`.
-            ids: n distinct ids, int64 at least 0 or strings; None numbers the rows.
+            ids: n distinct ids, int64 at least 0 or strings of at most 4 KiB in UTF-8;
+                None numbers the rows. Strings are kept byte for byte.
             queries: (m, d), some of the kind that will be asked, to measure recall and
                 cost with; None takes rows of the index, which is good where queries are
                 distributed as the rows are.
@@ -122,26 +125,26 @@ class SoarIndex:
         given = own_rows(vectors) if copy and params.metric != "cosine" else vectors
         checked = as_vectors(given)
         n = len(checked)
-        row_ids = np.arange(n) if ids is None else as_ids(ids, n=n)
-        report = progress or ignore
-        rows = kernels.prepare(checked, params.metric)
-        arranged = arrange(
-            rows,
-            params,
-            queries=as_sample(queries, rows.shape[1], params.metric),
-            report=report,
-            kernels=kernels,
-        )
-        report(Progress(phase="encode", done=0, total=n))
-        data = IndexData(
-            encoding=arranged.encoding,
-            centroids=arranged.centroids,
-            lists=arranged.lists,
-            codes=kernels.codes(rows, arranged.encoding),
-            vectors=rows,
-        )
-        served = make_engine(data, name=engine, threads=threads)
-        report(Progress(phase="done", done=n, total=n))
+        row_ids = hold_row_ids(ids, n=n)
+        with repeating(progress or ignore) as report:
+            rows = kernels.prepare(checked, params.metric)
+            arranged = arrange(
+                rows,
+                params,
+                queries=as_sample(queries, rows.shape[1], params.metric),
+                report=report,
+                kernels=kernels,
+            )
+            report(Progress(phase="encode", done=0, total=n))
+            data = IndexData(
+                encoding=arranged.encoding,
+                centroids=arranged.centroids,
+                lists=arranged.lists,
+                codes=kernels.codes(rows, arranged.encoding),
+                vectors=rows,
+            )
+            served = make_engine(data, name=engine, threads=threads)
+            report(Progress(phase="done", done=n, total=n))
         return cls._open(data, row_ids, arranged.header, served)
 
     @classmethod
@@ -186,15 +189,16 @@ class SoarIndex:
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
-        return build_on_disk(
-            vectors,
-            Path(path),
-            params or BuildParams(),
-            ids=ids,
-            queries=queries,
-            report=progress or ignore,
-            kernels=kernels_on(device, threads=threads),
-        )
+        with repeating(progress or ignore) as report:
+            return build_on_disk(
+                vectors,
+                Path(path),
+                params or BuildParams(),
+                ids=ids,
+                queries=queries,
+                report=report,
+                kernels=kernels_on(device, threads=threads),
+            )
 
     def search(self, queries: ArrayLike, params: SearchParams | None = None) -> Found:
         """Find the nearest rows of each query.
@@ -213,15 +217,17 @@ class SoarIndex:
             RecallWarning: no operating point has the recall that is asked for.
         """
         params = params or SearchParams()
-        found = self.answer(queries, params)
-        if (text := shortfall(found.stats, params)) is not None:
-            warn(text, RecallWarning, stacklevel=2)
-        return found
-
-    def answer(self, queries: ArrayLike, params: SearchParams) -> Found:
-        """`search` without the warning, for who tells the caller in another way."""
         rows, distances, stats = self._search(queries, params)
+        if (text := shortfall(stats, params)) is not None:
+            warn(text, RecallWarning, stacklevel=2)
         return Found(ids=self._table.ids_of(rows), distances=distances, stats=stats)
+
+    def find_rows(
+        self, queries: ArrayLike, params: SearchParams | None = None
+    ) -> FoundRows:
+        """`search` without its warning, answering with row numbers (-1 for none)."""
+        rows, distances, stats = self._search(queries, params or SearchParams())
+        return FoundRows(rows=rows, distances=distances, stats=stats)
 
     def search_rows(
         self, queries: ArrayLike, params: SearchParams | None = None
@@ -244,7 +250,7 @@ class SoarIndex:
         arrays = (
             {"vectors": data.vectors}
             | packing.pack_codes(data.codes, data.encoding)
-            | packing.pack_lists(data.centroids, data.lists, self.ids)
+            | packing.pack_lists(data.centroids, data.lists, self.held_ids)
         )
         header = packing.pack_header(self._header, data.encoding)
         storage.write(Path(path), arrays, header)
@@ -279,7 +285,7 @@ class SoarIndex:
 
     def served_by(self, engine: Engine) -> "SoarIndex":
         """The same index served by `engine`, which was made from its `data`."""
-        return self._open(self._data, self.ids, self._header, engine)
+        return self._open(self._data, self.held_ids, self._header, engine)
 
     def __len__(self) -> int:
         return len(self._data.vectors)
@@ -293,8 +299,21 @@ class SoarIndex:
 
     @property
     def ids(self) -> Ids:
-        """(n,) the caller's ids, in row order; read-only."""
+        """(n,) the caller's ids, in row order; strings as wide as the longest.
+
+        Integers are read-only, strings a copy.
+        """
+        return to_numpy(self._table.ids)
+
+    @property
+    def held_ids(self) -> HeldIds:
+        """(n,) the ids as they are held, where a long string costs its own length."""
         return self._table.ids
+
+    @property
+    def id_lookup(self) -> IdLookup:
+        """Finds rows by id."""
+        return self._table.lookup
 
     @property
     def dim(self) -> int:
@@ -383,7 +402,7 @@ class SoarIndex:
 
     @classmethod
     def _open(
-        cls, data: IndexData, ids: Ids, header: Header, engine: Engine
+        cls, data: IndexData, ids: HeldIds, header: Header, engine: Engine
     ) -> "SoarIndex":
         return cls(data, ids=ids, header=header, engine=engine)
 

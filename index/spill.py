@@ -19,6 +19,7 @@ import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.blocks import BLOCK_VALUES, block_slices
+from gleann.index.heartbeat import beat
 from gleann.index.params import BuildParams
 
 DEFAULT_LAMBDA = 1.0
@@ -148,6 +149,7 @@ def scale_of(vectors: Vectors, center: Vectors | None = None) -> float:
     """Mean squared length of the rows (n, d) without `center` (d,)."""
     total = 0.0
     for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
+        beat()
         wide = less(vectors[block], center).astype(np.float64)
         total += float(np.einsum("ij,ij->", wide, wide))
     return total / len(vectors)

@@ -1,12 +1,13 @@
 """Validation where data enters selection; inner functions trust their callers."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Ids, Rows
-from gleann.index.checks import as_id_array, as_ids
+from gleann.index.arrays import HeldIds, Ids, Rows
+from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
     DuplicateIdError,
@@ -15,12 +16,23 @@ from gleann.index.errors import (
     NonFiniteError,
     UnknownIdError,
 )
+from gleann.index.held_ids import IdLookup, ids_at, kind_of, shown_id, to_numpy
+from gleann.index.id_checks import hold_distinct, hold_row_ids
 
 SUM_TOLERANCE = 1e-3
+"""How far a row of probabilities may be off before it is none: float16 rounds so."""
+EXACT = 1e-12
+"""Rows that sum to one so nearly are left as they are, to the last bit."""
+
+AT_MOST = 10
+"""Values that a message shows."""
 
 
 def as_probabilities(values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as class probabilities (n, c), c at least 2.
+
+    What rounding leaves is mended: entries within 1e-3 outside 0..1 are clipped, and
+    rows whose sum is within 1e-3 of one are divided by it.
 
     Raises:
         InvalidInputError: not numbers, not (n, c >= 2), below 0, or a row that sums to
@@ -32,15 +44,18 @@ def as_probabilities(values: ArrayLike) -> NDArray[np.float64]:
         raise InvalidInputError(
             f"probabilities must be (n, c) with c >= 2 classes, got {table.shape}"
         )
-    if table.size and (lowest := table.min()) < 0:
-        raise InvalidInputError(f"probabilities must be at least 0, got {lowest}")
+    if table.size and (lowest := table.min()) < -SUM_TOLERANCE:
+        row = int(table.min(axis=1).argmin())
+        raise InvalidInputError(
+            f"probabilities must be at least 0, got {lowest:g} in row {row}"
+        )
     sums = table.sum(axis=1)
     if (bad := np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)).size:
         raise InvalidInputError(
             f"probabilities of row {bad[0]} sum to {sums[bad[0]]:.6g}, not to 1"
             f" ({bad.size} of {len(table)} rows)"
         )
-    return table
+    return _normalised(table)
 
 
 def as_scores(
@@ -82,7 +97,7 @@ def as_rows(values: ArrayLike, *, n: int, name: str = "rows") -> Rows:
         InvalidInputError: not integers, not one-dimensional, or out of range.
         DuplicateIdError: one row twice.
     """
-    rows = np.asarray(values)
+    rows = as_array(values, name=name)
     if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
         raise InvalidInputError(
             f"{name} must be a list of integers, got {rows.dtype} {rows.shape}"
@@ -149,55 +164,80 @@ class IdMap:
         n: rows.
     """
 
-    __slots__ = ("_order", "ids")
-
     def __init__(self, ids: ArrayLike | None, *, n: int) -> None:
-        rows: Rows = np.arange(n)
-        self.ids: Ids = rows if ids is None else as_ids(ids, n=n)
-        self._order: Rows = rows if ids is None else self.ids.argsort(kind="stable")
+        self.held: HeldIds = hold_row_ids(ids, n=n)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    @property
+    def ids(self) -> Ids:
+        """All ids (n,); strings as wide as the longest."""
+        return to_numpy(self.held)
+
+    def ids_of(self, rows: Rows) -> Ids:
+        """Ids of `rows`, in their shape."""
+        return ids_at(self.held, rows)
+
+    @cached_property
+    def _lookup(self) -> IdLookup:
+        return IdLookup(self.held)
 
     def rows_of(self, ids: ArrayLike) -> Rows:
         """Rows (m,) of distinct `ids` (m,).
 
         Raises:
+            InvalidInputError: not ids.
             DuplicateIdError: one id twice.
             UnknownIdError: an id that no row has.
         """
-        wanted = as_id_array(ids)
-        if not wanted.size:
-            return np.empty(0, np.int64)
-        if len(distinct := np.unique(wanted)) != len(wanted):
-            raise DuplicateIdError(
-                f"{len(wanted)} ids were given, of which {len(distinct)} distinct"
-            )
-        if wanted.dtype.kind != self.ids.dtype.kind:
+        wanted = hold_distinct(ids)
+        if len(wanted) and kind_of(wanted) != kind_of(self.held):
             raise UnknownIdError(
-                f"ids have dtype {wanted.dtype}, the pool's have {self.ids.dtype}"
+                f"the ids are {kind_of(wanted)}, the pool's are {kind_of(self.held)}"
             )
-        places = np.searchsorted(self.ids, wanted, sorter=self._order)
-        rows = self._order[np.minimum(places, len(self._order) - 1)]
-        missing = wanted[self.ids[rows] != wanted]
-        if missing.size:
+        rows = self._lookup.find(wanted)
+        if (missing := np.flatnonzero(rows < 0)).size:
             raise UnknownIdError(
                 f"{missing.size} of {len(wanted)} ids are not in the pool of"
-                f" {len(self.ids)}: {shown(missing)}"
+                f" {len(self)}: {shown(ids_at(wanted, missing[: AT_MOST + 1]))}"
             )
         return rows
 
 
-def shown(values: NDArray[Any], *, at_most: int = 10) -> str:
-    """`values` as a message shows them, cut after `at_most`."""
-    head = ", ".join(repr(value) for value in values[:at_most].tolist())
-    return head if len(values) <= at_most else f"{head}, ..."
+def shown(values: NDArray[Any]) -> str:
+    """The first `AT_MOST` of `values` as a message shows them, long ones cut."""
+    head = ", ".join(map(shown_id, values[:AT_MOST].tolist()))
+    return head if len(values) <= AT_MOST else f"{head}, ..."
+
+
+def _normalised(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clip at 0, and divide those rows (n, c) by their sum that are not exact."""
+    np.maximum(table, 0.0, out=table)
+    sums = table.sum(axis=1, keepdims=True)
+    off = np.abs(sums - 1) > EXACT
+    return np.where(off, table / sums, table)
 
 
 def _as_numbers(values: ArrayLike, *, name: str) -> NDArray[np.float64]:
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     if array.dtype.kind not in "fiub":
         raise InvalidInputError(f"{name} must be numbers, got dtype {array.dtype}")
-    numbers = array.astype(np.float64)
-    if bad := int((~np.isfinite(numbers)).sum()):
-        raise NonFiniteError(
-            f"{name} has NaN or infinity in {bad} of {numbers.size} entries"
-        )
+    numbers: NDArray[np.float64] = array.astype(np.float64)
+    require_finite(numbers, name=name)
     return numbers
+
+
+def require_finite(numbers: NDArray[np.float64], *, name: str) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        NonFiniteError: naming the first row that has them.
+    """
+    strange = ~np.isfinite(numbers)
+    if bad := int(strange.sum()):
+        at = np.argwhere(strange)[0]
+        where = f"{name} row {at[0]}" if len(at) else name
+        raise NonFiniteError(
+            f"{where} has NaN or infinity ({bad} of {numbers.size} entries)"
+        )

@@ -7,25 +7,39 @@ from typing import Any
 
 import numpy as np
 
-from gleann.index.arrays import Ids
+from gleann.index.arrays import HeldIds
+from gleann.index.blocks import block_slices
 from gleann.index.errors import CorruptDataError
+from gleann.index.texts import Texts
 from gleann.selection.saved import Saved
 
+HASH_BLOCK = 1024
+"""String ids padded at once, since one may be far longer than the others."""
+
 _SEAL = "checksums"
+_COMPARED = ("format", "data_hash", "ids_hash")
+"""Parts without a checksum: a session is resumed only where they are as they must be.
+"""
 
 
-def ids_hash(ids: Ids) -> str:
+def ids_hash(ids: HeldIds) -> str:
     """SHA-256 of the ids in row order, the same however wide their strings are kept."""
-    if ids.dtype.kind in "iu":
+    if not isinstance(ids, Texts):
         return sha256(np.ascontiguousarray(ids, "<i8").tobytes()).hexdigest()
-    names = np.asarray(ids, np.str_)
-    width = max(1, int(np.char.str_len(names).max()))
-    return sha256(names.astype(f"<U{width}").tobytes()).hexdigest()
+    blocks = block_slices(len(ids), HASH_BLOCK)
+    width = max(ids[block].to_numpy().dtype.itemsize for block in blocks) // 4
+    digest = sha256()
+    for block in blocks:
+        digest.update(ids[block].to_numpy().astype(f"<U{width}").tobytes())
+    return digest.hexdigest()
 
 
 def sealed(state: dict[str, Any]) -> dict[str, Any]:
     """A session's state with a checksum of each of its parts."""
-    return {**state, _SEAL: {name: _checksum(part) for name, part in state.items()}}
+    seal = {
+        name: _checksum(part) for name, part in state.items() if name not in _COMPARED
+    }
+    return {**state, _SEAL: seal}
 
 
 def check_format(
@@ -55,7 +69,7 @@ def check_format(
     if _SEAL in state:
         seal = saved.part(_SEAL)
         for name, part in state.items():
-            if name != _SEAL and seal.text(name) != _checksum(part):
+            if name not in (_SEAL, *_COMPARED) and seal.text(name) != _checksum(part):
                 raise CorruptDataError(
                     f"the state's {name} is not as it was saved: its checksum differs"
                 )

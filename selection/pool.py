@@ -16,6 +16,10 @@ from gleann.index.arrays import Ids, Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.list_scan import LISTS, rows_along, rows_beside
 
+LONGEST = 1e15
+"""Coordinates of a direction beyond which it is shortened: only where it points counts.
+"""
+
 ProgressCallback = Callable[[Progress], None]
 """Called as work advances; an exception that it raises stops the work."""
 
@@ -71,17 +75,28 @@ class IndexNeighbours:
         """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
 
         Best first; -1 where there are fewer. A search of the index; under l2, where the
-        nearest to w are other rows, the best of the lists farthest along.
+        nearest to w are other rows, and for a w without a direction, which no row is
+        along more than another, the best of the lists farthest along.
         """
-        if self._index.metric == "l2":
-            data = self._index.data
-            return padded(
-                [rows_along(data, one, k=k, allowed=allowed) for one in directions], k=k
+        searched = np.any(directions, axis=1) & (self._index.metric != "l2")
+        width = min(k, len(self))
+        found = np.full((len(directions), k), -1, np.int64)
+        if searched.any():
+            params = SearchParams(
+                k=width, nprobe=min(LISTS, self._index.nlist), allowed=allowed
             )
-        params = SearchParams(
-            k=min(k, len(self)), nprobe=min(LISTS, self._index.nlist), allowed=allowed
-        )
-        return self._index.search_rows(directions, params)[0]
+            queries = _shortened(directions[searched])
+            found[searched, :width] = self._index.search_rows(queries, params)[0]
+        if not searched.all():
+            data = self._index.data
+            found[~searched] = padded(
+                [
+                    rows_along(data, one, k=k, allowed=allowed)
+                    for one in directions[~searched]
+                ],
+                k=k,
+            )
+        return found
 
     def beside(
         self,
@@ -117,6 +132,12 @@ class IndexNeighbours:
         )
         found, _ = self._index.search_rows(self._index.vectors[rows], params)
         return without_self(found, rows, k=k)
+
+
+def _shortened(directions: Vectors) -> Vectors:
+    """The same directions (m, d), none so long that its products leave float32."""
+    peaks = np.abs(directions).max(axis=1, keepdims=True)
+    return np.where(peaks > LONGEST, directions / np.maximum(peaks, 1), directions)
 
 
 def padded(found: list[Rows], *, k: int) -> Rows:

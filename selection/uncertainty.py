@@ -101,12 +101,12 @@ def select_by_score(
     require_count("k", k)
     if k > len(table):
         raise InvalidParamsError(f"k is {k}, but there are {len(table)} rows")
-    names = IdMap(ids, n=len(table)).ids
+    names = IdMap(ids, n=len(table))
     scores = STRATEGIES[strategy](table)
     rows = np.argsort(-scores, kind="stable")[:k]
     return Selection(
         rows=rows,
-        ids=names[rows],
+        ids=names.ids_of(rows),
         scores=scores[rows].astype(np.float32),
         weights=np.ones(k, np.float32),
         provenance=provenance(

@@ -28,7 +28,7 @@ def uniform_rows(n: int, *, k: int, seed: int, excluded: ArrayLike = ()) -> Rows
     require_count("k", k)
     require_count("n", n)
     require_count("seed", seed, at_least=0)
-    closed = as_rows(np.asarray(excluded, dtype=np.int64), n=n, name="excluded")
+    closed = as_rows(excluded, n=n, name="excluded")
     allowed = np.setdiff1d(np.arange(n), closed)
     if k > len(allowed):
         raise InvalidParamsError(f"k is {k}, but {len(allowed)} rows may be drawn")
@@ -53,16 +53,15 @@ def uniform(
         ids: (n,) names of the rows; None numbers them.
         excluded: rows that are never drawn, such as the labelled ones.
     """
-    closed = np.asarray(excluded, dtype=np.int64)
-    rows = uniform_rows(n, k=k, seed=seed, excluded=closed)
+    rows = uniform_rows(n, k=k, seed=seed, excluded=excluded)
     return Selection(
         rows=rows,
-        ids=IdMap(ids, n=n).ids[rows],
+        ids=IdMap(ids, n=n).ids_of(rows),
         scores=np.ones(k, np.float32),
         weights=np.ones(k, np.float32),
         provenance=provenance(
             "uniform",
-            params={"n": n, "k": k, "excluded": len(closed)},
+            params={"n": n, "k": k, "excluded": len(as_rows(excluded, n=n))},
             seed=seed,
             data_hash=None,
         ),

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Ids
-from gleann.index.checks import as_id_array
+from gleann.index.held_ids import joined_ids, own_ids
+from gleann.index.id_checks import hold_distinct, hold_id_array
 from gleann.service import convert_active
 from gleann.service import convert_selection as convert
+from gleann.service.calls import pages_of, part_id
 from gleann.service.convert import fill
 from gleann.service.coreset_calls import CoresetCalls
+from gleann.service.paging import blocks_within, id_sizes
 from gleann.service.values import Scores, SessionInfo
 from gleann.service.wire import ids_of, ids_to_wire
 from gleann.v1 import selection_pb2
@@ -55,10 +58,11 @@ class ActiveCalls(CoresetCalls):
         request = selection_pb2.StartActiveSessionRequest(
             index=name,
             params=convert_active.active_params_to_wire(params),
-            ids=ids_to_wire(as_id_array(ids)),
+            ids=ids_to_wire(hold_id_array(ids)),
             labels=convert_active.answers_to_wire(labels),
             request_id=request_id,
         )
+        self._require_sendable(request)
         reply = self._stubs.selection.StartActiveSession(request)
         return convert.session_info_of(reply)
 
@@ -71,12 +75,14 @@ class ActiveCalls(CoresetCalls):
             UnknownJobError: no such active session.
             UnknownIdError: an id is not there.
         """
-        request = selection_pb2.IgnoreIdsRequest(
-            session=name_of(session),
-            ids=ids_to_wire(as_id_array(ids)),
-            request_id=request_id,
-        )
-        reply = self._stubs.selection.IgnoreIds(request)
+        gone = hold_id_array(ids)
+        for part in blocks_within(id_sizes(gone), self._limits, name="ids"):
+            request = selection_pb2.IgnoreIdsRequest(
+                session=name_of(session),
+                ids=ids_to_wire(gone[part]),
+                request_id=part_id(request_id, part),
+            )
+            reply = self._stubs.selection.IgnoreIds(request)
         return convert.session_info_of(reply.session)
 
     def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
@@ -107,13 +113,20 @@ class ActiveCalls(CoresetCalls):
         Raises:
             UnknownJobError: no such active session.
             UnknownIdError: an id is not there.
+            NotReadyError: the session took labels meanwhile.
         """
         request = selection_pb2.ScoreItemsRequest(
-            session=name_of(session),
-            ids=convert.optional_ids_to_wire(ids),
-            concept=concept or "",
+            session=name_of(session), concept=concept or ""
         )
-        return convert_active.scores_of(self._stubs.selection.ScoreItems(request))
+        score = self._stubs.selection.ScoreItems
+        if ids is None:
+            return convert_active.scores_of(list(pages_of(score, request)))
+        wanted = hold_distinct(ids)
+        pages: list[selection_pb2.ScoreItemsResponse] = []
+        for part in blocks_within(id_sizes(wanted), self._limits, name="ids"):
+            request.ids.CopyFrom(ids_to_wire(wanted[part]))
+            pages += pages_of(score, request)
+        return convert_active.scores_of(pages)
 
     def wanted_ids(self, session: str | SessionInfo) -> Ids:
         """The vectors whose probabilities model "given" must have for the next batch.
@@ -124,8 +137,8 @@ class ActiveCalls(CoresetCalls):
             UnknownJobError: no such active session.
         """
         request = selection_pb2.ListWantedIdsRequest(session=name_of(session))
-        reply = self._stubs.selection.ListWantedIds(request)
-        return ids_of(reply.ids, name="ids")
+        pages = pages_of(self._stubs.selection.ListWantedIds, request)
+        return own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages]))
 
     def submit_probabilities(
         self,
@@ -156,14 +169,18 @@ class ActiveCalls(CoresetCalls):
             InvalidParamsError: another model, or no such concept.
             DimensionMismatchError: not m rows of c classes.
         """
-        request = selection_pb2.SubmitProbabilitiesRequest(
-            session=name_of(session),
-            ids=ids_to_wire(as_id_array(ids)),
-            probabilities=convert_active.probabilities_to_wire(probabilities),
-            concept=concept or "",
-            request_id=request_id,
-        )
-        reply = self._stubs.selection.SubmitProbabilities(request)
+        told = hold_id_array(ids)
+        table = convert_active.as_table(probabilities, n=len(told))
+        sizes = id_sizes(told) + 8 * table.shape[1]
+        for part in blocks_within(sizes, self._limits, name="ids"):
+            request = selection_pb2.SubmitProbabilitiesRequest(
+                session=name_of(session),
+                ids=ids_to_wire(told[part]),
+                probabilities=convert_active.probabilities_to_wire(table[part]),
+                concept=concept or "",
+                request_id=part_id(request_id, part),
+            )
+            reply = self._stubs.selection.SubmitProbabilities(request)
         return convert.session_info_of(reply.session)
 
     def coverage(

@@ -3,16 +3,19 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from google.longrunning import operations_pb2
 from numpy.typing import NDArray
 
 import gleann
-from gleann.index import Found, SearchParams
-from gleann.index.arrays import Ids, Vectors
-from gleann.index.checks import as_ids, as_vectors, require_measurable
-from gleann.index.errors import InvalidParamsError, LimitError
+from gleann.index import SearchParams
+from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.checks import as_vectors, require_measurable
+from gleann.index.errors import AnswerTooLargeError, InvalidParamsError, LimitError
+from gleann.index.found import FoundRows
+from gleann.index.id_checks import hold_distinct, hold_ids
 from gleann.index.metric import prepare, require_distances
 from gleann.index.params import Metric
 from gleann.service import searching
@@ -23,8 +26,11 @@ from gleann.service.config import Config
 from gleann.service.convert import build_params_of
 from gleann.service.damage import tell_damage
 from gleann.service.devices import Devices
-from gleann.service.importing import Importing, open_source
-from gleann.service.jobs import Jobs, Work
+from gleann.service.expiry import Expiry
+from gleann.service.importing import Importing, ImportRules, open_source
+from gleann.service.jobs import Jobs
+from gleann.service.live_index import View
+from gleann.service.paging import message_room
 from gleann.service.receipts import Receipts
 from gleann.service.registry import Registry, require_vectors
 from gleann.service.selecting import Selecting
@@ -33,6 +39,9 @@ from gleann.service.store import Store
 from gleann.service.values import IndexInfo, IndexVersion, ServerInfo
 from gleann.service.versions import Versions
 from gleann.v1 import index_pb2, selection_pb2, vector_pb2
+
+Asked: TypeAlias = Callable[[], operations_pb2.Operation]
+"""Puts long work into the queue: a quick call, for a transaction."""
 
 FEATURES = (
     "metric:cosine",
@@ -76,7 +85,11 @@ class Application:
             CorruptDataError: what is stored there cannot be read.
             EngineUnavailableError: the device that is required is not usable.
         """
-        self._roots = config.import_roots
+        self._rules = ImportRules(
+            roots=config.import_roots,
+            most_rows=config.import_rows,
+            directory=config.data_dir,
+        )
         self.limits = config.limits
         self._batcher = Batcher()
         self._store = Store(config.data_dir)
@@ -90,25 +103,32 @@ class Application:
         self.selections = Selecting(self.registry, self._store, devices)
         self.sessions = Sessions(self.registry, self._store)
         self.receipts = Receipts(self._store)
-        works: dict[str, Work] = {
-            "build": Building(self.registry, threads=threads, devices=devices),
-            "import": Importing(self.registry, self._roots),
+        self._expiry = Expiry(
+            self._store,
+            keep_days=config.keep_days,
+            keep_operations=config.keep_operations,
+        )
+        self._building = Building(self.registry, threads=threads, devices=devices)
+        works: dict[str, Building | Importing | Selecting] = {
+            "build": self._building,
+            "import": Importing(self.registry, self._rules),
             "select": self.selections,
         }
         try:
             tell_damage(self._store)
             self.registry.open()
-            self.receipts.open()
-            self.jobs.open(works)
+            self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
         except BaseException:
             self._store.close()
             raise
+        self._expiry.open()
 
     def close(self, *, seconds: float = 30.0) -> None:
         """Stop long work, and let go of the directory.
 
         Work is waited for at most `seconds`; it goes on at the next opening.
         """
+        self._expiry.close()
         self.jobs.close(seconds=seconds)
         self._store.close()
 
@@ -146,7 +166,7 @@ class Application:
         """Describe all indexes, by name; also those that cannot be served."""
         return [self.get_index(name) for name in self.registry.names()]
 
-    def upsert(self, name: str, ids: Ids, vectors: NDArray[Any]) -> IndexVersion:
+    def upsert(self, name: str, ids: HeldIds, vectors: NDArray[Any]) -> IndexVersion:
         """Store vectors (m, dim) under ids (m,); the first state that holds them.
 
         Raises:
@@ -154,15 +174,22 @@ class Application:
             InvalidInputError: vectors or ids that cannot be used.
             LimitError: too many.
         """
+        return self.upserting(name, ids, vectors)()
+
+    def upserting(
+        self, name: str, ids: HeldIds, vectors: NDArray[Any]
+    ) -> Callable[[], IndexVersion]:
+        """What does an `upsert`, which is looked at and prepared here."""
         view = self.registry.view(name)
         require_within(len(vectors), self.limits.rows, "vectors")
         rows = as_vectors(vectors, dim=view.dim)
-        names = as_ids(ids, n=len(rows))
+        names = hold_ids(ids, n=len(rows))
         if view.metric != "cosine":
             require_measurable(rows, ids=names)
-        return self.registry.upsert(name, names, prepare(rows, view.metric))
+        prepared = prepare(rows, view.metric)
+        return lambda: self.registry.upsert(name, names, prepared)
 
-    def delete_vectors(self, name: str, ids: Ids) -> IndexVersion:
+    def delete_vectors(self, name: str, ids: HeldIds) -> IndexVersion:
         """Remove vectors; the first state that lacks them.
 
         Raises:
@@ -170,10 +197,15 @@ class Application:
             UnknownIdError: an id is not there; nothing is removed.
             LimitError: too many.
         """
-        require_within(len(ids), self.limits.rows, "ids")
-        return self.registry.delete_vectors(name, as_ids(ids, n=len(ids)))
+        return self.deleting(name, ids)()
 
-    def get_vectors(self, name: str, ids: Ids) -> Vectors:
+    def deleting(self, name: str, ids: HeldIds) -> Callable[[], IndexVersion]:
+        """What does a `delete_vectors`, which is looked at here."""
+        require_within(len(ids), self.limits.rows, "ids")
+        names = hold_distinct(ids)
+        return lambda: self.registry.delete_vectors(name, names)
+
+    def get_vectors(self, name: str, ids: HeldIds) -> Vectors:
         """Vectors (m, dim) by id.
 
         Raises:
@@ -191,23 +223,43 @@ class Application:
         self, request: vector_pb2.ImportVectorsRequest
     ) -> operations_pb2.Operation:
         """Begin an import, after a look at the file."""
+        return self.asked_to_import(request)()
+
+    def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
+        """What begins an import, after a look at the file."""
         view = self.registry.view(request.index)
-        open_source(request, dim=view.dim, roots=self._roots)
-        return self.jobs.start("import", index=request.index, request=request)
+        open_source(request, dim=view.dim, rules=self._rules)
+        return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
-        """Begin a build."""
+        """Begin a build; of what is built already, the operation is done at once."""
+        return self.asked_to_build(request)()
+
+    def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
+        """What begins a build."""
         view = self.registry.view(request.name)
         require_vectors(view)
         build_params_of(request.params, metric=view.metric)
-        return self.jobs.start("build", index=request.name, request=request)
+        built = self._building.current(request)
+        if built is None or not self.jobs.is_settled(request.name):
+            return self.jobs.asked("build", index=request.name, request=request)
+        response = built
+        return lambda: self.jobs.answered(
+            "build", index=request.name, request=request, response=response
+        )
 
     def select(
         self, request: selection_pb2.CreateSelectionJobRequest
     ) -> operations_pb2.Operation:
         """Begin a selection job, after a look at what it names."""
+        return self.asked_to_select(request)()
+
+    def asked_to_select(
+        self, request: selection_pb2.CreateSelectionJobRequest
+    ) -> Asked:
+        """What begins a selection job, after a look at what it names."""
         resolve(self.registry.view(request.index), request)
-        return self.jobs.start("select", index=request.index, request=request)
+        return self.jobs.asked("select", index=request.index, request=request)
 
     def search(
         self,
@@ -215,13 +267,14 @@ class Application:
         queries: NDArray[Any],
         params: SearchParams,
         *,
-        allowed_ids: Ids | None,
-    ) -> tuple[Found, IndexVersion]:
-        """Neighbours of queries (nq, dim), and the state that answered.
+        allowed_ids: HeldIds | None,
+    ) -> tuple[FoundRows, View]:
+        """Neighbours of queries (nq, dim), by rows of the view that answered.
 
         Raises:
             UnknownIndexError: no index has this name.
             LimitError: too many hits.
+            AnswerTooLargeError: no message has room for the answer.
             InvalidInputError: queries that cannot be used.
             and what `searching.search` raises.
         """
@@ -231,9 +284,24 @@ class Application:
         # Here, since whoever is merged with a query that is refused searches twice.
         require_distances(checked, view.metric, name="queries")
         if allowed_ids is None:
-            return self._batcher.search(view, checked, params), view.state
-        found = searching.search(view, checked, params, allowed_ids=allowed_ids)
-        return found, view.state
+            found = self._batcher.search(view, checked, params)
+        else:
+            found = searching.search(view, checked, params, allowed_ids=allowed_ids)
+        self._require_room(found, view)
+        return found, view
+
+    def _require_room(self, found: FoundRows, view: View) -> None:
+        """Refuse an answer that no message has room for, before its ids are gathered.
+
+        Raises:
+            AnswerTooLargeError: with both numbers.
+        """
+        size = view.id_bytes_at(found.rows.ravel()) + 4 * found.rows.size
+        if size > message_room(self.limits):
+            raise AnswerTooLargeError(
+                f"the answer to {len(found.rows)} queries takes {size} bytes, a message"
+                f" may have {self.limits.message_bytes}: ask for less at once"
+            )
 
 
 def require_within(value: int, cap: int, name: str) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from gleann.index import Found, SearchParams, SearchStats
+from gleann.index import SearchParams, SearchStats
 from gleann.index.arrays import Vectors
 from gleann.index.errors import GleannError
+from gleann.index.found import FoundRows
 from gleann.service import searching
 from gleann.service.live_index import View
 
@@ -27,7 +28,7 @@ class _Call:
     """A search that waits for its answer, or for its turn to run a batch."""
 
     queries: Vectors
-    outcome: "Future[Found | _Batch]" = field(default_factory=Future)
+    outcome: "Future[FoundRows | _Batch]" = field(default_factory=Future)
 
 
 _Batch: TypeAlias = list[_Call]
@@ -45,12 +46,12 @@ class Batcher:
         self._guard = Lock()
         self._waiting: dict[Hashable, _Batch] = {}
 
-    def search(self, view: View, queries: Vectors, params: SearchParams) -> Found:
+    def search(self, view: View, queries: Vectors, params: SearchParams) -> FoundRows:
         """As `searching.search`, perhaps together with others."""
         names = ("k", "nprobe", "rerank", "target_recall", "exact")
         key = (view, *(getattr(params, name) for name in names))
 
-        def run(rows: Vectors) -> Found:
+        def run(rows: Vectors) -> FoundRows:
             return searching.search(view, rows, params, allowed_ids=None)
 
         call = _Call(queries)
@@ -61,7 +62,7 @@ class Batcher:
             else:
                 waiting.append(call)
         turn = [call] if waiting is None else call.outcome.result()
-        if isinstance(turn, Found):
+        if isinstance(turn, FoundRows):
             return turn
         try:
             return _answer(turn, run)
@@ -94,7 +95,7 @@ def _first_of(waiting: _Batch) -> _Batch:
     return waiting[: max(1, int(np.searchsorted(total, MAX_QUERIES, side="right")))]
 
 
-def _answer(batch: _Batch, run: Callable[[Vectors], Found]) -> Found:
+def _answer(batch: _Batch, run: Callable[[Vectors], FoundRows]) -> FoundRows:
     """Answer all calls of a batch; return the answer of the first, whose turn it is."""
     first, others = batch[0], batch[1:]
     if not others:
@@ -111,7 +112,7 @@ def _answer(batch: _Batch, run: Callable[[Vectors], Found]) -> Found:
     return parts[0]
 
 
-def _merged(batch: _Batch, run: Callable[[Vectors], Found]) -> Found | None:
+def _merged(batch: _Batch, run: Callable[[Vectors], FoundRows]) -> FoundRows | None:
     """None where it failed. The error is not kept: it may hold memory of a device."""
     try:
         return run(np.concatenate([call.queries for call in batch]))
@@ -119,20 +120,22 @@ def _merged(batch: _Batch, run: Callable[[Vectors], Found]) -> Found | None:
         return None
 
 
-def _settle(call: _Call, run: Callable[[Vectors], Found]) -> None:
+def _settle(call: _Call, run: Callable[[Vectors], FoundRows]) -> None:
     try:
         call.outcome.set_result(run(call.queries))
     except GleannError as error:
         call.outcome.set_exception(error)
 
 
-def _split(found: Found, counts: list[int]) -> list[Found]:
+def _split(found: FoundRows, counts: list[int]) -> list[FoundRows]:
     ends = np.cumsum(counts)[:-1]
-    ids: list[Any] = np.split(found.ids, ends)
+    rows = np.split(found.rows, ends)
     distances = np.split(found.distances, ends)
     return [
-        Found(ids=part, distances=near, stats=_share(found.stats, count / sum(counts)))
-        for part, near, count in zip(ids, distances, counts, strict=True)
+        FoundRows(
+            rows=part, distances=near, stats=_share(found.stats, count / sum(counts))
+        )
+        for part, near, count in zip(rows, distances, counts, strict=True)
     ]
 
 

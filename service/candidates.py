@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids, Rows
-from gleann.index.checks import as_ids
+from gleann.index.arrays import HeldIds, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.held_ids import IdLookup, id_at, shown_id
+from gleann.index.id_checks import MAX_ID_BYTES, hold_distinct
+from gleann.index.texts import Texts
 from gleann.service import convert_selection
-from gleann.service.live_index import IdLookup, View
+from gleann.service.live_index import View, require_found
 from gleann.service.registry import require_vectors
 from gleann.service.wire import float64s_of, ids_of
 from gleann.v1 import selection_pb2
@@ -30,7 +32,7 @@ class Candidates:
     """
 
     rows: Rows
-    ids: Ids
+    ids: HeldIds
     k: int
     costs: NDArray[np.float64] | None
     locked: Rows
@@ -100,11 +102,12 @@ def _locked(request: selection_pb2.CreateSelectionJobRequest, lookup: IdLookup) 
     ids = convert_selection.optional_ids_of(getattr(request, method), field)
     if ids is None:
         return np.empty(0, np.int64)
-    return lookup.require(_distinct(ids), where="the vectors looked at")
+    named = _distinct(ids)
+    return require_found(lookup.find(named), named, where="the vectors looked at")
 
 
 def _costs(
-    request: selection_pb2.CreateSelectionJobRequest, ids: Ids, lookup: IdLookup
+    request: selection_pb2.CreateSelectionJobRequest, ids: HeldIds, lookup: IdLookup
 ) -> NDArray[np.float64] | None:
     method = request.WhichOneof("strategy")
     assert method is not None
@@ -123,19 +126,19 @@ def _costs(
     costs[at[at >= 0]] = prices[at >= 0]
     if (bare := np.flatnonzero(np.isnan(costs))).size:
         raise InvalidInputError(
-            f"costs has none for id {ids[bare[0]].item()!r}"
+            f"costs has none for id {shown_id(id_at(ids, bare[0]))}"
             f" ({bare.size} of {len(ids)} vectors have none)"
         )
     return costs
 
 
 def _groups(
-    request: selection_pb2.CreateSelectionJobRequest, ids: Ids, lookup: IdLookup
+    request: selection_pb2.CreateSelectionJobRequest, ids: HeldIds, lookup: IdLookup
 ) -> NDArray[np.str_] | None:
     if not request.HasField("quotas"):
         return None
     named = _distinct(ids_of(request.quotas.ids, name="quotas.ids"))
-    given = np.array(request.quotas.groups, dtype=np.str_)
+    given = _group_names(request.quotas)
     if len(given) != len(named):
         raise InvalidInputError(f"quotas has {len(given)} groups for {len(named)} ids")
     at = lookup.find(named)
@@ -143,11 +146,26 @@ def _groups(
     places[at[at >= 0]] = np.flatnonzero(at >= 0)
     if (bare := np.flatnonzero(places < 0)).size:
         raise InvalidInputError(
-            f"quotas has no group for id {ids[bare[0]].item()!r}"
+            f"quotas has no group for id {shown_id(id_at(ids, bare[0]))}"
             f" ({bare.size} of {len(ids)} vectors have none)"
         )
     return given[places]
 
 
-def _distinct(ids: Ids) -> Ids:
-    return as_ids(ids, n=len(ids))
+def _group_names(quotas: selection_pb2.Quotas) -> NDArray[np.str_]:
+    """The group of each id.
+
+    Raises:
+        InvalidInputError: a name that is longer than an id may be.
+    """
+    names = Texts.of_texts(list(quotas.groups))
+    if (long := np.flatnonzero(names.lengths > MAX_ID_BYTES)).size:
+        raise InvalidInputError(
+            f"quotas group {long[0]} is {shown_id(names.at(long[0]))} of"
+            f" {names.lengths[long[0]]} bytes, at most {MAX_ID_BYTES} are taken"
+        )
+    return names.to_numpy()
+
+
+def _distinct(ids: HeldIds) -> HeldIds:
+    return hold_distinct(ids)

@@ -7,8 +7,9 @@ from sqlite3 import Row
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from gleann.index.arrays import Ids, Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import CorruptDataError, InvalidInputError
+from gleann.index.texts import Texts
 from gleann.service.checksums import change_checksum, sequence_bits
 from gleann.service.live_index import View
 from gleann.service.store import Store, Transaction
@@ -28,12 +29,12 @@ class Change:
     """
 
     sequence: int
-    ids: Ids
+    ids: HeldIds
     vectors: Vectors | None
 
 
 def log_change(
-    transaction: Transaction, view: View, ids: Ids, vectors: Vectors | None
+    transaction: Transaction, view: View, ids: HeldIds, vectors: Vectors | None
 ) -> int:
     """Log an upsert, or a deletion where there are no vectors; return its sequence."""
     if vectors is not None:
@@ -55,7 +56,7 @@ def log_change(
 
 
 def log_staged(
-    transaction: Transaction, view: View, operation: str, ids: Ids, vectors: Vectors
+    transaction: Transaction, view: View, operation: str, ids: HeldIds, vectors: Vectors
 ) -> None:
     """Log a part of an import, which has no sequence yet."""
     packed_ids, packed_vectors = ids_to_wire(ids).SerializeToString(), vectors.tobytes()
@@ -70,21 +71,40 @@ def log_staged(
     )
 
 
-def drop_staged(transaction: Transaction, operation: str) -> None:
-    """Remove the parts of an import that did not get through."""
-    transaction.run(
+def drop_staged(transaction: Transaction, operation: str) -> int:
+    """Remove the parts of an import that did not get through; returns how many."""
+    return transaction.run(
         "DELETE FROM changes WHERE operation = ? AND sequence IS NULL", operation
+    ).rowcount
+
+
+def drop_given_up(transaction: Transaction) -> None:
+    """Remove the parts of all imports that will not be done."""
+    transaction.run(
+        "DELETE FROM changes WHERE sequence IS NULL AND operation NOT IN"
+        " (SELECT name FROM operations WHERE state IN ('queued', 'running'))"
     )
 
 
+def count_published(store: Store, operation: str) -> int:
+    """How many rows of an import are visible, until a build has taken them."""
+    parts = store.rows(
+        "SELECT ids FROM changes WHERE operation = ? AND sequence IS NOT NULL",
+        operation,
+    )
+    packed = (types_pb2.Ids.FromString(part["ids"]) for part in parts)
+    return sum(len(ids_of(ids, name="ids")) for ids in packed)
+
+
 def publish_staged(
-    transaction: Transaction, view: View, operation: str, ids: Ids
+    transaction: Transaction, view: View, operation: str, ids: HeldIds
 ) -> None:
     """Give all parts of an import, which have `ids`, one sequence."""
     claim_id_type(transaction, view, ids)
     sequence = _advance(transaction, view)
     transaction.run(
-        "UPDATE changes SET sequence = ?, checksum = checksum + ? WHERE operation = ?",
+        "UPDATE changes SET sequence = ?, checksum = checksum + ?"
+        " WHERE operation = ? AND sequence IS NULL",  # a run cut off may have published
         sequence,
         sequence_bits(sequence),
         operation,
@@ -149,13 +169,15 @@ def read_change(row: Row, view: View) -> Change:
         " changes)"
     )
     ids, vectors = row["ids"], row["vectors"]
+    # A database that was not migrated has none.
+    checksum = row["checksum"] if "checksum" in row.keys() else None  # noqa: SIM118
     kinds = isinstance(ids, bytes) and isinstance(vectors, bytes | None)
-    if not kinds or isinstance(row["checksum"], str | bytes | float):
+    if not kinds or not isinstance(checksum, int | None):
         raise CorruptDataError(f"{where} is damaged: it holds values of other types")
-    if row["checksum"] is not None:
+    if checksum is not None:
         expected = change_checksum(view.number, ids, vectors)
         expected += sequence_bits(row["sequence"])
-        if row["checksum"] != expected:
+        if checksum != expected:
             raise CorruptDataError(f"{where} is damaged: its checksum does not match")
     return _unpacked(row, view, where)
 
@@ -185,13 +207,13 @@ def _require_last(store: Store, view: View, last: int) -> None:
         )
 
 
-def claim_id_type(transaction: Transaction, view: View, ids: Ids) -> None:
+def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
     """Set the kind of ids by the first vectors, and hold later ones to it.
 
     Raises:
         InvalidInputError: the index has the other kind.
     """
-    kind: IdType = "string" if ids.dtype.kind == "U" else "int64"
+    kind: IdType = "string" if isinstance(ids, Texts) else "int64"
     row = transaction.run(
         "SELECT id_type FROM indexes WHERE number = ?", view.number
     ).fetchone()

@@ -17,8 +17,11 @@ _NUMBERS = (
     "threads",
     "rpc_threads",
     "rpc_queue",
+    "import_rows",
     "connection_calls",
     "message_seconds",
+    "keep_days",
+    "keep_operations",
 )
 _NOT_SPARE = ("faiss-gpu", "torch", "triton")
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d{1,5})")
@@ -33,6 +36,7 @@ class Config:
         listen: "host:port"; port 0 takes a free one.
         allow_remote: whether `listen` may be an address other machines can reach.
         import_roots: directories under which files may be imported; none by default.
+        import_rows: vectors of one file that is imported, at most.
         api_key: when set, every call must carry it.
         engine: which engine scans, as in `SoarIndex.load`; on the CPU, where `device`
             says otherwise, so that must be "cpu" for an engine of a GPU or of torch.
@@ -42,6 +46,9 @@ class Config:
         rpc_queue: calls that are computed or wait for a thread; more are refused.
         connection_calls: calls of one connection at once; more are refused.
         message_seconds: seconds after which a call is ended whose message has not come.
+        keep_days: days that operations that have ended, selections, and answers to
+            requests with a request_id are kept.
+        keep_operations: operations that have ended and are kept, the latest.
         limits: caps on single requests.
     """
 
@@ -49,6 +56,7 @@ class Config:
     listen: str = "127.0.0.1:50051"
     allow_remote: bool = False
     import_roots: tuple[Path, ...] = ()
+    import_rows: int = 100_000_000
     api_key: str | None = field(default=None, repr=False)
     engine: str = "auto"
     device: DeviceChoice = "cpu"
@@ -57,6 +65,8 @@ class Config:
     rpc_queue: int = 256
     connection_calls: int = 128
     message_seconds: int = 20
+    keep_days: int = 7
+    keep_operations: int = 1000
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

@@ -11,7 +11,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gleann.index import BuildParams, Found, SearchParams, SearchStats
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.found import FoundRows
+from gleann.index.held_ids import own_ids
 from gleann.index.params import Metric
+from gleann.service.live_index import View
 from gleann.service.values import (
     Imported,
     IndexInfo,
@@ -163,15 +166,15 @@ def search_params_of(message: search_pb2.SearchParams) -> SearchParams:
     return SearchParams(**given(message))
 
 
-def found_to_wire(found: Found, version: IndexVersion) -> search_pb2.SearchResponse:
-    """Pack the neighbours of a batch as columns."""
+def found_to_wire(found: FoundRows, view: View) -> search_pb2.SearchResponse:
+    """Pack the neighbours of a batch, which are rows of `view`, as columns."""
     return search_pb2.SearchResponse(
-        count=found.ids.shape[0],
-        k=found.ids.shape[1],
-        ids=ids_to_wire(found.ids),
+        count=found.rows.shape[0],
+        k=found.rows.shape[1],
+        ids=ids_to_wire(view.ids_at(found.rows.ravel())),
         distances=found.distances.astype("<f4", copy=False).tobytes(),
         stats=search_pb2.SearchStats(**found.stats._asdict()),
-        version=version_to_wire(version),
+        version=version_to_wire(view.state),
     )
 
 
@@ -181,7 +184,7 @@ def found_of(message: search_pb2.SearchResponse) -> Found:
     stats = message.stats
     known = stats.HasField("estimated_recall")
     return Found(
-        ids=ids_of(message.ids, name="ids").reshape(shape).copy(),
+        ids=own_ids(ids_of(message.ids, name="ids")).reshape(shape),
         distances=np.frombuffer(message.distances, "<f4").reshape(shape).copy(),
         stats=SearchStats(
             engine=stats.engine,

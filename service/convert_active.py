@@ -1,7 +1,8 @@
 """Messages to values and back, for active learning."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,8 +11,11 @@ from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
     InvalidParamsError,
+    NotReadyError,
 )
+from gleann.index.held_ids import joined_ids, own_ids
 from gleann.service.convert import fill, given
+from gleann.service.pages import next_token
 from gleann.service.values import Labels, Scores
 from gleann.service.wire import (
     float64s_of,
@@ -25,6 +29,7 @@ from gleann.v1 import selection_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
+    from gleann.service.active_sessions import ScorePage
 
 
 def active_params_to_wire(
@@ -94,17 +99,29 @@ def answers_of(data: bytes, *, n: int, concepts: int) -> Labels:
     return labels_of(data, n=held).reshape(n, concepts)
 
 
-def probabilities_to_wire(probabilities: ArrayLike) -> bytes:
-    """Pack class probabilities (m, c).
+def as_table(probabilities: ArrayLike, *, n: int) -> NDArray[Any]:
+    """Return class probabilities as an array (n, c).
 
     Raises:
-        InvalidInputError: not numbers (m, c).
+        InvalidInputError: not (m, c).
+        DimensionMismatchError: m is not n.
     """
     table = np.asarray(probabilities)
     if table.ndim != 2:
         raise InvalidInputError(
             f"probabilities must be (m, c), got {table.dtype} {table.shape}"
         )
+    if len(table) != n:
+        raise DimensionMismatchError(f"probabilities has {len(table)} rows for {n} ids")
+    return table
+
+
+def probabilities_to_wire(table: NDArray[Any]) -> bytes:
+    """Pack class probabilities (m, c).
+
+    Raises:
+        InvalidInputError: not numbers.
+    """
     return float64s_to_wire(table.ravel(), name="probabilities")
 
 
@@ -161,21 +178,34 @@ def stop_advice_of(message: selection_pb2.StopAdvice) -> "StopAdvice":
     )
 
 
-def scores_to_wire(scores: Scores) -> selection_pb2.ScoreItemsResponse:
+def scores_to_wire(page: "ScorePage") -> selection_pb2.ScoreItemsResponse:
     """Pack class probabilities."""
     return selection_pb2.ScoreItemsResponse(
-        ids=ids_to_wire(scores.ids),
-        classes=labels_to_wire(scores.classes),
-        probabilities=scores.probabilities.astype("<f8", copy=False).tobytes(),
+        ids=ids_to_wire(page.ids),
+        classes=labels_to_wire(page.classes),
+        probabilities=page.probabilities.astype("<f8", copy=False).tobytes(),
+        labelled=page.labelled,
+        next_page_token=next_token(page.next),
     )
 
 
-def scores_of(message: selection_pb2.ScoreItemsResponse) -> Scores:
-    """Read class probabilities."""
-    classes = labels_of(message.classes, n=len(message.classes) // 8, name="classes")
-    flat = np.frombuffer(message.probabilities, "<f8")
+def scores_of(pages: Sequence[selection_pb2.ScoreItemsResponse]) -> Scores:
+    """Read class probabilities.
+
+    Raises:
+        NotReadyError: the pages are of different models.
+    """
+    trained = {page.labelled for page in pages}
+    if len(trained) > 1:
+        raise NotReadyError(
+            f"the session took labels while its scores were read ({min(trained)}, then"
+            f" {max(trained)} labels): ask again"
+        )
+    packed = pages[0].classes
+    classes = labels_of(packed, n=len(packed) // 8, name="classes")
+    flat = np.concatenate([np.frombuffer(page.probabilities, "<f8") for page in pages])
     return Scores(
-        ids=ids_of(message.ids, name="ids"),
+        ids=own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages])),
         classes=classes,
         probabilities=flat.reshape(-1, len(classes)),
     )

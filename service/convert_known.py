@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.checks import as_id_array
 from gleann.index.errors import InvalidInputError
+from gleann.index.id_checks import hold_id_array
 from gleann.service.wire import (
     any_float64s_of,
     bools_of,
@@ -29,7 +29,7 @@ def known_to_wire(known: "Known | None") -> pb.KnownLabels | None:
     if known is None:
         return None
     return pb.KnownLabels(
-        ids=ids_to_wire(as_id_array(known.ids, name="known ids")),
+        ids=ids_to_wire(hold_id_array(known.ids, name="known ids")),
         positives=bools_to_wire(known.positives, name="known positives"),
         values=_values_to_wire(known.values),
     )
@@ -63,7 +63,7 @@ def fill_known_groups(
         return
     if not isinstance(known, Mapping):
         request.known.add(
-            ids=ids_to_wire(as_id_array(known.ids, name="known ids")),
+            ids=ids_to_wire(hold_id_array(known.ids, name="known ids")),
             groups=pb.GroupNumbers(
                 numbers=labels_to_wire(known.groups, name="known groups")
             ),
@@ -78,7 +78,7 @@ def fill_known_groups(
             )
         held = bools_to_wire(one.positives, name=f"known positives of {group!r}")
         request.known.add(
-            ids=ids_to_wire(as_id_array(one.ids, name=f"known ids of {group!r}")),
+            ids=ids_to_wire(hold_id_array(one.ids, name=f"known ids of {group!r}")),
             positives=pb.GroupPositives(group=group, positives=held),
             values=_values_to_wire(one.values, name=f"known values of {group!r}"),
         )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Ids
-from gleann.index.checks import as_id_array
+from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.held_ids import joined_ids, own_ids
+from gleann.index.id_checks import hold_id_array
 from gleann.service.convert import fill, given, time_of, time_to_wire
 from gleann.service.values import JsonObject, Selected, SessionInfo
 from gleann.service.wire import (
@@ -42,10 +43,10 @@ _QUOTA_RULES = {
 
 def optional_ids_to_wire(ids: ArrayLike | None) -> types_pb2.Ids | None:
     """Pack the caller's ids, or nothing."""
-    return None if ids is None else ids_to_wire(as_id_array(ids))
+    return None if ids is None else ids_to_wire(hold_id_array(ids))
 
 
-def optional_ids_of(message: Any, name: str) -> Ids | None:
+def optional_ids_of(message: Any, name: str) -> HeldIds | None:
     """Unpack the ids in field `name` of `message`, if they are there."""
     if not message.HasField(name):
         return None
@@ -62,7 +63,7 @@ def quotas_to_wire(groups: Groups | None, rule: str) -> selection_pb2.Quotas | N
             f"quotas must be one of {', '.join(_QUOTA_RULES)}; got {rule!r}"
         )
     return selection_pb2.Quotas(
-        ids=ids_to_wire(as_id_array(ids, name="groups ids")),
+        ids=ids_to_wire(hold_id_array(ids, name="groups ids")),
         groups=np.asarray(names).astype(np.str_).tolist(),
         rule=_QUOTA_RULES[rule],
     )
@@ -83,7 +84,7 @@ def costs_to_wire(costs: Column | None) -> selection_pb2.Costs | None:
         return None
     ids, prices = costs
     return selection_pb2.Costs(
-        ids=ids_to_wire(as_id_array(ids, name="costs ids")),
+        ids=ids_to_wire(hold_id_array(ids, name="costs ids")),
         values=float64s_to_wire(prices, name="costs"),
     )
 
@@ -108,7 +109,7 @@ def fill_proxy(
         _fill_scores(request.scores, proxy)
     if examples is not None:
         ids, numbers = examples
-        request.examples.ids.CopyFrom(ids_to_wire(as_id_array(ids)))
+        request.examples.ids.CopyFrom(ids_to_wire(hold_id_array(ids)))
         request.examples.values = float64s_to_wire(numbers, name="examples")
         fill(request.examples, {"neighbours": neighbours})
     if representatives is not None:
@@ -123,13 +124,13 @@ def fill_named(messages: Any, proxies: Mapping[str, Column]) -> None:
 
 def _fill_scores(message: selection_pb2.ProxyScores, column: Column) -> None:
     ids, numbers = column
-    message.ids.CopyFrom(ids_to_wire(as_id_array(ids)))
+    message.ids.CopyFrom(ids_to_wire(hold_id_array(ids)))
     message.values = float64s_to_wire(numbers, name="proxy")
 
 
 def scores_column_of(
     message: selection_pb2.ProxyScores, *, name: str
-) -> tuple[Ids, NDArray[np.float64]]:
+) -> tuple[HeldIds, NDArray[np.float64]]:
     """Read ids (m,) and a proxy (m,)."""
     ids = ids_of(message.ids, name=f"{name}.ids")
     return ids, float64s_of(message.values, name=f"{name}.values", n=len(ids))
@@ -137,7 +138,7 @@ def scores_column_of(
 
 def candidates_of(
     proxies: Sequence[selection_pb2.NamedProxy],
-) -> dict[str, tuple[Ids, NDArray[np.float64]]]:
+) -> dict[str, tuple[HeldIds, NDArray[np.float64]]]:
     """Read ids (m,) and numbers (m,) of each proxy, by its name.
 
     Raises:
@@ -177,7 +178,7 @@ def estimate_params_of(message: selection_pb2.EstimateParams) -> "EstimateParams
 def items_to_wire(selected: Selected) -> selection_pb2.SelectedItems:
     """Pack chosen vectors as columns."""
     return selection_pb2.SelectedItems(
-        ids=ids_to_wire(selected.ids),
+        ids=ids_to_wire(hold_id_array(selected.ids)),
         scores=selected.scores.astype("<f4", copy=False).tobytes(),
         weights=selected.weights.astype("<f4", copy=False).tobytes(),
         why=[column_to_wire(name, values) for name, values in selected.why.items()],
@@ -208,15 +209,17 @@ def selected_of(
 
 
 def batch_of(
-    message: selection_pb2.NextBatchResponse
-    | selection_pb2.NextEstimateBatchResponse
-    | selection_pb2.GroupBatch,
+    pages: Sequence[
+        selection_pb2.NextBatchResponse
+        | selection_pb2.NextEstimateBatchResponse
+        | selection_pb2.GroupBatch
+    ],
 ) -> Selected:
-    """Read a batch of a session."""
+    """Read a batch of a session from all its pages."""
     return _selected(
-        [message.items],
-        summary=json.loads(message.summary_json),
-        provenance=json.loads(message.provenance_json),
+        [page.items for page in pages],
+        summary=json.loads(pages[0].summary_json),
+        provenance=json.loads(pages[0].provenance_json),
         name="",
     )
 
@@ -233,7 +236,7 @@ def _selected(
         for column in page.why:
             why.setdefault(column.name, []).append(column_of(column, name=column.name))
     return Selected(
-        ids=np.concatenate([ids_of(page.ids, name="ids") for page in pages]),
+        ids=own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages])),
         scores=np.concatenate([np.frombuffer(page.scores, "<f4") for page in pages]),
         weights=np.concatenate([np.frombuffer(page.weights, "<f4") for page in pages]),
         why={name: np.concatenate(parts) for name, parts in why.items()},

@@ -2,21 +2,18 @@
 
 from numpy.typing import ArrayLike
 
-from gleann.index.checks import as_id_array
+from gleann.index.id_checks import hold_id_array
 from gleann.service import convert_selection as convert
+from gleann.service.calls import Calls
 from gleann.service.convert import fill
 from gleann.service.operation import Operation
-from gleann.service.stubs import Stubs
 from gleann.service.values import Selected
 from gleann.service.wire import ids_to_wire
 from gleann.v1 import selection_pb2
 
 
-class CoresetCalls:
+class CoresetCalls(Calls):
     """How a subset can be chosen; `Client` is the class to use."""
-
-    def __init__(self, stubs: Stubs) -> None:
-        self._stubs = stubs
 
     def select_coreset(  # noqa: PLR0913  (the problem has so many)
         self,
@@ -247,7 +244,8 @@ class CoresetCalls:
         request_id: str,
     ) -> Operation[Selected]:
         if allowed_ids is not None:
-            request.allowed_ids.CopyFrom(ids_to_wire(as_id_array(allowed_ids)))
+            request.allowed_ids.CopyFrom(ids_to_wire(hold_id_array(allowed_ids)))
         fill(request, {"k": k, "request_id": request_id})
+        self._require_sendable(request)
         message = self._stubs.selection.CreateSelectionJob(request)
         return Operation(message, self._stubs)

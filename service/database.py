@@ -109,6 +109,12 @@ def damage(connection: sqlite3.Connection, *, seconds: float) -> list[str]:
     return [line for (line,) in rows if line != "ok"]
 
 
+def shrink(connection: sqlite3.Connection, *, pages: int = 0) -> None:
+    """Give back free pages, at most so many; 0 for all."""
+    # `execute` would stop at the first of them: each is a row without a column.
+    connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+
 def remedy(directory: Path) -> str:
     """What the user of a data directory is told to do about it."""
     return (
@@ -131,7 +137,8 @@ def disk_errors(file: Path) -> Iterator[None]:
             f"{file}: the database cannot be used: {error}"
         ) from error
     except OSError as error:
-        raise StorageError(f"{error.filename}: {error.strerror}") from error
+        reason = error.strerror or str(error)
+        raise StorageError(f"{error.filename or file}: {reason}") from error
 
 
 def sealed_directories(directory: Path) -> list[Path]:
@@ -191,5 +198,5 @@ def _give_back_space(connection: sqlite3.Connection, file: Path) -> None:
         # A database from before version 2: once, and then never again.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")
-    connection.execute("PRAGMA incremental_vacuum").fetchall()
+    shrink(connection)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

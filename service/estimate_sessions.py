@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
-from gleann.index.arrays import Ids
-from gleann.index.checks import as_ids
+from gleann.index.arrays import HeldIds
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
     InvalidParamsError,
     NotReadyError,
 )
+from gleann.index.id_checks import hold_distinct
 from gleann.service.live_index import View
 from gleann.service.values import SessionKind
 
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
         | TastiSession
     )
 
-Columns: TypeAlias = Mapping[str, tuple[Ids, NDArray[np.float64]]]
-"""Ids (n,) and numbers (n,), by name."""
+Columns: TypeAlias = Mapping[str, tuple[HeldIds, NDArray[np.float64]]]
+"""HeldIds (n,) and numbers (n,), by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,7 +62,7 @@ def from_scores(
     view: View,
     params: "EstimateParams",
     *,
-    ids: Ids,
+    ids: HeldIds,
     proxy: NDArray[np.float64],
     known: "Known | None" = None,
 ) -> Started:
@@ -93,7 +93,7 @@ def from_candidates(
 
     columns = _columns(view, proxies)
     session = ChoosingSession.start(
-        columns, params, ids=sealed_index(view).ids, known=known
+        columns, params, ids=sealed_index(view).held_ids, known=known
     )
     return Started(session=session, proxy=_stacked(columns))
 
@@ -102,7 +102,7 @@ def from_examples(
     view: View,
     params: "EstimateParams",
     *,
-    ids: Ids,
+    ids: HeldIds,
     labels: NDArray[np.float64],
     neighbours: int | None,
 ) -> Started:
@@ -117,7 +117,7 @@ def from_examples(
     from gleann.selection.estimate import Known, propagate_labels
 
     index = sealed_index(view)
-    rows = view.require(as_ids(ids, n=len(ids)))
+    rows = view.require(hold_distinct(ids))
     chosen = {} if neighbours is None else {"neighbours": neighbours}
     proxy = propagate_labels(index.vectors, rows=rows, labels=labels, **chosen)
     told = _answers_in(labels, target=params.target)
@@ -126,7 +126,7 @@ def from_examples(
         params,
         proxy.astype(np.float64),
         known=Known(
-            ids=index.ids[rows[told]],
+            ids=index.held_ids[rows[told]],
             positives=labels[told] == 1,
             values=np.zeros(int(told.sum())),
         ),
@@ -156,7 +156,7 @@ def from_index(
         metric_vectors(index),
         params,
         first=representatives,
-        ids=index.ids,
+        ids=index.held_ids,
         known=known,
     )
     return Started(session=session, proxy=None)
@@ -182,7 +182,7 @@ def of_overlapping_groups(
     """
     from gleann.selection.estimate import GroupsSession
 
-    columns, ids = _columns(view, proxies), sealed_index(view).ids
+    columns, ids = _columns(view, proxies), sealed_index(view).held_ids
     session = GroupsSession.start(columns, params, ids=ids, known=known)
     return Started(session=session, proxy=_stacked(columns), kind="groups")
 
@@ -207,7 +207,7 @@ def of_disjoint_groups(
     """
     from gleann.selection.estimate import ClassesSession
 
-    columns, ids = _columns(view, proxies), sealed_index(view).ids
+    columns, ids = _columns(view, proxies), sealed_index(view).held_ids
     session = ClassesSession.start(columns, params, ids=ids, known=known)
     return Started(session=session, proxy=_stacked(columns), kind="groups")
 
@@ -230,7 +230,7 @@ def resume(
     )
 
     if proxy is None:
-        return TastiSession.resume(state, metric_vectors(index), ids=index.ids)
+        return TastiSession.resume(state, metric_vectors(index), ids=index.held_ids)
     for key, session in (
         ("proxies", ChoosingSession),
         ("groups", ClassesSession),
@@ -238,8 +238,8 @@ def resume(
     ):
         if key in state:
             proxies = _by_name(state[key], proxy)
-            return session.resume(state, proxies, ids=index.ids)
-    return EstimateSession.resume(state, proxy, ids=index.ids)
+            return session.resume(state, proxies, ids=index.held_ids)
+    return EstimateSession.resume(state, proxy, ids=index.held_ids)
 
 
 def sealed_index(view: View) -> SoarIndex:
@@ -272,7 +272,7 @@ def _stratified(
         raise InvalidParamsError(
             f"budget is {params.budget}, but {view.name!r} has {len(proxy)} vectors"
         )
-    ids = sealed_index(view).ids
+    ids = sealed_index(view).held_ids
     session = EstimateSession.start(proxy, params, ids=ids, known=known)
     return Started(session=session, proxy=proxy)
 
@@ -287,10 +287,12 @@ def _stacked(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.concatenate(list(columns.values()))
 
 
-def _in_order(view: View, ids: Ids, proxy: NDArray[np.float64]) -> NDArray[np.float64]:
+def _in_order(
+    view: View, ids: HeldIds, proxy: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """A proxy (n,) of `ids` in the order of the index's rows."""
     index = sealed_index(view)
-    rows = view.require(as_ids(ids, n=len(ids)))
+    rows = view.require(hold_distinct(ids))
     if len(rows) != len(index):
         raise DimensionMismatchError(
             f"proxy has {len(rows)} numbers, but {view.name!r} has {len(index)} vectors"

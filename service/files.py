@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids
+from gleann.index.arrays import HeldIds
 from gleann.index.blocks import block_slices
-from gleann.index.checks import as_ids
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
     ForbiddenPathError,
+    GleannError,
     InvalidInputError,
+    LimitError,
     MissingFileError,
 )
+from gleann.index.id_checks import MAX_ID_BYTES, hold_ids
 from gleann.service.npy_file import NpyFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
+ID_ROWS = 65_536
 BLOCK_BYTES = 16 * 1024 * 1024
 
 
@@ -32,10 +36,14 @@ class VectorFile(Protocol):
     """A file of vectors, looked at but not read."""
 
     @property
+    def path(self) -> Path:
+        """Where it lies."""
+
+    @property
     def count(self) -> int:
         """Vectors in it."""
 
-    def ids(self) -> Ids:
+    def ids(self) -> HeldIds:
         """All ids (count,), distinct."""
 
     def blocks(self) -> Iterator[NDArray[Any]]:
@@ -101,12 +109,18 @@ class NpyVectors:
         """Vectors in it."""
         return self.shape[0]
 
-    def ids(self) -> Ids:
+    def ids(self) -> HeldIds:
         """All ids, by default the row numbers."""
         if self.ids_path is None:
             return np.arange(self.count)
-        ids = np.asarray(NpyFile(self.ids_path))
-        return as_ids(ids, n=self.count, name=self.ids_path.name)
+        file = NpyFile(self.ids_path)
+        if file.shape != (self.count,):
+            raise InvalidInputError(
+                f"{self.ids_path.name} must have shape ({self.count},), an id for each"
+                f" row of {self.path.name}, got {file.shape}"
+            )
+        ids = np.asarray(file)
+        return hold_ids(ids, n=self.count, name=self.ids_path.name)
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """The vectors in order."""
@@ -134,22 +148,28 @@ class ParquetVectors:
     def open(
         cls, path: Path, *, vector_column: str, id_column: str | None, dim: int
     ) -> "ParquetVectors":
-        """Look at the schema.
+        """Look at the schema, and at what the file says of its size.
 
         Raises:
-            InvalidInputError: not parquet, or a column is missing.
+            InvalidInputError: not parquet, or a column is missing or of another type.
+            DimensionMismatchError: more numbers than its rows can have.
             MissingFileError: it cannot be read.
         """
         from pyarrow.parquet import ParquetFile
 
         with _parquet_errors(path), ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            count = file.metadata.num_rows
-        for column in filter(None, (vector_column, id_column)):
-            if column not in names:
-                raise InvalidInputError(
-                    f"{path.name} has no column {column!r}, only {', '.join(names)}"
-                )
+            schema, metadata = file.schema_arrow, file.metadata
+            count = metadata.num_rows
+            for column in filter(None, (vector_column, id_column)):
+                if column not in schema.names:
+                    names = ", ".join(schema.names)
+                    raise InvalidInputError(
+                        f"{path.name} has no column {column!r}, only {names}"
+                    )
+            _require_lists(path, schema.field(vector_column))
+            _require_size(path, metadata, vector_column, dim)
+            if id_column:
+                _require_ids(path, schema.field(id_column))
         return cls(
             path=path,
             vector_column=vector_column,
@@ -158,21 +178,46 @@ class ParquetVectors:
             count=count,
         )
 
-    def ids(self) -> Ids:
+    def ids(self) -> HeldIds:
         """All ids, by default the row numbers."""
         if self.id_column is None:
             return np.arange(self.count)
         from pyarrow.parquet import ParquetFile
 
-        with _parquet_errors(self.path), ParquetFile(self.path) as file:
-            column = file.read(columns=[self.id_column]).column(0)
-            if column.null_count:
-                raise InvalidInputError(
-                    f"{self.id_column} has {column.null_count} nulls"
-                    f" in {self.count} rows"
-                )
-            values = column.to_numpy()
-        return as_ids(values, n=self.count, name=self.id_column)
+        # As they are stored: a short file may name one long text a million times.
+        with (
+            _parquet_errors(self.path),
+            ParquetFile(self.path, read_dictionary=[self.id_column]) as file,
+        ):
+            parts: list[NDArray[Any]] = []
+            for batch in file.iter_batches(ID_ROWS, columns=[self.id_column]):
+                first = sum(map(len, parts))
+                parts.append(self._id_part(batch.column(0), self.id_column, first))
+        ids = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        return hold_ids(ids, n=self.count, name=self.id_column)
+
+    def _id_part(self, column: "pa.Array", name: str, first: int) -> NDArray[Any]:
+        """Ids of the rows from `first` on."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        if column.null_count:
+            raise InvalidInputError(
+                f"{self.path.name}: {name} has {column.null_count} nulls"
+                f" in the {len(column)} rows from {first} on"
+            )
+        if pa.types.is_dictionary(column.type):
+            words = column.dictionary
+            if not pa.types.is_integer(words.type):
+                longest = compute.max(compute.binary_length(words)).as_py() or 0
+                if longest > MAX_ID_BYTES:
+                    raise InvalidInputError(
+                        f"{self.path.name}: {name} has an id of {longest} bytes, at"
+                        f" most {MAX_ID_BYTES} are kept"
+                    )
+            column = column.dictionary_decode()
+        ids: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        return ids
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """The vectors in order."""
@@ -185,10 +230,6 @@ class ParquetVectors:
                 yield self._matrix(batch.column(0))
 
     def _matrix(self, column: "pa.Array") -> NDArray[Any]:
-        if not hasattr(column, "flatten"):
-            raise InvalidInputError(
-                f"{self.vector_column} must hold lists of numbers, got {column.type}"
-            )
         lengths = column.value_lengths().to_numpy(zero_copy_only=False)
         if column.null_count:
             raise InvalidInputError(
@@ -206,6 +247,57 @@ class ParquetVectors:
                 f"{self.vector_column} has {numbers.null_count} nulls inside its lists"
             )
         return numbers.to_numpy(zero_copy_only=False).reshape(len(column), self.dim)
+
+
+def _require_lists(path: Path, field: "pa.Field") -> None:
+    import pyarrow as pa
+
+    kind = field.type
+    lists = (
+        pa.types.is_list(kind)
+        or pa.types.is_large_list(kind)
+        or pa.types.is_fixed_size_list(kind)
+    )
+    if not lists or not (
+        pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
+    ):
+        raise InvalidInputError(
+            f"{path.name}: {field.name} must hold lists of numbers, got {kind}"
+        )
+
+
+def _require_ids(path: Path, field: "pa.Field") -> None:
+    import pyarrow as pa
+
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (
+        pa.types.is_integer(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+    ):
+        raise InvalidInputError(
+            f"{path.name}: {field.name} must hold integers or texts, got {field.type}"
+        )
+
+
+def _require_size(
+    path: Path, metadata: "pq.FileMetaData", column: str, dim: int
+) -> None:
+    """Refuse lists that are longer than the dimension before any of them is read."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        chunks = (group.column(place) for place in range(group.num_columns))
+        for chunk in chunks:
+            if chunk.path_in_schema.split(".")[0] != column:
+                continue
+            if chunk.num_values > group.num_rows * dim:
+                raise DimensionMismatchError(
+                    f"{path.name}: {column} has {chunk.num_values} numbers in the"
+                    f" {group.num_rows} rows of its row group {number}, at most"
+                    f" {group.num_rows * dim} at {dim} dimensions"
+                )
 
 
 def _require_dim(path: Path, found: int, dim: int) -> None:
@@ -229,7 +321,13 @@ def _parquet_errors(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except ArrowException as error:
+    except GleannError:
+        raise
+    except MemoryError as error:
+        # Of Arrow, among others: a damaged file may claim any size.
+        raise LimitError(f"{path.name} takes more memory than there is") from error
+    except (ArrowException, ValueError, TypeError, OverflowError) as error:
         raise InvalidInputError(f"{path.name}: {error}") from error
     except OSError as error:
+        # Arrow raises it for what it cannot read of the content too.
         raise MissingFileError(f"{path.name}: {error.strerror or error}") from error

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from gleann.index.checks import as_id_array
+from gleann.index.id_checks import hold_id_array
 from gleann.service import convert_selection as convert
 from gleann.service.active_calls import ActiveCalls, name_of
+from gleann.service.calls import pages_of, part_id
 from gleann.service.convert_known import fill_known_groups
+from gleann.service.paging import answer_sizes, as_answers, blocks_within
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import (
     bools_to_wire,
@@ -68,6 +70,7 @@ class GroupCalls(ActiveCalls):
         )
         convert.fill_named(request.groups, proxies)
         fill_known_groups(request, known)
+        self._require_sendable(request)
         return convert.session_info_of(self._stubs.selection.StartGroupSession(request))
 
     def next_group_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
@@ -81,8 +84,11 @@ class GroupCalls(ActiveCalls):
             UnknownJobError: no such session.
         """
         request = selection_pb2.NextGroupBatchesRequest(session=name_of(session))
-        reply = self._stubs.selection.NextGroupBatches(request)
-        return {batch.group: convert.batch_of(batch) for batch in reply.batches}
+        pages: dict[str, list[selection_pb2.GroupBatch]] = {}
+        for reply in pages_of(self._stubs.selection.NextGroupBatches, request):
+            for page in reply.batches:
+                pages.setdefault(page.group, []).append(page)
+        return {group: convert.batch_of(parts) for group, parts in pages.items()}
 
     def submit_group_labels(
         self,
@@ -95,6 +101,8 @@ class GroupCalls(ActiveCalls):
         request_id: str = "",
     ) -> SessionInfo:
         """Bring labels of a current batch; all are taken, or none.
+
+        Labels too many for one message are sent in several, each taken whole or not.
 
         Args:
             session: the session, or its name.
@@ -110,18 +118,26 @@ class GroupCalls(ActiveCalls):
             InvalidInputError: a label that was not asked for, a group that there is
                 not, or labels of the other kind.
         """
-        request = selection_pb2.SubmitGroupLabelsRequest(
-            session=name_of(session),
-            ids=ids_to_wire(as_id_array(ids)),
-            values=None if values is None else float64s_to_wire(values, name="values"),
-            request_id=request_id,
-        )
-        if group is None:
-            request.groups.numbers = labels_to_wire(labels)
-        else:
-            request.positives.group = group
-            request.positives.positives = bools_to_wire(labels, name="labels")
-        reply = self._stubs.selection.SubmitGroupLabels(request)
+        told = hold_id_array(ids)
+        answers = as_answers(labels, n=len(told))
+        numbers = None if values is None else as_answers(values, n=len(told))
+        for part in blocks_within(
+            answer_sizes(told, answers), self._limits, name="ids"
+        ):
+            request = selection_pb2.SubmitGroupLabelsRequest(
+                session=name_of(session),
+                ids=ids_to_wire(told[part]),
+                request_id=part_id(request_id, part),
+            )
+            if numbers is not None:
+                request.values = float64s_to_wire(numbers[part], name="values")
+            if group is None:
+                request.groups.numbers = labels_to_wire(answers[part])
+            else:
+                request.positives.group = group
+                held = bools_to_wire(answers[part], name="labels")
+                request.positives.positives = held
+            reply = self._stubs.selection.SubmitGroupLabels(request)
         return convert.session_info_of(reply.session)
 
     def get_group_estimates(self, session: str | SessionInfo) -> "dict[str, Estimate]":

@@ -62,6 +62,8 @@ class Health:
         """Change the state of a service, and tell who watches it."""
         state = _Response.SERVING if serving else _Response.NOT_SERVING
         with self._guard:
+            if self._closed and serving:
+                return
             self._states[service] = state
             told = [rpc for rpc, name in self._watches.items() if name == service]
         for rpc in told:
@@ -69,10 +71,12 @@ class Health:
 
     def close(self) -> None:
         """Say that nothing is served any more, and end the watches."""
-        for service in self._states:
-            self.set(service, serving=False)
         with self._guard:
             self._closed = True
+            services = list(self._states)
+        for service in services:
+            self.set(service, serving=False)
+        with self._guard:
             watches = list(self._watches)
         for rpc in watches:
             rpc.finish()

@@ -1,6 +1,6 @@
 """The client's calls on indexes and vectors."""
 
-from functools import cached_property
+from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
 from warnings import warn
@@ -10,36 +10,35 @@ from google.longrunning import operations_pb2
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import BuildParams, Found, SearchParams
-from gleann.index.arrays import Vectors
-from gleann.index.checks import as_id_array, as_ids
-from gleann.index.errors import InvalidParamsError, RecallWarning
+from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.errors import (
+    AnswerTooLargeError,
+    InvalidParamsError,
+    RecallWarning,
+)
 from gleann.index.found import shortfall
+from gleann.index.id_checks import hold_distinct, hold_id_array, hold_ids
 from gleann.index.params import Metric
 from gleann.service import convert
-from gleann.service.joined import joined
+from gleann.service.calls import Calls, part_id
+from gleann.service.joined import joined, merged
 from gleann.service.operation import Operation
-from gleann.service.stubs import Stubs
-from gleann.service.values import Imported, IndexInfo, Limits
+from gleann.service.paging import blocks_within, id_sizes
+from gleann.service.values import Imported, IndexInfo
 from gleann.service.wire import (
     float32_rows,
     ids_to_wire,
     vectors_to_wire,
     wire_array,
 )
-from gleann.v1 import admin_pb2, index_pb2, search_pb2, vector_pb2
-
-CHUNK_BYTES = 16 * 1024 * 1024
-"""Vectors sent in one message: large enough that calls cost little."""
+from gleann.v1 import index_pb2, search_pb2, vector_pb2
 
 CHUNK_HITS = 500_000
-"""Hits asked for in one message, so that string ids fit too."""
+"""Hits asked for in one message; fewer where the ids are too long for that."""
 
 
-class IndexCalls:
+class IndexCalls(Calls):
     """What can be asked of indexes; `Client` is the class to use."""
-
-    def __init__(self, stubs: Stubs) -> None:
-        self._stubs = stubs
 
     def create_index(
         self, name: str, *, dim: int, metric: Metric = "cosine", request_id: str = ""
@@ -115,16 +114,15 @@ class IndexCalls:
             StorageError: the disk refused.
         """
         matrix = wire_array(vectors, name="vectors")
-        row_ids = as_ids(ids, n=len(matrix))
-        step = min(_rows_a_message(matrix), self._limits.rows)
-        for start in range(0, len(matrix), step):
+        row_ids = hold_ids(ids, n=len(matrix))
+        sizes = id_sizes(row_ids) + matrix.shape[1] * matrix.itemsize
+        limits = self._limits
+        for part in blocks_within(sizes, limits, name="vectors", most=limits.rows):
             request = vector_pb2.UpsertVectorsRequest(
                 index=name,
-                ids=ids_to_wire(row_ids[start : start + step]),
-                vectors=vectors_to_wire(matrix[start : start + step]),
-                request_id=f"{request_id}/{start}"
-                if request_id and start
-                else request_id,
+                ids=ids_to_wire(row_ids[part]),
+                vectors=vectors_to_wire(matrix[part]),
+                request_id=part_id(request_id, part),
             )
             self._stubs.vector.UpsertVectors(request)
         return len(matrix)
@@ -132,17 +130,27 @@ class IndexCalls:
     def delete_vectors(self, name: str, ids: ArrayLike, *, request_id: str = "") -> int:
         """Remove vectors; all of them, or none when one is not there.
 
+        Ids too many for one message are sent in several, each carried out whole or not
+        at all.
+
         Returns:
             How many.
 
         Raises:
             UnknownIndexError: no such index.
             UnknownIdError: an id is not there.
+            DuplicateIdError: an id is there twice.
         """
-        request = vector_pb2.DeleteVectorsRequest(
-            index=name, ids=ids_to_wire(as_id_array(ids)), request_id=request_id
-        )
-        return self._stubs.vector.DeleteVectors(request).count
+        gone = hold_distinct(ids)
+        limits, count = self._limits, 0
+        for part in blocks_within(id_sizes(gone), limits, name="ids", most=limits.rows):
+            request = vector_pb2.DeleteVectorsRequest(
+                index=name,
+                ids=ids_to_wire(gone[part]),
+                request_id=part_id(request_id, part),
+            )
+            count += self._stubs.vector.DeleteVectors(request).count
+        return count
 
     def get_vectors(self, name: str, ids: ArrayLike) -> Vectors:
         """Fetch vectors.
@@ -154,12 +162,12 @@ class IndexCalls:
             UnknownIndexError: no such index.
             UnknownIdError: an id is not there.
         """
-        wanted = as_id_array(ids)
-        step = max(1, CHUNK_BYTES // (4 * self.get_index(name).dim))
-        parts = []
-        for start in range(0, max(1, len(wanted)), step):
+        wanted = hold_id_array(ids)
+        sizes = id_sizes(wanted) + 4 * self.get_index(name).dim
+        limits, parts = self._limits, []
+        for part in blocks_within(sizes, limits, name="ids", most=limits.rows):
             request = vector_pb2.GetVectorsRequest(
-                index=name, ids=ids_to_wire(wanted[start : start + step])
+                index=name, ids=ids_to_wire(wanted[part])
             )
             reply = self._stubs.vector.GetVectors(request)
             parts.append(float32_rows(reply.vectors))
@@ -265,30 +273,52 @@ class IndexCalls:
         """
         params = params or SearchParams()
         matrix = wire_array(queries, name="queries")
-        step = max(1, min(_rows_a_message(matrix), CHUNK_HITS // params.k))
         request = search_pb2.SearchRequest(
             index=name, params=convert.search_params_to_wire(params)
         )
-        if allowed_ids is not None:
-            request.allowed_ids.CopyFrom(ids_to_wire(as_id_array(allowed_ids)))
         parts = []
-        for start in range(0, len(matrix), step):
-            block = vectors_to_wire(matrix[start : start + step])
-            request.queries.CopyFrom(block)
-            parts.append(convert.found_of(self._stubs.search.Search(request)))
-        found = joined(parts)
+        for part in self._filters(allowed_ids):
+            if part is not None:
+                request.allowed_ids.CopyFrom(ids_to_wire(part))
+            parts.append(self._search(request, matrix, params.k))
+        found = merged(parts)
         if (text := shortfall(found.stats, params)) is not None:
             warn(text, RecallWarning, stacklevel=2)
         return found
 
-    @cached_property
-    def _limits(self) -> Limits:
-        reply = self._stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
-        return convert.server_info_of(reply).limits
+    def _filters(self, allowed_ids: ArrayLike | None) -> Sequence[HeldIds | None]:
+        """The ids of a filter, a message each, none in two; None for no filter."""
+        if allowed_ids is None:
+            return [None]
+        allowed = hold_id_array(allowed_ids, name="allowed_ids")
+        blocks = blocks_within(id_sizes(allowed), self._limits, name="allowed_ids")
+        if len(blocks) > 1:
+            allowed = hold_id_array(list(dict.fromkeys(allowed.tolist())))
+            blocks = blocks_within(id_sizes(allowed), self._limits, name="allowed_ids")
+        return [allowed[part] for part in blocks]
+
+    def _search(
+        self, request: search_pb2.SearchRequest, queries: NDArray[Any], k: int
+    ) -> Found:
+        """Search in as many messages as it takes for the queries and the answers."""
+        row_bytes = queries.shape[1] * queries.itemsize
+        sizes = np.full(len(queries), row_bytes, np.int64)
+        most = max(1, CHUNK_HITS // k)
+        waiting = blocks_within(sizes, self._limits, name="queries", most=most)[::-1]
+        parts = []
+        while waiting:
+            part = waiting.pop()
+            request.queries.CopyFrom(vectors_to_wire(queries[part]))
+            try:
+                reply = self._stubs.search.Search(request)
+            except AnswerTooLargeError:
+                if (rows := part.stop - part.start) == 1:
+                    raise
+                half = part.start + rows // 2
+                waiting += [slice(half, part.stop), slice(part.start, half)]
+            else:
+                parts.append(convert.found_of(reply))
+        return joined(parts)
 
     def _operation(self, message: operations_pb2.Operation) -> Operation[Any]:
         return Operation(message, self._stubs)
-
-
-def _rows_a_message(matrix: NDArray[Any]) -> int:
-    return max(1, CHUNK_BYTES // (matrix.shape[1] * matrix.itemsize))

@@ -24,5 +24,9 @@ def index_info(view: View, row: Row) -> IndexInfo:
         engine=None if sealed is None else sealed.engine_name,
         data_hash=None if sealed is None else sealed.data_hash,
         created_at=datetime.fromtimestamp(row["created"], UTC),
-        built_at=row["built"] and datetime.fromtimestamp(row["built"], UTC),
+        built_at=_moment(row["built"]),
     )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

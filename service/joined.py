@@ -1,4 +1,4 @@
-"""One answer from those to consecutive blocks of queries."""
+"""One answer from several: to blocks of queries, or from parts of a filter."""
 
 from collections.abc import Sequence
 
@@ -15,6 +15,28 @@ def joined(parts: Sequence[Found]) -> Found:
         ids=np.concatenate([part.ids for part in parts]),
         distances=np.concatenate([part.distances for part in parts]),
         stats=_summed([part.stats for part in parts]),
+    )
+
+
+def merged(parts: Sequence[Found]) -> Found:
+    """The nearest among the answers to the same queries; a single part as it is.
+
+    Each of `parts` was asked for the same k, among ids that no other one has.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    stats = [part.stats for part in parts]
+    known = [s.estimated_recall for s in stats if s.estimated_recall is not None]
+    ids = np.concatenate([part.ids for part in parts], axis=1)
+    distances = np.concatenate([part.distances for part in parts], axis=1)
+    k = parts[0].ids.shape[1]
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return Found(
+        ids=np.take_along_axis(ids, order, axis=1),
+        distances=np.take_along_axis(distances, order, axis=1),
+        stats=_summed(stats)._replace(
+            estimated_recall=min(known) if len(known) == len(stats) else None
+        ),
     )
 
 

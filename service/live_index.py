@@ -9,13 +9,21 @@ from functools import cached_property
 import numpy as np
 
 from gleann.index import SoarIndex
-from gleann.index.arrays import Ids, Mask, Rows, Vectors
+from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.errors import UnknownIdError
+from gleann.index.held_ids import (
+    IdLookup,
+    bytes_at,
+    id_at,
+    joined_ids,
+    shown_id,
+    take_ids,
+)
 from gleann.index.params import Metric
 from gleann.service.values import IndexVersion
 
 
-def require_found(rows: Rows, ids: Ids, *, where: str) -> Rows:
+def require_found(rows: Rows, ids: HeldIds, *, where: str) -> Rows:
     """Return `rows`, where `ids` were found.
 
     Raises:
@@ -23,33 +31,10 @@ def require_found(rows: Rows, ids: Ids, *, where: str) -> Rows:
     """
     if (missing := np.flatnonzero(rows < 0)).size:
         raise UnknownIdError(
-            f"no id {ids[missing[0]].item()!r} in {where}"
+            f"no id {shown_id(id_at(ids, missing[0]))} in {where}"
             f" ({missing.size} of {len(ids)} are not there)"
         )
     return rows
-
-
-class IdLookup:
-    """Finds positions by id."""
-
-    def __init__(self, ids: Ids) -> None:
-        self._order = np.argsort(ids, kind="stable")
-        self._sorted = ids[self._order]
-
-    def find(self, ids: Ids) -> Rows:
-        """Positions (m,) of `ids`, -1 where there is none."""
-        if not len(self._sorted) or ids.dtype.kind != self._sorted.dtype.kind:
-            return np.full(len(ids), -1, np.int64)
-        at = np.minimum(np.searchsorted(self._sorted, ids), len(self._sorted) - 1)
-        return np.where(self._sorted[at] == ids, self._order[at], -1)
-
-    def require(self, ids: Ids, *, where: str) -> Rows:
-        """Positions (m,) of `ids`.
-
-        Raises:
-            UnknownIdError: one is not there.
-        """
-        return require_found(self.find(ids), ids, where=where)
 
 
 class Sealed:
@@ -61,10 +46,10 @@ class Sealed:
     def __len__(self) -> int:
         return len(self.index)
 
-    @cached_property
+    @property
     def lookup(self) -> IdLookup:
         """Rows by id, masked ones included."""
-        return IdLookup(self.index.ids)
+        return self.index.id_lookup
 
 
 class Delta:
@@ -75,7 +60,7 @@ class Delta:
     """
 
     def __init__(self, dim: int) -> None:
-        self.ids: Ids = np.empty(0, np.int64)
+        self.ids: HeldIds = np.empty(0, np.int64)
         self.alive: Mask = np.empty(0, np.bool_)
         self._buffer: Vectors = np.empty((0, dim), np.float32)
         self._row_of: dict[int | str, int] = {}
@@ -93,13 +78,13 @@ class Delta:
         """Rows that can be found."""
         return int(np.count_nonzero(self.alive))
 
-    def find(self, ids: Ids) -> Rows:
+    def find(self, ids: HeldIds) -> Rows:
         """Rows (m,) of `ids`, -1 where there is none that can be found."""
         rows, lookup = self._lookup
         at = lookup.find(ids)
         return np.where(at < 0, -1, rows[at]) if len(rows) else at
 
-    def without(self, ids: Ids) -> "Delta":
+    def without(self, ids: HeldIds) -> "Delta":
         """The next delta, in which `ids` cannot be found; for the writer only."""
         stale = [
             self._row_of.pop(name) for name in ids.tolist() if name in self._row_of
@@ -109,13 +94,13 @@ class Delta:
         following.alive[stale] = False
         return following
 
-    def extended(self, ids: Ids, vectors: Vectors) -> "Delta":
+    def extended(self, ids: HeldIds, vectors: Vectors) -> "Delta":
         """The next delta, with new rows for `ids`; for the writer only."""
         start, end = len(self), len(self) + len(ids)
         following = self.without(ids)
         following._reserve(end)
         following._buffer[start:end] = vectors
-        following.ids = np.concatenate([self.ids, ids]) if start else ids
+        following.ids = joined_ids([self.ids, ids]) if start else ids
         following.alive = np.append(following.alive, np.ones(len(ids), np.bool_))
         self._row_of.update(zip(ids.tolist(), range(start, end), strict=True))
         return following
@@ -171,6 +156,11 @@ class View:
         """Which state this is."""
         return IndexVersion(sealed=self.version, sequence=self.sequence)
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether it differs from its sealed version."""
+        return len(self.delta) > 0 or self.alive is not None
+
     @cached_property
     def sealed_count(self) -> int:
         """Rows of the sealed version that can be found."""
@@ -192,7 +182,7 @@ class View:
         """Rows of the sealed version, masked ones included."""
         return 0 if self.sealed is None else len(self.sealed)
 
-    def find(self, ids: Ids) -> Rows:
+    def find(self, ids: HeldIds) -> Rows:
         """Rows (m,) of `ids`, -1 where there is none that can be found."""
         rows = self.delta.find(ids)
         rows = np.where(rows < 0, -1, rows + self.sealed_rows)
@@ -203,7 +193,7 @@ class View:
             old = np.where((old >= 0) & self.alive[old], old, -1)
         return np.where(rows < 0, old, rows)
 
-    def require(self, ids: Ids) -> Rows:
+    def require(self, ids: HeldIds) -> Rows:
         """Rows (m,) of `ids`.
 
         Raises:
@@ -220,13 +210,35 @@ class View:
         vectors[~old] = self.delta.vectors[rows[~old] - self.sealed_rows]
         return vectors
 
-    def ids_at(self, rows: Rows) -> Ids:
-        """The ids (m,) of `rows`."""
+    def ids_at(self, rows: Rows) -> HeldIds:
+        """The ids (m,) of `rows`; "" or -1 for row -1."""
+        old, new = self._split(rows)
         if self.sealed is None:
-            return self.delta.ids[rows]
+            return take_ids(self.delta.ids, new)
+        held = self.sealed.index.held_ids
         if not len(self.delta):
-            return self.sealed.index.ids[rows]
-        return np.concatenate([self.sealed.index.ids, self.delta.ids])[rows]
+            return take_ids(held, old)
+        parts = [take_ids(held, old), take_ids(self.delta.ids, new)]
+        places = np.empty(len(rows), np.int64)
+        places[np.argsort(rows >= self.sealed_rows, kind="stable")] = np.arange(
+            len(rows)
+        )
+        return joined_ids(parts)[places]
+
+    def id_bytes_at(self, rows: Rows) -> int:
+        """How many bytes the ids of `rows` take in a message."""
+        old, new = self._split(rows)
+        held = bytes_at(self.delta.ids, new)
+        if self.sealed is not None:
+            held += bytes_at(self.sealed.index.held_ids, old)
+        return held
+
+    def _split(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Of `rows`, those of the sealed version, and those of the delta as its own."""
+        if self.sealed is None:
+            return rows[:0], rows
+        newer = rows >= self.sealed_rows
+        return rows[~newer], rows[newer] - self.sealed_rows
 
     def live_rows(self) -> Rows:
         """All rows that can be found, those sealed first."""
@@ -236,7 +248,7 @@ class View:
         new = np.flatnonzero(self.delta.alive) + self.sealed_rows
         return np.concatenate([old, new])
 
-    def upserted(self, ids: Ids, vectors: Vectors, *, sequence: int) -> "View":
+    def upserted(self, ids: HeldIds, vectors: Vectors, *, sequence: int) -> "View":
         """The next view, with `vectors` (prepared) under `ids`."""
         return replace(
             self,
@@ -245,7 +257,7 @@ class View:
             sequence=sequence,
         )
 
-    def deleted(self, ids: Ids, *, sequence: int) -> "View":
+    def deleted(self, ids: HeldIds, *, sequence: int) -> "View":
         """The next view, in which `ids` cannot be found."""
         return replace(
             self,
@@ -254,7 +266,7 @@ class View:
             sequence=sequence,
         )
 
-    def _alive_without(self, ids: Ids) -> Mask | None:
+    def _alive_without(self, ids: HeldIds) -> Mask | None:
         if self.sealed is None:
             return None
         rows = self.sealed.lookup.find(ids)

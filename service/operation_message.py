@@ -21,7 +21,6 @@ class Live:
     )
     since: float = 0.0
     base: int = 0
-    cancelled: bool = False
 
     def take(self, news: Progress) -> None:
         """Note how far it is."""

@@ -22,6 +22,11 @@ def page_token(position: int) -> str:
     return base64.urlsafe_b64encode(str(position).encode()).decode()
 
 
+def next_token(position: int | None) -> str:
+    """The token of the page that begins at `position`, empty where there is none."""
+    return "" if position is None else page_token(position)
+
+
 def page_position(token: str) -> int:
     """Where the page of a token begins; 0 for the first page.
 

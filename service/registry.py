@@ -9,12 +9,13 @@ from pathlib import Path
 from sqlite3 import Row
 
 from gleann.index import SoarIndex
-from gleann.index.arrays import Ids, Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import (
     AlreadyExistsError,
     GleannError,
     InvalidParamsError,
     NotReadyError,
+    OutcomeUnknownError,
     UnknownIndexError,
 )
 from gleann.index.params import Metric
@@ -27,11 +28,8 @@ from gleann.service.store import Store, Transaction
 from gleann.service.values import IndexInfo, IndexVersion
 from gleann.service.versions import Versions
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _log = logging.getLogger(__name__)
-
-GIVING_SECONDS = 60.0
-"""Longest that a build shrinks the database after it; others may write meanwhile."""
 
 
 Watcher = Callable[[str, bool], None]
@@ -90,7 +88,7 @@ class Registry:
             InvalidParamsError: a bad name.
             AlreadyExistsError: the name is taken.
         """
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise InvalidParamsError(
                 f"name must match ^[a-z][a-z0-9-]{{0,62}}$, got {name[:80]!r}"
             )
@@ -170,7 +168,7 @@ class Registry:
             )
             transaction.after_commit(lambda: self._forget(name, number))
 
-    def upsert(self, name: str, ids: Ids, vectors: Vectors) -> IndexVersion:
+    def upsert(self, name: str, ids: HeldIds, vectors: Vectors) -> IndexVersion:
         """Store prepared `vectors` (m, dim) under distinct `ids`.
 
         Returns:
@@ -190,7 +188,7 @@ class Registry:
             )
         return IndexVersion(sealed=view.version, sequence=sequence)
 
-    def delete_vectors(self, name: str, ids: Ids) -> IndexVersion:
+    def delete_vectors(self, name: str, ids: HeldIds) -> IndexVersion:
         """Remove the vectors of distinct `ids`.
 
         Returns:
@@ -209,7 +207,7 @@ class Registry:
             )
         return IndexVersion(sealed=view.version, sequence=sequence)
 
-    def stage(self, name: str, operation: str, ids: Ids, vectors: Vectors) -> None:
+    def stage(self, name: str, operation: str, ids: HeldIds, vectors: Vectors) -> None:
         """Put a part of an import on disk, where nobody sees it yet."""
         with self._store.transaction() as transaction:
             changes.log_staged(transaction, self.view(name), operation, ids, vectors)
@@ -217,9 +215,14 @@ class Registry:
     def drop_staged(self, operation: str) -> None:
         """Remove the parts of an import that did not get through."""
         with self._store.transaction() as transaction:
-            changes.drop_staged(transaction, operation)
+            if changes.drop_staged(transaction, operation):
+                transaction.after_commit(self._store.give_back_space_soon)
 
-    def publish_staged(self, name: str, operation: str, ids: Ids) -> None:
+    def count_published(self, operation: str) -> int:
+        """How many rows of an import are visible, until a build has taken them."""
+        return changes.count_published(self._store, operation)
+
+    def publish_staged(self, name: str, operation: str, ids: HeldIds) -> None:
         """Make all parts of an import, which have `ids`, visible at once.
 
         Raises:
@@ -251,11 +254,13 @@ class Registry:
         try:
             with published as index:
                 self._publish_sealed(view, version, Sealed(index))
+        except OutcomeUnknownError:
+            raise  # after a crash the store may name the version: it stays
         except BaseException:
             self._discard(view.number, version)
             raise
         self.sweep(view.number)
-        self._store.give_back_space(seconds=GIVING_SECONDS)
+        self._store.give_back_space()
 
     def _publish_sealed(self, view: View, version: int, sealed: Sealed) -> None:
         with self._store.transaction() as transaction:
@@ -411,8 +416,7 @@ class Registry:
         self._tell(name, False)
         self._store.mended("indexes", number)
         self._versions.forget(number)
-        # Others cannot write meanwhile, so the rest is left to the next build or start.
-        self._store.give_back_space(seconds=0.2)
+        self._store.give_back_space_soon()
 
 
 def require_vectors(view: View) -> None:

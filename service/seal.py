@@ -41,7 +41,7 @@ class Seal:
     created: float
 
 
-def seal_of(row: Row, *, version: int, sequence: int) -> Seal:
+def seal_of(row: Row | Mapping[str, Any], *, version: int, sequence: int) -> Seal:
     """The seal of a version of the index that `row` of the table `indexes` is of."""
     return Seal(
         number=row["number"],

@@ -1,19 +1,22 @@
 """Work of a selection job: choose a set of vectors, and keep it."""
 
 import time
-from secrets import token_hex
 from typing import Any
 
 from gleann.index import Progress
-from gleann.index.errors import UnknownJobError
+from gleann.index.errors import GleannError, UnknownJobError
 from gleann.service import convert_selection
 from gleann.service.choosing import choose
 from gleann.service.devices import Devices
+from gleann.service.job_queue import Demand
 from gleann.service.jobs import Task
 from gleann.service.registry import Registry
 from gleann.service.store import Store
 from gleann.service.values import Selected
 from gleann.v1 import selection_pb2
+
+VECTORS_A_SIZE = 64
+"""A choice of so many reads all vectors once, in the reckoning of what is short."""
 
 
 class Selecting:
@@ -24,6 +27,20 @@ class Selecting:
         self._store = store
         self._devices = devices
 
+    def demand(self, packed: bytes) -> Demand:
+        """What is known of a selection job before it runs."""
+        request = selection_pb2.CreateSelectionJobRequest.FromString(packed)
+        passes = 1 + request.k // VECTORS_A_SIZE
+
+        def size() -> int:
+            try:
+                view = self._registry.view(request.index)
+            except GleannError:
+                return 0  # it fails at once
+            return view.count * view.dim * passes
+
+        return Demand(changes="nothing", size=size)
+
     def __call__(self, task: Task) -> selection_pb2.Selection:
         """Choose one set."""
         request = selection_pb2.CreateSelectionJobRequest.FromString(task.request)
@@ -32,17 +49,21 @@ class Selecting:
         selected = self._devices.run(
             lambda device: choose(view, request, task, device=device)
         )
+        # Named after its operation, so that one that is run again takes its own place.
+        number = task.operation.removeprefix("operations/")
         message = selection_pb2.Selection(
-            name=f"selections/{token_hex(8)}", index=request.index
+            name=f"selections/{number}", index=request.index
         )
         message.create_time.FromNanoseconds(time.time_ns())
         convert_selection.selection_to_wire(selected, message)
+        items = convert_selection.items_to_wire(selected).SerializeToString()
         with self._store.transaction() as transaction:
             transaction.run(
-                "INSERT INTO selections (name, description, items) VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO selections (name, description, items)"
+                " VALUES (?, ?, ?)",
                 message.name,
                 message.SerializeToString(),
-                convert_selection.items_to_wire(selected).SerializeToString(),
+                items,
             )
         return message
 
@@ -54,24 +75,14 @@ class Selecting:
         """
         return selection_pb2.Selection.FromString(self._row(name)["description"])
 
-    def items(
-        self, name: str, *, start: int, count: int
-    ) -> tuple[selection_pb2.SelectedItems, bool]:
-        """Items from `start` on, and whether there are more.
+    def chosen(self, name: str) -> Selected:
+        """All items of a selection.
 
         Raises:
             UnknownJobError: there is none of that name.
         """
         stored = selection_pb2.SelectedItems.FromString(self._row(name)["items"])
-        every = convert_selection.selected_of(self.get(name), [stored])
-        span = slice(start, start + count)
-        page = Selected(
-            ids=every.ids[span],
-            scores=every.scores[span],
-            weights=every.weights[span],
-            why={name: values[span] for name, values in every.why.items()},
-        )
-        return convert_selection.items_to_wire(page), len(every) > start + count
+        return convert_selection.selected_of(self.get(name), [stored])
 
     def _row(self, name: str) -> Any:
         row = self._store.row("SELECT * FROM selections WHERE name = ?", name)

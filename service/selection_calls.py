@@ -1,24 +1,26 @@
 """The client's calls that choose, and that estimate."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.checks import as_id_array
+from gleann.index.id_checks import hold_id_array
 from gleann.service import convert_active
 from gleann.service import convert_selection as convert
 from gleann.service.active_calls import name_of
+from gleann.service.calls import pages_of, part_id
 from gleann.service.convert_known import known_to_wire
 from gleann.service.group_calls import GroupCalls
 from gleann.service.operation import read_selection
+from gleann.service.paging import answer_sizes, as_answers, blocks_within
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import (
     bools_to_wire,
     float64s_to_wire,
     ids_to_wire,
 )
-from gleann.v1 import selection_pb2
+from gleann.v1 import selection_pb2, types_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams, Known
@@ -83,6 +85,7 @@ class SelectionCalls(GroupCalls):
             request_id=request_id,
         )
         convert.fill_proxy(request, proxy, examples, neighbours, representatives)
+        self._require_sendable(request)
         reply = self._stubs.selection.StartEstimateSession(request)
         return convert.session_info_of(reply)
 
@@ -102,9 +105,12 @@ class SelectionCalls(GroupCalls):
         name = name_of(session)
         if _is_estimate(name):
             wanted = selection_pb2.NextEstimateBatchRequest(session=name)
-            return convert.batch_of(self._stubs.selection.NextEstimateBatch(wanted))
+            pages = pages_of(self._stubs.selection.NextEstimateBatch, wanted)
+            return convert.batch_of(list(pages))
         request = selection_pb2.NextBatchRequest(session=name)
-        return convert.batch_of(self._stubs.selection.NextBatch(request))
+        return convert.batch_of(
+            list(pages_of(self._stubs.selection.NextBatch, request))
+        )
 
     def submit_labels(
         self,
@@ -116,6 +122,8 @@ class SelectionCalls(GroupCalls):
         request_id: str = "",
     ) -> SessionInfo:
         """Bring labels of the current batch; all are taken, or none.
+
+        Labels too many for one message are sent in several, each taken whole or not.
 
         Args:
             session: a session of either kind, or its name.
@@ -130,27 +138,55 @@ class SelectionCalls(GroupCalls):
             UnknownJobError: no such session.
             InvalidInputError: a label that was not asked for, or numbers that differ.
         """
-        name = name_of(session)
-        wire_ids = ids_to_wire(as_id_array(ids))
-        if _is_estimate(name):
-            answers = selection_pb2.SubmitEstimateLabelsRequest(
-                session=name,
-                ids=wire_ids,
-                positives=bools_to_wire(labels, name="labels"),
-                values=(
-                    None if values is None else float64s_to_wire(values, name="values")
-                ),
-                request_id=request_id,
+        name, told = name_of(session), hold_id_array(ids)
+        answers = as_answers(labels, n=len(told))
+        numbers = None if values is None else as_answers(values, n=len(told))
+        submit = self._submit_positives if _is_estimate(name) else self._submit_classes
+        for part in blocks_within(
+            answer_sizes(told, answers), self._limits, name="ids"
+        ):
+            info = submit(
+                name,
+                ids_to_wire(told[part]),
+                answers[part],
+                None if numbers is None else numbers[part],
+                part_id(request_id, part),
             )
-            taken = self._stubs.selection.SubmitEstimateLabels(answers)
-            return convert.session_info_of(taken.session)
+        return info
+
+    def _submit_classes(
+        self,
+        name: str,
+        ids: types_pb2.Ids,
+        labels: NDArray[Any],
+        _: NDArray[Any] | None,
+        request_id: str,
+    ) -> SessionInfo:
         request = selection_pb2.SubmitLabelsRequest(
             session=name,
-            ids=wire_ids,
+            ids=ids,
             labels=convert_active.answers_to_wire(labels),
             request_id=request_id,
         )
         reply = self._stubs.selection.SubmitLabels(request)
+        return convert.session_info_of(reply.session)
+
+    def _submit_positives(
+        self,
+        name: str,
+        ids: types_pb2.Ids,
+        labels: NDArray[Any],
+        values: NDArray[Any] | None,
+        request_id: str,
+    ) -> SessionInfo:
+        request = selection_pb2.SubmitEstimateLabelsRequest(
+            session=name,
+            ids=ids,
+            positives=bools_to_wire(labels, name="labels"),
+            values=None if values is None else float64s_to_wire(values, name="values"),
+            request_id=request_id,
+        )
+        reply = self._stubs.selection.SubmitEstimateLabels(request)
         return convert.session_info_of(reply.session)
 
     def get_estimate(self, session: str | SessionInfo) -> "Estimate":

@@ -102,10 +102,6 @@ class Server:
         """Calls that are computed or wait for a thread."""
         return sum(lane.held for lane in self._lanes)
 
-    def _set_index_health(self, name: str, serving: bool) -> None:
-        """Tell probes of one index; the health of the server does not depend on it."""
-        self._health.set(f"{INDEX_HEALTH}{name}", serving=serving)
-
     def stop(self, grace: float = 5.0) -> None:
         """Stop: report NOT_SERVING, finish calls within `grace` seconds, close.
 
@@ -140,6 +136,10 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _set_index_health(self, name: str, serving: bool) -> None:
+        """Tell probes of one index; the health of the server does not depend on it."""
+        self._health.set(f"{INDEX_HEALTH}{name}", serving=serving)
 
     def _open(self, config: Config) -> None:
         self._stopped, self._stop_once = Event(), Lock()

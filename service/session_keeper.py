@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     OpenSession: TypeAlias = ActiveSession | EstimateLike
 
+Keep: TypeAlias = Callable[[], SessionInfo]
+"""Writes down what was worked out before: a quick call, for a transaction."""
+
 _DESCRIBE = """
 SELECT sessions.*, indexes.name AS index_name
 FROM sessions JOIN indexes ON indexes.number = sessions.index_number
@@ -37,8 +40,9 @@ class SessionKeeper:
     """The sessions of one data directory, whatever they ask; `Sessions` is to be used.
 
     A session belongs to a sealed version, which stays on disk as long as it is open.
-    Sessions take turns: whoever calls a method that changes one holds its turn, and
-    takes the turn before a transaction, never inside one.
+    Sessions take turns: whoever calls a method that changes one is inside `changing`,
+    which is entered before a transaction, never inside one. Such a method does what
+    takes time, and returns what writes it down.
     """
 
     def __init__(self, registry: Registry, store: Store) -> None:
@@ -60,6 +64,20 @@ class SessionKeeper:
             turn = self._turns.setdefault(name, RLock())
         with turn:
             yield
+
+    @contextmanager
+    def changing(self, name: str) -> Iterator[None]:
+        """Keep others from a session, and take back in memory what is not written down.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+        """
+        with self.turn(name):
+            try:
+                yield
+            except BaseException:
+                self._drop(name)
+                raise
 
     def info(self, name: str) -> SessionInfo:
         """Describe a session.
@@ -94,50 +112,62 @@ class SessionKeeper:
 
     def next_batch(self, name: str, kind: SessionKind) -> Selected:
         """What to label next; kept, so that a restart asks for the same."""
-        with self.turn(name):
+        with self.changing(name):
             session = self._session(name, kind)
             batch = selected_of(session.next_batch())
-            self._save(name, session)
+            self._saved(name, session)()
         return batch
 
-    def close(self, name: str) -> None:
-        """Forget a session."""
+    def close(self, name: str) -> int:
+        """Forget a session.
+
+        Returns:
+            The number of its index, of which versions may be `swept` now.
+        """
         with self._store.transaction() as transaction:
             row = self._row(name)
             transaction.run("DELETE FROM sessions WHERE name = ?", name)
             transaction.after_commit(lambda: self._drop(name))
             transaction.after_commit(lambda: self._store.mended("sessions", name))
-            transaction.after_commit(lambda: self._registry.sweep(row["index_number"]))
+        return int(row["index_number"])
 
-    def _create(
+    def _created(
         self,
         kind: SessionKind,
         view: View,
         session: "OpenSession",
         *,
         proxy: NDArray[np.float64] | None,
-    ) -> SessionInfo:
+    ) -> Keep:
         name = f"sessions/{kind}-{token_hex(8)}"
-        now = time.time()
-        with self._store.transaction() as transaction:
-            if self._registry.view(view.name).version != view.version:
-                raise NotReadyError(f"{view.name!r} was built again meanwhile: retry")
-            transaction.run(
-                "INSERT INTO sessions (name, kind, index_number, version, labelled,"
-                " created, updated, state, proxy)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                name,
-                kind,
-                view.number,
-                view.version,
-                _labelled(session),
-                now,
-                now,
-                json.dumps(session.state()),
-                None if proxy is None else proxy.astype("<f8").tobytes(),
-            )
-            transaction.after_commit(lambda: self._open.update({name: session}))
-            return self.info(name)
+        labelled, state = _labelled(session), json.dumps(session.state())
+        packed = None if proxy is None else proxy.astype("<f8").tobytes()
+
+        def keep() -> SessionInfo:
+            now = time.time()
+            with self._store.transaction() as transaction:
+                if self._registry.view(view.name).version != view.version:
+                    raise NotReadyError(
+                        f"{view.name!r} was built again meanwhile: retry"
+                    )
+                transaction.run(
+                    "INSERT INTO sessions (name, kind, index_number, version, labelled,"
+                    " created, updated, state, proxy)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    name,
+                    kind,
+                    view.number,
+                    view.version,
+                    labelled,
+                    now,
+                    now,
+                    state,
+                    packed,
+                )
+                transaction.after_commit(lambda: self._open.update({name: session}))
+                return self.info(name)
+
+        return keep
 
     def _row(self, name: str) -> Row:
         row = self._store.row(f"{_DESCRIBE} WHERE sessions.name = ?", name)
@@ -162,24 +192,22 @@ class SessionKeeper:
     def _index(self, row: Row) -> SoarIndex:
         return self._registry.sealed_version(row["index_number"], row["version"])
 
-    @contextmanager
-    def _change(self, name: str) -> Iterator[None]:
-        """Take back in memory what does not get to the disk."""
-        with self._store.transaction() as transaction:
-            transaction.after_rollback(lambda: self._drop(name))
-            yield
+    def _saved(self, name: str, session: "OpenSession") -> Keep:
+        labelled, state = _labelled(session), json.dumps(session.state())
 
-    def _save(self, name: str, session: "OpenSession") -> SessionInfo:
-        with self._store.transaction() as transaction:
-            transaction.run(
-                "UPDATE sessions SET state = ?, labelled = ?, updated = ?"
-                " WHERE name = ?",
-                json.dumps(session.state()),
-                _labelled(session),
-                time.time(),
-                name,
-            )
-            return self.info(name)
+        def keep() -> SessionInfo:
+            with self._store.transaction() as transaction:
+                transaction.run(
+                    "UPDATE sessions SET state = ?, labelled = ?, updated = ?"
+                    " WHERE name = ?",
+                    state,
+                    labelled,
+                    time.time(),
+                    name,
+                )
+                return self.info(name)
+
+        return keep
 
     def _drop(self, name: str) -> None:
         self._open.pop(name, None)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids
+from gleann.index.arrays import HeldIds
 from gleann.index.errors import CorruptDataError, InvalidInputError
 from gleann.service import estimate_sessions
 from gleann.service.active_sessions import ActiveSessions
 from gleann.service.live_index import View
-from gleann.service.session_keeper import selected_of
-from gleann.service.values import Labels, Selected, SessionInfo
+from gleann.service.session_keeper import Keep, selected_of
+from gleann.service.values import Labels, Selected
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate
@@ -24,83 +24,79 @@ if TYPE_CHECKING:
 class Sessions(ActiveSessions):
     """The sessions of one data directory, of every kind."""
 
-    def start_estimate(self, view: View, started: "Started") -> SessionInfo:
+    def start_estimate(self, view: View, started: "Started") -> Keep:
         """Keep an estimate that was started on the index of `view`.
 
-        Raises:
-            NotReadyError: the index was built again meanwhile.
+        What it returns raises NotReadyError where the index was built again meanwhile.
         """
-        return self._create(started.kind, view, started.session, proxy=started.proxy)
+        return self._created(started.kind, view, started.session, proxy=started.proxy)
 
     def next_batches(self, name: str) -> dict[str, Selected]:
         """What to label next for each group, "" where the answer names the group."""
-        with self.turn(name):
+        with self.changing(name):
             session = self._session(name, "groups")
             if hasattr(session, "next_batches"):
                 batches = session.next_batches()
             else:
                 batch = session.next_batch()
                 batches = {"": batch} if len(batch) else {}
-            self._save(name, session)
+            self._saved(name, session)()
         return {group: selected_of(batch) for group, batch in batches.items()}
 
     def submit_answers(
         self,
         name: str,
-        ids: Ids,
+        ids: HeldIds,
         positives: NDArray[np.bool_],
         values: NDArray[np.float64] | None,
-    ) -> SessionInfo:
+    ) -> Keep:
         """Take answers (m,) of the current batch of an estimate session."""
-        with self._change(name):
-            session = self._session(name, "estimate")
-            session.submit(ids, positives, values)
-            return self._save(name, session)
+        session = self._session(name, "estimate")
+        session.submit(ids, positives, values)
+        return self._saved(name, session)
 
     def submit_positives(
         self,
         name: str,
         group: str,
-        ids: Ids,
+        ids: HeldIds,
         positives: NDArray[np.bool_],
         values: NDArray[np.float64] | None,
-    ) -> SessionInfo:
+    ) -> Keep:
         """Take answers (m,) of one group's current batch, where groups overlap.
 
         Raises:
             InvalidInputError: answers of this session name the group.
         """
-        with self._change(name):
-            session = self._session(name, "groups")
-            if not hasattr(session, "next_batches"):
-                raise InvalidInputError(
-                    f"answers of {name} name the group: give groups, not positives"
-                    f" of {group!r}"
-                )
-            session.submit(group, ids, positives, values)
-            return self._save(name, session)
+        session = self._session(name, "groups")
+        if not hasattr(session, "next_batches"):
+            raise InvalidInputError(
+                f"answers of {name} name the group: give groups, not positives"
+                f" of {group!r}"
+            )
+        session.submit(group, ids, positives, values)
+        return self._saved(name, session)
 
     def submit_groups(
         self,
         name: str,
-        ids: Ids,
+        ids: HeldIds,
         groups: Labels,
         values: NDArray[np.float64] | None,
-    ) -> SessionInfo:
+    ) -> Keep:
         """Take group numbers (m,) of the current batch, where each item has one.
 
         Raises:
             InvalidInputError: every group of this session asks its own question.
         """
-        with self._change(name):
-            session = self._session(name, "groups")
-            if hasattr(session, "next_batches"):
-                raise InvalidInputError(
-                    f"every group of {name} asks its own question: name the group, and"
-                    " give positives"
-                )
-            session.submit(ids, groups, values)
-            return self._save(name, session)
+        session = self._session(name, "groups")
+        if hasattr(session, "next_batches"):
+            raise InvalidInputError(
+                f"every group of {name} asks its own question: name the group, and"
+                " give positives"
+            )
+        session.submit(ids, groups, values)
+        return self._saved(name, session)
 
     def estimates(self, name: str) -> "dict[str, Estimate]":
         """The estimate of each group from the labels so far."""
@@ -122,7 +118,10 @@ class Sessions(ActiveSessions):
             from gleann.selection.pool import IndexNeighbours
 
             return ActiveSession.resume(
-                state, index.vectors, ids=index.ids, neighbours=IndexNeighbours(index)
+                state,
+                index.vectors,
+                ids=index.held_ids,
+                neighbours=IndexNeighbours(index),
             )
         return estimate_sessions.resume(state, index, proxy)
 

@@ -6,6 +6,7 @@ client raises the class that the server raised.
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate, takewhile
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -16,8 +17,9 @@ from gleann.index import errors
 
 DOMAIN = "gleann"
 
-MAX_MESSAGE = 1000
-"""Characters; status travels in headers, which gRPC caps."""
+MAX_BYTES = 4000
+"""Bytes of trailers that a message may take: it travels there twice, and gRPC drops
+calls whose trailers have more than 8 KiB, now and then or always."""
 
 STATUS_OF: dict[type[errors.GleannError], grpc.StatusCode] = {
     errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -62,7 +64,7 @@ def status_of(error: errors.GleannError) -> status_pb2.Status:
     detail.Pack(info)
     number: int = code_of(error).value[0]
     return status_pb2.Status(
-        code=number, message=str(error)[:MAX_MESSAGE], details=[detail]
+        code=number, message=_fitting(str(error)), details=[detail]
     )
 
 
@@ -96,3 +98,26 @@ def all_errors() -> Iterator[type[errors.GleannError]]:
 def _class_of(reason: str) -> type[errors.GleannError]:
     by_reason = {reason_of(kind): kind for kind in all_errors()}
     return by_reason.get(reason, errors.ServiceError)
+
+
+def _fitting(text: str) -> str:
+    """The text, or its beginning and how much was cut; without lone surrogates."""
+    start = text[:MAX_BYTES].encode(errors="backslashreplace").decode()
+    if len(text) <= MAX_BYTES and _trailer_bytes(start) <= MAX_BYTES:
+        return start
+    length = len(start) + max(0, len(text) - MAX_BYTES)
+    room = MAX_BYTES - _trailer_bytes(_cut_note(length))
+    costs = accumulate(_trailer_bytes(letter) for letter in start)
+    kept = sum(1 for _ in takewhile(lambda cost: cost <= room, costs))
+    return start[:kept] + _cut_note(length - kept)
+
+
+def _cut_note(characters: int) -> str:
+    return f" ... ({characters} more characters)"
+
+
+def _trailer_bytes(text: str) -> float:
+    """Bytes of a message: percent-encoded in one header, in base64 in another."""
+    packed = text.encode()
+    plain = sum(0x20 <= byte <= 0x7E and byte != 0x25 for byte in packed)
+    return plain + 3 * (len(packed) - plain) + len(packed) * 4 / 3

@@ -1,22 +1,30 @@
 """SQLite: what is acknowledged. One connection, one writer, every commit on disk."""
 
 import fcntl
+import logging
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import RLock, Thread
 from typing import Any
 
-from gleann.index.errors import CorruptDataError, NotReadyError
+from gleann.index.errors import CorruptDataError, GleannError, NotReadyError
 from gleann.service.acknowledged import Acknowledged
 from gleann.service.checksums import CHECKED, damaged_rows
-from gleann.service.database import NAME, commits, disk_errors, open_database
+from gleann.service.committing import commit
+from gleann.service.database import NAME, commits, disk_errors, open_database, shrink
+from gleann.service.permissions import PRIVATE, keep_private
 
-PAGES_A_STEP = 1024
-"""Pages given back while nobody else can write; 4 MiB."""
+PAGES_A_STEP = 256
+"""Pages given back while nobody else can write; 1 MiB, a millisecond or two."""
+
+SHRINKING_SECONDS = 60.0
+"""Longest that the files are shrunk at once; the next time goes on."""
+
+_log = logging.getLogger(__name__)
 
 
 class Transaction:
@@ -56,9 +64,12 @@ class Store:
         """
         self._lock = RLock()
         self._open: Transaction | None = None
+        self._shrinking: Thread | None = None
+        self._closing = False
         self.file = directory / NAME
         with disk_errors(self.file):
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=PRIVATE, exist_ok=True)
             self._directory_lock: int | None = lock_directory(directory)
         try:
             self._connection = open_database(directory)
@@ -69,6 +80,7 @@ class Store:
                 }
                 self._acknowledged = Acknowledged(directory)
                 self._acknowledged.write(self._commits)
+                keep_private(directory)
         except BaseException:
             os.close(self._directory_lock)
             raise
@@ -103,6 +115,8 @@ class Store:
 
         Raises:
             StorageError: the disk refused; nothing was changed.
+            OutcomeUnknownError: it failed; nothing is seen to have changed, but a crash
+                before the next commit may bring the change back.
         """
         with self._lock, disk_errors(self.file):
             if self._open is not None:
@@ -134,24 +148,42 @@ class Store:
             found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
             return found
 
-    def give_back_space(self, *, seconds: float) -> None:
+    def give_back_space(self, *, seconds: float = SHRINKING_SECONDS) -> None:
         """Shrink the files by what deleted rows have left, for at most `seconds`.
 
-        Others may write between its steps. Inside a transaction nothing happens.
+        Others may write between its steps.
         """
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._closing:
             with self._lock, disk_errors(self.file):
                 if self._open is not None or not self._free_pages():
                     break
-                step = f"PRAGMA incremental_vacuum({PAGES_A_STEP})"
-                self._connection.execute(step).fetchall()
+                shrink(self._connection, pages=PAGES_A_STEP)
+            # A lock that is free for no time goes to whoever held it last.
+            time.sleep(0.001)
         with self._lock, disk_errors(self.file):
-            if self._open is None:
+            if self._open is None and not self._closing:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def give_back_space_soon(self) -> None:
+        """Shrink the files in the background; for callers that should not wait."""
+        if self._shrinking is None or not self._shrinking.is_alive():
+            self._shrinking = Thread(
+                target=self._shrink, name="gleann-space", daemon=True
+            )
+            self._shrinking.start()
+
+    def _shrink(self) -> None:
+        try:
+            self.give_back_space()
+        except GleannError as error:
+            _log.warning("space was not given back: %s", error)
 
     def close(self) -> None:
         """Close the database and let others open the directory."""
+        self._closing = True
+        if self._shrinking is not None:
+            self._shrinking.join()
         with self._lock:
             self._connection.close()
             # A number that was closed may be another file's by now.
@@ -164,7 +196,7 @@ class Store:
         count = self._commits + changed
         if changed:
             self._connection.execute("UPDATE commits SET count = ?", (count,))
-        self._connection.execute("COMMIT")
+        commit(self._connection, file=self.file)
         self._commits = count
         if changed:
             self._acknowledged.write(count)

@@ -14,6 +14,7 @@ from secrets import token_hex
 from gleann.index import SoarIndex
 from gleann.index.errors import StorageError
 from gleann.service.devices import Devices
+from gleann.service.permissions import PRIVATE
 from gleann.service.seal import Seal, write_seal
 
 LOST = "lost"
@@ -59,7 +60,8 @@ class Versions:
         versions = final.parent
         scratch = versions / f"{SCRATCH}{token_hex(8)}"
         try:
-            with _disk_errors():
+            with _disk_errors(final):
+                self._directory.mkdir(mode=PRIVATE, exist_ok=True)
                 versions.mkdir(parents=True, exist_ok=True)
                 save(scratch)
                 write_seal(scratch, seal)
@@ -123,9 +125,9 @@ class Versions:
             StorageError: the disk refused.
         """
         words = path.relative_to(self._data).parts
-        with _disk_errors():
+        with _disk_errors(path):
             lost = self._data / LOST
-            lost.mkdir(exist_ok=True)
+            lost.mkdir(mode=PRIVATE, exist_ok=True)
             kept = lost / f"{'-'.join(words)}-{token_hex(4)}"
             return path.rename(kept)
 
@@ -170,8 +172,10 @@ def _sync(directory: Path) -> None:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Raise what the disk refuses; `path` is named where the system names no file."""
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{error.filename}: {error.strerror}") from error
+        reason = error.strerror or str(error)
+        raise StorageError(f"{error.filename or path}: {reason}") from error

@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Ids, Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.checks import as_vectors
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
     NonFiniteError,
 )
+from gleann.index.texts import Texts
 from gleann.service.values import Labels
-from gleann.service.wire_strings import numbers_of, strings_of, strings_to_wire
+from gleann.service.wire_strings import numbers_of, texts_of, texts_to_wire
 from gleann.v1 import types_pb2
 
 assert sys.byteorder == "little", "frombuffer below reads the machine's byte order"
@@ -82,14 +83,14 @@ def float32_rows(message: types_pb2.Vectors) -> Vectors:
     return np.array(vectors_of(message, name="vectors"), np.float32)
 
 
-def ids_to_wire(ids: Ids) -> types_pb2.Ids:
-    """Pack ids of any shape in C order."""
-    if ids.dtype.kind == "U":
-        return types_pb2.Ids(strings=strings_to_wire(ids.ravel(), name="ids"))
+def ids_to_wire(ids: HeldIds) -> types_pb2.Ids:
+    """Pack ids (m,)."""
+    if isinstance(ids, Texts):
+        return types_pb2.Ids(strings=texts_to_wire(ids))
     return types_pb2.Ids(int64s=ids.astype("<i8", copy=False).tobytes())
 
 
-def ids_of(message: types_pb2.Ids, *, name: str) -> Ids:
+def ids_of(message: types_pb2.Ids, *, name: str) -> HeldIds:
     """Unpack ids (m,); their values are not looked at.
 
     Raises:
@@ -97,7 +98,7 @@ def ids_of(message: types_pb2.Ids, *, name: str) -> Ids:
     """
     kind = message.WhichOneof("kind")
     if kind == "strings":
-        return strings_of(message.strings, name=f"{name}.strings")
+        return texts_of(message.strings, name=f"{name}.strings")
     if kind is None:
         raise InvalidInputError(f"{name} is required")
     return numbers_of(message.int64s, np.dtype("<i8"), name=f"{name}.int64s")
@@ -190,12 +191,19 @@ def column_to_wire(name: str, values: ArrayLike) -> types_pb2.Column:
             f" got {array.dtype} {array.shape}"
         )
     if kind == "U":
-        return types_pb2.Column(name=name, strings=strings_to_wire(array, name=name))
+        return types_pb2.Column(name=name, strings=_packed(array, name))
     if kind == "f":
         return types_pb2.Column(name=name, float64s=array.astype("<f8").tobytes())
     if kind == "b":
         return types_pb2.Column(name=name, bools=array.astype(np.uint8).tobytes())
     return types_pb2.Column(name=name, int64s=array.astype("<i8").tobytes())
+
+
+def _packed(array: NDArray[np.str_], name: str) -> types_pb2.Strings:
+    try:
+        return texts_to_wire(Texts.of_texts(array.tolist()))
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"{name} has no UTF-8: {error}") from error
 
 
 def column_of(message: types_pb2.Column, *, name: str) -> NDArray[np.generic]:
@@ -206,7 +214,7 @@ def column_of(message: types_pb2.Column, *, name: str) -> NDArray[np.generic]:
     """
     kind = message.WhichOneof("values")
     if kind == "strings":
-        return strings_of(message.strings, name=f"{name}.strings")
+        return texts_of(message.strings, name=f"{name}.strings").to_numpy()
     if kind == "bools":
         return np.frombuffer(message.bools, np.uint8).astype(np.bool_)
     if kind == "float64s":

@@ -45,6 +45,17 @@ def make_clustered(
     return (rows + spread * rng.normal(size=(n, d))).astype(np.float32)
 
 
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out what takes minutes, unless a marker expression speaks of it."""
+    if "long" in config.getoption("-m"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 @pytest.fixture
 def clustered() -> Callable[..., np.ndarray]:
     return make_clustered

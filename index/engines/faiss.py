@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
+from gleann.index.cores import usable_cores
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.reference import count_short, search_in_steps, top_lists
 from gleann.index.errors import EngineUnavailableError
@@ -37,7 +38,7 @@ class FaissEngine:
         self._faiss = faiss_module()
         self._data = data
         self._ranking = ListRanking(data.centroids, data.encoding)
-        self._threads = threads or self._faiss.omp_get_max_threads()
+        self._threads = threads or self._most_threads()
         # faiss borrows the quantizer: it must live as long as the index.
         self._quantizer = quantizer_of(self._faiss, data)
         self._ivf = host_lists(self._faiss, self._quantizer, data)
@@ -46,8 +47,11 @@ class FaissEngine:
     def with_threads(self, threads: int) -> "FaissEngine":
         """See `Engine.with_threads`."""
         other = copy(self)
-        other._threads = threads or self._faiss.omp_get_max_threads()
+        other._threads = threads or self._most_threads()
         return other
+
+    def _most_threads(self) -> int:
+        return min(self._faiss.omp_get_max_threads(), usable_cores())
 
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Sort all lists by score; see `Engine.rank_lists`."""

@@ -4,7 +4,9 @@ The kernels exist once per instruction set ("tier"); the best one this CPU has i
 when the engine is made. All tiers return the same rows.
 """
 
+from collections.abc import Callable
 from copy import copy
+from math import ceil
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
 from gleann.index.codes import Codes, Encoding
+from gleann.index.cores import cpu_quota
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.metric import ListRanking, prepare
@@ -30,6 +33,7 @@ except ImportError as error:
     _IMPORT_ERROR = str(error)
 else:
     _IMPORT_ERROR = ""
+
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -52,6 +56,25 @@ def unavailable_reason() -> str:
 def tiers() -> tuple[str, ...]:
     """The tiers this CPU can run, best first; none without the extension."""
     return tuple(_native.runnable_tiers()) if available() else ()
+
+
+def watch(callback: Callable[[], None] | None) -> None:
+    """Let long calls from this thread call back now and then; None: no more.
+
+    What it raises stops the call. The caller must keep it until another is set.
+    """
+    if available():
+        _native.watch(callback)
+
+
+def obey_quota() -> None:
+    """Let the kernels take no more threads than the container's quota has CPUs."""
+    quota = cpu_quota()
+    if available() and quota is not None:
+        _native.limit_cores(ceil(quota))
+
+
+obey_quota()
 
 
 class NativeEngine:
@@ -275,4 +298,5 @@ def _packed_mask(allowed: Mask | None) -> Mask | None:
 
 def _packed(values: NDArray[Number], dtype: type[Number]) -> NDArray[Number]:
     """`values` as the kernels read them; the same array where it is so already."""
-    return np.ascontiguousarray(values, dtype)
+    packed = np.ascontiguousarray(values, dtype)
+    return packed if packed.flags.aligned else packed.copy()

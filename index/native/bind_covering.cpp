@@ -2,25 +2,17 @@
 // interpreter lock.
 #include "bind_covering.hpp"
 
-#include <pybind11/numpy.h>
-
 #include <algorithm>
 #include <stdexcept>
 #include <string>
 
+#include "bound_arrays.hpp"
 #include "covering.hpp"
 
 namespace py = pybind11;
 
 namespace gleann {
 namespace {
-
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
-
-void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
 
 class PyPoints {
  public:
@@ -32,6 +24,7 @@ class PyPoints {
 
   void check(const Array<int64_t>& rows) const {
     require(rows.ndim() == 1, "rows are not (m,)");
+    require_aligned(rows);
     const int64_t* in = rows.data();
     require(std::all_of(in, in + rows.size(),
                         [this](int64_t row) { return row >= 0 && row < points_.n(); }),
@@ -54,8 +47,9 @@ class PyPoints {
   static Points make(const Array<float>& vectors, const std::string& tier,
                      int threads) {
     require(vectors.ndim() == 2 && vectors.size() > 0, "vectors are not (n, d)");
-    require(vectors.shape(0) < (int64_t{1} << 31), "there are 2**31 rows or more");
-    require(vectors.shape(1) <= 65'536, "there are more than 65,536 dimensions");
+    require(vectors.shape(0) < kMostRows, "there are 2**31 rows or more");
+    require(vectors.shape(1) <= kMostDims, "there are more than 65,536 dimensions");
+    require_aligned(vectors);
     const py::gil_scoped_release release;
     return Points(vectors.data(), vectors.shape(0), vectors.shape(1), tier, threads);
   }
@@ -67,7 +61,7 @@ class PyPoints {
 class PyCovering {
  public:
   explicit PyCovering(const PyPoints& points)
-      : points_(points), covering_(points.points()) {}
+      : points_(points), covering_(make(points.points())) {}
 
   void cover(const Array<int64_t>& rows) {
     points_.check(rows);
@@ -85,6 +79,11 @@ class PyCovering {
   int64_t pruned() const { return covering_.pruned(); }
 
  private:
+  static Covering make(const Points& points) {
+    const py::gil_scoped_release release;
+    return Covering(points);
+  }
+
   const PyPoints& points_;
   Covering covering_;
 };

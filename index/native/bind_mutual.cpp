@@ -1,9 +1,8 @@
 #include "bind_mutual.hpp"
 
-#include <pybind11/numpy.h>
-
 #include <stdexcept>
 
+#include "bound_arrays.hpp"
 #include "mutual.hpp"
 
 namespace py = pybind11;
@@ -11,16 +10,15 @@ namespace py = pybind11;
 namespace gleann {
 namespace {
 
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
-
 py::tuple mutual(const Array<int32_t>& rows, const Array<float>& distances, int64_t k,
                  int threads) {
   if (rows.ndim() != 2 || distances.ndim() != 2 || rows.shape(0) != distances.shape(0) ||
       rows.shape(1) != distances.shape(1)) {
     throw std::invalid_argument("rows and distances are not both (n, width)");
   }
-  if (k < 1) throw std::invalid_argument("k is not at least 1");
+  require(k >= 1, "k is not at least 1");
+  require(rows.shape(0) < kMostRows, "there are 2**31 rows or more");
+  require_aligned(rows, distances);
   const PoolTable pools{rows.shape(0), rows.shape(1), rows.data(), distances.data()};
   Array<int32_t> near({pools.n, k});
   Array<float> apart({pools.n, k});

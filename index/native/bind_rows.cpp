@@ -1,11 +1,11 @@
 #include "bind_rows.hpp"
 
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <stdexcept>
 #include <string>
 
+#include "bound_arrays.hpp"
 #include "rows.hpp"
 
 namespace py = pybind11;
@@ -13,11 +13,9 @@ namespace py = pybind11;
 namespace gleann {
 namespace {
 
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
-
 void require_table(const Array<float>& vectors) {
-  if (vectors.ndim() != 2) throw std::invalid_argument("vectors are not (n, d)");
+  require(vectors.ndim() == 2, "vectors are not (n, d)");
+  require_aligned(vectors);
 }
 
 py::tuple unit(const Array<float>& vectors, const std::string& tier, int threads) {

@@ -60,7 +60,7 @@ class Inverted {
 int64_t batch_size(const Engine& engine, const ScanJob& job, int threads) {
   const int64_t share = (job.nq + threads - 1) / threads;
   const int64_t room = kBatchBytes / QueryBatch::bytes_a_query(engine, job);
-  const int64_t most = std::max<int64_t>(room, 64);
+  const int64_t most = std::max<int64_t>(room, 1);
   const int64_t rounds = (share + most - 1) / most;
   return std::max<int64_t>((share + rounds - 1) / rounds, 1);
 }
@@ -68,11 +68,11 @@ int64_t batch_size(const Engine& engine, const ScanJob& job, int threads) {
 }  // namespace
 
 Work Engine::scan_list_major(const ScanJob& job) const {
-  const int threads = resolve_threads(job.threads);
-  const int64_t size = batch_size(*this, job, threads);
+  ThreadLease lease(resolve_threads(job.threads));
+  const int64_t size = batch_size(*this, job, lease.count());
   Work total;
   std::mutex mutex;
-  parallel_for((job.nq + size - 1) / size, threads, [&](int64_t task) {
+  parallel_for((job.nq + size - 1) / size, lease, [&](int64_t task) {
     const ScanSession session(scan_, packed_.panel(0, 0));
     const int64_t first = task * size;
     QueryBatch batch(*this, job, first, std::min(size, job.nq - first));
@@ -81,10 +81,12 @@ Work Engine::scan_list_major(const ScanJob& job) const {
     // others reach.
     pairs.invert(batch, 0, std::min<int64_t>(1, job.nprobe));
     pairs.each_list([&](int32_t at, const int32_t* queries, int64_t count) {
+      poll();
       batch.seed(at, queries, count);
     });
     pairs.invert(batch, 1, job.nprobe);
     pairs.each_list([&](int32_t at, const int32_t* queries, int64_t count) {
+      poll();
       batch.scan(at, queries, count);
     });
     batch.rerank();

@@ -15,6 +15,8 @@
 #include "bind_covering.hpp"
 #include "bind_mutual.hpp"
 #include "bind_rows.hpp"
+#include "bind_threads.hpp"
+#include "bound_arrays.hpp"
 #include "dispatch.hpp"
 #include "engine.hpp"
 
@@ -22,12 +24,11 @@ namespace py = pybind11;
 
 namespace {
 
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
-
-void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
+using gleann::Array;
+using gleann::kMostDims;
+using gleann::kMostRows;
+using gleann::require;
+using gleann::require_aligned;
 
 // int8 codes; or rows in float32.
 using CodeArray = std::variant<Array<int8_t>, Array<float>>;
@@ -39,7 +40,9 @@ class GivenCodes {
   GivenCodes(const CodeArray& values, const Array<float>& scales,
              const Array<float>& biases, const Array<float>& center) {
     std::visit([&](const auto& array) { take(array); }, values);
+    require_aligned(scales, biases, center);
     const bool coded = codes_.values != nullptr;
+    require_aligned(scales, biases, center);
     require(scales.size() == (coded ? codes_.n : 0), "codes and scales differ in shape");
     require(biases.size() == 0 || biases.size() == codes_.n, "biases are not (n,)");
     require(center.size() == 0 || center.size() == codes_.d, "the center is not (d,)");
@@ -54,6 +57,7 @@ class GivenCodes {
   template <class T>
   void take(const Array<T>& array) {
     require(array.ndim() == 2, "codes, vectors and directions must be matrices");
+    require_aligned(array);
     codes_.n = array.shape(0);
     codes_.d = array.shape(1);
     if constexpr (std::is_same_v<T, int8_t>) {
@@ -83,11 +87,12 @@ class Scanner {
           const Array<float>& scales, const Array<float>& biases,
           const Array<float>& vectors, const std::string& tier, int threads)
       : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
-        engine_(view(metric, GivenCodes(codes, scales, biases, center).codes(),
-                     GivenCodes(directions, direction_scales, direction_biases, center)
-                         .codes(),
-                     offsets, mids, rows, others, vectors),
-                tier, threads) {}
+        engine_(make(view(metric, GivenCodes(codes, scales, biases, center).codes(),
+                          GivenCodes(directions, direction_scales, direction_biases,
+                                     center)
+                              .codes(),
+                          offsets, mids, rows, others, vectors),
+                     tier, threads)) {}
 
   std::string tier() const { return engine_.tier(); }
 
@@ -110,6 +115,7 @@ class Scanner {
     check_queries(queries);
     require(list_nos.ndim() == 2 && list_nos.shape(0) == queries.shape(0),
             "list_nos is not (nq, nprobe)");
+    require_aligned(list_nos);
     gleann::ScanJob job{};
     job.list_nos = list_nos.data();
     job.nprobe = list_nos.shape(1);
@@ -128,6 +134,13 @@ class Scanner {
   }
 
  private:
+  // Packs all codes: minutes at 10^8 rows, in which other threads of Python run.
+  static gleann::Engine make(const gleann::IndexArrays& arrays, const std::string& tier,
+                             int threads) {
+    const py::gil_scoped_release release;
+    return gleann::Engine(arrays, tier, threads);
+  }
+
   static constexpr int32_t kMaxPool = 1 << 29;  // capacities, twice that, fit in int32
 
   static gleann::IndexArrays view(
@@ -137,6 +150,9 @@ class Scanner {
       const Array<int32_t>& others, const Array<float>& vectors) {
     const int64_t n = codes.n, d = codes.d, nlist = mids.size();
     require(d >= 1 && nlist >= 1, "there are no dimensions or no lists");
+    require(n < kMostRows && nlist < kMostRows, "there are 2**31 rows or lists or more");
+    require(d <= kMostDims, "there are more than 65,536 dimensions");
+    require_aligned(offsets, mids, rows, others, vectors);
     require(vectors.ndim() == 2 && vectors.shape(0) == n && vectors.shape(1) == d,
             "codes and vectors differ in shape");
     require(directions.n == nlist && directions.d == d && offsets.size() == nlist + 1,
@@ -152,6 +168,7 @@ class Scanner {
   void check_queries(const Array<float>& queries) const {
     require(queries.ndim() == 2 && queries.shape(1) == engine_.d(),
             "queries are not (nq, d)");
+    require_aligned(queries);
   }
 
   // Fill in the rest of the job, and do it.
@@ -205,6 +222,7 @@ class Assigner {
                    float spill_lambda, float zero, int threads) const {
     require(vectors.ndim() == 2 && vectors.shape(1) == assigner_.d(),
             "vectors are not (n, d)");
+    require_aligned(vectors);
     const gleann::Spilling spilling{rule_of(rule), spill_lambda, zero};
     const int64_t n = vectors.shape(0);
     Array<int32_t> primary(n), secondary(n);
@@ -224,6 +242,10 @@ class Assigner {
     require(centroids.ndim() == 2 && centroids.shape(0) >= 1 && centroids.shape(1) >= 1,
             "centroids are not (nlist, d)");
     require(biases.size() == centroids.shape(0), "biases are not (nlist)");
+    require(centroids.shape(0) < kMostRows && centroids.shape(1) <= kMostDims,
+            "there are 2**31 lists or more, or more than 65,536 dimensions");
+    require_aligned(centroids, biases);
+    const py::gil_scoped_release release;
     return gleann::Assigner(centroids.shape(0), centroids.shape(1), centroids.data(),
                             biases.data(), tier);
   }
@@ -241,6 +263,7 @@ PYBIND11_MODULE(_native, module) {
   gleann::bind_mutual(module);
   gleann::bind_covering(module);
   gleann::bind_rows(module);
+  gleann::bind_threads(module);
   py::class_<Assigner>(module, "Assigner")
       .def(py::init<Array<float>, Array<float>, const std::string&>(), py::kw_only(),
            py::arg("centroids").noconvert(), py::arg("biases").noconvert(),

@@ -30,6 +30,7 @@ void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
     if (at < 0) continue;
     const int32_t next = rank + parts < nprobe ? batch.list_no(0, rank + parts) : -1;
     if (next >= 0) batch.prefetch(next);
+    poll();
     if (rank == part) {
       batch.seed(at, &kOnlyQuery, 1);
     } else {
@@ -41,9 +42,9 @@ void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
 }  // namespace
 
 Work Engine::scan_query_major(const ScanJob& job) const {
-  const int threads = resolve_threads(job.threads);
+  ThreadLease lease(resolve_threads(job.threads));
   const int64_t entries = arrays_.lists.offsets[nlist()];
-  const int64_t parts = parts_a_query(*this, job, entries, threads);
+  const int64_t parts = parts_a_query(*this, job, entries, lease.count());
   std::vector<std::unique_ptr<QueryBatch>> batches(parts > 1 ? job.nq * parts : 0);
   Work total;
   std::mutex mutex;
@@ -53,7 +54,7 @@ Work Engine::scan_query_major(const ScanJob& job) const {
     total += batch.work();
   };
   // A part takes every parts-th list; the pools of all parts are merged.
-  parallel_for(job.nq * parts, threads, [&](int64_t task) {
+  parallel_for(job.nq * parts, lease, [&](int64_t task) {
     const ScanSession session(scan_, packed_.panel(0, 0));
     auto batch = std::make_unique<QueryBatch>(*this, job, task / parts, 1);
     scan_part(*batch, job.nprobe, task % parts, parts);

@@ -75,7 +75,7 @@ class Docket:
             why["concept"] = np.array(concepts)[self.batch.questions[at]]
         return Selection(
             rows=rows,
-            ids=self._names.ids[rows],
+            ids=self._names.ids_of(rows),
             scores=as_told(self.batch.scores[at]),
             weights=np.ones(len(rows), np.float32),
             why=why,
@@ -99,7 +99,7 @@ class Docket:
         if strange.size:
             raise InvalidInputError(
                 f"{strange.size} of {len(rows)} labels are for ids that were not asked"
-                f" for: {shown(self._names.ids[strange])}"
+                f" for: {shown(self._names.ids_of(strange))}"
             )
 
     def state(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Docket:
         """
         self.batch = Batch.of_state(
             state.part("batch"),
-            n=len(self._names.ids),
+            n=len(self._names),
             questions=self._questions.count,
         )
         self._closed = [_outcome_of(outcome) for outcome in state.parts("outcomes")]

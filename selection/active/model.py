@@ -10,19 +10,17 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, NuSVC
-from threadpoolctl import ThreadpoolController
 
 from gleann.index.arrays import Vectors
+from gleann.index.blas import one_blas_thread
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.pools import Boundaries
 from gleann.selection.active.questions import Labels
 from gleann.selection.checks import as_probabilities
 
-_LIBRARIES = ThreadpoolController()
-
 _FITTING = Lock()
-"""Warnings and the number of BLAS threads belong to the process: one fit at a time."""
+"""Warnings belong to the process: one fit at a time."""
 
 _RANDOM_STATE = "random_state"
 
@@ -122,7 +120,7 @@ class Model:
         with (
             _FITTING,
             warnings.catch_warnings(record=True) as told,
-            _LIBRARIES.limit(limits=1, user_api="blas"),
+            one_blas_thread(),
         ):
             warnings.simplefilter("always")
             self._fitted.fit(vectors, labels)

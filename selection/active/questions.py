@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
@@ -148,7 +149,7 @@ def as_integers(values: ArrayLike) -> Labels:
     Raises:
         InvalidInputError: they are no integers, or larger than int64 holds.
     """
-    labels = np.asarray(values)
+    labels = as_array(values, name="labels")
     if labels.size and labels.dtype.kind not in "biu":
         raise InvalidInputError(f"labels must be integers, got dtype {labels.dtype}")
     if labels.dtype.kind == "u" and labels.size and labels.max() > LARGEST:

@@ -47,7 +47,7 @@ class ActiveSession:
         self._ledger = picker.ledger
         self._docket = Docket(picker.questions, picker.ledger, names)
         self._data_hash = fingerprint(picker.vectors)
-        self._ids_hash = ids_hash(names.ids)
+        self._ids_hash = ids_hash(names.held)
 
     @classmethod
     def start(  # noqa: PLR0913 (all of it is data; how to pick is in `params`)
@@ -161,8 +161,8 @@ class ActiveSession:
         probabilities already, so handing over more than is wanted picks better.
         """
         if self.params.model != "given" or len(self._docket.pending):
-            return self._names.ids[:0]
-        return self._names.ids[self._picker.unknown(self._docket.number)]
+            return self._names.ids_of(np.empty(0, np.int64))
+        return self._names.ids_of(self._picker.unknown(self._docket.number))
 
     def submit_probabilities(
         self, ids: ArrayLike, probabilities: ArrayLike, *, concept: str | None = None
@@ -216,7 +216,7 @@ class ActiveSession:
         if changed.size:
             raise InvalidInputError(
                 f"{changed.size} of {len(rows)} labels differ from those given before:"
-                f" {shown(self._names.ids[changed])}"
+                f" {shown(self._names.ids_of(changed))}"
             )
         return self._ledger.add(rows, given)
 

@@ -67,8 +67,9 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
     require_count("seed", seed, at_least=0)
     open_rows = np.random.default_rng(seed).permutation(order[dropped:])
     stratum = _strata(problem.costs[open_rows], strata)
-    quotas = _quotas(np.bincount(stratum, minlength=strata), k)
-    taken = _ranks(stratum) < quotas[stratum]
+    # Of those with a row only, however many there are: an empty one gives nothing.
+    _, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
+    taken = _ranks(stratum) < _quotas(sizes, k)[place]
     rows = open_rows[taken]
     return problem.finished(
         problem.measure(rows, method="ccs"),

@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index import SoarIndex
 from gleann.index.arrays import Vectors
+from gleann.index.checks import as_array
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import as_rows
 from gleann.selection.coreset.problem import CostOn, as_problem
@@ -32,10 +33,10 @@ def measure(  # noqa: PLR0913 (the problem, and a name)
         locked: rows that are centres already.
         method: what the answer calls itself.
     """
-    chosen = np.asarray(rows)
+    chosen = as_array(rows, name="rows")
     problem = as_problem(
         vectors,
-        k=len(chosen),
+        k=chosen.size,
         costs=costs,
         cost_weight=cost_weight,
         cost_on=cost_on,

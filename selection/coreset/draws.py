@@ -44,7 +44,7 @@ def draw_within_groups(
             larger than the group's open rows; or nothing to draw.
     """
     names = as_groups(groups)
-    closed = as_rows(np.asarray(locked, dtype=np.int64), n=len(names), name="locked")
+    closed = as_rows(locked, n=len(names), name="locked")
     for label, quota in quotas.items():
         require_count(f"quota of {label!r}", quota, at_least=0)
     require_quotas(names, quotas, locked=closed)
@@ -60,7 +60,7 @@ def draw_within_groups(
     rows, _ = alternated(parts)
     return Selection(
         rows=rows,
-        ids=IdMap(ids, n=len(names)).ids[rows],
+        ids=IdMap(ids, n=len(names)).ids_of(rows),
         scores=np.ones(len(rows), np.float32),
         weights=np.ones(len(rows), np.float32),
         why={"group": names[rows]},

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
@@ -159,7 +160,7 @@ def as_groups(groups: ArrayLike) -> NDArray[Any]:
     Raises:
         InvalidInputError: they are neither, or not one-dimensional.
     """
-    names = np.asarray(groups)
+    names = as_array(groups, name="groups")
     if names.dtype.kind == "O" and all(isinstance(x, str) for x in names.tolist()):
         names = names.astype(np.str_)
     if names.ndim != 1 or names.dtype.kind not in "iuU":

@@ -60,7 +60,7 @@ class Coreset:
             DuplicateIdError: one id twice.
         """
         k = len(self.rows)
-        names = IdMap(ids, n=len(self.nearest)).ids[self.rows]
+        names = IdMap(ids, n=len(self.nearest)).ids_of(self.rows)
         mine = self.nearest >= 0
         reach = np.zeros(k, np.float32)
         np.maximum.at(reach, self.nearest[mine], self.distances[mine])

@@ -79,7 +79,7 @@ def abae_estimate(
         draws: Draws, *, after: Draws
     ) -> tuple[StratumNos, Mask, NDArray[np.float64]]:
         rows = next_rows(order, sizes, draws, after=after)
-        positives, values = oracle(names.ids[rows])
+        positives, values = oracle(names.ids_of(rows))
         held = as_positives(positives, n=len(rows))
         return numbers[rows], held, as_values(values, held, target=params.target)
 

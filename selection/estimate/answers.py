@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Mask
+from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
@@ -24,7 +25,7 @@ def as_positives(positives: ArrayLike, *, n: int) -> Mask:
         InvalidInputError: neither bool nor 0 and 1.
         DimensionMismatchError: not n of them.
     """
-    held = np.asarray(positives)
+    held = as_array(positives, name="positives")
     if held.size and (held.dtype.kind not in "biu" or not np.isin(held, (0, 1)).all()):
         raise InvalidInputError(
             f"positives must be bool (or 0 and 1), got dtype {held.dtype}"
@@ -52,7 +53,7 @@ def as_values(
             f"the target {target} needs a value for each of {len(held)} labels,"
             " got none"
         )
-    given = np.asarray(values)
+    given = as_array(values, name="values")
     if given.size and given.dtype.kind not in "biuf":
         raise InvalidInputError(f"values must be numbers, got dtype {given.dtype}")
     numbers = given.astype(np.float64)
@@ -80,7 +81,7 @@ def as_groups(labels: ArrayLike, *, n: int, groups: int) -> NDArray[np.int32]:
         InvalidInputError: not integers, or a group that there is not.
         DimensionMismatchError: not n of them.
     """
-    numbers = np.asarray(labels)
+    numbers = as_array(labels, name="groups")
     if numbers.size and numbers.dtype.kind not in "iu":
         raise InvalidInputError(f"groups must be integers, got dtype {numbers.dtype}")
     if numbers.shape != (n,):

@@ -29,7 +29,7 @@ class AnswerBook:
     __slots__ = ("_asked", "_names", "labels", "values")
 
     def __init__(self, names: IdMap) -> None:
-        n = len(names.ids)
+        n = len(names)
         self._names = names
         self._asked: list[Rows] = []
         self.labels: NDArray[np.int32] = np.full(n, NOT_ASKED, np.int32)
@@ -142,7 +142,7 @@ class AnswerBook:
         if strange.size:
             raise InvalidInputError(
                 f"{strange.size} of {len(rows)} labels are for ids that were not asked"
-                f" for: {shown(self._names.ids[strange])}"
+                f" for: {shown(self._names.ids_of(strange))}"
             )
 
     def _require_same(
@@ -154,5 +154,5 @@ class AnswerBook:
         if changed.size:
             raise InvalidInputError(
                 f"{changed.size} of {len(rows)} labels differ from those given before:"
-                f" {shown(self._names.ids[changed])}"
+                f" {shown(self._names.ids_of(changed))}"
             )

@@ -71,8 +71,8 @@ class ChoosingSession:
         self._known = known
         self._pilot = pilot
         self._rest = replace(params, budget=params.budget - pilot)
-        self._open_rows = np.delete(np.arange(len(names.ids)), known.rows)
-        self._chances = np.zeros(len(names.ids))
+        self._open_rows = np.delete(np.arange(len(names)), known.rows)
+        self._chances = np.zeros(len(names))
         self._chances[self._open_rows] = pilot_chances(
             self._open_proxies(), params, pilot=pilot
         )
@@ -83,7 +83,7 @@ class ChoosingSession:
         self._choice: ProxyChoice | None = None
         self._session: EstimateSession | None = None
         self._data_hash = fingerprint(*proxies.values())
-        self._ids_hash = ids_hash(names.ids)
+        self._ids_hash = ids_hash(names.held)
 
     @classmethod
     def start(
@@ -149,7 +149,7 @@ class ChoosingSession:
         chances = self._chances[rows].astype(np.float32)
         return Selection(
             rows=rows,
-            ids=self._names.ids[rows],
+            ids=self._names.ids_of(rows),
             scores=chances,
             weights=np.reciprocal(chances),
             why={name: proxy[rows] for name, proxy in self._proxies.items()},
@@ -177,7 +177,7 @@ class ChoosingSession:
         # The pilot is labelled whole: its labels can only be those given before.
         pilot = self._book.labels[rows] != NOT_ASKED
         self._book.write(rows[pilot], labels[pilot], numbers[pilot])
-        later = self._names.ids[rows[~pilot]]
+        later = self._names.ids_of(rows[~pilot])
         return self._session.submit(later, held[~pilot], numbers[~pilot])
 
     def estimate(self) -> Estimate:
@@ -235,7 +235,7 @@ class ChoosingSession:
             saved,
             data="proxies",
             data_hash=fingerprint(*checked.values()),
-            ids_hash=ids_hash(names.ids),
+            ids_hash=ids_hash(names.held),
         )
         params = saved.params("params", EstimateParams)
         known = KnownRows.of_state(saved.part("known"), n=n)
@@ -258,7 +258,7 @@ class ChoosingSession:
         with rebuilding("answers"):
             self._choice, begun = self._choose()
         resumed = EstimateSession.resume(
-            state, self._proxies[self._choice.name], ids=self._names.ids
+            state, self._proxies[self._choice.name], ids=self._names.held
         )
         if not resumed.begins_as(begun):
             saved.refuse("session", "is not the one that the pilot's labels begin")
@@ -282,9 +282,9 @@ class ChoosingSession:
         begun = EstimateSession.start(
             self._proxies[choice.name],
             self._rest,
-            ids=self._names.ids,
+            ids=self._names.held,
             known=Known(
-                ids=self._names.ids[np.concatenate([before.rows, rows])],
+                ids=self._names.ids_of(np.concatenate([before.rows, rows])),
                 positives=np.concatenate([before.positives, held]),
                 values=np.concatenate([before.values, values]),
             ),

@@ -70,7 +70,7 @@ class ClassesSession:
         self._samples = GroupSamples(self._proxies, params, known, self._book)
         self._split: Draws | None = None
         self._data_hash = fingerprint(*self._proxies)
-        self._ids_hash = ids_hash(names.ids)
+        self._ids_hash = ids_hash(names.held)
         self._book.ask(self._samples.pilot)
 
     @classmethod
@@ -141,7 +141,7 @@ class ClassesSession:
         rows = self._book.pending
         return Selection(
             rows=rows,
-            ids=self._names.ids[rows],
+            ids=self._names.ids_of(rows),
             scores=np.ones(len(rows), np.float32),
             weights=np.ones(len(rows), np.float32),
             why={
@@ -249,7 +249,7 @@ class ClassesSession:
             saved,
             data="proxies",
             data_hash=fingerprint(*checked.values()),
-            ids_hash=ids_hash(names.ids),
+            ids_hash=ids_hash(names.held),
         )
         known = KnownGroupRows.of_state(saved.part("known"), n=n, groups=len(checked))
         params = saved.params("params", EstimateParams)

@@ -9,14 +9,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
-from gleann.index.errors import InvalidParamsError
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import as_rows, as_scores, require_count
 from gleann.selection.coreset.farthest_first import farthest_first
 
 BLOCK_ENTRIES = 2**20
 """Distances held at a time: 4 MiB, which a core's cache may keep."""
-ROUNDING = np.float32(1e-6)
-"""More than float32 loses, relatively, in |x|^2 - 2 x.c + |c|^2."""
+ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 2e-15}
+"""More than is lost, relatively, in |x|^2 - 2 x.c + |c|^2."""
+SMALL, FAR = 1e-15, 1e15
+"""Where all coordinates are smaller, or one is larger, squares leave float32."""
+LARGEST_LABEL = 1e30
+"""A label beyond it could leave float32 where many vote."""
+Wide = NDArray[np.floating]
+"""float32, or float64 where coordinates are far out."""
 
 
 def representatives(
@@ -92,20 +98,20 @@ def propagate_labels(
         own label, or the mean label of those that coincide with it.
 
     Raises:
-        InvalidInputError: rows or labels that cannot be used.
+        InvalidInputError: rows or labels that cannot be used, such as labels beyond
+            1e30.
     """
     points = as_vectors(vectors)
     labelled = as_rows(rows, n=len(points))
-    values = as_scores(labels, n=len(labelled), name="labels").astype(np.float32)
+    values = _as_votes(as_scores(labels, n=len(labelled), name="labels"))
     if neighbours is not None:
         require_count("neighbours", neighbours)
     k = min(neighbours or len(labelled), len(labelled))
-    # Distances between rows near the origin lose fewer digits.
-    centre = points[labelled].mean(axis=0)
-    centres = points[labelled] - centre
+    middle = _middle(points, labelled)
+    centres = points[labelled] - middle
     proxy = np.empty(len(points), np.float32)
     for part in _blocks(len(points), labelled=len(labelled)):
-        squares = _squared_distances(points[part] - centre, centres)
+        squares = _squared_distances(points[part] - middle, centres)
         proxy[part] = _vote(squares, values, k=k)
     return proxy
 
@@ -123,8 +129,8 @@ def held_out_proxies(
     Returns:
         (m,), comparable with the proxies of rows that have no label.
     """
-    values = labels.astype(np.float32)
-    points = vectors[rows] - vectors[rows].mean(axis=0)
+    values = _as_votes(labels)
+    points = vectors[rows] - _middle(vectors, rows)
     proxy = np.empty(len(rows), np.float32)
     for part in _blocks(len(rows), labelled=len(rows)):
         squares = _squared_distances(points[part], points)
@@ -139,27 +145,52 @@ def _blocks(n: int, *, labelled: int) -> list[slice]:
     return [slice(first, first + step) for first in range(0, n, step)]
 
 
-def _vote(squares: Vectors, values: Vectors, *, k: int) -> Vectors:
+def _as_votes(labels: NDArray[np.float64]) -> Vectors:
+    """Labels (m,) in float32.
+
+    Raises:
+        InvalidInputError: one so large that a sum of votes could leave float32.
+    """
+    if (far := np.flatnonzero(np.abs(labels) > LARGEST_LABEL)).size:
+        raise InvalidInputError(
+            f"labels must be within {LARGEST_LABEL:g} of 0, got {labels[far[0]]:g}"
+            f" at place {far[0]}"
+        )
+    return labels.astype(np.float32)
+
+
+def _middle(points: Vectors, labelled: Rows) -> Wide:
+    """The median (d,) of the labelled rows, in the precision to measure from it.
+
+    Distances between rows near the origin lose fewer digits, and a few rows that are
+    far out do not move the median away from the others.
+    """
+    middle = np.median(points[labelled].astype(np.float64), axis=0)
+    peak = max(float(points.max()), -float(points.min()))
+    return middle.astype(np.float32) if SMALL <= peak <= FAR else middle
+
+
+def _vote(squares: Wide, values: Vectors, *, k: int) -> Wide:
     weights = _weights(squares, k=k)
-    votes: Vectors = weights @ values / weights.sum(axis=1)
-    return votes
+    votes: Wide = weights @ values / weights.sum(axis=1)
+    return np.clip(votes, values.min(), values.max())
 
 
-def _squared_distances(block: Vectors, centres: Vectors) -> Vectors:
+def _squared_distances(block: Wide, centres: Wide) -> Wide:
     lengths = np.add.outer(
         np.einsum("ij,ij->i", block, block), np.einsum("ij,ij->i", centres, centres)
     )
-    squares: Vectors = lengths - 2 * (block @ centres.T)
+    squares: Wide = lengths - 2 * (block @ centres.T)
     # What rounding leaves between equal rows becomes one and the same small number,
     # so that they share alike; `tiny` stands for it between zero vectors.
-    lengths *= ROUNDING
+    lengths *= ROUNDING[lengths.dtype]
     np.maximum(squares, lengths, out=squares)
-    return np.maximum(squares, np.finfo(np.float32).tiny, out=squares)
+    return np.maximum(squares, np.finfo(squares.dtype).tiny, out=squares)
 
 
-def _weights(squares: Vectors, *, k: int) -> Vectors:
+def _weights(squares: Wide, *, k: int) -> Wide:
     """1 / d^4 relative to the nearest, 0 beyond the k-th: (m, labelled)."""
-    weights: Vectors = squares.min(axis=1, keepdims=True) / squares
+    weights: Wide = squares.min(axis=1, keepdims=True) / squares
     weights *= weights
     if k < squares.shape[1]:
         farthest = np.partition(squares, k - 1, axis=1)[:, k - 1 : k]

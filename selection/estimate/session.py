@@ -78,7 +78,7 @@ class EstimateSession:
         self._book = AnswerBook(names)
         self._made: tuple[tuple[int, tuple[int, ...]], Estimate] | None = None
         self._data_hash = fingerprint(proxy)
-        self._ids_hash = ids_hash(names.ids)
+        self._ids_hash = ids_hash(names.held)
 
     @classmethod
     def start(
@@ -186,7 +186,7 @@ class EstimateSession:
         left = self._design.sizes - self._drawn_before() + draws
         return Selection(
             rows=rows,
-            ids=self._names.ids[rows],
+            ids=self._names.ids_of(rows),
             scores=as_told(self._proxy[rows]),
             weights=(left[strata] / draws[strata]).astype(np.float32),
             why={"stratum": strata, "proxy": self._proxy[rows]},
@@ -281,7 +281,7 @@ class EstimateSession:
             saved,
             data="proxies",
             data_hash=fingerprint(checked),
-            ids_hash=ids_hash(names.ids),
+            ids_hash=ids_hash(names.held),
         )
         known = KnownRows.of_state(saved.part("known"), n=n)
         with rebuilding("params"):

@@ -72,7 +72,7 @@ class TastiSession:
             self._book.ask(first)
         self._made: tuple[int, Estimate] | None = None
         self._data_hash = fingerprint(vectors)
-        self._ids_hash = ids_hash(names.ids)
+        self._ids_hash = ids_hash(names.held)
 
     @classmethod
     def start(
@@ -145,7 +145,7 @@ class TastiSession:
         scores, weights, strata = self._rounds.describe(rows)
         return Selection(
             rows=rows,
-            ids=self._names.ids[rows],
+            ids=self._names.ids_of(rows),
             scores=as_told(scores),
             weights=weights.astype(np.float32),
             why={"stratum": strata, "proxy": scores},
@@ -215,7 +215,7 @@ class TastiSession:
             saved,
             data="vectors",
             data_hash=fingerprint(points),
-            ids_hash=ids_hash(names.ids),
+            ids_hash=ids_hash(names.held),
         )
         params = saved.params("params", EstimateParams)
         known = KnownRows.of_state(saved.part("known"), n=n)
@@ -235,9 +235,7 @@ class TastiSession:
         taken = np.concatenate([self._known.rows, self._first])
         parts = saved.parts("rounds", at_most=len(self._budgets))
         for one, labels in zip(parts, self._budgets, strict=False):
-            drawn = Round.of_state(
-                one, n=len(self._names.ids), strata=self._params.strata
-            )
+            drawn = Round.of_state(one, n=len(self._names), strata=self._params.strata)
             if len(drawn.rows) != labels:
                 one.refuse("rows", f"are {len(drawn.rows)}, planned were {labels}")
             if np.intersect1d(drawn.rows, taken).size:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import DuplicateIdError, InvalidInputError, UnknownIdError
+from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.service.cli import inputs, outputs
 
@@ -31,7 +32,15 @@ class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
 
 
 def ask_for(columns: Mapping[str, NDArray[Any]], todo: Path, answers: Path) -> NoReturn:
-    """Write what must be labelled to `todo` and end the command."""
+    """Write what must be labelled to `todo` and end the command.
+
+    Raises:
+        InvalidInputError: `todo` is the file of the answers, which would be lost.
+    """
+    if todo.resolve() == answers.resolve():
+        raise InvalidInputError(
+            f"{todo} holds the answers: give --todo another file, it is written anew"
+        )
     outputs.write_csv(todo, columns)
     count = len(next(iter(columns.values())))
     click.echo(
@@ -74,8 +83,8 @@ class Answers:
 def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
     """Read a csv or parquet file with the columns id, positive and, if asked, value.
 
-    The column of positives may be called label as well. A file that is not there holds
-    no answers yet.
+    The column of positives may be called label as well. A file that is not there, or
+    is empty, holds no answers yet.
 
     Raises:
         InvalidInputError: a column is missing, a positive is neither yes nor no, or a
@@ -84,11 +93,16 @@ def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
         DuplicateIdError: one id twice.
     """
     table = None
-    if path.exists():
+    if has_content(path):
         table = inputs.read_table(
             path, columns=("id", "value") if with_values else ("id",)
         )
     return answers_in(path, table, names, with_values=with_values)
+
+
+def has_content(path: Path) -> bool:
+    """Whether there is a file of at least a byte, or what only reading will tell."""
+    return path.exists() and (not path.is_file() or path.stat().st_size > 0)
 
 
 def answers_in(
@@ -99,7 +113,7 @@ def answers_in(
     Raises:
         As `read_answers`.
     """
-    n = len(names.ids)
+    n = len(names)
     known, positive = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     value = np.zeros(n) if with_values else None
     if table is not None:
@@ -138,7 +152,7 @@ def read_examples(path: Path, names: IdMap) -> tuple[Rows, NDArray[np.bool_]]:
 
 def rows_named(names: IdMap, ids: NDArray[Any]) -> Rows:
     """Rows of ids from a file, where a csv reader took digits for numbers."""
-    if names.ids.dtype.kind == "U" and ids.dtype.kind != "U":
+    if isinstance(names.held, Texts) and ids.dtype.kind in "iu":
         ids = ids.astype(np.str_)
     return names.rows_of(ids)
 
@@ -149,6 +163,8 @@ def as_flags(values: NDArray[Any], path: Path) -> NDArray[np.bool_]:
     Raises:
         InvalidInputError: naming what is none of these.
     """
+    if not len(values):  # of which a reader cannot tell the type
+        return np.zeros(0, np.bool_)
     words = np.char.lower(np.char.strip(values.astype(np.str_)))
     words = np.char.replace(words, ".0", "")
     true = np.isin(words, list(TRUE_WORDS))

@@ -8,9 +8,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection import Coreset, Selection, coreset, uniform
+from gleann.selection.checks import IdMap
 from gleann.service.cli import outputs
 from gleann.service.cli.coreset_inputs import CoresetJob, Inputs, read
 from gleann.service.cli.manifest import JobRecord, manifest_path
@@ -59,7 +59,7 @@ def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
                 beside = _beside(name, job, given, report, devices)
     outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
     if job.coverage:
-        outputs.write_parquet(job.coverage, _coverage(chosen, given.source.ids))
+        outputs.write_parquet(job.coverage, _coverage(chosen, given.source.names))
     record.write(job.out, _results(chosen) | beside | {"device": where})
     _say(job, chosen, beside, seconds=record.seconds("select"))
 
@@ -220,13 +220,11 @@ def _picks(selection: Selection) -> dict[str, NDArray[Any]]:
     }
 
 
-def _coverage(chosen: Coreset, ids: Ids) -> dict[str, NDArray[Any]]:
+def _coverage(chosen: Coreset, names: IdMap) -> dict[str, outputs.Values]:
     by_chosen = chosen.nearest >= 0
-    picked = ids[chosen.rows]
-    none = "" if ids.dtype.kind == "U" else -1
-    nearest = np.where(by_chosen, picked[np.maximum(chosen.nearest, 0)], none)
+    nearest = np.where(by_chosen, chosen.rows[np.maximum(chosen.nearest, 0)], -1)
     return {
-        "id": ids,
-        "nearest_selected_id": nearest,
+        "id": names.held,
+        "nearest_selected_id": names.ids_of(nearest),
         "distance": chosen.distances,
     }

@@ -3,7 +3,6 @@
 import platform
 import shutil
 import subprocess
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import numpy as np
 import gleann
 from gleann.index.errors import GleannError
 from gleann.service.cli import options
+from gleann.service.cli.doctor_data import DataJob, look_at_data
+from gleann.service.cli.findings import Finding, echo_findings
 from gleann.service.report.machine import cpu_flags, machine, versions
 
 TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "amx_int8")
@@ -23,47 +24,76 @@ COMPILER_REMEDY = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing looked at.
-
-    Attributes:
-        name: what.
-        says: how it is.
-        remedy: what to do about it; empty where there is nothing to mend.
-    """
-
-    name: str
-    says: str
-    remedy: str = ""
-
-
 @click.command(
     "doctor",
     short_help="Say which engine serves here, why, and what could be mended.",
-    epilog=options.examples("gleann doctor"),
+    epilog=options.examples(
+        "gleann doctor",
+        "gleann doctor --data library",
+        "gleann doctor --data library --export rescued",
+        "gleann doctor --data library --repair",
+    ),
 )
-def command() -> None:
-    """Look at this machine and this installation; exits with 0 if search works."""
-    search, works = _search()
-    findings = [
-        Finding(name="gleann", says=_gleann()),
-        Finding(name="python", says=_python()),
-        Finding(name="cpu", says=_cpu()),
-        _engine(),
-        _faiss(),
-        Finding(name="blas", says=_blas()),
-        Finding(name="gpu", says=_gpu()),
-        Finding(name="torch", says=_torch()),
-        _demo(),
-        search,
-    ]
-    for one in findings:
-        click.echo(f"{one.name:<8}{one.says}")
-        if one.remedy:
-            click.echo(f"{'':<8}-> {one.remedy}")
+@click.option(
+    "--data",
+    type=options.PATH,
+    help="Look at this data directory instead: every page, row and file of it is read.",
+)
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Make the database of --data anew from what is whole, if anything is wrong;"
+    " what was there is kept under lost/.",
+)
+@click.option(
+    "--export",
+    type=options.PATH,
+    help="Directory to write the rows of each index of --data to, as parquet files;"
+    " made, and before a repair.",
+)
+@click.option(
+    "--skip",
+    multiple=True,
+    metavar="INDEX",
+    help="With --repair: leave this index out; may be repeated.",
+)
+@click.option(
+    "--skip-damaged",
+    is_flag=True,
+    help="With --repair: give up changes that are damaged or lost, and serve the rest.",
+)
+@options.takes(DataJob)
+def command(job: DataJob) -> None:
+    """Look at this machine and this installation; exits with 0 if search works.
+
+    With --data, look at a data directory that nobody has open; exits with 0 if a start
+    would serve all of it.
+    """
+    if job.data is not None:
+        works = look_at_data(job.data, job)
+    else:
+        works = _look_at_installation()
     if not works:
         raise click.exceptions.Exit(1)
+
+
+def _look_at_installation() -> bool:
+    search, works = _search()
+    echo_findings(
+        [
+            Finding(name="gleann", says=_gleann()),
+            Finding(name="python", says=_python()),
+            Finding(name="cpu", says=_cpu()),
+            _engine(),
+            _faiss(),
+            Finding(name="blas", says=_blas()),
+            Finding(name="gpu", says=_gpu()),
+            Finding(name="torch", says=_torch()),
+            _demo(),
+            search,
+        ]
+    )
+    return works
 
 
 def _gleann() -> str:

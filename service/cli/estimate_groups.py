@@ -178,7 +178,7 @@ def _naming_oracle(
     answers = read_group_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )
-    session = ClassesSession.start(proxies, _params(job), ids=names.ids)
+    session = ClassesSession.start(proxies, _params(job), ids=names.held)
     try:
         made = run_classes(session, answers.ask, chunk=job.budget)
     except LabelsNeeded as needed:
@@ -193,7 +193,7 @@ def _own_oracles(
     answers = read_own_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )
-    session = GroupsSession.start(proxies, _params(job), ids=names.ids)
+    session = GroupsSession.start(proxies, _params(job), ids=names.held)
     while batches := session.next_batches():
         missing = {}
         for name, batch in batches.items():

@@ -80,6 +80,7 @@ def start(job: EstimateJob, record: JobRecord) -> tuple[Session, Answers]:
         InvalidInputError: no source of proxies, or two.
     """
     params = params_of(job)
+    _refuse_unread(job)
     if job.proxy and job.index is None:
         found = _start_from_files(job, params, record)
     elif job.index is not None and not job.proxy:
@@ -91,6 +92,21 @@ def start(job: EstimateJob, record: JobRecord) -> tuple[Session, Answers]:
     return found
 
 
+def _refuse_unread(job: EstimateJob) -> None:
+    """Refuse options that only an index reads.
+
+    Raises:
+        InvalidInputError: naming the option.
+    """
+    given = {
+        "--labelled": job.labelled is not None,
+        "--representatives": job.representatives is not None,
+    }
+    for name, there in given.items():
+        if there and job.index is None:
+            raise InvalidInputError(f"{name} makes a proxy from --index: give that too")
+
+
 def _start_from_files(
     job: EstimateJob, params: EstimateParams, record: JobRecord
 ) -> tuple[Session, Answers]:
@@ -99,9 +115,9 @@ def _start_from_files(
         record.add_file(path)
     answers = _read_answers(job, names)
     if len(proxies) > 1:
-        return ChoosingSession.start(proxies, params, ids=names.ids), answers
+        return ChoosingSession.start(proxies, params, ids=names.held), answers
     (proxy,) = proxies.values()
-    return EstimateSession.start(proxy, params, ids=names.ids), answers
+    return EstimateSession.start(proxy, params, ids=names.held), answers
 
 
 def _start_from_index(
@@ -114,24 +130,33 @@ def _start_from_index(
     index = SoarIndex.load(path)
     record.add_index(path, index.data_hash)
     vectors = metric_vectors(index)
-    answers = _read_answers(job, IdMap(index.ids, n=len(index)))
+    answers = _read_answers(job, IdMap(index.held_ids, n=len(index)))
     if job.labelled is None:
         # Representatives are beside the budget of the command, within the session's.
         first = job.representatives or 0
         whole = replace(params, budget=params.budget + first)
         return (
-            TastiSession.start(vectors, whole, first=first, ids=index.ids),
+            TastiSession.start(vectors, whole, first=first, ids=index.held_ids),
             answers,
         )
     rows, positives = read_examples(job.labelled, answers.names)
+    if not len(rows):
+        raise InvalidInputError(
+            f"{job.labelled} has 0 labelled items: --index needs some to make the proxy"
+            " from"
+        )
     known, told = _known(rows, positives, answers, target=job.target)
     if told.all() and len(rows) > 1 and params.interval == "delta":
         return (
-            TastiSession.start(vectors, params, first=0, ids=index.ids, known=known),
+            TastiSession.start(
+                vectors, params, first=0, ids=index.held_ids, known=known
+            ),
             answers,
         )
     proxy = propagate_labels(vectors, rows=rows, labels=positives).astype(np.float64)
-    return EstimateSession.start(proxy, params, ids=index.ids, known=known), answers
+    return EstimateSession.start(
+        proxy, params, ids=index.held_ids, known=known
+    ), answers
 
 
 def _read_answers(job: EstimateJob, names: IdMap) -> Answers:
@@ -153,7 +178,7 @@ def _known(
     """Labels of a file, which has no values: positives that need one are asked for."""
     told = np.ones(len(rows), np.bool_) if target == "count" else ~positives
     known = Known(
-        ids=answers.names.ids[rows[told]],
+        ids=answers.names.ids_of(rows[told]),
         positives=positives[told],
         values=np.zeros(int(told.sum())),
     )

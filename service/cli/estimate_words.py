@@ -14,7 +14,7 @@ def drawn_uniformly(
 ) -> Estimate | None:
     """The same budget spent uniformly, if the answers happen to cover its draws."""
     try:
-        return uniform_estimate(np.ones(len(names.ids)), ask, params, ids=names.ids)
+        return uniform_estimate(np.ones(len(names)), ask, params, ids=names.held)
     # What no session drew may stand without the value that a draw of this one needs.
     except (LabelsNeeded, NonFiniteError):
         return None

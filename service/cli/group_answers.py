@@ -14,7 +14,13 @@ from gleann.selection.checks import IdMap, shown
 from gleann.selection.estimate.answers import NO_GROUP
 from gleann.selection.estimate.run import Oracle
 from gleann.service.cli import inputs
-from gleann.service.cli.answers import Answers, LabelsNeeded, answers_in, rows_in
+from gleann.service.cli.answers import (
+    Answers,
+    LabelsNeeded,
+    answers_in,
+    has_content,
+    rows_in,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,10 +72,10 @@ def read_group_answers(
         UnknownIdError: an id that no item has.
         DuplicateIdError: one id twice.
     """
-    n = len(names.ids)
+    n = len(names)
     known, group = np.zeros(n, np.bool_), np.full(n, NO_GROUP, np.int64)
     value = np.zeros(n) if with_values else None
-    if path.exists():
+    if has_content(path):
         table = _read(path, ("id", "group"), with_values=with_values)
         rows = rows_in(path, names, inputs.column_array(path, table, "id"))
         known[rows] = True
@@ -91,7 +97,7 @@ def read_own_answers(
         As `read_group_answers`.
     """
     table = None
-    if path.exists():
+    if has_content(path):
         table = _read(path, ("id", "group"), with_values=with_values)
         numbers = _numbers(path, _words(table["group"]), groups)
         if nowhere := int((numbers == NO_GROUP).sum()):

@@ -16,7 +16,12 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from gleann.index.errors import InvalidInputError, MissingFileError
+from gleann.index.errors import (
+    GleannError,
+    InvalidInputError,
+    LimitError,
+    MissingFileError,
+)
 from gleann.service.npy_file import NpyFile
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -85,14 +90,35 @@ def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
 
 
 def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
-    """Take one column without gaps out of a table: numbers, flags or strings."""
+    """Take one column without gaps out of a table: numbers, flags or strings.
+
+    Strings come as objects, since NumPy's own lose NULs at their ends.
+
+    Raises:
+        InvalidInputError: it has gaps, or holds something else.
+    """
     column = table[name].combine_chunks()
     if column.null_count:
         raise InvalidInputError(
             f"{path}: column {name!r} has {column.null_count} empty values"
         )
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values.astype(np.str_) if values.dtype == object else values
+    kind = column.type.value_type if _is_dictionary(column) else column.type
+    if not _is_plain(kind):
+        raise InvalidInputError(
+            f"{path}: column {name!r} must hold numbers, flags or texts, got {kind}"
+        )
+    with reading(path):
+        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _is_dictionary(column: pa.Array) -> bool:
+    return bool(pa.types.is_dictionary(column.type))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    tests = ("integer", "floating", "boolean", "string", "large_string")
+    return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
 
 
 def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
@@ -125,7 +151,7 @@ def numbers_or_nan(path: Path, column: pa.ChunkedArray) -> NDArray[np.float64]:
     """A column of numbers; empty ones, as the values of negatives may be, are NaN."""
     gapless = column.combine_chunks()
     with reading(path):
-        if gapless.null_count:
+        if gapless.null_count or pa.types.is_null(gapless.type):
             gapless = gapless.cast(pa.float64()).fill_null(np.nan)
     return as_numbers(path, gapless.to_numpy(zero_copy_only=False))
 
@@ -140,10 +166,14 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except GleannError:
+        raise
+    except MemoryError as error:
+        raise LimitError(f"{path} takes more memory than there is") from error
     except OSError as error:
-        reason = error.strerror or "cannot be read"
+        reason = error.strerror or str(error) or "cannot be read"
         raise MissingFileError(f"{path}: {reason}") from error
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise InvalidInputError(f"{path} cannot be understood: {error}") from error
 
 

@@ -59,6 +59,11 @@ def cli(context: click.Context) -> None:
     """Search vectors fast, and choose training data well."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+    else:
+        # Here: it takes NumPy, which `--help` does without.
+        from gleann.index.cores import limit_blas
+
+        limit_blas()
 
 
 def run(arguments: Sequence[str]) -> int:

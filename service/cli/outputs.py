@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,10 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gleann.index.errors import AlreadyExistsError, StorageError
+from gleann.index.texts import Texts
+
+Values: TypeAlias = NDArray[Any] | Texts
+"""A column of a table."""
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
@@ -54,16 +58,27 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_parquet(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+def write_parquet(path: Path, columns: Mapping[str, Values]) -> None:
     """Write equally long columns to a parquet file."""
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    table = _table(columns)
     publish(path, lambda temporary: pa.parquet.write_table(table, temporary))
 
 
-def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+def write_csv(path: Path, columns: Mapping[str, Values]) -> None:
     """Write equally long columns to a csv file with a heading."""
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    table = _table(columns)
     publish(path, lambda temporary: pa.csv.write_csv(table, temporary))
+
+
+def _table(columns: Mapping[str, Values]) -> pa.Table:
+    return pa.table({name: _column(values) for name, values in columns.items()})
+
+
+def _column(values: Values) -> pa.Array:
+    if isinstance(values, Texts) or values.dtype.kind in "UO":
+        # Arrow reads NumPy's strings up to the first NUL.
+        return pa.array(values.tolist(), pa.string())
+    return pa.array(values)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -38,7 +38,7 @@ def read_proxies(
             raise InvalidInputError(
                 f"{path} has {len(proxy)} proxies, {one} has {len(first)}"
             )
-        proxies[name] = proxy[ids.rows_of(names.ids)]
+        proxies[name] = proxy[ids.rows_of(names.held)]
     return names, proxies
 
 

@@ -8,8 +8,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index import Found, Progress, SearchParams, SearchStats, SoarIndex
-from gleann.index.found import shortfall
+from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
+from gleann.index.found import FoundRows, shortfall
 from gleann.service.cli import inputs, options, outputs
 from gleann.service.cli.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import Report, progress_bars
@@ -90,7 +90,7 @@ def command(job: SearchJob) -> None:
     with record.timed("search"), progress_bars(wanted=job.progress) as report:
         blocks = _search(index, read.vectors, params, report)
     names = np.arange(len(read.vectors)) if read.ids is None else read.ids
-    outputs.write_parquet(job.out, _columns(blocks, names))
+    outputs.write_parquet(job.out, _columns(index, blocks, names))
     qps = len(names) / record.seconds("search")
     stats = _sum([found.stats for found in blocks])
     record.write(job.out, {"queries": len(names), "qps": qps, **stats})
@@ -107,25 +107,27 @@ def _search(
     queries: NDArray[Any] | NpyFile,
     params: SearchParams,
     report: Report,
-) -> list[Found]:
+) -> list[FoundRows]:
     if len(queries) == 0:  # let the library say what is wrong with it
-        return [index.answer(np.asarray(queries), params)]
+        return [index.find_rows(np.asarray(queries), params)]
     blocks = []
     for start in range(0, len(queries), QUERY_BLOCK):
         report(Progress(phase="search", done=start, total=len(queries)))
-        blocks.append(index.answer(queries[start : start + QUERY_BLOCK], params))
+        blocks.append(index.find_rows(queries[start : start + QUERY_BLOCK], params))
     return blocks
 
 
-def _columns(blocks: list[Found], names: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    ids = np.concatenate([found.ids for found in blocks])
+def _columns(
+    index: SoarIndex, blocks: list[FoundRows], names: NDArray[Any]
+) -> dict[str, outputs.Values]:
+    rows = np.concatenate([found.rows for found in blocks])
     distances = np.concatenate([found.distances for found in blocks])
-    there = ids != ("" if ids.dtype.kind == "U" else -1)
+    there = rows >= 0
     query, rank = np.nonzero(there)
     return {
         "query": names[query],
         "rank": rank.astype(np.int32),
-        "id": ids[there],
+        "id": index.held_ids[rows[there]],
         "distance": distances[there],
     }
 

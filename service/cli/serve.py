@@ -1,17 +1,29 @@
 """`gleann serve`: one data directory behind gRPC."""
 
 import logging
+import os
+import resource
 import signal
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from gleann.service.cli import options
 
+if TYPE_CHECKING:
+    from gleann.service.server import Server
+
 _log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 3.0
+"""For calls under way when the server is told to stop."""
+SPARE_SECONDS = 3.0
+"""For what stopping itself may take, before the process ends without it."""
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -85,7 +97,9 @@ class ServeJob:
 )
 @options.takes(ServeJob)
 def command(job: ServeJob) -> None:
-    """Serve until SIGTERM or Ctrl-C, then finish the calls under way.
+    """Serve until SIGTERM or Ctrl-C, then finish the calls under way, in 3 seconds.
+
+    A second SIGTERM or Ctrl-C ends it at once. Nothing that was acknowledged is lost.
 
     Settings come from --config, then from GLEANN_* variables, then from these options.
     An API key is read from GLEANN_API_KEY or the file, never from the command line.
@@ -106,21 +120,55 @@ def command(job: ServeJob) -> None:
             "threads": job.threads,
         },
     )
+    # Vectors and keys are nobody else's: what this process makes, others cannot read.
+    os.umask(0o077)
+    _allow_many_connections()
     stopping = _stop_on_signals()
     server = serve(config)
     click.echo(f"listening on {server.target}, data in {config.data_dir}")
     stopping.wait()
     _log.info("stopping")
-    server.stop()
+    _stop(server)
+
+
+def _stop(server: "Server") -> None:
+    """Stop within seconds: what a thread still computes is left, and so is the process.
+
+    All that was acknowledged is on disk, and long work goes on at the next start.
+    """
+    late = threading.Timer(GRACE_SECONDS + SPARE_SECONDS, _leave, ["stopping hangs"])
+    late.daemon = True
+    late.start()
+    server.stop(grace=GRACE_SECONDS)
+    if server.busy:
+        # Python would wait for their threads, without an end.
+        _leave(f"{server.busy} calls are not answered")
+    late.cancel()
+
+
+def _leave(why: str) -> None:
+    """End the process without waiting for its threads."""
+    _log.warning("stopped at once: %s", why)
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set, in place of ending the process at once."""
+    """An event that SIGTERM and SIGINT set; the second of them ends the process."""
     event = threading.Event()
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if event.is_set():
+            os._exit(128 + number)
         event.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     return event
+
+
+def _allow_many_connections() -> None:
+    """Take all the open files that the system grants: each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

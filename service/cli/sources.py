@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import SoarIndex, as_vectors
-from gleann.index.arrays import Ids, Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap
 from gleann.selection.coreset import metric_vectors
@@ -31,9 +31,9 @@ class Source:
     index: SoarIndex | None
 
     @property
-    def ids(self) -> Ids:
+    def ids(self) -> HeldIds:
         """(n,) the caller's ids."""
-        return self.names.ids
+        return self.names.held
 
     @property
     def has_metric(self) -> bool:
@@ -58,7 +58,7 @@ def open_source(
             raise InvalidInputError(f"{path} is an index and has no columns")
         index = SoarIndex.load(path)
         record.add_index(path, index.data_hash)
-        names = IdMap(index.ids, n=len(index))
+        names = IdMap(index.held_ids, n=len(index))
         return Source(vectors=index.vectors, names=names, index=index)
     read = inputs.read_vectors(path, vectors_column=vectors_column, id_column=id_column)
     record.add_file(path)

@@ -1,11 +1,15 @@
 """SelectionService, the part of active learning."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from gleann.index.id_checks import hold_id_array
 from gleann.service import convert_active
 from gleann.service import convert_selection as convert
 from gleann.service.application import Application
+from gleann.service.pages import next_token, page_position
+from gleann.service.paging import id_sizes, page_of, page_within
 from gleann.service.wire import ids_of, ids_to_wire
 from gleann.v1 import selection_pb2 as pb
 from gleann.v1 import selection_pb2_grpc
@@ -29,9 +33,15 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.NextBatchRequest, _: Any
     ) -> pb.NextBatchResponse:
         """Say what to label next."""
-        batch = self._sessions.next_batch(request.session, "active")
+        start = page_position(request.page_token)
+        batch, more = page_of(
+            self._sessions.next_batch(request.session, "active"),
+            self._application.limits,
+            start=start,
+        )
         return pb.NextBatchResponse(
             items=convert.items_to_wire(batch),
+            next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
         )
@@ -40,14 +50,14 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.SubmitLabelsRequest, _: Any
     ) -> pb.SubmitLabelsResponse:
         """Take labels."""
-        with self._sessions.turn(request.session):
+        with self._sessions.changing(request.session):
             return self._receipts.once(request, self._submit, pb.SubmitLabelsResponse)
 
     def IgnoreIds(  # noqa: N802
         self, request: pb.IgnoreIdsRequest, _: Any
     ) -> pb.IgnoreIdsResponse:
         """Take vectors out of a session."""
-        with self._sessions.turn(request.session):
+        with self._sessions.changing(request.session):
             return self._receipts.once(request, self._ignore, pb.IgnoreIdsResponse)
 
     def GetStopAdvice(  # noqa: N802
@@ -62,22 +72,33 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.ScoreItemsRequest, _: Any
     ) -> pb.ScoreItemsResponse:
         """Tell class probabilities."""
-        ids = convert.optional_ids_of(request, "ids")
-        scores = self._sessions.scores(request.session, ids, concept=request.concept)
-        return convert_active.scores_to_wire(scores)
+        self._sessions.info(request.session)  # before the ids are unpacked
+        page = self._sessions.scores(
+            request.session,
+            convert.optional_ids_of(request, "ids"),
+            concept=request.concept,
+            start=page_position(request.page_token),
+            limits=self._application.limits,
+        )
+        return convert_active.scores_to_wire(page)
 
     def ListWantedIds(  # noqa: N802
         self, request: pb.ListWantedIdsRequest, _: Any
     ) -> pb.ListWantedIdsResponse:
         """Name the vectors whose probabilities are wanted."""
-        ids = self._sessions.wanted(request.session)
-        return pb.ListWantedIdsResponse(ids=ids_to_wire(ids))
+        ids = hold_id_array(self._sessions.wanted(request.session))
+        limits, start = self._application.limits, page_position(request.page_token)
+        page = page_within(id_sizes(ids), limits, start=start, name="ids")
+        more = page.stop if page.stop < len(ids) else None
+        return pb.ListWantedIdsResponse(
+            ids=ids_to_wire(ids[page]), next_page_token=next_token(more)
+        )
 
     def SubmitProbabilities(  # noqa: N802
         self, request: pb.SubmitProbabilitiesRequest, _: Any
     ) -> pb.SubmitProbabilitiesResponse:
         """Take what the client's own model says."""
-        with self._sessions.turn(request.session):
+        with self._sessions.changing(request.session):
             return self._receipts.once(
                 request, self._take, pb.SubmitProbabilitiesResponse
             )
@@ -91,38 +112,49 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         )
         return convert_active.coverage_to_wire(coverage)
 
-    def _start_active(self, request: pb.StartActiveSessionRequest) -> pb.Session:
+    def _start_active(
+        self, request: pb.StartActiveSessionRequest
+    ) -> Callable[[], pb.Session]:
+        view = self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
         params = convert_active.active_params_of(request.params)
-        info = self._sessions.start_active(
-            self._application.registry.view(request.index),
+        keep = self._sessions.start_active(
+            view,
             params,
             ids=ids,
             labels=convert_active.answers_of(
                 request.labels, n=len(ids), concepts=len(params.concepts)
             ),
         )
-        return convert.session_info_to_wire(info)
+        return lambda: convert.session_info_to_wire(keep())
 
-    def _submit(self, request: pb.SubmitLabelsRequest) -> pb.SubmitLabelsResponse:
+    def _submit(
+        self, request: pb.SubmitLabelsRequest
+    ) -> Callable[[], pb.SubmitLabelsResponse]:
         ids = ids_of(request.ids, name="ids")
-        info = self._sessions.submit_labels(request.session, ids, request.labels)
-        return pb.SubmitLabelsResponse(session=convert.session_info_to_wire(info))
+        keep = self._sessions.submit_labels(request.session, ids, request.labels)
+        return lambda: pb.SubmitLabelsResponse(
+            session=convert.session_info_to_wire(keep())
+        )
 
-    def _ignore(self, request: pb.IgnoreIdsRequest) -> pb.IgnoreIdsResponse:
+    def _ignore(
+        self, request: pb.IgnoreIdsRequest
+    ) -> Callable[[], pb.IgnoreIdsResponse]:
         ids = ids_of(request.ids, name="ids")
-        info = self._sessions.ignore(request.session, ids)
-        return pb.IgnoreIdsResponse(session=convert.session_info_to_wire(info))
+        keep = self._sessions.ignore(request.session, ids)
+        return lambda: pb.IgnoreIdsResponse(
+            session=convert.session_info_to_wire(keep())
+        )
 
     def _take(
         self, request: pb.SubmitProbabilitiesRequest
-    ) -> pb.SubmitProbabilitiesResponse:
-        info = self._sessions.submit_probabilities(
+    ) -> Callable[[], pb.SubmitProbabilitiesResponse]:
+        keep = self._sessions.submit_probabilities(
             request.session,
             ids_of(request.ids, name="ids"),
             request.probabilities,
             concept=request.concept,
         )
-        return pb.SubmitProbabilitiesResponse(
-            session=convert.session_info_to_wire(info)
+        return lambda: pb.SubmitProbabilitiesResponse(
+            session=convert.session_info_to_wire(keep())
         )

@@ -1,5 +1,6 @@
 """IndexService."""
 
+from collections.abc import Callable
 from typing import Any
 
 from google.longrunning import operations_pb2
@@ -53,15 +54,20 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     ) -> operations_pb2.Operation:
         """Begin a build."""
         return self._application.receipts.once(
-            request, self._application.build, operations_pb2.Operation
+            request, self._application.asked_to_build, operations_pb2.Operation
         )
 
-    def _create(self, request: index_pb2.CreateIndexRequest) -> index_pb2.Index:
-        info = self._application.create_index(
-            request.name, dim=request.dim, metric=convert.metric_of(request.metric)
+    def _create(
+        self, request: index_pb2.CreateIndexRequest
+    ) -> Callable[[], index_pb2.Index]:
+        metric = convert.metric_of(request.metric)
+        return lambda: convert.index_info_to_wire(
+            self._application.create_index(request.name, dim=request.dim, metric=metric)
         )
-        return convert.index_info_to_wire(info)
 
-    def _delete(self, request: index_pb2.DeleteIndexRequest) -> Empty:
-        self._application.registry.delete(request.name)
-        return Empty()
+    def _delete(self, request: index_pb2.DeleteIndexRequest) -> Callable[[], Empty]:
+        def delete() -> Empty:
+            self._application.registry.delete(request.name)
+            return Empty()
+
+        return delete

@@ -19,10 +19,11 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self, request: search_pb2.SearchRequest, _: Any
     ) -> search_pb2.SearchResponse:
         """Answer a batch of queries."""
-        found, version = self._application.search(
+        self._application.registry.view(request.index)  # before the ids are unpacked
+        found, view = self._application.search(
             request.index,
             vectors_of(request.queries, name="queries"),
             convert.search_params_of(request.params),
             allowed_ids=optional_ids_of(request, "allowed_ids"),
         )
-        return convert.found_to_wire(found, version)
+        return convert.found_to_wire(found, view)

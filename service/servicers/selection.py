@@ -1,6 +1,7 @@
 """SelectionService."""
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from google.longrunning import operations_pb2
@@ -10,7 +11,8 @@ from gleann.index.errors import InvalidInputError
 from gleann.service import convert_selection as convert
 from gleann.service import estimate_sessions as starting
 from gleann.service.convert_known import known_by_group_of, known_groups_of, known_of
-from gleann.service.pages import page_position, page_size, page_token
+from gleann.service.pages import next_token, page_position, page_size, page_token
+from gleann.service.paging import page_of, page_of_groups
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.wire import (
     any_float64s_of,
@@ -34,7 +36,7 @@ class SelectionServicer(ActiveServicer):
     ) -> operations_pb2.Operation:
         """Begin a selection job."""
         return self._receipts.once(
-            request, self._application.select, operations_pb2.Operation
+            request, self._application.asked_to_select, operations_pb2.Operation
         )
 
     def GetSelection(  # noqa: N802
@@ -49,11 +51,10 @@ class SelectionServicer(ActiveServicer):
         """List a page of what was chosen."""
         start = page_position(request.page_token)
         size = page_size(request.page_size, default=10_000, most=100_000)
-        items, more = self._application.selections.items(
-            request.name, start=start, count=size
-        )
+        chosen = self._application.selections.chosen(request.name)
+        page, more = page_of(chosen, self._application.limits, start=start, most=size)
         return pb.ListSelectedItemsResponse(
-            items=items, next_page_token=page_token(start + size) if more else ""
+            items=convert.items_to_wire(page), next_page_token=next_token(more)
         )
 
     def StartEstimateSession(  # noqa: N802
@@ -66,9 +67,15 @@ class SelectionServicer(ActiveServicer):
         self, request: pb.NextEstimateBatchRequest, _: Any
     ) -> pb.NextEstimateBatchResponse:
         """Say what to label next."""
-        batch = self._sessions.next_batch(request.session, "estimate")
+        start = page_position(request.page_token)
+        batch, more = page_of(
+            self._sessions.next_batch(request.session, "estimate"),
+            self._application.limits,
+            start=start,
+        )
         return pb.NextEstimateBatchResponse(
             items=convert.items_to_wire(batch),
+            next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
         )
@@ -77,7 +84,7 @@ class SelectionServicer(ActiveServicer):
         self, request: pb.SubmitEstimateLabelsRequest, _: Any
     ) -> pb.SubmitEstimateLabelsResponse:
         """Take labels."""
-        with self._sessions.turn(request.session):
+        with self._sessions.changing(request.session):
             return self._receipts.once(
                 request, self._answer, pb.SubmitEstimateLabelsResponse
             )
@@ -99,6 +106,11 @@ class SelectionServicer(ActiveServicer):
     ) -> pb.NextGroupBatchesResponse:
         """Say what to label next."""
         batches = self._sessions.next_batches(request.session)
+        page, more = page_of_groups(
+            batches,
+            self._application.limits,
+            start=page_position(request.page_token),
+        )
         return pb.NextGroupBatchesResponse(
             batches=[
                 pb.GroupBatch(
@@ -107,15 +119,16 @@ class SelectionServicer(ActiveServicer):
                     summary_json=json.dumps(batch.summary),
                     provenance_json=json.dumps(batch.provenance),
                 )
-                for group, batch in batches.items()
-            ]
+                for group, batch in page.items()
+            ],
+            next_page_token=next_token(more),
         )
 
     def SubmitGroupLabels(  # noqa: N802
         self, request: pb.SubmitGroupLabelsRequest, _: Any
     ) -> pb.SubmitGroupLabelsResponse:
         """Take labels."""
-        with self._sessions.turn(request.session):
+        with self._sessions.changing(request.session):
             return self._receipts.once(
                 request, self._answer_groups, pb.SubmitGroupLabelsResponse
             )
@@ -159,15 +172,29 @@ class SelectionServicer(ActiveServicer):
         self, request: pb.CloseSessionRequest, _: Any
     ) -> Empty:
         """End a session."""
-        return self._receipts.once(request, self._close, Empty)
+        closed: list[int] = []
 
-    def _start_estimate(self, request: pb.StartEstimateSessionRequest) -> pb.Session:
+        def close() -> Empty:
+            closed.append(self._sessions.close(request.name))
+            return Empty()
+
+        answer = self._receipts.once(request, lambda _: close, Empty)
+        for number in closed:
+            # Removing files takes time: not while others wait to write.
+            self._application.registry.sweep(number)
+        return answer
+
+    def _start_estimate(
+        self, request: pb.StartEstimateSessionRequest
+    ) -> Callable[[], pb.Session]:
         view = self._application.registry.view(request.index)
         params = convert.estimate_params_of(request.params)
-        info = self._sessions.start_estimate(view, _started(request, view, params))
-        return convert.session_info_to_wire(info)
+        keep = self._sessions.start_estimate(view, _started(request, view, params))
+        return lambda: convert.session_info_to_wire(keep())
 
-    def _start_groups(self, request: pb.StartGroupSessionRequest) -> pb.Session:
+    def _start_groups(
+        self, request: pb.StartGroupSessionRequest
+    ) -> Callable[[], pb.Session]:
         view = self._application.registry.view(request.index)
         params = convert.estimate_params_of(request.params)
         proxies = convert.candidates_of(request.groups)
@@ -181,12 +208,12 @@ class SelectionServicer(ActiveServicer):
             started = starting.of_disjoint_groups(
                 view, params, proxies=proxies, known=known
             )
-        info = self._sessions.start_estimate(view, started)
-        return convert.session_info_to_wire(info)
+        keep = self._sessions.start_estimate(view, started)
+        return lambda: convert.session_info_to_wire(keep())
 
     def _answer_groups(
         self, request: pb.SubmitGroupLabelsRequest
-    ) -> pb.SubmitGroupLabelsResponse:
+    ) -> Callable[[], pb.SubmitGroupLabelsResponse]:
         ids = ids_of(request.ids, name="ids")
         n = len(ids)
         values = None
@@ -195,36 +222,34 @@ class SelectionServicer(ActiveServicer):
         labels = request.WhichOneof("labels")
         if labels == "groups":
             numbers = labels_of(request.groups.numbers, n=n, name="groups")
-            info = self._sessions.submit_groups(request.session, ids, numbers, values)
+            keep = self._sessions.submit_groups(request.session, ids, numbers, values)
         elif labels == "positives":
             held = bools_of(request.positives.positives, name="positives", n=n)
-            info = self._sessions.submit_positives(
+            keep = self._sessions.submit_positives(
                 request.session, request.positives.group, ids, held, values
             )
         else:
             raise InvalidInputError("labels are required: groups or positives")
-        return pb.SubmitGroupLabelsResponse(session=convert.session_info_to_wire(info))
+        return lambda: pb.SubmitGroupLabelsResponse(
+            session=convert.session_info_to_wire(keep())
+        )
 
     def _answer(
         self, request: pb.SubmitEstimateLabelsRequest
-    ) -> pb.SubmitEstimateLabelsResponse:
+    ) -> Callable[[], pb.SubmitEstimateLabelsResponse]:
         ids = ids_of(request.ids, name="ids")
         values = None
         if request.HasField("values"):
             values = any_float64s_of(request.values, name="values", n=len(ids))
-        info = self._sessions.submit_answers(
+        keep = self._sessions.submit_answers(
             request.session,
             ids,
             bools_of(request.positives, name="positives", n=len(ids)),
             values,
         )
-        return pb.SubmitEstimateLabelsResponse(
-            session=convert.session_info_to_wire(info)
+        return lambda: pb.SubmitEstimateLabelsResponse(
+            session=convert.session_info_to_wire(keep())
         )
-
-    def _close(self, request: pb.CloseSessionRequest) -> Empty:
-        self._sessions.close(request.name)
-        return Empty()
 
 
 def _started(

@@ -1,5 +1,6 @@
 """VectorService."""
 
+from collections.abc import Callable
 from typing import Any
 
 from google.longrunning import operations_pb2
@@ -29,13 +30,14 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
     ) -> operations_pb2.Operation:
         """Begin an import."""
         return self._application.receipts.once(
-            request, self._application.import_vectors, operations_pb2.Operation
+            request, self._application.asked_to_import, operations_pb2.Operation
         )
 
     def GetVectors(  # noqa: N802
         self, request: vector_pb2.GetVectorsRequest, _: Any
     ) -> vector_pb2.GetVectorsResponse:
         """Fetch vectors by id."""
+        self._application.registry.view(request.index)  # before the ids are unpacked
         ids = ids_of(request.ids, name="ids")
         vectors = self._application.get_vectors(request.index, ids)
         return vector_pb2.GetVectorsResponse(vectors=vectors_to_wire(vectors))
@@ -50,19 +52,21 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
 
     def _upsert(
         self, request: vector_pb2.UpsertVectorsRequest
-    ) -> vector_pb2.UpsertVectorsResponse:
+    ) -> Callable[[], vector_pb2.UpsertVectorsResponse]:
+        self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
         vectors = vectors_of(request.vectors, name="vectors")
-        version = self._application.upsert(request.index, ids, vectors)
-        return vector_pb2.UpsertVectorsResponse(
-            count=len(ids), version=convert.version_to_wire(version)
+        change = self._application.upserting(request.index, ids, vectors)
+        return lambda: vector_pb2.UpsertVectorsResponse(
+            count=len(ids), version=convert.version_to_wire(change())
         )
 
     def _delete(
         self, request: vector_pb2.DeleteVectorsRequest
-    ) -> vector_pb2.DeleteVectorsResponse:
+    ) -> Callable[[], vector_pb2.DeleteVectorsResponse]:
+        self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
-        version = self._application.delete_vectors(request.index, ids)
-        return vector_pb2.DeleteVectorsResponse(
-            count=len(ids), version=convert.version_to_wire(version)
+        change = self._application.deleting(request.index, ids)
+        return lambda: vector_pb2.DeleteVectorsResponse(
+            count=len(ids), version=convert.version_to_wire(change())
         )

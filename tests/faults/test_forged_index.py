@@ -16,6 +16,7 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, errors, exact_sea
 from tests.support.forging import Forgery, npy
 
 N, DIM, NLIST = 160, 6, 9
+VERSION_1 = Path(__file__).parent.parent / "golden" / "index-v1"
 SECONDS = float(os.environ.get("GLEANN_FUZZ_SECONDS", "4"))
 """How long the fuzzer runs; the slow lane gives it more."""
 
@@ -36,7 +37,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         SoarIndex.build(rows, params, ids=ids).save(folder / name)
     params = BuildParams(metric="l2", nlist=NLIST, spill="auto", tune_queries=16)
     SoarIndex.build(rows, params).save(folder / "auto")
-    return {path.name: path for path in folder.iterdir()}
+    for codes in ("int8", "float32"):
+        params = BuildParams(metric="ip", nlist=NLIST, codes=codes, tune_queries=16)
+        SoarIndex.build(rows + 100, params).save(folder / codes)
+    return {path.name: path for path in folder.iterdir()} | {"v1": VERSION_1}
 
 
 def repeat_first(array: np.ndarray) -> np.ndarray:
@@ -81,6 +85,15 @@ ARRAYS = [
     ("l2", "code_scales", with_value(2, 0), "code_scales"),
     ("l2", "code_scales", with_value(2, -1), "code_scales"),
     ("l2", "codes", with_value((1, 1), -128), "codes.*-128"),
+    ("int8", "center", with_value(0, np.nan), "center.*NaN or infinity"),
+    ("int8", "center", lambda a: a[:-1], "center"),
+    ("float32", "center", lambda a: a[None], "center"),
+    ("int8", "center", with_value(0, -3e38), "center has squared length"),
+    ("int8", "centroids", with_value((2, 1), 3e38), "centroids has squared length"),
+    ("int8", "code_biases", with_value(1, np.inf), "code_biases.*NaN or infinity"),
+    ("float32", "code_biases", lambda a: a[:-1], "code_biases"),
+    ("v1", "code_scales", with_value(2, np.nan), "code_scales.*NaN or infinity"),
+    ("v1", "entry_rows", repeat_first, "entry_rows"),
     ("l2", "codes", lambda a: a.astype(np.int16), "codes"),
     ("l2", "codes", np.asfortranarray, "codes"),
     ("l2", "vectors", lambda a: a.astype(">f4"), "vectors"),
@@ -108,7 +121,7 @@ def test_forged_arrays(
         SoarIndex.load(forgery.seal())
 
 
-def test_rows_too_many_for_their_numbers(
+def test_more_dimensions_than_there_may_be(
     saved: dict[str, Path], tmp_path: Path
 ) -> None:
     """Dimensions above the limit, though all arrays agree."""
@@ -117,6 +130,7 @@ def test_rows_too_many_for_their_numbers(
     forgery.put("vectors", np.zeros((N, dim), "<f4"))
     forgery.put("codes", np.zeros((N, dim), "|i1"))
     forgery.put("centroids", np.zeros((NLIST, dim), "<f4"))
+    forgery.put("center", np.zeros(dim, "<f4"))
     with pytest.raises(errors.CorruptDataError, match="65537 dimensions"):
         SoarIndex.load(forgery.seal())
 
@@ -300,12 +314,13 @@ def loaded(path: Path) -> SoarIndex | None:
         return None
 
 
-def use(path: Path, queries: np.ndarray) -> bool:
+def use(path: Path) -> bool:
     """Load and search an index; whether it loaded. Answers must be possible ones."""
     index = loaded(path)
     if index is None:
         return False
     n = len(index)
+    queries = np.random.default_rng(9).standard_normal((5, index.dim))
     assert len(np.unique(index.ids)) == n
     assert np.isfinite(index.vectors).all()
     k = min(n, 12)
@@ -334,16 +349,15 @@ def use(path: Path, queries: np.ndarray) -> bool:
 
 @pytest.mark.timeout(SECONDS + 120)
 def test_random_forgeries(saved: dict[str, Path], tmp_path: Path) -> None:
-    queries = np.random.default_rng(9).standard_normal((5, DIM)).astype(np.float32)
     paths = list(saved.values())
-    assert all(use(path, queries) for path in paths)
+    assert all(use(path) for path in paths)
     end = time.monotonic() + SECONDS
     seed = served = 0
     while time.monotonic() < end:
         forgery = Forgery(paths[seed % len(paths)], tmp_path / "forged")
         Fuzzer(seed).forge(forgery)
         try:
-            served += use(forgery.seal(), queries)
+            served += use(forgery.seal())
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error!r}") from error
         seed += 1

@@ -140,3 +140,32 @@ client.import_vectors("k", sys.argv[2]).wait()
         assert client.get_index("k").count == len(rows)
         some = np.arange(0, len(rows), 97)
         assert np.array_equal(client.get_vectors("k", some), rows[some])
+
+
+def test_kill_after_an_import_was_published(tmp_path: Path) -> None:
+    """It runs again, as nobody knows that it was done; the log stays without a hole."""
+    rows = rows_of(np.arange(500))
+    np.save(tmp_path / "v.npy", rows)
+    script = """
+import sys, os, signal
+import gleann
+from gleann.service.registry import Registry
+real = Registry.publish_staged
+def publish_staged(self, *arguments):
+    real(self, *arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+Registry.publish_staged = publish_staged
+client = gleann.Client(sys.argv[1])
+client.create_index("k", dim=8, metric="l2")
+client.import_vectors("k", sys.argv[2]).wait()
+"""
+    arguments = [str(tmp_path / "data"), str(tmp_path / "v.npy")]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
+    assert done.returncode == -signal.SIGKILL
+    for _ in range(2):
+        with gleann.Client(tmp_path / "data") as client:
+            (operation,) = client.list_operations()
+            assert operation.wait(timeout=60).count == len(rows)
+            assert client.get_index("k").count == len(rows)
+            ids = np.arange(len(rows))
+            assert np.array_equal(client.get_vectors("k", ids), rows)

@@ -86,7 +86,7 @@ def test_those_that_wait_run_together(
     assert engine.sizes == [len(blocks[0]), sum(map(len, blocks[1:]))]
     for block, found in zip(blocks, answers, strict=True):
         alone = engine.real(view, block, params, allowed_ids=None)
-        assert np.array_equal(found.ids, alone.ids)
+        assert np.array_equal(found.rows, alone.rows)
         assert np.array_equal(found.distances, alone.distances)
         assert found.stats == alone.stats
 
@@ -99,8 +99,8 @@ def test_other_parameters_do_not_wait(
     crowd.search(rows[:2], SearchParams(k=5))
     crowd.futures[1].result(30)  # while the first is still held
     first, second = crowd.finish()
-    assert first.ids.shape == (2, 4)
-    assert second.ids.shape == (2, 5)
+    assert first.rows.shape == (2, 4)
+    assert second.rows.shape == (2, 5)
 
 
 def test_one_bad_call_does_not_spoil_the_others(
@@ -113,7 +113,7 @@ def test_one_bad_call_does_not_spoil_the_others(
         crowd.search(queries, SearchParams(k=1))
     first, good, bad, other = crowd.finish()
     assert isinstance(bad, errors.ZeroVectorError)
-    assert [len(found.ids) for found in (first, good, other)] == [1, 2, 4]
+    assert [len(found.rows) for found in (first, good, other)] == [1, 2, 4]
 
 
 def test_batches_have_a_size(
@@ -125,7 +125,7 @@ def test_batches_have_a_size(
         crowd.search(rows[:count], SearchParams(k=1))
     answers = crowd.finish()
     assert engine.sizes == [1, 10, 3, 20, 2]
-    assert [len(found.ids) for found in answers] == [1, 4, 6, 3, 20, 2]
+    assert [len(found.rows) for found in answers] == [1, 4, 6, 3, 20, 2]
 
 
 def test_a_bug_reaches_all_that_wait(
@@ -146,7 +146,7 @@ def test_a_bug_lets_the_next_one_run(
         patched.setattr(searching, "search", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             batcher.search(view, rows[:1], SearchParams(k=1))
-    assert batcher.search(view, rows[:1], SearchParams(k=1)).ids.tolist() == [[0]]
+    assert batcher.search(view, rows[:1], SearchParams(k=1)).rows.tolist() == [[0]]
 
 
 def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone() -> None:

@@ -4,6 +4,7 @@ The GPU here is the reference engine with a switch: it fails when it is told to.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -432,7 +433,7 @@ def test_a_server_builds_and_selects_on_a_gpu(fake, start_server, rows, quick):
         again = client.select_farthest_first("a", k=6, seed=2).wait(timeout=60)
         assert again.ids.tolist() == want.rows.tolist()
         assert fake.measured == ["fake:0", None, None]
-        client.build("a", quick).wait(timeout=60)
+        client.build("a", replace(quick, seed=1)).wait(timeout=60)
         assert fake.built == ["fake:0", "fake:0", None]
         assert client.get_index("a").engine.startswith("native")
 
@@ -441,7 +442,8 @@ def test_jobs_that_must_not_fall_back_fail_alone(fake, start_server, rows, quick
     with gleann.Client(start_server(device="require-cuda").target) as client:
         filled(client, rows, quick)
         fake.refusal = TOO_LARGE
-        for job in (client.build("a", quick), client.select_farthest_first("a", k=6)):
+        build = client.build("a", replace(quick, seed=1))
+        for job in (build, client.select_farthest_first("a", k=6)):
             with pytest.raises(DeviceMemoryError, match=r"9\.00 GiB.* 1\.00 GiB"):
                 job.wait(timeout=60)
         found = client.search("a", rows[:20], SearchParams(k=1, nprobe=8))
@@ -457,7 +459,7 @@ def test_a_version_that_the_gpu_refuses_leaves_nothing(
         filled(client, rows, quick)
         fake.runs_out = lambda data: True
         with pytest.raises(DeviceMemoryError, match=r"9\.00 GiB"):
-            client.build("a", quick).wait(timeout=60)
+            client.build("a", replace(quick, seed=1)).wait(timeout=60)
     (kept,) = (tmp_path / "server").rglob("versions/*")
     assert kept.name == "1"
 
@@ -480,8 +482,8 @@ def test_a_new_version_takes_the_place_of_the_old(fake, start_server, rows, quic
     fake._rows = len(rows)
     with gleann.Client(start_server(device="require-cuda").target) as client:
         filled(client, rows, quick)
-        for _ in range(2):
-            client.build("a", quick).wait(timeout=60)
+        for seed in (1, 2):
+            client.build("a", replace(quick, seed=seed)).wait(timeout=60)
             assert client.get_index("a").engine == "fake-gpu"
             assert fake.rows == len(rows)
 

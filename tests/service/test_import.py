@@ -77,7 +77,7 @@ def test_parquet(
         (pa.array([[1.0] * 8, None]), "1 nulls in 2 rows"),
         (pa.array([[1.0] * 8, [1.0] * 7 + [None]]), "nulls inside"),
         (pa.array([1.0, 2.0]), "lists of numbers"),
-        (pa.array([["a"] * 8, ["b"] * 8]), "dtype"),
+        (pa.array([["a"] * 8, ["b"] * 8]), "lists of numbers"),
     ],
 )
 def test_parquet_columns_that_are_no_vectors(
@@ -85,9 +85,8 @@ def test_parquet_columns_that_are_no_vectors(
 ) -> None:
     pq.write_table(pa.table({"vector": column}), tmp_path / "v.parquet")
     client.create_index("n", dim=8)
-    operation = client.import_vectors("n", tmp_path / "v.parquet")
     with pytest.raises(errors.InvalidInputError, match=says):
-        operation.wait(timeout=60)
+        client.import_vectors("n", tmp_path / "v.parquet").wait(timeout=60)
     assert client.get_index("n").count == 0
 
 

@@ -4,9 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
+import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
-from gleann.service.live_index import Delta, IdLookup, Sealed, View
+from gleann.index.held_ids import IdLookup
+from gleann.index.id_checks import hold_id_array
+from gleann.index.texts import Texts
+from gleann.service import searching
+from gleann.service.live_index import Delta, Sealed, View
 from gleann.service.searching import search
 
 DIM = 3
@@ -28,25 +34,31 @@ def sealed_view(truth: dict[Any, np.ndarray], version: int, sequence: int) -> Vi
     )
 
 
+def named(view: View, rows: np.ndarray) -> list[Any]:
+    return list(view.ids_at(rows).tolist())
+
+
 def check(view: View, truth: dict[Any, np.ndarray], names: np.ndarray) -> None:
     assert view.count == len(truth)
     there = np.array([name in truth for name in names.tolist()])
-    assert np.array_equal(view.find(names) >= 0, there)
+    assert np.array_equal(view.find(hold_id_array(names)) >= 0, there)
     if not truth:
         return
     ids = names[there]
     expected = np.array([truth[name] for name in ids.tolist()])
-    assert np.array_equal(view.vectors_at(view.require(ids)), expected)
+    assert np.array_equal(view.vectors_at(view.require(hold_id_array(ids))), expected)
     live = view.live_rows()
     assert sorted(view.ids_at(live).tolist()) == sorted(truth)
     query = expected[:1] + np.float32(0.1)
     found = search(view, query, SearchParams(k=len(truth), nprobe=2), allowed_ids=None)
     near = ((expected.astype(float) - query) ** 2).sum(axis=1)
-    assert sorted(found.ids[0].tolist()) == sorted(truth)
+    assert sorted(named(view, found.rows[0])) == sorted(truth)
     assert np.allclose(found.distances[0], np.sort(near), rtol=1e-4)
     some = ids[:: max(1, len(ids) // 3)]
-    found = search(view, query, SearchParams(k=len(truth)), allowed_ids=some)
-    assert set(found.ids[0, : len(some)].tolist()) == set(some.tolist())
+    found = search(
+        view, query, SearchParams(k=len(truth)), allowed_ids=hold_id_array(some)
+    )
+    assert set(named(view, found.rows[0, : len(some)])) == set(some.tolist())
     assert np.isinf(found.distances[0, len(some) :]).all()
 
 
@@ -65,10 +77,10 @@ def test_random_changes(seed: int, strings: bool) -> None:
         ids = rng.permutation(names)[: rng.integers(1, 9)]
         if action == "upsert":
             rows = rng.normal(size=(len(ids), DIM)).astype(np.float32)
-            view = view.upserted(ids, rows, sequence=sequence)
+            view = view.upserted(hold_id_array(ids), rows, sequence=sequence)
             truth = truth | dict(zip(ids.tolist(), rows, strict=True))
         elif action == "delete":
-            view = view.deleted(ids, sequence=sequence)
+            view = view.deleted(hold_id_array(ids), sequence=sequence)
             truth = {name: row for name, row in truth.items() if name not in ids}
         elif len(truth) > 2:
             view = sealed_view(truth, view.version + 1, sequence)
@@ -87,5 +99,30 @@ def test_a_missing_id_is_named() -> None:
 def test_lookup_of_the_other_kind_finds_nothing() -> None:
     lookup = IdLookup(np.array([4, 2]))
     assert lookup.find(np.array([2, 3, 4])).tolist() == [1, -1, 0]
-    assert lookup.find(np.array(["2"])).tolist() == [-1]
+    assert lookup.find(Texts.of_texts(["2"])).tolist() == [-1]
     assert IdLookup(np.array([], np.int64)).find(np.array([2])).tolist() == [-1]
+
+
+@pytest.mark.parametrize(("queries", "threads"), [(2, 1), (5, 3)])
+def test_newer_rows_are_scanned_on_one_thread(
+    built: gleann.Client,
+    rows: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    queries: int,
+    threads: int,
+) -> None:
+    """But for scans that take long; here, those of more than two queries."""
+    heard = []
+    real = searching.exact_search_prepared
+
+    def listen(*arguments: Any, **settings: Any) -> Any:
+        found = ThreadpoolController().select(user_api="blas").info()
+        heard.extend(library["num_threads"] for library in found)
+        return real(*arguments, **settings)
+
+    built.upsert("built", np.arange(100), rows[:100])
+    monkeypatch.setattr(searching, "exact_search_prepared", listen)
+    monkeypatch.setattr(searching, "ONE_THREAD", 2 * 100 * 8)
+    with threadpool_limits(3, user_api="blas"):
+        built.search("built", rows[:queries], SearchParams(k=5))
+    assert set(heard) == {threads}

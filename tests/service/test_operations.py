@@ -171,7 +171,8 @@ def test_work_that_was_cut_off_runs_again(
         threading.Timer(0.2, held.go.set).start()
     with gleann.Client(tmp_path / "d") as client:
         assert client.get_operation(running.name).wait(timeout=60).version == 1
-        assert client.get_operation(waiting.name).wait(timeout=60).version == 2
+        # One run satisfies both requests.
+        assert client.get_operation(waiting.name).wait(timeout=60).version == 1
 
 
 def test_a_bug_ends_one_operation(

@@ -138,8 +138,9 @@ def test_a_session_keeps_its_version(
         client.delete_vectors("a", wanted.ids[:1])
         with pytest.raises(errors.NotReadyError, match="1 changes since version 1"):
             client.start_active_session("a", ids=ids[:30], labels=labels_of(ids[:30]))
-        client.build("a", quick).wait(timeout=60)
-        client.build("a", quick).wait(timeout=60)
+        for row in range(2):
+            client.upsert("a", ids[:1], rows[row : row + 1])
+            client.build("a", quick).wait(timeout=60)
         assert {path.name for path in versions.iterdir()} == {"1", "3"}
     with gleann.Client(tmp_path) as client:
         assert np.array_equal(client.next_batch(active).ids, wanted.ids)

@@ -1,10 +1,16 @@
 """The table of errors is complete, and works both ways."""
 
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
 import pytest
 
+import gleann
 from gleann.index import errors
 from gleann.service.status import (
-    MAX_MESSAGE,
     STATUS_OF,
     all_errors,
     code_of,
@@ -50,5 +56,32 @@ def test_an_unknown_reason_is_a_service_error() -> None:
     assert type(error_of(status)) is errors.ServiceError
 
 
-def test_long_messages_are_cut() -> None:
-    assert len(status_of(errors.LimitError("x" * 10_000)).message) == MAX_MESSAGE
+@pytest.mark.parametrize("letter", ["x", "%", "\n", "é", "€", "\U0001f600"])
+@pytest.mark.parametrize("length", [200, 1_000, 5_000, 2_000_000])
+def test_long_messages_are_cut_to_what_trailers_hold(letter: str, length: int) -> None:
+    text = "row 7: " + letter * length
+    said = status_of(errors.LimitError(text)).message
+    header = quote(said, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~")
+    assert len(header) + len(b64encode(said.encode())) <= 4_002
+    if said != text:
+        kept, cut = re.fullmatch(
+            r"(.*) \.\.\. \((\d+) more characters\)", said, re.DOTALL
+        ).groups()
+        assert text.startswith(kept)
+        assert len(kept) + int(cut) == len(text)
+        assert len(kept) > 200
+
+
+def test_any_text_can_be_told() -> None:
+    """A file's name may hold bytes that are no text."""
+    assert status_of(errors.StorageError("a\udcff b")).message == r"a\udcff b"
+
+
+def test_a_long_message_gets_through(start_server: Callable[..., Any]) -> None:
+    """Without a cap by bytes, gRPC answers with an error of its own, or none of it."""
+    with gleann.Client(start_server().target) as client:
+        client.create_index("i", dim=8)
+        for letter in ("x", "é", "€", "\U0001f600"):
+            for _ in range(5):
+                with pytest.raises(errors.ForbiddenPathError, match=f"/{letter}+"):
+                    client.import_vectors("i", "/" + letter * 2_000)

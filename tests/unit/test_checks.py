@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
-from gleann.index.checks import as_id_array, as_ids, as_mask, as_vectors
+from gleann.index.checks import as_mask, as_vectors
+from gleann.index.engines import native
+from gleann.index.id_checks import as_id_array, as_ids
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8"])
@@ -59,7 +61,7 @@ def test_dimension_mismatch_has_both_numbers():
         (["a", "b", "a"], errors.DuplicateIdError, "'a'.* 2 times"),
         ([1, 2, -3], errors.InvalidInputError, "got -3"),
         (["a", "", "b"], errors.InvalidInputError, "empty string"),
-        ([1.5, 2, 3], errors.InvalidInputError, "float64"),
+        ([1.5, 2, 3], errors.InvalidInputError, r"row 0 is 1.5 \(float\)"),
         ([[1, 2, 3]], errors.InvalidInputError, "one-dimensional"),
         ([1, "a", 3.5], errors.InvalidInputError, None),
     ],
@@ -185,3 +187,63 @@ def test_every_exception_stands_in_the_tree():
         classes <= drawn
     )
     assert all(name in errors.__doc__ for name in classes)
+
+
+def unaligned(array):
+    """The same numbers, beginning one byte after where they should."""
+    room = np.empty(array.nbytes + 1, np.uint8)
+    moved = room[1:].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    assert not moved.flags.aligned
+    return moved
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+@pytest.mark.parametrize("copy", [True, False])
+def test_arrays_that_begin_anywhere_are_taken(engine, copy):
+    rows = np.random.default_rng(0).standard_normal((200, 6)).astype(np.float32)
+    params = BuildParams(metric="l2", nlist=4, tune_queries=0)
+    index = SoarIndex.build(unaligned(rows), params, engine=engine, copy=copy)
+    assert index.vectors.flags.aligned
+    search = SearchParams(k=1, nprobe=4)
+    found = index.search(unaligned(rows), search)
+    assert found.ids[:, 0].tolist() == list(range(200))
+    assert as_vectors(unaligned(rows)).flags.aligned
+
+
+@pytest.mark.skipif(not native.available(), reason="needs the kernels")
+def test_kernels_refuse_arrays_that_begin_anywhere():
+    centroids = np.ones((3, 4), np.float32)
+    biases = np.zeros(3, np.float32)
+    with pytest.raises(ValueError, match="not aligned"):
+        native._native.Assigner(
+            centroids=unaligned(centroids), biases=biases, tier="portable"
+        )
+    assigner = native._native.Assigner(
+        centroids=centroids, biases=biases, tier="portable"
+    )
+    with pytest.raises(ValueError, match="not aligned"):
+        assigner.assign(
+            unaligned(centroids), rule="none", spill_lambda=0, zero=0, threads=1
+        )
+    with pytest.raises(ValueError, match="not aligned"):
+        native._native.unit_rows(unaligned(centroids), tier="portable", threads=1)
+
+
+class TooMany:
+    """2**31 rows, if anybody read them."""
+
+    dtype = np.dtype(np.float32)
+    shape = (1 << 31, 4)
+
+    def __getitem__(self, rows):
+        raise AssertionError("refused before work")
+
+
+def test_more_rows_than_int32_numbers_are_refused_before_work(tmp_path):
+    with pytest.raises(errors.InvalidInputError, match="2147483648 rows, at most 2147"):
+        SoarIndex.build_on_disk(TooMany(), tmp_path / "i", BuildParams(nlist=4))
+    many = np.broadcast_to(np.int8(1), TooMany.shape)
+    with pytest.raises(errors.InvalidInputError, match="2147483648 rows"):
+        SoarIndex.build(many, BuildParams(nlist=4))
+    assert not (tmp_path / "i").exists()

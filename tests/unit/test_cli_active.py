@@ -292,7 +292,7 @@ def test_a_command_killed_at_any_point_goes_on_with_the_same_sequence(
         (["--probabilities", "wide.npy"], "expected (500, 2)"),
         (["--probabilities", "short.npy"], "expected (500, 2)"),
         (["--probabilities", "odd.npy"], "row 7 sum to 0.9"),
-        (["--probabilities", "nan.npy"], "NaN or infinity in 1"),
+        (["--probabilities", "nan.npy"], "NaN or infinity (1"),
         (["--probabilities", "absent.npy"], "absent.npy"),
         (["--classes", "0,5"], "labels 1 are outside the classes [0, 5]"),
         (["--batch", "0"], "batch must be at least 1, got 0"),

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gleann.index import exact, exact_search, recall_at_k
+from gleann.index import errors, exact, exact_search, recall_at_k
 from gleann.index.errors import DimensionMismatchError, ZeroVectorError
 from gleann.index.evaluate import pareto
 from gleann.index.metric import prepare
@@ -179,7 +179,83 @@ def test_recall_wants_equal_shapes():
         recall_at_k(np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32))
 
 
+def test_recall_takes_lists():
+    assert recall_at_k([[0, 1, 2.5]], [[0, 1, 2]]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("found", "exact", "says"),
+    [
+        ([], [], r"found must be distances \(nq, k\), at least one"),
+        (np.zeros((0, 3)), np.zeros((0, 3)), "at least one"),
+        (np.zeros((3, 0)), np.zeros((3, 0)), "at least one"),
+        ([0.0, 1.0], [0.0, 1.0], r"got float64 \(2,\)"),
+        ([[0.0], [0.0, 1.0]], [[0.0], [0.0, 1.0]], "found is no array"),
+        ([["a"]], [[0.0]], "found must be distances"),
+        ([[0.0]], None, "exact must be distances"),
+    ],
+)
+def test_recall_of_what_has_none(found, exact, says):
+    with pytest.raises(errors.InvalidInputError, match=says):
+        recall_at_k(found, exact)
+
+
+def test_recall_of_nan_names_its_row():
+    with pytest.raises(errors.NonFiniteError, match="exact has NaN in row 1"):
+        recall_at_k([[0.0], [0.0]], [[0.0], [np.nan]])
+
+
 def test_pareto_keeps_what_nothing_beats():
     points = [(1, 0.5), (2, 0.4), (2, 0.9), (3, 0.9), (4, 0.95)]
     kept = pareto(points, gain=lambda p: p[1], cost=lambda p: p[0])
     assert kept == [(1, 0.5), (2, 0.9), (4, 0.95)]
+
+
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.999])
+@pytest.mark.parametrize("n", [45, 9_000])
+def test_a_mask_finds_what_a_copy_of_the_allowed_rows_finds(
+    clustered, metric, share, n
+):
+    """Whether the rows that do not count are looked at or left out of a copy."""
+    rows, queries = clustered(n, 9, seed=5), clustered(20, 9, seed=1)
+    # Ties, and rows that do not count which are nearer than all that do.
+    rows[::7], rows[1:21] = rows[0], queries
+    allowed = np.random.default_rng(3).random(n) < share
+    allowed[1:21], allowed[40:45] = False, True
+    numbers = np.flatnonzero(allowed)
+    want, near = exact_search(queries, rows[numbers], metric=metric, k=12)
+    found, distances = exact_search(queries, rows, metric=metric, k=12, allowed=allowed)
+    np.testing.assert_array_equal(found, np.where(want < 0, -1, numbers[want]))
+    np.testing.assert_array_equal(distances, near)
+
+
+def test_a_mask_is_no_copy(monkeypatch):
+    """Nearly all rows count: they are looked at where they are."""
+    rows = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
+    allowed = np.ones(600, np.bool_)
+    allowed[7] = False
+    seen = []
+    real = exact.LeastDistances.of
+
+    def of(self, some):
+        seen.append(np.shares_memory(some, rows))
+        return real(self, some)
+
+    monkeypatch.setattr(exact.LeastDistances, "of", of)
+    exact.exact_search_prepared(rows[:3], rows, metric="l2", k=5, allowed=allowed)
+    assert seen == [True]
+
+
+def test_rows_that_do_not_count_do_not_stand_in_for_far_ones():
+    """A row of an earlier gleann, infinitely far from all, counts; its likes do not."""
+    rows = np.full((6, 2), 3e38, np.float32)
+    rows[1] = 1
+    rows[3:5] = 2
+    allowed = np.array([True, True, False, False, False, True])
+    queries = np.ones((1, 2), np.float32)
+    found, distances = exact.exact_search_prepared(
+        queries, rows, metric="l2", k=3, allowed=allowed
+    )
+    assert found.tolist() == [[1, 0, 5]]
+    assert distances.tolist() == [[0, np.inf, np.inf]]

@@ -141,7 +141,7 @@ def test_a_recall_out_of_reach_is_told():
     index.search(rows[:5], within)  # warnings are errors in these tests
     with pytest.warns(RecallWarning, match=f"asked for, but .* k = 10 is {most:.4f}"):
         index.search(rows[:5], beyond)
-    assert index.answer(rows[:5], beyond).stats.estimated_recall == most
+    assert index.find_rows(rows[:5], beyond).stats.estimated_recall == most
 
 
 def test_a_recall_of_one_is_an_exact_search():

@@ -225,7 +225,7 @@ def test_impossible_parameters_are_refused(params, words):
 
 def test_input_that_does_not_fit_is_refused():
     params = EstimateParams(budget=10)
-    with pytest.raises(NonFiniteError, match="proxy has NaN or infinity in 1 of 20"):
+    with pytest.raises(NonFiniteError, match="proxy row 19 has NaN or infinity"):
         EstimateSession.start([0.1] * 19 + [np.nan], params)
     with pytest.raises(InvalidInputError, match=r"at least 0, got -0\.5"):
         EstimateSession.start([0.1] * 19 + [-0.5], params)

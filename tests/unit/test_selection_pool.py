@@ -114,12 +114,12 @@ def test_ids_lead_back_to_rows(ids):
     names = IdMap(ids, n=3)
     assert names.rows_of([ids[2], ids[0]]).tolist() == [2, 0]
     assert names.rows_of([]).tolist() == []
-    with pytest.raises(DuplicateIdError, match="2 ids were given, of which 1"):
+    with pytest.raises(DuplicateIdError, match=r"2 times \(1 of 2"):
         names.rows_of([ids[0], ids[0]])
 
 
 def test_unknown_ids_are_listed():
     with pytest.raises(UnknownIdError, match="2 of 3 ids are not in the pool of 3: 7"):
         IdMap([1, 2, 3], n=3).rows_of([7, 1, 8])
-    with pytest.raises(UnknownIdError, match="dtype"):
+    with pytest.raises(UnknownIdError, match="strings, the pool's are integers"):
         IdMap([1, 2, 3], n=3).rows_of(["1"])

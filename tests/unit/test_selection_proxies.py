@@ -15,6 +15,7 @@ from gleann.selection import (
     representatives,
 )
 from gleann.selection.estimate import EstimateParams, estimate
+from gleann.selection.estimate.proxies import held_out_proxies
 
 
 def test_propagation_by_hand():
@@ -55,6 +56,44 @@ def test_blocks_give_what_one_block_gives(monkeypatch):
     whole = propagate_labels(points, **given)
     monkeypatch.setattr("gleann.selection.estimate.proxies.BLOCK_ENTRIES", 20)
     assert propagate_labels(points, **given) == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-25, 1e18, 1e25, 3e37])
+def test_far_out_and_tiny_coordinates_give_the_proxies_of_plain_ones(scale):
+    points = np.random.default_rng(3).normal(size=(400, 5)).astype(np.float32)
+    rows, labels = np.arange(0, 400, 20), np.arange(20) % 3 / 2
+    far = (points.astype(np.float64) * scale).astype(np.float32)
+    plain = propagate_labels(points, rows=rows, labels=labels)
+    # Numbers below 1e-38 have few digits left.
+    close = 0.05 if scale < 1e-38 else 1e-3
+    assert propagate_labels(far, rows=rows, labels=labels) == pytest.approx(
+        plain, abs=close
+    )
+    held_out = held_out_proxies(far, rows=rows, labels=labels)
+    assert held_out == pytest.approx(
+        held_out_proxies(points, rows=rows, labels=labels), abs=close
+    )
+
+
+@pytest.mark.parametrize("far", [1e7, 1e12, 1e18, 3e37])
+def test_a_few_rows_far_out_do_not_blur_the_others(far):
+    points = np.random.default_rng(4).normal(size=(400, 5)).astype(np.float32)
+    rows, labels = np.arange(0, 400, 20), np.arange(20) % 3 / 2
+    plain = propagate_labels(points, rows=rows, labels=labels)
+    points[[0, 7, 11]] = far
+    proxy = propagate_labels(points, rows=rows, labels=labels)
+    assert np.isfinite(proxy).all()
+    assert proxy.min() >= 0
+    assert proxy.max() <= 1
+    kept = np.delete(np.arange(400), [0, 7, 11])
+    without = propagate_labels(points[kept], rows=rows[1:] - 3, labels=labels[1:])
+    assert proxy[kept] == pytest.approx(without, abs=0.1)
+    assert np.corrcoef(proxy[kept], plain[kept])[0, 1] > 0.8
+
+
+def test_labels_too_large_to_add_up_are_refused():
+    with pytest.raises(InvalidInputError, match=r"within 1e\+30 of 0, got 1e\+200 at"):
+        propagate_labels(np.eye(3), rows=[0, 1], labels=[0, 1e200])
 
 
 def test_representatives_are_distinct_and_spread():

@@ -224,6 +224,14 @@ def test_ccs_by_hand():
     assert drawn == set(range(1, 10))
 
 
+def test_ccs_takes_any_number_of_strata():
+    """Found by fuzzing: two billion of them kept the worker for ever."""
+    costs = np.arange(10.0)
+    got = ccs(costs[:, None], k=3, costs=costs, hardest_share=0, strata=2**31 - 1)
+    assert len(set(got.rows.tolist())) == 3
+    assert got.why["stratum"].max() < 2**31 - 1
+
+
 def test_ccs_shares_what_small_strata_cannot_give():
     costs = np.r_[np.zeros(30), 10.0, 20.0, np.full(30, 30.0)]
     points = np.random.default_rng(0).normal(size=(62, 2))

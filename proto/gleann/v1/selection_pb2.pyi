@@ -328,20 +328,24 @@ class StartActiveSessionRequest(_message.Message):
     def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[ActiveParams, _Mapping]] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class NextBatchRequest(_message.Message):
-    __slots__ = ("session",)
+    __slots__ = ("session", "page_token")
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     session: str
-    def __init__(self, session: _Optional[str] = ...) -> None: ...
+    page_token: str
+    def __init__(self, session: _Optional[str] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class NextBatchResponse(_message.Message):
-    __slots__ = ("items", "summary_json", "provenance_json")
+    __slots__ = ("items", "summary_json", "provenance_json", "next_page_token")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     items: SelectedItems
     summary_json: str
     provenance_json: str
-    def __init__(self, items: _Optional[_Union[SelectedItems, _Mapping]] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, items: _Optional[_Union[SelectedItems, _Mapping]] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class SubmitLabelsRequest(_message.Message):
     __slots__ = ("session", "ids", "labels", "request_id")
@@ -398,36 +402,46 @@ class StopAdvice(_message.Message):
     def __init__(self, stop: _Optional[bool] = ..., reason: _Optional[str] = ..., batches: _Optional[int] = ..., recent_uncertainty: _Optional[float] = ..., recent_positives: _Optional[int] = ...) -> None: ...
 
 class ScoreItemsRequest(_message.Message):
-    __slots__ = ("session", "ids", "concept")
+    __slots__ = ("session", "ids", "concept", "page_token")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     CONCEPT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     session: str
     ids: _types_pb2.Ids
     concept: str
-    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., concept: _Optional[str] = ...) -> None: ...
+    page_token: str
+    def __init__(self, session: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., concept: _Optional[str] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ScoreItemsResponse(_message.Message):
-    __slots__ = ("ids", "classes", "probabilities")
+    __slots__ = ("ids", "classes", "probabilities", "next_page_token", "labelled")
     IDS_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LABELLED_FIELD_NUMBER: _ClassVar[int]
     ids: _types_pb2.Ids
     classes: bytes
     probabilities: bytes
-    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., classes: _Optional[bytes] = ..., probabilities: _Optional[bytes] = ...) -> None: ...
+    next_page_token: str
+    labelled: int
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., classes: _Optional[bytes] = ..., probabilities: _Optional[bytes] = ..., next_page_token: _Optional[str] = ..., labelled: _Optional[int] = ...) -> None: ...
 
 class ListWantedIdsRequest(_message.Message):
-    __slots__ = ("session",)
+    __slots__ = ("session", "page_token")
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     session: str
-    def __init__(self, session: _Optional[str] = ...) -> None: ...
+    page_token: str
+    def __init__(self, session: _Optional[str] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListWantedIdsResponse(_message.Message):
-    __slots__ = ("ids",)
+    __slots__ = ("ids", "next_page_token")
     IDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ids: _types_pb2.Ids
-    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class SubmitProbabilitiesRequest(_message.Message):
     __slots__ = ("session", "ids", "probabilities", "concept", "request_id")
@@ -576,20 +590,24 @@ class StartEstimateSessionRequest(_message.Message):
     def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., index_proxy: _Optional[_Union[IndexProxy, _Mapping]] = ..., request_id: _Optional[str] = ..., known: _Optional[_Union[KnownLabels, _Mapping]] = ...) -> None: ...
 
 class NextEstimateBatchRequest(_message.Message):
-    __slots__ = ("session",)
+    __slots__ = ("session", "page_token")
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     session: str
-    def __init__(self, session: _Optional[str] = ...) -> None: ...
+    page_token: str
+    def __init__(self, session: _Optional[str] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class NextEstimateBatchResponse(_message.Message):
-    __slots__ = ("items", "summary_json", "provenance_json")
+    __slots__ = ("items", "summary_json", "provenance_json", "next_page_token")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     items: SelectedItems
     summary_json: str
     provenance_json: str
-    def __init__(self, items: _Optional[_Union[SelectedItems, _Mapping]] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, items: _Optional[_Union[SelectedItems, _Mapping]] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class SubmitEstimateLabelsRequest(_message.Message):
     __slots__ = ("session", "ids", "positives", "values", "request_id")
@@ -690,10 +708,12 @@ class StartGroupSessionRequest(_message.Message):
     def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[NamedProxy, _Mapping]]] = ..., overlapping: _Optional[bool] = ..., request_id: _Optional[str] = ..., known: _Optional[_Iterable[_Union[KnownGroupLabels, _Mapping]]] = ...) -> None: ...
 
 class NextGroupBatchesRequest(_message.Message):
-    __slots__ = ("session",)
+    __slots__ = ("session", "page_token")
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     session: str
-    def __init__(self, session: _Optional[str] = ...) -> None: ...
+    page_token: str
+    def __init__(self, session: _Optional[str] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class GroupBatch(_message.Message):
     __slots__ = ("group", "items", "summary_json", "provenance_json")
@@ -708,10 +728,12 @@ class GroupBatch(_message.Message):
     def __init__(self, group: _Optional[str] = ..., items: _Optional[_Union[SelectedItems, _Mapping]] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
 
 class NextGroupBatchesResponse(_message.Message):
-    __slots__ = ("batches",)
+    __slots__ = ("batches", "next_page_token")
     BATCHES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     batches: _containers.RepeatedCompositeFieldContainer[GroupBatch]
-    def __init__(self, batches: _Optional[_Iterable[_Union[GroupBatch, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, batches: _Optional[_Iterable[_Union[GroupBatch, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class GroupNumbers(_message.Message):
     __slots__ = ("numbers",)

@@ -1,0 +1,161 @@
+"""Cut what grows with the data into messages: by bytes, since ids differ in length."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import HeldIds
+from gleann.index.errors import DimensionMismatchError, LimitError
+from gleann.index.id_checks import hold_id_array
+from gleann.index.texts import Texts
+from gleann.service.values import Limits, Selected
+
+CHUNK_BYTES = 16 * 1024 * 1024
+"""What a message is filled up to: large enough that calls cost little."""
+
+ENVELOPE_BYTES = 64 * 1024
+"""Room for what a message holds beside its rows."""
+
+Sizes = NDArray[np.int64]
+"""Bytes (n,) that each of n rows takes in a message."""
+
+
+def message_room(limits: Limits) -> int:
+    """Bytes of rows that one message can have."""
+    cap = limits.message_bytes
+    return cap - min(ENVELOPE_BYTES, cap // 4)
+
+
+def id_sizes(ids: HeldIds) -> Sizes:
+    """What ids take: 8 bytes an integer; its UTF-8 and 4 for its length a string."""
+    if isinstance(ids, Texts):
+        return ids.lengths + 4
+    return np.full(len(ids), 8, np.int64)
+
+
+def blocks_within(
+    sizes: Sizes, limits: Limits, *, name: str, most: int | None = None
+) -> list[slice]:
+    """Cut n rows into blocks for a message each, in order; one empty block of none.
+
+    Args:
+        sizes: bytes of each row.
+        limits: what the server takes.
+        name: what messages call the rows.
+        most: rows in a block.
+
+    Raises:
+        LimitError: a row that no message has room for.
+    """
+    require_sendable(sizes, limits, name=name)
+    # Half, since a search has queries and the ids of a filter.
+    budget = min(CHUNK_BYTES, message_room(limits) // 2)
+    before = np.concatenate([[0], np.cumsum(sizes)])
+    blocks: list[slice] = []
+    start = 0
+    while start < len(sizes) or not blocks:
+        stop = int(np.searchsorted(before, before[start] + budget, side="right")) - 1
+        stop = max(start + 1, min(stop, start + (most or len(sizes))))
+        blocks.append(slice(start, min(stop, len(sizes))))
+        start = stop
+    return blocks
+
+
+def require_sendable(sizes: Sizes, limits: Limits, *, name: str) -> None:
+    """Refuse rows of which one is larger than a message may be.
+
+    Raises:
+        LimitError: with both numbers.
+    """
+    if (large := np.flatnonzero(sizes > message_room(limits))).size:
+        raise LimitError(
+            f"{name} row {large[0]} takes {sizes[large[0]]} bytes, a message may have"
+            f" {limits.message_bytes}"
+        )
+
+
+def as_answers(values: ArrayLike, *, n: int, name: str = "labels") -> NDArray[Any]:
+    """Return what was answered for n ids as an array with one entry, or line, an id.
+
+    Raises:
+        DimensionMismatchError: not n of them.
+    """
+    array = np.asarray(values)
+    if array.ndim == 0 or len(array) != n:
+        raise DimensionMismatchError(
+            f"{name} has shape {array.shape}, expected one entry for each of {n} ids"
+        )
+    return array
+
+
+def answer_sizes(ids: HeldIds, answers: NDArray[Any]) -> Sizes:
+    """Bytes (n,) of ids with what was answered, 8 a number, and a value each."""
+    each = answers.size // max(1, len(ids)) + 1
+    return id_sizes(ids) + 8 * each
+
+
+def page_within(sizes: Sizes, limits: Limits, *, start: int, name: str) -> slice:
+    """The rows of the page that begins at `start`: as many as a message has room for.
+
+    Raises:
+        LimitError: a row that no message has room for.
+    """
+    blocks = blocks_within(sizes[start:], limits, name=name)
+    return slice(start, start + blocks[0].stop)
+
+
+def page_of(
+    selected: Selected, limits: Limits, *, start: int, most: int | None = None
+) -> tuple[Selected, int | None]:
+    """The items of the page that begins at `start`, and where the next one does.
+
+    Raises:
+        LimitError: an item that no message has room for.
+    """
+    page = page_within(item_sizes(selected), limits, start=start, name="items")
+    stop = page.stop if most is None else min(page.stop, start + most)
+    part = Selected(
+        ids=selected.ids[start:stop],
+        scores=selected.scores[start:stop],
+        weights=selected.weights[start:stop],
+        why={name: values[start:stop] for name, values in selected.why.items()},
+        summary=selected.summary,
+        provenance=selected.provenance,
+    )
+    return part, stop if stop < len(selected) else None
+
+
+def page_of_groups(
+    batches: Mapping[str, Selected], limits: Limits, *, start: int
+) -> tuple[dict[str, Selected], int | None]:
+    """As `page_of` of all batches, one after the other.
+
+    A page has all of them, or items of one where no message has room for all.
+    """
+    every = sum(int(item_sizes(batch).sum()) for batch in batches.values())
+    if start == 0 and every <= message_room(limits):
+        return dict(batches), None
+    total, before = sum(map(len, batches.values())), 0
+    for group, batch in batches.items():
+        if start < before + len(batch):
+            part, more = page_of(batch, limits, start=start - before)
+            following = before + (len(batch) if more is None else more)
+            return {group: part}, following if following < total else None
+        before += len(batch)
+    return {}, None
+
+
+def item_sizes(selected: Selected) -> Sizes:
+    """Bytes (m,) that each item takes in a message."""
+    sizes = id_sizes(hold_id_array(selected.ids)) + 8
+    for values in selected.why.values():
+        sizes += _value_sizes(values)
+    return sizes
+
+
+def _value_sizes(values: NDArray[np.generic]) -> Sizes:
+    if values.dtype.kind == "U":
+        return id_sizes(Texts.of_texts(values.tolist()))
+    return np.full(len(values), 8, np.int64)

@@ -1,0 +1,339 @@
+"""kill -9 of a server again and again, at random: nothing acknowledged is lost.
+
+Three threads write through gRPC: upserts and deletions of integer ids, of string ids,
+and whatever takes long (builds, imports, sessions, indexes made and deleted). Each
+keeps a record of what was acknowledged; what was under way at the kill may have got
+through, whole, or not.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gleann
+from gleann.index import BuildParams, SearchParams, errors
+from gleann.selection.active import ActiveParams
+from gleann.service.cli.main import run
+
+DIM = 8
+QUICK = BuildParams(metric="l2", nlist=4, tune_queries=0)
+SERVE = (
+    "import sys; from gleann.service.cli.main import run; sys.exit(run(sys.argv[1:]))"
+)
+
+
+def vectors_of(numbers: np.ndarray, generation: int) -> np.ndarray:
+    """(m, 8), of other values for each number and each time it is written."""
+    seeds = np.asarray(numbers)[:, None] + 0.37 * generation
+    return np.sin(seeds + np.arange(DIM)).astype(np.float32)
+
+
+class Server:
+    """`gleann serve` in a process of its own, to be killed."""
+
+    def __init__(self, data: Path, root: Path) -> None:
+        words = ["--data", data, "--import-root", root, "--listen", "127.0.0.1:0"]
+        words += ["--log-level", "error"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, "serve", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def target(self) -> str:
+        """Where it listens, once it does."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.startswith("listening"):
+            _, said = self.process.communicate()
+            raise AssertionError(f"the server did not start: {said}")
+        return line.split()[2].rstrip(",")
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+
+@dataclass
+class Rows:
+    """What an index must hold: the generation of each number, None once deleted."""
+
+    name: str
+    name_of: Callable[[int], Any]
+    known: dict[int, int | None] = field(default_factory=dict)
+    unsure: dict[int, int | None] = field(default_factory=dict)
+    generation: int = 0
+
+    def ids(self, numbers: list[int]) -> np.ndarray:
+        return np.array([self.name_of(number) for number in numbers])
+
+    def write(self, client: gleann.Client, rng: np.random.Generator) -> None:
+        """One upsert or deletion, and what came of it."""
+        self.generation += 1
+        alive = [n for n, generation in self.known.items() if generation is not None]
+        deletes = len(alive) > 50 and rng.random() < 0.3
+        some = rng.choice(alive if deletes else 600, rng.integers(1, 9), replace=False)
+        numbers = [int(number) for number in some]
+        after = None if deletes else self.generation
+        self.unsure = dict.fromkeys(numbers, after)
+        if deletes:
+            client.delete_vectors(self.name, self.ids(numbers))
+        else:
+            rows = vectors_of(some, self.generation)
+            client.upsert(self.name, self.ids(numbers), rows)
+        self.known |= self.unsure
+        self.unsure = {}
+
+    def settle(self, client: gleann.Client) -> None:
+        """Find out whether the change under way got through; all of it, or nothing."""
+        if not self.unsure:
+            return
+        seen = {number: self._seen(client, number) for number in self.unsure}
+        before = {number: self.known.get(number) for number in self.unsure}
+        assert seen in (before, self.unsure), (self.name, before, self.unsure, seen)
+        self.known |= seen
+        self.unsure = {}
+
+    def check(self, client: gleann.Client) -> None:
+        """All that was acknowledged is there, and nothing else."""
+        self.settle(client)
+        alive = {n: g for n, g in self.known.items() if g is not None}
+        info = client.get_index(self.name)
+        assert info.broken is None
+        assert info.count == len(alive)
+        if not alive:
+            return
+        expected = np.concatenate(
+            [vectors_of(np.array([n]), g) for n, g in alive.items()]
+        )
+        ids = self.ids(list(alive))
+        assert np.array_equal(client.get_vectors(self.name, ids), expected)
+        found = client.search(self.name, expected, SearchParams(k=1, exact=True))
+        assert (found.distances < 1e-4).all()
+        assert set(found.ids[:, 0].tolist()) <= set(ids.tolist())
+
+    def _seen(self, client: gleann.Client, number: int) -> int | None:
+        try:
+            (row,) = client.get_vectors(self.name, self.ids([number]))
+        except errors.UnknownIdError:
+            return None
+        for generation in (self.known.get(number), self.unsure[number]):
+            if generation is None:
+                continue
+            if np.array_equal(row, vectors_of(np.array([number]), generation)[0]):
+                return generation
+        raise AssertionError(f"{self.name} holds another vector of {number}: {row}")
+
+
+@dataclass
+class Slow:
+    """What takes long: imports, builds, a session, and indexes that come and go."""
+
+    root: Path
+    imports: dict[int, str] = field(default_factory=dict)
+    session: str = ""
+    labelled: int = 0
+    labelling: int = 0
+    there: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+    steps: int = 0
+
+    def write(self, client: gleann.Client, rng: np.random.Generator) -> None:
+        self.steps += 1
+        step = rng.choice([self.build, self.bring, self.label, self.make, self.drop])
+        step(client, rng)
+
+    def build(self, client: gleann.Client, rng: np.random.Generator) -> None:
+        name = ("numbers", "words", "imported")[rng.integers(3)]
+        if client.get_index(name).count:
+            client.build(name, QUICK).wait(timeout=60)
+
+    def bring(self, client: gleann.Client, rng: np.random.Generator) -> None:
+        """Import 400 rows of their own ids; acknowledged is the operation."""
+        number = len(self.imports)
+        ids = 1000 * number + np.arange(400)
+        np.save(self.root / f"{number}.npy", vectors_of(ids, number))
+        np.save(self.root / f"{number}-ids.npy", ids)
+        request = f"import {number}"
+        operation = client.import_vectors(
+            "imported",
+            self.root / f"{number}.npy",
+            ids_path=self.root / f"{number}-ids.npy",
+            request_id=request,
+        )
+        self.imports[number] = operation.name
+        if rng.random() < 0.5:
+            assert operation.wait(timeout=60).count == 400
+
+    def label(self, client: gleann.Client, rng: np.random.Generator) -> None:
+        if not self.session:
+            self.session = client.start_active_session(
+                "pool",
+                ids=np.arange(12),
+                labels=np.arange(12) % 2,
+                params=ActiveParams(batch=4, neighbours=4),
+                request_id="label",
+            ).name
+            self.labelled = 12
+        ids = client.next_batch(self.session).ids
+        if len(ids):
+            self.labelling = len(ids)
+            client.submit_labels(self.session, ids, ids % 2)
+            self.labelled += len(ids)
+            self.labelling = 0
+
+    def make(self, client: gleann.Client, rng: np.random.Generator) -> None:
+        name = f"made-{self.steps}"
+        self.unsure.add(name)
+        client.create_index(name, dim=DIM, metric="l2")
+        client.upsert(name, np.arange(100), vectors_of(np.arange(100), 0))
+        self.unsure.remove(name)
+        self.there.add(name)
+        client.build(name, QUICK).wait(timeout=60)
+
+    def drop(self, client: gleann.Client, rng: np.random.Generator) -> None:
+        if not self.there:
+            return
+        name = sorted(self.there)[rng.integers(len(self.there))]
+        self.there.remove(name)
+        self.unsure.add(name)
+        try:
+            client.delete_index(name)
+        except errors.NotReadyError:  # its build was cut off, and runs again
+            self.there.add(name)
+        self.unsure.remove(name)
+
+    def check(self, client: gleann.Client) -> None:
+        self._check_imports(client)
+        names = {info.name for info in client.list_indexes()}
+        assert self.there <= names
+        self.there |= self.unsure & names
+        self.unsure = set()
+        assert {n for n in names if n.startswith("made-")} == self.there
+        for name in self.there:
+            assert client.get_index(name).count in (0, 100)
+        if self.session:
+            labelled = client.get_session(self.session).labelled
+            assert labelled in (self.labelled, self.labelled + self.labelling)
+            self.labelled, self.labelling = labelled, 0
+
+    def _check_imports(self, client: gleann.Client) -> None:
+        """Each that was acknowledged is carried out; one that was not may be."""
+        for name in self.imports.values():
+            assert client.get_operation(name).wait(timeout=120).count == 400
+        for number in self.imports:
+            ids = 1000 * number + np.arange(400)
+            stored = client.get_vectors("imported", ids)
+            assert np.array_equal(stored, vectors_of(ids, number))
+        assert client.get_index("imported").count % 400 == 0
+
+
+@dataclass
+class World:
+    """The records of one data directory, and who writes to it."""
+
+    data: Path
+    root: Path
+    rng: np.random.Generator
+    rows: list[Rows]
+    slow: Slow
+
+    def begin(self) -> None:
+        with gleann.Client(self.data) as client:
+            for name in ("numbers", "words", "imported", "pool"):
+                client.create_index(name, dim=DIM, metric="l2")
+            ids = np.arange(200)
+            client.upsert("pool", ids, vectors_of(ids, 0))
+            client.build("pool", QUICK).wait(timeout=60)
+
+    def write_until_killed(self, server: Server, target: str) -> None:
+        writers = [
+            threading.Thread(target=self._keep_writing, args=(record, target, seed))
+            for record, seed in zip(
+                [*self.rows, self.slow],
+                self.rng.integers(1 << 30, size=3).tolist(),
+                strict=True,
+            )
+        ]
+        for writer in writers:
+            writer.start()
+        time.sleep(float(self.rng.uniform(0.02, 0.7)))
+        server.kill()
+        for writer in writers:
+            writer.join()
+
+    def _keep_writing(self, record: Rows | Slow, target: str, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        with gleann.Client(target, timeout=30) as client:
+            while True:
+                try:
+                    record.write(client, rng)
+                except errors.ServiceError:  # killed
+                    return
+
+    def check(self, target: str) -> None:
+        with gleann.Client(target, timeout=120) as client:
+            for record in [*self.rows, self.slow]:
+                record.check(client)
+            for operation in client.list_operations():
+                assert operation.error is None, operation.error
+        assert not (self.data / "lost").exists()
+
+
+def kill_again_and_again(world: World, kills: int) -> Iterator[None]:
+    """Write, kill, start and check, so often; some kills come while it starts."""
+    for _ in range(kills):
+        if world.rng.random() < 0.15:
+            early = Server(world.data, world.root)
+            time.sleep(float(world.rng.uniform(0.2, 2.0)))
+            early.kill()
+            yield
+        server = Server(world.data, world.root)
+        target = server.target()
+        world.check(target)
+        world.write_until_killed(server, target)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("kills", "seed"),
+    [
+        pytest.param(2, 0, marks=pytest.mark.slow),
+        pytest.param(
+            int(os.environ.get("GLEANN_KILLS", "100")),
+            int(os.environ.get("GLEANN_SEED", "1")),
+            marks=[pytest.mark.long, pytest.mark.timeout(1800)],
+        ),
+    ],
+)
+def test_kills_at_random(tmp_path: Path, kills: int, seed: int) -> None:
+    root = tmp_path / "files"
+    root.mkdir()
+    rows = [Rows("numbers", int), Rows("words", lambda number: f"wörd {number}")]
+    world = World(
+        data=tmp_path / "data",
+        root=root,
+        rng=np.random.default_rng(seed),
+        rows=rows,
+        slow=Slow(root),
+    )
+    world.begin()
+    done = sum(1 for _ in kill_again_and_again(world, kills))
+    assert done >= kills
+    server = Server(world.data, world.root)
+    world.check(server.target())
+    server.kill()
+    assert run(["doctor", "--data", str(world.data)]) == 0
+    written = sum(record.generation for record in rows) + world.slow.steps
+    print(f"{done} kills, {written} writes")  # noqa: T201  what the lane reports

@@ -1,0 +1,277 @@
+"""Requests that go wrong: valid ones with fields or bytes changed, and mere bytes."""
+
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import numpy as np
+from google.longrunning import operations_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+import gleann
+from gleann.index import SearchParams
+from gleann.index.errors import GleannError
+from gleann.selection.active import ActiveParams
+from gleann.selection.estimate import EstimateParams
+from gleann.v1 import admin_pb2, index_pb2, search_pb2, selection_pb2, vector_pb2
+
+NAME, DIM, N = "fuzz", 4, 60
+FILES = (index_pb2, vector_pb2, search_pb2, selection_pb2, admin_pb2, operations_pb2)
+METHODS: dict[str, Descriptor] = {
+    f"/{service.full_name}/{method.name}": method.input_type
+    for file in FILES
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+
+Seed = tuple[str, bytes]
+
+WHOLE = (0, 1, 2, 3, 10, 100, -1, 2**15, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63))
+REAL = (
+    0.0,
+    0.5,
+    1.0,
+    -1.0,
+    1e-300,
+    1e25,
+    3.4e38,
+    -3.4e38,
+    1e300,
+    np.inf,
+    -np.inf,
+    np.nan,
+)
+TEXTS = (
+    "",
+    NAME,
+    "fuzz-2",
+    "a",
+    "\0",
+    "é" * 300,
+    "x" * 5000,
+    "../..",
+    "sessions/active-0",
+)
+_INTEGERS = {
+    FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.TYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
+}
+
+
+class Recorder(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    """Keeps the requests of a client."""
+
+    def __init__(self) -> None:
+        self.seeds: list[Seed] = []
+
+    def intercept_unary_unary(
+        self, continuation: Any, details: Any, request: Message
+    ) -> Any:
+        self.seeds.append((details.method, request.SerializeToString()))
+        return continuation(details, request)
+
+
+def tour(client: gleann.Client) -> None:
+    """Call what a client can; the index "fuzz" is made anew."""
+    rows = np.random.default_rng(3).normal(size=(N, DIM)).astype(np.float32)
+    if NAME in [info.name for info in client.list_indexes()]:
+        for operation in client.list_operations():
+            if not operation.done:
+                client.cancel_operation(operation.name)
+                with suppress(GleannError):
+                    operation.wait(timeout=60)
+        for session in client.list_sessions(NAME):
+            client.close_session(session)
+        client.delete_index(NAME)
+    client.create_index(NAME, dim=DIM, metric="l2", request_id="")
+    ids = np.arange(N)
+    client.upsert(NAME, ids, rows)
+    client.build(NAME, gleann.BuildParams(metric="l2", nlist=4, tune_queries=0)).wait()
+    client.search(NAME, rows[:3], SearchParams(k=2))
+    client.search(NAME, rows[:3], SearchParams(k=2, exact=True), allowed_ids=ids[:9])
+    client.get_vectors(NAME, ids[:5])
+    client.get_index(NAME)
+    client.server_info()
+    _select(client, ids)
+    _learn(client, ids, rows)
+    _estimate(client, ids, rows)
+    operation = client.list_operations()[-1]
+    client.get_operation(operation.name).wait()
+    client.cancel_operation(operation.name)
+    client.upsert(NAME, ids[:2], rows[:2], request_id="once")
+    client.delete_vectors(NAME, [N - 1], request_id="")
+
+
+def _select(client: gleann.Client, ids: np.ndarray) -> None:
+    costs = (ids, np.linspace(0.1, 0.9, N))
+    client.select_farthest_first(NAME, k=3).wait()
+    client.select_coreset(NAME, k=3, costs=costs, groups=(ids, ids % 2)).wait()
+    client.select_margin(NAME, k=3, costs=costs).wait()
+    client.select_gist(NAME, k=3, costs=costs, locked_ids=ids[:1]).wait()
+    client.select_ccs(NAME, k=3, costs=costs, allowed_ids=ids[:40]).wait()
+    client.select_uniform(NAME, k=3, seed=1).wait()
+
+
+def _learn(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
+    labels = (rows[:, 0] > 0).astype(np.int64)
+    session = client.start_active_session(
+        NAME, ids=ids[:20], labels=labels[:20], params=ActiveParams(batch=4)
+    )
+    batch = client.next_batch(session).ids
+    client.coverage(session)
+    client.submit_labels(session, batch, labels[batch])
+    client.ignore(session, [int(client.next_batch(session).ids[0])])
+    client.stop_advice(session)
+    client.score_items(session, ids[:5])
+    client.get_session(session)
+
+
+def _estimate(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
+    proxy = np.clip(rows[:, 0] + 0.5, 0, 1)
+    session = client.start_estimate_session(
+        NAME, params=EstimateParams(budget=30, strata=2), proxy=(ids, proxy)
+    )
+    batch = client.next_batch(session).ids
+    client.submit_labels(session, batch, rows[batch, 0] > 0)
+    client.get_estimate(session)
+    groups = client.start_group_session(
+        NAME,
+        params=EstimateParams(budget=40, strata=2),
+        proxies={"a": (ids, proxy), "b": (ids, 1 - proxy)},
+    )
+    client.next_group_batches(groups)
+
+
+def requests(seeds: list[Seed], rng: np.random.Generator, count: int) -> Iterator[Seed]:
+    """`count` requests of all methods."""
+    paths = list(METHODS)
+    for _ in range(count):
+        way = rng.integers(8)
+        if way == 0:
+            path = paths[rng.integers(len(paths))]
+            yield path, rng.bytes(rng.integers(200))
+        elif way < 3:
+            path = paths[rng.integers(len(paths))]
+            yield path, _random(METHODS[path], rng, depth=0).SerializeToString()
+        else:
+            path, whole = seeds[rng.integers(len(seeds))]
+            yield path, (_changed_bytes if way == 3 else _changed)(path, whole, rng)
+
+
+def _changed(path: str, whole: bytes, rng: np.random.Generator) -> bytes:
+    """A valid request with one to three fields set to something else."""
+    message = GetMessageClass(METHODS[path]).FromString(whole)
+    for _ in range(rng.integers(1, 4)):
+        target = message
+        while True:
+            fields = target.DESCRIPTOR.fields
+            if not fields:
+                break
+            field = fields[rng.integers(len(fields))]
+            inner = field.message_type is not None and not _repeated(field)
+            if inner and target.HasField(field.name) and rng.integers(4):
+                target = getattr(target, field.name)
+                continue
+            _set(target, field, rng, depth=2)
+            break
+    return message.SerializeToString()
+
+
+def _changed_bytes(_: str, whole: bytes, rng: np.random.Generator) -> bytes:
+    """Bytes of a valid request changed, cut off, doubled or inserted."""
+    content = bytearray(whole)
+    for _ in range(rng.integers(1, 5)):
+        place = int(rng.integers(len(content) + 1))
+        way = rng.integers(4)
+        if way == 0 and place < len(content):
+            content[place] = rng.integers(256)
+        elif way == 1:
+            del content[place:]
+        elif way == 2:
+            content[place:place] = rng.bytes(rng.integers(1, 9))
+        else:
+            content += content[place : place + 50]
+    return bytes(content)
+
+
+def _random(kind: Descriptor, rng: np.random.Generator, *, depth: int) -> Message:
+    message = GetMessageClass(kind)()
+    for field in kind.fields:
+        if rng.integers(2):
+            _set(message, field, rng, depth=depth)
+    return message
+
+
+def _set(
+    message: Message, field: FieldDescriptor, rng: np.random.Generator, *, depth: int
+) -> None:
+    message.ClearField(field.name)
+    if field.message_type is not None:
+        if depth > 3:
+            return
+        if field.message_type.GetOptions().map_entry:
+            return
+        for _ in range(rng.integers(4) if _repeated(field) else 1):
+            value = _random(field.message_type, rng, depth=depth + 1)
+            held = getattr(message, field.name)
+            (held.add() if _repeated(field) else held).CopyFrom(value)
+    elif _repeated(field):
+        values = [_value(field, rng) for _ in range(rng.integers(4))]
+        getattr(message, field.name).extend(values)
+    else:
+        setattr(message, field.name, _value(field, rng))
+
+
+def _repeated(field: FieldDescriptor) -> bool:
+    return bool(field.is_repeated)
+
+
+def _value(field: FieldDescriptor, rng: np.random.Generator) -> Any:
+    if field.type in _INTEGERS:
+        least, most = _INTEGERS[field.type]
+        return min(max(WHOLE[rng.integers(len(WHOLE))], least), most)
+    if field.enum_type is not None:
+        return int(rng.integers(-1, len(field.enum_type.values) + 2))
+    return _OTHERS[field.type](rng)
+
+
+def _text(rng: np.random.Generator) -> str:
+    return TEXTS[rng.integers(len(TEXTS))]
+
+
+def _real(rng: np.random.Generator) -> float:
+    return REAL[rng.integers(len(REAL))]
+
+
+def _single(rng: np.random.Generator) -> float:
+    value = _real(rng)
+    return float(np.clip(value, -3.4e38, 3.4e38)) if np.isfinite(value) else value
+
+
+def _bytes(rng: np.random.Generator) -> bytes:
+    n = int(rng.integers(6))
+    ways = [
+        rng.bytes(n * 3),
+        struct.pack(f"<{n}q", *[WHOLE[rng.integers(len(WHOLE))] for _ in range(n)]),
+        struct.pack(f"<{n}d", *[REAL[rng.integers(len(REAL))] for _ in range(n)]),
+        np.array([REAL[rng.integers(len(REAL))] for _ in range(n * DIM)], "<f8")
+        .clip(-3.4e38, 3.4e38)
+        .astype("<f4")
+        .tobytes(),
+    ]
+    return ways[rng.integers(len(ways))]
+
+
+_OTHERS: dict[int, Callable[[np.random.Generator], Any]] = {
+    FieldDescriptor.TYPE_BOOL: lambda rng: bool(rng.integers(2)),
+    FieldDescriptor.TYPE_STRING: _text,
+    FieldDescriptor.TYPE_BYTES: _bytes,
+    FieldDescriptor.TYPE_DOUBLE: _real,
+    FieldDescriptor.TYPE_FLOAT: _single,
+}

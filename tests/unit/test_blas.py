@@ -1,0 +1,57 @@
+"""Matrix products on one thread, whoever else asks for that meanwhile."""
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from gleann.index.blas import one_blas_thread
+
+
+def blas_threads() -> list[int]:
+    found = ThreadpoolController().select(user_api="blas").info()
+    return [library["num_threads"] for library in found]
+
+
+@pytest.fixture(autouse=True)
+def several_threads():
+    with threadpool_limits(3, user_api="blas"):
+        if set(blas_threads()) != {3}:
+            pytest.skip("this BLAS has no threads to limit")
+        yield
+
+
+def test_one_thread_inside_and_what_there_was_after():
+    with one_blas_thread():
+        assert set(blas_threads()) == {1}
+        with one_blas_thread():
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+    assert set(blas_threads()) == {3}
+
+
+def test_callers_that_leave_in_another_order_leave_no_limit():
+    """The first to come is the first to go: the limit stays for the second only."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with one_blas_thread():
+            inside.set()
+            assert leave.wait(20)
+
+    with one_blas_thread():
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert inside.wait(20)
+    assert set(blas_threads()) == {1}
+    leave.set()
+    thread.join()
+    assert set(blas_threads()) == {3}
+
+
+def test_an_exception_takes_the_limit_back():
+    with pytest.raises(ZeroDivisionError), one_blas_thread():
+        raise ZeroDivisionError
+    assert set(blas_threads()) == {3}
+    assert np.isfinite(np.ones((9, 9)) @ np.ones((9, 9))).all()
