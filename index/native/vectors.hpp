@@ -87,48 +87,22 @@ QueryScale encode_floats(const float* x, const float* center, int64_t d, const L
 constexpr int kLanes = 16;
 
 template <bool kL2>
-inline double term(double x, double y) {
-  return kL2 ? (x - y) * (x - y) : x * y;
-}
-
-inline double sum_lanes(const double (&lanes)[kLanes]) {
-  double sum = 0;
-  for (int j = 0; j < kLanes; ++j) sum += lanes[j];
-  return sum;
-}
-
-// The products of `a` with `b` and with `c`, or their squared distances. Two at once:
-// `a` is widened once for both, and neither waits for its own last addition.
-template <bool kL2>
-inline void accumulate_both(const float* a, const float* b, const float* c, int64_t d,
-                            double& with_b, double& with_c) {
-  double first[kLanes] = {}, second[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= d; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) {
-      const double x = a[i + j];
-      first[j] += term<kL2>(x, b[i + j]);
-      second[j] += term<kL2>(x, c[i + j]);
-    }
-  }
-  for (int j = 0; i + j < d; ++j) {
-    const double x = a[i + j];
-    first[j] += term<kL2>(x, b[i + j]);
-    second[j] += term<kL2>(x, c[i + j]);
-  }
-  with_b = sum_lanes(first);
-  with_c = sum_lanes(second);
-}
-
-template <bool kL2>
 inline double accumulate(const float* a, const float* b, int64_t d) {
   double lanes[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= d; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) lanes[j] += term<kL2>(a[i + j], b[i + j]);
+    for (int j = 0; j < kLanes; ++j) {
+      const double x = a[i + j], y = b[i + j];
+      lanes[j] += kL2 ? (x - y) * (x - y) : x * y;
+    }
   }
-  for (int j = 0; i + j < d; ++j) lanes[j] += term<kL2>(a[i + j], b[i + j]);
-  return sum_lanes(lanes);
+  for (int j = 0; i + j < d; ++j) {
+    const double x = a[i + j], y = b[i + j];
+    lanes[j] += kL2 ? (x - y) * (x - y) : x * y;
+  }
+  double sum = 0;
+  for (int j = 0; j < kLanes; ++j) sum += lanes[j];
+  return sum;
 }
 
 // The rule of index/metric.py; false where there is no such vector: zero, NaN, infinity.
@@ -151,20 +125,8 @@ inline void measure(const float* query, const float* vectors, const int32_t* row
   for (int64_t i = 0; i < count && i < kAhead; ++i) {
     prefetch_row(vectors + rows[i] * d, d);
   }
-  const auto ahead = [&](int64_t i) {
+  for (int64_t i = 0; i < count; ++i) {
     if (i + kAhead < count) prefetch_row(vectors + rows[i + kAhead] * d, d);
-  };
-  int64_t i = 0;
-  for (; i + 2 <= count; i += 2) {
-    ahead(i);
-    ahead(i + 1);
-    double first, second;
-    accumulate_both<kL2>(query, vectors + rows[i] * d, vectors + rows[i + 1] * d, d,
-                         first, second);
-    out[i] = static_cast<float>(factor * first);
-    out[i + 1] = static_cast<float>(factor * second);
-  }
-  if (i < count) {
     const double sum = accumulate<kL2>(query, vectors + rows[i] * d, d);
     out[i] = static_cast<float>(factor * sum);
   }

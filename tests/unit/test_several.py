@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index.engines import native
 from gleann.index.engines.contract import ScanRequest
+from gleann.index.engines.native import NativeEngine
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.engines.several import replicated, sharded, share, share_lists
 from gleann.index.errors import InvalidParamsError, NonFiniteError, ZeroVectorError
@@ -59,6 +61,23 @@ def test_answers_are_those_of_one(built, metric, engines, several):
         np.testing.assert_array_equal(
             many.rank_lists(asked, nprobe=nprobe), one.rank_lists(asked, nprobe=nprobe)
         )
+
+
+@pytest.mark.skipif(not native.available(), reason=native.unavailable_reason())
+@pytest.mark.parametrize("codes", ["int8", "float32"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_shares_scan_the_codes_of_the_whole(metric, codes):
+    """Pools hold all that a share has, so the answers are those of one."""
+    rows = np.random.default_rng(0).normal(size=(600, 10)) + 3000
+    params = BuildParams(metric=metric, nlist=15, tune_queries=0, codes=codes)
+    index = SoarIndex.build(rows.astype(np.float32), params)
+    many = sharded(index.data, [NativeEngine] * 3)
+    asked = (queries(30) + 3000).astype(np.float32)
+    request = ScanRequest(k=10, pool=600)
+    got = many.search(asked, nprobe=5, request=request)
+    want = index.engine.search(asked, nprobe=5, request=request)
+    np.testing.assert_array_equal(got.rows, want.rows)
+    np.testing.assert_array_equal(got.distances, want.distances)
 
 
 @pytest.mark.parametrize("several", [replicated, sharded])
