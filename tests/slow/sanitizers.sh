@@ -27,7 +27,8 @@ done
 # The sanitizers slow down what -O3 writes no less, and take twice as long to build it.
 export CFLAGS="$flags -g1 -fno-omit-frame-pointer" LDFLAGS="$flags"
 CC=gcc CXX=g++ CXXFLAGS=$CFLAGS GLEANN_OPTIMISE=-O1 \
-  "$python" setup.py -q build_ext --build-lib "$built" --build-temp build/sanitized-objects
+  "$python" setup.py -q build_ext --parallel 2 \
+  --build-lib "$built" --build-temp build/sanitized-objects
 nm -D "$built"/gleann/index/_native*.so | grep -q __asan_report ||
   { echo "the kernels were built without the sanitizers" >&2; exit 1; }
 
