@@ -70,7 +70,9 @@ def plan_search(
     target = params.target_recall or DEFAULT_TARGET_RECALL
     point = choose_point(points, k=params.k, target_recall=target)
     return SearchPlan(
-        nprobe=max(1, round(nlist**0.5)) if point is None else _probes(point, params.k),
+        nprobe=max(1, round(nlist**0.5))
+        if point is None
+        else min(nlist, _probes(point, params.k)),
         request=_request(params, params.rerank or _pool(point, params.k), n=n),
         exact=params.exact or target == 1,
         adaptive=params.allowed is not None,
@@ -79,7 +81,11 @@ def plan_search(
 
 
 def without_copies(
-    plan: SearchPlan, params: SearchParams, points: tuple[OperatingPoint, ...]
+    plan: SearchPlan,
+    params: SearchParams,
+    points: tuple[OperatingPoint, ...],
+    *,
+    nlist: int,
 ) -> SearchPlan | None:
     """A search of primaries only that finds as much as `plan`.
 
@@ -87,6 +93,7 @@ def without_copies(
         plan: as planned from the points of both segments.
         params: what the caller asked for.
         points: the points of primaries only.
+        nlist: lists that there are.
 
     Returns:
         None where `plan` does not follow from measured points, has a filter (which was
@@ -103,7 +110,7 @@ def without_copies(
     request = replace(plan.request, pool=pool, segments="primary")
     return replace(
         plan,
-        nprobe=_probes(point, params.k),
+        nprobe=min(nlist, _probes(point, params.k)),
         request=request,
         estimated_recall=point.recall,
     )

@@ -117,7 +117,8 @@ def _is_dictionary(column: pa.Array) -> bool:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    tests = ("integer", "floating", "boolean", "string", "large_string")
+    # A csv column of which only the heading is there holds nulls, none of them.
+    tests = ("integer", "floating", "boolean", "string", "large_string", "null")
     return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
 
 

@@ -12,7 +12,7 @@ import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
-from gleann.service import index_calls
+from gleann.service import index_calls, paging
 from gleann.service.server import Server
 
 TIMES = {"created_at": None, "built_at": None}
@@ -239,7 +239,7 @@ def test_neighbours_are_right(
 def test_large_batches_are_sent_in_several_messages(
     client: gleann.Client, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_calls, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(paging, "CHUNK_BYTES", 1000)
     monkeypatch.setattr(index_calls, "CHUNK_HITS", 20)
     client.create_index("c", dim=8, metric="l2")
     assert client.upsert("c", np.arange(len(rows)), rows) == len(rows)

@@ -274,7 +274,7 @@ def test_a_label_given_twice_counts_once_and_another_is_refused(
         assert after.labelled == 3
     with pytest.raises(errors.InvalidInputError, match="1 of 3 labels differ"):
         built.submit_group_labels(session, ids, [0, 1, 1])
-    with pytest.raises(errors.DuplicateIdError, match="2 ids were given"):
+    with pytest.raises(errors.DuplicateIdError, match="2 times"):
         built.submit_group_labels(session, ids[[0, 0]], [0, 0])
     with pytest.raises(errors.UnknownIdError):
         built.submit_group_labels(session, [7], [0])

@@ -212,7 +212,7 @@ FEW = Known(ids=[0, 10], positives=[1, 0])
         (
             {"known": Known(ids=[10, 10], positives=[1, 1])},
             errors.DuplicateIdError,
-            "2 ids were given",
+            "2 times",
         ),
         (
             {"known": Known(ids=[0, 10], positives=[1])},

@@ -338,11 +338,10 @@ def test_a_query_too_long_for_float32_is_named(folder, queries, capsys, exact):
 
 def test_neighbours_are_those_that_have_an_id(vectors):
     """An index of an earlier gleann can hold rows that are infinitely far."""
-    found = SoarIndex.build(vectors, BuildParams(nlist=4, tune_queries=0)).search(
-        vectors[:2], SearchParams(k=3)
-    )
+    index = SoarIndex.build(vectors, BuildParams(nlist=4, tune_queries=0))
+    found = index.find_rows(vectors[:2], SearchParams(k=3))
     found.distances[1, 2] = np.inf
-    found.ids[0, 2] = -1
-    columns = search._columns([found], np.array([5, 6]))
+    found.rows[0, 2] = -1
+    columns = search._columns(index, [found], np.array([5, 6]))
     assert columns["query"].tolist() == [5, 5, 6, 6, 6]
     assert columns["rank"].tolist() == [0, 1, 0, 1, 2]

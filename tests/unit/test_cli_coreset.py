@@ -101,7 +101,7 @@ def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
         (["gist", "points.npy", "--k", "500", "--costs", "costs.npy"], "500"),
         (["random", "points.npy", "--k", "0"], "k"),
         (["random", "absent.npy", "--k", "5"], "absent.npy"),
-        (["random", "points.npy", "--k", "5", "--locked", "names.npy"], "int64"),
+        (["random", "points.npy", "--k", "5", "--locked", "names.npy"], "integers"),
         (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json"],
          "not an index, which the classifier pool needs"),
         (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json",

@@ -193,7 +193,7 @@ def test_the_estimates_stand_where_uniform_draws_lack_a_value(world, tmp_path, c
         ("id,positive\np0001,1\n", [], "group"),
         ("id,group\np0001,cow\n", [], "there is no group 'cow', but cat, dog"),
         ("id,group\np9999,cat\n", [], "p9999"),
-        ("id,group\np0001,cat\np0001,dog\n", [], "2 ids were given, of which 1"),
+        ("id,group\np0001,cat\np0001,dog\n", [], "2 times"),
         ("id,group\np0001,cat\n", ["--target", "avg"], "value"),
         ("id,group,positive\np0001,,1\n", ["--overlapping"], "1 answers name no group"),
         ("id,group\np0001,cat\n", ["--overlapping"], "positive or label"),
@@ -201,7 +201,7 @@ def test_the_estimates_stand_where_uniform_draws_lack_a_value(world, tmp_path, c
         (
             "id,group,label\np0001,cat,1\np0001,cat,1\n",
             ["--overlapping"],
-            "2 ids were given, of which 1",
+            "2 times",
         ),
         (None, ["--budget", "19"], "budget is 19, but 2 groups with 5 strata need 20"),
         (None, ["--budget", "1501"], "budget is 1501, but there are 1500 rows"),

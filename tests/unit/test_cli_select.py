@@ -270,7 +270,7 @@ def test_labels_behind_a_proxy_are_not_asked_for_again(
         (["--proxy", "proxy.npy", "--oracle-csv", "maybe.csv"], "maybe"),
         (["--proxy", "proxy.npy", "--oracle-csv", "strange.csv"], "99999"),
         (["--proxy", "proxy.npy", "--oracle-csv", "strange.csv"], "strange.csv: "),
-        (["--proxy", "proxy.npy", "--oracle-csv", "twice.csv"], "twice.csv: 2 ids"),
+        (["--proxy", "proxy.npy", "--oracle-csv", "twice.csv"], "twice.csv: ids has"),
         (["--proxy", "proxy.npy", "--oracle-csv", "bare.csv"], "positive"),
         (["--proxy", "proxy.npy", "--oracle-csv", "both.csv"], "has 2 of them"),
         (["--proxy", "proxy.npy", "--stop-at-width", "-1"], "stop_at_width"),

@@ -218,3 +218,12 @@ def test_the_same_parameters_are_planned_anew_where_a_mask_may_have_changed(inde
     plain = SearchParams(k=1, nprobe=index.nlist)
     for _ in range(2):
         assert index.search_rows(queries, plain)[0].ravel().tolist() == [0, 1, 2]
+
+
+def test_no_more_lists_are_probed_than_there_are():
+    """Beyond the largest measured k, nprobe grows with k."""
+    rows = np.random.default_rng(8).normal(size=(3000, 8)).astype(np.float32)
+    index = SoarIndex.build(rows, BuildParams(metric="l2", nlist=40, tune_queries=64))
+    found = index.find_rows(rows[:2], SearchParams(k=3000))
+    assert found.stats.nprobe <= 40
+    assert np.sort(found.rows, axis=1).tolist() == [list(range(3000))] * 2
