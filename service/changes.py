@@ -78,12 +78,12 @@ def drop_staged(transaction: Transaction, operation: str) -> int:
     ).rowcount
 
 
-def drop_given_up(transaction: Transaction) -> None:
-    """Remove the parts of all imports that will not be done."""
-    transaction.run(
+def drop_given_up(transaction: Transaction) -> int:
+    """Remove the parts of all imports that will not be done; returns how many."""
+    return transaction.run(
         "DELETE FROM changes WHERE sequence IS NULL AND operation NOT IN"
         " (SELECT name FROM operations WHERE state IN ('queued', 'running'))"
-    )
+    ).rowcount
 
 
 def count_published(store: Store, operation: str) -> int:

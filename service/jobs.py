@@ -125,7 +125,8 @@ class Jobs:
             transaction.run(
                 "UPDATE operations SET state = 'queued' WHERE state = 'running'"
             )
-            changes.drop_given_up(transaction)
+            if changes.drop_given_up(transaction):
+                transaction.after_commit(self._store.give_back_space_soon)
         for row in self._store.rows(
             "SELECT * FROM operations WHERE state = 'queued' ORDER BY number"
         ):
@@ -418,7 +419,8 @@ class Jobs:
             outcome.response,
             name,
         )
-        changes.drop_staged(transaction, name)
+        if changes.drop_staged(transaction, name):
+            transaction.after_commit(self._store.give_back_space_soon)
 
     def _message(self, row: Row) -> operations_pb2.Operation:
         run = self._runs.get(row["name"])
