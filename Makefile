@@ -13,8 +13,8 @@ KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
 INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
 
-.PHONY: demo test test-slow test-kills test-sanitizers test-kernels kernels-compiled \
-  kernels-interpreted check format clean python
+.PHONY: demo test test-slow test-kills test-fuzz test-sanitizers test-kernels \
+  kernels-compiled kernels-interpreted check format clean python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -29,6 +29,11 @@ test-slow: test-kills test-fuzz test-sanitizers
 # how often and when.
 test-kills: $(VENV)/.test
 	$(BIN)/python -m pytest -m long -s tests/faults/test_many_kills.py
+
+# 50,000 wrong requests of every method; GLEANN_FUZZ_MESSAGES changes how many.
+test-fuzz: $(VENV)/.test
+	GLEANN_FUZZ_MESSAGES=$${GLEANN_FUZZ_MESSAGES:-50000} $(BIN)/python -m pytest \
+	  tests/faults/test_fuzz.py
 
 # The native kernels, built with AddressSanitizer and UndefinedBehaviorSanitizer, under
 # their tests and forged index files; needs gcc.

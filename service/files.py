@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-ID_ROWS = 65_536
+ID_ROWS = 16_384
 BLOCK_BYTES = 16 * 1024 * 1024
 
 

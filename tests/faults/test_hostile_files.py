@@ -14,6 +14,7 @@ import pytest
 
 import gleann
 from gleann.index import errors
+from gleann.index.id_checks import MAX_ID_BYTES
 from gleann.service import importing
 from gleann.service.application import Application
 from gleann.service.cli import inputs
@@ -169,7 +170,9 @@ def test_parquet_vectors_that_are_none(
 
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize(
-    "names", [["a", "bc"], ["b", "ü" * 512], [7, 3], [0, 2**62]], ids=len
+    "names",
+    [["a", "bc"], ["b", "ü" * (MAX_ID_BYTES // 2)], [7, 3], [0, 2**62]],
+    ids=len,
 )
 def test_parquet_ids(tmp_path: Path, names: list[Any], ordered: bool) -> None:
     column = pa.array(names).dictionary_encode() if ordered else pa.array(names)
@@ -192,8 +195,8 @@ IDS = {
     "nulls": pa.array(["a", None]),
     "nothing": pa.nulls(2),
     "equal": pa.array(["a", "a"]),
-    "long": pa.array(["a", "x" * 1025]),
-    "long among few": pa.array(["a", "x" * 1025]).dictionary_encode(),
+    "long": pa.array(["a", "x" * (MAX_ID_BYTES + 1)]),
+    "long among few": pa.array(["a", "x" * (MAX_ID_BYTES + 1)]).dictionary_encode(),
     "large": pa.array([1, 2**63], pa.uint64()),
     "dates": pa.array([1, 2], pa.timestamp("s")),
 }

@@ -163,3 +163,21 @@ def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone() -> None:
     calls = [batching._Call(np.full((2, 3), i)) for i in range(2)]
     assert batching._answer(calls, run)[0, 0] == 0
     assert calls[1].outcome.result(0)[0, 0] == 1
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_queries_that_cannot_be_used_never_join_a_batch(
+    rows: np.ndarray, engine: Engine, metric: Any
+) -> None:
+    """One caller of refused queries cost all others their merged search."""
+    empty = View(number=1, name="v", dim=8, metric=metric, delta=Delta(8))
+    view = empty.upserted(np.arange(len(rows)), rows, sequence=1)
+    bad = (
+        np.zeros((1, 8), np.float32)
+        if metric == "cosine"
+        else np.full((1, 8), 3e38, np.float32)
+    )
+    crowd = Crowd(engine, view)
+    with pytest.raises(errors.InvalidInputError):
+        crowd.batcher.search(view, bad, SearchParams(k=1))
+    assert engine.sizes == []

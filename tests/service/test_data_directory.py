@@ -105,7 +105,7 @@ def store_with(path: Path, now: float) -> Store:
             state = {8: "running", 9: "queued"}.get(number, "done")
             transaction.run(
                 "INSERT INTO operations (name, kind, index_name, request, state,"
-                " created, ended) VALUES (?, 'build', 'a', '', ?, ?, ?)",
+                " created, ended) VALUES (?, 'build', 'a', X'', ?, ?, ?)",
                 f"operations/{number}",
                 state,
                 now - 100 * DAY,
@@ -114,14 +114,14 @@ def store_with(path: Path, now: float) -> Store:
         for age in (6, 8):
             transaction.run(
                 "INSERT INTO requests (request_id, digest, response, created)"
-                " VALUES (?, '', '', ?)",
+                " VALUES (?, '', X'', ?)",
                 f"days {age}",
                 now - age * DAY,
             )
             made = selection_pb2.Selection(name=f"selections/{8 - age}")
             made.create_time.FromSeconds(int(now - age * DAY))
             transaction.run(
-                "INSERT INTO selections (name, description, items) VALUES (?, ?, '')",
+                "INSERT INTO selections (name, description, items) VALUES (?, ?, X'')",
                 f"days {age}",
                 made.SerializeToString(),
             )
