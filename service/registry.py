@@ -254,10 +254,10 @@ class Registry:
         try:
             with published as index:
                 self._publish_sealed(view, version, Sealed(index))
-        except OutcomeUnknownError:
-            raise  # after a crash the store may name the version: it stays
-        except BaseException:
-            self._discard(view.number, version)
+        except BaseException as error:
+            # One in doubt stays: after a crash the store may name it.
+            if not isinstance(error, OutcomeUnknownError):
+                self._discard(view.number, version)
             raise
         self.sweep(view.number)
         self._store.give_back_space()
