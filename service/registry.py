@@ -31,7 +31,6 @@ from gleann.service.versions import Versions
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _log = logging.getLogger(__name__)
 
-
 Watcher = Callable[[str, bool], None]
 
 
@@ -255,8 +254,7 @@ class Registry:
             with published as index:
                 self._publish_sealed(view, version, Sealed(index))
         except BaseException as error:
-            # One in doubt stays: after a crash the store may name it.
-            if not isinstance(error, OutcomeUnknownError):
+            if not isinstance(error, OutcomeUnknownError):  # a crash may bring it
                 self._discard(view.number, version)
             raise
         self.sweep(view.number)
