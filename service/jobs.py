@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from google.longrunning import operations_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from gleann.index import Progress
 from gleann.index.errors import (
@@ -266,7 +266,10 @@ class Jobs:
 
     def _demand(self, kind: str, request: bytes) -> Demand:
         known = self._demands.get(kind)
-        return Demand() if known is None else known(request)
+        try:
+            return Demand() if known is None else known(request)
+        except (DecodeError, TypeError):
+            return Demand()  # it is no request, and fails alone when its turn comes
 
     def _enqueue(self, entry: Entry) -> None:
         with self._news:
@@ -418,7 +421,8 @@ class Jobs:
             outcome.response,
             name,
         )
-        changes.drop_staged(transaction, name)
+        if changes.drop_staged(transaction, name):
+            transaction.after_commit(self._store.give_back_space_soon)
 
     def _message(self, row: Row) -> operations_pb2.Operation:
         run = self._runs.get(row["name"])
