@@ -215,7 +215,9 @@ class IndexCalls(Calls):
     ) -> Operation[IndexInfo]:
         """Seal all acknowledged vectors into a new version.
 
-        The index answers and takes changes meanwhile.
+        The index answers and takes changes meanwhile. Equal requests that wait are one
+        build; each has its own operation, and all end with its result. Where nothing
+        has changed since a build with the same parameters, it is done at once.
 
         Args:
             name: the index.

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from google.longrunning import operations_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from gleann.index import Progress
 from gleann.index.errors import (
@@ -267,7 +267,10 @@ class Jobs:
 
     def _demand(self, kind: str, request: bytes) -> Demand:
         known = self._demands.get(kind)
-        return Demand() if known is None else known(request)
+        try:
+            return Demand() if known is None else known(request)
+        except (DecodeError, TypeError):
+            return Demand()  # it is no request, and fails alone when its turn comes
 
     def _enqueue(self, entry: Entry) -> None:
         with self._news:

@@ -31,7 +31,6 @@ from gleann.service.versions import Versions
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _log = logging.getLogger(__name__)
 
-
 Watcher = Callable[[str, bool], None]
 
 
@@ -254,10 +253,9 @@ class Registry:
         try:
             with published as index:
                 self._publish_sealed(view, version, Sealed(index))
-        except OutcomeUnknownError:
-            raise  # after a crash the store may name the version: it stays
-        except BaseException:
-            self._discard(view.number, version)
+        except BaseException as error:
+            if not isinstance(error, OutcomeUnknownError):  # a crash may bring it
+                self._discard(view.number, version)
             raise
         self.sweep(view.number)
         self._store.give_back_space()

@@ -384,3 +384,22 @@ def test_what_is_short(open_directory: Callable[[], Application]) -> None:
     assert application._building.demand(asked("a").SerializeToString()).size() == 400
     gone = application._building.demand(asked("gone").SerializeToString())
     assert gone.short
+
+
+def test_a_request_that_cannot_be_read_fails_alone(
+    open_directory: Callable[[], Application],
+) -> None:
+    """It waits in the queue of a directory that is opened; the others go on."""
+    application = open_directory()
+    filled(application, "a", 9)
+    name = application.build(asked("a")).name
+    application.jobs.wait(name, seconds=30)
+    for damaged in ("text", b"\xff\xff\xff"):
+        with application._store.transaction() as transaction:
+            transaction.run(
+                "UPDATE operations SET state = 'queued', request = ?, response = NULL",
+                damaged,
+            )
+        application = open_directory()
+        assert application.jobs.wait(name, seconds=30).HasField("error")
+    assert application.jobs.wait(application.build(asked("a")).name, seconds=30).done
