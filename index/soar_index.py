@@ -439,7 +439,9 @@ class SoarIndex:
         self, plan: SearchPlan, params: SearchParams, *, count: int
     ) -> SearchPlan:
         """`plan`, or one of primaries only where those cost the engine less."""
-        other = without_copies(plan, params, self._header.primary_points)
+        other = without_copies(
+            plan, params, self._header.primary_points, nlist=self.nlist
+        )
         if other is None:
             return plan
         chosen = self._engine.choose_segments(

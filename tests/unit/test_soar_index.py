@@ -218,3 +218,14 @@ def test_the_same_parameters_are_planned_anew_where_a_mask_may_have_changed(inde
     plain = SearchParams(k=1, nprobe=index.nlist)
     for _ in range(2):
         assert index.search_rows(queries, plain)[0].ravel().tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("k", [10, 11, 20, 60])
+def test_no_more_lists_are_probed_than_there_are(k):
+    rows = np.random.default_rng(16).normal(size=(60, 3)).astype(np.float32)
+    index = SoarIndex.build(rows, BuildParams(metric="l2"))
+    assert index.nlist == 1
+    for allowed in (None, np.arange(60) > 3):
+        found = index.search(rows[:5], SearchParams(k=k, allowed=allowed))
+        assert found.ids.shape == (5, k)
+        assert found.stats.nprobe <= 1
