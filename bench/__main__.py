@@ -10,6 +10,7 @@ from bench.costs import add_costs
 from bench.datasets import DatasetError
 from bench.filters import add_filters
 from bench.grpc_calls import add_grpc
+from bench.hard import add_hard
 from bench.kmeans import run_kmeans
 from bench.knn_graph import add_knn_graph
 from bench.on_disk import add_on_disk
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
     add_filters(commands.add_parser("filters", help="recall under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
+    add_hard(commands.add_parser("hard", help="recall on data hard for small codes"))
     add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))

@@ -20,6 +20,7 @@ from bench.demo_table import demo_table
 from bench.filters import filters_table
 from bench.graph_result import graph_table
 from bench.grpc_calls import grpc_table
+from bench.hard import hard_table
 from bench.kmeans import kmeans_table
 from bench.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
@@ -36,6 +37,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "costs": costs_table,
     "filters": filters_table,
     "grpc": grpc_table,
+    "hard": hard_table,
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,

@@ -168,6 +168,32 @@ def require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         )
 
 
+def require_number(name: str, value: object) -> None:
+    """Refuse a parameter that is no real number.
+
+    Raises:
+        InvalidParamsError: with the value.
+    """
+    number = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not number:
+        raise InvalidParamsError(f"{name} must be a number, got {value!r:.80}")
+
+
+def require_integer(
+    name: str, value: object, *, at_least: int, floor_name: str = ""
+) -> None:
+    """Refuse a parameter that is no integer, or below `at_least`.
+
+    Raises:
+        InvalidParamsError: with the value and the bound, called `floor_name` if given.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InvalidParamsError(f"{name} must be an integer, got {value!r:.80}")
+    if value < at_least:
+        floor = f"{floor_name} = {at_least}" if floor_name else str(at_least)
+        raise InvalidParamsError(f"{name} must be at least {floor}, got {value}")
+
+
 def require_finite(vectors: Vectors, *, name: str, first_row: int = 0) -> None:
     """Refuse rows with NaN or infinity.
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.blocks import BLOCK_VALUES, block_slices
+from gleann.index.checks import as_vectors, require_integer, require_one_of
 from gleann.index.metric import pair_distances, prepare
 from gleann.index.params import Metric
 
@@ -56,12 +58,18 @@ def exact_search(
         their distances float32 (nq, k), +inf past the last.
 
     Raises:
+        InvalidParamsError: no such metric, or k below 1.
         ZeroVectorError: a zero vector under cosine.
-        InvalidInputError: under l2 and ip, rows or queries too long for float32.
+        InvalidInputError: queries or vectors that are none; under l2 and ip, rows or
+            queries too long for float32.
     """
+    require_one_of("metric", metric, get_args(Metric))
+    require_integer("k", k, at_least=1)
+    rows = as_vectors(vectors)
+    asked = as_vectors(queries, name="queries", dim=rows.shape[1])
     return exact_search_prepared(
-        prepare(queries, metric, name="queries"),
-        prepare(vectors, metric),
+        prepare(asked, metric, name="queries"),
+        prepare(rows, metric),
         metric=metric,
         k=k,
         allowed=allowed,

@@ -241,16 +241,17 @@ def _window(
 
 
 def _merged(rows: Rows, distances: Distances, *, k: int) -> tuple[Rows, Distances]:
-    """The k nearest distinct rows of (m, 2k), ties by lower row."""
-    order = np.lexsort((rows, distances), axis=1)
+    """The k nearest distinct rows of (m, 2k), ties by lower row, -1 behind the last."""
+    order = np.argsort(rows, axis=1, kind="stable")
     rows = np.take_along_axis(rows, order, axis=1)
     distances = np.take_along_axis(distances, order, axis=1)
-    again = np.zeros(rows.shape, np.bool_)
-    again[:, 1:] = rows[:, 1:] == rows[:, :-1]
-    first = np.argsort(again, axis=1, kind="stable")[:, :k]
+    again = rows[:, 1:] == rows[:, :-1]
+    rows[:, 1:][again] = -1
+    distances[:, 1:][again] = np.inf
+    order = np.lexsort((rows, distances), axis=1)[:, :k]
     return (
-        np.take_along_axis(rows, first, axis=1),
-        np.take_along_axis(distances, first, axis=1),
+        np.take_along_axis(rows, order, axis=1),
+        np.take_along_axis(distances, order, axis=1),
     )
 
 

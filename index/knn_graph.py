@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, HeldIds, Ids
 from gleann.index.build import Progress, ignore
+from gleann.index.checks import require_integer
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared, others_than
@@ -148,8 +149,7 @@ def _check(
     nprobe: int | None,
     threads: int | None,
 ) -> None:
-    if k < 1:
-        raise InvalidParamsError(f"k must be at least 1, got {k}")
+    require_integer("k", k, at_least=1)
     if target_recall is not None and nprobe is not None:
         raise InvalidParamsError(
             "give nprobe or target_recall, not both: "

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from gleann.index.arrays import Mask
-from gleann.index.checks import require_one_of
+from gleann.index.checks import require_integer, require_number, require_one_of
 from gleann.index.errors import InvalidParamsError
 
 Metric = Literal["ip", "cosine", "l2"]
@@ -60,12 +60,12 @@ class BuildParams:
         require_one_of("spill", self.spill, get_args(Spill))
         require_one_of("codes", self.codes, get_args(CodesChoice))
         if self.nlist != "auto":
-            _require_int("nlist", self.nlist, at_least=1)
+            require_integer("nlist", self.nlist, at_least=1)
         _require_lambda(self.spill_lambda)
-        _require_int("kmeans_iterations", self.kmeans_iterations, at_least=1)
-        _require_int("tune_queries", self.tune_queries, at_least=0)
+        require_integer("kmeans_iterations", self.kmeans_iterations, at_least=1)
+        require_integer("tune_queries", self.tune_queries, at_least=0)
         _require_recall("target_recall", self.target_recall)
-        _require_int("seed", self.seed, at_least=0)
+        require_integer("seed", self.seed, at_least=0)
 
     @property
     def assumed_spill(self) -> Spill:
@@ -101,11 +101,11 @@ class SearchParams:
     segments: Segments = "both"
 
     def __post_init__(self) -> None:
-        _require_int("k", self.k, at_least=1)
+        require_integer("k", self.k, at_least=1)
         if self.nprobe is not None:
-            _require_int("nprobe", self.nprobe, at_least=1)
+            require_integer("nprobe", self.nprobe, at_least=1)
         if self.rerank is not None:
-            _require_int("rerank", self.rerank, at_least=self.k, floor_name="k")
+            require_integer("rerank", self.rerank, at_least=self.k, floor_name="k")
         _require_recall("target_recall", self.target_recall)
         if self.target_recall is not None and self.nprobe is not None:
             raise InvalidParamsError(
@@ -121,7 +121,7 @@ class SearchParams:
 def _require_lambda(value: float | None) -> None:
     if value is None:
         return
-    _require_number("spill_lambda", value)
+    require_number("spill_lambda", value)
     if not 0 <= value < float("inf"):
         raise InvalidParamsError(
             f"spill_lambda must be a finite number >= 0, got {value}"
@@ -131,22 +131,6 @@ def _require_lambda(value: float | None) -> None:
 def _require_recall(name: str, value: float | None) -> None:
     if value is None:
         return
-    _require_number(name, value)
+    require_number(name, value)
     if not 0 < value <= 1:
         raise InvalidParamsError(f"{name} must be in (0, 1], got {value}")
-
-
-def _require_number(name: str, value: object) -> None:
-    number = isinstance(value, int | float | np.integer | np.floating)
-    if isinstance(value, bool) or not number:
-        raise InvalidParamsError(f"{name} must be a number, got {value!r:.80}")
-
-
-def _require_int(
-    name: str, value: object, *, at_least: int, floor_name: str = ""
-) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InvalidParamsError(f"{name} must be an integer, got {value!r:.80}")
-    if value < at_least:
-        floor = f"{floor_name} = {at_least}" if floor_name else str(at_least)
-        raise InvalidParamsError(f"{name} must be at least {floor}, got {value}")

@@ -72,7 +72,7 @@ def plan_search(
     return SearchPlan(
         nprobe=max(1, round(nlist**0.5))
         if point is None
-        else min(nlist, _probes(point, params.k)),
+        else _probes(point, params.k, nlist),
         request=_request(params, params.rerank or _pool(point, params.k), n=n),
         exact=params.exact or target == 1,
         adaptive=params.allowed is not None,
@@ -93,7 +93,7 @@ def without_copies(
         plan: as planned from the points of both segments.
         params: what the caller asked for.
         points: the points of primaries only.
-        nlist: lists that there are.
+        nlist: lists of the index.
 
     Returns:
         None where `plan` does not follow from measured points, has a filter (which was
@@ -110,7 +110,7 @@ def without_copies(
     request = replace(plan.request, pool=pool, segments="primary")
     return replace(
         plan,
-        nprobe=min(nlist, _probes(point, params.k)),
+        nprobe=_probes(point, params.k, nlist),
         request=request,
         estimated_recall=point.recall,
     )
@@ -135,13 +135,15 @@ def _request(params: SearchParams, pool: int | None, *, n: int) -> ScanRequest:
     )
 
 
-def _probes(point: OperatingPoint, k: int) -> int:
-    """Lists to probe for k rows.
+def _probes(point: OperatingPoint, k: int, nlist: int) -> int:
+    """Lists to probe for k rows, of `nlist` at most.
 
     Beyond the largest measured k they grow as its root: a row is then so much farther
     down. A filter that hides nine rows of ten asks as much, and that many were enough.
     """
-    return point.nprobe if k <= point.k else ceil(point.nprobe * (k / point.k) ** 0.5)
+    if k <= point.k:
+        return point.nprobe
+    return min(nlist, ceil(point.nprobe * (k / point.k) ** 0.5))
 
 
 def _pool(point: OperatingPoint | None, k: int) -> int | None:

@@ -1,7 +1,7 @@
 """Validation where data enters selection; inner functions trust their callers."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,8 @@ from gleann.index.errors import (
 )
 from gleann.index.held_ids import IdLookup, ids_at, kind_of, shown_id, to_numpy
 from gleann.index.id_checks import hold_distinct, hold_row_ids
+
+Array = TypeVar("Array", bound=NDArray[Any])
 
 SUM_TOLERANCE = 1e-3
 """How far a row of probabilities may be off before it is none: float16 rounds so."""
@@ -156,11 +158,28 @@ def require_count(name: str, value: object, *, at_least: int = 1) -> None:
         raise InvalidParamsError(f"{name} must be at least {at_least}, got {value}")
 
 
+def kept(array: Array, given: object) -> Array:
+    """`array`, made of what a caller gave, in memory that nobody else can write to.
+
+    A copy is made where it shares memory that is writable: not of a new array, and not
+    of `index.vectors` or a file that was mapped to be read.
+    """
+    if array is not given and array.base is None:
+        return array
+    holder: object = array
+    while isinstance(holder, np.ndarray):
+        if holder.flags.writeable:
+            return array.copy()
+        holder = holder.base
+    return array
+
+
 class IdMap:
     """The caller's ids of rows 0..n - 1, and the way back.
 
     Args:
-        ids: n distinct ids; None numbers the rows.
+        ids: n distinct ids, copied where they can be written to; None numbers the
+            rows.
         n: rows.
     """
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gleann.index import KnnGraph, Progress, SearchParams, SoarIndex
 from gleann.index.arrays import Ids, Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
+from gleann.selection.checks import kept
 from gleann.selection.list_scan import LISTS, rows_along, rows_beside
 
 LONGEST = 1e15
@@ -153,13 +154,16 @@ class GraphNeighbours:
 
     Pays where most rows will be asked about, or one graph serves several sessions; a
     session that asks about few rows is quicker with `IndexNeighbours`.
+
+    Args:
+        graph: its neighbours are copied where they can be written to.
     """
 
     def __init__(self, graph: KnnGraph) -> None:
-        self._graph = graph
+        self._near = kept(graph.neighbours, graph.neighbours)
 
     def __len__(self) -> int:
-        return len(self._graph)
+        return len(self._near)
 
     def neighbours(self, rows: Rows, *, k: int) -> Rows:
         """The `k` nearest rows (m, k) of each of `rows` (m,), as `Neighbours` says.
@@ -167,12 +171,12 @@ class GraphNeighbours:
         Raises:
             InvalidParamsError: the graph holds fewer neighbours, though more exist.
         """
-        held = self._graph.k
+        held = self._near.shape[1]
         if k > held and held < len(self) - 1:
             raise InvalidParamsError(
                 f"the graph holds {held} neighbours a row, but k is {k}"
             )
-        near = self._graph.neighbours[rows, :k].astype(np.int64)
+        near = self._near[rows, :k].astype(np.int64)
         return np.pad(near, ((0, 0), (0, max(0, k - held))), constant_values=-1)
 
 

@@ -77,7 +77,8 @@ def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
             "a classifier needs fit, predict_proba and get_params, as scikit-learn's"
             f" have; got {type(own).__name__}"
         )
-    return _seeded(own, params.seed)
+    # A copy: what the caller sets on it later changes nothing.
+    return _seeded(clone(own), params.seed)
 
 
 def _seeded(classifier: Classifier, seed: int) -> Classifier:

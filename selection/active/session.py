@@ -19,7 +19,7 @@ from gleann.selection.active.opening import saved_picker, seeded_picker
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.picker import Picker
 from gleann.selection.active.questions import Labels
-from gleann.selection.checks import IdMap, as_rows, require_count, shown
+from gleann.selection.checks import IdMap, as_rows, kept, require_count, shown
 from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
 from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
 
@@ -64,7 +64,8 @@ class ActiveSession:
         """Begin from a seed of labelled rows.
 
         Args:
-            vectors: (n, d) what the classifier sees, such as `index.vectors`.
+            vectors: (n, d) what the classifier sees, such as `index.vectors`. An array
+                that can be written to is copied: later writes change nothing.
             params: how; defaults to `ActiveParams()`.
             ids: (n,) names of the rows; None numbers them.
             rows: (m,) the seed, of two classes at least.
@@ -79,7 +80,7 @@ class ActiveSession:
             InvalidParamsError: no neighbours, or no classifier, where one is needed.
             DimensionMismatchError: lengths differ.
         """
-        points = as_vectors(vectors)
+        points = kept(as_vectors(vectors), vectors)
         picker = seeded_picker(
             points,
             params or ActiveParams(),
@@ -103,12 +104,12 @@ class ActiveSession:
     @property
     def labelled_rows(self) -> Rows:
         """(m,) labelled rows, ascending."""
-        return self._ledger.rows
+        return self._ledger.rows.copy()
 
     @property
     def labels(self) -> Labels:
         """The labels of `labelled_rows`: (m,), or (m, q) with q concepts."""
-        return self._questions.as_given(self._ledger.labels)
+        return self._questions.as_given(self._ledger.labels).copy()
 
     @property
     def looked_at(self) -> int:
@@ -323,7 +324,7 @@ class ActiveSession:
             CorruptDataError: not such a state, or of other vectors, ids or classifier.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
-        points = as_vectors(vectors)
+        points = kept(as_vectors(vectors), vectors)
         picker = saved_picker(
             saved, points, neighbours=neighbours, classifier=classifier
         )

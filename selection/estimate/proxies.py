@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.selection.checks import as_rows, as_scores, require_count
+from gleann.selection.checks import as_rows, as_scores, require_between, require_count
 from gleann.selection.coreset.farthest_first import farthest_first
 
 BLOCK_ENTRIES = 2**20
@@ -59,8 +59,7 @@ def representatives(
             f"k is {k}, but {len(rows) - len(before)} of {len(rows)} rows are not"
             " covered"
         )
-    if not 0 <= random_share <= 1:
-        raise InvalidParamsError(f"random_share must be in 0..1, got {random_share}")
+    require_between("random_share", random_share, low=0, high=1)
     far = max(1, k - round(k * random_share))
     picked = farthest_first(rows, k=far, covered=before, seed=seed).rows
     rest = np.setdiff1d(np.arange(len(rows)), np.concatenate([before, picked]))

@@ -74,6 +74,9 @@ class EstimateSession:
             floor=params.floor,
             known=known.totals,
         )
+        # Told by `design`, and read again every round.
+        for array in (self._design.sizes, self._design.proxy_means):
+            array.flags.writeable = False
         self._draws: list[Draws] = []
         self._book = AnswerBook(names)
         self._made: tuple[tuple[int, tuple[int, ...]], Estimate] | None = None

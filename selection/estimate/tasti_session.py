@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.selection.checks import IdMap, require_count
+from gleann.selection.checks import IdMap, kept, require_count
 from gleann.selection.estimate.book import AnswerBook
 from gleann.selection.estimate.estimators import Design
 from gleann.selection.estimate.known import (
@@ -87,7 +87,8 @@ class TastiSession:
         """Begin an estimate over the rows of an index.
 
         Args:
-            vectors: (n, d), such as `metric_vectors(index)`; near is by plain L2.
+            vectors: (n, d), such as `metric_vectors(index)`; near is by plain L2. An
+                array that can be written to is copied: later writes change nothing.
             params: how, `budget` covering the representatives. The proxies rank and
                 are no probabilities: for a count cut them "geometric".
             first: representatives to label first; None takes a fifth of the budget, or
@@ -102,7 +103,7 @@ class TastiSession:
                 for representatives and strata; nothing to make proxies from; or an
                 interval other than "delta".
         """
-        points = as_vectors(vectors)
+        points = kept(as_vectors(vectors), vectors)
         names = IdMap(ids, n=len(points))
         before = known_rows(known, names, target=params.target)
         size = _first_size(first, params, known=len(before.rows))
@@ -208,7 +209,7 @@ class TastiSession:
             CorruptDataError: not such a state, or of other vectors or ids.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
-        points = as_vectors(vectors)
+        points = kept(as_vectors(vectors), vectors)
         n = len(points)
         names = IdMap(ids, n=n)
         check_origin(

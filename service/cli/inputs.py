@@ -102,6 +102,8 @@ def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
         raise InvalidInputError(
             f"{path}: column {name!r} has {column.null_count} empty values"
         )
+    if not len(column):  # of which a reader cannot tell the type
+        return np.empty(0)
     kind = column.type.value_type if _is_dictionary(column) else column.type
     if not _is_plain(kind):
         raise InvalidInputError(

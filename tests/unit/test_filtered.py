@@ -133,3 +133,16 @@ def test_what_a_filter_leaves_of_the_lists(rows):
     ):
         assert counted.sizes[j] == end - start
         assert counted.entries[j] == mask[lists.rows[start:end]].sum()
+
+
+@pytest.mark.parametrize("engine", ["reference", "native"])
+def test_fewer_allowed_rows_than_neighbours_come_once(rows, engine):
+    index = SoarIndex.build(
+        rows[:200], BuildParams(metric="l2", nlist=20, spill="soar"), engine=engine
+    )
+    mask = np.zeros(200, np.bool_)
+    mask[::3] = True
+    near, distances = exact(index, rows[:200], rows[:30], mask, k=90)
+    found = index.search(rows[:30], SearchParams(k=90, allowed=mask))
+    np.testing.assert_array_equal(found.ids, near)
+    np.testing.assert_allclose(found.distances, distances, rtol=1e-6)

@@ -148,7 +148,7 @@ def test_choosing_refuses_what_it_cannot_use():
         start({"good": proxies["good"]}, params)
     with pytest.raises(DimensionMismatchError, match="'b': 99"):
         start({"a": proxies["good"], "b": proxies["good"][:99]}, params)
-    with pytest.raises(NonFiniteError, match="proxy 'b' has NaN"):
+    with pytest.raises(NonFiniteError, match="proxy 'b' row 0 has NaN"):
         start({"a": proxies["good"], "b": np.full(100, np.nan)}, params)
     with pytest.raises(InvalidParamsError, match="leaves 2 of 50"):
         start(proxies, params, pilot=48)

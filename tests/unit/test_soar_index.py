@@ -227,3 +227,13 @@ def test_no_more_lists_are_probed_than_there_are():
     found = index.find_rows(rows[:2], SearchParams(k=3000))
     assert found.stats.nprobe <= 40
     assert np.sort(found.rows, axis=1).tolist() == [list(range(3000))] * 2
+
+@pytest.mark.parametrize("k", [10, 11, 20, 60])
+def test_no_more_lists_are_probed_than_there_are(k):
+    rows = np.random.default_rng(16).normal(size=(60, 3)).astype(np.float32)
+    index = SoarIndex.build(rows, BuildParams(metric="l2"))
+    assert index.nlist == 1
+    for allowed in (None, np.arange(60) > 3):
+        found = index.search(rows[:5], SearchParams(k=k, allowed=allowed))
+        assert found.ids.shape == (5, k)
+        assert found.stats.nprobe <= 1
