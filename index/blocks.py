@@ -7,8 +7,6 @@ from typing import TypeVar
 from gleann.index.blas import one_blas_thread
 from gleann.index.cores import usable_cores
 
-from gleann.index.cores import usable_cores
-
 T = TypeVar("T")
 
 BLOCK_SCORES = 1 << 19
