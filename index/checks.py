@@ -33,14 +33,16 @@ def as_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
     """Return `values` as an array, without a copy where they are one.
 
     Raises:
-        InvalidInputError: a masked array, whose mask would be lost, or what makes no
+        InvalidInputError: masked entries, whose mask would be lost, or what makes no
             array, such as lists of different lengths.
     """
+    masked = 0
     if isinstance(values, np.ma.MaskedArray):
         masked = int(np.ma.getmaskarray(values).sum())
+    if masked:
         raise InvalidInputError(
-            f"{name} is a masked array, {masked} of {values.size} entries masked: fill"
-            " them, or leave them out"
+            f"{name} has {masked} of {np.size(values)} entries masked: fill them, or"
+            " leave them out"
         )
     try:
         return np.asarray(values)

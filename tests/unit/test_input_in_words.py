@@ -175,7 +175,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 ARRAYS = {
-    "masked": lambda right: np.ma.masked_array(right, np.zeros(np.shape(right), bool)),
+    "masked": lambda right: np.ma.masked_array(right, np.ones(np.shape(right), bool)),
     "ragged": lambda _: [[1.0, 2.0], [3.0]],
     "objects": lambda right: np.array([object()] * len(right)),
     "a text": lambda _: "abc",
