@@ -220,13 +220,14 @@ def test_the_same_parameters_are_planned_anew_where_a_mask_may_have_changed(inde
         assert index.search_rows(queries, plain)[0].ravel().tolist() == [0, 1, 2]
 
 
-def test_no_more_lists_are_probed_than_there_are():
+def test_all_rows_are_found_in_all_lists():
     """Beyond the largest measured k, nprobe grows with k."""
     rows = np.random.default_rng(8).normal(size=(3000, 8)).astype(np.float32)
     index = SoarIndex.build(rows, BuildParams(metric="l2", nlist=40, tune_queries=64))
     found = index.find_rows(rows[:2], SearchParams(k=3000))
     assert found.stats.nprobe <= 40
     assert np.sort(found.rows, axis=1).tolist() == [list(range(3000))] * 2
+
 
 @pytest.mark.parametrize("k", [10, 11, 20, 60])
 def test_no_more_lists_are_probed_than_there_are(k):
