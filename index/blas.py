@@ -11,7 +11,10 @@ from threadpoolctl import ThreadpoolController
 
 
 class _Limit:
-    """Keeps the libraries that multiply matrices to one thread while anybody asks."""
+    """Keeps the libraries that multiply matrices to one thread while anybody asks.
+
+    Those that keep a number for each thread that calls are not among them.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -22,9 +25,7 @@ class _Limit:
         """Set the limit, if nobody did."""
         with self._lock:
             if self._users == 0:
-                libraries = _libraries(scipy="scipy.linalg" in sys.modules)
-                self._before = [(one, one.get_num_threads()) for one in libraries]
-                _set([(one, 1) for one in libraries])
+                self._before = _limited(of_thread=False)
             self._users += 1
 
     def leave(self) -> None:
@@ -46,10 +47,28 @@ def one_blas_thread() -> Iterator[None]:
     may be inside at once, and leave in any order.
     """
     _limit.enter()
+    own = _limited(of_thread=True)
     try:
         yield
     finally:
+        _set(own)
         _limit.leave()
+
+
+def _limited(*, of_thread: bool) -> list[tuple[Any, int]]:
+    """Set libraries to one thread; each with the number that it had.
+
+    Args:
+        of_thread: those that keep a number for each thread, which are the ones built on
+            OpenMP; else the others.
+    """
+    before = [
+        (one, one.get_num_threads())
+        for one in _libraries(scipy="scipy.linalg" in sys.modules)
+        if (getattr(one, "threading_layer", "") == "openmp") == of_thread
+    ]
+    _set([(one, 1) for one, _ in before])
+    return before
 
 
 @cache

@@ -62,4 +62,7 @@ def test_recall_is_met_and_estimated(name, target, monkeypatch):
         recall = one.recall(found.ids, k=K)
         what = f"{name} on {engine}: recall {recall:.4f}, {found.stats}"
         assert refused or recall >= target - MISSED, what
-        assert abs(found.stats.estimated_recall - recall) <= OFF, what
+        over = found.stats.estimated_recall - recall
+        assert over <= OFF, what
+        if tier:  # the reference measures every row it meets: it loses none by a code
+            assert -over <= OFF, what

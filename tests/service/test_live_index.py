@@ -117,7 +117,11 @@ def test_newer_rows_are_scanned_on_one_thread(
 
     def listen(*arguments: Any, **settings: Any) -> Any:
         found = ThreadpoolController().select(user_api="blas").info()
-        heard.extend(library["num_threads"] for library in found)
+        heard.extend(
+            library["num_threads"]
+            for library in found
+            if library["threading_layer"] != "openmp"  # those have one for each thread
+        )
         return real(*arguments, **settings)
 
     built.upsert("built", np.arange(100), rows[:100])

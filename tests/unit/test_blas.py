@@ -10,8 +10,13 @@ from gleann.index.blas import one_blas_thread
 
 
 def blas_threads() -> list[int]:
+    """Of the libraries that have one number for all threads."""
     found = ThreadpoolController().select(user_api="blas").info()
-    return [library["num_threads"] for library in found]
+    return [
+        library["num_threads"]
+        for library in found
+        if library["threading_layer"] != "openmp"
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +60,27 @@ def test_an_exception_takes_the_limit_back():
         raise ZeroDivisionError
     assert set(blas_threads()) == {3}
     assert np.isfinite(np.ones((9, 9)) @ np.ones((9, 9))).all()
+
+
+def test_a_library_with_a_number_for_each_thread_gets_its_own_back():
+    faiss = pytest.importorskip("faiss")
+    assert faiss.omp_get_max_threads() >= 1  # loaded, with its BLAS
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    per_thread = [one for one in libraries if one.threading_layer == "openmp"]
+    if not per_thread:
+        pytest.skip("no BLAS here is built on OpenMP")
+    before = [one.get_num_threads() for one in per_thread]
+    inside, leave = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with one_blas_thread():
+            inside.set()
+            assert leave.wait(20)
+
+    with one_blas_thread():
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert inside.wait(20)
+    leave.set()
+    thread.join()
+    assert [one.get_num_threads() for one in per_thread] == before

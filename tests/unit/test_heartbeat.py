@@ -100,7 +100,10 @@ def test_a_cancel_is_noticed_within_a_pass_of_kmeans(slow_training):
 
 
 INTERRUPTED = """
+import signal
 import numpy as np
+# Who starts the tests in the background may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from gleann.index import BuildParams, SoarIndex
 rows = np.random.default_rng(0).standard_normal((400_000, 128)).astype(np.float32)
 print("begins", flush=True)
@@ -121,7 +124,10 @@ def test_ctrl_c_is_noticed_within_a_build():
     time.sleep(1.5)
     begun = time.monotonic()
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
+    try:
+        _, said = child.communicate(timeout=60)
+    finally:
+        child.kill()
     assert time.monotonic() - begun < 2.5
     assert "KeyboardInterrupt" in said
 

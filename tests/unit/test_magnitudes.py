@@ -14,6 +14,7 @@ from gleann.index import (
 from gleann.index.checks import MOST_SQUARED, require_measurable
 from gleann.index.engines import native
 from gleann.index.metric import pair_distances, prepare
+from gleann.index.texts import Texts
 
 QUICK = {"nlist": 6, "tune_queries": 0}
 BAD = [1e19, -1e25, np.finfo(np.float32).min]
@@ -110,10 +111,9 @@ def test_cosine_takes_any_row_that_has_a_direction(scale, engine_name):
 
 
 def test_names_are_ids_where_there_are_ids():
-    with pytest.raises(errors.InvalidInputError, match=r"^id word 7 has squared"):
-        require_measurable(
-            with_bad_row(7, 1e30), ids=np.array([f"word {i}" for i in range(300)])
-        )
+    with pytest.raises(errors.InvalidInputError, match=r"^id 'word 7' has squared"):
+        ids = Texts.of_texts([f"word {i}" for i in range(300)])
+        require_measurable(with_bad_row(7, 1e30), ids=ids)
 
 
 @pytest.mark.parametrize("tier", [None, *native.tiers(), "amx-emulated"])
