@@ -7,7 +7,7 @@ filter, then as many again, and goes on doubling until more lists change nothing
 answer.
 
 Lists without an allowed row do not count; a query around which nearly all rows are
-allowed stops where it would have stopped without a filter; and one that would scan more
+allowed reads what it would have read without a filter; and one that would scan more
 than it costs to look at all allowed rows does that. Answers do not depend on the batch.
 `index/DECISIONS.md` has the figures.
 """
@@ -71,6 +71,7 @@ def search_filtered(
     request: ScanRequest,
     *,
     nprobe: int,
+    allowed: Allowed,
 ) -> tuple[Scanned, int]:
     """Search the allowed rows, as far as it takes.
 
@@ -80,12 +81,11 @@ def search_filtered(
         queries: (nq, d), prepared.
         request: what to bring back, with a filter.
         nprobe: lists that would do without the filter.
+        allowed: what the filter leaves of the lists.
 
     Returns:
         The answer, and how many queries looked at all allowed rows.
     """
-    assert request.allowed is not None
-    allowed = count_allowed(data.lists, request.allowed)
     blocks = [
         _Search(engine, data, queries[block], request, allowed).run(nprobe)
         for block in block_slices(len(queries), QUERIES)
@@ -128,30 +128,10 @@ class _Search:
 
     def run(self, nprobe: int) -> tuple[Scanned, int]:
         """Answer all; `nprobe` as in `search_filtered`."""
-        open_ = np.arange(len(self._queries))
-        ranked = min(RANKED * nprobe, self._data.lists.nlist)
-        order, share = self._live_order(open_, ranked, nprobe)
-        fill = np.sqrt(np.maximum(share, LEAST_SHARE))
-        step = np.ceil(nprobe / 2 / fill).astype(np.int64)
-        probed = np.zeros(len(open_), np.int64)
-        while open_.size:
-            live = np.count_nonzero(order >= 0, axis=1)
-            if ranked < self._data.lists.nlist and (probed + step > live).any():
-                ranked = self._data.lists.nlist
-                order, _ = self._live_order(open_, ranked, nprobe)
-            limit = EXACT_ROW * self._allowed.count
-            costly = self._entries(order, probed + step) >= limit
-            self._look_at_all(open_[costly])
-            window = _window(order, probed, step)
-            going = ~costly & (window >= 0).any(axis=1)
-            open_, order, share = open_[going], order[going], share[going]
-            probed, step, window = probed[going], step[going], window[going]
-            changed = self._scan(open_, window)
-            changed &= share < NEARLY_ALL
-            going = (probed == 0) | self._short(open_) | changed
-            probed = probed + step
-            open_, order, share = open_[going], order[going], share[going]
-            probed = step = probed[going]
+        share, settled = self._scan_as_without(nprobe)
+        if not settled.all():
+            open_ = np.flatnonzero(~settled)
+            self._probe_on(open_, share[open_], nprobe)
         scanned = Scanned(
             rows=self._rows,
             distances=self._distances,
@@ -161,25 +141,61 @@ class _Search:
         )
         return scanned, self._exhaustive
 
-    def _live_order(
-        self, some: Rows, ranked: int, nprobe: int
-    ) -> tuple[ListNos, NDArray[np.float64]]:
+    def _scan_as_without(self, nprobe: int) -> tuple[NDArray[np.float64], Mask]:
+        """Search as if without the filter where nearly all is allowed.
+
+        Returns:
+            The share of allowed entries in the best `nprobe` lists of each query (nq,),
+            and which queries (nq,) are answered.
+        """
+        list_nos = self._engine.rank_lists(self._queries, nprobe=nprobe)
+        sizes = self._allowed.sizes[list_nos].sum(axis=1)
+        share = self._allowed.entries[list_nos].sum(axis=1) / np.maximum(sizes, 1)
+        settled: Mask = share >= NEARLY_ALL
+        some = np.flatnonzero(settled)
+        if some.size:
+            self._scan(some, list_nos[some])
+            settled[some] = ~self._short(some)
+        return share, settled
+
+    def _probe_on(self, open_: Rows, share: NDArray[np.float64], nprobe: int) -> None:
+        """Double the lists of some queries until that changes nothing."""
+        nlist = self._data.lists.nlist
+        ranked = min(RANKED * nprobe, nlist)
+        order = self._live_order(open_, ranked)
+        fill = np.sqrt(np.maximum(share, LEAST_SHARE))
+        step = np.ceil(nprobe / 2 / fill).astype(np.int64)
+        probed = np.zeros(len(open_), np.int64)
+        while open_.size:
+            live = np.count_nonzero(order >= 0, axis=1)
+            if ranked < nlist and (probed + step > live).any():
+                ranked = nlist
+                order = self._live_order(open_, ranked)
+            limit = EXACT_ROW * self._allowed.count
+            costly = self._entries(order, probed + step) >= limit
+            self._look_at_all(open_[costly])
+            window = _window(order, probed, step)
+            going = ~costly & (window >= 0).any(axis=1)
+            open_, order = open_[going], order[going]
+            probed, step, window = probed[going], step[going], window[going]
+            changed = self._scan(open_, window)
+            going = (probed == 0) | self._short(open_) | changed
+            probed = probed + step
+            open_, order = open_[going], order[going]
+            probed = step = probed[going]
+
+    def _live_order(self, some: Rows, ranked: int) -> ListNos:
         """The best `ranked` lists of some queries less those without allowed rows.
 
         Returns:
-            (m, ranked), -1 behind the last; and the share of entries (m,) that are
-            allowed in the first `nprobe`, those without any among them.
+            (m, ranked), -1 behind the last.
         """
         list_nos = self._engine.rank_lists(self._queries[some], nprobe=ranked)
-        entries = self._allowed.entries[list_nos]
-        near = np.s_[:, :nprobe]
-        all_near = self._allowed.sizes[list_nos[near]].sum(axis=1)
-        share = entries[near].sum(axis=1) / np.maximum(all_near, 1)
-        live = entries > 0
+        live = self._allowed.entries[list_nos] > 0
         order = np.argsort(~live, axis=1, kind="stable")
         list_nos = np.take_along_axis(list_nos, order, axis=1)
         list_nos[np.arange(ranked) >= live.sum(axis=1)[:, None]] = -1
-        return list_nos, share
+        return list_nos
 
     def _entries(self, order: ListNos, probed: NDArray[np.int64]) -> NDArray[np.int64]:
         """Entries (m,) of the first `probed` lists (m,) of each query."""
@@ -213,6 +229,9 @@ class _Search:
         self._work.append(scanned.work)
         self._served_by = scanned.engine
         before = self._rows[some]
+        if (before < 0).all():
+            self._rows[some], self._distances[some] = scanned.rows, scanned.distances
+            return np.ones(len(some), np.bool_)
         rows, distances = _merged(
             np.concatenate([before, scanned.rows], axis=1),
             np.concatenate([self._distances[some], scanned.distances], axis=1),

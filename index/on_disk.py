@@ -21,7 +21,7 @@ from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.id_checks import hold_row_ids
 from gleann.index.params import BuildParams, Metric
-from gleann.index.plan import best_recall_of
+from gleann.index.tune import best_recall
 
 BLOCK_BYTES = 1 << 25
 """Of float32 rows that are read, checked and written at once."""
@@ -103,6 +103,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
         # at the path.
         report(Progress(phase="done", done=n, total=n))
         draft.publish(packing.pack_header(arranged.header, arranged.encoding))
+    points = arranged.header.points
     return BuildSummary(
         n=n,
         dim=dim,
@@ -110,7 +111,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
         params=arranged.header.params,
         spilled_share=lists.entries / n - 1,
         spill_report=arranged.header.spill_report,
-        best_recall=best_recall_of(arranged.header.points, k=10),
+        best_recall=best_recall(points, k=10) if points else None,
         data_hash=data_hash,
     )
 

@@ -86,7 +86,8 @@ class SearchParams:
         target_recall: recall@k to aim for when nprobe is None; None aims for 0.95.
         exact: scan every row in float32 instead.
         allowed: bool (n,), True for each row (in `index.ids` order) that may be
-            returned; None allows all.
+            returned; None allows all. What a read-only array leaves of the lists is
+            counted once, as long as searches go on with it.
         segments: scan both copies of spilled rows, or primaries only. Where nprobe is
             left to measurement, an engine may take primaries in place of both, with
             the probes that find as much.

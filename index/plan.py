@@ -13,7 +13,6 @@ from gleann.index.tune import (
     OperatingPoint,
     choose_point,
     default_pool,
-    points_of,
 )
 
 
@@ -54,8 +53,9 @@ def plan_search(
         InvalidInputError: an `allowed` that is not bool (n,).
     """
     _check(params, n=n, nlist=nlist)
-    if params.allowed is not None and np.all(params.allowed):
-        params = replace(params, allowed=None)
+    if params.allowed is not None:
+        allowed = as_mask(params.allowed, n=n)
+        params = replace(params, allowed=None if allowed.all() else allowed)
     if params.nprobe is not None:
         request = _request(params, params.rerank, n=n)
         read = entries * params.nprobe / nlist
@@ -116,11 +116,6 @@ def without_copies(
     )
 
 
-def best_recall_of(points: tuple[OperatingPoint, ...], *, k: int) -> float | None:
-    """The most that a search of `points` is measured to reach; None without any."""
-    return max((point.recall for point in points_of(points, k=k)), default=None)
-
-
 def allowed_count(request: ScanRequest, n: int) -> int:
     """How many of n rows may be returned."""
     return n if request.allowed is None else int(np.count_nonzero(request.allowed))
@@ -158,5 +153,3 @@ def _check(params: SearchParams, *, n: int, nlist: int) -> None:
         raise InvalidParamsError(
             f"nprobe is {params.nprobe}, but the index has {nlist} lists"
         )
-    if params.allowed is not None:
-        as_mask(params.allowed, n=n)

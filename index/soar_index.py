@@ -30,7 +30,7 @@ from gleann.index.engines.contract import (
 )
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
-from gleann.index.filtered import search_filtered
+from gleann.index.filtered import Allowed, count_allowed, search_filtered
 from gleann.index.found import Found, FoundRows, SearchStats, shortfall
 from gleann.index.heartbeat import repeating
 from gleann.index.held_ids import IdLookup, to_numpy
@@ -44,11 +44,10 @@ from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.plan import (
     SearchPlan,
     allowed_count,
-    best_recall_of,
     plan_search,
     without_copies,
 )
-from gleann.index.tune import OperatingPoint
+from gleann.index.tune import OperatingPoint, best_recall
 
 
 class SoarIndex:
@@ -72,6 +71,7 @@ class SoarIndex:
         self._table = IdTable(ids)
         self._header = header
         self._engine = engine
+        self._last_filter: tuple[Mask, Allowed] | None = None
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
 
     @classmethod
@@ -370,7 +370,8 @@ class SoarIndex:
 
     def best_recall(self, *, k: int = 10) -> float | None:
         """The most recall@k that was measured for any setting; None if nothing was."""
-        return best_recall_of(self._header.points, k=k)
+        points = self._header.points
+        return best_recall(points, k=k) if points else None
 
     @property
     def spill_report(self) -> SpillReport | None:
@@ -458,11 +459,29 @@ class SoarIndex:
             entries=self._data.lists.entries,
         )
 
+    def _counted(self, request: ScanRequest) -> Allowed:
+        """What a filter leaves of the lists; kept for a mask that nobody can change."""
+        mask = request.allowed
+        assert mask is not None
+        last = self._last_filter
+        fixed = not mask.flags.writeable and mask.base is None
+        if fixed and last is not None and last[0] is mask:
+            return last[1]
+        counted = count_allowed(self._data.lists, mask)
+        if fixed:
+            self._last_filter = mask, counted
+        return counted
+
     def _search_filtered(
         self, queries: Vectors, plan: SearchPlan
     ) -> tuple[Rows, Distances, SearchStats]:
         scanned, exhaustive = search_filtered(
-            self._engine, self._data, queries, plan.request, nprobe=plan.nprobe
+            self._engine,
+            self._data,
+            queries,
+            plan.request,
+            nprobe=plan.nprobe,
+            allowed=self._counted(plan.request),
         )
         all_exact = exhaustive == len(queries)
         stats = SearchStats(

@@ -136,8 +136,8 @@ def cost_of_recall(
 
 
 def best_recall(points: tuple[OperatingPoint, ...], *, k: int) -> float:
-    """The most that any measured point reaches."""
-    return max(p.recall for p in points if p.k == k)
+    """The most that any point for k reaches; there must be points."""
+    return max(point.recall for point in points_of(points, k=k))
 
 
 def _entries_read(

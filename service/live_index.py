@@ -279,4 +279,5 @@ class View:
             else self.alive.copy()
         )
         alive[rows] = False
+        alive.flags.writeable = False  # so that what it leaves of lists is counted once
         return alive

@@ -42,7 +42,6 @@ class GivenCodes {
     std::visit([&](const auto& array) { take(array); }, values);
     require_aligned(scales, biases, center);
     const bool coded = codes_.values != nullptr;
-    require_aligned(scales, biases, center);
     require(scales.size() == (coded ? codes_.n : 0), "codes and scales differ in shape");
     require(biases.size() == 0 || biases.size() == codes_.n, "biases are not (n,)");
     require(center.size() == 0 || center.size() == codes_.d, "the center is not (d,)");

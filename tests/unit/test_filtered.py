@@ -146,3 +146,30 @@ def test_fewer_allowed_rows_than_neighbours_come_once(rows, engine):
     found = index.search(rows[:30], SearchParams(k=90, allowed=mask))
     np.testing.assert_array_equal(found.ids, near)
     np.testing.assert_allclose(found.distances, distances, rtol=1e-6)
+
+
+def test_a_mask_that_nobody_can_change_is_counted_once(rows, monkeypatch):
+    index = SoarIndex.build(rows[:3000], BuildParams(metric="l2"))
+    counted = []
+
+    def count(lists, allowed):
+        counted.append(allowed)
+        return count_allowed(lists, allowed)
+
+    monkeypatch.setattr("gleann.index.soar_index.count_allowed", count)
+    mask = mask_of("at random", 0.5, rows[:3000])
+    params = SearchParams(k=5, allowed=mask)
+    before = index.search(rows[:9], params).ids
+    index.search(rows[:9], params)
+    assert len(counted) == 2
+    mask.flags.writeable = False
+    for _ in range(3):
+        np.testing.assert_array_equal(index.search(rows[:9], params).ids, before)
+    assert len(counted) == 3
+    mask.flags.writeable = True
+    mask[before[:, 0]] = False
+    mask.flags.writeable = False
+    other = mask.copy()
+    other.flags.writeable = False
+    found = index.search(rows[:9], SearchParams(k=5, allowed=other))
+    assert not np.isin(found.ids, before[:, 0]).any()

@@ -111,8 +111,8 @@ def test_cosine_takes_any_row_that_has_a_direction(scale, engine_name):
 
 
 def test_names_are_ids_where_there_are_ids():
+    ids = Texts.of_texts([f"word {i}" for i in range(300)])
     with pytest.raises(errors.InvalidInputError, match=r"^id 'word 7' has squared"):
-        ids = Texts.of_texts([f"word {i}" for i in range(300)])
         require_measurable(with_bad_row(7, 1e30), ids=ids)
 
 
