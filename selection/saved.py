@@ -3,6 +3,7 @@
 What does not fit is a `CorruptDataError` that names the part, such as `ledger.rows`.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -241,8 +242,8 @@ def rebuilding(part: str) -> Iterator[None]:
 
 
 def _is_finite(value: float) -> bool:
-    largest = np.finfo(np.float64).max
-    return bool(-largest <= value <= largest)
+    """Whether a float can hold it; JSON's integers have any size."""
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _kind(value: object) -> str:

@@ -7,6 +7,7 @@ happened; an error from inside is wrong, and so are other answers.
 
 import copy
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ from gleann.selection import (
     KnownGroups,
     TastiSession,
 )
+from gleann.selection.saved import Saved
 
 N = 80
 RNG = np.random.default_rng(19)
@@ -248,3 +250,28 @@ def test_the_part_is_named_with_both_numbers():
     state["rounds"][0]["left"][0] += 1
     with pytest.raises(CorruptDataError, match="rounds is not as it was saved"):
         KINDS["tasti"].resume(state)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda saved: saved.numbers("list"),
+        lambda saved: saved.number_or_none("one"),
+        lambda saved: saved.number_table(
+            "table", rows=1, columns=2, low=-np.inf, high=np.inf
+        ),
+    ],
+)
+def test_an_integer_that_no_float_holds_is_damage(read, sign):
+    """JSON has such integers; they are compared as they are, never converted."""
+    huge = sign * 10**400
+    state = {"list": [0.5, huge], "one": huge, "table": [[0.5, huge]]}
+    with pytest.raises(CorruptDataError, match=r"finite numbers, has -?1000"):
+        read(Saved(json.loads(json.dumps(state))))
+
+
+def test_the_largest_float_is_a_number():
+    largest = sys.float_info.max
+    numbers = Saved({"x": [int(largest), -largest]}).numbers("x")
+    assert numbers.tolist() == [largest, -largest]
