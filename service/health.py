@@ -53,8 +53,9 @@ class Health:
         with self._guard:
             self._watches[rpc] = service
             state = self._states.get(service, _Response.SERVICE_UNKNOWN)
-        rpc.write(_message(state))
-        rpc.when_ended(lambda: self._forget(rpc))
+            # Under the guard, or a change meanwhile would be told first.
+            rpc.write(_message(state))
+        rpc.when_ended(lambda: self._unwatch(rpc))
         if self._closed:
             rpc.finish()
 
@@ -65,23 +66,32 @@ class Health:
             if self._closed and serving:
                 return
             self._states[service] = state
-            told = [rpc for rpc, name in self._watches.items() if name == service]
-        for rpc in told:
-            rpc.write(_message(state))
+            self._tell(service, state)
+
+    def forget(self, service: str) -> None:
+        """Forget a service that is no more; who watches it hears that it is unknown."""
+        with self._guard:
+            self._states.pop(service, None)
+            self._tell(service, _Response.SERVICE_UNKNOWN)
 
     def close(self) -> None:
         """Say that nothing is served any more, and end the watches."""
         with self._guard:
             self._closed = True
-            services = list(self._states)
-        for service in services:
-            self.set(service, serving=False)
-        with self._guard:
+            for service in self._states:
+                self._states[service] = _Response.NOT_SERVING
+                self._tell(service, _Response.NOT_SERVING)
             watches = list(self._watches)
         for rpc in watches:
             rpc.finish()
 
-    def _forget(self, rpc: Rpc) -> None:
+    def _tell(self, service: str, state: int) -> None:
+        """Tell who watches a service; the caller has the guard, `write` never waits."""
+        for rpc, name in self._watches.items():
+            if name == service:
+                rpc.write(_message(state))
+
+    def _unwatch(self, rpc: Rpc) -> None:
         with self._guard:
             self._watches.pop(rpc, None)
 

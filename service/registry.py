@@ -31,7 +31,7 @@ from gleann.service.versions import Versions
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _log = logging.getLogger(__name__)
 
-Watcher = Callable[[str, bool], None]
+Watcher = Callable[[str, bool | None], None]
 
 
 class Registry:
@@ -52,8 +52,8 @@ class Registry:
         """Let `tell` know which indexes are served, and from now on which become so.
 
         Args:
-            tell: called with the name of an index, and whether it is served; not served
-                is also one that was deleted.
+            tell: called with the name of an index, and whether it is served; None for
+                one that was deleted.
         """
         self._tell = tell
         for name in self.names():
@@ -411,7 +411,7 @@ class Registry:
     def _forget(self, name: str, number: int) -> None:
         self._views.pop(name, None)
         self._broken.pop(name, None)
-        self._tell(name, False)
+        self._tell(name, None)
         self._store.mended("indexes", number)
         self._versions.forget(number)
         self._store.give_back_space_soon()
@@ -427,7 +427,7 @@ def require_vectors(view: View) -> None:
         raise NotReadyError(f"{view.name!r} is empty: upsert or import vectors first")
 
 
-def _nobody(_name: str, _serving: bool) -> None:
+def _nobody(_name: str, _serving: bool | None) -> None:
     """Tell nobody."""
 
 

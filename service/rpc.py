@@ -75,6 +75,7 @@ class Rpc:
             if _WRITE in self._state.due:
                 self._unsent = message
                 return
+            self._unsent = None
             operations = [cygrpc.SendMessageOperation(message, _NO_FLAGS)]
             if self._state.initial_metadata_allowed:
                 self._state.initial_metadata_allowed = False
@@ -100,9 +101,11 @@ class Rpc:
                 _server._status(self._context._rpc_event, self._state, None)
 
     def _write_again(self) -> None:
-        unsent, self._unsent = self._unsent, None
-        if unsent is not None:
-            self.write(unsent)
+        with self._state.condition:
+            # Whatever was written since the last one went out is newer than it.
+            unsent, self._unsent = self._unsent, None
+            if unsent is not None:
+                self.write(unsent)
 
     def _start(
         self, token: str, operations: list[Any], then: Callable[[Any], None]

@@ -137,9 +137,13 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _set_index_health(self, name: str, serving: bool) -> None:
+    def _set_index_health(self, name: str, serving: bool | None) -> None:
         """Tell probes of one index; the health of the server does not depend on it."""
-        self._health.set(f"{INDEX_HEALTH}{name}", serving=serving)
+        service = f"{INDEX_HEALTH}{name}"
+        if serving is None:
+            self._health.forget(service)
+        else:
+            self._health.set(service, serving=serving)
 
     def _open(self, config: Config) -> None:
         self._stopped, self._stop_once = Event(), Lock()

@@ -22,6 +22,7 @@ QUICK = BuildParams(metric="l2", nlist=4, tune_queries=0)
 ROWS = np.random.default_rng(0).normal(size=(260, 8)).astype(np.float32)
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -213,8 +214,15 @@ def test_health_tells_which_index_is_broken(data: Path) -> None:
             require_broken(client, "a", "change 6 of 'a'")
             client.create_index("c", dim=2)
             assert state("indexes/c") == SERVING
+            watch = health.Watch(health_pb2.HealthCheckRequest(service="indexes/c"))
+            assert next(watch).status == SERVING
             client.delete_index("c")
-            assert state("indexes/c") == NOT_SERVING
+            assert next(watch).status == UNKNOWN
+            with pytest.raises(grpc.RpcError, match="no service 'indexes/c'") as caught:
+                state("indexes/c")
+            assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+            client.create_index("c", dim=2)
+            assert next(watch).status == state("indexes/c") == SERVING
     finally:
         server.stop(grace=1)
 

@@ -1,0 +1,105 @@
+"""The state of a service that watchers hear last is the one it has."""
+
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from grpc._cython import cygrpc
+from grpc_health.v1 import health_pb2
+
+from gleann.service.health import Health
+from gleann.service.rpc import Rpc
+
+STATES = health_pb2.HealthCheckResponse
+REQUEST = health_pb2.HealthCheckRequest(service="a").SerializeToString()
+
+
+class Watcher:
+    """Stands for a call, and keeps what it is told."""
+
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+        self.heard: list[int] = []
+        self.before = before
+        self.finished = False
+
+    def write(self, message: bytes) -> None:
+        before, self.before = self.before, lambda: None
+        before()
+        self.heard.append(STATES.FromString(message).status)
+
+    def when_ended(self, then: Callable[[], object]) -> None:
+        self.leave = then
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+def test_a_change_during_the_first_answer_is_heard_after_it() -> None:
+    health = Health(["a"])
+    change = threading.Thread(target=lambda: health.set("a", serving=False))
+
+    def meanwhile() -> None:
+        change.start()
+        change.join(0.2)  # it may have to wait for the first answer
+
+    watcher: Any = Watcher(meanwhile)
+    health.watch(watcher, REQUEST)
+    change.join(30)
+    assert watcher.heard == [STATES.SERVING, STATES.NOT_SERVING]
+
+
+def test_nothing_is_kept_of_what_is_forgotten() -> None:
+    health = Health([""])
+    watcher: Any = Watcher()
+    health.watch(watcher, REQUEST)
+    for _ in range(3):
+        health.set("a", serving=True)
+        health.forget("a")
+    assert watcher.heard == [STATES.SERVICE_UNKNOWN] + 3 * [
+        STATES.SERVING,
+        STATES.SERVICE_UNKNOWN,
+    ]
+    assert list(health._states) == [""]
+    watcher.leave()
+    assert not health._watches
+
+
+def test_closing_is_heard_and_final() -> None:
+    health = Health(["a"])
+    watcher: Any = Watcher()
+    health.watch(watcher, REQUEST)
+    health.close()
+    health.set("a", serving=True)
+    assert watcher.heard == [STATES.SERVING, STATES.NOT_SERVING]
+    assert watcher.finished
+
+
+def test_a_message_that_waited_never_replaces_a_newer_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that was written when the last went out, before the waiting one was sent."""
+    monkeypatch.setattr(cygrpc, "SendMessageOperation", lambda message, _: message)
+    sent: list[bytes] = []
+    rpc = Rpc(_context(sent))
+    rpc.write(b"one")
+    rpc.write(b"two")  # waits for the first
+    rpc._state.due.clear()  # which went out
+    rpc.write(b"three")
+    rpc._write_again()
+    rpc._state.due.clear()
+    rpc._write_again()
+    assert sent == [b"one", b"three"]
+
+
+def _context(sent: list[bytes]) -> Any:
+    def start(operations: Any, _: Any) -> None:
+        sent.append(operations[-1])
+
+    state = SimpleNamespace(
+        condition=threading.Condition(), due=set(), initial_metadata_allowed=False
+    )
+    call = SimpleNamespace(start_server_batch=start)
+    event = SimpleNamespace(call=call)
+    return SimpleNamespace(_rpc_event=event, _state=state, is_active=lambda: True)
