@@ -23,6 +23,7 @@ from gleann.v1 import index_pb2
 class _Built:
     """A version that this process built, and how."""
 
+    number: int
     version: int
     params: BuildParams
 
@@ -39,7 +40,7 @@ class Building:
         self._registry = registry
         self._threads = threads
         self._devices = devices
-        self._built: dict[int, _Built] = {}
+        self._built: dict[str, _Built] = {}
 
     def demand(self, packed: bytes) -> Demand:
         """What is known of a build before it runs."""
@@ -88,12 +89,22 @@ class Building:
             )
 
         self._registry.publish_version(view, save)
-        self._built[view.number] = _Built(version=view.version + 1, params=params)
+        self._note(view, params)
         return self._told(self._registry.view(request.name))
 
+    def _note(self, view: View, params: BuildParams) -> None:
+        """Remember how the version after `view` was built; forget deleted indexes."""
+        for deleted in set(self._built).difference(self._registry.names()):
+            self._built.pop(deleted, None)
+        self._built[view.name] = _Built(
+            number=view.number, version=view.version + 1, params=params
+        )
+
     def _is_current(self, view: View, request: index_pb2.BuildIndexRequest) -> bool:
-        built = self._built.get(view.number)
-        if built is None or built.version != view.version or view.has_changes:
+        built = self._built.get(view.name)
+        if built is None or view.has_changes:
+            return False
+        if (built.number, built.version) != (view.number, view.version):
             return False
         return built.params == convert.build_params_of(
             request.params, metric=view.metric

@@ -9,6 +9,7 @@ from secrets import token_hex
 from sqlite3 import Row
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,8 @@ class SessionKeeper:
         self._registry = registry
         self._store = store
         self._open: dict[str, Any] = {}
-        self._turns: dict[str, RLock] = {}
+        # A turn is there as long as somebody has it or waits for it.
+        self._turns: WeakValueDictionary[str, RLock] = WeakValueDictionary()
         self._guard = Lock()
 
     @contextmanager
