@@ -16,8 +16,6 @@ from gleann.index import SearchParams, SearchStats
 from gleann.index.arrays import Vectors
 from gleann.index.errors import GleannError
 from gleann.index.found import FoundRows
-from gleann.index.metric import prepare
-from gleann.index.params import Metric
 from gleann.service import searching
 from gleann.service.live_index import View
 
@@ -51,10 +49,9 @@ class Batcher:
     def search(self, view: View, queries: Vectors, params: SearchParams) -> FoundRows:
         """As `searching.search`, perhaps together with others.
 
-        Queries that cannot be used are refused before they join a batch: there they
-        would cost the others their merged search.
+        Queries that cannot be used are to be refused before: in a batch they would cost
+        the others their merged search.
         """
-        _require_usable(queries, view.metric)
         names = ("k", "nprobe", "rerank", "target_recall", "exact")
         key = (view, *(getattr(params, name) for name in names))
 
@@ -93,12 +90,6 @@ class Batcher:
                 del self._waiting[key]
         if batch:
             batch[0].outcome.set_result(batch)
-
-
-def _require_usable(queries: Vectors, metric: Metric) -> None:
-    """Refuse what `prepare` refuses; under cosine, only zeros are looked for here."""
-    if metric != "cosine" or not queries.any(axis=1).all():
-        prepare(queries, metric, name="queries")
 
 
 def _first_of(waiting: _Batch) -> _Batch:

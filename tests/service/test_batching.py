@@ -4,6 +4,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 
 from gleann.index import SearchParams, errors
 from gleann.service import batching, searching
+from gleann.service.application import Application
 from gleann.service.batching import Batcher
+from gleann.service.config import Config
 from gleann.service.live_index import Delta, View
 
 
@@ -167,17 +170,21 @@ def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone() -> None:
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
 def test_queries_that_cannot_be_used_never_join_a_batch(
-    rows: np.ndarray, engine: Engine, metric: Any
+    rows: np.ndarray, engine: Engine, tmp_path: Path, metric: Any
 ) -> None:
     """One caller of refused queries cost all others their merged search."""
-    empty = View(number=1, name="v", dim=8, metric=metric, delta=Delta(8))
-    view = empty.upserted(np.arange(len(rows)), rows, sequence=1)
-    bad = (
-        np.zeros((1, 8), np.float32)
-        if metric == "cosine"
-        else np.full((1, 8), 3e38, np.float32)
-    )
-    crowd = Crowd(engine, view)
-    with pytest.raises(errors.InvalidInputError):
-        crowd.batcher.search(view, bad, SearchParams(k=1))
-    assert engine.sizes == []
+    length = 0 if metric == "cosine" else 3e38
+    bad = np.full((1, 8), length, np.float32)
+    engine.go.set()
+    application = Application(Config(data_dir=tmp_path))
+    try:
+        application.create_index("a", dim=8, metric=metric)
+        application.upsert("a", np.arange(len(rows)), rows)
+        params = SearchParams(k=1)
+        with pytest.raises(errors.InvalidInputError):
+            application.search("a", bad, params, allowed_ids=None)
+        assert engine.sizes == []
+        application.search("a", rows[:2], params, allowed_ids=None)
+        assert engine.sizes == [2]
+    finally:
+        application.close()
