@@ -4,10 +4,16 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.index.arrays import HeldIds
+from gleann.service.application import Application
+from gleann.service.config import Config
+from gleann.service.files import ParquetVectors
 
 N, DIM = 400, 8
 EVERY = SearchParams(k=5, nprobe=10)
@@ -92,3 +98,59 @@ def test_a_file_that_is_replaced_stays_as_it_was(
     before = index.search_rows(rows[:20], EVERY)
     SoarIndex.build(rows[::-1]).save(folder)
     np.testing.assert_array_equal(index.search_rows(rows[:20], EVERY)[0], before[0])
+
+
+def write_parquet(path: Path, n: int) -> None:
+    values = np.arange(n * DIM, dtype=np.float32).reshape(n, DIM)
+    table = pa.table({"vector": list(values), "id": np.arange(100, 100 + n)})
+    pq.write_table(table, path)
+
+
+@pytest.mark.parametrize("settings", [{"id_column": "id"}, {}], ids=["ids", "numbers"])
+@pytest.mark.parametrize("after", ["open", "ids"])
+@pytest.mark.parametrize("n", [4, 20])
+def test_a_parquet_file_that_is_replaced_while_it_is_imported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    n: int,
+    after: str,
+    settings: dict[str, str],
+) -> None:
+    path, real = tmp_path / "v.parquet", ParquetVectors.ids
+    write_parquet(path, 10)
+
+    def replacing(source: ParquetVectors) -> HeldIds:
+        if after == "open":
+            write_parquet(path, n)
+        ids = real(source)
+        write_parquet(path, n)
+        return ids
+
+    with gleann.Client(tmp_path / "d") as client:
+        client.create_index("a", dim=DIM, metric="l2")
+        client.upsert("a", [7], np.ones((1, DIM), np.float32))
+        with monkeypatch.context() as patched:
+            patched.setattr(ParquetVectors, "ids", replacing)
+            with pytest.raises(
+                errors.CorruptDataError,
+                match=rf"v\.parquet was changed .* had 10 vectors .* has {n}",
+            ):
+                client.import_vectors("a", path, **settings).wait(timeout=60)
+    with gleann.Client(tmp_path / "d") as client:
+        assert client.get_index("a").count == 1
+        assert client.get_vectors("a", [7]).tolist() == [[1.0] * DIM]
+        assert client.import_vectors("a", path, **settings).wait(timeout=60).count == n
+
+
+def test_a_change_of_unequal_parts_is_never_logged(tmp_path: Path) -> None:
+    application = Application(Config(data_dir=tmp_path / "d"))
+    application.create_index("a", dim=DIM, metric="l2")
+    registry = application.registry
+    ids, vectors = np.arange(2), np.ones((3, DIM), np.float32)
+    says = "2 ids, but 3 vectors"
+    with pytest.raises(errors.DimensionMismatchError, match=says):
+        registry.upsert("a", ids, vectors)
+    with pytest.raises(errors.DimensionMismatchError, match=says):
+        registry.stage("a", "operations/1", ids, vectors)
+    assert registry.view("a").sequence == 0
+    application.close()
