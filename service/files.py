@@ -43,6 +43,10 @@ class VectorFile(Protocol):
         """Where it lies."""
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+
+    @property
     def count(self) -> int:
         """Vectors in it."""
 
@@ -51,6 +55,27 @@ class VectorFile(Protocol):
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """The vectors in order, a block (m, dim) at a time."""
+
+
+@contextmanager
+def unchanged(source: VectorFile) -> Iterator[None]:
+    """Refuse files that were written or replaced while they were read.
+
+    Raises:
+        CorruptDataError: one was; ids may be of one file and vectors of another.
+        MissingFileError: one was removed.
+    """
+    before = [_stamp(path) for path in source.paths]
+    yield
+    for path, stamp in zip(source.paths, before, strict=True):
+        if _stamp(path) != stamp:
+            raise CorruptDataError(f"{path.name} was changed while it was read")
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    with _missing(path.name):
+        found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def changed_error(source: VectorFile, found: str) -> CorruptDataError:
@@ -115,6 +140,11 @@ class NpyVectors:
             raise InvalidInputError(f"{path.name} must hold numbers, got {dtype}")
         _require_dim(path, shape[1], dim)
         return cls(path=path, ids_path=ids_path, shape=(shape[0], shape[1]))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return (self.path,) if self.ids_path is None else (self.path, self.ids_path)
 
     @property
     def count(self) -> int:
@@ -190,6 +220,11 @@ class ParquetVectors:
             dim=dim,
             count=count,
         )
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return (self.path,)
 
     def ids(self) -> HeldIds:
         """All ids, by default the row numbers."""
