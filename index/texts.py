@@ -45,7 +45,7 @@ class Texts:
         """
         import pyarrow as pa
 
-        return cls._of_arrow(pa.array(texts, pa.large_string()))
+        return cls.of_arrow(pa.array(texts, pa.large_string()))
 
     @classmethod
     def of_packed(cls, text: bytes, lengths: NDArray[np.int64]) -> Self:
@@ -73,7 +73,8 @@ class Texts:
         return cls(_offsets(lengths), b"".join(part.packed() for part in parts))
 
     @classmethod
-    def _of_arrow(cls, array: Any) -> Self:
+    def of_arrow(cls, array: Any) -> Self:
+        """Hold a `large_string` array that has no nulls and was validated."""
         _, ends, text = array.buffers()
         if text is None or not len(array):
             return cls(np.zeros(len(array) + 1, np.int64), b"")
@@ -112,7 +113,7 @@ class Texts:
         import pyarrow as pa
 
         # What a null would say is in a bitmap that is left behind: its length is 0.
-        return self._of_arrow(self._arrow().take(pa.array(rows, mask=rows < 0)))
+        return self.of_arrow(self._arrow().take(pa.array(rows, mask=rows < 0)))
 
     def at(self, row: int) -> str:
         """One string."""

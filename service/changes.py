@@ -8,7 +8,11 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from gleann.index.arrays import HeldIds, Vectors
-from gleann.index.errors import CorruptDataError, InvalidInputError
+from gleann.index.errors import (
+    CorruptDataError,
+    DimensionMismatchError,
+    InvalidInputError,
+)
 from gleann.index.texts import Texts
 from gleann.service.checksums import change_checksum, sequence_bits
 from gleann.service.live_index import View
@@ -36,8 +40,14 @@ class Change:
 def log_change(
     transaction: Transaction, view: View, ids: HeldIds, vectors: Vectors | None
 ) -> int:
-    """Log an upsert, or a deletion where there are no vectors; return its sequence."""
+    """Log an upsert, or a deletion where there are no vectors; return its sequence.
+
+    Raises:
+        DimensionMismatchError: not one vector an id.
+        InvalidInputError: the index has the other kind of ids.
+    """
     if vectors is not None:
+        _require_pairs(ids, vectors)
         claim_id_type(transaction, view, ids)
     sequence = _advance(transaction, view)
     packed_ids = ids_to_wire(ids).SerializeToString()
@@ -58,7 +68,12 @@ def log_change(
 def log_staged(
     transaction: Transaction, view: View, operation: str, ids: HeldIds, vectors: Vectors
 ) -> None:
-    """Log a part of an import, which has no sequence yet."""
+    """Log a part of an import, which has no sequence yet.
+
+    Raises:
+        DimensionMismatchError: not one vector an id.
+    """
+    _require_pairs(ids, vectors)
     packed_ids, packed_vectors = ids_to_wire(ids).SerializeToString(), vectors.tobytes()
     transaction.run(
         "INSERT INTO changes (index_number, operation, ids, vectors, checksum)"
@@ -69,6 +84,14 @@ def log_staged(
         packed_vectors,
         change_checksum(view.number, packed_ids, packed_vectors),
     )
+
+
+def _require_pairs(ids: HeldIds, vectors: Vectors) -> None:
+    # Once it is logged, an index that cannot be replayed is broken as a whole.
+    if len(ids) != len(vectors):
+        raise DimensionMismatchError(
+            f"a change has {len(ids)} ids, but {len(vectors)} vectors"
+        )
 
 
 def drop_staged(transaction: Transaction, operation: str) -> int:

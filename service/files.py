@@ -15,13 +15,16 @@ from gleann.index.blocks import block_slices
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
+    DuplicateIdError,
     ForbiddenPathError,
     GleannError,
     InvalidInputError,
     LimitError,
     MissingFileError,
 )
+from gleann.index.held_ids import joined_ids, shown_id
 from gleann.index.id_checks import MAX_ID_BYTES, hold_ids
+from gleann.index.texts import Texts
 from gleann.service.npy_file import NpyFile
 
 if TYPE_CHECKING:
@@ -40,6 +43,10 @@ class VectorFile(Protocol):
         """Where it lies."""
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+
+    @property
     def count(self) -> int:
         """Vectors in it."""
 
@@ -48,6 +55,36 @@ class VectorFile(Protocol):
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """The vectors in order, a block (m, dim) at a time."""
+
+
+@contextmanager
+def unchanged(source: VectorFile) -> Iterator[None]:
+    """Refuse files that were written or replaced while they were read.
+
+    Raises:
+        CorruptDataError: one was; ids may be of one file and vectors of another.
+        MissingFileError: one was removed.
+    """
+    before = [_stamp(path) for path in source.paths]
+    yield
+    for path, stamp in zip(source.paths, before, strict=True):
+        if _stamp(path) != stamp:
+            raise CorruptDataError(f"{path.name} was changed while it was read")
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    with _missing(path.name):
+        found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def changed_error(source: VectorFile, found: str) -> CorruptDataError:
+    """What an import is refused with where `found` vectors are not those looked at."""
+    # A file is opened more than once, and another may lie at its path by then.
+    return CorruptDataError(
+        f"{source.path.name} was changed while it was read: it had {source.count}"
+        f" vectors before, and has {found} now"
+    )
 
 
 def allowed_path(path: str, roots: tuple[Path, ...]) -> Path:
@@ -105,6 +142,11 @@ class NpyVectors:
         return cls(path=path, ids_path=ids_path, shape=(shape[0], shape[1]))
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return (self.path,) if self.ids_path is None else (self.path, self.ids_path)
+
+    @property
     def count(self) -> int:
         """Vectors in it."""
         return self.shape[0]
@@ -119,6 +161,7 @@ class NpyVectors:
                 f"{self.ids_path.name} must have shape ({self.count},), an id for each"
                 f" row of {self.path.name}, got {file.shape}"
             )
+        _require_id_type(self.ids_path, file.dtype)
         ids = np.asarray(file)
         return hold_ids(ids, n=self.count, name=self.ids_path.name)
 
@@ -178,6 +221,11 @@ class ParquetVectors:
             count=count,
         )
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return (self.path,)
+
     def ids(self) -> HeldIds:
         """All ids, by default the row numbers."""
         if self.id_column is None:
@@ -189,17 +237,20 @@ class ParquetVectors:
             _parquet_errors(self.path),
             ParquetFile(self.path, read_dictionary=[self.id_column]) as file,
         ):
-            parts: list[NDArray[Any]] = []
+            parts: list[HeldIds] = []
+            found = 0
             for batch in file.iter_batches(ID_ROWS, columns=[self.id_column]):
-                first = sum(map(len, parts))
-                parts.append(self._id_part(batch.column(0), self.id_column, first))
-        ids = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        return hold_ids(ids, n=self.count, name=self.id_column)
+                parts.append(self._id_part(batch.column(0), self.id_column, found))
+                found += len(batch)
+                if found > self.count:
+                    raise changed_error(self, f"{found} or more")
+        if found < self.count:
+            raise changed_error(self, f"{found}")
+        return hold_ids(joined_ids(parts), n=self.count, name=self.id_column)
 
-    def _id_part(self, column: "pa.Array", name: str, first: int) -> NDArray[Any]:
+    def _id_part(self, column: "pa.Array", name: str, first: int) -> HeldIds:
         """Ids of the rows from `first` on."""
         import pyarrow as pa
-        from pyarrow import compute
 
         if column.null_count:
             raise InvalidInputError(
@@ -207,17 +258,14 @@ class ParquetVectors:
                 f" in the {len(column)} rows from {first} on"
             )
         if pa.types.is_dictionary(column.type):
-            words = column.dictionary
-            if not pa.types.is_integer(words.type):
-                longest = compute.max(compute.binary_length(words)).as_py() or 0
-                if longest > MAX_ID_BYTES:
-                    raise InvalidInputError(
-                        f"{self.path.name}: {name} has an id of {longest} bytes, at"
-                        f" most {MAX_ID_BYTES} are kept"
-                    )
+            _require_words(self.path, column, name, first)
             column = column.dictionary_decode()
-        ids: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-        return ids
+        if pa.types.is_integer(column.type):
+            numbers: HeldIds = column.to_numpy(zero_copy_only=False)
+            return numbers
+        texts = column.cast(pa.large_string())
+        texts.validate(full=True)
+        return Texts.of_arrow(texts)
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """The vectors in order."""
@@ -279,6 +327,46 @@ def _require_ids(path: Path, field: "pa.Field") -> None:
     ):
         raise InvalidInputError(
             f"{path.name}: {field.name} must hold integers or texts, got {field.type}"
+        )
+
+
+def _require_words(
+    path: Path, column: "pa.DictionaryArray", name: str, first: int
+) -> None:
+    """Refuse long ids, and an id in two rows, before each takes room of its own."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    words = column.dictionary
+    if not pa.types.is_integer(words.type):
+        longest = compute.max(compute.binary_length(words)).as_py() or 0
+        if longest > MAX_ID_BYTES:
+            raise InvalidInputError(
+                f"{path.name}: {name} has an id of {longest} bytes, at most"
+                f" {MAX_ID_BYTES} are kept"
+            )
+    numbers = column.indices.to_numpy(zero_copy_only=False)
+    order = np.argsort(numbers, kind="stable")
+    same = np.flatnonzero(numbers[order[1:]] == numbers[order[:-1]])
+    if same.size:
+        row, again = order[same[0]], order[same[0] + 1]
+        twice = words.take(column.indices.slice(int(row), 1))[0].as_py()
+        raise DuplicateIdError(
+            f"{path.name}: {name} has {shown_id(twice)} in the rows"
+            f" {first + row} and {first + again}"
+        )
+
+
+def _require_id_type(path: Path, dtype: np.dtype[Any]) -> None:
+    """Refuse what cannot be ids before it is read."""
+    if dtype.kind not in "iuU":
+        raise InvalidInputError(
+            f"{path.name} must hold integers or strings, got {dtype}"
+        )
+    if dtype.kind == "U" and dtype.itemsize > 4 * MAX_ID_BYTES:
+        raise InvalidInputError(
+            f"{path.name} has room for {dtype.itemsize // 4} characters an id, at most"
+            f" {MAX_ID_BYTES} bytes are kept"
         )
 
 

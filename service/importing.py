@@ -7,7 +7,11 @@ from pathlib import Path
 
 from gleann.index import Progress
 from gleann.index.checks import as_float32, require_matrix
-from gleann.index.errors import InvalidInputError, LimitError, StorageError
+from gleann.index.errors import (
+    InvalidInputError,
+    LimitError,
+    StorageError,
+)
 from gleann.index.metric import prepare
 from gleann.service import convert
 from gleann.service.files import (
@@ -15,6 +19,8 @@ from gleann.service.files import (
     ParquetVectors,
     VectorFile,
     allowed_path,
+    changed_error,
+    unchanged,
 )
 from gleann.service.job_queue import Demand
 from gleann.service.jobs import Task
@@ -129,14 +135,19 @@ class Importing:
         source = open_source(request, dim=view.dim, rules=self._rules)
         total, done = source.count, 0
         task.progress(Progress(phase="read", done=0, total=total))
-        ids = source.ids()
-        for block in source.blocks():
-            require_matrix(block.dtype, block.shape, name="vectors", dim=view.dim)
-            rows = as_float32(block, name="vectors", first_row=done)
-            vectors = prepare(rows, view.metric, first_row=done)
-            part = ids[done : done + len(vectors)]
-            self._registry.stage(request.index, task.operation, part, vectors)
-            done += len(vectors)
-            task.progress(Progress(phase="read", done=done, total=total))
+        with unchanged(source):
+            ids = source.ids()
+            for block in source.blocks():
+                if done + len(block) > total:
+                    raise changed_error(source, f"{done + len(block)} or more")
+                require_matrix(block.dtype, block.shape, name="vectors", dim=view.dim)
+                rows = as_float32(block, name="vectors", first_row=done)
+                vectors = prepare(rows, view.metric, first_row=done)
+                part = ids[done : done + len(vectors)]
+                self._registry.stage(request.index, task.operation, part, vectors)
+                done += len(vectors)
+                task.progress(Progress(phase="read", done=done, total=total))
+            if done != total:
+                raise changed_error(source, f"{done}")
         self._registry.publish_staged(request.index, task.operation, ids)
         return total

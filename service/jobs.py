@@ -22,6 +22,7 @@ from gleann.index import Progress
 from gleann.index.errors import (
     CancelledError,
     GleannError,
+    LimitError,
     NotReadyError,
     ServiceError,
     UnknownJobError,
@@ -345,6 +346,9 @@ class Jobs:
             return _failed(error)
         except _StoppingError:
             raise
+        except MemoryError:
+            _log.error("%s: out of memory", row["name"])
+            return _failed(LimitError("the server has not enough memory for this work"))
         except Exception:  # noqa: BLE001  the edge: a bug ends one operation, not all
             _log.exception("%s failed inside", row["name"])
             return _failed(ServiceError("internal error"))

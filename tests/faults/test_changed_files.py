@@ -2,12 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.index.arrays import HeldIds
+from gleann.service.application import Application
+from gleann.service.config import Config
+from gleann.service.files import NpyVectors, ParquetVectors
 
 N, DIM = 400, 8
 EVERY = SearchParams(k=5, nprobe=10)
@@ -92,3 +99,96 @@ def test_a_file_that_is_replaced_stays_as_it_was(
     before = index.search_rows(rows[:20], EVERY)
     SoarIndex.build(rows[::-1]).save(folder)
     np.testing.assert_array_equal(index.search_rows(rows[:20], EVERY)[0], before[0])
+
+
+def write_parquet(path: Path, n: int, first: float = 0) -> None:
+    values = first + np.arange(n * DIM, dtype=np.float32).reshape(n, DIM)
+    table = pa.table({"vector": list(values), "id": np.arange(100, 100 + n)})
+    pq.write_table(table, path)
+
+
+@pytest.mark.parametrize("settings", [{"id_column": "id"}, {}], ids=["ids", "numbers"])
+@pytest.mark.parametrize("after", ["open", "ids"])
+@pytest.mark.parametrize("n", [4, 20])
+def test_a_parquet_file_that_is_replaced_while_it_is_imported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    n: int,
+    after: str,
+    settings: dict[str, str],
+) -> None:
+    path, real = tmp_path / "v.parquet", ParquetVectors.ids
+    write_parquet(path, 10)
+
+    def replacing(source: ParquetVectors) -> HeldIds:
+        if after == "open":
+            write_parquet(path, n)
+        ids = real(source)
+        write_parquet(path, n)
+        return ids
+
+    with gleann.Client(tmp_path / "d") as client:
+        client.create_index("a", dim=DIM, metric="l2")
+        client.upsert("a", [7], np.ones((1, DIM), np.float32))
+        with monkeypatch.context() as patched:
+            patched.setattr(ParquetVectors, "ids", replacing)
+            with pytest.raises(
+                errors.CorruptDataError,
+                match=rf"v\.parquet was changed .* had 10 vectors .* has {n}",
+            ):
+                client.import_vectors("a", path, **settings).wait(timeout=60)
+    with gleann.Client(tmp_path / "d") as client:
+        assert client.get_index("a").count == 1
+        assert client.get_vectors("a", [7]).tolist() == [[1.0] * DIM]
+        assert client.import_vectors("a", path, **settings).wait(timeout=60).count == n
+
+
+@pytest.mark.parametrize("kind", ["parquet", "npy", "names"])
+def test_a_file_that_is_replaced_by_one_with_as_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Or the ids of one file would name the vectors of the other."""
+    path = tmp_path / ("v.parquet" if kind == "parquet" else "v.npy")
+    names = tmp_path / "names.npy"
+    write_parquet(tmp_path / "v.parquet", 10)
+    np.save(tmp_path / "v.npy", np.ones((10, DIM), np.float32))
+    np.save(names, np.arange(10))
+    reader = ParquetVectors if kind == "parquet" else NpyVectors
+    real = reader.ids
+
+    def replacing(source: Any) -> HeldIds:
+        ids = real(source)
+        new = tmp_path / "new.npy"
+        if kind == "parquet":
+            write_parquet(new, 10, first=0.5)
+        else:
+            np.save(new, np.load(names if kind == "names" else path)[::-1])
+        new.replace(names if kind == "names" else path)
+        return ids
+
+    settings = {"id_column": "id"} if kind == "parquet" else {"ids_path": names}
+    with gleann.Client(tmp_path / "d") as client:
+        client.create_index("a", dim=DIM, metric="l2")
+        with monkeypatch.context() as patched:
+            patched.setattr(reader, "ids", replacing)
+            says = "names" if kind == "names" else "v"
+            with pytest.raises(
+                errors.CorruptDataError, match=rf"^{says}\.\w+ was changed while"
+            ):
+                client.import_vectors("a", path, **settings).wait(timeout=60)
+        assert client.get_index("a").count == 0
+        assert client.import_vectors("a", path, **settings).wait(timeout=60).count == 10
+
+
+def test_a_change_of_unequal_parts_is_never_logged(tmp_path: Path) -> None:
+    application = Application(Config(data_dir=tmp_path / "d"))
+    application.create_index("a", dim=DIM, metric="l2")
+    registry = application.registry
+    ids, vectors = np.arange(2), np.ones((3, DIM), np.float32)
+    says = "2 ids, but 3 vectors"
+    with pytest.raises(errors.DimensionMismatchError, match=says):
+        registry.upsert("a", ids, vectors)
+    with pytest.raises(errors.DimensionMismatchError, match=says):
+        registry.stage("a", "operations/1", ids, vectors)
+    assert registry.view("a").sequence == 0
+    application.close()

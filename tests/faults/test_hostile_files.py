@@ -20,6 +20,7 @@ from gleann.service.application import Application
 from gleann.service.cli import inputs
 from gleann.service.config import Config
 from gleann.service.files import ParquetVectors
+from gleann.service.npy_file import NpyFile
 from gleann.v1 import vector_pb2
 
 DIM = 4
@@ -267,6 +268,58 @@ def test_a_bomb_of_ids(client: gleann.Client, tmp_path: Path) -> None:
     before = peak_mb()
     assert "1000000 bytes" in refusal(client, path, id_column="id")
     assert peak_mb() - before < 300
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
+def test_a_bomb_of_one_id_of_an_allowed_length(
+    client: gleann.Client, tmp_path: Path, kind: pa.DataType
+) -> None:
+    """One text of 4,000 letters, named 50,000 times."""
+    n = 50_000
+    words = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(n, np.int32)), pa.array(["x" * 4000], kind)
+    )
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(n * DIM, "f4")), DIM)
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(pa.table({"vector": lists, "id": words}), path, compression="zstd")
+    assert path.stat().st_size < 50_000
+    before = peak_mb()
+    with pytest.raises(errors.DuplicateIdError) as caught:
+        client.import_vectors("a", path, id_column="id").wait(timeout=60)
+    assert peak_mb() - before < 100
+    said = str(caught.value)
+    assert "bomb.parquet: id has 'xxx" in said
+    assert "in the rows 0 and 1" in said
+    assert len(said) < 200
+
+
+def test_an_id_that_repeats_far_away(client: gleann.Client, tmp_path: Path) -> None:
+    """In another part of the file than the one that has it first."""
+    n = 40_000
+    names = [f"{row:05d}" for row in range(n - 1)] + ["00007"]
+    path = tmp_path / "v.parquet"
+    pq.write_table(pa.table({"vector": vectors(n), "id": names}), path)
+    with pytest.raises(errors.DuplicateIdError, match=r"id has '00007' 2 times"):
+        client.import_vectors("a", path, id_column="id").wait(timeout=60)
+    assert client.get_index("a").count == 0
+
+
+@pytest.mark.parametrize("descr", [f"'<U{MAX_ID_BYTES + 1}'", "'|S100000'"])
+def test_npy_ids_that_are_refused_before_they_are_read(
+    client: gleann.Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    descr: str,
+) -> None:
+    def never(file: NpyFile, *_: Any, **__: Any) -> Any:
+        raise AssertionError(f"{file.path} was read")
+
+    np.save(tmp_path / "v.npy", np.ones((2, DIM), np.float32))
+    size = 2 * np.dtype(descr.strip("'")).itemsize
+    path = tmp_path / "names.npy"
+    path.write_bytes(npy(header("(2,)", descr), data=bytes(size)))
+    monkeypatch.setattr(NpyFile, "__array__", never)
+    assert "names.npy" in refusal(client, tmp_path / "v.npy", ids_path=path)
 
 
 def test_a_bomb_of_one_long_row(client: gleann.Client, tmp_path: Path) -> None:

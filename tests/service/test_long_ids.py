@@ -66,12 +66,22 @@ def test_a_long_id_is_refused_and_nothing_is_stored(client: gleann.Client) -> No
         client.get_vectors("i", ["y" * 100_000])
 
 
-def test_a_long_id_of_a_file_is_refused(client: gleann.Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ü" * (MAX_ID_BYTES // 2 + 1), r"ids.npy row 7 is 'ü+\.\.\."),
+        ("y" * (MAX_ID_BYTES + 1), "ids.npy has room for 4097 characters an id"),
+    ],
+    ids=["bytes", "letters"],
+)
+def test_a_long_id_of_a_file_is_refused(
+    client: gleann.Client, tmp_path: Path, name: str, says: str
+) -> None:
     np.save(tmp_path / "v.npy", ROWS)
-    np.save(tmp_path / "ids.npy", [*IDS[:7], "y" * (MAX_ID_BYTES + 1)])
+    np.save(tmp_path / "ids.npy", [*IDS[:7], name])
     client.create_index("i", dim=8, metric="l2")
     job = client.import_vectors("i", tmp_path / "v.npy", ids_path=tmp_path / "ids.npy")
-    with pytest.raises(errors.InvalidInputError, match=r"ids.npy row 7 is 'y+\.\.\."):
+    with pytest.raises(errors.InvalidInputError, match=says):
         job.wait(timeout=60)
     assert client.get_index("i").count == 0
 

@@ -191,6 +191,22 @@ def test_a_bug_ends_one_operation(
         assert client.build("p", quick).wait(timeout=60).version == 1
 
 
+def test_work_that_memory_has_no_room_for(
+    tmp_path: Path, rows: np.ndarray, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    with gleann.Client(tmp_path / "d") as client:
+        client.create_index("p", dim=8, metric="l2")
+        client.upsert("p", np.arange(len(rows)), rows)
+        with monkeypatch.context() as patched:
+            patched.setattr(SoarIndex, "build_on_disk", refuse)
+            with pytest.raises(errors.LimitError, match="not enough memory"):
+                client.build("p", quick).wait(timeout=60)
+        assert client.build("p", quick).wait(timeout=60).version == 1
+
+
 def test_work_that_stops_the_server_is_given_up(tmp_path: Path) -> None:
     """A crash leaves "running" behind; after so many the work is not begun again."""
 
