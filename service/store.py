@@ -33,7 +33,6 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.committed: list[Callable[[], None]] = []
-        self.rolled_back: list[Callable[[], None]] = []
 
     def run(self, sql: str, *values: Any) -> sqlite3.Cursor:
         """Execute one statement."""
@@ -42,10 +41,6 @@ class Transaction:
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once it is on disk, before the next transaction begins."""
         self.committed.append(callback)
-
-    def after_rollback(self, callback: Callable[[], None]) -> None:
-        """Call `callback` if the transaction comes to nothing."""
-        self.rolled_back.append(callback)
 
 
 class Store:
@@ -123,19 +118,17 @@ class Store:
                 yield self._open
                 return
             transaction = self._open = Transaction(self._connection)
-            callbacks = transaction.rolled_back
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 before = self._connection.total_changes
                 yield transaction
                 self._commit(changed=self._connection.total_changes != before)
-                callbacks = transaction.committed
             finally:
                 self._open = None
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                for callback in callbacks:
-                    callback()
+            for callback in transaction.committed:
+                callback()
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a query."""
