@@ -325,7 +325,8 @@ class Jobs:
             return
         first = run.names[0]
         try:
-            outcome = self._outcome(run, self._row(first))
+            row = self._insist(lambda: self._row(first))
+            outcome = self._outcome(run, row)
         except _StoppingError:
             self._put_back(run)
         else:

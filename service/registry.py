@@ -77,7 +77,7 @@ class Registry:
         for row in whole:
             strays.require_not_older(self._store, self._versions, row)
         for row in rows:
-            if self._opened(row) and self._knows_pins():
+            if self._opened(row) and not self._store.damaged("sessions"):
                 strays.sweep_versions(self._versions, row, self._needed(row))
 
     def create(self, name: str, *, dim: int, metric: Metric) -> View:
@@ -258,7 +258,7 @@ class Registry:
                 self._discard(view.number, version)
             raise
         self.sweep(view.number)
-        self._store.give_back_space()
+        self._store.give_back_space_soon()
 
     def _publish_sealed(self, view: View, version: int, sealed: Sealed) -> None:
         with self._store.transaction() as transaction:
@@ -296,23 +296,23 @@ class Registry:
         """Remove the versions of an index that nobody needs any more.
 
         Those of one that cannot be served stay: they may be what is left of it.
+        Errors are logged, not raised: what made them needless is committed.
         """
-        row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
-        served = row is not None and row["name"] in self._views
-        if row is not None and served and self._knows_pins():
-            self._versions.drop_older(
-                number, than=row["version"], needed=self._needed(row)
-            )
+        if self._store.damaged("sessions"):
+            return  # it is not certain which versions the sessions need
+        try:
+            row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
+            if row is not None and row["name"] in self._views:
+                needed = self._needed(row)
+                self._versions.drop_older(number, than=row["version"], needed=needed)
+        except (GleannError, OSError) as error:
+            _log.warning("old versions of index %d were not removed: %s", number, error)
 
     def _discard(self, number: int, version: int) -> None:
         """Remove a version, unless the store has it after all."""
         row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
         if row is None or version not in self._needed(row):
             self._versions.drop(number, version)
-
-    def _knows_pins(self) -> bool:
-        """Whether it is certain which versions the sessions need."""
-        return not self._store.damaged("sessions")
 
     def _needed(self, row: Row) -> set[int]:
         pinned = self._store.rows(

@@ -15,6 +15,8 @@ from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.job_queue import SHORT
 from gleann.service.jobs import MAX_ATTEMPTS, Jobs
+from gleann.service.registry import Registry
+from gleann.service.store import Store
 from gleann.v1 import index_pb2, selection_pb2, vector_pb2
 
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
@@ -104,6 +106,53 @@ def test_a_write_that_is_refused_is_tried_again(
         "response",
     ]
     assert application.get_index("a").version == 1
+
+
+def test_a_read_that_is_refused_once_work_began_is_tried_again(
+    open_directory: Callable[[], Application], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "FIRST_PAUSE", 0.05)
+    application = open_directory()
+    filled(application, "a", 9)
+    begin, row, begun = Jobs._begin_all, Jobs._row, []
+
+    def began(self: Jobs, run: Any) -> bool:
+        has_work = begin(self, run)
+        begun.append(threading.current_thread())
+        return has_work
+
+    def refuse_once(self: Jobs, name: str) -> Any:
+        if threading.current_thread() in begun:
+            begun.clear()
+            raise errors.StorageError("the database refused: disk I/O error")
+        return row(self, name)
+
+    monkeypatch.setattr(Jobs, "_begin_all", began)
+    monkeypatch.setattr(Jobs, "_row", refuse_once)
+    name = application.build(asked("a")).name
+    assert done_within(application, [name], 20)
+    assert not begun
+    assert application.jobs.get(name).WhichOneof("result") == "response"
+
+
+@pytest.mark.parametrize("step", ["_needed", "give_back_space"])
+def test_a_build_that_is_published_is_not_reported_as_failed(
+    open_directory: Callable[[], Application],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """The disk refuses what comes after the commit: old files and free pages stay."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise errors.StorageError("the database refused: disk I/O error")
+
+    application = open_directory()
+    filled(application, "a", 9)
+    monkeypatch.setattr(Registry if step == "_needed" else Store, step, refuse)
+    name = application.build(asked("a")).name
+    assert application.jobs.wait(name, seconds=30).WhichOneof("result") == "response"
+    assert application.get_index("a").version == 1
+    assert application._building.current(asked("a")) is not None
 
 
 def test_a_job_that_waits_for_the_disk_can_be_cancelled(
