@@ -92,9 +92,18 @@ class Application:
         )
         self.limits = config.limits
         self._batcher = Batcher()
-        self._store = Store(config.data_dir)
-        engine, threads = config.engine, config.threads
         devices = Devices(config.device)
+        self._store = Store(config.data_dir)
+        try:
+            self._open(config, devices)
+        except BaseException:
+            self._store.close()
+            raise
+        self._expiry.open()
+
+    def _open(self, config: Config, devices: Devices) -> None:
+        """Make what works on the store, and go on with the work that was cut off."""
+        engine, threads = config.engine, config.threads
         versions = Versions(
             config.data_dir, engine=engine, threads=threads, devices=devices
         )
@@ -114,14 +123,9 @@ class Application:
             "import": Importing(self.registry, self._rules),
             "select": self.selections,
         }
-        try:
-            tell_damage(self._store)
-            self.registry.open()
-            self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
-        except BaseException:
-            self._store.close()
-            raise
-        self._expiry.open()
+        tell_damage(self._store)
+        self.registry.open()
+        self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def close(self, *, seconds: float = 30.0) -> None:
         """Stop long work, and let go of the directory.

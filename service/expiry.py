@@ -6,9 +6,13 @@ wait. What has not ended stays, however old.
 
 import logging
 import time
+from math import inf
+from sqlite3 import Row
 from threading import Event, Thread
 
-from gleann.index.errors import GleannError
+from google.protobuf.message import DecodeError
+
+from gleann.index.errors import CorruptDataError, GleannError
 from gleann.service.store import Store
 from gleann.v1 import selection_pb2
 
@@ -32,6 +36,10 @@ DELETE FROM operations WHERE number IN (
     SELECT number FROM operations WHERE {_ENDED}
     ORDER BY number DESC LIMIT ? OFFSET ?)
 """
+_NEXT_SELECTIONS = """
+SELECT rowid, name, description FROM selections
+WHERE rowid > ? ORDER BY rowid LIMIT ?
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +59,7 @@ class Expiry:
         self._store = store
         self._keep_seconds = keep_days * DAY
         self._keep_operations = keep_operations
+        self._unreadable: set[int] = set()
         self._closed = Event()
         self._thread = Thread(target=self._serve, name="gleann-expiry", daemon=True)
 
@@ -82,6 +91,9 @@ class Expiry:
             except GleannError:
                 _log.exception("what is too old could not be removed")
                 continue
+            except Exception:  # noqa: BLE001  the edge: the next look may succeed
+                _log.exception("the look for what is too old failed inside")
+                continue
             if removed:
                 _log.info("removed %d old operations, selections, receipts", removed)
 
@@ -97,21 +109,30 @@ class Expiry:
 
     def _sweep_selections(self, before: float) -> int:
         """Selections tell when they were made only inside; the oldest come first."""
-        removed = 0
+        removed = last = 0
         while not self._closed.is_set():
-            rows = self._store.rows(
-                "SELECT name, description FROM selections ORDER BY rowid LIMIT ?", BATCH
-            )
-            old = [row["name"] for row in rows if _made(row["description"]) < before]
+            rows = self._store.rows(_NEXT_SELECTIONS, last, BATCH)
+            dated = [(row, self._made(row)) for row in rows]
+            old = [row["rowid"] for row, made in dated if made < before]
             with self._store.transaction() as transaction:
-                for name in old:
-                    transaction.run("DELETE FROM selections WHERE name = ?", name)
+                for rowid in old:
+                    transaction.run("DELETE FROM selections WHERE rowid = ?", rowid)
             removed += len(old)
-            if len(old) < BATCH:
+            unreadable = sum(made == inf for _, made in dated)
+            if len(old) + unreadable < BATCH:
                 break
+            last = rows[-1]["rowid"]
         return removed
 
-
-def _made(description: bytes) -> float:
-    made = selection_pb2.Selection.FromString(description).create_time
-    return made.seconds + made.nanos / 1e9
+    def _made(self, row: Row) -> float:
+        """When a selection was made; infinity if damaged, which is logged once."""
+        try:
+            self._store.require_whole("selections", row["name"])
+            selection = selection_pb2.Selection.FromString(row["description"])
+        except (CorruptDataError, DecodeError, TypeError) as error:
+            if row["rowid"] not in self._unreadable:
+                self._unreadable.add(row["rowid"])
+                _log.error("a selection stays, however old: %s", error)
+            return inf
+        made = selection.create_time
+        return float(made.seconds + made.nanos / 1e9)

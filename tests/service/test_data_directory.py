@@ -2,9 +2,12 @@
 
 import logging
 import os
+import sqlite3
 import stat
 import time
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -158,6 +161,76 @@ def test_it_goes_in_small_batches(
     assert Expiry(store, keep_days=1, keep_operations=1).sweep(now + 30 * DAY) == 11
     assert names(store, "operations") == ["operations/8", "operations/9"]
     store.close()
+
+
+def test_a_selection_that_is_damaged_stays_and_the_others_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where a whole batch of damaged ones comes first."""
+    monkeypatch.setattr("gleann.service.expiry.BATCH", 2)
+    now = time.time()
+    store = store_with(tmp_path, now)
+    old = selection_pb2.Selection(name="selections/1").SerializeToString()
+    with store.transaction() as transaction:
+        transaction.run("UPDATE selections SET rowid = 20 - rowid")
+        for description in (b"\xff", "text", old):
+            transaction.run(
+                "INSERT INTO selections (rowid, name, description, items)"
+                " SELECT count(*), 'damaged ' || count(*), ?, X'' FROM selections",
+                description,
+            )
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "gleann.sqlite3")) as connection:
+        connection.execute("UPDATE selections SET items = X'01' WHERE rowid = 4")
+        connection.commit()
+    store = Store(tmp_path)
+    expiry = Expiry(store, keep_days=7, keep_operations=1000)
+    for _ in range(2):
+        expiry.sweep(now)
+    kept = ["damaged 2", "damaged 3", "damaged 4", "days 6"]
+    assert names(store, "selections") == kept
+    assert caplog.text.count("a selection stays") == 3
+    store.close()
+
+
+def test_a_look_that_fails_inside_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gleann.service.expiry.FIRST_AFTER", 0.01)
+    monkeypatch.setattr("gleann.service.expiry.SECONDS_BETWEEN", 0.01)
+    looks, again = [], Event()
+
+    def sweep(*_: Any) -> int:
+        looks.append(1)
+        if len(looks) == 1:
+            raise ValueError("a bug")
+        again.set()
+        return 0
+
+    monkeypatch.setattr(Expiry, "sweep", sweep)
+    store = Store(tmp_path)
+    expiry = Expiry(store, keep_days=7, keep_operations=1000)
+    expiry.open()
+    assert again.wait(20)
+    expiry.close()
+    store.close()
+    assert "a bug" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["Devices", "Versions", "Registry", "Selecting"])
+def test_an_opening_that_is_refused_leaves_the_directory_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise errors.EngineUnavailableError("torch sees 0 CUDA devices")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"gleann.service.application.{part}", refuse)
+        # The traceback holds what was begun, as it does where it is logged.
+        with pytest.raises(errors.EngineUnavailableError) as refused:
+            Application(Config(data_dir=tmp_path))
+    Application(Config(data_dir=tmp_path)).close()
+    assert refused.value.__traceback__ is not None
 
 
 def test_a_directory_that_is_open_is_swept(
