@@ -1,6 +1,8 @@
 """Matrix products on one thread, whoever else asks for that meanwhile."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -17,6 +19,25 @@ def blas_threads() -> list[int]:
         for library in found
         if library["threading_layer"] != "openmp"
     ]
+
+
+@contextmanager
+def another_inside() -> Iterator[None]:
+    """Come in, have another thread come in too, and leave before it does."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with one_blas_thread():
+            inside.set()
+            assert leave.wait(20)
+
+    with one_blas_thread():
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert inside.wait(20)
+    yield
+    leave.set()
+    thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -38,20 +59,8 @@ def test_one_thread_inside_and_what_there_was_after():
 
 def test_callers_that_leave_in_another_order_leave_no_limit():
     """The first to come is the first to go: the limit stays for the second only."""
-    inside, leave = threading.Event(), threading.Event()
-
-    def second() -> None:
-        with one_blas_thread():
-            inside.set()
-            assert leave.wait(20)
-
-    with one_blas_thread():
-        thread = threading.Thread(target=second)
-        thread.start()
-        assert inside.wait(20)
-    assert set(blas_threads()) == {1}
-    leave.set()
-    thread.join()
+    with another_inside():
+        assert set(blas_threads()) == {1}
     assert set(blas_threads()) == {3}
 
 
@@ -70,17 +79,6 @@ def test_a_library_with_a_number_for_each_thread_gets_its_own_back():
     if not per_thread:
         pytest.skip("no BLAS here is built on OpenMP")
     before = [one.get_num_threads() for one in per_thread]
-    inside, leave = threading.Event(), threading.Event()
-
-    def second() -> None:
-        with one_blas_thread():
-            inside.set()
-            assert leave.wait(20)
-
-    with one_blas_thread():
-        thread = threading.Thread(target=second)
-        thread.start()
-        assert inside.wait(20)
-    leave.set()
-    thread.join()
+    with another_inside():
+        pass
     assert [one.get_num_threads() for one in per_thread] == before
