@@ -145,7 +145,7 @@ class SoarIndex:
             )
             served = make_engine(data, name=engine, threads=threads)
             report(Progress(phase="done", done=n, total=n))
-        return cls._open(data, row_ids, arranged.header, served)
+        return cls(data, ids=row_ids, header=arranged.header, engine=served)
 
     @classmethod
     def build_on_disk(  # noqa: PLR0913  all but two are optional
@@ -277,7 +277,7 @@ class SoarIndex:
         except CorruptDataError as error:
             raise CorruptDataError(f"{path}: {error}") from error
         served = make_engine(data, name=engine, threads=threads)
-        return cls._open(data, ids, known, served)
+        return cls(data, ids=ids, header=known, engine=served)
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
         """The same index served by another engine; the arrays are shared."""
@@ -285,7 +285,9 @@ class SoarIndex:
 
     def served_by(self, engine: Engine) -> "SoarIndex":
         """The same index served by `engine`, which was made from its `data`."""
-        return self._open(self._data, self.held_ids, self._header, engine)
+        return SoarIndex(
+            self._data, ids=self.held_ids, header=self._header, engine=engine
+        )
 
     def __len__(self) -> int:
         return len(self._data.vectors)
@@ -400,12 +402,6 @@ class SoarIndex:
         mask = np.zeros(len(self), np.bool_)
         mask[self.rows_of(ids)] = True
         return mask
-
-    @classmethod
-    def _open(
-        cls, data: IndexData, ids: HeldIds, header: Header, engine: Engine
-    ) -> "SoarIndex":
-        return cls(data, ids=ids, header=header, engine=engine)
 
     def _search(
         self, queries: ArrayLike, params: SearchParams
