@@ -116,7 +116,7 @@ def _scan(
     if list_nos.device.type != "cuda":
         return scan.bucketed(queries, list_nos, view, BUCKETING)
     from gleann.index.engines.triton_kernels.configs import config_for
-    from gleann.index.engines.triton_kernels.scanner import launch_scan_lists
+    from gleann.index.engines.triton_kernels.launch_scan import launch_scan_lists
 
     out = scan.nothing_kept(list_nos, longest=view.longest, bucketing=BUCKETING)
     generation, _ = torch.cuda.get_device_capability(list_nos.device)

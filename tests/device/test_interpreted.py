@@ -35,12 +35,18 @@ from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.recording import Repeats  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton_kernels import assigning, gaining  # noqa: E402
+from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
+    assigning,
+    gaining,
+    launch_rank,
+    launch_scan,
+)
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
     launch_pair_squares,
 )
+from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 from gleann.selection import facility_location, farthest_first  # noqa: E402
 from gleann.selection.coreset import device as on_device  # noqa: E402
 from gleann.selection.coreset import device_gains  # noqa: E402
@@ -81,7 +87,7 @@ def setting(kind, d, *, metric="l2", nq=5, allowed=None, segments="both"):
 def by_lists(coded, list_nos, view, bucketing, kind):
     out = scan.nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
     config = config_for(kind, view.lists.dim, queries=16)
-    launching.launch_scan_lists(coded, list_nos, view, bucketing, out, config)
+    launch_scan.launch_scan_lists(coded, list_nos, view, bucketing, out, config)
     return out
 
 
@@ -89,7 +95,7 @@ def by_pairs(coded, list_nos, view, bucketing, kind):
     out = scan.nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
     out.keys.zero_()  # it must write all of them
     out.bounds.zero_()
-    launching.launch_scan_pairs(coded, list_nos, view, bucketing, out)
+    launch_scan.launch_scan_pairs(coded, list_nos, view, bucketing, out)
     return out
 
 
@@ -140,7 +146,7 @@ def test_exact_scores_are_those_of_torch(kind):
     coded, list_nos, view = setting(kind, 48)
     again = coded.take(torch.arange(5).repeat_interleave(3))
     flat = list_nos.reshape(-1)
-    got = launching.TritonScanner().exact(again, flat, view, keep=20)
+    got = TritonScanner().exact(again, flat, view, keep=20)
     assert torch.equal(got, scan.exact(again, flat, view, keep=20))
 
 
@@ -153,7 +159,7 @@ def test_a_whole_search(count, recorder):
     request = ScanRequest(k=3, pool=12)
     engine = DeviceEngine(
         data,
-        scanner=launching.TritonScanner(),
+        scanner=TritonScanner(),
         device=torch.device("cpu"),
         kind="fp32",
         recorder=recorder,
@@ -182,7 +188,7 @@ def asked_of(count, d=40):
 @pytest.fixture
 def four_queries(monkeypatch):
     """A tile of the coarse step: what it sorts is what the interpreter is slow at."""
-    monkeypatch.setattr(launching, "RANK", replace(launching.RANK, queries=4))
+    monkeypatch.setattr(launch_rank, "RANK", replace(launch_rank.RANK, queries=4))
 
 
 @pytest.mark.usefixtures("four_queries")
@@ -198,7 +204,7 @@ def test_lists_are_ranked_as_by_torch(metric, nlist, nprobe, twins):
     """Ties included: of twin lists that the cut parts, the lower one is probed."""
     _, ranking = ranking_of(metric, nlist, twins=twins)
     asked = asked_of(5)
-    got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=nprobe)
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=nprobe)
     assert not doubted.any()
     assert torch.equal(got, ranking.best(asked, nprobe=nprobe))
 
@@ -212,7 +218,7 @@ def test_lists_far_from_the_origin(metric):
     encoding = Encoding(metric=metric, kind="int8", center=center)
     ranking = DeviceRanking(centroids, encoding, torch.device("cpu"))
     asked = asked_of(5) + 500
-    got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=9)
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=9)
     assert not doubted.any()
     assert torch.equal(got, ranking.best(asked, nprobe=9))
     scores = list_scores(asked.numpy(), centroids, encoding)
@@ -223,7 +229,7 @@ def test_lists_far_from_the_origin(metric):
 def test_lists_of_long_centroids():
     _, ranking = ranking_of("l2", 1024, 240)
     asked = asked_of(3, 240)
-    got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=9)
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=9)
     assert not doubted.any()
     assert torch.equal(got, ranking.best(asked, nprobe=9))
 
@@ -238,7 +244,9 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
     none = np.full(nlist, -1)
     data = world.index_of(rows, np.arange(nlist), none, nlist=nlist)
     ranking = DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
-    got, doubted = launching.launch_rank_lists(ranking, torch.zeros((2, d)), nprobe=18)
+    got, doubted = launch_rank.launch_rank_lists(
+        ranking, torch.zeros((2, d)), nprobe=18
+    )
     assert doubted.all()
     assert (got == -1).all()
 
@@ -250,22 +258,24 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
 )
 def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
     """What is in doubt is ranked in full: here, all that there is no room for."""
-    monkeypatch.setattr(launching, "RANK", replace(launching.RANK, queries=1))
+    few = replace(launch_rank.RANK, queries=1)
+    monkeypatch.setattr(launch_rank, "RANK", few)
+    monkeypatch.setattr(launching, "RANK", few)
     used = []
-    launch = launching.launch_rank_lists
+    launch = launch_rank.launch_rank_lists
     monkeypatch.setattr(
         launching,
         "launch_rank_lists",
         lambda *given, **rest: (used.append(1), launch(*given, **rest))[1],
     )
     if crowded:
-        monkeypatch.setattr(launching, "rank_room", lambda nprobe: nprobe)
+        monkeypatch.setattr(launch_rank, "rank_room", lambda nprobe: nprobe)
     data, _ = ranking_of("l2", 1024, 16)
     asked = asked_of(1, 16).numpy()
     request = ScanRequest(k=2, pool=4)
     engine = DeviceEngine(
         data,
-        scanner=launching.TritonScanner(),
+        scanner=TritonScanner(),
         device=torch.device("cpu"),
         kind="fp32",
         recorder=recorder,
@@ -426,5 +436,5 @@ def test_merging_is_that_of_torch(keep):
     kept = scan.bucketed(coded, list_nos, view, bucketing)
     flat = kept.keys.reshape(5, -1)
     probed = merge.bitmap(list_nos, nlist=lists.nlist)
-    got = launching.TritonScanner().merge(flat, lists, probed, keep=keep)
+    got = TritonScanner().merge(flat, lists, probed, keep=keep)
     assert torch.equal(got, merge.merge(flat, lists, probed, keep=keep))

@@ -29,8 +29,9 @@ from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton import triton_engine  # noqa: E402
-from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
+from gleann.index.engines.triton_kernels import launch_rank, launch_scan  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -76,7 +77,7 @@ def test_list_major(kind, d, queries):
         want = scan.bucketed(coded, list_nos, view, bucketing)
         got = scan.nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
         config = config_for(kind, d, queries=queries)
-        launching.launch_scan_lists(coded, list_nos, view, bucketing, got, config)
+        launch_scan.launch_scan_lists(coded, list_nos, view, bucketing, got, config)
         assert_equal(got, want, kind)
 
 
@@ -89,7 +90,7 @@ def test_query_major(kind, d):
     got = scan.nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
     got.keys.fill_(-7)
     got.bounds.fill_(-7)
-    launching.launch_scan_pairs(coded, list_nos, view, bucketing, got)
+    launch_scan.launch_scan_pairs(coded, list_nos, view, bucketing, got)
     assert_equal(got, want, kind)
 
 
@@ -104,7 +105,7 @@ def test_lists_are_ranked_as_by_torch(metric, d):
     )
     asked = torch.from_numpy(rng.normal(size=(2000, d)).astype(np.float32)).to(CUDA)
     for nprobe in (1, 31, 64):
-        got, doubted = launching.launch_rank_lists(ranking, asked, nprobe=nprobe)
+        got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=nprobe)
         want = ranking.best(asked, nprobe=nprobe)
         assert torch.equal(got[~doubted], want[~doubted])
         assert doubted.float().mean() < 0.01
@@ -116,7 +117,7 @@ def test_merge(keep):
     kept = scan.bucketed(coded, list_nos, view, Bucketing(buckets=128, span=8192))
     flat = kept.keys.reshape(100, -1)
     probed = merge.bitmap(list_nos, nlist=len(SIZES))
-    got = launching.TritonScanner().merge(flat, view.lists, probed, keep=keep)
+    got = TritonScanner().merge(flat, view.lists, probed, keep=keep)
     assert torch.equal(got, merge.merge(flat, view.lists, probed, keep=keep))
 
 
@@ -143,9 +144,7 @@ def test_graphs_replay_what_steps_do(kind):
     """Batches of several sizes in turn, through one engine and its recordings."""
     data = world.random_index(n=20_000, d=96, nlist=64, seed=7)
     recorded = triton_engine(data, kind=kind)
-    stepwise = DeviceEngine(
-        data, scanner=launching.TritonScanner(), device=CUDA, kind=kind
-    )
+    stepwise = DeviceEngine(data, scanner=TritonScanner(), device=CUDA, kind=kind)
     request = ScanRequest(k=10, pool=40)
     for seed, nq in enumerate([1, 100, 3, 3000, 1, 90, 2048]):
         asked = np.random.default_rng(seed).normal(size=(nq, 96)).astype(np.float32)

@@ -6,6 +6,7 @@ measured on one.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gleann.index.engines.device.kinds import KINDS, Kind, padded_dim
 
@@ -180,6 +181,18 @@ def parts_of(width: int, *, block: int) -> Parts:
     left = width % block
     first = 1 << (left.bit_length() - 1) if left else 0
     return Parts(block=block, steps=width // block, rests=(first, left - first))
+
+
+def constants_for(width: int, *, block: int) -> dict[str, Any]:
+    """The compile-time constants of a kernel that say how a padded d is cut."""
+    parts = parts_of(width, block=block)
+    return {
+        "D": width,
+        "BLOCK": parts.block,
+        "STEPS": parts.steps,
+        "REST": parts.rests[0],
+        "LAST": parts.rests[1],
+    }
 
 
 def smallest_step(kind: Kind) -> int:
