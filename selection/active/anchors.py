@@ -12,7 +12,7 @@ from sklearn.cluster import kmeans_plusplus
 
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.active.pools import Standing
-from gleann.selection.pool import Neighbours
+from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 
 

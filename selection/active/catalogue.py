@@ -15,7 +15,7 @@ from gleann.selection.active.pools import Pool
 from gleann.selection.active.questions import Questions
 from gleann.selection.active.seals import SealsPool
 from gleann.selection.active.trained import Trained
-from gleann.selection.pool import Neighbours
+from gleann.selection.neighbours import Neighbours
 
 
 def make_pool(

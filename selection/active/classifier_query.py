@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.active.pools import Standing
 from gleann.selection.active.seals import SealsPool
-from gleann.selection.pool import Neighbours
+from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 
 

@@ -12,7 +12,7 @@ from gleann.selection.active.batch import ROUNDED_ONE, Batch
 from gleann.selection.active.ledger import Ledger
 from gleann.selection.active.questions import Questions
 from gleann.selection.checks import IdMap, shown
-from gleann.selection.pool import Selection, as_told
+from gleann.selection.result import Selection, as_told
 from gleann.selection.saved import Saved
 
 

@@ -9,7 +9,7 @@ from gleann.selection.active.model import Classifier
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.picker import Picker
 from gleann.selection.active.questions import Questions
-from gleann.selection.pool import Neighbours
+from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved, rebuilding
 
 

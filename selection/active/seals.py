@@ -8,7 +8,7 @@ import numpy as np
 
 from gleann.index.arrays import Mask, Rows
 from gleann.selection.active.pools import Standing
-from gleann.selection.pool import Neighbours
+from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 
 

@@ -20,8 +20,16 @@ from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.picker import Picker
 from gleann.selection.active.questions import Labels
 from gleann.selection.checks import IdMap, as_rows, kept, require_count, shown
-from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
-from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
+from gleann.selection.neighbours import Neighbours
+from gleann.selection.provenance import (
+    check_format,
+    check_origin,
+    fingerprint,
+    ids_hash,
+    provenance,
+    sealed,
+)
+from gleann.selection.result import Selection
 
 FORMAT = "gleann.active/2"
 _PARTS = ("params", "classes", "ledger", "picker", "docket", "data_hash", "ids_hash")

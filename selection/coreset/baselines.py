@@ -20,7 +20,7 @@ from gleann.selection.coreset.farthest_first import k_center
 from gleann.selection.coreset.margin import margin
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.coreset.uniform import uniform
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 
 class Choose(Protocol):

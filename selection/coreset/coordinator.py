@@ -25,7 +25,7 @@ from gleann.selection.coreset.shards import (
 )
 from gleann.selection.coreset.walk import Walk
 from gleann.selection.coreset.weighted_k_center import GUESSES_MEASURED
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -15,7 +15,8 @@ from gleann.selection.coreset.quotas import (
     require_quotas,
     streams,
 )
-from gleann.selection.pool import Selection, provenance
+from gleann.selection.provenance import provenance
+from gleann.selection.result import Selection
 from gleann.selection.uniform import uniform_rows
 
 

@@ -19,7 +19,7 @@ from gleann.index.blocks import block_slices
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.selection.checks import as_rows, require_between, require_count
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 CANDIDATES = 256
 """Gains computed again at once."""

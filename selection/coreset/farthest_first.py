@@ -13,7 +13,7 @@ from gleann.selection.checks import require_count
 from gleann.selection.coreset.problem import CostOn, Problem, as_problem
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.coreset.walk import Walk
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

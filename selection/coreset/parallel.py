@@ -13,7 +13,7 @@ from gleann.selection.coreset.coordinator import Coordinator, Runner
 from gleann.selection.coreset.problem import CostOn, as_problem
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.coreset.weighted_k_center import SMALLEST_EPS, weighted_k_center
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 
 def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on it)

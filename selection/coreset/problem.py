@@ -21,7 +21,7 @@ from gleann.selection.checks import (
 )
 from gleann.selection.coreset.distance import Points, make_points, squared_l2
 from gleann.selection.coreset.result import Coreset
-from gleann.selection.pool import fingerprint, provenance
+from gleann.selection.provenance import fingerprint, provenance
 
 LARGEST = 1e37
 """Rows of a greater length could lie farther apart than float32 holds."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gleann.index import Progress
 from gleann.index.arrays import Rows
 from gleann.selection.coreset.distance import Points, Squares
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 CANDIDATES = 256
 """Rows a batch may pick from: of the glove-100 and sift-128 words, 140-190 are."""

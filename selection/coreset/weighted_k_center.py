@@ -17,7 +17,7 @@ from gleann.selection.coreset.farthest_first import filled, walked
 from gleann.selection.coreset.problem import CostOn, Problem, as_problem
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.coreset.walk import Walk
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 GUESSES_MEASURED = 3
 SMALLEST_EPS = 1e-3

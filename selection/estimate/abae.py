@@ -34,7 +34,7 @@ from gleann.selection.estimate.strata import (
     next_rows,
 )
 from gleann.selection.estimate.tally import Evidence, Tally, gather
-from gleann.selection.pool import fingerprint, provenance
+from gleann.selection.provenance import fingerprint, provenance
 
 RESAMPLES = 1000
 

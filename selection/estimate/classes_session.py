@@ -28,8 +28,15 @@ from gleann.selection.estimate.known import (
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.strata import Proxy
-from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
-from gleann.selection.pool import Selection, fingerprint, provenance
+from gleann.selection.provenance import (
+    check_format,
+    check_origin,
+    fingerprint,
+    ids_hash,
+    provenance,
+    sealed,
+)
+from gleann.selection.result import Selection
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-classes/4"

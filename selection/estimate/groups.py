@@ -17,8 +17,8 @@ from gleann.selection.estimate.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
-from gleann.selection.origin import check_format, sealed
-from gleann.selection.pool import Selection
+from gleann.selection.provenance import check_format, sealed
+from gleann.selection.result import Selection
 from gleann.selection.saved import rebuilding
 
 FORMAT = "gleann.estimate-groups/1"

@@ -14,7 +14,8 @@ from gleann.selection.estimate.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.session import EstimateSession
-from gleann.selection.pool import ProgressCallback, Selection
+from gleann.selection.progress import ProgressCallback
+from gleann.selection.result import Selection
 
 
 class CountingSession(Protocol):

@@ -12,7 +12,7 @@ from gleann.selection.estimate.groups import GroupsSession
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.run import Oracle, tell
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
 """Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""

@@ -28,8 +28,15 @@ from gleann.selection.estimate.strata import (
 )
 from gleann.selection.estimate.tally import Evidence, Tally, gather
 from gleann.selection.estimate.weighted import ChancedLabels
-from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
-from gleann.selection.pool import Selection, as_told, fingerprint, provenance
+from gleann.selection.provenance import (
+    check_format,
+    check_origin,
+    fingerprint,
+    ids_hash,
+    provenance,
+    sealed,
+)
+from gleann.selection.result import Selection, as_told
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate/2"

@@ -24,8 +24,15 @@ from gleann.selection.estimate.refreshed_interval import refreshed_interval
 from gleann.selection.estimate.refreshed_rounds import RefreshedRounds
 from gleann.selection.estimate.refreshing import Round, refreshed_totals, whole_design
 from gleann.selection.estimate.result import Estimate, conclude_from
-from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
-from gleann.selection.pool import Selection, as_told, fingerprint, provenance
+from gleann.selection.provenance import (
+    check_format,
+    check_origin,
+    fingerprint,
+    ids_hash,
+    provenance,
+    sealed,
+)
+from gleann.selection.result import Selection, as_told
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-tasti/1"

@@ -1,18 +1,12 @@
-"""Where selection draws from, and the value every selection method answers with."""
+"""The nearest neighbours of rows: searched in an index, or read from a graph."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from hashlib import sha256
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index import KnnGraph, Progress, SearchParams, SoarIndex
-from gleann.index.arrays import Ids, Mask, Rows, Vectors
+from gleann.index import KnnGraph, SearchParams, SoarIndex
+from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import kept
 from gleann.selection.list_scan import LISTS, rows_along, rows_beside
@@ -20,9 +14,6 @@ from gleann.selection.list_scan import LISTS, rows_along, rows_beside
 LONGEST = 1e15
 """Coordinates of a direction beyond which it is shortened: only where it points counts.
 """
-
-ProgressCallback = Callable[[Progress], None]
-"""Called as work advances; an exception that it raises stops the work."""
 
 
 class Neighbours(Protocol):
@@ -195,71 +186,3 @@ def without_self(found: Rows, rows: Rows, *, k: int) -> Rows:
     packed = np.take_along_axis(others, order, axis=1)[:, :k]
     padding = max(0, k - packed.shape[1])
     return np.pad(packed, ((0, 0), (0, padding)), constant_values=-1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Selection:
-    """Rows that a method picked, and why.
-
-    Attributes:
-        rows: int64 (m,), in the order they were picked.
-        ids: (m,) the caller's names of `rows`.
-        scores: float32 (m,), higher means picked sooner.
-        weights: float32 (m,), how many times each counts; 1 where unweighted.
-        why: one array (m,) a reason, such as "stratum" or "probability".
-        summary: what is true of the selection as a whole, such as "radius".
-        provenance: method, params, seed, data_hash, version: JSON values.
-    """
-
-    rows: Rows
-    ids: Ids
-    scores: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    why: dict[str, NDArray[Any]] = field(default_factory=dict)
-    summary: dict[str, float | int | str | bool] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-def as_told(scores: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Finite scores as a `Selection` has them: float32, cut at its largest."""
-    largest = float(np.finfo(np.float32).max)
-    return np.clip(scores, -largest, largest).astype(np.float32)
-
-
-def fingerprint(*arrays: NDArray[Any]) -> str:
-    """SHA-256 of the arrays' bytes; of an index's vectors it is `index.data_hash`."""
-    digest = sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def provenance(
-    method: str, *, params: Mapping[str, Any], seed: int | None, data_hash: str | None
-) -> dict[str, Any]:
-    """What a result must say of its origin, as JSON values.
-
-    Args:
-        method: name of the method.
-        params: its parameters.
-        seed: the only source of its randomness; None where it draws nothing.
-        data_hash: of the data it looked at; None where it looked at none.
-    """
-    return {
-        "method": method,
-        "params": dict(params),
-        "seed": seed,
-        "data_hash": data_hash,
-        "version": _version(),
-    }
-
-
-@cache
-def _version() -> str:
-    try:
-        return installed_version("gleann")
-    except PackageNotFoundError:  # run from a source root
-        return "unknown"

@@ -1,11 +1,15 @@
-"""What a saved session must be resumed with: its format, its data and its ids."""
+"""Where a result or a saved session comes from: method, data, ids, version, format."""
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
 from gleann.index.blocks import block_slices
@@ -20,6 +24,34 @@ _SEAL = "checksums"
 _COMPARED = ("format", "data_hash", "ids_hash")
 """Parts without a checksum: a session is resumed only where they are as they must be.
 """
+
+
+def fingerprint(*arrays: NDArray[Any]) -> str:
+    """SHA-256 of the arrays' bytes; of an index's vectors it is `index.data_hash`."""
+    digest = sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def provenance(
+    method: str, *, params: Mapping[str, Any], seed: int | None, data_hash: str | None
+) -> dict[str, Any]:
+    """What a result must say of its origin, as JSON values.
+
+    Args:
+        method: name of the method.
+        params: its parameters.
+        seed: the only source of its randomness; None where it draws nothing.
+        data_hash: of the data it looked at; None where it looked at none.
+    """
+    return {
+        "method": method,
+        "params": dict(params),
+        "seed": seed,
+        "data_hash": data_hash,
+        "version": _version(),
+    }
 
 
 def ids_hash(ids: HeldIds) -> str:
@@ -105,3 +137,11 @@ def _checksum(part: Any) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise CorruptDataError(f"the state holds what is no JSON: {error}") from error
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@cache
+def _version() -> str:
+    try:
+        return installed_version("gleann")
+    except PackageNotFoundError:  # run from a source root
+        return "unknown"
