@@ -7,10 +7,10 @@ import numpy as np
 
 from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidInputError
-from gleann.selection.active.advice import BatchOutcome
 from gleann.selection.active.batch import ROUNDED_ONE, Batch
-from gleann.selection.active.ledger import Ledger
+from gleann.selection.active.labels import Ledger
 from gleann.selection.active.questions import Questions
+from gleann.selection.active.stopping import BatchOutcome
 from gleann.selection.checks import IdMap, shown
 from gleann.selection.result import Selection, as_told
 from gleann.selection.saved import Saved

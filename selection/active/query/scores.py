@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
-from gleann.selection.active.judges import Judge
+from gleann.selection.active.models.base import Judge
 from gleann.selection.active.params import ActiveParams
-from gleann.selection.active.picking import Score
+from gleann.selection.active.query.greedy import Score
 from gleann.selection.uncertainty import STRATEGIES, entropy
 
 

@@ -15,7 +15,7 @@ from gleann.index.arrays import Vectors
 from gleann.index.blas import one_blas_thread
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.active.params import ActiveParams
-from gleann.selection.active.pools import Boundaries
+from gleann.selection.active.pools.base import Boundaries
 from gleann.selection.active.questions import Labels
 from gleann.selection.checks import as_probabilities
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Rows, Vectors
-from gleann.selection.active.pools import Standing
-from gleann.selection.active.seals import SealsPool
+from gleann.selection.active.pools.base import Standing
+from gleann.selection.active.pools.seals import SealsPool
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from gleann.index import as_vectors
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.errors import CorruptDataError
-from gleann.selection.active.judges import Table
-from gleann.selection.active.ledger import Ledger
-from gleann.selection.active.model import Classifier, Model
-from gleann.selection.active.pools import Boundaries
+from gleann.selection.active.labels import Ledger
+from gleann.selection.active.models.base import Table
+from gleann.selection.active.models.classifier import Classifier, Model
+from gleann.selection.active.pools.base import Boundaries
 from gleann.selection.active.questions import Questions
 from gleann.selection.saved import Saved
 

@@ -11,13 +11,13 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import NotReadyError
 from gleann.selection.active.batch import Batch
 from gleann.selection.active.coverage import Coverage, measure_coverage
-from gleann.selection.active.judges import Judge, Table
-from gleann.selection.active.ledger import Ledger
+from gleann.selection.active.labels import Ledger
+from gleann.selection.active.models.base import Judge, Table
 from gleann.selection.active.params import ActiveParams
-from gleann.selection.active.picking import Score, pick_batch
-from gleann.selection.active.pools import Pool, Standing
+from gleann.selection.active.pools.base import Pool, Standing
+from gleann.selection.active.query.greedy import Score, pick_batch
+from gleann.selection.active.query.scores import make_score
 from gleann.selection.active.questions import Questions
-from gleann.selection.active.scoring import make_score
 from gleann.selection.saved import Saved
 from gleann.selection.uncertainty import entropy
 

@@ -7,7 +7,7 @@ concepts, https://arxiv.org/abs/2007.00077, algorithms 1 and 2.
 import numpy as np
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.active.pools import Standing
+from gleann.selection.active.pools.base import Standing
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 

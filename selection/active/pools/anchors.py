@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.cluster import kmeans_plusplus
 
 from gleann.index.arrays import Mask, Rows, Vectors
-from gleann.selection.active.pools import Standing
+from gleann.selection.active.pools.base import Standing
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
-from gleann.selection.active.pools import Pool
+from gleann.selection.active.pools.base import Pool
 
 Score = Callable[[Rows], NDArray[np.float64]]
 """Scores (m,) of rows (m,); higher means pick it, minus infinity do not pick it now."""

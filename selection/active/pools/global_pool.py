@@ -3,7 +3,7 @@
 import numpy as np
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.active.pools import Standing
+from gleann.selection.active.pools.base import Standing
 from gleann.selection.saved import Saved
 
 

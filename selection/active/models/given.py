@@ -11,8 +11,8 @@ from gleann.index.errors import (
     InvalidParamsError,
     NotReadyError,
 )
-from gleann.selection.active.judges import Table
-from gleann.selection.active.ledger import Ledger
+from gleann.selection.active.labels import Ledger
+from gleann.selection.active.models.base import Table
 from gleann.selection.active.questions import Questions
 from gleann.selection.checks import as_probabilities
 from gleann.selection.saved import Saved, rebuilding
