@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.selection.checks import require_count
-from gleann.selection.estimate.choosing_session import ChoosingSession
-from gleann.selection.estimate.known import Known
+from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.session import EstimateSession
+from gleann.selection.estimate.sessions.several_proxies import ChoosingSession
+from gleann.selection.estimate.sessions.single import EstimateSession
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.result import Selection
 

@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_count
-from gleann.selection.estimate.classes_session import ClassesSession
-from gleann.selection.estimate.groups import GroupsSession
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.run import Oracle, tell
+from gleann.selection.estimate.sessions.disjoint_groups import ClassesSession
+from gleann.selection.estimate.sessions.overlapping_groups import GroupsSession
 from gleann.selection.progress import ProgressCallback
 
 ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]

@@ -15,11 +15,15 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Rows
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.selection.checks import as_scores
-from gleann.selection.estimate.estimators import Design, next_draws, row_factor
-from gleann.selection.estimate.intervals import row_variances
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.strata import STRATA_CUTS, Proxy
-from gleann.selection.estimate.weighted import (
+from gleann.selection.estimate.stratified.estimators import (
+    Design,
+    next_draws,
+    row_factor,
+)
+from gleann.selection.estimate.stratified.intervals import row_variances
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS, Proxy
+from gleann.selection.estimate.stratified.weighted import (
     ChancedLabels,
     Chances,
     weighted_moments,

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from gleann.selection.estimate.estimators import Design, Totals, row_factor
-from gleann.selection.estimate.intervals import (
+from gleann.selection.estimate.refreshed.rounds import Round, aligned, round_weights
+from gleann.selection.estimate.result import IntervalRule
+from gleann.selection.estimate.stratified.estimators import Design, Totals, row_factor
+from gleann.selection.estimate.stratified.intervals import (
     Interval,
     interval_around,
     point_estimate,
     row_variances,
 )
-from gleann.selection.estimate.refreshing import Round, aligned, round_weights
-from gleann.selection.estimate.result import IntervalRule
-from gleann.selection.estimate.tally import Evidence, moments
+from gleann.selection.estimate.stratified.tally import Evidence, moments
 
 
 def refreshed_interval(rounds: Sequence[Round]) -> IntervalRule:

@@ -21,24 +21,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
-from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.estimators import (
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.estimators import (
     Design,
     Totals,
     next_draws,
     row_factor,
 )
-from gleann.selection.estimate.intervals import row_variances
-from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.strata import (
+from gleann.selection.estimate.stratified.intervals import row_variances
+from gleann.selection.estimate.stratified.strata import (
     STRATA_CUTS,
     Proxy,
     StratumNos,
     drawing_order,
     next_rows,
 )
-from gleann.selection.estimate.tally import Evidence, Moments, PerStratum
-from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
+from gleann.selection.estimate.stratified.tally import Evidence, Moments, PerStratum
+from gleann.selection.estimate.stratified.weighted import (
+    ChancedLabels,
+    weighted_moments,
+)
 from gleann.selection.saved import Saved
 
 

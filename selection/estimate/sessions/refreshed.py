@@ -10,20 +10,24 @@ from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, kept, require_count
-from gleann.selection.estimate.book import AnswerBook
-from gleann.selection.estimate.estimators import Design
-from gleann.selection.estimate.known import (
+from gleann.selection.estimate.labels.known import (
     Known,
     KnownRows,
     known_rows,
     require_open_rows,
 )
+from gleann.selection.estimate.labels.round_labels import AnswerBook
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.proxies import representatives
-from gleann.selection.estimate.refreshed_interval import refreshed_interval
-from gleann.selection.estimate.refreshed_rounds import RefreshedRounds
-from gleann.selection.estimate.refreshing import Round, refreshed_totals, whole_design
+from gleann.selection.estimate.proxies.propagate import representatives
+from gleann.selection.estimate.refreshed.interval import refreshed_interval
+from gleann.selection.estimate.refreshed.rounds import (
+    Round,
+    refreshed_totals,
+    whole_design,
+)
+from gleann.selection.estimate.refreshed.session_rounds import RefreshedRounds
 from gleann.selection.estimate.result import Estimate, conclude_from
+from gleann.selection.estimate.stratified.estimators import Design
 from gleann.selection.provenance import (
     check_format,
     check_origin,

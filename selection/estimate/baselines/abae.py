@@ -14,26 +14,26 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Mask
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap, as_scores
-from gleann.selection.estimate.abae_allocation import (
+from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     abae_spreads,
     plain_moments,
     second_draws,
 )
-from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.answers import as_positives, as_values
-from gleann.selection.estimate.estimators import Design, Totals, pilot_draws
-from gleann.selection.estimate.intervals import Interval, point_estimate
+from gleann.selection.estimate.labels.answers import as_positives, as_values
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Asked, Estimate, conclude_from
 from gleann.selection.estimate.run import Oracle
-from gleann.selection.estimate.strata import (
+from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.estimators import Design, Totals, pilot_draws
+from gleann.selection.estimate.stratified.intervals import Interval, point_estimate
+from gleann.selection.estimate.stratified.strata import (
     StratumNos,
     drawing_order,
     equal_size,
     next_rows,
 )
-from gleann.selection.estimate.tally import Evidence, Tally, gather
+from gleann.selection.estimate.stratified.tally import Evidence, Tally, gather
 from gleann.selection.provenance import fingerprint, provenance
 
 RESAMPLES = 1000

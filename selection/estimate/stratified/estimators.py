@@ -18,8 +18,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gleann.selection.estimate.allocate import Draws, Target, capped, shares, spreads
-from gleann.selection.estimate.tally import (
+from gleann.selection.estimate.stratified.allocate import (
+    Draws,
+    Target,
+    capped,
+    shares,
+    spreads,
+)
+from gleann.selection.estimate.stratified.tally import (
     Moments,
     PerStratum,
     Tally,

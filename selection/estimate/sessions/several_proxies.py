@@ -9,27 +9,27 @@ from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, require_count
-from gleann.selection.estimate.answers import as_positives, as_values
-from gleann.selection.estimate.book import NOT_ASKED, AnswerBook
-from gleann.selection.estimate.choosing import (
+from gleann.selection.estimate.labels.answers import as_positives, as_values
+from gleann.selection.estimate.labels.known import (
+    Known,
+    KnownRows,
+    known_rows,
+    require_open_rows,
+)
+from gleann.selection.estimate.labels.round_labels import NOT_ASKED, AnswerBook
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.proxies.choice import (
     ProxyChoice,
     as_proxies,
     choose_proxy,
     draw_pilot,
     pilot_chances,
 )
-from gleann.selection.estimate.groups import check_groups
-from gleann.selection.estimate.known import (
-    Known,
-    KnownRows,
-    known_rows,
-    require_open_rows,
-)
-from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.session import EstimateSession
-from gleann.selection.estimate.strata import Proxy
-from gleann.selection.estimate.weighted import ChancedLabels
+from gleann.selection.estimate.sessions.overlapping_groups import check_groups
+from gleann.selection.estimate.sessions.single import EstimateSession
+from gleann.selection.estimate.stratified.strata import Proxy
+from gleann.selection.estimate.stratified.weighted import ChancedLabels
 from gleann.selection.provenance import (
     check_format,
     check_origin,

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.selection.estimate.tally import Moments, PerStratum
+from gleann.selection.estimate.stratified.tally import Moments, PerStratum
 
 Target: TypeAlias = Literal["count", "avg", "sum"]
 Draws: TypeAlias = NDArray[np.int64]

@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
-from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.book import AnswerBook
-from gleann.selection.estimate.classes import (
+from gleann.selection.estimate.baselines.abae_widths import abae_group_widths
+from gleann.selection.estimate.groups.cuts import (
     Cut,
-    GroupEvidence,
     chances_of,
     costs_of,
     granted,
@@ -18,14 +16,23 @@ from gleann.selection.estimate.classes import (
     second_rows,
     split_over_cuts,
 )
-from gleann.selection.estimate.estimators import Design
-from gleann.selection.estimate.groups import stream_seed
-from gleann.selection.estimate.known import KnownGroupRows
+from gleann.selection.estimate.groups.merge import GroupEvidence
+from gleann.selection.estimate.labels.known import KnownGroupRows
+from gleann.selection.estimate.labels.round_labels import AnswerBook
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.rivals import abae_group_widths
-from gleann.selection.estimate.strata import STRATA_CUTS, Proxy, drawing_order
-from gleann.selection.estimate.tally import Evidence, Moments
-from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
+from gleann.selection.estimate.sessions.overlapping_groups import stream_seed
+from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.estimators import Design
+from gleann.selection.estimate.stratified.strata import (
+    STRATA_CUTS,
+    Proxy,
+    drawing_order,
+)
+from gleann.selection.estimate.stratified.tally import Evidence, Moments
+from gleann.selection.estimate.stratified.weighted import (
+    ChancedLabels,
+    weighted_moments,
+)
 
 
 class GroupSamples:

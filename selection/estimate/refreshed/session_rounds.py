@@ -4,13 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
-from gleann.selection.estimate.book import AnswerBook
-from gleann.selection.estimate.estimators import Design, KnownTotals
-from gleann.selection.estimate.groups import stream_seed
-from gleann.selection.estimate.known import KnownRows
+from gleann.selection.estimate.baselines.abae_widths import abae_width
+from gleann.selection.estimate.labels.known import KnownRows
+from gleann.selection.estimate.labels.round_labels import AnswerBook
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.proxies import held_out_proxies, propagate_labels
-from gleann.selection.estimate.refreshing import (
+from gleann.selection.estimate.proxies.propagate import (
+    held_out_proxies,
+    propagate_labels,
+)
+from gleann.selection.estimate.refreshed.rounds import (
     Cut,
     Round,
     chances_of,
@@ -19,9 +21,10 @@ from gleann.selection.estimate.refreshing import (
     round_draws,
     whole_chances_of,
 )
-from gleann.selection.estimate.rivals import abae_width
-from gleann.selection.estimate.tally import Evidence, gather
-from gleann.selection.estimate.weighted import ChancedLabels
+from gleann.selection.estimate.sessions.overlapping_groups import stream_seed
+from gleann.selection.estimate.stratified.estimators import Design, KnownTotals
+from gleann.selection.estimate.stratified.tally import Evidence, gather
+from gleann.selection.estimate.stratified.weighted import ChancedLabels
 
 
 class RefreshedRounds:

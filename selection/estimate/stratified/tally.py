@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.selection.estimate.strata import StratumNos
+from gleann.selection.estimate.stratified.strata import StratumNos
 
 PerStratum: TypeAlias = NDArray[np.float64]
 """One number a stratum, (K,)."""

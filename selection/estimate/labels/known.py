@@ -9,16 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap
-from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.answers import (
+from gleann.selection.estimate.labels.answers import (
     LARGEST_VALUE,
     NO_GROUP,
     as_groups,
     as_positives,
     as_values,
 )
-from gleann.selection.estimate.estimators import KnownTotals
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.estimators import KnownTotals
 from gleann.selection.saved import Saved
 
 

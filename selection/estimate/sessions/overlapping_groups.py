@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
-from gleann.selection.estimate.allocate import capped
-from gleann.selection.estimate.estimators import labelling_cost
-from gleann.selection.estimate.known import Known
+from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.session import EstimateSession
+from gleann.selection.estimate.sessions.single import EstimateSession
+from gleann.selection.estimate.stratified.allocate import capped
+from gleann.selection.estimate.stratified.estimators import labelling_cost
 from gleann.selection.provenance import check_format, sealed
 from gleann.selection.result import Selection
 from gleann.selection.saved import rebuilding

@@ -3,11 +3,11 @@
 import numpy as np
 
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.estimate.allocate import Draws, capped, spreads
-from gleann.selection.estimate.estimators import Design
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.strata import Proxy, StratumNos
-from gleann.selection.estimate.tally import Moments, PerStratum, Tally
+from gleann.selection.estimate.stratified.allocate import Draws, capped, spreads
+from gleann.selection.estimate.stratified.estimators import Design
+from gleann.selection.estimate.stratified.strata import Proxy, StratumNos
+from gleann.selection.estimate.stratified.tally import Moments, PerStratum, Tally
 
 
 def abae_design(proxy: Proxy, numbers: StratumNos, params: EstimateParams) -> Design:

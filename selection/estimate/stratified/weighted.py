@@ -7,7 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.estimate.tally import Moments, PerStratum, Tally, moments, tally
+from gleann.selection.estimate.stratified.tally import (
+    Moments,
+    PerStratum,
+    Tally,
+    moments,
+    tally,
+)
 
 Chances: TypeAlias = NDArray[np.float64]
 """Chance of each row to be drawn, or how often it is expected to be."""

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.estimators import Totals
-from gleann.selection.estimate.tally import Moments, PerStratum, Tally, moments
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.estimators import Totals
+from gleann.selection.estimate.stratified.tally import (
+    Moments,
+    PerStratum,
+    Tally,
+    moments,
+)
 
 BISECTIONS = 200
 

@@ -11,7 +11,7 @@ from gleann.index.errors import (
     NonFiniteError,
 )
 from gleann.selection.checks import shown
-from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.stratified.allocate import Target
 
 NO_GROUP = -1
 LARGEST_VALUE = 1e140

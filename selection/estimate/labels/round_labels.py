@@ -8,8 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
-from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.answers import LARGEST_VALUE, as_positives, as_values
+from gleann.selection.estimate.labels.answers import (
+    LARGEST_VALUE,
+    as_positives,
+    as_values,
+)
+from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.saved import Saved
 
 NOT_ASKED, UNKNOWN = -2, -1

@@ -8,26 +8,26 @@ from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, as_scores
-from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.book import AnswerBook
-from gleann.selection.estimate.estimators import Design, round_draws
-from gleann.selection.estimate.known import (
+from gleann.selection.estimate.baselines.abae_widths import abae_width
+from gleann.selection.estimate.labels.known import (
     Known,
     KnownRows,
     known_rows,
     require_open_rows,
 )
+from gleann.selection.estimate.labels.round_labels import AnswerBook
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Asked, Estimate, conclude
-from gleann.selection.estimate.rivals import abae_width
-from gleann.selection.estimate.strata import (
+from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.estimators import Design, round_draws
+from gleann.selection.estimate.stratified.strata import (
     STRATA_CUTS,
     Proxy,
     drawing_order,
     next_rows,
 )
-from gleann.selection.estimate.tally import Evidence, Tally, gather
-from gleann.selection.estimate.weighted import ChancedLabels
+from gleann.selection.estimate.stratified.tally import Evidence, Tally, gather
+from gleann.selection.estimate.stratified.weighted import ChancedLabels
 from gleann.selection.provenance import (
     check_format,
     check_origin,

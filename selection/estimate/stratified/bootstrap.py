@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.estimators import Design, Totals
-from gleann.selection.estimate.intervals import Interval, point_estimate
-from gleann.selection.estimate.tally import (
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.estimators import Design, Totals
+from gleann.selection.estimate.stratified.intervals import Interval, point_estimate
+from gleann.selection.estimate.stratified.tally import (
     Evidence,
     PerStratum,
     Tally,

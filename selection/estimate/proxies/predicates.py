@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.selection.checks import as_scores
-from gleann.selection.estimate.strata import Proxy
+from gleann.selection.estimate.stratified.strata import Proxy
 
 
 def both(*proxies: ArrayLike) -> Proxy:

@@ -9,25 +9,25 @@ from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap
-from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.answers import NO_GROUP, as_groups, as_values
-from gleann.selection.estimate.book import AnswerBook
-from gleann.selection.estimate.choosing import as_proxies
-from gleann.selection.estimate.classes import merge
-from gleann.selection.estimate.group_samples import GroupSamples
-from gleann.selection.estimate.groups import (
-    check_groups,
-    require_two_rounds,
-)
-from gleann.selection.estimate.known import (
+from gleann.selection.estimate.groups.merge import merge
+from gleann.selection.estimate.groups.samples import GroupSamples
+from gleann.selection.estimate.labels.answers import NO_GROUP, as_groups, as_values
+from gleann.selection.estimate.labels.known import (
     KnownGroupRows,
     KnownGroups,
     known_group_rows,
     require_open_rows,
 )
+from gleann.selection.estimate.labels.round_labels import AnswerBook
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.proxies.choice import as_proxies
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.strata import Proxy
+from gleann.selection.estimate.sessions.overlapping_groups import (
+    check_groups,
+    require_two_rounds,
+)
+from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.strata import Proxy
 from gleann.selection.provenance import (
     check_format,
     check_origin,

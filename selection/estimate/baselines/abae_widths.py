@@ -6,20 +6,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.selection.estimate.abae_allocation import abae_design, abae_spreads
-from gleann.selection.estimate.allocate import capped, shares
-from gleann.selection.estimate.classes import PerPair, split_over_cuts
-from gleann.selection.estimate.estimators import (
+from gleann.selection.estimate.baselines.abae_allocation import (
+    abae_design,
+    abae_spreads,
+)
+from gleann.selection.estimate.groups.cuts import PerPair, split_over_cuts
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.stratified.allocate import capped, shares
+from gleann.selection.estimate.stratified.estimators import (
     Design,
     KnownTotals,
     pilot_draws,
     row_factor,
 )
-from gleann.selection.estimate.intervals import row_variances
-from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.strata import Proxy, StratumNos, equal_size
-from gleann.selection.estimate.tally import Moments
-from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
+from gleann.selection.estimate.stratified.intervals import row_variances
+from gleann.selection.estimate.stratified.strata import Proxy, StratumNos, equal_size
+from gleann.selection.estimate.stratified.tally import Moments
+from gleann.selection.estimate.stratified.weighted import (
+    ChancedLabels,
+    weighted_moments,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
