@@ -19,7 +19,7 @@ from gleann.selection.checks import (
     require_between,
     require_count,
 )
-from gleann.selection.coreset.distance import Points, make_points, squared_l2
+from gleann.selection.coreset.distance.host import Points, make_points, squared_l2
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.provenance import fingerprint, provenance
 

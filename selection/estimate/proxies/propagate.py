@@ -11,7 +11,7 @@ from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import as_rows, as_scores, require_between, require_count
-from gleann.selection.coreset.farthest_first import farthest_first
+from gleann.selection.coreset.methods.farthest_first import farthest_first
 
 BLOCK_ENTRIES = 2**20
 """Distances held at a time: 4 MiB, which a core's cache may keep."""

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, Rows
 from gleann.selection.checks import require_count
+from gleann.selection.coreset.distance.walk import Walk
 from gleann.selection.coreset.problem import CostOn, Problem, as_problem
 from gleann.selection.coreset.result import Coreset
-from gleann.selection.coreset.walk import Walk
 from gleann.selection.progress import ProgressCallback
 
 

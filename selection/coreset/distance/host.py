@@ -90,7 +90,7 @@ def make_points(vectors: Vectors, *, device: str | None = None) -> Points:
         raise EngineUnavailableError(
             f"{reason}: to pick on {device!r} takes pip install 'gleann[gpu]'"
         )
-    from gleann.selection.coreset.device import DevicePoints
+    from gleann.selection.coreset.distance.device import DevicePoints
 
     return DevicePoints(vectors, device)
 

@@ -9,10 +9,13 @@ The proof of the factor 5 is in `selection/DEPARTURES.md`.
 from numpy.typing import ArrayLike
 
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.coreset.coordinator import Coordinator, Runner
+from gleann.selection.coreset.methods.weighted_k_center import (
+    SMALLEST_EPS,
+    weighted_k_center,
+)
+from gleann.selection.coreset.parallel.coordinator import Coordinator, Runner
 from gleann.selection.coreset.problem import CostOn, as_problem
 from gleann.selection.coreset.result import Coreset
-from gleann.selection.coreset.weighted_k_center import SMALLEST_EPS, weighted_k_center
 from gleann.selection.progress import ProgressCallback
 
 

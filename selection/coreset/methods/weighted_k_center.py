@@ -12,11 +12,16 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.selection.checks import require_between
-from gleann.selection.coreset.certificate import Guess, floored, lower_bound, ratio_of
-from gleann.selection.coreset.farthest_first import filled, walked
+from gleann.selection.coreset.distance.walk import Walk
+from gleann.selection.coreset.methods.certificate import (
+    Guess,
+    floored,
+    lower_bound,
+    ratio_of,
+)
+from gleann.selection.coreset.methods.farthest_first import filled, walked
 from gleann.selection.coreset.problem import CostOn, Problem, as_problem
 from gleann.selection.coreset.result import Coreset
-from gleann.selection.coreset.walk import Walk
 from gleann.selection.progress import ProgressCallback
 
 GUESSES_MEASURED = 3

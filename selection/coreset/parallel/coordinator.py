@@ -9,11 +9,16 @@ import numpy as np
 from gleann.index import Progress
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.coreset.certificate import Guess, floored, lower_bound, ratio_of
-from gleann.selection.coreset.distance import make_points
-from gleann.selection.coreset.problem import Problem
-from gleann.selection.coreset.result import Coreset
-from gleann.selection.coreset.shards import (
+from gleann.selection.coreset.distance.host import make_points
+from gleann.selection.coreset.distance.walk import Walk
+from gleann.selection.coreset.methods.certificate import (
+    Guess,
+    floored,
+    lower_bound,
+    ratio_of,
+)
+from gleann.selection.coreset.methods.weighted_k_center import GUESSES_MEASURED
+from gleann.selection.coreset.parallel.shards import (
     Answer,
     Measuring,
     Question,
@@ -23,8 +28,8 @@ from gleann.selection.coreset.shards import (
     measure_sets,
     summarise,
 )
-from gleann.selection.coreset.walk import Walk
-from gleann.selection.coreset.weighted_k_center import GUESSES_MEASURED
+from gleann.selection.coreset.problem import Problem
+from gleann.selection.coreset.result import Coreset
 from gleann.selection.progress import ProgressCallback
 
 Task = TypeVar("Task")

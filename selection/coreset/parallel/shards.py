@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, Rows, Vectors
-from gleann.selection.coreset.distance import make_points
-from gleann.selection.coreset.walk import Walk
+from gleann.selection.coreset.distance.host import make_points
+from gleann.selection.coreset.distance.walk import Walk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

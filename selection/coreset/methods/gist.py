@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_between
-from gleann.selection.coreset.farthest_first import traverse
+from gleann.selection.coreset.methods.farthest_first import traverse
 from gleann.selection.coreset.problem import LARGEST_SUM, CostOn, Problem, as_problem
 from gleann.selection.coreset.result import Coreset
 

@@ -112,7 +112,7 @@ def make_gains(vectors: Vectors, *, device: str | None) -> Gains:
         raise EngineUnavailableError(
             f"{reason}: to pick on {device!r} takes pip install 'gleann[gpu]'"
         )
-    from gleann.selection.coreset.device_gains import DeviceGains
+    from gleann.selection.coreset.methods.device_gains import DeviceGains
 
     return DeviceGains(vectors, device)
 
