@@ -19,7 +19,8 @@ from gleann.selection.checks import (
     require_between,
     require_count,
 )
-from gleann.selection.coreset.distance.host import Points, make_points, squared_l2
+from gleann.selection.coreset.distance.choose import make_points
+from gleann.selection.coreset.distance.contract import Points, squared_l2
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.provenance import fingerprint, provenance
 

@@ -1,14 +1,14 @@
 """Estimates in one call, from an oracle."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from numpy.typing import ArrayLike
 
 from gleann.index import Progress
-from gleann.index.arrays import Ids
 from gleann.selection.checks import require_count
+from gleann.selection.estimate.labels.answers import Oracle
 from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
@@ -43,10 +43,6 @@ class LabellingSession(CountingSession, Protocol):
 
     def estimate(self) -> Estimate:
         """What the labels say."""
-
-
-Oracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
-"""Ids (m,) to positives (m,) bool and values (m,), or None for a count."""
 
 
 def estimate(

@@ -49,7 +49,7 @@ from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
 from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 from gleann.selection import facility_location, farthest_first  # noqa: E402
 from gleann.selection.coreset.distance import device as on_device  # noqa: E402
-from gleann.selection.coreset.distance.host import squared_l2  # noqa: E402
+from gleann.selection.coreset.distance.contract import squared_l2  # noqa: E402
 from gleann.selection.coreset.methods import device_gains  # noqa: E402
 from gleann.selection.coreset.methods.facility_location import HostGains  # noqa: E402
 

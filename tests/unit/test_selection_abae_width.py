@@ -22,8 +22,8 @@ from gleann.selection.estimate.baselines.abae_allocation import (
     abae_spreads,
     plain_moments,
 )
-from gleann.selection.estimate.groups.cuts import Cut, chances_of, split_over_cuts
-from gleann.selection.estimate.stratified.allocate import capped
+from gleann.selection.estimate.groups.cuts import Cut, chances_of
+from gleann.selection.estimate.stratified.allocate import capped, split_over_cuts
 from gleann.selection.estimate.stratified.estimators import Design, pilot_draws
 from gleann.selection.estimate.stratified.intervals import point_estimate, row_variances
 from gleann.selection.estimate.stratified.strata import (

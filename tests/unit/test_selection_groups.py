@@ -22,7 +22,7 @@ from gleann.selection import (
     run_classes,
     run_groups,
 )
-from gleann.selection.estimate.groups.cuts import split_over_cuts
+from gleann.selection.estimate.stratified.allocate import split_over_cuts
 from gleann.selection.estimate.stratified.estimators import labelling_cost
 from gleann.selection.estimate.stratified.tally import moments
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Mask, Rows
 from gleann.selection.active.labels import Ledger
-from gleann.selection.active.pools.base import Boundaries
+from gleann.selection.active.models.hyperplanes import Boundaries
 from gleann.selection.saved import Saved
 
 Table = NDArray[np.float64]

@@ -14,8 +14,8 @@ from sklearn.svm import SVC, NuSVC
 from gleann.index.arrays import Vectors
 from gleann.index.blas import one_blas_thread
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.selection.active.models.hyperplanes import Boundaries
 from gleann.selection.active.params import ActiveParams
-from gleann.selection.active.pools.base import Boundaries
 from gleann.selection.active.questions import Labels
 from gleann.selection.checks import as_probabilities
 

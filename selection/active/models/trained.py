@@ -13,7 +13,7 @@ from gleann.index.errors import CorruptDataError
 from gleann.selection.active.labels import Ledger
 from gleann.selection.active.models.base import Table
 from gleann.selection.active.models.classifier import Classifier, Model
-from gleann.selection.active.pools.base import Boundaries
+from gleann.selection.active.models.hyperplanes import Boundaries
 from gleann.selection.active.questions import Questions
 from gleann.selection.saved import Saved
 

@@ -3,27 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gleann.index.arrays import Mask, Rows, Vectors
+from gleann.index.arrays import Mask, Rows
+from gleann.selection.active.models.hyperplanes import Boundaries
 from gleann.selection.active.questions import Labels
 from gleann.selection.saved import Saved
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Boundaries:
-    """What a linear classifier has to ask an index.
-
-    Attributes:
-        towards: float32 (c, d); a class grows likelier along each.
-        planes: float32 (p, d), weights of the hyperplanes between classes.
-        offsets: (p,); a row x lies on plane j where planes[j].x + offsets[j] is 0.
-    """
-
-    towards: Vectors
-    planes: Vectors
-    offsets: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

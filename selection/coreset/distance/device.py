@@ -22,7 +22,7 @@ from gleann.index.engines.device.memory import require_room
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.engines.triton import device_reason
-from gleann.selection.coreset.distance.host import (
+from gleann.selection.coreset.distance.contract import (
     LANES,
     MARGIN,
     TINY,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gleann.index import Progress
 from gleann.index.arrays import Rows
-from gleann.selection.coreset.distance.host import Points, Squares
+from gleann.selection.coreset.distance.contract import Points, Squares
 from gleann.selection.progress import ProgressCallback
 
 CANDIDATES = 256

@@ -9,7 +9,7 @@ import numpy as np
 from gleann.index import Progress
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.coreset.distance.host import make_points
+from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.distance.walk import Walk
 from gleann.selection.coreset.methods.certificate import (
     Guess,

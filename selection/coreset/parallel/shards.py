@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, Rows, Vectors
-from gleann.selection.coreset.distance.host import make_points
+from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.distance.walk import Walk
 
 

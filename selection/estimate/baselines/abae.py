@@ -20,10 +20,9 @@ from gleann.selection.estimate.baselines.abae_allocation import (
     plain_moments,
     second_draws,
 )
-from gleann.selection.estimate.labels.answers import as_positives, as_values
+from gleann.selection.estimate.labels.answers import Oracle, as_positives, as_values
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Asked, Estimate, conclude_from
-from gleann.selection.estimate.run import Oracle
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, Totals, pilot_draws
 from gleann.selection.estimate.stratified.intervals import Interval, point_estimate

@@ -10,9 +10,13 @@ from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     abae_spreads,
 )
-from gleann.selection.estimate.groups.cuts import PerPair, split_over_cuts
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.stratified.allocate import capped, shares
+from gleann.selection.estimate.stratified.allocate import (
+    PerPair,
+    capped,
+    shares,
+    split_over_cuts,
+)
 from gleann.selection.estimate.stratified.estimators import (
     Design,
     KnownTotals,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Rows
 from gleann.selection.estimate.stratified.allocate import (
     Draws,
+    PerPair,
     capped,
     shares,
     spreads,
@@ -30,9 +31,6 @@ from gleann.selection.estimate.stratified.tally import (
     moments,
 )
 from gleann.selection.estimate.stratified.weighted import Chances
-
-PerPair = NDArray[np.float64]
-"""One number a cut and group, (L, G)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,39 +108,6 @@ def costs_of(cuts: Sequence[Cut], seen: Sequence[Sequence[Moments]]) -> PerPair:
                 (sizes * spread[group] / scale) ** 2 / np.maximum(part, 1e-12)
             ).sum()
     return costs
-
-
-def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
-    """Share (L,) of the budget for each cut, so that the worst group does best.
-
-    Merged by inverse variance, group g has the error 1 / sum_l(x_l / v_lg) with the
-    costs v; the least z <= sum_l(x_l / v_lg) over the groups is made as large as it can
-    be on the simplex, which is a linear program (the authors' code searches it).
-
-    Args:
-        costs: (L, G), at least 0.
-    """
-    from scipy.optimize import linprog
-
-    # A group of which nothing was seen that varies has no say.
-    told = costs[:, (costs > 0).all(axis=0)]
-    cuts, groups = told.shape
-    if not groups or cuts == 1:
-        return np.full(cuts, 1 / cuts)
-    # Scaled to about 1, which is what the solver's tolerances are made for.
-    gains = told.min() / told
-    found = linprog(
-        np.append(np.zeros(cuts), -1.0),
-        A_ub=np.column_stack([-gains.T, np.ones(groups)]),
-        b_ub=np.zeros(groups),
-        A_eq=np.append(np.ones(cuts), 0.0)[None],
-        b_eq=[1.0],
-        bounds=[(0, None)] * (cuts + 1),
-        method="highs",
-    )
-    assert found.success, found.message
-    split: NDArray[np.float64] = np.maximum(found.x[:-1], 0)
-    return split / split.sum()
 
 
 def granted(cuts: Sequence[Cut], split: NDArray[np.float64], *, budget: int) -> Draws:

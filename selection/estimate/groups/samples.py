@@ -14,14 +14,12 @@ from gleann.selection.estimate.groups.cuts import (
     granted,
     pilot_rows,
     second_rows,
-    split_over_cuts,
 )
 from gleann.selection.estimate.groups.merge import GroupEvidence
 from gleann.selection.estimate.labels.known import KnownGroupRows
 from gleann.selection.estimate.labels.round_labels import AnswerBook
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.sessions.overlapping_groups import stream_seed
-from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.allocate import Draws, split_over_cuts
 from gleann.selection.estimate.stratified.estimators import Design
 from gleann.selection.estimate.stratified.strata import (
     STRATA_CUTS,
@@ -33,6 +31,7 @@ from gleann.selection.estimate.stratified.weighted import (
     ChancedLabels,
     weighted_moments,
 )
+from gleann.selection.seeds import stream_seed
 
 
 class GroupSamples:

@@ -1,9 +1,11 @@
-"""What an oracle answers, checked."""
+"""Answers of an oracle: their types, and their checks."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Mask
+from gleann.index.arrays import Ids, Mask
 from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
@@ -12,6 +14,12 @@ from gleann.index.errors import (
 )
 from gleann.selection.checks import shown
 from gleann.selection.estimate.stratified.allocate import Target
+
+Oracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
+"""Ids (m,) to positives (m,) bool and values (m,), or None for a count."""
+
+ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
+"""Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""
 
 NO_GROUP = -1
 LARGEST_VALUE = 1e140

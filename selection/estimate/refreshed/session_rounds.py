@@ -21,10 +21,10 @@ from gleann.selection.estimate.refreshed.rounds import (
     round_draws,
     whole_chances_of,
 )
-from gleann.selection.estimate.sessions.overlapping_groups import stream_seed
 from gleann.selection.estimate.stratified.estimators import Design, KnownTotals
 from gleann.selection.estimate.stratified.tally import Evidence, gather
 from gleann.selection.estimate.stratified.weighted import ChancedLabels
+from gleann.selection.seeds import stream_seed
 
 
 class RefreshedRounds:

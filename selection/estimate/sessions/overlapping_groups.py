@@ -20,6 +20,7 @@ from gleann.selection.estimate.stratified.estimators import labelling_cost
 from gleann.selection.provenance import check_format, sealed
 from gleann.selection.result import Selection
 from gleann.selection.saved import rebuilding
+from gleann.selection.seeds import stream_seed
 
 FORMAT = "gleann.estimate-groups/1"
 _PARTS = ("params", "granted", "sessions")
@@ -269,8 +270,3 @@ def require_two_rounds(params: EstimateParams) -> None:
             f"group-by has 2 rounds and spends its budget, got {params.rounds} rounds"
             + (" and a width to stop at" if params.may_stop else "")
         )
-
-
-def stream_seed(seed: int, number: int) -> int:
-    """A seed of its own for the `number`-th of several draws."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])

@@ -10,6 +10,8 @@ from gleann.selection.estimate.stratified.tally import Moments, PerStratum
 Target: TypeAlias = Literal["count", "avg", "sum"]
 Draws: TypeAlias = NDArray[np.int64]
 """Rows to draw from each stratum, (K,)."""
+PerPair = NDArray[np.float64]
+"""One number a cut and group, (L, G)."""
 
 
 def spreads(moments: Moments, *, target: Target, sizes: PerStratum) -> PerStratum:
@@ -69,6 +71,39 @@ def capped(wanted: PerStratum, *, budget: int, room: Draws, at_least: int = 0) -
     # Raising some to the minimum overspends: take it from those above theirs.
     exact -= (exact - base) * _surplus_share(exact, base, budget)
     return _rounded(exact, budget=budget, room=room)
+
+
+def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
+    """Share (L,) of the budget for each cut, so that the worst group does best.
+
+    Merged by inverse variance, group g has the error 1 / sum_l(x_l / v_lg) with the
+    costs v; the least z <= sum_l(x_l / v_lg) over the groups is made as large as it can
+    be on the simplex, which is a linear program (the authors' code searches it).
+
+    Args:
+        costs: (L, G), at least 0.
+    """
+    from scipy.optimize import linprog
+
+    # A group of which nothing was seen that varies has no say.
+    told = costs[:, (costs > 0).all(axis=0)]
+    cuts, groups = told.shape
+    if not groups or cuts == 1:
+        return np.full(cuts, 1 / cuts)
+    # Scaled to about 1, which is what the solver's tolerances are made for.
+    gains = told.min() / told
+    found = linprog(
+        np.append(np.zeros(cuts), -1.0),
+        A_ub=np.column_stack([-gains.T, np.ones(groups)]),
+        b_ub=np.zeros(groups),
+        A_eq=np.append(np.ones(cuts), 0.0)[None],
+        b_eq=[1.0],
+        bounds=[(0, None)] * (cuts + 1),
+        method="highs",
+    )
+    assert found.success, found.message
+    split: NDArray[np.float64] = np.maximum(found.x[:-1], 0)
+    return split / split.sum()
 
 
 def _surplus_share(exact: PerStratum, base: Draws, budget: int) -> float:
