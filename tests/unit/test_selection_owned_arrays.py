@@ -192,7 +192,7 @@ def test_an_index_that_is_only_read_is_not_copied():
     session = ActiveSession.start(
         INDEX.vectors, params(pool="global"), rows=[0, 1, 2, 3], labels=[0, 1, 0, 1]
     )
-    assert np.shares_memory(session._picker.vectors, INDEX.vectors)
+    assert np.shares_memory(session._strategy.vectors, INDEX.vectors)
 
 
 def test_a_classifier_that_is_set_otherwise_later_is_not_the_sessions():

@@ -36,7 +36,7 @@ from gleann.selection.provenance import (
     provenance,
     sealed,
 )
-from gleann.selection.result import Selection, as_told
+from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-tasti/1"
@@ -158,7 +158,7 @@ class TastiSession:
         return Selection(
             rows=rows,
             ids=self._names.ids_of(rows),
-            scores=as_told(scores),
+            scores=clipped_scores(scores),
             weights=weights.astype(np.float32),
             why={"stratum": strata, "proxy": scores},
             summary={

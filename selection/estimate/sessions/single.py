@@ -36,7 +36,7 @@ from gleann.selection.provenance import (
     provenance,
     sealed,
 )
-from gleann.selection.result import Selection, as_told
+from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate/2"
@@ -197,7 +197,7 @@ class EstimateSession:
         return Selection(
             rows=rows,
             ids=self._names.ids_of(rows),
-            scores=as_told(self._proxy[rows]),
+            scores=clipped_scores(self._proxy[rows]),
             weights=(left[strata] / draws[strata]).astype(np.float32),
             why={"stratum": strata, "proxy": self._proxy[rows]},
             summary={
