@@ -7,7 +7,7 @@ from typing import get_args
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.estimate.result import INTERVALS, Asked, Estimate
+from gleann.selection.estimate.result import INTERVALS, Estimate, Precision
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
@@ -106,12 +106,12 @@ class EstimateParams:
             return width <= self.stop_at_relative_width * abs(made.value)
         return self.stop_at_width is not None and width <= self.stop_at_width
 
-    def asked(self, rounds: int) -> Asked:
+    def precision(self, rounds: int) -> Precision:
         """How sure the answer has to be, when `rounds` rounds are held."""
-        return Asked(
+        return Precision(
             interval=INTERVALS[self.interval],
             confidence=self.confidence,
-            looks=rounds if self.may_stop else 1,
+            interim_analyses=rounds if self.may_stop else 1,
             seed=self.seed,
         )
 

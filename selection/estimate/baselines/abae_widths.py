@@ -158,7 +158,7 @@ def _cut(
     return _EqualCut(
         design=abae_design(proxy, numbers, params),
         # Doubt about a mean is no part of the error itself.
-        seen=[replace(one, doubts=np.zeros(strata)) for one in seen],
+        seen=[replace(one, mean_variances=np.zeros(strata)) for one in seen],
         own=own,
     )
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Rows, Vectors
 from gleann.selection.estimate.baselines.abae_widths import abae_width
 from gleann.selection.estimate.labels.known import KnownRows
-from gleann.selection.estimate.labels.round_labels import AnswerBook
+from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.propagate import (
     held_out_proxies,
@@ -47,36 +47,36 @@ class RefreshedRounds:
         params: EstimateParams,
         known: KnownRows,
         first: Rows,
-        book: AnswerBook,
+        answers: RoundAnswers,
     ) -> None:
         self._vectors = vectors
         self._params = params
         self._known = known
         self._first = first
-        self._book = book
+        self._answers = answers
         self._cuts: dict[int, Cut] = {}
         self.drawn: list[Round] = []
 
     @property
     def finished(self) -> list[Round]:
         """Rounds that are labelled whole."""
-        return [one for one in self.drawn if self._book.answered(one.rows)]
+        return [one for one in self.drawn if self._answers.answered(one.rows)]
 
     @property
     def known(self) -> KnownTotals:
         """What is counted exactly: labels known before, and the representatives."""
-        held = self._book.labels[self._first] == 1
+        held = self._answers.labels[self._first] == 1
         before = self._known.totals
         return KnownTotals(
             labelled=before.labelled + len(held),
             positives=before.positives + float(held.sum()),
-            total=before.total + float(self._book.values[self._first].sum()),
+            total=before.total + float(self._answers.values[self._first].sum()),
         )
 
     def add(self, one: Round) -> None:
         """Ask for the rows of a round."""
         self.drawn.append(one)
-        self._book.ask(one.rows)
+        self._answers.add_round(one.rows)
 
     def plan(self, design: Design) -> Round:
         """Cut what is open by the labels so far, and draw the next round from it."""
@@ -99,8 +99,8 @@ class RefreshedRounds:
             [
                 (
                     one.strata + strata - len(one.left),
-                    self._book.labels[one.rows] == 1,
-                    self._book.values[one.rows],
+                    self._answers.labels[one.rows] == 1,
+                    self._answers.values[one.rows],
                 )
                 for one in rounds
             ],
@@ -117,8 +117,8 @@ class RefreshedRounds:
         rows = np.concatenate([one.rows for one in rounds])
         labels = ChancedLabels(
             rows=np.searchsorted(cut.rows, rows),
-            positives=self._book.labels[rows] == 1,
-            values=self._book.values[rows],
+            positives=self._answers.labels[rows] == 1,
+            values=self._answers.values[rows],
             chances=whole_chances_of(rounds),
         )
         return abae_width(
@@ -147,7 +147,7 @@ class RefreshedRounds:
         bound on what was never seen (`intervals.most_positives_unseen`) is over strata
         that stand still.
         """
-        found = [self._book.labels[one.rows].any() for one in self.drawn[:number]]
+        found = [self._answers.labels[one.rows].any() for one in self.drawn[:number]]
         return self._cut_by(max((k + 1 for k in range(number) if found[k]), default=0))
 
     def _cut_by(self, rounds: int) -> Cut:
@@ -166,13 +166,13 @@ class RefreshedRounds:
     def _labels(self, rounds: int) -> ChancedLabels:
         """Labels known before, of the representatives, and of the first `rounds`."""
         drawn = self.drawn[:rounds]
-        asked = np.concatenate([self._first, *(one.rows for one in drawn)])
+        queried = np.concatenate([self._first, *(one.rows for one in drawn)])
         before = np.ones(len(self._known.rows) + len(self._first))
         return ChancedLabels(
-            rows=np.concatenate([self._known.rows, asked]),
+            rows=np.concatenate([self._known.rows, queried]),
             positives=np.concatenate(
-                [self._known.positives, self._book.labels[asked] == 1]
+                [self._known.positives, self._answers.labels[queried] == 1]
             ),
-            values=np.concatenate([self._known.values, self._book.values[asked]]),
+            values=np.concatenate([self._known.values, self._answers.values[queried]]),
             chances=np.concatenate([before, chances_of(drawn)]),
         )
