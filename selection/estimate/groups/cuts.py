@@ -60,7 +60,7 @@ class GroupCut:
         *,
         group: int,
     ) -> Evidence:
-        """What these rounds say of one group."""
+        """The evidence of these rounds for one group."""
         parts = []
         for rows in rounds:
             held = labels[rows] == group
@@ -130,11 +130,11 @@ def allocated(
 def second_rows(
     cut: GroupCut, pilot: Evidence, *, labels: int
 ) -> tuple[GroupCut, Rows]:
-    """A cut with its grant, and the rows of its second round.
+    """A cut with its allocated labels, and the rows of its second round.
 
     Args:
         cut: with its pilot labelled.
-        pilot: what that said of the cut's own group.
+        pilot: evidence of the pilot for the cut's own group.
         labels: to spend, at least one.
     """
     seen = pilot.total

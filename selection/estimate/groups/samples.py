@@ -1,4 +1,4 @@
-"""The samples that the proxies of all groups draw, and what they say together."""
+"""The stratified samples of all groups, and the evidence for each group."""
 
 from dataclasses import replace
 
@@ -35,13 +35,13 @@ from gleann.selection.seeds import stream_seed
 
 
 class GroupSamples:
-    """One cut and sample a group; every sample tells of every group.
+    """One cut and one sample per group; every sample is evidence for every group.
 
     Args:
         proxies: (n,) of each group.
         params: of the estimates.
-        known: labels that were there before; their rows are not drawn.
-        book: where the answers are written, a group's number plus one.
+        known: labels known before the session; their rows are not drawn.
+        answers: of the session; labels are a group's number plus one.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class GroupSamples:
         ]
 
     def abae_widths(self, *, rounds: int, quantile: float) -> list[float | None]:
-        """`rivals.abae_group_widths` by these proxies and labels."""
+        """`baselines.abae_widths.abae_group_widths` by these proxies and labels."""
         open_rows = np.flatnonzero(self._cuts[0].numbers >= 0)
         labels = self._labels(rounds=rounds)
         return abae_group_widths(

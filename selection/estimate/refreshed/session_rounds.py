@@ -1,4 +1,4 @@
-"""The rounds of a session that cuts open rows anew before each of them."""
+"""The rounds of a session that recomputes its strata before each round."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,14 @@ from gleann.selection.seeds import stream_seed
 
 
 class RefreshedRounds:
-    """What was drawn so far, and the cut that the next round reads.
+    """The rounds drawn so far, and the strata of the next one.
 
     Args:
         vectors: (n, d).
         params: of the estimate.
-        known: labels that were there before.
-        first: the representatives.
-        book: where the answers are written.
+        known: labels known before the session.
+        first: rows of the representatives.
+        answers: of the session.
 
     Attributes:
         drawn: the rounds, in order.
@@ -59,12 +59,12 @@ class RefreshedRounds:
 
     @property
     def finished(self) -> list[Round]:
-        """Rounds that are labelled whole."""
+        """Fully labelled rounds."""
         return [one for one in self.drawn if self._answers.answered(one.rows)]
 
     @property
     def known(self) -> KnownTotals:
-        """What is counted exactly: labels known before, and the representatives."""
+        """Totals counted exactly: labels known before, and the representatives."""
         held = self._answers.labels[self._first] == 1
         before = self._known.totals
         return KnownTotals(
@@ -74,12 +74,12 @@ class RefreshedRounds:
         )
 
     def add(self, one: Round) -> None:
-        """Ask for the rows of a round."""
+        """Add a drawn round; its rows are to be labelled."""
         self.drawn.append(one)
         self._answers.add_round(one.rows)
 
     def plan(self, design: Design) -> Round:
-        """Cut what is open by the labels so far, and draw the next round from it."""
+        """Cut the open rows into strata by the labels so far; draw the next round."""
         number = len(self.drawn)
         labels = self._labels(number)
         cut = self._cut_before(number).without(labels.rows)
@@ -94,7 +94,7 @@ class RefreshedRounds:
         return cut.draw(draws, seen, seed=stream_seed(self._params.seed, number))
 
     def evidence(self, rounds: list[Round], *, strata: int) -> Evidence:
-        """What finished rounds found, the best strata of each side by side."""
+        """The labels of finished rounds by stratum, highest strata aligned."""
         return gather(
             [
                 (
@@ -108,10 +108,10 @@ class RefreshedRounds:
         )
 
     def abae_width(self, rounds: list[Round], *, quantile: float) -> float | None:
-        """`rivals.abae_width` by the proxies that ABae would have had.
+        """`baselines.abae_widths.abae_width` with the proxies that ABae would have.
 
-        They are those of the representatives and of labels known before: ABae's stand
-        still.
+        These are made from the representatives and the labels known before: ABae does
+        not update its proxies.
         """
         cut = self._cut_by(0)
         rows = np.concatenate([one.rows for one in rounds])
@@ -141,11 +141,10 @@ class RefreshedRounds:
         return last.scores[there], weights, strata
 
     def _cut_before(self, number: int) -> Cut:
-        """The cut that round `number` reads: of the labels up to the last positive.
+        """The cut of round `number`: by the labels up to the last positive.
 
-        Negatives alone would move rows between strata without telling more, and the
-        bound on what was never seen (`intervals.most_positives_unseen`) is over strata
-        that stand still.
+        Negatives alone would move rows between strata without adding information, and
+        `intervals.most_positives_unseen` bounds positives over fixed strata.
         """
         found = [self._answers.labels[one.rows].any() for one in self.drawn[:number]]
         return self._cut_by(max((k + 1 for k in range(number) if found[k]), default=0))

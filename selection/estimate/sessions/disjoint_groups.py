@@ -187,7 +187,7 @@ class DisjointGroupsSession:
         numbers = as_groups(groups, n=len(rows), groups=len(self._groups))
         held = numbers > NO_GROUP
         given = as_values(values, held, target=self._params.target)
-        # The book's labels are at least 0.
+        # Labels are at least 0 in `RoundAnswers`.
         return self._answers.write(rows, numbers + 1, given)
 
     def estimates(self) -> dict[str, Estimate]:

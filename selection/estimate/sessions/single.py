@@ -133,7 +133,7 @@ class EstimateSession:
 
     @property
     def budget(self) -> int:
-        """Labels to spend, with what was granted instead of the plan."""
+        """Labels to spend; a second round allocated later replaces the plan."""
         return sum(self._design.round_budgets)
 
     @property
@@ -305,7 +305,7 @@ class EstimateSession:
         return session
 
     def _restore_draws(self, saved: Saved) -> None:
-        """Take back what was granted and drawn."""
+        """Rebuild the allocated budgets and the draws of each round."""
         planned = self._design.round_budgets
         budgets = saved.integers("round_budgets", low=1, length=len(planned)).tolist()
         if tuple(budgets) != planned:
@@ -337,7 +337,7 @@ class EstimateSession:
             seed=self._params.seed,
             data_hash=self._data_hash,
         )
-        # What was granted may not be what the budget of `params` planned.
+        # The allocated second round may differ from the plan of `params`.
         return origin | {"round_budgets": list(self._design.round_budgets)}
 
     def _rounds_left(self) -> int:
