@@ -4,8 +4,8 @@ from time import perf_counter
 
 import numpy as np
 
-from bench.gpu_data import available, index_of, workload
-from bench.gpu_run import Run, busy_seconds, seconds_of, wait
+from bench.gpu.data import available, index_of, workload
+from bench.gpu.run import Run, busy_seconds, seconds_of, wait
 from gleann.index import knn_graph
 from gleann.index.engines.torch import unavailable_reason as no_torch
 from gleann.index.engines.triton import unavailable_reason as no_triton

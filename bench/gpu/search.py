@@ -8,8 +8,8 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from bench.gpu_data import Workload, available, index_of, workload
-from bench.gpu_engines import (
+from bench.gpu.data import Workload, available, index_of, workload
+from bench.gpu.engines import (
     KINDS,
     answer_share,
     engine_of,
@@ -17,7 +17,7 @@ from bench.gpu_engines import (
     recall_of,
     tuned_queries,
 )
-from bench.gpu_run import Run, busy_seconds, seconds_of, wait
+from bench.gpu.run import Run, busy_seconds, seconds_of, wait
 from gleann.index.engines.contract import Scanned, ScanRequest
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.reference import ReferenceEngine

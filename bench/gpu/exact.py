@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.gpu_data import Workload, available, workload
-from bench.gpu_engines import KINDS, engine_of, recall_of
-from bench.gpu_run import Run, busy_seconds, seconds_of
+from bench.gpu.data import Workload, available, workload
+from bench.gpu.engines import KINDS, engine_of, recall_of
+from bench.gpu.run import Run, busy_seconds, seconds_of
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
 from gleann.index.engines.device.build import DeviceKernels

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.gpu_run import Run, seconds_of
+from bench.gpu.run import Run, seconds_of
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.device import scan
 from gleann.index.engines.device.bucketing import Bucketing

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.gpu_data import Workload, available, index_of, workload
-from bench.gpu_engines import recall_of, tuned_queries
-from bench.gpu_run import Run, seconds_of, wait
+from bench.gpu.data import Workload, available, index_of, workload
+from bench.gpu.engines import recall_of, tuned_queries
+from bench.gpu.run import Run, seconds_of, wait
 from gleann.index.build import auto_nlist
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.metric import pair_distances

@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bench.gpu_data import Workload, available, workload
-from bench.gpu_run import Run, wait
+from bench.gpu.data import Workload, available, workload
+from bench.gpu.run import Run, wait
 from gleann.index import BuildParams
 from gleann.index.assign import assign_blocks
 from gleann.index.build import auto_nlist

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-from bench.gpu_run import Run
+from bench.gpu.run import Run
 from bench.provenance import ROOT
 
 TESTS = (

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench.gpu_data import TUNED, Workload
-from bench.gpu_run import Run
+from bench.gpu.data import TUNED, Workload
+from bench.gpu.run import Run
 from gleann.index import recall_at_k
 from gleann.index.arrays import Distances
 from gleann.index.engines.contract import IndexData

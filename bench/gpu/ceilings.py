@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.gpu_run import Run, seconds_of
+from bench.gpu.run import Run, seconds_of
 
 COPIED = 4 << 30
 SIDE = 8192

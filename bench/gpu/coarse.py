@@ -9,8 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bench.gpu_kernel import BATCHES, QUICK_SHAPE, SHAPES, Shape
-from bench.gpu_run import Run, seconds_of
+from bench.gpu.kernel import BATCHES, QUICK_SHAPE, SHAPES, Shape
+from bench.gpu.run import Run, seconds_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.roofline import H200

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.datasets import load_dataset
-from bench.gpu_run import Run
+from bench.gpu.run import Run
 from bench.say import say
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import Distances, Rows, Vectors

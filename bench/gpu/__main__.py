@@ -17,17 +17,17 @@ from gleann.index.engines.torch import unavailable_reason
 if unavailable_reason():
     sys.exit(f"bench.gpu needs torch: {unavailable_reason()}")
 
-from bench.gpu_build import build
-from bench.gpu_ceilings import ceilings
-from bench.gpu_coarse import coarse
-from bench.gpu_conformance import conformance
-from bench.gpu_data import MADE, REAL
-from bench.gpu_exact import exact
-from bench.gpu_kernel import kernel
-from bench.gpu_peers import peers
-from bench.gpu_run import Run, open_run
-from bench.gpu_search import latency, search
-from bench.gpu_select import select
+from bench.gpu.build import build
+from bench.gpu.ceilings import ceilings
+from bench.gpu.coarse import coarse
+from bench.gpu.conformance import conformance
+from bench.gpu.data import MADE, REAL
+from bench.gpu.exact import exact
+from bench.gpu.kernel import kernel
+from bench.gpu.peers import peers
+from bench.gpu.run import Run, open_run
+from bench.gpu.search import latency, search
+from bench.gpu.select import select
 from bench.provenance import ROOT
 from bench.say import say
 from gleann.index.engines.device.choice import resolve_device
