@@ -22,20 +22,20 @@ from gleann.service.values import SessionKind
 if TYPE_CHECKING:
     from gleann.selection.estimate import (
         ChoosingSession,
-        ClassesSession,
+        DisjointGroupsSession,
         EstimateParams,
         EstimateSession,
-        GroupsSession,
         Known,
         KnownGroups,
+        OverlappingGroupsSession,
         TastiSession,
     )
 
     EstimateLike: TypeAlias = (
         ChoosingSession
-        | ClassesSession
+        | DisjointGroupsSession
         | EstimateSession
-        | GroupsSession
+        | OverlappingGroupsSession
         | TastiSession
     )
 
@@ -180,10 +180,10 @@ def of_overlapping_groups(
     Raises:
         As `from_scores`, and InvalidInputError for too few groups.
     """
-    from gleann.selection.estimate import GroupsSession
+    from gleann.selection.estimate import OverlappingGroupsSession
 
     columns, ids = _columns(view, proxies), sealed_index(view).held_ids
-    session = GroupsSession.start(columns, params, ids=ids, known=known)
+    session = OverlappingGroupsSession.start(columns, params, ids=ids, known=known)
     return Started(session=session, proxy=_stacked(columns), kind="groups")
 
 
@@ -205,10 +205,10 @@ def of_disjoint_groups(
     Raises:
         As `of_overlapping_groups`.
     """
-    from gleann.selection.estimate import ClassesSession
+    from gleann.selection.estimate import DisjointGroupsSession
 
     columns, ids = _columns(view, proxies), sealed_index(view).held_ids
-    session = ClassesSession.start(columns, params, ids=ids, known=known)
+    session = DisjointGroupsSession.start(columns, params, ids=ids, known=known)
     return Started(session=session, proxy=_stacked(columns), kind="groups")
 
 
@@ -223,9 +223,9 @@ def resume(
     from gleann.selection.coreset import metric_vectors
     from gleann.selection.estimate import (
         ChoosingSession,
-        ClassesSession,
+        DisjointGroupsSession,
         EstimateSession,
-        GroupsSession,
+        OverlappingGroupsSession,
         TastiSession,
     )
 
@@ -233,8 +233,8 @@ def resume(
         return TastiSession.resume(state, metric_vectors(index), ids=index.held_ids)
     for key, session in (
         ("proxies", ChoosingSession),
-        ("groups", ClassesSession),
-        ("sessions", GroupsSession),
+        ("groups", DisjointGroupsSession),
+        ("sessions", OverlappingGroupsSession),
     ):
         if key in state:
             proxies = _by_name(state[key], proxy)

@@ -86,7 +86,7 @@ STARTS: list[tuple[str, Callable[..., Any]]] = [
     ("gleann.selection.active.ActiveSession.start", start_active),
     ("gleann.selection.estimate.TastiSession.start", start_tasti),
     ("gleann.selection.estimate.EstimateSession.start", start_scores),
-    ("gleann.selection.estimate.GroupsSession.start", start_groups),
+    ("gleann.selection.estimate.OverlappingGroupsSession.start", start_groups),
 ]
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
 from gleann.selection import (
-    ClassesSession,
+    DisjointGroupsSession,
     Estimate,
     EstimateParams,
-    GroupsSession,
-    run_classes,
+    OverlappingGroupsSession,
+    run_disjoint_groups,
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import Oracle
@@ -182,9 +182,9 @@ def _naming_oracle(
     answers = read_group_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )
-    session = ClassesSession.start(proxies, _params(job), ids=names.held)
+    session = DisjointGroupsSession.start(proxies, _params(job), ids=names.held)
     try:
-        made = run_classes(session, answers.ask, chunk=job.budget)
+        made = run_disjoint_groups(session, answers.ask, chunk=job.budget)
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
     return made, {name: answers.oracle(k) for k, name in enumerate(proxies)}
@@ -197,7 +197,7 @@ def _own_oracles(
     answers = read_own_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )
-    session = GroupsSession.start(proxies, _params(job), ids=names.held)
+    session = OverlappingGroupsSession.start(proxies, _params(job), ids=names.held)
     while batches := session.next_batches():
         missing = {}
         for name, batch in batches.items():

@@ -16,27 +16,27 @@ from gleann.selection.estimate.labels.answers import (
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.saved import Saved
 
-NOT_ASKED, UNKNOWN = -2, -1
+NOT_QUERIED, UNKNOWN = -2, -1
 
 
-class AnswerBook:
+class RoundAnswers:
     """Labels and values of rows, each written once.
 
     Args:
         names: the caller's ids of the rows.
 
     Attributes:
-        labels: int32 (n,): `NOT_ASKED`, `UNKNOWN`, or the answer, at least 0.
+        labels: int32 (n,): `NOT_QUERIED`, `UNKNOWN`, or the answer, at least 0.
         values: float64 (n,), 0 where there is none.
     """
 
-    __slots__ = ("_asked", "_names", "labels", "values")
+    __slots__ = ("_names", "_rounds", "labels", "values")
 
     def __init__(self, names: IdMap) -> None:
         n = len(names)
         self._names = names
-        self._asked: list[Rows] = []
-        self.labels: NDArray[np.int32] = np.full(n, NOT_ASKED, np.int32)
+        self._rounds: list[Rows] = []
+        self.labels: NDArray[np.int32] = np.full(n, NOT_QUERIED, np.int32)
         self.values: NDArray[np.float64] = np.zeros(n)
 
     @property
@@ -45,27 +45,27 @@ class AnswerBook:
         return int((self.labels > UNKNOWN).sum())
 
     @property
-    def asked(self) -> list[Rows]:
+    def rounds(self) -> list[Rows]:
         """The rows of each round, in the order they were asked for."""
-        return self._asked
+        return self._rounds
 
     @property
     def finished(self) -> list[Rows]:
         """The rows of each round that is labelled whole."""
-        return [rows for rows in self._asked if self.answered(rows)]
+        return [rows for rows in self._rounds if self.answered(rows)]
 
     @property
     def pending(self) -> Rows:
         """Rows of the last round that have no label yet."""
-        if not self._asked:
+        if not self._rounds:
             return np.empty(0, np.int64)
-        rows = self._asked[-1]
+        rows = self._rounds[-1]
         return rows[self.labels[rows] == UNKNOWN]
 
-    def ask(self, rows: Rows) -> None:
+    def add_round(self, rows: Rows) -> None:
         """Open a round of rows; those labelled already keep their labels."""
-        self.labels[rows[self.labels[rows] == NOT_ASKED]] = UNKNOWN
-        self._asked.append(rows)
+        self.labels[rows[self.labels[rows] == NOT_QUERIED]] = UNKNOWN
+        self._rounds.append(rows)
 
     def answered(self, rows: Rows) -> bool:
         """Whether all of them are labelled."""
@@ -80,7 +80,7 @@ class AnswerBook:
             InvalidInputError: a row that was not asked for, or another answer than
                 before. Nothing is written then.
         """
-        self._require_asked(rows)
+        self._require_queried(rows)
         self._require_same(rows, labels, values)
         new = int((self.labels[rows] == UNKNOWN).sum())
         self.labels[rows] = labels
@@ -103,7 +103,7 @@ class AnswerBook:
 
     def state(self) -> dict[str, Any]:
         """The answers in the order of asking, as JSON values."""
-        rows = self._all_asked()
+        rows = self._all_rows()
         return {
             "answers": self.labels[rows].tolist(),
             "values": self.values[rows].tolist(),
@@ -116,8 +116,8 @@ class AnswerBook:
             CorruptDataError: not an answer for each of them, no answers, or a round
                 that was asked for before the one before it was answered.
         """
-        self.read(state, self._all_asked(), labels="answers", largest=1)
-        for number, rows in enumerate(self._asked[:-1]):
+        self.read(state, self._all_rows(), labels="answers", largest=1)
+        for number, rows in enumerate(self._rounds[:-1]):
             if not self.answered(rows):
                 state.refuse("answers", f"lack some of round {number}, not the last")
 
@@ -138,11 +138,11 @@ class AnswerBook:
         self.labels[rows] = told
         self.values[rows] = values
 
-    def _all_asked(self) -> Rows:
-        return np.concatenate([np.empty(0, np.int64), *self._asked])
+    def _all_rows(self) -> Rows:
+        return np.concatenate([np.empty(0, np.int64), *self._rounds])
 
-    def _require_asked(self, rows: Rows) -> None:
-        strange = rows[self.labels[rows] == NOT_ASKED]
+    def _require_queried(self, rows: Rows) -> None:
+        strange = rows[self.labels[rows] == NOT_QUERIED]
         if strange.size:
             raise InvalidInputError(
                 f"{strange.size} of {len(rows)} labels are for ids that were not asked"
