@@ -7,23 +7,31 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Ids
 from gleann.index.held_ids import joined_ids, own_ids
 from gleann.index.id_checks import hold_distinct, hold_id_array
-from gleann.service.client.calls import pages_of, part_id
-from gleann.service.client.coreset_calls import CoresetCalls
-from gleann.service.values import Scores, SessionInfo
+from gleann.service.client.connection import Connection, name_of, pages_of, part_id
+from gleann.service.values import Scores, Selected, SessionInfo
 from gleann.service.wire import active_messages, selection_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.service.wire.index_messages import fill
-from gleann.service.wire.paging import blocks_within, id_sizes
+from gleann.service.wire.paging import (
+    answer_sizes,
+    as_answers,
+    blocks_within,
+    id_sizes,
+)
 from gleann.v1 import selection_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
 
 
-class ActiveCalls(CoresetCalls):
-    """What sessions of active learning can do; `Client` is the class to use."""
+class ActiveCalls:
+    """What sessions of active learning can do: `client.active`."""
 
-    def start_active_session(
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+
+    def start(
         self,
         name: str,
         *,
@@ -61,9 +69,57 @@ class ActiveCalls(CoresetCalls):
             labels=active_messages.answers_to_wire(labels),
             request_id=request_id,
         )
-        self._require_sendable(request)
+        self._connection.require_sendable(request)
         reply = self._stubs.selection.StartActiveSession(request)
         return selection_messages.session_info_of(reply)
+
+    def next_batch(self, session: str | SessionInfo) -> Selected:
+        """What to label next; the same until labels arrive.
+
+        Returns:
+            The vectors, most wanted first; none when no candidate is left.
+
+        Raises:
+            UnknownJobError: no such active session.
+        """
+        request = selection_pb2.NextBatchRequest(session=name_of(session))
+        pages = pages_of(self._stubs.selection.NextBatch, request)
+        return selection_messages.batch_of(list(pages))
+
+    def submit_labels(
+        self,
+        session: str | SessionInfo,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        *,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Bring labels of the current batch; all are taken, or none.
+
+        Labels too many for one message are sent in several, each taken whole or not.
+
+        Args:
+            session: the session, or its name.
+            ids: m vectors of the current batch.
+            labels: m classes, or (m, q) answers to q concepts.
+            request_id: a repeat with the same string changes nothing.
+
+        Raises:
+            UnknownJobError: no such active session.
+            InvalidInputError: a label that was not asked for, or numbers that differ.
+        """
+        batch = hold_id_array(ids)
+        answers = as_answers(labels, n=len(batch))
+        sizes = answer_sizes(batch, answers)
+        for part in blocks_within(sizes, self._connection.limits, name="ids"):
+            request = selection_pb2.SubmitLabelsRequest(
+                session=name_of(session),
+                ids=ids_to_wire(batch[part]),
+                labels=active_messages.answers_to_wire(answers[part]),
+                request_id=part_id(request_id, part),
+            )
+            reply = self._stubs.selection.SubmitLabels(request)
+        return selection_messages.session_info_of(reply.session)
 
     def ignore(
         self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
@@ -75,7 +131,7 @@ class ActiveCalls(CoresetCalls):
             UnknownIdError: an id is not there.
         """
         gone = hold_id_array(ids)
-        for part in blocks_within(id_sizes(gone), self._limits, name="ids"):
+        for part in blocks_within(id_sizes(gone), self._connection.limits, name="ids"):
             request = selection_pb2.IgnoreIdsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(gone[part]),
@@ -122,7 +178,9 @@ class ActiveCalls(CoresetCalls):
             return active_messages.scores_of(list(pages_of(score, request)))
         wanted = hold_distinct(ids)
         pages: list[selection_pb2.ScoreItemsResponse] = []
-        for part in blocks_within(id_sizes(wanted), self._limits, name="ids"):
+        for part in blocks_within(
+            id_sizes(wanted), self._connection.limits, name="ids"
+        ):
             request.ids.CopyFrom(ids_to_wire(wanted[part]))
             pages += pages_of(score, request)
         return active_messages.scores_of(pages)
@@ -171,7 +229,7 @@ class ActiveCalls(CoresetCalls):
         told = hold_id_array(ids)
         table = active_messages.as_table(probabilities, n=len(told))
         sizes = id_sizes(told) + 8 * table.shape[1]
-        for part in blocks_within(sizes, self._limits, name="ids"):
+        for part in blocks_within(sizes, self._connection.limits, name="ids"):
             request = selection_pb2.SubmitProbabilitiesRequest(
                 session=name_of(session),
                 ids=ids_to_wire(told[part]),
@@ -206,8 +264,3 @@ class ActiveCalls(CoresetCalls):
         )
         fill(request, {"top": top})
         return active_messages.coverage_of(self._stubs.selection.GetCoverage(request))
-
-
-def name_of(session: str | SessionInfo) -> str:
-    """The name of a session, however it is given."""
-    return session if isinstance(session, str) else session.name

@@ -3,8 +3,8 @@
 from numpy.typing import ArrayLike
 
 from gleann.index.id_checks import hold_id_array
-from gleann.service.client.calls import Calls
-from gleann.service.client.operation import Operation
+from gleann.service.client.connection import Connection
+from gleann.service.client.operation import Operation, read_selection
 from gleann.service.values import Selected
 from gleann.service.wire import selection_messages
 from gleann.service.wire.arrays import ids_to_wire
@@ -12,10 +12,14 @@ from gleann.service.wire.index_messages import fill
 from gleann.v1 import selection_pb2
 
 
-class CoresetCalls(Calls):
-    """How a subset can be chosen; `Client` is the class to use."""
+class CoresetCalls:
+    """How a subset can be chosen: `client.coresets`."""
 
-    def select_coreset(  # noqa: PLR0913  (the problem has so many)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+
+    def weighted_k_center(  # noqa: PLR0913  (the problem has so many)
         self,
         name: str,
         *,
@@ -72,7 +76,7 @@ class CoresetCalls(Calls):
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_farthest_first(  # noqa: PLR0913  (as select_coreset)
+    def farthest_first(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
@@ -91,13 +95,13 @@ class CoresetCalls(Calls):
             k: vectors to choose.
             covered_ids: vectors that are covered already and are not chosen.
             seed: chooses the first vector when nothing is covered.
-            groups: as `select_coreset`.
-            quotas: as `select_coreset`.
+            groups: as `weighted_k_center`.
+            quotas: as `weighted_k_center`.
             allowed_ids: when given, only these vectors are looked at.
             request_id: a repeat with the same string returns the same operation.
 
         Raises:
-            As `select_coreset`.
+            As `weighted_k_center`.
         """
         strategy = selection_pb2.FarthestFirst(
             covered_ids=selection_messages.optional_ids_to_wire(covered_ids)
@@ -110,7 +114,7 @@ class CoresetCalls(Calls):
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_margin(  # noqa: PLR0913  (as select_coreset)
+    def margin(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
@@ -122,7 +126,7 @@ class CoresetCalls(Calls):
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
     ) -> Operation[Selected]:
-        """Choose the k cheapest vectors; arguments and errors as `select_coreset`."""
+        """Choose the k cheapest vectors; arguments as `weighted_k_center`."""
         strategy = selection_pb2.Margin(
             costs=selection_messages.costs_to_wire(costs),
             locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
@@ -134,7 +138,7 @@ class CoresetCalls(Calls):
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_gist(  # noqa: PLR0913  (as select_coreset)
+    def gist(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
@@ -157,10 +161,10 @@ class CoresetCalls(Calls):
             diversity: weight of the least distance between two vectors chosen.
             eps: relative step between the distance thresholds.
             locked_ids: vectors that count as taken but are not chosen.
-            groups: as `select_coreset`, and so the rest.
-            quotas: as `select_coreset`.
-            allowed_ids: as `select_coreset`.
-            request_id: as `select_coreset`.
+            groups: as `weighted_k_center`, and so the rest.
+            quotas: as `weighted_k_center`.
+            allowed_ids: as `weighted_k_center`.
+            request_id: as `weighted_k_center`.
         """
         strategy = selection_pb2.Gist(
             costs=selection_messages.costs_to_wire(costs),
@@ -174,7 +178,7 @@ class CoresetCalls(Calls):
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_ccs(  # noqa: PLR0913  (as select_coreset)
+    def ccs(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
@@ -199,10 +203,10 @@ class CoresetCalls(Calls):
             strata: stretches of cost.
             seed: the only source of randomness.
             locked_ids: vectors that cover others but are not drawn.
-            groups: as `select_coreset`, and so the rest.
-            quotas: as `select_coreset`.
-            allowed_ids: as `select_coreset`.
-            request_id: as `select_coreset`.
+            groups: as `weighted_k_center`, and so the rest.
+            quotas: as `weighted_k_center`.
+            allowed_ids: as `weighted_k_center`.
+            request_id: as `weighted_k_center`.
         """
         strategy = selection_pb2.Ccs(
             costs=selection_messages.costs_to_wire(costs),
@@ -216,7 +220,7 @@ class CoresetCalls(Calls):
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_uniform(  # noqa: PLR0913  (as select_coreset)
+    def uniform(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
@@ -228,7 +232,7 @@ class CoresetCalls(Calls):
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
     ) -> Operation[Selected]:
-        """Choose k vectors at random; arguments and errors as `select_coreset`."""
+        """Choose k vectors at random; arguments and errors as `weighted_k_center`."""
         strategy = selection_pb2.Random(
             locked_ids=selection_messages.optional_ids_to_wire(locked_ids)
         )
@@ -240,6 +244,15 @@ class CoresetCalls(Calls):
         )
         return self._select(request, k, allowed_ids, request_id)
 
+    def get(self, name: str) -> Selected:
+        """The stored selection that is called `name`, such as "selections/3f2a".
+
+        Raises:
+            UnknownJobError: there is none.
+        """
+        request = selection_pb2.GetSelectionRequest(name=name)
+        return read_selection(self._stubs.selection.GetSelection(request), self._stubs)
+
     def _select(
         self,
         request: selection_pb2.CreateSelectionJobRequest,
@@ -250,6 +263,6 @@ class CoresetCalls(Calls):
         if allowed_ids is not None:
             request.allowed_ids.CopyFrom(ids_to_wire(hold_id_array(allowed_ids)))
         fill(request, {"k": k, "request_id": request_id})
-        self._require_sendable(request)
+        self._connection.require_sendable(request)
         message = self._stubs.selection.CreateSelectionJob(request)
-        return Operation(message, self._stubs)
+        return self._connection.operation(message)

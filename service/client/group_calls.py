@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from gleann.index.id_checks import hold_id_array
-from gleann.service.client.active_calls import ActiveCalls, name_of
-from gleann.service.client.calls import pages_of, part_id
+from gleann.service.client.connection import Connection, name_of, pages_of, part_id
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import selection_messages
 from gleann.service.wire.arrays import (
@@ -29,10 +28,14 @@ if TYPE_CHECKING:
     )
 
 
-class GroupCalls(ActiveCalls):
-    """Group-by; `Client` is the class to use."""
+class GroupCalls:
+    """What sessions of an estimate by group can do: `client.groups`."""
 
-    def start_group_session(
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+
+    def start(
         self,
         name: str,
         *,
@@ -70,12 +73,12 @@ class GroupCalls(ActiveCalls):
         )
         selection_messages.fill_named(request.groups, proxies)
         fill_known_groups(request, known)
-        self._require_sendable(request)
+        self._connection.require_sendable(request)
         return selection_messages.session_info_of(
             self._stubs.selection.StartGroupSession(request)
         )
 
-    def next_group_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
+    def next_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
         """What to label next, by group; the same until labels arrive.
 
         Returns:
@@ -94,7 +97,7 @@ class GroupCalls(ActiveCalls):
             group: selection_messages.batch_of(parts) for group, parts in pages.items()
         }
 
-    def submit_group_labels(
+    def submit_labels(
         self,
         session: str | SessionInfo,
         ids: ArrayLike,
@@ -122,15 +125,15 @@ class GroupCalls(ActiveCalls):
             InvalidInputError: a label that was not asked for, a group that there is
                 not, or labels of the other kind.
         """
-        told = hold_id_array(ids)
-        answers = as_answers(labels, n=len(told))
-        numbers = None if values is None else as_answers(values, n=len(told))
+        batch = hold_id_array(ids)
+        answers = as_answers(labels, n=len(batch))
+        numbers = None if values is None else as_answers(values, n=len(batch))
         for part in blocks_within(
-            answer_sizes(told, answers), self._limits, name="ids"
+            answer_sizes(batch, answers), self._connection.limits, name="ids"
         ):
             request = selection_pb2.SubmitGroupLabelsRequest(
                 session=name_of(session),
-                ids=ids_to_wire(told[part]),
+                ids=ids_to_wire(batch[part]),
                 request_id=part_id(request_id, part),
             )
             if numbers is not None:
@@ -144,7 +147,7 @@ class GroupCalls(ActiveCalls):
             reply = self._stubs.selection.SubmitGroupLabels(request)
         return selection_messages.session_info_of(reply.session)
 
-    def get_group_estimates(self, session: str | SessionInfo) -> "dict[str, Estimate]":
+    def get(self, session: str | SessionInfo) -> "dict[str, Estimate]":
         """The estimate of each group from its labels so far.
 
         Raises:

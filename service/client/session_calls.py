@@ -1,0 +1,47 @@
+"""The client's calls on sessions of any kind."""
+
+from gleann.service.client.connection import Connection, name_of
+from gleann.service.values import SessionInfo
+from gleann.service.wire import selection_messages
+from gleann.v1 import selection_pb2
+
+
+class SessionCalls:
+    """What can be asked of sessions of any kind: `client.sessions`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+
+    def get(self, session: str | SessionInfo) -> SessionInfo:
+        """Describe a session as it is now.
+
+        Raises:
+            UnknownJobError: no such session.
+        """
+        request = selection_pb2.GetSessionRequest(name=name_of(session))
+        return selection_messages.session_info_of(
+            self._stubs.selection.GetSession(request)
+        )
+
+    def close(self, session: str | SessionInfo, *, request_id: str = "") -> None:
+        """End a session and forget its state.
+
+        Raises:
+            UnknownJobError: no such session.
+        """
+        request = selection_pb2.CloseSessionRequest(
+            name=name_of(session), request_id=request_id
+        )
+        self._stubs.selection.CloseSession(request)
+
+    def list(self, index: str = "") -> list[SessionInfo]:
+        """Describe the open sessions, oldest first; of one index when it is named."""
+        request = selection_pb2.ListSessionsRequest(index=index)
+        sessions: list[SessionInfo] = []
+        while True:
+            page = self._stubs.selection.ListSessions(request)
+            sessions.extend(map(selection_messages.session_info_of, page.sessions))
+            if not page.next_page_token:
+                return sessions
+            request.page_token = page.next_page_token
