@@ -18,7 +18,7 @@ from gleann.service.wire.paging import (
     blocks_within,
     id_sizes,
 )
-from gleann.v1 import selection_pb2
+from gleann.v1 import active_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
@@ -62,7 +62,7 @@ class ActiveCalls:
             InvalidParamsError: model "own".
             NotReadyError: the index was never built.
         """
-        request = selection_pb2.StartActiveSessionRequest(
+        request = active_pb2.StartActiveSessionRequest(
             index=name,
             params=active_messages.active_params_to_wire(params),
             ids=ids_to_wire(hold_id_array(ids)),
@@ -70,7 +70,7 @@ class ActiveCalls:
             request_id=request_id,
         )
         self._connection.require_sendable(request)
-        reply = self._stubs.selection.StartActiveSession(request)
+        reply = self._stubs.active.StartActiveSession(request)
         return selection_messages.session_info_of(reply)
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
@@ -82,8 +82,8 @@ class ActiveCalls:
         Raises:
             UnknownJobError: no such active session.
         """
-        request = selection_pb2.NextBatchRequest(session=name_of(session))
-        pages = pages_of(self._stubs.selection.NextBatch, request)
+        request = active_pb2.NextBatchRequest(session=name_of(session))
+        pages = pages_of(self._stubs.active.NextBatch, request)
         return selection_messages.batch_of(list(pages))
 
     def submit_labels(
@@ -112,13 +112,13 @@ class ActiveCalls:
         answers = as_answers(labels, n=len(batch))
         sizes = answer_sizes(batch, answers)
         for part in blocks_within(sizes, self._connection.limits, name="ids"):
-            request = selection_pb2.SubmitLabelsRequest(
+            request = active_pb2.SubmitLabelsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(batch[part]),
                 labels=active_messages.answers_to_wire(answers[part]),
                 request_id=part_id(request_id, part),
             )
-            reply = self._stubs.selection.SubmitLabels(request)
+            reply = self._stubs.active.SubmitLabels(request)
         return selection_messages.session_info_of(reply.session)
 
     def ignore(
@@ -132,12 +132,12 @@ class ActiveCalls:
         """
         gone = hold_id_array(ids)
         for part in blocks_within(id_sizes(gone), self._connection.limits, name="ids"):
-            request = selection_pb2.IgnoreIdsRequest(
+            request = active_pb2.IgnoreIdsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(gone[part]),
                 request_id=part_id(request_id, part),
             )
-            reply = self._stubs.selection.IgnoreIds(request)
+            reply = self._stubs.active.IgnoreIds(request)
         return selection_messages.session_info_of(reply.session)
 
     def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
@@ -146,10 +146,8 @@ class ActiveCalls:
         Raises:
             UnknownJobError: no such active session.
         """
-        request = selection_pb2.GetStopAdviceRequest(session=name_of(session))
-        return active_messages.stop_advice_of(
-            self._stubs.selection.GetStopAdvice(request)
-        )
+        request = active_pb2.GetStopAdviceRequest(session=name_of(session))
+        return active_messages.stop_advice_of(self._stubs.active.GetStopAdvice(request))
 
     def score_items(
         self,
@@ -170,14 +168,14 @@ class ActiveCalls:
             UnknownIdError: an id is not there.
             NotReadyError: the session took labels meanwhile.
         """
-        request = selection_pb2.ScoreItemsRequest(
+        request = active_pb2.ScoreItemsRequest(
             session=name_of(session), concept=concept or ""
         )
-        score = self._stubs.selection.ScoreItems
+        score = self._stubs.active.ScoreItems
         if ids is None:
             return active_messages.scores_of(list(pages_of(score, request)))
         wanted = hold_distinct(ids)
-        pages: list[selection_pb2.ScoreItemsResponse] = []
+        pages: list[active_pb2.ScoreItemsResponse] = []
         for part in blocks_within(
             id_sizes(wanted), self._connection.limits, name="ids"
         ):
@@ -193,8 +191,8 @@ class ActiveCalls:
         Raises:
             UnknownJobError: no such active session.
         """
-        request = selection_pb2.ListWantedIdsRequest(session=name_of(session))
-        pages = pages_of(self._stubs.selection.ListWantedIds, request)
+        request = active_pb2.ListWantedIdsRequest(session=name_of(session))
+        pages = pages_of(self._stubs.active.ListWantedIds, request)
         return own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages]))
 
     def submit_probabilities(
@@ -230,14 +228,14 @@ class ActiveCalls:
         table = active_messages.as_table(probabilities, n=len(told))
         sizes = id_sizes(told) + 8 * table.shape[1]
         for part in blocks_within(sizes, self._connection.limits, name="ids"):
-            request = selection_pb2.SubmitProbabilitiesRequest(
+            request = active_pb2.SubmitProbabilitiesRequest(
                 session=name_of(session),
                 ids=ids_to_wire(told[part]),
                 probabilities=active_messages.probabilities_to_wire(table[part]),
                 concept=concept or "",
                 request_id=part_id(request_id, part),
             )
-            reply = self._stubs.selection.SubmitProbabilities(request)
+            reply = self._stubs.active.SubmitProbabilities(request)
         return selection_messages.session_info_of(reply.session)
 
     def coverage(
@@ -259,8 +257,8 @@ class ActiveCalls:
             UnknownJobError: no such active session.
             NotReadyError: no batch is out, or some of its labels are there already.
         """
-        request = selection_pb2.GetCoverageRequest(
+        request = active_pb2.GetCoverageRequest(
             session=name_of(session), concept=concept or ""
         )
         fill(request, {"top": top})
-        return active_messages.coverage_of(self._stubs.selection.GetCoverage(request))
+        return active_messages.coverage_of(self._stubs.active.GetCoverage(request))

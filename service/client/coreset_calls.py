@@ -9,7 +9,7 @@ from gleann.service.values import Selected
 from gleann.service.wire import selection_messages
 from gleann.service.wire.arrays import ids_to_wire
 from gleann.service.wire.index_messages import fill
-from gleann.v1 import selection_pb2
+from gleann.v1 import coreset_pb2
 
 
 class CoresetCalls:
@@ -63,13 +63,13 @@ class CoresetCalls:
             InvalidInputError: a vector without a price or a group.
             InvalidParamsError: k above the number of vectors, or the metric is "ip".
         """
-        strategy = selection_pb2.WeightedKCenter(
+        strategy = coreset_pb2.WeightedKCenter(
             costs=selection_messages.costs_to_wire(costs),
             locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"cost_weight": cost_weight, "eps": eps})
         strategy.cost_on = selection_messages.cost_on_to_wire(cost_on)
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             weighted_k_center=strategy,
             quotas=selection_messages.quotas_to_wire(groups, quotas),
@@ -103,11 +103,11 @@ class CoresetCalls:
         Raises:
             As `weighted_k_center`.
         """
-        strategy = selection_pb2.FarthestFirst(
+        strategy = coreset_pb2.FarthestFirst(
             covered_ids=selection_messages.optional_ids_to_wire(covered_ids)
         )
         fill(strategy, {"seed": seed})
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             farthest_first=strategy,
             quotas=selection_messages.quotas_to_wire(groups, quotas),
@@ -127,11 +127,11 @@ class CoresetCalls:
         request_id: str = "",
     ) -> Operation[Selected]:
         """Choose the k cheapest vectors; arguments as `weighted_k_center`."""
-        strategy = selection_pb2.Margin(
+        strategy = coreset_pb2.Margin(
             costs=selection_messages.costs_to_wire(costs),
             locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
         )
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             margin=strategy,
             quotas=selection_messages.quotas_to_wire(groups, quotas),
@@ -166,12 +166,12 @@ class CoresetCalls:
             allowed_ids: as `weighted_k_center`.
             request_id: as `weighted_k_center`.
         """
-        strategy = selection_pb2.Gist(
+        strategy = coreset_pb2.Gist(
             costs=selection_messages.costs_to_wire(costs),
             locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"diversity": diversity, "eps": eps})
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             gist=strategy,
             quotas=selection_messages.quotas_to_wire(groups, quotas),
@@ -208,12 +208,12 @@ class CoresetCalls:
             allowed_ids: as `weighted_k_center`.
             request_id: as `weighted_k_center`.
         """
-        strategy = selection_pb2.Ccs(
+        strategy = coreset_pb2.Ccs(
             costs=selection_messages.costs_to_wire(costs),
             locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"hardest_share": hardest_share, "strata": strata, "seed": seed})
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             ccs=strategy,
             quotas=selection_messages.quotas_to_wire(groups, quotas),
@@ -233,11 +233,11 @@ class CoresetCalls:
         request_id: str = "",
     ) -> Operation[Selected]:
         """Choose k vectors at random; arguments and errors as `weighted_k_center`."""
-        strategy = selection_pb2.Random(
+        strategy = coreset_pb2.Random(
             locked_ids=selection_messages.optional_ids_to_wire(locked_ids)
         )
         fill(strategy, {"seed": seed})
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             random=strategy,
             quotas=selection_messages.quotas_to_wire(groups, quotas),
@@ -250,12 +250,12 @@ class CoresetCalls:
         Raises:
             UnknownJobError: there is none.
         """
-        request = selection_pb2.GetSelectionRequest(name=name)
-        return read_selection(self._stubs.selection.GetSelection(request), self._stubs)
+        request = coreset_pb2.GetSelectionRequest(name=name)
+        return read_selection(self._stubs.coreset.GetSelection(request), self._stubs)
 
     def _select(
         self,
-        request: selection_pb2.CreateSelectionJobRequest,
+        request: coreset_pb2.CreateSelectionJobRequest,
         k: int,
         allowed_ids: ArrayLike | None,
         request_id: str,
@@ -264,5 +264,5 @@ class CoresetCalls:
             request.allowed_ids.CopyFrom(ids_to_wire(hold_id_array(allowed_ids)))
         fill(request, {"k": k, "request_id": request_id})
         self._connection.require_sendable(request)
-        message = self._stubs.selection.CreateSelectionJob(request)
+        message = self._stubs.coreset.CreateSelectionJob(request)
         return self._connection.operation(message)

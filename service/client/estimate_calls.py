@@ -16,7 +16,7 @@ from gleann.service.wire.arrays import (
 )
 from gleann.service.wire.known_labels import known_to_wire
 from gleann.service.wire.paging import answer_sizes, as_answers, blocks_within
-from gleann.v1 import selection_pb2
+from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams, Known
@@ -71,7 +71,7 @@ class EstimateCalls:
                 a budget above the number of vectors.
             NotReadyError: the index was never built.
         """
-        request = selection_pb2.StartEstimateSessionRequest(
+        request = estimate_pb2.StartEstimateSessionRequest(
             index=name,
             params=selection_messages.estimate_params_to_wire(params),
             known=known_to_wire(known),
@@ -81,7 +81,7 @@ class EstimateCalls:
             request, proxy, examples, neighbours, representatives
         )
         self._connection.require_sendable(request)
-        reply = self._stubs.selection.StartEstimateSession(request)
+        reply = self._stubs.estimate.StartEstimateSession(request)
         return selection_messages.session_info_of(reply)
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
@@ -93,8 +93,8 @@ class EstimateCalls:
         Raises:
             UnknownJobError: no such estimate session.
         """
-        request = selection_pb2.NextEstimateBatchRequest(session=name_of(session))
-        pages = pages_of(self._stubs.selection.NextEstimateBatch, request)
+        request = estimate_pb2.NextEstimateBatchRequest(session=name_of(session))
+        pages = pages_of(self._stubs.estimate.NextEstimateBatch, request)
         return selection_messages.batch_of(list(pages))
 
     def submit_labels(
@@ -126,7 +126,7 @@ class EstimateCalls:
         numbers = None if values is None else as_answers(values, n=len(batch))
         sizes = answer_sizes(batch, answers)
         for part in blocks_within(sizes, self._connection.limits, name="ids"):
-            request = selection_pb2.SubmitEstimateLabelsRequest(
+            request = estimate_pb2.SubmitEstimateLabelsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(batch[part]),
                 positives=bools_to_wire(answers[part], name="labels"),
@@ -134,7 +134,7 @@ class EstimateCalls:
             )
             if numbers is not None:
                 request.values = float64s_to_wire(numbers[part], name="values")
-            reply = self._stubs.selection.SubmitEstimateLabels(request)
+            reply = self._stubs.estimate.SubmitEstimateLabels(request)
         return selection_messages.session_info_of(reply.session)
 
     def get(self, session: str | SessionInfo) -> "Estimate":
@@ -144,7 +144,5 @@ class EstimateCalls:
             UnknownJobError: no such estimate session.
             NotReadyError: too few labels yet.
         """
-        request = selection_pb2.GetEstimateRequest(session=name_of(session))
-        return selection_messages.estimate_of(
-            self._stubs.selection.GetEstimate(request)
-        )
+        request = estimate_pb2.GetEstimateRequest(session=name_of(session))
+        return selection_messages.estimate_of(self._stubs.estimate.GetEstimate(request))

@@ -17,7 +17,7 @@ from gleann.service.wire.arrays import (
 )
 from gleann.service.wire.known_labels import fill_known_groups
 from gleann.service.wire.paging import answer_sizes, as_answers, blocks_within
-from gleann.v1 import selection_pb2
+from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import (
@@ -65,7 +65,7 @@ class GroupCalls:
             InvalidParamsError: a budget above the number of vectors, or too small.
             NotReadyError: the index was never built.
         """
-        request = selection_pb2.StartGroupSessionRequest(
+        request = estimate_pb2.StartGroupSessionRequest(
             index=name,
             params=selection_messages.estimate_params_to_wire(params),
             overlapping=overlapping,
@@ -75,7 +75,7 @@ class GroupCalls:
         fill_known_groups(request, known)
         self._connection.require_sendable(request)
         return selection_messages.session_info_of(
-            self._stubs.selection.StartGroupSession(request)
+            self._stubs.estimate.StartGroupSession(request)
         )
 
     def next_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
@@ -88,9 +88,9 @@ class GroupCalls:
         Raises:
             UnknownJobError: no such session.
         """
-        request = selection_pb2.NextGroupBatchesRequest(session=name_of(session))
-        pages: dict[str, list[selection_pb2.GroupBatch]] = {}
-        for reply in pages_of(self._stubs.selection.NextGroupBatches, request):
+        request = estimate_pb2.NextGroupBatchesRequest(session=name_of(session))
+        pages: dict[str, list[estimate_pb2.GroupBatch]] = {}
+        for reply in pages_of(self._stubs.estimate.NextGroupBatches, request):
             for page in reply.batches:
                 pages.setdefault(page.group, []).append(page)
         return {
@@ -131,7 +131,7 @@ class GroupCalls:
         for part in blocks_within(
             answer_sizes(batch, answers), self._connection.limits, name="ids"
         ):
-            request = selection_pb2.SubmitGroupLabelsRequest(
+            request = estimate_pb2.SubmitGroupLabelsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(batch[part]),
                 request_id=part_id(request_id, part),
@@ -144,7 +144,7 @@ class GroupCalls:
                 request.positives.group = group
                 held = bools_to_wire(answers[part], name="labels")
                 request.positives.positives = held
-            reply = self._stubs.selection.SubmitGroupLabels(request)
+            reply = self._stubs.estimate.SubmitGroupLabels(request)
         return selection_messages.session_info_of(reply.session)
 
     def get(self, session: str | SessionInfo) -> "dict[str, Estimate]":
@@ -154,8 +154,8 @@ class GroupCalls:
             UnknownJobError: no such session.
             NotReadyError: too few labels yet.
         """
-        request = selection_pb2.GetGroupEstimatesRequest(session=name_of(session))
-        reply = self._stubs.selection.GetGroupEstimates(request)
+        request = estimate_pb2.GetGroupEstimatesRequest(session=name_of(session))
+        reply = self._stubs.estimate.GetGroupEstimates(request)
         return {
             one.group: selection_messages.estimate_of(one.estimate)
             for one in reply.estimates

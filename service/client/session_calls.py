@@ -3,7 +3,7 @@
 from gleann.service.client.connection import Connection, name_of
 from gleann.service.values import SessionInfo
 from gleann.service.wire import selection_messages
-from gleann.v1 import selection_pb2
+from gleann.v1 import session_pb2
 
 
 class SessionCalls:
@@ -19,9 +19,9 @@ class SessionCalls:
         Raises:
             UnknownJobError: no such session.
         """
-        request = selection_pb2.GetSessionRequest(name=name_of(session))
+        request = session_pb2.GetSessionRequest(name=name_of(session))
         return selection_messages.session_info_of(
-            self._stubs.selection.GetSession(request)
+            self._stubs.session.GetSession(request)
         )
 
     def close(self, session: str | SessionInfo, *, request_id: str = "") -> None:
@@ -30,17 +30,17 @@ class SessionCalls:
         Raises:
             UnknownJobError: no such session.
         """
-        request = selection_pb2.CloseSessionRequest(
+        request = session_pb2.CloseSessionRequest(
             name=name_of(session), request_id=request_id
         )
-        self._stubs.selection.CloseSession(request)
+        self._stubs.session.CloseSession(request)
 
     def list(self, index: str = "") -> list[SessionInfo]:
         """Describe the open sessions, oldest first; of one index when it is named."""
-        request = selection_pb2.ListSessionsRequest(index=index)
+        request = session_pb2.ListSessionsRequest(index=index)
         sessions: list[SessionInfo] = []
         while True:
-            page = self._stubs.selection.ListSessions(request)
+            page = self._stubs.session.ListSessions(request)
             sessions.extend(map(selection_messages.session_info_of, page.sessions))
             if not page.next_page_token:
                 return sessions

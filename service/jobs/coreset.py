@@ -12,12 +12,12 @@ from gleann.service.jobs.candidates import Candidates, resolve
 from gleann.service.jobs.jobs import Task
 from gleann.service.state.live_index import View
 from gleann.service.values import Selected
-from gleann.v1 import selection_pb2
+from gleann.v1 import coreset_pb2
 
 
 def choose(
     view: View,
-    request: selection_pb2.CreateSelectionJobRequest,
+    request: coreset_pb2.CreateSelectionJobRequest,
     task: Task,
     *,
     device: str | None,
@@ -49,7 +49,7 @@ def choose(
 
 
 def _selection(
-    request: selection_pb2.CreateSelectionJobRequest,
+    request: coreset_pb2.CreateSelectionJobRequest,
     candidates: Candidates,
     vectors: Vectors,
     task: Task,
@@ -78,7 +78,7 @@ def _selection(
 
 
 def _drawn(
-    request: selection_pb2.CreateSelectionJobRequest,
+    request: coreset_pb2.CreateSelectionJobRequest,
     candidates: Candidates,
     *,
     seed: int,
@@ -105,7 +105,7 @@ def _drawn(
 
 
 def _beside(
-    request: selection_pb2.CreateSelectionJobRequest,
+    request: coreset_pb2.CreateSelectionJobRequest,
     candidates: Candidates,
     vectors: Vectors,
     task: Task,
@@ -136,7 +136,7 @@ def _beside(
 
 
 def _chosen(
-    request: selection_pb2.CreateSelectionJobRequest,
+    request: coreset_pb2.CreateSelectionJobRequest,
     candidates: Candidates,
     vectors: Vectors,
     *,
@@ -179,15 +179,15 @@ def _chosen(
     )
 
 
-def _quota_rule(request: selection_pb2.CreateSelectionJobRequest) -> dict[str, str]:
+def _quota_rule(request: coreset_pb2.CreateSelectionJobRequest) -> dict[str, str]:
     if not request.HasField("quotas"):
         return {}
-    equal = request.quotas.rule == selection_pb2.QUOTA_RULE_EQUAL
+    equal = request.quotas.rule == coreset_pb2.QUOTA_RULE_EQUAL
     return {"quota_rule": "equal" if equal else "proportional"}
 
 
 def _quotas(
-    request: selection_pb2.CreateSelectionJobRequest, candidates: Candidates
+    request: coreset_pb2.CreateSelectionJobRequest, candidates: Candidates
 ) -> Any:
     from gleann.selection.coreset import equal_quotas, proportional_quotas
 
@@ -198,12 +198,12 @@ def _quotas(
     return proportional_quotas(open_groups, k=candidates.k)
 
 
-def _weighing(request: selection_pb2.CreateSelectionJobRequest) -> dict[str, Any]:
+def _weighing(request: coreset_pb2.CreateSelectionJobRequest) -> dict[str, Any]:
     """What costs weigh in the objective, where the strategy has one."""
     if request.WhichOneof("strategy") != "weighted_k_center":
         return {}
     params = request.weighted_k_center
-    mean = params.cost_on == selection_pb2.COST_ON_MEAN
+    mean = params.cost_on == coreset_pb2.COST_ON_MEAN
     return {
         "cost_weight": params.cost_weight if params.HasField("cost_weight") else 1.0,
         "cost_on": "mean" if mean else "sum",
@@ -211,7 +211,7 @@ def _weighing(request: selection_pb2.CreateSelectionJobRequest) -> dict[str, Any
 
 
 def _weighted_k_center(
-    request: selection_pb2.CreateSelectionJobRequest, task: Task
+    request: coreset_pb2.CreateSelectionJobRequest, task: Task
 ) -> Any:
     from gleann.selection.coreset import weighted_k_center
 
@@ -224,31 +224,31 @@ def _weighted_k_center(
     )
 
 
-def _farthest_first(_: selection_pb2.CreateSelectionJobRequest, task: Task) -> Any:
+def _farthest_first(_: coreset_pb2.CreateSelectionJobRequest, task: Task) -> Any:
     from gleann.selection.coreset import k_center
 
     return partial(k_center, progress=task.progress)
 
 
-def _margin(_: selection_pb2.CreateSelectionJobRequest, __: Task) -> Any:
+def _margin(_: coreset_pb2.CreateSelectionJobRequest, __: Task) -> Any:
     from gleann.selection.coreset import margin
 
     return margin
 
 
-def _gist(request: selection_pb2.CreateSelectionJobRequest, _: Task) -> Any:
+def _gist(request: coreset_pb2.CreateSelectionJobRequest, _: Task) -> Any:
     from gleann.selection.coreset import gist
 
     return partial(gist, **{"diversity": 1.0, **_numbers(request.gist)})
 
 
-def _ccs(request: selection_pb2.CreateSelectionJobRequest, _: Task) -> Any:
+def _ccs(request: coreset_pb2.CreateSelectionJobRequest, _: Task) -> Any:
     from gleann.selection.coreset import ccs
 
     return partial(ccs, **_numbers(request.ccs))
 
 
-def _random(_: selection_pb2.CreateSelectionJobRequest, __: Task) -> Any:
+def _random(_: coreset_pb2.CreateSelectionJobRequest, __: Task) -> Any:
     from gleann.selection.coreset import uniform
 
     return uniform

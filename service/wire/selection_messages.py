@@ -22,7 +22,7 @@ from gleann.service.wire.arrays import (
     ids_to_wire,
 )
 from gleann.service.wire.index_messages import fill, given, time_of, time_to_wire
-from gleann.v1 import selection_pb2, types_pb2
+from gleann.v1 import active_pb2, coreset_pb2, estimate_pb2, session_pb2, types_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams
@@ -34,10 +34,10 @@ Column = tuple[ArrayLike, ArrayLike]
 Groups = tuple[ArrayLike, ArrayLike]
 """Ids, and the name of each one's group."""
 
-_COST_ON = {"sum": selection_pb2.COST_ON_SUM, "mean": selection_pb2.COST_ON_MEAN}
+_COST_ON = {"sum": coreset_pb2.COST_ON_SUM, "mean": coreset_pb2.COST_ON_MEAN}
 _QUOTA_RULES = {
-    "proportional": selection_pb2.QUOTA_RULE_PROPORTIONAL,
-    "equal": selection_pb2.QUOTA_RULE_EQUAL,
+    "proportional": coreset_pb2.QUOTA_RULE_PROPORTIONAL,
+    "equal": coreset_pb2.QUOTA_RULE_EQUAL,
 }
 
 
@@ -53,7 +53,7 @@ def optional_ids_of(message: Any, name: str) -> HeldIds | None:
     return ids_of(getattr(message, name), name=name)
 
 
-def quotas_to_wire(groups: Groups | None, rule: str) -> selection_pb2.Quotas | None:
+def quotas_to_wire(groups: Groups | None, rule: str) -> coreset_pb2.Quotas | None:
     """Pack a group for each id and how groups share, or nothing."""
     if groups is None:
         return None
@@ -62,14 +62,14 @@ def quotas_to_wire(groups: Groups | None, rule: str) -> selection_pb2.Quotas | N
         raise InvalidParamsError(
             f"quotas must be one of {', '.join(_QUOTA_RULES)}; got {rule!r}"
         )
-    return selection_pb2.Quotas(
+    return coreset_pb2.Quotas(
         ids=ids_to_wire(hold_id_array(ids, name="groups ids")),
         groups=np.asarray(names).astype(np.str_).tolist(),
         rule=_QUOTA_RULES[rule],
     )
 
 
-def cost_on_to_wire(cost_on: str) -> selection_pb2.CostOn:
+def cost_on_to_wire(cost_on: str) -> coreset_pb2.CostOn:
     """Pack what a weight of costs weighs."""
     if cost_on not in _COST_ON:
         raise InvalidParamsError(
@@ -78,19 +78,19 @@ def cost_on_to_wire(cost_on: str) -> selection_pb2.CostOn:
     return _COST_ON[cost_on]
 
 
-def costs_to_wire(costs: Column | None) -> selection_pb2.Costs | None:
+def costs_to_wire(costs: Column | None) -> coreset_pb2.Costs | None:
     """Pack a price for each id, or nothing."""
     if costs is None:
         return None
     ids, prices = costs
-    return selection_pb2.Costs(
+    return coreset_pb2.Costs(
         ids=ids_to_wire(hold_id_array(ids, name="costs ids")),
         values=float64s_to_wire(prices, name="costs"),
     )
 
 
 def fill_proxy(
-    request: selection_pb2.StartEstimateSessionRequest,
+    request: estimate_pb2.StartEstimateSessionRequest,
     proxy: Column | Mapping[str, Column] | None,
     examples: Column | None,
     neighbours: int | None,
@@ -122,14 +122,14 @@ def fill_named(messages: Any, proxies: Mapping[str, Column]) -> None:
         _fill_scores(messages.add(name=name).scores, column)
 
 
-def _fill_scores(message: selection_pb2.ProxyScores, column: Column) -> None:
+def _fill_scores(message: estimate_pb2.ProxyScores, column: Column) -> None:
     ids, numbers = column
     message.ids.CopyFrom(ids_to_wire(hold_id_array(ids)))
     message.values = float64s_to_wire(numbers, name="proxy")
 
 
 def scores_column_of(
-    message: selection_pb2.ProxyScores, *, name: str
+    message: estimate_pb2.ProxyScores, *, name: str
 ) -> tuple[HeldIds, NDArray[np.float64]]:
     """Read ids (m,) and a proxy (m,)."""
     ids = ids_of(message.ids, name=f"{name}.ids")
@@ -137,7 +137,7 @@ def scores_column_of(
 
 
 def candidates_of(
-    proxies: Sequence[selection_pb2.NamedProxy],
+    proxies: Sequence[estimate_pb2.NamedProxy],
 ) -> dict[str, tuple[HeldIds, NDArray[np.float64]]]:
     """Read ids (m,) and numbers (m,) of each proxy, by its name.
 
@@ -157,14 +157,14 @@ def candidates_of(
 
 def estimate_params_to_wire(
     params: "EstimateParams",
-) -> selection_pb2.EstimateParams:
+) -> estimate_pb2.EstimateParams:
     """Pack how to estimate."""
-    message = selection_pb2.EstimateParams()
+    message = estimate_pb2.EstimateParams()
     fill(message, asdict(params))
     return message
 
 
-def estimate_params_of(message: selection_pb2.EstimateParams) -> "EstimateParams":
+def estimate_params_of(message: estimate_pb2.EstimateParams) -> "EstimateParams":
     """Read how to estimate.
 
     Raises:
@@ -175,9 +175,9 @@ def estimate_params_of(message: selection_pb2.EstimateParams) -> "EstimateParams
     return EstimateParams(**{"budget": 0, **given(message)})
 
 
-def items_to_wire(selected: Selected) -> selection_pb2.SelectedItems:
+def items_to_wire(selected: Selected) -> types_pb2.SelectedItems:
     """Pack chosen vectors as columns."""
-    return selection_pb2.SelectedItems(
+    return types_pb2.SelectedItems(
         ids=ids_to_wire(hold_id_array(selected.ids)),
         scores=selected.scores.astype("<f4", copy=False).tobytes(),
         weights=selected.weights.astype("<f4", copy=False).tobytes(),
@@ -186,8 +186,8 @@ def items_to_wire(selected: Selected) -> selection_pb2.SelectedItems:
 
 
 def selection_to_wire(
-    selected: Selected, message: selection_pb2.Selection
-) -> selection_pb2.Selection:
+    selected: Selected, message: coreset_pb2.Selection
+) -> coreset_pb2.Selection:
     """Describe a selection in `message`, which has its name, index and time."""
     message.method = str(selected.provenance.get("method", ""))
     message.count = len(selected)
@@ -197,7 +197,7 @@ def selection_to_wire(
 
 
 def selected_of(
-    message: selection_pb2.Selection, pages: Sequence[selection_pb2.SelectedItems]
+    message: coreset_pb2.Selection, pages: Sequence[types_pb2.SelectedItems]
 ) -> Selected:
     """Read a stored selection from its description and all its pages."""
     return _selected(
@@ -210,9 +210,9 @@ def selected_of(
 
 def batch_of(
     pages: Sequence[
-        selection_pb2.NextBatchResponse
-        | selection_pb2.NextEstimateBatchResponse
-        | selection_pb2.GroupBatch
+        active_pb2.NextBatchResponse
+        | estimate_pb2.NextEstimateBatchResponse
+        | estimate_pb2.GroupBatch
     ],
 ) -> Selected:
     """Read a batch of a session from all its pages."""
@@ -225,7 +225,7 @@ def batch_of(
 
 
 def _selected(
-    pages: Sequence[selection_pb2.SelectedItems],
+    pages: Sequence[types_pb2.SelectedItems],
     *,
     summary: JsonObject,
     provenance: JsonObject,
@@ -246,9 +246,9 @@ def _selected(
     )
 
 
-def session_info_to_wire(info: SessionInfo) -> selection_pb2.Session:
+def session_info_to_wire(info: SessionInfo) -> session_pb2.Session:
     """Describe a session."""
-    return selection_pb2.Session(
+    return session_pb2.Session(
         name=info.name,
         kind=info.kind,
         index=info.index,
@@ -259,7 +259,7 @@ def session_info_to_wire(info: SessionInfo) -> selection_pb2.Session:
     )
 
 
-def session_info_of(message: selection_pb2.Session) -> SessionInfo:
+def session_info_of(message: session_pb2.Session) -> SessionInfo:
     """Read the description of a session."""
     return SessionInfo(
         name=message.name,
@@ -272,19 +272,19 @@ def session_info_of(message: selection_pb2.Session) -> SessionInfo:
     )
 
 
-def estimate_to_wire(estimate: "Estimate") -> selection_pb2.Estimate:
+def estimate_to_wire(estimate: "Estimate") -> estimate_pb2.Estimate:
     """Pack an estimate."""
     values = asdict(estimate)
     strata = values.pop("by_stratum")
     provenance = values.pop("provenance")
-    message = selection_pb2.Estimate(provenance_json=json.dumps(provenance))
+    message = estimate_pb2.Estimate(provenance_json=json.dumps(provenance))
     fill(message, values)
     for stratum in strata:
         fill(message.by_stratum.add(), stratum)
     return message
 
 
-def estimate_of(message: selection_pb2.Estimate) -> "Estimate":
+def estimate_of(message: estimate_pb2.Estimate) -> "Estimate":
     """Read an estimate."""
     from gleann.selection.estimate import Estimate
 
@@ -305,7 +305,7 @@ def estimate_of(message: selection_pb2.Estimate) -> "Estimate":
     )
 
 
-def _stratum_of(message: selection_pb2.Stratum) -> Any:
+def _stratum_of(message: estimate_pb2.Stratum) -> Any:
     from gleann.selection.estimate import Stratum
 
     values = {field.name: getattr(message, field.name) for field in fields(Stratum)}

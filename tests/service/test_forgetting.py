@@ -12,7 +12,7 @@ import pytest
 import gleann
 from gleann.index import BuildParams
 from gleann.service.server import Server
-from gleann.service.sessions.persistence import SessionKeeper
+from gleann.service.sessions.store import SessionStore
 
 
 def test_deleted_indexes_and_closed_sessions(
@@ -38,7 +38,7 @@ def test_deleted_indexes_and_closed_sessions(
 
 def test_turns_are_taken_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing: Any = SimpleNamespace()
-    keeper = SessionKeeper(nothing, nothing)
+    keeper = SessionStore(nothing, nothing)
     monkeypatch.setattr(keeper, "_row", lambda name: name)
     waits, entered = Event(), Event()
 

@@ -132,8 +132,8 @@ def test_labels_of_the_other_kind_are_refused_and_change_nothing(
     for session in (naming, own):
         assert built.sessions.get(session).labelled == 0
         with pytest.raises(errors.InvalidInputError, match="groups, not estimate"):
-            built._stubs.selection.GetEstimate(  # type: ignore[attr-defined]
-                gleann.v1.selection_pb2.GetEstimateRequest(session=session.name)
+            built._stubs.estimate.GetEstimate(  # type: ignore[attr-defined]
+                gleann.v1.estimate_pb2.GetEstimateRequest(session=session.name)
             )
 
 

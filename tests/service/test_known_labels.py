@@ -295,10 +295,10 @@ def test_known_groups_that_do_not_fit_are_refused(
 def test_entries_of_known_groups_that_contradict_are_refused(
     built: gleann.Client,
 ) -> None:
-    pb = gleann.v1.selection_pb2  # type: ignore[attr-defined]
+    estimate_pb2 = gleann.v1.estimate_pb2  # type: ignore[attr-defined]
 
     def start(known: Any, *, overlapping: bool) -> None:
-        request = pb.StartGroupSessionRequest(
+        request = estimate_pb2.StartGroupSessionRequest(
             index="built",
             params={"budget": 60},
             known=[known, known],
@@ -308,12 +308,12 @@ def test_entries_of_known_groups_that_contradict_are_refused(
             scores = request.groups.add(name=name).scores
             scores.ids.int64s = IDS.astype("<i8").tobytes()
             scores.values = np.ones(240).tobytes()
-        built._stubs.selection.StartGroupSession(request)
+        built._stubs.estimate.StartGroupSession(request)
 
     with pytest.raises(errors.InvalidInputError, match=r"2 entries .* of 1 groups"):
-        start(pb.KnownGroupLabels(positives={"group": "a"}), overlapping=True)
+        start(estimate_pb2.KnownGroupLabels(positives={"group": "a"}), overlapping=True)
     with pytest.raises(errors.InvalidInputError, match="in 1 entry, got 2"):
-        start(pb.KnownGroupLabels(groups={}), overlapping=False)
+        start(estimate_pb2.KnownGroupLabels(groups={}), overlapping=False)
 
 
 @pytest.mark.parametrize(
@@ -327,13 +327,13 @@ def test_entries_of_known_groups_that_contradict_are_refused(
 def test_known_values_of_another_length_name_their_group(
     values: bytes, error: type[Exception], says: str, built: gleann.Client
 ) -> None:
-    pb = gleann.v1.selection_pb2  # type: ignore[attr-defined]
-    known = pb.KnownGroupLabels(
+    estimate_pb2 = gleann.v1.estimate_pb2  # type: ignore[attr-defined]
+    known = estimate_pb2.KnownGroupLabels(
         ids={"int64s": IDS[:2].astype("<i8").tobytes()},
         positives={"group": "a", "positives": b"\1\0"},
         values=values,
     )
-    request = pb.StartGroupSessionRequest(
+    request = estimate_pb2.StartGroupSessionRequest(
         index="built", params={"budget": 60}, known=[known], overlapping=True
     )
     for name in "ab":
@@ -341,4 +341,4 @@ def test_known_values_of_another_length_name_their_group(
         scores.ids.int64s = IDS.astype("<i8").tobytes()
         scores.values = np.ones(240).tobytes()
     with pytest.raises(error, match=says):
-        built._stubs.selection.StartGroupSession(request)
+        built._stubs.estimate.StartGroupSession(request)

@@ -160,7 +160,7 @@ def test_pages_of_another_model_are_refused(small: gleann.Client) -> None:
         labels=np.arange(20) % 2,
         params=ActiveParams(pool="global", batch=5),
     )
-    stub = small._stubs.selection
+    stub = small._stubs.active
     real, calls = stub.ScoreItems, []
 
     class Between:
@@ -176,7 +176,7 @@ def test_pages_of_another_model_are_refused(small: gleann.Client) -> None:
                 small.submit_labels(session, batch.ids, [0, 1, 0, 1, 0])
             return real(request)
 
-    object.__setattr__(small._stubs, "selection", Between())
+    object.__setattr__(small._stubs, "active", Between())
     with pytest.raises(errors.NotReadyError, match="20, then 25 labels"):
         small.active.score_items(session)
 

@@ -17,10 +17,29 @@ from gleann.index import SearchParams
 from gleann.index.errors import GleannError
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
-from gleann.v1 import admin_pb2, index_pb2, search_pb2, selection_pb2, vector_pb2
+from gleann.v1 import (
+    active_pb2,
+    admin_pb2,
+    coreset_pb2,
+    estimate_pb2,
+    index_pb2,
+    search_pb2,
+    session_pb2,
+    vector_pb2,
+)
 
 NAME, DIM, N = "fuzz", 4, 60
-FILES = (index_pb2, vector_pb2, search_pb2, selection_pb2, admin_pb2, operations_pb2)
+FILES = (
+    index_pb2,
+    vector_pb2,
+    search_pb2,
+    coreset_pb2,
+    active_pb2,
+    estimate_pb2,
+    session_pb2,
+    admin_pb2,
+    operations_pb2,
+)
 METHODS: dict[str, Descriptor] = {
     f"/{service.full_name}/{method.name}": method.input_type
     for file in FILES

@@ -1,14 +1,11 @@
-"""SelectionService."""
+"""EstimateService."""
 
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from google.longrunning import operations_pb2
-from google.protobuf.empty_pb2 import Empty
-
 from gleann.index.errors import InvalidInputError
-from gleann.service.servicers.active import ActiveServicer
+from gleann.service.application import Application
 from gleann.service.sessions import start_estimate as starting
 from gleann.service.wire import selection_messages
 from gleann.service.wire.arrays import (
@@ -26,64 +23,42 @@ from gleann.service.wire.known_labels import (
 from gleann.service.wire.page_tokens import (
     next_token,
     page_position,
-    page_size,
-    page_token,
 )
 from gleann.service.wire.paging import page_of, page_of_groups
-from gleann.v1 import selection_pb2 as pb
+from gleann.v1 import estimate_pb2, estimate_pb2_grpc, session_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import EstimateParams
     from gleann.service.state.live_index import View
 
 
-class SelectionServicer(ActiveServicer):
-    """Chooses what to label or to train on, and estimates from few labels."""
+class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
+    """Estimates of one group or of several, from few labels."""
 
-    def CreateSelectionJob(  # noqa: N802
-        self, request: pb.CreateSelectionJobRequest, _: Any
-    ) -> operations_pb2.Operation:
-        """Begin a selection job."""
-        return self._receipts.once(
-            request, self._application.asked_to_select, operations_pb2.Operation
-        )
-
-    def GetSelection(  # noqa: N802
-        self, request: pb.GetSelectionRequest, _: Any
-    ) -> pb.Selection:
-        """Describe a selection."""
-        return self._application.selections.get(request.name)
-
-    def ListSelectedItems(  # noqa: N802
-        self, request: pb.ListSelectedItemsRequest, _: Any
-    ) -> pb.ListSelectedItemsResponse:
-        """List a page of what was chosen."""
-        start = page_position(request.page_token)
-        size = page_size(request.page_size, default=10_000, most=100_000)
-        chosen = self._application.selections.chosen(request.name)
-        page, more = page_of(chosen, self._application.limits, start=start, most=size)
-        return pb.ListSelectedItemsResponse(
-            items=selection_messages.items_to_wire(page),
-            next_page_token=next_token(more),
-        )
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._store = application.sessions
+        self._estimates = application.estimates
+        self._groups = application.groups
+        self._receipts = application.receipts
 
     def StartEstimateSession(  # noqa: N802
-        self, request: pb.StartEstimateSessionRequest, _: Any
-    ) -> pb.Session:
+        self, request: estimate_pb2.StartEstimateSessionRequest, _: Any
+    ) -> session_pb2.Session:
         """Start an estimate."""
-        return self._receipts.once(request, self._start_estimate, pb.Session)
+        return self._receipts.once(request, self._start_estimate, session_pb2.Session)
 
     def NextEstimateBatch(  # noqa: N802
-        self, request: pb.NextEstimateBatchRequest, _: Any
-    ) -> pb.NextEstimateBatchResponse:
+        self, request: estimate_pb2.NextEstimateBatchRequest, _: Any
+    ) -> estimate_pb2.NextEstimateBatchResponse:
         """Say what to label next."""
         start = page_position(request.page_token)
         batch, more = page_of(
-            self._sessions.next_batch(request.session, "estimate"),
+            self._estimates.next_batch(request.session),
             self._application.limits,
             start=start,
         )
-        return pb.NextEstimateBatchResponse(
+        return estimate_pb2.NextEstimateBatchResponse(
             items=selection_messages.items_to_wire(batch),
             next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
@@ -91,41 +66,41 @@ class SelectionServicer(ActiveServicer):
         )
 
     def SubmitEstimateLabels(  # noqa: N802
-        self, request: pb.SubmitEstimateLabelsRequest, _: Any
-    ) -> pb.SubmitEstimateLabelsResponse:
+        self, request: estimate_pb2.SubmitEstimateLabelsRequest, _: Any
+    ) -> estimate_pb2.SubmitEstimateLabelsResponse:
         """Take labels."""
-        with self._sessions.changing(request.session):
+        with self._store.changing(request.session):
             return self._receipts.once(
-                request, self._answer, pb.SubmitEstimateLabelsResponse
+                request, self._answer, estimate_pb2.SubmitEstimateLabelsResponse
             )
 
     def GetEstimate(  # noqa: N802
-        self, request: pb.GetEstimateRequest, _: Any
-    ) -> pb.Estimate:
+        self, request: estimate_pb2.GetEstimateRequest, _: Any
+    ) -> estimate_pb2.Estimate:
         """Tell the estimate so far."""
         return selection_messages.estimate_to_wire(
-            self._sessions.estimate(request.session)
+            self._estimates.estimate(request.session)
         )
 
     def StartGroupSession(  # noqa: N802
-        self, request: pb.StartGroupSessionRequest, _: Any
-    ) -> pb.Session:
+        self, request: estimate_pb2.StartGroupSessionRequest, _: Any
+    ) -> session_pb2.Session:
         """Start an estimate for each group."""
-        return self._receipts.once(request, self._start_groups, pb.Session)
+        return self._receipts.once(request, self._start_groups, session_pb2.Session)
 
     def NextGroupBatches(  # noqa: N802
-        self, request: pb.NextGroupBatchesRequest, _: Any
-    ) -> pb.NextGroupBatchesResponse:
+        self, request: estimate_pb2.NextGroupBatchesRequest, _: Any
+    ) -> estimate_pb2.NextGroupBatchesResponse:
         """Say what to label next."""
-        batches = self._sessions.next_batches(request.session)
+        batches = self._groups.next_batches(request.session)
         page, more = page_of_groups(
             batches,
             self._application.limits,
             start=page_position(request.page_token),
         )
-        return pb.NextGroupBatchesResponse(
+        return estimate_pb2.NextGroupBatchesResponse(
             batches=[
-                pb.GroupBatch(
+                estimate_pb2.GroupBatch(
                     group=group,
                     items=selection_messages.items_to_wire(batch),
                     summary_json=json.dumps(batch.summary),
@@ -137,82 +112,39 @@ class SelectionServicer(ActiveServicer):
         )
 
     def SubmitGroupLabels(  # noqa: N802
-        self, request: pb.SubmitGroupLabelsRequest, _: Any
-    ) -> pb.SubmitGroupLabelsResponse:
+        self, request: estimate_pb2.SubmitGroupLabelsRequest, _: Any
+    ) -> estimate_pb2.SubmitGroupLabelsResponse:
         """Take labels."""
-        with self._sessions.changing(request.session):
+        with self._store.changing(request.session):
             return self._receipts.once(
-                request, self._answer_groups, pb.SubmitGroupLabelsResponse
+                request, self._answer_groups, estimate_pb2.SubmitGroupLabelsResponse
             )
 
     def GetGroupEstimates(  # noqa: N802
-        self, request: pb.GetGroupEstimatesRequest, _: Any
-    ) -> pb.GroupEstimates:
+        self, request: estimate_pb2.GetGroupEstimatesRequest, _: Any
+    ) -> estimate_pb2.GroupEstimates:
         """Tell the estimates so far."""
-        made = self._sessions.estimates(request.session)
-        return pb.GroupEstimates(
+        made = self._groups.estimates(request.session)
+        return estimate_pb2.GroupEstimates(
             estimates=[
-                pb.GroupEstimate(
+                estimate_pb2.GroupEstimate(
                     group=group, estimate=selection_messages.estimate_to_wire(one)
                 )
                 for group, one in made.items()
             ]
         )
 
-    def GetSession(  # noqa: N802
-        self, request: pb.GetSessionRequest, _: Any
-    ) -> pb.Session:
-        """Describe a session."""
-        return selection_messages.session_info_to_wire(
-            self._sessions.info(request.name)
-        )
-
-    def ListSessions(  # noqa: N802
-        self, request: pb.ListSessionsRequest, _: Any
-    ) -> pb.ListSessionsResponse:
-        """Describe a page of sessions, oldest first."""
-        size = page_size(request.page_size, default=100, most=1000)
-        found = self._sessions.list(
-            index=request.index,
-            after=page_position(request.page_token),
-            limit=size + 1,
-        )
-        page = found[:size]
-        more = len(found) > size
-        return pb.ListSessionsResponse(
-            sessions=[
-                selection_messages.session_info_to_wire(info) for _, info in page
-            ],
-            next_page_token=page_token(page[-1][0]) if more else "",
-        )
-
-    def CloseSession(  # noqa: N802
-        self, request: pb.CloseSessionRequest, _: Any
-    ) -> Empty:
-        """End a session."""
-        closed: list[int] = []
-
-        def close() -> Empty:
-            closed.append(self._sessions.close(request.name))
-            return Empty()
-
-        answer = self._receipts.once(request, lambda _: close, Empty)
-        for number in closed:
-            # Removing files takes time: not while others wait to write.
-            self._application.registry.sweep(number)
-        return answer
-
     def _start_estimate(
-        self, request: pb.StartEstimateSessionRequest
-    ) -> Callable[[], pb.Session]:
+        self, request: estimate_pb2.StartEstimateSessionRequest
+    ) -> Callable[[], session_pb2.Session]:
         view = self._application.registry.view(request.index)
         params = selection_messages.estimate_params_of(request.params)
-        keep = self._sessions.start_estimate(view, _started(request, view, params))
+        keep = self._estimates.start(view, _started(request, view, params))
         return lambda: selection_messages.session_info_to_wire(keep())
 
     def _start_groups(
-        self, request: pb.StartGroupSessionRequest
-    ) -> Callable[[], pb.Session]:
+        self, request: estimate_pb2.StartGroupSessionRequest
+    ) -> Callable[[], session_pb2.Session]:
         view = self._application.registry.view(request.index)
         params = selection_messages.estimate_params_of(request.params)
         proxies = selection_messages.candidates_of(request.groups)
@@ -226,12 +158,12 @@ class SelectionServicer(ActiveServicer):
             started = starting.of_disjoint_groups(
                 view, params, proxies=proxies, known=known
             )
-        keep = self._sessions.start_estimate(view, started)
+        keep = self._groups.start(view, started)
         return lambda: selection_messages.session_info_to_wire(keep())
 
     def _answer_groups(
-        self, request: pb.SubmitGroupLabelsRequest
-    ) -> Callable[[], pb.SubmitGroupLabelsResponse]:
+        self, request: estimate_pb2.SubmitGroupLabelsRequest
+    ) -> Callable[[], estimate_pb2.SubmitGroupLabelsResponse]:
         ids = ids_of(request.ids, name="ids")
         n = len(ids)
         values = None
@@ -240,38 +172,40 @@ class SelectionServicer(ActiveServicer):
         labels = request.WhichOneof("labels")
         if labels == "groups":
             numbers = labels_of(request.groups.numbers, n=n, name="groups")
-            keep = self._sessions.submit_groups(request.session, ids, numbers, values)
+            keep = self._groups.submit_groups(request.session, ids, numbers, values)
         elif labels == "positives":
             held = bools_of(request.positives.positives, name="positives", n=n)
-            keep = self._sessions.submit_positives(
+            keep = self._groups.submit_positives(
                 request.session, request.positives.group, ids, held, values
             )
         else:
             raise InvalidInputError("labels are required: groups or positives")
-        return lambda: pb.SubmitGroupLabelsResponse(
+        return lambda: estimate_pb2.SubmitGroupLabelsResponse(
             session=selection_messages.session_info_to_wire(keep())
         )
 
     def _answer(
-        self, request: pb.SubmitEstimateLabelsRequest
-    ) -> Callable[[], pb.SubmitEstimateLabelsResponse]:
+        self, request: estimate_pb2.SubmitEstimateLabelsRequest
+    ) -> Callable[[], estimate_pb2.SubmitEstimateLabelsResponse]:
         ids = ids_of(request.ids, name="ids")
         values = None
         if request.HasField("values"):
             values = any_float64s_of(request.values, name="values", n=len(ids))
-        keep = self._sessions.submit_answers(
+        keep = self._estimates.submit(
             request.session,
             ids,
             bools_of(request.positives, name="positives", n=len(ids)),
             values,
         )
-        return lambda: pb.SubmitEstimateLabelsResponse(
+        return lambda: estimate_pb2.SubmitEstimateLabelsResponse(
             session=selection_messages.session_info_to_wire(keep())
         )
 
 
 def _started(
-    request: pb.StartEstimateSessionRequest, view: "View", params: "EstimateParams"
+    request: estimate_pb2.StartEstimateSessionRequest,
+    view: "View",
+    params: "EstimateParams",
 ) -> starting.Started:
     """Begin by whichever proxy the request has.
 
@@ -303,7 +237,7 @@ def _started(
 
 
 def _from_examples(
-    examples: pb.LabelledExamples, view: "View", params: "EstimateParams"
+    examples: estimate_pb2.LabelledExamples, view: "View", params: "EstimateParams"
 ) -> starting.Started:
     ids = ids_of(examples.ids, name="examples.ids")
     known = examples.HasField("neighbours")
