@@ -1,4 +1,4 @@
-"""`Application`: everything a data directory can do, whoever asks.
+"""`Application`: all operations on one open data directory.
 
 The gRPC servicers and the in-process client call the same object.
 """

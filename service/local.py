@@ -1,4 +1,4 @@
-"""Stubs that call an `Application` in this process: no socket, no bytes in between."""
+"""In-process stubs: call the servicers directly, without a socket or serialization."""
 
 from os import PathLike
 from pathlib import Path

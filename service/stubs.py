@@ -1,4 +1,4 @@
-"""What a client calls: the same rpcs, in this process or over a channel."""
+"""Stubs: the RPCs that a client calls, in this process or over a channel."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from gleann.index.held_ids import joined_ids, own_ids
 from gleann.index.id_checks import hold_distinct, hold_id_array
 from gleann.service.client.connection import Connection, name_of, pages_of, part_id
 from gleann.service.values import Scores, Selected, SessionInfo
-from gleann.service.wire import active_messages, selection_messages
+from gleann.service.wire import active_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.service.wire.index_messages import fill
 from gleann.service.wire.paging import (
@@ -18,6 +18,8 @@ from gleann.service.wire.paging import (
     blocks_within,
     id_sizes,
 )
+from gleann.service.wire.selected_messages import batch_of
+from gleann.service.wire.session_messages import session_info_of
 from gleann.v1 import active_pb2
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class ActiveCalls:
         )
         self._connection.require_sendable(request)
         reply = self._stubs.active.StartActiveSession(request)
-        return selection_messages.session_info_of(reply)
+        return session_info_of(reply)
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
         """What to label next; the same until labels arrive.
@@ -84,7 +86,7 @@ class ActiveCalls:
         """
         request = active_pb2.NextBatchRequest(session=name_of(session))
         pages = pages_of(self._stubs.active.NextBatch, request)
-        return selection_messages.batch_of(list(pages))
+        return batch_of(list(pages))
 
     def submit_labels(
         self,
@@ -119,7 +121,7 @@ class ActiveCalls:
                 request_id=part_id(request_id, part),
             )
             reply = self._stubs.active.SubmitLabels(request)
-        return selection_messages.session_info_of(reply.session)
+        return session_info_of(reply.session)
 
     def ignore(
         self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
@@ -138,7 +140,7 @@ class ActiveCalls:
                 request_id=part_id(request_id, part),
             )
             reply = self._stubs.active.IgnoreIds(request)
-        return selection_messages.session_info_of(reply.session)
+        return session_info_of(reply.session)
 
     def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
         """Whether more labels still change much in an active session.
@@ -236,7 +238,7 @@ class ActiveCalls:
                 request_id=part_id(request_id, part),
             )
             reply = self._stubs.active.SubmitProbabilities(request)
-        return selection_messages.session_info_of(reply.session)
+        return session_info_of(reply.session)
 
     def coverage(
         self,

@@ -6,8 +6,13 @@ from gleann.index.id_checks import hold_id_array
 from gleann.service.client.connection import Connection
 from gleann.service.client.operation import Operation, read_selection
 from gleann.service.values import Selected
-from gleann.service.wire import selection_messages
-from gleann.service.wire.arrays import ids_to_wire
+from gleann.service.wire.arrays import Column, ids_to_wire, optional_ids_to_wire
+from gleann.service.wire.coreset_messages import (
+    Groups,
+    cost_on_to_wire,
+    costs_to_wire,
+    quotas_to_wire,
+)
 from gleann.service.wire.index_messages import fill
 from gleann.v1 import coreset_pb2
 
@@ -24,12 +29,12 @@ class CoresetCalls:
         name: str,
         *,
         k: int,
-        costs: selection_messages.Column | None = None,
+        costs: Column | None = None,
         cost_weight: float | None = None,
         cost_on: str = "sum",
         locked_ids: ArrayLike | None = None,
         eps: float | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
@@ -64,15 +69,15 @@ class CoresetCalls:
             InvalidParamsError: k above the number of vectors, or the metric is "ip".
         """
         strategy = coreset_pb2.WeightedKCenter(
-            costs=selection_messages.costs_to_wire(costs),
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+            costs=costs_to_wire(costs),
+            locked_ids=optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"cost_weight": cost_weight, "eps": eps})
-        strategy.cost_on = selection_messages.cost_on_to_wire(cost_on)
+        strategy.cost_on = cost_on_to_wire(cost_on)
         request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             weighted_k_center=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
@@ -83,7 +88,7 @@ class CoresetCalls:
         k: int,
         covered_ids: ArrayLike | None = None,
         seed: int = 0,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
@@ -104,13 +109,13 @@ class CoresetCalls:
             As `weighted_k_center`.
         """
         strategy = coreset_pb2.FarthestFirst(
-            covered_ids=selection_messages.optional_ids_to_wire(covered_ids)
+            covered_ids=optional_ids_to_wire(covered_ids)
         )
         fill(strategy, {"seed": seed})
         request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             farthest_first=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
@@ -119,22 +124,22 @@ class CoresetCalls:
         name: str,
         *,
         k: int,
-        costs: selection_messages.Column,
+        costs: Column,
         locked_ids: ArrayLike | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
     ) -> Operation[Selected]:
         """Choose the k cheapest vectors; arguments as `weighted_k_center`."""
         strategy = coreset_pb2.Margin(
-            costs=selection_messages.costs_to_wire(costs),
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+            costs=costs_to_wire(costs),
+            locked_ids=optional_ids_to_wire(locked_ids),
         )
         request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             margin=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
@@ -143,11 +148,11 @@ class CoresetCalls:
         name: str,
         *,
         k: int,
-        costs: selection_messages.Column,
+        costs: Column,
         diversity: float = 1.0,
         eps: float | None = None,
         locked_ids: ArrayLike | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
@@ -167,14 +172,14 @@ class CoresetCalls:
             request_id: as `weighted_k_center`.
         """
         strategy = coreset_pb2.Gist(
-            costs=selection_messages.costs_to_wire(costs),
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+            costs=costs_to_wire(costs),
+            locked_ids=optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"diversity": diversity, "eps": eps})
         request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             gist=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
@@ -183,12 +188,12 @@ class CoresetCalls:
         name: str,
         *,
         k: int,
-        costs: selection_messages.Column,
+        costs: Column,
         hardest_share: float | None = None,
         strata: int | None = None,
         seed: int = 0,
         locked_ids: ArrayLike | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
@@ -209,14 +214,14 @@ class CoresetCalls:
             request_id: as `weighted_k_center`.
         """
         strategy = coreset_pb2.Ccs(
-            costs=selection_messages.costs_to_wire(costs),
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+            costs=costs_to_wire(costs),
+            locked_ids=optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"hardest_share": hardest_share, "strata": strata, "seed": seed})
         request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             ccs=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
@@ -227,20 +232,18 @@ class CoresetCalls:
         k: int,
         seed: int = 0,
         locked_ids: ArrayLike | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
     ) -> Operation[Selected]:
         """Choose k vectors at random; arguments and errors as `weighted_k_center`."""
-        strategy = coreset_pb2.Random(
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids)
-        )
+        strategy = coreset_pb2.Random(locked_ids=optional_ids_to_wire(locked_ids))
         fill(strategy, {"seed": seed})
         request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             random=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 

@@ -8,14 +8,21 @@ from numpy.typing import ArrayLike
 from gleann.index.id_checks import hold_id_array
 from gleann.service.client.connection import Connection, name_of, pages_of, part_id
 from gleann.service.values import Selected, SessionInfo
-from gleann.service.wire import selection_messages
 from gleann.service.wire.arrays import (
+    Column,
     bools_to_wire,
     float64s_to_wire,
     ids_to_wire,
 )
+from gleann.service.wire.estimate_messages import (
+    estimate_of,
+    estimate_params_to_wire,
+    fill_proxy,
+)
 from gleann.service.wire.known_labels import known_to_wire
 from gleann.service.wire.paging import answer_sizes, as_answers, blocks_within
+from gleann.service.wire.selected_messages import batch_of
+from gleann.service.wire.session_messages import session_info_of
 from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
@@ -34,10 +41,8 @@ class EstimateCalls:
         name: str,
         *,
         params: "EstimateParams",
-        proxy: selection_messages.Column
-        | Mapping[str, selection_messages.Column]
-        | None = None,
-        examples: selection_messages.Column | None = None,
+        proxy: Column | Mapping[str, Column] | None = None,
+        examples: Column | None = None,
         neighbours: int | None = None,
         representatives: int | None = None,
         known: "Known | None" = None,
@@ -73,16 +78,14 @@ class EstimateCalls:
         """
         request = estimate_pb2.StartEstimateSessionRequest(
             index=name,
-            params=selection_messages.estimate_params_to_wire(params),
+            params=estimate_params_to_wire(params),
             known=known_to_wire(known),
             request_id=request_id,
         )
-        selection_messages.fill_proxy(
-            request, proxy, examples, neighbours, representatives
-        )
+        fill_proxy(request, proxy, examples, neighbours, representatives)
         self._connection.require_sendable(request)
         reply = self._stubs.estimate.StartEstimateSession(request)
-        return selection_messages.session_info_of(reply)
+        return session_info_of(reply)
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
         """What to label next; the same until labels arrive.
@@ -95,7 +98,7 @@ class EstimateCalls:
         """
         request = estimate_pb2.NextEstimateBatchRequest(session=name_of(session))
         pages = pages_of(self._stubs.estimate.NextEstimateBatch, request)
-        return selection_messages.batch_of(list(pages))
+        return batch_of(list(pages))
 
     def submit_labels(
         self,
@@ -135,7 +138,7 @@ class EstimateCalls:
             if numbers is not None:
                 request.values = float64s_to_wire(numbers[part], name="values")
             reply = self._stubs.estimate.SubmitEstimateLabels(request)
-        return selection_messages.session_info_of(reply.session)
+        return session_info_of(reply.session)
 
     def get(self, session: str | SessionInfo) -> "Estimate":
         """The estimate of an estimate session from its labels so far.
@@ -145,4 +148,4 @@ class EstimateCalls:
             NotReadyError: too few labels yet.
         """
         request = estimate_pb2.GetEstimateRequest(session=name_of(session))
-        return selection_messages.estimate_of(self._stubs.estimate.GetEstimate(request))
+        return estimate_of(self._stubs.estimate.GetEstimate(request))

@@ -8,15 +8,22 @@ from numpy.typing import ArrayLike
 from gleann.index.id_checks import hold_id_array
 from gleann.service.client.connection import Connection, name_of, pages_of, part_id
 from gleann.service.values import Selected, SessionInfo
-from gleann.service.wire import selection_messages
 from gleann.service.wire.arrays import (
+    Column,
     bools_to_wire,
     float64s_to_wire,
     ids_to_wire,
     labels_to_wire,
 )
+from gleann.service.wire.estimate_messages import (
+    estimate_of,
+    estimate_params_to_wire,
+    fill_named,
+)
 from gleann.service.wire.known_labels import fill_known_groups
 from gleann.service.wire.paging import answer_sizes, as_answers, blocks_within
+from gleann.service.wire.selected_messages import batch_of
+from gleann.service.wire.session_messages import session_info_of
 from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ class GroupCalls:
         name: str,
         *,
         params: "EstimateParams",
-        proxies: Mapping[str, selection_messages.Column],
+        proxies: Mapping[str, Column],
         overlapping: bool = False,
         known: "KnownGroups | Mapping[str, Known] | None" = None,
         request_id: str = "",
@@ -67,16 +74,14 @@ class GroupCalls:
         """
         request = estimate_pb2.StartGroupSessionRequest(
             index=name,
-            params=selection_messages.estimate_params_to_wire(params),
+            params=estimate_params_to_wire(params),
             overlapping=overlapping,
             request_id=request_id,
         )
-        selection_messages.fill_named(request.groups, proxies)
+        fill_named(request.groups, proxies)
         fill_known_groups(request, known)
         self._connection.require_sendable(request)
-        return selection_messages.session_info_of(
-            self._stubs.estimate.StartGroupSession(request)
-        )
+        return session_info_of(self._stubs.estimate.StartGroupSession(request))
 
     def next_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
         """What to label next, by group; the same until labels arrive.
@@ -93,9 +98,7 @@ class GroupCalls:
         for reply in pages_of(self._stubs.estimate.NextGroupBatches, request):
             for page in reply.batches:
                 pages.setdefault(page.group, []).append(page)
-        return {
-            group: selection_messages.batch_of(parts) for group, parts in pages.items()
-        }
+        return {group: batch_of(parts) for group, parts in pages.items()}
 
     def submit_labels(
         self,
@@ -145,7 +148,7 @@ class GroupCalls:
                 held = bools_to_wire(answers[part], name="labels")
                 request.positives.positives = held
             reply = self._stubs.estimate.SubmitGroupLabels(request)
-        return selection_messages.session_info_of(reply.session)
+        return session_info_of(reply.session)
 
     def get(self, session: str | SessionInfo) -> "dict[str, Estimate]":
         """The estimate of each group from its labels so far.
@@ -156,7 +159,4 @@ class GroupCalls:
         """
         request = estimate_pb2.GetGroupEstimatesRequest(session=name_of(session))
         reply = self._stubs.estimate.GetGroupEstimates(request)
-        return {
-            one.group: selection_messages.estimate_of(one.estimate)
-            for one in reply.estimates
-        }
+        return {one.group: estimate_of(one.estimate) for one in reply.estimates}

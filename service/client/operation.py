@@ -12,7 +12,8 @@ from gleann.index.errors import GleannError, ServiceError
 from gleann.service import status
 from gleann.service.stubs import Stubs
 from gleann.service.values import Selected
-from gleann.service.wire import index_messages, selection_messages
+from gleann.service.wire import index_messages
+from gleann.service.wire.selected_messages import selected_of
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 T = TypeVar("T")
@@ -173,5 +174,5 @@ def read_selection(selection: coreset_pb2.Selection, stubs: Stubs) -> Selected:
         page = stubs.coreset.ListSelectedItems(request)
         pages.append(page.items)
         if not page.next_page_token:
-            return selection_messages.selected_of(selection, pages)
+            return selected_of(selection, pages)
         request.page_token = page.next_page_token

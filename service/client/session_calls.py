@@ -2,7 +2,7 @@
 
 from gleann.service.client.connection import Connection, name_of
 from gleann.service.values import SessionInfo
-from gleann.service.wire import selection_messages
+from gleann.service.wire.session_messages import session_info_of
 from gleann.v1 import session_pb2
 
 
@@ -20,9 +20,7 @@ class SessionCalls:
             UnknownJobError: no such session.
         """
         request = session_pb2.GetSessionRequest(name=name_of(session))
-        return selection_messages.session_info_of(
-            self._stubs.session.GetSession(request)
-        )
+        return session_info_of(self._stubs.session.GetSession(request))
 
     def close(self, session: str | SessionInfo, *, request_id: str = "") -> None:
         """End a session and forget its state.
@@ -41,7 +39,7 @@ class SessionCalls:
         sessions: list[SessionInfo] = []
         while True:
             page = self._stubs.session.ListSessions(request)
-            sessions.extend(map(selection_messages.session_info_of, page.sessions))
+            sessions.extend(map(session_info_of, page.sessions))
             if not page.next_page_token:
                 return sessions
             request.page_token = page.next_page_token

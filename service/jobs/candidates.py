@@ -1,4 +1,4 @@
-"""What a selection job looks at: the request checked against the index."""
+"""Candidates of a coreset request: ids, costs, groups, checked against the index."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,7 @@ from gleann.index.id_checks import MAX_ID_BYTES, hold_distinct
 from gleann.index.texts import Texts
 from gleann.service.state.live_index import View, require_found
 from gleann.service.state.registry import require_vectors
-from gleann.service.wire import selection_messages
-from gleann.service.wire.arrays import float64s_of, ids_of
+from gleann.service.wire.arrays import float64s_of, ids_of, optional_ids_of
 from gleann.v1 import coreset_pb2
 
 
@@ -63,7 +62,7 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
     measured = method != "random" or (
         request.HasField("quotas") and view.metric != "ip"
     )
-    allowed = selection_messages.optional_ids_of(request, "allowed_ids")
+    allowed = optional_ids_of(request, "allowed_ids")
     rows = view.live_rows() if allowed is None else view.require(_distinct(allowed))
     ids = view.ids_at(rows)
     lookup = IdLookup(ids)
@@ -99,7 +98,7 @@ def _locked(request: coreset_pb2.CreateSelectionJobRequest, lookup: IdLookup) ->
     method = request.WhichOneof("strategy")
     assert method is not None
     field = "covered_ids" if method == "farthest_first" else "locked_ids"
-    ids = selection_messages.optional_ids_of(getattr(request, method), field)
+    ids = optional_ids_of(getattr(request, method), field)
     if ids is None:
         return np.empty(0, np.int64)
     named = _distinct(ids)

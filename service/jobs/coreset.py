@@ -1,4 +1,4 @@
-"""How a selection job chooses: gather vectors, run the method, and its baselines."""
+"""Coreset selection of a job: gather vectors, run the method and its baselines."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""Work of a selection job: choose a set of vectors, and keep it."""
+"""Selection job: choose a set of vectors and store it."""
 
 import time
 from typing import Any
@@ -12,7 +12,11 @@ from gleann.service.jobs.queue import Demand
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Selected
-from gleann.service.wire import selection_messages
+from gleann.service.wire.selected_messages import (
+    items_to_wire,
+    selected_of,
+    selection_to_wire,
+)
 from gleann.v1 import coreset_pb2, types_pb2
 
 VECTORS_A_SIZE = 64
@@ -55,8 +59,8 @@ class Selecting:
             name=f"selections/{number}", index=request.index
         )
         message.create_time.FromNanoseconds(time.time_ns())
-        selection_messages.selection_to_wire(selected, message)
-        items = selection_messages.items_to_wire(selected).SerializeToString()
+        selection_to_wire(selected, message)
+        items = items_to_wire(selected).SerializeToString()
         with self._store.transaction() as transaction:
             transaction.run(
                 "INSERT OR REPLACE INTO selections (name, description, items)"
@@ -82,7 +86,7 @@ class Selecting:
             UnknownJobError: there is none of that name.
         """
         stored = types_pb2.SelectedItems.FromString(self._row(name)["items"])
-        return selection_messages.selected_of(self.get(name), [stored])
+        return selected_of(self.get(name), [stored])
 
     def _row(self, name: str) -> Any:
         row = self._store.row("SELECT * FROM selections WHERE name = ?", name)

@@ -1,15 +1,16 @@
-"""ActiveLearningService."""
+"""ActiveLearningService: start, batches, labels, probabilities, scores."""
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from gleann.index.id_checks import hold_id_array
 from gleann.service.application import Application
-from gleann.service.wire import active_messages, selection_messages
-from gleann.service.wire.arrays import ids_of, ids_to_wire
+from gleann.service.wire import active_messages
+from gleann.service.wire.arrays import ids_of, ids_to_wire, optional_ids_of
 from gleann.service.wire.page_tokens import next_token, page_position
 from gleann.service.wire.paging import id_sizes, page_of, page_within
+from gleann.service.wire.selected_messages import items_to_wire
+from gleann.service.wire.session_messages import session_info_to_wire
 from gleann.v1 import active_pb2, active_pb2_grpc, session_pb2
 
 
@@ -23,13 +24,13 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
         self._receipts = application.receipts
 
     def StartActiveSession(  # noqa: N802
-        self, request: active_pb2.StartActiveSessionRequest, _: Any
+        self, request: active_pb2.StartActiveSessionRequest, _: object
     ) -> session_pb2.Session:
         """Start active learning."""
         return self._receipts.once(request, self._start_active, session_pb2.Session)
 
     def NextBatch(  # noqa: N802
-        self, request: active_pb2.NextBatchRequest, _: Any
+        self, request: active_pb2.NextBatchRequest, _: object
     ) -> active_pb2.NextBatchResponse:
         """Say what to label next."""
         start = page_position(request.page_token)
@@ -39,14 +40,14 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
             start=start,
         )
         return active_pb2.NextBatchResponse(
-            items=selection_messages.items_to_wire(batch),
+            items=items_to_wire(batch),
             next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
         )
 
     def SubmitLabels(  # noqa: N802
-        self, request: active_pb2.SubmitLabelsRequest, _: Any
+        self, request: active_pb2.SubmitLabelsRequest, _: object
     ) -> active_pb2.SubmitLabelsResponse:
         """Take labels."""
         with self._store.changing(request.session):
@@ -55,7 +56,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
             )
 
     def IgnoreIds(  # noqa: N802
-        self, request: active_pb2.IgnoreIdsRequest, _: Any
+        self, request: active_pb2.IgnoreIdsRequest, _: object
     ) -> active_pb2.IgnoreIdsResponse:
         """Take vectors out of a session."""
         with self._store.changing(request.session):
@@ -64,7 +65,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
             )
 
     def GetStopAdvice(  # noqa: N802
-        self, request: active_pb2.GetStopAdviceRequest, _: Any
+        self, request: active_pb2.GetStopAdviceRequest, _: object
     ) -> active_pb2.StopAdvice:
         """Say whether to go on."""
         return active_messages.stop_advice_to_wire(
@@ -72,13 +73,13 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
         )
 
     def ScoreItems(  # noqa: N802
-        self, request: active_pb2.ScoreItemsRequest, _: Any
+        self, request: active_pb2.ScoreItemsRequest, _: object
     ) -> active_pb2.ScoreItemsResponse:
         """Tell class probabilities."""
         self._store.info(request.session)  # before the ids are unpacked
         page = self._active.scores(
             request.session,
-            selection_messages.optional_ids_of(request, "ids"),
+            optional_ids_of(request, "ids"),
             concept=request.concept,
             start=page_position(request.page_token),
             limits=self._application.limits,
@@ -86,7 +87,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
         return active_messages.scores_to_wire(page)
 
     def ListWantedIds(  # noqa: N802
-        self, request: active_pb2.ListWantedIdsRequest, _: Any
+        self, request: active_pb2.ListWantedIdsRequest, _: object
     ) -> active_pb2.ListWantedIdsResponse:
         """Name the vectors whose probabilities are wanted."""
         ids = hold_id_array(self._active.wanted(request.session))
@@ -98,7 +99,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
         )
 
     def SubmitProbabilities(  # noqa: N802
-        self, request: active_pb2.SubmitProbabilitiesRequest, _: Any
+        self, request: active_pb2.SubmitProbabilitiesRequest, _: object
     ) -> active_pb2.SubmitProbabilitiesResponse:
         """Take what the client's own model says."""
         with self._store.changing(request.session):
@@ -107,7 +108,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
             )
 
     def GetCoverage(  # noqa: N802
-        self, request: active_pb2.GetCoverageRequest, _: Any
+        self, request: active_pb2.GetCoverageRequest, _: object
     ) -> active_pb2.Coverage:
         """Set the batch that is out beside simpler ones."""
         coverage = self._active.coverage(
@@ -129,7 +130,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
                 request.labels, n=len(ids), concepts=len(params.concepts)
             ),
         )
-        return lambda: selection_messages.session_info_to_wire(keep())
+        return lambda: session_info_to_wire(keep())
 
     def _submit(
         self, request: active_pb2.SubmitLabelsRequest
@@ -140,7 +141,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
         )
         keep = self._active.submit_labels(request.session, ids, labels)
         return lambda: active_pb2.SubmitLabelsResponse(
-            session=selection_messages.session_info_to_wire(keep())
+            session=session_info_to_wire(keep())
         )
 
     def _ignore(
@@ -149,7 +150,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
         ids = ids_of(request.ids, name="ids")
         keep = self._active.ignore(request.session, ids)
         return lambda: active_pb2.IgnoreIdsResponse(
-            session=selection_messages.session_info_to_wire(keep())
+            session=session_info_to_wire(keep())
         )
 
     def _take(
@@ -165,5 +166,5 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
             request.session, ids, table, concept=request.concept
         )
         return lambda: active_pb2.SubmitProbabilitiesResponse(
-            session=selection_messages.session_info_to_wire(keep())
+            session=session_info_to_wire(keep())
         )

@@ -1,13 +1,11 @@
 """CoresetService."""
 
-from typing import Any
-
 from google.longrunning import operations_pb2
 
 from gleann.service.application import Application
-from gleann.service.wire import selection_messages
 from gleann.service.wire.page_tokens import next_token, page_position, page_size
 from gleann.service.wire.paging import page_of
+from gleann.service.wire.selected_messages import items_to_wire
 from gleann.v1 import coreset_pb2, coreset_pb2_grpc
 
 
@@ -19,7 +17,7 @@ class CoresetServicer(coreset_pb2_grpc.CoresetServiceServicer):
         self._receipts = application.receipts
 
     def CreateSelectionJob(  # noqa: N802
-        self, request: coreset_pb2.CreateSelectionJobRequest, _: Any
+        self, request: coreset_pb2.CreateSelectionJobRequest, _: object
     ) -> operations_pb2.Operation:
         """Begin a selection job."""
         return self._receipts.once(
@@ -27,13 +25,13 @@ class CoresetServicer(coreset_pb2_grpc.CoresetServiceServicer):
         )
 
     def GetSelection(  # noqa: N802
-        self, request: coreset_pb2.GetSelectionRequest, _: Any
+        self, request: coreset_pb2.GetSelectionRequest, _: object
     ) -> coreset_pb2.Selection:
         """Describe a selection."""
         return self._application.selections.get(request.name)
 
     def ListSelectedItems(  # noqa: N802
-        self, request: coreset_pb2.ListSelectedItemsRequest, _: Any
+        self, request: coreset_pb2.ListSelectedItemsRequest, _: object
     ) -> coreset_pb2.ListSelectedItemsResponse:
         """List a page of what was chosen."""
         start = page_position(request.page_token)
@@ -41,6 +39,6 @@ class CoresetServicer(coreset_pb2_grpc.CoresetServiceServicer):
         chosen = self._application.selections.chosen(request.name)
         page, more = page_of(chosen, self._application.limits, start=start, most=size)
         return coreset_pb2.ListSelectedItemsResponse(
-            items=selection_messages.items_to_wire(page),
+            items=items_to_wire(page),
             next_page_token=next_token(more),
         )

@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gleann.index.errors import InvalidInputError
 from gleann.service.application import Application
 from gleann.service.sessions import start_estimate as starting
-from gleann.service.wire import selection_messages
 from gleann.service.wire.arrays import (
     any_float64s_of,
     bools_of,
     float64s_of,
     ids_of,
     labels_of,
+)
+from gleann.service.wire.estimate_messages import (
+    candidates_of,
+    estimate_params_of,
+    estimate_to_wire,
+    scores_column_of,
 )
 from gleann.service.wire.known_labels import (
     known_by_group_of,
@@ -25,6 +30,8 @@ from gleann.service.wire.page_tokens import (
     page_position,
 )
 from gleann.service.wire.paging import page_of, page_of_groups
+from gleann.service.wire.selected_messages import items_to_wire
+from gleann.service.wire.session_messages import session_info_to_wire
 from gleann.v1 import estimate_pb2, estimate_pb2_grpc, session_pb2
 
 if TYPE_CHECKING:
@@ -43,13 +50,13 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
         self._receipts = application.receipts
 
     def StartEstimateSession(  # noqa: N802
-        self, request: estimate_pb2.StartEstimateSessionRequest, _: Any
+        self, request: estimate_pb2.StartEstimateSessionRequest, _: object
     ) -> session_pb2.Session:
         """Start an estimate."""
         return self._receipts.once(request, self._start_estimate, session_pb2.Session)
 
     def NextEstimateBatch(  # noqa: N802
-        self, request: estimate_pb2.NextEstimateBatchRequest, _: Any
+        self, request: estimate_pb2.NextEstimateBatchRequest, _: object
     ) -> estimate_pb2.NextEstimateBatchResponse:
         """Say what to label next."""
         start = page_position(request.page_token)
@@ -59,14 +66,14 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
             start=start,
         )
         return estimate_pb2.NextEstimateBatchResponse(
-            items=selection_messages.items_to_wire(batch),
+            items=items_to_wire(batch),
             next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
         )
 
     def SubmitEstimateLabels(  # noqa: N802
-        self, request: estimate_pb2.SubmitEstimateLabelsRequest, _: Any
+        self, request: estimate_pb2.SubmitEstimateLabelsRequest, _: object
     ) -> estimate_pb2.SubmitEstimateLabelsResponse:
         """Take labels."""
         with self._store.changing(request.session):
@@ -75,21 +82,19 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
             )
 
     def GetEstimate(  # noqa: N802
-        self, request: estimate_pb2.GetEstimateRequest, _: Any
+        self, request: estimate_pb2.GetEstimateRequest, _: object
     ) -> estimate_pb2.Estimate:
         """Tell the estimate so far."""
-        return selection_messages.estimate_to_wire(
-            self._estimates.estimate(request.session)
-        )
+        return estimate_to_wire(self._estimates.estimate(request.session))
 
     def StartGroupSession(  # noqa: N802
-        self, request: estimate_pb2.StartGroupSessionRequest, _: Any
+        self, request: estimate_pb2.StartGroupSessionRequest, _: object
     ) -> session_pb2.Session:
         """Start an estimate for each group."""
         return self._receipts.once(request, self._start_groups, session_pb2.Session)
 
     def NextGroupBatches(  # noqa: N802
-        self, request: estimate_pb2.NextGroupBatchesRequest, _: Any
+        self, request: estimate_pb2.NextGroupBatchesRequest, _: object
     ) -> estimate_pb2.NextGroupBatchesResponse:
         """Say what to label next."""
         batches = self._groups.next_batches(request.session)
@@ -102,7 +107,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
             batches=[
                 estimate_pb2.GroupBatch(
                     group=group,
-                    items=selection_messages.items_to_wire(batch),
+                    items=items_to_wire(batch),
                     summary_json=json.dumps(batch.summary),
                     provenance_json=json.dumps(batch.provenance),
                 )
@@ -112,7 +117,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
         )
 
     def SubmitGroupLabels(  # noqa: N802
-        self, request: estimate_pb2.SubmitGroupLabelsRequest, _: Any
+        self, request: estimate_pb2.SubmitGroupLabelsRequest, _: object
     ) -> estimate_pb2.SubmitGroupLabelsResponse:
         """Take labels."""
         with self._store.changing(request.session):
@@ -121,15 +126,13 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
             )
 
     def GetGroupEstimates(  # noqa: N802
-        self, request: estimate_pb2.GetGroupEstimatesRequest, _: Any
+        self, request: estimate_pb2.GetGroupEstimatesRequest, _: object
     ) -> estimate_pb2.GroupEstimates:
         """Tell the estimates so far."""
         made = self._groups.estimates(request.session)
         return estimate_pb2.GroupEstimates(
             estimates=[
-                estimate_pb2.GroupEstimate(
-                    group=group, estimate=selection_messages.estimate_to_wire(one)
-                )
+                estimate_pb2.GroupEstimate(group=group, estimate=estimate_to_wire(one))
                 for group, one in made.items()
             ]
         )
@@ -138,16 +141,16 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
         self, request: estimate_pb2.StartEstimateSessionRequest
     ) -> Callable[[], session_pb2.Session]:
         view = self._application.registry.view(request.index)
-        params = selection_messages.estimate_params_of(request.params)
+        params = estimate_params_of(request.params)
         keep = self._estimates.start(view, _started(request, view, params))
-        return lambda: selection_messages.session_info_to_wire(keep())
+        return lambda: session_info_to_wire(keep())
 
     def _start_groups(
         self, request: estimate_pb2.StartGroupSessionRequest
     ) -> Callable[[], session_pb2.Session]:
         view = self._application.registry.view(request.index)
-        params = selection_messages.estimate_params_of(request.params)
-        proxies = selection_messages.candidates_of(request.groups)
+        params = estimate_params_of(request.params)
+        proxies = candidates_of(request.groups)
         if request.overlapping:
             by_group = known_by_group_of(request)
             started = starting.of_overlapping_groups(
@@ -159,7 +162,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
                 view, params, proxies=proxies, known=known
             )
         keep = self._groups.start(view, started)
-        return lambda: selection_messages.session_info_to_wire(keep())
+        return lambda: session_info_to_wire(keep())
 
     def _answer_groups(
         self, request: estimate_pb2.SubmitGroupLabelsRequest
@@ -181,7 +184,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
         else:
             raise InvalidInputError("labels are required: groups or positives")
         return lambda: estimate_pb2.SubmitGroupLabelsResponse(
-            session=selection_messages.session_info_to_wire(keep())
+            session=session_info_to_wire(keep())
         )
 
     def _answer(
@@ -198,7 +201,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
             values,
         )
         return lambda: estimate_pb2.SubmitEstimateLabelsResponse(
-            session=selection_messages.session_info_to_wire(keep())
+            session=session_info_to_wire(keep())
         )
 
 
@@ -215,12 +218,10 @@ def _started(
     known = known_of(request)
     proxy = request.WhichOneof("proxy")
     if proxy == "scores":
-        ids, numbers = selection_messages.scores_column_of(
-            request.scores, name="scores"
-        )
+        ids, numbers = scores_column_of(request.scores, name="scores")
         return starting.from_scores(view, params, ids=ids, proxy=numbers, known=known)
     if proxy == "candidates":
-        proxies = selection_messages.candidates_of(request.candidates.proxies)
+        proxies = candidates_of(request.candidates.proxies)
         return starting.from_candidates(view, params, proxies=proxies, known=known)
     if proxy == "index_proxy":
         asked = request.index_proxy

@@ -1,12 +1,10 @@
 """SessionService."""
 
-from typing import Any
-
 from google.protobuf.empty_pb2 import Empty
 
 from gleann.service.application import Application
-from gleann.service.wire import selection_messages
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
+from gleann.service.wire.session_messages import session_info_to_wire
 from gleann.v1 import session_pb2, session_pb2_grpc
 
 
@@ -19,13 +17,13 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         self._receipts = application.receipts
 
     def GetSession(  # noqa: N802
-        self, request: session_pb2.GetSessionRequest, _: Any
+        self, request: session_pb2.GetSessionRequest, _: object
     ) -> session_pb2.Session:
         """Describe a session."""
-        return selection_messages.session_info_to_wire(self._store.info(request.name))
+        return session_info_to_wire(self._store.info(request.name))
 
     def ListSessions(  # noqa: N802
-        self, request: session_pb2.ListSessionsRequest, _: Any
+        self, request: session_pb2.ListSessionsRequest, _: object
     ) -> session_pb2.ListSessionsResponse:
         """Describe a page of sessions, oldest first."""
         size = page_size(request.page_size, default=100, most=1000)
@@ -37,14 +35,12 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         page = found[:size]
         more = len(found) > size
         return session_pb2.ListSessionsResponse(
-            sessions=[
-                selection_messages.session_info_to_wire(info) for _, info in page
-            ],
+            sessions=[session_info_to_wire(info) for _, info in page],
             next_page_token=page_token(page[-1][0]) if more else "",
         )
 
     def CloseSession(  # noqa: N802
-        self, request: session_pb2.CloseSessionRequest, _: Any
+        self, request: session_pb2.CloseSessionRequest, _: object
     ) -> Empty:
         """End a session."""
         closed: list[int] = []

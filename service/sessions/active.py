@@ -1,4 +1,4 @@
-"""Active learning sessions, as the service keeps them."""
+"""Operations on stored active-learning sessions."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Estimate sessions, as the service keeps them."""
+"""Operations on stored sessions of one estimate."""
 
 from typing import TYPE_CHECKING
 

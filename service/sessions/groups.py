@@ -1,4 +1,4 @@
-"""Estimate sessions of several groups, as the service keeps them."""
+"""Operations on stored sessions of estimates by group."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""Sessions of the library, resumed from saved states: the format says which class."""
+"""Resume library sessions from saved states; the format field selects the class."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,28 @@ from numpy.typing import NDArray
 from gleann.index import SoarIndex
 from gleann.index.errors import CorruptDataError
 
+if TYPE_CHECKING:
+    from gleann.selection.active import ActiveSession
+    from gleann.selection.estimate import (
+        ChoosingSession,
+        DisjointGroupsSession,
+        EstimateSession,
+        OverlappingGroupsSession,
+        TastiSession,
+    )
+
 State: TypeAlias = dict[str, Any]
 Proxy: TypeAlias = NDArray[np.float64] | None
 
 
-def resume(state: State, index: SoarIndex, proxy: Proxy) -> Any:
+class Session(Protocol):
+    """What can be saved; `resume` takes its state back."""
+
+    def state(self) -> State:
+        """All of it but what it is resumed with, as JSON values."""
+
+
+def resume(state: State, index: SoarIndex, proxy: Proxy) -> Session:
     """Go on from a session's `state()`.
 
     Args:
@@ -34,7 +51,7 @@ def resume(state: State, index: SoarIndex, proxy: Proxy) -> Any:
     return resume_format(state, index, proxy)
 
 
-def _active(state: State, index: SoarIndex, _: Proxy) -> Any:
+def _active(state: State, index: SoarIndex, _: Proxy) -> "ActiveSession":
     from gleann.selection.active import ActiveSession
     from gleann.selection.neighbours import IndexNeighbours
 
@@ -46,41 +63,45 @@ def _active(state: State, index: SoarIndex, _: Proxy) -> Any:
     )
 
 
-def _single(state: State, index: SoarIndex, proxy: Proxy) -> Any:
+def _single(state: State, index: SoarIndex, proxy: Proxy) -> "EstimateSession":
     from gleann.selection.estimate import EstimateSession
 
     return EstimateSession.resume(state, _required(proxy), ids=index.held_ids)
 
 
-def _several_proxies(state: State, index: SoarIndex, proxy: Proxy) -> Any:
+def _several_proxies(state: State, index: SoarIndex, proxy: Proxy) -> "ChoosingSession":
     from gleann.selection.estimate import ChoosingSession
 
     proxies = _by_name(state.get("proxies"), proxy)
     return ChoosingSession.resume(state, proxies, ids=index.held_ids)
 
 
-def _refreshed(state: State, index: SoarIndex, _: Proxy) -> Any:
+def _refreshed(state: State, index: SoarIndex, _: Proxy) -> "TastiSession":
     from gleann.selection.coreset import metric_vectors
     from gleann.selection.estimate import TastiSession
 
     return TastiSession.resume(state, metric_vectors(index), ids=index.held_ids)
 
 
-def _disjoint_groups(state: State, index: SoarIndex, proxy: Proxy) -> Any:
+def _disjoint_groups(
+    state: State, index: SoarIndex, proxy: Proxy
+) -> "DisjointGroupsSession":
     from gleann.selection.estimate import DisjointGroupsSession
 
     proxies = _by_name(state.get("groups"), proxy)
     return DisjointGroupsSession.resume(state, proxies, ids=index.held_ids)
 
 
-def _overlapping_groups(state: State, index: SoarIndex, proxy: Proxy) -> Any:
+def _overlapping_groups(
+    state: State, index: SoarIndex, proxy: Proxy
+) -> "OverlappingGroupsSession":
     from gleann.selection.estimate import OverlappingGroupsSession
 
     proxies = _by_name(state.get("sessions"), proxy)
     return OverlappingGroupsSession.resume(state, proxies, ids=index.held_ids)
 
 
-_RESUME: dict[str, Callable[[State, SoarIndex, Proxy], Any]] = {
+_RESUME: dict[str, Callable[[State, SoarIndex, Proxy], Session]] = {
     "gleann.active": _active,
     "gleann.estimate": _single,
     "gleann.estimate-choosing": _several_proxies,

@@ -1,4 +1,4 @@
-"""Estimate sessions of the library, started on a built index."""
+"""Start estimate sessions of the library on a built index."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The store of labelling sessions: open ones in memory, every step on disk."""
+"""Store of labelling sessions: open ones in memory, every step on disk."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from sqlite3 import Row
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -21,7 +21,7 @@ from gleann.index.errors import (
     NotReadyError,
     UnknownJobError,
 )
-from gleann.service.sessions.resume import resume
+from gleann.service.sessions.resume import Session, resume
 from gleann.service.state.live_index import View
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
@@ -37,13 +37,6 @@ _DESCRIBE = """
 SELECT sessions.*, indexes.name AS index_name
 FROM sessions JOIN indexes ON indexes.number = sessions.index_number
 """
-
-
-class Session(Protocol):
-    """What can be saved; `resume` takes its state back."""
-
-    def state(self) -> dict[str, Any]:
-        """All of it but what it is resumed with, as JSON values."""
 
 
 class SessionStore:

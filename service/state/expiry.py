@@ -1,4 +1,4 @@
-"""Finished operations, selections and receipts go after a while.
+"""Expiry of finished operations, selections and stored answers.
 
 They go a few at a time, each few in a transaction of its own, so that writers hardly
 wait. What has not ended stays, however old.

@@ -1,4 +1,4 @@
-"""What an index answers from at one moment: a sealed version and the changes since.
+"""`View`: one consistent state of an index, a sealed version and newer changes.
 
 A `View` never changes: a search keeps the one it began with, a change makes the next.
 """

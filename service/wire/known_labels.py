@@ -1,4 +1,4 @@
-"""Labels that are there before an estimate begins, to messages and back."""
+"""Known labels, given when an estimate starts, to messages and back."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

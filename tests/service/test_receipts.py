@@ -186,7 +186,7 @@ def test_what_was_cut_off_is_done_once_when_it_is_repeated(
             patched.setattr("gleann.selection.active.ActiveSession.start", cut)
         else:
             patched.setattr(
-                "gleann.service.servicers.active.selection_messages.session_info_to_wire",
+                "gleann.service.servicers.active.session_info_to_wire",
                 cut,
             )
         with pytest.raises(Cut):
