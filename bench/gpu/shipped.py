@@ -1,6 +1,6 @@
 """The kernels whose instructions are counted, at the settings that searches use.
 
-A new kernel, or a new way to build one, is one more `Case` here; `bench.gpu_counts`
+A new kernel, or a new way to build one, is one more `Case` here; `bench.gpu.counts`
 compiles them all. Names stay: results of earlier commits are compared by them.
 """
 
@@ -38,8 +38,8 @@ class Case:
         kernel: a function under `triton.jit`.
         constants: its `constexpr` arguments.
         options: `num_warps`, `num_stages`, `enable_fp_fusion`.
-        kind: of number, for arrays that `gpu_compile.TYPES` does not name.
-        types: by argument, where the kernel differs from `gpu_compile.TYPES`.
+        kind: of number, for arrays that `compile.TYPES` does not name.
+        types: by argument, where the kernel differs from `compile.TYPES`.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """What the compiler makes of each shipped kernel, counted without a GPU.
 
-    python -m bench.gpu_counts --label before --out bench/results/gpu-counts.json
+    python -m bench.gpu.counts --label before --out bench/results/gpu-counts.json
 
-compiles every case of `bench.gpu_shipped` for one GPU, counts, and writes the counts
+compiles every case of `bench.gpu.shipped` for one GPU, counts, and writes the counts
 into the file under a label, beside those of other labels: commits can be compared. It
 prints a Markdown table of all labels. `--only scan_lists` counts a part again,
 `--table` only prints.
@@ -17,10 +17,10 @@ from typing import Any
 import torch
 import triton
 
-from bench.gpu_compile import compiled, dumped, usage_of
-from bench.gpu_launches import recorded_steps
-from bench.gpu_sass import Loop, instructions_of, loops_of
-from bench.gpu_shipped import Case, shipped
+from bench.gpu.compile import compiled, dumped, usage_of
+from bench.gpu.launches import recorded_steps
+from bench.gpu.sass import Loop, instructions_of, loops_of
+from bench.gpu.shipped import Case, shipped
 from bench.provenance import ROOT, provenance
 from bench.say import say
 
