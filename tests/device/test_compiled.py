@@ -36,6 +36,8 @@ from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     PAIR_WARPS,
     PAIRS_A_PROGRAM,
     RANK,
+    RANK_WARPS,
+    RANKED_AT_ONCE,
     SQUARES_WARPS,
     parts_of,
     table_for,
@@ -44,7 +46,10 @@ from gleann.index.engines.triton_kernels.merge_keys import merge_keys  # noqa: E
 from gleann.index.engines.triton_kernels.pair_squares import (  # noqa: E402
     pair_squares,
 )
-from gleann.index.engines.triton_kernels.rank_lists import rank_lists  # noqa: E402
+from gleann.index.engines.triton_kernels.rank_lists import (  # noqa: E402
+    best_lists,
+    group_peaks,
+)
 from gleann.index.engines.triton_kernels.scan_lists import scan_lists  # noqa: E402
 from gleann.index.engines.triton_kernels.scan_pairs import (  # noqa: E402
     scan_pairs,
@@ -69,12 +74,24 @@ MERGE_LARGER = (128, 256, 512, MERGE_MOST)
 INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
 INT64_ARRAYS |= {"first", "second"}
 DOUBLE_ARRAYS = {"squares", "sums"}
-INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed", "counts"}
-INT32_ARRAYS |= {"barred", "found"}
-FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms", "doubled"}
+INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed"}
+INT32_ARRAYS |= {"barred", "found", "near"}
+BOOL_ARRAYS = {"doubted"}
+FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms"}
+FLOAT_ARRAYS |= {"query_scales", "peaks"}
 INTEGERS = {"nprobe", "spans", "span_entries", "longest", "width", "words", "keep"}
-INTEGERS |= {"nq", "nlist", "room", "count", "dim"}
+INTEGERS |= {"nq", "nlist", "room", "count", "dim", "tiles", "blocks", "shift"}
+INTEGERS |= {"shifted"}
 INTEGERS |= {"n", "share", "rows_width", "lists_width", "chosen_width"}
+
+
+ARRAY_TYPES = {
+    "*i64": INT64_ARRAYS,
+    "*i32": INT32_ARRAYS,
+    "*i1": BOOL_ARRAYS,
+    "*fp64": DOUBLE_ARRAYS,
+    "*fp32": FLOAT_ARRAYS,
+}
 
 
 def type_of(name, kind, constants):
@@ -82,13 +99,8 @@ def type_of(name, kind, constants):
         return "constexpr"
     if name in INTEGERS:
         return "i32"
-    if name in INT64_ARRAYS:
-        return "*i64"
-    if name in INT32_ARRAYS:
-        return "*i32"
-    if name in DOUBLE_ARRAYS:
-        return "*fp64"
-    return "*fp32" if name in FLOAT_ARRAYS else f"*{TRITON_TYPE[kind]}"
+    known = (array for array, names in ARRAY_TYPES.items() if name in names)
+    return next(known, f"*{TRITON_TYPE[kind]}")
 
 
 def compiled(kernel, constants, *, kind, capability, **options):
@@ -269,16 +281,15 @@ def test_score_pairs(kind, dim, capability):
     assert_no_spill(score, capability)
 
 
+RANKED_DIMS = [96, 128, *(pytest.param(d, marks=pytest.mark.slow) for d in (100, 768))]
+
+
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize(
-    "dim",
-    [96, 128, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (100, 768, 960))],
-)
-@pytest.mark.parametrize("shifted", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_rank_lists(dim, shifted, capability):
+@pytest.mark.parametrize("dim", RANKED_DIMS)
+def test_group_peaks(dim, capability):
     made = compiled(
-        rank_lists,
-        {**shape(dim, "int8", RANK.block), "QUERIES": RANK.queries, "SHIFTED": shifted},
+        group_peaks,
+        {**shape(dim, "int8", RANK.block), "QUERIES": RANK.queries},
         kind="int8",
         capability=capability,
         num_warps=RANK.warps,
@@ -288,6 +299,32 @@ def test_rank_lists(dim, shifted, capability):
     code = assert_no_spill(made, capability)
     assert_matrix(code, "int8", capability)
     # Scores would be rounded once where the host rounds twice.
+    assert "FFMA" not in code
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", RANKED_DIMS)
+@pytest.mark.parametrize(
+    ("groups", "keys"),
+    [(512, 64), *(pytest.param(1024, k, marks=pytest.mark.slow) for k in (128, 256))],
+)
+def test_best_lists(groups, keys, dim, capability):
+    made = compiled(
+        best_lists,
+        {
+            **shape(dim, "int8", RANK.block),
+            "GROUPS": groups,
+            "KEYS": keys,
+            "LISTS": RANKED_AT_ONCE,
+        },
+        kind="int8",
+        capability=capability,
+        num_warps=RANK_WARPS,
+        num_stages=1,
+        enable_fp_fusion=False,
+    )
+    code = assert_no_spill(made, capability)
+    assert re.search(r"\bIMMA\b", code)
     assert "FFMA" not in code
 
 

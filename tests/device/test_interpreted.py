@@ -33,6 +33,7 @@ from gleann.index.engines.device.keys import NONE  # noqa: E402
 from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
+from gleann.index.engines.device.rank_plan import plan_ranking  # noqa: E402
 from gleann.index.engines.device.recording import Repeats  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
@@ -185,31 +186,36 @@ def asked_of(count, d=40):
     return torch.from_numpy(drawn.astype(np.float32))
 
 
-@pytest.fixture
-def four_queries(monkeypatch):
-    """A tile of the coarse step: what it sorts is what the interpreter is slow at."""
-    monkeypatch.setattr(launch_rank, "RANK", replace(launch_rank.RANK, queries=4))
-
-
-@pytest.mark.usefixtures("four_queries")
 @pytest.mark.parametrize(
-    ("metric", "nlist", "nprobe", "twins"),
+    ("metric", "nlist", "nprobe", "twins", "count"),
     [
-        ("l2", 1100, 17, True),
-        ("ip", 1100, 64, False),
-        ("ip", 1300, 9, True),
+        ("l2", 1100, 17, True, 18),
+        ("ip", 1100, 64, False, 5),
+        ("ip", 1300, 9, True, 5),
+        ("cosine", 1152, 1, True, 5),
+        ("l2", 4100, 128, False, 2),
+        ("l2", 1024, 3, False, 0),
     ],
 )
-def test_lists_are_ranked_as_by_torch(metric, nlist, nprobe, twins):
+def test_lists_are_ranked_as_by_torch(monkeypatch, metric, nlist, nprobe, twins, count):
     """Ties included: of twin lists that the cut parts, the lower one is probed."""
+    monkeypatch.setattr(launch_rank, "RANK", replace(launch_rank.RANK, queries=16))
     _, ranking = ranking_of(metric, nlist, twins=twins)
-    asked = asked_of(5)
+    asked = asked_of(count)
     got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=nprobe)
     assert not doubted.any()
     assert torch.equal(got, ranking.best(asked, nprobe=nprobe))
 
 
-@pytest.mark.usefixtures("four_queries")
+@pytest.mark.parametrize("scale", [1e-15, 1e15])
+def test_lists_of_any_magnitude(scale):
+    _, ranking = ranking_of("l2", 1024)
+    asked = asked_of(3) * scale
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=9)
+    best = ranking.best(asked, nprobe=9)
+    assert torch.equal(got[~doubted], best[~doubted])
+
+
 @pytest.mark.parametrize("metric", ["l2", "ip"])
 def test_lists_far_from_the_origin(metric):
     rng = np.random.default_rng(9)
@@ -225,7 +231,6 @@ def test_lists_far_from_the_origin(metric):
     np.testing.assert_array_equal(got.numpy(), top_lists(scores, nprobe=9))
 
 
-@pytest.mark.usefixtures("four_queries")
 def test_lists_of_long_centroids():
     _, ranking = ranking_of("l2", 1024, 240)
     asked = asked_of(3, 240)
@@ -234,13 +239,13 @@ def test_lists_of_long_centroids():
     assert torch.equal(got, ranking.best(asked, nprobe=9))
 
 
-@pytest.mark.usefixtures("four_queries")
-def test_lists_that_crowd_in_one_slot_are_in_doubt():
-    """The nearest 200 lists share four of 128 slots: there is room for 68 of them."""
+def test_lists_that_crowd_in_few_groups_are_in_doubt():
+    """The nearest 112 lists share 14 groups, fewer than probes: 64 can be sorted."""
     nlist, d = 7000, 16
+    assert plan_ranking(nlist=nlist, nprobe=18).keys == 64
     rows = np.random.default_rng(4).normal(size=(nlist, d)) + 20
-    crowd = np.flatnonzero(np.arange(nlist) % TILE < 4)[:200]
-    rows[crowd] = np.random.default_rng(6).normal(size=(200, d)) / 100
+    crowd = np.flatnonzero(np.arange(nlist) % TILE < 2)
+    rows[crowd] = np.random.default_rng(6).normal(size=(len(crowd), d)) / 100
     none = np.full(nlist, -1)
     data = world.index_of(rows, np.arange(nlist), none, nlist=nlist)
     ranking = DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
@@ -251,16 +256,25 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
     assert (got == -1).all()
 
 
+def test_many_equal_lists_are_in_doubt():
+    """Every list scores 0 for a zero query, so every group reaches any threshold."""
+    _, ranking = ranking_of("ip", 1024)
+    asked = asked_of(3)
+    asked[1] = 0
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=9)
+    assert doubted.tolist() == [False, True, False]
+    best = ranking.best(asked, nprobe=9)
+    assert torch.equal(got[[0, 2]], best[[0, 2]])
+    assert (got[1] == -1).all()
+
+
 @pytest.mark.parametrize(
     ("recorder", "crowded"),
     [(None, True), (Repeats(), False)],
     ids=["steps-crowded", "recorded"],
 )
-def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
+def test_a_search_that_ranks_in_the_kernels(monkeypatch, recorder, crowded):
     """What is in doubt is ranked in full: here, all that there is no room for."""
-    few = replace(launch_rank.RANK, queries=1)
-    monkeypatch.setattr(launch_rank, "RANK", few)
-    monkeypatch.setattr(launching, "RANK", few)
     used = []
     launch = launch_rank.launch_rank_lists
     monkeypatch.setattr(
@@ -269,7 +283,11 @@ def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
         lambda *given, **rest: (used.append(1), launch(*given, **rest))[1],
     )
     if crowded:
-        monkeypatch.setattr(launch_rank, "rank_room", lambda nprobe: nprobe)
+        monkeypatch.setattr(
+            launch_rank,
+            "plan_ranking",
+            lambda **sizes: replace(plan_ranking(**sizes), room=1),
+        )
     data, _ = ranking_of("l2", 1024, 16)
     asked = asked_of(1, 16).numpy()
     request = ScanRequest(k=2, pool=4)

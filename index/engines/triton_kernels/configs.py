@@ -131,8 +131,17 @@ fp16 with 64 spills a register on sm_80.
 
 PAIR_WARPS = 4
 
-RANK = ScanConfig(kind="int8", queries=32, block=128, warps=8, stages=3)
-"""Of the kernel that ranks lists; with 4 warps it spills on sm_80."""
+RANK = ScanConfig(kind="int8", queries=64, block=128, warps=8, stages=3)
+"""Of the kernel that finds the best score of each group of lists.
+
+Tiles of 128 queries take 13 % fewer instructions a score on sm_90, and all registers.
+"""
+
+RANKED_AT_ONCE = 32
+"""Lists of one query that the second kernel of the coarse step scores at once."""
+
+RANK_WARPS = 1
+"""Of that kernel: all that it counts stays within a warp."""
 
 PAIRS_A_PROGRAM = 32
 """Pairs of rows whose distance one program computes, 16 lanes each."""

@@ -3,18 +3,15 @@
 from torch import Tensor
 
 from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.choice import generation_of, programs_on
+from gleann.index.engines.device.choice import generation_of
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout import DeviceLists
-from gleann.index.engines.device.planner import (
-    choose_kernel,
-    choose_query_tile,
-    ranks_in_kernel,
-)
+from gleann.index.engines.device.planner import choose_kernel, choose_query_tile
 from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.rank_plan import ranks_in_kernels
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
-from gleann.index.engines.triton_kernels.configs import RANK, config_for
+from gleann.index.engines.triton_kernels.configs import config_for
 from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
 from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.launch_scan import (
@@ -32,15 +29,9 @@ class TritonScanner:
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
     ) -> tuple[Tensor, Tensor]:
-        """By one kernel where a batch fills the device, else by a matrix product."""
+        """By two kernels from some hundred lists on, else by a matrix product."""
         nprobe = min(nprobe, ranking.nlist)
-        fused = ranks_in_kernel(
-            queries=len(queries),
-            nlist=ranking.nlist,
-            nprobe=nprobe,
-            tile=RANK.queries,
-            programs=programs_on(queries.device),
-        )
+        fused = ranks_in_kernels(nlist=ranking.nlist, nprobe=nprobe)
         if ranking.whole or not fused:
             return ranking.likely(queries, nprobe=nprobe)
         return launch_rank_lists(ranking, queries, nprobe=nprobe)
