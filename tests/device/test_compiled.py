@@ -28,7 +28,13 @@ from gleann.index.engines.triton_kernels.assign_lists import (  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     ASSIGN,
     ASSIGN_SOAR,
+    BITMAP_WARPS,
+    BITMAP_WORDS,
+    COUNTED_PAIRS,
+    CUT_LISTS,
+    CUT_WARPS,
     GAINS,
+    LISTS_BEFORE,
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
@@ -41,6 +47,11 @@ from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     SQUARES_WARPS,
     parts_of,
     table_for,
+)
+from gleann.index.engines.triton_kernels.group_pairs import (  # noqa: E402
+    count_pairs,
+    cut_items,
+    place_pairs,
 )
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys  # noqa: E402
 from gleann.index.engines.triton_kernels.pair_squares import (  # noqa: E402
@@ -55,6 +66,7 @@ from gleann.index.engines.triton_kernels.scan_pairs import (  # noqa: E402
     scan_pairs,
     score_pairs,
 )
+from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap  # noqa: E402
 from gleann.index.engines.triton_kernels.sum_gains import sum_gains  # noqa: E402
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
@@ -75,13 +87,13 @@ INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
 INT64_ARRAYS |= {"first", "second"}
 DOUBLE_ARRAYS = {"squares", "sums"}
 INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed"}
-INT32_ARRAYS |= {"barred", "found", "near"}
+INT32_ARRAYS |= {"barred", "found", "near", "counts", "ranks", "firsts"}
 BOOL_ARRAYS = {"doubted"}
 FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms"}
 FLOAT_ARRAYS |= {"query_scales", "peaks"}
 INTEGERS = {"nprobe", "spans", "span_entries", "longest", "width", "words", "keep"}
 INTEGERS |= {"nq", "nlist", "room", "count", "dim", "tiles", "blocks", "shift"}
-INTEGERS |= {"shifted"}
+INTEGERS |= {"shifted", "pairs", "query_tile", "span"}
 INTEGERS |= {"n", "share", "rows_width", "lists_width", "chosen_width"}
 
 
@@ -326,6 +338,20 @@ def test_best_lists(groups, keys, dim, capability):
     code = assert_no_spill(made, capability)
     assert re.search(r"\bIMMA\b", code)
     assert "FFMA" not in code
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_group_pairs(capability):
+    for kernel, constants, warps in (
+        (count_pairs, {"PAIRS": COUNTED_PAIRS}, 4),
+        (cut_items, {"LISTS": CUT_LISTS, "BEFORE": LISTS_BEFORE}, CUT_WARPS),
+        (place_pairs, {"PAIRS": COUNTED_PAIRS}, 4),
+        (set_bitmap, {"WORDS": BITMAP_WORDS}, BITMAP_WARPS),
+    ):
+        made = compiled(
+            kernel, constants, kind="int8", capability=capability, num_warps=warps
+        )
+        assert_no_spill(made, capability)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -26,6 +26,7 @@ if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
 
 from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
+from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
@@ -39,6 +40,8 @@ from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
     assigning,
     gaining,
+    launch_bitmap,
+    launch_group,
     launch_rank,
     launch_scan,
 )
@@ -140,6 +143,48 @@ def test_long_dimensions_go_in_steps():
     bucketing = Bucketing(buckets=32, span=8192)
     want = scan.bucketed(coded, list_nos, view, bucketing)
     assert_equal(by_lists(coded, list_nos, view, bucketing, "fp16"), want)
+
+
+@pytest.mark.parametrize("query_tile", [16, 32])
+@pytest.mark.parametrize("span", [128, 8192])
+def test_items_cover_every_pair_and_entry_once(monkeypatch, query_tile, span):
+    """Of lists that several programs cut."""
+    for name, value in (("CUT_LISTS", 2), ("LISTS_BEFORE", 4), ("COUNTED_PAIRS", 64)):
+        monkeypatch.setattr(launch_group, name, value)
+    data = world.sized_index([0, 1, 127, 128, 129, 300, 0], d=8)
+    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
+    view = view_for(lists, ScanRequest(k=1, pool=1))
+    list_nos = torch.from_numpy(world.some_lists(70, 4, 7).astype(np.int64))
+    list_nos[5, 2:] = -1
+    items = launch_group.launch_group_pairs(
+        list_nos, view, query_tile=query_tile, span=span
+    )
+    total = int(items.total)
+    assert total <= len(items.fields)
+    fields = items.fields[:total].tolist()
+    starts = [start for start, *_ in fields]
+    assert starts == sorted(starts)
+    seen = set()
+    for start, length, first, count, span_no, *_ in fields:
+        assert 1 <= count <= query_tile
+        assert 1 <= length <= span
+        for slot in items.slots[first : first + count].tolist():
+            list_no = int(list_nos.view(-1)[slot])
+            assert start == int(view.starts[list_no]) + span_no * span
+            for entry in range(start, start + length):
+                assert (slot, entry) not in seen
+                seen.add((slot, entry))
+    lengths = view.lengths[list_nos[list_nos >= 0]]
+    assert len(seen) == int(lengths.sum())
+
+
+@pytest.mark.parametrize("nlist", [1, 31, 33, 100, 5000])
+def test_bitmaps_are_those_of_torch(nlist):
+    nprobe = min(nlist, 40)
+    list_nos = torch.from_numpy(world.some_lists(4, nprobe, nlist).astype(np.int64))
+    list_nos[2, nprobe // 2 :] = -1
+    got = launch_bitmap.launch_set_bitmap(list_nos, nlist=nlist)
+    assert torch.equal(got, bitmap_of(list_nos, nlist=nlist))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -453,6 +498,6 @@ def test_merging_is_that_of_torch(keep):
     bucketing = Bucketing(buckets=32, span=256)
     kept = scan.bucketed(coded, list_nos, view, bucketing)
     flat = kept.keys.reshape(5, -1)
-    probed = merge.bitmap(list_nos, nlist=lists.nlist)
+    probed = bitmap_of(list_nos, nlist=lists.nlist)
     got = TritonScanner().merge(flat, lists, probed, keep=keep)
     assert torch.equal(got, merge.merge(flat, lists, probed, keep=keep))

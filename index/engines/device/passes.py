@@ -13,7 +13,6 @@ from torch import Tensor
 
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.device.certificate import rescanned, violations
-from gleann.index.engines.device.merge import bitmap
 from gleann.index.engines.device.planner import Plan
 from gleann.index.engines.device.probe import Probe
 from gleann.index.engines.device.queries import CodedQueries, code_queries
@@ -126,7 +125,7 @@ def first_pass(
     probe = Probe(
         queries=code_queries(queries, lists),
         list_nos=list_nos,
-        probed=bitmap(list_nos, nlist=lists.nlist),
+        probed=parts.scanner.probed(list_nos, nlist=lists.nlist),
         view=task.view,
     )
     if task.planned.selection == "exact":

@@ -70,6 +70,9 @@ class Scanner(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """The best lists of prepared queries; see `DeviceRanking.likely`."""
 
+    def probed(self, list_nos: Tensor, *, nlist: int) -> Tensor:
+        """The bitmap of `list_nos`; see `bitmap.bitmap_of`."""
+
     def bucketed(
         self,
         queries: CodedQueries,
@@ -109,7 +112,7 @@ class Scanner(Protocol):
         Args:
             keys: (nq, w) of entries.
             lists: whose entries.
-            probed: int32 (nq, words), the lists each query scans; see `merge.bitmap`.
+            probed: int32 (nq, words), the lists each query scans; see `probed`.
             keep: rows to keep.
 
         Returns:

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from gleann.index.engines.device import merge, scan
+from gleann.index.engines.device.bitmap import bitmap_of
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout import DeviceLists
@@ -20,6 +21,10 @@ class TorchScanner:
     ) -> tuple[Tensor, Tensor]:
         """See `scan.Scanner.likely`."""
         return ranking.likely(queries, nprobe=nprobe)
+
+    def probed(self, list_nos: Tensor, *, nlist: int) -> Tensor:
+        """See `scan.Scanner.probed`."""
+        return bitmap_of(list_nos, nlist=nlist)
 
     def bucketed(
         self,

@@ -143,6 +143,15 @@ RANKED_AT_ONCE = 32
 RANK_WARPS = 1
 """Of that kernel: all that it counts stays within a warp."""
 
+BITMAP_WORDS, BITMAP_WARPS = 128, 1
+"""Words of a bitmap that one program sets."""
+
+COUNTED_PAIRS = 128
+"""(query, list) pairs that one program counts."""
+
+CUT_LISTS, LISTS_BEFORE, CUT_WARPS = 128, 2048, 8
+"""Lists whose items one program cuts, and lists before them that it adds up at once."""
+
 PAIRS_A_PROGRAM = 32
 """Pairs of rows whose distance one program computes, 16 lanes each."""
 

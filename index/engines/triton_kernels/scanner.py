@@ -12,6 +12,7 @@ from gleann.index.engines.device.rank_plan import ranks_in_kernels
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
 from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.launch_bitmap import launch_set_bitmap
 from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
 from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.launch_scan import (
@@ -35,6 +36,10 @@ class TritonScanner:
         if ranking.whole or not fused:
             return ranking.likely(queries, nprobe=nprobe)
         return launch_rank_lists(ranking, queries, nprobe=nprobe)
+
+    def probed(self, list_nos: Tensor, *, nlist: int) -> Tensor:
+        """By the kernel; see `Scanner.probed`."""
+        return launch_set_bitmap(list_nos, nlist=nlist)
 
     def bucketed(
         self,
