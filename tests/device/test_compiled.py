@@ -46,6 +46,7 @@ from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     RANKED_AT_ONCE,
     SQUARES_WARPS,
     parts_of,
+    quantise_constants,
     table_for,
 )
 from gleann.index.engines.triton_kernels.group_pairs import (  # noqa: E402
@@ -56,6 +57,9 @@ from gleann.index.engines.triton_kernels.group_pairs import (  # noqa: E402
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys  # noqa: E402
 from gleann.index.engines.triton_kernels.pair_squares import (  # noqa: E402
     pair_squares,
+)
+from gleann.index.engines.triton_kernels.quantise_queries import (  # noqa: E402
+    quantise_queries,
 )
 from gleann.index.engines.triton_kernels.rank_lists import (  # noqa: E402
     best_lists,
@@ -90,10 +94,10 @@ INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed"}
 INT32_ARRAYS |= {"barred", "found", "near", "counts", "ranks", "firsts"}
 BOOL_ARRAYS = {"doubted"}
 FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms"}
-FLOAT_ARRAYS |= {"query_scales", "peaks"}
+FLOAT_ARRAYS |= {"query_scales", "peaks", "prepared", "center"}
 INTEGERS = {"nprobe", "spans", "span_entries", "longest", "width", "words", "keep"}
 INTEGERS |= {"nq", "nlist", "room", "count", "dim", "tiles", "blocks", "shift"}
-INTEGERS |= {"shifted", "pairs", "query_tile", "span"}
+INTEGERS |= {"shifted", "pairs", "query_tile", "span", "exponent"}
 INTEGERS |= {"n", "share", "rows_width", "lists_width", "chosen_width"}
 
 
@@ -338,6 +342,49 @@ def test_best_lists(groups, keys, dim, capability):
     code = assert_no_spill(made, capability)
     assert re.search(r"\bIMMA\b", code)
     assert "FFMA" not in code
+
+
+ROUNDED = {
+    "bf16": r"cvt\.rn\.bf16",
+    "fp16": r"cvt\.rn\.f16",
+    "fp32": r"cvt\.rn\.f32\.f64",
+    "int8": r"div\.rn\.f64",
+}
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, pytest.param(960, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
+def test_quantise_queries(kind, dim, capability):
+    options = quantise_constants(padded_dim(dim, kind))
+    constants = {name: options.pop(name) for name in ("WIDTH", "BLOCK")}
+    constants |= {"codes": None, "scales": None, "DIFFERENCES": False}
+    made = compiled(
+        quantise_queries, constants, kind=kind, capability=capability, **options
+    )
+    assert_no_spill(made, capability)
+    # Divisions are IEEE's, and 16-bit numbers are rounded to the nearest.
+    assert not re.findall(r"\bfma\.|div\.(?:full|approx)|ftz", made.asm["ptx"])
+    rounded = {
+        "bf16": r"cvt\.rn\.bf16",
+        "fp16": r"cvt\.rn\.f16",
+        "int8": r"div\.rn\.f64",
+    }
+    assert re.search(rounded.get(kind, r"cvt\.rn\.f32\.f64"), made.asm["ptx"])
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, pytest.param(960, marks=pytest.mark.slow)])
+def test_quantise_queries_for_the_coarse_step(dim, capability):
+    options = quantise_constants(padded_dim(dim, "int8"))
+    constants = {name: options.pop(name) for name in ("WIDTH", "BLOCK")}
+    constants |= {"values": None, "ratios": None, "DIFFERENCES": False}
+    made = compiled(
+        quantise_queries, constants, kind="int8", capability=capability, **options
+    )
+    assert_no_spill(made, capability)
+    assert not re.findall(r"\bfma\.|div\.(?:full|approx)|ftz", made.asm["ptx"])
+    assert "div.rn.f32" in made.asm["ptx"]
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -114,6 +114,11 @@ class DeviceRanking:
         return out, doubted
 
     @property
+    def center(self) -> Tensor:
+        """What is taken off queries: float32 (d,)."""
+        return self._center
+
+    @property
     def whole(self) -> bool:
         """Whether lists are ranked in float32, not by int8 codes."""
         return self._whole

@@ -15,7 +15,7 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.device.certificate import rescanned, violations
 from gleann.index.engines.device.planner import Plan
 from gleann.index.engines.device.probe import Probe
-from gleann.index.engines.device.queries import CodedQueries, code_queries
+from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.rerank import RowStore, rerank
 from gleann.index.engines.device.scan import Scanner
 from gleann.index.engines.device.view import ListView
@@ -123,7 +123,7 @@ def first_pass(
     """
     lists = task.view.lists
     probe = Probe(
-        queries=code_queries(queries, lists),
+        queries=parts.scanner.coded(queries, lists),
         list_nos=list_nos,
         probed=parts.scanner.probed(list_nos, nlist=lists.nlist),
         view=task.view,

@@ -65,6 +65,9 @@ class Scanner(Protocol):
     def name(self) -> str:
         """Such as "torch"."""
 
+    def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
+        """Prepared float32 queries (nq, d) in the kind of number of `lists`."""
+
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
     ) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from gleann.index.engines.device.bitmap import bitmap_of
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout import DeviceLists
-from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.queries import CodedQueries, code_queries
 from gleann.index.engines.device.view import ListView
 
 
@@ -15,6 +15,10 @@ class TorchScanner:
     """Scans and merges in plain torch; see `scan.Scanner`."""
 
     name = "torch"
+
+    def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
+        """See `scan.Scanner.coded`."""
+        return code_queries(queries, lists)
 
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int

@@ -146,6 +146,9 @@ RANK_WARPS = 1
 BITMAP_WORDS, BITMAP_WARPS = 128, 1
 """Words of a bitmap that one program sets."""
 
+QUANTISED_A_WARP = 512
+"""Values of a query that one warp codes; 16 a thread."""
+
 COUNTED_PAIRS = 128
 """(query, list) pairs that one program counts."""
 
@@ -210,6 +213,17 @@ def constants_for(width: int, *, block: int) -> dict[str, Any]:
         "STEPS": parts.steps,
         "REST": parts.rests[0],
         "LAST": parts.rests[1],
+    }
+
+
+def quantise_constants(width: int) -> dict[str, Any]:
+    """How the kernel that codes queries is built for a padded d."""
+    block = 1 << (width - 1).bit_length()
+    return {
+        "WIDTH": width,
+        "BLOCK": block,
+        "num_warps": min(8, max(1, block // QUANTISED_A_WARP)),
+        "enable_fp_fusion": False,
     }
 
 

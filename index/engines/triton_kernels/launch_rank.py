@@ -11,6 +11,7 @@ from gleann.index.engines.triton_kernels.configs import (
     RANKED_AT_ONCE,
     constants_for,
 )
+from gleann.index.engines.triton_kernels.launch_quantise import launch_quantise
 from gleann.index.engines.triton_kernels.rank_lists import best_lists, group_peaks
 
 
@@ -27,9 +28,7 @@ def launch_rank_lists(
     doubted = torch.empty(nq, dtype=torch.bool, device=device)
     if nq == 0:
         return list_nos, doubted
-    values, scales = ranking.coded(queries)
-    coded = values.new_zeros((nq, lists.codes.shape[1]))
-    coded[:, : values.shape[1]] = values
+    coded, scales = launch_quantise(queries, ranking)
     planned = plan_ranking(nlist=ranking.nlist, nprobe=nprobe)
     peaks = torch.empty((nq, planned.groups), device=device)
     given = lists.codes, lists.scales, lists.norms, coded, scales, peaks

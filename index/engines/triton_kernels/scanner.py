@@ -14,6 +14,7 @@ from gleann.index.engines.device.view import ListView
 from gleann.index.engines.triton_kernels.configs import config_for
 from gleann.index.engines.triton_kernels.launch_bitmap import launch_set_bitmap
 from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
+from gleann.index.engines.triton_kernels.launch_quantise import launch_code_queries
 from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.launch_scan import (
     launch_scan_lists,
@@ -26,6 +27,10 @@ class TritonScanner:
     """Scans and merges by Triton kernels; see `device.scan.Scanner`."""
 
     name = "triton"
+
+    def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
+        """By the kernel; see `Scanner.coded`."""
+        return launch_code_queries(queries, lists)
 
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
