@@ -15,7 +15,7 @@ from gleann.index.engines.device import grouping
 ITEM_FIELDS = tl.constexpr(grouping.ITEM_FIELDS)
 
 
-@triton.jit(do_not_specialize=["pairs"])
+@triton.jit(do_not_specialize=["pairs"], do_not_specialize_on_alignment=["list_nos"])
 def count_pairs(
     list_nos,  # int64 (pairs), -1 for no list
     counts,  # int32 (nlist), zero
@@ -96,7 +96,7 @@ def cut_items(
     tl.store(total, item + tl.sum(own, axis=0), mask=last)
 
 
-@triton.jit(do_not_specialize=["pairs"])
+@triton.jit(do_not_specialize=["pairs"], do_not_specialize_on_alignment=["list_nos"])
 def place_pairs(
     list_nos,  # int64 (pairs), -1 for no list
     ranks,  # int32 (pairs)

@@ -40,7 +40,10 @@ def power_of_two(exponent):
     return ((exponent + 1023) << 52).to(tl.float64, bitcast=True)
 
 
-@triton.jit(do_not_specialize=["dim", "exponent"])
+@triton.jit(
+    do_not_specialize=["dim", "exponent"],
+    do_not_specialize_on_alignment=["prepared"],
+)
 def quantise_queries(
     prepared,  # float32 (nq, dim)
     center,  # float32 (dim)

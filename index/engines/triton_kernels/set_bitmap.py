@@ -11,7 +11,10 @@ from gleann.index.engines.device import bitmap
 WORD_BITS = tl.constexpr(bitmap.WORD_BITS)
 
 
-@triton.jit(do_not_specialize=["nprobe", "words"])
+@triton.jit(
+    do_not_specialize=["nprobe", "words"],
+    do_not_specialize_on_alignment=["list_nos"],
+)
 def set_bitmap(
     list_nos,  # int64 (nq, nprobe), -1 for no list
     probed,  # int32 (nq, words)
