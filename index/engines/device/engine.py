@@ -100,8 +100,15 @@ class DeviceEngine:
             kinds = (_suiting(kind, data),) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
             self._ranking = DeviceRanking(data.centroids, data.encoding, device)
-            self._lists = lay_out(data, kind=chosen, device=device, order=order)
-            rows = _stored(data.vectors, device, there=fitting.rows > 0)
+            rows = DeviceRows(data.vectors, device) if fitting.rows else None
+            self._lists = lay_out(
+                data,
+                kind=chosen,
+                device=device,
+                order=order,
+                resident=None if rows is None else rows.vectors,
+            )
+        rows = rows or HostRows(data.vectors)
         self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
         # Rows on the host are gathered by the host: that cannot be recorded.
         self._recordings = None

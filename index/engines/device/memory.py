@@ -18,7 +18,7 @@ HOST_BUDGET = 256 << 20
 """For the keys of one block on the CPU, whose free memory nobody promises."""
 
 RESERVE = 512 << 20
-"""For kernels, temporaries of the coarse step and the allocator's slack."""
+"""For kernels, blocks on their way, temporaries of the coarse step, and slack."""
 
 ENTRY_BYTES = 16
 """Row, home, bias and factor."""
@@ -32,16 +32,18 @@ class Footprint:
         lists: entries, copies included.
         coarse: centroids and offsets.
         rows: float32 rows for re-ranking; 0 where they stay in host memory.
+        loading: only while it is loaded: the numbers of each row's two entries.
     """
 
     lists: int
     coarse: int
     rows: int
+    loading: int
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return self.lists + self.coarse + self.rows
+        """All of it, as it is loaded."""
+        return self.lists + self.coarse + self.rows + self.loading
 
 
 def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint:
@@ -53,6 +55,7 @@ def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint
         lists=entries * entry,
         coarse=(data.lists.nlist + TILE) * (8 * dim + padded_dim(dim, "int8") + 32),
         rows=4 * n * dim if rows_on_device else 0,
+        loading=2 * 4 * n,
     )
 
 
