@@ -61,12 +61,15 @@ class ScanRequest:
         pool: distinct, allowed rows to re-rank in float32, at least k.
         allowed: bool (n,) over rows, or None for all.
         segments: "both", or "primary" to skip spilled entries.
+        certain: whether a device engine looks again where its selection may have
+            dropped one of the k best; engines whose selection drops none ignore it.
     """
 
     k: int
     pool: int
     allowed: Mask | None = None
     segments: Segments = "both"
+    certain: bool = True
 
 
 class Work(NamedTuple):

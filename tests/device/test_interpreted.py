@@ -33,7 +33,6 @@ from gleann.index.engines.device.keys import NONE  # noqa: E402
 from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.recording import Repeats  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
     assigning,
@@ -150,7 +149,7 @@ def test_exact_scores_are_those_of_torch(kind):
     assert torch.equal(got, scan.exact(again, flat, view, keep=20))
 
 
-@pytest.mark.parametrize("recorder", [None, Repeats()], ids=["steps", "recorded"])
+@pytest.mark.parametrize("recorder", [None, world.Repeats()], ids=["steps", "recorded"])
 @pytest.mark.parametrize("count", [2, 7])
 def test_a_whole_search(count, recorder):
     """With two queries lists are hardly shared, with seven they are: both kernels."""
@@ -253,7 +252,7 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
 
 @pytest.mark.parametrize(
     ("recorder", "crowded"),
-    [(None, True), (Repeats(), False)],
+    [(None, True), (world.Repeats(), False)],
     ids=["steps-crowded", "recorded"],
 )
 def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):

@@ -107,7 +107,6 @@ def test_rows_of_which_only_the_copy_is_there():
     """A share of the lists (`engines/several.py`) can lack a row's primary list."""
     data = world.random_index(n=600)
     part = share(data, np.arange(9) % 2 == 0).data
-    first, _ = world.assignments(part)
     assert (np.diff(part.lists.offsets)[1::2] == 0).all()
     assert part.lists.entries < 2 * len(part.vectors)
     spilled_only = len(part.vectors) - int(

@@ -124,25 +124,47 @@ def require_room(needed: int, device: torch.device, *, what: str) -> None:
         )
 
 
-def budget_for(device: torch.device, *, a_query: int) -> int:
-    """Bytes that the keys of one block of queries may take.
+class FreeMemory:
+    """What is free on a device, asked for rarely: a driver can take milliseconds.
 
-    Args:
-        device: where.
-        a_query: bytes for a block of one, by the planner.
-
-    Raises:
-        DeviceMemoryError: not even that fits.
+    Who else takes memory in between is not noticed before an allocation fails: then
+    `forget` has the next search ask again. Not for two threads at once.
     """
-    free = free_bytes(device)
-    if free is None:
-        return HOST_BUDGET
-    if a_query > free:
-        raise DeviceMemoryError(
-            f"a query takes {_sized(a_query)} of keys, and {device} has"
-            f" {_sized(free)} free: ask for fewer lists or neighbours"
-        )
-    return int(KEYS_SHARE * free)
+
+    def __init__(self, device: torch.device) -> None:
+        """Ask for the first time."""
+        self._device = device
+        self._free = free_bytes(device)
+        self._stale = False
+
+    def refresh(self) -> None:
+        """Ask again."""
+        self._free = free_bytes(self._device)
+        self._stale = False
+
+    def forget(self) -> None:
+        """Ask again at the next search: what was known proved wrong."""
+        self._stale = True
+
+    def budget(self, *, a_query: int) -> int:
+        """Bytes that the keys of one block of queries may take.
+
+        Args:
+            a_query: bytes for a block of one, by the planner.
+
+        Raises:
+            DeviceMemoryError: not even that fits, and did not when asked again.
+        """
+        if self._stale or (self._free is not None and a_query > self._free):
+            self.refresh()
+        if self._free is None:
+            return HOST_BUDGET
+        if a_query > self._free:
+            raise DeviceMemoryError(
+                f"a query takes {_sized(a_query)} of keys, and {self._device} has"
+                f" {_sized(self._free)} free: ask for fewer lists or neighbours"
+            )
+        return int(KEYS_SHARE * self._free)
 
 
 def free_bytes(device: torch.device) -> int | None:
