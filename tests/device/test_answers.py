@@ -14,8 +14,6 @@ from gleann.index.engines.device import answers as module  # noqa: E402
 from gleann.index.engines.device import recorded  # noqa: E402
 from gleann.index.engines.device.answers import (  # noqa: E402
     BUFFERS,
-    COUNTS,
-    OPEN,
     HostAnswers,
     Staging,
     TensorAnswers,
@@ -23,6 +21,7 @@ from gleann.index.engines.device.answers import (  # noqa: E402
 )
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.keys import NONE, make_keys  # noqa: E402
+from gleann.index.engines.device.packed import COUNTS, OPEN  # noqa: E402
 from gleann.index.engines.device.rerank import answer  # noqa: E402
 from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
 

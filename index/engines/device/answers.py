@@ -16,15 +16,9 @@ from torch import Tensor
 from gleann.index.arrays import Distances, Rows
 from gleann.index.engines.contract import Scanned, Work
 from gleann.index.engines.device.keys import NONE
-from gleann.index.engines.device.passes import Passed
+from gleann.index.engines.device.packed import COUNTS, OPEN
 from gleann.index.engines.device.rerank import answer
 from gleann.index.engines.reference import count_short
-
-COUNTS = 4
-"""Lists probed, entries scanned, rows pooled; and queries without an answer yet."""
-
-OPEN = -(1 << 63)
-"""In place of the first key: this query has no answer yet."""
 
 BUFFERS = 2
 """Blocks on their way at once: one is decoded while the next is computed."""
@@ -34,27 +28,6 @@ MOST_STAGED = 32 << 20
 
 _INFINITE = 0x7F800000
 _MAGNITUDE = 0x7FFFFFFF
-
-
-def packed(passed: Passed, unanswered: Tensor) -> Tensor:
-    """The answers of a block, and what they took: int64 (COUNTS + nq * k).
-
-    Nothing in it waits for the device.
-
-    Args:
-        passed: nq queries, all their passes over.
-        unanswered: bool (nq,), queries that must be asked again: they count for
-            nothing, and `OPEN` is their first key.
-    """
-    view = passed.probe.view
-    list_nos = torch.where(unanswered[:, None], -1, passed.probe.list_nos)
-    known = list_nos >= 0
-    read = torch.where(known, view.lengths[list_nos.clamp(min=0)], 0)
-    pooled = (passed.pool != NONE) & ~unanswered[:, None]
-    counts = torch.stack([known.sum(), read.sum(), pooled.sum(), unanswered.sum()])
-    near = passed.near.clone()
-    near[:, 0] = torch.where(unanswered, OPEN, near[:, 0])
-    return torch.cat([counts, near.reshape(-1)])
 
 
 class Answers(Protocol):

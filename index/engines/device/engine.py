@@ -18,7 +18,6 @@ from gleann.index.engines.device.answers import (
     HostAnswers,
     Staging,
     TensorAnswers,
-    packed,
 )
 from gleann.index.engines.device.choice import ceilings_of, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
@@ -274,7 +273,7 @@ class DeviceEngine:
             if task.request.certain:
                 passed = second_pass(passed, asked, parts=self._parts, task=task)
             none = torch.zeros(len(asked), dtype=torch.bool, device=asked.device)
-            found.take(packed(passed, none), len(asked))
+            found.take(self._parts.scanner.pack(passed.found, none), len(asked))
 
     def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
         """The best lists of each query, ranked in full where they are in doubt."""

@@ -19,6 +19,7 @@ from gleann.index.engines.device.certificate import (
     violations,
 )
 from gleann.index.engines.device.merge import bitmap
+from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.planner import KEY_BYTES, TEMPORARIES, Plan
 from gleann.index.engines.device.probe import Probe
 from gleann.index.engines.device.queries import code_queries
@@ -80,6 +81,16 @@ class Passed:
     pool: Tensor
     violated: Tensor
     near: Tensor
+
+    @property
+    def found(self) -> Block:
+        """What goes to the caller."""
+        return Block(
+            near=self.near,
+            pool=self.pool,
+            list_nos=self.probe.list_nos,
+            view=self.probe.view,
+        )
 
 
 def first_pass(

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from gleann.index.blocks import block_slices
-from gleann.index.engines.device.answers import packed
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.passes import (
     ROOM_SHARE,
@@ -56,7 +55,7 @@ def recorded_blocks(
             mine = replace(task, room=min(task.room, len(block) // ROOM_SHARE))
             passed, left = second_pass_within(passed, block, parts=parts, task=mine)
             unanswered = unanswered | left
-        return (packed(passed, unanswered),)
+        return (parts.scanner.pack(passed.found, unanswered),)
 
     request, how = task.request, task.planned.how
     key = (
