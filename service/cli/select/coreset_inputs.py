@@ -12,8 +12,8 @@ from gleann.index.errors import InvalidInputError
 from gleann.selection import entropy_costs, margin_costs
 from gleann.selection.coreset import CostOn, QuotaRule
 from gleann.selection.coreset.methods import defaults
-from gleann.service.cli.estimate.answers import rows_named
 from gleann.service.cli.files import inputs, sources
+from gleann.service.cli.files.answers import rows_named
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.values import DeviceChoice
 
