@@ -213,13 +213,13 @@ class IdMap:
         wanted = hold_distinct(ids)
         if len(wanted) and kind_of(wanted) != kind_of(self.held):
             raise UnknownIdError(
-                f"the ids are {kind_of(wanted)}, the pool's are {kind_of(self.held)}"
+                f"the ids are {kind_of(wanted)}, those of the rows {kind_of(self.held)}"
             )
         rows = self._lookup.find(wanted)
         if (missing := np.flatnonzero(rows < 0)).size:
             raise UnknownIdError(
-                f"{missing.size} of {len(wanted)} ids are not in the pool of"
-                f" {len(self)}: {shown(ids_at(wanted, missing[: AT_MOST + 1]))}"
+                f"{missing.size} of {len(wanted)} ids are not among those of"
+                f" {len(self)} rows: {shown(ids_at(wanted, missing[: AT_MOST + 1]))}"
             )
         return rows
 
