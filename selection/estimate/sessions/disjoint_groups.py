@@ -1,4 +1,4 @@
-"""A group-by session with one oracle that names the group of a row."""
+"""A group-by session with disjoint groups: one oracle names the group of a row."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -52,10 +52,10 @@ _PARTS = (
 class DisjointGroupsSession:
     """Estimates of disjoint groups from labels that name the group.
 
-    Groups are numbered as their proxies are given. A row that the samples of two
-    proxies draw is labelled once and counts in both. What the pilots save by that goes
-    to the second round; what that saves is not spent. Make one with `start` or
-    `resume`. Not safe for several threads at once.
+    Groups are numbered in the order of their proxies. A row that the samples of two
+    proxies draw is labelled once and counts in both. The labels that the pilots save
+    this way go to the second round; those that the second round saves are not spent.
+    Make one with `start` or `resume`. Not thread-safe.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class DisjointGroupsSession:
         ids: ArrayLike | None = None,
         known: KnownGroups | None = None,
     ) -> "DisjointGroupsSession":
-        """Begin estimates of all groups.
+        """Start the estimates of all groups.
 
         Args:
             proxies: (n,) of each group, by its name; at least two groups.
-            params: how, `budget` for all groups together, in two rounds.
+            params: of the estimates, `budget` for all groups together, in two rounds.
             ids: (n,) names of the rows; None numbers them.
-            known: labels that are there already, chosen in whatever way. They are
-                counted exactly, do not cost budget, and are not asked for again.
+            known: labels known before, however the rows were chosen. They are counted
+                exactly, do not cost budget, and are not queried again.
 
         Raises:
             InvalidInputError: proxies, ids or known labels that do not fit.
@@ -108,7 +108,7 @@ class DisjointGroupsSession:
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimates are made."""
+        """Parameters of the estimates."""
         return self._core.params
 
     @property
@@ -134,7 +134,7 @@ class DisjointGroupsSession:
         return dict(zip(self._groups, self._split.tolist(), strict=True))
 
     def next_batch(self) -> Selection:
-        """What to label next; the same until labels arrive, empty at the end."""
+        """The rows to label next; the same until labels arrive, empty at the end."""
         if not len(self._core.answers.pending) and self._split is None:
             self._plan()
         rows = self._core.answers.pending
@@ -159,7 +159,7 @@ class DisjointGroupsSession:
     def submit(
         self, ids: ArrayLike, groups: ArrayLike, values: ArrayLike | None = None
     ) -> int:
-        """Take labels of rows that were asked for, some or all of them.
+        """Take labels of queried rows, some or all of them.
 
         Args:
             ids: (m,) of rows that `next_batch` returned.
@@ -167,11 +167,11 @@ class DisjointGroupsSession:
             values: (m,) the value to add up or average; not needed for a count.
 
         Returns:
-            How many labels were new.
+            Number of new labels.
 
         Raises:
-            InvalidInputError: a group that there is not, an id that was not asked for,
-                or another label than before.
+            InvalidInputError: an unknown group, an id that was not queried, or another
+                label than before.
             UnknownIdError: an id that no row has.
             DimensionMismatchError: lengths differ.
         """
@@ -186,7 +186,7 @@ class DisjointGroupsSession:
         """The estimate of each group from its finished rounds.
 
         Raises:
-            NotReadyError: the pilot is not labelled whole.
+            NotReadyError: the pilot is not fully labelled.
         """
         finished = len(self._core.answers.finished)
         if not finished:
@@ -210,7 +210,7 @@ class DisjointGroupsSession:
         return made
 
     def state(self) -> dict[str, Any]:
-        """Everything but the proxies, as JSON values; `resume` takes it back."""
+        """All but the proxies, as JSON values for `resume`."""
         rounds, answers = self._core.answers.rounds, self._core.answers
         return self._core.state(
             FORMAT,
@@ -228,7 +228,7 @@ class DisjointGroupsSession:
         *,
         ids: ArrayLike | None = None,
     ) -> "DisjointGroupsSession":
-        """Go on from `state()`, with the same proxies and ids.
+        """Continue from `state()`, with the same proxies and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other groups, proxies or ids.
@@ -268,7 +268,7 @@ class DisjointGroupsSession:
         self._core.answers.read(one, rows, labels="labels", largest=len(self._groups))
 
     def _plan(self) -> None:
-        """Split what the pilots left over the cuts, and draw it."""
+        """Split the rest of the budget over the cuts, and draw the second round."""
         left = self._core.params.budget - self._core.answers.used
         self._split, drawn = self._samples.draw_second(budget=left)
         self._core.answers.add_round(drawn)
@@ -278,7 +278,7 @@ class DisjointGroupsSession:
 
 
 def _require_plan(params: EstimateParams, *, groups: int) -> None:
-    """Refuse what samples of several proxies are not made for.
+    """Refuse parameters that samples of several proxies do not support.
 
     Raises:
         InvalidParamsError: other than two rounds, another interval than "delta", or a

@@ -1,4 +1,4 @@
-"""An estimation session whose proxies come from the index, made anew every round."""
+"""An estimate session whose proxies come from the index, updated every round."""
 
 from dataclasses import replace
 from functools import partial
@@ -50,14 +50,14 @@ _PARTS = (
 
 
 class TastiSession:
-    """Estimates from an index alone: every round's labels make the proxies of the next.
+    """Estimates from an index alone: the labels so far make the proxies of each round.
 
     TASTI (Kang et al. 2022, https://arxiv.org/abs/2009.04540) labels farthest-first
-    representatives and scores the other rows by them; each later label is one more.
-    The representatives are counted exactly. Before a round, the rows without a label
-    are scored and cut anew, unless no round has found a positive since the last cut.
-    Make one with `start` or `resume`; use it as an `EstimateSession`. Not safe for
-    several threads at once.
+    representatives and scores the other rows by them; here each later label is one
+    more. The representatives are counted exactly. Before a round, the unlabelled rows
+    are scored and cut into strata again, unless no round has found a positive since the
+    last cut. Make one with `start` or `resume`; use it as an `EstimateSession`. Not
+    thread-safe.
     """
 
     def __init__(
@@ -83,18 +83,18 @@ class TastiSession:
         ids: ArrayLike | None = None,
         known: Known | None = None,
     ) -> "TastiSession":
-        """Begin an estimate over the rows of an index.
+        """Start an estimate over the rows of an index.
 
         Args:
             vectors: (n, d), such as `metric_vectors(index)`; near is by plain L2. An
                 array that can be written to is copied: later writes change nothing.
-            params: how, `budget` covering the representatives. The proxies rank and
-                are no probabilities: for a count cut them "geometric".
+            params: of the estimate; `budget` includes the representatives. The proxies
+                rank and are no probabilities: for a count cut them "geometric".
             first: representatives to label first; None takes a fifth of the budget, or
                 none where labels are known.
             ids: (n,) names of the rows; None numbers them.
-            known: labels that are there already; they make proxies too, are counted
-                exactly and do not cost budget.
+            known: labels known before; they make proxies too, are counted exactly and
+                do not cost budget.
 
         Raises:
             InvalidInputError: vectors, ids or known labels that do not fit.
@@ -118,7 +118,7 @@ class TastiSession:
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimate is made; the budget covers the representatives."""
+        """Parameters of the estimate; the budget includes the representatives."""
         return self._core.params
 
     @property
@@ -132,11 +132,11 @@ class TastiSession:
         return self._core.answers.used
 
     def next_batch(self) -> Selection:
-        """What to label next: the representatives, then one round after the other.
+        """The rows to label next: the representatives, then one round after the other.
 
         The same until labels arrive; empty when the budget is spent or the interval
-        is narrow enough. Weights are how many rows without a label each row of its
-        round stands for; a representative stands for itself.
+        is narrow enough. The weight of a row is the number of unlabelled rows of its
+        stratum that it represents in its round; a representative has weight 1.
         """
         stopped = self._stopped()
         left = len(self._rounds.drawn) < len(self._budgets)
@@ -163,15 +163,15 @@ class TastiSession:
     def submit(
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
-        """Take labels, as `EstimateSession.submit`; returns how many were new."""
+        """Take labels as `EstimateSession.submit`; returns the number of new ones."""
         target = self._core.params.target
         return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
-        """What the finished rounds say; labels of an unfinished one wait.
+        """The estimate from the finished rounds; labels of a pending round wait.
 
         Raises:
-            NotReadyError: the first round is not labelled whole.
+            NotReadyError: the first round is not fully labelled.
         """
         finished = self._rounds.finished
         if not finished:
@@ -185,7 +185,7 @@ class TastiSession:
         return self._made[1]
 
     def state(self) -> dict[str, Any]:
-        """Everything but the vectors, as JSON values; `resume` takes it back."""
+        """All but the vectors, as JSON values for `resume`."""
         return self._core.state(
             FORMAT,
             first=self._first.tolist(),
@@ -197,7 +197,7 @@ class TastiSession:
     def resume(
         cls, state: dict[str, Any], vectors: ArrayLike, *, ids: ArrayLike | None = None
     ) -> "TastiSession":
-        """Go on from `state()`, with the same vectors and ids.
+        """Continue from `state()`, with the same vectors and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other vectors or ids.
@@ -257,7 +257,7 @@ class TastiSession:
         return replace(made, abae_width=width)
 
     def _design(self) -> Design:
-        """What was fixed in advance; the strata are those of each round."""
+        """The sampling design; the strata are those of each round."""
         return Design(
             sizes=np.empty(0),
             proxy_means=np.empty(0),
@@ -271,7 +271,7 @@ class TastiSession:
         return self._core.provenance("abae-tasti", first=len(self._first))
 
     def _stopped(self) -> bool:
-        """Whether the last round left an interval that is narrow enough."""
+        """Whether the interval after the last round is narrow enough."""
         if (
             not self._core.params.may_stop
             or not self._rounds.drawn
@@ -282,7 +282,7 @@ class TastiSession:
 
 
 def _first_size(first: int | None, params: EstimateParams, *, known: int) -> int:
-    """How many representatives are asked for.
+    """Number of representatives to label.
 
     Raises:
         InvalidParamsError: fewer than two labels to make proxies from.

@@ -1,4 +1,4 @@
-"""An estimation session that first chooses among several proxies."""
+"""An estimate session with several proxies: a pilot chooses one of them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -54,11 +54,11 @@ _PARTS = (
 
 
 class ChoosingSession:
-    """A pilot that judges every proxy, then `EstimateSession` by the best of them.
+    """A pilot to choose among the proxies, then `EstimateSession` with the best one.
 
     The pilot is part of the budget, and its labels are part of the estimate: they are
     counted exactly. Make one with `start` or `resume`; use it as an `EstimateSession`.
-    Not safe for several threads at once.
+    Not thread-safe.
     """
 
     def __init__(
@@ -94,15 +94,15 @@ class ChoosingSession:
         ids: ArrayLike | None = None,
         known: Known | None = None,
     ) -> "ChoosingSession":
-        """Begin an estimate by whichever proxy turns out best.
+        """Start an estimate by the best of several proxies.
 
         Args:
             proxies: (n,) each, by name, at least two.
-            params: how, `budget` covering the pilot as well.
+            params: of the estimate; `budget` includes the pilot.
             pilot: labels to choose by; None spends a fifth of the budget.
             ids: (n,) names of the rows; None numbers them.
-            known: labels that are there already, as `EstimateSession.start` takes them.
-                They do not judge the proxies, which may have been made from them.
+            known: labels known before, as for `EstimateSession.start`. They do not
+                affect the choice of the proxy, which may have been made from them.
 
         Raises:
             InvalidInputError: proxies, ids or known labels that do not fit.
@@ -123,7 +123,7 @@ class ChoosingSession:
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimate is made; the budget covers the pilot."""
+        """Parameters of the estimate; the budget includes the pilot."""
         return self._core.params
 
     @property
@@ -138,12 +138,12 @@ class ChoosingSession:
 
     @property
     def labels_used(self) -> int:
-        """Rows labelled so far, the pilot's among them."""
+        """Rows labelled so far, including the pilot's."""
         later = 0 if self._session is None else self._session.labels_used
         return self._core.answers.used + later
 
     def next_batch(self) -> Selection:
-        """What to label next: what is left of the pilot, then as `EstimateSession`."""
+        """The rows to label next: the rest of the pilot, then as `EstimateSession`."""
         if self._session is not None:
             return self._session.next_batch()
         rows = self._core.answers.pending
@@ -165,7 +165,7 @@ class ChoosingSession:
     def submit(
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
-        """Take labels, as `EstimateSession.submit`; returns how many were new."""
+        """Take labels as `EstimateSession.submit`; returns the number of new ones."""
         rows = self._core.names.rows_of(ids)
         held = as_positives(positives, n=len(rows))
         numbers = as_values(values, held, target=self._core.params.target)
@@ -175,17 +175,17 @@ class ChoosingSession:
             if not len(self._core.answers.pending):
                 self._choice, self._session = self._choose()
             return new
-        # The pilot is labelled whole: its labels can only be those given before.
+        # The pilot is fully labelled: its labels can only be repeated.
         pilot = self._core.answers.labels[rows] != NOT_QUERIED
         self._core.answers.write(rows[pilot], labels[pilot], numbers[pilot])
         later = self._core.names.ids_of(rows[~pilot])
         return self._session.submit(later, held[~pilot], numbers[~pilot])
 
     def estimate(self) -> Estimate:
-        """What is known so far; its note says which proxy was chosen and why.
+        """The estimate so far; its note names the chosen proxy and the reason.
 
         Raises:
-            NotReadyError: the pilot or the first round is not labelled whole.
+            NotReadyError: the pilot or the first round is not fully labelled.
         """
         if self._session is None or self._choice is None:
             used = self._core.answers.used
@@ -200,7 +200,7 @@ class ChoosingSession:
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything but the proxies, as JSON values; `resume` takes it back."""
+        """All but the proxies, as JSON values for `resume`."""
         return self._core.state(
             FORMAT,
             pilot=self._pilot,
@@ -217,7 +217,7 @@ class ChoosingSession:
         *,
         ids: ArrayLike | None = None,
     ) -> "ChoosingSession":
-        """Go on from `state()`, with the same proxies and ids.
+        """Continue from `state()`, with the same proxies and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other proxies or ids.
@@ -243,7 +243,7 @@ class ChoosingSession:
         return session
 
     def _restore_chosen(self, saved: Saved) -> None:
-        """Go on with the session by the chosen proxy, if the pilot was labelled."""
+        """Resume the session of the chosen proxy, if the pilot was labelled."""
         state = saved.value("session")
         if (state is None) != bool(len(self._core.answers.pending)):
             saved.refuse("session", "must be there once the pilot is labelled")
@@ -262,7 +262,7 @@ class ChoosingSession:
         return {name: proxy[self._open_rows] for name, proxy in self._proxies.items()}
 
     def _choose(self) -> tuple[ProxyChoice, EstimateSession]:
-        """By the pilot's labels; with the session that begins with them."""
+        """The choice by the pilot's labels, and the session that starts with them."""
         rows = self._core.answers.rounds[0]
         held, values = (
             self._core.answers.labels[rows] == 1,

@@ -1,4 +1,4 @@
-"""An estimation session: which rows to label, and what their labels say of all."""
+"""An estimate session with one proxy: ABae in rounds."""
 
 from dataclasses import replace
 from functools import partial
@@ -52,9 +52,8 @@ _PARTS = (
 class EstimateSession:
     """ABae in rounds: a pilot over all strata, then labels where they help most.
 
-    Kang et al. 2021, https://arxiv.org/abs/2108.06313; where ours differs stands in
-    `selection/DEPARTURES.md`. Make one with `start` or `resume`. Not safe for several
-    threads at once.
+    Kang et al. 2021, https://arxiv.org/abs/2108.06313; `selection/DEPARTURES.md` lists
+    the differences. Make one with `start` or `resume`. Not thread-safe.
     """
 
     def __init__(self, core: SessionCore[KnownRows], proxy: Proxy) -> None:
@@ -75,7 +74,7 @@ class EstimateSession:
             floor=params.floor,
             known=known.totals,
         )
-        # Told by `design`, and read again every round.
+        # Returned by `design`, and read again every round.
         for array in (self._design.sizes, self._design.proxy_means):
             array.flags.writeable = False
         self._draws: list[Draws] = []
@@ -90,16 +89,17 @@ class EstimateSession:
         ids: ArrayLike | None = None,
         known: Known | None = None,
     ) -> "EstimateSession":
-        """Begin an estimate over rows with these proxies.
+        """Start an estimate over rows with these proxies.
 
         Args:
             proxy: (n,) cheap scores, higher where the predicate is likelier to hold.
-                Any quality gives honest intervals; a good one gives narrow ones.
-            params: how.
+                Intervals are valid for a proxy of any quality, and narrow for a good
+                one.
+            params: of the estimate.
             ids: (n,) names of the rows; None numbers them.
-            known: labels that are there already, chosen in whatever way, such as those
-                that made the proxy. They are counted exactly, do not cost budget, and
-                are not asked for again; the estimate is over the other rows.
+            known: labels known before, however the rows were chosen, such as those that
+                made the proxy. They are counted exactly, do not cost budget, and are
+                not queried again; the estimate is over the other rows.
 
         Raises:
             InvalidInputError: proxies that are not finite numbers, or below 0 under
@@ -115,7 +115,7 @@ class EstimateSession:
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimate is made."""
+        """Parameters of the estimate."""
         return self._core.params
 
     @property
@@ -135,26 +135,25 @@ class EstimateSession:
 
     @property
     def pilot(self) -> Evidence | None:
-        """What the pilot found; None before it is labelled whole."""
+        """Evidence of the pilot; None before it is fully labelled."""
         return self._evidence() if self._core.answers.finished else None
 
     @property
     def design(self) -> Design:
-        """What was fixed before any label was seen."""
+        """The sampling design, fixed before any label was known."""
         return self._design
 
     def begins_as(self, other: "EstimateSession") -> bool:
-        """Whether both began with the same parameters and known labels."""
+        """Whether both were started with the same parameters and known labels."""
         return (
             self._core.params == other.params
             and self._core.known.state() == other._core.known.state()
         )
 
     def allocate_second_round(self, labels: int) -> None:
-        """Spend `labels` on the second of two rounds instead of what was planned.
+        """Set the number of labels of the second of two rounds.
 
-        For budgets that several estimates share; it may depend on what the pilots
-        found.
+        For a budget that several estimates share; it may depend on the pilots.
 
         Raises:
             InvalidParamsError: fewer labels than strata, or more than rows are left.
@@ -174,11 +173,11 @@ class EstimateSession:
         )
 
     def next_batch(self) -> Selection:
-        """What to label next: what is left of this round, or else the next round.
+        """The rows to label next: the rest of this round, or else the next round.
 
         The same until labels arrive; empty when the budget is spent or the interval
-        is narrow enough. Weights are how many of the rows that earlier rounds left each
-        row of its round stands for, which is how the estimate counts it.
+        is narrow enough. The weight of a row is the number of unlabelled rows of its
+        stratum, before its round, that it represents in the estimate.
         """
         stopped = self._stopped()
         if not len(self._core.answers.pending) and self._rounds_left() and not stopped:
@@ -206,9 +205,9 @@ class EstimateSession:
     def submit(
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
-        """Take labels of rows that were asked for, some or all of them.
+        """Take labels of queried rows, some or all of them.
 
-        A label that was given before may be given again and changes nothing.
+        A label may be submitted twice; the second time changes nothing.
 
         Args:
             ids: (m,) of rows that `next_batch` returned.
@@ -217,11 +216,11 @@ class EstimateSession:
                 not needed for a count.
 
         Returns:
-            How many labels were new.
+            Number of new labels.
 
         Raises:
             UnknownIdError: an id that no row has.
-            InvalidInputError: an id that was not asked for, a label that contradicts an
+            InvalidInputError: an id that was not queried, a label that contradicts an
                 earlier one, or missing values.
             DimensionMismatchError: lengths differ.
             NonFiniteError: a value of a positive that is NaN or infinite.
@@ -230,10 +229,10 @@ class EstimateSession:
         return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
-        """What the finished rounds say; labels of an unfinished one wait.
+        """The estimate from the finished rounds; labels of a pending round wait.
 
         Raises:
-            NotReadyError: the first round is not labelled whole.
+            NotReadyError: the first round is not fully labelled.
         """
         rounds = self._core.answers.finished
         if not rounds:
@@ -258,7 +257,7 @@ class EstimateSession:
         return self._made[1]
 
     def state(self) -> dict[str, Any]:
-        """Everything but the proxies, as JSON values; `resume` takes it back."""
+        """All but the proxies, as JSON values for `resume`."""
         return self._core.state(
             FORMAT,
             round_budgets=list(self._design.round_budgets),
@@ -270,7 +269,7 @@ class EstimateSession:
     def resume(
         cls, state: dict[str, Any], proxy: ArrayLike, *, ids: ArrayLike | None = None
     ) -> "EstimateSession":
-        """Go on from `state()`, with the same proxies and ids.
+        """Continue from `state()`, with the same proxies and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other proxies or ids.
@@ -356,7 +355,7 @@ class EstimateSession:
     def _beside_abae(
         self, made: Estimate, seen: Tally, precision: Precision
     ) -> Estimate:
-        """The estimate, and what ABae as written would have been expected to give."""
+        """The estimate, with the expected interval width of ABae as written."""
         rows = np.concatenate(self._core.answers.finished)
         open_rows = np.flatnonzero(self._stratum_nos >= 0)
         labels = ChancedLabels(
@@ -375,7 +374,7 @@ class EstimateSession:
         return replace(made, abae_width=width)
 
     def _stopped(self) -> bool:
-        """Whether the last round left an interval that is narrow enough."""
+        """Whether the interval after the last round is narrow enough."""
         if (
             not self._core.params.may_stop
             or not self._draws
