@@ -190,15 +190,11 @@ def step_seconds(search: Search, counts: Entry, *, on: Ceilings) -> dict[str, fl
     return dict(parts)
 
 
-SMALL = {
-    "bitmap_words",
-    "count_pairs",
-    "cut_items",
-    "group_pairs",
-    "quantise_queries",
-    "set_bitmap",
-}
+SMALL = {"count_pairs", "cut_items", "place_pairs", "quantise_queries", "set_bitmap"}
 """Kernels that take little more than their launch."""
+
+THRESHOLDS = 10
+"""Halvings of a range of scores until few enough groups reach one."""
 
 
 def _scan_lists(search: Search, kernel: Entry) -> Work:
@@ -268,7 +264,7 @@ def _rerank_rows(search: Search, kernel: Entry) -> Work:
     dim = search.batch.dim
     steps = ceil(dim / kernel["numbers"]["BLOCK"])
     return Work(
-        case=f"rerank_rows d={dim}",
+        case=f"rerank_rows d={dim} tile {kernel['numbers']['TILE']}",
         programs=kernel["programs"],
         trips=(steps,),
         bytes=kernel["programs"] * search.pool * dim * 4,
@@ -290,8 +286,36 @@ def _rank_lists(search: Search, kernel: Entry) -> Work:
     )
 
 
+def _group_peaks(search: Search, kernel: Entry) -> Work:
+    numbers, dim = kernel["numbers"], search.batch.dim
+    return Work(
+        case=f"group_peaks d={dim}",
+        programs=kernel["programs"],
+        trips=(numbers["tiles"],),
+        bytes=kernel["programs"] * numbers["QUERIES"] * TILE * 4,
+        reads=3,
+        flops=2 * numbers["nq"] * numbers["nlist"] * dim,
+        kind="int8",
+    )
+
+
+def _best_lists(search: Search, kernel: Entry) -> Work:
+    numbers, dim = kernel["numbers"], search.batch.dim
+    groups = (numbers["nprobe"] + numbers["room"]) / 2
+    steps = ceil(groups * (1 << numbers["shift"]) / numbers["LISTS"])
+    return Work(
+        case=f"best_lists d={dim} {numbers['GROUPS']} groups",
+        programs=kernel["programs"],
+        trips=((THRESHOLDS, steps),),
+        bytes=kernel["programs"] * (numbers["blocks"] * TILE * 4 + groups * dim),
+        reads=3 + 2 * steps,
+    )
+
+
 WORK: dict[str, Callable[[Search, Entry], Work]] = {
     "rank_lists": _rank_lists,
+    "group_peaks": _group_peaks,
+    "best_lists": _best_lists,
     "scan_lists": _scan_lists,
     "scan_pairs": _scan_pairs,
     "score_pairs": _score_pairs,
