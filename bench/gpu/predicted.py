@@ -14,6 +14,7 @@ from typing import Any
 from bench.gpu.launches import POOL, SETTINGS, Setting
 from bench.gpu.predict import (
     LAUNCH,
+    SPILLED,
     WORK,
     Search,
     Taken,
@@ -22,7 +23,11 @@ from bench.gpu.predict import (
     taken_by,
 )
 from bench.provenance import ROOT
-from gleann.index.engines.device.planner import choose_query_tile
+from gleann.index.engines.device.planner import (
+    choose_query_tile,
+    choose_segments,
+    least_seconds,
+)
 from gleann.index.engines.device.roofline import H100, H200, Batch, Ceilings
 
 Entry = dict[str, Any]
@@ -172,30 +177,54 @@ EXPERIMENTS = (
 """With the kernels that each is about."""
 
 
+SHAPES = (
+    ("1M x 128", 1_000_000, LARGE, (15, 30)),
+    ("10M x 96", 10_000_000, LISTS_16K, (24, 48)),
+    ("1M x 768", 1_000_000, LONG, (20, 40)),
+)
+"""Name, rows, a search of them, and probes of recall 0.95 with copies and without."""
+
+
+def batches(rows: int, setting: Setting, probes: tuple[int, int]) -> tuple[Batch, ...]:
+    """The same search with second copies, and without."""
+    return tuple(
+        Batch(
+            queries=setting.queries,
+            nprobe=nprobe,
+            nlist=setting.nlist,
+            entries=round(rows * copies),
+            dim=setting.dim,
+        )
+        for nprobe, copies in zip(probes, (1 + SPILLED, 1), strict=True)
+    )
+
+
 def scans(results: Entry) -> Iterator[tuple[str, ...]]:
     """The scan alone: with copies and without, at the probes of equal recall."""
-    shapes = (
-        ("1M x 128", 1_000_000, LARGE, (15, 30)),
-        ("10M x 96", 10_000_000, LISTS_16K, (24, 48)),
-        ("1M x 768", 1_000_000, LONG, (20, 40)),
-    )
-    for name, rows, setting, probes in shapes:
-        for segments, nprobe in zip(("both", "primary"), probes, strict=True):
+    for name, rows, setting, probes in SHAPES:
+        pair = batches(rows, setting, probes)
+        for segments, batch in zip(("both", "primary"), pair, strict=True):
             for kind in ("bf16", "int8"):
-                batch = Batch(
-                    queries=setting.queries,
-                    nprobe=nprobe,
-                    nlist=setting.nlist,
-                    entries=round(rows * (1.85 if segments == "both" else 1)),
-                    dim=setting.dim,
-                )
                 what = (
-                    f"{name}, {setting.nlist:,} lists, {segments}, {nprobe} probes,"
-                    f" batch {setting.queries:,}, {kind}"
+                    f"{name}, {setting.nlist:,} lists, {segments}, {batch.nprobe}"
+                    f" probes, batch {setting.queries:,}, {kind}"
                 )
                 search = Search(name=setting.name, batch=batch, kind=kind)
                 cells = _cells(results, lambda _, of, s=search: _scan(s, of))
                 yield what, *cells, "-", "-"
+
+
+def choices() -> Iterator[tuple[str, ...]]:
+    """What the planner reckons with and without second copies, and takes."""
+    for name, rows, setting, probes in SHAPES:
+        both, primary = batches(rows, setting, probes)
+        for kind in ("bf16", "int8"):
+            costs = (
+                least_seconds(batch, kind=kind, on=H200) for batch in (both, primary)
+            )
+            chosen = choose_segments(both, primary, kind=kind, on=H200)
+            what = f"{name}, batch {setting.queries:,}, {kind}"
+            yield what, *(_time(cost) for cost in costs), chosen, "-", "-"
 
 
 def _scan(search: Search, counts: Entry) -> str:
@@ -236,6 +265,9 @@ def _millions(rate: float) -> str:
     return f"{rate / 1e6:.2f}M a second"
 
 
+CHOICE_HEAD = ("what", "copies", "primaries", "taken", "measured", "verdict")
+
+
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -257,6 +289,8 @@ def written(results: Entry) -> str:
             _table((*head, "measured", "verdict"), experiments(results)),
             "### The scan alone",
             _table((*head, "measured", "verdict"), scans(results)),
+            "### Copies against primaries: scan and merge, by the planner's model",
+            _table(CHOICE_HEAD, choices()),
             END,
         ]
     )
