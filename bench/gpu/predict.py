@@ -190,7 +190,14 @@ def step_seconds(search: Search, counts: Entry, *, on: Ceilings) -> dict[str, fl
     return dict(parts)
 
 
-SMALL = {"count_pairs", "cut_items", "place_pairs", "quantise_queries", "set_bitmap"}
+SMALL = {
+    "count_pairs",
+    "cut_items",
+    "place_pairs",
+    "quantise_queries",
+    "set_bitmap",
+    "pack_answers",
+}
 """Kernels that take little more than their launch."""
 
 THRESHOLDS = 10
