@@ -29,22 +29,29 @@ from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
     ASSIGN,
     ASSIGN_SOAR,
     GAINS,
-    MERGE_LEAST,
-    MERGE_MOST,
-    MERGE_WARPS,
+    MERGE,
     PAIR_BLOCKS,
     PAIR_WARPS,
     PAIRS_A_PROGRAM,
     RANK,
+    RERANK,
     SQUARES_WARPS,
+    adjacent_for,
     parts_of,
+    rerank_block_for,
     table_for,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys  # noqa: E402
+from gleann.index.engines.triton_kernels.merge_keys import (  # noqa: E402
+    merge_keys,
+    merge_runs,
+)
 from gleann.index.engines.triton_kernels.pair_squares import (  # noqa: E402
     pair_squares,
 )
 from gleann.index.engines.triton_kernels.rank_lists import rank_lists  # noqa: E402
+from gleann.index.engines.triton_kernels.rerank_rows import (  # noqa: E402
+    rerank_rows,
+)
 from gleann.index.engines.triton_kernels.scan_lists import scan_lists  # noqa: E402
 from gleann.index.engines.triton_kernels.scan_pairs import (  # noqa: E402
     scan_pairs,
@@ -63,17 +70,15 @@ sm_100, where the compiler takes those of sm_80."""
 
 LATER_DIMS = [pytest.param(dim, marks=pytest.mark.slow) for dim in (112, 128, 768)]
 
-MERGE_LARGER = (128, 256, 512, MERGE_MOST)
-"""What more a pool may keep: the powers of two from `MERGE_LEAST` on."""
-
 INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
-INT64_ARRAYS |= {"first", "second"}
+INT64_ARRAYS |= {"first", "second", "pool"}
 DOUBLE_ARRAYS = {"squares", "sums"}
 INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed", "counts"}
 INT32_ARRAYS |= {"barred", "found"}
 FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms", "doubled"}
 INTEGERS = {"nprobe", "spans", "span_entries", "longest", "width", "words", "keep"}
 INTEGERS |= {"nq", "nlist", "room", "count", "dim"}
+INTEGERS |= {"parts", "length", "tiles"}
 INTEGERS |= {"n", "share", "rows_width", "lists_width", "chosen_width"}
 
 
@@ -362,20 +367,60 @@ def test_sum_gains(dim, capability):
     assert not re.findall(r"\bH(?:G)?MMA\b", code)
 
 
+LESS_USUAL = tuple(pytest.param(c, marks=pytest.mark.slow) for c in MERGE[2:])
+
+
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize(
-    "kept",
-    [
-        MERGE_LEAST,
-        *(pytest.param(kept, marks=pytest.mark.slow) for kept in MERGE_LARGER),
-    ],
-)
-def test_merge(kept, capability):
+@pytest.mark.parametrize("config", [*MERGE[:2], *LESS_USUAL])
+def test_merge_keys(config, capability):
     made = compiled(
         merge_keys,
-        {"KEEP": kept},
+        {"KEEP": config.keep, "RUNS": config.runs},
         kind="fp32",
         capability=capability,
-        num_warps=MERGE_WARPS,
+        num_warps=config.warps,
+    )
+    code = assert_no_spill(made, capability)
+    if config.keep < 512:
+        assert "BAR.SYNC" not in code
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("config", [*MERGE[:2], *LESS_USUAL])
+def test_merge_runs(config, capability):
+    made = compiled(
+        merge_runs,
+        {"KEEP": config.keep, "RUNS": config.sorted_runs},
+        kind="fp32",
+        capability=capability,
+        num_warps=config.sorted_warps,
     )
     assert_no_spill(made, capability)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+@pytest.mark.parametrize(
+    ("dim", "tile"),
+    [(1, 64), (17, 128), (96, 64), (100, 64), (128, 64), (128, 128), (768, 64)],
+)
+def test_rerank_rows(dim, tile, metric, capability):
+    made = compiled(
+        rerank_rows,
+        {
+            "D": dim,
+            "METRIC": metric,
+            "TILE": tile,
+            "BLOCK": rerank_block_for(dim),
+            "ADJACENT": adjacent_for(dim),
+        },
+        kind="fp32",
+        capability=capability,
+        num_warps=RERANK[tile],
+    )
+    code = assert_no_spill(made, capability)
+    assert "DFMA" in code
+    # Flushing would merge distances near zero.
+    assert "FADD.FTZ" not in code
+    if dim % 4 == 0:
+        assert re.search(r"LDG\.E\.128", code)

@@ -29,17 +29,21 @@ class RowStore(Protocol):
 
 
 class DeviceRows:
-    """All rows on the device."""
+    """All rows on the device.
+
+    Attributes:
+        vectors: float32 (n, d), contiguous.
+    """
 
     def __init__(self, vectors: Vectors, device: torch.device) -> None:
-        self._vectors = torch.empty(vectors.shape, dtype=torch.float32, device=device)
+        self.vectors = torch.empty(vectors.shape, dtype=torch.float32, device=device)
         for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
             copied = np.array(vectors[block], np.float32)
-            self._vectors[block] = torch.from_numpy(copied).to(device)
+            self.vectors[block] = torch.from_numpy(copied).to(device)
 
     def gather(self, rows: Tensor) -> Tensor:
         """See `RowStore.gather`."""
-        return self._vectors[rows]
+        return self.vectors[rows]
 
 
 class HostRows:

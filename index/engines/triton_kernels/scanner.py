@@ -12,16 +12,19 @@ from gleann.index.engines.device.planner import (
     ranks_in_kernel,
 )
 from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
 from gleann.index.engines.triton_kernels.configs import RANK, config_for
 from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
 from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
+from gleann.index.engines.triton_kernels.launch_rerank import launch_rerank_rows
 from gleann.index.engines.triton_kernels.launch_scan import (
     launch_scan_lists,
     launch_scan_pairs,
     launch_score_pairs,
 )
+from gleann.index.params import Metric
 
 
 class TritonScanner:
@@ -78,3 +81,9 @@ class TritonScanner:
     ) -> Tensor:
         """By the kernel, or by torch for a pool that no program can sort."""
         return launch_merge_keys(keys, lists, probed, keep=keep)
+
+    def rerank(
+        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    ) -> Tensor:
+        """By the kernel, or by torch for rows in host memory."""
+        return launch_rerank_rows(queries, pool, store, metric=metric, k=k)
