@@ -478,7 +478,14 @@ class _Spied:
 
 @pytest.mark.parametrize(
     ("keep", "width"),
-    [(1, 1), (40, 63), (64, 64), (64, 700), (100, 300), (200, 520), (300, 700)],
+    [
+        (1, 1),
+        (40, 63),
+        (64, 300),
+        (100, 300),
+        pytest.param(200, 520, marks=pytest.mark.slow),
+        pytest.param(300, 700, marks=pytest.mark.slow),
+    ],
 )
 def test_merging_is_that_of_torch(monkeypatch, keep, width):
     monkeypatch.setattr(launch_merge, "merge_share", lambda nq, width, **_: width)
@@ -492,7 +499,13 @@ def test_merging_is_that_of_torch(monkeypatch, keep, width):
 
 
 @pytest.mark.parametrize(
-    ("keep", "width"), [(1, 257), (40, 700), (64, 513), (100, 700), (200, 520)]
+    ("keep", "width"),
+    [
+        (1, 257),
+        (64, 513),
+        pytest.param(100, 700, marks=pytest.mark.slow),
+        pytest.param(200, 520, marks=pytest.mark.slow),
+    ],
 )
 def test_merging_in_two_levels_is_that_of_torch(monkeypatch, keep, width):
     """Every step of 256 keys by another program, the last of them hardly full."""
