@@ -61,12 +61,8 @@ from gleann.selection.estimate import (
     run_groups,
     uniform_estimate,
 )
-from gleann.selection.pool import (
-    GraphNeighbours,
-    IndexNeighbours,
-    Neighbours,
-    Selection,
-)
+from gleann.selection.neighbours import GraphNeighbours, IndexNeighbours, Neighbours
+from gleann.selection.result import Selection
 from gleann.selection.uncertainty import (
     entropy,
     entropy_costs,

@@ -52,7 +52,7 @@ class ActiveSessions(SessionKeeper):
             InvalidInputError: seed labels that cannot be used.
         """
         from gleann.selection.active import ActiveSession
-        from gleann.selection.pool import IndexNeighbours
+        from gleann.selection.neighbours import IndexNeighbours
 
         index = sealed_index(view)
         session = ActiveSession.start(

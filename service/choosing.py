@@ -278,7 +278,7 @@ def _numbers(message: Any) -> dict[str, Any]:
 
 
 def _data_hash(view: View, vectors: Vectors) -> str:
-    from gleann.selection.pool import fingerprint
+    from gleann.selection.provenance import fingerprint
 
     clean = not len(view.delta) and view.alive is None
     if view.sealed is not None and clean and len(vectors) == view.count:

@@ -23,7 +23,7 @@ from gleann.service.values import Selected, SessionInfo, SessionKind
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveSession
-    from gleann.selection.pool import Selection
+    from gleann.selection.result import Selection
     from gleann.service.estimate_sessions import EstimateLike
 
     OpenSession: TypeAlias = ActiveSession | EstimateLike

@@ -115,7 +115,7 @@ class Sessions(ActiveSessions):
         state, proxy = _read(row)
         if row["kind"] == "active":
             from gleann.selection.active import ActiveSession
-            from gleann.selection.pool import IndexNeighbours
+            from gleann.selection.neighbours import IndexNeighbours
 
             return ActiveSession.resume(
                 state,

@@ -14,13 +14,16 @@ import numpy as np
 from bench.selection.populations import Population
 from gleann.index.arrays import Rows
 from gleann.selection.estimate import Estimate, EstimateParams
-from gleann.selection.estimate.abae import percentile_interval, pooled
-from gleann.selection.estimate.abae_allocation import abae_design, second_draws
-from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.estimators import Design, round_draws
+from gleann.selection.estimate.baselines.abae import percentile_interval, pooled
+from gleann.selection.estimate.baselines.abae_allocation import (
+    abae_design,
+    second_draws,
+)
 from gleann.selection.estimate.result import Asked, conclude, conclude_from
-from gleann.selection.estimate.strata import STRATA_CUTS, StratumNos
-from gleann.selection.estimate.tally import Evidence, Tally, gather
+from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.estimators import Design, round_draws
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS, StratumNos
+from gleann.selection.estimate.stratified.tally import Evidence, Tally, gather
 
 Trial = Callable[[int], Estimate]
 """Seed to estimate."""

@@ -11,7 +11,7 @@ from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.active.session import ActiveSession
 from gleann.selection.checks import require_count
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 LabelOracle = Callable[[Ids], ArrayLike]
 """Ids (m,) to labels (m,), or (m, q) with q concepts."""

@@ -9,19 +9,27 @@ from numpy.typing import ArrayLike
 from gleann.index import as_vectors
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
-from gleann.selection.active.advice import StopAdvice, advise
 from gleann.selection.active.coverage import Coverage
-from gleann.selection.active.docket import Docket
-from gleann.selection.active.given import Given
-from gleann.selection.active.judges import Judge, Table
-from gleann.selection.active.model import Classifier
-from gleann.selection.active.opening import saved_picker, seeded_picker
+from gleann.selection.active.models.base import Judge, Table
+from gleann.selection.active.models.classifier import Classifier
+from gleann.selection.active.models.given import Given
 from gleann.selection.active.params import ActiveParams
-from gleann.selection.active.picker import Picker
+from gleann.selection.active.pending import Docket
+from gleann.selection.active.query.factory import saved_picker, seeded_picker
+from gleann.selection.active.query.strategy import Picker
 from gleann.selection.active.questions import Labels
+from gleann.selection.active.stopping import StopAdvice, advise
 from gleann.selection.checks import IdMap, as_rows, kept, require_count, shown
-from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
-from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
+from gleann.selection.neighbours import Neighbours
+from gleann.selection.provenance import (
+    check_format,
+    check_origin,
+    fingerprint,
+    ids_hash,
+    provenance,
+    sealed,
+)
+from gleann.selection.result import Selection
 
 FORMAT = "gleann.active/2"
 _PARTS = ("params", "classes", "ledger", "picker", "docket", "data_hash", "ids_hash")

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from gleann.selection.coreset.farthest_first import k_center
-from gleann.selection.coreset.margin import margin
+from gleann.selection.coreset.methods.farthest_first import k_center
+from gleann.selection.coreset.methods.margin import margin
+from gleann.selection.coreset.methods.uniform import uniform
 from gleann.selection.coreset.result import Coreset
-from gleann.selection.coreset.uniform import uniform
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 
 class Choose(Protocol):

@@ -7,9 +7,9 @@ from typing import get_args
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.estimate.allocate import Target
 from gleann.selection.estimate.result import INTERVALS, Asked, Estimate
-from gleann.selection.estimate.strata import STRATA_CUTS
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.special import ndtri
 
-from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.bootstrap import bootstrap_interval
-from gleann.selection.estimate.estimators import Design, Totals, totals
-from gleann.selection.estimate.intervals import (
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.bootstrap import bootstrap_interval
+from gleann.selection.estimate.stratified.estimators import Design, Totals, totals
+from gleann.selection.estimate.stratified.intervals import (
     Interval,
     delta_interval,
     most_positives_unseen,
@@ -18,7 +18,7 @@ from gleann.selection.estimate.intervals import (
     uniform_width,
     within_possible,
 )
-from gleann.selection.estimate.tally import Evidence, Tally
+from gleann.selection.estimate.stratified.tally import Evidence, Tally
 
 FEW_LABELS = 30
 

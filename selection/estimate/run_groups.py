@@ -1,21 +1,18 @@
 """Group-by in one call, from oracles."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_count
-from gleann.selection.estimate.classes_session import ClassesSession
-from gleann.selection.estimate.groups import GroupsSession
+from gleann.selection.estimate.labels.answers import ClassOracle, Oracle
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.run import Oracle, tell
-from gleann.selection.pool import ProgressCallback
-
-ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
-"""Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""
+from gleann.selection.estimate.run import tell
+from gleann.selection.estimate.sessions.disjoint_groups import ClassesSession
+from gleann.selection.estimate.sessions.overlapping_groups import GroupsSession
+from gleann.selection.progress import ProgressCallback
 
 
 def estimate_groups(

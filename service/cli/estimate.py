@@ -11,7 +11,7 @@ import click
 
 from gleann.selection import run_estimate
 from gleann.selection.estimate.result import INTERVALS
-from gleann.selection.estimate.strata import STRATA_CUTS
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, outputs
 from gleann.service.cli.answers import LabelsNeeded, ask_for
 from gleann.service.cli.estimate_job import EstimateJob, params_of, start

@@ -21,9 +21,9 @@ from gleann.selection import (
     run_classes,
 )
 from gleann.selection.checks import IdMap
-from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.run import Oracle
-from gleann.selection.estimate.strata import STRATA_CUTS
+from gleann.selection.estimate.labels.answers import Oracle
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, outputs
 from gleann.service.cli.answers import LabelsNeeded, ask_for
 from gleann.service.cli.estimate_options import question_options

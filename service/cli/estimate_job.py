@@ -19,7 +19,7 @@ from gleann.selection import (
     propagate_labels,
 )
 from gleann.selection.checks import IdMap
-from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.stratified.allocate import Target
 from gleann.service.cli.answers import Answers, read_answers, read_examples
 from gleann.service.cli.manifest import JobRecord
 from gleann.service.cli.proxies import by_file_name, read_proxies

@@ -7,7 +7,7 @@ from typing import TypeVar, get_args
 
 import click
 
-from gleann.selection.estimate.allocate import Target
+from gleann.selection.estimate.stratified.allocate import Target
 from gleann.service.cli import options
 
 Callback = TypeVar("Callback", bound=Callable[..., None])

@@ -5,7 +5,7 @@ import numpy as np
 from gleann.index.errors import NonFiniteError
 from gleann.selection import Estimate, EstimateParams, uniform_estimate
 from gleann.selection.checks import IdMap
-from gleann.selection.estimate.run import Oracle
+from gleann.selection.estimate.labels.answers import Oracle
 from gleann.service.cli.answers import LabelsNeeded
 
 

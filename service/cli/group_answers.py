@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
-from gleann.selection.estimate.answers import NO_GROUP
-from gleann.selection.estimate.run import Oracle
+from gleann.selection.estimate.labels.answers import NO_GROUP, Oracle
 from gleann.service.cli import inputs
 from gleann.service.cli.answers import (
     Answers,

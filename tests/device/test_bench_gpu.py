@@ -12,9 +12,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench import gpu, gpu_coarse, gpu_data, gpu_notes, gpu_run  # noqa: E402
-from bench.gpu_conformance import counted  # noqa: E402
-from bench.gpu_engines import least_nprobe  # noqa: E402
+from bench import gpu_notes  # noqa: E402
+from bench.gpu import __main__ as gpu  # noqa: E402
+from bench.gpu import coarse as gpu_coarse  # noqa: E402
+from bench.gpu import data as gpu_data  # noqa: E402
+from bench.gpu import run as gpu_run  # noqa: E402
+from bench.gpu.conformance import counted  # noqa: E402
+from bench.gpu.engines import least_nprobe  # noqa: E402
 from gleann.index.codes import Encoding  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 

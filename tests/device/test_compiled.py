@@ -99,11 +99,12 @@ def type_of(name, kind, constants):
 def compiled(kernel, constants, *, kind, capability, **options):
     signature = {name: type_of(name, kind, constants) for name in kernel.arg_names}
     # What torch's allocator gives is aligned, widths are of whole tiles, and triton is
-    # told so at a launch.
+    # told so at a launch, where it asks.
     attributes = {
         (i,): [["tt.divisibility", 16]]
         for i, name in enumerate(kernel.arg_names)
-        if signature[name].startswith("*") or name.endswith("_width")
+        if (signature[name].startswith("*") or name.endswith("_width"))
+        and not kernel.params[i].do_not_specialize_on_alignment
     }
     source = ASTSource(
         fn=kernel, signature=signature, constexprs=constants, attrs=attributes

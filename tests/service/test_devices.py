@@ -25,7 +25,7 @@ from gleann.index.errors import (
 )
 from gleann.selection import coreset
 from gleann.selection.coreset import problem
-from gleann.selection.coreset.distance import make_points
+from gleann.selection.coreset.distance.choose import make_points
 from gleann.service import devices
 from gleann.service.config import Config, load_config
 from gleann.service.devices import Devices

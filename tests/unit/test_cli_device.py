@@ -13,8 +13,9 @@ from gleann.index import BuildParams, SoarIndex, soar_index
 from gleann.index.build_kernels import HostKernels
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import DeviceMemoryError
-from gleann.selection.coreset import coordinator, problem, shards
-from gleann.selection.coreset.distance import make_points
+from gleann.selection.coreset import problem
+from gleann.selection.coreset.distance.choose import make_points
+from gleann.selection.coreset.parallel import coordinator, shards
 from gleann.service import devices
 from gleann.service.cli.main import run
 

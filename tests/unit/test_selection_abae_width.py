@@ -16,18 +16,22 @@ from gleann.selection import (
     representatives,
     run_estimate,
 )
-from gleann.selection.estimate.abae import abae_estimate, pooled
-from gleann.selection.estimate.abae_allocation import (
+from gleann.selection.estimate.baselines.abae import abae_estimate, pooled
+from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     abae_spreads,
     plain_moments,
 )
-from gleann.selection.estimate.allocate import capped
-from gleann.selection.estimate.classes import Cut, chances_of, split_over_cuts
-from gleann.selection.estimate.estimators import Design, pilot_draws
-from gleann.selection.estimate.intervals import point_estimate, row_variances
-from gleann.selection.estimate.strata import drawing_order, equal_size, next_rows
-from gleann.selection.estimate.tally import gather
+from gleann.selection.estimate.groups.cuts import Cut, chances_of
+from gleann.selection.estimate.stratified.allocate import capped, split_over_cuts
+from gleann.selection.estimate.stratified.estimators import Design, pilot_draws
+from gleann.selection.estimate.stratified.intervals import point_estimate, row_variances
+from gleann.selection.estimate.stratified.strata import (
+    drawing_order,
+    equal_size,
+    next_rows,
+)
+from gleann.selection.estimate.stratified.tally import gather
 
 N = 6000
 TARGETS = ["count", "avg", "sum"]

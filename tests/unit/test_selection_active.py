@@ -7,9 +7,9 @@ import pytest
 from active_world import Exact, begin, picks, rare
 
 from gleann.selection import ActiveSession, SealsPool, run_active
-from gleann.selection.active.everything import GlobalPool
-from gleann.selection.active.picker import Picker
-from gleann.selection.active.picking import pick_batch
+from gleann.selection.active.pools.global_pool import GlobalPool
+from gleann.selection.active.query.greedy import pick_batch
+from gleann.selection.active.query.strategy import Picker
 
 
 def test_the_pool_grows_after_every_pick_and_late_comers_are_picked():

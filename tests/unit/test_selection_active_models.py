@@ -21,7 +21,7 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.selection import ActiveSession, entropy
-from gleann.selection.active.model import Model
+from gleann.selection.active.models.classifier import Model
 
 
 def test_our_logistic_regression_handed_over_picks_the_same():

@@ -8,7 +8,7 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection import AnchorPool, IndexNeighbours, run_active
 from gleann.selection.active.coverage import measure_coverage
-from gleann.selection.active.pools import Standing
+from gleann.selection.active.pools.base import Standing
 from gleann.selection.list_scan import FEWEST_LISTS, LISTS, ROWS
 
 

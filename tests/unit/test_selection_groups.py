@@ -22,9 +22,9 @@ from gleann.selection import (
     run_classes,
     run_groups,
 )
-from gleann.selection.estimate.classes import split_over_cuts
-from gleann.selection.estimate.estimators import labelling_cost
-from gleann.selection.estimate.tally import moments
+from gleann.selection.estimate.stratified.allocate import split_over_cuts
+from gleann.selection.estimate.stratified.estimators import labelling_cost
+from gleann.selection.estimate.stratified.tally import moments
 
 N = 4000
 

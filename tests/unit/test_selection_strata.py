@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from gleann.selection.estimate.allocate import capped, shares, spreads
-from gleann.selection.estimate.intervals import (
+from gleann.selection.estimate.stratified.allocate import capped, shares, spreads
+from gleann.selection.estimate.stratified.intervals import (
     Interval,
     most_positives_unseen,
     within_possible,
 )
-from gleann.selection.estimate.strata import (
+from gleann.selection.estimate.stratified.strata import (
     drawing_order,
     equal_size,
     geometric,
     sqrt_mass,
 )
-from gleann.selection.estimate.tally import Moments, moments, tally
+from gleann.selection.estimate.stratified.tally import Moments, moments, tally
 
 
 def test_equal_size_strata_by_hand():

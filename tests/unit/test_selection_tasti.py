@@ -15,10 +15,9 @@ from gleann.index.errors import (
     NotReadyError,
 )
 from gleann.selection import EstimateParams, Known, TastiSession, run_estimate
-from gleann.selection.estimate.estimators import Design
-from gleann.selection.estimate.proxies import held_out_proxies
-from gleann.selection.estimate.refreshed_interval import refreshed_interval
-from gleann.selection.estimate.refreshing import (
+from gleann.selection.estimate.proxies.propagate import held_out_proxies
+from gleann.selection.estimate.refreshed.interval import refreshed_interval
+from gleann.selection.estimate.refreshed.rounds import (
     Cut,
     Round,
     chances_of,
@@ -27,8 +26,9 @@ from gleann.selection.estimate.refreshing import (
     whole_chances_of,
     whole_design,
 )
-from gleann.selection.estimate.tally import Moments, gather
-from gleann.selection.estimate.weighted import ChancedLabels
+from gleann.selection.estimate.stratified.estimators import Design
+from gleann.selection.estimate.stratified.tally import Moments, gather
+from gleann.selection.estimate.stratified.weighted import ChancedLabels
 
 N = 1500
 

@@ -1,0 +1,52 @@
+"""The pool of every row: what SEALS is compared with."""
+
+import numpy as np
+
+from gleann.index.arrays import Mask, Rows
+from gleann.selection.active.pools.base import Standing
+from gleann.selection.saved import Saved
+
+
+class GlobalPool:
+    """Every row that is not closed; it never grows.
+
+    Args:
+        n: rows.
+    """
+
+    __slots__ = ("_closed", "entered")
+
+    def __init__(self, n: int) -> None:
+        self.entered: Mask = np.ones(n, np.bool_)
+        self._closed: Mask = np.zeros(n, np.bool_)
+
+    @property
+    def looked_at(self) -> int:
+        """Every row."""
+        return len(self.entered)
+
+    def candidates(self) -> Rows:
+        """Rows that may be picked now, ascending."""
+        return np.flatnonzero(~self._closed)
+
+    def close(self, rows: Rows) -> None:
+        """Take `rows` out for good."""
+        self._closed[rows] = True
+
+    def grow(self, rows: Rows) -> Rows:  # noqa: ARG002 (the pool's contract)
+        """Nothing enters: everything is in already."""
+        return np.empty(0, np.int64)
+
+    def undo(self, closed: Rows, joined: Rows) -> None:  # noqa: ARG002 (none ever join)
+        """Open `closed` again."""
+        self._closed[closed] = False
+
+    def consult(self, standing: Standing) -> None:
+        """Nothing: everything is in already."""
+
+    def state(self) -> dict[str, list[int]]:
+        """Nothing: what is not closed is a candidate."""
+        return {}
+
+    def restore(self, state: Saved) -> None:
+        """Nothing to take back."""
