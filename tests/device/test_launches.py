@@ -200,9 +200,7 @@ def merge_of(nq, width, *, keep, words=2):
 def rerank_of(nq, width, *, k, d=32):
     pool = torch.zeros((nq, width), dtype=torch.int64)
     store = DeviceRows(np.zeros((4, d), np.float32), torch.device("cpu"))
-    launch_rerank.launch_rerank_rows(
-        torch.zeros(nq, d), pool, store, metric="l2", k=k
-    )
+    launch_rerank.launch_rerank_rows(torch.zeros(nq, d), pool, store, metric="l2", k=k)
 
 
 def test_few_queries_are_merged_by_many_programs(after_the_scan):
