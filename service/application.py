@@ -6,6 +6,9 @@ The gRPC servicers and the in-process client call the same object.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+# Here, and not first by two threads at once: to a session whose model is fitted while a
+# job imports it, scikit-learn fails on a pyarrow that is there in part.
+import pyarrow  # noqa: F401
 from google.longrunning import operations_pb2
 from numpy.typing import NDArray
 
