@@ -45,11 +45,12 @@ from gleann.index.engines.device.rerank import (  # noqa: E402
     rerank,
 )
 from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
+from gleann.index.engines.triton_kernels import (  # noqa: E402
     assigning,
     gaining,
     launch_merge,
     launch_rank,
+    launch_rerank,
     launch_scan,
 )
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
@@ -606,3 +607,13 @@ def test_reranking_past_two_billion_values(tmp_path):
     rows, distances = answer(got)
     assert rows.tolist() == [[n - 2, n - 3, n - 1]]
     assert distances.tolist() == [[64.0, 256.0, 576.0]]
+
+
+def test_reranking_for_more_neighbours_than_a_program_merges(monkeypatch):
+    monkeypatch.setattr(launch_rerank, "MERGE_MOST", 150)
+    monkeypatch.setattr(launch_rerank, "launch_merge_runs", None)
+    rows = np.random.default_rng(2).integers(-9, 10, (320, 8)).astype(np.float32)
+    asked, pool = torch.from_numpy(rows[:2]), pooled(rows, 2, 300, seed=2)
+    store = DeviceRows(rows, torch.device("cpu"))
+    got = TritonScanner().rerank(asked, pool, store, metric="l2", k=160)
+    assert torch.equal(got, rerank(asked, pool, store, metric="l2", k=160))

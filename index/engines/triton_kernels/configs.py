@@ -152,9 +152,6 @@ PROGRAMS_A_PLACE = 4
 """Of those kernels for each multiprocessor, at least: the last ones then leave a fifth
 of the time idle at most."""
 
-MERGE_LEAST, MERGE_MOST = 64, 1024
-"""Rows kept a query by the merge kernels; a larger pool is selected by torch."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeConfig:
@@ -190,11 +187,15 @@ MERGE = (
     MergeConfig(keep=512, runs=1, warps=1, sorted_warps=4),
     MergeConfig(keep=1024, runs=1, warps=8, sorted_warps=8),
 )
-"""Eight keys a thread and one warp: no barrier, and most comparisons within a thread.
+"""By keys kept. Eight a thread and one warp: most comparisons are within a thread, and
+up to 256 there is no barrier.
 
 Keeping 512, two warps spill 8 bytes on sm_90; keeping 1,024, two do there and four on
 sm_80, and four that merge sorted runs on sm_100.
 """
+
+MERGE_MOST = MERGE[-1].keep
+"""Rows kept a query by the merge kernels; a larger pool is selected by torch."""
 
 SORTED_AT_ONCE = 1024
 """Keys of sorted runs that are merged at once."""
