@@ -323,12 +323,18 @@ def test_merge_runs(config, capability):
     assert_no_spill(made, capability)
 
 
+def reranks():
+    """d, tile and metric; not slow are those of l2, and all at d = 128 and tile 64."""
+    shapes = (1, 64), (17, 128), (96, 64), (100, 64), (128, 64), (128, 128), (768, 64)
+    for dim, tile in shapes:
+        for metric in ("l2", "ip", "cosine"):
+            quick = metric == "l2" or (dim, tile) == (128, 64)
+            marks = () if quick else pytest.mark.slow
+            yield pytest.param(dim, tile, metric, marks=marks)
+
+
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
-@pytest.mark.parametrize(
-    ("dim", "tile"),
-    [(1, 64), (17, 128), (96, 64), (100, 64), (128, 64), (128, 128), (768, 64)],
-)
+@pytest.mark.parametrize(("dim", "tile", "metric"), list(reranks()))
 def test_rerank_rows(dim, tile, metric, capability):
     made = compiled(
         rerank_rows,
