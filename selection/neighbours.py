@@ -9,15 +9,14 @@ from gleann.index import KnnGraph, SearchParams, SoarIndex
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import kept
-from gleann.selection.list_scan import LISTS, rows_along, rows_beside
+from gleann.selection.list_scan import LISTS, rows_along, rows_near_plane
 
 LONGEST = 1e15
-"""Coordinates of a direction beyond which it is shortened: only where it points counts.
-"""
+"""Largest coordinate of a direction; longer ones are scaled down, same direction."""
 
 
 class Neighbours(Protocol):
-    """Who lies near whom."""
+    """The nearest neighbours of every row."""
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -33,8 +32,8 @@ class IndexNeighbours:
     """`Neighbours` by searching an index with its own rows.
 
     Args:
-        index: the index.
-        nprobe: lists to probe; None lets `target_recall` decide.
+        index: whose rows are searched.
+        nprobe: lists to probe; None derives it from `target_recall`.
         target_recall: as in `SearchParams`.
     """
 
@@ -53,7 +52,7 @@ class IndexNeighbours:
         return len(self._index)
 
     def neighbours(self, rows: Rows, *, k: int) -> Rows:
-        """The `k` nearest rows (m, k) of each of `rows` (m,), as `Neighbours` says."""
+        """The `k` nearest rows (m, k) of each of `rows` (m,); see `Neighbours`."""
         return self._near(rows, k=k, allowed=None)
 
     def open_neighbours(self, rows: Rows, *, k: int, allowed: Mask) -> Rows:
@@ -66,9 +65,9 @@ class IndexNeighbours:
     def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
         """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
 
-        Best first; -1 where there are fewer. A search of the index; under l2, where the
-        nearest to w are other rows, and for a w without a direction, which no row is
-        along more than another, the best of the lists farthest along.
+        Best first; -1 where there are fewer. Under inner product and cosine this is a
+        search of the index. Under l2, where the rows nearest to w are others, and for
+        w = 0 it reads the lists whose centroids have the largest w.x.
         """
         searched = np.any(directions, axis=1) & (self._index.metric != "l2")
         width = min(k, len(self))
@@ -90,7 +89,7 @@ class IndexNeighbours:
             )
         return found
 
-    def beside(
+    def near_planes(
         self,
         planes: Vectors,
         offsets: NDArray[np.float64],
@@ -106,7 +105,7 @@ class IndexNeighbours:
         data = self._index.data
         return padded(
             [
-                rows_beside(data, plane, float(offset), k=k, allowed=allowed)
+                rows_near_plane(data, plane, float(offset), k=k, allowed=allowed)
                 for plane, offset in zip(planes, offsets, strict=True)
             ],
             k=k,
@@ -115,7 +114,7 @@ class IndexNeighbours:
     def _near(self, rows: Rows, *, k: int, allowed: Mask | None) -> Rows:
         if not len(rows):
             return np.empty((0, k), np.int64)
-        # One more than asked for: a row usually finds itself.
+        # One more than requested: a row usually finds itself.
         params = SearchParams(
             k=min(k + 1, len(self)),
             nprobe=self._nprobe,
@@ -127,7 +126,7 @@ class IndexNeighbours:
 
 
 def _shortened(directions: Vectors) -> Vectors:
-    """The same directions (m, d), none so long that its products leave float32."""
+    """The same directions (m, d), shortened so that their products fit float32."""
     peaks = np.abs(directions).max(axis=1, keepdims=True)
     return np.where(peaks > LONGEST, directions / np.maximum(peaks, 1), directions)
 
@@ -141,13 +140,13 @@ def padded(found: list[Rows], *, k: int) -> Rows:
 
 
 class GraphNeighbours:
-    """`Neighbours` read from a graph that was made once, for all rows.
+    """`Neighbours` read from a graph of all rows.
 
-    Pays where most rows will be asked about, or one graph serves several sessions; a
-    session that asks about few rows is quicker with `IndexNeighbours`.
+    Faster where the neighbours of most rows are needed, or one graph serves several
+    sessions; with few rows `IndexNeighbours` is faster.
 
     Args:
-        graph: its neighbours are copied where they can be written to.
+        graph: its neighbours are copied if the array is writable.
     """
 
     def __init__(self, graph: KnnGraph) -> None:
@@ -157,7 +156,7 @@ class GraphNeighbours:
         return len(self._near)
 
     def neighbours(self, rows: Rows, *, k: int) -> Rows:
-        """The `k` nearest rows (m, k) of each of `rows` (m,), as `Neighbours` says.
+        """The `k` nearest rows (m, k) of each of `rows` (m,); see `Neighbours`.
 
         Raises:
             InvalidParamsError: the graph holds fewer neighbours, though more exist.
@@ -175,13 +174,13 @@ def without_self(found: Rows, rows: Rows, *, k: int) -> Rows:
     """Drop each row from its own neighbours and keep `k`, padded with -1.
 
     Args:
-        found: (m, w), nearest first.
-        rows: (m,), whose neighbours they are.
+        found: (m, w) neighbours of `rows`, nearest first.
+        rows: (m,).
         k: columns of the answer. A row that did not find itself, as happens among
             duplicates, loses its farthest neighbour instead.
     """
     others = np.where(found == rows[:, None], -1, found)
-    # A stable sort on "is there none" moves the gaps last and keeps the order.
+    # A stable sort by "is missing" moves the gaps last and keeps the order.
     order = np.argsort(others < 0, axis=1, kind="stable")
     packed = np.take_along_axis(others, order, axis=1)[:, :k]
     padding = max(0, k - packed.shape[1])

@@ -113,7 +113,7 @@ def check_origin(state: Saved, *, data: str, data_hash: str, ids_hash: str) -> N
 
     Args:
         state: of a session.
-        data: what the session looks at, for the message: "vectors" or "proxies".
+        data: the session's data as the message names it: "vectors" or "proxies".
         data_hash: of what is there now.
         ids_hash: likewise.
 

@@ -11,15 +11,15 @@ from gleann.index.arrays import Ids, Rows
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Selection:
-    """Rows that a method picked, and why.
+    """Rows that a method picked, with scores, weights and reasons.
 
     Attributes:
         rows: int64 (m,), in the order they were picked.
-        ids: (m,) the caller's names of `rows`.
+        ids: (m,) the caller's ids of `rows`.
         scores: float32 (m,), higher means picked sooner.
-        weights: float32 (m,), how many times each counts; 1 where unweighted.
-        why: one array (m,) a reason, such as "stratum" or "probability".
-        summary: what is true of the selection as a whole, such as "radius".
+        weights: float32 (m,), the number of rows each counts for; 1 if unweighted.
+        why: one array (m,) per reason, such as "stratum" or "probability".
+        summary: facts about the whole selection, such as "radius".
         provenance: method, params, seed, data_hash, version: JSON values.
     """
 
@@ -35,7 +35,7 @@ class Selection:
         return len(self.rows)
 
 
-def as_told(scores: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Finite scores as a `Selection` has them: float32, cut at its largest."""
+def clipped_scores(scores: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Finite scores (m,) as float32, clipped to its range."""
     largest = float(np.finfo(np.float32).max)
     return np.clip(scores, -largest, largest).astype(np.float32)

@@ -1,82 +1,70 @@
 """`python -m bench.gpu --stage ...`: everything about the GPU engine that is measured.
 
-Stages can be run one by one; each keeps to a time limit, says what it left out, and
-writes its part of one result file after every row. `bench/GPU.md` has the commands for
-a lent machine.
+Each stage runs on each data set within a time limit, in a process that is killed where
+it does not keep to it, and writes its part of one result file after every row.
+`bench/GPU.md` has the commands for a lent machine.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from gleann.index.engines.torch import unavailable_reason
 
 if unavailable_reason():
     sys.exit(f"bench.gpu needs torch: {unavailable_reason()}")
 
-from bench.gpu.build import build
-from bench.gpu.ceilings import ceilings
-from bench.gpu.coarse import coarse
-from bench.gpu.conformance import conformance
 from bench.gpu.data import MADE, REAL
-from bench.gpu.exact import exact
-from bench.gpu.kernel import kernel
-from bench.gpu.peers import peers
-from bench.gpu.run import Run, open_run
-from bench.gpu.search import latency, search
-from bench.gpu.select import select
+from bench.gpu.stages import STAGES, units_of
+from bench.gpu.unit import BATCHES, KINDS, LEVELS, SEGMENTS, Options
+from bench.gpu.watch import measure
+from bench.gpu.worker import Setup
 from bench.provenance import ROOT
 from bench.say import say
-from gleann.index.engines.device.choice import resolve_device
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What a stage does, and the seconds it may take."""
-
-    work: Callable[[Run], None]
-    seconds: float
-
-
-STAGES = {
-    "conformance": Stage(conformance, 120),
-    "ceilings": Stage(ceilings, 20),
-    "kernel": Stage(kernel, 30),
-    "coarse": Stage(coarse, 10),
-    "exact": Stage(exact, 60),
-    "search": Stage(search, 140),
-    "latency": Stage(latency, 40),
-    "build": Stage(build, 40),
-    "select": Stage(select, 50),
-    "peers": Stage(peers, 80),
-}
-"""Together 590 seconds, under the ten minutes of one command on a lent machine."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stages asked for; returns the exit status."""
     given = _parser().parse_args(arguments)
-    run = open_run(
-        Run(
-            device=resolve_device(given.device),
-            out=given.out,
-            data=given.data,
-            sets=tuple(given.sets),
-            quick=given.quick,
-            seed=given.seed,
-            repeats=1 if given.quick else given.repeats,
-        )
+    options = Options(
+        levels=tuple(sorted(given.levels)),
+        batches=tuple(sorted(given.batches)),
+        kinds=tuple(given.kinds),
+        segments=tuple(given.segments),
+        only=tuple(given.only),
     )
-    for name in given.stage:
-        run.begin(name, seconds=STAGES[name].seconds * given.patience)
-        run.attempt(name, lambda name=name: STAGES[name].work(run))
-        run.entry["left"] = round(run.left, 1)
-        run.save()
+    units = units_of(given.stage, given.sets, options, patience=given.patience)
+    whole = measure(setup_of(given), units, resume=given.resume)
     say(f"result: {given.out}")
-    return 0
+    return 0 if whole else 1
+
+
+def setup_of(given: argparse.Namespace) -> Setup:
+    """How to measure, by the options of `add_setup`."""
+    return Setup(
+        device=given.device,
+        out=given.out,
+        data=given.data,
+        quick=given.quick,
+        seed=given.seed,
+        repeats=given.repeats,
+        ends=monotonic() + given.seconds,
+    )
+
+
+def add_setup(parser: argparse.ArgumentParser) -> None:
+    """Options of how, not of what."""
+    parser.add_argument("--device", help="of torch; default: the first CUDA device")
+    parser.add_argument("--data", type=Path, default=_data_folder())
+    parser.add_argument("--out", type=Path, default=ROOT / "bench/results/gpu.json")
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="see that it runs")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="for everything together"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,18 +72,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stage", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE"
     )
-    parser.add_argument("--device", help="of torch; default: the first CUDA device")
     parser.add_argument(
-        "--sets", nargs="+", choices=[*MADE, *REAL], default=[*MADE, *REAL]
+        "--sets", nargs="+", choices=[*MADE, *REAL], default=[*MADE, "sift-128"]
     )
-    parser.add_argument("--data", type=Path, default=_data_folder())
-    parser.add_argument("--out", type=Path, default=ROOT / "bench/results/gpu.json")
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--levels", nargs="+", type=float, default=LEVELS)
+    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--segments", nargs="+", choices=SEGMENTS, default=SEGMENTS)
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="CASE", help="of conformance (core,"
+        " rest), exact (torch, ours), select (farthest, graph, gains), peers"
+    )  # fmt: skip
     parser.add_argument(
         "--patience", type=float, default=1.0, help="times the stages' time limits"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="see that it runs")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the result file"
+    )
+    add_setup(parser)
     return parser
 
 

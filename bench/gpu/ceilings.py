@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from bench.gpu.run import Run, seconds_of
+from bench.gpu.run import Run
+from bench.gpu.timing import seconds_of
 
 COPIED = 4 << 30
 SIDE = 8192
@@ -12,7 +13,7 @@ SENT = 1 << 28
 QUICK_BYTES, QUICK_SIDE = 1 << 20, 128
 
 
-def ceilings(run: Run) -> None:
+def ceilings(run: Run, _: str) -> None:
     """Measure them; each is a row."""
     run.attempt("copy", lambda: _copy(run))
     for kind in ("bf16", "int8", "fp32"):

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bench.gpu.kernel import BATCHES, QUICK_SHAPE, SHAPES, Shape
-from bench.gpu.run import Run, seconds_of
+from bench.gpu.kernel import Shape, batches_of, shape_of
+from bench.gpu.run import Run
+from bench.gpu.timing import seconds_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.roofline import H200
@@ -30,23 +31,21 @@ PRODUCT_BYTES = 8 * 4
 Way = Callable[..., tuple[Tensor, Tensor]]
 
 
-def coarse(run: Run) -> None:
-    """A row for each shape, way and batch."""
-    for shape in (QUICK_SHAPE,) if run.quick else SHAPES:
-        run.attempt(f"{shape.nlist} x {shape.dim}", lambda s=shape: _rows(run, s))
-
-
-def _rows(run: Run, shape: Shape) -> None:
+def coarse(run: Run, name: str) -> None:
+    """A row for each way and batch, at the sizes of a data set."""
+    shape = shape_of(run, name)
+    if shape is None:
+        return
     drawn = torch.Generator().manual_seed(run.seed)
     centroids = torch.randn((shape.nlist, shape.dim), generator=drawn)
     plain = Encoding.uncentred("l2", shape.dim)
     ranking = DeviceRanking(centroids.numpy(), plain, run.device)
-    for batch in run.batches(BATCHES, there=60 if run.quick else BATCHES[-1]):
+    for batch in batches_of(run):
         asked = torch.randn((batch, shape.dim), generator=drawn).to(run.device)
-        run.attempt("product", lambda q=asked: _row(run, shape, ranking, q, "product"))
-        if run.device.type == "cuda":
+        for way in ("product", "kernel") if run.device.type == "cuda" else ("product",):
             run.attempt(
-                "kernel", lambda q=asked: _row(run, shape, ranking, q, "kernel")
+                f"{way} batch {batch}",
+                lambda q=asked, w=way: _row(run, shape, ranking, q, w),
             )
 
 

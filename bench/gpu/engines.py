@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench.gpu.data import TUNED, Workload
+from bench.gpu.data import TUNED, Workload, index_of
 from bench.gpu.run import Run
 from gleann.index import recall_at_k
 from gleann.index.arrays import Distances
@@ -13,11 +13,23 @@ from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.torch import torch_engine
 from gleann.index.engines.triton import triton_engine
 
-KINDS = {"cuda": ("bf16", "int8"), "cpu": ("fp32", "int8")}
-"""On a CPU torch stands in, which has no reason to read bf16."""
+
+def kinds_of(run: Run) -> tuple[str, ...]:
+    """The kinds asked for; on a CPU torch stands in, which reads float32 for bf16."""
+    if run.device.type == "cuda":
+        return run.options.kinds
+    return tuple("fp32" if kind == "bf16" else kind for kind in run.options.kinds)
 
 
-def engine_of(run: Run, data: IndexData, kind: str) -> DeviceEngine:
+def engine_of(run: Run, name: str, kind: str) -> DeviceEngine:
+    """The engine over the index of a data set, kept for the stages to come."""
+    key = f"engine {name} {kind}"
+    if key not in run.kept:
+        run.kept[key] = new_engine(run, index_of(run, name).data, kind)
+    return run.kept[key]
+
+
+def new_engine(run: Run, data: IndexData, kind: str) -> DeviceEngine:
     """Triton's kernels on CUDA, torch elsewhere."""
     if run.device.type == "cuda":
         return triton_engine(data, device=str(run.device), kind=kind)

@@ -6,11 +6,13 @@ the kernel, to see that the rest runs.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench.gpu.run import Run, seconds_of
+from bench.gpu.run import Run
+from bench.gpu.timing import seconds_of
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.device import scan
 from gleann.index.engines.device.bucketing import Bucketing
@@ -23,7 +25,7 @@ from gleann.index.engines.device.view import ListView, view_for
 TILES = (16, 32, 64)
 KINDS_TIMED: tuple[Kind, ...] = ("bf16", "int8")
 BUCKETING = Bucketing(buckets=32, span=8192)
-BATCHES = (1000, 10_000)
+LEAST_BATCH = 1000
 BLOCK_ROWS = 1 << 20
 
 
@@ -44,30 +46,44 @@ class Shape:
     nprobe: int
 
 
-SHAPES = (
-    Shape(entries=2_000_000, dim=128, nlist=4096, nprobe=24),
-    Shape(entries=20_000_000, dim=96, nlist=16_384, nprobe=32),
-    Shape(entries=2_000_000, dim=768, nlist=2048, nprobe=40),
-)
+SHAPES = {
+    "made-1m-128": Shape(entries=2_000_000, dim=128, nlist=4096, nprobe=16),
+    "made-10m-96": Shape(entries=20_000_000, dim=96, nlist=16_384, nprobe=16),
+    "made-1m-768": Shape(entries=2_000_000, dim=768, nlist=2048, nprobe=16),
+}
 QUICK_SHAPE = Shape(entries=3000, dim=40, nlist=12, nprobe=4)
 
 
-def kernel(run: Run) -> None:
-    """A row for each shape, kind, tile and batch."""
-    for shape in (QUICK_SHAPE,) if run.quick else SHAPES:
-        for kind in KINDS_TIMED:
-            what = f"{shape.entries} x {shape.dim} {kind}"
-            run.attempt(what, lambda s=shape, k=kind: _rows(run, s, k))
+def kernel(run: Run, name: str) -> None:
+    """A row for each kind, tile and batch, at the sizes of a data set."""
+    shape = shape_of(run, name)
+    if shape is None:
+        return
+    for kind in KINDS_TIMED:
+        if kind in run.options.kinds:
+            run.group(kind, lambda k=kind: _rows(run, shape, k))
+
+
+def shape_of(run: Run, name: str) -> Shape | None:
+    """The sizes of a data set that is made; the others are left out."""
+    if name not in SHAPES:
+        run.skip(name, "random lists have the sizes of the data sets that are made")
+        return None
+    return QUICK_SHAPE if run.quick else SHAPES[name]
+
+
+def batches_of(run: Run) -> list[int]:
+    """Those asked for that a list-major kernel is meant for."""
+    return run.batches(there=60 if run.quick else 10_000, least=LEAST_BATCH)
 
 
 def _rows(run: Run, shape: Shape, kind: Kind) -> None:
     lists = random_lists(run, shape, kind)
-    for batch in run.batches(BATCHES, there=60 if run.quick else BATCHES[-1]):
+    for batch in batches_of(run):
         queries, list_nos = _asked(run, lists, shape, batch)
         for tile in TILES if run.device.type == "cuda" else TILES[:1]:
-            what = f"{kind}, tile {tile}, batch {batch}"
             run.attempt(
-                what,
+                f"tile {tile} batch {batch}",
                 lambda q=queries, n=list_nos, t=tile: _row(
                     run, shape, lists, (q, n), t
                 ),
@@ -83,7 +99,8 @@ def _row(
 ) -> None:
     queries, list_nos = asked
     view = view_for(lists, ScanRequest(k=10, pool=40))
-    taken = seconds_of(run, lambda: _scan(queries, list_nos, view, tile), most=1.0)
+    config = _config(view, tile)
+    taken = seconds_of(run, lambda: _scan(queries, list_nos, view, config), most=1.0)
     batch = Batch(
         queries=len(list_nos),
         nprobe=shape.nprobe,
@@ -91,38 +108,48 @@ def _row(
         entries=shape.entries,
         dim=shape.dim,
     )
-    least = bounds(batch, kind=lists.kind, on=H200)
+    least = bounds(batch, kind=lists.kind, on=H200, query_tile=tile)
     read = batch.touched * shape.entries * (shape.dim * KINDS[lists.kind].bytes + 4)
     run.row(
         entries=shape.entries,
         dim=shape.dim,
         kind=lists.kind,
-        tile=tile,
+        tile=config.queries if config else None,
+        warps=config.warps if config else None,
         batch=len(list_nos),
+        nprobe=shape.nprobe,
         seconds=taken,
         tflops=2 * batch.scores * shape.dim / taken / 1e12,
         gb_a_second=read / taken / 1e9,
-        predicted_seconds=least.seconds,
+        predicted_seconds=least.scan,
         predicted_memory=least.memory,
         predicted_matrix=least.matrix,
-        predicted_selection=least.selection,
+        predicted_issue=least.issue,
+    )
+
+
+def _config(view: ListView, tile: int) -> Any:
+    """What is shipped for a tile: it may be a smaller one. None where torch scans."""
+    device = view.lists.vectors.device
+    if device.type != "cuda":
+        return None
+    from gleann.index.engines.triton_kernels.configs import config_for
+
+    generation, _ = torch.cuda.get_device_capability(device)
+    return config_for(
+        view.lists.kind, view.lists.dim, queries=tile, generation=generation
     )
 
 
 def _scan(
-    queries: CodedQueries, list_nos: Tensor, view: ListView, tile: int
+    queries: CodedQueries, list_nos: Tensor, view: ListView, config: Any
 ) -> scan.Kept:
     """Grouping and filling included: what a search pays for it."""
-    if list_nos.device.type != "cuda":
+    if config is None:
         return scan.bucketed(queries, list_nos, view, BUCKETING)
-    from gleann.index.engines.triton_kernels.configs import config_for
     from gleann.index.engines.triton_kernels.launch_scan import launch_scan_lists
 
     out = scan.nothing_kept(list_nos, longest=view.longest, bucketing=BUCKETING)
-    generation, _ = torch.cuda.get_device_capability(list_nos.device)
-    config = config_for(
-        view.lists.kind, view.lists.dim, queries=tile, generation=generation
-    )
     launch_scan_lists(queries, list_nos, view, BUCKETING, out, config)
     return out
 

@@ -1,34 +1,32 @@
 """Search: our engine at each recall, batch, kind of number, with and without copies."""
 
 from dataclasses import dataclass
-from functools import cache
 from statistics import quantiles
 from time import perf_counter
 
 import numpy as np
 import torch
 
-from bench.gpu.data import Workload, available, index_of, workload
+from bench.gpu.data import Workload, index_of, workload
 from bench.gpu.engines import (
-    KINDS,
     answer_share,
     engine_of,
+    kinds_of,
     least_nprobe,
     recall_of,
     tuned_queries,
 )
-from bench.gpu.run import Run, busy_seconds, seconds_of, wait
+from bench.gpu.run import Run
+from bench.gpu.timing import busy_seconds, seconds_of, wait
 from gleann.index.engines.contract import Scanned, ScanRequest
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.reference import ReferenceEngine
 
-BATCHES = (1, 100, 1000, 10_000)
-LEVELS = (0.90, 0.95, 0.99)
 TARGET = 0.95
 """The level of the targets: only there is looked at more than the clock."""
 
-SEGMENTS = ("both", "primary")
 K = 10
+POOL = 4 * K
 COMPARED = 50
 """Queries whose rows are compared with the reference's, which is slow."""
 
@@ -64,65 +62,58 @@ class Point:
         )
 
 
-def search(run: Run) -> None:
-    """All settings of all workloads."""
-    for name in available(run):
-        for kind in KINDS[run.device.type]:
-            run.attempt(
-                f"{name} {kind}", lambda name=name, kind=kind: _kind(run, name, kind)
-            )
+def search(run: Run, name: str) -> None:
+    """A row for each kind of number, segments, level and batch."""
+    for kind in kinds_of(run):
+        run.group(kind, lambda kind=kind: _kind(run, name, kind))
 
 
-def latency(run: Run) -> None:
+def latency(run: Run, name: str) -> None:
     """One query after another, at recall 0.95: median and 99th percentile."""
-    for name in available(run):
-        run.attempt(name, lambda name=name: _latency(run, name))
+    for kind in kinds_of(run)[:1]:
+        run.attempt(kind, lambda kind=kind: _latency(run, name, kind))
 
 
 def _kind(run: Run, name: str, kind: str) -> None:
-    index = index_of(run, name)
-    engine = engine_of(run, index.data, kind)
-    reference = ReferenceEngine(index.data)
-    for segments in SEGMENTS:
-        for point in _points(run, name, engine, segments):
-            same = None
-            if point.level == TARGET:
-                same = _same_rows(point, reference)
-            for batch in run.batches(BATCHES, there=len(point.found.queries)):
-                what = f"{name} {kind} {segments} {point.level} batch {batch}"
-                run.attempt(
-                    what, lambda p=point, b=batch, s=same: _row(run, p, b, same=s)
-                )
+    levels = (TARGET,) if run.quick else run.options.levels
+    for segments in run.options.segments:
+        for level in levels:
+            what = f"{segments} {level}"
+            run.group(what, lambda s=segments, v=level: _level(run, name, kind, (s, v)))
 
 
-def _points(run: Run, name: str, engine: DeviceEngine, segments: str) -> list[Point]:
-    """The setting of least nprobe for each level."""
-    found = workload(run, name)
+def _level(run: Run, name: str, kind: str, at: tuple[str, float]) -> None:
+    point = _point(run, name, kind, at)
+    if point is None:
+        return
+    for batch in run.batches(there=len(point.found.queries)):
+        run.attempt(f"batch {batch}", lambda b=batch: _row(run, point, b))
+
+
+def _point(run: Run, name: str, kind: str, at: tuple[str, float]) -> Point | None:
+    """The setting of least nprobe for segments and a level; None if none has it."""
+    segments, level = at
+    found, engine = workload(run, name), engine_of(run, name, kind)
     count = tuned_queries(found)
-    n = len(found.vectors)
-    request = ScanRequest(k=K, pool=min(4 * K, n), segments=segments)
+    request = ScanRequest(k=K, pool=min(POOL, len(found.vectors)), segments=segments)
+    recalls = run.kept.setdefault(f"recalls {name} {kind} {segments}", {})
 
-    @cache
     def recall_at(nprobe: int) -> float:
-        got = engine.search(found.queries[:count], nprobe=nprobe, request=request)
-        return recall_of(found, got.distances)
+        if nprobe not in recalls:
+            got = engine.search(found.queries[:count], nprobe=nprobe, request=request)
+            recalls[nprobe] = recall_of(found, got.distances)
+        return recalls[nprobe]
 
-    points = []
-    nlist = index_of(run, name).nlist
-    for level in (TARGET,) if run.quick else LEVELS:
-        nprobe = least_nprobe(recall_at, level, nlist=nlist)
-        if nprobe is None:
-            run.skip(f"{name} {engine.name} {segments} {level}", "never reached")
-            continue
-        points.append(
-            Point(
-                engine=engine, found=found, level=level, nprobe=nprobe, request=request
-            )
-        )
-    return points
+    nprobe = least_nprobe(recall_at, level, nlist=index_of(run, name).nlist)
+    if nprobe is None:
+        run.skip(f"{name} {engine.name} {segments} {level}", "never reached")
+        return None
+    return Point(
+        engine=engine, found=found, level=level, nprobe=nprobe, request=request
+    )
 
 
-def _row(run: Run, point: Point, batch: int, *, same: float | None) -> None:
+def _row(run: Run, point: Point, batch: int) -> None:
     asked = point.found.queries[:batch]
     taken = seconds_of(run, lambda: point.search(asked), most=1.0)
     there = torch.from_numpy(asked).to(run.device)
@@ -130,10 +121,13 @@ def _row(run: Run, point: Point, batch: int, *, same: float | None) -> None:
     first = tuned_queries(point.found)
     rest = point.search(point.found.queries[first:])
     busy: dict[str, float] = {}
+    same = None
     if point.level == TARGET:
         busy = busy_seconds(run, lambda: point.search_resident(there))
+        same = _same_rows(run, point)
     run.row(
         set=point.found.name,
+        inner_dimension=point.found.facts.get("inner_dimension"),
         engine=point.engine.name,
         segments=point.request.segments,
         level=point.level,
@@ -148,33 +142,37 @@ def _row(run: Run, point: Point, batch: int, *, same: float | None) -> None:
     )
 
 
-def _same_rows(point: Point, reference: ReferenceEngine) -> float:
+def _same_rows(run: Run, point: Point) -> float:
     """Share of answers that the reference gives too, for the same lists and pool."""
-    asked = point.found.queries[:COMPARED]
-    lists = point.engine.rank_lists(asked, nprobe=point.nprobe)
-    ours = point.engine.scan(asked, lists, point.request)
-    theirs = reference.scan(asked, lists, point.request)
-    return answer_share(ours.rows, theirs.rows)
+    key = f"same {point.engine.name} {point.request.segments} {point.nprobe}"
+    if key not in run.kept:
+        reference = ReferenceEngine(index_of(run, point.found.name).data)
+        asked = point.found.queries[:COMPARED]
+        lists = point.engine.rank_lists(asked, nprobe=point.nprobe)
+        ours = point.engine.scan(asked, lists, point.request)
+        theirs = reference.scan(asked, lists, point.request)
+        run.kept[key] = answer_share(ours.rows, theirs.rows)
+    return run.kept[key]
 
 
-def _latency(run: Run, name: str) -> None:
-    kind = KINDS[run.device.type][0]
-    engine = engine_of(run, index_of(run, name).data, kind)
-    points = [p for p in _points(run, name, engine, "both") if p.level == TARGET]
-    for point in points:
-        taken = []
-        for number in range(QUICK_SINGLES if run.quick else SINGLES):
-            asked = point.found.queries[number : number + 1]
-            wait(run.device)
-            start = perf_counter()
-            point.search(asked)
-            taken.append(perf_counter() - start)
-        cuts = quantiles(taken[len(taken) // 10 :], n=100)
-        run.row(
-            set=name,
-            engine=engine.name,
-            nprobe=point.nprobe,
-            p50_seconds=cuts[49],
-            p99_seconds=cuts[98],
-            busy=busy_seconds(run, lambda p=point: p.search(p.found.queries[:1])),
-        )
+def _latency(run: Run, name: str, kind: str) -> None:
+    point = _point(run, name, kind, ("both", TARGET))
+    if point is None:
+        return
+    taken = []
+    for number in range(QUICK_SINGLES if run.quick else SINGLES):
+        asked = point.found.queries[number : number + 1]
+        wait(run.device)
+        start = perf_counter()
+        point.search(asked)
+        taken.append(perf_counter() - start)
+    cuts = quantiles(taken[len(taken) // 10 :], n=100)
+    run.row(
+        set=name,
+        inner_dimension=point.found.facts.get("inner_dimension"),
+        engine=point.engine.name,
+        nprobe=point.nprobe,
+        p50_seconds=cuts[49],
+        p99_seconds=cuts[98],
+        busy=busy_seconds(run, lambda: point.search(point.found.queries[:1])),
+    )

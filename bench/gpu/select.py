@@ -4,8 +4,9 @@ from time import perf_counter
 
 import numpy as np
 
-from bench.gpu.data import available, index_of, workload
-from bench.gpu.run import Run, busy_seconds, seconds_of, wait
+from bench.gpu.data import index_of, workload
+from bench.gpu.run import Run
+from bench.gpu.timing import busy_seconds, seconds_of, wait
 from gleann.index import knn_graph
 from gleann.index.engines.torch import unavailable_reason as no_torch
 from gleann.index.engines.triton import unavailable_reason as no_triton
@@ -15,18 +16,18 @@ from gleann.selection.coreset.methods.facility_location import CANDIDATES, make_
 
 WARM = 64
 PICKS = 1024
-COMPARED = 12
+COMPARED = 4
 """Picks compared with the host's, each of which looks at all rows there."""
 
 NEIGHBOURS = 10
 
 
-def select(run: Run) -> None:
-    """Rows for each workload; inner product has no farthest row."""
-    for name in available(run):
-        run.attempt(f"{name} farthest first", lambda name=name: _farthest(run, name))
-        run.attempt(f"{name} graph", lambda name=name: _graph(run, name))
-        run.attempt(f"{name} gains", lambda name=name: _gains(run, name))
+def select(run: Run, name: str) -> None:
+    """A row for each task; inner product has no farthest row."""
+    tasks = {"farthest": _farthest, "graph": _graph, "gains": _gains}
+    for what, task in tasks.items():
+        if run.options.wants(what):
+            run.attempt(what, lambda task=task: task(run, name))
 
 
 def _farthest(run: Run, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Active learning: ask for the labels that teach most."""
+"""Active learning: query the labels that help most."""
 
 from gleann.selection.active.coverage import Coverage
 from gleann.selection.active.models.classifier import Classifier

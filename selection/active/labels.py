@@ -1,25 +1,25 @@
-"""Who is labelled, as what, and who is ignored."""
+"""Labels and ignored rows of an active-learning session."""
 
 from typing import Any
 
 import numpy as np
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.active.questions import Labels, Questions
+from gleann.selection.active.questions import LabelArray, Questions
 from gleann.selection.saved import Saved
 
 
-class Ledger:
+class Labels:
     """Labels (m, q) and ignored rows of a session over `n` rows."""
 
-    __slots__ = ("_labelled", "ignored", "labels", "rows")
+    __slots__ = ("_labelled", "answers", "ignored", "rows")
 
     def __init__(self, n: int, *, questions: int) -> None:
         self._labelled: Mask = np.zeros(n, np.bool_)
         self.ignored: Mask = np.zeros(n, np.bool_)
-        # Kept beside the masks, so that what a batch costs does not grow with n.
+        # Kept besides the masks, so that the cost of a batch does not grow with n.
         self.rows: Rows = np.empty(0, np.int64)
-        self.labels: Labels = np.empty((0, questions), np.int64)
+        self.answers: LabelArray = np.empty((0, questions), np.int64)
 
     @property
     def open(self) -> Mask:
@@ -39,23 +39,23 @@ class Ledger:
         """Which of `rows` (m,) are labelled."""
         return self._labelled[rows]
 
-    def labels_of(self, rows: Rows) -> Labels:
+    def answers_of(self, rows: Rows) -> LabelArray:
         """The labels (m, q) of labelled `rows` (m,)."""
-        return self.labels[np.searchsorted(self.rows, rows)]
+        return self.answers[np.searchsorted(self.rows, rows)]
 
-    def contradicted(self, rows: Rows, given: Labels) -> Rows:
-        """Those of `rows` (m,) that are labelled otherwise than `given` (m, q)."""
+    def contradicted(self, rows: Rows, given: LabelArray) -> Rows:
+        """Those of `rows` (m,) whose labels differ from `given` (m, q)."""
         known = self._labelled[rows]
-        differ = (self.labels_of(rows[known]) != given[known]).any(axis=1)
+        differ = (self.answers_of(rows[known]) != given[known]).any(axis=1)
         return rows[known][differ]
 
-    def add(self, rows: Rows, labels: Labels) -> int:
+    def add(self, rows: Rows, labels: LabelArray) -> int:
         """Label those of `rows` that have no label; return how many."""
         new = ~self._labelled[rows]
         every = np.concatenate([self.rows, rows[new]])
         order = np.argsort(every, kind="stable")
         self.rows = every[order]
-        self.labels = np.concatenate([self.labels, labels[new]])[order]
+        self.answers = np.concatenate([self.answers, labels[new]])[order]
         self._labelled[rows] = True
         self.ignored[rows] = False
         return int(new.sum())
@@ -70,26 +70,26 @@ class Ledger:
         """JSON values."""
         return {
             "rows": self.rows.tolist(),
-            "labels": self.labels.tolist(),
+            "labels": self.answers.tolist(),
             "ignored": np.flatnonzero(self.ignored).tolist(),
         }
 
     @classmethod
-    def of_state(cls, state: Saved, *, n: int, questions: Questions) -> "Ledger":
-        """The way back from `state`.
+    def of_state(cls, state: Saved, *, n: int, questions: Questions) -> "Labels":
+        """Rebuild from `state`, over `n` rows.
 
         Raises:
             CorruptDataError: rows that are not there or are there twice, labels that
                 are not theirs, or outside the classes.
         """
         rows = state.rows("rows", n=n)
-        labels = state.integer_table(
+        answers = state.integer_table(
             "labels", rows=len(rows), columns=questions.count, among=questions.classes
         )
         ignored = state.rows("ignored", n=n)
         if (both := np.intersect1d(rows, ignored)).size:
             state.refuse("ignored", f"has {both.size} rows that are labelled")
-        ledger = cls(n, questions=questions.count)
-        ledger.add(rows, labels)
-        ledger.ignored[ignored] = True
-        return ledger
+        labels = cls(n, questions=questions.count)
+        labels.add(rows, answers)
+        labels.ignored[ignored] = True
+        return labels

@@ -1,4 +1,4 @@
-"""What was asked and is not answered yet, and what earlier batches told."""
+"""The batch that is being labelled, and the outcomes of earlier batches."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,64 +8,64 @@ import numpy as np
 from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.active.batch import ROUNDED_ONE, Batch
-from gleann.selection.active.labels import Ledger
+from gleann.selection.active.labels import Labels
 from gleann.selection.active.questions import Questions
 from gleann.selection.active.stopping import BatchOutcome
 from gleann.selection.checks import IdMap, shown
-from gleann.selection.result import Selection, as_told
+from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved
 
 
-class Docket:
-    """The batch that is out, and the outcomes of those before it.
+class PendingBatch:
+    """The last batch, of which rows may be unlabelled, and outcomes before it.
 
     Args:
-        questions: what each row is asked.
-        ledger: the labels; read, never written.
-        names: of the rows.
+        questions: the columns of a label.
+        labels: read, never written.
+        names: ids of the rows.
     """
 
-    __slots__ = ("_closed", "_ledger", "_names", "_questions", "batch")
+    __slots__ = ("_closed", "_labels", "_names", "_questions", "batch")
 
-    def __init__(self, questions: Questions, ledger: Ledger, names: IdMap) -> None:
+    def __init__(self, questions: Questions, labels: Labels, names: IdMap) -> None:
         self._questions = questions
-        self._ledger = ledger
+        self._labels = labels
         self._names = names
         self._closed: list[BatchOutcome] = []
         self.batch = Batch.none()
 
     @property
-    def pending(self) -> Rows:
+    def rows(self) -> Rows:
         """Rows of the batch that are neither labelled nor ignored, as picked."""
-        return self.batch.rows[self._pending()]
+        return self.batch.rows[self._open()]
 
-    def pending_of(self, question: int) -> Rows:
-        """Those of `pending` that were picked for `question`."""
+    def rows_of(self, question: int) -> Rows:
+        """Those of `rows` that were picked for `question`."""
         mine: Mask = self.batch.questions == question
-        return self.batch.rows[self._pending() & mine]
+        return self.batch.rows[self._open() & mine]
 
     @property
     def outcomes(self) -> list[BatchOutcome]:
-        """Of all batches before the one that is out, or to come."""
-        if self._pending().any():
+        """Outcomes of all batches before the pending or the next one."""
+        if self._open().any():
             return self._closed
         return [*self._closed, *self._outcome()]
 
     @property
     def number(self) -> int:
-        """Of the batch that is out, or to come; from 1."""
+        """Number of the pending or the next batch, from 1."""
         return len(self.outcomes) + 1
 
     def put(self, batch: Batch) -> None:
-        """Replace a batch of which nothing is pending."""
+        """Replace a batch that has no pending rows."""
         self._closed = self.outcomes
         self.batch = batch
 
     def selection(
         self, *, summary: dict[str, Any], provenance: dict[str, Any]
     ) -> Selection:
-        """What is pending, with why it was picked."""
-        at = self._pending()
+        """The pending rows, with the reasons they were picked for."""
+        at = self._open()
         rows = self.batch.rows[at]
         why: dict[str, Any] = {
             "probability": self.batch.probabilities[at],
@@ -76,7 +76,7 @@ class Docket:
         return Selection(
             rows=rows,
             ids=self._names.ids_of(rows),
-            scores=as_told(self.batch.scores[at]),
+            scores=clipped_scores(self.batch.scores[at]),
             weights=np.ones(len(rows), np.float32),
             why=why,
             summary={
@@ -89,12 +89,12 @@ class Docket:
         )
 
     def require_asked(self, rows: Rows) -> None:
-        """Refuse rows that were never asked for.
+        """Refuse rows that were never queried.
 
         Raises:
             InvalidInputError: naming them.
         """
-        asked = np.isin(rows, self.batch.rows) | self._ledger.has(rows)
+        asked = np.isin(rows, self.batch.rows) | self._labels.has(rows)
         strange = rows[~asked]
         if strange.size:
             raise InvalidInputError(
@@ -110,7 +110,7 @@ class Docket:
         }
 
     def restore(self, state: Saved) -> None:
-        """The way back from `state`.
+        """Rebuild from `state`.
 
         Raises:
             CorruptDataError: a part that does not fit.
@@ -122,15 +122,15 @@ class Docket:
         )
         self._closed = [_outcome_of(outcome) for outcome in state.parts("outcomes")]
 
-    def _pending(self) -> Mask:
-        return ~self._ledger.closed(self.batch.rows)
+    def _open(self) -> Mask:
+        return ~self._labels.closed(self.batch.rows)
 
     def _outcome(self) -> list[BatchOutcome]:
-        """Of the batch, if any of it was labelled."""
-        at = self._ledger.has(self.batch.rows)
+        """The outcome of the batch, if any of it was labelled."""
+        at = self._labels.has(self.batch.rows)
         if not at.any():
             return []
-        labels = self._ledger.labels_of(self.batch.rows[at])
+        labels = self._labels.answers_of(self.batch.rows[at])
         asked = np.take_along_axis(labels, self.batch.questions[at][:, None], axis=1)
         uncertainty = float(self.batch.uncertainties[at].mean())
         return [

@@ -1,4 +1,4 @@
-"""When to stop labelling."""
+"""Stopping rule: whether further labels are likely to help."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ SETTLED = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOutcome:
-    """What one wholly labelled batch told.
+    """The outcome of one fully labelled batch.
 
     Attributes:
         uncertainty: mean entropy over log(classes), 0 to 1, of its rows when picked;
-            None where nobody said how likely each class was.
+            None if some rows had no probabilities.
         positives: labels of the last class in it.
     """
 
@@ -22,15 +22,15 @@ class BatchOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopAdvice:
-    """Whether going on is likely to pay.
+    """Whether to stop labelling, and why.
 
     Attributes:
         stop: whether to stop.
         reason: why, in words.
-        batches: batches labelled whole.
-        recent_uncertainty: mean over the last three batches of the normalised entropy,
-            0 to 1, their rows had when picked; None before the third, or where one of
-            them is unknown.
+        batches: fully labelled batches.
+        recent_uncertainty: mean over the last three batches of the normalised entropy
+            of their rows when picked, 0 to 1; None before the third, or if one is
+            unknown.
         recent_positives: labels of the last class in those batches.
     """
 
@@ -51,14 +51,14 @@ def advise(
     and Hovy 2008, Multi-criteria-based strategy to stop active learning).
 
     Args:
-        outcomes: of each wholly labelled batch, oldest first.
-        seeks_positives: whether the strategy is to find positives.
+        outcomes: of each fully labelled batch, oldest first.
+        seeks_positives: whether the strategy searches for positives.
         pool_empty: whether no candidate is left.
     """
     recent = outcomes[-WINDOW:]
     positives = sum(outcome.positives for outcome in recent)
-    doubts = [o.uncertainty for o in recent if o.uncertainty is not None]
-    doubt = sum(doubts) / WINDOW if len(doubts) == WINDOW else None
+    known = [o.uncertainty for o in recent if o.uncertainty is not None]
+    uncertainty = sum(known) / WINDOW if len(known) == WINDOW else None
     stop, reason = False, "still learning"
     if pool_empty:
         stop, reason = True, "no candidate is left"
@@ -67,15 +67,15 @@ def advise(
     elif seeks_positives:
         if not positives:
             stop, reason = True, f"no positive in the last {WINDOW} batches"
-    elif doubt is None:
+    elif uncertainty is None:
         reason = "nobody said how uncertain the last batches were"
-    elif doubt < SETTLED:
+    elif uncertainty < SETTLED:
         stop = True
-        reason = f"the last {WINDOW} batches were hardly uncertain: {doubt:.3f}"
+        reason = f"the last {WINDOW} batches were hardly uncertain: {uncertainty:.3f}"
     return StopAdvice(
         stop=stop,
         reason=reason,
         batches=len(outcomes),
-        recent_uncertainty=doubt,
+        recent_uncertainty=uncertainty,
         recent_positives=positives,
     )

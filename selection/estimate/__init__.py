@@ -17,26 +17,28 @@ from gleann.selection.estimate.run import (
     uniform_estimate,
 )
 from gleann.selection.estimate.run_groups import (
-    estimate_classes,
-    estimate_groups,
-    run_classes,
-    run_groups,
+    estimate_disjoint_groups,
+    estimate_overlapping_groups,
+    run_disjoint_groups,
+    run_overlapping_groups,
 )
-from gleann.selection.estimate.sessions.disjoint_groups import ClassesSession
-from gleann.selection.estimate.sessions.overlapping_groups import GroupsSession
+from gleann.selection.estimate.sessions.disjoint_groups import DisjointGroupsSession
+from gleann.selection.estimate.sessions.overlapping_groups import (
+    OverlappingGroupsSession,
+)
 from gleann.selection.estimate.sessions.refreshed import TastiSession
 from gleann.selection.estimate.sessions.several_proxies import ChoosingSession
 from gleann.selection.estimate.sessions.single import EstimateSession
 
 __all__ = [
     "ChoosingSession",
-    "ClassesSession",
+    "DisjointGroupsSession",
     "Estimate",
     "EstimateParams",
     "EstimateSession",
-    "GroupsSession",
     "Known",
     "KnownGroups",
+    "OverlappingGroupsSession",
     "ProxyChoice",
     "Stratum",
     "TastiSession",
@@ -45,13 +47,13 @@ __all__ = [
     "either",
     "estimate",
     "estimate_choosing",
-    "estimate_classes",
-    "estimate_groups",
+    "estimate_disjoint_groups",
+    "estimate_overlapping_groups",
     "negated",
     "propagate_labels",
     "representatives",
-    "run_classes",
+    "run_disjoint_groups",
     "run_estimate",
-    "run_groups",
+    "run_overlapping_groups",
     "uniform_estimate",
 ]

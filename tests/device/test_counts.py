@@ -14,12 +14,12 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not instal
 
 import triton.language as tl  # noqa: E402
 
-from bench import gpu_launches  # noqa: E402
-from bench.gpu_compile import compiled, dumped, tool, usage_of  # noqa: E402
-from bench.gpu_counts import loop_from, table  # noqa: E402
-from bench.gpu_launches import SETTINGS, Launches, launches_of  # noqa: E402
-from bench.gpu_sass import instructions_of, loops_of  # noqa: E402
-from bench.gpu_shipped import shipped  # noqa: E402
+from bench.gpu import launches  # noqa: E402
+from bench.gpu.compile import compiled, dumped, tool, usage_of  # noqa: E402
+from bench.gpu.counts import loop_from, table  # noqa: E402
+from bench.gpu.launches import SETTINGS, Launches, launches_of  # noqa: E402
+from bench.gpu.sass import instructions_of, loops_of  # noqa: E402
+from bench.gpu.shipped import shipped  # noqa: E402
 
 # A loop of three with a branch out of line, in a loop of eight more.
 NESTED = """
@@ -124,7 +124,7 @@ def test_a_recorded_step_is_counted_at_its_true_sizes():
 
 
 def test_a_search_that_records_nothing_is_an_error(monkeypatch):
-    monkeypatch.setattr(gpu_launches.DeviceEngine, "search", lambda *_, **__: None)
+    monkeypatch.setattr(launches.DeviceEngine, "search", lambda *_, **__: None)
     with pytest.raises(RuntimeError, match="recorded no step"):
         launches_of(SETTINGS[-1])
 

@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "support"))
 import golden_sessions
 
 import gleann
-from gleann.service.job_queue import JobQueue
+from gleann.service.jobs.queue import JobQueue
 
 
 def not_begun(data: Path, *, expected: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from golden_sessions import go_on
 
 import gleann
-from gleann.service.checksums import keep_checksums
+from gleann.service.state.checksums import keep_checksums
 
 pytestmark = pytest.mark.golden
 

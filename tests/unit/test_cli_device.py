@@ -16,8 +16,8 @@ from gleann.index.errors import DeviceMemoryError
 from gleann.selection.coreset import problem
 from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.parallel import coordinator, shards
-from gleann.service import devices
 from gleann.service.cli.main import run
+from gleann.service.devices import devices
 
 TOO_LARGE = DeviceMemoryError("the lists take 9.00 GiB, and cuda:0 has 1.00 GiB")
 

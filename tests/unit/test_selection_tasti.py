@@ -102,7 +102,10 @@ def of_round(rows, strata, left, rates=(0.1, 0.1)):
         left=np.array(left, float),
         proxy_means=flat,
         foreseen=Moments(
-            rates=np.array(rates, float), means=flat, doubts=flat, variances=flat
+            rates=np.array(rates, float),
+            means=flat,
+            mean_variances=flat,
+            variances=flat,
         ),
     )
 
@@ -198,7 +201,9 @@ def test_totals_of_all_rows_keep_positives_that_were_drawn_early():
     proxy = rng.random(400)
     held = rng.random(400) < proxy**2
     nothing = np.zeros(2)
-    foreseen = Moments(rates=nothing, means=nothing, variances=nothing, doubts=nothing)
+    foreseen = Moments(
+        rates=nothing, means=nothing, variances=nothing, mean_variances=nothing
+    )
     told = []
     for seed in range(200):
         rounds, open_rows = [], np.arange(400)

@@ -1,4 +1,4 @@
-"""Who says how likely each class is: classifiers, or the caller's own numbers."""
+"""The contract of a probability model: classifiers, or probabilities from outside."""
 
 from typing import Any, Protocol
 
@@ -6,38 +6,40 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.active.labels import Ledger
-from gleann.selection.active.models.hyperplanes import Boundaries
+from gleann.selection.active.labels import Labels
+from gleann.selection.active.models.hyperplanes import Hyperplanes
 from gleann.selection.saved import Saved
 
-Table = NDArray[np.float64]
+Probabilities = NDArray[np.float64]
 """Class probabilities (m, c)."""
 
 
-class Judge(Protocol):
-    """Probabilities of rows, a table for each question."""
+class ProbabilityModel(Protocol):
+    """Class probabilities of rows, for each question."""
 
     @property
     def converged(self) -> bool:
         """Whether all training had converged."""
 
-    def learn(self, ledger: Ledger) -> None:
-        """Take account of the labels there are."""
+    def update(self, labels: Labels) -> None:
+        """Train on `labels`, or drop what was computed from fewer."""
 
-    def knows(self, rows: Rows) -> Mask:
-        """Which of `rows` (m,) there are probabilities of."""
+    def has(self, rows: Rows) -> Mask:
+        """Which of `rows` (m,) have probabilities."""
 
-    def table(self, rows: Rows, *, question: int) -> Table:
+    def probabilities(self, rows: Rows, *, question: int) -> Probabilities:
         """Class probabilities (m, c) of `rows` (m,)."""
 
-    def table_of_vectors(self, vectors: ArrayLike, *, question: int) -> Table:
-        """Class probabilities (m, c) of vectors (m, d) outside the pool."""
+    def probabilities_of_vectors(
+        self, vectors: ArrayLike, *, question: int
+    ) -> Probabilities:
+        """Class probabilities (m, c) of vectors (m, d) outside the data set."""
 
-    def boundaries(self) -> tuple[Boundaries, ...] | None:
-        """Of the classifiers, one a question; None where one is not linear."""
+    def hyperplanes(self) -> tuple[Hyperplanes, ...] | None:
+        """Hyperplanes of each question's classifier; None where one is not linear."""
 
     def state(self) -> dict[str, Any]:
-        """What cannot be computed again, as JSON values."""
+        """All that cannot be recomputed, as JSON values."""
 
     def restore(self, state: Saved, *, n: int) -> None:
-        """Take back what `state` told."""
+        """Rebuild from `state`, over `n` rows."""

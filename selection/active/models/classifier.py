@@ -1,4 +1,4 @@
-"""A classifier that was trained on labelled rows."""
+"""Classifiers: the caller's or a logistic regression, and one fitted to labels."""
 
 import warnings
 from threading import Lock
@@ -14,9 +14,9 @@ from sklearn.svm import SVC, NuSVC
 from gleann.index.arrays import Vectors
 from gleann.index.blas import one_blas_thread
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.selection.active.models.hyperplanes import Boundaries
+from gleann.selection.active.models.hyperplanes import Hyperplanes
 from gleann.selection.active.params import ActiveParams
-from gleann.selection.active.questions import Labels
+from gleann.selection.active.questions import LabelArray
 from gleann.selection.checks import as_probabilities
 
 _FITTING = Lock()
@@ -27,20 +27,20 @@ _RANDOM_STATE = "random_state"
 
 @runtime_checkable
 class Classifier(Protocol):
-    """What scikit-learn's classifiers have in common.
+    """The methods of a scikit-learn classifier that a session calls.
 
     A session clones it before each fit, so it needs `get_params` too; after `fit` it
     has `classes_`.
     """
 
-    def fit(self, X: Vectors, y: Labels) -> Any:  # noqa: N803 (scikit-learn's name)
+    def fit(self, X: Vectors, y: LabelArray) -> Any:  # noqa: N803 (scikit-learn's name)
         """Learn from rows (m, d) and their labels (m,)."""
 
     def predict_proba(self, X: Vectors) -> NDArray[Any]:  # noqa: N803
         """Probabilities (m, c) of the classes in `classes_`."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters to make another one like it."""
+        """The constructor's parameters."""
 
 
 @runtime_checkable
@@ -54,11 +54,11 @@ class Linear(Protocol):
 def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
     """The classifier that `params` name, not yet fitted.
 
-    One of the caller's that leaves its random state open takes the seed of `params`.
+    A caller's classifier without a random state takes the seed of `params`.
 
     Raises:
-        InvalidParamsError: `own` is there but not asked for, the other way round, or
-            without the methods it needs.
+        InvalidParamsError: `own` is given but `params` do not ask for it, or the other
+            way round; or it lacks a method.
     """
     if (own is not None) != (params.model == "own"):
         given = "None" if own is None else type(own).__name__
@@ -95,7 +95,7 @@ def _seeded(classifier: Classifier, seed: int) -> Classifier:
     return seeded
 
 
-class Model:
+class FittedClassifier:
     """A clone of a classifier, fitted.
 
     Args:
@@ -111,7 +111,7 @@ class Model:
         self,
         classifier: Classifier,
         vectors: Vectors,
-        labels: Labels,
+        labels: LabelArray,
         *,
         classes: tuple[int, ...],
     ) -> None:
@@ -120,14 +120,14 @@ class Model:
         # fit to a few hundred rows takes milliseconds instead of waiting for threads.
         with (
             _FITTING,
-            warnings.catch_warnings(record=True) as told,
+            warnings.catch_warnings(record=True) as caught,
             one_blas_thread(),
         ):
             warnings.simplefilter("always")
             self._fitted.fit(vectors, labels)
-        # Told by `converged`, where a caller can act on it; others go on to the caller.
-        self.converged = not any(_is_convergence(one) for one in told)
-        for one in told:
+        # Reported as `converged`, where a caller can act on it; others are re-issued.
+        self.converged = not any(_is_convergence(one) for one in caught)
+        for one in caught:
             if not _is_convergence(one):
                 warnings.warn_explicit(
                     one.message, one.category, one.filename, one.lineno
@@ -139,38 +139,38 @@ class Model:
         """Class probabilities (m, c) of `vectors` (m, d), 0 for a class never seen.
 
         Raises:
-            InvalidInputError: the classifier's own are none.
+            InvalidInputError: `predict_proba` returned no probabilities.
         """
         table = np.zeros((len(vectors), self._width))
         if len(vectors):
-            said = self._fitted.predict_proba(vectors)
+            predicted = self._fitted.predict_proba(vectors)
             try:
-                table[:, self._columns] = as_probabilities(said)
+                table[:, self._columns] = as_probabilities(predicted)
             except InvalidInputError as error:
                 name = type(self._fitted).__name__
                 raise InvalidInputError(f"predict_proba of {name}: {error}") from error
         return table
 
-    def boundaries(self) -> Boundaries | None:
-        """The hyperplanes between the classes; None where they are none.
+    def hyperplanes(self) -> Hyperplanes | None:
+        """The hyperplanes between the classes; None if the classifier is not linear.
 
-        Of two classes there is one. Of more, each class has one: that between it and
-        the class whose weights are the most like its own, where most doubt is. Weights
-        of pairs of classes, as those of `SVC`, are not read.
+        Two classes have one. With more, each class has one: between it and the class
+        with the most similar weights, where the classifier is least certain. Weights
+        for pairs of classes, such as those of `SVC`, are not used.
         """
         if not isinstance(self._fitted, Linear):
             return None
         weights = np.atleast_2d(np.asarray(self._fitted.coef_, np.float32))
         offsets = np.atleast_1d(np.asarray(self._fitted.intercept_, np.float64))
         if len(weights) == 1:
-            return Boundaries(towards=weights, planes=weights, offsets=offsets)
+            return Hyperplanes(directions=weights, normals=weights, offsets=offsets)
         pairwise = isinstance(self._fitted, SVC | NuSVC)
         if pairwise or len(weights) != len(self._columns):
             return None
         rival = _most_alike(weights)
-        return Boundaries(
-            towards=weights,
-            planes=weights - weights[rival],
+        return Hyperplanes(
+            directions=weights,
+            normals=weights - weights[rival],
             offsets=offsets - offsets[rival],
         )
 
@@ -184,5 +184,5 @@ def _most_alike(weights: Vectors) -> NDArray[np.int64]:
     return others
 
 
-def _is_convergence(told: warnings.WarningMessage) -> bool:
-    return issubclass(told.category, ConvergenceWarning)
+def _is_convergence(caught: warnings.WarningMessage) -> bool:
+    return issubclass(caught.category, ConvergenceWarning)

@@ -1,4 +1,4 @@
-"""The judge of a session whose probabilities come from outside."""
+"""The probability model of a session whose probabilities come from outside."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from gleann.index.errors import (
     InvalidParamsError,
     NotReadyError,
 )
-from gleann.selection.active.labels import Ledger
-from gleann.selection.active.models.base import Table
+from gleann.selection.active.labels import Labels
+from gleann.selection.active.models.base import Probabilities
 from gleann.selection.active.questions import Questions
 from gleann.selection.checks import as_probabilities
 from gleann.selection.saved import Saved, rebuilding
 
 
-class Given:
-    """Probabilities that the caller hands over for the batch to come.
+class GivenProbabilities:
+    """Probabilities that the caller submits for the next batch.
 
     Args:
         questions: the columns of the labels.
@@ -32,24 +32,24 @@ class Given:
         self._learnt = 0
         self._at: list[dict[int, int]] = [{} for _ in range(questions.count)]
         nothing = np.empty((0, len(questions.classes)))
-        self._tables: list[Table] = [nothing] * questions.count
+        self._tables: list[Probabilities] = [nothing] * questions.count
 
     @property
     def converged(self) -> bool:
-        """True: nothing was trained here."""
+        """True: nothing is trained here."""
         return True
 
-    def learn(self, ledger: Ledger) -> None:
-        """Forget what was said before the labels changed."""
-        if self._learnt == len(ledger.rows):
+    def update(self, labels: Labels) -> None:
+        """Drop all probabilities if labels have arrived since."""
+        if self._learnt == len(labels.rows):
             return
         for question in range(self._questions.count):
             self._at[question].clear()
             self._tables[question] = self._tables[question][:0]
-        self._learnt = len(ledger.rows)
+        self._learnt = len(labels.rows)
 
-    def give(self, rows: Rows, values: ArrayLike, *, question: int) -> None:
-        """Take probabilities (m, c) of distinct `rows` (m,); the latest count.
+    def submit(self, rows: Rows, values: ArrayLike, *, question: int) -> None:
+        """Set probabilities (m, c) of distinct `rows` (m,); the latest count.
 
         Raises:
             InvalidInputError: they are none.
@@ -64,13 +64,13 @@ class Given:
             )
         self._put(rows, table, question)
 
-    def knows(self, rows: Rows) -> Mask:
-        """Those with probabilities for every question."""
+    def has(self, rows: Rows) -> Mask:
+        """Which of `rows` (m,) have probabilities for every question."""
         return np.array(
             [all(row in at for at in self._at) for row in rows.tolist()], np.bool_
         )
 
-    def table(self, rows: Rows, *, question: int) -> Table:
+    def probabilities(self, rows: Rows, *, question: int) -> Probabilities:
         """Class probabilities (m, c) of `rows` (m,).
 
         Raises:
@@ -85,12 +85,12 @@ class Given:
             )
         return self._tables[question][places]
 
-    def table_of_vectors(
+    def probabilities_of_vectors(
         self,
-        vectors: ArrayLike,  # noqa: ARG002 (the judge's contract)
+        vectors: ArrayLike,  # noqa: ARG002 (the model's contract)
         *,
         question: int,  # noqa: ARG002
-    ) -> Table:
+    ) -> Probabilities:
         """Impossible.
 
         Raises:
@@ -98,11 +98,11 @@ class Given:
         """
         raise InvalidParamsError("model 'given' has no classifier to score vectors by")
 
-    def boundaries(self) -> None:
+    def hyperplanes(self) -> None:
         """None: there is no classifier."""
 
     def state(self) -> dict[str, Any]:
-        """What was given, as JSON values."""
+        """The probabilities, as JSON values."""
         given = []
         for at, table in zip(self._at, self._tables, strict=True):
             rows = sorted(at)
@@ -110,7 +110,7 @@ class Given:
         return {"learnt": self._learnt, "given": given}
 
     def restore(self, state: Saved, *, n: int) -> None:
-        """Take back what was given of `n` rows.
+        """Rebuild from `state`, over `n` rows.
 
         Raises:
             CorruptDataError: rows that are not there, or no probabilities.
@@ -131,7 +131,7 @@ class Given:
                 as_probabilities(table)
             self._put(rows, table, question)
 
-    def _put(self, rows: Rows, table: Table, question: int) -> None:
+    def _put(self, rows: Rows, table: Probabilities, question: int) -> None:
         start = len(self._tables[question])
         self._tables[question] = np.concatenate([self._tables[question], table])
         for place, row in enumerate(rows.tolist(), start):

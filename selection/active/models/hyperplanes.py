@@ -9,15 +9,15 @@ from gleann.index.arrays import Vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Boundaries:
-    """What a linear classifier has to ask an index.
+class Hyperplanes:
+    """Directions and decision planes of a linear classifier.
 
     Attributes:
-        towards: float32 (c, d); a class grows likelier along each.
-        planes: float32 (p, d), weights of the hyperplanes between classes.
-        offsets: (p,); a row x lies on plane j where planes[j].x + offsets[j] is 0.
+        directions: float32 (c, d); a class grows likelier along each.
+        normals: float32 (p, d), weights of the hyperplanes between classes.
+        offsets: (p,); a row x lies on plane j where normals[j].x + offsets[j] is 0.
     """
 
-    towards: Vectors
-    planes: Vectors
+    directions: Vectors
+    normals: Vectors
     offsets: NDArray[np.float64]

@@ -11,14 +11,14 @@ import numpy as np
 from sklearn.cluster import kmeans_plusplus
 
 from gleann.index.arrays import Mask, Rows, Vectors
-from gleann.selection.active.pools.base import Standing
+from gleann.selection.active.pools.base import LabelState
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 
 
 @runtime_checkable
 class OpenNeighbours(Neighbours, Protocol):
-    """`Neighbours` that can leave rows out."""
+    """`Neighbours` that can be restricted to allowed rows."""
 
     def open_neighbours(self, rows: Rows, *, k: int, allowed: Mask) -> Rows:
         """The `k` nearest allowed rows (m, k) of each of `rows` (m,), nearest first.
@@ -28,7 +28,7 @@ class OpenNeighbours(Neighbours, Protocol):
 
 
 class AnchorPool:
-    """The open rows most similar to the anchors, made anew before each batch.
+    """The open rows most similar to the anchors, rebuilt before each batch.
 
     Anchors are drawn by k-means++ among the labelled rows of each class of each
     question. A row's score is its mean cosine similarity to the anchors that have it
@@ -36,9 +36,9 @@ class AnchorPool:
     row.
 
     Args:
-        neighbours: who lies near whom.
+        neighbours: over the same n rows.
         vectors: (n, d) the rows.
-        anchors: of each class, at most.
+        anchors: drawn from each class, at most.
         k: neighbours of each anchor.
         size: rows in the pool, at most.
         seed: draws the anchors, together with the number of the batch.
@@ -81,20 +81,20 @@ class AnchorPool:
         return self._pool[~self._closed[self._pool]]
 
     def close(self, rows: Rows) -> None:
-        """Take `rows` out for good."""
+        """Remove `rows` for good."""
         self._closed[rows] = True
 
     def grow(self, rows: Rows) -> Rows:  # noqa: ARG002 (the pool's contract)
-        """Nothing enters within a batch."""
+        """No row enters within a batch."""
         return np.empty(0, np.int64)
 
     def undo(self, closed: Rows, joined: Rows) -> None:  # noqa: ARG002 (none ever join)
-        """Open `closed` again."""
+        """Reopen `closed`."""
         self._closed[closed] = False
 
-    def consult(self, standing: Standing) -> None:
-        """Make the pool of the batch to come."""
-        anchors = self.draw(standing)
+    def update(self, state: LabelState) -> None:
+        """Build the pool of the next batch."""
+        anchors = self.draw(state)
         found = self._neighbours.open_neighbours(
             anchors, k=self._k, allowed=~self._closed
         )
@@ -102,26 +102,26 @@ class AnchorPool:
         best = np.argsort(-similarity, kind="stable")[: self._size]
         self._enter(np.sort(rows[best]))
 
-    def draw(self, standing: Standing) -> Rows:
+    def draw(self, state: LabelState) -> Rows:
         """The anchors (a,) of a batch, ascending."""
         drawn = []
-        for column in range(standing.labels.shape[1]):
-            labels = standing.labels[:, column]
+        for column in range(state.labels.shape[1]):
+            labels = state.labels[:, column]
             for label in np.unique(labels):
-                rows = standing.rows[labels == label]
-                entropy = [self._seed, standing.batch, column, int(label) % 2**32]
+                rows = state.rows[labels == label]
+                entropy = [self._seed, state.batch, column, int(label) % 2**32]
                 drawn.append(self._spread(rows, np.random.SeedSequence(entropy)))
         return np.unique(np.concatenate(drawn))
 
     def state(self) -> dict[str, list[int]]:
-        """All that ever entered, and the pool of the last batch, ascending."""
+        """Rows that ever entered, and the pool of the last batch, ascending."""
         return {
             "entered": np.flatnonzero(self.entered).tolist(),
             "pool": self._pool.tolist(),
         }
 
     def restore(self, state: Saved) -> None:
-        """Take back what had entered, and the pool of the last batch."""
+        """Rebuild the rows that had entered, and the pool of the last batch."""
         n = len(self.entered)
         entered, pool = state.rows("entered", n=n), state.rows("pool", n=n)
         if (strange := np.setdiff1d(pool, entered)).size:

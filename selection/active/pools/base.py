@@ -1,29 +1,29 @@
-"""What a candidate pool is: the rows a batch may be drawn from."""
+"""The contract of a candidate pool: the rows a batch may be picked from."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.active.models.hyperplanes import Boundaries
-from gleann.selection.active.questions import Labels
+from gleann.selection.active.models.hyperplanes import Hyperplanes
+from gleann.selection.active.questions import LabelArray
 from gleann.selection.saved import Saved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Standing:
-    """Where a session stands before a batch is picked.
+class LabelState:
+    """Labels and classifiers of a session before a batch is picked.
 
     Attributes:
         rows: (m,) labelled, ascending.
-        labels: (m, q) theirs.
-        batch: number of the batch to come, from 1.
-        boundaries: of the classifiers, one a question; None where one is not linear.
+        labels: (m, q), one row for each of `rows`.
+        batch: number of the next batch, from 1.
+        hyperplanes: of each question's classifier; None where one is not linear.
     """
 
     rows: Rows
-    labels: Labels
+    labels: LabelArray
     batch: int
-    boundaries: tuple[Boundaries, ...] | None
+    hyperplanes: tuple[Hyperplanes, ...] | None
 
 
 class Pool(Protocol):
@@ -41,19 +41,19 @@ class Pool(Protocol):
         """Rows that may be picked now, ascending."""
 
     def close(self, rows: Rows) -> None:
-        """Take `rows` out for good: asked for, labelled or ignored."""
+        """Remove `rows` for good: queried, labelled or ignored."""
 
     def grow(self, rows: Rows) -> Rows:
         """Add the neighbours of `rows`; return the candidates this added, ascending."""
 
     def undo(self, closed: Rows, joined: Rows) -> None:
-        """Take back that `closed` were closed, and that `joined` came of it."""
+        """Undo closing `closed`, and the entry of `joined` that followed."""
 
-    def consult(self, standing: Standing) -> None:
-        """Before a batch: for a pool that asks the classifier, or is made anew."""
+    def update(self, state: LabelState) -> None:
+        """Update the pool before a batch; most pools ignore it."""
 
     def state(self) -> dict[str, list[int]]:
-        """What `restore` needs, as JSON values; closed rows are kept elsewhere."""
+        """The pool as JSON values for `restore`, without its closed rows."""
 
     def restore(self, state: Saved) -> None:
-        """Take back what `state` told, before any row is closed."""
+        """Rebuild from `state`, before any row is closed."""

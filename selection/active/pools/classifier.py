@@ -1,4 +1,4 @@
-"""Candidates from the classifier itself: its weights are a query to the index.
+"""Candidates from the classifier: its weights are a query to the index.
 
 For a linear model the likeliest positives are those with the largest w.x, which is a
 nearest-neighbour search with w where rows have unit length; the most uncertain are the
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Rows, Vectors
-from gleann.selection.active.pools.base import Standing
+from gleann.selection.active.pools.base import LabelState
 from gleann.selection.active.pools.seals import SealsPool
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
@@ -20,7 +20,7 @@ from gleann.selection.saved import Saved
 
 @runtime_checkable
 class Searcher(Neighbours, Protocol):
-    """`Neighbours` that can also be asked about directions and hyperplanes."""
+    """`Neighbours` that can also be searched by direction and hyperplane."""
 
     def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
         """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
@@ -28,9 +28,9 @@ class Searcher(Neighbours, Protocol):
         Best first; -1 where there are fewer.
         """
 
-    def beside(
+    def near_planes(
         self,
-        planes: Vectors,
+        normals: Vectors,
         offsets: NDArray[np.float64],
         *,
         k: int,
@@ -43,13 +43,13 @@ class Searcher(Neighbours, Protocol):
 
 
 class ClassifierPool:
-    """A SEALS pool that the classifier's own favourites join before each batch.
+    """A SEALS pool to which the classifier adds its top rows before each batch.
 
     Args:
-        searcher: who lies near whom, along what, and beside which plane.
+        searcher: searches neighbours, directions and hyperplanes.
         k: neighbours of each row that enter.
-        favourites: likeliest rows of each class, and rows nearest to each boundary,
-            that enter before a batch.
+        favourites: number of likeliest rows of each class, and of rows nearest to each
+            hyperplane, that enter before a batch.
     """
 
     __slots__ = ("_favourites", "_seals", "_searcher")
@@ -61,12 +61,12 @@ class ClassifierPool:
 
     @property
     def entered(self) -> Mask:
-        """(n,), True for every row that ever was a candidate."""
+        """(n,), True for every row that was ever a candidate."""
         return self._seals.entered
 
     @property
     def looked_at(self) -> int:
-        """How many rows ever were candidates."""
+        """Number of rows that were ever candidates."""
         return self._seals.looked_at
 
     def candidates(self) -> Rows:
@@ -74,36 +74,35 @@ class ClassifierPool:
         return self._seals.candidates()
 
     def close(self, rows: Rows) -> None:
-        """Take `rows` out for good."""
+        """Remove `rows` for good."""
         self._seals.close(rows)
 
     def grow(self, rows: Rows) -> Rows:
-        """Let the neighbours of `rows` enter; return those that may be picked."""
+        """Add the neighbours of `rows`; return those that may be picked."""
         return self._seals.grow(rows)
 
     def undo(self, closed: Rows, joined: Rows) -> None:
-        """Open `closed` again and send away `joined`, which entered since."""
+        """Reopen `closed`, and remove `joined`, which entered since."""
         self._seals.undo(closed, joined)
 
-    def consult(self, standing: Standing) -> None:
-        """Let the classifier's favourites among the open rows enter.
+    def update(self, state: LabelState) -> None:
+        """Add the classifier's top rows among the open ones.
 
-        None where it is not linear: the pool is then that of SEALS, and the batch says
-        so.
+        None if it is not linear: the pool is then that of SEALS, and the batch says so.
         """
-        if not standing.boundaries:
+        if not state.hyperplanes:
             return
-        # Labelled rows lie farthest along by nature: only the others are of use.
+        # Labelled rows score highest by construction: only open rows are searched.
         allowed = self._seals.open_rows
         found = []
-        for boundaries in standing.boundaries:
+        for hyperplanes in state.hyperplanes:
             found += [
                 self._searcher.along(
-                    boundaries.towards, k=self._favourites, allowed=allowed
+                    hyperplanes.directions, k=self._favourites, allowed=allowed
                 ),
-                self._searcher.beside(
-                    boundaries.planes,
-                    boundaries.offsets,
+                self._searcher.near_planes(
+                    hyperplanes.normals,
+                    hyperplanes.offsets,
                     k=self._favourites,
                     allowed=allowed,
                 ),
@@ -112,9 +111,9 @@ class ClassifierPool:
         self._seals.admit(rows[rows >= 0])
 
     def state(self) -> dict[str, list[int]]:
-        """What has entered, ascending."""
+        """Rows that have entered, ascending."""
         return self._seals.state()
 
     def restore(self, state: Saved) -> None:
-        """Let enter what had entered before."""
+        """Add the rows that had entered before."""
         self._seals.restore(state)

@@ -1,9 +1,9 @@
-"""The pool of every row: what SEALS is compared with."""
+"""The pool of all rows, with which SEALS is compared."""
 
 import numpy as np
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.active.pools.base import Standing
+from gleann.selection.active.pools.base import LabelState
 from gleann.selection.saved import Saved
 
 
@@ -30,23 +30,23 @@ class GlobalPool:
         return np.flatnonzero(~self._closed)
 
     def close(self, rows: Rows) -> None:
-        """Take `rows` out for good."""
+        """Remove `rows` for good."""
         self._closed[rows] = True
 
     def grow(self, rows: Rows) -> Rows:  # noqa: ARG002 (the pool's contract)
-        """Nothing enters: everything is in already."""
+        """No row enters: all are candidates already."""
         return np.empty(0, np.int64)
 
     def undo(self, closed: Rows, joined: Rows) -> None:  # noqa: ARG002 (none ever join)
-        """Open `closed` again."""
+        """Reopen `closed`."""
         self._closed[closed] = False
 
-    def consult(self, standing: Standing) -> None:
-        """Nothing: everything is in already."""
+    def update(self, state: LabelState) -> None:
+        """Do nothing: all rows are candidates already."""
 
     def state(self) -> dict[str, list[int]]:
-        """Nothing: what is not closed is a candidate."""
+        """Empty: every row that is not closed is a candidate."""
         return {}
 
     def restore(self, state: Saved) -> None:
-        """Nothing to take back."""
+        """Do nothing: the state is empty."""

@@ -1,4 +1,4 @@
-"""SEALS: candidates are the neighbours of what is labelled.
+"""SEALS: candidates are the neighbours of labelled rows.
 
 Coleman et al. 2020, Similarity search for Efficient Active Learning and Search of rare
 concepts, https://arxiv.org/abs/2007.00077, algorithms 1 and 2.
@@ -7,7 +7,7 @@ concepts, https://arxiv.org/abs/2007.00077, algorithms 1 and 2.
 import numpy as np
 
 from gleann.index.arrays import Mask, Rows
-from gleann.selection.active.pools.base import Standing
+from gleann.selection.active.pools.base import LabelState
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 
@@ -15,11 +15,11 @@ from gleann.selection.saved import Saved
 class SealsPool:
     """The union of the k nearest neighbours of every row in `grow` so far.
 
-    With L the rows grown from, at most k * len(L) rows ever enter. Neighbours are
-    asked for once a row: what they brought in stays.
+    With L the rows grown from, at most k * len(L) rows ever enter. The neighbours of a
+    row are searched once; they stay in the pool.
 
     Args:
-        neighbours: who lies near whom.
+        neighbours: over the same n rows.
         k: neighbours of each row that enter.
     """
 
@@ -29,7 +29,7 @@ class SealsPool:
         n = len(neighbours)
         self.entered: Mask = np.zeros(n, np.bool_)
         self._closed: Mask = np.zeros(n, np.bool_)
-        # Entered and perhaps closed since: spares a look at all n rows before a batch.
+        # Entered, perhaps closed since: avoids a scan of all n rows before a batch.
         self._open: Rows = np.empty(0, np.int64)
         self._neighbours = neighbours
         self._k = k
@@ -46,26 +46,26 @@ class SealsPool:
         return self._open
 
     def close(self, rows: Rows) -> None:
-        """Take `rows` out for good."""
+        """Remove `rows` for good."""
         self._closed[rows] = True
 
     def undo(self, closed: Rows, joined: Rows) -> None:
-        """Open `closed` again and send away `joined`, which entered since."""
+        """Reopen `closed`, and remove `joined`, which entered since."""
         self._closed[closed] = False
         self.entered[joined] = False
         self._open = self._open[self.entered[self._open]]
         self.looked_at -= len(joined)
 
-    def consult(self, standing: Standing) -> None:
-        """Nothing: this pool does not ask the classifier."""
+    def update(self, state: LabelState) -> None:
+        """Do nothing: this pool does not depend on the classifier."""
 
     def grow(self, rows: Rows) -> Rows:
-        """Let the neighbours of `rows` enter; return those that may be picked."""
+        """Add the neighbours of `rows`; return those that may be picked."""
         near = np.unique(self._neighbours.neighbours(rows, k=self._k))
         return self.admit(near[near >= 0])
 
     def admit(self, rows: Rows) -> Rows:
-        """Let distinct `rows` enter; return those that are new and may be picked."""
+        """Add distinct `rows`; return those that are new and may be picked."""
         new = rows[~(self.entered[rows] | self._closed[rows])]
         self.entered[new] = True
         self._open = np.concatenate([self._open, new])
@@ -73,9 +73,9 @@ class SealsPool:
         return new
 
     def state(self) -> dict[str, list[int]]:
-        """What has entered, ascending."""
+        """Rows that have entered, ascending."""
         return {"entered": np.flatnonzero(self.entered).tolist()}
 
     def restore(self, state: Saved) -> None:
-        """Let enter what had entered before."""
+        """Add the rows that had entered before."""
         self.admit(state.rows("entered", n=len(self.entered)))

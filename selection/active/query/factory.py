@@ -4,18 +4,18 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import DimensionMismatchError, InvalidParamsError
-from gleann.selection.active.labels import Ledger
-from gleann.selection.active.models.base import Judge
+from gleann.selection.active.labels import Labels
+from gleann.selection.active.models.base import ProbabilityModel
 from gleann.selection.active.models.classifier import Classifier, make_classifier
-from gleann.selection.active.models.given import Given
-from gleann.selection.active.models.trained import Trained
+from gleann.selection.active.models.given import GivenProbabilities
+from gleann.selection.active.models.trained import TrainedModel
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.pools.anchors import AnchorPool, OpenNeighbours
 from gleann.selection.active.pools.base import Pool
 from gleann.selection.active.pools.classifier import ClassifierPool, Searcher
 from gleann.selection.active.pools.global_pool import GlobalPool
 from gleann.selection.active.pools.seals import SealsPool
-from gleann.selection.active.query.strategy import Picker
+from gleann.selection.active.query.strategy import QueryStrategy
 from gleann.selection.active.questions import Questions
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved, rebuilding
@@ -24,10 +24,10 @@ from gleann.selection.saved import Saved, rebuilding
 def make_pool(
     params: ActiveParams, vectors: Vectors, neighbours: Neighbours | None
 ) -> Pool:
-    """The pool that `params` name, empty as yet.
+    """The pool that `params` name, still empty.
 
     Raises:
-        InvalidParamsError: it needs neighbours, or such as can do more.
+        InvalidParamsError: no neighbours, or none of the kind that the pool needs.
         DimensionMismatchError: neighbours of other rows than the vectors.
     """
     if params.pool in ("global", "random"):
@@ -45,13 +45,13 @@ def make_pool(
     return _classifier(params, neighbours)
 
 
-def make_judge(
+def make_model(
     params: ActiveParams,
     vectors: Vectors,
     questions: Questions,
     classifier: Classifier | None,
-) -> Judge:
-    """The judge that `params` name.
+) -> ProbabilityModel:
+    """The probability model that `params` name.
 
     Raises:
         InvalidParamsError: a classifier where none is asked for, or the other way
@@ -63,35 +63,35 @@ def make_judge(
                 "model 'given' takes probabilities, not a classifier; got"
                 f" {type(classifier).__name__}"
             )
-        return Given(questions)
-    return Trained(vectors, make_classifier(params, classifier), questions)
+        return GivenProbabilities(questions)
+    return TrainedModel(vectors, make_classifier(params, classifier), questions)
 
 
-def make_picker(
+def make_strategy(
     params: ActiveParams,
     vectors: Vectors,
     questions: Questions,
-    ledger: Ledger,
+    labels: Labels,
     *,
     neighbours: Neighbours | None,
     classifier: Classifier | None,
-) -> Picker:
-    """A picker with the pool and the judge that `params` name.
+) -> QueryStrategy:
+    """A strategy with the pool and the model that `params` name.
 
     Raises:
-        As `make_pool` and `make_judge`.
+        As `make_pool` and `make_model`.
     """
-    return Picker(
+    return QueryStrategy(
         params=params,
         vectors=vectors,
         questions=questions,
-        ledger=ledger,
-        judge=make_judge(params, vectors, questions, classifier),
+        labels=labels,
+        model=make_model(params, vectors, questions, classifier),
         pool=make_pool(params, vectors, neighbours),
     )
 
 
-def seeded_picker(
+def seeded_strategy(
     vectors: Vectors,
     params: ActiveParams,
     *,
@@ -99,8 +99,8 @@ def seeded_picker(
     labels: ArrayLike,
     neighbours: Neighbours | None,
     classifier: Classifier | None,
-) -> Picker:
-    """A picker that knows the `labels` of the seed `rows` (m,), and of nothing else.
+) -> QueryStrategy:
+    """A strategy whose only labels are `labels` of the seed `rows` (m,).
 
     Raises:
         InvalidInputError: labels that cannot be used; a seed of one class, or without a
@@ -109,26 +109,26 @@ def seeded_picker(
         DimensionMismatchError: lengths differ.
     """
     questions = Questions.of_seed(params, labels)
-    known = questions.answers(labels, n=len(rows))
-    questions.check_seed(known, params)
-    ledger = Ledger(len(vectors), questions=questions.count)
-    ledger.add(rows, known)
-    picker = make_picker(
-        params, vectors, questions, ledger, neighbours=neighbours, classifier=classifier
+    answers = questions.answers(labels, n=len(rows))
+    questions.check_seed(answers, params)
+    seed = Labels(len(vectors), questions=questions.count)
+    seed.add(rows, answers)
+    strategy = make_strategy(
+        params, vectors, questions, seed, neighbours=neighbours, classifier=classifier
     )
-    picker.pool.close(rows)
-    picker.pool.grow(rows)
-    return picker
+    strategy.pool.close(rows)
+    strategy.pool.grow(rows)
+    return strategy
 
 
-def saved_picker(
+def saved_strategy(
     state: Saved,
     vectors: Vectors,
     *,
     neighbours: Neighbours | None,
     classifier: Classifier | None,
-) -> Picker:
-    """A picker with the labels of a session's `state`; its pool is still empty.
+) -> QueryStrategy:
+    """A strategy with the labels of a session's `state`; its pool is still empty.
 
     Raises:
         CorruptDataError: a part that does not fit.
@@ -136,11 +136,11 @@ def saved_picker(
     """
     params = state.params("params", ActiveParams)
     questions = Questions.of_state(state, params)
-    ledger = Ledger.of_state(state.part("ledger"), n=len(vectors), questions=questions)
+    labels = Labels.of_state(state.part("ledger"), n=len(vectors), questions=questions)
     with rebuilding("ledger"):
-        questions.check_seed(ledger.labels, params)
-    return make_picker(
-        params, vectors, questions, ledger, neighbours=neighbours, classifier=classifier
+        questions.check_seed(labels.answers, params)
+    return make_strategy(
+        params, vectors, questions, labels, neighbours=neighbours, classifier=classifier
     )
 
 
@@ -171,7 +171,7 @@ def _classifier(params: ActiveParams, neighbours: Neighbours) -> ClassifierPool:
 
 
 def _neighbours(params: ActiveParams, neighbours: Neighbours) -> int:
-    """No more than there are: tables are as wide as what is asked for."""
+    """Neighbours per row, at most n - 1: tables are as wide as the request."""
     return min(params.neighbours, max(1, len(neighbours) - 1))
 
 

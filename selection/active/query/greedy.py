@@ -1,4 +1,4 @@
-"""Picking a batch: the pool grows after every pick while the model stands still."""
+"""Greedy picking of a batch: after each pick its neighbours join the pool."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from gleann.index.arrays import Rows
 from gleann.selection.active.pools.base import Pool
 
 Score = Callable[[Rows], NDArray[np.float64]]
-"""Scores (m,) of rows (m,); higher means pick it, minus infinity do not pick it now."""
+"""Scores (m,) of rows (m,), higher first; minus infinity excludes a row for now."""
 
 _Heap = list[tuple[float, int]]
 _Pick = tuple[float, int, int]
@@ -22,20 +22,21 @@ def pick_batch(
 ) -> tuple[Rows, NDArray[np.float64], NDArray[np.int64], Rows]:
     """Pick the best candidate `size` times; its neighbours join before the next pick.
 
-    Several scores take turns, each picking its best of the one pool, so that their
-    shares of the batch differ by one at most (unless one has nothing left to pick).
-    Each candidate is scored once by each: a batch is scored by one model. Ties go to
-    the lower row.
+    Several scores take turns in picking from the one pool, so that their shares of the
+    batch differ by one at most (unless one has no candidate left). Each candidate is
+    scored once by each score: the model does not change within a batch. Ties go to the
+    lower row.
 
     Args:
-        pool: where from; the picks are closed in it.
-        scores: of rows, one a question.
-        size: picks to make; fewer come where the pool runs dry.
-        first: whose turn is the first.
+        pool: the candidates; the picks are closed in it.
+        scores: one scoring function per question.
+        size: picks to make; fewer where the pool runs out of candidates.
+        first: position in `scores` of the one that picks first.
 
     Returns:
-        Rows in the order picked, their scores, which of `scores` picked each, and the
-        rows that joined the pool meanwhile: with the first, what `Pool.undo` takes.
+        Rows in the order picked, their scores, the position in `scores` that picked
+        each, and the rows that joined the pool: the first and last are the arguments
+        of `Pool.undo`.
     """
     heaps = [_best(pool.candidates(), score, at_most=size) for score in scores]
     for heap in heaps:
@@ -44,7 +45,7 @@ def pick_batch(
     taken: set[int] = set()
     joined: list[Rows] = [np.empty(0, np.int64)]
     with ExitStack() as failed:
-        # Whoever scores or finds neighbours may raise: no pick may be lost by that.
+        # A score or a neighbour search may raise: then no pick may be lost.
         failed.callback(lambda: pool.undo(_rows_of(picks), np.concatenate(joined)))
         turn = first
         while len(picks) < size:
@@ -73,23 +74,23 @@ def _rows_of(picks: list[_Pick]) -> Rows:
 
 
 def _next_pick(heaps: list[_Heap], taken: set[int], turn: int) -> _Pick | None:
-    """(-score, row, whose) of the next pick: of the first heap from `turn` on with one.
+    """(-score, row, heap) of the next pick: the first heap from `turn` on that has one.
 
-    A heap holds as many entries as the batch has picks left, so what others took of it
-    never leaves it short.
+    A heap holds as many entries as the batch has picks left, so rows that other heaps
+    took never leave it short.
     """
     for offset in range(len(heaps)):
-        whose = (turn + offset) % len(heaps)
-        heap = heaps[whose]
+        at = (turn + offset) % len(heaps)
+        heap = heaps[at]
         while heap:
             cost, row = heappop(heap)
             if row not in taken:
-                return cost, row, whose
+                return cost, row, at
     return None
 
 
 def _best(rows: Rows, score: Score, *, at_most: int) -> _Heap:
-    """(-score, row) of the best of `rows` (ascending): no others can be picked."""
+    """(-score, row) of the best of `rows` (ascending): only these can be picked."""
     if not len(rows) or not at_most:
         return []
     costs = -score(rows)

@@ -1,10 +1,10 @@
-"""What makes a row worth its label, by the strategy of a session."""
+"""Scores of rows, by the strategy of a session."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
-from gleann.selection.active.models.base import Judge
+from gleann.selection.active.models.base import ProbabilityModel
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.query.greedy import Score
 from gleann.selection.uncertainty import STRATEGIES, entropy
@@ -13,32 +13,32 @@ from gleann.selection.uncertainty import STRATEGIES, entropy
 def make_score(
     params: ActiveParams,
     vectors: Vectors,
-    judge: Judge,
+    model: ProbabilityModel,
     *,
     pool: Rows,
     question: int,
 ) -> Score:
-    """The score of rows for one batch and one question.
+    """The scoring function of one batch and one question.
 
     Args:
-        params: which strategy.
+        params: name the strategy.
         vectors: (n, d) the rows.
-        judge: says how likely each class is.
+        model: gives the class probabilities.
         pool: rows (m,) the batch is picked from, before its first pick.
-        question: whose probabilities.
+        question: column of the label whose probabilities are scored.
     """
     if params.pool == "random":
         # One fixed random number a row: the order of a uniform draw.
         luck = np.random.default_rng(params.seed).random(len(vectors))
         return lambda rows: luck[rows]
     if params.strategy == "information_density":
-        return _density_score(params, vectors, judge, pool=pool, question=question)
+        return _density_score(params, vectors, model, pool=pool, question=question)
     strategy = STRATEGIES[params.strategy]
 
     def score(rows: Rows) -> NDArray[np.float64]:
         scores = np.full(len(rows), -np.inf)
-        known = judge.knows(rows)
-        scores[known] = strategy(judge.table(rows[known], question=question))
+        known = model.has(rows)
+        scores[known] = strategy(model.probabilities(rows[known], question=question))
         return scores
 
     return score
@@ -47,7 +47,7 @@ def make_score(
 def _density_score(
     params: ActiveParams,
     vectors: Vectors,
-    judge: Judge,
+    model: ProbabilityModel,
     *,
     pool: Rows,
     question: int,
@@ -65,9 +65,9 @@ def _density_score(
 
     def score(rows: Rows) -> NDArray[np.float64]:
         scores = np.full(len(rows), -np.inf)
-        known = rows[mask := judge.knows(rows)]
+        known = rows[mask := model.has(rows)]
         if centre is not None and len(known):
-            doubt = entropy(judge.table(known, question=question))
+            doubt = entropy(model.probabilities(known, question=question))
             near = np.maximum(_unit(vectors[known]) @ centre, 0.0)
             scores[mask] = doubt * near.astype(np.float64) ** params.density_power
         return scores

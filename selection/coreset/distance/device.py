@@ -2,7 +2,7 @@
 
 The rule is that of `NumpyPoints`: a float32 product bounds every distance from below,
 and only where the bound does not settle it the distance is computed as
-`distance.squared_l2` defines it: differences in float64, squared, summed in sixteen
+`contract.squared_l2` defines it: differences in float64, squared, summed in sixteen
 lanes, every operation rounded by itself. So nothing depends on the order in which a
 device adds. A Triton kernel computes distances where it can run, torch elsewhere.
 """
@@ -236,7 +236,7 @@ class DeviceCovering:
 
 
 def squared_l2(a: Tensor, b: Tensor) -> Tensor:
-    """The torch twin of `distance.squared_l2`, on rows (m, d), to the last bit."""
+    """The torch twin of `contract.squared_l2`, on rows (m, d), to the last bit."""
     squares = (a.double() - b.double()).square()
     lanes = squares.new_zeros((len(squares), LANES))
     for first in range(0, squares.shape[1], LANES):
@@ -259,7 +259,7 @@ def _root(squares: Tensor) -> Tensor:
 
 
 def _foremost(keys: Tensor, *, count: int) -> tuple[Tensor, float, int]:
-    """The torch twin of `walk.foremost`."""
+    """The torch twin of `contract.foremost`."""
     n = len(keys)
     if n <= count:
         return torch.arange(n, device=keys.device), -np.inf, n

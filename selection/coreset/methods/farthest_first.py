@@ -47,8 +47,9 @@ def farthest_first(
     """Pick `k` rows by farthest-first traversal, O(n * d) a pick.
 
     The radius max(distances) is at most twice the best that k rows can reach. The
-    picks are those of the plain algorithm on the distances of `distance.squared_l2`,
-    ties by lower row, on any machine and any number of threads.
+    picks are those of the plain algorithm on the distances of
+    `distance.contract.squared_l2`, ties by lower row, on any machine and any number of
+    threads.
 
     Args:
         vectors: (n, d); plain L2 between them must be the metric that is meant.

@@ -22,7 +22,7 @@ from gleann.selection.estimate.baselines.abae_allocation import (
 )
 from gleann.selection.estimate.labels.answers import Oracle, as_positives, as_values
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.result import Asked, Estimate, conclude_from
+from gleann.selection.estimate.result import Estimate, Precision, conclude_from
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, Totals, pilot_draws
 from gleann.selection.estimate.stratified.intervals import Interval, point_estimate
@@ -96,7 +96,7 @@ def abae_estimate(
         design,
         pooled(design, evidence := gather(rounds, strata=len(pilot))),
         evidence,
-        asked=Asked(
+        precision=Precision(
             interval=percentile_interval,
             confidence=params.confidence,
             seed=params.seed,

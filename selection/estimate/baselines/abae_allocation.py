@@ -58,6 +58,6 @@ def plain_moments(seen: Tally) -> Moments:
     return Moments(
         rates=seen.positives / np.maximum(seen.labelled, 1),
         means=means,
-        doubts=np.zeros_like(means),
+        mean_variances=np.zeros_like(means),
         variances=deviations / np.maximum(seen.positives - 1, 1),
     )

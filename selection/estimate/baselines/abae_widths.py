@@ -1,4 +1,4 @@
-"""What the strongest simple rival would be expected to reach with as many labels."""
+"""Expected interval width of the strongest simple baseline with as many labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -60,11 +60,12 @@ def abae_width(
     quantile: float,
     known: KnownTotals,
 ) -> float | None:
-    """Width to be expected of ABae as its authors wrote it, by the same proxy.
+    """Expected interval width of ABae as its authors wrote it, with the same proxy.
 
-    Of the rivals that need no more than a proxy it is the strongest (decision 12). From
-    the labels at hand, drawn otherwise and weighed for it: the deviation that they show
-    in strata of equal size decides its draws, and what is left to average out.
+    It is the strongest baseline that needs no more than a proxy
+    (selection/DECISIONS.md 12). It is estimated from the labels of another design,
+    reweighted: their deviation in strata of equal size determines the draws of ABae and
+    its remaining variance.
 
     Args:
         proxy: (n,) of the rows that could be drawn.
@@ -158,7 +159,7 @@ def _cut(
     return _EqualCut(
         design=abae_design(proxy, numbers, params),
         # Doubt about a mean is no part of the error itself.
-        seen=[replace(one, doubts=np.zeros(strata)) for one in seen],
+        seen=[replace(one, mean_variances=np.zeros(strata)) for one in seen],
         own=own,
     )
 

@@ -34,7 +34,7 @@ from gleann.selection.estimate.stratified.weighted import Chances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cut:
+class GroupCut:
     """One group's strata, and the sample drawn from them.
 
     Attributes:
@@ -60,7 +60,7 @@ class Cut:
         *,
         group: int,
     ) -> Evidence:
-        """What these rounds say of one group."""
+        """The evidence of these rounds for one group."""
         parts = []
         for rows in rounds:
             held = labels[rows] == group
@@ -68,13 +68,13 @@ class Cut:
         return gather(parts, strata=len(self.design.sizes))
 
 
-def pilot_rows(cut: Cut) -> tuple[Draws, Rows]:
+def pilot_rows(cut: GroupCut) -> tuple[Draws, Rows]:
     """Draws (K,) and rows of a cut's pilot."""
     draws = pilot_draws(cut.design)
     return draws, cut.rows(draws, after=np.zeros_like(draws))
 
 
-def chances_of(cuts: Sequence[Cut], rounds: Sequence[Sequence[Rows]]) -> Chances:
+def chances_of(cuts: Sequence[GroupCut], rounds: Sequence[Sequence[Rows]]) -> Chances:
     """Chance (n,) of each row to be in the sample of one cut at least.
 
     Samples are drawn independently, and a row that several draw is kept once.
@@ -88,7 +88,7 @@ def chances_of(cuts: Sequence[Cut], rounds: Sequence[Sequence[Rows]]) -> Chances
     return 1 - missed
 
 
-def costs_of(cuts: Sequence[Cut], seen: Sequence[Sequence[Moments]]) -> PerPair:
+def costs_of(cuts: Sequence[GroupCut], seen: Sequence[Sequence[Moments]]) -> PerPair:
     """Squared error times labels (L, G) of each group, by the sample of each cut.
 
     A cut's own group decides how its labels go to its strata.
@@ -110,7 +110,9 @@ def costs_of(cuts: Sequence[Cut], seen: Sequence[Sequence[Moments]]) -> PerPair:
     return costs
 
 
-def granted(cuts: Sequence[Cut], split: NDArray[np.float64], *, budget: int) -> Draws:
+def allocated(
+    cuts: Sequence[GroupCut], split: NDArray[np.float64], *, budget: int
+) -> Draws:
     """Labels (L,) of each cut's second round: none, or one a stratum at least."""
     strata = np.array([len(cut.design.sizes) for cut in cuts])
     rows = np.array([int(cut.design.sizes.sum()) for cut in cuts])
@@ -125,12 +127,14 @@ def granted(cuts: Sequence[Cut], split: NDArray[np.float64], *, budget: int) -> 
         open_[np.flatnonzero(short)[np.argmin(labels[short])]] = False
 
 
-def second_rows(cut: Cut, pilot: Evidence, *, labels: int) -> tuple[Cut, Rows]:
-    """A cut with its grant, and the rows of its second round.
+def second_rows(
+    cut: GroupCut, pilot: Evidence, *, labels: int
+) -> tuple[GroupCut, Rows]:
+    """A cut with its allocated labels, and the rows of its second round.
 
     Args:
         cut: with its pilot labelled.
-        pilot: what that said of the cut's own group.
+        pilot: evidence of the pilot for the cut's own group.
         labels: to spend, at least one.
     """
     seen = pilot.total

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from gleann.selection.estimate.groups.cuts import Cut
+from gleann.selection.estimate.groups.cuts import GroupCut
 from gleann.selection.estimate.result import (
-    Asked,
     Estimate,
+    Precision,
     conclude,
     few_labels,
     known_before,
@@ -59,11 +59,11 @@ class GroupEvidence:
 
 
 def merge(
-    cuts: Sequence[Cut],
+    cuts: Sequence[GroupCut],
     found: GroupEvidence,
     *,
     own: int,
-    asked: Asked,
+    precision: Precision,
     provenance: dict[str, Any],
 ) -> Estimate:
     """One group's estimate from the samples of all cuts.
@@ -75,11 +75,11 @@ def merge(
         cuts: one a group, each with what is known of this one before.
         found: what all samples say of the group.
         own: number of the group.
-        asked: how sure the answer has to be.
+        precision: confidence and kind of interval of the answer.
         provenance: of the answer.
     """
     design, sample = cuts[own].design, found.samples[own]
-    alone = conclude(design, sample, asked=asked, provenance=provenance)
+    alone = conclude(design, sample, precision=precision, provenance=provenance)
     before = design.known
     rows = float(design.sizes.sum())
     labelled = found.labelled + before.labelled
@@ -94,7 +94,7 @@ def merge(
     counting = design.target == "count"
     if found.positives < (1 if counting else 2):
         return replace(known, note=f"{alone.note}; from its own proxy's sample")
-    merged = _merged(cuts, found, asked=asked)
+    merged = _merged(cuts, found, precision=precision)
     if counting:
         merged = within_possible(
             merged,
@@ -125,7 +125,9 @@ def _with_more_labels(
     return width * float(np.sqrt(fewer * max(1 - more / rows, 0.0) / more))
 
 
-def _merged(cuts: Sequence[Cut], found: GroupEvidence, *, asked: Asked) -> Interval:
+def _merged(
+    cuts: Sequence[GroupCut], found: GroupEvidence, *, precision: Precision
+) -> Interval:
     target = cuts[0].design.target
     by_cut = [
         totals(cut.design, one.rounds)
@@ -152,7 +154,7 @@ def _merged(cuts: Sequence[Cut], found: GroupEvidence, *, asked: Asked) -> Inter
     weights = 1 / plain / (1 / plain).sum()
     value = float(weights @ values)
     degrees = np.inf if target == "count" else found.positives - 1
-    half = float(stdtrit(degrees, 0.5 + asked.confidence_each / 2))
+    half = float(stdtrit(degrees, 0.5 + precision.confidence_each / 2))
     half *= float(np.sqrt(weights**2 @ honest) / scale)
     return Interval(value=value, low=value - half, high=value + half)
 

@@ -1,4 +1,4 @@
-"""The samples that the proxies of all groups draw, and what they say together."""
+"""The stratified samples of all groups, and the evidence for each group."""
 
 from dataclasses import replace
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Rows
 from gleann.selection.estimate.baselines.abae_widths import abae_group_widths
 from gleann.selection.estimate.groups.cuts import (
-    Cut,
+    GroupCut,
+    allocated,
     chances_of,
     costs_of,
-    granted,
     pilot_rows,
     second_rows,
 )
 from gleann.selection.estimate.groups.merge import GroupEvidence
 from gleann.selection.estimate.labels.known import KnownGroupRows
-from gleann.selection.estimate.labels.round_labels import AnswerBook
+from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.stratified.allocate import Draws, split_over_cuts
 from gleann.selection.estimate.stratified.estimators import Design
@@ -35,13 +35,13 @@ from gleann.selection.seeds import stream_seed
 
 
 class GroupSamples:
-    """One cut and sample a group; every sample tells of every group.
+    """One cut and one sample per group; every sample is evidence for every group.
 
     Args:
         proxies: (n,) of each group.
         params: of the estimates.
-        known: labels that were there before; their rows are not drawn.
-        book: where the answers are written, a group's number plus one.
+        known: labels known before the session; their rows are not drawn.
+        answers: of the session; labels are a group's number plus one.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class GroupSamples:
         proxies: tuple[Proxy, ...],
         params: EstimateParams,
         known: KnownGroupRows,
-        book: AnswerBook,
+        answers: RoundAnswers,
     ) -> None:
         self._cuts = [
             _cut(proxy, params, known.rows, number=number, groups=len(proxies))
@@ -58,7 +58,7 @@ class GroupSamples:
         self._proxies = proxies
         self._params = params
         self._known = known
-        self._book = book
+        self._answers = answers
         self._rounds: list[list[Rows]] = [[pilot_rows(cut)[1]] for cut in self._cuts]
 
     @property
@@ -74,7 +74,7 @@ class GroupSamples:
         """
         pilots = self._evidence(rounds=1)
         split = split_over_cuts(costs_of(self._cuts, self._moments(rounds=1)))
-        shared = granted(self._cuts, split, budget=budget)
+        shared = allocated(self._cuts, split, budget=budget)
         for number, labels in enumerate(shared.tolist()):
             if labels:
                 self._cuts[number], rows = second_rows(
@@ -84,7 +84,7 @@ class GroupSamples:
         drawn = [rounds[1] for rounds in self._rounds if len(rounds) > 1]
         return shared, _distinct(drawn)
 
-    def cuts_of(self, group: int) -> list[Cut]:
+    def cuts_of(self, group: int) -> list[GroupCut]:
         """The cuts with what is known of a group before."""
         known = self._known.totals(group)
         return [
@@ -106,24 +106,24 @@ class GroupSamples:
         ]
 
     def _held(self, rows: Rows, group: int) -> NDArray[np.bool_]:
-        return self._book.labels[rows] - 1 == group
+        return self._answers.labels[rows] - 1 == group
 
     def _drawn(self, *, rounds: int) -> Rows:
         return _distinct([part for drawn in self._rounds for part in drawn[:rounds]])
 
     def _evidence(self, *, rounds: int) -> list[list[Evidence]]:
         """What each cut's sample says of each group."""
-        labels = self._book.labels - 1
+        labels = self._answers.labels - 1
         return [
             [
-                cut.evidence(drawn[:rounds], labels, self._book.values, group=group)
+                cut.evidence(drawn[:rounds], labels, self._answers.values, group=group)
                 for group in range(len(self._cuts))
             ]
             for cut, drawn in zip(self._cuts, self._rounds, strict=True)
         ]
 
     def abae_widths(self, *, rounds: int, quantile: float) -> list[float | None]:
-        """`rivals.abae_group_widths` by these proxies and labels."""
+        """`baselines.abae_widths.abae_group_widths` by these proxies and labels."""
         open_rows = np.flatnonzero(self._cuts[0].numbers >= 0)
         labels = self._labels(rounds=rounds)
         return abae_group_widths(
@@ -142,7 +142,7 @@ class GroupSamples:
             ChancedLabels(
                 rows=rows,
                 positives=(held := self._held(rows, group)),
-                values=np.where(held, self._book.values[rows], 0.0),
+                values=np.where(held, self._answers.values[rows], 0.0),
                 chances=chances[rows],
             )
             for group in range(len(self._cuts))
@@ -168,7 +168,7 @@ class GroupSamples:
 
 def _cut(
     proxy: Proxy, params: EstimateParams, known: Rows, *, number: int, groups: int
-) -> Cut:
+) -> GroupCut:
     """Cut the rows that are not `known` (m,)."""
     rows = np.delete(np.arange(len(proxy)), known)
     cut = STRATA_CUTS[params.strata_cut](proxy[rows], strata=params.strata)
@@ -185,7 +185,7 @@ def _cut(
         floor=params.floor,
     )
     seed = stream_seed(params.seed, number)
-    return Cut(
+    return GroupCut(
         numbers=numbers, order=rows[drawing_order(cut, seed=seed)], design=design
     )
 

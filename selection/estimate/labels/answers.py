@@ -18,7 +18,7 @@ from gleann.selection.estimate.stratified.allocate import Target
 Oracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
 """Ids (m,) to positives (m,) bool and values (m,), or None for a count."""
 
-ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
+GroupOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
 """Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""
 
 NO_GROUP = -1

@@ -1,4 +1,4 @@
-"""How far off an estimate of rounds may be that each cut the open rows anew."""
+"""Interval of an estimate whose rounds have different strata."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,10 +20,10 @@ from gleann.selection.estimate.stratified.tally import Evidence, moments
 def refreshed_interval(rounds: Sequence[Round]) -> IntervalRule:
     """The delta interval, with the variance of each round by its own strata.
 
-    A round's total errs by what its own strata hold. The stratum of the same number in
-    a later cut holds other rows, fewer positives among the low ones: its labels would
-    make an earlier round look surer than it was. What positives are worth, of which
-    there are few, is told from all rounds together.
+    The variance of a round's total comes from its own strata. The stratum of the same
+    number in a later cut holds other rows, with fewer positives among the low ones: its
+    labels would understate the variance of an earlier round. The mean and variance of
+    positives, of which there are few, come from all rounds together.
 
     Args:
         rounds: finished, as drawn.

@@ -14,7 +14,7 @@ different rows.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -141,7 +141,12 @@ class Round:
             "scores": self.scores.tolist(),
             "left": self.left.tolist(),
             "proxy_means": self.proxy_means.tolist(),
-            "foreseen": {k: v.tolist() for k, v in asdict(self.foreseen).items()},
+            "foreseen": {
+                "rates": self.foreseen.rates.tolist(),
+                "means": self.foreseen.means.tolist(),
+                "doubts": self.foreseen.mean_variances.tolist(),
+                "variances": self.foreseen.variances.tolist(),
+            },
         }
 
     @classmethod
@@ -174,7 +179,7 @@ def _moments_of(state: Saved, *, strata: int) -> Moments:
     return Moments(
         rates=state.numbers("rates", length=strata, low=0, high=1),
         means=state.numbers("means", length=strata),
-        doubts=state.numbers("doubts", length=strata, low=0),
+        mean_variances=state.numbers("doubts", length=strata, low=0),
         variances=state.numbers("variances", length=strata, low=0),
     )
 

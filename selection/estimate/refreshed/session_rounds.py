@@ -1,4 +1,4 @@
-"""The rounds of a session that cuts open rows anew before each of them."""
+"""The rounds of a session that recomputes its strata before each round."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Rows, Vectors
 from gleann.selection.estimate.baselines.abae_widths import abae_width
 from gleann.selection.estimate.labels.known import KnownRows
-from gleann.selection.estimate.labels.round_labels import AnswerBook
+from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.propagate import (
     held_out_proxies,
@@ -28,14 +28,14 @@ from gleann.selection.seeds import stream_seed
 
 
 class RefreshedRounds:
-    """What was drawn so far, and the cut that the next round reads.
+    """The rounds drawn so far, and the strata of the next one.
 
     Args:
         vectors: (n, d).
         params: of the estimate.
-        known: labels that were there before.
-        first: the representatives.
-        book: where the answers are written.
+        known: labels known before the session.
+        first: rows of the representatives.
+        answers: of the session.
 
     Attributes:
         drawn: the rounds, in order.
@@ -47,39 +47,39 @@ class RefreshedRounds:
         params: EstimateParams,
         known: KnownRows,
         first: Rows,
-        book: AnswerBook,
+        answers: RoundAnswers,
     ) -> None:
         self._vectors = vectors
         self._params = params
         self._known = known
         self._first = first
-        self._book = book
+        self._answers = answers
         self._cuts: dict[int, Cut] = {}
         self.drawn: list[Round] = []
 
     @property
     def finished(self) -> list[Round]:
-        """Rounds that are labelled whole."""
-        return [one for one in self.drawn if self._book.answered(one.rows)]
+        """Fully labelled rounds."""
+        return [one for one in self.drawn if self._answers.answered(one.rows)]
 
     @property
     def known(self) -> KnownTotals:
-        """What is counted exactly: labels known before, and the representatives."""
-        held = self._book.labels[self._first] == 1
+        """Totals counted exactly: labels known before, and the representatives."""
+        held = self._answers.labels[self._first] == 1
         before = self._known.totals
         return KnownTotals(
             labelled=before.labelled + len(held),
             positives=before.positives + float(held.sum()),
-            total=before.total + float(self._book.values[self._first].sum()),
+            total=before.total + float(self._answers.values[self._first].sum()),
         )
 
     def add(self, one: Round) -> None:
-        """Ask for the rows of a round."""
+        """Add a drawn round; its rows are to be labelled."""
         self.drawn.append(one)
-        self._book.ask(one.rows)
+        self._answers.add_round(one.rows)
 
     def plan(self, design: Design) -> Round:
-        """Cut what is open by the labels so far, and draw the next round from it."""
+        """Cut the open rows into strata by the labels so far; draw the next round."""
         number = len(self.drawn)
         labels = self._labels(number)
         cut = self._cut_before(number).without(labels.rows)
@@ -94,13 +94,13 @@ class RefreshedRounds:
         return cut.draw(draws, seen, seed=stream_seed(self._params.seed, number))
 
     def evidence(self, rounds: list[Round], *, strata: int) -> Evidence:
-        """What finished rounds found, the best strata of each side by side."""
+        """The labels of finished rounds by stratum, highest strata aligned."""
         return gather(
             [
                 (
                     one.strata + strata - len(one.left),
-                    self._book.labels[one.rows] == 1,
-                    self._book.values[one.rows],
+                    self._answers.labels[one.rows] == 1,
+                    self._answers.values[one.rows],
                 )
                 for one in rounds
             ],
@@ -108,17 +108,17 @@ class RefreshedRounds:
         )
 
     def abae_width(self, rounds: list[Round], *, quantile: float) -> float | None:
-        """`rivals.abae_width` by the proxies that ABae would have had.
+        """`baselines.abae_widths.abae_width` with the proxies that ABae would have.
 
-        They are those of the representatives and of labels known before: ABae's stand
-        still.
+        These are made from the representatives and the labels known before: ABae does
+        not update its proxies.
         """
         cut = self._cut_by(0)
         rows = np.concatenate([one.rows for one in rounds])
         labels = ChancedLabels(
             rows=np.searchsorted(cut.rows, rows),
-            positives=self._book.labels[rows] == 1,
-            values=self._book.values[rows],
+            positives=self._answers.labels[rows] == 1,
+            values=self._answers.values[rows],
             chances=whole_chances_of(rounds),
         )
         return abae_width(
@@ -141,13 +141,12 @@ class RefreshedRounds:
         return last.scores[there], weights, strata
 
     def _cut_before(self, number: int) -> Cut:
-        """The cut that round `number` reads: of the labels up to the last positive.
+        """The cut of round `number`: by the labels up to the last positive.
 
-        Negatives alone would move rows between strata without telling more, and the
-        bound on what was never seen (`intervals.most_positives_unseen`) is over strata
-        that stand still.
+        Negatives alone would move rows between strata without adding information, and
+        `intervals.most_positives_unseen` bounds positives over fixed strata.
         """
-        found = [self._book.labels[one.rows].any() for one in self.drawn[:number]]
+        found = [self._answers.labels[one.rows].any() for one in self.drawn[:number]]
         return self._cut_by(max((k + 1 for k in range(number) if found[k]), default=0))
 
     def _cut_by(self, rounds: int) -> Cut:
@@ -166,13 +165,13 @@ class RefreshedRounds:
     def _labels(self, rounds: int) -> ChancedLabels:
         """Labels known before, of the representatives, and of the first `rounds`."""
         drawn = self.drawn[:rounds]
-        asked = np.concatenate([self._first, *(one.rows for one in drawn)])
+        queried = np.concatenate([self._first, *(one.rows for one in drawn)])
         before = np.ones(len(self._known.rows) + len(self._first))
         return ChancedLabels(
-            rows=np.concatenate([self._known.rows, asked]),
+            rows=np.concatenate([self._known.rows, queried]),
             positives=np.concatenate(
-                [self._known.positives, self._book.labels[asked] == 1]
+                [self._known.positives, self._answers.labels[queried] == 1]
             ),
-            values=np.concatenate([self._known.values, self._book.values[asked]]),
+            values=np.concatenate([self._known.values, self._answers.values[queried]]),
             chances=np.concatenate([before, chances_of(drawn)]),
         )

@@ -18,7 +18,7 @@ from gleann.selection.estimate.labels.known import (
     known_group_rows,
     require_open_rows,
 )
-from gleann.selection.estimate.labels.round_labels import AnswerBook
+from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.choice import as_proxies
 from gleann.selection.estimate.result import Estimate
@@ -52,7 +52,7 @@ _PARTS = (
 )
 
 
-class ClassesSession:
+class DisjointGroupsSession:
     """Estimates of disjoint groups from labels that name the group.
 
     Groups are numbered as their proxies are given. A row that the samples of two
@@ -73,12 +73,12 @@ class ClassesSession:
         self._known = known
         self._groups = tuple(proxies)
         self._proxies = tuple(proxies.values())
-        self._book = AnswerBook(names)
-        self._samples = GroupSamples(self._proxies, params, known, self._book)
+        self._answers = RoundAnswers(names)
+        self._samples = GroupSamples(self._proxies, params, known, self._answers)
         self._split: Draws | None = None
         self._data_hash = fingerprint(*self._proxies)
         self._ids_hash = ids_hash(names.held)
-        self._book.ask(self._samples.pilot)
+        self._answers.add_round(self._samples.pilot)
 
     @classmethod
     def start(
@@ -88,7 +88,7 @@ class ClassesSession:
         *,
         ids: ArrayLike | None = None,
         known: KnownGroups | None = None,
-    ) -> "ClassesSession":
+    ) -> "DisjointGroupsSession":
         """Begin estimates of all groups.
 
         Args:
@@ -127,12 +127,12 @@ class ClassesSession:
     @property
     def done(self) -> bool:
         """Whether both rounds are labelled."""
-        return self._split is not None and not len(self._book.pending)
+        return self._split is not None and not len(self._answers.pending)
 
     @property
     def labels_used(self) -> int:
         """Rows labelled so far."""
-        return self._book.used
+        return self._answers.used
 
     @property
     def split(self) -> dict[str, int] | None:
@@ -143,9 +143,9 @@ class ClassesSession:
 
     def next_batch(self) -> Selection:
         """What to label next; the same until labels arrive, empty at the end."""
-        if not len(self._book.pending) and self._split is None:
+        if not len(self._answers.pending) and self._split is None:
             self._plan()
-        rows = self._book.pending
+        rows = self._answers.pending
         return Selection(
             rows=rows,
             ids=self._names.ids_of(rows),
@@ -156,7 +156,7 @@ class ClassesSession:
                 for name, proxy in zip(self._groups, self._proxies, strict=True)
             },
             summary={
-                "round": len(self._book.asked),
+                "round": len(self._answers.rounds),
                 "rounds": 2,
                 "labels_used": self.labels_used,
                 "budget": self._params.budget,
@@ -187,8 +187,8 @@ class ClassesSession:
         numbers = as_groups(groups, n=len(rows), groups=len(self._groups))
         held = numbers > NO_GROUP
         given = as_values(values, held, target=self._params.target)
-        # The book's labels are at least 0.
-        return self._book.write(rows, numbers + 1, given)
+        # Labels are at least 0 in `RoundAnswers`.
+        return self._answers.write(rows, numbers + 1, given)
 
     def estimates(self) -> dict[str, Estimate]:
         """The estimate of each group from its finished rounds.
@@ -196,22 +196,22 @@ class ClassesSession:
         Raises:
             NotReadyError: the pilot is not labelled whole.
         """
-        finished = len(self._book.finished)
+        finished = len(self._answers.finished)
         if not finished:
-            need = len(self._book.asked[0])
+            need = len(self._answers.rounds[0])
             raise NotReadyError(
                 f"the pilot needs {need} labels, {self.labels_used} are there"
             )
-        asked = self._params.asked(2)
+        precision = self._params.precision(2)
         found = self._samples.found(rounds=finished)
-        widths = self._samples.abae_widths(rounds=finished, quantile=asked.quantile)
+        widths = self._samples.abae_widths(rounds=finished, quantile=precision.quantile)
         made = {}
         for group, name in enumerate(self._groups):
             merged = merge(
                 self._samples.cuts_of(group),
                 found[group],
                 own=group,
-                asked=asked,
+                precision=precision,
                 provenance=self._provenance(),
             )
             made[name] = replace(merged, abae_width=widths[group])
@@ -219,7 +219,7 @@ class ClassesSession:
 
     def state(self) -> dict[str, Any]:
         """Everything but the proxies, as JSON values; `resume` takes it back."""
-        asked, book = self._book.asked, self._book
+        rounds, answers = self._answers.rounds, self._answers
         return sealed(
             {
                 "format": FORMAT,
@@ -229,8 +229,8 @@ class ClassesSession:
                 "groups": list(self._groups),
                 "known": self._known.state(),
                 "planned": self._split is not None,
-                "labels": [book.labels[rows].tolist() for rows in asked],
-                "values": [book.values[rows].tolist() for rows in asked],
+                "labels": [answers.labels[rows].tolist() for rows in rounds],
+                "values": [answers.values[rows].tolist() for rows in rounds],
             }
         )
 
@@ -241,7 +241,7 @@ class ClassesSession:
         proxies: Mapping[str, ArrayLike],
         *,
         ids: ArrayLike | None = None,
-    ) -> "ClassesSession":
+    ) -> "DisjointGroupsSession":
         """Go on from `state()`, with the same proxies and ids.
 
         Raises:
@@ -267,27 +267,27 @@ class ClassesSession:
         rounds = 2 if saved.flag("planned") else 1
         session._restore(saved, number=0, rounds=rounds)
         if rounds == 2:
-            if len(session._book.pending):
+            if len(session._answers.pending):
                 saved.refuse("planned", "is true before the pilot is labelled whole")
             session._plan()
             session._restore(saved, number=1, rounds=rounds)
         return session
 
     def _restore(self, saved: Saved, *, number: int, rounds: int) -> None:
-        rows = self._book.asked[number]
+        rows = self._answers.rounds[number]
         one = Saved(
             {
                 name: saved.items(name, length=rounds)[number]
                 for name in ("labels", "values")
             }
         )
-        self._book.read(one, rows, labels="labels", largest=len(self._groups))
+        self._answers.read(one, rows, labels="labels", largest=len(self._groups))
 
     def _plan(self) -> None:
         """Split what the pilots left over the cuts, and draw it."""
-        left = self._params.budget - self._book.used
+        left = self._params.budget - self._answers.used
         self._split, drawn = self._samples.draw_second(budget=left)
-        self._book.ask(drawn)
+        self._answers.add_round(drawn)
 
     def _provenance(self) -> dict[str, Any]:
         return provenance(

@@ -26,7 +26,7 @@ FORMAT = "gleann.estimate-groups/1"
 _PARTS = ("params", "granted", "sessions")
 
 
-class GroupsSession:
+class OverlappingGroupsSession:
     """One estimate a group, each with its own predicate, proxy and oracle.
 
     The pilot is split evenly. What is left goes to the groups in proportion to c, the
@@ -40,7 +40,7 @@ class GroupsSession:
     ) -> None:
         self._sessions = sessions
         self._params = params
-        self._granted = False
+        self._allocated = False
 
     @classmethod
     def start(
@@ -50,7 +50,7 @@ class GroupsSession:
         *,
         ids: ArrayLike | None = None,
         known: Mapping[str, Known] | None = None,
-    ) -> "GroupsSession":
+    ) -> "OverlappingGroupsSession":
         """Begin an estimate for every group.
 
         Args:
@@ -89,7 +89,7 @@ class GroupsSession:
     @property
     def done(self) -> bool:
         """Whether the whole budget is labelled."""
-        return self._granted and all(one.done for one in self._sessions.values())
+        return self._allocated and all(one.done for one in self._sessions.values())
 
     @property
     def labels_used(self) -> int:
@@ -116,7 +116,7 @@ class GroupsSession:
         }
         if pilots:
             return pilots
-        self._grant()
+        self._allocate()
         return {
             name: one.next_batch()
             for name, one in self._sessions.items()
@@ -159,7 +159,7 @@ class GroupsSession:
             {
                 "format": FORMAT,
                 "params": asdict(self._params),
-                "granted": self._granted,
+                "granted": self._allocated,
                 "sessions": {name: one.state() for name, one in self._sessions.items()},
             }
         )
@@ -171,7 +171,7 @@ class GroupsSession:
         proxies: Mapping[str, ArrayLike],
         *,
         ids: ArrayLike | None = None,
-    ) -> "GroupsSession":
+    ) -> "OverlappingGroupsSession":
         """Go on from `state()`, with the same proxies and ids.
 
         Raises:
@@ -191,14 +191,14 @@ class GroupsSession:
             if one.params != mine:
                 parts.refuse(name, "has other parameters than its share of the whole")
         session = cls(sessions, params)
-        session._granted = saved.flag("granted")
-        if session._granted and any(one.pilot is None for one in sessions.values()):
+        session._allocated = saved.flag("granted")
+        if session._allocated and any(one.pilot is None for one in sessions.values()):
             saved.refuse("granted", "is true before every pilot is labelled")
         return session
 
-    def _grant(self) -> None:
+    def _allocate(self) -> None:
         """Share what the pilots left, once."""
-        if self._granted:
+        if self._allocated:
             return
         sessions = list(self._sessions.values())
         costs = [
@@ -216,8 +216,8 @@ class GroupsSession:
             at_least=least,
         )
         for session, labels in zip(sessions, shares.tolist(), strict=True):
-            session.grant(labels)
-        self._granted = True
+            session.allocate_second_round(labels)
+        self._allocated = True
 
 
 def check_groups(were: list[str], are: list[str]) -> None:

@@ -16,7 +16,7 @@ from gleann.selection.estimate.labels.known import (
     known_rows,
     require_open_rows,
 )
-from gleann.selection.estimate.labels.round_labels import AnswerBook
+from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.propagate import representatives
 from gleann.selection.estimate.refreshed.interval import refreshed_interval
@@ -36,7 +36,7 @@ from gleann.selection.provenance import (
     provenance,
     sealed,
 )
-from gleann.selection.result import Selection, as_told
+from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-tasti/1"
@@ -77,10 +77,10 @@ class TastiSession:
         self._first = first
         rest = replace(params, budget=params.budget - len(first))
         self._budgets = rest.round_budgets(params.strata)
-        self._book = AnswerBook(names)
-        self._rounds = RefreshedRounds(vectors, params, known, first, self._book)
+        self._answers = RoundAnswers(names)
+        self._rounds = RefreshedRounds(vectors, params, known, first, self._answers)
         if len(first):
-            self._book.ask(first)
+            self._answers.add_round(first)
         self._made: tuple[int, Estimate] | None = None
         self._data_hash = fingerprint(vectors)
         self._ids_hash = ids_hash(names.held)
@@ -140,7 +140,7 @@ class TastiSession:
     @property
     def labels_used(self) -> int:
         """Rows labelled so far, those known before not among them."""
-        return self._book.used
+        return self._answers.used
 
     def next_batch(self) -> Selection:
         """What to label next: the representatives, then one round after the other.
@@ -151,14 +151,14 @@ class TastiSession:
         """
         stopped = self._stopped()
         left = len(self._rounds.drawn) < len(self._budgets)
-        if not len(self._book.pending) and left and not stopped:
+        if not len(self._answers.pending) and left and not stopped:
             self._rounds.add(self._rounds.plan(self._design()))
-        rows = self._book.pending
+        rows = self._answers.pending
         scores, weights, strata = self._rounds.describe(rows)
         return Selection(
             rows=rows,
             ids=self._names.ids_of(rows),
-            scores=as_told(scores),
+            scores=clipped_scores(scores),
             weights=weights.astype(np.float32),
             why={"stratum": strata, "proxy": scores},
             summary={
@@ -176,7 +176,7 @@ class TastiSession:
     ) -> int:
         """Take labels, as `EstimateSession.submit`; returns how many were new."""
         target = self._params.target
-        return self._book.write_positives(ids, positives, values, target=target)
+        return self._answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
         """What the finished rounds say; labels of an unfinished one wait.
@@ -206,7 +206,7 @@ class TastiSession:
                 "known": self._known.state(),
                 "first": self._first.tolist(),
                 "rounds": [one.state() for one in self._rounds.drawn],
-                **self._book.state(),
+                **self._answers.state(),
             }
         )
 
@@ -240,7 +240,7 @@ class TastiSession:
             _require_room(params, first=len(first))
             session = cls(points, params, names, known, first)
         session._restore_rounds(saved)
-        session._book.restore(saved)
+        session._answers.restore(saved)
         return session
 
     def _restore_rounds(self, saved: Saved) -> None:
@@ -258,18 +258,18 @@ class TastiSession:
     def _conclude(self, finished: list[Round]) -> Estimate:
         design = whole_design(finished, self._design())
         evidence = self._rounds.evidence(finished, strata=len(design.sizes))
-        asked = replace(
-            self._params.asked(len(self._budgets)),
+        precision = replace(
+            self._params.precision(len(self._budgets)),
             interval=refreshed_interval(finished),
         )
         made = conclude_from(
             design,
             refreshed_totals(finished, evidence, design),
             evidence,
-            asked=asked,
+            precision=precision,
             provenance=self._provenance(),
         )
-        width = self._rounds.abae_width(finished, quantile=asked.quantile)
+        width = self._rounds.abae_width(finished, quantile=precision.quantile)
         return replace(made, abae_width=width)
 
     def _design(self) -> Design:
@@ -296,7 +296,7 @@ class TastiSession:
         if (
             not self._params.may_stop
             or not self._rounds.drawn
-            or len(self._book.pending)
+            or len(self._answers.pending)
         ):
             return False
         return self._params.is_narrow(self.estimate())

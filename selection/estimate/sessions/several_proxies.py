@@ -16,7 +16,7 @@ from gleann.selection.estimate.labels.known import (
     known_rows,
     require_open_rows,
 )
-from gleann.selection.estimate.labels.round_labels import NOT_ASKED, AnswerBook
+from gleann.selection.estimate.labels.round_answers import NOT_QUERIED, RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.choice import (
     ProxyChoice,
@@ -83,10 +83,10 @@ class ChoosingSession:
         self._chances[self._open_rows] = pilot_chances(
             self._open_proxies(), params, pilot=pilot
         )
-        self._book = AnswerBook(names)
+        self._answers = RoundAnswers(names)
         # Not the stream that orders the strata later.
         rng = np.random.default_rng([params.seed, pilot])
-        self._book.ask(draw_pilot(self._chances, rng=rng))
+        self._answers.add_round(draw_pilot(self._chances, rng=rng))
         self._choice: ProxyChoice | None = None
         self._session: EstimateSession | None = None
         self._data_hash = fingerprint(*proxies.values())
@@ -146,13 +146,13 @@ class ChoosingSession:
     def labels_used(self) -> int:
         """Rows labelled so far, the pilot's among them."""
         later = 0 if self._session is None else self._session.labels_used
-        return self._book.used + later
+        return self._answers.used + later
 
     def next_batch(self) -> Selection:
         """What to label next: what is left of the pilot, then as `EstimateSession`."""
         if self._session is not None:
             return self._session.next_batch()
-        rows = self._book.pending
+        rows = self._answers.pending
         chances = self._chances[rows].astype(np.float32)
         return Selection(
             rows=rows,
@@ -177,13 +177,13 @@ class ChoosingSession:
         numbers = as_values(values, held, target=self._params.target)
         labels = held.astype(np.int32)
         if self._session is None:
-            new = self._book.write(rows, labels, numbers)
-            if not len(self._book.pending):
+            new = self._answers.write(rows, labels, numbers)
+            if not len(self._answers.pending):
                 self._choice, self._session = self._choose()
             return new
         # The pilot is labelled whole: its labels can only be those given before.
-        pilot = self._book.labels[rows] != NOT_ASKED
-        self._book.write(rows[pilot], labels[pilot], numbers[pilot])
+        pilot = self._answers.labels[rows] != NOT_QUERIED
+        self._answers.write(rows[pilot], labels[pilot], numbers[pilot])
         later = self._names.ids_of(rows[~pilot])
         return self._session.submit(later, held[~pilot], numbers[~pilot])
 
@@ -195,7 +195,7 @@ class ChoosingSession:
         """
         if self._session is None or self._choice is None:
             raise NotReadyError(
-                f"the pilot needs {self._pilot} labels, {self._book.used} are there"
+                f"the pilot needs {self._pilot} labels, {self._answers.used} are there"
             )
         made = self._session.estimate()
         return replace(
@@ -215,7 +215,7 @@ class ChoosingSession:
                 "proxies": list(self._proxies),
                 "data_hash": self._data_hash,
                 "ids_hash": self._ids_hash,
-                **self._book.state(),
+                **self._answers.state(),
                 "session": None if self._session is None else self._session.state(),
             }
         )
@@ -251,14 +251,14 @@ class ChoosingSession:
             require_open_rows(params, n=n, known=known)
             _require_room(params, pilot=pilot)
             session = cls(checked, params, names, known, pilot=pilot)
-        session._book.restore(saved)
+        session._answers.restore(saved)
         session._restore_chosen(saved)
         return session
 
     def _restore_chosen(self, saved: Saved) -> None:
         """Go on with the session by the chosen proxy, if the pilot was labelled."""
         state = saved.value("session")
-        if (state is None) != bool(len(self._book.pending)):
+        if (state is None) != bool(len(self._answers.pending)):
             saved.refuse("session", "must be there once the pilot is labelled")
         if state is None:
             return
@@ -276,8 +276,8 @@ class ChoosingSession:
 
     def _choose(self) -> tuple[ProxyChoice, EstimateSession]:
         """By the pilot's labels; with the session that begins with them."""
-        rows = self._book.asked[0]
-        held, values = self._book.labels[rows] == 1, self._book.values[rows]
+        rows = self._answers.rounds[0]
+        held, values = self._answers.labels[rows] == 1, self._answers.values[rows]
         labels = ChancedLabels(
             rows=np.searchsorted(self._open_rows, rows),
             positives=held,

@@ -15,9 +15,9 @@ from gleann.selection.estimate.labels.known import (
     known_rows,
     require_open_rows,
 )
-from gleann.selection.estimate.labels.round_labels import AnswerBook
+from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.result import Asked, Estimate, conclude
+from gleann.selection.estimate.result import Estimate, Precision, conclude
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, round_draws
 from gleann.selection.estimate.stratified.strata import (
@@ -36,7 +36,7 @@ from gleann.selection.provenance import (
     provenance,
     sealed,
 )
-from gleann.selection.result import Selection, as_told
+from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate/2"
@@ -85,7 +85,7 @@ class EstimateSession:
         for array in (self._design.sizes, self._design.proxy_means):
             array.flags.writeable = False
         self._draws: list[Draws] = []
-        self._book = AnswerBook(names)
+        self._answers = RoundAnswers(names)
         self._made: tuple[tuple[int, tuple[int, ...]], Estimate] | None = None
         self._data_hash = fingerprint(proxy)
         self._ids_hash = ids_hash(names.held)
@@ -133,18 +133,18 @@ class EstimateSession:
 
     @property
     def budget(self) -> int:
-        """Labels to spend, with what was granted instead of the plan."""
+        """Labels to spend; a second round allocated later replaces the plan."""
         return sum(self._design.round_budgets)
 
     @property
     def labels_used(self) -> int:
         """Rows labelled so far, those known before not among them."""
-        return self._book.used
+        return self._answers.used
 
     @property
     def pilot(self) -> Evidence | None:
         """What the pilot found; None before it is labelled whole."""
-        return self._evidence() if self._book.finished else None
+        return self._evidence() if self._answers.finished else None
 
     @property
     def design(self) -> Design:
@@ -157,7 +157,7 @@ class EstimateSession:
             self._params == other.params and self._known.state() == other._known.state()
         )
 
-    def grant(self, labels: int) -> None:
+    def allocate_second_round(self, labels: int) -> None:
         """Spend `labels` on the second of two rounds instead of what was planned.
 
         For budgets that several estimates share; it may depend on what the pilots
@@ -188,16 +188,16 @@ class EstimateSession:
         row of its round stands for, which is how the estimate counts it.
         """
         stopped = self._stopped()
-        if not len(self._book.pending) and self._rounds_left() and not stopped:
+        if not len(self._answers.pending) and self._rounds_left() and not stopped:
             self._plan_round()
-        rows = self._book.pending
+        rows = self._answers.pending
         strata = self._stratum_nos[rows]
         draws = self._draws[-1]
         left = self._design.sizes - self._drawn_before() + draws
         return Selection(
             rows=rows,
             ids=self._names.ids_of(rows),
-            scores=as_told(self._proxy[rows]),
+            scores=clipped_scores(self._proxy[rows]),
             weights=(left[strata] / draws[strata]).astype(np.float32),
             why={"stratum": strata, "proxy": self._proxy[rows]},
             summary={
@@ -234,7 +234,7 @@ class EstimateSession:
             NonFiniteError: a value of a positive that is NaN or infinite.
         """
         target = self._params.target
-        return self._book.write_positives(ids, positives, values, target=target)
+        return self._answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
         """What the finished rounds say; labels of an unfinished one wait.
@@ -242,7 +242,7 @@ class EstimateSession:
         Raises:
             NotReadyError: the first round is not labelled whole.
         """
-        rounds = self._book.finished
+        rounds = self._answers.finished
         if not rounds:
             need = self._design.round_budgets[0]
             raise NotReadyError(
@@ -251,11 +251,14 @@ class EstimateSession:
         budgets = self._design.round_budgets
         about = (len(rounds), budgets)
         if self._made is None or self._made[0] != about:
-            evidence, asked = self._evidence(), self._params.asked(len(budgets))
+            evidence, precision = self._evidence(), self._params.precision(len(budgets))
             made = conclude(
-                self._design, evidence, asked=asked, provenance=self._provenance()
+                self._design,
+                evidence,
+                precision=precision,
+                provenance=self._provenance(),
             )
-            self._made = (about, self._beside_abae(made, evidence.total, asked))
+            self._made = (about, self._beside_abae(made, evidence.total, precision))
         return self._made[1]
 
     def state(self) -> dict[str, Any]:
@@ -269,7 +272,7 @@ class EstimateSession:
                 "known": self._known.state(),
                 "round_budgets": list(self._design.round_budgets),
                 "draws": [draws.tolist() for draws in self._draws],
-                **self._book.state(),
+                **self._answers.state(),
             }
         )
 
@@ -298,18 +301,18 @@ class EstimateSession:
             require_open_rows(params, n=n, known=known)
             session = cls(checked, params, names, known)
         session._restore_draws(saved)
-        session._book.restore(saved)
+        session._answers.restore(saved)
         return session
 
     def _restore_draws(self, saved: Saved) -> None:
-        """Take back what was granted and drawn."""
+        """Rebuild the allocated budgets and the draws of each round."""
         planned = self._design.round_budgets
         budgets = saved.integers("round_budgets", low=1, length=len(planned)).tolist()
         if tuple(budgets) != planned:
             if len(planned) != 2 or budgets[0] != planned[0]:
                 saved.refuse("round_budgets", f"are {budgets}, planned were {planned}")
             with rebuilding("round_budgets"):
-                self.grant(budgets[1])
+                self.allocate_second_round(budgets[1])
         for number, draws in enumerate(saved.items("draws", at_most=len(planned))):
             self._restore_round(Saved({"draws": draws}), number)
 
@@ -334,7 +337,7 @@ class EstimateSession:
             seed=self._params.seed,
             data_hash=self._data_hash,
         )
-        # What was granted may not be what the budget of `params` planned.
+        # The allocated second round may differ from the plan of `params`.
         return origin | {"round_budgets": list(self._design.round_budgets)}
 
     def _rounds_left(self) -> int:
@@ -351,7 +354,7 @@ class EstimateSession:
     def _draw(self, draws: Draws) -> None:
         sizes = self._design.sizes.astype(np.int64)
         rows = next_rows(self._order, sizes, draws, after=self._drawn_before())
-        self._book.ask(rows)
+        self._answers.add_round(rows)
         self._draws.append(draws)
 
     def _evidence(self) -> Evidence:
@@ -359,35 +362,37 @@ class EstimateSession:
             [
                 (
                     self._stratum_nos[rows],
-                    self._book.labels[rows] == 1,
-                    self._book.values[rows],
+                    self._answers.labels[rows] == 1,
+                    self._answers.values[rows],
                 )
-                for rows in self._book.finished
+                for rows in self._answers.finished
             ],
             strata=len(self._design.sizes),
         )
 
-    def _beside_abae(self, made: Estimate, seen: Tally, asked: Asked) -> Estimate:
+    def _beside_abae(
+        self, made: Estimate, seen: Tally, precision: Precision
+    ) -> Estimate:
         """The estimate, and what ABae as written would have been expected to give."""
-        rows = np.concatenate(self._book.finished)
+        rows = np.concatenate(self._answers.finished)
         open_rows = np.flatnonzero(self._stratum_nos >= 0)
         labels = ChancedLabels(
             rows=np.searchsorted(open_rows, rows),
-            positives=self._book.labels[rows] == 1,
-            values=self._book.values[rows],
+            positives=self._answers.labels[rows] == 1,
+            values=self._answers.values[rows],
             chances=(seen.labelled / self._design.sizes)[self._stratum_nos[rows]],
         )
         width = abae_width(
             self._proxy[open_rows],
             labels,
             self._params,
-            quantile=asked.quantile,
+            quantile=precision.quantile,
             known=self._design.known,
         )
         return replace(made, abae_width=width)
 
     def _stopped(self) -> bool:
         """Whether the last round left an interval that is narrow enough."""
-        if not self._params.may_stop or not self._draws or len(self._book.pending):
+        if not self._params.may_stop or not self._draws or len(self._answers.pending):
             return False
         return self._params.is_narrow(self.estimate())

@@ -29,7 +29,9 @@ def spreads(moments: Moments, *, target: Target, sizes: PerStratum) -> PerStratu
     if target == "avg":
         found = sizes * rates
         means = means - (found * means).sum() / found.sum()
-    return np.sqrt(rates * moments.variances + binomial * (means**2 + moments.doubts))
+    return np.sqrt(
+        rates * moments.variances + binomial * (means**2 + moments.mean_variances)
+    )
 
 
 def shares(sizes: PerStratum, spread: PerStratum, *, floor: float) -> PerStratum:

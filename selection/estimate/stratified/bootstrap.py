@@ -1,4 +1,4 @@
-"""How far off an estimate may be, from resampling the labels of each stratum."""
+"""Bootstrap interval: resamples of the labels within each stratum."""
 
 from collections.abc import Sequence
 
@@ -44,10 +44,10 @@ def bootstrap_interval(
     interval. Their mean value comes from Dirichlet weights over the labelled positives
     and one positive of any stratum. The interval reaches over what both give.
 
-    ABae resamples the labels themselves (`abae.percentile_interval`): a stratum
-    without a positive then never has one, one labelled whole still varies, and few
-    labels give too narrow an interval. Here the first has Jeffreys' rate above, the
-    second no spread, and the third the shrunken spread.
+    ABae resamples the labels themselves (`baselines.abae.percentile_interval`): a
+    stratum without a positive then never has one, a fully labelled one still varies,
+    and few labels give too narrow an interval. Here the first has Jeffreys' rate above,
+    the second no spread, and the third the shrunken spread.
 
     Args:
         design: what was fixed in advance.

@@ -230,7 +230,7 @@ def from_neighbours(seen: Moments, *, proxy_means: PerStratum) -> Moments:
     return Moments(
         rates=odds / (1 + odds),
         means=_mean_beside(seen.means),
-        doubts=_mean_beside(seen.doubts),
+        mean_variances=_mean_beside(seen.mean_variances),
         variances=_mean_beside(seen.variances),
     )
 
@@ -253,7 +253,7 @@ def _with_entry(seen: Moments, guessed: Moments, k: int) -> Moments:
     return Moments(
         rates=np.where(at, guessed.rates, seen.rates),
         means=np.where(at, guessed.means, seen.means),
-        doubts=np.where(at, guessed.doubts, seen.doubts),
+        mean_variances=np.where(at, guessed.mean_variances, seen.mean_variances),
         variances=np.where(at, guessed.variances, seen.variances),
     )
 

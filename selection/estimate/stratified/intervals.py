@@ -113,7 +113,7 @@ def row_variances(seen: Moments, *, target: Target, average: float) -> PerStratu
     if target == "count":
         return binomial
     centred = seen.means - average if target == "avg" else seen.means
-    return seen.rates * seen.variances + binomial * (centred**2 + seen.doubts)
+    return seen.rates * seen.variances + binomial * (centred**2 + seen.mean_variances)
 
 
 def uniform_width(

@@ -70,7 +70,7 @@ class Moments:
 
     rates: PerStratum
     means: PerStratum
-    doubts: PerStratum
+    mean_variances: PerStratum
     variances: PerStratum
 
 
@@ -163,7 +163,7 @@ def moments(counts: Tally) -> Moments:
     return Moments(
         rates=(counts.positives + 0.5) / (counts.labelled + 1),
         means=trend.means,
-        doubts=(pooled + trend.step**2) / (counts.positives + 1),
+        mean_variances=(pooled + trend.step**2) / (counts.positives + 1),
         variances=(deviations + pooled) / (degrees + 1),
     )
 

@@ -1,4 +1,4 @@
-"""Labels drawn with unequal chances, weighed so that every stratum can read them."""
+"""Labels drawn with unequal probabilities, and their weighted moments by stratum."""
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -16,18 +16,18 @@ from gleann.selection.estimate.stratified.tally import (
 )
 
 Chances: TypeAlias = NDArray[np.float64]
-"""Chance of each row to be drawn, or how often it is expected to be."""
+"""Probability of each row to be drawn, or its expected number of draws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ChancedLabels:
-    """Labels, and the chance that each row had to get one.
+    """Labels, and the probability that each row had of being drawn.
 
     Attributes:
         rows: int64 (m,).
         positives: bool (m,).
         values: float64 (m,), 0 where not positive.
-        chances: (m,) that each of them had.
+        chances: (m,) the probability of each to be drawn.
     """
 
     rows: Rows
@@ -37,23 +37,23 @@ class ChancedLabels:
 
     @property
     def count(self) -> float:
-        """Rows for which the predicate seems to hold, among those that had a chance.
+        """Estimated number of positive rows among those that could be drawn.
 
-        As good as the chances: unbiased where they are those of being drawn at all, as
-        a choice's pilot, the samples of groups and `refreshing.whole_chances_of` tell
-        them. By `refreshing.chances_of` it falls short of positives drawn early.
+        Unbiased if `chances` are inclusion probabilities, as in the pilot of a proxy
+        choice, the samples of groups and `refreshed.rounds.whole_chances_of`. With
+        `refreshed.rounds.chances_of` it misses positives drawn early.
         """
         return float((self.positives / self.chances).sum())
 
     @property
     def sum(self) -> float:
-        """What their values seem to add up to; as `count`."""
+        """Estimated sum of the values of positive rows; as `count`."""
         return float((self.values / self.chances).sum())
 
     def rate_among(self, n: int) -> float:
-        """Share of `n` rows; that of half a label where no positive was drawn.
+        """`count` as a share of `n` rows; half a label's share without any positive.
 
-        For shrinking only; it may exceed 1 by chance, as `count` may exceed `n`.
+        For shrinkage only; it may exceed 1 by chance, as `count` may exceed `n`.
         """
         return self.count / n or 0.5 / (len(self.rows) + 1)
 
@@ -61,18 +61,18 @@ class ChancedLabels:
 def weighted_moments(
     drawn: NDArray[np.int64], labels: ChancedLabels, *, strata: int, rate: float
 ) -> Moments:
-    """Moments of strata that did not draw the labels themselves.
+    """Moments of strata other than those the labels were drawn from.
 
-    Jeffreys' half positive a stratum would drown a rare predicate and make all ways to
-    cut alike, so a stratum is shrunk by one row to the rate of all instead. For
-    comparing only: no interval rests on this.
+    Jeffreys' half positive per stratum would drown a rare predicate and make all cuts
+    look alike, so a stratum is shrunk by one row to the overall rate instead. For
+    comparison only: no interval uses it.
 
     Args:
         drawn: (m,) stratum of each labelled row.
         labels: (m,).
         strata: number of strata.
-        rate: share of all rows for which the predicate seems to hold. One that was told
-            from the chances may exceed 1, which no stratum is shrunk to.
+        rate: estimated share of positives among all rows. Estimated from the chances it
+            may exceed 1; strata are then shrunk to 1.
     """
     weighted = weighted_tally(drawn, labels, strata=strata)
     rates = (weighted.positives + min(rate, 1.0)) / (weighted.labelled + 1)
@@ -83,7 +83,7 @@ def weighted_moments(
 def weighted_tally(
     drawn: NDArray[np.int64], labels: ChancedLabels, *, strata: int
 ) -> Tally:
-    """Tally as if each stratum were drawn evenly: weights average 1 in each."""
+    """Weighted tally; weights average 1 within each stratum."""
     raw = 1 / labels.chances
     labelled = np.bincount(drawn, minlength=strata)
     sums = np.bincount(drawn, weights=raw, minlength=strata)
