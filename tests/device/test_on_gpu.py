@@ -22,6 +22,7 @@ if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
 from gleann.index.engines.device import merge, scan  # noqa: E402
+from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
@@ -122,7 +123,7 @@ def test_merge(keep):
     coded, list_nos, view = setting("fp32", 16, nq=100)
     kept = scan.bucketed(coded, list_nos, view, Bucketing(buckets=128, span=8192))
     flat = kept.keys.reshape(100, -1)
-    probed = merge.bitmap(list_nos, nlist=len(SIZES))
+    probed = bitmap_of(list_nos, nlist=len(SIZES))
     got = TritonScanner().merge(flat, view.lists, probed, keep=keep)
     assert torch.equal(got, merge.merge(flat, view.lists, probed, keep=keep))
 
@@ -137,7 +138,7 @@ def test_merge_of_long_rows_of_keys(nq, keep):
     keys = make_keys(scores, entries[:, :6720])
     keys[torch.rand(keys.shape, device=CUDA) < 0.2] = NONE
     chosen = torch.from_numpy(world.some_lists(nq, 4, len(SIZES)).astype(np.int64))
-    probed = merge.bitmap(chosen.to(CUDA), nlist=len(SIZES))
+    probed = bitmap_of(chosen.to(CUDA), nlist=len(SIZES))
     got = TritonScanner().merge(keys, lists, probed, keep=keep)
     assert torch.equal(got, merge.merge(keys, lists, probed, keep=keep))
 

@@ -23,6 +23,7 @@ from gleann.index.engines.device.grouping import Pairs, group
 from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
 from gleann.index.engines.device.kinds import TILE
 from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
+from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.view import ListView
@@ -67,10 +68,16 @@ class Scanner(Protocol):
     def name(self) -> str:
         """Such as "torch"."""
 
+    def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
+        """Prepared float32 queries (nq, d) in the kind of number of `lists`."""
+
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
     ) -> tuple[Tensor, Tensor]:
         """The best lists of prepared queries; see `DeviceRanking.likely`."""
+
+    def probed(self, list_nos: Tensor, *, nlist: int) -> Tensor:
+        """The bitmap of `list_nos`; see `bitmap.bitmap_of`."""
 
     def bucketed(
         self,
@@ -111,7 +118,7 @@ class Scanner(Protocol):
         Args:
             keys: (nq, w) of entries.
             lists: whose entries.
-            probed: int32 (nq, words), the lists each query scans; see `merge.bitmap`.
+            probed: int32 (nq, words), the lists each query scans; see `probed`.
             keep: rows to keep.
 
         Returns:
@@ -123,6 +130,9 @@ class Scanner(Protocol):
         self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
     ) -> Tensor:
         """The k nearest rows of each query's pool; see `rerank.rerank`."""
+
+    def pack(self, block: Block, unanswered: Tensor) -> Tensor:
+        """The answers of a block as one tensor; see `packed.packed`."""
 
 
 def bucketed(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError
 from gleann.selection import coreset, entropy_costs, margin_costs
-from gleann.service.cli.estimate.answers import rows_named
 from gleann.service.cli.files import inputs, sources
+from gleann.service.cli.files.answers import rows_named
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.values import DeviceChoice
 
