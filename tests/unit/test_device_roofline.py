@@ -18,6 +18,7 @@ from gleann.index.engines.device.roofline import (
     bounds,
     items_of,
 )
+from gleann.index.engines.triton_kernels.configs import merge_config_for
 
 COUNTS = Path(__file__).resolve().parents[2] / "bench/results/gpu-counts.json"
 
@@ -81,11 +82,12 @@ def test_costs_are_those_counted_in_what_is_compiled():
 
 @pytest.mark.parametrize("on", [H100, H200])
 def test_a_pair_costs_a_step_of_the_merge_and_its_keys(on):
-    """One step merges 64 keys, as many as a pair has; and they are written and read."""
+    """A pair leaves 64 keys, which are written and read, and merged with others'."""
     kernels = list(json.loads(COUNTS.read_text()).values())[-1]["kernels"]
     merge = kernels["merge_keys 64 kept"]
     (step,) = merge["loops"]["inner"]
-    issued = merge["warps"] * step["instructions"] / on.warp_instructions
+    pairs = merge_config_for(64).at_once / 64
+    issued = merge["warps"] * step["instructions"] / pairs / on.warp_instructions
     moved = 2 * (64 * 8 + 8) / on.bytes_a_second
     assert on.pair_seconds == pytest.approx(issued + moved, rel=0.1)
 

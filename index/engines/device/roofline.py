@@ -82,9 +82,9 @@ H200 = Ceilings(
     # Four schedulers each at 1.98 GHz, which the datasheet's 67 TFLOP/s of float32
     # follow from.
     warp_instructions=132 * 4 * 1.98e9,
-    # 409 instructions of four warps a step of the merge, one step a pair; and 64 keys
-    # and a bound, written and read.
-    pair_seconds=1.8e-9,
+    # 1,208 instructions of one warp a step of the merge, which takes four pairs; and 64
+    # keys and a bound a pair, written and read.
+    pair_seconds=0.53e-9,
     programs=132,
 )
 
@@ -94,7 +94,7 @@ H100 = Ceilings(
     bytes_a_second=3.0e12,
     flops=H200.flops,
     warp_instructions=132 * 4 * 1.755e9,
-    pair_seconds=2.1e-9,
+    pair_seconds=0.67e-9,
     programs=132,
 )
 
