@@ -19,10 +19,17 @@ import gpu_hang  # noqa: E402
 
 from bench import gpu_notes, provenance  # noqa: E402
 from bench.gpu import __main__ as gpu  # noqa: E402
+from bench.gpu import (  # noqa: E402
+    check_data,
+    parts,
+    peer_indexes,
+    stages,
+    watch,
+    worker,
+)
 from bench.gpu import coarse as gpu_coarse  # noqa: E402
 from bench.gpu import data as gpu_data  # noqa: E402
 from bench.gpu import kernel as gpu_kernel  # noqa: E402
-from bench.gpu import parts, peer_indexes, stages, watch, worker  # noqa: E402
 from bench.gpu import run as gpu_run  # noqa: E402
 from bench.gpu.conformance import NotGreenError, counted  # noqa: E402
 from bench.gpu.conformance import tests as run_tests  # noqa: E402
@@ -182,6 +189,32 @@ def test_made_rows_have_the_inner_dimension_they_are_made_with(inner):
     rows = rows.numpy().astype(np.float64)
     near = np.sort(np.square(rows[:200, None] - rows[None]).sum(axis=2))[:, 1:40]
     assert inner * 0.7 < gpu_data.inner_dimension(near) < inner * 1.3
+
+
+def probes_of(rows, queries):
+    found = check_data.hardness(rows, queries, nlist=max(1, len(rows) // 244))
+    return np.array([found.probes[segments] for segments in ("both", "primary")])
+
+
+@pytest.mark.slow
+def test_made_rows_are_not_easy():
+    """At first their clusters lay so far apart that the ten nearest shared a list."""
+    ours, easy = (
+        probes_of(*check_data.made_rows(16_000, spread=spread, seed=0))
+        for spread in (gpu_data.CLUSTER_SPREAD, check_data.EASY_SPREAD)
+    )
+    assert (ours[:, 2] >= 1.7 * easy[:, 2]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_made_rows_take_as_many_probes_as_real_ones(load_dataset):
+    real = load_dataset("sift-128")
+    theirs = probes_of(*check_data.real_rows(real, 20_000))
+    spread = gpu_data.CLUSTER_SPREAD
+    ours = probes_of(*check_data.made_rows(20_000, spread=spread, seed=0))
+    assert (ours >= 0.6 * theirs).all()
+    assert (ours <= 1.4 * theirs).all()
 
 
 def test_made_rows_depend_on_the_seed_alone():
@@ -385,7 +418,7 @@ def test_a_part_says_what_to_read_first(name, tmp_path, capsys):
         assert f"== {stage}" in lines
     assert any("nprobe=" in line and "same_rows=1.0000" in line for line in lines)
     missing = [line for line in lines if "no folder sift-128" in line]
-    assert bool(missing) == (name == "B" and gpu._data_folder() is None)
+    assert bool(missing) == (name == "B" and worker.data_folder() is None)
 
 
 @pytest.mark.slow
