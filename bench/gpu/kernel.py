@@ -108,7 +108,7 @@ def _row(
         entries=shape.entries,
         dim=shape.dim,
     )
-    least = bounds(batch, kind=lists.kind, on=H200)
+    least = bounds(batch, kind=lists.kind, on=H200, query_tile=tile)
     read = batch.touched * shape.entries * (shape.dim * KINDS[lists.kind].bytes + 4)
     run.row(
         entries=shape.entries,
@@ -121,10 +121,10 @@ def _row(
         seconds=taken,
         tflops=2 * batch.scores * shape.dim / taken / 1e12,
         gb_a_second=read / taken / 1e9,
-        predicted_seconds=least.seconds,
+        predicted_seconds=least.scan,
         predicted_memory=least.memory,
         predicted_matrix=least.matrix,
-        predicted_selection=least.selection,
+        predicted_issue=least.issue,
     )
 
 

@@ -10,9 +10,9 @@ from bench.gpu.timing import busy_seconds, seconds_of, wait
 from gleann.index import knn_graph
 from gleann.index.engines.torch import unavailable_reason as no_torch
 from gleann.index.engines.triton import unavailable_reason as no_triton
-from gleann.selection.coreset.distance import make_points
-from gleann.selection.coreset.facility_location import CANDIDATES, make_gains
-from gleann.selection.coreset.walk import Walk
+from gleann.selection.coreset.distance.choose import make_points
+from gleann.selection.coreset.distance.walk import Walk
+from gleann.selection.coreset.methods.facility_location import CANDIDATES, make_gains
 
 WARM = 64
 PICKS = 1024

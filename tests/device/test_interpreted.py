@@ -48,10 +48,10 @@ from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
 )
 from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 from gleann.selection import facility_location, farthest_first  # noqa: E402
-from gleann.selection.coreset import device as on_device  # noqa: E402
-from gleann.selection.coreset import device_gains  # noqa: E402
-from gleann.selection.coreset.distance import squared_l2  # noqa: E402
-from gleann.selection.coreset.facility_location import HostGains  # noqa: E402
+from gleann.selection.coreset.distance import device as on_device  # noqa: E402
+from gleann.selection.coreset.distance.contract import squared_l2  # noqa: E402
+from gleann.selection.coreset.methods import device_gains  # noqa: E402
+from gleann.selection.coreset.methods.facility_location import HostGains  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

@@ -19,8 +19,8 @@ if not torch.cuda.is_available():
 
 from gleann.index.engines.device import build_assign, build_stream  # noqa: E402
 from gleann.index.engines.device.precision import full_precision  # noqa: E402
-from gleann.selection.coreset.device import DevicePoints, squared_l2  # noqa: E402
-from gleann.selection.coreset.distance import squared_l2 as on_host  # noqa: E402
+from gleann.selection.coreset.distance.contract import squared_l2 as on_host  # noqa: E402
+from gleann.selection.coreset.distance.device import DevicePoints, squared_l2  # noqa: E402
 
 pytestmark = pytest.mark.gpu
 

@@ -24,6 +24,15 @@ PROGRAMS_A_MULTIPROCESSOR = 2
 """One's selection hides behind the other's matrix instructions."""
 
 
+def pair_grid(pairs: int, parts: int) -> tuple[int]:
+    """Programs of a query-major kernel: the parts of one pair's list are neighbours.
+
+    They share the first axis of the grid, which takes 2^31 - 1 of them; the other two
+    take 65,535.
+    """
+    return (pairs * parts,)
+
+
 def launch_scan_lists(
     queries: CodedQueries,
     list_nos: Tensor,
@@ -67,7 +76,7 @@ def launch_scan_pairs(
     if list_nos.numel() == 0:
         return
     spans = out.bounds.shape[2]
-    scan_pairs[(list_nos.numel(), spans)](
+    scan_pairs[pair_grid(list_nos.numel(), spans)](
         *_arrays(queries, view),
         list_nos.contiguous(),
         view.starts,
@@ -94,7 +103,7 @@ def launch_score_pairs(
     shape = (len(list_nos), longest)
     out = torch.empty(shape, dtype=torch.int64, device=list_nos.device)
     if len(list_nos):
-        score_pairs[(len(list_nos), -(-longest // TILE))](
+        score_pairs[pair_grid(len(list_nos), -(-longest // TILE))](
             *_arrays(queries, view),
             list_nos,
             view.starts,

@@ -118,8 +118,9 @@ def two_a_slot(
     return best, second
 
 
+# Numbers that change with the search would have it compiled anew, for no gain.
 # Half of it are the arguments: the compiler wants each array and constant by itself.
-@triton.jit
+@triton.jit(do_not_specialize=["nprobe", "spans"])
 def scan_lists(
     vectors,  # (entries + TILE, D)
     biases,  # float32 (entries + TILE)

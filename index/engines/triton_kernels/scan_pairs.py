@@ -61,8 +61,13 @@ def scores_of(
     return bias * ratio - weighed
 
 
+# Numbers that change with the search would have it compiled anew, for no gain, and so
+# would `ends`, which begins at the second of `offsets` or the first of `mids`.
 # Half of it are the arguments: the compiler wants each array and constant by itself.
-@triton.jit
+@triton.jit(
+    do_not_specialize=["nprobe", "spans", "span_entries"],
+    do_not_specialize_on_alignment=["starts", "ends"],
+)
 def scan_pairs(
     vectors,
     biases,
@@ -88,8 +93,8 @@ def scan_pairs(
     """Select from one span of one pair's list; writes NONE where it has no entries."""
     PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
     arrays = vectors, biases, factors, queries
-    slot = tl.program_id(0).to(tl.int64)
-    span = tl.program_id(1)
+    slot = (tl.program_id(0) // spans).to(tl.int64)
+    span = tl.program_id(0) % spans
     list_no = tl.load(list_nos + slot)
     known = list_no >= 0
     start = tl.load(starts + list_no, mask=known, other=0) + span * span_entries
@@ -119,7 +124,9 @@ def scan_pairs(
     tl.store(bounds + into, bound)
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=["longest"], do_not_specialize_on_alignment=["starts", "ends"]
+)
 def score_pairs(
     vectors,
     biases,
@@ -141,12 +148,13 @@ def score_pairs(
     """Keys of all entries of each pair's list, by full scores; NONE past its end."""
     PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
     arrays = vectors, biases, factors, queries
-    pair = tl.program_id(0).to(tl.int64)
+    tiles = tl.cdiv(longest, TILE)
+    pair = (tl.program_id(0) // tiles).to(tl.int64)
     list_no = tl.load(list_nos + pair)
     known = list_no >= 0
     start = tl.load(starts + list_no, mask=known, other=0)
     end = tl.load(ends + list_no, mask=known, other=0)
-    place = tl.arange(0, TILE) + tl.program_id(1) * TILE
+    place = tl.arange(0, TILE) + tl.program_id(0) % tiles * TILE
     rows = start + place
     inside = rows < end
     # Past the end of the list there may be nothing at all to read.

@@ -1,0 +1,171 @@
+"""How the scan kernels are launched: grids, and what they are compiled again for.
+
+Nothing is compiled or run: triton's own functions say which variant a launch takes.
+"""
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+triton = pytest.importorskip("triton", reason="triton is not installed")
+if os.environ.get("TRITON_INTERPRET") == "1":
+    pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
+
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from triton.compiler import make_backend  # noqa: E402
+from triton.runtime.jit import (  # noqa: E402
+    compute_cache_key,
+    create_function_from_signature,
+)
+
+from gleann.index.engines.device import scan  # noqa: E402
+from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.kinds import TILE  # noqa: E402
+from gleann.index.engines.device.layout import DeviceLists  # noqa: E402
+from gleann.index.engines.device.queries import CodedQueries  # noqa: E402
+from gleann.index.engines.device.view import ListView  # noqa: E402
+from gleann.index.engines.triton_kernels import launch_scan  # noqa: E402
+from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+
+MOST_ON_FIRST_AXIS = (1 << 31) - 1
+"""Programs that CUDA takes there; 65,535 on the two others."""
+
+
+@dataclass
+class Recorded:
+    """In place of a kernel: the grids and variants of its launches."""
+
+    kernel: object
+    grids: list = field(default_factory=list)
+    variants: set = field(default_factory=set)
+
+    def __post_init__(self):
+        backend = make_backend(GPUTarget("cuda", 90, 32))
+        self._bind = create_function_from_signature(
+            self.kernel.signature, self.kernel.params, backend
+        )
+
+    def __getitem__(self, grid):
+        def launch(*given, **options):
+            self.grids.append(grid)
+            _, specialization, rest = self._bind(*given, **options)
+            self.variants.add(compute_cache_key({}, specialization, rest))
+
+        return launch
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    kernels = {}
+    for name in ("scan_lists", "scan_pairs", "score_pairs"):
+        kernels[name] = Recorded(getattr(launch_scan, name))
+        monkeypatch.setattr(launch_scan, name, kernels[name])
+    return kernels
+
+
+def lists_of(lengths, *, d=32):
+    """Lists of bf16 rows of zeros, with second copies in the last third of each."""
+    lengths = np.asarray(lengths)
+    offsets = torch.from_numpy(np.concatenate([[0], lengths.cumsum()]))
+    entries = int(offsets[-1])
+    # Tests of huge lists write nothing: one page of memory stands for all rows.
+    vectors = torch.zeros(1, d, dtype=torch.bfloat16).expand(entries + TILE, d)
+    return DeviceLists(
+        center=torch.zeros(d),
+        differences=False,
+        kind="bf16",
+        dim=d,
+        exponent=0,
+        offsets=offsets,
+        mids=offsets[:-1] + torch.from_numpy(lengths - lengths // 3),
+        rows=torch.zeros(1, dtype=torch.int32),
+        copy_of=torch.zeros(1, dtype=torch.int32),
+        vectors=vectors,
+        biases=torch.zeros(1),
+        factors=torch.zeros(1),
+        longest={
+            "both": int(lengths.max()),
+            "primary": int((lengths - lengths // 3).max()),
+        },
+    )
+
+
+def view_of(lists, *, segments="both"):
+    return ListView(
+        lists=lists,
+        starts=lists.offsets[:-1],
+        ends=lists.offsets[1:] if segments == "both" else lists.mids,
+        biases=lists.biases,
+        longest=lists.longest[segments],
+    )
+
+
+def asked(count, lists):
+    values = torch.zeros(count, lists.dim, dtype=torch.bfloat16)
+    return CodedQueries(values=values, ratios=torch.ones(count))
+
+
+def test_every_entry_of_the_largest_lists_has_a_program(recorded, monkeypatch):
+    """A grid's second axis would end at 65,535 tiles, which are 8.4M entries."""
+    monkeypatch.setattr(launch_scan, "smallest", lambda out, keep: out)
+    for longest, count in ((1, 1), (129, 3), (10_000_000, 2)):
+        lists = lists_of([longest])
+        numbers = torch.zeros(count, dtype=torch.int64)
+        launch_scan.launch_score_pairs(
+            asked(count, lists), numbers, view_of(lists), keep=9
+        )
+        (programs,) = recorded["score_pairs"].grids[-1]
+        assert programs == count * -(-longest // TILE)
+        assert programs <= MOST_ON_FIRST_AXIS
+
+
+def test_every_span_of_a_pair_has_a_program(recorded):
+    lists = lists_of([300, 7])
+    numbers = torch.zeros((4, 2), dtype=torch.int64)
+    bucketing = Bucketing(buckets=32, span=128)
+    out = scan.nothing_kept(numbers, longest=300, bucketing=bucketing)
+    launch_scan.launch_scan_pairs(
+        asked(4, lists), numbers, view_of(lists), bucketing, out
+    )
+    assert recorded["scan_pairs"].grids == [(4 * 2 * 3,)]
+
+
+def test_one_compiled_kernel_serves_every_search(recorded):
+    """Whatever its number of probes, spans, entries, queries, and its segments."""
+    for longest in (48, 300, 4096, 8193):
+        lists = lists_of([longest, 1, 20] + [5] * 61)
+        for segments in ("both", "primary"):
+            view = view_of(lists, segments=segments)
+            for nprobe in (1, 15, 16, 32):
+                for span in (128, 384, 2048):
+                    launch_all(view, nprobe, Bucketing(buckets=32, span=span))
+    assert {name: len(of.variants) for name, of in recorded.items()} == {
+        "scan_lists": 1,
+        "scan_pairs": 1,
+        "score_pairs": 1,
+    }
+
+
+def launch_all(view, nprobe, bucketing):
+    queries = asked(3, view.lists)
+    numbers = torch.arange(nprobe).repeat(3, 1)
+    out = scan.nothing_kept(numbers, longest=view.longest, bucketing=bucketing)
+    config = config_for("bf16", view.lists.dim, queries=16)
+    launch_scan.launch_scan_lists(queries, numbers, view, bucketing, out, config)
+    launch_scan.launch_scan_pairs(queries, numbers, view, bucketing, out)
+    launch_scan.launch_score_pairs(queries, numbers[:, 0], view, keep=5)
+
+
+def test_other_numbers_and_tiles_are_other_kernels(recorded):
+    """That is, variants are told apart at all."""
+    lists = lists_of([300, 20])
+    bucketing = Bucketing(buckets=32, span=256)
+    launch_all(view_of(lists), 2, bucketing)
+    launch_all(view_of(lists), 2, Bucketing(buckets=128, span=256))
+    launch_all(view_of(lists_of([300, 20], d=48)), 2, bucketing)
+    assert len(recorded["scan_lists"].variants) == 3
+    assert len(recorded["scan_pairs"].variants) == 3
+    assert len(recorded["score_pairs"].variants) == 2
