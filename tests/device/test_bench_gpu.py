@@ -93,7 +93,7 @@ def test_the_kernel_is_told_beside_its_roofline(result):
     rows = rows_of(result, "kernel")
     assert {row["kind"] for row in rows} == {"bf16", "int8"}
     for row in rows:
-        parts = [row[f"predicted_{what}"] for what in ("memory", "matrix", "selection")]
+        parts = [row[f"predicted_{what}"] for what in ("memory", "matrix", "issue")]
         assert row["predicted_seconds"] == max(parts)
 
 
@@ -174,10 +174,10 @@ def test_targets_are_judged():
     data = {SET: {"n": 1_000_000, "dim": 128, "nlist": 4096}}
     result = {"data": data}
     (cells,) = gpu_notes.TELLERS["search"](result, row)
-    assert "meets 4,000,000 QPS" in cells[3]
+    assert "meets 3,400,000 QPS" in cells[3]
     # 2 copies of 256 bytes and a bias at 4.3 TB/s: all lists are touched.
-    least = 2e6 * (128 * 2 + 4) / 4.3e12
-    assert gpu_notes.predicted_seconds(result, row) == pytest.approx(least, rel=1e-3)
+    read = 2e6 * (128 * 2 + 4) / 4.3e12
+    assert read < gpu_notes.predicted_seconds(result, row) < 10 * read
     (cells,) = gpu_notes.TELLERS["search"](result, row | {"qps": 3e6})
     assert "MISSES" in cells[3]
 
@@ -429,6 +429,16 @@ def test_a_suite_in_which_a_test_is_skipped_is_not_green(tmp_path):
         run_tests(run, "core", ("tests/device/test_on_gpu_build.py",))
     (row,) = run.entry["rows"]
     assert row["skipped"] == 1
+
+
+def test_a_part_begins_with_what_was_brought_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("OUT", str(tmp_path / "out"))
+    monkeypatch.setattr(parts, "BROUGHT_BACK", tmp_path)
+    assert not parts.out_of("A").exists()
+    (tmp_path / "gpu-A.json").write_text("{}")
+    assert parts.out_of("A").read_text() == "{}"
+    parts.out_of("A").write_text("[]")
+    assert parts.out_of("A").read_text() == "[]"  # newer: not written over
 
 
 def test_hardware_needs_a_commit():
