@@ -29,6 +29,9 @@ from gleann.index.engines.triton_kernels.configs import (
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
+    PACK_COLUMNS,
+    PACK_QUERIES,
+    PACK_WARPS,
     PAIR_BLOCKS,
     PAIR_WARPS,
     PAIRS_A_PROGRAM,
@@ -38,6 +41,7 @@ from gleann.index.engines.triton_kernels.configs import (
     table_for,
 )
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys
+from gleann.index.engines.triton_kernels.pack_answers import pack_answers
 from gleann.index.engines.triton_kernels.pair_squares import (
     pair_squares,
 )
@@ -291,6 +295,19 @@ def test_sum_gains(dim, capability):
     )
     code = assert_no_spill(made, capability)
     assert not re.findall(r"\bH(?:G)?MMA\b", code)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_packing(capability):
+    made = compiled(
+        pack_answers,
+        {"QUERIES": PACK_QUERIES, "COLUMNS": PACK_COLUMNS},
+        kind="fp32",
+        types={"near": "*i64", "pool": "*i64", "unanswered": "*u8", "k": "i32"},
+        capability=capability,
+        num_warps=PACK_WARPS,
+    )
+    assert_no_spill(made, capability)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -198,3 +198,7 @@ def constants_for(width: int, *, block: int) -> dict[str, Any]:
 def smallest_step(kind: Kind) -> int:
     """The shortest part along d that a matrix instruction of `kind` takes."""
     return KINDS[kind].step
+
+
+PACK_QUERIES, PACK_COLUMNS, PACK_WARPS = 32, 16, 4
+"""Of the kernel that packs answers."""
