@@ -86,6 +86,8 @@ def test_searches_reach_their_recall(result):
         assert row["nprobe"] >= 1
         assert row["inner_dimension"] == result["data"][SET]["inner_dimension"]
         assert row["same_rows"] > 0.99
+        assert row["on_device_seconds"] > 0
+        assert row["recall"] - 0.1 < row["uncertain_recall"] <= row["recall"]
         assert row["qps"] == pytest.approx(row["batch"] / row["resident_seconds"])
 
 
