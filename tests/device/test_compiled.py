@@ -22,9 +22,12 @@ from gleann.index.engines.device.kinds import TILE, padded_dim
 from gleann.index.engines.triton_kernels.assign_lists import (
     assign_lists,
 )
+from gleann.index.engines.triton_kernels.compact_pairs import compact_pairs
 from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,
     ASSIGN_SOAR,
+    COMPACT_PAIRS,
+    COMPACT_WARPS,
     GAINS,
     MERGE_LEAST,
     MERGE_MOST,
@@ -295,6 +298,24 @@ def test_sum_gains(dim, capability):
     )
     code = assert_no_spill(made, capability)
     assert not re.findall(r"\bH(?:G)?MMA\b", code)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_compacting(capability):
+    numbers = "upto order out_queries out_list_nos out_rows out_columns out_query_nos"
+    made = compiled(
+        compact_pairs,
+        {"PAIRS": COMPACT_PAIRS},
+        kind="fp32",
+        types={
+            **dict.fromkeys(numbers.split(), "*i64"),
+            "flagged": "*u8",
+            "count": "i32",
+        },
+        capability=capability,
+        num_warps=COMPACT_WARPS,
+    )
+    assert_no_spill(made, capability)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -5,6 +5,7 @@ from torch import Tensor
 from gleann.index.engines.device import merge, packed, scan
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.coarse import DeviceRanking
+from gleann.index.engines.device.compaction import Compacted, Flags, compact
 from gleann.index.engines.device.layout import DeviceLists
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.view import ListView
@@ -42,6 +43,10 @@ class TorchScanner:
     ) -> Tensor:
         """See `scan.Scanner.merge`."""
         return merge.merge(keys, lists, probed, keep=keep)
+
+    def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
+        """See `scan.Scanner.compact`."""
+        return compact(flags, list_nos, room=room)
 
     def pack(self, block: packed.Block, unanswered: Tensor) -> Tensor:
         """See `scan.Scanner.pack`."""
