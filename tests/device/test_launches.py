@@ -28,12 +28,15 @@ from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import DeviceLists  # noqa: E402
 from gleann.index.engines.device.queries import CodedQueries  # noqa: E402
+from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
 from gleann.index.engines.device.view import ListView  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402
     launch_bitmap,
     launch_group,
+    launch_merge,
     launch_quantise,
     launch_rank,
+    launch_rerank,
     launch_scan,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
@@ -234,3 +237,57 @@ def test_other_numbers_and_tiles_are_other_kernels(recorded):
     assert len(recorded["scan_lists"].variants) == 3
     assert len(recorded["scan_pairs"].variants) == 3
     assert len(recorded["score_pairs"].variants) == 2
+
+
+@pytest.fixture
+def after_the_scan(monkeypatch):
+    """The kernels of the merge and the re-ranking, on a device of 132 programs."""
+    kernels = {}
+    for module, name in (
+        (launch_merge, "merge_keys"),
+        (launch_merge, "merge_runs"),
+        (launch_rerank, "rerank_rows"),
+    ):
+        kernels[name] = Recorded(getattr(module, name))
+        monkeypatch.setattr(module, name, kernels[name])
+    monkeypatch.setattr(launch_merge, "programs_on", lambda device: 132)
+    return kernels
+
+
+def merge_of(nq, width, *, keep, words=2):
+    keys = torch.zeros((nq, width), dtype=torch.int64)
+    probed = torch.zeros((nq, words), dtype=torch.int32)
+    launch_merge.launch_merge_keys(keys, lists_of([9]), probed, keep=keep)
+
+
+def rerank_of(nq, width, *, k, d=32):
+    pool = torch.zeros((nq, width), dtype=torch.int64)
+    store = DeviceRows(np.zeros((4, d), np.float32), torch.device("cpu"))
+    launch_rerank.launch_rerank_rows(torch.zeros(nq, d), pool, store, metric="l2", k=k)
+
+
+def test_few_queries_are_merged_by_many_programs(after_the_scan):
+    merge_of(1, 6720, keep=40)
+    merge_of(10_000, 960, keep=40)
+    assert after_the_scan["merge_keys"].grids == [(27,), (10_000,)]
+    assert after_the_scan["merge_runs"].grids == [(1,)]
+
+
+def test_a_pool_is_reranked_by_a_program_a_tile(after_the_scan):
+    for width in (40, 64, 100, 400):
+        rerank_of(7, width, k=10)
+    assert after_the_scan["rerank_rows"].grids == [(7,), (7,), (7,), (28,)]
+    assert after_the_scan["merge_runs"].grids == [(7,)]
+
+
+def test_one_merge_and_one_rerank_serve_every_search(after_the_scan):
+    for nq, width, words in ((1, 1, 1), (1, 6720, 128), (16, 960, 3), (300, 961, 16)):
+        for keep in (1, 16, 17, 64):
+            merge_of(nq, width, keep=keep, words=words)
+    for nq, width, k in ((1, 1, 1), (16, 16, 16), (3, 40, 10), (2, 64, 64)):
+        rerank_of(nq, width, k=k)
+    for width, k in ((129, 1), (400, 64), (1024, 16)):
+        rerank_of(3, width, k=k)
+    counted = {name: len(of.variants) for name, of in after_the_scan.items()}
+    # Pools of up to 64 rows, and wider ones.
+    assert counted == {"merge_keys": 1, "merge_runs": 1, "rerank_rows": 2}

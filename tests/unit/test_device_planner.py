@@ -11,15 +11,22 @@ from gleann.index.engines.device.planner import (
     choose_kernel,
     choose_query_tile,
     keys_a_pair,
+    merge_share,
     plan,
     span_for,
 )
 from gleann.index.engines.device.rank_plan import plan_ranking, ranks_in_kernels
 from gleann.index.engines.triton_kernels.configs import (
     LONG,
+    MERGE,
+    MERGE_MOST,
     SHORT,
+    adjacent_for,
     config_for,
+    merge_config_for,
     parts_of,
+    rerank_block_for,
+    rerank_tile_for,
     smallest_step,
     table_for,
 )
@@ -110,6 +117,57 @@ def test_few_pairs_are_cut_into_more_spans():
     many = sizes(longest=8192)
     assert span_for(many, programs=132) == 8192
     assert span_for(sizes(longest=10**6), programs=132) == MAX_SPAN
+
+
+@pytest.mark.parametrize(
+    ("queries", "span"), [(1, 256), (8, 256), (32, 256), (128, 1792), (10_000, 1792)]
+)
+def test_small_batches_have_spans_that_drop_nothing_in_slots(queries, span):
+    """15 probes of lists of up to 1,792 entries, as at 1M rows."""
+    asked = sizes(queries=queries, nprobe=15, longest=1792)
+    assert span_for(asked, programs=132) == span
+    pairs = queries * 15
+    assert span > 256 or pairs * span_count(1792, span) <= 32 * 132
+
+
+@pytest.mark.parametrize(
+    ("queries", "width", "share"),
+    [
+        (1, 6720, 256),  # 27 programs instead of 27 steps
+        (32, 6720, 256),
+        (128, 960, 256),
+        (128, 768, 768),  # three steps: a second launch takes as long
+        (128, 6720, 4 * 256),
+        (512, 6720, 14 * 256),
+        (10_000, 960, 960),
+        (10_000, 6720, 6720),
+        (1, 0, 0),
+        (0, 960, 256),
+    ],
+)
+def test_keys_of_few_queries_are_merged_by_several_programs(queries, width, share):
+    got = merge_share(queries, width, at_once=256, programs=132)
+    assert got >= 256
+    assert got % 256 == 0
+    assert min(got, width) == share
+    assert queries == 0 or queries * -(-width // got) <= max(queries, 8 * 132)
+
+
+def test_each_pool_is_merged_by_the_least_that_keeps_it():
+    kept = [merge_config_for(keep).keep for keep in (1, 64, 65, 128, 129, 513, 1024)]
+    assert kept == [64, 64, 128, 128, 256, 1024, 1024]
+    assert MERGE[-1].keep == MERGE_MOST
+    for config in MERGE:
+        assert config.at_once >= 256
+        assert config.sorted_runs * config.keep == 1024
+
+
+def test_how_a_pool_is_cut_to_be_reranked():
+    widths = 1, 40, 64, 65, 128, 129, 4096
+    assert [rerank_tile_for(w) for w in widths] == [64, 64, 64, 128, 128, 128, 128]
+    dims = 1, 17, 64, 96, 100, 128, 768, 960
+    assert [rerank_block_for(d) for d in dims] == [32, 32, 64, 32, 64, 64, 64, 64]
+    assert [adjacent_for(d) for d in dims] == [1, 1, 4, 4, 4, 4, 4, 4]
 
 
 def test_lists_that_are_shared_are_scanned_list_by_list():

@@ -1,4 +1,4 @@
-"""One call for a coreset request: the library's methods by name, and their baselines."""
+"""One call for a coreset request: methods by name, with their baselines."""
 
 from dataclasses import replace
 from functools import partial

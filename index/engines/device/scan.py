@@ -26,7 +26,9 @@ from gleann.index.engines.device.kinds import TILE
 from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
 from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.view import ListView
+from gleann.index.params import Metric
 
 PACKED_NOTHING = 2.0**100
 """Score of a slot that has seen no entry; its low bits are zero."""
@@ -61,7 +63,7 @@ def nothing_kept(list_nos: Tensor, *, longest: int, bucketing: Bucketing) -> Kep
 
 
 class Scanner(Protocol):
-    """Who ranks lists, scans and merges: plain torch, or Triton's kernels."""
+    """Who ranks lists, scans, merges and re-ranks: plain torch, or Triton's kernels."""
 
     @property
     def name(self) -> str:
@@ -127,6 +129,11 @@ class Scanner(Protocol):
 
     def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
         """The first flagged pairs of a block; see `compaction.compact`."""
+
+    def rerank(
+        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    ) -> Tensor:
+        """The k nearest rows of each query's pool; see `rerank.rerank`."""
 
     def pack(self, block: Block, unanswered: Tensor) -> Tensor:
         """The answers of a block as one tensor; see `packed.packed`."""

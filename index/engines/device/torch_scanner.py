@@ -9,7 +9,9 @@ from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.compaction import Compacted, Flags, compact
 from gleann.index.engines.device.layout import DeviceLists
 from gleann.index.engines.device.queries import CodedQueries, code_queries
+from gleann.index.engines.device.rerank import RowStore, rerank
 from gleann.index.engines.device.view import ListView
+from gleann.index.params import Metric
 
 
 class TorchScanner:
@@ -56,6 +58,12 @@ class TorchScanner:
     def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
         """See `scan.Scanner.compact`."""
         return compact(flags, list_nos, room=room)
+
+    def rerank(
+        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    ) -> Tensor:
+        """See `scan.Scanner.rerank`."""
+        return rerank(queries, pool, store, metric=metric, k=k)
 
     def pack(self, block: packed.Block, unanswered: Tensor) -> Tensor:
         """See `scan.Scanner.pack`."""

@@ -173,10 +173,82 @@ PROGRAMS_A_PLACE = 4
 """Of those kernels for each multiprocessor, at least: the last ones then leave a fifth
 of the time idle at most."""
 
-MERGE_LEAST, MERGE_MOST = 64, 1024
-"""Rows kept a query by the merge kernel; a larger pool is selected by torch."""
 
-MERGE_WARPS = 4
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeConfig:
+    """How the two kernels that merge keys are built.
+
+    Attributes:
+        keep: keys a run, a power of two.
+        runs: of entries, sorted at once; a power of two.
+        warps: a program that sorts.
+        sorted_warps: a program that merges sorted runs.
+    """
+
+    keep: int
+    runs: int
+    warps: int
+    sorted_warps: int
+
+    @property
+    def at_once(self) -> int:
+        """Keys of entries that are sorted at once."""
+        return self.runs * self.keep
+
+    @property
+    def sorted_runs(self) -> int:
+        """Sorted runs that are merged at once."""
+        return SORTED_AT_ONCE // self.keep
+
+
+MERGE = (
+    MergeConfig(keep=64, runs=4, warps=1, sorted_warps=4),
+    MergeConfig(keep=128, runs=2, warps=1, sorted_warps=4),
+    MergeConfig(keep=256, runs=1, warps=1, sorted_warps=4),
+    MergeConfig(keep=512, runs=1, warps=1, sorted_warps=4),
+    MergeConfig(keep=1024, runs=1, warps=8, sorted_warps=8),
+)
+"""By keys kept. Eight a thread and one warp: most comparisons are within a thread, and
+up to 256 there is no barrier.
+
+Keeping 512, two warps spill 8 bytes on sm_90; keeping 1,024, two do there and four on
+sm_80, and four that merge sorted runs on sm_100.
+"""
+
+MERGE_MOST = MERGE[-1].keep
+"""Rows kept a query by the merge kernels; a larger pool is selected by torch."""
+
+SORTED_AT_ONCE = 1024
+"""Keys of sorted runs that are merged at once."""
+
+RERANK: dict[int, int] = {64: 4, 128: 8}
+"""Warps of the kernel that re-ranks, by the pooled rows of its tile."""
+
+RERANK_BLOCKS = (64, 32)
+"""Values along d that it reads at once."""
+
+ADJACENT = 4
+"""Values, 16 bytes, that a thread of it reads at once of rows aligned to them."""
+
+
+def merge_config_for(keep: int) -> MergeConfig:
+    """The first configuration that keeps so many of at most `MERGE_MOST` keys."""
+    return next(config for config in MERGE if config.keep >= keep)
+
+
+def rerank_tile_for(width: int) -> int:
+    """The smallest tile that holds a pool, or the largest there is."""
+    return next((tile for tile in RERANK if tile >= width), max(RERANK))
+
+
+def rerank_block_for(dim: int) -> int:
+    """The longest block among those that pad d the least."""
+    return min(RERANK_BLOCKS, key=lambda block: -dim % block)
+
+
+def adjacent_for(dim: int) -> int:
+    """Values that a thread reads at once of rows of d values."""
+    return 1 if dim % ADJACENT else ADJACENT
 
 
 def config_for(

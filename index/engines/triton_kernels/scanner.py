@@ -11,6 +11,7 @@ from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.planner import choose_kernel, choose_query_tile
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.rank_plan import ranks_in_kernels
+from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
 from gleann.index.engines.triton_kernels.configs import config_for
@@ -22,11 +23,13 @@ from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
 from gleann.index.engines.triton_kernels.launch_pack import launch_pack_answers
 from gleann.index.engines.triton_kernels.launch_quantise import launch_code_queries
 from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
+from gleann.index.engines.triton_kernels.launch_rerank import launch_rerank_rows
 from gleann.index.engines.triton_kernels.launch_scan import (
     launch_scan_lists,
     launch_scan_pairs,
     launch_score_pairs,
 )
+from gleann.index.params import Metric
 
 
 class TritonScanner:
@@ -89,6 +92,12 @@ class TritonScanner:
     def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
         """By one kernel."""
         return launch_compact_pairs(flags, list_nos, room=room)
+
+    def rerank(
+        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    ) -> Tensor:
+        """By the kernel, or by torch for rows in host memory."""
+        return launch_rerank_rows(queries, pool, store, metric=metric, k=k)
 
     def pack(self, block: Block, unanswered: Tensor) -> Tensor:
         """By one kernel."""
