@@ -22,11 +22,14 @@ from gleann.index.engines.device.kinds import TILE, padded_dim
 from gleann.index.engines.triton_kernels.assign_lists import (
     assign_lists,
 )
+from gleann.index.engines.triton_kernels.compact_pairs import compact_pairs
 from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,
     ASSIGN_SOAR,
     BITMAP_WARPS,
     BITMAP_WORDS,
+    COMPACT_PAIRS,
+    COMPACT_WARPS,
     COUNTED_PAIRS,
     CUT_LISTS,
     CUT_WARPS,
@@ -400,6 +403,24 @@ def test_sum_gains(dim, capability):
 
 
 LESS_USUAL = tuple(pytest.param(c, marks=pytest.mark.slow) for c in MERGE[2:])
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_compacting(capability):
+    numbers = "upto order out_queries out_list_nos out_rows out_columns out_query_nos"
+    made = compiled(
+        compact_pairs,
+        {"PAIRS": COMPACT_PAIRS},
+        kind="fp32",
+        types={
+            **dict.fromkeys(numbers.split(), "*i64"),
+            "flagged": "*u8",
+            "count": "i32",
+        },
+        capability=capability,
+        num_warps=COMPACT_WARPS,
+    )
+    assert_no_spill(made, capability)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -29,6 +29,7 @@ from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
 from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
+from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.keys import (  # noqa: E402
     NONE,
@@ -257,6 +258,19 @@ def test_exact_scores_are_those_of_torch(kind):
     flat = list_nos.reshape(-1)
     got = TritonScanner().exact(again, flat, view, keep=20)
     assert torch.equal(got, scan.exact(again, flat, view, keep=20))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("room", [1, 7, 200, 2000])
+def test_flagged_pairs_are_compacted_as_by_torch(room, share):
+    rng = np.random.default_rng(room)
+    for nq, nprobe in ((1, 1), (40, 17), (700, 1)):
+        flags = counted(torch.from_numpy(rng.random((nq, nprobe)) < share))
+        list_nos = torch.from_numpy(rng.integers(0, 90, (nq, nprobe)))
+        got = TritonScanner().compact(flags, list_nos, room=room)
+        want = compact(flags, list_nos, room=room)
+        for name in ("queries", "list_nos", "rows", "columns", "query_nos"):
+            assert torch.equal(getattr(got, name), getattr(want, name)), name
 
 
 @pytest.mark.parametrize(("nq", "k"), [(1, 1), (40, 3), (32, 20)])

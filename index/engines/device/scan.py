@@ -19,6 +19,7 @@ from gleann.index.engines.device.bucketing import (
     span_count,
 )
 from gleann.index.engines.device.coarse import DeviceRanking
+from gleann.index.engines.device.compaction import Compacted, Flags
 from gleann.index.engines.device.grouping import Pairs, group
 from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
 from gleann.index.engines.device.kinds import TILE
@@ -125,6 +126,9 @@ class Scanner(Protocol):
             Keys (nq, keep) of rows, ascending. A spilled entry counts only where its
             row's primary list is not probed, so no row comes twice.
         """
+
+    def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
+        """The first flagged pairs of a block; see `compaction.compact`."""
 
     def rerank(
         self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int

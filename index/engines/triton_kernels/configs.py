@@ -306,3 +306,6 @@ def smallest_step(kind: Kind) -> int:
 
 PACK_QUERIES, PACK_COLUMNS, PACK_WARPS = 32, 16, 4
 """Of the kernel that packs answers."""
+
+COMPACT_PAIRS, COMPACT_WARPS = 512, 4
+"""Of the kernel that moves flagged pairs to the front."""
