@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gleann.index.engines.device.kinds import KINDS
+from gleann.index.engines.device.planner import choose_query_tile
 from gleann.index.engines.device.roofline import H200, Batch, bounds
 
 Row = dict[str, Any]
@@ -56,7 +57,8 @@ def predicted_seconds(result: Row, row: Row) -> float | None:
         entries=copies * data["n"],
         dim=data["dim"],
     )
-    return bounds(batch, kind=kind, on=H200).seconds
+    tile = choose_query_tile(batch.queries_a_list)
+    return bounds(batch, kind=kind, on=H200, query_tile=tile).scan
 
 
 def _search(result: Row, row: Row) -> Iterator[tuple[str, ...]]:

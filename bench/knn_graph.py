@@ -25,7 +25,7 @@ from bench.tuning import BUILD_SECONDS
 from bench.worker import GraphAsk
 from gleann.index import exact_search
 from gleann.index.arrays import Rows
-from gleann.selection.pool import without_self
+from gleann.selection.neighbours import without_self
 
 SAMPLE_ROWS = 1000
 

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMIT_FILE = ROOT / ".gpu" / "commit"
+CHANGED = "+changes"
+"""Ends the commit that is sent along, if the tree had changes beside it."""
+
 PACKAGES = (
     "gleann",
     "numpy",
@@ -39,13 +43,30 @@ def provenance() -> dict[str, Any]:
         "command": ["python", "-m", "bench", *sys.argv[1:]],
         "machine": machine(),
         "versions": versions(),
-        "commit": _git("rev-parse", "HEAD"),
-        # Results of runs before this one are no change of what runs.
-        "uncommitted": bool(
-            _git("status", "--porcelain", "--", ".", ":!bench/results")
-        ),
+        "commit": commit(),
+        "uncommitted": uncommitted(),
         "load_at_start": load(),
     }
+
+
+def commit() -> str | None:
+    """The commit of this tree; of a copy without .git, the one that was sent along."""
+    return _git("rev-parse", "HEAD") or _sent_commit().removesuffix(CHANGED) or None
+
+
+def uncommitted() -> bool:
+    """Whether the tree differs from its commit, results aside."""
+    if _git("rev-parse", "HEAD"):
+        # Results of runs before this one are no change of what runs.
+        return bool(_git("status", "--porcelain", "--", ".", ":!bench/results"))
+    return _sent_commit().endswith(CHANGED)
+
+
+def _sent_commit() -> str:
+    """By `GLEANN_COMMIT` or a file: what travels to another machine has no .git."""
+    if said := os.environ.get("GLEANN_COMMIT"):
+        return said.strip()
+    return COMMIT_FILE.read_text().strip() if COMMIT_FILE.exists() else ""
 
 
 def machine() -> dict[str, Any]:

@@ -6,8 +6,9 @@ from math import ceil
 import numpy as np
 
 from gleann.index.checks import as_mask
-from gleann.index.engines.contract import ScanRequest
+from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
+from gleann.index.found import SearchStats
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 from gleann.index.tune import (
     OperatingPoint,
@@ -116,6 +117,31 @@ def without_copies(
     )
 
 
+def stats_of(
+    plan: SearchPlan, work: Work, *, engine: str, completed: int
+) -> SearchStats:
+    """What a search of lists used and cost.
+
+    Args:
+        plan: as it ran.
+        work: what it took.
+        engine: name of the engine that answered.
+        completed: queries that an exhaustive search answered.
+    """
+    return SearchStats(
+        engine=engine,
+        nprobe=plan.nprobe,
+        rerank=plan.request.pool,
+        lists_probed=work.lists_probed,
+        entries_scanned=work.entries_scanned,
+        survivors=work.survivors,
+        reranked=work.reranked,
+        completed=completed,
+        estimated_recall=plan.estimated_recall,
+        exact=False,
+    )
+
+
 def allowed_count(request: ScanRequest, n: int) -> int:
     """How many of n rows may be returned."""
     return n if request.allowed is None else int(np.count_nonzero(request.allowed))
@@ -127,6 +153,7 @@ def _request(params: SearchParams, pool: int | None, *, n: int) -> ScanRequest:
         pool=min(pool or default_pool(params.k), n),
         allowed=params.allowed,
         segments=params.segments,
+        certain=bool(params.certain),
     )
 
 

@@ -20,6 +20,13 @@ from gleann.index.checks import (
     require_finite,
 )
 from gleann.index.choose_spill import SpillReport
+from gleann.index.device_search import (
+    FoundTensors,
+    as_tensor,
+    require_device_params,
+    search_planned,
+    tensor_engine,
+)
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import (
     Engine,
@@ -45,6 +52,7 @@ from gleann.index.plan import (
     SearchPlan,
     allowed_count,
     plan_search,
+    stats_of,
     without_copies,
 )
 from gleann.index.tune import OperatingPoint, best_recall
@@ -235,6 +243,48 @@ class SoarIndex:
         """`search`, answering with row numbers (-1 for none) instead of ids."""
         rows, distances, _ = self._search(queries, params or SearchParams())
         return rows, distances
+
+    def search_tensors(
+        self, queries: object, params: SearchParams | None = None
+    ) -> FoundTensors:
+        """`search` for queries that are on the device of the index, as the answers are.
+
+        For an index served by the torch or triton engine. Nothing is copied to the
+        host but some counts, and queries whose lists hold fewer than k rows, which the
+        host answers. Work goes to torch's current stream of the device, and is done
+        when this returns, but for the last conversion of the answers: read them on that
+        stream. Not to be captured into a CUDA graph, since it waits once.
+
+        Args:
+            queries: float32 (nq, d), a torch tensor or anything with `__dlpack__`, on
+                the device of the index; copied there if it is not contiguous.
+            params: as in `search`; no filter and not exhaustive.
+
+        Raises:
+            InvalidInputError: not an array or tensor, on another device, another dtype,
+                wrong shape, empty, NaN, a zero vector under cosine, a query too long.
+            InvalidParamsError: as in `search`; `allowed`, `exact` or a target of 1.
+            EngineUnavailableError: the index is not on a device.
+            DeviceMemoryError: the device has too little memory left.
+
+        Warns:
+            RecallWarning: as in `search`.
+        """
+        params = params or SearchParams()
+        engine = tensor_engine(self._engine)
+        require_device_params(params)
+        self._require_whole()
+        asked = as_tensor(queries, dim=self.dim, device=engine.device)
+        found = search_planned(
+            engine,
+            asked,
+            self._plan(params, count=len(asked)),
+            n=len(self),
+            scan_all=self._scan_all_of,
+        )
+        if (text := shortfall(found.stats, params)) is not None:
+            warn(text, RecallWarning, stacklevel=2)
+        return found
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the index to the directory `path` (format: `index/FORMAT.md`).
@@ -499,18 +549,8 @@ class SoarIndex:
     ) -> tuple[Rows, Distances, SearchStats]:
         scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
         completed = self._complete(queries, scanned, plan.request)
-        stats = SearchStats(
-            engine=scanned.engine or self._engine.name,
-            nprobe=plan.nprobe,
-            rerank=plan.request.pool,
-            lists_probed=scanned.work.lists_probed,
-            entries_scanned=scanned.work.entries_scanned,
-            survivors=scanned.work.survivors,
-            reranked=scanned.work.reranked,
-            completed=completed,
-            estimated_recall=plan.estimated_recall,
-            exact=False,
-        )
+        engine = scanned.engine or self._engine.name
+        stats = stats_of(plan, scanned.work, engine=engine, completed=completed)
         return scanned.rows, scanned.distances, stats
 
     def _complete(
@@ -523,10 +563,14 @@ class SoarIndex:
         short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
         if short.size == 0:
             return 0
-        scanned.rows[short], scanned.distances[short] = self._scan_all(
-            prepare(queries[short], self.metric), request
-        )
+        found = self._scan_all_of(queries[short], request)
+        scanned.rows[short], scanned.distances[short] = found
         return int(short.size)
+
+    def _scan_all_of(
+        self, queries: Vectors, request: ScanRequest
+    ) -> tuple[Rows, Distances]:
+        return self._scan_all(prepare(queries, self.metric), request)
 
     def _search_exact(
         self, queries: Vectors, request: ScanRequest

@@ -1,7 +1,7 @@
-"""What a classifier asks an index that is no nearest-neighbour search.
+"""Queries of a classifier that are no nearest-neighbour search.
 
-Rows beside a hyperplane, and rows along a direction under l2, are read from the lists
-whose centroids promise most.
+Rows near a hyperplane, and rows along a direction under l2, are read from the lists
+whose centroids score best.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData
 
 LISTS, FEWEST_LISTS, ROWS = 64, 8, 6_000
-"""What is read for one plane or direction, once a batch (decision 5): 64 lists, fewer
-where these would hold more than 6,000 rows, but 8 at least."""
+"""Lists read for one plane or direction, once per batch (selection/DECISIONS.md 5): 64,
+fewer if they hold more than 6,000 rows, but at least 8."""
 
 
-def rows_beside(
+def rows_near_plane(
     data: IndexData, plane: Vectors, offset: float, *, k: int, allowed: Mask
 ) -> Rows:
     """The `k` allowed rows (at most) with the least abs(w.x + b), best first.
@@ -24,8 +24,8 @@ def rows_beside(
         data: of an index; the lists whose centroids are nearest to the plane are read.
         plane: (d,) the weights w.
         offset: b.
-        k: rows wanted.
-        allowed: (n,) which rows count.
+        k: rows to return.
+        allowed: (n,) rows that may be returned.
     """
     rows = _rows_of(data, np.abs(data.centroids @ plane + offset), allowed)
     return _least(np.abs(data.vectors[rows] @ plane + offset), rows, k=k)
@@ -37,8 +37,8 @@ def rows_along(data: IndexData, direction: Vectors, *, k: int, allowed: Mask) ->
     Args:
         data: of an index; the lists whose centroids lie farthest along are read.
         direction: (d,) w.
-        k: rows wanted.
-        allowed: (n,) which rows count.
+        k: rows to return.
+        allowed: (n,) rows that may be returned.
     """
     rows = _rows_of(data, -(data.centroids @ direction), allowed)
     return _least(-(data.vectors[rows] @ direction), rows, k=k)

@@ -12,7 +12,8 @@ from gleann.selection.checks import (
     as_probabilities,
     require_count,
 )
-from gleann.selection.pool import Selection, fingerprint, provenance
+from gleann.selection.provenance import fingerprint, provenance
+from gleann.selection.result import Selection
 
 Scores = NDArray[np.float64]
 """Higher means pick it."""

@@ -6,7 +6,8 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap, as_rows, require_count
-from gleann.selection.pool import Selection, provenance
+from gleann.selection.provenance import provenance
+from gleann.selection.result import Selection
 
 
 def uniform_rows(n: int, *, k: int, seed: int, excluded: ArrayLike = ()) -> Rows:

@@ -6,6 +6,9 @@ The gRPC servicers and the in-process client call the same object.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+# Here, and not first by two threads at once: to a session whose model is fitted while a
+# job imports it, scikit-learn fails on a pyarrow that is there in part.
+import pyarrow  # noqa: F401
 from google.longrunning import operations_pb2
 from numpy.typing import NDArray
 
@@ -18,26 +21,26 @@ from gleann.index.found import FoundRows
 from gleann.index.id_checks import hold_distinct, hold_ids
 from gleann.index.metric import prepare, require_distances
 from gleann.index.params import Metric
-from gleann.service import searching
-from gleann.service.batching import Batcher
-from gleann.service.building import Building
-from gleann.service.candidates import resolve
 from gleann.service.config import Config
-from gleann.service.convert import build_params_of
-from gleann.service.damage import tell_damage
-from gleann.service.devices import Devices
-from gleann.service.expiry import Expiry
-from gleann.service.importing import Importing, ImportRules, open_source
-from gleann.service.jobs import Jobs
-from gleann.service.live_index import View
-from gleann.service.paging import message_room
-from gleann.service.receipts import Receipts
-from gleann.service.registry import Registry, require_vectors
-from gleann.service.selecting import Selecting
-from gleann.service.sessions import Sessions
-from gleann.service.store import Store
+from gleann.service.devices.devices import Devices
+from gleann.service.jobs.building import Building
+from gleann.service.jobs.candidates import resolve
+from gleann.service.jobs.importing import Importing, ImportRules, open_source
+from gleann.service.jobs.jobs import Jobs
+from gleann.service.jobs.selecting import Selecting
+from gleann.service.search import view_search
+from gleann.service.search.batcher import Batcher
+from gleann.service.sessions.sessions import Sessions
+from gleann.service.state.damaged_rows import tell_damage
+from gleann.service.state.expiry import Expiry
+from gleann.service.state.idempotency import Receipts
+from gleann.service.state.live_index import View
+from gleann.service.state.registry import Registry, require_vectors
+from gleann.service.state.store import Store
+from gleann.service.state.versions import Versions
 from gleann.service.values import IndexInfo, IndexVersion, ServerInfo
-from gleann.service.versions import Versions
+from gleann.service.wire.index_messages import build_params_of
+from gleann.service.wire.paging import message_room
 from gleann.v1 import index_pb2, selection_pb2, vector_pb2
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
@@ -280,7 +283,7 @@ class Application:
             LimitError: too many hits.
             AnswerTooLargeError: no message has room for the answer.
             InvalidInputError: queries that cannot be used.
-            and what `searching.search` raises.
+            and what `view_search.search` raises.
         """
         view = self.registry.view(name)
         require_within(len(queries) * params.k, self.limits.hits, "queries x k")
@@ -290,7 +293,7 @@ class Application:
         if allowed_ids is None:
             found = self._batcher.search(view, checked, params)
         else:
-            found = searching.search(view, checked, params, allowed_ids=allowed_ids)
+            found = view_search.search(view, checked, params, allowed_ids=allowed_ids)
         self._require_room(found, view)
         return found, view
 

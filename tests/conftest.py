@@ -28,6 +28,9 @@ def _without(name: str, *, absent: bool, reason: str) -> Any:
 
 NO_TORCH = not find_spec("torch")
 NO_GPU = NO_TORCH or not find_spec("triton") or not Path("/dev/nvidia0").exists()
+if os.environ.get("GLEANN_REQUIRE_GPU") == "1":
+    # Where a GPU is what is tested, a test without one fails.
+    NO_TORCH = NO_GPU = False
 
 ENGINES += [
     _without("torch", absent=NO_TORCH, reason="needs torch (make test-kernels)"),

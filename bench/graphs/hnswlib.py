@@ -7,7 +7,7 @@ import numpy as np
 from bench.peers.contract import Params, Setting, Shape, Sweep
 from bench.peers.contract import geometric as steps
 from bench.peers.hnswlib import build, version
-from gleann.selection.pool import without_self
+from gleann.selection.neighbours import without_self
 
 __all__ = ["build", "neighbours", "sweep", "version"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bench.peers.contract import Params, Setting, Shape, Sweep
-from gleann.selection.pool import without_self
+from gleann.selection.neighbours import without_self
 
 SEARCHES = False
 

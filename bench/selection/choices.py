@@ -14,8 +14,8 @@ from gleann.selection.estimate import (
     EstimateParams,
     estimate,
     estimate_choosing,
-    estimate_classes,
-    estimate_groups,
+    estimate_disjoint_groups,
+    estimate_overlapping_groups,
     uniform_estimate,
 )
 
@@ -124,10 +124,12 @@ def _group_methods(people: _Grouped) -> dict[str, tuple[Callable[..., Any], Any]
 
     def shared(params: EstimateParams) -> dict[str, Estimate]:
         oracles = {name: _answers(held, values) for name, held in apart.items()}
-        return estimate_groups(proxies, oracles, params)
+        return estimate_overlapping_groups(proxies, oracles, params)
 
     def classes(params: EstimateParams) -> dict[str, Estimate]:
-        return estimate_classes(proxies, lambda ids: (group[ids], values[ids]), params)
+        return estimate_disjoint_groups(
+            proxies, lambda ids: (group[ids], values[ids]), params
+        )
 
     def each(run: Callable[..., Estimate], held: Any, budget: int) -> Any:
         def call(params: EstimateParams) -> dict[str, Estimate]:

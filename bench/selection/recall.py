@@ -30,7 +30,7 @@ from bench.tables import markdown
 from gleann.index import BuildParams, SoarIndex, exact_search, recall_at_k
 from gleann.index.arrays import Distances, Rows
 from gleann.selection import ActiveParams, IndexNeighbours
-from gleann.selection.pool import without_self
+from gleann.selection.neighbours import without_self
 
 TARGETS = (0.5, 0.8, 0.9, 0.99, 1.0)
 SAMPLE = 1_000

@@ -14,13 +14,16 @@ import numpy as np
 from bench.selection.populations import Population
 from gleann.index.arrays import Rows
 from gleann.selection.estimate import Estimate, EstimateParams
-from gleann.selection.estimate.abae import percentile_interval, pooled
-from gleann.selection.estimate.abae_allocation import abae_design, second_draws
-from gleann.selection.estimate.allocate import Draws
-from gleann.selection.estimate.estimators import Design, round_draws
-from gleann.selection.estimate.result import Asked, conclude, conclude_from
-from gleann.selection.estimate.strata import STRATA_CUTS, StratumNos
-from gleann.selection.estimate.tally import Evidence, Tally, gather
+from gleann.selection.estimate.baselines.abae import percentile_interval, pooled
+from gleann.selection.estimate.baselines.abae_allocation import (
+    abae_design,
+    second_draws,
+)
+from gleann.selection.estimate.result import Precision, conclude, conclude_from
+from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.estimators import Design, round_draws
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS, StratumNos
+from gleann.selection.estimate.stratified.tally import Evidence, Tally, gather
 
 Trial = Callable[[int], Estimate]
 """Seed to estimate."""
@@ -103,14 +106,16 @@ def ours(people: Population, params: EstimateParams) -> Trial:
 
     def trial(seed: int) -> Estimate:
         draw = Draw(strata, budget=params.budget, seed=seed)
-        asked = params.asked(len(design.round_budgets))
+        precision = params.precision(len(design.round_budgets))
         for _ in design.round_budgets:
             draw.label(round_draws(design, draw.tallies))
             if params.may_stop:
-                made = conclude(design, draw.evidence, asked=asked, provenance={})
+                made = conclude(
+                    design, draw.evidence, precision=precision, provenance={}
+                )
                 if params.is_narrow(made):
                     return made
-        return conclude(design, draw.evidence, asked=asked, provenance={})
+        return conclude(design, draw.evidence, precision=precision, provenance={})
 
     return trial
 
@@ -133,11 +138,13 @@ def abae(people: Population, params: EstimateParams) -> Trial:
         draw = Draw(strata, budget=params.budget, seed=seed)
         draw.label(round_draws(design, ()))
         draw.label(second_draws(design, draw.evidence.total))
-        asked = Asked(
+        precision = Precision(
             interval=percentile_interval, confidence=params.confidence, seed=seed
         )
         evidence = draw.evidence
         found = pooled(design, evidence)
-        return conclude_from(design, found, evidence, asked=asked, provenance={})
+        return conclude_from(
+            design, found, evidence, precision=precision, provenance={}
+        )
 
     return trial

@@ -1,15 +1,15 @@
-"""Active learning: ask for the labels that teach most."""
+"""Active learning: query the labels that help most."""
 
-from gleann.selection.active.advice import StopAdvice
-from gleann.selection.active.anchors import AnchorPool, OpenNeighbours
-from gleann.selection.active.classifier_query import ClassifierPool, Searcher
 from gleann.selection.active.coverage import Coverage
-from gleann.selection.active.everything import GlobalPool
-from gleann.selection.active.model import Classifier
+from gleann.selection.active.models.classifier import Classifier
 from gleann.selection.active.params import ActiveParams
+from gleann.selection.active.pools.anchors import AnchorPool, OpenNeighbours
+from gleann.selection.active.pools.classifier import ClassifierPool, Searcher
+from gleann.selection.active.pools.global_pool import GlobalPool
+from gleann.selection.active.pools.seals import SealsPool
 from gleann.selection.active.run import ActiveRun, BatchRecord, run_active
-from gleann.selection.active.seals import SealsPool
 from gleann.selection.active.session import ActiveSession
+from gleann.selection.active.stopping import StopAdvice
 
 __all__ = [
     "ActiveParams",

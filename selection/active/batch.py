@@ -1,4 +1,4 @@
-"""A batch that was asked for."""
+"""A batch of picked rows, with the model's probabilities when they were picked."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +15,17 @@ ROUNDED_ONE = 1 + 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Rows in the order they were picked, and what the model said of them then.
+    """Rows in the order they were picked, and their probabilities at that time.
 
     Attributes:
         rows: int64 (m,).
-        questions: int64 (m,), which question each was picked for.
+        questions: int64 (m,), the question each was picked for.
         scores: (m,) of the strategy.
-        probabilities: (m,) of the last class; NaN where a random draw was not told.
+        probabilities: (m,) of the last class; NaN for randomly drawn rows without a
+            model score.
         uncertainties: (m,) entropy over log(classes), 0 to 1; NaN likewise.
         converged: whether the model's training had converged.
-        note: what to know of the pool it was picked from; "" where there is nothing.
+        note: remark on the pool; "" if there is none.
     """
 
     rows: Rows
@@ -37,7 +38,7 @@ class Batch:
 
     @classmethod
     def none(cls) -> "Batch":
-        """No batch yet."""
+        """An empty batch."""
         empty = np.empty(0)
         return cls(
             rows=np.empty(0, np.int64),
@@ -55,15 +56,15 @@ class Batch:
             "rows": self.rows.tolist(),
             "questions": self.questions.tolist(),
             "scores": self.scores.tolist(),
-            "probabilities": _told(self.probabilities),
-            "uncertainties": _told(self.uncertainties),
+            "probabilities": _none_for_nan(self.probabilities),
+            "uncertainties": _none_for_nan(self.uncertainties),
             "converged": self.converged,
             "note": self.note,
         }
 
     @classmethod
     def of_state(cls, state: Saved, *, n: int, questions: int) -> "Batch":
-        """The way back from `state`, over `n` rows.
+        """Rebuild from `state`, over `n` rows.
 
         Raises:
             CorruptDataError: rows that are not there, or parts of other lengths.
@@ -85,6 +86,6 @@ class Batch:
         )
 
 
-def _told(values: NDArray[np.float64]) -> list[float | None]:
+def _none_for_nan(values: NDArray[np.float64]) -> list[float | None]:
     """`values` with None for NaN, which JSON does not have."""
     return [None if np.isnan(value) else value for value in values.tolist()]

@@ -1,13 +1,13 @@
-"""A batch beside what simpler methods would ask for, by the same model.
+"""A batch compared with those of simpler methods, scored by the same model.
 
-The quality that is compared is the mean score of the rows, which is what the strategy
-of the session is after: their entropy, say, or their chance of being positive. Before a
-label arrives nothing more can be known of a batch.
+The quality compared is the mean score of the rows, which the strategy of the session
+maximises: their entropy, say, or their probability of being positive. Before a label
+arrives no other quality of a batch is known.
 
-Beside it stand a uniform draw of the open rows, by the mean that its score is expected
-to have, and the *strongest simple baseline*: the same strategy applied to every open
-row (plain margin, entropy or most-likely-positive sampling, the "global" pool). By this
-quality no other simple method can be stronger, as no rows have a larger mean score.
+The baselines are a uniform draw of the open rows, by its expected mean score, and the
+*strongest simple baseline*: the same strategy applied to every open row (plain margin,
+entropy or most-likely-positive sampling, the "global" pool). By this quality no other
+simple method can be stronger, as no rows have a larger mean score.
 """
 
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ from gleann.index.arrays import Rows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """A batch beside the rows of highest score among all open ones.
+    """A batch compared with the highest-scoring of all open rows.
 
-    Of the caller's own model only rows with probabilities can be scored; the others do
-    not count in any number here, but for `open_rows` and `candidates`.
+    With model "given" only rows with probabilities are scored; the others count only in
+    `open_rows` and `candidates`.
 
     Attributes:
-        top: how many rows of highest score were looked at.
+        top: number of highest-scoring rows compared with.
         in_pool: share of them that were candidates, 0 to 1.
         picked: share of them that were picked.
-        candidates: rows that were candidates for the batch, those that joined included.
-        open_rows: rows that could have been.
-        score: mean of the batch.
-        random_score: mean of all open rows: what random ones are expected to have.
-        baseline_score: mean of as many rows of highest score as the batch has.
+        candidates: rows that were candidates for the batch, including later ones.
+        open_rows: rows without a label that are not ignored.
+        score: mean score of the batch.
+        random_score: mean score of all open rows, the expectation of a random draw.
+        baseline_score: mean of the highest scores, as many as the batch has rows.
     """
 
     top: int
@@ -53,10 +53,10 @@ def measure_coverage(
 
     Args:
         scores: (m,) of all open rows; minus infinity where there is none.
-        rows: (m,) them, ascending.
+        rows: (m,) all open rows, ascending.
         candidates: rows the batch was picked from.
         picked: rows that were picked, each of them scored.
-        top: how many to compare with, at most m.
+        top: number of highest-scoring rows to compare with, at most m.
     """
     scored = scores > -np.inf
     known, by = rows[scored], scores[scored]

@@ -1,4 +1,4 @@
-"""What a caller chooses when an active-learning session is begun."""
+"""Parameters of an active-learning session."""
 
 from dataclasses import dataclass
 from sys import float_info
@@ -25,7 +25,7 @@ ModelName = Literal["logistic_regression", "own", "given"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveParams:
-    """How a session picks.
+    """How a session picks its batches.
 
     Attributes:
         strategy: the score: one of `uncertainty.STRATEGIES`, or "information_density",
@@ -36,20 +36,20 @@ class ActiveParams:
             neighbours alone), "seals" (the neighbours alone, as published),
             "anchors" (AnchorAL: neighbours of a few labelled rows of each class),
             "global" (every row) or "random" (uniform draws, the baseline).
-        batch: rows to ask for at a time.
+        batch: rows per batch.
         neighbours: neighbours of each labelled row (or anchor) that enter the pool.
-        model: "logistic_regression", "own" (a classifier handed to `start`) or "given"
-            (probabilities handed to the session before each batch).
+        model: "logistic_regression", "own" (a classifier passed to `start`) or "given"
+            (probabilities submitted to the session before each batch).
         C: inverse strength of the logistic regression's penalty.
         class_weight: "balanced" or None, as in scikit-learn.
         max_iter: iterations of lbfgs at most.
-        classes: the labels there are, ascending; None takes those of the seed.
-        concepts: names of several yes-or-no questions; none asks one question.
-        anchors: of each class, for "anchors".
+        classes: all labels, ascending; None takes those of the seed.
+        concepts: names of several yes-or-no questions; empty for one question.
+        anchors: number per class, for "anchors".
         subpool: rows in the pool of "anchors" at most.
         density_power: the exponent of the similarity in "information_density".
-        seed: the only source of randomness, also of an own classifier that leaves its
-            `random_state` open.
+        seed: the only source of randomness, also of an own classifier without a
+            `random_state`.
     """
 
     strategy: Strategy = "entropy"
@@ -102,7 +102,7 @@ class ActiveParams:
             )
 
     def _check_concepts(self) -> None:
-        # A name is how a question is asked for, over the wire too: "" would be none.
+        # Questions are selected by name, over the wire too: "" would mean none.
         require_names("concepts", self.concepts)
         if len(set(self.concepts)) != len(self.concepts):
             raise InvalidParamsError(

@@ -1,4 +1,4 @@
-"""What a labeller is asked: one question with classes, or several with yes and no."""
+"""The questions of a session: one with classes, or several yes-or-no concepts."""
 
 from dataclasses import dataclass
 
@@ -17,13 +17,13 @@ from gleann.selection.saved import Saved
 
 LARGEST = int(np.iinfo(np.int64).max)
 
-Labels = NDArray[np.int64]
+LabelArray = NDArray[np.int64]
 """Class labels, int64: (m,) of one question, or (m, q) of q."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """The columns of a label.
+    """The questions each row is labelled for: the columns of a label.
 
     Attributes:
         concepts: names of q yes-or-no questions; none stands for one question.
@@ -35,7 +35,7 @@ class Questions:
 
     @classmethod
     def of_seed(cls, params: ActiveParams, labels: ArrayLike) -> "Questions":
-        """What `params` ask, the classes from the seed's `labels` where not stated."""
+        """Questions of `params`; classes not given there are those of the seed."""
         if params.concepts:
             return cls(concepts=params.concepts, classes=(0, 1))
         classes = params.classes or tuple(np.unique(as_integers(labels)).tolist())
@@ -43,7 +43,7 @@ class Questions:
 
     @classmethod
     def of_state(cls, state: Saved, params: ActiveParams) -> "Questions":
-        """What a saved session with these `params` asked.
+        """Questions of a saved session with these `params`.
 
         Raises:
             CorruptDataError: no classes, or other ones than the parameters state.
@@ -64,7 +64,7 @@ class Questions:
         return max(1, len(self.concepts))
 
     def column(self, concept: str | None) -> int:
-        """Which column answers `concept`.
+        """Column of the label that answers `concept`.
 
         Raises:
             InvalidParamsError: no such concept; none named where there are several, or
@@ -79,7 +79,7 @@ class Questions:
             )
         return self.concepts.index(concept)
 
-    def answers(self, values: ArrayLike, *, n: int) -> Labels:
+    def answers(self, values: ArrayLike, *, n: int) -> LabelArray:
         """Check labels as a caller gives them; return them as (n, q).
 
         Args:
@@ -104,12 +104,12 @@ class Questions:
             )
         return labels.reshape(n, self.count)
 
-    def as_given(self, labels: Labels) -> Labels:
-        """The way back from `answers`."""
+    def as_given(self, labels: LabelArray) -> LabelArray:
+        """Labels in the shape a caller gives them: the inverse of `answers`."""
         return labels if self.concepts else labels[:, 0]
 
-    def check_seed(self, labels: Labels, params: ActiveParams) -> None:
-        """Refuse a seed (m, q) from which no first model can be had, or no useful one.
+    def check_seed(self, labels: LabelArray, params: ActiveParams) -> None:
+        """Refuse a seed (m, q) from which no useful first model can be trained.
 
         Raises:
             InvalidInputError: one class only where a model is to be trained, or no
@@ -126,7 +126,7 @@ class Questions:
     def _of(self, column: int) -> str:
         return f" of concept {self.concepts[column]!r}" if self.concepts else ""
 
-    def _check_column(self, labels: Labels, params: ActiveParams, of: str) -> None:
+    def _check_column(self, labels: LabelArray, params: ActiveParams, of: str) -> None:
         if params.model == "given":
             return
         seen = np.unique(labels)
@@ -143,7 +143,7 @@ class Questions:
             )
 
 
-def as_integers(values: ArrayLike) -> Labels:
+def as_integers(values: ArrayLike) -> LabelArray:
     """Return `values` as int64.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Drive a session with an oracle."""
+"""Run a session to its budget with an oracle."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,24 +11,24 @@ from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.active.session import ActiveSession
 from gleann.selection.checks import require_count
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 LabelOracle = Callable[[Ids], ArrayLike]
 """Ids (m,) to labels (m,), or (m, q) with q concepts."""
 
 Evaluate = Callable[[ActiveSession], Mapping[str, float]]
-"""A session to numbers worth recording, such as average precision."""
+"""Metrics of a session, by name, such as average precision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRecord:
-    """Where a run stood before a batch was asked for, and at its end.
+    """State of a run before a batch was queried, or at its end.
 
     Attributes:
         labelled: rows labelled, seed included.
         positives: answers among them that are the last class.
-        looked_at: distinct rows that ever were candidates.
-        metrics: what `evaluate` said then.
+        looked_at: distinct rows that were ever candidates.
+        metrics: results of `evaluate` at that time.
     """
 
     labelled: int
@@ -39,11 +39,11 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveRun:
-    """A run.
+    """The history of a run.
 
     Attributes:
-        history: one record a batch, and a last one at the end.
-        note: why the run ended short of its budget; "" where it did not.
+        history: one record per batch, and a last one at the end.
+        note: why the run ended short of its budget; "" if it did not.
     """
 
     history: tuple[BatchRecord, ...]
@@ -58,14 +58,14 @@ def run_active(
     evaluate: Evaluate | None = None,
     progress: ProgressCallback | None = None,
 ) -> ActiveRun:
-    """Label until `budget` rows are labelled, or the pool runs dry.
+    """Label until `budget` rows are labelled, or no candidate is left.
 
-    Whatever `oracle` or `progress` raises passes through; the labels before stay in
-    the session, and a second call goes on from there.
+    Exceptions of `oracle` and `progress` pass through; earlier labels stay in the
+    session, and a second call continues from there.
 
     Args:
-        session: begun, or half-way.
-        oracle: labels rows; never asked twice for one.
+        session: new, or partly labelled.
+        oracle: labels rows; called once per row at most.
         budget: labels in all, those of the seed included (T of SEALS).
         evaluate: called before each batch and at the end.
         progress: called after each batch.

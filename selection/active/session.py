@@ -1,4 +1,4 @@
-"""An active-learning session: ask for labels, take them, ask for better ones."""
+"""An active-learning session: batches to label, submitted labels, saved state."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,44 +9,51 @@ from numpy.typing import ArrayLike
 from gleann.index import as_vectors
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
-from gleann.selection.active.advice import StopAdvice, advise
 from gleann.selection.active.coverage import Coverage
-from gleann.selection.active.docket import Docket
-from gleann.selection.active.given import Given
-from gleann.selection.active.judges import Judge, Table
-from gleann.selection.active.model import Classifier
-from gleann.selection.active.opening import saved_picker, seeded_picker
+from gleann.selection.active.models.base import Probabilities, ProbabilityModel
+from gleann.selection.active.models.classifier import Classifier
+from gleann.selection.active.models.given import GivenProbabilities
 from gleann.selection.active.params import ActiveParams
-from gleann.selection.active.picker import Picker
-from gleann.selection.active.questions import Labels
+from gleann.selection.active.pending import PendingBatch
+from gleann.selection.active.query.factory import saved_strategy, seeded_strategy
+from gleann.selection.active.query.strategy import QueryStrategy
+from gleann.selection.active.questions import LabelArray
+from gleann.selection.active.stopping import StopAdvice, advise
 from gleann.selection.checks import IdMap, as_rows, kept, require_count, shown
-from gleann.selection.origin import check_format, check_origin, ids_hash, sealed
-from gleann.selection.pool import Neighbours, Selection, fingerprint, provenance
+from gleann.selection.neighbours import Neighbours
+from gleann.selection.provenance import (
+    check_format,
+    check_origin,
+    fingerprint,
+    ids_hash,
+    provenance,
+    sealed,
+)
+from gleann.selection.result import Selection
 
 FORMAT = "gleann.active/2"
 _PARTS = ("params", "classes", "ledger", "picker", "docket", "data_hash", "ids_hash")
 
 
 class ActiveSession:
-    """Ask for the labels from which a classifier, or a search, would gain most.
+    """Query the labels that help a classifier, or a search for positives, the most.
 
     Make one with `start` or `resume`. The same seed, labels and neighbours give the
-    same sequence, whatever the order labels come in and however often it is resumed.
-    Not safe for several threads at once.
+    same batches, in whatever order labels arrive and however often it is resumed. Not
+    thread-safe.
 
-    With `params.concepts` it asks several yes-or-no questions of each row: a label is
-    then a row of answers, 0 or 1, one a concept; every answer teaches the classifier of
-    its concept, whoever asked; and the concepts take turns in picking the batch, from
-    one pool.
+    With `params.concepts` each row has several yes-or-no questions: a label is then one
+    answer, 0 or 1, per concept. Every answer trains the classifier of its concept, and
+    the concepts take turns in picking the batch from one pool.
     """
 
-    def __init__(self, names: IdMap, picker: Picker) -> None:
+    def __init__(self, names: IdMap, strategy: QueryStrategy) -> None:
         self._names = names
-        self._picker = picker
-        self._questions = picker.questions
-        self._ledger = picker.ledger
-        self._docket = Docket(picker.questions, picker.ledger, names)
-        self._data_hash = fingerprint(picker.vectors)
+        self._strategy = strategy
+        self._questions = strategy.questions
+        self._labels = strategy.labels
+        self._pending = PendingBatch(strategy.questions, strategy.labels, names)
+        self._data_hash = fingerprint(strategy.vectors)
         self._ids_hash = ids_hash(names.held)
 
     @classmethod
@@ -61,7 +68,7 @@ class ActiveSession:
         neighbours: Neighbours | None = None,
         classifier: Classifier | None = None,
     ) -> "ActiveSession":
-        """Begin from a seed of labelled rows.
+        """Start from a seed of labelled rows.
 
         Args:
             vectors: (n, d) what the classifier sees, such as `index.vectors`. An array
@@ -81,7 +88,7 @@ class ActiveSession:
             DimensionMismatchError: lengths differ.
         """
         points = kept(as_vectors(vectors), vectors)
-        picker = seeded_picker(
+        strategy = seeded_strategy(
             points,
             params or ActiveParams(),
             rows=as_rows(rows, n=len(points)),
@@ -89,12 +96,12 @@ class ActiveSession:
             neighbours=neighbours,
             classifier=classifier,
         )
-        return cls(IdMap(ids, n=len(points)), picker)
+        return cls(IdMap(ids, n=len(points)), strategy)
 
     @property
     def params(self) -> ActiveParams:
         """How the session picks."""
-        return self._picker.params
+        return self._strategy.params
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -104,27 +111,27 @@ class ActiveSession:
     @property
     def labelled_rows(self) -> Rows:
         """(m,) labelled rows, ascending."""
-        return self._ledger.rows.copy()
+        return self._labels.rows.copy()
 
     @property
-    def labels(self) -> Labels:
+    def labels(self) -> LabelArray:
         """The labels of `labelled_rows`: (m,), or (m, q) with q concepts."""
-        return self._questions.as_given(self._ledger.labels).copy()
+        return self._questions.as_given(self._labels.answers).copy()
 
     @property
     def looked_at(self) -> int:
-        """Distinct rows that ever were candidates; for "random", those asked for."""
+        """Distinct rows that were ever candidates; for "random", rows queried."""
         if self.params.pool == "random":
-            return len(self._ledger.closed_rows) + len(self._docket.pending)
-        return self._picker.pool.looked_at
+            return len(self._labels.closed_rows) + len(self._pending.rows)
+        return self._strategy.pool.looked_at
 
     @property
     def available(self) -> int:
-        """Rows that are not ignored: no more labels can be had than that."""
-        return int((~self._ledger.ignored).sum())
+        """Rows that are not ignored: the most labels there can be."""
+        return int((~self._labels.ignored).sum())
 
     def next_batch(self) -> Selection:
-        """What to label next: what is left of this batch, or else a new one.
+        """The rows to label next: the rest of the open batch, or else a new one.
 
         The same until labels (or `ignore`) arrive. A batch is short, and its summary
         says so, where the pool has fewer candidates than `params.batch`.
@@ -132,19 +139,19 @@ class ActiveSession:
         Raises:
             NotReadyError: model "given", and candidates without probabilities.
         """
-        if not len(self._docket.pending):
+        if not len(self._pending.rows):
             if missing := len(self.wanted()):
                 raise NotReadyError(
-                    f"{missing} of {len(self._picker.pool.candidates())} candidates"
+                    f"{missing} of {len(self._strategy.pool.candidates())} candidates"
                     " have no probabilities since the last labels: `wanted` names"
                     " them, `submit_probabilities` takes them"
                 )
-            self._docket.put(self._picker.pick(self._docket.number))
-        return self._docket.selection(
+            self._pending.put(self._strategy.pick(self._pending.number))
+        return self._pending.selection(
             summary={
-                "labelled": len(self._ledger.rows),
+                "labelled": len(self._labels.rows),
                 "looked_at": self.looked_at,
-                "short": len(self._docket.batch.rows) < self.params.batch,
+                "short": len(self._pending.batch.rows) < self.params.batch,
             },
             provenance=provenance(
                 f"active/{self.params.pool}",
@@ -155,27 +162,27 @@ class ActiveSession:
         )
 
     def wanted(self) -> Ids:
-        """Ids (m,) that model "given" must have probabilities of before a new batch.
+        """Ids (m,) whose probabilities model "given" needs before a new batch.
 
         Empty with other models, for the pool "random", and while a batch is pending.
         Rows that join the pool within a batch are picked in it only if they have
         probabilities already, so handing over more than is wanted picks better.
         """
-        if self.params.model != "given" or len(self._docket.pending):
+        if self.params.model != "given" or len(self._pending.rows):
             return self._names.ids_of(np.empty(0, np.int64))
-        return self._names.ids_of(self._picker.unknown(self._docket.number))
+        return self._names.ids_of(self._strategy.unscored(self._pending.number))
 
     def submit_probabilities(
         self, ids: ArrayLike, probabilities: ArrayLike, *, concept: str | None = None
     ) -> None:
-        """Take what the caller's own model says, for model "given".
+        """Take the probabilities of the caller's own model, for model "given".
 
-        They count until labels arrive; given again, the latest count.
+        They are valid until labels arrive; of several for one row the latest counts.
 
         Args:
             ids: (m,) of any rows.
             probabilities: (m, c), columns as `classes`.
-            concept: which question, where there are several.
+            concept: the question, where there are several.
 
         Raises:
             InvalidParamsError: another model, or no such concept.
@@ -183,26 +190,26 @@ class ActiveSession:
             InvalidInputError: not numbers, NaN, below 0, or not summing to one.
             DimensionMismatchError: not m rows of c classes.
         """
-        judge = self._picker.judge
-        if not isinstance(judge, Given):
+        model = self._strategy.model
+        if not isinstance(model, GivenProbabilities):
             raise InvalidParamsError(
                 f"model is {self.params.model!r}; only 'given' takes probabilities"
             )
         rows = self._names.rows_of(ids)
-        judge.learn(self._ledger)
-        judge.give(rows, probabilities, question=self._questions.column(concept))
+        model.update(self._labels)
+        model.submit(rows, probabilities, question=self._questions.column(concept))
 
     def submit_labels(self, ids: ArrayLike, labels: ArrayLike) -> int:
-        """Take labels of rows that were asked for, some or all of them.
+        """Take labels of queried rows, some or all of them.
 
-        A label that was given before may be given again and changes nothing.
+        A label may be submitted twice; the second time changes nothing.
 
         Args:
             ids: (m,) of rows that `next_batch` returned.
             labels: (m,) integers among `classes`; (m, q) with q concepts.
 
         Returns:
-            How many rows were labelled that had not been.
+            Number of newly labelled rows.
 
         Raises:
             UnknownIdError: an id that no row has.
@@ -212,37 +219,38 @@ class ActiveSession:
         """
         rows = self._names.rows_of(ids)
         given = self._questions.answers(labels, n=len(rows))
-        self._docket.require_asked(rows)
-        changed = self._ledger.contradicted(rows, given)
+        self._pending.require_asked(rows)
+        changed = self._labels.contradicted(rows, given)
         if changed.size:
             raise InvalidInputError(
                 f"{changed.size} of {len(rows)} labels differ from those given before:"
                 f" {shown(self._names.ids_of(changed))}"
             )
-        return self._ledger.add(rows, given)
+        return self._labels.add(rows, given)
 
     def ignore(self, ids: ArrayLike) -> None:
-        """Never ask for `ids` (again); those that are labelled keep their labels.
+        """Exclude `ids` from later batches; rows with labels keep them.
 
         Raises:
             UnknownIdError: an id that no row has.
         """
         rows = self._names.rows_of(ids)
-        self._picker.pool.close(self._ledger.ignore(rows))
+        self._strategy.pool.close(self._labels.ignore(rows))
 
     def stop_advice(self) -> StopAdvice:
-        """Whether going on is likely to pay."""
-        pending = len(self._docket.pending)
+        """Whether further labels are likely to help."""
+        pending = len(self._pending.rows)
         return advise(
-            self._docket.outcomes,
+            self._pending.outcomes,
             seeks_positives=self.params.strategy == "most_likely_positive",
-            pool_empty=not pending and self._picker.dry(self._docket.number),
+            pool_empty=not pending
+            and self._strategy.is_exhausted(self._pending.number),
         )
 
     def probabilities(
         self, rows: ArrayLike | None = None, *, concept: str | None = None
-    ) -> Table:
-        """What the classifier, trained on all labels so far, says.
+    ) -> Probabilities:
+        """Class probabilities by the classifier, trained on all labels so far.
 
         Args:
             rows: (m,) of the vectors; None for all.
@@ -254,47 +262,49 @@ class ActiveSession:
         Raises:
             NotReadyError: model "given", and rows without probabilities.
         """
-        n = len(self._picker.vectors)
+        n = len(self._strategy.vectors)
         wanted = np.arange(n) if rows is None else as_rows(rows, n=n)
         column = self._questions.column(concept)
-        return self._trained().table(wanted, question=column)
+        return self._trained().probabilities(wanted, question=column)
 
-    def score_vectors(self, vectors: ArrayLike, *, concept: str | None = None) -> Table:
-        """As `probabilities`, of vectors (m, d) that are not in the pool."""
+    def score_vectors(
+        self, vectors: ArrayLike, *, concept: str | None = None
+    ) -> Probabilities:
+        """Class probabilities (m, c) of vectors (m, d) outside the data set."""
         column = self._questions.column(concept)
-        return self._trained().table_of_vectors(vectors, question=column)
+        return self._trained().probabilities_of_vectors(vectors, question=column)
 
     def coverage(
         self, *, concept: str | None = None, top: int | None = None
     ) -> Coverage:
-        """How much of what the global method would pick the pending batch let through.
+        """Compare the pending batch with the rows that the global pool would pick.
 
-        Scores every row, as the global method does before each batch. Random rows and
-        the strongest simple choice stand beside the batch, as `Coverage` says.
+        Scores every row, as the global pool does before each batch. `Coverage` also
+        reports random rows and the strongest simple baseline.
 
         Args:
-            concept: which question, where there are several; the rows picked for it
+            concept: the question, where there are several; the rows picked for it
                 are compared.
-            top: how many rows of highest score to compare with; None takes as many as
+            top: number of highest-scoring rows to compare with; None takes as many as
                 were picked.
 
         Raises:
-            NotReadyError: no batch is pending, some of its labels are there already, or
-                nothing in it has a score.
+            NotReadyError: no batch is pending, some of its rows are labelled already,
+                or none of them has a score.
         """
-        batch, pending = self._docket.batch.rows, self._docket.pending
-        if not len(pending) or self._ledger.has(batch).any():
+        batch, pending = self._pending.batch.rows, self._pending.rows
+        if not len(pending) or self._labels.has(batch).any():
             raise NotReadyError("coverage is of a batch before its first label")
         if top is not None:
             require_count("top", top)
         question = self._questions.column(concept)
-        picked = self._docket.pending_of(question)
-        return self._picker.coverage(
+        picked = self._pending.rows_of(question)
+        return self._strategy.coverage(
             pending, picked=picked, question=question, top=top or len(picked)
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything but vectors and ids, as JSON values; `resume` takes it back."""
+        """All but vectors and ids, as JSON values for `resume`."""
         return sealed(
             {
                 "format": FORMAT,
@@ -302,9 +312,9 @@ class ActiveSession:
                 "data_hash": self._data_hash,
                 "ids_hash": self._ids_hash,
                 "classes": list(self.classes),
-                "ledger": self._ledger.state(),
-                "picker": self._picker.state(),
-                "docket": self._docket.state(),
+                "ledger": self._labels.state(),
+                "picker": self._strategy.state(),
+                "docket": self._pending.state(),
             }
         )
 
@@ -318,30 +328,30 @@ class ActiveSession:
         neighbours: Neighbours | None = None,
         classifier: Classifier | None = None,
     ) -> "ActiveSession":
-        """Go on from `state()`, with the same vectors, ids, neighbours and classifier.
+        """Continue from `state()`, with the same vectors, ids, neighbours, classifier.
 
         Raises:
             CorruptDataError: not such a state, or of other vectors, ids or classifier.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
         points = kept(as_vectors(vectors), vectors)
-        picker = saved_picker(
+        strategy = saved_strategy(
             saved, points, neighbours=neighbours, classifier=classifier
         )
-        session = cls(IdMap(ids, n=len(points)), picker)
+        session = cls(IdMap(ids, n=len(points)), strategy)
         check_origin(
             saved,
             data="vectors",
             data_hash=session._data_hash,
             ids_hash=session._ids_hash,
         )
-        session._docket.restore(saved.part("docket"))
-        asked = session._docket.batch.rows
-        closed = np.union1d(picker.ledger.closed_rows, asked)
-        picker.restore(saved.part("picker"), closed=closed)
+        session._pending.restore(saved.part("docket"))
+        asked = session._pending.batch.rows
+        closed = np.union1d(strategy.labels.closed_rows, asked)
+        strategy.restore(saved.part("picker"), closed=closed)
         return session
 
-    def _trained(self) -> Judge:
-        """The judge, up to date with the labels."""
-        self._picker.judge.learn(self._ledger)
-        return self._picker.judge
+    def _trained(self) -> ProbabilityModel:
+        """The model, up to date with the labels."""
+        self._strategy.model.update(self._labels)
+        return self._strategy.model

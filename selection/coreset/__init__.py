@@ -1,22 +1,24 @@
 """Subsets that stand for the whole."""
 
 from gleann.selection.coreset.baselines import Baselines, choose_baselines
-from gleann.selection.coreset.ccs import ccs
-from gleann.selection.coreset.coordinator import Runner
 from gleann.selection.coreset.cover import measure, metric_vectors
-from gleann.selection.coreset.draws import draw_within_groups
-from gleann.selection.coreset.facility_location import (
+from gleann.selection.coreset.methods.ccs import ccs
+from gleann.selection.coreset.methods.draws import draw_within_groups
+from gleann.selection.coreset.methods.facility_location import (
     FacilityLocation,
     facility_location,
 )
-from gleann.selection.coreset.farthest_first import (
+from gleann.selection.coreset.methods.farthest_first import (
     Traversal,
     farthest_first,
     k_center,
 )
-from gleann.selection.coreset.gist import gist
-from gleann.selection.coreset.margin import entropy, margin
-from gleann.selection.coreset.parallel import parallel_weighted_k_center
+from gleann.selection.coreset.methods.gist import gist
+from gleann.selection.coreset.methods.margin import entropy, margin
+from gleann.selection.coreset.methods.uniform import uniform
+from gleann.selection.coreset.methods.weighted_k_center import weighted_k_center
+from gleann.selection.coreset.parallel.coordinator import Runner
+from gleann.selection.coreset.parallel.method import parallel_weighted_k_center
 from gleann.selection.coreset.problem import CostOn
 from gleann.selection.coreset.quotas import (
     equal_quotas,
@@ -24,8 +26,6 @@ from gleann.selection.coreset.quotas import (
     within_groups,
 )
 from gleann.selection.coreset.result import Coreset, Method
-from gleann.selection.coreset.uniform import uniform
-from gleann.selection.coreset.weighted_k_center import weighted_k_center
 
 __all__ = [
     "Baselines",

@@ -1,14 +1,14 @@
-"""What stands beside a chosen set: random rows, and the strongest simple method.
+"""Baselines of a chosen set: random rows, and the strongest simple method.
 
-Two methods are *simple*: k-center by farthest-first, which looks at distances alone,
-and the k cheapest rows (margin sampling), which looks at costs alone and is there only
-where costs are. The *strongest* is the one of the lower objective, radius + cost_weight
-* cost, which is the radius where costs weigh nothing: the quality that every report of
-a coreset shows. Of equals it is k-center. A method is no baseline of its own, so what
-was asked for is left out; where that leaves none, random rows stand alone.
+Two methods are *simple*: k-center by farthest-first, which uses distances only, and the
+k cheapest rows (margin sampling), which use costs only and need them. The *strongest*
+is the one with the lower objective, radius + cost_weight * cost, which is the radius
+where costs weigh nothing: the quality that every report of a coreset shows. Of equals
+it is k-center. The requested method is no baseline of its own and is left out; if no
+simple method remains, random rows are the only baseline.
 
-All are chosen from the same rows, as many, with the same rows locked, from the same
-quotas, and measured alike.
+All are chosen from the same rows with the same k, locked rows and quotas, and measured
+alike.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from gleann.selection.coreset.farthest_first import k_center
-from gleann.selection.coreset.margin import margin
+from gleann.selection.coreset.methods.farthest_first import k_center
+from gleann.selection.coreset.methods.margin import margin
+from gleann.selection.coreset.methods.uniform import uniform
 from gleann.selection.coreset.result import Coreset
-from gleann.selection.coreset.uniform import uniform
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 
 
 class Choose(Protocol):

@@ -19,9 +19,10 @@ from gleann.selection.checks import (
     require_between,
     require_count,
 )
-from gleann.selection.coreset.distance import Points, make_points, squared_l2
+from gleann.selection.coreset.distance.choose import make_points
+from gleann.selection.coreset.distance.contract import Points, squared_l2
 from gleann.selection.coreset.result import Coreset
-from gleann.selection.pool import fingerprint, provenance
+from gleann.selection.provenance import fingerprint, provenance
 
 LARGEST = 1e37
 """Rows of a greater length could lie farther apart than float32 holds."""

@@ -17,6 +17,7 @@ from gleann.index.errors import (
 from gleann.selection.checks import require_count, shown
 from gleann.selection.coreset.problem import CostOn, Problem, as_problem
 from gleann.selection.coreset.result import Coreset, DrawingMethod, Method
+from gleann.selection.seeds import stream_seed
 
 Label = int | str
 """The name of a class or group."""
@@ -211,10 +212,7 @@ def streams(labels: list[Label], seed: int) -> list[int]:
     """
     require_count("seed", seed, at_least=0)
     places = np.argsort(np.argsort(np.array(labels), kind="stable"))
-    return [
-        int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
-        for place in places.tolist()
-    ]
+    return [stream_seed(seed, place) for place in places.tolist()]
 
 
 def _seed_of(parts: list[tuple[Rows, Coreset | None]]) -> int | None:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.selection.checks import IdMap
-from gleann.selection.pool import Selection
+from gleann.selection.result import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

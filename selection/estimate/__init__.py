@@ -1,14 +1,14 @@
 """Estimates of counts, sums and averages from few labels, with intervals."""
 
-from gleann.selection.estimate.abae import abae_estimate
-from gleann.selection.estimate.choosing import ProxyChoice
-from gleann.selection.estimate.choosing_session import ChoosingSession
-from gleann.selection.estimate.classes_session import ClassesSession
-from gleann.selection.estimate.groups import GroupsSession
-from gleann.selection.estimate.known import Known, KnownGroups
+from gleann.selection.estimate.baselines.abae import abae_estimate
+from gleann.selection.estimate.labels.known import Known, KnownGroups
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.predicates import both, either, negated
-from gleann.selection.estimate.proxies import propagate_labels, representatives
+from gleann.selection.estimate.proxies.choice import ProxyChoice
+from gleann.selection.estimate.proxies.predicates import both, either, negated
+from gleann.selection.estimate.proxies.propagate import (
+    propagate_labels,
+    representatives,
+)
 from gleann.selection.estimate.result import Estimate, Stratum
 from gleann.selection.estimate.run import (
     estimate,
@@ -17,23 +17,28 @@ from gleann.selection.estimate.run import (
     uniform_estimate,
 )
 from gleann.selection.estimate.run_groups import (
-    estimate_classes,
-    estimate_groups,
-    run_classes,
-    run_groups,
+    estimate_disjoint_groups,
+    estimate_overlapping_groups,
+    run_disjoint_groups,
+    run_overlapping_groups,
 )
-from gleann.selection.estimate.session import EstimateSession
-from gleann.selection.estimate.tasti_session import TastiSession
+from gleann.selection.estimate.sessions.disjoint_groups import DisjointGroupsSession
+from gleann.selection.estimate.sessions.overlapping_groups import (
+    OverlappingGroupsSession,
+)
+from gleann.selection.estimate.sessions.refreshed import TastiSession
+from gleann.selection.estimate.sessions.several_proxies import ChoosingSession
+from gleann.selection.estimate.sessions.single import EstimateSession
 
 __all__ = [
     "ChoosingSession",
-    "ClassesSession",
+    "DisjointGroupsSession",
     "Estimate",
     "EstimateParams",
     "EstimateSession",
-    "GroupsSession",
     "Known",
     "KnownGroups",
+    "OverlappingGroupsSession",
     "ProxyChoice",
     "Stratum",
     "TastiSession",
@@ -42,13 +47,13 @@ __all__ = [
     "either",
     "estimate",
     "estimate_choosing",
-    "estimate_classes",
-    "estimate_groups",
+    "estimate_disjoint_groups",
+    "estimate_overlapping_groups",
     "negated",
     "propagate_labels",
     "representatives",
-    "run_classes",
+    "run_disjoint_groups",
     "run_estimate",
-    "run_groups",
+    "run_overlapping_groups",
     "uniform_estimate",
 ]

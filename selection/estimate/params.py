@@ -1,4 +1,4 @@
-"""What a caller chooses when an estimate is begun."""
+"""Parameters of an estimate."""
 
 from dataclasses import dataclass
 from sys import float_info
@@ -7,9 +7,9 @@ from typing import get_args
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.result import INTERVALS, Asked, Estimate
-from gleann.selection.estimate.strata import STRATA_CUTS
+from gleann.selection.estimate.result import INTERVALS, Estimate, Precision
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,8 @@ class EstimateParams:
         interval: one of `result.INTERVALS`: "delta", symmetric around a count, or
             "bootstrap", which leans to the side where the unlabelled rows are.
         stop_at_width: stop labelling as soon as a finished round leaves high - low at
-            most this, in the target's unit; None spends the budget. There are as many
-            looks as rounds, and each interval is wide enough for all of them
+            most this, in the target's unit; None spends the budget. Each round ends in
+            an interim analysis, and each interval is wide enough for all of them
             together, so give more than two rounds, and a small `pilot_share`.
         stop_at_relative_width: the same, as a share of the estimate.
         seed: the only source of randomness.
@@ -98,7 +98,7 @@ class EstimateParams:
         return self.stop_at_width is not None or self.stop_at_relative_width is not None
 
     def is_narrow(self, made: Estimate) -> bool:
-        """Whether the interval of `made` is as narrow as was asked for."""
+        """Whether the interval of `made` is as narrow as `stop_at_width` requires."""
         if made.value is None or made.low is None or made.high is None:
             return False
         width = made.high - made.low
@@ -106,17 +106,17 @@ class EstimateParams:
             return width <= self.stop_at_relative_width * abs(made.value)
         return self.stop_at_width is not None and width <= self.stop_at_width
 
-    def asked(self, rounds: int) -> Asked:
-        """How sure the answer has to be, when `rounds` rounds are held."""
-        return Asked(
+    def precision(self, rounds: int) -> Precision:
+        """Confidence and interim analyses of the interval, with `rounds` rounds."""
+        return Precision(
             interval=INTERVALS[self.interval],
             confidence=self.confidence,
-            looks=rounds if self.may_stop else 1,
+            interim_analyses=rounds if self.may_stop else 1,
             seed=self.seed,
         )
 
     def round_budgets(self, strata: int) -> tuple[int, ...]:
-        """Labels of each round, pilot first, when `strata` strata were cut."""
+        """Labels of each round, pilot first, with `strata` strata."""
         pilot = min(max(round(self.pilot_share * self.budget), strata), self.budget)
         later = min(self.rounds - 1, (self.budget - pilot) // strata)
         if not later:

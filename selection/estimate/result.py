@@ -1,4 +1,4 @@
-"""An estimate as a value, and how it is made from finished rounds."""
+"""The estimate as a value, and its computation from finished rounds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.special import ndtri
 
-from gleann.selection.estimate.allocate import Target
-from gleann.selection.estimate.bootstrap import bootstrap_interval
-from gleann.selection.estimate.estimators import Design, Totals, totals
-from gleann.selection.estimate.intervals import (
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.bootstrap import bootstrap_interval
+from gleann.selection.estimate.stratified.estimators import Design, Totals, totals
+from gleann.selection.estimate.stratified.intervals import (
     Interval,
     delta_interval,
     most_positives_unseen,
@@ -18,7 +18,7 @@ from gleann.selection.estimate.intervals import (
     uniform_width,
     within_possible,
 )
-from gleann.selection.estimate.tally import Evidence, Tally
+from gleann.selection.estimate.stratified.tally import Evidence, Tally
 
 FEW_LABELS = 30
 
@@ -42,16 +42,16 @@ INTERVALS: dict[str, IntervalRule] = {
     "delta": _delta,
     "bootstrap": bootstrap_interval,
 }
-"""Ways to tell how far off an estimate may be, by name."""
+"""Interval methods by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
-    """What is known of one stratum.
+    """Labels and estimated rate of one stratum.
 
     Attributes:
-        size: rows.
-        labelled: of them labelled.
+        size: number of rows.
+        labelled: number of labelled rows.
         positives: of those, rows for which the predicate holds.
         rate: estimated share of all its rows for which the predicate holds.
         mean: mean value over its labelled positives; None without one.
@@ -68,24 +68,24 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A number about all rows, from the labels of a few.
+    """A count, sum or average over all rows, estimated from few labels.
 
     Attributes:
         target: what was estimated.
-        value: the estimate. None for an average or a sum when there is no positive.
-        low: lower end of the interval; None where there is none to give.
-        high: upper end of the interval; None where there is none to give.
+        value: the estimate. None for an average or a sum without a positive.
+        low: lower end of the interval; None if it cannot be computed.
+        high: upper end of the interval; None if it cannot be computed.
         confidence: of the interval.
         labels_used: labels behind the estimate, those of finished rounds and those
-            that were there before.
+            known before.
         positives: of those, rows for which the predicate holds.
-        by_stratum: what each stratum told, lowest proxies first.
-        uniform_width: width of the interval that uniform sampling would be expected to
-            have with as many labels, told from these; None where nothing tells it.
-        abae_width: the same of ABae as its authors wrote it, by the same proxies (where
-            labels refresh them, the first ones), beside the same known rows; None where
-            nothing tells it.
-        note: what to know before using the number; "" when there is nothing.
+        by_stratum: labels and rates by stratum, lowest proxies first.
+        uniform_width: expected width of the interval of uniform sampling with as many
+            labels, estimated from these; None if it cannot be.
+        abae_width: the same for ABae as its authors wrote it, with the same proxies
+            (where labels refresh them, the first ones) and the same known rows; None if
+            it cannot be estimated.
+        note: a caveat of the number; "" if there is none.
         provenance: method, params, seed, data_hash, version, and labels of each round
             where a session drew them: JSON values.
     """
@@ -105,40 +105,47 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """How sure an answer has to be.
+class Precision:
+    """The confidence and kind of interval an estimate must have.
 
     Attributes:
         interval: one of `INTERVALS`, or another rule.
         confidence: of the interval.
-        looks: how often the estimate may be looked at before labelling stops. By the
-            union bound each look's interval has confidence 1 - (1 - confidence) /
-            looks, so that whichever of them labelling stops at holds its promise.
+        interim_analyses: number of times the estimate may be examined before labelling
+            stops. By the union bound each interval has confidence
+            1 - (1 - confidence) / interim_analyses, so that the one at which labelling
+            stops has the confidence promised.
         seed: of the resamples, if any.
     """
 
     interval: IntervalRule
     confidence: float
-    looks: int = 1
+    interim_analyses: int = 1
     seed: int
 
     @property
     def quantile(self) -> float:
-        """Standard errors on each side that rivals, which look once, would need."""
+        """Standard errors on each side that baselines, analysed once, would need."""
         return float(ndtri(0.5 + self.confidence / 2))
 
     @property
     def confidence_each(self) -> float:
-        """Of one look."""
-        return 1 - (1 - self.confidence) / self.looks
+        """Confidence of one interim analysis."""
+        return 1 - (1 - self.confidence) / self.interim_analyses
 
 
 def conclude(
-    design: Design, evidence: Evidence, *, asked: Asked, provenance: dict[str, Any]
+    design: Design,
+    evidence: Evidence,
+    *,
+    precision: Precision,
+    provenance: dict[str, Any],
 ) -> Estimate:
-    """The estimate from finished rounds, at least one, without the bias of pooling."""
+    """The estimate from at least one finished round, without the bias of pooling."""
     found = totals(design, evidence.rounds)
-    return conclude_from(design, found, evidence, asked=asked, provenance=provenance)
+    return conclude_from(
+        design, found, evidence, precision=precision, provenance=provenance
+    )
 
 
 def conclude_from(
@@ -146,30 +153,35 @@ def conclude_from(
     found: Totals,
     evidence: Evidence,
     *,
-    asked: Asked,
+    precision: Precision,
     provenance: dict[str, Any],
 ) -> Estimate:
-    """The estimate from totals, however they were made of the evidence."""
+    """The estimate from totals that were computed from the evidence."""
     seen = evidence.total
-    value, low, high, note = _numbers(design, found, evidence, asked)
-    notes = [note, few_labels(design, seen), _looks(asked), known_before(design)]
+    value, low, high, note = _numbers(design, found, evidence, precision)
+    notes = [
+        note,
+        few_labels(design, seen),
+        _interim_note(precision),
+        known_before(design),
+    ]
     return Estimate(
         target=design.target,
         value=value,
         low=low,
         high=high,
-        confidence=asked.confidence,
+        confidence=precision.confidence,
         labels_used=int(seen.labelled.sum()) + design.known.labelled,
         positives=int(seen.positives.sum() + design.known.positives),
         by_stratum=_strata(design, seen, found),
         note="; ".join(part for part in notes if part),
-        uniform_width=_uniform_width(design, found, seen, asked),
+        uniform_width=_uniform_width(design, found, seen, precision),
         provenance=provenance,
     )
 
 
 def _uniform_width(
-    design: Design, found: Totals, seen: Tally, asked: Asked
+    design: Design, found: Totals, seen: Tally, precision: Precision
 ) -> float | None:
     if not seen.positives.sum():
         return None
@@ -178,22 +190,24 @@ def _uniform_width(
         found,
         seen,
         target=design.target,
-        quantile=asked.quantile,
+        quantile=precision.quantile,
     )
 
 
 def _numbers(
-    design: Design, found: Totals, evidence: Evidence, asked: Asked
+    design: Design, found: Totals, evidence: Evidence, precision: Precision
 ) -> tuple[float | None, float | None, float | None, str]:
     seen = evidence.total
     positives = int(seen.positives.sum())
     if not positives:
-        return _without_positives(design, seen, asked.confidence_each)
+        return _without_positives(design, seen, precision.confidence_each)
     if design.target != "count" and positives == 1:
         value = point_estimate(found, target=design.target)
         return value, None, None, "one positive was drawn: no interval"
-    rng = np.random.default_rng([asked.seed, len(evidence.rounds)])
-    interval = asked.interval(design, found, evidence, asked.confidence_each, rng)
+    rng = np.random.default_rng([precision.seed, len(evidence.rounds)])
+    interval = precision.interval(
+        design, found, evidence, precision.confidence_each, rng
+    )
     if design.target == "count":
         interval = within_possible(
             interval,
@@ -227,7 +241,7 @@ def _without_positives(
 
 
 def few_labels(design: Design, seen: Tally) -> str:
-    """Name the strata of which too little was seen; "" where there are none."""
+    """Note the strata with too few labels; "" if there are none."""
     few = np.flatnonzero(
         (seen.labelled < FEW_LABELS) & (seen.labelled < design.sizes)
     ).tolist()
@@ -236,17 +250,18 @@ def few_labels(design: Design, seen: Tally) -> str:
     return f"strata {few} have fewer than {FEW_LABELS} labels"
 
 
-def _looks(asked: Asked) -> str:
-    if asked.looks == 1:
+def _interim_note(precision: Precision) -> str:
+    analyses = precision.interim_analyses
+    if analyses == 1:
         return ""
     return (
-        f"the interval holds at whichever of {asked.looks} looks labelling stops:"
-        f" each has confidence {asked.confidence_each:.4g}"
+        f"the interval holds at whichever of {analyses} looks labelling stops:"
+        f" each has confidence {precision.confidence_each:.4g}"
     )
 
 
 def known_before(design: Design) -> str:
-    """Tell of rows that were labelled before; "" where there are none."""
+    """Note the rows labelled before the session; "" if there are none."""
     if not design.known.labelled:
         return ""
     return (

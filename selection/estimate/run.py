@@ -1,20 +1,21 @@
 """Estimates in one call, from an oracle."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from numpy.typing import ArrayLike
 
 from gleann.index import Progress
-from gleann.index.arrays import Ids
 from gleann.selection.checks import require_count
-from gleann.selection.estimate.choosing_session import ChoosingSession
-from gleann.selection.estimate.known import Known
+from gleann.selection.estimate.labels.answers import Oracle
+from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.session import EstimateSession
-from gleann.selection.pool import ProgressCallback, Selection
+from gleann.selection.estimate.sessions.several_proxies import ChoosingSession
+from gleann.selection.estimate.sessions.single import EstimateSession
+from gleann.selection.progress import ProgressCallback
+from gleann.selection.result import Selection
 
 
 class CountingSession(Protocol):
@@ -42,10 +43,6 @@ class LabellingSession(CountingSession, Protocol):
 
     def estimate(self) -> Estimate:
         """What the labels say."""
-
-
-Oracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
-"""Ids (m,) to positives (m,) bool and values (m,), or None for a count."""
 
 
 def estimate(

@@ -1,24 +1,23 @@
 """Group-by in one call, from oracles."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_count
-from gleann.selection.estimate.classes_session import ClassesSession
-from gleann.selection.estimate.groups import GroupsSession
+from gleann.selection.estimate.labels.answers import GroupOracle, Oracle
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.run import Oracle, tell
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.estimate.run import tell
+from gleann.selection.estimate.sessions.disjoint_groups import DisjointGroupsSession
+from gleann.selection.estimate.sessions.overlapping_groups import (
+    OverlappingGroupsSession,
+)
+from gleann.selection.progress import ProgressCallback
 
-ClassOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
-"""Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""
 
-
-def estimate_groups(
+def estimate_overlapping_groups(
     proxies: Mapping[str, ArrayLike],
     oracles: Mapping[str, Oracle],
     params: EstimateParams,
@@ -26,7 +25,7 @@ def estimate_groups(
     ids: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Estimate]:
-    """Estimate every group with its own oracle; see `GroupsSession`.
+    """Estimate every group with its own oracle; see `OverlappingGroupsSession`.
 
     Args:
         proxies: (n,) of each group, by its name.
@@ -42,13 +41,15 @@ def estimate_groups(
         raise InvalidInputError(
             f"{len(missing)} of {len(proxies)} groups have no oracle: {missing}"
         )
-    return run_groups(
-        GroupsSession.start(proxies, params, ids=ids), oracles, progress=progress
+    return run_overlapping_groups(
+        OverlappingGroupsSession.start(proxies, params, ids=ids),
+        oracles,
+        progress=progress,
     )
 
 
-def run_groups(
-    session: GroupsSession,
+def run_overlapping_groups(
+    session: OverlappingGroupsSession,
     oracles: Mapping[str, Oracle],
     *,
     chunk: int = 100,
@@ -63,17 +64,17 @@ def run_groups(
         progress: called after each chunk.
     """
     require_count("chunk", chunk)
-    while (asked := session.next_batch()) is not None:
-        group, batch = asked
+    while (next_group := session.next_batch()) is not None:
+        group, batch = next_group
         ids = batch.ids[:chunk]
         session.submit(group, ids, *oracles[group](ids))
         tell(progress, session)
     return session.estimates()
 
 
-def estimate_classes(
+def estimate_disjoint_groups(
     proxies: Mapping[str, ArrayLike],
-    oracle: ClassOracle,
+    oracle: GroupOracle,
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
@@ -88,13 +89,13 @@ def estimate_classes(
         ids: (n,) names of the rows; None numbers them.
         progress: called as labels arrive.
     """
-    session = ClassesSession.start(proxies, params, ids=ids)
-    return run_classes(session, oracle, progress=progress)
+    session = DisjointGroupsSession.start(proxies, params, ids=ids)
+    return run_disjoint_groups(session, oracle, progress=progress)
 
 
-def run_classes(
-    session: ClassesSession,
-    oracle: ClassOracle,
+def run_disjoint_groups(
+    session: DisjointGroupsSession,
+    oracle: GroupOracle,
     *,
     chunk: int = 100,
     progress: ProgressCallback | None = None,

@@ -10,10 +10,11 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidInputError
 from gleann.index.on_disk import BuildSummary
 from gleann.index.params import CodesChoice, Metric, Spill
-from gleann.service.cli import inputs, options, outputs
-from gleann.service.cli.manifest import JobRecord, manifest_path
+from gleann.service.cli import options
+from gleann.service.cli.files import inputs, outputs
+from gleann.service.cli.files.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
-from gleann.service.devices import Devices
+from gleann.service.devices.devices import Devices
 from gleann.service.values import DeviceChoice
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from gleann.service.cli import options, outputs
+from gleann.service.cli import options
+from gleann.service.cli.files import outputs
 from gleann.service.cli.progress import progress_bars
 
 

@@ -7,11 +7,12 @@ import click
 import numpy as np
 
 from gleann.index import KnnGraph, SoarIndex, knn_graph
-from gleann.service.cli import options, outputs
-from gleann.service.cli.manifest import JobRecord, manifest_path
+from gleann.service.cli import options
+from gleann.service.cli.files import outputs
+from gleann.service.cli.files.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
 from gleann.service.config import require_host_engine
-from gleann.service.devices import Devices
+from gleann.service.devices.devices import Devices
 from gleann.service.values import DeviceChoice
 
 

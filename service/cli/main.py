@@ -14,17 +14,18 @@ import gleann
 from gleann.index.errors import GleannError
 from gleann.service.cli.options import examples
 
-COMMANDS = (
-    "serve",
-    "build",
-    "search",
-    "graph",
-    "select",
-    "estimate",
-    "estimate-groups",
-    "demo",
-    "doctor",
-)
+COMMANDS = {
+    "serve": "serve",
+    "build": "build",
+    "search": "search",
+    "graph": "graph",
+    "select": "select.select",
+    "estimate": "estimate.estimate",
+    "estimate-groups": "estimate.estimate_groups",
+    "demo": "demo",
+    "doctor": "doctor.doctor",
+}
+"""The module of each command, in the order one meets them."""
 
 
 class CommandGroup(click.Group):
@@ -35,10 +36,10 @@ class CommandGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Load one command from the module that bears its name."""
+        """Load one command from its module."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"gleann.service.cli.{cmd_name.replace('-', '_')}")
+        module = import_module(f"gleann.service.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
 from gleann.index.found import FoundRows, shortfall
-from gleann.service.cli import inputs, options, outputs
-from gleann.service.cli.manifest import JobRecord, manifest_path
+from gleann.service.cli import options
+from gleann.service.cli.files import inputs, outputs
+from gleann.service.cli.files.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import Report, progress_bars
-from gleann.service.npy_file import NpyFile
+from gleann.service.files.npy_file import NpyFile
 
 QUERY_BLOCK = 16_384
 """Queries searched between two steps of the progress bar."""

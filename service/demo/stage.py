@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from gleann.selection.pool import ProgressCallback
+from gleann.selection.progress import ProgressCallback
 from gleann.service.demo.scale import Scale
 
 

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from gleann.index.id_checks import hold_id_array
-from gleann.service import convert_active
-from gleann.service import convert_selection as convert
 from gleann.service.application import Application
-from gleann.service.pages import next_token, page_position
-from gleann.service.paging import id_sizes, page_of, page_within
-from gleann.service.wire import ids_of, ids_to_wire
+from gleann.service.wire import active_messages, selection_messages
+from gleann.service.wire.arrays import ids_of, ids_to_wire
+from gleann.service.wire.page_tokens import next_token, page_position
+from gleann.service.wire.paging import id_sizes, page_of, page_within
 from gleann.v1 import selection_pb2 as pb
 from gleann.v1 import selection_pb2_grpc
 
@@ -40,7 +39,7 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
             start=start,
         )
         return pb.NextBatchResponse(
-            items=convert.items_to_wire(batch),
+            items=selection_messages.items_to_wire(batch),
             next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
@@ -64,7 +63,7 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: pb.GetStopAdviceRequest, _: Any
     ) -> pb.StopAdvice:
         """Say whether to go on."""
-        return convert_active.stop_advice_to_wire(
+        return active_messages.stop_advice_to_wire(
             self._sessions.stop_advice(request.session)
         )
 
@@ -75,12 +74,12 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         self._sessions.info(request.session)  # before the ids are unpacked
         page = self._sessions.scores(
             request.session,
-            convert.optional_ids_of(request, "ids"),
+            selection_messages.optional_ids_of(request, "ids"),
             concept=request.concept,
             start=page_position(request.page_token),
             limits=self._application.limits,
         )
-        return convert_active.scores_to_wire(page)
+        return active_messages.scores_to_wire(page)
 
     def ListWantedIds(  # noqa: N802
         self, request: pb.ListWantedIdsRequest, _: Any
@@ -110,23 +109,23 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         coverage = self._sessions.coverage(
             request.session, concept=request.concept, top=request.top
         )
-        return convert_active.coverage_to_wire(coverage)
+        return active_messages.coverage_to_wire(coverage)
 
     def _start_active(
         self, request: pb.StartActiveSessionRequest
     ) -> Callable[[], pb.Session]:
         view = self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
-        params = convert_active.active_params_of(request.params)
+        params = active_messages.active_params_of(request.params)
         keep = self._sessions.start_active(
             view,
             params,
             ids=ids,
-            labels=convert_active.answers_of(
+            labels=active_messages.answers_of(
                 request.labels, n=len(ids), concepts=len(params.concepts)
             ),
         )
-        return lambda: convert.session_info_to_wire(keep())
+        return lambda: selection_messages.session_info_to_wire(keep())
 
     def _submit(
         self, request: pb.SubmitLabelsRequest
@@ -134,7 +133,7 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         ids = ids_of(request.ids, name="ids")
         keep = self._sessions.submit_labels(request.session, ids, request.labels)
         return lambda: pb.SubmitLabelsResponse(
-            session=convert.session_info_to_wire(keep())
+            session=selection_messages.session_info_to_wire(keep())
         )
 
     def _ignore(
@@ -143,7 +142,7 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         ids = ids_of(request.ids, name="ids")
         keep = self._sessions.ignore(request.session, ids)
         return lambda: pb.IgnoreIdsResponse(
-            session=convert.session_info_to_wire(keep())
+            session=selection_messages.session_info_to_wire(keep())
         )
 
     def _take(
@@ -156,5 +155,5 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
             concept=request.concept,
         )
         return lambda: pb.SubmitProbabilitiesResponse(
-            session=convert.session_info_to_wire(keep())
+            session=selection_messages.session_info_to_wire(keep())
         )

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from gleann.service import convert
 from gleann.service.application import Application
+from gleann.service.wire import index_messages
 from gleann.v1 import admin_pb2, admin_pb2_grpc
 
 
@@ -18,4 +18,4 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     ) -> admin_pb2.ServerInfo:
         """Version, limits and features."""
         del request  # it has no fields
-        return convert.server_info_to_wire(self._application.server_info())
+        return index_messages.server_info_to_wire(self._application.server_info())

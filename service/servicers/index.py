@@ -6,9 +6,9 @@ from typing import Any
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
-from gleann.service import convert
 from gleann.service.application import Application
-from gleann.service.pages import page_position, page_size, page_token
+from gleann.service.wire import index_messages
+from gleann.service.wire.page_tokens import page_position, page_size, page_token
 from gleann.v1 import index_pb2, index_pb2_grpc
 
 
@@ -28,7 +28,9 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self, request: index_pb2.GetIndexRequest, _: Any
     ) -> index_pb2.Index:
         """Describe an index."""
-        return convert.index_info_to_wire(self._application.get_index(request.name))
+        return index_messages.index_info_to_wire(
+            self._application.get_index(request.name)
+        )
 
     def ListIndexes(  # noqa: N802
         self, request: index_pb2.ListIndexesRequest, _: Any
@@ -37,7 +39,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         start = page_position(request.page_token)
         size = page_size(request.page_size, default=100, most=1000)
         infos = self._application.list_indexes()
-        page = map(convert.index_info_to_wire, infos[start : start + size])
+        page = map(index_messages.index_info_to_wire, infos[start : start + size])
         more = len(infos) > start + size
         return index_pb2.ListIndexesResponse(
             indexes=page, next_page_token=page_token(start + size) if more else ""
@@ -60,8 +62,8 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def _create(
         self, request: index_pb2.CreateIndexRequest
     ) -> Callable[[], index_pb2.Index]:
-        metric = convert.metric_of(request.metric)
-        return lambda: convert.index_info_to_wire(
+        metric = index_messages.metric_of(request.metric)
+        return lambda: index_messages.index_info_to_wire(
             self._application.create_index(request.name, dim=request.dim, metric=metric)
         )
 

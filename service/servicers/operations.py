@@ -7,7 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gleann.index.errors import InvalidParamsError
 from gleann.service.application import Application
-from gleann.service.pages import page_position, page_size, page_token
+from gleann.service.wire.page_tokens import page_position, page_size, page_token
 
 LONGEST_WAIT_SECONDS = 10.0
 """A client asks again; so one that has gone is forgotten soon."""

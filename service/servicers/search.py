@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from gleann.service import convert
 from gleann.service.application import Application
-from gleann.service.convert_selection import optional_ids_of
-from gleann.service.wire import vectors_of
+from gleann.service.wire import index_messages
+from gleann.service.wire.arrays import vectors_of
+from gleann.service.wire.selection_messages import optional_ids_of
 from gleann.v1 import search_pb2, search_pb2_grpc
 
 
@@ -23,7 +23,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         found, view = self._application.search(
             request.index,
             vectors_of(request.queries, name="queries"),
-            convert.search_params_of(request.params),
+            index_messages.search_params_of(request.params),
             allowed_ids=optional_ids_of(request, "allowed_ids"),
         )
-        return convert.found_to_wire(found, view)
+        return index_messages.found_to_wire(found, view)

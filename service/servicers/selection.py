@@ -8,24 +8,33 @@ from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
 from gleann.index.errors import InvalidInputError
-from gleann.service import convert_selection as convert
-from gleann.service import estimate_sessions as starting
-from gleann.service.convert_known import known_by_group_of, known_groups_of, known_of
-from gleann.service.pages import next_token, page_position, page_size, page_token
-from gleann.service.paging import page_of, page_of_groups
 from gleann.service.servicers.active import ActiveServicer
-from gleann.service.wire import (
+from gleann.service.sessions import start_estimate as starting
+from gleann.service.wire import selection_messages
+from gleann.service.wire.arrays import (
     any_float64s_of,
     bools_of,
     float64s_of,
     ids_of,
     labels_of,
 )
+from gleann.service.wire.known_labels import (
+    known_by_group_of,
+    known_groups_of,
+    known_of,
+)
+from gleann.service.wire.page_tokens import (
+    next_token,
+    page_position,
+    page_size,
+    page_token,
+)
+from gleann.service.wire.paging import page_of, page_of_groups
 from gleann.v1 import selection_pb2 as pb
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import EstimateParams
-    from gleann.service.live_index import View
+    from gleann.service.state.live_index import View
 
 
 class SelectionServicer(ActiveServicer):
@@ -54,7 +63,8 @@ class SelectionServicer(ActiveServicer):
         chosen = self._application.selections.chosen(request.name)
         page, more = page_of(chosen, self._application.limits, start=start, most=size)
         return pb.ListSelectedItemsResponse(
-            items=convert.items_to_wire(page), next_page_token=next_token(more)
+            items=selection_messages.items_to_wire(page),
+            next_page_token=next_token(more),
         )
 
     def StartEstimateSession(  # noqa: N802
@@ -74,7 +84,7 @@ class SelectionServicer(ActiveServicer):
             start=start,
         )
         return pb.NextEstimateBatchResponse(
-            items=convert.items_to_wire(batch),
+            items=selection_messages.items_to_wire(batch),
             next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
@@ -93,7 +103,9 @@ class SelectionServicer(ActiveServicer):
         self, request: pb.GetEstimateRequest, _: Any
     ) -> pb.Estimate:
         """Tell the estimate so far."""
-        return convert.estimate_to_wire(self._sessions.estimate(request.session))
+        return selection_messages.estimate_to_wire(
+            self._sessions.estimate(request.session)
+        )
 
     def StartGroupSession(  # noqa: N802
         self, request: pb.StartGroupSessionRequest, _: Any
@@ -115,7 +127,7 @@ class SelectionServicer(ActiveServicer):
             batches=[
                 pb.GroupBatch(
                     group=group,
-                    items=convert.items_to_wire(batch),
+                    items=selection_messages.items_to_wire(batch),
                     summary_json=json.dumps(batch.summary),
                     provenance_json=json.dumps(batch.provenance),
                 )
@@ -140,7 +152,9 @@ class SelectionServicer(ActiveServicer):
         made = self._sessions.estimates(request.session)
         return pb.GroupEstimates(
             estimates=[
-                pb.GroupEstimate(group=group, estimate=convert.estimate_to_wire(one))
+                pb.GroupEstimate(
+                    group=group, estimate=selection_messages.estimate_to_wire(one)
+                )
                 for group, one in made.items()
             ]
         )
@@ -149,7 +163,9 @@ class SelectionServicer(ActiveServicer):
         self, request: pb.GetSessionRequest, _: Any
     ) -> pb.Session:
         """Describe a session."""
-        return convert.session_info_to_wire(self._sessions.info(request.name))
+        return selection_messages.session_info_to_wire(
+            self._sessions.info(request.name)
+        )
 
     def ListSessions(  # noqa: N802
         self, request: pb.ListSessionsRequest, _: Any
@@ -164,7 +180,9 @@ class SelectionServicer(ActiveServicer):
         page = found[:size]
         more = len(found) > size
         return pb.ListSessionsResponse(
-            sessions=[convert.session_info_to_wire(info) for _, info in page],
+            sessions=[
+                selection_messages.session_info_to_wire(info) for _, info in page
+            ],
             next_page_token=page_token(page[-1][0]) if more else "",
         )
 
@@ -188,16 +206,16 @@ class SelectionServicer(ActiveServicer):
         self, request: pb.StartEstimateSessionRequest
     ) -> Callable[[], pb.Session]:
         view = self._application.registry.view(request.index)
-        params = convert.estimate_params_of(request.params)
+        params = selection_messages.estimate_params_of(request.params)
         keep = self._sessions.start_estimate(view, _started(request, view, params))
-        return lambda: convert.session_info_to_wire(keep())
+        return lambda: selection_messages.session_info_to_wire(keep())
 
     def _start_groups(
         self, request: pb.StartGroupSessionRequest
     ) -> Callable[[], pb.Session]:
         view = self._application.registry.view(request.index)
-        params = convert.estimate_params_of(request.params)
-        proxies = convert.candidates_of(request.groups)
+        params = selection_messages.estimate_params_of(request.params)
+        proxies = selection_messages.candidates_of(request.groups)
         if request.overlapping:
             by_group = known_by_group_of(request)
             started = starting.of_overlapping_groups(
@@ -209,7 +227,7 @@ class SelectionServicer(ActiveServicer):
                 view, params, proxies=proxies, known=known
             )
         keep = self._sessions.start_estimate(view, started)
-        return lambda: convert.session_info_to_wire(keep())
+        return lambda: selection_messages.session_info_to_wire(keep())
 
     def _answer_groups(
         self, request: pb.SubmitGroupLabelsRequest
@@ -231,7 +249,7 @@ class SelectionServicer(ActiveServicer):
         else:
             raise InvalidInputError("labels are required: groups or positives")
         return lambda: pb.SubmitGroupLabelsResponse(
-            session=convert.session_info_to_wire(keep())
+            session=selection_messages.session_info_to_wire(keep())
         )
 
     def _answer(
@@ -248,7 +266,7 @@ class SelectionServicer(ActiveServicer):
             values,
         )
         return lambda: pb.SubmitEstimateLabelsResponse(
-            session=convert.session_info_to_wire(keep())
+            session=selection_messages.session_info_to_wire(keep())
         )
 
 
@@ -263,10 +281,12 @@ def _started(
     known = known_of(request)
     proxy = request.WhichOneof("proxy")
     if proxy == "scores":
-        ids, numbers = convert.scores_column_of(request.scores, name="scores")
+        ids, numbers = selection_messages.scores_column_of(
+            request.scores, name="scores"
+        )
         return starting.from_scores(view, params, ids=ids, proxy=numbers, known=known)
     if proxy == "candidates":
-        proxies = convert.candidates_of(request.candidates.proxies)
+        proxies = selection_messages.candidates_of(request.candidates.proxies)
         return starting.from_candidates(view, params, proxies=proxies, known=known)
     if proxy == "index_proxy":
         asked = request.index_proxy

@@ -5,9 +5,9 @@ from typing import Any
 
 from google.longrunning import operations_pb2
 
-from gleann.service import convert
 from gleann.service.application import Application
-from gleann.service.wire import ids_of, vectors_of, vectors_to_wire
+from gleann.service.wire import index_messages
+from gleann.service.wire.arrays import ids_of, vectors_of, vectors_to_wire
 from gleann.v1 import vector_pb2, vector_pb2_grpc
 
 
@@ -58,7 +58,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
         vectors = vectors_of(request.vectors, name="vectors")
         change = self._application.upserting(request.index, ids, vectors)
         return lambda: vector_pb2.UpsertVectorsResponse(
-            count=len(ids), version=convert.version_to_wire(change())
+            count=len(ids), version=index_messages.version_to_wire(change())
         )
 
     def _delete(
@@ -68,5 +68,5 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
         ids = ids_of(request.ids, name="ids")
         change = self._application.deleting(request.index, ids)
         return lambda: vector_pb2.DeleteVectorsResponse(
-            count=len(ids), version=convert.version_to_wire(change())
+            count=len(ids), version=index_messages.version_to_wire(change())
         )

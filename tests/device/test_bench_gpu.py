@@ -1,8 +1,11 @@
 """The stages of `bench.gpu` on a CPU, tiny: what they write and what they leave."""
 
 import json
+import subprocess
 import sys
+import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,9 +15,19 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench import gpu, gpu_coarse, gpu_data, gpu_notes, gpu_run  # noqa: E402
-from bench.gpu_conformance import counted  # noqa: E402
-from bench.gpu_engines import least_nprobe  # noqa: E402
+import gpu_hang  # noqa: E402
+
+from bench import gpu_notes, provenance  # noqa: E402
+from bench.gpu import __main__ as gpu  # noqa: E402
+from bench.gpu import coarse as gpu_coarse  # noqa: E402
+from bench.gpu import data as gpu_data  # noqa: E402
+from bench.gpu import kernel as gpu_kernel  # noqa: E402
+from bench.gpu import parts, peer_indexes, stages, watch, worker  # noqa: E402
+from bench.gpu import run as gpu_run  # noqa: E402
+from bench.gpu.conformance import NotGreenError, counted  # noqa: E402
+from bench.gpu.conformance import tests as run_tests  # noqa: E402
+from bench.gpu.engines import least_nprobe  # noqa: E402
+from bench.gpu.unit import Options, Unit  # noqa: E402
 from gleann.index.codes import Encoding  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 
@@ -23,13 +36,14 @@ SET = "made-1m-128"
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """All stages, in two calls: the second keeps what the first found."""
-    out = tmp_path_factory.mktemp("gpu") / "gpu.json"
-    common = ["--device", "cpu", "--quick", "--sets", SET, "--out", str(out)]
-    assert gpu.main([*common, "--stage", "ceilings", "build"]) == 0
-    rest = [name for name in gpu.STAGES if name not in {"ceilings", "build"}]
-    assert gpu.main([*common, "--stage", *rest]) == 0
-    return json.loads(out.read_text())
+    """All stages, by two processes' work: the second keeps what the first found."""
+    setup = setup_in(tmp_path_factory.mktemp("gpu"))
+    parent = SimpleNamespace(send=lambda said: None)
+    early = ["ceilings", "build"]
+    late = [name for name in stages.STAGES if name not in early]
+    for names in (early, late):
+        worker.work(setup, stages.units_of(names, [SET], Options()), parent)
+    return json.loads(setup.out.read_text())
 
 
 def rows_of(result, stage):
@@ -37,14 +51,15 @@ def rows_of(result, stage):
 
 
 def test_every_stage_has_rows_or_says_why_not(result):
-    assert set(result["stages"]) == set(gpu.STAGES)
+    assert set(result["stages"]) == set(stages.STAGES)
     assert result["device"]["name"] == "CPU"
     assert result["quick"]
     for entry in result["stages"].values():
         assert entry["rows"] or entry["skipped"]
-        assert entry["left"] > 0
+        assert entry["finished"]
+        assert entry["commit"] == result["commit"]
     said = [s["why"] for e in result["stages"].values() for s in e["skipped"]]
-    assert not [why for why in said if "FAILED" in why and "GPU support" not in why]
+    assert not [why for why in said if "FAILED" in why]
 
 
 def test_what_needs_a_gpu_is_named(result):
@@ -61,6 +76,8 @@ def test_searches_reach_their_recall(result):
     assert {row["engine"] for row in rows} == {"torch/cpu/fp32", "torch/cpu/int8"}
     for row in rows:
         assert row["recall"] > row["level"] - 0.1
+        assert row["nprobe"] >= 1
+        assert row["inner_dimension"] == result["data"][SET]["inner_dimension"]
         assert row["same_rows"] > 0.99
         assert row["qps"] == pytest.approx(row["batch"] / row["resident_seconds"])
 
@@ -87,7 +104,7 @@ def test_the_kernel_of_the_coarse_step(monkeypatch, doubtful):
 
     monkeypatch.setattr(scanner, "launch_rank_lists", launched)
     monkeypatch.setattr(gpu_coarse, "seconds_of", lambda run, call, most: call() and 1)
-    shape = gpu_coarse.QUICK_SHAPE
+    shape = gpu_kernel.QUICK_SHAPE
     drawn = np.random.default_rng(0).normal(size=(shape.nlist + 9, shape.dim))
     rows = torch.from_numpy(drawn.astype(np.float32))
     cpu = torch.device("cpu")
@@ -190,26 +207,219 @@ def test_the_least_nprobe(level):
     assert least_nprobe(lambda _: 0.5, level=0.9, nlist=100) is None
 
 
-def test_a_case_that_fails_leaves_the_others(tmp_path):
-    run = gpu_run.Run(
-        device=gpu_run.torch.device("cpu"),
-        out=tmp_path / "o.json",
-        data=None,
-        sets=(),
-        quick=True,
-        seed=0,
-        repeats=1,
+def new_run(folder):
+    setup = setup_in(folder)
+    return gpu_run.open_run(
+        gpu_run.Run(
+            device=torch.device("cpu"),
+            out=setup.out,
+            data=None,
+            quick=True,
+            seed=0,
+            repeats=1,
+        )
     )
-    gpu_run.open_run(run)
-    run.begin("ceilings", seconds=100)
+
+
+def setup_in(folder, **changes):
+    return worker.Setup(
+        **{
+            "device": "cpu",
+            "out": folder / "o.json",
+            "data": None,
+            "quick": True,
+            "seed": 0,
+            "repeats": 1,
+        }
+        | changes
+    )
+
+
+def unit(stage, *, seconds=100.0, **options):
+    name = SET if stages.STAGES[stage].on_a_set else ""
+    return Unit(stage=stage, name=name, seconds=seconds, options=Options(**options))
+
+
+def test_a_case_that_fails_leaves_the_others(tmp_path):
+    run = new_run(tmp_path)
+    run.begin(unit("ceilings"))
     assert not run.attempt("one", lambda: 1 / 0)
     assert run.attempt("two", lambda: run.row(what="two"))
-    run.begin("exact", seconds=-1)
+    run.end()
+    run.begin(unit("exact", seconds=-1))
     assert not run.attempt("three", lambda: run.row(what="three"))
-    stages = json.loads(run.out.read_text())["stages"]
-    assert "ZeroDivisionError" in stages["ceilings"]["skipped"][0]["why"]
-    assert [row["what"] for row in stages["ceilings"]["rows"]] == ["two"]
-    assert "time was up" in stages["exact"]["skipped"][0]["why"]
+    run.end()
+    entries = json.loads(run.out.read_text())["stages"]
+    assert "ZeroDivisionError" in entries["ceilings"]["skipped"][0]["why"]
+    assert [row["what"] for row in entries["ceilings"]["rows"]] == ["two"]
+    assert "the stage was up" in entries["exact"]["skipped"][0]["why"]
+    assert entries["ceilings"]["finished"] == entries["exact"]["finished"] == []
+
+
+def test_a_resumed_unit_repeats_only_what_failed(tmp_path):
+    for broken in (True, False):
+        half_measured(new_run(tmp_path), broken=broken)
+    entry = json.loads(setup_in(tmp_path).out.read_text())["stages"]["ceilings"]
+    assert [(row["what"], row["broken"]) for row in entry["rows"]] == [
+        ("sound", True),
+        ("half", False),
+    ]
+    assert entry["skipped"] == []
+    assert entry["finished"] == [unit("ceilings").key]
+
+
+def half_measured(run, *, broken):
+    def half():
+        run.row(what="half", broken=broken)
+        assert not broken
+
+    run.begin(unit("ceilings"))
+    run.attempt("sound", lambda: run.row(what="sound", broken=broken))
+    run.attempt("half", half)
+    run.end()
+
+
+def test_what_other_code_measured_is_measured_again(tmp_path):
+    run = new_run(tmp_path)
+    run.begin(unit("ceilings"))
+    run.end()
+    now = {"commit": run.result["commit"], "quick": True, "seed": 0}
+    assert gpu_run.stale_stages(run.out, now=now) == []
+    assert gpu_run.stale_stages(run.out, now=now | {"commit": "0"}) == ["ceilings"]
+    assert gpu_run.stale_stages(run.out, now=now | {"seed": 1}) == ["ceilings"]
+    gpu_run.drop_stages(run.out, ["ceilings"])
+    assert gpu_run.read_result(run.out)["stages"] == {}
+
+
+@pytest.mark.slow
+def test_only_what_is_asked_for_is_measured(tmp_path):
+    asked = ["--kinds", "int8", "--segments", "primary", "--batches", "3", "7"]
+    where = ["--device", "cpu", "--quick", "--sets", SET, "--out"]
+    out = tmp_path / "o.json"
+    assert gpu.main([*where, str(out), *asked, "--stage", "search", "exact"]) == 0
+    result = json.loads(out.read_text())
+    rows = [(r["engine"], r["segments"], r["batch"]) for r in rows_of(result, "search")]
+    assert rows == [("torch/cpu/int8", "primary", batch) for batch in (3, 7)]
+    assert [r["way"] for r in rows_of(result, "exact")] == []  # below the least batch
+
+
+@pytest.mark.slow
+def test_a_hanging_and_a_dying_stage_leave_the_rest(tmp_path, monkeypatch):
+    """Each costs itself and no other: what it had measured stays."""
+    monkeypatch.setattr(watch, "GRACE", 0.5)
+    units = [unit("kernel", seconds=1), unit("coarse", seconds=60), unit("ceilings")]
+    setup = setup_in(tmp_path)
+    assert not watch.measure(setup, units, resume=False, target=gpu_hang.work)
+    entries = json.loads(setup.out.read_text())["stages"]
+    assert [row["what"] for row in entries["kernel"]["rows"]] == ["quick"]
+    assert "killed" in entries["kernel"]["skipped"][0]["why"]
+    assert [row["what"] for row in entries["coarse"]["rows"]] == ["last words"]
+    assert "status -9" in entries["coarse"]["skipped"][0]["why"]
+    assert len(entries["ceilings"]["rows"]) == 4
+    assert [len(entries[s]["finished"]) for s in ("kernel", "coarse", "ceilings")] == [
+        0,
+        0,
+        1,
+    ]
+
+
+@pytest.mark.slow
+def test_a_process_that_cannot_begin_ends_the_run(tmp_path):
+    setup = setup_in(tmp_path, device="cuda:99")
+    assert not watch.measure(setup, [unit("ceilings")], resume=False)
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_resumed(tmp_path):
+    """Killed in the middle of a stage, the process that measures dies with it."""
+    out = tmp_path / "o.json"
+    asked = ["--stage", "search", "exact", "--sets", SET, "made-1m-768", "--resume"]
+    asked += ["--device", "cpu", "--quick", "--out", str(out)]
+    command = [sys.executable, "-m", "bench.gpu", *asked]
+    root = Path(gpu.__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL) as running:
+        deadline = time.monotonic() + 60
+        while not searched(out) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        running.kill()
+    before = searched(out)
+    assert 0 < len(before) < 16
+    assert gpu.main(asked) == 0
+    after = searched(out)
+    assert len(after) == 16
+    done = [row for row in before if row in after]  # to the last digit of its seconds
+    assert len(done) >= len(before) - 1  # a row may be written before its case is done
+    cases = [row["case"] for row in after]
+    assert len(set(cases)) == len(cases)
+    assert rows_of(json.loads(out.read_text()), "exact")
+
+
+def searched(path):
+    return gpu_run.read_result(path).get("stages", {}).get("search", {}).get("rows", [])
+
+
+@pytest.mark.parametrize("name", parts.PARTS)
+def test_parts_fit_their_calls(name):
+    part = parts.PARTS[name]
+    assert sum(asked.seconds for asked in part.units) <= 1.35 * part.seconds
+    assert len({asked.key for asked in part.units}) == len(part.units)
+    assert {asked.name for asked in part.units} - {""} <= {
+        *gpu_data.MADE,
+        *gpu_data.REAL,
+    }
+
+
+def test_parts_fit_fifteen_minutes():
+    starts = 60 * len(parts.PARTS)
+    assert sum(part.seconds for part in parts.PARTS.values()) + starts <= 15 * 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", parts.PARTS)
+def test_a_part_says_what_to_read_first(name, tmp_path, capsys):
+    out = tmp_path / "o.json"
+    parts.main([name, "--device", "cpu", "--quick", "--out", str(out)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("== CPU, commit ")
+    for stage in {asked.stage for asked in parts.PARTS[name].units}:
+        assert f"== {stage}" in lines
+    assert any("nprobe=" in line and "same_rows=1.0000" in line for line in lines)
+    missing = [line for line in lines if "no folder sift-128" in line]
+    assert bool(missing) == (name == "B" and gpu._data_folder() is None)
+
+
+@pytest.mark.slow
+def test_a_suite_in_which_a_test_is_skipped_is_not_green(tmp_path):
+    run = new_run(tmp_path)
+    run.begin(unit("conformance"))
+    with pytest.raises(NotGreenError, match="skipped"):
+        run_tests(run, "core", ("tests/device/test_on_gpu_build.py",))
+    (row,) = run.entry["rows"]
+    assert row["skipped"] == 1
+
+
+def test_hardware_needs_a_commit():
+    assert worker.no_source("cuda", None)
+    assert worker.no_source("cuda", "abc") == ""
+    assert worker.no_source("cpu", None) == ""
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_commit_that_is_sent_along(tmp_path, monkeypatch, changed):
+    monkeypatch.setattr(provenance, "_git", lambda *_: None)
+    monkeypatch.setattr(provenance, "COMMIT_FILE", tmp_path / "commit")
+    monkeypatch.delenv("GLEANN_COMMIT", raising=False)
+    assert provenance.commit() is None
+    sent = "abc" + "+changes" * changed
+    (tmp_path / "commit").write_text(sent + "\n")
+    assert (provenance.commit(), provenance.uncommitted()) == ("abc", changed)
+    monkeypatch.setenv("GLEANN_COMMIT", "def")
+    assert (provenance.commit(), provenance.uncommitted()) == ("def", False)
+
+
+def test_peers_are_tuned_in_steps_of_a_quarter():
+    steps = peer_indexes.PROBES
+    assert all(b <= max(a + 1, 1.26 * a) for a, b in pairwise(steps))
 
 
 def test_pytest_s_last_line_is_counted():

@@ -6,56 +6,55 @@ a GPU would run: no register spilled, shared memory within limits, matrix instru
 
 import os
 import re
-import subprocess
-import tempfile
-from functools import cache
+import sys
 from pathlib import Path
 
 import pytest
 
-triton = pytest.importorskip("triton", reason="triton is not installed")
+pytest.importorskip("triton", reason="triton is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from triton.backends.compiler import GPUTarget  # noqa: E402
-from triton.compiler import ASTSource  # noqa: E402
-
-from gleann.index.engines.device.kinds import TILE, padded_dim  # noqa: E402
-from gleann.index.engines.triton_kernels.assign_lists import (  # noqa: E402
+from bench.gpu.compile import compiled, dumped, tool, usage_of
+from gleann.index.engines.device.kinds import TILE, padded_dim
+from gleann.index.engines.triton_kernels.assign_lists import (
     assign_lists,
 )
-from gleann.index.engines.triton_kernels.configs import (  # noqa: E402
+from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,
     ASSIGN_SOAR,
     GAINS,
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
+    PACK_COLUMNS,
+    PACK_QUERIES,
+    PACK_WARPS,
     PAIR_BLOCKS,
     PAIR_WARPS,
     PAIRS_A_PROGRAM,
     RANK,
     SQUARES_WARPS,
-    parts_of,
+    constants_for,
     table_for,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys  # noqa: E402
-from gleann.index.engines.triton_kernels.pair_squares import (  # noqa: E402
+from gleann.index.engines.triton_kernels.merge_keys import merge_keys
+from gleann.index.engines.triton_kernels.pack_answers import pack_answers
+from gleann.index.engines.triton_kernels.pair_squares import (
     pair_squares,
 )
-from gleann.index.engines.triton_kernels.rank_lists import rank_lists  # noqa: E402
-from gleann.index.engines.triton_kernels.scan_lists import scan_lists  # noqa: E402
-from gleann.index.engines.triton_kernels.scan_pairs import (  # noqa: E402
+from gleann.index.engines.triton_kernels.rank_lists import rank_lists
+from gleann.index.engines.triton_kernels.scan_lists import scan_lists
+from gleann.index.engines.triton_kernels.scan_pairs import (
     scan_pairs,
     score_pairs,
 )
-from gleann.index.engines.triton_kernels.sum_gains import sum_gains  # noqa: E402
+from gleann.index.engines.triton_kernels.sum_gains import sum_gains
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
 """Bytes a program may have, by compute capability."""
-
-TRITON_TYPE = {"bf16": "bf16", "fp16": "fp16", "fp32": "fp32", "int8": "i8"}
 
 MATRIX = {80: ("HMMA", "IMMA"), 90: ("HGMMA", "IGMMA"), 100: ("UTCHMMA", "IMMA")}
 """Matrix instructions of floats and of int8: the fastest there are, but for int8 on
@@ -66,86 +65,20 @@ LATER_DIMS = [pytest.param(dim, marks=pytest.mark.slow) for dim in (112, 128, 76
 MERGE_LARGER = (128, 256, 512, MERGE_MOST)
 """What more a pool may keep: the powers of two from `MERGE_LEAST` on."""
 
-INT64_ARRAYS = {"slots", "keys", "bounds", "list_nos", "starts", "ends", "out"}
-INT64_ARRAYS |= {"first", "second"}
-DOUBLE_ARRAYS = {"squares", "sums"}
-INT32_ARRAYS = {"items", "total", "rows", "copy_of", "probed", "counts"}
-INT32_ARRAYS |= {"barred", "found"}
-FLOAT_ARRAYS = {"biases", "factors", "ratios", "scales", "norms", "doubled"}
-INTEGERS = {
-    "nprobe",
-    "spans",
-    "span_entries",
-    "low_bits",
-    "longest",
-    "width",
-    "words",
-    "keep",
-}
-INTEGERS |= {"nq", "nlist", "room", "count", "dim"}
-INTEGERS |= {"n", "share", "rows_width", "lists_width", "chosen_width"}
 
-
-def type_of(name, kind, constants):
-    if name in constants:
-        return "constexpr"
-    if name in INTEGERS:
-        return "i32"
-    if name in INT64_ARRAYS:
-        return "*i64"
-    if name in INT32_ARRAYS:
-        return "*i32"
-    if name in DOUBLE_ARRAYS:
-        return "*fp64"
-    return "*fp32" if name in FLOAT_ARRAYS else f"*{TRITON_TYPE[kind]}"
-
-
-def compiled(kernel, constants, *, kind, capability, **options):
-    signature = {name: type_of(name, kind, constants) for name in kernel.arg_names}
-    # What torch's allocator gives is aligned, widths are of whole tiles, and triton is
-    # told so at a launch, where it asks.
-    attributes = {
-        (i,): [["tt.divisibility", 16]]
-        for i, name in enumerate(kernel.arg_names)
-        if (signature[name].startswith("*") or name.endswith("_width"))
-        and not kernel.params[i].do_not_specialize_on_alignment
-    }
-    source = ASTSource(
-        fn=kernel, signature=signature, constexprs=constants, attrs=attributes
-    )
-    target = GPUTarget("cuda", capability, 32)
-    return triton.compile(source, target=target, options=options)
-
-
-@cache
-def tool(name):
-    found = list(Path(triton.__file__).parent.glob(f"backends/nvidia/bin/{name}"))
-    if not found:
-        pytest.skip(f"this triton ships no {name}")
-    return str(found[0])
-
-
-def dumped(made, *what):
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(made.asm["cubin"])
-        file.flush()
-        path = {**os.environ, "PATH": f"{Path(tool('nvdisasm')).parent}:/usr/bin:/bin"}
-        ran = subprocess.run(
-            [tool("cuobjdump"), *what, file.name],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=path,
-        )
-    return ran.stdout
+@pytest.fixture(scope="module", autouse=True)
+def tools():
+    try:
+        tool("cuobjdump")
+        tool("nvdisasm")
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 def assert_no_spill(made, capability):
-    usage = dumped(made, "-res-usage")
-    stack = re.search(r"STACK:(\d+)", usage)
-    assert stack, usage
-    assert int(stack[1]) == 0, usage
-    assert made.metadata.shared <= SHARED_LIMIT[capability]
+    usage = usage_of(made)
+    assert usage.stack == 0
+    assert usage.shared <= SHARED_LIMIT[capability]
     code = dumped(made, "-sass")
     assert not re.findall(r"\b(?:LDL|STL)\b", code)
     return code
@@ -162,29 +95,21 @@ HOPPER_DEPTH = {"bf16": 16, "fp16": 16, "fp32": 8, "int8": 32}
 def assert_products(code, config, dim):
     """The products of a tile are there, of one step along d at least.
 
-    ptxas has left out all of a loop along d, and kept `HGMMA.64x8x16.F16 RZ`, which only
-    waits: scores were then those of products of zero.
+    ptxas has left out all of a loop along d, and kept `HGMMA.64x8x16.F16 RZ`, which
+    only waits: scores were then those of products of zero.
     """
     depth = HOPPER_DEPTH[config.kind]
     tile = rf"[HI]GMMA\.64x(\d+)x{depth}\.\S+ R\d+,"
     columns = sum(int(width) for width in re.findall(tile, code))
-    parts = parts_of(padded_dim(dim, config.kind), block=config.block)
+    block = shape(dim, config.kind, config.block)["BLOCK"]
     times = 3 if config.kind == "fp32" else 1  # of TF32
-    wanted = times * TILE // 64 * config.queries * parts.block // depth
+    wanted = times * TILE // 64 * config.queries * block // depth
     groups = config.warps // 4
     assert columns * groups >= wanted
 
 
 def shape(dim, kind, block):
-    width = padded_dim(dim, kind)
-    parts = parts_of(width, block=block)
-    return {
-        "D": width,
-        "BLOCK": parts.block,
-        "STEPS": parts.steps,
-        "REST": parts.rests[0],
-        "LAST": parts.rests[1],
-    }
+    return constants_for(padded_dim(dim, kind), block=block)
 
 
 DIMS = (
@@ -393,6 +318,19 @@ def test_sum_gains(dim, capability):
     )
     code = assert_no_spill(made, capability)
     assert not re.findall(r"\bH(?:G)?MMA\b", code)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_packing(capability):
+    made = compiled(
+        pack_answers,
+        {"QUERIES": PACK_QUERIES, "COLUMNS": PACK_COLUMNS},
+        kind="fp32",
+        types={"near": "*i64", "pool": "*i64", "unanswered": "*u8", "k": "i32"},
+        capability=capability,
+        num_warps=PACK_WARPS,
+    )
+    assert_no_spill(made, capability)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

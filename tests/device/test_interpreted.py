@@ -38,8 +38,8 @@ from gleann.index.engines.device.keys import (  # noqa: E402
 )
 from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.packed import Block, packed  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.recording import Repeats  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
     assigning,
@@ -54,10 +54,10 @@ from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
 )
 from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 from gleann.selection import facility_location, farthest_first  # noqa: E402
-from gleann.selection.coreset import device as on_device  # noqa: E402
-from gleann.selection.coreset import device_gains  # noqa: E402
-from gleann.selection.coreset.distance import squared_l2  # noqa: E402
-from gleann.selection.coreset.facility_location import HostGains  # noqa: E402
+from gleann.selection.coreset.distance import device as on_device  # noqa: E402
+from gleann.selection.coreset.distance.contract import squared_l2  # noqa: E402
+from gleann.selection.coreset.methods import device_gains  # noqa: E402
+from gleann.selection.coreset.methods.facility_location import HostGains  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -217,7 +217,34 @@ def test_exact_scores_are_those_of_torch(kind):
     assert torch.equal(got, scan.exact(again, flat, view, keep=20))
 
 
-@pytest.mark.parametrize("recorder", [None, Repeats()], ids=["steps", "recorded"])
+@pytest.mark.parametrize(("nq", "k"), [(1, 1), (40, 3), (32, 20)])
+@pytest.mark.parametrize("nprobe", [1, 4, 17])
+def test_answers_are_packed_as_by_torch(nq, k, nprobe):
+    data = world.sized_index([5, 0, 130, 1] * 5, d=16)
+    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
+    rng = np.random.default_rng(nq)
+
+    def keys(width):
+        made = torch.from_numpy(rng.integers(-(1 << 62), 1 << 62, (nq, width)))
+        made[torch.from_numpy(rng.random((nq, width)) < 0.3)] = NONE
+        return made
+
+    list_nos = world.some_lists(nq, nprobe, 20).astype(np.int64)
+    list_nos[rng.random((nq, nprobe)) < 0.2] = -1
+    for segments in ("both", "primary"):
+        block = Block(
+            near=keys(k),
+            pool=keys(2 * k + 15),
+            list_nos=torch.from_numpy(list_nos),
+            view=view_for(lists, ScanRequest(k=k, pool=k, segments=segments)),
+        )
+        for share in (0.0, 0.3, 1.0):
+            unanswered = torch.from_numpy(rng.random(nq) < share)
+            got = TritonScanner().pack(block, unanswered)
+            assert torch.equal(got, packed(block, unanswered))
+
+
+@pytest.mark.parametrize("recorder", [None, world.Repeats()], ids=["steps", "recorded"])
 @pytest.mark.parametrize("count", [2, 7])
 def test_a_whole_search(count, recorder):
     """With two queries lists are hardly shared, with seven they are: both kernels."""
@@ -320,7 +347,7 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
 
 @pytest.mark.parametrize(
     ("recorder", "crowded"),
-    [(None, True), (Repeats(), False)],
+    [(None, True), (world.Repeats(), False)],
     ids=["steps-crowded", "recorded"],
 )
 def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):

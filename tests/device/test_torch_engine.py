@@ -297,9 +297,7 @@ def test_small_blocks_answer_as_large_ones(monkeypatch):
     request = ScanRequest(k=10, pool=400)
     engine = on_cpu(data)
     whole = engine.scan(asked, list_nos, request)
-    monkeypatch.setattr(
-        "gleann.index.engines.device.engine.budget_for", lambda device, a_query: 1
-    )
+    monkeypatch.setattr(memory.FreeMemory, "budget", lambda _, a_query: 1)
     assert_same(engine.scan(asked, list_nos, request), whole)
 
 

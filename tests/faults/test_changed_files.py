@@ -14,7 +14,7 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.arrays import HeldIds
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.files import NpyVectors, ParquetVectors
+from gleann.service.files.vector_files import NpyVectors, ParquetVectors
 
 N, DIM = 400, 8
 EVERY = SearchParams(k=5, nprobe=10)

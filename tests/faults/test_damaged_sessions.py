@@ -22,13 +22,13 @@ from gleann.selection import (
     ActiveParams,
     ActiveSession,
     ChoosingSession,
-    ClassesSession,
+    DisjointGroupsSession,
     EstimateParams,
     EstimateSession,
-    GroupsSession,
     IndexNeighbours,
     Known,
     KnownGroups,
+    OverlappingGroupsSession,
     TastiSession,
 )
 from gleann.selection.saved import Saved
@@ -93,26 +93,30 @@ def estimate(begin: Callable[[], Any], resume: Callable[[Any], Any]) -> Kind:
 
 
 def classes() -> Kind:
-    def begin() -> ClassesSession:
+    def begin() -> DisjointGroupsSession:
         rows = np.array([1, 2, 3])
         known = KnownGroups(ids=rows, groups=GROUPS[rows], values=VALUES[rows])
         params = EstimateParams(target="sum", budget=30, strata=2)
-        return ClassesSession.start(PROXIES, params, known=known)
+        return DisjointGroupsSession.start(PROXIES, params, known=known)
 
-    def answer(session: ClassesSession, at_most: int) -> list[Any]:
+    def answer(session: DisjointGroupsSession, at_most: int) -> list[Any]:
         ids = session.next_batch().ids
         some = ids[:at_most]
         session.submit(some, GROUPS[some], VALUES[some])
         return [repr(ids), session.done, repr(session.split)]
 
-    return Kind(begin, answer, lambda state: ClassesSession.resume(state, PROXIES))
+    return Kind(
+        begin, answer, lambda state: DisjointGroupsSession.resume(state, PROXIES)
+    )
 
 
 def groups() -> Kind:
-    def begin() -> GroupsSession:
-        return GroupsSession.start(PROXIES, EstimateParams(budget=30, strata=2))
+    def begin() -> OverlappingGroupsSession:
+        return OverlappingGroupsSession.start(
+            PROXIES, EstimateParams(budget=30, strata=2)
+        )
 
-    def answer(session: GroupsSession, at_most: int) -> list[Any]:
+    def answer(session: OverlappingGroupsSession, at_most: int) -> list[Any]:
         batches = session.next_batches()
         for name, batch in batches.items():
             ids = batch.ids[:at_most]
@@ -120,7 +124,9 @@ def groups() -> Kind:
         told = [(name, batch.ids) for name, batch in batches.items()]
         return [repr(told), session.done]
 
-    return Kind(begin, answer, lambda state: GroupsSession.resume(state, PROXIES))
+    return Kind(
+        begin, answer, lambda state: OverlappingGroupsSession.resume(state, PROXIES)
+    )
 
 
 def _known() -> Known:

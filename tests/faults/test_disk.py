@@ -10,8 +10,8 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
-from gleann.service.devices import Devices
-from gleann.service.versions import Versions
+from gleann.service.devices.devices import Devices
+from gleann.service.state.versions import Versions
 
 PARAMS = BuildParams(metric="l2", nlist=4, tune_queries=0)
 
@@ -90,8 +90,8 @@ def test_no_space_at_each_step_of_sealing(
 
     targets = {
         "save": "gleann.index.on_disk.storage.Draft.publish",
-        "rename": "gleann.service.versions.Path.rename",
-        "sync": "gleann.service.versions._sync",
+        "rename": "gleann.service.state.versions.Path.rename",
+        "sync": "gleann.service.state.versions._sync",
     }
     rows = rows_of(300)
     with gleann.Client(tmp_path) as client:

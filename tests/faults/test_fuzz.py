@@ -19,7 +19,7 @@ import pytest
 
 import gleann
 from gleann.index import SearchParams
-from gleann.service import remote
+from gleann.service.client import remote
 from gleann.service.config import Config
 from gleann.service.server import Server, serve
 

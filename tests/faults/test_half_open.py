@@ -18,10 +18,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import gleann
 from gleann.index import SearchParams, SoarIndex, errors
-from gleann.service import searching
 from gleann.service.config import Config
-from gleann.service.connections import Silence
+from gleann.service.search import view_search
 from gleann.service.server import Server, serve
+from gleann.service.server.connections import Silence
 from gleann.v1 import admin_pb2
 
 SEARCH = "/gleann.v1.SearchService/Search"
@@ -151,14 +151,14 @@ def test_a_connection_has_its_share(start: Callable[..., Server]) -> None:
 def slow_search(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Searches wait until `go` is set, and are counted in `begun`."""
     go, begun = threading.Event(), threading.Semaphore(0)
-    real = searching.search
+    real = view_search.search
 
     def slow(*arguments: Any, **settings: Any) -> Any:
         begun.release()
         assert go.wait(30)
         return real(*arguments, **settings)
 
-    monkeypatch.setattr(searching, "search", slow)
+    monkeypatch.setattr(view_search, "search", slow)
     yield type("Slow", (), {"go": go, "begun": begun})
     go.set()
 

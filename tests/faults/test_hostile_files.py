@@ -15,12 +15,12 @@ import pytest
 import gleann
 from gleann.index import errors
 from gleann.index.id_checks import MAX_ID_BYTES
-from gleann.service import importing
 from gleann.service.application import Application
-from gleann.service.cli import inputs
+from gleann.service.cli.files import inputs
 from gleann.service.config import Config
-from gleann.service.files import ParquetVectors
-from gleann.service.npy_file import NpyFile
+from gleann.service.files.npy_file import NpyFile
+from gleann.service.files.vector_files import ParquetVectors
+from gleann.service.jobs import importing
 from gleann.v1 import vector_pb2
 
 DIM = 4

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from gleann.index import Progress, SoarIndex, errors
-from gleann.service import jobs as jobs_module
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.job_queue import SHORT
-from gleann.service.jobs import MAX_ATTEMPTS, Jobs
-from gleann.service.registry import Registry
-from gleann.service.store import Store
+from gleann.service.jobs import jobs as jobs_module
+from gleann.service.jobs.jobs import MAX_ATTEMPTS, Jobs
+from gleann.service.jobs.queue import SHORT
+from gleann.service.state.registry import Registry
+from gleann.service.state.store import Store
 from gleann.v1 import index_pb2, selection_pb2, vector_pb2
 
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)

@@ -116,9 +116,9 @@ def test_kill_during_an_import(tmp_path: Path) -> None:
     script = """
 import sys, os, signal
 import gleann
-from gleann.service import files
-from gleann.service.registry import Registry
-files.BLOCK_BYTES = 50_000
+from gleann.service.files import vector_files
+from gleann.service.state.registry import Registry
+vector_files.BLOCK_BYTES = 50_000
 staged = [0]
 real = Registry.stage
 def stage(self, *arguments):
@@ -149,7 +149,7 @@ def test_kill_after_an_import_was_published(tmp_path: Path) -> None:
     script = """
 import sys, os, signal
 import gleann
-from gleann.service.registry import Registry
+from gleann.service.state.registry import Registry
 real = Registry.publish_staged
 def publish_staged(self, *arguments):
     real(self, *arguments)

@@ -10,7 +10,7 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, errors
-from gleann.service.seal import read_seal
+from gleann.service.state.seal import read_seal
 
 QUICK = BuildParams(metric="l2", nlist=4, tune_queries=0)
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)

@@ -13,8 +13,8 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, errors
-from gleann.service import store
-from gleann.service.store import Store
+from gleann.service.state import store
+from gleann.service.state.store import Store
 
 SHIM = Path(__file__).parents[1] / "support" / "refused_sync.c"
 PARAMS = BuildParams(metric="l2", nlist=4, tune_queries=0)

@@ -18,11 +18,12 @@ from gleann.index import SearchParams, errors
 
 SERVE = """
 import sys, time
-from gleann.service import building, searching
+from gleann.service.jobs import building
+from gleann.service.search import view_search
 def endless(*arguments, **settings):
     print("begun", flush=True)
     while True: time.sleep(0.05)
-searching.search = endless
+view_search.search = endless
 from gleann.service.cli.main import main
 sys.argv[1:] = ["serve", "--data", sys.argv[1], "--listen", "127.0.0.1:0"]
 main()

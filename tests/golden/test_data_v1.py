@@ -15,7 +15,7 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
-from gleann.service import schema
+from gleann.service.state import schema
 
 pytestmark = pytest.mark.golden
 
@@ -159,7 +159,7 @@ def test_a_migration_that_fails_leaves_the_old_one_whole(
 KILLED = """
 import os, signal, sys
 import gleann
-from gleann.service import checksums, database
+from gleann.service.state import checksums, database
 name, left = sys.argv[2], int(sys.argv[3])
 real = getattr(database, name)
 def killing(*values):
@@ -208,7 +208,7 @@ def test_an_upgrade_needs_no_seal(
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system", "manifest.json.new")
 
-    monkeypatch.setattr("gleann.service.registry.write_seal", refuse)
+    monkeypatch.setattr("gleann.service.state.registry.write_seal", refuse)
     with caplog.at_level(logging.WARNING), gleann.Client(data) as client:
         require_expected(client)
     assert "could not be sealed: Read-only file system" in caplog.text

@@ -10,8 +10,8 @@ import pytest
 
 from gleann.selection import EstimateParams, uniform_estimate
 from gleann.selection.estimate import estimate
-from gleann.selection.estimate.estimators import Design, round_draws, totals
-from gleann.selection.estimate.tally import Tally, total
+from gleann.selection.estimate.stratified.estimators import Design, round_draws, totals
+from gleann.selection.estimate.stratified.tally import Tally, total
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 200

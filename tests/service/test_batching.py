@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from gleann.index import SearchParams, errors
-from gleann.service import batching, searching
 from gleann.service.application import Application
-from gleann.service.batching import Batcher
 from gleann.service.config import Config
-from gleann.service.live_index import Delta, View
+from gleann.service.search import batcher, view_search
+from gleann.service.search.batcher import Batcher
+from gleann.service.state.live_index import Delta, View
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ class Engine:
     """Holds the first search until `go` is set, and counts the queries of each."""
 
     def __init__(self) -> None:
-        self.real = searching.search
+        self.real = view_search.search
         self.sizes: list[int] = []
         self.begun, self.go = threading.Event(), threading.Event()
 
@@ -43,7 +43,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     engine = Engine()
-    monkeypatch.setattr(searching, "search", engine.search)
+    monkeypatch.setattr(view_search, "search", engine.search)
     yield engine
     engine.go.set()
 
@@ -122,7 +122,7 @@ def test_one_bad_call_does_not_spoil_the_others(
 def test_batches_have_a_size(
     engine: Engine, view: View, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "MAX_QUERIES", 10)
+    monkeypatch.setattr(batcher, "MAX_QUERIES", 10)
     crowd = Crowd(engine, view)
     for count in (1, 4, 6, 3, 20, 2):
         crowd.search(rows[:count], SearchParams(k=1))
@@ -146,7 +146,7 @@ def test_a_bug_lets_the_next_one_run(
 ) -> None:
     batcher = Batcher()
     with monkeypatch.context() as patched:
-        patched.setattr(searching, "search", lambda *_, **__: 1 / 0)
+        patched.setattr(view_search, "search", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             batcher.search(view, rows[:1], SearchParams(k=1))
     assert batcher.search(view, rows[:1], SearchParams(k=1)).rows.tolist() == [[0]]
@@ -163,8 +163,8 @@ def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone() -> None:
         assert held[0]() is None
         return queries
 
-    calls = [batching._Call(np.full((2, 3), i)) for i in range(2)]
-    assert batching._answer(calls, run)[0, 0] == 0
+    calls = [batcher._Call(np.full((2, 3), i)) for i in range(2)]
+    assert batcher._answer(calls, run)[0, 0] == 0
     assert calls[1].outcome.result(0)[0, 0] == 1
 
 

@@ -12,8 +12,9 @@ import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
-from gleann.service import index_calls, paging
+from gleann.service.client import index_calls
 from gleann.service.server import Server
+from gleann.service.wire import paging
 
 TIMES = {"created_at": None, "built_at": None}
 PARAMS = BuildParams(metric="l2", nlist=8, tune_queries=50)

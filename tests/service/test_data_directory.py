@@ -15,13 +15,13 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, errors
-from gleann.service import versions
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.database import disk_errors
-from gleann.service.expiry import DAY, Expiry
-from gleann.service.permissions import OTHERS
-from gleann.service.store import Store
+from gleann.service.state import versions
+from gleann.service.state.database import disk_errors
+from gleann.service.state.expiry import DAY, Expiry
+from gleann.service.state.permissions import OTHERS
+from gleann.service.state.store import Store
 from gleann.v1 import selection_pb2
 
 
@@ -155,7 +155,7 @@ def test_what_is_old_goes_and_what_has_not_ended_stays(tmp_path: Path) -> None:
 def test_it_goes_in_small_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gleann.service.expiry.BATCH", 2)
+    monkeypatch.setattr("gleann.service.state.expiry.BATCH", 2)
     now = time.time()
     store = store_with(tmp_path, now)
     assert Expiry(store, keep_days=1, keep_operations=1).sweep(now + 30 * DAY) == 11
@@ -167,7 +167,7 @@ def test_a_selection_that_is_damaged_stays_and_the_others_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where a whole batch of damaged ones comes first."""
-    monkeypatch.setattr("gleann.service.expiry.BATCH", 2)
+    monkeypatch.setattr("gleann.service.state.expiry.BATCH", 2)
     now = time.time()
     store = store_with(tmp_path, now)
     old = selection_pb2.Selection(name="selections/1").SerializeToString()
@@ -196,8 +196,8 @@ def test_a_selection_that_is_damaged_stays_and_the_others_go(
 def test_a_look_that_fails_inside_is_not_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gleann.service.expiry.FIRST_AFTER", 0.01)
-    monkeypatch.setattr("gleann.service.expiry.SECONDS_BETWEEN", 0.01)
+    monkeypatch.setattr("gleann.service.state.expiry.FIRST_AFTER", 0.01)
+    monkeypatch.setattr("gleann.service.state.expiry.SECONDS_BETWEEN", 0.01)
     looks, again = [], Event()
 
     def sweep(*_: Any) -> int:
@@ -236,8 +236,8 @@ def test_an_opening_that_is_refused_leaves_the_directory_free(
 def test_a_directory_that_is_open_is_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: np.ndarray, quick: Any
 ) -> None:
-    monkeypatch.setattr("gleann.service.expiry.FIRST_AFTER", 0.01)
-    monkeypatch.setattr("gleann.service.expiry.SECONDS_BETWEEN", 0.01)
+    monkeypatch.setattr("gleann.service.state.expiry.FIRST_AFTER", 0.01)
+    monkeypatch.setattr("gleann.service.state.expiry.SECONDS_BETWEEN", 0.01)
     store_with(tmp_path, time.time() - 365 * DAY).close()
     application = Application(Config(data_dir=tmp_path))
     try:

@@ -25,10 +25,10 @@ from gleann.index.errors import (
 )
 from gleann.selection import coreset
 from gleann.selection.coreset import problem
-from gleann.selection.coreset.distance import make_points
-from gleann.service import devices
+from gleann.selection.coreset.distance.choose import make_points
 from gleann.service.config import Config, load_config
-from gleann.service.devices import Devices
+from gleann.service.devices import devices
+from gleann.service.devices.devices import Devices
 
 TOO_LARGE = DeviceMemoryError("the lists take 9.00 GiB, and cuda:0 has 1.00 GiB")
 LOST = DeviceLostError("cuda:0 failed and is lost to this process: CUDA error")

@@ -12,7 +12,7 @@ import pytest
 import gleann
 from gleann.index import BuildParams
 from gleann.service.server import Server
-from gleann.service.session_keeper import SessionKeeper
+from gleann.service.sessions.persistence import SessionKeeper
 
 
 def test_deleted_indexes_and_closed_sessions(

@@ -11,8 +11,8 @@ from gleann.index import errors
 from gleann.selection import (
     EstimateParams,
     TastiSession,
-    estimate_classes,
-    estimate_groups,
+    estimate_disjoint_groups,
+    estimate_overlapping_groups,
     run_estimate,
 )
 
@@ -65,8 +65,8 @@ def expected(rows: np.ndarray, *, overlapping: bool) -> dict[str, Any]:
             name: lambda ids, k=k: (groups[ids // 10] == k, values[ids // 10])
             for k, name in enumerate("ab")
         }
-        return estimate_groups(proxies, oracles, PARAMS, ids=IDS)
-    return estimate_classes(
+        return estimate_overlapping_groups(proxies, oracles, PARAMS, ids=IDS)
+    return estimate_disjoint_groups(
         proxies, lambda ids: (groups[ids // 10], values[ids // 10]), PARAMS, ids=IDS
     )
 

@@ -9,8 +9,8 @@ import pytest
 from grpc._cython import cygrpc
 from grpc_health.v1 import health_pb2
 
-from gleann.service.health import Health
-from gleann.service.rpc import Rpc
+from gleann.service.server.health import Health
+from gleann.service.server.rpc import Rpc
 
 STATES = health_pb2.HealthCheckResponse
 REQUEST = health_pb2.HealthCheckRequest(service="a").SerializeToString()

@@ -11,7 +11,7 @@ import pytest
 
 import gleann
 from gleann.index import SearchParams, errors
-from gleann.service import files
+from gleann.service.files import vector_files
 from gleann.service.server import Server
 
 
@@ -54,7 +54,7 @@ def test_parquet(
     fixed: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(files, "BLOCK_BYTES", 2000)
+    monkeypatch.setattr(vector_files, "BLOCK_BYTES", 2000)
     values = rows.astype(number.to_pandas_dtype())
     lists = pa.list_(number, 8) if fixed else pa.list_(number)
     names = [f"word {i}" for i in range(len(rows))]
@@ -153,7 +153,7 @@ def test_a_file_that_changes_between_look_and_read(
     """The header is read again before the data: a swapped file is no way in."""
     path = tmp_path / "v.npy"
     np.save(path, rows)
-    source = files.NpyVectors.open(path, ids_path=None, dim=8)
+    source = vector_files.NpyVectors.open(path, ids_path=None, dim=8)
     np.save(path, np.array([[{}] * 8]), allow_pickle=True)
     with pytest.raises(errors.InvalidInputError, match="pickled"):
         list(source.blocks())

@@ -10,16 +10,16 @@ import gleann
 from gleann.index import errors
 from gleann.selection import (
     ChoosingSession,
-    ClassesSession,
+    DisjointGroupsSession,
     EstimateParams,
     EstimateSession,
-    GroupsSession,
     Known,
     KnownGroups,
+    OverlappingGroupsSession,
     TastiSession,
-    run_classes,
+    run_disjoint_groups,
     run_estimate,
-    run_groups,
+    run_overlapping_groups,
 )
 
 IDS = np.arange(240) * 10
@@ -102,8 +102,8 @@ def groups_in_process(rows: np.ndarray, *, overlapping: bool) -> tuple[Any, Any]
     proxies = proxies_of(groups)
     if overlapping:
         labels = {"b": known_of(rows, 1)}
-        right = run_groups(
-            GroupsSession.start(proxies, PARAMS, ids=IDS, known=labels),
+        right = run_overlapping_groups(
+            OverlappingGroupsSession.start(proxies, PARAMS, ids=IDS, known=labels),
             {
                 name: lambda ids, k=k: (groups[ids // 10] == k, values[ids // 10])
                 for k, name in enumerate("ab")
@@ -111,8 +111,8 @@ def groups_in_process(rows: np.ndarray, *, overlapping: bool) -> tuple[Any, Any]
         )
         return labels, right
     known = KnownGroups(ids=IDS[ROWS], groups=groups[ROWS], values=values[ROWS])
-    session = ClassesSession.start(proxies, PARAMS, ids=IDS, known=known)
-    return known, run_classes(
+    session = DisjointGroupsSession.start(proxies, PARAMS, ids=IDS, known=known)
+    return known, run_disjoint_groups(
         session, lambda ids: (groups[ids // 10], values[ids // 10])
     )
 

@@ -11,12 +11,12 @@ from gleann.index import BuildParams, SearchParams, errors
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.service.application import Application
-from gleann.service.calls import Calls
+from gleann.service.client.calls import Calls
+from gleann.service.client.local import application_stubs
 from gleann.service.config import Config
-from gleann.service.local import application_stubs
-from gleann.service.paging import blocks_within, page_of, page_of_groups
 from gleann.service.server import Server
 from gleann.service.values import Limits, Selected
+from gleann.service.wire.paging import blocks_within, page_of, page_of_groups
 
 N, DIM = 600, 4
 LIMITS = Limits(message_bytes=64 * 1024)

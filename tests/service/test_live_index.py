@@ -11,9 +11,9 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.held_ids import IdLookup
 from gleann.index.id_checks import hold_id_array
 from gleann.index.texts import Texts
-from gleann.service import searching
-from gleann.service.live_index import Delta, Sealed, View
-from gleann.service.searching import search
+from gleann.service.search import view_search
+from gleann.service.search.view_search import search
+from gleann.service.state.live_index import Delta, Sealed, View
 
 DIM = 3
 
@@ -113,7 +113,7 @@ def test_newer_rows_are_scanned_on_one_thread(
 ) -> None:
     """But for scans that take long; here, those of more than two queries."""
     heard = []
-    real = searching.exact_search_prepared
+    real = view_search.exact_search_prepared
 
     def listen(*arguments: Any, **settings: Any) -> Any:
         found = ThreadpoolController().select(user_api="blas").info()
@@ -125,8 +125,8 @@ def test_newer_rows_are_scanned_on_one_thread(
         return real(*arguments, **settings)
 
     built.upsert("built", np.arange(100), rows[:100])
-    monkeypatch.setattr(searching, "exact_search_prepared", listen)
-    monkeypatch.setattr(searching, "ONE_THREAD", 2 * 100 * 8)
+    monkeypatch.setattr(view_search, "exact_search_prepared", listen)
+    monkeypatch.setattr(view_search, "ONE_THREAD", 2 * 100 * 8)
     with threadpool_limits(3, user_api="blas"):
         built.search("built", rows[:queries], SearchParams(k=5))
     assert set(heard) == {threads}

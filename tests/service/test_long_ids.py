@@ -11,12 +11,12 @@ from gleann.index import BuildParams, SearchParams, errors
 from gleann.index.id_checks import MAX_ID_BYTES
 from gleann.index.texts import Texts
 from gleann.service.application import Application
-from gleann.service.candidates import resolve
+from gleann.service.client.local import application_stubs
 from gleann.service.config import Config
-from gleann.service.convert import found_to_wire
-from gleann.service.local import application_stubs
+from gleann.service.jobs.candidates import resolve
 from gleann.service.values import Limits
-from gleann.service.wire import ids_of, ids_to_wire
+from gleann.service.wire.arrays import ids_of, ids_to_wire
+from gleann.service.wire.index_messages import found_to_wire
 from gleann.v1 import selection_pb2, types_pb2, vector_pb2
 
 LONG = "x" * 9_500_000

@@ -53,7 +53,7 @@ def test_an_import_counts_rows_through_all_blocks(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gleann.service.files.BLOCK_BYTES", 50 * 4 * 8)
+    monkeypatch.setattr("gleann.service.files.vector_files.BLOCK_BYTES", 50 * 4 * 8)
     client.create_index("a", dim=8, metric="l2")
     for value, says in ((np.nan, "row 180 has NaN"), (1e20, "row 180 has squared")):
         bad = rows.copy()

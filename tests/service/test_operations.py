@@ -12,8 +12,8 @@ import gleann
 from gleann.index import BuildParams, Progress, SearchParams, SoarIndex, errors
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.jobs import MAX_ATTEMPTS, Jobs, Task
-from gleann.service.store import Store
+from gleann.service.jobs.jobs import MAX_ATTEMPTS, Jobs, Task
+from gleann.service.state.store import Store
 from gleann.v1 import index_pb2
 
 
@@ -145,7 +145,7 @@ def test_an_import_fails_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last of several blocks is bad: no row of the first ones is there."""
-    monkeypatch.setattr("gleann.service.files.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("gleann.service.files.vector_files.BLOCK_BYTES", 1000)
     spoilt = rows.copy()
     spoilt[-1, 3] = np.nan
     np.save(tmp_path / "spoilt.npy", spoilt)

@@ -14,8 +14,8 @@ import gleann
 from gleann.index import errors
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
-from gleann.service import receipts
-from gleann.service.store import Store
+from gleann.service.state import idempotency
+from gleann.service.state.store import Store
 
 IDS = np.arange(240) * 10
 LABELS = np.arange(30) % 2
@@ -86,7 +86,7 @@ STARTS: list[tuple[str, Callable[..., Any]]] = [
     ("gleann.selection.active.ActiveSession.start", start_active),
     ("gleann.selection.estimate.TastiSession.start", start_tasti),
     ("gleann.selection.estimate.EstimateSession.start", start_scores),
-    ("gleann.selection.estimate.GroupsSession.start", start_groups),
+    ("gleann.selection.estimate.OverlappingGroupsSession.start", start_groups),
 ]
 
 
@@ -156,7 +156,7 @@ def test_equal_requests_that_come_meanwhile_get_the_one_answer(
 def test_who_waits_for_long_is_told(
     world: gleann.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipts, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.1)
     held = Held(monkeypatch, "gleann.selection.estimate.TastiSession.start")
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(start_tasti, world)
@@ -188,7 +188,8 @@ def test_what_was_cut_off_is_done_once_when_it_is_repeated(
             patched.setattr("gleann.selection.active.ActiveSession.start", cut)
         else:
             patched.setattr(
-                "gleann.service.servicers.active.convert.session_info_to_wire", cut
+                "gleann.service.servicers.active.selection_messages.session_info_to_wire",
+                cut,
             )
         with pytest.raises(Cut):
             start_active(world)

@@ -24,8 +24,8 @@ from round_trips import (
 )
 
 from gleann.service.config import Config
-from gleann.service.server import SERVICES, serve
-from gleann.service.wire import vectors_to_wire
+from gleann.service.server.grpc_server import SERVICES, serve
+from gleann.service.wire.arrays import vectors_to_wire
 from gleann.v1 import (
     admin_pb2,
     admin_pb2_grpc,

@@ -17,9 +17,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import gleann
 from gleann.index import SearchParams, errors
-from gleann.service import searching
 from gleann.service.config import Config
-from gleann.service.server import SERVICES, Server, serve
+from gleann.service.search import view_search
+from gleann.service.server.grpc_server import SERVICES, Server, serve
 from gleann.v1 import (
     admin_pb2,
     admin_pb2_grpc,
@@ -106,14 +106,14 @@ def test_the_key_is_not_shown() -> None:
 def slow_search(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Searches wait until `go` is set; `begun` says that one does."""
     begun, go = threading.Event(), threading.Event()
-    real = searching.search
+    real = view_search.search
 
     def slow(*arguments: Any, **settings: Any) -> Any:
         begun.set()
         assert go.wait(30)
         return real(*arguments, **settings)
 
-    monkeypatch.setattr(searching, "search", slow)
+    monkeypatch.setattr(view_search, "search", slow)
     yield SimpleNamespace(begun=begun, go=go)
     go.set()
 

@@ -10,7 +10,7 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, errors
-from gleann.service.store import Store
+from gleann.service.state.store import Store
 
 QUICK = BuildParams(metric="l2", nlist=4, tune_queries=0)
 ROWS = np.random.default_rng(0).normal(size=(8000, 64)).astype(np.float32)
@@ -56,7 +56,7 @@ def test_an_import_that_fails_gives_back_what_it_staged(
     rows = ROWS.copy()
     rows[7999, 3] = np.nan
     np.save(tmp_path / "v.npy", rows)
-    monkeypatch.setattr("gleann.service.files.BLOCK_BYTES", 100_000)
+    monkeypatch.setattr("gleann.service.files.vector_files.BLOCK_BYTES", 100_000)
     data = tmp_path / "data"
     with gleann.Client(data) as client:
         client.create_index("a", dim=64, metric="l2")

@@ -11,8 +11,8 @@ from gleann.index import SearchParams
 from gleann.index.errors import InvalidInputError
 from gleann.index.texts import Texts
 from gleann.service.server import Server
-from gleann.service.wire import column_of, column_to_wire, ids_of, ids_to_wire
-from gleann.service.wire_strings import texts_of
+from gleann.service.wire.arrays import column_of, column_to_wire, ids_of, ids_to_wire
+from gleann.service.wire.strings import texts_of
 from gleann.v1 import search_pb2, search_pb2_grpc, types_pb2
 
 WORDS = np.array(["mot", "été", "слово", "語", "\U0001f600"])

@@ -22,7 +22,7 @@ class Exact:
     def along(self, directions, *, k, allowed):
         return best(np.where(allowed, directions @ self.vectors.T, -np.inf), k)
 
-    def beside(self, planes, offsets, *, k, allowed):
+    def near_planes(self, planes, offsets, *, k, allowed):
         off = np.abs(planes @ self.vectors.T + offsets[:, None])
         return best(np.where(allowed, -off, -np.inf), k)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from google.longrunning import operations_pb2
 
-from gleann.service.wire import ids_to_wire, vectors_to_wire
+from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
 from gleann.v1 import index_pb2, types_pb2, vector_pb2
 
 ROUND_TRIPS: dict[str, Callable[[Any], None]] = {}

@@ -295,7 +295,7 @@ def test_a_full_disk_keeps_what_was_there(folder, tmp_path, monkeypatch, capsys)
     def full(_descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("gleann.service.cli.outputs.os.fsync", full)
+    monkeypatch.setattr("gleann.service.cli.files.outputs.os.fsync", full)
     assert run([*arguments, "--k", "3", "--overwrite"]) == 1
     assert "No space left" in one_error(capsys)
     assert out.read_bytes() == before

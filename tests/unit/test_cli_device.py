@@ -13,10 +13,11 @@ from gleann.index import BuildParams, SoarIndex, soar_index
 from gleann.index.build_kernels import HostKernels
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import DeviceMemoryError
-from gleann.selection.coreset import coordinator, problem, shards
-from gleann.selection.coreset.distance import make_points
-from gleann.service import devices
+from gleann.selection.coreset import problem
+from gleann.selection.coreset.distance.choose import make_points
+from gleann.selection.coreset.parallel import coordinator, shards
 from gleann.service.cli.main import run
+from gleann.service.devices import devices
 
 TOO_LARGE = DeviceMemoryError("the lists take 9.00 GiB, and cuda:0 has 1.00 GiB")
 

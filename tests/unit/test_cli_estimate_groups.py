@@ -9,11 +9,11 @@ import pytest
 
 from gleann.selection import (
     EstimateParams,
-    estimate_classes,
-    estimate_groups,
+    estimate_disjoint_groups,
+    estimate_overlapping_groups,
     uniform_estimate,
 )
-from gleann.service.cli.answers import LABELS_NEEDED
+from gleann.service.cli.estimate.answers import LABELS_NEEDED
 from gleann.service.cli.main import run
 
 N = 1500
@@ -72,7 +72,7 @@ def test_a_person_names_groups_until_the_estimates_are_there(
     # The answers are those that were drawn: a uniform sample has others.
     assert written["uniform"] == dict.fromkeys(NAMES)
     made = written["estimates"]
-    expected = estimate_classes(
+    expected = estimate_disjoint_groups(
         proxies,
         lambda rows: (group[rows], values[rows]),
         EstimateParams(target=target, budget=300, seed=3),
@@ -118,7 +118,7 @@ def test_groups_that_overlap_are_asked_all_at_once(target, world, tmp_path, caps
     assert (code, rounds) == (0, 2)
     assert len(answered) == len(set(answered)) == 300
     made = json.loads((tmp_path / "out.json").read_text())["estimates"]
-    expected = estimate_groups(
+    expected = estimate_overlapping_groups(
         proxies,
         {
             name: lambda rows, name=name: (held[name][rows], values[rows])
@@ -174,7 +174,7 @@ def test_the_estimates_stand_where_uniform_draws_lack_a_value(world, tmp_path, c
         return group[rows], values[rows]
 
     params = EstimateParams(target="avg", budget=300, seed=3)
-    expected = estimate_classes(proxies, oracle, params)
+    expected = estimate_disjoint_groups(proxies, oracle, params)
     words = np.array([*NAMES, ""])[group]
     told = pa.array(values, mask=~drawn)
     table = pa.table({"id": ids, "group": words, "value": told})

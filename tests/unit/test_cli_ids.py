@@ -13,7 +13,7 @@ import pytest
 from gleann.index import SoarIndex
 from gleann.index.id_checks import MAX_ID_BYTES
 from gleann.index.texts import Texts
-from gleann.service.cli import inputs, outputs
+from gleann.service.cli.files import inputs, outputs
 from gleann.service.cli.main import run
 
 ODD = ["a\0b", "a", "é", "e\u0301", "\ta", "a\nb", 'a"b', "a,b", "007", "7", "A" * 3000]

@@ -10,7 +10,7 @@ import pytest
 
 from gleann.index.engines import native
 from gleann.index.errors import EngineUnavailableError
-from gleann.service.cli import doctor
+from gleann.service.cli.doctor import doctor
 from gleann.service.cli.main import run
 from gleann.service.client import Client
 from gleann.service.demo.server import running_server

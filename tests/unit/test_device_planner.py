@@ -13,16 +13,13 @@ from gleann.index.engines.device.kinds import TILE, padded_dim
 from gleann.index.engines.device.planner import (
     Sizes,
     choose_kernel,
-    choose_kind,
     choose_query_tile,
-    choose_segments,
     keys_a_pair,
     plan,
     rank_room,
     ranks_in_kernel,
     span_for,
 )
-from gleann.index.engines.device.roofline import H200, Batch, bounds
 from gleann.index.engines.triton_kernels.configs import (
     LONG,
     SHORT,
@@ -109,35 +106,6 @@ def test_lists_that_are_shared_are_scanned_list_by_list():
     assert choose_kernel(0.5) == "query-major"
     assert choose_kernel(1.0) == "list-major"
     assert [choose_query_tile(q) for q in (1, 16, 17, 58, 300)] == [16, 16, 32, 64, 64]
-
-
-def test_roofline_of_the_design():
-    """Batches of 10,000 whose times the design works out by hand."""
-    small = Batch(queries=10_000, nprobe=24, nlist=4096, entries=2_000_000, dim=128)
-    found = bounds(small, kind="bf16", on=H200)
-    assert found.memory == pytest.approx(0.12e-3, rel=0.03)
-    assert found.matrix == pytest.approx(0.04e-3, rel=0.1)
-    assert found.seconds == found.memory
-    assert choose_kind(small, on=H200) == "int8"
-
-
-def test_a_batch_bound_by_selecting_keeps_its_digits():
-    wide = Batch(queries=64_000, nprobe=40, nlist=2048, entries=2_000_000, dim=32)
-    found = bounds(wide, kind="bf16", on=H200)
-    assert found.seconds == found.selection
-    assert choose_kind(wide, on=H200) == "bf16"
-
-
-def test_copies_pay_where_few_lists_are_touched():
-    def batch(queries, nprobe, entries):
-        return Batch(
-            queries=queries, nprobe=nprobe, nlist=16_384, entries=entries, dim=96
-        )
-
-    few = batch(32, 32, 20_000_000), batch(32, 80, 10_000_000)
-    assert choose_segments(*few, kind="bf16", on=H200) == "both"
-    all_lists = batch(10_000, 32, 20_000_000), batch(10_000, 56, 10_000_000)
-    assert choose_segments(*all_lists, kind="bf16", on=H200) == "primary"
 
 
 @pytest.mark.parametrize("buckets", [32, 64, 128])

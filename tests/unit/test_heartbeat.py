@@ -13,7 +13,7 @@ from gleann.index import BuildParams, SoarIndex, errors
 from gleann.index.engines import native
 from gleann.index.heartbeat import beat, repeating
 from gleann.index.kmeans import train_centroids
-from gleann.selection.coreset.distance import make_points
+from gleann.selection.coreset.distance.choose import make_points
 
 pytestmark = pytest.mark.skipif(
     not native.available(), reason=native.unavailable_reason() or "the kernels"

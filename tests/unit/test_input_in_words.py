@@ -103,7 +103,9 @@ def known(**more: Any) -> Any:
 
 
 def grouped(**more: Any) -> Any:
-    session = selection.ClassesSession.start({"a": PROXY, "b": TABLE[:, 1]}, PARAMS)
+    session = selection.DisjointGroupsSession.start(
+        {"a": PROXY, "b": TABLE[:, 1]}, PARAMS
+    )
     ids = session.next_batch().ids
     return session.submit(**{"ids": ids, "groups": GROUPS[ids], **more})
 
@@ -136,9 +138,9 @@ CALLS = {
     "EstimateSession.submit": Call(answered, {}, ("ids", "positives", "values")),
     "Known": Call(known, {}, ("ids", "positives", "values")),
     "ChoosingSession": Call(proxies_of(selection.ChoosingSession.start), {"proxy": PROXY}, ("proxy",)),
-    "ClassesSession": Call(proxies_of(selection.ClassesSession.start), {"proxy": PROXY}, ("proxy",)),
-    "ClassesSession.submit": Call(grouped, {}, ("ids", "groups")),
-    "GroupsSession": Call(proxies_of(selection.GroupsSession.start), {"proxy": PROXY}, ("proxy",)),
+    "DisjointGroupsSession": Call(proxies_of(selection.DisjointGroupsSession.start), {"proxy": PROXY}, ("proxy",)),
+    "DisjointGroupsSession.submit": Call(grouped, {}, ("ids", "groups")),
+    "OverlappingGroupsSession": Call(proxies_of(selection.OverlappingGroupsSession.start), {"proxy": PROXY}, ("proxy",)),
     "TastiSession": Call(lambda vectors, first: selection.TastiSession.start(vectors, PARAMS, first=first), {"vectors": ROWS, "first": 4}, ("vectors",), ("first",)),
     "ccs": coreset(selection.ccs, strata=5),
     "facility_location": Call(selection.facility_location, {"vectors": ROWS, "k": 3, "locked": [1]}, ("vectors", "locked"), ("k",)),
@@ -168,8 +170,8 @@ ELSEWHERE = {
     "Neighbours", "Progress", "ProxyChoice", "SealsPool", "SearchStats", "Selection",
     "StopAdvice", "Stratum", "Traversal",  # values that answers hold, and pools
     "GraphNeighbours", "IndexNeighbours", "SoarIndex", "metric_vectors",  # take values
-    "abae_estimate", "estimate_choosing", "estimate_classes", "estimate_groups",
-    "run_active", "run_classes", "run_estimate", "run_groups", "uniform_estimate",
+    "abae_estimate", "estimate_choosing", "estimate_disjoint_groups", "estimate_overlapping_groups",
+    "run_active", "run_disjoint_groups", "run_estimate", "run_overlapping_groups", "uniform_estimate",
     # drive the sessions above
     "recall_at_k",  # test_evaluate
 }  # fmt: skip

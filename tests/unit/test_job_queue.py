@@ -1,6 +1,6 @@
 """Whose turn it is among the indexes, and which requests one run satisfies."""
 
-from gleann.service.job_queue import SHORT, Demand, Entry, JobQueue
+from gleann.service.jobs.queue import SHORT, Demand, Entry, JobQueue
 
 
 def build(name: str, index: str, *, params: str = "p", size: int = 1) -> Entry:

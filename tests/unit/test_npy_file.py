@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gleann.index import errors
-from gleann.service.files import NpyVectors
-from gleann.service.npy_file import NpyFile
+from gleann.service.files.npy_file import NpyFile
+from gleann.service.files.vector_files import NpyVectors
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -78,7 +78,7 @@ def test_a_file_that_is_replaced_is_read_as_it_was(tmp_path):
 
 
 def test_an_import_notices_other_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr("gleann.service.files.BLOCK_BYTES", 4 * 8 * 10)
+    monkeypatch.setattr("gleann.service.files.vector_files.BLOCK_BYTES", 4 * 8 * 10)
     path = tmp_path / "v.npy"
     np.save(path, np.ones((100, 8), np.float32))
     source = NpyVectors.open(path, ids_path=None, dim=8)

@@ -11,23 +11,27 @@ from gleann.selection import (
     EstimateParams,
     Known,
     TastiSession,
-    estimate_classes,
+    estimate_disjoint_groups,
     propagate_labels,
     representatives,
     run_estimate,
 )
-from gleann.selection.estimate.abae import abae_estimate, pooled
-from gleann.selection.estimate.abae_allocation import (
+from gleann.selection.estimate.baselines.abae import abae_estimate, pooled
+from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     abae_spreads,
     plain_moments,
 )
-from gleann.selection.estimate.allocate import capped
-from gleann.selection.estimate.classes import Cut, chances_of, split_over_cuts
-from gleann.selection.estimate.estimators import Design, pilot_draws
-from gleann.selection.estimate.intervals import point_estimate, row_variances
-from gleann.selection.estimate.strata import drawing_order, equal_size, next_rows
-from gleann.selection.estimate.tally import gather
+from gleann.selection.estimate.groups.cuts import GroupCut, chances_of
+from gleann.selection.estimate.stratified.allocate import capped, split_over_cuts
+from gleann.selection.estimate.stratified.estimators import Design, pilot_draws
+from gleann.selection.estimate.stratified.intervals import point_estimate, row_variances
+from gleann.selection.estimate.stratified.strata import (
+    drawing_order,
+    equal_size,
+    next_rows,
+)
+from gleann.selection.estimate.stratified.tally import gather
 
 N = 6000
 TARGETS = ["count", "avg", "sum"]
@@ -109,7 +113,7 @@ def test_a_row_that_several_samples_draw_counts_once():
                 sizes=sizes, proxy_means=sizes, round_budgets=(1, 1), target="count",
                 floor=0.0,
             )  # fmt: skip
-            cuts.append(Cut(numbers=cut, order=np.arange(300), design=design))
+            cuts.append(GroupCut(numbers=cut, order=np.arange(300), design=design))
             part = [draws.permutation(np.flatnonzero(cut == k)) for k in range(2)]
             drawn.append([part[0][:110], part[1][:60]])
         rows = np.unique(np.concatenate([rows for rounds in drawn for rows in rounds]))
@@ -124,7 +128,7 @@ def test_beside_groups_that_one_oracle_names(disjoint, target):
     params = EstimateParams(target=target, budget=900)
 
     def told(seed):
-        made = estimate_classes(
+        made = estimate_disjoint_groups(
             dict(zip("abc", proxies, strict=True)),
             lambda ids: (group[ids], values[ids]),
             replace(params, seed=seed),
@@ -212,7 +216,9 @@ def test_nothing_is_told_without_a_positive_or_a_second_round(disjoint):
     named = dict(zip("abc", proxies, strict=True))
 
     def told(params, groups):
-        made = estimate_classes(named, lambda ids: (groups[ids], values[ids]), params)
+        made = estimate_disjoint_groups(
+            named, lambda ids: (groups[ids], values[ids]), params
+        )
         return [one.abae_width for one in made.values()]
 
     params = EstimateParams(budget=300)

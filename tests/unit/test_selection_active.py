@@ -7,9 +7,9 @@ import pytest
 from active_world import Exact, begin, picks, rare
 
 from gleann.selection import ActiveSession, SealsPool, run_active
-from gleann.selection.active.everything import GlobalPool
-from gleann.selection.active.picker import Picker
-from gleann.selection.active.picking import pick_batch
+from gleann.selection.active.pools.global_pool import GlobalPool
+from gleann.selection.active.query.greedy import pick_batch
+from gleann.selection.active.query.strategy import QueryStrategy
 
 
 def test_the_pool_grows_after_every_pick_and_late_comers_are_picked():
@@ -223,15 +223,15 @@ def test_a_batch_that_cannot_be_described_is_taken_back_whole(pool, monkeypatch)
     whole = begin(vectors, labels, seed, near=near, pool=pool)
     session = begin(vectors, labels, seed, near=near, pool=pool)
 
-    def failing(picker, rows, by):
+    def failing(strategy, rows, by):
         raise OSError("gone")
 
     for _ in range(3):
         # The classifier pool asks the index before a batch, which is no part of it.
-        session._picker.prepare(session._docket.number)
+        session._strategy.prepare(session._pending.number)
         before = session.state()
         with monkeypatch.context() as patch:
-            patch.setattr(Picker, "_said", failing)
+            patch.setattr(QueryStrategy, "_probabilities", failing)
             with pytest.raises(OSError, match="gone"):
                 session.next_batch()
         assert session.state() == before

@@ -21,7 +21,7 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.selection import ActiveSession, entropy
-from gleann.selection.active.model import Model
+from gleann.selection.active.models.classifier import FittedClassifier
 
 
 def test_our_logistic_regression_handed_over_picks_the_same():
@@ -231,19 +231,19 @@ def test_planes_between_pairs_are_not_read_as_one_a_class(classes):
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(200, classes)).astype(np.float32)
     labels = vectors.argmax(axis=1)
-    fitted = Model(
+    fitted = FittedClassifier(
         Pairs(kernel="linear", decision_function_shape="ovr"),
         vectors,
         labels,
         classes=tuple(range(classes)),
     )
-    assert fitted.boundaries() is None
-    apart = Model(
+    assert fitted.hyperplanes() is None
+    apart = FittedClassifier(
         LogisticRegression(), vectors, labels, classes=tuple(range(classes))
-    ).boundaries()
-    assert apart.towards.shape == (classes, classes)
-    two = Model(Pairs(kernel="linear"), vectors, labels > 0, classes=(0, 1))
-    assert two.boundaries().towards.shape == (1, classes)
+    ).hyperplanes()
+    assert apart.directions.shape == (classes, classes)
+    two = FittedClassifier(Pairs(kernel="linear"), vectors, labels > 0, classes=(0, 1))
+    assert two.hyperplanes().directions.shape == (1, classes)
 
 
 def test_two_fits_never_overlap():
@@ -260,7 +260,7 @@ def test_two_fits_never_overlap():
 
     with ThreadPoolExecutor(4) as threads:
         made = [
-            threads.submit(Model, Slow(), vectors, labels, classes=(0, 1))
+            threads.submit(FittedClassifier, Slow(), vectors, labels, classes=(0, 1))
             for _ in range(6)
         ]
     assert all(one.result().converged for one in made)

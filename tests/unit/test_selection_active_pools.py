@@ -8,16 +8,16 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection import AnchorPool, IndexNeighbours, run_active
 from gleann.selection.active.coverage import measure_coverage
-from gleann.selection.active.pools import Standing
+from gleann.selection.active.pools.base import LabelState
 from gleann.selection.list_scan import FEWEST_LISTS, LISTS, ROWS
 
 
 def standing(rows, labels, batch=1):
-    return Standing(
+    return LabelState(
         rows=np.asarray(rows),
         labels=np.asarray(labels)[:, None],
         batch=batch,
-        boundaries=None,
+        hyperplanes=None,
     )
 
 
@@ -27,13 +27,13 @@ def test_an_anchor_pool_by_hand():
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     pool = AnchorPool(Exact(vectors), vectors, anchors=5, k=2, size=3, seed=0)
     pool.close(np.array([0, 3]))
-    pool.consult(standing([0, 3], [1, 0]))
+    pool.update(standing([0, 3], [1, 0]))
     # 0 finds 1 and 2 (10 and 20 degrees), 3 finds 2 and 1 (10 and 20 degrees).
     assert pool.candidates().tolist() == [1, 2]
     pool.close(np.array([1]))
     assert pool.candidates().tolist() == [2]
     assert pool.grow(np.array([1])).tolist() == []
-    pool.consult(standing([0, 1, 3], [1, 1, 0], batch=2))
+    pool.update(standing([0, 1, 3], [1, 1, 0], batch=2))
     # 0 finds 2 and 4, 1 finds 2 and 4, 3 finds 2 and 4.
     assert pool.candidates().tolist() == [2, 4]
     assert pool.looked_at == 3
@@ -44,7 +44,7 @@ def test_an_anchor_pool_keeps_the_most_similar_rows_only():
     near = Exact(vectors)
     pool = AnchorPool(near, vectors, anchors=99, k=7, size=10, seed=0)
     pool.close(seed)
-    pool.consult(standing(seed, labels[seed]))
+    pool.update(standing(seed, labels[seed]))
     allowed = np.ones(400, bool)
     allowed[seed] = False
     found = near.open_neighbours(seed, k=7, allowed=allowed)
@@ -131,7 +131,7 @@ def test_the_classifier_pool_holds_the_rows_nearest_to_the_boundary():
 class AlongOnly(Exact):
     """Finds nothing beside a plane."""
 
-    def beside(self, planes, offsets, *, k, allowed):
+    def near_planes(self, planes, offsets, *, k, allowed):
         return np.full((len(planes), k), -1)
 
 
@@ -270,7 +270,7 @@ def test_an_index_finds_the_rows_beside_a_plane():
     planes = (3 * rng.normal(size=(4, 16))).astype(np.float32)
     offsets = rng.normal(size=4)
     allowed = rng.random(4000) < 0.7
-    found = near.beside(planes, offsets, k=20, allowed=allowed)
+    found = near.near_planes(planes, offsets, k=20, allowed=allowed)
     off = np.abs(index.vectors @ planes.T + offsets).T
     for plane in range(4):
         got = found[plane]
@@ -285,12 +285,14 @@ def test_with_few_lists_the_rows_beside_a_plane_are_the_exact_ones():
     index = clustered_index(nlist=LISTS)
     plane = np.arange(16, dtype=np.float32)[None] - 8
     allowed = np.ones(4000, bool)
-    found = IndexNeighbours(index).beside(plane, np.array([0.5]), k=9, allowed=allowed)
+    found = IndexNeighbours(index).near_planes(
+        plane, np.array([0.5]), k=9, allowed=allowed
+    )
     off = np.abs(index.vectors @ plane[0] + 0.5)
     assert found[0].tolist() == np.argsort(off, kind="stable")[:9].tolist()
     only = np.zeros(4000, bool)
     only[[3, 77]] = True
-    few = IndexNeighbours(index).beside(plane, np.array([0.5]), k=4, allowed=only)
+    few = IndexNeighbours(index).near_planes(plane, np.array([0.5]), k=4, allowed=only)
     assert sorted(few[0, :2].tolist()) == [3, 77]
     assert few[0, 2:].tolist() == [-1, -1]
 
@@ -302,7 +304,7 @@ def test_large_lists_are_read_up_to_a_number_of_rows():
         BuildParams(nlist=40, tune_queries=0),
     )
     plane = np.ones((1, 4), np.float32)
-    found = IndexNeighbours(index).beside(
+    found = IndexNeighbours(index).near_planes(
         plane, np.zeros(1), k=20_000, allowed=np.ones(20_000, bool)
     )
     read = int((found >= 0).sum())

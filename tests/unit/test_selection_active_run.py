@@ -10,7 +10,7 @@ from gleann.index.errors import (
     CancelledError,
 )
 from gleann.selection import ActiveSession, run_active
-from gleann.selection.active.advice import BatchOutcome, advise
+from gleann.selection.active.stopping import BatchOutcome, advise
 
 
 def test_a_pool_that_runs_dry_gives_a_short_batch_and_says_so():

@@ -23,12 +23,18 @@ from gleann.selection import (
     uniform_estimate,
 )
 from gleann.selection.estimate import estimate
-from gleann.selection.estimate.abae import pooled
-from gleann.selection.estimate.abae_allocation import abae_design, second_draws
-from gleann.selection.estimate.choosing import draw_pilot, pilot_chances
-from gleann.selection.estimate.strata import STRATA_CUTS, equal_size
-from gleann.selection.estimate.tally import gather, tally
-from gleann.selection.estimate.weighted import ChancedLabels, weighted_moments
+from gleann.selection.estimate.baselines.abae import pooled
+from gleann.selection.estimate.baselines.abae_allocation import (
+    abae_design,
+    second_draws,
+)
+from gleann.selection.estimate.proxies.choice import draw_pilot, pilot_chances
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS, equal_size
+from gleann.selection.estimate.stratified.tally import gather, tally
+from gleann.selection.estimate.stratified.weighted import (
+    ChancedLabels,
+    weighted_moments,
+)
 
 
 def world(n=3000, seed=0):

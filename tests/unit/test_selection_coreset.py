@@ -31,9 +31,9 @@ from gleann.selection.coreset import (
     uniform,
     within_groups,
 )
-from gleann.selection.coreset.certificate import Guess, lower_bound, ratio_of
-from gleann.selection.coreset.walk import Walk
-from gleann.selection.pool import fingerprint
+from gleann.selection.coreset.distance.walk import Walk
+from gleann.selection.coreset.methods.certificate import Guess, lower_bound, ratio_of
+from gleann.selection.provenance import fingerprint
 
 LINE = np.array([[0.0], [1.0], [2.0], [10.0], [11.0]])
 

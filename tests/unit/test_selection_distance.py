@@ -8,14 +8,10 @@ import pytest
 
 from gleann.index.engines import native
 from gleann.selection.coreset import farthest_first
-from gleann.selection.coreset.distance import (
-    NativePoints,
-    NumpyPoints,
-    foremost,
-    make_points,
-    squared_l2,
-)
-from gleann.selection.coreset.walk import Walk
+from gleann.selection.coreset.distance.choose import make_points
+from gleann.selection.coreset.distance.contract import foremost, squared_l2
+from gleann.selection.coreset.distance.host import NativePoints, NumpyPoints
+from gleann.selection.coreset.distance.walk import Walk
 
 NO_TORCH = pytest.mark.skipif(
     not find_spec("torch"), reason="needs torch (make test-kernels)"

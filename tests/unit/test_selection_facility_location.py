@@ -12,10 +12,10 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.selection import facility_location
-from gleann.selection.coreset.facility_location import HostGains, make_gains
+from gleann.selection.coreset.methods.facility_location import HostGains, make_gains
 
 # The package has a function of the module's name.
-MODULE = sys.modules["gleann.selection.coreset.facility_location"]
+MODULE = sys.modules["gleann.selection.coreset.methods.facility_location"]
 NO_TORCH = pytest.mark.skipif(
     not find_spec("torch"), reason="needs torch (make test-kernels)"
 )
@@ -87,7 +87,9 @@ def test_gains_never_ascend_and_add_up(clustered, device):
 
 @NO_TORCH
 def test_the_device_has_the_gains_of_the_host(monkeypatch):
-    monkeypatch.setattr("gleann.selection.coreset.device_gains.BLOCK_SCORES", 900)
+    monkeypatch.setattr(
+        "gleann.selection.coreset.methods.device_gains.BLOCK_SCORES", 900
+    )
     rows = integers(400, 6, seed=9)
     asked = np.arange(0, 400, 9)
     host, there = HostGains(rows), make_gains(rows, device="cpu")

@@ -14,17 +14,17 @@ from gleann.index.errors import (
     NotReadyError,
 )
 from gleann.selection import (
-    ClassesSession,
+    DisjointGroupsSession,
     EstimateParams,
-    GroupsSession,
-    estimate_classes,
-    estimate_groups,
-    run_classes,
-    run_groups,
+    OverlappingGroupsSession,
+    estimate_disjoint_groups,
+    estimate_overlapping_groups,
+    run_disjoint_groups,
+    run_overlapping_groups,
 )
-from gleann.selection.estimate.classes import split_over_cuts
-from gleann.selection.estimate.estimators import labelling_cost
-from gleann.selection.estimate.tally import moments
+from gleann.selection.estimate.stratified.allocate import split_over_cuts
+from gleann.selection.estimate.stratified.estimators import labelling_cost
+from gleann.selection.estimate.stratified.tally import moments
 
 N = 4000
 
@@ -68,8 +68,8 @@ def oracles_of(held, values, asked=None):
 def test_what_pilots_leave_is_shared_in_proportion_to_cost(apart):
     proxies, held, values = apart
     params = EstimateParams(target="avg", budget=900, seed=1)
-    session = GroupsSession.start(proxies, params)
-    run_groups(session, oracles_of(held, values))
+    session = OverlappingGroupsSession.start(proxies, params)
+    run_overlapping_groups(session, oracles_of(held, values))
     inner = list(session._sessions.values())
     pilots = [one.design.round_budgets[0] for one in inner]
     later = np.array([one.design.round_budgets[1] for one in inner])
@@ -88,7 +88,9 @@ def test_what_pilots_leave_is_shared_in_proportion_to_cost(apart):
 
 def test_the_cost_of_a_group_by_hand(apart):
     proxies, held, _ = apart
-    session = GroupsSession.start(proxies, EstimateParams(target="count", budget=300))
+    session = OverlappingGroupsSession.start(
+        proxies, EstimateParams(target="count", budget=300)
+    )
     name, batch = session.next_batch()
     session.submit(name, batch.ids, held[name][batch.ids])
     one = session._sessions[name]
@@ -100,7 +102,7 @@ def test_the_cost_of_a_group_by_hand(apart):
 def test_groups_are_unbiased_and_covered(apart):
     proxies, held, values = apart
     made = [
-        estimate_groups(
+        estimate_overlapping_groups(
             proxies,
             oracles_of(held, values),
             EstimateParams(target="sum", budget=600, seed=seed),
@@ -121,9 +123,11 @@ def test_an_oracle_that_raises_half_way_and_a_restart(apart, after):
     proxies, held, values = apart
     params = EstimateParams(target="avg", budget=600, seed=2)
     asked = []
-    expected = estimate_groups(proxies, oracles_of(held, values, asked), params)
+    expected = estimate_overlapping_groups(
+        proxies, oracles_of(held, values, asked), params
+    )
     sequence, asked[:] = asked.copy(), []
-    session = GroupsSession.start(proxies, params)
+    session = OverlappingGroupsSession.start(proxies, params)
     oracles = oracles_of(held, values, asked)
 
     def failing(name):
@@ -135,16 +139,16 @@ def test_an_oracle_that_raises_half_way_and_a_restart(apart, after):
         return answer
 
     with pytest.raises(TimeoutError):
-        run_groups(session, {name: failing(name) for name in proxies})
+        run_overlapping_groups(session, {name: failing(name) for name in proxies})
     state = json.loads(json.dumps(session.state()))
-    resumed = GroupsSession.resume(state, proxies)
-    assert run_groups(resumed, oracles) == expected
+    resumed = OverlappingGroupsSession.resume(state, proxies)
+    assert run_overlapping_groups(resumed, oracles) == expected
     assert asked == sequence
 
 
 def test_groups_refuse_what_they_cannot_use(apart):
     proxies, held, values = apart
-    start = GroupsSession.start
+    start = OverlappingGroupsSession.start
     with pytest.raises(InvalidInputError, match="at least 1 group, got 0"):
         start({}, EstimateParams(budget=100))
     with pytest.raises(InvalidParamsError, match="need 30 labels"):
@@ -156,18 +160,20 @@ def test_groups_refuse_what_they_cannot_use(apart):
     oracles = oracles_of(held, values)
     del oracles["rare"]
     with pytest.raises(InvalidInputError, match=r"1 of 3 groups .*\['rare'\]"):
-        estimate_groups(proxies, oracles, EstimateParams(budget=100))
+        estimate_overlapping_groups(proxies, oracles, EstimateParams(budget=100))
     session = start(proxies, EstimateParams(budget=100))
     with pytest.raises(InvalidInputError, match="no group 'odd', but common"):
         session.submit("odd", [1], [True])
     with pytest.raises(NotReadyError):
         session.estimates()
     with pytest.raises(CorruptDataError, match="of groups"):
-        GroupsSession.resume(session.state(), {"common": proxies["common"]})
+        OverlappingGroupsSession.resume(session.state(), {"common": proxies["common"]})
     with pytest.raises(CorruptDataError, match="state is of ids"):
-        GroupsSession.resume(session.state(), proxies, ids=np.arange(N)[::-1])
+        OverlappingGroupsSession.resume(
+            session.state(), proxies, ids=np.arange(N)[::-1]
+        )
     with pytest.raises(CorruptDataError, match="got None"):
-        GroupsSession.resume({}, proxies)
+        OverlappingGroupsSession.resume({}, proxies)
 
 
 def test_the_linear_program_against_all_splits_of_a_grid():
@@ -212,7 +218,7 @@ def test_classes_are_unbiased_covered_and_asked_once(disjoint, target):
     for seed in range(50):
         asked.clear()
         params = EstimateParams(target=target, budget=800, seed=seed)
-        made.append(estimate_classes(proxies, oracle, params))
+        made.append(estimate_disjoint_groups(proxies, oracle, params))
         assert len(asked) == len(set(asked)) <= 800
         spent.append(len(asked))
     # What the second round saves by shared rows is all that is left.
@@ -231,8 +237,10 @@ def test_classes_are_unbiased_covered_and_asked_once(disjoint, target):
 def test_classes_go_on_after_an_exception_and_a_restart(disjoint, after):
     proxies, group, values = disjoint
     params = EstimateParams(target="sum", budget=500, seed=2)
-    expected = estimate_classes(proxies, lambda ids: (group[ids], values[ids]), params)
-    session = ClassesSession.start(proxies, params)
+    expected = estimate_disjoint_groups(
+        proxies, lambda ids: (group[ids], values[ids]), params
+    )
+    session = DisjointGroupsSession.start(proxies, params)
     calls = []
 
     def failing(ids):
@@ -242,13 +250,13 @@ def test_classes_go_on_after_an_exception_and_a_restart(disjoint, after):
         return group[ids], values[ids]
 
     with pytest.raises(TimeoutError):
-        run_classes(session, failing)
+        run_disjoint_groups(session, failing)
     assert session.labels_used == sum(calls[:-1])
     state = json.loads(json.dumps(session.state()))
-    resumed = ClassesSession.resume(state, proxies)
-    assert run_classes(resumed, failing) == expected
+    resumed = DisjointGroupsSession.resume(state, proxies)
+    assert run_disjoint_groups(resumed, failing) == expected
     # Rows that two pilots share leave their labels to the second round.
-    pilot = len(ClassesSession.start(proxies, params).next_batch())
+    pilot = len(DisjointGroupsSession.start(proxies, params).next_batch())
     assert pilot < 3 * 83
     assert sum(resumed.split.values()) == 500 - pilot
 
@@ -257,7 +265,7 @@ def test_a_group_that_nobody_saw_is_undefined_not_zero(disjoint):
     proxies, group, values = disjoint
     nobody = np.where(group == 1, -1, group)
     for target, value in (("count", 0.0), ("avg", None)):
-        made = estimate_classes(
+        made = estimate_disjoint_groups(
             proxies,
             lambda ids: (nobody[ids], values[ids]),
             EstimateParams(target=target, budget=300),
@@ -270,14 +278,16 @@ def test_a_group_that_nobody_saw_is_undefined_not_zero(disjoint):
 def test_classes_refuse_what_they_cannot_use(disjoint):
     proxies, _, _ = disjoint
     with pytest.raises(InvalidInputError, match="at least 2 proxies"):
-        ClassesSession.start({"a": proxies["a"]}, EstimateParams(budget=100))
+        DisjointGroupsSession.start({"a": proxies["a"]}, EstimateParams(budget=100))
     with pytest.raises(InvalidParamsError, match="need 30 labels"):
-        ClassesSession.start(proxies, EstimateParams(budget=29))
+        DisjointGroupsSession.start(proxies, EstimateParams(budget=29))
     with pytest.raises(InvalidParamsError, match=f"there are {N} rows"):
-        ClassesSession.start(proxies, EstimateParams(budget=N + 1))
+        DisjointGroupsSession.start(proxies, EstimateParams(budget=N + 1))
     with pytest.raises(InvalidParamsError, match="'delta', got 'bootstrap'"):
-        ClassesSession.start(proxies, EstimateParams(budget=100, interval="bootstrap"))
-    session = ClassesSession.start(proxies, EstimateParams(budget=100))
+        DisjointGroupsSession.start(
+            proxies, EstimateParams(budget=100, interval="bootstrap")
+        )
+    session = DisjointGroupsSession.start(proxies, EstimateParams(budget=100))
     rows = session.next_batch().rows
     before = session.state()
     with pytest.raises(InvalidInputError, match=r"1 of 2 groups .* -1\.\.2: 3"):
@@ -298,13 +308,13 @@ def test_classes_refuse_what_they_cannot_use(disjoint):
 
 def test_classes_resume_over_the_same_data_only(disjoint):
     proxies, _, _ = disjoint
-    state = ClassesSession.start(proxies, EstimateParams(budget=100)).state()
+    state = DisjointGroupsSession.start(proxies, EstimateParams(budget=100)).state()
     with pytest.raises(CorruptDataError, match="state is of proxies"):
-        ClassesSession.resume(state, {**proxies, "a": proxies["b"]})
+        DisjointGroupsSession.resume(state, {**proxies, "a": proxies["b"]})
     with pytest.raises(CorruptDataError, match="state is of ids"):
-        ClassesSession.resume(state, proxies, ids=np.arange(N)[::-1])
+        DisjointGroupsSession.resume(state, proxies, ids=np.arange(N)[::-1])
     with pytest.raises(CorruptDataError, match="got None"):
-        ClassesSession.resume({}, proxies)
+        DisjointGroupsSession.resume({}, proxies)
 
 
 @pytest.mark.parametrize("share", [0.95, 1.0])
@@ -312,7 +322,7 @@ def test_a_pilot_leaves_every_group_a_second_round(apart, share):
     proxies, held, values = apart
     two = {name: proxies[name] for name in ("common", "rare")}
     params = EstimateParams(budget=101, pilot_share=share)
-    made = estimate_groups(two, oracles_of(held, values), params)
+    made = estimate_overlapping_groups(two, oracles_of(held, values), params)
     assert sum(one.labels_used for one in made.values()) == 101
     for one in made.values():
         # What was granted, not the even share, is what the labels tell.
@@ -331,7 +341,7 @@ def test_a_row_in_two_samples_is_counted_once(disjoint, target):
     for seed in range(5):
         asked.clear()
         params = EstimateParams(target=target, budget=600, seed=seed)
-        made = estimate_classes(proxies, oracle, params)
+        made = estimate_disjoint_groups(proxies, oracle, params)
         for number, name in enumerate(proxies):
             one = made[name]
             found = int((group[asked] == number).sum())
@@ -343,7 +353,7 @@ def test_a_row_in_two_samples_is_counted_once(disjoint, target):
 
 def test_merged_estimates_name_strata_with_few_labels(disjoint):
     proxies, group, values = disjoint
-    made = estimate_classes(
+    made = estimate_disjoint_groups(
         proxies, lambda ids: (group[ids], values[ids]), EstimateParams(budget=200)
     )
     for one in made.values():
@@ -357,7 +367,7 @@ def test_a_group_of_all_rows_has_a_rate_of_one_at_most(disjoint, target):
     truth = {"count": N, "avg": values.mean(), "sum": values.sum()}[target]
     for seed in range(10):
         params = EstimateParams(target=target, budget=150, seed=seed)
-        made = estimate_classes(
+        made = estimate_disjoint_groups(
             proxies, lambda ids: (np.zeros(len(ids), int), values[ids]), params
         )["a"]
         assert made.low <= made.value <= made.high

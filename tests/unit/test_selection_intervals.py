@@ -17,9 +17,9 @@ from gleann.index.errors import (
 )
 from gleann.selection import EstimateParams, EstimateSession, Known, uniform_estimate
 from gleann.selection.estimate import estimate, run_estimate
-from gleann.selection.estimate import session as session_module
 from gleann.selection.estimate.result import conclude
-from gleann.selection.estimate.tally import tally, trend_of
+from gleann.selection.estimate.sessions import single as session_module
+from gleann.selection.estimate.stratified.tally import tally, trend_of
 
 
 def world(n=2000, seed=0, scale=0.3):

@@ -13,14 +13,14 @@ from gleann.index.errors import (
 )
 from gleann.selection import (
     ChoosingSession,
-    ClassesSession,
+    DisjointGroupsSession,
     EstimateParams,
-    GroupsSession,
     Known,
     KnownGroups,
-    run_classes,
+    OverlappingGroupsSession,
+    run_disjoint_groups,
     run_estimate,
-    run_groups,
+    run_overlapping_groups,
 )
 
 N = 2000
@@ -99,8 +99,8 @@ def test_groups_have_known_rows_of_their_own(target):
     made = []
     for seed in range(60):
         params = EstimateParams(target=target, budget=300, seed=seed)
-        session = GroupsSession.start(proxies, params, known=known)
-        made.append(run_groups(session, oracles))
+        session = OverlappingGroupsSession.start(proxies, params, known=known)
+        made.append(run_overlapping_groups(session, oracles))
     assert not asked["b"] & set(rows.tolist())
     assert asked["a"] & set(rows.tolist())
     for k, name in enumerate("ab"):
@@ -120,8 +120,8 @@ def test_classes_count_known_rows_exactly_and_ask_for_others(target):
 
     for seed in range(60):
         params = EstimateParams(target=target, budget=300, seed=seed)
-        session = ClassesSession.start(proxies, params, known=known)
-        made.append(run_classes(session, oracle))
+        session = DisjointGroupsSession.start(proxies, params, known=known)
+        made.append(run_disjoint_groups(session, oracle))
     assert not set(asked) & set(rows.tolist())
     assert made[-1]["a"].labels_used == session.labels_used + len(rows)
     assert f"{len(rows)} rows were labelled before" in made[-1]["a"].note
@@ -134,8 +134,8 @@ def test_everything_labelled_or_known_is_the_truth_with_no_width():
     rows = np.arange(0, N, 2)
     open_rows = N - len(rows)
     params = EstimateParams(target="sum", budget=open_rows)
-    classes = run_classes(
-        ClassesSession.start(
+    classes = run_disjoint_groups(
+        DisjointGroupsSession.start(
             proxies,
             params,
             known=KnownGroups(ids=rows, groups=group[rows], values=values[rows]),
@@ -179,9 +179,9 @@ def test_kill_and_resume_keeps_what_was_known(kind, after):
             lambda s: run_estimate(s, lambda names: answers(names, 0)),
         ),
         "groups": (
-            GroupsSession,
+            OverlappingGroupsSession,
             {"a": one},
-            lambda s: run_groups(
+            lambda s: run_overlapping_groups(
                 s,
                 {
                     "a": lambda names: answers(names, 0),
@@ -189,7 +189,11 @@ def test_kill_and_resume_keeps_what_was_known(kind, after):
                 },
             ),
         ),
-        "classes": (ClassesSession, many, lambda s: run_classes(s, answers)),
+        "classes": (
+            DisjointGroupsSession,
+            many,
+            lambda s: run_disjoint_groups(s, answers),
+        ),
     }[kind]
     expected = finish(make.start(proxies, params, ids=ids, known=known))
     session = make.start(proxies, params, ids=ids, known=known)
@@ -214,8 +218,10 @@ def test_known_labels_that_do_not_fit_are_refused():
             proxies, params, known=Known(ids=[1, 1], positives=[1, 0])
         )
     with pytest.raises(InvalidInputError, match=r"1 of 1 known groups .*: \['c'\]"):
-        GroupsSession.start(proxies, params, known={"c": Known(ids=[1], positives=[1])})
-    start = ClassesSession.start
+        OverlappingGroupsSession.start(
+            proxies, params, known={"c": Known(ids=[1], positives=[1])}
+        )
+    start = DisjointGroupsSession.start
     with pytest.raises(InvalidInputError, match=r"1 of 2 groups are not in -1\.\.1"):
         start(proxies, params, known=KnownGroups(ids=[1, 2], groups=[2, -1]))
     with pytest.raises(UnknownIdError, match=f"{N}"):
@@ -229,7 +235,7 @@ def test_known_labels_that_do_not_fit_are_refused():
     most = np.arange(N - 199)
     for make, known in (
         (ChoosingSession, Known(ids=most, positives=most * 0)),
-        (ClassesSession, KnownGroups(ids=most, groups=most * 0)),
+        (DisjointGroupsSession, KnownGroups(ids=most, groups=most * 0)),
     ):
         with pytest.raises(
             InvalidParamsError, match="budget is 200, but there are 199 rows without"

@@ -17,14 +17,14 @@ from gleann.selection import (
     ActiveParams,
     ActiveSession,
     ChoosingSession,
-    ClassesSession,
+    DisjointGroupsSession,
     EstimateParams,
     EstimateSession,
     GraphNeighbours,
-    GroupsSession,
     IndexNeighbours,
     Known,
     KnownGroups,
+    OverlappingGroupsSession,
     TastiSession,
 )
 
@@ -106,13 +106,13 @@ KINDS = {
     "tasti": lambda g: TastiSession.start(
         g["vectors"], SUM, first=6, ids=g["ids"], known=known(g)
     ),
-    "classes": lambda g: ClassesSession.start(
+    "classes": lambda g: DisjointGroupsSession.start(
         proxies(g),
         SUM,
         ids=g["ids"],
         known=KnownGroups(ids=g["known"], groups=g["groups"], values=g["values"]),
     ),
-    "groups": lambda g: GroupsSession.start(
+    "groups": lambda g: OverlappingGroupsSession.start(
         proxies(g), SUM, ids=g["ids"], known={"a": known(g)}
     ),
 }
@@ -150,7 +150,7 @@ def turn(session: Any) -> list[Any]:
         if session.params.model != "given":
             out.append(session.probabilities())
         return out
-    if isinstance(session, GroupsSession):
+    if isinstance(session, OverlappingGroupsSession):
         batches = session.next_batches()
         for name, batch in batches.items():
             answer(session, batch, name)
@@ -166,7 +166,9 @@ def answer(session: Any, batch: Any, *group: str) -> list[Any]:
     rows, ids = rows_of(batch.ids), batch.ids.copy()
     values = ROWS[rows, 1].astype(np.float64)
     held = HELD[rows].copy()
-    given = np.where(held, 0, -1) if isinstance(session, ClassesSession) else held
+    given = (
+        np.where(held, 0, -1) if isinstance(session, DisjointGroupsSession) else held
+    )
     session.submit(*group, ids, given, values)
     return [ids, given, values]
 
@@ -192,7 +194,7 @@ def test_an_index_that_is_only_read_is_not_copied():
     session = ActiveSession.start(
         INDEX.vectors, params(pool="global"), rows=[0, 1, 2, 3], labels=[0, 1, 0, 1]
     )
-    assert np.shares_memory(session._picker.vectors, INDEX.vectors)
+    assert np.shares_memory(session._strategy.vectors, INDEX.vectors)
 
 
 def test_a_classifier_that_is_set_otherwise_later_is_not_the_sessions():

@@ -6,7 +6,8 @@ from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.errors import DuplicateIdError, InvalidParamsError, UnknownIdError
 from gleann.selection import GraphNeighbours, IndexNeighbours
 from gleann.selection.checks import IdMap
-from gleann.selection.pool import fingerprint, without_self
+from gleann.selection.neighbours import without_self
+from gleann.selection.provenance import fingerprint
 
 
 def test_every_public_name_is_there_and_sorted():

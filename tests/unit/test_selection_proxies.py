@@ -15,7 +15,7 @@ from gleann.selection import (
     representatives,
 )
 from gleann.selection.estimate import EstimateParams, estimate
-from gleann.selection.estimate.proxies import held_out_proxies
+from gleann.selection.estimate.proxies.propagate import held_out_proxies
 
 
 def test_propagation_by_hand():
@@ -54,7 +54,7 @@ def test_blocks_give_what_one_block_gives(monkeypatch):
     points = np.random.default_rng(0).normal(size=(100, 4))
     given = {"rows": [1, 50, 99], "labels": [1, 0, 0.5]}
     whole = propagate_labels(points, **given)
-    monkeypatch.setattr("gleann.selection.estimate.proxies.BLOCK_ENTRIES", 20)
+    monkeypatch.setattr("gleann.selection.estimate.proxies.propagate.BLOCK_ENTRIES", 20)
     assert propagate_labels(points, **given) == pytest.approx(whole, rel=1e-5)
 
 

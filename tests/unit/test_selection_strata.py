@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from gleann.selection.estimate.allocate import capped, shares, spreads
-from gleann.selection.estimate.intervals import (
+from gleann.selection.estimate.stratified.allocate import capped, shares, spreads
+from gleann.selection.estimate.stratified.intervals import (
     Interval,
     most_positives_unseen,
     within_possible,
 )
-from gleann.selection.estimate.strata import (
+from gleann.selection.estimate.stratified.strata import (
     drawing_order,
     equal_size,
     geometric,
     sqrt_mass,
 )
-from gleann.selection.estimate.tally import Moments, moments, tally
+from gleann.selection.estimate.stratified.tally import Moments, moments, tally
 
 
 def test_equal_size_strata_by_hand():
@@ -70,7 +70,7 @@ def test_moments_by_hand():
     line = 3 + 3 / 1.75 * np.array([-0.25, 0.75, 1.75])
     assert got.means == pytest.approx((np.array([6, 6, 0]) + line) / [4, 2, 1])
     # The pooled variance is 2 / 2 = 1, the largest step from 15 / 7 to 36 / 7.
-    assert got.doubts == pytest.approx(10 / np.array([4, 2, 1]))
+    assert got.mean_variances == pytest.approx(10 / np.array([4, 2, 1]))
     assert got.variances == pytest.approx([(2 + 1) / 3, 1, 1])
 
 
@@ -78,7 +78,7 @@ def test_strata_are_allocated_by_what_sampling_has_to_average_out():
     seen = Moments(
         rates=np.array([0.01, 0.25]),
         means=np.array([1.0, 2.0]),
-        doubts=np.array([0.5, 0.0]),
+        mean_variances=np.array([0.5, 0.0]),
         variances=np.array([4.0, 9.0]),
     )
     sizes = np.array([30.0, 10.0])

@@ -15,10 +15,9 @@ from gleann.index.errors import (
     NotReadyError,
 )
 from gleann.selection import EstimateParams, Known, TastiSession, run_estimate
-from gleann.selection.estimate.estimators import Design
-from gleann.selection.estimate.proxies import held_out_proxies
-from gleann.selection.estimate.refreshed_interval import refreshed_interval
-from gleann.selection.estimate.refreshing import (
+from gleann.selection.estimate.proxies.propagate import held_out_proxies
+from gleann.selection.estimate.refreshed.interval import refreshed_interval
+from gleann.selection.estimate.refreshed.rounds import (
     Cut,
     Round,
     chances_of,
@@ -27,8 +26,9 @@ from gleann.selection.estimate.refreshing import (
     whole_chances_of,
     whole_design,
 )
-from gleann.selection.estimate.tally import Moments, gather
-from gleann.selection.estimate.weighted import ChancedLabels
+from gleann.selection.estimate.stratified.estimators import Design
+from gleann.selection.estimate.stratified.tally import Moments, gather
+from gleann.selection.estimate.stratified.weighted import ChancedLabels
 
 N = 1500
 
@@ -102,7 +102,10 @@ def of_round(rows, strata, left, rates=(0.1, 0.1)):
         left=np.array(left, float),
         proxy_means=flat,
         foreseen=Moments(
-            rates=np.array(rates, float), means=flat, doubts=flat, variances=flat
+            rates=np.array(rates, float),
+            means=flat,
+            mean_variances=flat,
+            variances=flat,
         ),
     )
 
@@ -198,7 +201,9 @@ def test_totals_of_all_rows_keep_positives_that_were_drawn_early():
     proxy = rng.random(400)
     held = rng.random(400) < proxy**2
     nothing = np.zeros(2)
-    foreseen = Moments(rates=nothing, means=nothing, variances=nothing, doubts=nothing)
+    foreseen = Moments(
+        rates=nothing, means=nothing, variances=nothing, mean_variances=nothing
+    )
     told = []
     for seed in range(200):
         rounds, open_rows = [], np.arange(400)

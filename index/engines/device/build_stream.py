@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.engines.device.turns import turn_on
 
@@ -24,16 +23,27 @@ Arrays = tuple[Tensor, ...]
 Blocks = Iterator[tuple[slice, Tensor]]
 
 
-def upload(vectors: Vectors, device: torch.device) -> Blocks:
-    """The rows (n, d), which may be memory-mapped, as float32 blocks on `device`.
+def upload(
+    vectors: NDArray[Any], device: torch.device, *, dtype: type[np.generic] = np.float32
+) -> Blocks:
+    """The rows (n, d), which may be memory-mapped, as blocks on `device`.
 
     On CUDA the next block is read and sent while the device works on this one.
+
+    Args:
+        vectors: (n, d).
+        device: where to.
+        dtype: what values are sent as.
     """
-    step = max(1, BLOCK_BYTES // (4 * vectors.shape[1]))
+    step = max(1, BLOCK_BYTES // (np.dtype(dtype).itemsize * vectors.shape[1]))
     blocks = block_slices(len(vectors), step)
     if device.type == "cuda":
-        return _upload_ahead(vectors, blocks, device)
-    return ((block, _copied(vectors, block).to(device)) for block in blocks)
+        return _upload_ahead(vectors, blocks, device, dtype)
+    # A copy: torch will not borrow what may not be written, such as a mapped file.
+    return (
+        (block, torch.from_numpy(np.array(vectors[block], dtype)).to(device))
+        for block in blocks
+    )
 
 
 def in_turn(
@@ -93,15 +103,14 @@ def _to_pinned(tensor: Tensor) -> Tensor:
     return pinned.copy_(tensor, non_blocking=True)
 
 
-def _copied(vectors: Vectors, block: slice) -> Tensor:
-    # A copy: torch will not borrow what may not be written, such as a mapped file.
-    return torch.from_numpy(np.array(vectors[block], np.float32))
-
-
 def _upload_ahead(
-    vectors: Vectors, blocks: list[slice], device: torch.device
+    vectors: NDArray[Any],
+    blocks: list[slice],
+    device: torch.device,
+    dtype: type[np.generic],
 ) -> Blocks:
-    sender = _Sender(vectors, blocks[0].stop, device)
+    staging = _staging(blocks[0].stop, vectors.shape[1], dtype)
+    sender = _Sender(vectors, staging, device)
     sent = sender.send(blocks[0])
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         rows, arrival = sent
@@ -113,15 +122,22 @@ def _upload_ahead(
         yield block, rows
 
 
+def _staging(rows: int, dim: int, dtype: type[np.generic]) -> Tensor:
+    """`BUFFERS` blocks of page-locked memory."""
+    like = torch.from_numpy(np.empty(0, dtype)).dtype
+    return torch.empty((BUFFERS, rows, dim), dtype=like, pin_memory=True)
+
+
 class _Sender:
     """Copies blocks through page-locked memory on a stream of its own."""
 
-    def __init__(self, vectors: Vectors, longest: int, device: torch.device) -> None:
-        shape = (BUFFERS, longest, vectors.shape[1])
+    def __init__(
+        self, vectors: NDArray[Any], staging: Tensor, device: torch.device
+    ) -> None:
         self._vectors = vectors
         self._device = device
         self._stream = torch.cuda.Stream(device)
-        self._staging = torch.empty(shape, dtype=torch.float32, pin_memory=True)
+        self._staging = staging
         self._left = [torch.cuda.Event() for _ in range(BUFFERS)]
         self._turn = 0
 

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from gleann.index.blocks import block_slices
 from gleann.index.engines.contract import IndexData
+from gleann.index.engines.device.build_stream import BLOCK_BYTES, Blocks, upload
 from gleann.index.engines.device.kinds import TILE, Kind, padded_dim
-from gleann.index.engines.device.scaling import exponent_of
+from gleann.index.engines.device.scaling import exponent_of, exponent_on_device
 from gleann.index.params import Segments
 
 DTYPES: dict[Kind, torch.dtype] = {
@@ -47,7 +48,8 @@ Not infinite, since the kernels write into the low bits of scores. Real scores a
 EMPTY_SCORE = 2.0**56
 """Scores from here on are those of entries that must not win."""
 
-BLOCK_BYTES = 64 << 20
+ENTRY_BLOCK = 1 << 22
+"""Entries that are numbered at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,8 +104,12 @@ def lay_out(
     kind: Kind,
     device: torch.device,
     order: NDArray[np.int64] | None = None,
+    resident: Tensor | None = None,
 ) -> DeviceLists:
     """Copy the lists of `data` to `device`, shuffled, as numbers of one kind.
+
+    Rows (or their int8 codes) are read in their own order, block by block, and the
+    device writes each to its one or two entries: host memory is never read at random.
 
     Args:
         data: the sealed index.
@@ -111,6 +117,8 @@ def lay_out(
         device: where.
         order: of entries, as `shuffled` finds it, which takes the host a while and
             needs no device; None finds it here.
+        resident: float32 (n, d), the rows of `data` where they are on `device`
+            already; None sends them, block by block.
     """
     lists = data.lists
     order = shuffled(data) if order is None else order
@@ -119,12 +127,13 @@ def lay_out(
     rows = _padded(lists.rows[order], 0)
     copy_of = _padded(np.where(spilled, lists.others[order], -1).astype(np.int32), -1)
     encoding = data.encoding
+    center = torch.from_numpy(np.array(encoding.center)).to(device)
     out = DeviceLists(
-        center=torch.from_numpy(np.array(encoding.center)).to(device),
+        center=center,
         differences=encoding.kind == "float32" and encoding.metric != "ip",
         kind=kind,
         dim=data.vectors.shape[1],
-        exponent=max(exponent_of(data.vectors, encoding.center), _dots_exponent(data)),
+        exponent=max(_exponent(data, center, resident), _dots_exponent(data)),
         offsets=torch.from_numpy(np.array(lists.offsets)).to(device),
         mids=torch.from_numpy(np.array(lists.mids)).to(device),
         rows=torch.from_numpy(rows).to(device),
@@ -137,8 +146,7 @@ def lay_out(
             "primary": int((lists.mids - lists.offsets[:-1]).max(initial=0)),
         },
     )
-    for block in block_slices(lists.entries, BLOCK_BYTES // (4 * out.dim)):
-        _store(out, data, block, rows[block])
+    _fill(out, data, resident)
     return out
 
 
@@ -161,35 +169,71 @@ def _empty_vectors(data: IndexData, kind: Kind, device: torch.device) -> Tensor:
     return torch.zeros(shape, dtype=DTYPES[kind], device=device)
 
 
-def _store(
-    out: DeviceLists,
-    data: IndexData,
-    block: slice,
-    rows: NDArray[np.int32],
-) -> None:
-    """Fill in the vectors, factors and biases of one block of entries."""
-    unit = 2.0**out.exponent
+def _exponent(data: IndexData, center: Tensor, resident: Tensor | None) -> int:
+    if resident is None:
+        return exponent_of(data.vectors, data.encoding.center)
+    return exponent_on_device(resident, center)
+
+
+def _fill(out: DeviceLists, data: IndexData, resident: Tensor | None) -> None:
+    """Write the vectors, factors and biases of all entries."""
+    entries = _entries_of(out, n=len(data.vectors), count=data.lists.entries)
+    for block, rows in _row_blocks(out, data, resident):
+        stored, factors, biases = _coded(out, data, block, rows)
+        for numbers in entries[:, block]:
+            known = numbers >= 0
+            places = numbers[known].long()
+            out.vectors[places, : out.dim] = stored[known]
+            out.factors[places] = factors[known]
+            out.biases[places] = biases[known]
+
+
+def _entries_of(out: DeviceLists, *, n: int, count: int) -> Tensor:
+    """The primary and the spilled entry of each row, int32 (2, n), -1 for none."""
+    entries = torch.full((2, n), -1, dtype=torch.int32, device=out.device)
+    for block in block_slices(count, ENTRY_BLOCK):
+        spilled = (out.copy_of[block] >= 0).long()
+        numbers = torch.arange(
+            block.start, block.stop, dtype=torch.int32, device=out.device
+        )
+        entries[spilled, out.rows[block].long()] = numbers
+    return entries
+
+
+def _row_blocks(out: DeviceLists, data: IndexData, resident: Tensor | None) -> Blocks:
+    """What the entries are made of, on the device: codes for int8, else rows."""
     if out.kind == "int8":
-        stored = torch.from_numpy(data.codes.values[rows]).to(out.device)
-        scales = data.codes.scales[rows].astype(np.float64) / unit
-        out.factors[block] = torch.from_numpy(scales.astype(np.float32)).to(out.device)
+        return upload(data.codes.values, out.device, dtype=np.int8)
+    if resident is None:
+        return upload(data.vectors, out.device)
+    blocks = block_slices(len(resident), max(1, BLOCK_BYTES // (4 * out.dim)))
+    return ((block, resident[block]) for block in blocks)
+
+
+def _coded(
+    out: DeviceLists, data: IndexData, block: slice, rows: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What is stored of a block of rows, with its factors and biases."""
+    unit = 2.0**out.exponent
+    factors = torch.ones(len(rows), device=out.device)
+    if out.kind == "int8":
+        stored = rows
+        scales = data.codes.scales[block].astype(np.float64) / unit
+        factors = torch.from_numpy(scales.astype(np.float32)).to(out.device)
     else:
-        centred = data.encoding.centred(data.vectors[rows]).astype(np.float64)
-        scaled = (centred / unit).astype(np.float32)
-        stored = torch.from_numpy(scaled).to(out.device).to(out.vectors.dtype)
-    out.vectors[block, : out.dim] = stored
+        centred = rows - out.center if data.encoding.is_centred else rows
+        stored = (centred.double() / unit).float().to(out.vectors.dtype)
     if data.metric == "ip":
-        out.biases[block] = _dot_biases(data, rows, unit).to(out.device)
-    elif out.differences or not data.encoding.has_biases:
-        out.biases[block] = 0.0
-    else:
-        # Of what is stored, not of what was given: near a query the two errors cancel.
-        squares = stored.double().square().sum(dim=1)
-        halves = squares * out.factors[block].double().square() / 2
-        out.biases[block] = halves.float()
+        return stored, factors, _dot_biases(data, block, unit).to(out.device)
+    if out.differences or not data.encoding.has_biases:
+        return stored, factors, torch.zeros_like(factors)
+    # Of what is stored, not of what was given: near a query the two errors cancel.
+    squares = stored.double().square().sum(dim=1)
+    halves = squares * factors.double().square() / 2
+    return stored, factors, halves.float()
 
 
-def _dots(data: IndexData, rows: NDArray[np.int32] | slice) -> NDArray[np.float64]:
+def _dots(data: IndexData, rows: slice) -> NDArray[np.float64]:
     """-c.x of some rows under ip, x without the centre c of the index."""
     biases = data.codes.biases
     if data.metric != "ip" or biases is None:
@@ -204,5 +248,5 @@ def _dots_exponent(data: IndexData) -> int:
     return int(np.ceil(np.log2(most) / 2)) if most > 0 else -1 << 10
 
 
-def _dot_biases(data: IndexData, rows: NDArray[np.int32], unit: float) -> Tensor:
+def _dot_biases(data: IndexData, rows: slice, unit: float) -> Tensor:
     return torch.from_numpy((_dots(data, rows) / unit**2).astype(np.float32))

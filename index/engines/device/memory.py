@@ -18,7 +18,7 @@ HOST_BUDGET = 256 << 20
 """For the keys of one block on the CPU, whose free memory nobody promises."""
 
 RESERVE = 512 << 20
-"""For kernels, temporaries of the coarse step and the allocator's slack."""
+"""For kernels, blocks on their way, temporaries of the coarse step, and slack."""
 
 ENTRY_BYTES = 16
 """Row, home, bias and factor."""
@@ -32,16 +32,18 @@ class Footprint:
         lists: entries, copies included.
         coarse: centroids and offsets.
         rows: float32 rows for re-ranking; 0 where they stay in host memory.
+        loading: only while it is loaded: the numbers of each row's two entries.
     """
 
     lists: int
     coarse: int
     rows: int
+    loading: int
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return self.lists + self.coarse + self.rows
+        """All of it, as it is loaded."""
+        return self.lists + self.coarse + self.rows + self.loading
 
 
 def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint:
@@ -53,6 +55,7 @@ def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint
         lists=entries * entry,
         coarse=(data.lists.nlist + TILE) * (8 * dim + padded_dim(dim, "int8") + 32),
         rows=4 * n * dim if rows_on_device else 0,
+        loading=2 * 4 * n,
     )
 
 
@@ -121,25 +124,47 @@ def require_room(needed: int, device: torch.device, *, what: str) -> None:
         )
 
 
-def budget_for(device: torch.device, *, a_query: int) -> int:
-    """Bytes that the keys of one block of queries may take.
+class FreeMemory:
+    """What is free on a device, asked for rarely: a driver can take milliseconds.
 
-    Args:
-        device: where.
-        a_query: bytes for a block of one, by the planner.
-
-    Raises:
-        DeviceMemoryError: not even that fits.
+    Who else takes memory in between is not noticed before an allocation fails: then
+    `forget` has the next search ask again. Not for two threads at once.
     """
-    free = free_bytes(device)
-    if free is None:
-        return HOST_BUDGET
-    if a_query > free:
-        raise DeviceMemoryError(
-            f"a query takes {_sized(a_query)} of keys, and {device} has"
-            f" {_sized(free)} free: ask for fewer lists or neighbours"
-        )
-    return int(KEYS_SHARE * free)
+
+    def __init__(self, device: torch.device) -> None:
+        """Ask for the first time."""
+        self._device = device
+        self._free = free_bytes(device)
+        self._stale = False
+
+    def refresh(self) -> None:
+        """Ask again."""
+        self._free = free_bytes(self._device)
+        self._stale = False
+
+    def forget(self) -> None:
+        """Ask again at the next search: what was known proved wrong."""
+        self._stale = True
+
+    def budget(self, *, a_query: int) -> int:
+        """Bytes that the keys of one block of queries may take.
+
+        Args:
+            a_query: bytes for a block of one, by the planner.
+
+        Raises:
+            DeviceMemoryError: not even that fits, and did not when asked again.
+        """
+        if self._stale or (self._free is not None and a_query > self._free):
+            self.refresh()
+        if self._free is None:
+            return HOST_BUDGET
+        if a_query > self._free:
+            raise DeviceMemoryError(
+                f"a query takes {_sized(a_query)} of keys, and {self._device} has"
+                f" {_sized(self._free)} free: ask for fewer lists or neighbours"
+            )
+        return int(KEYS_SHARE * self._free)
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -3,7 +3,8 @@
 The first does what every query needs: scan, merge, re-rank. Its shapes follow from the
 sizes alone and nothing in it waits for the device, so that it can be recorded once and
 replayed (`recording.py`). The second scans again the few pairs that the certificate
-flags; how many there are is known only then.
+flags: either as many as there are, which is known only then, or as many as fit a room
+that is fixed before, and then it can be recorded too.
 """
 
 from dataclasses import dataclass, replace
@@ -12,11 +13,16 @@ import torch
 from torch import Tensor
 
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.engines.device.certificate import rescanned, violations
+from gleann.index.engines.device.certificate import (
+    rescanned,
+    rescanned_within,
+    violations,
+)
 from gleann.index.engines.device.merge import bitmap
-from gleann.index.engines.device.planner import Plan
+from gleann.index.engines.device.packed import Block
+from gleann.index.engines.device.planner import KEY_BYTES, TEMPORARIES, Plan
 from gleann.index.engines.device.probe import Probe
-from gleann.index.engines.device.queries import CodedQueries, code_queries
+from gleann.index.engines.device.queries import code_queries
 from gleann.index.engines.device.rerank import RowStore, rerank
 from gleann.index.engines.device.scan import Scanner
 from gleann.index.engines.device.view import ListView
@@ -46,11 +52,16 @@ class Task:
         view: the lists.
         planned: how they are scanned.
         request: what to bring back.
+        room: pairs of a block that are scanned again where that is recorded; 0 for
+            none.
+        budget: bytes that the keys of a block may take.
     """
 
     view: ListView
     planned: Plan
     request: ScanRequest
+    budget: int
+    room: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,43 +83,14 @@ class Passed:
     near: Tensor
 
     @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """All that the device wrote, each with nq rows."""
-        probe = self.probe
-        coded = probe.queries
-        given = coded.values, coded.ratios, probe.list_nos, probe.probed
-        return *given, self.keys, self.pool, self.violated, self.near
-
-    def with_others(self, numbers: Tensor, others: "Passed") -> "Passed":
-        """The same, but for the queries at `numbers`, which are those of `others`.
-
-        What a second pass needs, and is over, stays as it was.
-        """
-        list_nos, pool, near = (
-            mine.index_put((numbers,), theirs)
-            for mine, theirs in (
-                (self.probe.list_nos, others.probe.list_nos),
-                (self.pool, others.pool),
-                (self.near, others.near),
-            )
+    def found(self) -> Block:
+        """What goes to the caller."""
+        return Block(
+            near=self.near,
+            pool=self.pool,
+            list_nos=self.probe.list_nos,
+            view=self.probe.view,
         )
-        return replace(
-            self, probe=replace(self.probe, list_nos=list_nos), pool=pool, near=near
-        )
-
-
-def passed_of(tensors: tuple[Tensor, ...], view: ListView, *, count: int) -> Passed:
-    """The first `count` queries of `Passed.tensors`."""
-    cut = [tensor[:count] for tensor in tensors]
-    values, ratios, list_nos, probed, keys, pool, violated, near = cut
-    coded = CodedQueries(values=values, ratios=ratios)
-    return Passed(
-        probe=Probe(queries=coded, list_nos=list_nos, probed=probed, view=view),
-        keys=keys,
-        pool=pool,
-        violated=violated,
-        near=near,
-    )
 
 
 def first_pass(
@@ -161,6 +143,62 @@ def second_pass(passed: Passed, queries: Tensor, *, parts: Parts, task: Task) ->
             queries[some], pool[some], parts.rows, metric=parts.metric, k=request.k
         )
     return replace(passed, pool=pool, near=near)
+
+
+def second_pass_within(
+    passed: Passed, queries: Tensor, *, parts: Parts, task: Task
+) -> tuple[Passed, Tensor]:
+    """`second_pass` of the pairs that `task.room` has room for; it can be recorded.
+
+    Returns:
+        The block, and bool (nq,): the flagged queries that are left as they were.
+    """
+    if task.room == 0:
+        return passed, passed.violated.any(dim=1)
+    request = task.request
+    again = rescanned_within(
+        parts.scanner,
+        passed.keys,
+        passed.violated,
+        passed.probe,
+        keep=request.pool,
+        room=task.room,
+    )
+    near = rerank(
+        queries[again.query_nos],
+        again.pool,
+        parts.rows,
+        metric=parts.metric,
+        k=request.k,
+    )
+    done = again.done[:, None]
+    pool = torch.where(done, again.pool[again.places], passed.pool)
+    near = torch.where(done, near[again.places], passed.near)
+    return replace(passed, pool=pool, near=near), again.left
+
+
+ROOM_SHARE = 16
+"""A block's room is one flagged pair for so many queries.
+
+None in small blocks: the launches would cost more than the few second scans do."""
+
+MOST_ROOM_KEYS = 1 << 22
+"""Keys of pairs scanned again in a recording: what is never flagged is paid for too."""
+
+
+def room_for(planned: Plan, *, queries: int, longest: int, budget: int) -> int:
+    """Pairs that a recorded second pass has room for; 0 leaves it out.
+
+    Args:
+        planned: how the first pass runs.
+        queries: of a block.
+        longest: entries of the longest list.
+        budget: bytes of a block; a quarter of it may be taken besides.
+    """
+    if planned.selection == "exact":
+        return 0
+    keys = min(MOST_ROOM_KEYS, budget // (4 * TEMPORARIES * KEY_BYTES))
+    return min(queries // ROOM_SHARE, keys // max(1, longest))
 
 
 def exact_pool(scanner: Scanner, probe: Probe, *, keep: int) -> Tensor:

@@ -2,12 +2,12 @@
 
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
+from gleann.index.engines.device.build_stream import upload
 from gleann.index.engines.device.keys import (
     NONE,
     key_numbers,
@@ -29,17 +29,20 @@ class RowStore(Protocol):
 
 
 class DeviceRows:
-    """All rows on the device."""
+    """All rows on the device.
+
+    Attributes:
+        vectors: float32 (n, d).
+    """
 
     def __init__(self, vectors: Vectors, device: torch.device) -> None:
-        self._vectors = torch.empty(vectors.shape, dtype=torch.float32, device=device)
-        for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
-            copied = np.array(vectors[block], np.float32)
-            self._vectors[block] = torch.from_numpy(copied).to(device)
+        self.vectors = torch.empty(vectors.shape, dtype=torch.float32, device=device)
+        for block, rows in upload(vectors, device):
+            self.vectors[block] = rows
 
     def gather(self, rows: Tensor) -> Tensor:
         """See `RowStore.gather`."""
-        return self._vectors[rows]
+        return self.vectors[rows]
 
 
 class HostRows:

@@ -1,19 +1,52 @@
 """What a scan takes at the least, in closed form: to choose by, never to report.
 
-The formulas are those of the design of this engine: a list-major batch reads each list
-that it touches once, whatever nprobe is, and is bound by memory, by the matrix units or
-by the instructions that select.
+A list-major batch reads each list that it touches once, whatever nprobe is. It is bound
+by memory, by the matrix units or by the instructions that it issues: those of a tile of
+entries, and those that fold what an item of work has kept, which are more. Each pair of
+a query and a list then costs its share of the merge. `bench/gpu/counts.py` counts the
+instructions in what is compiled.
 """
 
 from dataclasses import dataclass
 
-from gleann.index.engines.device.kinds import KINDS, Kind
-
-INSTRUCTIONS_A_SCORE = 5
-"""Norm, pack, and three to keep the two smallest."""
+from gleann.index.engines.device.bucketing import MAX_SPAN
+from gleann.index.engines.device.kinds import KINDS, TILE, Kind
 
 BYTES_BESIDE = 4
 """The bias of an entry."""
+
+STEP = 64
+"""Values along d that `ScanCost.step` is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanCost:
+    """Instructions of the list-major kernel, a warp.
+
+    Attributes:
+        warps: a program.
+        item: to begin an item of work, to fold what it kept and to store it.
+        tile: to score a tile of entries and to select from it.
+        step: to multiply `STEP` values along d, a tile.
+    """
+
+    warps: int
+    item: int
+    tile: int
+    step: int
+
+    def of_item(self, *, tiles: float, dim: int) -> float:
+        """Warp instructions of one item of `tiles` tiles."""
+        a_tile = self.tile + self.step * dim / STEP
+        return self.warps * (self.item + tiles * a_tile)
+
+
+SCAN_COSTS = {
+    16: ScanCost(warps=4, item=2812, tile=195, step=22),
+    32: ScanCost(warps=4, item=5111, tile=294, step=20),
+    64: ScanCost(warps=8, item=5579, tile=266, step=13),
+}
+"""By queries a tile, for bf16 on sm_90; those of int8 differ by some percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,21 +56,45 @@ class Ceilings:
     Attributes:
         bytes_a_second: copied.
         flops: multiply-adds count twice; by kind of number.
-        lane_instructions: simple instructions a second, over all lanes.
-        programs: kernels programs that run side by side, at one a multiprocessor.
+        warp_instructions: a second, over all schedulers.
+        pair_seconds: of merging what one pair of a query and a list has kept; to be
+            fitted on hardware.
+        programs: kernel programs that run side by side, at one a multiprocessor.
     """
 
     bytes_a_second: float
     flops: dict[Kind, float]
-    lane_instructions: float
+    warp_instructions: float
+    pair_seconds: float
     programs: int
+
+    @property
+    def lane_instructions(self) -> float:
+        """Simple instructions a second, over all lanes."""
+        return 32 * self.warp_instructions
 
 
 H200 = Ceilings(
+    # As measured by others on such a card; the datasheet has 4.8e12.
     bytes_a_second=4.3e12,
-    # bf16 and memory as measured; int8 assumed twice, fp32 a third of tf32's half.
+    # bf16 as measured; int8 assumed twice, fp32 a third of tf32's half.
     flops={"bf16": 7.9e14, "fp16": 7.9e14, "fp32": 1.3e14, "int8": 1.5e15},
-    lane_instructions=3.0e13,
+    # Four schedulers each at 1.98 GHz, which the datasheet's 67 TFLOP/s of float32
+    # follow from.
+    warp_instructions=132 * 4 * 1.98e9,
+    # 409 instructions of four warps a step of the merge, one step a pair; and 64 keys
+    # and a bound, written and read.
+    pair_seconds=1.8e-9,
+    programs=132,
+)
+
+H100 = Ceilings(
+    # The review before the first run reckons with 90 % of the datasheet's 3.35e12, and
+    # with the clock of long runs.
+    bytes_a_second=3.0e12,
+    flops=H200.flops,
+    warp_instructions=132 * 4 * 1.755e9,
+    pair_seconds=2.1e-9,
     programs=132,
 )
 
@@ -61,9 +118,14 @@ class Batch:
     dim: int
 
     @property
+    def pairs(self) -> int:
+        """Lists scanned, summed over the queries."""
+        return self.queries * self.nprobe
+
+    @property
     def queries_a_list(self) -> float:
         """Pairs over lists."""
-        return self.queries * self.nprobe / self.nlist
+        return self.pairs / self.nlist
 
     @property
     def scores(self) -> float:
@@ -77,30 +139,72 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """Work of a list-major scan, for lists of equal length.
+
+    Attributes:
+        count: items: a tile of queries against a span of a list.
+        tiles: of entries, an item.
+    """
+
+    count: float
+    tiles: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Seconds that each of three resources is busy.
+    """Seconds that a batch takes at the least.
 
     Attributes:
         memory: reading entries.
         matrix: multiplying.
-        selection: choosing among scores.
+        issue: issuing instructions, the folding of what items kept included.
+        pairs: merging, after the scan.
     """
 
     memory: float
     matrix: float
-    selection: float
+    issue: float
+    pairs: float
+
+    @property
+    def scan(self) -> float:
+        """The scan takes no less."""
+        return max(self.memory, self.matrix, self.issue)
 
     @property
     def seconds(self) -> float:
-        """The scan takes no less."""
-        return max(self.memory, self.matrix, self.selection)
+        """The scan and all that grows with the number of pairs."""
+        return self.scan + self.pairs
 
 
-def bounds(batch: Batch, *, kind: Kind, on: Ceilings) -> Bounds:
-    """Bound the time of a list-major scan of `batch`."""
+def bounds(batch: Batch, *, kind: Kind, on: Ceilings, query_tile: int) -> Bounds:
+    """Bound the time of a list-major scan of `batch`, and of the merge after it.
+
+    Args:
+        batch: the sizes.
+        kind: of number.
+        on: the device.
+        query_tile: queries an item, one of `SCAN_COSTS`.
+    """
     entry_bytes = batch.dim * KINDS[kind].bytes + BYTES_BESIDE
+    items = items_of(batch, query_tile=query_tile)
+    an_item = SCAN_COSTS[query_tile].of_item(tiles=items.tiles, dim=batch.dim)
     return Bounds(
         memory=batch.touched * batch.entries * entry_bytes / on.bytes_a_second,
         matrix=2 * batch.scores * batch.dim / on.flops[kind],
-        selection=INSTRUCTIONS_A_SCORE * batch.scores / on.lane_instructions,
+        issue=items.count * an_item / on.warp_instructions,
+        pairs=batch.pairs * on.pair_seconds,
     )
+
+
+def items_of(batch: Batch, *, query_tile: int) -> Items:
+    """The items that a batch is cut into, on average.
+
+    A list's last tiles, of queries and of entries, are half full on average.
+    """
+    lists = batch.touched * batch.nlist
+    groups = max(1.0, batch.pairs / lists / query_tile + 0.5)
+    length = batch.entries / batch.nlist
+    spans = max(1.0, length / MAX_SPAN)
+    return Items(count=lists * groups * spans, tiles=length / spans / TILE + 0.5)

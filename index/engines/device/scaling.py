@@ -37,3 +37,12 @@ def exponent_of(vectors: Vectors, center: Vectors) -> int:
         rows = vectors[block] - center
         peak = max(peak, float(rows.max()), -float(rows.min()))
     return int(np.frexp(peak)[1])
+
+
+def exponent_on_device(rows: Tensor, center: Tensor) -> int:
+    """`exponent_of` for rows and centre that are on a device."""
+    step = max(1, BLOCK_VALUES // rows.shape[1])
+    peaks = [
+        (rows[block] - center).abs().amax() for block in block_slices(len(rows), step)
+    ]
+    return int(np.frexp(float(torch.stack(peaks).amax()))[1])

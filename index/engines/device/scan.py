@@ -23,6 +23,7 @@ from gleann.index.engines.device.grouping import Pairs, group
 from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
 from gleann.index.engines.device.kinds import TILE
 from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
+from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.view import ListView
 
@@ -117,6 +118,9 @@ class Scanner(Protocol):
             Keys (nq, keep) of rows, ascending. A spilled entry counts only where its
             row's primary list is not probed, so no row comes twice.
         """
+
+    def pack(self, block: Block, unanswered: Tensor) -> Tensor:
+        """The answers of a block as one tensor; see `packed.packed`."""
 
 
 def bucketed(

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from gleann.index.engines.device import merge, scan
+from gleann.index.engines.device import merge, packed, scan
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout import DeviceLists
@@ -42,3 +42,7 @@ class TorchScanner:
     ) -> Tensor:
         """See `scan.Scanner.merge`."""
         return merge.merge(keys, lists, probed, keep=keep)
+
+    def pack(self, block: packed.Block, unanswered: Tensor) -> Tensor:
+        """See `scan.Scanner.pack`."""
+        return packed.packed(block, unanswered)

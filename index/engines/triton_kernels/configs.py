@@ -69,8 +69,8 @@ SHORT: dict[tuple[Kind, int], ScanConfig] = {
 }
 """For padded d up to `RESIDENT_WIDTH`.
 
-With 4 warps all slots of a bucket lie in one thread (`bucketing.SHARED_STEPS`). fp32 with
-32 queries takes 8, since it spills 8 bytes on sm_80 with 4.
+With 4 warps all slots of a bucket lie in one thread (`bucketing.SHARED_STEPS`). fp32
+with 32 queries takes 8, since it spills 8 bytes on sm_80 with 4.
 """
 
 LONG: dict[tuple[Kind, int], ScanConfig] = {
@@ -217,3 +217,7 @@ def constants_for(width: int, *, block: int) -> dict[str, Any]:
 def smallest_step(kind: Kind) -> int:
     """The shortest part along d that a matrix instruction of `kind` takes."""
     return KINDS[kind].step
+
+
+PACK_QUERIES, PACK_COLUMNS, PACK_WARPS = 32, 16, 4
+"""Of the kernel that packs answers."""

@@ -22,7 +22,8 @@ def halved(lanes):
     return low + high
 
 
-@triton.jit
+# Counts of pairs differ from call to call, and would have it compiled anew for no gain.
+@triton.jit(do_not_specialize=["count"])
 def pair_squares(
     vectors,  # float32 (n, dim)
     first,  # int64 (count)

@@ -6,6 +6,7 @@ from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.choice import generation_of, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout import DeviceLists
+from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.planner import (
     choose_kernel,
     choose_query_tile,
@@ -16,6 +17,7 @@ from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
 from gleann.index.engines.triton_kernels.configs import RANK, config_for
 from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
+from gleann.index.engines.triton_kernels.launch_pack import launch_pack_answers
 from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.launch_scan import (
     launch_scan_lists,
@@ -79,3 +81,7 @@ class TritonScanner:
     ) -> Tensor:
         """By the kernel, or by torch for a pool that no program can sort."""
         return launch_merge_keys(keys, lists, probed, keep=keep)
+
+    def pack(self, block: Block, unanswered: Tensor) -> Tensor:
+        """By one kernel."""
+        return launch_pack_answers(block, unanswered)

@@ -1,0 +1,113 @@
+"""`python -m bench.gpu.parts A`: one of the three calls that fit fifteen minutes.
+
+A: is it right, and where does the time go? B: the targets. C: the peers. Each writes a
+result file of its own, goes on with what an earlier try of the same code on the same
+device left there, and ends with what is to be read first. See `bench/GPU.md`.
+"""
+
+import argparse
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.gpu.__main__ import add_setup, setup_of
+from bench.gpu.reading import first_lines
+from bench.gpu.run import read_result
+from bench.gpu.unit import Options, Unit
+from bench.gpu.watch import measure
+from bench.say import say
+
+REPEATS = 10
+BATCHES = (1, 1000, 10_000)
+LARGE = (1000, 10_000)
+FLASHLIB = ("flashlib IVF", "flashlib exact", "flashlib CAGRA")
+FLASHLIB_MORE = ("flashlib IVF bf16", "flashlib IVF 1024", "flashlib CAGRA 64")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one call measures.
+
+    Attributes:
+        seconds: for all of it; the call's own limit is to be half a minute more.
+        units: in order; what matters least comes last.
+    """
+
+    seconds: float
+    units: tuple[Unit, ...]
+
+
+def _unit(stage: str, name: str, seconds: float, **options: object) -> Unit:
+    chosen = Options(**{"levels": (0.95,), **options})
+    return Unit(stage=stage, name=name, seconds=seconds, options=chosen)
+
+
+PARTS = {
+    "A": Part(
+        170,
+        (
+            _unit("machine", "", 15),
+            _unit("conformance", "", 80, only=("core",)),
+            _unit("ceilings", "", 10),
+            _unit("search", "made-1m-128", 45, kinds=("bf16",), batches=BATCHES),
+            _unit("kernel", "made-1m-128", 20, batches=(10_000,)),
+            _unit("coarse", "made-1m-128", 15, batches=(10_000,)),
+        ),
+    ),
+    "B": Part(
+        330,
+        (
+            _unit("search", "made-1m-128", 60, levels=(0.95, 0.99), batches=BATCHES),
+            _unit("latency", "made-1m-128", 15),
+            _unit("search", "made-1m-768", 60, batches=LARGE),
+            _unit("select", "made-1m-768", 25, only=("farthest",)),
+            _unit("search", "made-10m-96", 75, batches=(10_000,)),
+            _unit("build", "made-10m-96", 40),
+            _unit("search", "sift-128", 30, batches=BATCHES),
+            _unit("latency", "sift-128", 10),
+            _unit("conformance", "", 60, only=("rest",)),
+        ),
+    ),
+    "C": Part(
+        170,
+        (
+            _unit("search", "made-1m-128", 30, batches=LARGE),
+            _unit("exact", "made-1m-128", 15, kinds=("bf16",), batches=LARGE),
+            _unit("peers", "made-1m-128", 60, batches=LARGE, only=FLASHLIB),
+            _unit("search", "made-1m-768", 35, kinds=("int8",), batches=LARGE),
+            _unit("peers", "made-1m-768", 50, batches=LARGE, only=FLASHLIB),
+            _unit("peers", "made-1m-128", 35, batches=LARGE, only=FLASHLIB_MORE),
+        ),
+    ),
+}
+"""With a minute of starting a machine for each, 880 of 900 seconds."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure one part; returns 0 only where every unit came to its end."""
+    given = _parser().parse_args(arguments)
+    part = PARTS[given.part]
+    if given.out is None:
+        folder = Path(os.environ.get("OUT", "bench/results"))
+        given.out = folder / f"gpu-{given.part}.json"
+    given.seconds = min(given.seconds, part.seconds)
+    setup = replace(setup_of(given), repeats=min(given.repeats, REPEATS))
+    whole = measure(setup, list(part.units), resume=True)
+    for line in first_lines(read_result(setup.out), list(part.units)):
+        print(line)
+    say(f"part {given.part} {'is whole' if whole else 'was cut'}: {setup.out}")
+    return 0 if whole else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.gpu.parts", description=__doc__
+    )
+    parser.add_argument("part", choices=PARTS)
+    add_setup(parser)
+    parser.set_defaults(out=None)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

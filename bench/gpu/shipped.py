@@ -1,0 +1,136 @@
+"""The kernels whose instructions are counted, at the settings that searches use.
+
+A new kernel, or a new way to build one, is one more `Case` here; `bench.gpu.counts`
+compiles them all. Names stay: results of earlier commits are compared by them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from gleann.index.engines.device.kinds import padded_dim
+from gleann.index.engines.triton_kernels.configs import (
+    MERGE_LEAST,
+    MERGE_WARPS,
+    PAIR_BLOCKS,
+    PAIR_WARPS,
+    RANK,
+    config_for,
+    constants_for,
+)
+from gleann.index.engines.triton_kernels.merge_keys import merge_keys
+from gleann.index.engines.triton_kernels.rank_lists import rank_lists
+from gleann.index.engines.triton_kernels.scan_lists import scan_lists
+from gleann.index.engines.triton_kernels.scan_pairs import scan_pairs, score_pairs
+
+BUCKETS = 32
+"""Of a list, for up to 16 neighbours."""
+
+DIMS = (96, 128, 768)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A kernel as it is compiled.
+
+    Attributes:
+        name: in results.
+        kernel: a function under `triton.jit`.
+        constants: its `constexpr` arguments.
+        options: `num_warps`, `num_stages`, `enable_fp_fusion`.
+        kind: of number, for arrays that `compile.TYPES` does not name.
+        types: by argument, where the kernel differs from `compile.TYPES`.
+    """
+
+    name: str
+    kernel: Any
+    constants: dict[str, Any]
+    options: dict[str, Any]
+    kind: str = "fp32"
+    types: dict[str, str] = field(default_factory=dict)
+
+
+def shipped() -> list[Case]:
+    """Every case."""
+    return [*_scans(), *_pairs(), *_ranks(), *_merges()]
+
+
+SCANS = (
+    *((128, "bf16", queries) for queries in (16, 32, 64)),
+    *((128, "int8", queries) for queries in (16, 32, 64)),
+    *((96, "bf16", queries) for queries in (16, 32, 64)),
+    *((96, "int8", queries) for queries in (32, 64)),
+    *((768, "bf16", queries) for queries in (16, 32, 64)),
+    *((768, "int8", queries) for queries in (16, 32, 64)),
+)
+"""d, kind of number, queries a tile."""
+
+
+def _scans() -> Iterator[Case]:
+    for dim, kind, queries in SCANS:
+        config = config_for(kind, dim, queries=queries)
+        yield Case(
+            name=f"scan_lists d={dim} {kind} tile {queries}",
+            kernel=scan_lists,
+            constants={
+                **constants_for(padded_dim(dim, kind), block=config.block),
+                "QUERIES": config.queries,
+                "BUCKETS": BUCKETS,
+                "CODED": kind == "int8",
+                "PRECISION": "ieee",
+            },
+            options={"num_warps": config.warps, "num_stages": config.stages},
+            kind=kind,
+        )
+
+
+def _pairs() -> Iterator[Case]:
+    for dim in DIMS:
+        for kind in ("bf16", "int8"):
+            constants = {
+                **constants_for(padded_dim(dim, kind), block=PAIR_BLOCKS[kind]),
+                "CODED": kind == "int8",
+            }
+            options = {"num_warps": PAIR_WARPS}
+            yield Case(
+                name=f"scan_pairs d={dim} {kind}",
+                kernel=scan_pairs,
+                constants={**constants, "BUCKETS": BUCKETS},
+                options=options,
+                kind=kind,
+            )
+            yield Case(
+                name=f"score_pairs d={dim} {kind}",
+                kernel=score_pairs,
+                constants=constants,
+                options=options,
+                kind=kind,
+            )
+
+
+def _ranks() -> Iterator[Case]:
+    for dim in DIMS:
+        yield Case(
+            name=f"rank_lists d={dim}",
+            kernel=rank_lists,
+            constants={
+                **constants_for(padded_dim(dim, "int8"), block=RANK.block),
+                "QUERIES": RANK.queries,
+                "SHIFTED": True,
+            },
+            options={
+                "num_warps": RANK.warps,
+                "num_stages": RANK.stages,
+                "enable_fp_fusion": False,
+            },
+            kind="int8",
+        )
+
+
+def _merges() -> Iterator[Case]:
+    yield Case(
+        name=f"merge_keys {MERGE_LEAST} kept",
+        kernel=merge_keys,
+        constants={"KEEP": MERGE_LEAST},
+        options={"num_warps": MERGE_WARPS},
+    )

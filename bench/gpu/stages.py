@@ -1,0 +1,73 @@
+"""The stages of `bench.gpu` by name, with the seconds that each may take."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.gpu.build import build
+from bench.gpu.ceilings import ceilings
+from bench.gpu.coarse import coarse
+from bench.gpu.conformance import conformance
+from bench.gpu.exact import exact
+from bench.gpu.kernel import kernel
+from bench.gpu.machine import machine
+from bench.gpu.peers import peers
+from bench.gpu.run import Run
+from bench.gpu.search import latency, search
+from bench.gpu.select import select
+from bench.gpu.unit import Options, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a stage does.
+
+    Attributes:
+        work: takes the run and the name of a data set, or "" where it needs none.
+        seconds: that it may take, on one data set.
+        on_a_set: whether it needs a data set.
+    """
+
+    work: Callable[[Run, str], None]
+    seconds: float
+    on_a_set: bool = True
+
+
+STAGES = {
+    "machine": Stage(machine, 20, on_a_set=False),
+    "conformance": Stage(conformance, 120, on_a_set=False),
+    "ceilings": Stage(ceilings, 20, on_a_set=False),
+    "kernel": Stage(kernel, 30),
+    "coarse": Stage(coarse, 20),
+    "exact": Stage(exact, 40),
+    "search": Stage(search, 100),
+    "latency": Stage(latency, 20),
+    "build": Stage(build, 60),
+    "select": Stage(select, 40),
+    "peers": Stage(peers, 90),
+}
+
+
+def units_of(
+    stages: list[str], sets: list[str], options: Options, *, patience: float = 1.0
+) -> list[Unit]:
+    """Stages that need no data set, then data set by data set: what is built is shared.
+
+    Args:
+        stages: names, in the order wanted.
+        sets: names of data sets.
+        options: of all of them.
+        patience: times the limits of the stages.
+    """
+    alone = [(stage, "") for stage in stages if not STAGES[stage].on_a_set]
+    others = [
+        (stage, name) for name in sets for stage in stages if STAGES[stage].on_a_set
+    ]
+    return [
+        Unit(
+            stage=stage,
+            name=name,
+            seconds=STAGES[stage].seconds * patience,
+            options=options,
+        )
+        for stage, name in alone + others
+    ]

@@ -1,0 +1,1 @@
+"""Class probabilities of rows: trained here, or given by the caller."""

@@ -1,0 +1,1 @@
+"""Candidate pools: the rows that a batch may be picked from."""

@@ -1,0 +1,52 @@
+"""The pool of all rows, with which SEALS is compared."""
+
+import numpy as np
+
+from gleann.index.arrays import Mask, Rows
+from gleann.selection.active.pools.base import LabelState
+from gleann.selection.saved import Saved
+
+
+class GlobalPool:
+    """Every row that is not closed; it never grows.
+
+    Args:
+        n: rows.
+    """
+
+    __slots__ = ("_closed", "entered")
+
+    def __init__(self, n: int) -> None:
+        self.entered: Mask = np.ones(n, np.bool_)
+        self._closed: Mask = np.zeros(n, np.bool_)
+
+    @property
+    def looked_at(self) -> int:
+        """Every row."""
+        return len(self.entered)
+
+    def candidates(self) -> Rows:
+        """Rows that may be picked now, ascending."""
+        return np.flatnonzero(~self._closed)
+
+    def close(self, rows: Rows) -> None:
+        """Remove `rows` for good."""
+        self._closed[rows] = True
+
+    def grow(self, rows: Rows) -> Rows:  # noqa: ARG002 (the pool's contract)
+        """No row enters: all are candidates already."""
+        return np.empty(0, np.int64)
+
+    def undo(self, closed: Rows, joined: Rows) -> None:  # noqa: ARG002 (none ever join)
+        """Reopen `closed`."""
+        self._closed[closed] = False
+
+    def update(self, state: LabelState) -> None:
+        """Do nothing: all rows are candidates already."""
+
+    def state(self) -> dict[str, list[int]]:
+        """Empty: every row that is not closed is a candidate."""
+        return {}
+
+    def restore(self, state: Saved) -> None:
+        """Do nothing: the state is empty."""

@@ -1,0 +1,1 @@
+"""How a batch is picked: a strategy, its scores and the greedy walk of the pool."""

@@ -1,0 +1,182 @@
+"""The query strategy of a session: made from a seed of labels, or from saved state."""
+
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import Rows, Vectors
+from gleann.index.errors import DimensionMismatchError, InvalidParamsError
+from gleann.selection.active.labels import Labels
+from gleann.selection.active.models.base import ProbabilityModel
+from gleann.selection.active.models.classifier import Classifier, make_classifier
+from gleann.selection.active.models.given import GivenProbabilities
+from gleann.selection.active.models.trained import TrainedModel
+from gleann.selection.active.params import ActiveParams
+from gleann.selection.active.pools.anchors import AnchorPool, OpenNeighbours
+from gleann.selection.active.pools.base import Pool
+from gleann.selection.active.pools.classifier import ClassifierPool, Searcher
+from gleann.selection.active.pools.global_pool import GlobalPool
+from gleann.selection.active.pools.seals import SealsPool
+from gleann.selection.active.query.strategy import QueryStrategy
+from gleann.selection.active.questions import Questions
+from gleann.selection.neighbours import Neighbours
+from gleann.selection.saved import Saved, rebuilding
+
+
+def make_pool(
+    params: ActiveParams, vectors: Vectors, neighbours: Neighbours | None
+) -> Pool:
+    """The pool that `params` name, still empty.
+
+    Raises:
+        InvalidParamsError: no neighbours, or none of the kind that the pool needs.
+        DimensionMismatchError: neighbours of other rows than the vectors.
+    """
+    if params.pool in ("global", "random"):
+        return GlobalPool(len(vectors))
+    if neighbours is None:
+        raise InvalidParamsError(f"the pool {params.pool!r} needs neighbours, got None")
+    if len(neighbours) != len(vectors):
+        raise DimensionMismatchError(
+            f"neighbours are of {len(neighbours)} rows, vectors of {len(vectors)}"
+        )
+    if params.pool == "seals":
+        return SealsPool(neighbours, k=_neighbours(params, neighbours))
+    if params.pool == "anchors":
+        return _anchors(params, vectors, neighbours)
+    return _classifier(params, neighbours)
+
+
+def make_model(
+    params: ActiveParams,
+    vectors: Vectors,
+    questions: Questions,
+    classifier: Classifier | None,
+) -> ProbabilityModel:
+    """The probability model that `params` name.
+
+    Raises:
+        InvalidParamsError: a classifier where none is asked for, or the other way
+            round.
+    """
+    if params.model == "given":
+        if classifier is not None:
+            raise InvalidParamsError(
+                "model 'given' takes probabilities, not a classifier; got"
+                f" {type(classifier).__name__}"
+            )
+        return GivenProbabilities(questions)
+    return TrainedModel(vectors, make_classifier(params, classifier), questions)
+
+
+def make_strategy(
+    params: ActiveParams,
+    vectors: Vectors,
+    questions: Questions,
+    labels: Labels,
+    *,
+    neighbours: Neighbours | None,
+    classifier: Classifier | None,
+) -> QueryStrategy:
+    """A strategy with the pool and the model that `params` name.
+
+    Raises:
+        As `make_pool` and `make_model`.
+    """
+    return QueryStrategy(
+        params=params,
+        vectors=vectors,
+        questions=questions,
+        labels=labels,
+        model=make_model(params, vectors, questions, classifier),
+        pool=make_pool(params, vectors, neighbours),
+    )
+
+
+def seeded_strategy(
+    vectors: Vectors,
+    params: ActiveParams,
+    *,
+    rows: Rows,
+    labels: ArrayLike,
+    neighbours: Neighbours | None,
+    classifier: Classifier | None,
+) -> QueryStrategy:
+    """A strategy whose only labels are `labels` of the seed `rows` (m,).
+
+    Raises:
+        InvalidInputError: labels that cannot be used; a seed of one class, or without a
+            positive where positives are sought.
+        InvalidParamsError: no neighbours, or no classifier, where one is needed.
+        DimensionMismatchError: lengths differ.
+    """
+    questions = Questions.of_seed(params, labels)
+    answers = questions.answers(labels, n=len(rows))
+    questions.check_seed(answers, params)
+    seed = Labels(len(vectors), questions=questions.count)
+    seed.add(rows, answers)
+    strategy = make_strategy(
+        params, vectors, questions, seed, neighbours=neighbours, classifier=classifier
+    )
+    strategy.pool.close(rows)
+    strategy.pool.grow(rows)
+    return strategy
+
+
+def saved_strategy(
+    state: Saved,
+    vectors: Vectors,
+    *,
+    neighbours: Neighbours | None,
+    classifier: Classifier | None,
+) -> QueryStrategy:
+    """A strategy with the labels of a session's `state`; its pool is still empty.
+
+    Raises:
+        CorruptDataError: a part that does not fit.
+        InvalidParamsError: no neighbours, or no classifier, where one is needed.
+    """
+    params = state.params("params", ActiveParams)
+    questions = Questions.of_state(state, params)
+    labels = Labels.of_state(state.part("ledger"), n=len(vectors), questions=questions)
+    with rebuilding("ledger"):
+        questions.check_seed(labels.answers, params)
+    return make_strategy(
+        params, vectors, questions, labels, neighbours=neighbours, classifier=classifier
+    )
+
+
+def _anchors(
+    params: ActiveParams, vectors: Vectors, neighbours: Neighbours
+) -> AnchorPool:
+    if not isinstance(neighbours, OpenNeighbours):
+        raise _unable("anchors", "leave rows out", neighbours)
+    return AnchorPool(
+        neighbours,
+        vectors,
+        anchors=params.anchors,
+        k=_neighbours(params, neighbours),
+        size=params.subpool,
+        seed=params.seed,
+    )
+
+
+def _classifier(params: ActiveParams, neighbours: Neighbours) -> ClassifierPool:
+    if not isinstance(neighbours, Searcher):
+        raise _unable("classifier", "search along weights", neighbours)
+    # No fewer than a batch: else the pool could not hold what the global method picks.
+    return ClassifierPool(
+        neighbours,
+        k=_neighbours(params, neighbours),
+        favourites=min(params.batch, len(neighbours)),
+    )
+
+
+def _neighbours(params: ActiveParams, neighbours: Neighbours) -> int:
+    """Neighbours per row, at most n - 1: tables are as wide as the request."""
+    return min(params.neighbours, max(1, len(neighbours) - 1))
+
+
+def _unable(pool: str, skill: str, neighbours: Neighbours) -> InvalidParamsError:
+    return InvalidParamsError(
+        f"the pool {pool!r} needs neighbours that {skill}, such as IndexNeighbours;"
+        f" got {type(neighbours).__name__}, with which 'seals' works"
+    )

@@ -1,0 +1,1 @@
+"""Exact L2 distances between rows, on the host or a device."""

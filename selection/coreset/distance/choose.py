@@ -1,0 +1,30 @@
+"""The points for a matrix: on a device where one is named, else on the host."""
+
+from gleann.index.arrays import Vectors
+from gleann.index.engines import native
+from gleann.index.engines.torch import unavailable_reason
+from gleann.index.errors import EngineUnavailableError
+from gleann.selection.coreset.distance.contract import Points
+from gleann.selection.coreset.distance.host import NativePoints, NumpyPoints
+
+
+def make_points(vectors: Vectors, *, device: str | None = None) -> Points:
+    """`vectors` (n, d), finite and within 1e37, made ready by the best there is.
+
+    Args:
+        vectors: the rows.
+        device: torch's name of a device to keep them on; None keeps them on the host.
+
+    Raises:
+        EngineUnavailableError: torch is not installed, or there is no such device.
+        DeviceMemoryError: there is too little memory on it.
+    """
+    if device is None:
+        return NativePoints(vectors) if native.available() else NumpyPoints(vectors)
+    if reason := unavailable_reason():
+        raise EngineUnavailableError(
+            f"{reason}: to pick on {device!r} takes pip install 'gleann[gpu]'"
+        )
+    from gleann.selection.coreset.distance.device import DevicePoints
+
+    return DevicePoints(vectors, device)

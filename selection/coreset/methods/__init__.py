@@ -1,0 +1,1 @@
+"""The methods that choose a subset, one a module."""

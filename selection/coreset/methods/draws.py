@@ -1,0 +1,86 @@
+"""Random draws from groups, where there is no metric to measure them by."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import Rows
+from gleann.index.errors import InvalidParamsError
+from gleann.selection.checks import IdMap, as_rows, require_count
+from gleann.selection.coreset.quotas import (
+    Label,
+    alternated,
+    as_groups,
+    require_quotas,
+    streams,
+)
+from gleann.selection.provenance import provenance
+from gleann.selection.result import Selection
+from gleann.selection.uniform import uniform_rows
+
+
+def draw_within_groups(
+    groups: ArrayLike,
+    *,
+    quotas: Mapping[Label, int],
+    locked: ArrayLike = (),
+    seed: int = 0,
+    ids: ArrayLike | None = None,
+) -> Selection:
+    """The rows of `within_groups(uniform, ...)`, drawn without looking at vectors.
+
+    So it serves inner product too, which is no metric: nothing is measured.
+
+    Args:
+        groups: (n,) integers or strings.
+        quotas: rows to draw from each group, as in `within_groups`.
+        locked: rows that are never drawn.
+        seed: the only source of randomness.
+        ids: (n,) names of the rows; None numbers them.
+
+    Raises:
+        InvalidInputError: groups or locked rows that cannot be used.
+        InvalidParamsError: a quota that is no count, of a group that is not there, or
+            larger than the group's open rows; or nothing to draw.
+    """
+    names = as_groups(groups)
+    closed = as_rows(locked, n=len(names), name="locked")
+    for label, quota in quotas.items():
+        require_count(f"quota of {label!r}", quota, at_least=0)
+    require_quotas(names, quotas, locked=closed)
+    wanted = {label: int(quota) for label, quota in quotas.items() if quota}
+    if not wanted:
+        raise InvalidParamsError("quotas must add up to at least 1, got 0")
+    parts = [
+        _part(np.flatnonzero(names == label), quota, closed, seed=stream)
+        for (label, quota), stream in zip(
+            wanted.items(), streams(list(wanted), seed), strict=True
+        )
+    ]
+    rows, _ = alternated(parts)
+    return Selection(
+        rows=rows,
+        ids=IdMap(ids, n=len(names)).ids_of(rows),
+        scores=np.ones(len(rows), np.float32),
+        weights=np.ones(len(rows), np.float32),
+        why={"group": names[rows]},
+        provenance=provenance(
+            "uniform_within_groups",
+            params={
+                "n": len(names),
+                "k": len(rows),
+                "excluded": len(closed),
+                "quotas": {str(label): int(quota) for label, quota in quotas.items()},
+            },
+            seed=seed,
+            data_hash=None,
+        ),
+    )
+
+
+def _part(rows: Rows, quota: int, locked: Rows, *, seed: int) -> Rows:
+    places = np.flatnonzero(np.isin(rows, locked))
+    if quota == len(rows) - len(places):
+        return np.setdiff1d(rows, locked)
+    return rows[uniform_rows(len(rows), k=quota, seed=seed, excluded=places)]

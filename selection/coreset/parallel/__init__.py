@@ -1,0 +1,1 @@
+"""Weighted k-center over shards, in rounds."""

@@ -1,0 +1,1 @@
+"""ABae as its authors wrote it, to compare with."""

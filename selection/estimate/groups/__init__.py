@@ -1,0 +1,1 @@
+"""Group-by with one oracle: a stratified sample for each group, merged."""

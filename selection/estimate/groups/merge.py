@@ -1,0 +1,164 @@
+"""Estimates of disjoint groups, each merged from the samples of all groups.
+
+Kang et al. 2021, https://arxiv.org/abs/2108.06313. Every group's proxy cuts the rows
+its own way and has a sample of its own, from which all groups are estimated; a group's
+estimates are merged by inverse variance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from gleann.selection.estimate.groups.cuts import GroupCut
+from gleann.selection.estimate.result import (
+    Estimate,
+    Precision,
+    conclude,
+    few_labels,
+    known_before,
+)
+from gleann.selection.estimate.stratified.allocate import (
+    Target,
+)
+from gleann.selection.estimate.stratified.estimators import (
+    Totals,
+    totals,
+)
+from gleann.selection.estimate.stratified.intervals import (
+    Interval,
+    point_estimate,
+    row_variances,
+    within_possible,
+)
+from gleann.selection.estimate.stratified.tally import (
+    Evidence,
+    Moments,
+    moments,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupEvidence:
+    """What the samples of all cuts say of one group.
+
+    Attributes:
+        samples: of each cut, what its sample says.
+        seen: of each cut, the moments in its strata, from all samples. They weigh the
+            cuts: a cut's own would favour whichever found least.
+        labelled: rows drawn and labelled, those that several cuts drew counted once.
+        positives: of those, rows of the group.
+    """
+
+    samples: Sequence[Evidence]
+    seen: Sequence[Moments]
+    labelled: int
+    positives: int
+
+
+def merge(
+    cuts: Sequence[GroupCut],
+    found: GroupEvidence,
+    *,
+    own: int,
+    precision: Precision,
+    provenance: dict[str, Any],
+) -> Estimate:
+    """One group's estimate from the samples of all cuts.
+
+    What cannot be merged (no positive anywhere, one for a mean) is answered from the
+    sample of the group's own proxy.
+
+    Args:
+        cuts: one a group, each with what is known of this one before.
+        found: what all samples say of the group.
+        own: number of the group.
+        precision: confidence and kind of interval of the answer.
+        provenance: of the answer.
+    """
+    design, sample = cuts[own].design, found.samples[own]
+    alone = conclude(design, sample, precision=precision, provenance=provenance)
+    before = design.known
+    rows = float(design.sizes.sum())
+    labelled = found.labelled + before.labelled
+    known = replace(
+        alone,
+        labels_used=labelled,
+        positives=found.positives + int(before.positives),
+        uniform_width=_with_more_labels(
+            alone.uniform_width, alone.labels_used, labelled, rows + before.labelled
+        ),
+    )
+    counting = design.target == "count"
+    if found.positives < (1 if counting else 2):
+        return replace(known, note=f"{alone.note}; from its own proxy's sample")
+    merged = _merged(cuts, found, precision=precision)
+    if counting:
+        merged = within_possible(
+            merged,
+            positives=found.positives + before.positives,
+            unlabelled=rows - found.labelled,
+        )
+    notes = [
+        f"merged from the samples of {len(cuts)} proxies",
+        few_labels(design, sample.total),
+        known_before(design),
+    ]
+    return replace(
+        known,
+        value=merged.value,
+        low=merged.low,
+        high=merged.high,
+        note="; ".join(part for part in notes if part),
+    )
+
+
+def _with_more_labels(
+    width: float | None, labels: int, more: int, rows: float
+) -> float | None:
+    """What a uniform sample's width with `labels` becomes with `more` of them."""
+    if width is None or labels == rows:
+        return width
+    fewer = labels / (1 - labels / rows)
+    return width * float(np.sqrt(fewer * max(1 - more / rows, 0.0) / more))
+
+
+def _merged(
+    cuts: Sequence[GroupCut], found: GroupEvidence, *, precision: Precision
+) -> Interval:
+    target = cuts[0].design.target
+    by_cut = [
+        totals(cut.design, one.rounds)
+        for cut, one in zip(cuts, found.samples, strict=True)
+    ]
+    # A sample without a positive has no average; it has a count, which is 0.
+    usable = [
+        number
+        for number, one in enumerate(found.samples)
+        if target == "count" or one.total.positives.sum()
+    ]
+    values = np.array([point_estimate(by_cut[k], target=target) for k in usable])
+    told = [_variance(by_cut[k], found.seen[k], target, values.mean()) for k in usable]
+    honest = [
+        _variance(by_cut[k], moments(found.samples[k].total), target, values.mean())
+        for k in usable
+    ]
+    # Where every label was positive the rate of all is 1, which nothing varies by.
+    plain = np.where(np.equal(told, 0), honest, told)
+    scale = np.mean([by_cut[k].count for k in usable]) if target == "avg" else 1.0
+    if not np.all(plain):
+        exact = float(values[plain == 0].mean())
+        return Interval(value=exact, low=exact, high=exact)
+    weights = 1 / plain / (1 / plain).sum()
+    value = float(weights @ values)
+    degrees = np.inf if target == "count" else found.positives - 1
+    half = float(stdtrit(degrees, 0.5 + precision.confidence_each / 2))
+    half *= float(np.sqrt(weights**2 @ honest) / scale)
+    return Interval(value=value, low=value - half, high=value + half)
+
+
+def _variance(found: Totals, seen: Moments, target: Target, average: float) -> float:
+    of_a_row = row_variances(seen, target=target, average=average)
+    return float((found.spread_factors * of_a_row).sum())

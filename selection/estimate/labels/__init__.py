@@ -1,0 +1,1 @@
+"""Labels of a session: checked answers, known labels, and those of its rounds."""

@@ -1,0 +1,103 @@
+"""Answers of an oracle: their types, and their checks."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Ids, Mask
+from gleann.index.checks import as_array
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    NonFiniteError,
+)
+from gleann.selection.checks import shown
+from gleann.selection.estimate.stratified.allocate import Target
+
+Oracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
+"""Ids (m,) to positives (m,) bool and values (m,), or None for a count."""
+
+GroupOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
+"""Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""
+
+NO_GROUP = -1
+LARGEST_VALUE = 1e140
+"""Sums of squares of as many values as there may be rows stay within float64."""
+
+
+def as_positives(positives: ArrayLike, *, n: int) -> Mask:
+    """Return `positives` as bool (n,).
+
+    Raises:
+        InvalidInputError: neither bool nor 0 and 1.
+        DimensionMismatchError: not n of them.
+    """
+    held = as_array(positives, name="positives")
+    if held.size and (held.dtype.kind not in "biu" or not np.isin(held, (0, 1)).all()):
+        raise InvalidInputError(
+            f"positives must be bool (or 0 and 1), got dtype {held.dtype}"
+        )
+    if held.shape != (n,):
+        raise DimensionMismatchError(f"positives has shape {held.shape} for {n} ids")
+    return held.astype(np.bool_)
+
+
+def as_values(
+    values: ArrayLike | None, held: Mask, *, target: Target
+) -> NDArray[np.float64]:
+    """Return `values` as float64 (m,), 0 where not positive, and 0 for a count.
+
+    Raises:
+        InvalidInputError: none given where the target needs them, not numbers, or
+            beyond 1e140, whose squares cannot be added up.
+        DimensionMismatchError: not one for each of `held` (m,).
+        NonFiniteError: a positive's value is NaN or infinite.
+    """
+    if target == "count":
+        return np.zeros(len(held))
+    if values is None:
+        raise InvalidInputError(
+            f"the target {target} needs a value for each of {len(held)} labels,"
+            " got none"
+        )
+    given = as_array(values, name="values")
+    if given.size and given.dtype.kind not in "biuf":
+        raise InvalidInputError(f"values must be numbers, got dtype {given.dtype}")
+    numbers = given.astype(np.float64)
+    if numbers.shape != held.shape:
+        raise DimensionMismatchError(
+            f"values has shape {numbers.shape}, positives has {held.shape}"
+        )
+    if bad := int((~np.isfinite(numbers[held])).sum()):
+        raise NonFiniteError(
+            f"values has NaN or infinity for {bad} of {held.sum()} positives"
+        )
+    kept = np.where(held, numbers, 0.0)
+    if (beyond := np.flatnonzero(np.abs(kept) > LARGEST_VALUE)).size:
+        raise InvalidInputError(
+            f"values of {beyond.size} of {held.sum()} positives are beyond"
+            f" {LARGEST_VALUE:g}, such as {kept[beyond[0]]:g}"
+        )
+    return kept
+
+
+def as_groups(labels: ArrayLike, *, n: int, groups: int) -> NDArray[np.int32]:
+    """Group numbers (n,), -1 for none.
+
+    Raises:
+        InvalidInputError: not integers, or a group that there is not.
+        DimensionMismatchError: not n of them.
+    """
+    numbers = as_array(labels, name="groups")
+    if numbers.size and numbers.dtype.kind not in "iu":
+        raise InvalidInputError(f"groups must be integers, got dtype {numbers.dtype}")
+    if numbers.shape != (n,):
+        raise DimensionMismatchError(f"groups has shape {numbers.shape} for {n} ids")
+    strange = numbers[(numbers < NO_GROUP) | (numbers >= groups)]
+    if strange.size:
+        raise InvalidInputError(
+            f"{strange.size} of {n} groups are not in -1..{groups - 1}:"
+            f" {shown(strange)}"
+        )
+    return numbers.astype(np.int32)

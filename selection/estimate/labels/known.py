@@ -1,0 +1,218 @@
+"""Labels that are there before an estimate begins."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Mask, Rows
+from gleann.index.errors import InvalidParamsError
+from gleann.selection.checks import IdMap
+from gleann.selection.estimate.labels.answers import (
+    LARGEST_VALUE,
+    NO_GROUP,
+    as_groups,
+    as_positives,
+    as_values,
+)
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.estimators import KnownTotals
+from gleann.selection.saved import Saved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Known:
+    """Labels that somebody has already, in the caller's terms.
+
+    Attributes:
+        ids: (m,) distinct.
+        positives: (m,) bool: whether the predicate holds.
+        values: (m,) the value to add up or average; not needed for a count.
+    """
+
+    ids: ArrayLike
+    positives: ArrayLike
+    values: ArrayLike | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownRows:
+    """The same, checked.
+
+    Attributes:
+        rows: int64 (m,).
+        positives: bool (m,).
+        values: float64 (m,), 0 where not positive.
+    """
+
+    rows: Rows
+    positives: Mask
+    values: NDArray[np.float64]
+
+    @property
+    def totals(self) -> KnownTotals:
+        """What they add to an estimate."""
+        return KnownTotals(
+            labelled=len(self.rows),
+            positives=float(self.positives.sum()),
+            total=float(self.values.sum()),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return {
+            "rows": self.rows.tolist(),
+            "positives": self.positives.tolist(),
+            "values": self.values.tolist(),
+        }
+
+    @classmethod
+    def none(cls) -> "KnownRows":
+        """No label yet."""
+        return cls(
+            rows=np.empty(0, np.int64),
+            positives=np.empty(0, np.bool_),
+            values=np.empty(0),
+        )
+
+    @classmethod
+    def of_state(cls, state: Saved, *, n: int) -> "KnownRows":
+        """Take `state()` back, over `n` rows.
+
+        Raises:
+            CorruptDataError: rows that are not there, or parts of other lengths.
+        """
+        rows = state.rows("rows", n=n)
+        positives = state.flags("positives", length=len(rows))
+        return cls(rows=rows, positives=positives, values=_values_of(state, positives))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownGroups:
+    """Labels that name the group of a row and that somebody has already.
+
+    Attributes:
+        ids: (m,) distinct.
+        groups: (m,) numbers of their groups, -1 for a row in none.
+        values: (m,) the value to add up or average; not needed for a count.
+    """
+
+    ids: ArrayLike
+    groups: ArrayLike
+    values: ArrayLike | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownGroupRows:
+    """The same, checked.
+
+    Attributes:
+        rows: int64 (m,).
+        groups: int32 (m,), -1 for a row in none.
+        values: float64 (m,), 0 for a row in none.
+    """
+
+    rows: Rows
+    groups: NDArray[np.int32]
+    values: NDArray[np.float64]
+
+    def totals(self, group: int) -> KnownTotals:
+        """What they add to the estimate of one group."""
+        held = self.groups == group
+        return KnownTotals(
+            labelled=len(self.rows),
+            positives=float(held.sum()),
+            total=float(self.values[held].sum()),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return {
+            "rows": self.rows.tolist(),
+            "groups": self.groups.tolist(),
+            "values": self.values.tolist(),
+        }
+
+    @classmethod
+    def none(cls) -> "KnownGroupRows":
+        """No label yet."""
+        return cls(
+            rows=np.empty(0, np.int64), groups=np.empty(0, np.int32), values=np.empty(0)
+        )
+
+    @classmethod
+    def of_state(cls, state: Saved, *, n: int, groups: int) -> "KnownGroupRows":
+        """Take `state()` back, over `n` rows.
+
+        Raises:
+            CorruptDataError: rows or groups that are not there, or parts of other
+                lengths.
+        """
+        rows = state.rows("rows", n=n)
+        numbers = state.integers(
+            "groups", low=NO_GROUP, high=groups - 1, length=len(rows)
+        )
+        return cls(
+            rows=rows,
+            groups=numbers.astype(np.int32),
+            values=_values_of(state, numbers > NO_GROUP),
+        )
+
+
+def known_group_rows(
+    known: KnownGroups | None, names: IdMap, *, groups: int, target: Target
+) -> KnownGroupRows:
+    """Check known labels of groups, or none.
+
+    Raises:
+        UnknownIdError: an id that no row has.
+        DuplicateIdError: one id twice.
+        InvalidInputError: groups or values that do not fit.
+    """
+    if known is None:
+        return KnownGroupRows.none()
+    rows = names.rows_of(known.ids)
+    numbers = as_groups(known.groups, n=len(rows), groups=groups)
+    values = as_values(known.values, numbers > NO_GROUP, target=target)
+    return KnownGroupRows(rows=rows, groups=numbers, values=values)
+
+
+def require_open_rows(
+    params: EstimateParams, *, n: int, known: KnownRows | KnownGroupRows
+) -> None:
+    """Refuse a budget that there are not rows for.
+
+    Raises:
+        InvalidParamsError: a budget above the rows of `n` that have no label.
+    """
+    rows = n - len(known.rows)
+    if params.budget > rows:
+        there = f"{rows} rows" + (" without a label" if len(known.rows) else "")
+        raise InvalidParamsError(f"budget is {params.budget}, but there are {there}")
+
+
+def known_rows(known: Known | None, names: IdMap, *, target: Target) -> KnownRows:
+    """Check known labels, or none.
+
+    Raises:
+        UnknownIdError: an id that no row has.
+        DuplicateIdError: one id twice.
+        InvalidInputError: labels or values that do not fit.
+    """
+    if known is None:
+        return KnownRows.none()
+    rows = names.rows_of(known.ids)
+    held = as_positives(known.positives, n=len(rows))
+    values = as_values(known.values, held, target=target)
+    return KnownRows(rows=rows, positives=held, values=values)
+
+
+def _values_of(state: Saved, held: Mask) -> NDArray[np.float64]:
+    values = state.numbers(
+        "values", length=len(held), low=-LARGEST_VALUE, high=LARGEST_VALUE
+    )
+    if values[~held].any():
+        state.refuse("values", "must be 0 where the label is not positive")
+    return values

@@ -1,0 +1,162 @@
+"""Which rows were asked for, and what was answered."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Rows
+from gleann.index.errors import InvalidInputError
+from gleann.selection.checks import IdMap, shown
+from gleann.selection.estimate.labels.answers import (
+    LARGEST_VALUE,
+    as_positives,
+    as_values,
+)
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.saved import Saved
+
+NOT_QUERIED, UNKNOWN = -2, -1
+
+
+class RoundAnswers:
+    """Labels and values of rows, each written once.
+
+    Args:
+        names: the caller's ids of the rows.
+
+    Attributes:
+        labels: int32 (n,): `NOT_QUERIED`, `UNKNOWN`, or the answer, at least 0.
+        values: float64 (n,), 0 where there is none.
+    """
+
+    __slots__ = ("_names", "_rounds", "labels", "values")
+
+    def __init__(self, names: IdMap) -> None:
+        n = len(names)
+        self._names = names
+        self._rounds: list[Rows] = []
+        self.labels: NDArray[np.int32] = np.full(n, NOT_QUERIED, np.int32)
+        self.values: NDArray[np.float64] = np.zeros(n)
+
+    @property
+    def used(self) -> int:
+        """Rows that are labelled."""
+        return int((self.labels > UNKNOWN).sum())
+
+    @property
+    def rounds(self) -> list[Rows]:
+        """The rows of each round, in the order they were asked for."""
+        return self._rounds
+
+    @property
+    def finished(self) -> list[Rows]:
+        """The rows of each round that is labelled whole."""
+        return [rows for rows in self._rounds if self.answered(rows)]
+
+    @property
+    def pending(self) -> Rows:
+        """Rows of the last round that have no label yet."""
+        if not self._rounds:
+            return np.empty(0, np.int64)
+        rows = self._rounds[-1]
+        return rows[self.labels[rows] == UNKNOWN]
+
+    def add_round(self, rows: Rows) -> None:
+        """Open a round of rows; those labelled already keep their labels."""
+        self.labels[rows[self.labels[rows] == NOT_QUERIED]] = UNKNOWN
+        self._rounds.append(rows)
+
+    def answered(self, rows: Rows) -> bool:
+        """Whether all of them are labelled."""
+        return bool((self.labels[rows] > UNKNOWN).all())
+
+    def write(
+        self, rows: Rows, labels: NDArray[np.integer], values: NDArray[np.float64]
+    ) -> int:
+        """Take labels (m,) and values (m,) of rows (m,); returns how many were new.
+
+        Raises:
+            InvalidInputError: a row that was not asked for, or another answer than
+                before. Nothing is written then.
+        """
+        self._require_queried(rows)
+        self._require_same(rows, labels, values)
+        new = int((self.labels[rows] == UNKNOWN).sum())
+        self.labels[rows] = labels
+        self.values[rows] = values
+        return new
+
+    def write_positives(
+        self,
+        ids: ArrayLike,
+        positives: ArrayLike,
+        values: ArrayLike | None,
+        *,
+        target: Target,
+    ) -> int:
+        """`write` of answers as a caller gives them; see `EstimateSession.submit`."""
+        rows = self._names.rows_of(ids)
+        held = as_positives(positives, n=len(rows))
+        numbers = as_values(values, held, target=target)
+        return self.write(rows, held.astype(np.int32), numbers)
+
+    def state(self) -> dict[str, Any]:
+        """The answers in the order of asking, as JSON values."""
+        rows = self._all_rows()
+        return {
+            "answers": self.labels[rows].tolist(),
+            "values": self.values[rows].tolist(),
+        }
+
+    def restore(self, state: Saved) -> None:
+        """Take `state()` back, when the same rows have been asked for.
+
+        Raises:
+            CorruptDataError: not an answer for each of them, no answers, or a round
+                that was asked for before the one before it was answered.
+        """
+        self.read(state, self._all_rows(), labels="answers", largest=1)
+        for number, rows in enumerate(self._rounds[:-1]):
+            if not self.answered(rows):
+                state.refuse("answers", f"lack some of round {number}, not the last")
+
+    def read(self, state: Saved, rows: Rows, *, labels: str, largest: int) -> None:
+        """Take the answers of `rows` (m,) from the parts `labels` and "values".
+
+        Raises:
+            CorruptDataError: not m of each, labels above the `largest`, or values of
+                rows that are not positive.
+        """
+        m = len(rows)
+        told = state.integers(labels, low=UNKNOWN, high=largest, length=m)
+        values = state.numbers(
+            "values", length=m, low=-LARGEST_VALUE, high=LARGEST_VALUE
+        )
+        if values[told <= 0].any():
+            state.refuse("values", "must be 0 where the label is not positive")
+        self.labels[rows] = told
+        self.values[rows] = values
+
+    def _all_rows(self) -> Rows:
+        return np.concatenate([np.empty(0, np.int64), *self._rounds])
+
+    def _require_queried(self, rows: Rows) -> None:
+        strange = rows[self.labels[rows] == NOT_QUERIED]
+        if strange.size:
+            raise InvalidInputError(
+                f"{strange.size} of {len(rows)} labels are for ids that were not asked"
+                f" for: {shown(self._names.ids_of(strange))}"
+            )
+
+    def _require_same(
+        self, rows: Rows, labels: NDArray[np.integer], values: NDArray[np.float64]
+    ) -> None:
+        known = self.labels[rows] != UNKNOWN
+        other = (self.labels[rows] != labels) | (self.values[rows] != values)
+        changed = rows[known & other]
+        if changed.size:
+            raise InvalidInputError(
+                f"{changed.size} of {len(rows)} labels differ from those given before:"
+                f" {shown(self._names.ids_of(changed))}"
+            )

@@ -1,0 +1,1 @@
+"""Proxies: from labels of neighbours, of compound predicates, and their choice."""

@@ -1,0 +1,342 @@
+"""Rounds that each cut the open rows anew, by proxies made from all labels before.
+
+Given the labels before it, a round is a stratified sample of the rows that have none,
+so its own total,
+
+    T_r = found before + sum over its strata of (rows left) * (mean of its draws),
+
+is unbiased whatever decided the strata and the draws. The T_r are averaged: each takes
+a part of the weight that the rounds before it left, and labels before the round decide
+which part, so the average is unbiased too. (Dividing weights by their sum would not do:
+that rests on later labels.) What the stratified session keeps for each stratum
+(`estimators.totals`) is one weight a round here: strata of different rounds hold
+different rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Rows
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.stratified.allocate import Draws
+from gleann.selection.estimate.stratified.estimators import (
+    Design,
+    Totals,
+    next_draws,
+    row_factor,
+)
+from gleann.selection.estimate.stratified.intervals import row_variances
+from gleann.selection.estimate.stratified.strata import (
+    STRATA_CUTS,
+    Proxy,
+    StratumNos,
+    drawing_order,
+    next_rows,
+)
+from gleann.selection.estimate.stratified.tally import Evidence, Moments, PerStratum
+from gleann.selection.estimate.stratified.weighted import (
+    ChancedLabels,
+    weighted_moments,
+)
+from gleann.selection.saved import Saved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cut:
+    """The rows without a label, in strata.
+
+    Attributes:
+        rows: int64 (m,), ascending.
+        numbers: (m,) the stratum of each.
+        proxy: (m,) of each.
+        strata: how many; some may have no row left.
+    """
+
+    rows: Rows
+    numbers: StratumNos
+    proxy: Proxy
+    strata: int
+
+    @classmethod
+    def of(cls, rows: Rows, proxy: Proxy, params: EstimateParams) -> "Cut":
+        """Cut `rows` (m,) with these proxies (m,) as the parameters say."""
+        numbers = STRATA_CUTS[params.strata_cut](proxy, strata=params.strata)
+        return cls(
+            rows=rows, numbers=numbers, proxy=proxy, strata=int(numbers.max()) + 1
+        )
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Rows of each stratum (K,)."""
+        return np.bincount(self.numbers, minlength=self.strata)
+
+    def without(self, labelled: Rows) -> "Cut":
+        """The same strata without the rows that are labelled."""
+        kept = ~np.isin(self.rows, labelled)
+        return replace(
+            self,
+            rows=self.rows[kept],
+            numbers=self.numbers[kept],
+            proxy=self.proxy[kept],
+        )
+
+    def draw(self, draws: Draws, foreseen: Moments, *, seed: int) -> "Round":
+        """Draw `draws` (K,) rows of the strata."""
+        sizes = self.sizes
+        order = drawing_order(self.numbers, seed=seed)
+        drawn = next_rows(order, sizes, draws, after=np.zeros_like(sizes))
+        sums = np.bincount(self.numbers, weights=self.proxy, minlength=self.strata)
+        return Round(
+            rows=self.rows[drawn],
+            strata=self.numbers[drawn],
+            scores=self.proxy[drawn],
+            left=sizes.astype(np.float64),
+            proxy_means=sums / np.maximum(sizes, 1),
+            foreseen=foreseen,
+        )
+
+    def places(self, proxy: NDArray[np.floating]) -> StratumNos:
+        """The strata (k,) in which rows with these proxies (k,) would be."""
+        lowest = np.full(self.strata, np.inf)
+        np.minimum.at(lowest, self.numbers, self.proxy)
+        # A stratum whose rows are all labelled has no lowest.
+        lowest = np.minimum.accumulate(lowest[::-1])[::-1]
+        return np.searchsorted(lowest[1:], proxy, side="right").astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Round:
+    """What a round drew, and what was known before it.
+
+    Attributes:
+        rows: int64 (m,) drawn.
+        strata: (m,) of each of them.
+        scores: (m,) their proxies.
+        left: (K,) rows without a label in each stratum, before the round.
+        proxy_means: (K,) of those, 0 where there is none.
+        foreseen: what labels before the round say of each stratum.
+    """
+
+    rows: Rows
+    strata: StratumNos
+    scores: Proxy
+    left: PerStratum
+    proxy_means: PerStratum
+    foreseen: Moments
+
+    @property
+    def draws(self) -> PerStratum:
+        """Rows drawn from each stratum (K,)."""
+        return np.bincount(self.strata, minlength=len(self.left)).astype(np.float64)
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return {
+            "rows": self.rows.tolist(),
+            "strata": self.strata.tolist(),
+            "scores": self.scores.tolist(),
+            "left": self.left.tolist(),
+            "proxy_means": self.proxy_means.tolist(),
+            "foreseen": {
+                "rates": self.foreseen.rates.tolist(),
+                "means": self.foreseen.means.tolist(),
+                "doubts": self.foreseen.mean_variances.tolist(),
+                "variances": self.foreseen.variances.tolist(),
+            },
+        }
+
+    @classmethod
+    def of_state(cls, state: Saved, *, n: int, strata: int) -> "Round":
+        """Take `state()` back, over `n` rows in at most so many `strata`.
+
+        Raises:
+            CorruptDataError: rows or strata that are not there, or parts of other
+                lengths.
+        """
+        rows = state.rows("rows", n=n)
+        left = state.numbers("left", low=0, high=n)
+        if not 1 <= len(left) <= strata:
+            state.refuse("left", f"must be of 1..{strata} strata, is of {len(left)}")
+        k, m = len(left), len(rows)
+        one = cls(
+            rows=rows,
+            strata=state.integers("strata", low=0, high=k - 1, length=m),
+            scores=state.numbers("scores", length=m),
+            left=left,
+            proxy_means=state.numbers("proxy_means", length=k),
+            foreseen=_moments_of(state.part("foreseen"), strata=k),
+        )
+        if (one.draws > left).any():
+            state.refuse("strata", "have more draws than rows")
+        return one
+
+
+def _moments_of(state: Saved, *, strata: int) -> Moments:
+    return Moments(
+        rates=state.numbers("rates", length=strata, low=0, high=1),
+        means=state.numbers("means", length=strata),
+        mean_variances=state.numbers("doubts", length=strata, low=0),
+        variances=state.numbers("variances", length=strata, low=0),
+    )
+
+
+def foresee(
+    cut: Cut,
+    labels: ChancedLabels,
+    proxies: NDArray[np.floating],
+    *,
+    looked: PerStratum,
+) -> Moments:
+    """What labels suggest of each stratum of a cut.
+
+    A rate is at least what as many labels as `looked` would leave possible if none
+    were positive (Jeffreys): the interval will count on it, so draws should. Only
+    weights and draws rest on what is foreseen, never an interval.
+
+    Args:
+        cut: of the rows without a label.
+        labels: of the others; `chances` as `chances_of` gives them.
+        proxies: (m,) of the labelled rows, made without their own labels.
+        looked: (K,) labels in each stratum, or in those like it before.
+    """
+    weights = 1 / labels.chances
+    rate = float((weights * labels.positives).sum() / weights.sum())
+    seen = weighted_moments(
+        cut.places(proxies), labels, strata=cut.strata, rate=max(rate, 1e-9)
+    )
+    return replace(seen, rates=np.maximum(seen.rates, 0.5 / (looked + 1)))
+
+
+def looked_at(rounds: Sequence[Round], *, strata: int, pilot: int) -> PerStratum:
+    """Labels (K,) that each stratum got so far, or will get from an even pilot."""
+    if not rounds:
+        return np.full(strata, pilot / strata)
+    return np.sum([aligned(one.draws, strata) for one in rounds], axis=0)
+
+
+def chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
+    """How often each drawn row was to be expected in the rounds so far, in order.
+
+    Every round speaks for all rows that were open before it, in proportion to its
+    labels: what they say of the rows that are open still. `whole_chances_of` tells of
+    all rows.
+    """
+    if not rounds:
+        return np.empty(0)
+    total = sum(len(one.rows) for one in rounds)
+    return np.concatenate(
+        [
+            (one.draws / np.maximum(one.left, 1))[one.strata] * (total / len(one.rows))
+            for one in rounds
+        ]
+    )
+
+
+def whole_chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
+    """The same with every round speaking for all rows that ever were open.
+
+    A round's total holds what rounds before it drew, so a row that was drawn speaks for
+    itself in all rounds to come. Without that, positives found early would be missing
+    from the totals of later rounds.
+    """
+    if not rounds:
+        return np.empty(0)
+    drawn = np.array([len(one.rows) for one in rounds])
+    later = drawn[::-1].cumsum()[::-1] - drawn
+    weights = [
+        len(one.rows) * (one.left / np.maximum(one.draws, 1))[one.strata] + after
+        for one, after in zip(rounds, later, strict=True)
+    ]
+    return float(drawn.sum()) / np.concatenate(weights)
+
+
+def round_draws(left: PerStratum, foreseen: Moments, design: Design, n: int) -> Draws:
+    """Draws (K,) of a round of `n` labels: the first, too, by what is foreseen.
+
+    An even pilot would leave the first round's total, which has one weight for all
+    strata, to the few labels of the largest one.
+    """
+    return next_draws(
+        replace(design, sizes=left, proxy_means=np.zeros_like(left)),
+        foreseen,
+        labelled=np.zeros(len(left), np.int64),
+        budget=n,
+    )
+
+
+def refreshed_totals(
+    rounds: Sequence[Round], evidence: Evidence, design: Design
+) -> Totals:
+    """Combine finished rounds, at least one, into unbiased totals.
+
+    What was found in stratum k of any round is told as stratum k; only the sums over
+    all strata are estimates of anything that stands still.
+
+    Args:
+        rounds: as drawn.
+        evidence: what each of them found, by the strata of its own cut.
+        design: budgets and target.
+    """
+    counts = np.zeros(len(design.sizes))
+    sums, factors = np.zeros_like(counts), np.zeros_like(counts)
+    before, values = np.zeros_like(counts), np.zeros_like(counts)
+    weights = round_weights(rounds, design)
+    for one, seen, weight in zip(rounds, evidence.rounds, weights, strict=True):
+        left, draws = (aligned(part, len(counts)) for part in (one.left, one.draws))
+        scale = left / np.maximum(draws, 1)
+        counts += weight * (before + scale * seen.positives)
+        sums += weight * (values + scale * seen.sums)
+        factors += weight**2 * row_factor(draws, left)
+        before, values = before + seen.positives, values + seen.sums
+    return Totals(counts=counts, sums=sums, spread_factors=factors, known=design.known)
+
+
+def round_weights(rounds: Sequence[Round], design: Design) -> list[float]:
+    """Weight of each round's total, in sum 1, fixed by the labels before it."""
+    weights = []
+    unspent = 1.0
+    for number, one in enumerate(rounds):
+        later = sum(design.round_budgets[number + 1 : len(rounds)])
+        weights.append(unspent * _part(one, design, later=later))
+        unspent -= weights[-1]
+    return weights
+
+
+def _part(one: Round, design: Design, *, later: int) -> float:
+    """Part of the unspent weight that a round takes, `later` labels still to come."""
+    if not later:
+        return 1.0
+    target, seen = design.target, one.foreseen
+    found = one.left * seen.rates
+    average = float((found * seen.means).sum() / max(found.sum(), 1e-300))
+    of_a_row = row_variances(seen, target=target, average=average)
+    if not of_a_row.any():
+        # No value was seen, or none that differs: what is left is how many there are.
+        of_a_row = row_variances(seen, target="count", average=0.0)
+    after = one.left - one.draws
+    draws = round_draws(after, seen, design, min(later, int(after.sum())))
+    own = float((row_factor(one.draws, one.left) * of_a_row).sum())
+    rest = float((row_factor(draws.astype(np.float64), after) * of_a_row).sum())
+    return rest / (own + rest) if own > 0 else 1.0
+
+
+def whole_design(rounds: Sequence[Round], design: Design) -> Design:
+    """What an answer reports on: rows drawn as stratum k, and those still in it."""
+    strata = max(len(one.left) for one in rounds)
+    drawn = [aligned(one.draws, strata) for one in rounds]
+    last = rounds[-1]
+    return replace(
+        design,
+        sizes=np.sum(drawn[:-1], axis=0) + aligned(last.left, strata),
+        proxy_means=aligned(last.proxy_means, strata),
+    )
+
+
+def aligned(values: PerStratum, strata: int) -> PerStratum:
+    """Of a cut of more or fewer strata: those of the best rows stand side by side."""
+    kept = values[max(len(values) - strata, 0) :]
+    return np.pad(kept, (strata - len(kept), 0))

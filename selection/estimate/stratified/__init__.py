@@ -1,0 +1,1 @@
+"""Stratified sampling: strata, allocation, totals and intervals."""

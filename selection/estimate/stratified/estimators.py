@@ -1,0 +1,269 @@
+"""From labelled rounds to totals, without the bias of pooling them.
+
+A round is drawn without replacement from the rows that earlier rounds left, in numbers
+that depend on what those found. Pooling all labels of a stratum then underestimates: a
+lucky pilot draws many more labels, which dilute it, and an unlucky one few. Instead
+each round r gives its own total of the stratum,
+
+    T_r = found before + (rows left) * (mean of the round's draws),
+
+which is unbiased given everything before it, and the T_r are averaged with weights
+that are fixed before the round that they weigh is seen. For the pilot, "before" means
+that a stratum's own pilot labels may not decide its weight: it is computed as if the
+stratum's rate and moments were those that its neighbouring strata suggest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gleann.selection.estimate.stratified.allocate import (
+    Draws,
+    Target,
+    capped,
+    shares,
+    spreads,
+)
+from gleann.selection.estimate.stratified.tally import (
+    Moments,
+    PerStratum,
+    Tally,
+    moments,
+    total,
+)
+
+ODDS_LIMIT = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTotals:
+    """Of rows whose labels were there before; they belong to no stratum.
+
+    Attributes:
+        labelled: rows.
+        positives: of those, rows for which the predicate holds.
+        total: of the value over positives.
+    """
+
+    labelled: int = 0
+    positives: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Design:
+    """What is fixed before any label is seen.
+
+    Attributes:
+        sizes: (K,) rows of each stratum.
+        proxy_means: (K,) mean proxy of each stratum.
+        round_budgets: labels of each round, pilot first.
+        target: what is estimated.
+        floor: part of each later round that is split evenly.
+        known: rows that are counted exactly, beside the strata.
+    """
+
+    sizes: PerStratum
+    proxy_means: PerStratum
+    round_budgets: tuple[int, ...]
+    target: Target
+    floor: float
+    known: KnownTotals = field(default_factory=KnownTotals)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Totals:
+    """Estimated totals over all rows of each stratum.
+
+    Attributes:
+        counts: (K,) rows for which the predicate holds.
+        sums: (K,) of the value over them.
+        spread_factors: (K,) variance of a total divided by the variance of one row:
+            sum over rounds of weight^2 * left^2 / n * (1 - n / left).
+        known: what is added to them, exactly.
+    """
+
+    counts: PerStratum
+    sums: PerStratum
+    spread_factors: PerStratum
+    known: KnownTotals = field(default_factory=KnownTotals)
+
+    @property
+    def count(self) -> float:
+        """Over all rows."""
+        return float(self.counts.sum()) + self.known.positives
+
+    @property
+    def sum(self) -> float:
+        """Over all rows."""
+        return float(self.sums.sum()) + self.known.total
+
+
+def pilot_draws(design: Design) -> Draws:
+    """Draws (K,) of the first round: even, as far as the strata reach."""
+    return capped(
+        np.ones(len(design.sizes)),
+        budget=design.round_budgets[0],
+        room=design.sizes.astype(np.int64),
+    )
+
+
+def next_draws(design: Design, seen: Moments, *, labelled: Draws, budget: int) -> Draws:
+    """Draws (K,) of a later round, from what earlier ones have `seen`.
+
+    Every stratum that has rows left gets one at least: a stratum without a draw would
+    have no total of this round, and whether it has one would depend on the pilot.
+    """
+    return capped(
+        shares(
+            design.sizes,
+            spreads(seen, target=design.target, sizes=design.sizes),
+            floor=design.floor,
+        ),
+        budget=budget,
+        room=design.sizes.astype(np.int64) - labelled,
+        at_least=1,
+    )
+
+
+def round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
+    """Draws (K,) of the round after these finished ones."""
+    if not rounds:
+        return pilot_draws(design)
+    seen = total(rounds)
+    return next_draws(
+        design,
+        moments(seen),
+        labelled=seen.labelled.astype(np.int64),
+        budget=design.round_budgets[len(rounds)],
+    )
+
+
+def labelling_cost(design: Design, seen: Tally) -> float:
+    """Squared error of an estimate times its labels, at its best allocation.
+
+    (sum sizes * spreads)^2, for an average over the count squared: ABae's c of a group
+    (Kang et al. 2021, https://arxiv.org/abs/2108.06313).
+    """
+    known = moments(seen)
+    spread = spreads(known, target=design.target, sizes=design.sizes)
+    scale = (design.sizes * known.rates).sum() if design.target == "avg" else 1.0
+    return float(((design.sizes * spread).sum() / scale) ** 2)
+
+
+def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
+    """Combine finished rounds into unbiased totals of each stratum.
+
+    Args:
+        design: what was fixed in advance.
+        rounds: what each finished round found, pilot first; at least one.
+    """
+    counts = np.zeros(len(design.sizes))
+    sums, factors = np.zeros_like(counts), np.zeros_like(counts)
+    unspent = np.ones_like(counts)
+    before = _nothing(len(counts))
+    for number, seen in enumerate(rounds):
+        left = design.sizes - before.labelled
+        weight = unspent * _weight_of_round(design, rounds, number)
+        scale = left / np.maximum(seen.labelled, 1)
+        counts += weight * (before.positives + scale * seen.positives)
+        sums += weight * (before.sums + scale * seen.sums)
+        factors += weight**2 * row_factor(seen.labelled, left)
+        unspent -= weight
+        before = before + seen
+    return Totals(counts=counts, sums=sums, spread_factors=factors, known=design.known)
+
+
+def _weight_of_round(
+    design: Design, rounds: Sequence[Tally], number: int
+) -> PerStratum:
+    """Part (K,) of the weight still unspent that round `number` takes."""
+    drawn = rounds[number].labelled
+    later = sum(design.round_budgets[number + 1 : len(rounds)])
+    left_after = design.sizes - total(rounds[: number + 1]).labelled
+    if not later:
+        return np.ones(len(drawn))
+    own = row_factor(drawn, left_after + drawn)
+    rest = row_factor(_foreseen_draws(design, rounds, number, budget=later), left_after)
+    # A factor of 0 is certainty (the stratum was labelled whole) or, with no draw,
+    # nothing at all: then all the weight goes to the round that has it, or to the rest.
+    own = np.where(drawn > 0, own, np.inf)
+    rest = np.where(left_after > 0, rest, np.inf)
+    certain = own == 0
+    with np.errstate(invalid="ignore"):
+        part = rest / (own + rest)
+    return np.where(certain | np.isinf(rest), 1.0, np.where(np.isinf(own), 0.0, part))
+
+
+def _foreseen_draws(
+    design: Design, rounds: Sequence[Tally], number: int, *, budget: int
+) -> PerStratum:
+    """Draws (K,) of all later rounds, as foreseen without this round's own labels."""
+    labelled = total(rounds[: number + 1]).labelled.astype(np.int64)
+    if number:
+        seen = moments(total(rounds[:number]))
+        return next_draws(design, seen, labelled=labelled, budget=budget).astype(
+            np.float64
+        )
+    seen = moments(rounds[0])
+    guessed = from_neighbours(seen, proxy_means=design.proxy_means)
+    foreseen = np.zeros(len(labelled))
+    for k in range(len(labelled)):
+        mixed = _with_entry(seen, guessed, k)
+        draws = next_draws(design, mixed, labelled=labelled, budget=budget)
+        foreseen[k] = draws[k]
+    return foreseen
+
+
+def from_neighbours(seen: Moments, *, proxy_means: PerStratum) -> Moments:
+    """Moments of each stratum as the strata beside it suggest, its own left out.
+
+    The log odds of a rate are those of its proxy plus what the neighbours' rates are
+    above theirs; means and variances are the neighbours' averages. A lone stratum has
+    no neighbours and keeps its own, which is harmless: one stratum takes every draw.
+    """
+    if len(seen.rates) == 1:
+        return seen
+    offsets = _log_odds(seen.rates) - _log_odds(proxy_means)
+    odds = np.exp(_log_odds(proxy_means) + _mean_beside(offsets))
+    return Moments(
+        rates=odds / (1 + odds),
+        means=_mean_beside(seen.means),
+        mean_variances=_mean_beside(seen.mean_variances),
+        variances=_mean_beside(seen.variances),
+    )
+
+
+def _mean_beside(values: PerStratum) -> PerStratum:
+    padded = np.pad(values, 1)
+    beside = np.full(len(values), 2.0)
+    beside[[0, -1]] = 1.0
+    means: PerStratum = (padded[:-2] + padded[2:]) / beside
+    return means
+
+
+def _log_odds(rates: PerStratum) -> PerStratum:
+    inside = np.clip(rates, ODDS_LIMIT, 1 - ODDS_LIMIT)
+    return np.log(inside / (1 - inside))
+
+
+def _with_entry(seen: Moments, guessed: Moments, k: int) -> Moments:
+    at = np.arange(len(seen.rates)) == k
+    return Moments(
+        rates=np.where(at, guessed.rates, seen.rates),
+        means=np.where(at, guessed.means, seen.means),
+        mean_variances=np.where(at, guessed.mean_variances, seen.mean_variances),
+        variances=np.where(at, guessed.variances, seen.variances),
+    )
+
+
+def row_factor(drawn: PerStratum, left: PerStratum) -> PerStratum:
+    """left^2 / n * (1 - n / left): a total's variance in units of one row's."""
+    n = np.maximum(drawn, 1)
+    return np.where(drawn > 0, np.maximum(left * (left - drawn) / n, 0.0), 0.0)
+
+
+def _nothing(strata: int) -> Tally:
+    zeros = np.zeros(strata)
+    return Tally(labelled=zeros, positives=zeros, sums=zeros, squares=zeros)

@@ -1,0 +1,197 @@
+"""What the labels of one round, or of several, say of each stratum."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.selection.estimate.stratified.strata import StratumNos
+
+PerStratum: TypeAlias = NDArray[np.float64]
+"""One number a stratum, (K,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tally:
+    """Sums over labelled rows, one entry a stratum.
+
+    Attributes:
+        labelled: rows labelled.
+        positives: of those, rows for which the predicate holds.
+        sums: of the value over positives.
+        squares: of the squared value over positives.
+    """
+
+    labelled: PerStratum
+    positives: PerStratum
+    sums: PerStratum
+    squares: PerStratum
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            labelled=self.labelled + other.labelled,
+            positives=self.positives + other.positives,
+            sums=self.sums + other.sums,
+            squares=self.squares + other.squares,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """What the finished rounds found, at least one.
+
+    Attributes:
+        rounds: of each round, pilot first.
+        values: of each stratum, the values of its labelled positives.
+    """
+
+    rounds: tuple[Tally, ...]
+    values: tuple[PerStratum, ...]
+
+    @property
+    def total(self) -> Tally:
+        """All rounds together."""
+        return total(self.rounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Moments:
+    """Rates and moments of positives, shrunk so that none is 0 or 1 by luck.
+
+    Attributes:
+        rates: share of rows for which the predicate holds, by Jeffreys' prior.
+        means: mean value over positives, shrunk by one positive to the `Trend`.
+        doubts: variance of `means`, which a single positive hardly tells.
+        variances: of the value over positives, shrunk by one degree to the pooled one.
+    """
+
+    rates: PerStratum
+    means: PerStratum
+    mean_variances: PerStratum
+    variances: PerStratum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trend:
+    """Mean value that the labelled positives of all strata suggest for each.
+
+    A line over the stratum numbers, by least squares weighted by positives, its slope
+    shrunk by one positive. Positives with low proxies are seen seldom; where the value
+    goes with the proxy, theirs is not the mean of all.
+
+    Attributes:
+        line: (K,).
+        means: (K,) mean values, shrunk by one positive to the line.
+        step: largest difference of `means` between strata side by side, by which a
+            line may miss a stratum that was hardly seen.
+    """
+
+    line: PerStratum
+    means: PerStratum
+    step: float
+
+
+def tally(
+    stratum_nos: StratumNos,
+    positives: NDArray[np.bool_],
+    values: PerStratum,
+    *,
+    strata: int,
+) -> Tally:
+    """Add up labelled rows by stratum.
+
+    Args:
+        stratum_nos: (m,) of the labelled rows.
+        positives: (m,).
+        values: (m,), read only where positive.
+        strata: number of strata.
+    """
+    held = np.where(positives, values, 0.0)
+
+    def added(weights: PerStratum) -> PerStratum:
+        sums: PerStratum = np.zeros(strata)
+        np.add.at(sums, stratum_nos, weights)
+        return sums
+
+    return Tally(
+        labelled=added(np.ones(len(held))),
+        positives=added(positives.astype(np.float64)),
+        sums=added(held),
+        squares=added(held * held),
+    )
+
+
+def gather(
+    rounds: Sequence[tuple[StratumNos, NDArray[np.bool_], PerStratum]], *, strata: int
+) -> Evidence:
+    """Sort labelled rounds by stratum.
+
+    Args:
+        rounds: stratum numbers (m,), positives (m,) and values (m,) of each round.
+        strata: number of strata.
+    """
+    tallies = tuple(
+        tally(numbers, held, values, strata=strata) for numbers, held, values in rounds
+    )
+    numbers, held, values = (
+        np.concatenate(column) for column in zip(*rounds, strict=True)
+    )
+    return Evidence(
+        rounds=tallies,
+        values=tuple(values[held & (numbers == k)] for k in range(strata)),
+    )
+
+
+def total(rounds: Sequence[Tally]) -> Tally:
+    """The sum of at least one round."""
+    return reduce(Tally.__add__, rounds)
+
+
+def moments(counts: Tally) -> Moments:
+    """Shrunken rates and moments of each stratum."""
+    found = counts.positives.sum()
+    mean_of_all = counts.sums.sum() / found if found else 0.0
+    raw = counts.sums / np.where(counts.positives > 0, counts.positives, 1)
+    trend = trend_of(counts)
+    # Rounding can leave a sum of squares of deviations just below zero.
+    deviations = np.maximum(counts.squares - counts.positives * raw**2, 0)
+    degrees = np.maximum(counts.positives - 1, 0)
+    pooled = _pooled_variance(counts, deviations, degrees, mean_of_all)
+    return Moments(
+        rates=(counts.positives + 0.5) / (counts.labelled + 1),
+        means=trend.means,
+        mean_variances=(pooled + trend.step**2) / (counts.positives + 1),
+        variances=(deviations + pooled) / (degrees + 1),
+    )
+
+
+def trend_of(counts: Tally) -> Trend:
+    """The line through the strata's mean values; 0 without a positive."""
+    weights = counts.positives
+    found = weights.sum()
+    if not found:
+        nothing = np.zeros(len(weights))
+        return Trend(line=nothing, means=nothing, step=0.0)
+    centre = counts.sums.sum() / found
+    numbers = np.arange(len(weights), dtype=np.float64)
+    x = numbers - (weights * numbers).sum() / found
+    lift = (x * (counts.sums - weights * centre)).sum()
+    line = centre + x * lift / ((weights * x * x).sum() + 1)
+    means = (counts.sums + line) / (weights + 1)
+    step = np.abs(np.diff(means)).max(initial=0.0)
+    return Trend(line=line, means=means, step=float(step))
+
+
+def _pooled_variance(
+    counts: Tally, deviations: PerStratum, degrees: PerStratum, mean_of_all: float
+) -> float:
+    if degrees.sum():
+        return float(deviations.sum() / degrees.sum())
+    # One positive a stratum at most: what varies is only seen between strata.
+    found = counts.positives.sum()
+    if found < 2:
+        return 0.0
+    return float(max(counts.squares.sum() / found - mean_of_all**2, 0.0))

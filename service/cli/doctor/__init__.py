@@ -1,0 +1,1 @@
+"""`gleann doctor`: of the installation, and of a data directory."""

@@ -1,0 +1,1 @@
+"""`gleann estimate` and `gleann estimate-groups`."""

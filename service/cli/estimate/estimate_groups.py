@@ -1,0 +1,219 @@
+"""`gleann estimate-groups`: a number for each of several groups from few labels.
+
+As `gleann estimate`, whose ways it shares: a run replays the session from its seed and
+the answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.errors import InvalidInputError
+from gleann.selection import (
+    DisjointGroupsSession,
+    Estimate,
+    EstimateParams,
+    OverlappingGroupsSession,
+    run_disjoint_groups,
+)
+from gleann.selection.checks import IdMap
+from gleann.selection.estimate.labels.answers import Oracle
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS
+from gleann.service.cli import options
+from gleann.service.cli.estimate.answers import LabelsNeeded, ask_for
+from gleann.service.cli.estimate.estimate_options import question_options
+from gleann.service.cli.estimate.estimate_words import beside_uniform, drawn_uniformly
+from gleann.service.cli.estimate.group_answers import (
+    read_group_answers,
+    read_own_answers,
+)
+from gleann.service.cli.estimate.proxies import read_proxies
+from gleann.service.cli.files import outputs
+from gleann.service.cli.files.manifest import JobRecord, manifest_path
+
+Proxies = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupsJob:
+    """What `gleann estimate-groups` was asked."""
+
+    group: tuple[str, ...]
+    overlapping: bool
+    oracle_csv: Path
+    target: Target
+    budget: int
+    strata: int
+    strata_cut: str
+    pilot_share: float
+    confidence: float
+    seed: int
+    todo: Path
+    out: Path
+    overwrite: bool
+
+
+@click.command(
+    "estimate-groups",
+    short_help="Estimate a number for each of several groups (ABae group-by).",
+    epilog=options.examples(
+        "gleann estimate-groups --group city=city.npy --group river=river.npy"
+        " --oracle-csv answers.csv --budget 1500 --todo todo.csv --out counts.json",
+        "gleann estimate-groups --group spam=spam.csv --group toxic=toxic.csv"
+        " --overlapping --oracle-csv answers.csv --target avg --budget 2000"
+        " --todo todo.csv --out means.json",
+    ),
+)
+@click.option(
+    "--group",
+    multiple=True,
+    required=True,
+    metavar="NAME=PATH",
+    help="A group and its proxy: .npy (n,), or parquet/csv with id, proxy. Give one a"
+    " group.",
+)
+@click.option(
+    "--overlapping",
+    is_flag=True,
+    help="An item may be in several groups: each group asks a question of its own.",
+)
+@click.option(
+    "--oracle-csv",
+    type=options.PATH,
+    required=True,
+    help="The answers: id, group (empty for none) and, for avg and sum, value. With"
+    " --overlapping id, group, positive or label (0 or 1), and value.",
+)
+@question_options(
+    budget="Labels to spend, on all groups.", todo="id, with --overlapping also group"
+)
+@click.option(
+    "--strata-cut",
+    type=click.Choice(tuple(STRATA_CUTS)),
+    default="sqrt_mass",
+    show_default=True,
+    help="Where strata end; geometric for proxies that only rank.",
+)
+@click.option(
+    "--pilot-share",
+    default=0.5,
+    show_default=True,
+    help="Share of the budget spent evenly first, before the groups share the rest.",
+)
+@options.out_option("estimates.json")
+@options.overwrite_option
+@options.takes(GroupsJob)
+def command(job: GroupsJob) -> None:
+    """Estimate a number for each group, with its interval, from shared labels.
+
+    The labels go where the group that is estimated worst gains most. When the answers
+    lack an item that is drawn, it is written to the file of --todo and the command ends
+    with exit code 3; answer, add the answers to the file, and run it again. The same
+    seed draws the same items.
+    """
+    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    record = JobRecord("estimate-groups", job)
+    paths = _paths(job.group)
+    with record.timed("estimate"):
+        names, proxies = read_proxies(paths)
+        read = _own_oracles if job.overlapping else _naming_oracle
+        made, oracles = read(job, names, proxies)
+    for path in (*paths.values(), job.oracle_csv):
+        record.add_file(path)
+    beside = {
+        name: drawn_uniformly(
+            oracles[name], names, replace(_params(job), budget=one.labels_used)
+        )
+        for name, one in made.items()
+    }
+    results = {
+        "estimates": {name: asdict(one) for name, one in made.items()},
+        "uniform": {
+            name: None if one is None else asdict(one) for name, one in beside.items()
+        },
+    }
+    outputs.write_json(job.out, results)
+    record.write(job.out, results)
+    for name, one in made.items():
+        for line in beside_uniform(f"{name}: {job.target}", one, beside[name]):
+            click.echo(line)
+
+
+def _paths(groups: tuple[str, ...]) -> dict[str, Path]:
+    """Proxies by the names of their groups.
+
+    Raises:
+        InvalidInputError: no NAME=PATH, or a name twice.
+    """
+    pairs = [group.partition("=") for group in groups]
+    for group, (name, _, path) in zip(groups, pairs, strict=True):
+        if not name.strip() or not path:
+            raise InvalidInputError(f"--group must be NAME=PATH, got {group!r}")
+    found = {name.strip(): Path(path) for name, _, path in pairs}
+    if len(found) != len(pairs):
+        raise InvalidInputError(
+            f"{len(pairs)} groups need different names, got"
+            f" {', '.join(name for name, _, _ in pairs)}"
+        )
+    return found
+
+
+def _params(job: GroupsJob) -> EstimateParams:
+    return EstimateParams(
+        target=job.target,
+        budget=job.budget,
+        strata=job.strata,
+        strata_cut=job.strata_cut,
+        pilot_share=job.pilot_share,
+        confidence=job.confidence,
+        seed=job.seed,
+    )
+
+
+def _naming_oracle(
+    job: GroupsJob, names: IdMap, proxies: Proxies
+) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
+    """Every answer names the item's group: the estimates, and each group's oracle."""
+    answers = read_group_answers(
+        job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
+    )
+    session = DisjointGroupsSession.start(proxies, _params(job), ids=names.held)
+    try:
+        made = run_disjoint_groups(session, answers.ask, chunk=job.budget)
+    except LabelsNeeded as needed:
+        ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
+    return made, {name: answers.oracle(k) for k, name in enumerate(proxies)}
+
+
+def _own_oracles(
+    job: GroupsJob, names: IdMap, proxies: Proxies
+) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
+    """Every group has a question of its own; what is asked is asked of all at once."""
+    answers = read_own_answers(
+        job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
+    )
+    session = OverlappingGroupsSession.start(proxies, _params(job), ids=names.held)
+    while batches := session.next_batches():
+        missing = {}
+        for name, batch in batches.items():
+            try:
+                session.submit(name, batch.ids, *answers[name].ask(batch.ids))
+            except LabelsNeeded as needed:
+                missing[name] = needed.ids
+        if missing:
+            ask_for(_columns(missing), job.todo, job.oracle_csv)
+    return session.estimates(), {name: own.ask for name, own in answers.items()}
+
+
+def _columns(
+    missing: Mapping[str, NDArray[np.generic]],
+) -> dict[str, NDArray[np.generic]]:
+    return {
+        "id": np.concatenate(list(missing.values())),
+        "group": np.repeat(list(missing), [len(ids) for ids in missing.values()]),
+    }

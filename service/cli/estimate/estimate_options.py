@@ -1,0 +1,49 @@
+"""Options that `gleann estimate` and `gleann estimate-groups` share."""
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import TypeVar, get_args
+
+import click
+
+from gleann.selection.estimate.stratified.allocate import Target
+from gleann.service.cli import options
+
+Callback = TypeVar("Callback", bound=Callable[..., None])
+
+
+def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback]:
+    """Say what is estimated, from how many labels, and where they are asked for.
+
+    Args:
+        budget: help of --budget.
+        todo: columns of the file of --todo.
+    """
+    question = (
+        click.option(
+            "--target",
+            type=click.Choice(get_args(Target)),
+            default="count",
+            show_default=True,
+            help="Count the positives, or average or sum the values over them.",
+        ),
+        click.option("--budget", type=int, required=True, help=budget),
+        click.option("--strata", default=5, show_default=True, help="Strata by proxy."),
+        click.option(
+            "--confidence", default=0.95, show_default=True, help="Of the interval."
+        ),
+        options.seed_option,
+        click.option(
+            "--todo",
+            type=options.PATH,
+            default=Path("todo.csv"),
+            show_default=True,
+            help=f"Where what needs a label is written: {todo}; every run rewrites it.",
+        ),
+    )
+
+    def add(function: Callback) -> Callback:
+        return reduce(lambda wrapped, option: option(wrapped), question[::-1], function)
+
+    return add

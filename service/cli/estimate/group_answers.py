@@ -1,0 +1,139 @@
+"""The oracles of `gleann estimate-groups`: answers that name a group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Ids
+from gleann.index.errors import InvalidInputError
+from gleann.selection.checks import IdMap, shown
+from gleann.selection.estimate.labels.answers import NO_GROUP, Oracle
+from gleann.service.cli.estimate.answers import (
+    Answers,
+    LabelsNeeded,
+    answers_in,
+    has_content,
+    rows_in,
+)
+from gleann.service.cli.files import inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupAnswers:
+    """What has been answered so far of items that are in one group at most.
+
+    Attributes:
+        names: ids of all items, and the way back to rows.
+        known: bool (n,), rows that are answered.
+        group: int64 (n,), -1 for none and where unknown.
+        value: float64 (n,), 0 where unknown, or None if there is no such column.
+    """
+
+    names: IdMap
+    known: NDArray[np.bool_]
+    group: NDArray[np.int64]
+    value: NDArray[np.float64] | None
+
+    def ask(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+        """Answer for `ids` (m,): group numbers, and values if there are any.
+
+        Raises:
+            LabelsNeeded: naming the ids without an answer.
+        """
+        rows = self.names.rows_of(ids)
+        if not (there := self.known[rows]).all():
+            raise LabelsNeeded(ids[~there])
+        return self.group[rows], None if self.value is None else self.value[rows]
+
+    def oracle(self, number: int) -> Oracle:
+        """Whether items are in one group, and their values: `ask` of that alone."""
+
+        def ask(ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None]:
+            groups, values = self.ask(ids)
+            return groups == number, values
+
+        return ask
+
+
+def read_group_answers(
+    path: Path, names: IdMap, groups: Sequence[str], *, with_values: bool
+) -> GroupAnswers:
+    """Read a csv or parquet file with the columns id, group and, if asked, value.
+
+    An empty group is none. A file that is not there holds no answers yet.
+
+    Raises:
+        InvalidInputError: a column is missing, or a group has no proxy.
+        UnknownIdError: an id that no item has.
+        DuplicateIdError: one id twice.
+    """
+    n = len(names)
+    known, group = np.zeros(n, np.bool_), np.full(n, NO_GROUP, np.int64)
+    value = np.zeros(n) if with_values else None
+    if has_content(path):
+        table = _read(path, ("id", "group"), with_values=with_values)
+        rows = rows_in(path, names, inputs.column_array(path, table, "id"))
+        known[rows] = True
+        group[rows] = _numbers(path, _words(table["group"]), groups)
+        if value is not None:
+            value[rows] = inputs.numbers_or_nan(path, table["value"])
+    return GroupAnswers(names=names, known=known, group=group, value=value)
+
+
+def read_own_answers(
+    path: Path, names: IdMap, groups: Sequence[str], *, with_values: bool
+) -> dict[str, Answers]:
+    """Answers of each group to its own question, by its name.
+
+    From the columns id, group, positive or label and, if asked, value; an id stands
+    once for each group that it was asked of. A file that is not there holds none yet.
+
+    Raises:
+        As `read_group_answers`.
+    """
+    table = None
+    if has_content(path):
+        table = _read(path, ("id", "group"), with_values=with_values)
+        numbers = _numbers(path, _words(table["group"]), groups)
+        if nowhere := int((numbers == NO_GROUP).sum()):
+            raise InvalidInputError(f"{path}: {nowhere} answers name no group")
+    return {
+        name: answers_in(
+            path,
+            None if table is None else table.filter(pa.array(numbers == number)),
+            names,
+            with_values=with_values,
+        )
+        for number, name in enumerate(groups)
+    }
+
+
+def _read(path: Path, columns: tuple[str, ...], *, with_values: bool) -> pa.Table:
+    return inputs.read_table(
+        path, columns=(*columns, "value") if with_values else columns
+    )
+
+
+def _words(column: pa.ChunkedArray) -> NDArray[np.str_]:
+    with_gaps = column.cast(pa.string()).fill_null("")
+    words = with_gaps.combine_chunks().to_numpy(zero_copy_only=False)
+    return np.char.strip(words.astype(np.str_))
+
+
+def _numbers(
+    path: Path, words: NDArray[np.str_], groups: Sequence[str]
+) -> NDArray[np.int64]:
+    numbers = np.full(len(words), NO_GROUP, np.int64)
+    for number, name in enumerate(groups):
+        numbers[words == name] = number
+    strange = np.unique(words[(numbers == NO_GROUP) & (words != "")])
+    if strange.size:
+        raise InvalidInputError(
+            f"{path}: there is no group {shown(strange)}, but {', '.join(groups)}"
+            " (empty for none)"
+        )
+    return numbers

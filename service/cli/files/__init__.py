@@ -1,0 +1,1 @@
+"""Files of batch jobs: read, written, recorded in a manifest."""

@@ -1,0 +1,86 @@
+"""The record of a batch job: what went in, what came out, with what, how long.
+
+It stands beside the output as `<output>.manifest.json`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from gleann.service.cli.files import inputs
+from gleann.service.cli.files.outputs import write_json
+from gleann.service.report.machine import command_line, machine, now, versions
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+BLOCK_BYTES = 1 << 22
+
+
+def manifest_path(output: Path) -> Path:
+    """Where the record of `output` stands."""
+    return output.with_name(output.name + ".manifest.json")
+
+
+class JobRecord:
+    """Collects the record of one job while it runs.
+
+    Args:
+        command: which command, such as "search".
+        job: its parameters, as a dataclass.
+    """
+
+    def __init__(self, command: str, job: "DataclassInstance") -> None:
+        self._command = command
+        self._parameters = asdict(job)
+        self._started = now()
+        self._inputs: list[dict[str, str | int]] = []
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Measure the seconds that one phase takes."""
+        start = perf_counter()
+        yield
+        self._seconds[phase] = perf_counter() - start
+
+    def seconds(self, phase: str) -> float:
+        """Seconds that a finished phase took."""
+        return self._seconds[phase]
+
+    def add_file(self, path: Path) -> None:
+        """Note an input file by its bytes."""
+        digest = hashlib.sha256()
+        with inputs.reading(path), path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+        size = path.stat().st_size
+        self._inputs.append(
+            {"path": str(path), "bytes": size, "sha256": digest.hexdigest()}
+        )
+
+    def add_index(self, path: Path, data_hash: str) -> None:
+        """Note an index by the hash of its data."""
+        self._inputs.append({"path": str(path), "data_hash": data_hash})
+
+    def write(self, output: Path, results: Mapping[str, Any]) -> None:
+        """Write the record beside `output`."""
+        contents = {
+            "command": self._command,
+            "command_line": command_line(),
+            "parameters": self._parameters,
+            "seed": self._parameters.get("seed"),
+            "inputs": self._inputs,
+            "output": str(output),
+            "results": dict(results),
+            "seconds": self._seconds,
+            "started": self._started,
+            "finished": now(),
+            "machine": machine(),
+            "versions": versions(),
+        }
+        write_json(manifest_path(output), contents)

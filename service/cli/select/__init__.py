@@ -1,0 +1,1 @@
+"""`gleann select`: its commands and the work behind them."""

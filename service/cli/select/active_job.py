@@ -1,0 +1,258 @@
+"""The work behind `gleann select active`: start or go on, ask, save, compare."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Rows
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    MissingFileError,
+    NotReadyError,
+)
+from gleann.selection import (
+    ActiveParams,
+    ActiveSession,
+    Coverage,
+    IndexNeighbours,
+    Selection,
+)
+from gleann.selection.active.params import PoolName, Strategy
+from gleann.service.cli.estimate.answers import rows_named
+from gleann.service.cli.files import inputs, outputs, sources
+from gleann.service.cli.files.manifest import JobRecord, manifest_path
+
+INDEXED_POOLS = ("seals", "classifier", "anchors")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveJob:
+    """What `gleann select active` was asked."""
+
+    source: Path
+    labels: Path
+    out: Path
+    state: Path
+    resume: bool
+    strategy: Strategy
+    pool: PoolName
+    batch: int
+    neighbours: int
+    regularisation: float
+    class_weight: Literal["balanced"] | None
+    classes: tuple[int, ...] | None
+    concepts: tuple[str, ...]
+    probabilities: Path | None
+    anchors: int
+    subpool: int
+    ignore: Path | None
+    seed: int
+    vectors_column: str | None
+    id_column: str | None
+    overwrite: bool
+
+
+def run(job: ActiveJob) -> None:
+    """Start a session or go on with one, and write its next batch and its state."""
+    new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
+    outputs.refuse_existing(*new, overwrite=job.overwrite)
+    record = JobRecord("select active", job)
+    with record.timed("read"):
+        source = sources.open_source(
+            job.source,
+            record,
+            vectors_column=job.vectors_column,
+            id_column=job.id_column,
+        )
+        record.add_file(job.labels)
+        ignored = _read_ignored(job, source, record)
+    with record.timed("select"):
+        session = _resume(job, source) if job.resume else _start(job, source)
+        session.ignore(source.ids[ignored])
+        _take_probabilities(job, session, source, record)
+        picked = session.next_batch()
+    with record.timed("compare"):
+        compared = _compare(session, picked)
+    outputs.write_parquet(job.out, _columns(picked))
+    outputs.write_json(job.state, session.state())
+    advice = session.stop_advice()
+    record.write(
+        job.out,
+        {
+            "asked": len(picked),
+            "labelled": len(session.labelled_rows),
+            "looked_at": session.looked_at,
+            "stop": advice.stop,
+            "stop_reason": advice.reason,
+            "compared": {name: _told(one) for name, one in compared.items()},
+        },
+    )
+    click.echo(
+        f"{job.out}: {len(picked):,} items to label;"
+        f" {len(session.labelled_rows):,} are labelled,"
+        f" {session.looked_at:,} of {len(source.ids):,} were looked at"
+    )
+    for concept, one in compared.items():
+        _say(session.params.strategy, concept, one)
+    click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
+
+
+def _say(strategy: str, concept: str, one: Coverage) -> None:
+    of = f" for {concept}" if concept else ""
+    click.echo(
+        f"mean {strategy.replace('_', ' ')}{of} {one.score:.4g}; as many random items"
+        f" {one.random_score:.4g}; strongest simple choice, the highest of all items"
+        f" {one.baseline_score:.4g} ({one.in_pool:.0%} of them were candidates)"
+    )
+
+
+def _told(one: Coverage) -> dict[str, float | str]:
+    return {
+        "score": one.score,
+        "random_score": one.random_score,
+        "baseline": "global",
+        "baseline_score": one.baseline_score,
+        "in_pool": one.in_pool,
+        "picked": one.picked,
+    }
+
+
+def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
+    """The batch beside simpler ones, by concept; "" where there is one question.
+
+    Random draws are the baseline themselves.
+    """
+    if session.params.pool == "random":
+        return {}
+    names = (
+        np.unique(picked.why["concept"]).tolist() if session.params.concepts else [None]
+    )
+    compared = {}
+    for name in names:
+        # Nothing is left to say of a batch that labels have arrived of, or of none.
+        with suppress(NotReadyError):
+            compared[name or ""] = session.coverage(concept=name)
+    return compared
+
+
+def _read_labels(
+    path: Path, source: sources.Source, concepts: tuple[str, ...]
+) -> tuple[Rows, NDArray[Any]]:
+    """Rows (m,) and their labels (m,), or (m, q) answers to q concepts."""
+    names = concepts or ("label",)
+    table = inputs.read_table(path, columns=("id", *names))
+    rows = rows_named(source.names, inputs.column_array(path, table, "id"))
+    columns = [inputs.column_array(path, table, name) for name in names]
+    return rows, np.stack(columns, axis=1) if concepts else columns[0]
+
+
+def _read_ignored(job: ActiveJob, source: sources.Source, record: JobRecord) -> Rows:
+    if job.ignore is None:
+        return np.empty(0, np.int64)
+    record.add_file(job.ignore)
+    return rows_named(source.names, sources.read_ids(job.ignore))
+
+
+def _take_probabilities(
+    job: ActiveJob, session: ActiveSession, source: sources.Source, record: JobRecord
+) -> None:
+    """Hand over what the caller's own model says of all items."""
+    if job.probabilities is None:
+        if missing := len(session.wanted()):
+            raise InvalidInputError(
+                "the session's model is your own: give --probabilities, made with the"
+                f" labels so far ({missing} candidates have none)"
+            )
+        return
+    record.add_file(job.probabilities)
+    table = np.asarray(inputs.read_array(job.probabilities))
+    concepts = session.params.concepts
+    width = len(concepts) or len(session.classes)
+    if table.shape != (expected := (len(source.ids), width)):
+        raise DimensionMismatchError(
+            f"{job.probabilities} has shape {table.shape}, expected {expected}: one row"
+            f" an item, one column a {'concept' if concepts else 'class'}"
+        )
+    if not concepts:
+        session.submit_probabilities(source.ids, table)
+    for column, name in enumerate(concepts):
+        yes = inputs.as_numbers(job.probabilities, table[:, column])
+        both = np.stack([1 - yes, yes], axis=1)
+        session.submit_probabilities(source.ids, both, concept=name)
+
+
+def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
+    params = ActiveParams(
+        strategy=job.strategy,
+        pool=job.pool,
+        batch=job.batch,
+        neighbours=job.neighbours,
+        model="logistic_regression" if job.probabilities is None else "given",
+        C=job.regularisation,
+        class_weight=job.class_weight,
+        classes=job.classes,
+        concepts=job.concepts,
+        anchors=job.anchors,
+        subpool=job.subpool,
+        seed=job.seed,
+    )
+    if job.pool in INDEXED_POOLS and source.index is None:
+        raise InvalidInputError(
+            f"{job.source} is not an index, which the {job.pool} pool needs:"
+            " build one, or take --pool global"
+        )
+    rows, labels = _read_labels(job.labels, source, params.concepts)
+    return ActiveSession.start(
+        source.vectors,
+        params,
+        ids=source.ids,
+        rows=rows,
+        labels=labels,
+        neighbours=_neighbours(source),
+    )
+
+
+def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
+    session = ActiveSession.resume(
+        _read_state(job.state),
+        source.vectors,
+        ids=source.ids,
+        neighbours=_neighbours(source),
+    )
+    rows, labels = _read_labels(job.labels, source, session.params.concepts)
+    # Those that are labelled too: a label that was changed since is refused by name.
+    session.submit_labels(source.ids[rows], labels)
+    return session
+
+
+def _neighbours(source: sources.Source) -> IndexNeighbours | None:
+    return None if source.index is None else IndexNeighbours(source.index)
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingFileError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{path} is not a session: {error}") from error
+    if not isinstance(state, dict):
+        raise InvalidInputError(f"{path} is not a session: it holds no object")
+    return state
+
+
+def _columns(picked: Selection) -> dict[str, NDArray[Any]]:
+    return {
+        "id": picked.ids,
+        "rank": np.arange(len(picked), dtype=np.int32),
+        "score": picked.scores,
+        "weight": picked.weights,
+        **picked.why,
+    }

@@ -1,0 +1,136 @@
+"""What the coreset commands are asked, and what the files that they name hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Rows, Vectors
+from gleann.index.errors import InvalidInputError
+from gleann.selection import coreset, entropy_costs, margin_costs
+from gleann.service.cli.estimate.answers import rows_named
+from gleann.service.cli.files import inputs, sources
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.values import DeviceChoice
+
+COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
+"""How class probabilities become costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoresetJob:
+    """What one of the coreset commands was asked."""
+
+    source: Path
+    out: Path
+    k: int
+    vectors_column: str | None
+    id_column: str | None
+    locked: Path | None
+    coverage: Path | None
+    groups: Path | None
+    quotas: str
+    device: DeviceChoice
+    overwrite: bool
+    progress: bool
+    costs: Path | None = None
+    probabilities: Path | None = None
+    uncertainty: str = "margin"
+    cost_weight: float = 0.0
+    cost_on: coreset.CostOn = "sum"
+    eps: float = 0.1
+    shards: int = 1
+    diversity: float = 1.0
+    hardest_share: float = 0.1
+    strata: int = 50
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inputs:
+    """What the files of a job hold.
+
+    Attributes:
+        source: the items.
+        vectors: float32 (n, d), between which plain L2 is the true metric; None where
+            there is no such metric and none is needed.
+        costs: float64 (n,), or None where none were given.
+        locked: int64 (m,), rows that count as chosen already.
+        groups: (n,), or None where none were given.
+    """
+
+    source: sources.Source
+    vectors: Vectors | None
+    costs: NDArray[np.float64] | None
+    locked: Rows
+    groups: NDArray[Any] | None
+
+
+def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
+    """Read all files of a job, and note them.
+
+    Args:
+        job: names them.
+        record: notes them.
+        measured: whether the method looks at distances; False lets an index for inner
+            product pass.
+
+    Raises:
+        InvalidInputError: files that do not fit.
+        InvalidParamsError: an index for inner product, where distances are needed.
+    """
+    source = sources.open_source(
+        job.source,
+        record,
+        vectors_column=job.vectors_column,
+        id_column=job.id_column,
+    )
+    locked = np.empty(0, np.int64)
+    if job.locked:
+        locked = rows_named(source.names, sources.read_ids(job.locked))
+        record.add_file(job.locked)
+    return Inputs(
+        source=source,
+        vectors=source.metric_vectors() if measured or source.has_metric else None,
+        costs=_read_costs(job, record, len(source.ids)),
+        locked=locked,
+        groups=_read_groups(job, record, len(source.ids)),
+    )
+
+
+def _read_costs(
+    job: CoresetJob, record: JobRecord, n: int
+) -> NDArray[np.float64] | None:
+    if job.costs and job.probabilities:
+        raise InvalidInputError("give --costs or --probabilities, not both")
+    if job.costs:
+        record.add_file(job.costs)
+        return inputs.read_scores(job.costs, n=n, name="cost")
+    if job.probabilities:
+        record.add_file(job.probabilities)
+        costs = COSTS_OF[job.uncertainty](inputs.read_array(job.probabilities))
+        if len(costs) != n:
+            raise InvalidInputError(
+                f"{job.probabilities} has {len(costs)} rows for {n} items"
+            )
+        return costs
+    return None
+
+
+def _read_groups(job: CoresetJob, record: JobRecord, n: int) -> NDArray[Any] | None:
+    if job.groups is None:
+        return None
+    record.add_file(job.groups)
+    if job.groups.suffix == ".npy":
+        groups = np.asarray(inputs.read_array(job.groups))
+    else:
+        table = inputs.read_table(job.groups, columns=("group",))
+        groups = inputs.column_array(job.groups, table, "group")
+    if groups.shape != (n,):
+        raise InvalidInputError(
+            f"{job.groups}: group must have shape ({n},), one an item,"
+            f" got {groups.shape}"
+        )
+    return groups

@@ -1,0 +1,46 @@
+"""`gleann select`: choose what to label, or what to train on."""
+
+import click
+
+from gleann.service.cli import options
+from gleann.service.cli.select.select_active import active
+from gleann.service.cli.select.select_coreset import (
+    ccs,
+    farthest_first,
+    gist,
+    margin,
+    random,
+    weighted_k_center,
+)
+
+
+@click.group(
+    "select",
+    short_help="Choose items to label or to train on.",
+    epilog=options.examples(
+        "gleann select active words.gleann --labels seed.csv --state s.json"
+        " --out batch.parquet",
+        "gleann select k-center items.npy --k 500 --costs c.npy --out picks.parquet",
+    ),
+)
+def command() -> None:
+    """Choose items of an index or of a file of vectors.
+
+    I want labels that teach a classifier most: active. A subset that covers the rest
+    and that the model is unsure of: k-center. Coverage alone: farthest-first.
+    Uncertainty and distance between items: gist. A little of everything from easy to
+    hard, for small subsets: ccs. Uncertainty alone: margin. The baseline all must beat:
+    random.
+    """
+
+
+for method in (
+    active,
+    weighted_k_center,
+    farthest_first,
+    gist,
+    ccs,
+    margin,
+    random,
+):
+    command.add_command(method)

@@ -1,0 +1,255 @@
+"""The client's calls that choose a subset at once."""
+
+from numpy.typing import ArrayLike
+
+from gleann.index.id_checks import hold_id_array
+from gleann.service.client.calls import Calls
+from gleann.service.client.operation import Operation
+from gleann.service.values import Selected
+from gleann.service.wire import selection_messages
+from gleann.service.wire.arrays import ids_to_wire
+from gleann.service.wire.index_messages import fill
+from gleann.v1 import selection_pb2
+
+
+class CoresetCalls(Calls):
+    """How a subset can be chosen; `Client` is the class to use."""
+
+    def select_coreset(  # noqa: PLR0913  (the problem has so many)
+        self,
+        name: str,
+        *,
+        k: int,
+        costs: selection_messages.Column | None = None,
+        cost_weight: float | None = None,
+        cost_on: str = "sum",
+        locked_ids: ArrayLike | None = None,
+        eps: float | None = None,
+        groups: selection_messages.Groups | None = None,
+        quotas: str = "proportional",
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose k vectors that cover the rest and are cheap (weighted k-center).
+
+        Beside what the choice achieves, its summary tells what as many random vectors
+        do (`random_radius`, `random_cost`, `random_objective`), and the strongest
+        simple method: `baseline` is its name, "k_center" or "margin", whichever has
+        the lower objective (`baseline_radius`, `baseline_cost`,
+        `baseline_objective`). So do those of the other methods.
+
+        Args:
+            name: the index; its metric must be cosine or l2.
+            k: vectors to choose.
+            costs: (ids, prices) of all vectors looked at, prices at least 0; None makes
+                all free.
+            cost_weight: how much a unit of cost weighs against a unit of radius.
+            cost_on: what it weighs, the "sum" or the "mean" of the costs chosen.
+            locked_ids: vectors that cover others but are not chosen.
+            eps: relative step between the radius guesses.
+            groups: (ids, names) of all vectors looked at; k is then shared among the
+                groups, and the method chooses within each.
+            quotas: how they share it, "proportional" to their sizes or "equal".
+            allowed_ids: when given, only these vectors are looked at.
+            request_id: a repeat with the same string returns the same operation.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an id is not there.
+            InvalidInputError: a vector without a price or a group.
+            InvalidParamsError: k above the number of vectors, or the metric is "ip".
+        """
+        strategy = selection_pb2.WeightedKCenter(
+            costs=selection_messages.costs_to_wire(costs),
+            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+        )
+        fill(strategy, {"cost_weight": cost_weight, "eps": eps})
+        strategy.cost_on = selection_messages.cost_on_to_wire(cost_on)
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name,
+            weighted_k_center=strategy,
+            quotas=selection_messages.quotas_to_wire(groups, quotas),
+        )
+        return self._select(request, k, allowed_ids, request_id)
+
+    def select_farthest_first(  # noqa: PLR0913  (as select_coreset)
+        self,
+        name: str,
+        *,
+        k: int,
+        covered_ids: ArrayLike | None = None,
+        seed: int = 0,
+        groups: selection_messages.Groups | None = None,
+        quotas: str = "proportional",
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose the vector farthest from those chosen, k times (Gonzalez 1985).
+
+        Args:
+            name: the index; its metric must be cosine or l2.
+            k: vectors to choose.
+            covered_ids: vectors that are covered already and are not chosen.
+            seed: chooses the first vector when nothing is covered.
+            groups: as `select_coreset`.
+            quotas: as `select_coreset`.
+            allowed_ids: when given, only these vectors are looked at.
+            request_id: a repeat with the same string returns the same operation.
+
+        Raises:
+            As `select_coreset`.
+        """
+        strategy = selection_pb2.FarthestFirst(
+            covered_ids=selection_messages.optional_ids_to_wire(covered_ids)
+        )
+        fill(strategy, {"seed": seed})
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name,
+            farthest_first=strategy,
+            quotas=selection_messages.quotas_to_wire(groups, quotas),
+        )
+        return self._select(request, k, allowed_ids, request_id)
+
+    def select_margin(  # noqa: PLR0913  (as select_coreset)
+        self,
+        name: str,
+        *,
+        k: int,
+        costs: selection_messages.Column,
+        locked_ids: ArrayLike | None = None,
+        groups: selection_messages.Groups | None = None,
+        quotas: str = "proportional",
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose the k cheapest vectors; arguments and errors as `select_coreset`."""
+        strategy = selection_pb2.Margin(
+            costs=selection_messages.costs_to_wire(costs),
+            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+        )
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name,
+            margin=strategy,
+            quotas=selection_messages.quotas_to_wire(groups, quotas),
+        )
+        return self._select(request, k, allowed_ids, request_id)
+
+    def select_gist(  # noqa: PLR0913  (as select_coreset)
+        self,
+        name: str,
+        *,
+        k: int,
+        costs: selection_messages.Column,
+        diversity: float = 1.0,
+        eps: float | None = None,
+        locked_ids: ArrayLike | None = None,
+        groups: selection_messages.Groups | None = None,
+        quotas: str = "proportional",
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose k vectors with a large sum of 1 - cost, and far apart (GIST).
+
+        Args:
+            name: the index; its metric must be cosine or l2.
+            k: vectors to choose.
+            costs: (ids, prices) of all vectors looked at, prices in 0..1.
+            diversity: weight of the least distance between two vectors chosen.
+            eps: relative step between the distance thresholds.
+            locked_ids: vectors that count as taken but are not chosen.
+            groups: as `select_coreset`, and so the rest.
+            quotas: as `select_coreset`.
+            allowed_ids: as `select_coreset`.
+            request_id: as `select_coreset`.
+        """
+        strategy = selection_pb2.Gist(
+            costs=selection_messages.costs_to_wire(costs),
+            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+        )
+        fill(strategy, {"diversity": diversity, "eps": eps})
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name,
+            gist=strategy,
+            quotas=selection_messages.quotas_to_wire(groups, quotas),
+        )
+        return self._select(request, k, allowed_ids, request_id)
+
+    def select_ccs(  # noqa: PLR0913  (as select_coreset)
+        self,
+        name: str,
+        *,
+        k: int,
+        costs: selection_messages.Column,
+        hardest_share: float | None = None,
+        strata: int | None = None,
+        seed: int = 0,
+        locked_ids: ArrayLike | None = None,
+        groups: selection_messages.Groups | None = None,
+        quotas: str = "proportional",
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose k vectors at random, evenly over stretches of cost (CCS).
+
+        Args:
+            name: the index; its metric must be cosine or l2.
+            k: vectors to choose.
+            costs: (ids, prices) of all vectors looked at, prices at least 0.
+            hardest_share: share of the vectors, those of least cost, dropped first.
+            strata: stretches of cost.
+            seed: the only source of randomness.
+            locked_ids: vectors that cover others but are not drawn.
+            groups: as `select_coreset`, and so the rest.
+            quotas: as `select_coreset`.
+            allowed_ids: as `select_coreset`.
+            request_id: as `select_coreset`.
+        """
+        strategy = selection_pb2.Ccs(
+            costs=selection_messages.costs_to_wire(costs),
+            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+        )
+        fill(strategy, {"hardest_share": hardest_share, "strata": strata, "seed": seed})
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name,
+            ccs=strategy,
+            quotas=selection_messages.quotas_to_wire(groups, quotas),
+        )
+        return self._select(request, k, allowed_ids, request_id)
+
+    def select_uniform(  # noqa: PLR0913  (as select_coreset)
+        self,
+        name: str,
+        *,
+        k: int,
+        seed: int = 0,
+        locked_ids: ArrayLike | None = None,
+        groups: selection_messages.Groups | None = None,
+        quotas: str = "proportional",
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> Operation[Selected]:
+        """Choose k vectors at random; arguments and errors as `select_coreset`."""
+        strategy = selection_pb2.Random(
+            locked_ids=selection_messages.optional_ids_to_wire(locked_ids)
+        )
+        fill(strategy, {"seed": seed})
+        request = selection_pb2.CreateSelectionJobRequest(
+            index=name,
+            random=strategy,
+            quotas=selection_messages.quotas_to_wire(groups, quotas),
+        )
+        return self._select(request, k, allowed_ids, request_id)
+
+    def _select(
+        self,
+        request: selection_pb2.CreateSelectionJobRequest,
+        k: int,
+        allowed_ids: ArrayLike | None,
+        request_id: str,
+    ) -> Operation[Selected]:
+        if allowed_ids is not None:
+            request.allowed_ids.CopyFrom(ids_to_wire(hold_id_array(allowed_ids)))
+        fill(request, {"k": k, "request_id": request_id})
+        self._require_sendable(request)
+        message = self._stubs.selection.CreateSelectionJob(request)
+        return Operation(message, self._stubs)

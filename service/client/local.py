@@ -1,0 +1,76 @@
+"""Stubs that call an `Application` in this process: no socket, no bytes in between."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from gleann.index.errors import ServiceError
+from gleann.service.application import Application
+from gleann.service.client.stubs import Stubs
+from gleann.service.config import Config
+from gleann.service.servicers.admin import AdminServicer
+from gleann.service.servicers.index import IndexServicer
+from gleann.service.servicers.operations import OperationsServicer
+from gleann.service.servicers.search import SearchServicer
+from gleann.service.servicers.selection import SelectionServicer
+from gleann.service.servicers.vector import VectorServicer
+
+EVERYWHERE = (Path("/"),)
+"""In process, files are read with the caller's own rights: there is nobody to jail."""
+
+
+def open_directory(directory: str | PathLike[str]) -> Stubs:
+    """Open a data directory in this process.
+
+    Raises:
+        NotReadyError: another process has the directory open.
+        StorageError: it cannot be made or written.
+        CorruptDataError: what is stored there cannot be read.
+    """
+    config = Config(data_dir=Path(directory), import_roots=EVERYWHERE)
+    return application_stubs(Application(config))
+
+
+def application_stubs(application: Application) -> Stubs:
+    """Stubs that call `application`; closing them closes it."""
+    state = _State(application)
+    return Stubs(
+        index=_Direct(IndexServicer(application), state),
+        vector=_Direct(VectorServicer(application), state),
+        search=_Direct(SearchServicer(application), state),
+        selection=_Direct(SelectionServicer(application), state),
+        admin=_Direct(AdminServicer(application), state),
+        operations=_Direct(OperationsServicer(application), state),
+        close=state.close,
+    )
+
+
+class _State:
+    """Whether the application is open."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self.open = True
+
+    def close(self) -> None:
+        if self.open:
+            self.open = False
+            self._application.close()
+
+
+class _Direct:
+    """Calls the methods of a servicer as a stub would."""
+
+    def __init__(self, servicer: object, state: _State) -> None:
+        self._servicer = servicer
+        self._state = state
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._servicer, name)
+
+        def call(request: Any) -> Any:
+            if not self._state.open:
+                raise ServiceError("the client is closed")
+            return method(request, None)
+
+        return call

@@ -1,0 +1,177 @@
+"""`Operation`: long work that was asked for, as the client sees it."""
+
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from google.longrunning import operations_pb2
+
+from gleann.index import Progress
+from gleann.index.errors import GleannError, ServiceError
+from gleann.service import status
+from gleann.service.client.stubs import Stubs
+from gleann.service.values import Selected
+from gleann.service.wire import index_messages, selection_messages
+from gleann.v1 import index_pb2, selection_pb2, vector_pb2
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.25
+"""Longest time between two reports of progress."""
+
+
+class Operation(Generic[T]):
+    """A build, import or selection under way, or done.
+
+    The properties say what was known at the last `refresh` or `wait`.
+    """
+
+    def __init__(self, message: operations_pb2.Operation, stubs: Stubs) -> None:
+        self._stubs = stubs
+        self._take(message)
+
+    def _take(self, message: operations_pb2.Operation) -> None:
+        self._message = message
+        self._metadata = index_pb2.OperationMetadata()
+        message.metadata.Unpack(self._metadata)
+
+    @property
+    def name(self) -> str:
+        """Such as "operations/3f2a"; `Client.get_operation` finds it again."""
+        return self._message.name
+
+    @property
+    def kind(self) -> str:
+        """What it does: "build", "import" or "select"."""
+        return self._metadata.kind
+
+    @property
+    def index(self) -> str:
+        """The index it works on."""
+        return self._metadata.index
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._message.done
+
+    @property
+    def phase(self) -> str:
+        """What it is doing, such as "queued", "train" or "read"."""
+        return self._metadata.phase
+
+    @property
+    def done_units(self) -> int:
+        """Units of the phase that are done."""
+        return self._metadata.done
+
+    @property
+    def total(self) -> int:
+        """Units of the phase in all; 0 while unknown."""
+        return self._metadata.total
+
+    @property
+    def rate(self) -> float:
+        """Units a second since the phase began; 0 while unknown."""
+        return self._metadata.rate
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds until the phase ends at that rate; None while unknown."""
+        known = self._metadata.HasField("eta_seconds")
+        return self._metadata.eta_seconds if known else None
+
+    @property
+    def error(self) -> GleannError | None:
+        """Why it failed; None unless it did."""
+        if self._message.WhichOneof("result") != "error":
+            return None
+        return status.error_of(self._message.error)
+
+    def refresh(self) -> "Operation[T]":
+        """Ask how far it is now; returns itself.
+
+        Raises:
+            UnknownJobError: it was deleted.
+        """
+        request = operations_pb2.GetOperationRequest(name=self.name)
+        self._take(self._stubs.operations.GetOperation(request))
+        return self
+
+    def wait(
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        timeout: float | None = None,
+    ) -> T:
+        """Wait until it ends, and return what it made.
+
+        Args:
+            progress: called with each news; an exception it raises ends the waiting,
+                not the operation.
+            timeout: seconds to wait at most; None waits for ever.
+
+        Raises:
+            TimeoutError: it has not ended in time; it goes on.
+            CancelledError: it was cancelled.
+            GleannError: it failed; the narrow class says how.
+        """
+        deadline = monotonic() + (inf if timeout is None else timeout)
+        while not self.done:
+            if monotonic() > deadline:
+                raise TimeoutError(f"{self.name} has not ended after {timeout} s")
+            self._wait_for_news()
+            if progress is not None:
+                progress(
+                    Progress(phase=self.phase, done=self.done_units, total=self.total)
+                )
+        return self._result()
+
+    def cancel(self) -> None:
+        """Ask it to stop; `wait` then raises `CancelledError` if it was in time."""
+        request = operations_pb2.CancelOperationRequest(name=self.name)
+        self._stubs.operations.CancelOperation(request)
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else self.phase
+        return f"Operation({self.name!r}, kind={self.kind!r}, {state})"
+
+    def _wait_for_news(self) -> None:
+        request = operations_pb2.WaitOperationRequest(name=self.name)
+        request.timeout.FromNanoseconds(int(POLL_SECONDS * 1e9))
+        self._take(self._stubs.operations.WaitOperation(request))
+
+    def _result(self) -> T:
+        if (error := self.error) is not None:
+            raise error
+        result: Any = _read_response(self._message, self._stubs)
+        return result
+
+
+def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> object:
+    response = message.response
+    if response.Is(index_pb2.Index.DESCRIPTOR):
+        index = index_pb2.Index()
+        response.Unpack(index)
+        return index_messages.index_info_of(index)
+    if response.Is(vector_pb2.ImportVectorsResponse.DESCRIPTOR):
+        imported = vector_pb2.ImportVectorsResponse()
+        response.Unpack(imported)
+        return index_messages.imported_of(imported)
+    if response.Is(selection_pb2.Selection.DESCRIPTOR):
+        selection = selection_pb2.Selection()
+        response.Unpack(selection)
+        return read_selection(selection, stubs)
+    raise ServiceError(f"{message.name} answered with {response.type_url}")
+
+
+def read_selection(selection: selection_pb2.Selection, stubs: Stubs) -> Selected:
+    """Fetch all pages of a stored selection."""
+    request = selection_pb2.ListSelectedItemsRequest(name=selection.name)
+    pages = []
+    while True:
+        page = stubs.selection.ListSelectedItems(request)
+        pages.append(page.items)
+        if not page.next_page_token:
+            return selection_messages.selected_of(selection, pages)
+        request.page_token = page.next_page_token

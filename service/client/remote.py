@@ -1,0 +1,82 @@
+"""Stubs that call a server; what it answers with is raised as the server raised it."""
+
+from typing import Any
+
+import grpc
+from google.longrunning import operations_pb2_grpc
+
+from gleann.index.errors import InvalidParamsError, ServiceError
+from gleann.service.client.stubs import Stubs
+from gleann.service.config import split_address
+from gleann.service.security import KEY_HEADER, bearer
+from gleann.service.status import error_of_call
+from gleann.v1 import (
+    admin_pb2_grpc,
+    index_pb2_grpc,
+    search_pb2_grpc,
+    selection_pb2_grpc,
+    vector_pb2_grpc,
+)
+
+OPTIONS = [
+    # The server's own caps hold; ours would only differ from them.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+]
+
+_STUBS: dict[str, Any] = {
+    "index": index_pb2_grpc.IndexServiceStub,
+    "vector": vector_pb2_grpc.VectorServiceStub,
+    "search": search_pb2_grpc.SearchServiceStub,
+    "selection": selection_pb2_grpc.SelectionServiceStub,
+    "admin": admin_pb2_grpc.AdminServiceStub,
+    "operations": operations_pb2_grpc.OperationsStub,
+}
+
+
+def connect(address: str, *, api_key: str | None, timeout: float | None) -> Stubs:
+    """Stubs that call the server at "host:port"; it is reached at the first call.
+
+    Args:
+        address: where the server listens.
+        api_key: what it expects, if it expects one.
+        timeout: seconds after which a call fails; None waits for ever.
+
+    Raises:
+        InvalidParamsError: not host:port.
+    """
+    _, port = split_address(address)
+    if port == 0:
+        raise InvalidParamsError(f"a server never listens on port 0: {address!r}")
+    channel = grpc.insecure_channel(address, options=OPTIONS)
+    metadata = [] if api_key is None else [(KEY_HEADER, bearer(api_key))]
+
+    stubs = {
+        name: _Remote(stub(channel), timeout=timeout, metadata=metadata)
+        for name, stub in _STUBS.items()
+    }
+    return Stubs(**stubs, close=channel.close)
+
+
+class _Remote:
+    """Calls the methods of a stub, and raises our exceptions."""
+
+    def __init__(
+        self, stub: object, *, timeout: float | None, metadata: list[tuple[str, str]]
+    ) -> None:
+        self._stub = stub
+        self._timeout = timeout
+        self._metadata = metadata
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._stub, name)
+
+        def call(request: Any) -> Any:
+            try:
+                return method(request, timeout=self._timeout, metadata=self._metadata)
+            except grpc.RpcError as error:
+                raise error_of_call(error) from error
+            except ValueError as error:  # what a closed channel raises
+                raise ServiceError(f"the client is closed: {error}") from error
+
+        return call

@@ -1,0 +1,1 @@
+"""Which device serves an index, and its memory; `devices.py` has the table."""

@@ -1,0 +1,1 @@
+"""Vectors in files of others: npy and parquet."""

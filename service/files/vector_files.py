@@ -1,0 +1,421 @@
+"""Reading vectors from .npy and parquet files, under the configured roots only."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import HeldIds
+from gleann.index.blocks import block_slices
+from gleann.index.errors import (
+    CorruptDataError,
+    DimensionMismatchError,
+    DuplicateIdError,
+    ForbiddenPathError,
+    GleannError,
+    InvalidInputError,
+    LimitError,
+    MissingFileError,
+)
+from gleann.index.held_ids import joined_ids, shown_id
+from gleann.index.id_checks import MAX_ID_BYTES, hold_ids
+from gleann.index.texts import Texts
+from gleann.service.files.npy_file import NpyFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+ID_ROWS = 16_384
+BLOCK_BYTES = 16 * 1024 * 1024
+
+
+class VectorFile(Protocol):
+    """A file of vectors, looked at but not read."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+
+    @property
+    def count(self) -> int:
+        """Vectors in it."""
+
+    def ids(self) -> HeldIds:
+        """All ids (count,), distinct."""
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """The vectors in order, a block (m, dim) at a time."""
+
+
+@contextmanager
+def unchanged(source: VectorFile) -> Iterator[None]:
+    """Refuse files that were written or replaced while they were read.
+
+    Raises:
+        CorruptDataError: one was; ids may be of one file and vectors of another.
+        MissingFileError: one was removed.
+    """
+    before = [_stamp(path) for path in source.paths]
+    yield
+    for path, stamp in zip(source.paths, before, strict=True):
+        if _stamp(path) != stamp:
+            raise CorruptDataError(f"{path.name} was changed while it was read")
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    with _missing(path.name):
+        found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def changed_error(source: VectorFile, found: str) -> CorruptDataError:
+    """What an import is refused with where `found` vectors are not those looked at."""
+    # A file is opened more than once, and another may lie at its path by then.
+    return CorruptDataError(
+        f"{source.path.name} was changed while it was read: it had {source.count}"
+        f" vectors before, and has {found} now"
+    )
+
+
+def allowed_path(path: str, roots: tuple[Path, ...]) -> Path:
+    """The real path of a file that lies under one of `roots`.
+
+    Raises:
+        ForbiddenPathError: no roots, or outside them (links are followed first).
+        MissingFileError: not there, or no regular file.
+    """
+    if not roots:
+        raise ForbiddenPathError(
+            "no import roots are configured: set import_roots (GLEANN_IMPORT_ROOTS) to"
+            " the directories that files may be imported from"
+        )
+    try:
+        real = Path(path).resolve(strict=False)
+        inside = any(real.is_relative_to(root.resolve()) for root in roots)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ForbiddenPathError(f"{path!r} cannot be resolved") from error
+    if not inside:
+        # Whether something is there is none of the caller's business.
+        raise ForbiddenPathError(f"{path!r} is outside the import roots")
+    with _missing(path):
+        if not stat.S_ISREG(real.stat().st_mode):
+            raise MissingFileError(f"{path!r} is not a regular file")
+    return real
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NpyVectors:
+    """A `VectorFile` in .npy format."""
+
+    path: Path
+    ids_path: Path | None
+    shape: tuple[int, int]
+
+    @classmethod
+    def open(cls, path: Path, *, ids_path: Path | None, dim: int) -> "NpyVectors":
+        """Look at the header, before anything is read.
+
+        Raises:
+            InvalidInputError: not .npy, or not a matrix of numbers.
+            DimensionMismatchError: rows of another dimension than `dim`.
+            MissingFileError: it cannot be read.
+        """
+        file = NpyFile(path)
+        shape, dtype = file.shape, file.dtype
+        if len(shape) != 2:
+            raise InvalidInputError(
+                f"{path.name} must have 2 dimensions (n, d), got {shape}"
+            )
+        if dtype.kind not in "fiu":
+            raise InvalidInputError(f"{path.name} must hold numbers, got {dtype}")
+        _require_dim(path, shape[1], dim)
+        return cls(path=path, ids_path=ids_path, shape=(shape[0], shape[1]))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return (self.path,) if self.ids_path is None else (self.path, self.ids_path)
+
+    @property
+    def count(self) -> int:
+        """Vectors in it."""
+        return self.shape[0]
+
+    def ids(self) -> HeldIds:
+        """All ids, by default the row numbers."""
+        if self.ids_path is None:
+            return np.arange(self.count)
+        file = NpyFile(self.ids_path)
+        if file.shape != (self.count,):
+            raise InvalidInputError(
+                f"{self.ids_path.name} must have shape ({self.count},), an id for each"
+                f" row of {self.path.name}, got {file.shape}"
+            )
+        _require_id_type(self.ids_path, file.dtype)
+        ids = np.asarray(file)
+        return hold_ids(ids, n=self.count, name=self.ids_path.name)
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """The vectors in order."""
+        file = NpyFile(self.path)
+        if file.shape != self.shape:
+            raise CorruptDataError(
+                f"{self.path.name} has shape {file.shape}, and had {self.shape} before"
+            )
+        step = BLOCK_BYTES // (file.shape[1] * file.dtype.itemsize)
+        for block in block_slices(self.count, step):
+            yield file[block]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetVectors:
+    """A `VectorFile` in parquet format: one column of lists of numbers."""
+
+    path: Path
+    vector_column: str
+    id_column: str | None
+    dim: int
+    count: int
+
+    @classmethod
+    def open(
+        cls, path: Path, *, vector_column: str, id_column: str | None, dim: int
+    ) -> "ParquetVectors":
+        """Look at the schema, and at what the file says of its size.
+
+        Raises:
+            InvalidInputError: not parquet, or a column is missing or of another type.
+            DimensionMismatchError: more numbers than its rows can have.
+            MissingFileError: it cannot be read.
+        """
+        from pyarrow.parquet import ParquetFile
+
+        with _parquet_errors(path), ParquetFile(path) as file:
+            schema, metadata = file.schema_arrow, file.metadata
+            count = metadata.num_rows
+            for column in filter(None, (vector_column, id_column)):
+                if column not in schema.names:
+                    names = ", ".join(schema.names)
+                    raise InvalidInputError(
+                        f"{path.name} has no column {column!r}, only {names}"
+                    )
+            _require_lists(path, schema.field(vector_column))
+            _require_size(path, metadata, vector_column, dim)
+            if id_column:
+                _require_ids(path, schema.field(id_column))
+        return cls(
+            path=path,
+            vector_column=vector_column,
+            id_column=id_column,
+            dim=dim,
+            count=count,
+        )
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is read from."""
+        return (self.path,)
+
+    def ids(self) -> HeldIds:
+        """All ids, by default the row numbers."""
+        if self.id_column is None:
+            return np.arange(self.count)
+        from pyarrow.parquet import ParquetFile
+
+        # As they are stored: a short file may name one long text a million times.
+        with (
+            _parquet_errors(self.path),
+            ParquetFile(self.path, read_dictionary=[self.id_column]) as file,
+        ):
+            parts: list[HeldIds] = []
+            found = 0
+            for batch in file.iter_batches(ID_ROWS, columns=[self.id_column]):
+                parts.append(self._id_part(batch.column(0), self.id_column, found))
+                found += len(batch)
+                if found > self.count:
+                    raise changed_error(self, f"{found} or more")
+        if found < self.count:
+            raise changed_error(self, f"{found}")
+        return hold_ids(joined_ids(parts), n=self.count, name=self.id_column)
+
+    def _id_part(self, column: "pa.Array", name: str, first: int) -> HeldIds:
+        """Ids of the rows from `first` on."""
+        import pyarrow as pa
+
+        if column.null_count:
+            raise InvalidInputError(
+                f"{self.path.name}: {name} has {column.null_count} nulls"
+                f" in the {len(column)} rows from {first} on"
+            )
+        if pa.types.is_dictionary(column.type):
+            _require_words(self.path, column, name, first)
+            column = column.dictionary_decode()
+        if pa.types.is_integer(column.type):
+            numbers: HeldIds = column.to_numpy(zero_copy_only=False)
+            return numbers
+        texts = column.cast(pa.large_string())
+        texts.validate(full=True)
+        return Texts.of_arrow(texts)
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """The vectors in order."""
+        from pyarrow.parquet import ParquetFile
+
+        rows = max(1, BLOCK_BYTES // (8 * self.dim))
+        with _parquet_errors(self.path), ParquetFile(self.path) as file:
+            batches = file.iter_batches(rows, columns=[self.vector_column])
+            for batch in batches:
+                yield self._matrix(batch.column(0))
+
+    def _matrix(self, column: "pa.Array") -> NDArray[Any]:
+        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+        if column.null_count:
+            raise InvalidInputError(
+                f"{self.vector_column} has {column.null_count} nulls"
+                f" in {len(column)} rows"
+            )
+        if (odd := np.flatnonzero(lengths != self.dim)).size:
+            raise DimensionMismatchError(
+                f"{self.vector_column} has {lengths[odd[0]]} dimensions in one of its"
+                f" rows, expected {self.dim}"
+            )
+        numbers = column.flatten()
+        if numbers.null_count:
+            raise InvalidInputError(
+                f"{self.vector_column} has {numbers.null_count} nulls inside its lists"
+            )
+        return numbers.to_numpy(zero_copy_only=False).reshape(len(column), self.dim)
+
+
+def _require_lists(path: Path, field: "pa.Field") -> None:
+    import pyarrow as pa
+
+    kind = field.type
+    lists = (
+        pa.types.is_list(kind)
+        or pa.types.is_large_list(kind)
+        or pa.types.is_fixed_size_list(kind)
+    )
+    if not lists or not (
+        pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
+    ):
+        raise InvalidInputError(
+            f"{path.name}: {field.name} must hold lists of numbers, got {kind}"
+        )
+
+
+def _require_ids(path: Path, field: "pa.Field") -> None:
+    import pyarrow as pa
+
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (
+        pa.types.is_integer(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+    ):
+        raise InvalidInputError(
+            f"{path.name}: {field.name} must hold integers or texts, got {field.type}"
+        )
+
+
+def _require_words(
+    path: Path, column: "pa.DictionaryArray", name: str, first: int
+) -> None:
+    """Refuse long ids, and an id in two rows, before each takes room of its own."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    words = column.dictionary
+    if not pa.types.is_integer(words.type):
+        longest = compute.max(compute.binary_length(words)).as_py() or 0
+        if longest > MAX_ID_BYTES:
+            raise InvalidInputError(
+                f"{path.name}: {name} has an id of {longest} bytes, at most"
+                f" {MAX_ID_BYTES} are kept"
+            )
+    numbers = column.indices.to_numpy(zero_copy_only=False)
+    order = np.argsort(numbers, kind="stable")
+    same = np.flatnonzero(numbers[order[1:]] == numbers[order[:-1]])
+    if same.size:
+        row, again = order[same[0]], order[same[0] + 1]
+        twice = words.take(column.indices.slice(int(row), 1))[0].as_py()
+        raise DuplicateIdError(
+            f"{path.name}: {name} has {shown_id(twice)} in the rows"
+            f" {first + row} and {first + again}"
+        )
+
+
+def _require_id_type(path: Path, dtype: np.dtype[Any]) -> None:
+    """Refuse what cannot be ids before it is read."""
+    if dtype.kind not in "iuU":
+        raise InvalidInputError(
+            f"{path.name} must hold integers or strings, got {dtype}"
+        )
+    if dtype.kind == "U" and dtype.itemsize > 4 * MAX_ID_BYTES:
+        raise InvalidInputError(
+            f"{path.name} has room for {dtype.itemsize // 4} characters an id, at most"
+            f" {MAX_ID_BYTES} bytes are kept"
+        )
+
+
+def _require_size(
+    path: Path, metadata: "pq.FileMetaData", column: str, dim: int
+) -> None:
+    """Refuse lists that are longer than the dimension before any of them is read."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        chunks = (group.column(place) for place in range(group.num_columns))
+        for chunk in chunks:
+            if chunk.path_in_schema.split(".")[0] != column:
+                continue
+            if chunk.num_values > group.num_rows * dim:
+                raise DimensionMismatchError(
+                    f"{path.name}: {column} has {chunk.num_values} numbers in the"
+                    f" {group.num_rows} rows of its row group {number}, at most"
+                    f" {group.num_rows * dim} at {dim} dimensions"
+                )
+
+
+def _require_dim(path: Path, found: int, dim: int) -> None:
+    if found != dim:
+        raise DimensionMismatchError(
+            f"{path.name} has {found} dimensions, expected {dim}"
+        )
+
+
+@contextmanager
+def _missing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MissingFileError(f"{path!r}: {error.strerror}") from error
+
+
+@contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except GleannError:
+        raise
+    except MemoryError as error:
+        # Of Arrow, among others: a damaged file may claim any size.
+        raise LimitError(f"{path.name} takes more memory than there is") from error
+    except (ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise InvalidInputError(f"{path.name}: {error}") from error
+    except OSError as error:
+        # Arrow raises it for what it cannot read of the content too.
+        raise MissingFileError(f"{path.name}: {error.strerror or error}") from error

@@ -1,0 +1,141 @@
+"""Work of a build: everything acknowledged, sealed into a new version."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.arrays import HeldIds, Rows, Vectors
+from gleann.index.checks import require_measurable
+from gleann.index.errors import GleannError
+from gleann.index.on_disk import BuildSummary
+from gleann.service.devices.devices import Devices
+from gleann.service.jobs.jobs import Task
+from gleann.service.jobs.queue import Demand
+from gleann.service.state.live_index import View
+from gleann.service.state.registry import Registry, require_vectors
+from gleann.service.wire import index_messages
+from gleann.v1 import index_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """A version that this process built, and how."""
+
+    number: int
+    version: int
+    params: BuildParams
+
+
+class Building:
+    """Carries out builds, out of core: a sealed version may be larger than memory.
+
+    A build of what is built already, with equal parameters, is no work. Which
+    parameters those were is known of versions that this process built: another gleann
+    may have built the others.
+    """
+
+    def __init__(self, registry: Registry, *, threads: int, devices: Devices) -> None:
+        self._registry = registry
+        self._threads = threads
+        self._devices = devices
+        self._built: dict[str, _Built] = {}
+
+    def demand(self, packed: bytes) -> Demand:
+        """What is known of a build before it runs."""
+        request = index_pb2.BuildIndexRequest.FromString(packed)
+
+        def size() -> int:
+            try:
+                view = self._registry.view(request.name)
+                return 0 if self._is_current(view, request) else view.count * view.dim
+            except GleannError:
+                return 0  # it fails at once
+
+        return Demand(same=_params_asked(request), changes="version", size=size)
+
+    def current(self, request: index_pb2.BuildIndexRequest) -> index_pb2.Index | None:
+        """The index, where it is now what this request would make of it.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+        """
+        view = self._registry.view(request.name)
+        return self._told(view) if self._is_current(view, request) else None
+
+    def __call__(self, task: Task) -> index_pb2.Index:
+        """Build one index from what it holds now, and serve it."""
+        request = index_pb2.BuildIndexRequest.FromString(task.request)
+        view = self._registry.view(request.name)
+        require_vectors(view)
+        if self._is_current(view, request):
+            return self._told(view)
+        rows = view.live_rows()
+        ids = view.ids_at(rows)
+        params = index_messages.build_params_of(request.params, metric=view.metric)
+
+        def save(directory: Path) -> BuildSummary:
+            return self._devices.run(
+                lambda device: SoarIndex.build_on_disk(
+                    LiveRows(view, rows, ids),
+                    directory,
+                    params,
+                    ids=ids,
+                    progress=task.progress,
+                    threads=self._threads,
+                    device=device,
+                )
+            )
+
+        self._registry.publish_version(view, save)
+        self._note(view, params)
+        return self._told(self._registry.view(request.name))
+
+    def _note(self, view: View, params: BuildParams) -> None:
+        """Remember how the version after `view` was built; forget deleted indexes."""
+        for deleted in set(self._built).difference(self._registry.names()):
+            self._built.pop(deleted, None)
+        self._built[view.name] = _Built(
+            number=view.number, version=view.version + 1, params=params
+        )
+
+    def _is_current(self, view: View, request: index_pb2.BuildIndexRequest) -> bool:
+        built = self._built.get(view.name)
+        if built is None or view.has_changes:
+            return False
+        if (built.number, built.version) != (view.number, view.version):
+            return False
+        return built.params == index_messages.build_params_of(
+            request.params, metric=view.metric
+        )
+
+    def _told(self, view: View) -> index_pb2.Index:
+        return index_messages.index_info_to_wire(self._registry.info(view))
+
+
+class LiveRows:
+    """The rows of a view that can be found, read block by block."""
+
+    def __init__(self, view: View, rows: Rows, ids: HeldIds) -> None:
+        self._view = view
+        self._rows = rows
+        self._ids = ids
+        self.dtype = np.dtype(np.float32)
+        self.shape = len(rows), view.dim
+
+    def __getitem__(self, rows: slice, /) -> Vectors:
+        vectors = self._view.vectors_at(self._rows[rows])
+        # A log of an earlier gleann may hold such a row: said by its id, it can be
+        # replaced or deleted.
+        if self._view.metric != "cosine":
+            require_measurable(vectors, ids=self._ids[rows])
+        return vectors
+
+
+def _params_asked(request: index_pb2.BuildIndexRequest) -> BuildParams | None:
+    """How to build, whatever the metric; None if that is refused."""
+    try:
+        return index_messages.build_params_of(request.params, metric="l2")
+    except GleannError:
+        return None

@@ -1,0 +1,450 @@
+"""Long work: operations on disk, done by two workers, with cancelling and resuming.
+
+One worker takes whatever has its turn; the other takes short work only, so that this
+never waits for long work of other indexes. Work that a crash or a stop cut off runs
+again from its request at the next start.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from secrets import token_hex
+from sqlite3 import Row
+from threading import Condition, Thread
+from typing import TypeVar
+
+from google.longrunning import operations_pb2
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError, Message
+
+from gleann.index import Progress
+from gleann.index.errors import (
+    CancelledError,
+    GleannError,
+    LimitError,
+    NotReadyError,
+    ServiceError,
+    UnknownJobError,
+)
+from gleann.service.jobs.operation_message import Live, operation_message
+from gleann.service.jobs.queue import Demand, Entry, JobQueue
+from gleann.service.state import changes
+from gleann.service.state.store import Store, Transaction
+from gleann.service.status import status_of
+
+MAX_ATTEMPTS = 3
+"""Starts of one piece of work, in case the work is what stops the server."""
+
+FIRST_PAUSE, LAST_PAUSE = 0.1, 10.0
+"""Seconds between two tries of a write that the store refuses."""
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A piece of work as a worker hands it out.
+
+    Attributes:
+        operation: its name, "operations/3f2a".
+        request: the request that asked for it, serialised.
+        progress: to be called as it advances; raises when it must stop.
+    """
+
+    operation: str
+    request: bytes
+    progress: Callable[[Progress], None]
+
+
+Work = Callable[[Task], Message]
+Demands = Mapping[str, Callable[[bytes], Demand]]
+"""What is known of a serialised request before it runs, by kind of operation."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Run:
+    """Operations that one piece of work satisfies, the first of which it is run for."""
+
+    index: str
+    names: list[str]
+    live: Live = field(default_factory=Live)
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    state: str
+    error: bytes | None = None
+    response: bytes | None = None
+
+
+class _StoppingError(Exception):
+    """The server is stopping; the work goes on at the next start."""
+
+
+class Jobs:
+    """The operations of one data directory."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._works: Mapping[str, Work] = {}
+        self._demands: Demands = {}
+        self._queue = JobQueue()
+        self._runs: dict[str, _Run] = {}
+        self._news = Condition()
+        self._stopping = False
+        self._workers = [
+            Thread(
+                target=self._serve,
+                kwargs={"short": short},
+                name="gleann-short-jobs" if short else "gleann-jobs",
+                daemon=True,
+            )
+            for short in (False, True)
+        ]
+
+    def open(self, works: Mapping[str, Work], demands: Demands | None = None) -> None:
+        """Start the workers, with what was cut off at the head of its queue.
+
+        Args:
+            works: what to do for each kind of operation.
+            demands: what is known of it before; None takes all for long work.
+        """
+        self._works = works
+        self._demands = demands or {}
+        stale = f"the server stopped {MAX_ATTEMPTS} times while this ran"
+        with self._store.transaction() as transaction:
+            transaction.run(
+                "UPDATE operations SET state = 'failed', ended = ?, error = ?"
+                " WHERE state = 'running' AND attempts >= ?",
+                time.time(),
+                status_of(ServiceError(stale)).SerializeToString(),
+                MAX_ATTEMPTS,
+            )
+            transaction.run(
+                "UPDATE operations SET state = 'queued' WHERE state = 'running'"
+            )
+            if changes.drop_given_up(transaction):
+                transaction.after_commit(self._store.give_back_space_soon)
+        for row in self._store.rows(
+            "SELECT * FROM operations WHERE state = 'queued' ORDER BY number"
+        ):
+            demand = self._demand(row["kind"], row["request"])
+            self._enqueue(
+                Entry(name=row["name"], index=row["index_name"], demand=demand)
+            )
+        for worker in self._workers:
+            worker.start()
+
+    def start(
+        self, kind: str, *, index: str, request: Message
+    ) -> operations_pb2.Operation:
+        """Put work on disk and into the queue."""
+        return self.asked(kind, index=index, request=request)()
+
+    def asked(
+        self, kind: str, *, index: str, request: Message
+    ) -> Callable[[], operations_pb2.Operation]:
+        """What puts work on disk and into the queue; it is quick."""
+        name = f"operations/{token_hex(8)}"
+        packed = request.SerializeToString()
+        entry = Entry(name=name, index=index, demand=self._demand(kind, packed))
+
+        def start() -> operations_pb2.Operation:
+            with self._store.transaction() as transaction:
+                transaction.run(
+                    "INSERT INTO operations (name, kind, index_name, request, state,"
+                    " created) VALUES (?, ?, ?, ?, 'queued', ?)",
+                    name,
+                    kind,
+                    index,
+                    packed,
+                    time.time(),
+                )
+                transaction.after_commit(lambda: self._enqueue(entry))
+                return self.get(name)
+
+        return start
+
+    def answered(
+        self, kind: str, *, index: str, request: Message, response: Message
+    ) -> operations_pb2.Operation:
+        """An operation that is done already, since nothing has to be done for it."""
+        name = f"operations/{token_hex(8)}"
+        now = time.time()
+        with self._store.transaction() as transaction:
+            transaction.run(
+                "INSERT INTO operations (name, kind, index_name, request, state,"
+                " created, started, ended, response)"
+                " VALUES (?, ?, ?, ?, 'done', ?, ?, ?, ?)",
+                name,
+                kind,
+                index,
+                request.SerializeToString(),
+                now,
+                now,
+                now,
+                _packed(response),
+            )
+            return self.get(name)
+
+    def is_settled(self, index: str) -> bool:
+        """Whether nothing that changes an index is under way, nor asked for."""
+        with self._news:
+            return self._queue.is_settled(index)
+
+    def get(self, name: str) -> operations_pb2.Operation:
+        """The operation as it is now.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+        """
+        return self._message(self._row(name))
+
+    def list(
+        self, *, after: int, limit: int
+    ) -> list[tuple[int, operations_pb2.Operation]]:
+        """Operations numbered above `after`, oldest first, with their numbers."""
+        rows = self._store.rows(
+            "SELECT * FROM operations WHERE number > ? ORDER BY number LIMIT ?",
+            after,
+            limit,
+        )
+        return [(row["number"], self._message(row)) for row in rows]
+
+    def wait(self, name: str, *, seconds: float) -> operations_pb2.Operation:
+        """The operation when it has ended, or after `seconds`."""
+        deadline = time.monotonic() + seconds
+        operation = self.get(name)
+        while not operation.done and (left := deadline - time.monotonic()) > 0:
+            with self._news:
+                # What this process does not run ends elsewhere, or never: no news.
+                self._news.wait(left if name in self._runs else min(left, FIRST_PAUSE))
+            operation = self.get(name)
+        return operation
+
+    def cancel(self, name: str) -> None:
+        """Ask it to stop; nothing happens when it has ended.
+
+        Work that others asked for too goes on for them.
+        """
+        with self._store.transaction() as transaction:
+            state = self._row(name)["state"]
+            run = self._runs.get(name)
+            shared = state == "running" and run is not None and len(run.names) > 1
+            if state == "queued" or shared:
+                self._write_end(transaction, name, _cancelled(name))
+                transaction.after_commit(lambda: self._forget(name))
+            elif run is not None:
+                run.cancelled = True
+
+    def delete(self, name: str) -> None:
+        """Forget an operation that has ended.
+
+        Raises:
+            NotReadyError: it has not.
+        """
+        with self._store.transaction() as transaction:
+            if not self.get(name).done:
+                raise NotReadyError(f"{name} is not done: cancel it first")
+            transaction.run("DELETE FROM operations WHERE name = ?", name)
+
+    def close(self, *, seconds: float) -> None:
+        """Stop the workers, waiting for them at most `seconds`."""
+        deadline = time.monotonic() + seconds
+        with self._news:
+            self._stopping = True
+            self._news.notify_all()
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+
+    def _row(self, name: str) -> Row:
+        row = self._store.row("SELECT * FROM operations WHERE name = ?", name)
+        if row is None:
+            raise UnknownJobError(f"there is no operation {name[:80]!r}")
+        return row
+
+    def _demand(self, kind: str, request: bytes) -> Demand:
+        known = self._demands.get(kind)
+        try:
+            return Demand() if known is None else known(request)
+        except (DecodeError, TypeError):
+            return Demand()  # it is no request, and fails alone when its turn comes
+
+    def _enqueue(self, entry: Entry) -> None:
+        with self._news:
+            self._runs[entry.name] = _Run(index=entry.index, names=[entry.name])
+            self._queue.add(entry)
+            self._news.notify_all()
+
+    def _forget(self, name: str) -> None:
+        """Take an operation that has ended out of the queue, or out of its run."""
+        with self._news:
+            self._queue.drop(name)
+            if (run := self._runs.pop(name, None)) is not None:
+                run.names.remove(name)
+            self._news.notify_all()
+
+    def _serve(self, *, short: bool) -> None:
+        while (run := self._next(short=short)) is not None:
+            try:
+                self._do(run)
+            except _StoppingError:
+                pass
+            except GleannError:
+                # It runs again at the next start.
+                _log.exception("%s: the store refused", ", ".join(run.names))
+            except Exception:  # noqa: BLE001  the edge: the worker goes on
+                _log.exception("%s failed inside", ", ".join(run.names))
+            finally:
+                self._end(run)
+
+    def _next(self, *, short: bool) -> _Run | None:
+        with self._news:
+            while not self._stopping:
+                if entries := self._queue.take(short=short):
+                    run = _Run(
+                        index=entries[0].index, names=[entry.name for entry in entries]
+                    )
+                    self._runs.update(dict.fromkeys(run.names, run))
+                    return run
+                self._news.wait()
+            return None
+
+    def _end(self, run: _Run) -> None:
+        with self._news:
+            for name in run.names:
+                self._runs.pop(name, None)
+            self._queue.done(run.index)
+            self._news.notify_all()
+
+    def _do(self, run: _Run) -> None:
+        if not self._insist(lambda: self._begin_all(run)):
+            return
+        first = run.names[0]
+        try:
+            row = self._insist(lambda: self._row(first))
+            outcome = self._outcome(run, row)
+        except _StoppingError:
+            self._put_back(run)
+        else:
+            self._insist(lambda: self._write_all(run, outcome))
+
+    def _outcome(self, run: _Run, row: Row) -> _Outcome:
+        """Do the work, and say what became of it."""
+        task = Task(
+            operation=row["name"],
+            request=row["request"],
+            progress=lambda news: self._advance(run, news),
+        )
+        try:
+            response = self._works[row["kind"]](task)
+        except CancelledError:
+            return _cancelled(run.names[0])
+        except GleannError as error:
+            return _failed(error)
+        except _StoppingError:
+            raise
+        except MemoryError:
+            _log.error("%s: out of memory", row["name"])
+            return _failed(LimitError("the server has not enough memory for this work"))
+        except Exception:  # noqa: BLE001  the edge: a bug ends one operation, not all
+            _log.exception("%s failed inside", row["name"])
+            return _failed(ServiceError("internal error"))
+        return _Outcome(state="done", response=_packed(response))
+
+    def _advance(self, run: _Run, news: Progress) -> None:
+        if self._stopping:
+            raise _StoppingError
+        if run.cancelled:
+            raise CancelledError("the operation was cancelled")
+        run.live.take(news)
+
+    def _insist(self, write: Callable[[], T]) -> T:
+        """Write to the store, again and again where it refuses.
+
+        Raises:
+            _StoppingError: the server stops first.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return write()
+            except GleannError as error:
+                _log.warning(
+                    "the store refused, tried again in %.1f s: %s", pause, error
+                )
+            with self._news:
+                if self._news.wait_for(lambda: self._stopping, pause):
+                    raise _StoppingError
+            pause = min(2 * pause, LAST_PAUSE)
+
+    def _begin_all(self, run: _Run) -> bool:
+        """Mark a run's operations as running, but for those that were cancelled."""
+        with self._store.transaction():
+            begun = [name for name in run.names if self._begin(name)]
+        with self._news:
+            run.names[:] = [name for name in begun if name in run.names]
+        return bool(run.names)
+
+    def _begin(self, name: str) -> bool:
+        """Mark it as running, unless it was cancelled in the queue."""
+        with self._store.transaction() as transaction:
+            begun = transaction.run(
+                "UPDATE operations SET state = 'running', started = ?,"
+                " attempts = attempts + 1 WHERE name = ? AND state = 'queued'",
+                time.time(),
+                name,
+            )
+            return begun.rowcount == 1
+
+    def _put_back(self, run: _Run) -> None:
+        with self._store.transaction() as transaction:
+            for name in run.names:
+                transaction.run(
+                    "UPDATE operations SET state = 'queued', started = NULL,"
+                    " attempts = attempts - 1 WHERE name = ?",
+                    name,
+                )
+
+    def _write_all(self, run: _Run, outcome: _Outcome) -> None:
+        with self._store.transaction() as transaction:
+            for name in run.names:
+                self._write_end(transaction, name, outcome)
+
+    def _write_end(
+        self, transaction: Transaction, name: str, outcome: _Outcome
+    ) -> None:
+        """Write what became of an operation; parts of an import go if it failed."""
+        transaction.run(
+            "UPDATE operations SET state = ?, ended = ?, error = ?, response = ?"
+            " WHERE name = ?",
+            outcome.state,
+            time.time(),
+            outcome.error,
+            outcome.response,
+            name,
+        )
+        if changes.drop_staged(transaction, name):
+            transaction.after_commit(self._store.give_back_space_soon)
+
+    def _message(self, row: Row) -> operations_pb2.Operation:
+        run = self._runs.get(row["name"])
+        return operation_message(row, Live() if run is None else run.live)
+
+
+def _packed(response: Message) -> bytes:
+    packed = AnyMessage()
+    packed.Pack(response)
+    return packed.SerializeToString()
+
+
+def _failed(error: GleannError) -> _Outcome:
+    return _Outcome(state="failed", error=status_of(error).SerializeToString())
+
+
+def _cancelled(name: str) -> _Outcome:
+    status = status_of(CancelledError(f"{name} was cancelled"))
+    return _Outcome(state="cancelled", error=status.SerializeToString())

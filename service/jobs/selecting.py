@@ -1,0 +1,92 @@
+"""Work of a selection job: choose a set of vectors, and keep it."""
+
+import time
+from typing import Any
+
+from gleann.index import Progress
+from gleann.index.errors import GleannError, UnknownJobError
+from gleann.service.devices.devices import Devices
+from gleann.service.jobs.coreset import choose
+from gleann.service.jobs.jobs import Task
+from gleann.service.jobs.queue import Demand
+from gleann.service.state.registry import Registry
+from gleann.service.state.store import Store
+from gleann.service.values import Selected
+from gleann.service.wire import selection_messages
+from gleann.v1 import selection_pb2
+
+VECTORS_A_SIZE = 64
+"""A choice of so many reads all vectors once, in the reckoning of what is short."""
+
+
+class Selecting:
+    """Carries out selection jobs and keeps what they chose."""
+
+    def __init__(self, registry: Registry, store: Store, devices: Devices) -> None:
+        self._registry = registry
+        self._store = store
+        self._devices = devices
+
+    def demand(self, packed: bytes) -> Demand:
+        """What is known of a selection job before it runs."""
+        request = selection_pb2.CreateSelectionJobRequest.FromString(packed)
+        passes = 1 + request.k // VECTORS_A_SIZE
+
+        def size() -> int:
+            try:
+                view = self._registry.view(request.index)
+            except GleannError:
+                return 0  # it fails at once
+            return view.count * view.dim * passes
+
+        return Demand(changes="nothing", size=size)
+
+    def __call__(self, task: Task) -> selection_pb2.Selection:
+        """Choose one set."""
+        request = selection_pb2.CreateSelectionJobRequest.FromString(task.request)
+        view = self._registry.view(request.index)
+        task.progress(Progress(phase="gather", done=0, total=0))
+        selected = self._devices.run(
+            lambda device: choose(view, request, task, device=device)
+        )
+        # Named after its operation, so that one that is run again takes its own place.
+        number = task.operation.removeprefix("operations/")
+        message = selection_pb2.Selection(
+            name=f"selections/{number}", index=request.index
+        )
+        message.create_time.FromNanoseconds(time.time_ns())
+        selection_messages.selection_to_wire(selected, message)
+        items = selection_messages.items_to_wire(selected).SerializeToString()
+        with self._store.transaction() as transaction:
+            transaction.run(
+                "INSERT OR REPLACE INTO selections (name, description, items)"
+                " VALUES (?, ?, ?)",
+                message.name,
+                message.SerializeToString(),
+                items,
+            )
+        return message
+
+    def get(self, name: str) -> selection_pb2.Selection:
+        """The description of a selection.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+        """
+        return selection_pb2.Selection.FromString(self._row(name)["description"])
+
+    def chosen(self, name: str) -> Selected:
+        """All items of a selection.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+        """
+        stored = selection_pb2.SelectedItems.FromString(self._row(name)["items"])
+        return selection_messages.selected_of(self.get(name), [stored])
+
+    def _row(self, name: str) -> Any:
+        row = self._store.row("SELECT * FROM selections WHERE name = ?", name)
+        if row is None:
+            raise UnknownJobError(f"there is no selection {name[:80]!r}")
+        self._store.require_whole("selections", name)
+        return row

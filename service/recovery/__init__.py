@@ -1,0 +1,1 @@
+"""A damaged data directory: examined, repaired, its rows exported."""

@@ -1,0 +1,174 @@
+"""The rows of an index that may not open, written where `gleann` can import them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from gleann.index.array_file import read_array
+from gleann.index.arrays import Vectors
+from gleann.index.errors import CorruptDataError, GleannError, StorageError
+from gleann.index.manifest import read_manifest
+from gleann.index.params import Metric
+from gleann.service.recovery.examination import ExaminedIndex
+from gleann.service.recovery.snapshot import Snapshot
+from gleann.service.state.changes import Change, read_change
+from gleann.service.state.live_index import Delta, View
+from gleann.service.state.registry import NAME
+
+BLOCK_ROWS = 8192
+
+Names = list[Any]
+"""Ids as Python values, integers or texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written of one index.
+
+    Attributes:
+        file: parquet, with the columns id and vector.
+        count: rows in it.
+        left_out: why rows are not among them; empty where all are.
+    """
+
+    file: Path
+    count: int
+    left_out: tuple[str, ...]
+
+
+def export_index(snapshot: Snapshot, index: ExaminedIndex, folder: Path) -> Exported:
+    """Write all rows that can be vouched for, deleted ones not, to `folder`.
+
+    Rows of the sealed version are those of its vectors and ids, where both match their
+    checksums, whatever else of it is damaged; of the log, those of whole changes.
+
+    Raises:
+        CorruptDataError: not even its dimension is known.
+        StorageError: the disk refused.
+    """
+    source = _source(index)
+    left_out: list[str] = list(index.log.damaged)
+    if not index.is_whole and index.row is not None:
+        left_out.append("the changes since: its row of the table indexes is damaged")
+    parts: list[Vectors] = []
+    places: dict[Any, tuple[int, int]] = {}
+    if source.version:
+        try:
+            names, vectors = _sealed_rows(source.path(snapshot.directory))
+        except GleannError as error:
+            left_out.append(f"the rows of version {source.version}: {error}")
+        else:
+            parts.append(vectors)
+            places = {name: (0, at) for at, name in enumerate(names)}
+    for change in _changes(snapshot, index, source):
+        _apply(change, parts, places)
+    name = index.name if NAME.fullmatch(index.name) else f"index-{index.number}"
+    file = folder / f"{name}.parquet"
+    _write(file, source.dim, parts, places)
+    return Exported(file=file, count=len(places), left_out=tuple(left_out))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """Where the rows of an index are: a sealed version, and changes since."""
+
+    number: int
+    dim: int
+    metric: Metric
+    version: int
+
+    def path(self, directory: Path) -> Path:
+        versions = directory / "indexes" / str(self.number) / "versions"
+        return versions / str(self.version)
+
+
+def _source(index: ExaminedIndex) -> _Source:
+    seal = index.seals[-1] if index.seals else None
+    row = index.row if index.is_whole else None
+    if row is None and seal is None:
+        raise CorruptDataError(f"{index.name!r}: nothing tells what its rows are")
+    if seal is not None and (row is None or seal.sequence > row["sequence"]):
+        values: Any = {"dim": seal.dim, "metric": seal.metric, "version": seal.version}
+    else:
+        assert row is not None
+        values = {key: row[key] for key in ("dim", "metric", "version")}
+    return _Source(number=index.number, **values)
+
+
+def _sealed_rows(path: Path) -> tuple[Names, Vectors]:
+    manifest = read_manifest(path)
+    arrays: Mapping[str, Any] = manifest["arrays"]
+
+    def array(name: str) -> Any:
+        if name not in arrays:
+            raise CorruptDataError(f"{path}: its manifest lacks the array {name!r}")
+        folder = path / str(manifest["data"])
+        return read_array(folder, name, arrays[name], mapped=name == "vectors")
+
+    vectors = array("vectors")
+    if "ids" in arrays:
+        return array("ids").tolist(), vectors
+    offsets, content = array("id_offsets").tolist(), array("id_bytes").tobytes()
+    spans = pairwise(offsets)
+    return [content[start:end].decode() for start, end in spans], vectors
+
+
+def _changes(
+    snapshot: Snapshot, index: ExaminedIndex, source: _Source
+) -> Iterator[Change]:
+    view = View(
+        number=index.number,
+        name=index.name,
+        dim=source.dim,
+        metric=source.metric,
+        delta=Delta(source.dim),
+    )
+    for _, number in index.log.whole:
+        change = snapshot.change(number)
+        if change is not None:
+            yield read_change(change, view)
+
+
+def _apply(
+    change: Change, parts: list[Vectors], places: dict[Any, tuple[int, int]]
+) -> None:
+    names = change.ids.tolist()
+    if change.vectors is None:
+        for name in names:
+            places.pop(name, None)
+        return
+    parts.append(change.vectors)
+    places.update((name, (len(parts) - 1, at)) for at, name in enumerate(names))
+
+
+def _write(
+    file: Path, dim: int, parts: list[Vectors], places: dict[Any, tuple[int, int]]
+) -> None:
+    texts = any(isinstance(name, str) for name in places)
+    schema = pa.schema(
+        {
+            "id": pa.string() if texts else pa.int64(),
+            "vector": pa.list_(pa.float32(), dim),
+        }
+    )
+    names, at = list(places), list(places.values())
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with pa.parquet.ParquetWriter(file, schema) as writer:
+            for start in range(0, len(names), BLOCK_ROWS):
+                block = at[start : start + BLOCK_ROWS]
+                rows = np.stack([parts[part][row] for part, row in block])
+                vectors = pa.FixedSizeListArray.from_arrays(
+                    pa.array(rows.ravel(), pa.float32()), dim
+                )
+                chosen = pa.array(names[start : start + BLOCK_ROWS], schema[0].type)
+                writer.write_table(pa.table([chosen, vectors], schema=schema))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot write {file}: {reason}") from error

@@ -1,0 +1,1 @@
+"""Searches of one view of an index, and batches of them."""

@@ -1,0 +1,151 @@
+"""Searching a view: the sealed version and the newer rows, merged."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+
+from gleann.index import SearchParams, SearchStats
+from gleann.index.arrays import HeldIds, Mask, Vectors
+from gleann.index.blas import one_blas_thread
+from gleann.index.errors import InvalidParamsError
+from gleann.index.exact import exact_search_prepared
+from gleann.index.found import FoundRows
+from gleann.index.metric import prepare
+from gleann.service.state.live_index import Sealed, View
+from gleann.service.state.registry import require_vectors
+
+ONE_THREAD = 1 << 31
+"""Products of numbers, up to which newer rows are scanned on one thread. More of them
+take so long that threads which wait for each other are worth it."""
+
+_EXACT = SearchStats(
+    engine="exact",
+    nprobe=0,
+    rerank=0,
+    lists_probed=0,
+    entries_scanned=0,
+    survivors=0,
+    reranked=0,
+    completed=0,
+    estimated_recall=1.0,
+    exact=True,
+)
+
+
+def search(
+    view: View, queries: Vectors, params: SearchParams, *, allowed_ids: HeldIds | None
+) -> FoundRows:
+    """Find the nearest vectors of each query, by rows of the view.
+
+    Args:
+        view: the state to answer from.
+        queries: float32 (nq, dim), finite.
+        params: how; without `allowed`.
+        allowed_ids: vectors that may be returned; None for all.
+
+    Raises:
+        NotReadyError: the index is empty.
+        InvalidParamsError: k above the number of vectors, or what `SoarIndex.search`
+            refuses.
+        UnknownIdError: an allowed id is not there.
+    """
+    require_vectors(view)
+    if params.k > view.count:
+        raise InvalidParamsError(
+            f"k is {params.k}, but {view.name!r} holds {view.count} vectors"
+        )
+    old, new = _allowed(view, allowed_ids)
+    parts = []
+    if view.sealed is not None and (old is None or old.any()):
+        parts.append(_search_sealed(view, view.sealed, queries, params, old))
+    if new.any():
+        parts.append(_search_delta(view, queries, params, new))
+    if not parts:
+        return _nothing(len(queries), params.k)
+    return _merged(parts, k=params.k)
+
+
+def _nothing(count: int, k: int) -> FoundRows:
+    """The answer of `count` queries that no vector may answer."""
+    return FoundRows(
+        rows=np.full((count, k), -1),
+        distances=np.full((count, k), np.inf, np.float32),
+        stats=_EXACT,
+    )
+
+
+def _allowed(view: View, allowed_ids: HeldIds | None) -> tuple[Mask | None, Mask]:
+    """Which rows may be returned, of the sealed version (None for all) and newer."""
+    if allowed_ids is None:
+        return view.alive, view.delta.alive
+    rows = view.require(allowed_ids)
+    mask = np.zeros(view.sealed_rows + len(view.delta), np.bool_)
+    mask[rows] = True
+    return mask[: view.sealed_rows], mask[view.sealed_rows :]
+
+
+def _search_sealed(
+    view: View,
+    sealed: Sealed,
+    queries: Vectors,
+    params: SearchParams,
+    allowed: Mask | None,
+) -> FoundRows:
+    k = min(params.k, len(sealed))
+    rerank = params.rerank
+    if rerank is not None and len(view.delta):
+        # The caller counts the newer rows too, which are ranked in float32 anyway.
+        rerank = max(k, min(rerank, len(sealed)))
+    return sealed.index.find_rows(
+        queries, replace(params, k=k, rerank=rerank, allowed=allowed)
+    )
+
+
+def _search_delta(
+    view: View, queries: Vectors, params: SearchParams, allowed: Mask
+) -> FoundRows:
+    count = int(np.count_nonzero(allowed))
+    products = len(queries) * view.delta.vectors.size
+    with one_blas_thread() if products <= ONE_THREAD else nullcontext():
+        rows, distances = exact_search_prepared(
+            prepare(queries, view.metric, name="queries"),
+            view.delta.vectors,
+            metric=view.metric,
+            k=min(params.k, count),
+            allowed=None if count == len(allowed) else allowed,
+        )
+    scanned = len(queries) * count
+    stats = _EXACT._replace(
+        entries_scanned=scanned, survivors=scanned, reranked=scanned
+    )
+    # There are as many allowed rows as are asked for: none is -1.
+    return FoundRows(rows=rows + view.sealed_rows, distances=distances, stats=stats)
+
+
+def _merged(parts: list[FoundRows], *, k: int) -> FoundRows:
+    """The k nearest of all parts, those of the first part first where they tie."""
+    if len(parts) == 1 and parts[0].rows.shape[1] == k:
+        return parts[0]
+    rows = np.concatenate([part.rows for part in parts], axis=1)
+    distances = np.concatenate([part.distances for part in parts], axis=1)
+    if (missing := k - rows.shape[1]) > 0:
+        rows = np.pad(rows, ((0, 0), (0, missing)), constant_values=-1)
+        distances = np.pad(
+            distances, ((0, 0), (0, missing)), constant_values=np.float32(np.inf)
+        )
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return FoundRows(
+        rows=np.take_along_axis(rows, order, axis=1),
+        distances=np.take_along_axis(distances, order, axis=1),
+        stats=_summed([part.stats for part in parts]),
+    )
+
+
+def _summed(stats: list[SearchStats]) -> SearchStats:
+    """What the search cost; the sealed version, which comes first, says how it went."""
+    return stats[0]._replace(
+        entries_scanned=sum(part.entries_scanned for part in stats),
+        survivors=sum(part.survivors for part in stats),
+        reranked=sum(part.reranked for part in stats),
+    )

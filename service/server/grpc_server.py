@@ -1,0 +1,277 @@
+"""The gRPC server: wiring and stopping."""
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock, Thread
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+from google.longrunning import operations_pb2_grpc
+from google.protobuf.descriptor_pool import Default
+from grpc_reflection.v1alpha import reflection
+
+from gleann.index.errors import ServiceError
+from gleann.service.application import Application
+from gleann.service.config import Config, split_address
+from gleann.service.security import KeyCheck
+from gleann.service.server import admission, health, operation_waits
+from gleann.service.server.connections import Connections, Silence
+from gleann.service.server.lanes import Lane
+from gleann.service.server.rate_limited_log import OneLine, RareLog
+from gleann.service.server.rpc import Inline
+from gleann.service.servicers.admin import AdminServicer
+from gleann.service.servicers.index import IndexServicer
+from gleann.service.servicers.operations import OperationsServicer
+from gleann.service.servicers.search import SearchServicer
+from gleann.service.servicers.selection import SelectionServicer
+from gleann.service.servicers.vector import VectorServicer
+from gleann.v1 import (
+    admin_pb2_grpc,
+    index_pb2_grpc,
+    search_pb2_grpc,
+    selection_pb2_grpc,
+    vector_pb2_grpc,
+)
+
+SERVICES = (
+    "gleann.v1.IndexService",
+    "gleann.v1.VectorService",
+    "gleann.v1.SearchService",
+    "gleann.v1.SelectionService",
+    "gleann.v1.AdminService",
+    "google.longrunning.Operations",
+)
+
+INDEX_HEALTH = "indexes/"
+"""A health check of "indexes/words" tells whether the index "words" is served."""
+
+_COMPUTING: tuple[tuple[Any, Any], ...] = (
+    (index_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer),
+    (vector_pb2_grpc.add_VectorServiceServicer_to_server, VectorServicer),
+    (search_pb2_grpc.add_SearchServiceServicer_to_server, SearchServicer),
+    (selection_pb2_grpc.add_SelectionServiceServicer_to_server, SelectionServicer),
+)
+_CONTROLLING: tuple[tuple[Any, Any], ...] = (
+    (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),
+    (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer),
+)
+"""These have threads of their own, so that work can be cancelled when all others are
+busy with it."""
+
+CONTROL_THREADS = 2
+SILENT_CALLS_A_PLACE = 16
+"""Calls that may wait for their message, for each that may be computed."""
+
+CONNECTION_IDLE_SECONDS = 3600
+HANDSHAKE_SECONDS = 20
+KEEPALIVE_SECONDS = 60
+"""A connection is asked for a sign of life after so long without one."""
+
+REFLECTION_STREAMS = 4
+"""Threads for reflection, which reads its messages in one: more streams wait."""
+
+_log = logging.getLogger(__name__)
+_encoding = OneLine(_log)
+
+
+class Server:
+    """A running server; `serve` starts one.
+
+    Attributes:
+        port: the port it listens on.
+        target: what `gleann.Client` takes to reach it from this machine.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Open the data directory and listen; errors as `serve`."""
+        self._application = Application(config)
+        try:
+            self._open(config)
+        except BaseException:
+            self._application.close()
+            raise
+        host, _ = split_address(config.listen)
+        self.target = f"grpc://{_bracketed(host)}:{self.port}"
+        self._application.registry.watch(self._set_index_health)
+        _log.info("serving %s at %s", config.data_dir, self.target)
+
+    @property
+    def busy(self) -> int:
+        """Calls that are computed or wait for a thread."""
+        return sum(lane.held for lane in self._lanes)
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Stop: report NOT_SERVING, finish calls within `grace` seconds, close.
+
+        Long work is cut off and goes on when the directory is opened again. Callers who
+        wait for an operation or watch the health are answered at once.
+        """
+        with self._stop_once:
+            if self._stopped.is_set():
+                return
+            self._health.close()
+            jobs = Thread(
+                target=self._application.jobs.close, kwargs={"seconds": grace}
+            )
+            jobs.start()
+            ended = self._grpc.stop(grace)
+            self._waits.close()
+            self._silence.close()
+            ended.wait()
+            for lane in self._lanes:
+                lane.close()
+            self._streams.shutdown(wait=False, cancel_futures=True)
+            jobs.join()
+            self._application.close(seconds=0)
+            self._stopped.set()
+
+    def wait(self) -> None:
+        """Return when the server has stopped."""
+        self._stopped.wait()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _set_index_health(self, name: str, serving: bool | None) -> None:
+        """Tell probes of one index; the health of the server does not depend on it."""
+        service = f"{INDEX_HEALTH}{name}"
+        if serving is None:
+            self._health.forget(service)
+        else:
+            self._health.set(service, serving=serving)
+
+    def _open(self, config: Config) -> None:
+        self._stopped, self._stop_once = Event(), Lock()
+        computing = Lane("rpc", threads=config.rpc_threads, most=config.rpc_queue)
+        control = Lane("control", threads=CONTROL_THREADS, most=config.rpc_queue)
+        self._lanes = (computing, control)
+        self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
+        self._health = health.Health(["", *SERVICES])
+        self._grpc = grpc.server(Inline(), options=_options(config))
+        # Last, as it can fail, and before there is any thread to stop.
+        self.port = _listen(self._grpc, config.listen)
+        self._waits = operation_waits.Waits(self._application.jobs.get)
+        self._silence = Silence(
+            seconds=config.message_seconds, most=SILENT_CALLS_A_PLACE * config.rpc_queue
+        )
+        rare = RareLog(_log)
+        takes = {
+            **_computed(_COMPUTING, self._application, computing, rare),
+            **_computed(_CONTROLLING, self._application, control, rare),
+            operation_waits.METHOD: self._waits.take,
+            health.CHECK: self._health.check,
+            health.WATCH: self._health.watch,
+        }
+        led = admission.Front(
+            takes,
+            _reflection(self._streams),
+            key=KeyCheck(config.api_key),
+            connections=Connections(most=config.connection_calls),
+            silence=self._silence,
+            rare=rare,
+        )
+        self._grpc.add_generic_rpc_handlers((led,))
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_encoding)
+        self._grpc.start()
+
+
+def serve(config: Config) -> Server:
+    """Start a server, which answers from threads of its own.
+
+    Raises:
+        NotReadyError: another process has the data directory open.
+        ServiceError: the address cannot be listened on.
+        StorageError: the data directory cannot be made or written.
+        CorruptDataError: what is stored there cannot be read.
+        EngineUnavailableError: the device that is required is not usable.
+    """
+    return Server(config)
+
+
+class _Methods:
+    """Stands in for a server where servicers register: it keeps their methods."""
+
+    def __init__(self) -> None:
+        self._generic: list[grpc.GenericRpcHandler] = []
+
+    def add_generic_rpc_handlers(
+        self, handlers: Iterable[grpc.GenericRpcHandler]
+    ) -> None:
+        """Keep the methods of a service."""
+        self._generic.extend(handlers)
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """Nothing: these are the same methods."""
+
+    def handlers(self, services: Iterable[str]) -> dict[str, grpc.RpcMethodHandler]:
+        """The methods of services by their paths, such as "/a.Service/Method"."""
+        found = {}
+        for service in services:
+            for method in Default().FindServiceByName(service).methods:
+                path = f"/{service}/{method.name}"
+                details = SimpleNamespace(method=path, invocation_metadata=())
+                for generic in self._generic:
+                    if (one := generic.service(details)) is not None:
+                        found[path] = one
+        return found
+
+
+def _computed(
+    servicers: tuple[tuple[Any, Any], ...],
+    application: Application,
+    lane: Lane,
+    rare: RareLog,
+) -> dict[str, admission.Take]:
+    methods = _Methods()
+    for register, servicer in servicers:
+        register(servicer(application), methods)
+    return {
+        path: admission.computed(
+            admission.Method(
+                path, one.request_deserializer, one.unary_unary, one.response_serializer
+            ),
+            lane,
+            rare,
+        )
+        for path, one in methods.handlers(SERVICES).items()
+    }
+
+
+def _reflection(pool: ThreadPoolExecutor) -> dict[str, grpc.RpcMethodHandler]:
+    methods = _Methods()
+    names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, methods)
+    found = methods.handlers([reflection.SERVICE_NAME])
+    return {path: admission.in_pool(one, pool) for path, one in found.items()}
+
+
+def _options(config: Config) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", config.limits.message_bytes),
+        ("grpc.max_send_message_length", config.limits.message_bytes),
+        # Two servers on one port would share its connections, silently.
+        ("grpc.so_reuseport", 0),
+        # What the connection may have under way in HTTP/2; ours refuse in words first.
+        ("grpc.max_concurrent_streams", 2 * config.connection_calls),
+        ("grpc.server_handshake_timeout_ms", 1000 * HANDSHAKE_SECONDS),
+        ("grpc.max_connection_idle_ms", 1000 * CONNECTION_IDLE_SECONDS),
+        ("grpc.keepalive_time_ms", 1000 * KEEPALIVE_SECONDS),
+        ("grpc.keepalive_timeout_ms", 1000 * HANDSHAKE_SECONDS),
+    ]
+
+
+def _listen(server: grpc.Server, address: str) -> int:
+    try:
+        port: int = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ServiceError(f"cannot listen on {address}: {error}") from error
+    return port
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

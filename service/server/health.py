@@ -1,0 +1,113 @@
+"""grpc.health.v1, answered by the thread that polls: nothing keeps it from answering.
+
+The servicer of grpcio-health-checking writes while it holds its lock, and waits until
+the write went out: one client that does not read would stop all checks.
+"""
+
+from collections.abc import Iterable
+from threading import Lock
+
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2
+
+from gleann.index.errors import InvalidInputError, NotFoundError
+from gleann.service.server.rpc import Rpc
+
+SERVICE_NAME: str = health.SERVICE_NAME
+CHECK, WATCH = f"/{SERVICE_NAME}/Check", f"/{SERVICE_NAME}/Watch"
+LONGEST_REQUEST = 1024
+"""Bytes; a service's name is shorter."""
+
+_Response = health_pb2.HealthCheckResponse
+
+
+class Health:
+    """Whether each service answers."""
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self._guard = Lock()
+        self._states = dict.fromkeys(services, _Response.SERVING)
+        self._watches: dict[Rpc, str] = {}
+        self._closed = False
+
+    def check(self, rpc: Rpc, message: bytes) -> None:
+        """Answer with the state of one service.
+
+        Raises:
+            InvalidInputError: no request.
+            NotFoundError: no such service.
+        """
+        service = _service_of(message)
+        state = self._states.get(service)
+        if state is None:
+            raise NotFoundError(f"there is no service {service!r}")
+        rpc.finish(_message(state))
+
+    def watch(self, rpc: Rpc, message: bytes) -> None:
+        """Tell the state of one service, and its changes, until the caller leaves.
+
+        Raises:
+            InvalidInputError: no request.
+        """
+        service = _service_of(message)
+        with self._guard:
+            self._watches[rpc] = service
+            state = self._states.get(service, _Response.SERVICE_UNKNOWN)
+            # Under the guard, or a change meanwhile would be told first.
+            rpc.write(_message(state))
+        rpc.when_ended(lambda: self._unwatch(rpc))
+        if self._closed:
+            rpc.finish()
+
+    def set(self, service: str, *, serving: bool) -> None:
+        """Change the state of a service, and tell who watches it."""
+        state = _Response.SERVING if serving else _Response.NOT_SERVING
+        with self._guard:
+            if self._closed and serving:
+                return
+            self._states[service] = state
+            self._tell(service, state)
+
+    def forget(self, service: str) -> None:
+        """Forget a service that is no more; who watches it hears that it is unknown."""
+        with self._guard:
+            self._states.pop(service, None)
+            self._tell(service, _Response.SERVICE_UNKNOWN)
+
+    def close(self) -> None:
+        """Say that nothing is served any more, and end the watches."""
+        with self._guard:
+            self._closed = True
+            for service in self._states:
+                self._states[service] = _Response.NOT_SERVING
+                self._tell(service, _Response.NOT_SERVING)
+            watches = list(self._watches)
+        for rpc in watches:
+            rpc.finish()
+
+    def _tell(self, service: str, state: int) -> None:
+        """Tell who watches a service; the caller has the guard, `write` never waits."""
+        for rpc, name in self._watches.items():
+            if name == service:
+                rpc.write(_message(state))
+
+    def _unwatch(self, rpc: Rpc) -> None:
+        with self._guard:
+            self._watches.pop(rpc, None)
+
+
+def _service_of(message: bytes) -> str:
+    if len(message) > LONGEST_REQUEST:
+        raise InvalidInputError(
+            f"a health check has {len(message)} bytes, at most {LONGEST_REQUEST}"
+        )
+    try:
+        service: str = health_pb2.HealthCheckRequest.FromString(message).service
+    except DecodeError as error:
+        raise InvalidInputError("this is no HealthCheckRequest") from error
+    return service
+
+
+def _message(state: int) -> bytes:
+    message: bytes = _Response(status=state).SerializeToString()
+    return message

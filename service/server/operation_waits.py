@@ -1,0 +1,131 @@
+"""Waiting for operations without a thread for each caller who waits."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Condition, Thread
+from time import monotonic
+
+from google.longrunning import operations_pb2
+from google.protobuf.message import DecodeError
+
+from gleann.index.errors import (
+    GleannError,
+    InvalidInputError,
+    LimitError,
+    NotReadyError,
+    ServiceError,
+)
+from gleann.service.server.rpc import Rpc
+from gleann.service.servicers.operations import wait_seconds
+
+_log = logging.getLogger(__name__)
+
+METHOD = "/google.longrunning.Operations/WaitOperation"
+MOST = 1024
+"""Callers who wait at once."""
+
+_FIRST_LOOK, _LAST_LOOK = 0.01, 0.25
+_LONGEST_REQUEST = 4096
+
+
+@dataclass(slots=True, eq=False)
+class _Wait:
+    rpc: Rpc
+    name: str
+    until: float
+    next_look: float
+    pause: float = _FIRST_LOOK
+
+
+class Waits:
+    """Callers of WaitOperation; one thread looks for all of them, four times a second.
+
+    The first looks follow sooner, so that short work is heard of at once.
+    """
+
+    def __init__(self, get: Callable[[str], operations_pb2.Operation]) -> None:
+        self._get = get
+        self._news = Condition()
+        self._waits: list[_Wait] = []
+        self._closed = False
+        self._looker = Thread(target=self._serve, name="gleann-waits", daemon=True)
+        self._looker.start()
+
+    def take(self, rpc: Rpc, message: bytes) -> None:
+        """Let a caller wait.
+
+        Raises:
+            InvalidInputError: no request.
+            LimitError: too many wait already.
+        """
+        if len(message) > _LONGEST_REQUEST:
+            raise InvalidInputError(
+                f"the request has {len(message)} bytes, at most {_LONGEST_REQUEST}"
+            )
+        try:
+            request = operations_pb2.WaitOperationRequest.FromString(message)
+        except DecodeError as error:
+            raise InvalidInputError("this is no WaitOperationRequest") from error
+        now = monotonic()
+        wait = _Wait(rpc, request.name, now + wait_seconds(request), now)
+        with self._news:
+            if self._closed:
+                raise NotReadyError("the server is stopping")
+            if len(self._waits) >= MOST:
+                raise LimitError(f"{MOST} callers wait for operations already")
+            self._waits.append(wait)
+            self._news.notify()
+
+    def close(self) -> None:
+        """Answer all with what is known now."""
+        with self._news:
+            self._closed = True
+            self._news.notify()
+        self._looker.join()
+
+    def _serve(self) -> None:
+        while True:
+            with self._news:
+                due = self._due()
+                if self._closed and not due:
+                    return
+            for wait in due:
+                self._look(wait)
+
+    def _due(self) -> list[_Wait]:
+        """Those to look at now; waits for the first. The caller holds the lock."""
+        while True:
+            now = monotonic()
+            due = [w for w in self._waits if self._closed or w.next_look <= now]
+            if due or self._closed:
+                return due
+            first = min((w.next_look for w in self._waits), default=None)
+            self._news.wait(None if first is None else first - now)
+
+    def _look(self, wait: _Wait) -> None:
+        try:
+            operation = self._get(wait.name)
+        except GleannError as error:
+            self._fail(wait, error)
+            return
+        except Exception:  # noqa: BLE001  the edge: it would end the thread of all
+            _log.exception("%s failed inside", METHOD)
+            self._fail(wait, ServiceError("internal error"))
+            return
+        now = monotonic()
+        late = self._closed or now >= wait.until
+        if operation.done or late or not wait.rpc.active:
+            self._end(wait)
+            wait.rpc.finish(operation.SerializeToString())
+            return
+        wait.next_look = min(now + wait.pause, wait.until)
+        wait.pause = min(2 * wait.pause, _LAST_LOOK)
+
+    def _fail(self, wait: _Wait, error: GleannError) -> None:
+        self._end(wait)
+        wait.rpc.fail(error)
+
+    def _end(self, wait: _Wait) -> None:
+        with self._news:
+            self._waits.remove(wait)

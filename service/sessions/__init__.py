@@ -1,0 +1,1 @@
+"""Labelling sessions: begun, saved, resumed."""

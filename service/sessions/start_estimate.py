@@ -1,0 +1,330 @@
+"""The library's estimate sessions of a built index, begun and resumed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SoarIndex
+from gleann.index.arrays import HeldIds
+from gleann.index.errors import (
+    CorruptDataError,
+    DimensionMismatchError,
+    InvalidParamsError,
+    NotReadyError,
+)
+from gleann.index.id_checks import hold_distinct
+from gleann.service.state.live_index import View
+from gleann.service.values import SessionKind
+
+if TYPE_CHECKING:
+    from gleann.selection.estimate import (
+        ChoosingSession,
+        DisjointGroupsSession,
+        EstimateParams,
+        EstimateSession,
+        Known,
+        KnownGroups,
+        OverlappingGroupsSession,
+        TastiSession,
+    )
+
+    EstimateLike: TypeAlias = (
+        ChoosingSession
+        | DisjointGroupsSession
+        | EstimateSession
+        | OverlappingGroupsSession
+        | TastiSession
+    )
+
+Columns: TypeAlias = Mapping[str, tuple[HeldIds, NDArray[np.float64]]]
+"""HeldIds (n,) and numbers (n,), by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Started:
+    """A session, and what it has to be resumed with beside the index.
+
+    Attributes:
+        session: of the library.
+        proxy: float64, all proxies one after the other; None for none.
+        kind: of the session.
+    """
+
+    session: "EstimateLike"
+    proxy: NDArray[np.float64] | None
+    kind: SessionKind = "estimate"
+
+
+def from_scores(
+    view: View,
+    params: "EstimateParams",
+    *,
+    ids: HeldIds,
+    proxy: NDArray[np.float64],
+    known: "Known | None" = None,
+) -> Started:
+    """Start an estimate with `proxy` (n,) for all `ids` of the index.
+
+    Raises:
+        NotReadyError: the index was not built, or has changed since.
+        UnknownIdError: an id is not there.
+        InvalidInputError: a vector without a proxy, or known labels that do not fit.
+        InvalidParamsError: a budget above the number of vectors without a label.
+    """
+    return _stratified(view, params, _in_order(view, ids, proxy), known=known)
+
+
+def from_candidates(
+    view: View,
+    params: "EstimateParams",
+    *,
+    proxies: Columns,
+    known: "Known | None" = None,
+) -> Started:
+    """Start an estimate that a pilot chooses the proxy of.
+
+    Raises:
+        As `from_scores`, and InvalidInputError for fewer than two proxies.
+    """
+    from gleann.selection.estimate import ChoosingSession
+
+    columns = _columns(view, proxies)
+    session = ChoosingSession.start(
+        columns, params, ids=sealed_index(view).held_ids, known=known
+    )
+    return Started(session=session, proxy=_stacked(columns))
+
+
+def from_examples(
+    view: View,
+    params: "EstimateParams",
+    *,
+    ids: HeldIds,
+    labels: NDArray[np.float64],
+    neighbours: int | None,
+) -> Started:
+    """Start an estimate whose proxy spreads the `labels` (m,) of `ids`.
+
+    Labels that are all 0 or 1 are answers: they are counted exactly and not asked for
+    again, except positives whose value is wanted.
+
+    Raises:
+        As `from_scores`.
+    """
+    from gleann.selection.estimate import Known, propagate_labels
+
+    index = sealed_index(view)
+    rows = view.require(hold_distinct(ids))
+    chosen = {} if neighbours is None else {"neighbours": neighbours}
+    proxy = propagate_labels(index.vectors, rows=rows, labels=labels, **chosen)
+    told = _answers_in(labels, target=params.target)
+    return _stratified(
+        view,
+        params,
+        proxy.astype(np.float64),
+        known=Known(
+            ids=index.held_ids[rows[told]],
+            positives=labels[told] == 1,
+            values=np.zeros(int(told.sum())),
+        ),
+    )
+
+
+def from_index(
+    view: View,
+    params: "EstimateParams",
+    *,
+    representatives: int | None,
+    known: "Known | None" = None,
+) -> Started:
+    """Start an estimate whose proxy every round's labels make anew (TASTI).
+
+    Raises:
+        NotReadyError: the index was not built, or has changed since.
+        InvalidInputError: known labels that do not fit.
+        InvalidParamsError: a budget above the number of vectors without a label, or
+            too small.
+    """
+    from gleann.selection.coreset import metric_vectors
+    from gleann.selection.estimate import TastiSession
+
+    index = sealed_index(view)
+    session = TastiSession.start(
+        metric_vectors(index),
+        params,
+        first=representatives,
+        ids=index.held_ids,
+        known=known,
+    )
+    return Started(session=session, proxy=None)
+
+
+def of_overlapping_groups(
+    view: View,
+    params: "EstimateParams",
+    *,
+    proxies: Columns,
+    known: "Mapping[str, Known] | None" = None,
+) -> Started:
+    """Start an estimate for each group, by name; each asks a question of its own.
+
+    Args:
+        view: the index.
+        params: how, the budget that of all groups.
+        proxies: of each group.
+        known: labels that are there already, of each group.
+
+    Raises:
+        As `from_scores`, and InvalidInputError for too few groups.
+    """
+    from gleann.selection.estimate import OverlappingGroupsSession
+
+    columns, ids = _columns(view, proxies), sealed_index(view).held_ids
+    session = OverlappingGroupsSession.start(columns, params, ids=ids, known=known)
+    return Started(session=session, proxy=_stacked(columns), kind="groups")
+
+
+def of_disjoint_groups(
+    view: View,
+    params: "EstimateParams",
+    *,
+    proxies: Columns,
+    known: "KnownGroups | None" = None,
+) -> Started:
+    """Start an estimate for each group, by name; every answer names the group.
+
+    Args:
+        view: the index.
+        params: how, the budget that of all groups.
+        proxies: of each group.
+        known: labels that are there already.
+
+    Raises:
+        As `of_overlapping_groups`.
+    """
+    from gleann.selection.estimate import DisjointGroupsSession
+
+    columns, ids = _columns(view, proxies), sealed_index(view).held_ids
+    session = DisjointGroupsSession.start(columns, params, ids=ids, known=known)
+    return Started(session=session, proxy=_stacked(columns), kind="groups")
+
+
+def resume(
+    state: dict[str, Any], index: SoarIndex, proxy: NDArray[np.float64] | None
+) -> "EstimateLike":
+    """Go on from a session's `state()`, with the proxies that it was started with.
+
+    Raises:
+        CorruptDataError: not such a state, or not of these proxies or this index.
+    """
+    from gleann.selection.coreset import metric_vectors
+    from gleann.selection.estimate import (
+        ChoosingSession,
+        DisjointGroupsSession,
+        EstimateSession,
+        OverlappingGroupsSession,
+        TastiSession,
+    )
+
+    if proxy is None:
+        return TastiSession.resume(state, metric_vectors(index), ids=index.held_ids)
+    for key, session in (
+        ("proxies", ChoosingSession),
+        ("groups", DisjointGroupsSession),
+        ("sessions", OverlappingGroupsSession),
+    ):
+        if key in state:
+            proxies = _by_name(state[key], proxy)
+            return session.resume(state, proxies, ids=index.held_ids)
+    return EstimateSession.resume(state, proxy, ids=index.held_ids)
+
+
+def sealed_index(view: View) -> SoarIndex:
+    """The index of a view that is built and unchanged since.
+
+    Raises:
+        NotReadyError: it is not.
+    """
+    if view.sealed is None:
+        raise NotReadyError(f"{view.name!r} was never built: build it first")
+    changed = view.delta.count + len(view.sealed) - view.sealed_count
+    if changed:
+        raise NotReadyError(
+            f"{view.name!r} has {changed} changes since version {view.version}:"
+            " build it first"
+        )
+    return view.sealed.index
+
+
+def _stratified(
+    view: View,
+    params: "EstimateParams",
+    proxy: NDArray[np.float64],
+    *,
+    known: "Known | None" = None,
+) -> Started:
+    from gleann.selection.estimate import EstimateSession
+
+    if params.budget > len(proxy):
+        raise InvalidParamsError(
+            f"budget is {params.budget}, but {view.name!r} has {len(proxy)} vectors"
+        )
+    ids = sealed_index(view).held_ids
+    session = EstimateSession.start(proxy, params, ids=ids, known=known)
+    return Started(session=session, proxy=proxy)
+
+
+def _columns(view: View, proxies: Columns) -> dict[str, NDArray[np.float64]]:
+    return {
+        name: _in_order(view, ids, numbers) for name, (ids, numbers) in proxies.items()
+    }
+
+
+def _stacked(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate(list(columns.values()))
+
+
+def _in_order(
+    view: View, ids: HeldIds, proxy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A proxy (n,) of `ids` in the order of the index's rows."""
+    index = sealed_index(view)
+    rows = view.require(hold_distinct(ids))
+    if len(rows) != len(index):
+        raise DimensionMismatchError(
+            f"proxy has {len(rows)} numbers, but {view.name!r} has {len(index)} vectors"
+        )
+    ordered = np.empty(len(index))
+    ordered[rows] = proxy
+    return ordered
+
+
+def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_]:
+    """Which labels (m,) of a proxy are answers too, that need not be asked for.
+
+    None where some are numbers between or beyond 0 and 1, and no positive where the
+    target reads its value.
+    """
+    if not np.isin(labels, (0, 1)).all():
+        return np.zeros(len(labels), np.bool_)
+    return (labels == 0) | (target == "count")
+
+
+def _by_name(
+    names: object, proxy: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """The proxies that were kept one after the other.
+
+    Raises:
+        CorruptDataError: they are not as many as the names that the state has.
+    """
+    listed = list(names) if isinstance(names, list | dict) else []
+    if not listed or len(proxy) % len(listed):
+        raise CorruptDataError(
+            f"the state names {len(listed)} proxies, but {len(proxy)} scores were kept"
+        )
+    columns = proxy.reshape(len(listed), -1)
+    return {str(name): column for name, column in zip(listed, columns, strict=True)}

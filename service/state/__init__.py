@@ -1,0 +1,1 @@
+"""What is on disk: the database, sealed versions, the log of changes."""

@@ -1,0 +1,94 @@
+"""An index that cannot be served: why, and what can still be said of it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from sqlite3 import Row
+from typing import get_args
+
+from gleann.index.errors import (
+    CorruptDataError,
+    DeviceLostError,
+    DeviceMemoryError,
+    GleannError,
+    NotReadyError,
+)
+from gleann.index.params import Metric
+from gleann.service.state.seal import Seal
+from gleann.service.values import IdType, IndexInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Why an index is not served.
+
+    Attributes:
+        number: of the index.
+        kind: what a call on it raises; not the error itself, whose traceback would
+            hold what loading had begun.
+        reason: what that says.
+        info: what the database, or else the sealed version, says of it.
+    """
+
+    number: int
+    kind: type[GleannError]
+    reason: str
+    info: IndexInfo
+
+
+def broken(row: Row, seal: Seal | None, error: BaseException) -> Broken:
+    """What is left of the index of `row`, which `error` kept from being loaded.
+
+    Args:
+        row: of the table `indexes`; it may be damaged itself.
+        seal: of its sealed version, which is believed where the row is damaged.
+        error: anything that loading raised.
+    """
+    name = str(row["name"]) if seal is None else seal.name
+    reason = f"index {name!r} cannot be served: {_said(error)}"
+    info = IndexInfo(
+        name=name,
+        dim=_whole(row["dim"] if seal is None else seal.dim),
+        metric=_metric(row["metric"] if seal is None else seal.metric),
+        id_type=_id_type(row["id_type"] if seal is None else seal.id_type),
+        count=0,
+        pending=0,
+        version=_whole(row["version"]),
+        sequence=_whole(row["sequence"]),
+        created_at=_moment(row["created"]),
+        broken=reason,
+    )
+    return Broken(row["number"], _kind(error), reason, info)
+
+
+def _kind(error: BaseException) -> type[GleannError]:
+    if isinstance(error, DeviceMemoryError | DeviceLostError):
+        return type(error)
+    return NotReadyError if isinstance(error, MemoryError) else CorruptDataError
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, GleannError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to open it"
+    return f"{type(error).__name__}: {error}"
+
+
+def _whole(value: object) -> int:
+    """A number that a message can hold; 0 for what damage left."""
+    return value if isinstance(value, int) and 0 <= value < 1 << 31 else 0
+
+
+def _metric(value: object) -> Metric:
+    return next((known for known in get_args(Metric) if known == value), "cosine")
+
+
+def _id_type(value: object) -> IdType | None:
+    return next((known for known in get_args(IdType) if known == value), None)
+
+
+def _moment(value: object) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(str(value)), UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)

@@ -1,0 +1,109 @@
+"""A checksum for each row of the database: what a disk changed is named, not served.
+
+`changes` have theirs computed as they are logged (`change_checksum`). The other tables
+have it kept by triggers of the connection, so that no statement has to mention it.
+"""
+
+import sqlite3
+from struct import pack
+from zlib import crc32
+
+from gleann.service.state import schema
+
+CHECKED = {
+    "indexes": "number",
+    "operations": "name",
+    "selections": "name",
+    "sessions": "name",
+    "requests": "request_id",
+    "deleted": "number",
+}
+"""Tables with checksums by trigger, and the column that names a row."""
+
+
+def change_checksum(index_number: int, ids: bytes, vectors: bytes | None) -> int:
+    """The checksum of a change without a sequence: where it belongs, and its content.
+
+    Adding `sequence_bits` makes it that of the published change.
+    """
+    kind = b"deletion" if vectors is None else b"upsert"
+    head = pack("<qq", index_number, len(ids)) + kind
+    return crc32(vectors or b"", crc32(ids, crc32(head)))
+
+
+def sequence_bits(sequence: int) -> int:
+    """The sequence above the 32 bits of a content's checksum.
+
+    So publishing an import seals its rows without reading them again.
+    """
+    return sequence % (1 << 31) << 32
+
+
+def keep_checksums(connection: sqlite3.Connection) -> None:
+    """Let this connection keep the checksums of what it writes to `CHECKED`."""
+    know_checksums(connection)
+    for table in CHECKED:
+        columns = _columns(table)
+        renew = (
+            f"BEGIN UPDATE {table} SET checksum = {_expression(columns, 'NEW.')}"
+            " WHERE rowid = NEW.rowid; END"
+        )
+        connection.execute(
+            f"CREATE TEMP TRIGGER {table}_inserted AFTER INSERT ON main.{table} {renew}"
+        )
+        connection.execute(
+            f"CREATE TEMP TRIGGER {table}_updated"
+            f" AFTER UPDATE OF {', '.join(columns)} ON main.{table} {renew}"
+        )
+
+
+def know_checksums(connection: sqlite3.Connection) -> None:
+    """Let the statements of this connection compute checksums."""
+    connection.create_function("row_checksum", -1, _row_checksum, deterministic=True)
+
+
+def seal_unchecked(connection: sqlite3.Connection) -> None:
+    """Give a checksum to the rows that have none, as after a migration.
+
+    Changes that were logged without one stay unchecked until they are folded into a
+    sealed version.
+    """
+    know_checksums(connection)
+    for table in CHECKED:
+        expression = _expression(_columns(table))
+        connection.execute(
+            f"UPDATE {table} SET checksum = {expression} WHERE checksum IS NULL"
+        )
+
+
+def damaged_rows(connection: sqlite3.Connection, table: str) -> set[int | str]:
+    """What names the rows of a table of `CHECKED` that do not match their checksum.
+
+    A row without a checksum does not match: after `seal_unchecked` there is none.
+    """
+    know_checksums(connection)
+    found = connection.execute(
+        f"SELECT {CHECKED[table]} FROM {table}"
+        f" WHERE checksum IS NOT {_expression(_columns(table))}"
+    )
+    return {row[0] for row in found}
+
+
+def _columns(table: str) -> list[str]:
+    columns = [name for name, _ in schema.expected_tables()[table]]
+    columns.remove("checksum")
+    return columns
+
+
+def _expression(columns: list[str], prefix: str = "") -> str:
+    """SQL for the checksum of the row; as blobs, since damaged text may not decode."""
+    values = (f"typeof({prefix}{c}), CAST({prefix}{c} AS BLOB)" for c in columns)
+    return f"row_checksum({', '.join(values)})"
+
+
+def _row_checksum(*values: str | bytes | None) -> int:
+    checksum = 0
+    for value in values:
+        content = value.encode() if isinstance(value, str) else value or b""
+        checksum = crc32(content, crc32(pack("<q", len(content)), checksum))
+    return checksum

@@ -1,0 +1,202 @@
+"""Opening the database file: what it must be before anything is written to it."""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from shutil import disk_usage
+from urllib.parse import quote
+
+from gleann.index.errors import CorruptDataError, ServiceError, StorageError
+from gleann.service.state import schema
+from gleann.service.state.acknowledged import read_acknowledged
+from gleann.service.state.checksums import keep_checksums, seal_unchecked
+
+NAME = "gleann.sqlite3"
+CHECK_SECONDS = 10.0
+"""Longest look at the whole database while it is opened."""
+
+_log = logging.getLogger(__name__)
+
+
+def open_database(directory: Path) -> sqlite3.Connection:
+    """The database in `directory`, made or migrated where that is called for.
+
+    Nothing is written before it is known to be the one that belongs there: also what
+    lies in the write-ahead log stays as it is.
+
+    Raises:
+        CorruptDataError: it is missing though it was there, older than what was
+            acknowledged, damaged, another program's, or from a later version.
+    """
+    file = directory / NAME
+    with disk_errors(file):
+        require_usable(directory)
+        connection = sqlite3.connect(
+            file, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _prepare(connection, file)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def require_usable(directory: Path) -> None:
+    """Refuse a database that must not be opened for writing; see `open_database`."""
+    file = directory / NAME
+    if not file.exists() or file.stat().st_size == 0:
+        log = file.with_name(f"{NAME}-wal")
+        found = [log] if log.exists() and log.stat().st_size else []
+        _require_new(directory, "missing or empty", found)
+        return
+    with closing(open_read_only(file)) as connection:
+        schema.require_known(connection, file=file)
+        version = schema.version_of(connection)
+        if version == 0:
+            _require_new(directory, "without a table", [])
+            return
+        count = commits(connection)
+        acknowledged = read_acknowledged(directory)
+        if acknowledged is not None and count < acknowledged:
+            raise CorruptDataError(
+                f"{file} ends with commit {count}, but commit {acknowledged} was"
+                f" acknowledged: it is an older copy, or its log {file.name}-wal is"
+                f" missing or damaged; {remedy(directory)}"
+            )
+
+
+def open_read_only(file: Path) -> sqlite3.Connection:
+    """A connection that leaves the file, and what its log holds, as they are."""
+    connection = sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)
+    lenient(connection)
+    return connection
+
+
+def lenient(connection: sqlite3.Connection) -> None:
+    """Let damaged text be read, so that its checksum can tell."""
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = lambda text: text.decode(errors="replace")
+
+
+def commits(connection: sqlite3.Connection) -> int:
+    """Number of the last commit; 0 where they are not counted yet."""
+    if schema.version_of(connection) < 2:
+        return 0
+    row = connection.execute("SELECT count FROM commits").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def damage(connection: sqlite3.Connection, *, seconds: float) -> list[str]:
+    """What is wrong with the pages of a database, empty if nothing was found.
+
+    A look that takes longer than `seconds` is given up with a warning in the log.
+    """
+    deadline = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+    try:
+        rows = connection.execute("PRAGMA integrity_check(5)").fetchall()
+    except sqlite3.OperationalError as error:
+        if "interrupt" not in str(error):
+            raise
+        _log.warning("the database was not looked at whole in %.0f s", seconds)
+        return []
+    finally:
+        connection.set_progress_handler(None, 0)
+    return [line for (line,) in rows if line != "ok"]
+
+
+def shrink(connection: sqlite3.Connection, *, pages: int = 0) -> None:
+    """Give back free pages, at most so many; 0 for all."""
+    # `execute` would stop at the first of them: each is a row without a column.
+    connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+
+def remedy(directory: Path) -> str:
+    """What the user of a data directory is told to do about it."""
+    return (
+        "put back what belongs there, or see what can be rebuilt:"
+        f" gleann doctor --data {directory}"
+    )
+
+
+@contextmanager
+def disk_errors(file: Path) -> Iterator[None]:
+    """Raise what SQLite and the operating system say as exceptions of ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"{file}: the database refused: {error}") from error
+    except sqlite3.ProgrammingError as error:
+        raise ServiceError("the data directory was closed") from error
+    except sqlite3.DatabaseError as error:
+        raise CorruptDataError(
+            f"{file}: the database cannot be used: {error}"
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{error.filename or file}: {reason}") from error
+
+
+def sealed_directories(directory: Path) -> list[Path]:
+    """The sealed versions that lie in a data directory, whoever knows them."""
+    manifests = directory.glob("indexes/*/versions/*/manifest.json")
+    return sorted(manifest.parent for manifest in manifests)
+
+
+def _require_new(directory: Path, how: str, found: list[Path]) -> None:
+    """Refuse to begin anew where something is left of what was."""
+    found = [*found, *sealed_directories(directory)]
+    acknowledged = read_acknowledged(directory)
+    if not found and not acknowledged:
+        return
+    what = f"there is {found[0]}" if found else f"{acknowledged} commits were made"
+    raise CorruptDataError(
+        f"{directory / NAME} is {how}, but {what}"
+        f" ({len(found)} files and sealed versions in all); {remedy(directory)}"
+    )
+
+
+def _prepare(connection: sqlite3.Connection, file: Path) -> None:
+    lenient(connection)
+    # Heeded only while there is no table: later it takes a VACUUM.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if found := damage(connection, seconds=CHECK_SECONDS):
+        raise CorruptDataError(
+            f"{file} is damaged: {'; '.join(found)[:300]}; {remedy(file.parent)}"
+        )
+    _migrate(connection, file)
+    keep_checksums(connection)
+    _give_back_space(connection, file)
+
+
+def _migrate(connection: sqlite3.Connection, file: Path) -> None:
+    if (version := schema.version_of(connection)) == schema.VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        schema.migrate(connection)
+        seal_unchecked(connection)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    if version:
+        _log.info("%s: schema version %d is now %d", file, version, schema.VERSION)
+
+
+def _give_back_space(connection: sqlite3.Connection, file: Path) -> None:
+    """Shrink the file by what is free, and let later calls do so in small steps."""
+    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    if mode == 0 and disk_usage(file.parent).free > 2 * file.stat().st_size:
+        # A database from before version 2: once, and then never again.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")
+    shrink(connection)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

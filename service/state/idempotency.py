@@ -1,0 +1,125 @@
+"""Idempotent requests: the same `request_id` returns the first answer."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from threading import Condition
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from gleann.index.errors import (
+    AlreadyExistsError,
+    InvalidParamsError,
+    NotReadyError,
+)
+from gleann.service.state.store import Store
+
+MAX_LENGTH = 256
+
+WAIT_SECONDS = 10.0
+"""Longest wait for the answer to an equal request that is under way."""
+
+
+class _Request(Protocol):
+    request_id: str
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...  # noqa: N802
+
+
+R = TypeVar("R", bound=Message)
+Q = TypeVar("Q", bound=_Request)
+
+
+class Receipts:
+    """Answers that were given; `Expiry` forgets them after a while."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._answering: dict[str, str] = {}
+        self._answered = Condition()
+
+    def once(
+        self, request: Q, prepare: Callable[[Q], Callable[[], R]], kind: type[R]
+    ) -> R:
+        """Answer a request, or return the answer it got before.
+
+        The answer and what it changes are committed together, so a request that was cut
+        off was either carried out and has its answer here, or never happened. Requests
+        with its id that come meanwhile wait for the answer.
+
+        Args:
+            request: what is asked.
+            prepare: all that takes time, outside of any transaction; it returns what
+                makes the change, and the answer, in a transaction that stops others.
+            kind: of the answer.
+
+        Raises:
+            AlreadyExistsError: the request_id belongs to a different request.
+            InvalidParamsError: the request_id is too long.
+            CorruptDataError: the answer it got was damaged on the disk.
+            NotReadyError: an equal request has been under way for long.
+        """
+        name = request.request_id
+        if not name:
+            return prepare(request)()
+        if len(name) > MAX_LENGTH:
+            raise InvalidParamsError(
+                f"request_id has {len(name)} characters, at most {MAX_LENGTH} are kept"
+            )
+        content = request.SerializeToString(deterministic=True)
+        digest = sha256(type(request).__name__.encode() + content).hexdigest()
+        with self._alone(name, digest):
+            if (earlier := self._earlier(name, digest)) is not None:
+                return kind.FromString(earlier)
+            commit = prepare(request)
+            with self._store.transaction() as transaction:
+                response = commit()
+                transaction.run(
+                    "INSERT INTO requests (request_id, digest, response, created)"
+                    " VALUES (?, ?, ?, ?)",
+                    name,
+                    digest,
+                    response.SerializeToString(),
+                    time.time(),
+                )
+                return response
+
+    def _earlier(self, name: str, digest: str) -> bytes | None:
+        row = self._store.row("SELECT * FROM requests WHERE request_id = ?", name)
+        if row is None:
+            return None
+        self._store.require_whole("requests", name)
+        _require_same(row["digest"], digest)
+        response: bytes = row["response"]
+        return response
+
+    @contextmanager
+    def _alone(self, name: str, digest: str) -> Iterator[None]:
+        """Keep others with this request_id waiting.
+
+        They are known in memory only: no other process has the directory open, and what
+        a crash cuts off has changed nothing.
+        """
+        deadline = time.monotonic() + WAIT_SECONDS
+        with self._answered:
+            while (other := self._answering.get(name)) is not None:
+                _require_same(other, digest)
+                if not self._answered.wait(deadline - time.monotonic()):
+                    raise NotReadyError(
+                        f"the request with request_id {name!r} is still being answered:"
+                        " ask again later"
+                    )
+            self._answering[name] = digest
+        try:
+            yield
+        finally:
+            with self._answered:
+                del self._answering[name]
+                self._answered.notify_all()
+
+
+def _require_same(earlier: str, digest: str) -> None:
+    if earlier != digest:
+        raise AlreadyExistsError("request_id was used for a different request")

@@ -1,0 +1,211 @@
+"""Messages to values and back, for active learning."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+    NotReadyError,
+)
+from gleann.index.held_ids import joined_ids, own_ids
+from gleann.service.values import Labels, Scores
+from gleann.service.wire.arrays import (
+    float64s_of,
+    float64s_to_wire,
+    ids_of,
+    ids_to_wire,
+    labels_of,
+    labels_to_wire,
+)
+from gleann.service.wire.index_messages import fill, given
+from gleann.service.wire.page_tokens import next_token
+from gleann.v1 import selection_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.active import ActiveParams, Coverage, StopAdvice
+    from gleann.service.sessions.active import ScorePage
+
+
+def active_params_to_wire(
+    params: "ActiveParams | None",
+) -> selection_pb2.ActiveParams | None:
+    """Pack how to learn, or nothing.
+
+    Raises:
+        InvalidParamsError: a classifier of the caller's own, which does not travel.
+    """
+    if params is None:
+        return None
+    values = asdict(params)
+    if params.model == "own":
+        raise InvalidParamsError(
+            "a classifier does not travel: a session of the service trains"
+            " 'logistic_regression' or takes the probabilities of model 'given';"
+            " got model 'own'"
+        )
+    values["c"] = values.pop("C")
+    values["balanced"] = values.pop("class_weight") == "balanced"
+    message = selection_pb2.ActiveParams()
+    fill(message, values)
+    return message
+
+
+def active_params_of(message: selection_pb2.ActiveParams) -> "ActiveParams":
+    """Read how to learn.
+
+    Raises:
+        InvalidParamsError: a parameter out of its range.
+    """
+    from gleann.selection.active import ActiveParams
+
+    values = given(message)
+    if "c" in values:
+        values["C"] = values.pop("c")
+    if values.pop("balanced", False):
+        values["class_weight"] = "balanced"
+    return ActiveParams(**values)
+
+
+def answers_to_wire(labels: ArrayLike) -> bytes:
+    """Pack labels (m,), or the answers (m, q) to q concepts, a vector's beside another.
+
+    Raises:
+        InvalidInputError: not integers, or of another shape.
+    """
+    array = np.asarray(labels)
+    return labels_to_wire(array.ravel() if array.ndim == 2 else array)
+
+
+def answers_of(data: bytes, *, n: int, concepts: int) -> Labels:
+    """Read labels (n,), or the answers (n, concepts) where there are concepts.
+
+    Raises:
+        InvalidInputError: bytes that are no whole number of labels.
+        DimensionMismatchError: not one a vector, or a vector and a concept.
+    """
+    if not concepts:
+        return labels_of(data, n=n)
+    held = len(data) // 8
+    if held != n * concepts:
+        raise DimensionMismatchError(
+            f"labels has {held} entries for {n} ids and {concepts} concepts"
+        )
+    return labels_of(data, n=held).reshape(n, concepts)
+
+
+def as_table(probabilities: ArrayLike, *, n: int) -> NDArray[Any]:
+    """Return class probabilities as an array (n, c).
+
+    Raises:
+        InvalidInputError: not (m, c).
+        DimensionMismatchError: m is not n.
+    """
+    table = np.asarray(probabilities)
+    if table.ndim != 2:
+        raise InvalidInputError(
+            f"probabilities must be (m, c), got {table.dtype} {table.shape}"
+        )
+    if len(table) != n:
+        raise DimensionMismatchError(f"probabilities has {len(table)} rows for {n} ids")
+    return table
+
+
+def probabilities_to_wire(table: NDArray[Any]) -> bytes:
+    """Pack class probabilities (m, c).
+
+    Raises:
+        InvalidInputError: not numbers.
+    """
+    return float64s_to_wire(table.ravel(), name="probabilities")
+
+
+def probabilities_of(data: bytes, *, n: int, classes: int) -> NDArray[np.float64]:
+    """Read class probabilities (n, classes), finite; no more is looked at.
+
+    Raises:
+        InvalidInputError: bytes that are no whole number of numbers.
+        DimensionMismatchError: not so many.
+        NonFiniteError: NaN or infinity.
+    """
+    if (held := len(data) // 8) != n * classes:
+        raise DimensionMismatchError(
+            f"probabilities has {held} entries for {n} ids and {classes} classes"
+        )
+    flat = float64s_of(data, name="probabilities", n=held)
+    return flat.reshape(n, classes)
+
+
+def coverage_to_wire(coverage: "Coverage") -> selection_pb2.Coverage:
+    """Pack what a batch is worth beside simpler ones."""
+    message = selection_pb2.Coverage()
+    fill(message, asdict(coverage))
+    return message
+
+
+def coverage_of(message: selection_pb2.Coverage) -> "Coverage":
+    """Read what a batch is worth beside simpler ones."""
+    from gleann.selection.active import Coverage
+
+    return Coverage(
+        **{field.name: getattr(message, field.name) for field in fields(Coverage)}
+    )
+
+
+def stop_advice_to_wire(advice: "StopAdvice") -> selection_pb2.StopAdvice:
+    """Pack advice."""
+    message = selection_pb2.StopAdvice()
+    fill(message, asdict(advice))
+    return message
+
+
+def stop_advice_of(message: selection_pb2.StopAdvice) -> "StopAdvice":
+    """Read advice."""
+    from gleann.selection.active import StopAdvice
+
+    known = message.HasField("recent_uncertainty")
+    return StopAdvice(
+        stop=message.stop,
+        reason=message.reason,
+        batches=message.batches,
+        recent_uncertainty=message.recent_uncertainty if known else None,
+        recent_positives=message.recent_positives,
+    )
+
+
+def scores_to_wire(page: "ScorePage") -> selection_pb2.ScoreItemsResponse:
+    """Pack class probabilities."""
+    return selection_pb2.ScoreItemsResponse(
+        ids=ids_to_wire(page.ids),
+        classes=labels_to_wire(page.classes),
+        probabilities=page.probabilities.astype("<f8", copy=False).tobytes(),
+        labelled=page.labelled,
+        next_page_token=next_token(page.next),
+    )
+
+
+def scores_of(pages: Sequence[selection_pb2.ScoreItemsResponse]) -> Scores:
+    """Read class probabilities.
+
+    Raises:
+        NotReadyError: the pages are of different models.
+    """
+    trained = {page.labelled for page in pages}
+    if len(trained) > 1:
+        raise NotReadyError(
+            f"the session took labels while its scores were read ({min(trained)}, then"
+            f" {max(trained)} labels): ask again"
+        )
+    packed = pages[0].classes
+    classes = labels_of(packed, n=len(packed) // 8, name="classes")
+    flat = np.concatenate([np.frombuffer(page.probabilities, "<f8") for page in pages])
+    return Scores(
+        ids=own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages])),
+        classes=classes,
+        probabilities=flat.reshape(-1, len(classes)),
+    )
