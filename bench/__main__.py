@@ -5,19 +5,19 @@ import sys
 from pathlib import Path
 
 from bench.ann import Options, Run
-from bench.building import run_builds
-from bench.costs import add_costs
+from bench.comparison.building import run_builds
+from bench.comparison.plots import plot_recall
 from bench.datasets import DatasetError
-from bench.filters import add_filters
-from bench.grpc_calls import add_grpc
-from bench.hard import add_hard
-from bench.kmeans import run_kmeans
-from bench.knn_graph import add_knn_graph
-from bench.on_disk import add_on_disk
+from bench.graphs.knn_graph import add_knn_graph
+from bench.measures.costs import add_costs
+from bench.measures.filters import add_filters
+from bench.measures.grpc_calls import add_grpc
+from bench.measures.hard import add_hard
+from bench.measures.kmeans import run_kmeans
+from bench.measures.on_disk import add_on_disk
+from bench.measures.reads import add_reads
 from bench.peers import DEFAULT_PEERS, PEERS
-from bench.plots import plot_recall
 from bench.provenance import BUSY_LOAD, allowed_cores, load
-from bench.reads import add_reads
 from bench.recorded import add_table
 from bench.records import default_file, write_json
 from bench.say import say

@@ -8,19 +8,19 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from bench.curves import Point, best_at
+from bench.comparison.curves import Point, best_at
+from bench.comparison.pairing import Contestant, Side, compare, time_rounds
+from bench.comparison.pairing import as_json as comparison_json
+from bench.comparison.process import OPEN_SECONDS, PeerFailedError, PeerProcess
+from bench.comparison.tuning import Task, Tuner
+from bench.comparison.tuning import as_json as tuned_json
 from bench.datasets import Dataset, describe, load_dataset
-from bench.pairing import Contestant, Side, compare, time_rounds
-from bench.pairing import as_json as comparison_json
 from bench.peers import PEERS, is_ours
 from bench.peers.contract import Peer, Shape, Sweep
-from bench.process import OPEN_SECONDS, PeerFailedError, PeerProcess
 from bench.provenance import load, provenance
 from bench.quality import Judge
 from bench.records import write_json
 from bench.say import say
-from bench.tuning import Task, Tuner
-from bench.tuning import as_json as tuned_json
 
 SCHEMA = 1
 SINGLE_QUERIES = 1000

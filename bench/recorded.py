@@ -15,14 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.costs import costs_table
 from bench.demo_table import demo_table
-from bench.filters import filters_table
-from bench.graph_result import graph_table
-from bench.grpc_calls import grpc_table
-from bench.hard import hard_table
-from bench.kmeans import kmeans_table
-from bench.on_disk import on_disk_table
+from bench.graphs.result import graph_table
+from bench.measures.costs import costs_table
+from bench.measures.filters import filters_table
+from bench.measures.grpc_calls import grpc_table
+from bench.measures.hard import hard_table
+from bench.measures.kmeans import kmeans_table
+from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
 from bench.selection.tasti_table import tasti_table

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids
+from gleann.index.arrays import HeldIds, Ids
 from gleann.index.params import Metric, Spill
 
 JsonObject: TypeAlias = dict[str, object]
@@ -188,3 +188,22 @@ class Scores:
     ids: Ids
     classes: Labels
     probabilities: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScorePage:
+    """Class probabilities of some vectors by the current model of a session.
+
+    Attributes:
+        ids: (m,) the vectors.
+        classes: (c,) the classes.
+        probabilities: float64 (m, c).
+        labelled: labels that the model was trained on.
+        next: where the next page begins, None on the last.
+    """
+
+    ids: HeldIds
+    classes: Labels
+    probabilities: NDArray[np.float64]
+    labelled: int
+    next: int | None

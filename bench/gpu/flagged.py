@@ -16,6 +16,7 @@ from bench.datasets import Dataset, load_dataset
 from gleann.index import BuildParams, SoarIndex, exact_search
 from gleann.index.engines.contract import IndexData, ScanRequest
 from gleann.index.engines.device import keys, merge, scan
+from gleann.index.engines.device.bitmap import bitmap_of
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.certificate import violations
 from gleann.index.engines.device.layout import lay_out
@@ -70,7 +71,7 @@ def first_pass(
     )
     bucketing = Bucketing(buckets=buckets, span=span_for(sizes, programs=PROGRAMS))
     kept = scan.bucketed(code_queries(asked, view.lists), list_nos, view, bucketing)
-    probed = merge.bitmap(list_nos, nlist=view.lists.nlist)
+    probed = bitmap_of(list_nos, nlist=view.lists.nlist)
     flat = kept.keys.reshape(len(asked), -1)
     pool = merge.merge(flat, view.lists, probed, keep=POOL)
     # Re-ranking sorts the pool by exact distances: what it holds of the K nearest is

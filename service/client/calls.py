@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from gleann.index.errors import LimitError
-from gleann.service.client.stubs import Stubs
+from gleann.service.stubs import Stubs
 from gleann.service.values import Limits
 from gleann.service.wire import index_messages
 from gleann.v1 import admin_pb2

@@ -10,7 +10,7 @@ from google.longrunning import operations_pb2
 from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.operation import Operation
 from gleann.service.client.selection_calls import SelectionCalls
-from gleann.service.client.stubs import Stubs
+from gleann.service.stubs import Stubs
 from gleann.service.values import ServerInfo
 from gleann.service.wire import index_messages
 from gleann.v1 import admin_pb2
@@ -125,6 +125,6 @@ def _open_stubs(
 
         address = target.removeprefix(REMOTE_SCHEME)
         return connect(address, api_key=api_key, timeout=timeout)
-    from gleann.service.client.local import open_directory
+    from gleann.service.local import open_directory
 
     return open_directory(target)

@@ -10,7 +10,7 @@ from google.longrunning import operations_pb2
 from gleann.index import Progress
 from gleann.index.errors import GleannError, ServiceError
 from gleann.service import status
-from gleann.service.client.stubs import Stubs
+from gleann.service.stubs import Stubs
 from gleann.service.values import Selected
 from gleann.service.wire import index_messages, selection_messages
 from gleann.v1 import index_pb2, selection_pb2, vector_pb2

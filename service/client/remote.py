@@ -6,10 +6,10 @@ import grpc
 from google.longrunning import operations_pb2_grpc
 
 from gleann.index.errors import InvalidParamsError, ServiceError
-from gleann.service.client.stubs import Stubs
 from gleann.service.config import split_address
 from gleann.service.security import KEY_HEADER, bearer
 from gleann.service.status import error_of_call
+from gleann.service.stubs import Stubs
 from gleann.v1 import (
     admin_pb2_grpc,
     index_pb2_grpc,

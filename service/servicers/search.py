@@ -26,4 +26,5 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             index_messages.search_params_of(request.params),
             allowed_ids=optional_ids_of(request, "allowed_ids"),
         )
-        return index_messages.found_to_wire(found, view)
+        ids = view.ids_at(found.rows.ravel())
+        return index_messages.found_to_wire(found, ids, view.state)

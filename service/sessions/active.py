@@ -1,41 +1,20 @@
 """Active learning sessions, as the service keeps them."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Ids
 from gleann.index.id_checks import hold_distinct
 from gleann.service.sessions.persistence import Keep, SessionKeeper
 from gleann.service.sessions.start_estimate import sealed_index
 from gleann.service.state.live_index import View
-from gleann.service.values import Labels, Limits
+from gleann.service.values import Labels, Limits, ScorePage
 from gleann.service.wire import active_messages
 from gleann.service.wire.paging import id_sizes, page_within
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ScorePage:
-    """Class probabilities of some vectors by the current model of a session.
-
-    Attributes:
-        ids: (m,) the vectors.
-        classes: (c,) the classes.
-        probabilities: float64 (m, c).
-        labelled: labels that the model was trained on.
-        next: where the next page begins, None on the last.
-    """
-
-    ids: HeldIds
-    classes: Labels
-    probabilities: NDArray[np.float64]
-    labelled: int
-    next: int | None
 
 
 class ActiveSessions(SessionKeeper):

@@ -14,7 +14,7 @@ from gleann.index.errors import (
     NotReadyError,
 )
 from gleann.index.held_ids import joined_ids, own_ids
-from gleann.service.values import Labels, Scores
+from gleann.service.values import Labels, ScorePage, Scores
 from gleann.service.wire.arrays import (
     float64s_of,
     float64s_to_wire,
@@ -29,7 +29,6 @@ from gleann.v1 import selection_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
-    from gleann.service.sessions.active import ScorePage
 
 
 def active_params_to_wire(
@@ -178,7 +177,7 @@ def stop_advice_of(message: selection_pb2.StopAdvice) -> "StopAdvice":
     )
 
 
-def scores_to_wire(page: "ScorePage") -> selection_pb2.ScoreItemsResponse:
+def scores_to_wire(page: ScorePage) -> selection_pb2.ScoreItemsResponse:
     """Pack class probabilities."""
     return selection_pb2.ScoreItemsResponse(
         ids=ids_to_wire(page.ids),

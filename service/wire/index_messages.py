@@ -10,11 +10,11 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gleann.index import BuildParams, Found, SearchParams, SearchStats
+from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.found import FoundRows
 from gleann.index.held_ids import own_ids
 from gleann.index.params import Metric
-from gleann.service.state.live_index import View
 from gleann.service.values import (
     Imported,
     IndexInfo,
@@ -166,15 +166,23 @@ def search_params_of(message: search_pb2.SearchParams) -> SearchParams:
     return SearchParams(**given(message))
 
 
-def found_to_wire(found: FoundRows, view: View) -> search_pb2.SearchResponse:
-    """Pack the neighbours of a batch, which are rows of `view`, as columns."""
+def found_to_wire(
+    found: FoundRows, ids: HeldIds, version: IndexVersion
+) -> search_pb2.SearchResponse:
+    """Pack the neighbours of a batch as columns.
+
+    Args:
+        found: (n, k) rows and distances.
+        ids: (n * k,) of those rows, one query after the other.
+        version: of the index they are from.
+    """
     return search_pb2.SearchResponse(
         count=found.rows.shape[0],
         k=found.rows.shape[1],
-        ids=ids_to_wire(view.ids_at(found.rows.ravel())),
+        ids=ids_to_wire(ids),
         distances=found.distances.astype("<f4", copy=False).tobytes(),
         stats=search_pb2.SearchStats(**found.stats._asdict()),
-        version=version_to_wire(view.state),
+        version=version_to_wire(version),
     )
 
 

@@ -25,7 +25,13 @@ from gleann.index.engines.triton_kernels.assign_lists import (
 from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,
     ASSIGN_SOAR,
+    BITMAP_WARPS,
+    BITMAP_WORDS,
+    COUNTED_PAIRS,
+    CUT_LISTS,
+    CUT_WARPS,
     GAINS,
+    LISTS_BEFORE,
     MERGE_LEAST,
     MERGE_MOST,
     MERGE_WARPS,
@@ -36,21 +42,36 @@ from gleann.index.engines.triton_kernels.configs import (
     PAIR_WARPS,
     PAIRS_A_PROGRAM,
     RANK,
+    RANK_WARPS,
+    RANKED_AT_ONCE,
     SQUARES_WARPS,
     constants_for,
+    quantise_constants,
     table_for,
+)
+from gleann.index.engines.triton_kernels.group_pairs import (
+    count_pairs,
+    cut_items,
+    place_pairs,
 )
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys
 from gleann.index.engines.triton_kernels.pack_answers import pack_answers
 from gleann.index.engines.triton_kernels.pair_squares import (
     pair_squares,
 )
-from gleann.index.engines.triton_kernels.rank_lists import rank_lists
+from gleann.index.engines.triton_kernels.quantise_queries import (
+    quantise_queries,
+)
+from gleann.index.engines.triton_kernels.rank_lists import (
+    best_lists,
+    group_peaks,
+)
 from gleann.index.engines.triton_kernels.scan_lists import scan_lists
 from gleann.index.engines.triton_kernels.scan_pairs import (
     scan_pairs,
     score_pairs,
 )
+from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
 from gleann.index.engines.triton_kernels.sum_gains import sum_gains
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
@@ -227,16 +248,15 @@ def test_score_pairs(kind, dim, capability):
     assert_no_spill(score, capability)
 
 
+RANKED_DIMS = [96, 128, *(pytest.param(d, marks=pytest.mark.slow) for d in (100, 768))]
+
+
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize(
-    "dim",
-    [96, 128, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (100, 768, 960))],
-)
-@pytest.mark.parametrize("shifted", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_rank_lists(dim, shifted, capability):
+@pytest.mark.parametrize("dim", RANKED_DIMS)
+def test_group_peaks(dim, capability):
     made = compiled(
-        rank_lists,
-        {**shape(dim, "int8", RANK.block), "QUERIES": RANK.queries, "SHIFTED": shifted},
+        group_peaks,
+        {**shape(dim, "int8", RANK.block), "QUERIES": RANK.queries},
         kind="int8",
         capability=capability,
         num_warps=RANK.warps,
@@ -247,6 +267,89 @@ def test_rank_lists(dim, shifted, capability):
     assert_matrix(code, "int8", capability)
     # Scores would be rounded once where the host rounds twice.
     assert "FFMA" not in code
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", RANKED_DIMS)
+@pytest.mark.parametrize(
+    ("groups", "keys"),
+    [(512, 64), *(pytest.param(1024, k, marks=pytest.mark.slow) for k in (128, 256))],
+)
+def test_best_lists(groups, keys, dim, capability):
+    made = compiled(
+        best_lists,
+        {
+            **shape(dim, "int8", RANK.block),
+            "GROUPS": groups,
+            "KEYS": keys,
+            "LISTS": RANKED_AT_ONCE,
+        },
+        kind="int8",
+        capability=capability,
+        num_warps=RANK_WARPS,
+        num_stages=1,
+        enable_fp_fusion=False,
+    )
+    code = assert_no_spill(made, capability)
+    assert re.search(r"\bIMMA\b", code)
+    assert "FFMA" not in code
+
+
+ROUNDED = {
+    "bf16": r"cvt\.rn\.bf16",
+    "fp16": r"cvt\.rn\.f16",
+    "fp32": r"cvt\.rn\.f32\.f64",
+    "int8": r"div\.rn\.f64",
+}
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, pytest.param(960, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
+def test_quantise_queries(kind, dim, capability):
+    options = quantise_constants(padded_dim(dim, kind))
+    constants = {name: options.pop(name) for name in ("WIDTH", "BLOCK")}
+    constants |= {"codes": None, "scales": None, "DIFFERENCES": False}
+    made = compiled(
+        quantise_queries, constants, kind=kind, capability=capability, **options
+    )
+    assert_no_spill(made, capability)
+    # Divisions are IEEE's, and 16-bit numbers are rounded to the nearest.
+    assert not re.findall(r"\bfma\.|div\.(?:full|approx)|ftz", made.asm["ptx"])
+    rounded = {
+        "bf16": r"cvt\.rn\.bf16",
+        "fp16": r"cvt\.rn\.f16",
+        "int8": r"div\.rn\.f64",
+    }
+    assert re.search(rounded.get(kind, r"cvt\.rn\.f32\.f64"), made.asm["ptx"])
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, pytest.param(960, marks=pytest.mark.slow)])
+def test_quantise_queries_for_the_coarse_step(dim, capability):
+    options = quantise_constants(padded_dim(dim, "int8"))
+    constants = {name: options.pop(name) for name in ("WIDTH", "BLOCK")}
+    constants |= {"values": None, "ratios": None, "DIFFERENCES": False}
+    made = compiled(
+        quantise_queries, constants, kind="int8", capability=capability, **options
+    )
+    assert_no_spill(made, capability)
+    assert not re.findall(r"\bfma\.|div\.(?:full|approx)|ftz", made.asm["ptx"])
+    assert "div.rn.f32" in made.asm["ptx"]
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_group_pairs(capability):
+    for kernel, constants, warps in (
+        (count_pairs, {"PAIRS": COUNTED_PAIRS}, 4),
+        (cut_items, {"LISTS": CUT_LISTS, "BEFORE": LISTS_BEFORE}, CUT_WARPS),
+        (place_pairs, {"PAIRS": COUNTED_PAIRS}, 4),
+        (set_bitmap, {"WORDS": BITMAP_WORDS}, BITMAP_WARPS),
+    ):
+        made = compiled(
+            kernel, constants, kind="int8", capability=capability, num_warps=warps
+        )
+        assert_no_spill(made, capability)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -26,6 +26,7 @@ if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
 
 from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
+from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.certificate import violations  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
@@ -40,10 +41,14 @@ from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.packed import Block, packed  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
+from gleann.index.engines.device.rank_plan import plan_ranking  # noqa: E402
 from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
     assigning,
     gaining,
+    launch_bitmap,
+    launch_group,
+    launch_quantise,
     launch_rank,
     launch_scan,
 )
@@ -208,6 +213,98 @@ def test_long_dimensions_go_in_steps():
     assert_equal(by_lists(coded, list_nos, view, bucketing, "fp16"), want)
 
 
+@pytest.mark.parametrize("query_tile", [16, 32])
+@pytest.mark.parametrize("span", [128, 8192])
+def test_items_cover_every_pair_and_entry_once(monkeypatch, query_tile, span):
+    """Of lists that several programs cut."""
+    for name, value in (("CUT_LISTS", 2), ("LISTS_BEFORE", 4), ("COUNTED_PAIRS", 64)):
+        monkeypatch.setattr(launch_group, name, value)
+    data = world.sized_index([0, 1, 127, 128, 129, 300, 0], d=8)
+    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
+    view = view_for(lists, ScanRequest(k=1, pool=1))
+    list_nos = torch.from_numpy(world.some_lists(70, 4, 7).astype(np.int64))
+    list_nos[5, 2:] = -1
+    items = launch_group.launch_group_pairs(
+        list_nos, view, query_tile=query_tile, span=span
+    )
+    total = int(items.total)
+    assert total <= len(items.fields)
+    fields = items.fields[:total].tolist()
+    starts = [start for start, *_ in fields]
+    assert starts == sorted(starts)
+    seen = set()
+    for start, length, first, count, span_no, *_ in fields:
+        assert 1 <= count <= query_tile
+        assert 1 <= length <= span
+        for slot in items.slots[first : first + count].tolist():
+            list_no = int(list_nos.view(-1)[slot])
+            assert start == int(view.starts[list_no]) + span_no * span
+            for entry in range(start, start + length):
+                assert (slot, entry) not in seen
+                seen.add((slot, entry))
+    lengths = view.lengths[list_nos[list_nos >= 0]]
+    assert len(seen) == int(lengths.sum())
+
+
+def queries_of_all_sizes(d):
+    """A zero query, single values, halves between codes, and any magnitude."""
+    rng = np.random.default_rng(d)
+    asked = rng.normal(size=(40, d)).astype(np.float32)
+    asked[0] = 0
+    asked[1] = -0.0
+    asked[2, 1:] = 0
+    asked[3] = np.clip(np.arange(d) - d // 2 + 0.5, -127, 127)
+    asked[3, 0] = 127
+    for row, power in enumerate(range(-45, 37, 3), start=4):
+        asked[row] *= np.float32(10.0**power)
+    asked[35] = rng.integers(-190, 191, d) * np.float32(1e-45)
+    return torch.from_numpy(asked)
+
+
+@pytest.mark.parametrize("d", [1, 17, 40, 130])
+@pytest.mark.parametrize("kind", ["bf16", *KINDS])
+@pytest.mark.parametrize("exponent", [-70, 3])
+def test_queries_are_coded_as_by_torch(exponent, kind, d):
+    lists = lay_out(
+        world.sized_index([2, 3], d=d), kind=kind, device=torch.device("cpu")
+    )
+    asked = queries_of_all_sizes(d)
+    center = torch.from_numpy(np.random.default_rng(1).normal(size=d).astype("f4"))
+    if kind == "bf16":  # which the interpreter cuts off instead of rounding
+        asked, center = asked.bfloat16().float(), torch.zeros(d)
+    for differences in (False, True) if kind == "fp32" else (False,):
+        changed = {"exponent": exponent, "differences": differences}
+        for moved in (torch.zeros(d), center):
+            there = replace(lists, center=moved, **changed)
+            got = launch_quantise.launch_code_queries(asked, there)
+            want = code_queries(asked, there)
+            assert torch.equal(got.values, want.values)
+            assert torch.equal(got.ratios, want.ratios)
+
+
+@pytest.mark.parametrize("d", [1, 17, 130])
+@pytest.mark.parametrize("center", [0.0, 0.3])
+def test_codes_of_queries_are_those_of_torch(center, d):
+    centroids = np.random.default_rng(2).normal(size=(4, d)).astype("f4")
+    encoding = Encoding(metric="l2", kind="int8", center=np.full(d, center, np.float32))
+    ranking = DeviceRanking(centroids, encoding, torch.device("cpu"))
+    asked = queries_of_all_sizes(d)
+    codes, scales = launch_quantise.launch_quantise(asked, ranking)
+    want, want_scales = ranking.coded(asked)
+    assert torch.equal(codes[:, :d], want)
+    assert not codes[:, d:].any()
+    assert torch.equal(scales, want_scales)
+
+
+@pytest.mark.parametrize("nlist", [1, 31, 33, 100, 5000])
+def test_bitmaps_are_those_of_torch(nlist):
+    nprobe = min(nlist, 40)
+    list_nos = torch.from_numpy(world.some_lists(4, nprobe, nlist).astype(np.int64))
+    list_nos[2, nprobe // 2 :] = -1
+    got = launch_bitmap.launch_set_bitmap(list_nos, nlist=nlist)
+    assert torch.equal(got, bitmap_of(list_nos, nlist=nlist))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_exact_scores_are_those_of_torch(kind):
     coded, list_nos, view = setting(kind, 48)
@@ -279,31 +376,36 @@ def asked_of(count, d=40):
     return torch.from_numpy(drawn.astype(np.float32))
 
 
-@pytest.fixture
-def four_queries(monkeypatch):
-    """A tile of the coarse step: what it sorts is what the interpreter is slow at."""
-    monkeypatch.setattr(launch_rank, "RANK", replace(launch_rank.RANK, queries=4))
-
-
-@pytest.mark.usefixtures("four_queries")
 @pytest.mark.parametrize(
-    ("metric", "nlist", "nprobe", "twins"),
+    ("metric", "nlist", "nprobe", "twins", "count"),
     [
-        ("l2", 1100, 17, True),
-        ("ip", 1100, 64, False),
-        ("ip", 1300, 9, True),
+        ("l2", 1100, 17, True, 18),
+        ("ip", 1100, 64, False, 5),
+        ("ip", 1300, 9, True, 5),
+        ("cosine", 1152, 1, True, 5),
+        ("l2", 4100, 128, False, 2),
+        ("l2", 1024, 3, False, 0),
     ],
 )
-def test_lists_are_ranked_as_by_torch(metric, nlist, nprobe, twins):
+def test_lists_are_ranked_as_by_torch(monkeypatch, metric, nlist, nprobe, twins, count):
     """Ties included: of twin lists that the cut parts, the lower one is probed."""
+    monkeypatch.setattr(launch_rank, "RANK", replace(launch_rank.RANK, queries=16))
     _, ranking = ranking_of(metric, nlist, twins=twins)
-    asked = asked_of(5)
+    asked = asked_of(count)
     got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=nprobe)
     assert not doubted.any()
     assert torch.equal(got, ranking.best(asked, nprobe=nprobe))
 
 
-@pytest.mark.usefixtures("four_queries")
+@pytest.mark.parametrize("scale", [1e-15, 1e15])
+def test_lists_of_any_magnitude(scale):
+    _, ranking = ranking_of("l2", 1024)
+    asked = asked_of(3) * scale
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=9)
+    best = ranking.best(asked, nprobe=9)
+    assert torch.equal(got[~doubted], best[~doubted])
+
+
 @pytest.mark.parametrize("metric", ["l2", "ip"])
 def test_lists_far_from_the_origin(metric):
     rng = np.random.default_rng(9)
@@ -319,7 +421,6 @@ def test_lists_far_from_the_origin(metric):
     np.testing.assert_array_equal(got.numpy(), top_lists(scores, nprobe=9))
 
 
-@pytest.mark.usefixtures("four_queries")
 def test_lists_of_long_centroids():
     _, ranking = ranking_of("l2", 1024, 240)
     asked = asked_of(3, 240)
@@ -328,13 +429,13 @@ def test_lists_of_long_centroids():
     assert torch.equal(got, ranking.best(asked, nprobe=9))
 
 
-@pytest.mark.usefixtures("four_queries")
-def test_lists_that_crowd_in_one_slot_are_in_doubt():
-    """The nearest 200 lists share four of 128 slots: there is room for 68 of them."""
+def test_lists_that_crowd_in_few_groups_are_in_doubt():
+    """The nearest 112 lists share 14 groups, fewer than probes: 64 can be sorted."""
     nlist, d = 7000, 16
+    assert plan_ranking(nlist=nlist, nprobe=18).keys == 64
     rows = np.random.default_rng(4).normal(size=(nlist, d)) + 20
-    crowd = np.flatnonzero(np.arange(nlist) % TILE < 4)[:200]
-    rows[crowd] = np.random.default_rng(6).normal(size=(200, d)) / 100
+    crowd = np.flatnonzero(np.arange(nlist) % TILE < 2)
+    rows[crowd] = np.random.default_rng(6).normal(size=(len(crowd), d)) / 100
     none = np.full(nlist, -1)
     data = world.index_of(rows, np.arange(nlist), none, nlist=nlist)
     ranking = DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
@@ -345,16 +446,25 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
     assert (got == -1).all()
 
 
+def test_many_equal_lists_are_in_doubt():
+    """Every list scores 0 for a zero query, so every group reaches any threshold."""
+    _, ranking = ranking_of("ip", 1024)
+    asked = asked_of(3)
+    asked[1] = 0
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=9)
+    assert doubted.tolist() == [False, True, False]
+    best = ranking.best(asked, nprobe=9)
+    assert torch.equal(got[[0, 2]], best[[0, 2]])
+    assert (got[1] == -1).all()
+
+
 @pytest.mark.parametrize(
     ("recorder", "crowded"),
     [(None, True), (world.Repeats(), False)],
     ids=["steps-crowded", "recorded"],
 )
-def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
+def test_a_search_that_ranks_in_the_kernels(monkeypatch, recorder, crowded):
     """What is in doubt is ranked in full: here, all that there is no room for."""
-    few = replace(launch_rank.RANK, queries=1)
-    monkeypatch.setattr(launch_rank, "RANK", few)
-    monkeypatch.setattr(launching, "RANK", few)
     used = []
     launch = launch_rank.launch_rank_lists
     monkeypatch.setattr(
@@ -363,7 +473,11 @@ def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
         lambda *given, **rest: (used.append(1), launch(*given, **rest))[1],
     )
     if crowded:
-        monkeypatch.setattr(launch_rank, "rank_room", lambda nprobe: nprobe)
+        monkeypatch.setattr(
+            launch_rank,
+            "plan_ranking",
+            lambda **sizes: replace(plan_ranking(**sizes), room=1),
+        )
     data, _ = ranking_of("l2", 1024, 16)
     asked = asked_of(1, 16).numpy()
     request = ScanRequest(k=2, pool=4)
@@ -529,6 +643,6 @@ def test_merging_is_that_of_torch(keep):
     bucketing = Bucketing(buckets=32, span=256)
     kept = scan.bucketed(coded, list_nos, view, bucketing)
     flat = kept.keys.reshape(5, -1)
-    probed = merge.bitmap(list_nos, nlist=lists.nlist)
+    probed = bitmap_of(list_nos, nlist=lists.nlist)
     got = TritonScanner().merge(flat, lists, probed, keep=keep)
     assert torch.equal(got, merge.merge(flat, lists, probed, keep=keep))

@@ -1,4 +1,4 @@
-"""How the scan kernels are launched: grids, and what they are compiled again for.
+"""How kernels of a search are launched: grids, and what they are compiled again for.
 
 Nothing is compiled or run: triton's own functions say which variant a launch takes.
 """
@@ -21,13 +21,21 @@ from triton.runtime.jit import (  # noqa: E402
     create_function_from_signature,
 )
 
+from gleann.index.codes import Encoding  # noqa: E402
 from gleann.index.engines.device import scan  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import DeviceLists  # noqa: E402
 from gleann.index.engines.device.queries import CodedQueries  # noqa: E402
 from gleann.index.engines.device.view import ListView  # noqa: E402
-from gleann.index.engines.triton_kernels import launch_scan  # noqa: E402
+from gleann.index.engines.triton_kernels import (  # noqa: E402
+    launch_bitmap,
+    launch_group,
+    launch_quantise,
+    launch_rank,
+    launch_scan,
+)
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 
 MOST_ON_FIRST_AXIS = (1 << 31) - 1
@@ -57,12 +65,30 @@ class Recorded:
         return launch
 
 
+LAUNCHED = {
+    launch_scan: ("scan_lists", "scan_pairs", "score_pairs"),
+    launch_group: ("count_pairs", "cut_items", "place_pairs"),
+    launch_rank: ("group_peaks", "best_lists"),
+    launch_quantise: ("quantise_queries",),
+    launch_bitmap: ("set_bitmap",),
+}
+
+
+def variants_of(recorded, *launchers):
+    return {
+        name: len(recorded[name].variants)
+        for launcher in launchers
+        for name in LAUNCHED[launcher]
+    }
+
+
 @pytest.fixture
 def recorded(monkeypatch):
     kernels = {}
-    for name in ("scan_lists", "scan_pairs", "score_pairs"):
-        kernels[name] = Recorded(getattr(launch_scan, name))
-        monkeypatch.setattr(launch_scan, name, kernels[name])
+    for launcher, names in LAUNCHED.items():
+        for name in names:
+            kernels[name] = Recorded(getattr(launcher, name))
+            monkeypatch.setattr(launcher, name, kernels[name])
     return kernels
 
 
@@ -142,11 +168,50 @@ def test_one_compiled_kernel_serves_every_search(recorded):
             for nprobe in (1, 15, 16, 32):
                 for span in (128, 384, 2048):
                     launch_all(view, nprobe, Bucketing(buckets=32, span=span))
-    assert {name: len(of.variants) for name, of in recorded.items()} == {
+    assert variants_of(recorded, launch_scan, launch_group) == {
         "scan_lists": 1,
         "scan_pairs": 1,
         "score_pairs": 1,
+        "count_pairs": 1,
+        "cut_items": 1,
+        "place_pairs": 1,
     }
+
+
+def ranking_of(nlist, d=33):
+    rows = np.random.default_rng(0).normal(size=(nlist, d)).astype(np.float32)
+    encoding = Encoding.uncentred("l2", d)
+    return DeviceRanking(rows, encoding, torch.device("cpu"))
+
+
+def test_one_compiled_kernel_ranks_lists_for_every_few_probes(recorded):
+    """Whatever the queries, lists of up to 4,096, and probes of up to 32."""
+    for nlist in (1024, 1100, 4096):
+        ranking = ranking_of(nlist)
+        for count in (1, 5, 64, 96):
+            queries = torch.zeros(count + 1, 33)[1:]
+            for nprobe in (1, 15, 16, 32):
+                launch_rank.launch_rank_lists(ranking, queries, nprobe=nprobe)
+                probed = torch.zeros(count * nprobe + 1, dtype=torch.int64)[1:]
+                launch_bitmap.launch_set_bitmap(probed.view(count, -1), nlist=nlist)
+    ours = launch_rank, launch_quantise, launch_bitmap
+    assert variants_of(recorded, *ours) == {
+        "group_peaks": 1,
+        "best_lists": 1,
+        "quantise_queries": 1,
+        "set_bitmap": 1,
+    }
+    launch_rank.launch_rank_lists(ranking_of(4097), queries, nprobe=16)
+    launch_rank.launch_rank_lists(ranking_of(4096), queries, nprobe=64)
+    assert len(recorded["group_peaks"].variants) == 1
+    assert len(recorded["best_lists"].variants) == 3
+
+
+def test_every_query_and_block_of_lists_has_a_program(recorded):
+    launch_rank.launch_rank_lists(ranking_of(4100), torch.zeros(130, 33), nprobe=9)
+    assert recorded["group_peaks"].grids == [(3, 5)]  # 64 queries, 8 tiles of 128
+    assert recorded["best_lists"].grids == [(130,)]
+    assert recorded["quantise_queries"].grids == [(130,)]
 
 
 def launch_all(view, nprobe, bucketing):

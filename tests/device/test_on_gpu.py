@@ -22,6 +22,7 @@ if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
 from gleann.index.engines.device import merge, scan  # noqa: E402
+from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
@@ -116,7 +117,7 @@ def test_merge(keep):
     coded, list_nos, view = setting("fp32", 16, nq=100)
     kept = scan.bucketed(coded, list_nos, view, Bucketing(buckets=128, span=8192))
     flat = kept.keys.reshape(100, -1)
-    probed = merge.bitmap(list_nos, nlist=len(SIZES))
+    probed = bitmap_of(list_nos, nlist=len(SIZES))
     got = TritonScanner().merge(flat, view.lists, probed, keep=keep)
     assert torch.equal(got, merge.merge(flat, view.lists, probed, keep=keep))
 

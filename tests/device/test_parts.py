@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index.engines.contract import ScanRequest
-
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.engines.device import keys, merge, scan  # noqa: E402
+from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.certificate import violations  # noqa: E402
-from gleann.index.engines.device.grouping import cut_items, group  # noqa: E402
+from gleann.index.engines.device.grouping import group  # noqa: E402
 from gleann.index.engines.device.layout import EMPTY_SCORE, lay_out  # noqa: E402
-from gleann.index.engines.device.view import view_for  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -56,35 +54,22 @@ def test_bitmap_has_the_bits_of_the_probed_lists(nlist):
     nprobe = min(nlist, 40)
     list_nos = world.some_lists(20, nprobe, nlist).astype(np.int64)
     list_nos[3, nprobe // 2 :] = -1
-    words = merge.bitmap(torch.from_numpy(list_nos), nlist=nlist).numpy()
+    words = bitmap_of(torch.from_numpy(list_nos), nlist=nlist).numpy()
     for row, probed in zip(words.view(np.uint32), list_nos, strict=True):
         bits = [j for j in range(nlist) if row[j // 32] >> (j % 32) & 1]
         assert bits == sorted(j for j in probed if j >= 0)
 
 
-@pytest.mark.parametrize("query_tile", [16, 32])
-@pytest.mark.parametrize("span", [128, 8192])
-def test_items_cover_every_pair_and_entry_once(query_tile, span):
-    data = world.sized_index([0, 1, 127, 128, 129, 300, 0], d=8)
-    view = view_for(on_cpu(data), ScanRequest(k=1, pool=1))
+def test_pairs_are_grouped_by_list_in_the_order_of_queries():
     list_nos = torch.from_numpy(world.some_lists(70, 4, 7).astype(np.int64))
     list_nos[5, 2:] = -1
     pairs = group(list_nos, nlist=7)
-    items = cut_items(pairs, view, query_tile=query_tile, span=span)
-    total = int(items.total)
-    assert total <= len(items.fields)
-    seen = set()
-    for start, length, first, count, span_no, *_ in items.fields[:total].tolist():
-        assert 1 <= count <= query_tile
-        assert 1 <= length <= span
-        for slot in pairs.slots[first : first + count].tolist():
-            list_no = int(list_nos.view(-1)[slot])
-            assert start == int(view.starts[list_no]) + span_no * span
-            for entry in range(start, start + length):
-                assert (slot, entry) not in seen
-                seen.add((slot, entry))
-    lengths = view.lengths[list_nos[list_nos >= 0]]
-    assert len(seen) == int(lengths.sum())
+    flat = list_nos.view(-1)
+    for list_no in range(7):
+        first = int(pairs.firsts[list_no])
+        got = pairs.slots[first : first + int(pairs.counts[list_no])]
+        assert got.tolist() == (flat == list_no).nonzero()[:, 0].tolist()
+    assert int(pairs.counts.sum()) == 70 * 4 - 2
 
 
 SHARING = {32: (0, 8, 64, 72), 64: (0, 8), 128: (0,)}
@@ -183,7 +168,7 @@ def test_merge_takes_a_copy_only_where_its_primary_is_not_probed():
     entries = torch.arange(data.lists.entries)
     every = keys.make_keys(torch.zeros(1, len(entries)), entries)
     for probed, copies in (([0, 1], 0), ([0, -1], 1), ([1, -1], 1), ([-1, -1], 2)):
-        bits = merge.bitmap(torch.tensor([probed]), nlist=2)
+        bits = bitmap_of(torch.tensor([probed]), nlist=2)
         found = merge.merge(every, lists, bits, keep=8)[0]
         assert int((found != keys.NONE).sum()) == 6 + copies
         assert all(a <= b for a, b in pairwise(found.tolist()))

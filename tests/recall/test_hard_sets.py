@@ -1,7 +1,7 @@
 """A recall that is asked for is met, or refused in words, and the estimate is true.
 
-On data far from 0, of mixed scales, and skewed (`bench/hard_sets.py`); queries are held
-out, and the truth is that of an oracle in float64.
+On data far from 0, of mixed scales, and skewed (`bench/measures/hard_sets.py`); queries
+are held out, and the truth is that of an oracle in float64.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench import hard_sets
+from bench.measures import hard_sets
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.engines import native
 from gleann.index.errors import RecallWarning

@@ -12,8 +12,8 @@ from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.service.application import Application
 from gleann.service.client.calls import Calls
-from gleann.service.client.local import application_stubs
 from gleann.service.config import Config
+from gleann.service.local import application_stubs
 from gleann.service.server import Server
 from gleann.service.values import Limits, Selected
 from gleann.service.wire.paging import blocks_within, page_of, page_of_groups

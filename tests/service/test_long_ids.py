@@ -11,9 +11,9 @@ from gleann.index import BuildParams, SearchParams, errors
 from gleann.index.id_checks import MAX_ID_BYTES
 from gleann.index.texts import Texts
 from gleann.service.application import Application
-from gleann.service.client.local import application_stubs
 from gleann.service.config import Config
 from gleann.service.jobs.candidates import resolve
+from gleann.service.local import application_stubs
 from gleann.service.values import Limits
 from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.service.wire.index_messages import found_to_wire
@@ -120,7 +120,7 @@ def test_an_answer_is_not_padded_to_its_longest_id(tmp_path: Path) -> None:
         "i", queries, SearchParams(k=200), allowed_ids=None
     )
     tracemalloc.start()
-    reply = found_to_wire(found, view)
+    reply = found_to_wire(found, view.ids_at(found.rows.ravel()), view.state)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # Padded, these ids would take 500 x 200 x 4096 x 4 bytes, 1.6 GB.

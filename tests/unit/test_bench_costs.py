@@ -1,4 +1,4 @@
-"""`bench.costs`: the fit behind `index/cost.py`."""
+"""`bench.measures.costs`: the fit behind `index/cost.py`."""
 
 import json
 import sys
@@ -9,9 +9,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench import costs
 from bench.__main__ import _parser
-from bench.costs import TERMS, fit
+from bench.measures import costs
+from bench.measures.costs import TERMS, fit
 from gleann.index.engines import native
 
 

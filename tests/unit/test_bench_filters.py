@@ -1,4 +1,4 @@
-"""`bench.filters`: every filter is measured, and recorded with where it comes from."""
+"""`bench.measures.filters`: every filter is measured, and recorded with its source."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.__main__ import _parser
-from bench.filters import KINDS, SHARES, filters, filters_table
+from bench.measures.filters import KINDS, SHARES, filters, filters_table
 
 
 def test_filters_let_through_what_they_say():

@@ -9,8 +9,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench import grpc_calls
 from bench.__main__ import _parser
+from bench.measures import grpc_calls
 from bench.recorded import tables
 
 

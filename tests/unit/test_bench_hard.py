@@ -1,4 +1,4 @@
-"""`bench.hard_sets` and `bench.hard`: the oracle by hand, sets as told, a record."""
+"""Data hard for small codes: the oracle by hand, the sets as described, a record."""
 
 import json
 import sys
@@ -10,8 +10,8 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.__main__ import _parser
-from bench.hard import hard_table
-from bench.hard_sets import HardSet, MissingSourceError, make, names
+from bench.measures.hard import hard_table
+from bench.measures.hard_sets import HardSet, MissingSourceError, make, names
 
 
 def test_the_oracle_by_hand():

@@ -11,9 +11,9 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.datasets import load_dataset
-from bench.graph_result import Entry, Made, graph_table, times
 from bench.graphs import GRAPHS
-from bench.knn_graph import GraphRun, add_knn_graph, draw_rows, sampled
+from bench.graphs.knn_graph import GraphRun, add_knn_graph, draw_rows, sampled
+from bench.graphs.result import Entry, Made, graph_table, times
 from bench.peers.contract import Peer
 
 EXACT = '''

@@ -6,8 +6,8 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench import on_disk
 from bench.__main__ import _parser
+from bench.measures import on_disk
 
 
 def test_peaks_of_every_phase(tmp_path, capsys, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench.kmeans import compare_trainers, draw_sample, objective
+from bench.measures.kmeans import compare_trainers, draw_sample, objective
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.peers.contract import PeerUnavailableError, Shape
 from bench.peers.faiss_ivfpq import sub_quantizers

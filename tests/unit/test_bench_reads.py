@@ -1,4 +1,4 @@
-"""`bench.reads`: counted by hand, and recorded with where it comes from."""
+"""`bench.measures.reads`: counted by hand, and recorded with where it comes from."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.__main__ import _parser
-from bench.reads import reads_at
+from bench.measures.reads import reads_at
 
 
 def test_reads_by_hand():

@@ -11,11 +11,11 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.ann import Options, Run
-from bench.building import run_builds
+from bench.comparison.building import run_builds
+from bench.comparison.plots import plot_recall
+from bench.comparison.process import PeerFailedError, PeerProcess
 from bench.peers import PEERS
 from bench.peers.contract import Peer
-from bench.plots import plot_recall
-from bench.process import PeerFailedError, PeerProcess
 from bench.tables import ann_tables, build_table
 
 EXACT = '''

@@ -10,13 +10,13 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-from bench import tuning
-from bench.curves import Point, best_at, bracket, cost_at, front, stalled
-from bench.pairing import Side, compare
+from bench.comparison import tuning
+from bench.comparison.curves import Point, best_at, bracket, cost_at, front, stalled
+from bench.comparison.pairing import Side, compare
+from bench.comparison.process import PeerFailedError
+from bench.comparison.tuning import Task, Tuner
+from bench.comparison.worker import Timed
 from bench.peers.contract import Setting, Sweep, geometric
-from bench.process import PeerFailedError
-from bench.tuning import Task, Tuner
-from bench.worker import Timed
 
 LEVELS = (0.9, 0.95, 0.99)
 QUERIES = 100

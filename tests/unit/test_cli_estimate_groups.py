@@ -13,7 +13,7 @@ from gleann.selection import (
     estimate_overlapping_groups,
     uniform_estimate,
 )
-from gleann.service.cli.estimate.answers import LABELS_NEEDED
+from gleann.service.cli.files.answers import LABELS_NEEDED
 from gleann.service.cli.main import run
 
 N = 1500

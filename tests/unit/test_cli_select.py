@@ -12,7 +12,7 @@ from gleann.selection import (
     EstimateParams,
 )
 from gleann.selection.estimate import estimate
-from gleann.service.cli.estimate.answers import LABELS_NEEDED
+from gleann.service.cli.files.answers import LABELS_NEEDED
 from gleann.service.cli.main import run
 
 N = 500

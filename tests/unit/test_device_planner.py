@@ -16,10 +16,9 @@ from gleann.index.engines.device.planner import (
     choose_query_tile,
     keys_a_pair,
     plan,
-    rank_room,
-    ranks_in_kernel,
     span_for,
 )
+from gleann.index.engines.device.rank_plan import plan_ranking, ranks_in_kernels
 from gleann.index.engines.triton_kernels.configs import (
     LONG,
     SHORT,
@@ -50,33 +49,48 @@ def test_more_neighbours_take_more_buckets(k, buckets):
 
 
 @pytest.mark.parametrize(
-    ("changed", "fused"),
+    ("nlist", "nprobe", "fused"),
     [
-        ({}, True),
-        ({"queries": 2048}, True),
-        ({"queries": 512}, False),
-        ({"nlist": 1000}, False),
-        ({"nprobe": 64}, True),
-        ({"nprobe": 65}, False),
-        ({"queries": 0}, False),
+        (16_384, 32, True),
+        (1024, 1, True),
+        (1023, 1, False),
+        (16_384, 128, True),
+        (16_384, 129, False),
     ],
 )
-def test_when_lists_are_ranked_in_one_kernel(changed, fused):
-    given = {"queries": 10_000, "nlist": 16_384, "nprobe": 32, "tile": 32}
-    assert ranks_in_kernel(**(given | changed), programs=132) == fused
+def test_when_lists_are_ranked_in_kernels(nlist, nprobe, fused):
+    assert ranks_in_kernels(nlist=nlist, nprobe=nprobe) == fused
 
 
-@pytest.mark.parametrize("nprobe", [1, 8, 32, 64])
-def test_lists_that_score_as_much_as_the_nth_slot_have_room(nprobe):
-    """By throwing lists, best first, into slots until nprobe slots are hit."""
+@pytest.mark.parametrize("nlist", [1024, 1025, 4096, 4097, 16_384, 16_385, 1_000_000])
+def test_groups_hold_all_lists_in_few_blocks(nlist):
+    planned = plan_ranking(nlist=nlist, nprobe=16)
+    a_block = TILE << planned.shift
+    assert (planned.blocks - 1) * a_block < nlist <= planned.blocks * a_block
+    assert 256 < planned.groups <= 1024
+
+
+@pytest.mark.parametrize(
+    ("nlist", "nprobe"), [(1024, 1), (1024, 64), (1024, 128), (4096, 32), (16_384, 128)]
+)
+def test_lists_above_a_threshold_have_room(nlist, nprobe):
+    """By throwing lists, best first, into groups until all that have room are hit."""
+    planned = plan_ranking(nlist=nlist, nprobe=nprobe)
+    assert planned.room >= nprobe
     rng = np.random.default_rng(nprobe)
-    slots = rng.integers(TILE, size=(2000, 8 * TILE))
+    groups = rng.integers(planned.groups, size=(2000, 2 * planned.groups))
     thrown = [
-        np.sort(np.unique(row, return_index=True)[1])[nprobe - 1] for row in slots
+        np.sort(np.unique(row, return_index=True)[1])[planned.room - 1]
+        for row in groups
     ]
-    mean = TILE * np.log(TILE / (TILE - nprobe))
+    mean = planned.groups * np.log(planned.groups / (planned.groups - planned.room))
     assert np.mean(thrown) + 1 == pytest.approx(mean, rel=0.03, abs=0.5)
-    assert max(thrown) < rank_room(nprobe)
+    assert max(thrown) < planned.keys
+
+
+@pytest.mark.parametrize("nprobe", [1, 15, 16, 32])
+def test_few_probes_share_one_compiled_kernel(nprobe):
+    assert plan_ranking(nlist=4096, nprobe=nprobe).keys == 64
 
 
 def test_many_neighbours_are_sorted_out_of_all_scores():

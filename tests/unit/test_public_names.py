@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +35,33 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "[]"
+
+
+def test_every_package_is_in_the_wheel():
+    top = Path(__file__).parents[2]
+    settings = tomllib.loads((top / "pyproject.toml").read_text("utf-8"))
+    listed = settings["tool"]["setuptools"]["packages"]
+    there = {
+        ".".join(("gleann", *path.parent.relative_to(top).parts))
+        for room in ("index", "selection", "service")
+        for path in (top / room).rglob("__init__.py")
+    }
+    assert set(listed) == there | {"gleann", "gleann.v1"}
+    assert listed == sorted(listed)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gleann.index.errors.GleannError",
+        "gleann.index.engines.native.available",
+        "gleann.service.client.Client",
+        "gleann.service.config.Config",
+        "gleann.service.server.Server",
+        "gleann.service.server.serve",
+        "gleann.service.cli.main.main",
+    ],
+)
+def test_names_that_users_import_stay(name):
+    module, _, attribute = name.rpartition(".")
+    assert getattr(import_module(module), attribute).__name__ == attribute

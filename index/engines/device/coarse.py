@@ -28,9 +28,8 @@ class PaddedLists:
     Attributes:
         codes: int8 (nlist + TILE, padded d).
         scales: float32 (nlist + TILE,).
-        norms: float32 (nlist + TILE,), their biases; of no meaning where nothing is
-            shifted.
-        shifted: whether scores are less by the biases.
+        norms: float32 (nlist + TILE,), their biases, or zero; infinite in the padding.
+        shifted: whether scores are doubled and less by the biases.
     """
 
     codes: Tensor
@@ -115,6 +114,11 @@ class DeviceRanking:
         return out, doubted
 
     @property
+    def center(self) -> Tensor:
+        """What is taken off queries: float32 (d,)."""
+        return self._center
+
+    @property
     def whole(self) -> bool:
         """Whether lists are ranked in float32, not by int8 codes."""
         return self._whole
@@ -153,10 +157,10 @@ class DeviceRanking:
         shape = (nlist + TILE, padded_dim(dim, "int8"))
         codes = torch.zeros(shape, dtype=torch.int8, device=device)
         codes[:nlist, :dim] = self._codes
-        scales, norms = torch.zeros((2, nlist + TILE), device=device)
+        scales = torch.zeros(nlist + TILE, device=device)
+        norms = torch.full((nlist + TILE,), torch.inf, device=device)
         scales[:nlist] = self._scales
-        if self._norms is not None:
-            norms[:nlist] = self._norms
+        norms[:nlist] = 0 if self._norms is None else self._norms
         shifted = self._norms is not None
         return PaddedLists(codes=codes, scales=scales, norms=norms, shifted=shifted)
 

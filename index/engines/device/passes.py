@@ -18,11 +18,9 @@ from gleann.index.engines.device.certificate import (
     rescanned_within,
     violations,
 )
-from gleann.index.engines.device.merge import bitmap
 from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.planner import KEY_BYTES, TEMPORARIES, Plan
 from gleann.index.engines.device.probe import Probe
-from gleann.index.engines.device.queries import code_queries
 from gleann.index.engines.device.rerank import RowStore, rerank
 from gleann.index.engines.device.scan import Scanner
 from gleann.index.engines.device.view import ListView
@@ -106,9 +104,9 @@ def first_pass(
     """
     lists = task.view.lists
     probe = Probe(
-        queries=code_queries(queries, lists),
+        queries=parts.scanner.coded(queries, lists),
         list_nos=list_nos,
-        probed=bitmap(list_nos, nlist=lists.nlist),
+        probed=parts.scanner.probed(list_nos, nlist=lists.nlist),
         view=task.view,
     )
     if task.planned.selection == "exact":

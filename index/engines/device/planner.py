@@ -34,12 +34,6 @@ FEW_NEIGHBOURS, MANY_NEIGHBOURS = 16, 100
 USUAL_QUERIES = 10_000
 """In a batch; beyond it the choice of a kind hardly changes."""
 
-MOST_RANKED = TILE // 2
-"""Probes up to which the kernel of the coarse step finds few lists too many."""
-
-FEWEST_LISTS = 8 * TILE
-"""From which on it pays to keep their scores out of memory."""
-
 ITEMS_A_PROGRAM = 2
 """Spans are cut until every multiprocessor has so many, in small batches."""
 
@@ -159,36 +153,6 @@ def choose_kernel(queries_a_list: float) -> Kernel:
 def choose_query_tile(queries_a_list: float) -> int:
     """The smallest tile that holds a list's queries, or the largest there is."""
     return next((t for t in QUERY_TILES if t >= queries_a_list), QUERY_TILES[-1])
-
-
-def ranks_in_kernel(
-    *, queries: int, nlist: int, nprobe: int, tile: int, programs: int
-) -> bool:
-    """Whether lists are ranked by one kernel that scores them twice.
-
-    One program passes all lists with its tile of queries: a batch that leaves most of
-    the device idle is ranked by a matrix product instead, as are more probes than the
-    kernel's slots tell apart.
-
-    Args:
-        queries: in the batch.
-        nlist: number of lists.
-        nprobe: lists a query.
-        tile: queries a program.
-        programs: kernel programs that the device runs side by side.
-    """
-    tiles = queries // tile
-    return 4 * tiles >= programs and nlist >= FEWEST_LISTS and nprobe <= MOST_RANKED
-
-
-def rank_room(nprobe: int) -> int:
-    """Lists a query for which that kernel has room.
-
-    If lists lie in its TILE slots at random, TILE * ln(TILE / (TILE - nprobe)) of them
-    score as much as the nprobe-th best slot, 89 +- 6 at 64 probes: one query in a
-    million needs more.
-    """
-    return 2 * nprobe + 32
 
 
 def choose_kind(batch: Batch, *, on: Ceilings) -> Kind:

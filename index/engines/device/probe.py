@@ -15,7 +15,7 @@ class Probe:
     Attributes:
         queries: nq of them.
         list_nos: int64 (nq, nprobe), -1 for no list.
-        probed: the same as a bitmap; see `merge.bitmap`.
+        probed: the same as a bitmap; see `bitmap.bitmap_of`.
         view: the lists.
     """
 

@@ -67,10 +67,16 @@ class Scanner(Protocol):
     def name(self) -> str:
         """Such as "torch"."""
 
+    def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
+        """Prepared float32 queries (nq, d) in the kind of number of `lists`."""
+
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
     ) -> tuple[Tensor, Tensor]:
         """The best lists of prepared queries; see `DeviceRanking.likely`."""
+
+    def probed(self, list_nos: Tensor, *, nlist: int) -> Tensor:
+        """The bitmap of `list_nos`; see `bitmap.bitmap_of`."""
 
     def bucketed(
         self,
@@ -111,7 +117,7 @@ class Scanner(Protocol):
         Args:
             keys: (nq, w) of entries.
             lists: whose entries.
-            probed: int32 (nq, words), the lists each query scans; see `merge.bitmap`.
+            probed: int32 (nq, words), the lists each query scans; see `probed`.
             keep: rows to keep.
 
         Returns:

@@ -3,10 +3,11 @@
 from torch import Tensor
 
 from gleann.index.engines.device import merge, packed, scan
+from gleann.index.engines.device.bitmap import bitmap_of
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout import DeviceLists
-from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.queries import CodedQueries, code_queries
 from gleann.index.engines.device.view import ListView
 
 
@@ -15,11 +16,19 @@ class TorchScanner:
 
     name = "torch"
 
+    def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
+        """See `scan.Scanner.coded`."""
+        return code_queries(queries, lists)
+
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
     ) -> tuple[Tensor, Tensor]:
         """See `scan.Scanner.likely`."""
         return ranking.likely(queries, nprobe=nprobe)
+
+    def probed(self, list_nos: Tensor, *, nlist: int) -> Tensor:
+        """See `scan.Scanner.probed`."""
+        return bitmap_of(list_nos, nlist=nlist)
 
     def bucketed(
         self,

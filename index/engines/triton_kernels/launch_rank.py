@@ -1,48 +1,68 @@
-"""Launches the kernel of the coarse step on torch's tensors."""
+"""Launches the kernels of the coarse step on torch's tensors."""
 
 import torch
 from torch import Tensor
 
 from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.keys import NONE, key_numbers, smallest
-from gleann.index.engines.device.planner import rank_room
-from gleann.index.engines.triton_kernels.configs import RANK, constants_for
-from gleann.index.engines.triton_kernels.rank_lists import rank_lists
+from gleann.index.engines.device.rank_plan import plan_ranking
+from gleann.index.engines.triton_kernels.configs import (
+    RANK,
+    RANK_WARPS,
+    RANKED_AT_ONCE,
+    constants_for,
+)
+from gleann.index.engines.triton_kernels.launch_quantise import launch_quantise
+from gleann.index.engines.triton_kernels.rank_lists import best_lists, group_peaks
 
 
 def launch_rank_lists(
     ranking: DeviceRanking, queries: Tensor, *, nprobe: int
 ) -> tuple[Tensor, Tensor]:
-    """Rank lists by the kernel, best first.
+    """Rank lists by the kernels, best first; see `DeviceRanking.likely`.
 
-    A query is in doubt where more lists can be among the best than there is room for.
+    A query is in doubt where more lists can be among the best than there is room for;
+    its lists are -1.
     """
-    lists, nq = ranking.padded, len(queries)
-    values, scales = ranking.coded(queries)
-    coded = values.new_zeros((nq, lists.codes.shape[1]))
-    coded[:, : values.shape[1]] = values
-    shape = (nq, rank_room(nprobe))
-    keys = torch.full(shape, NONE, device=queries.device)
-    counts = torch.zeros(nq, dtype=torch.int32, device=queries.device)
-    rank_lists[(-(-nq // RANK.queries),)](
-        lists.codes,
-        lists.scales,
-        lists.norms,
-        coded,
-        2 * scales,
-        keys,
-        counts,
+    lists, nq, device = ranking.padded, len(queries), queries.device
+    list_nos = torch.empty((nq, nprobe), dtype=torch.int64, device=device)
+    doubted = torch.empty(nq, dtype=torch.bool, device=device)
+    if nq == 0:
+        return list_nos, doubted
+    coded, scales = launch_quantise(queries, ranking)
+    planned = plan_ranking(nlist=ranking.nlist, nprobe=nprobe)
+    peaks = torch.empty((nq, planned.groups), device=device)
+    given = lists.codes, lists.scales, lists.norms, coded, scales, peaks
+    shared = constants_for(coded.shape[1], block=RANK.block)
+    group_peaks[(-(-nq // RANK.queries), planned.blocks)](
+        *given,
         nq,
         ranking.nlist,
-        nprobe,
-        shape[1],
-        **constants_for(coded.shape[1], block=RANK.block),
+        1 << planned.shift,
+        int(lists.shifted),
+        **shared,
         QUERIES=RANK.queries,
-        SHIFTED=lists.shifted,
         num_warps=RANK.warps,
         num_stages=RANK.stages,
         enable_fp_fusion=False,
     )
-    doubted = (counts > shape[1]) | (counts < nprobe)
-    best = key_numbers(smallest(keys, nprobe))
-    return torch.where(doubted[:, None], -1, best), doubted
+    best_lists[(nq,)](
+        *given,
+        torch.empty((nq, planned.room), dtype=torch.int32, device=device),
+        torch.empty((nq, planned.keys), dtype=torch.int64, device=device),
+        list_nos,
+        doubted,
+        ranking.nlist,
+        nprobe,
+        planned.blocks,
+        planned.shift,
+        planned.room,
+        int(lists.shifted),
+        **shared,
+        GROUPS=max(512, 1 << (planned.groups - 1).bit_length()),
+        KEYS=planned.keys,
+        LISTS=RANKED_AT_ONCE,
+        num_warps=RANK_WARPS,
+        num_stages=1,
+        enable_fp_fusion=False,
+    )
+    return list_nos, doubted

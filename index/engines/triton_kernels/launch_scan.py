@@ -5,7 +5,6 @@ from torch import Tensor
 
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.choice import programs_on
-from gleann.index.engines.device.grouping import cut_items, group
 from gleann.index.engines.device.keys import smallest
 from gleann.index.engines.device.kinds import TILE
 from gleann.index.engines.device.queries import CodedQueries
@@ -17,6 +16,7 @@ from gleann.index.engines.triton_kernels.configs import (
     ScanConfig,
     constants_for,
 )
+from gleann.index.engines.triton_kernels.launch_group import launch_group_pairs
 from gleann.index.engines.triton_kernels.scan_lists import scan_lists
 from gleann.index.engines.triton_kernels.scan_pairs import scan_pairs, score_pairs
 
@@ -43,12 +43,13 @@ def launch_scan_lists(
 ) -> None:
     """Run the list-major kernel; `out` keeps what it holds where nothing is found."""
     spans = out.bounds.shape[2]
-    pairs = group(list_nos, nlist=view.lists.nlist)
-    items = cut_items(pairs, view, query_tile=config.queries, span=bucketing.span)
+    items = launch_group_pairs(
+        list_nos, view, query_tile=config.queries, span=bucketing.span
+    )
     programs = PROGRAMS_A_MULTIPROCESSOR * programs_on(out.keys.device)
     scan_lists[(min(programs, len(items.fields)),)](
         *_arrays(queries, view),
-        pairs.slots,
+        items.slots,
         items.fields,
         items.total,
         out.keys,

@@ -6,13 +6,13 @@ The twin in plain torch is `device.merge.merge`.
 import triton
 import triton.language as tl
 
+from gleann.index.engines.device import bitmap
 from gleann.index.engines.device import keys as key_format
-from gleann.index.engines.device import merge
 
 NONE = tl.constexpr(key_format.NONE)
 NUMBER_MASK = tl.constexpr(key_format.NUMBER_MASK)
 SCORE_MASK = tl.constexpr(~key_format.NUMBER_MASK)
-WORD_BITS = tl.constexpr(merge.WORD_BITS)
+WORD_BITS = tl.constexpr(bitmap.WORD_BITS)
 
 
 @triton.jit

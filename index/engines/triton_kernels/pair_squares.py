@@ -22,7 +22,7 @@ def halved(lanes):
     return low + high
 
 
-# Counts of pairs differ from call to call, and would have it compiled anew for no gain.
+# Counts of pairs differ from call to call: each kind would have it compiled anew.
 @triton.jit(do_not_specialize=["count"])
 def pair_squares(
     vectors,  # float32 (n, dim)

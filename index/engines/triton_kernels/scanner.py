@@ -3,21 +3,20 @@
 from torch import Tensor
 
 from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.choice import generation_of, programs_on
+from gleann.index.engines.device.choice import generation_of
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout import DeviceLists
 from gleann.index.engines.device.packed import Block
-from gleann.index.engines.device.planner import (
-    choose_kernel,
-    choose_query_tile,
-    ranks_in_kernel,
-)
+from gleann.index.engines.device.planner import choose_kernel, choose_query_tile
 from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.rank_plan import ranks_in_kernels
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
-from gleann.index.engines.triton_kernels.configs import RANK, config_for
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.launch_bitmap import launch_set_bitmap
 from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
 from gleann.index.engines.triton_kernels.launch_pack import launch_pack_answers
+from gleann.index.engines.triton_kernels.launch_quantise import launch_code_queries
 from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.launch_scan import (
     launch_scan_lists,
@@ -31,21 +30,23 @@ class TritonScanner:
 
     name = "triton"
 
+    def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
+        """By the kernel; see `Scanner.coded`."""
+        return launch_code_queries(queries, lists)
+
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
     ) -> tuple[Tensor, Tensor]:
-        """By one kernel where a batch fills the device, else by a matrix product."""
+        """By two kernels from some hundred lists on, else by a matrix product."""
         nprobe = min(nprobe, ranking.nlist)
-        fused = ranks_in_kernel(
-            queries=len(queries),
-            nlist=ranking.nlist,
-            nprobe=nprobe,
-            tile=RANK.queries,
-            programs=programs_on(queries.device),
-        )
+        fused = ranks_in_kernels(nlist=ranking.nlist, nprobe=nprobe)
         if ranking.whole or not fused:
             return ranking.likely(queries, nprobe=nprobe)
         return launch_rank_lists(ranking, queries, nprobe=nprobe)
+
+    def probed(self, list_nos: Tensor, *, nlist: int) -> Tensor:
+        """By the kernel; see `Scanner.probed`."""
+        return launch_set_bitmap(list_nos, nlist=nlist)
 
     def bucketed(
         self,

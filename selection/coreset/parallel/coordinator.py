@@ -233,7 +233,7 @@ class Coordinator:
         sets: list[tuple[str, Rows, float | None]] = [
             ("margin", cheapest, None),
             *(("weighted_k_center", guess.rows, guess.radius) for guess in by_bound),
-            ("k_center", np.concatenate([seeds, spare]), None),
+            ("farthest_first", np.concatenate([seeds, spare]), None),
         ]
         chosen = [problem.vectors[rows] for _, rows, _ in sets]
         tasks = (Measuring(shard=shard, sets=chosen) for shard in self._shards())

@@ -11,7 +11,8 @@ from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import as_rows, as_scores, require_between, require_count
-from gleann.selection.coreset.methods.farthest_first import farthest_first
+from gleann.selection.coreset.methods.farthest_first import traversal
+from gleann.selection.coreset.problem import Problem
 
 BLOCK_ENTRIES = 2**20
 """Distances held at a time: 4 MiB, which a core's cache may keep."""
@@ -61,7 +62,7 @@ def representatives(
         )
     require_between("random_share", random_share, low=0, high=1)
     far = max(1, k - round(k * random_share))
-    picked = farthest_first(rows, k=far, covered=before, seed=seed).rows
+    picked = traversal(Problem.of(rows, k=far, locked=before), seed=seed).rows
     rest = np.setdiff1d(np.arange(len(rows)), np.concatenate([before, picked]))
     drawn = np.random.default_rng(seed).permutation(rest)[: k - far]
     return np.concatenate([picked, drawn])

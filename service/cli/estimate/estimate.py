@@ -13,11 +13,11 @@ from gleann.selection import run_estimate
 from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
-from gleann.service.cli.estimate.answers import LabelsNeeded, ask_for
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of, start
 from gleann.service.cli.estimate.estimate_options import question_options
 from gleann.service.cli.estimate.estimate_words import beside_uniform, drawn_uniformly
 from gleann.service.cli.files import outputs
+from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
 
 

@@ -25,7 +25,6 @@ from gleann.selection.estimate.labels.answers import Oracle
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
-from gleann.service.cli.estimate.answers import LabelsNeeded, ask_for
 from gleann.service.cli.estimate.estimate_options import question_options
 from gleann.service.cli.estimate.estimate_words import beside_uniform, drawn_uniformly
 from gleann.service.cli.estimate.group_answers import (
@@ -34,6 +33,7 @@ from gleann.service.cli.estimate.group_answers import (
 )
 from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.files import outputs
+from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
 
 Proxies = dict[str, NDArray[np.float64]]

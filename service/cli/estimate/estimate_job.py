@@ -20,8 +20,8 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.stratified.allocate import Target
-from gleann.service.cli.estimate.answers import Answers, read_answers, read_examples
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
+from gleann.service.cli.files.answers import Answers, read_answers, read_examples
 from gleann.service.cli.files.manifest import JobRecord
 
 Session = ChoosingSession | EstimateSession | TastiSession

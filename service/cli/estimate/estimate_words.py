@@ -6,7 +6,7 @@ from gleann.index.errors import NonFiniteError
 from gleann.selection import Estimate, EstimateParams, uniform_estimate
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import Oracle
-from gleann.service.cli.estimate.answers import LabelsNeeded
+from gleann.service.cli.files.answers import LabelsNeeded
 
 
 def drawn_uniformly(

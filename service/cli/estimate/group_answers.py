@@ -12,14 +12,14 @@ from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
 from gleann.selection.estimate.labels.answers import NO_GROUP, Oracle
-from gleann.service.cli.estimate.answers import (
+from gleann.service.cli.files import inputs
+from gleann.service.cli.files.answers import (
     Answers,
     LabelsNeeded,
     answers_in,
     has_content,
     rows_in,
 )
-from gleann.service.cli.files import inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

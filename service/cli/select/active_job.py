@@ -25,8 +25,8 @@ from gleann.selection import (
     Selection,
 )
 from gleann.selection.active.params import PoolName, Strategy
-from gleann.service.cli.estimate.answers import rows_named
 from gleann.service.cli.files import inputs, outputs, sources
+from gleann.service.cli.files.answers import rows_named
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.curves import Point
-from bench.process import PeerProcess
+from bench.comparison.curves import Point
+from bench.comparison.process import PeerProcess
+from bench.comparison.tuning import BUILD_SECONDS, SEARCH_SECONDS, Task, cost_of
+from bench.comparison.worker import Ask, Timed
 from bench.quality import Judge
-from bench.tuning import BUILD_SECONDS, SEARCH_SECONDS, Task, cost_of
-from bench.worker import Ask, Timed
 
 SETTLE_SECONDS = 0.05
 """Between two timings: OpenMP threads spin for a while after their last work."""

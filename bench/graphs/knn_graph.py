@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from bench.comparison.process import OPEN_SECONDS, PeerFailedError, PeerProcess
+from bench.comparison.tuning import BUILD_SECONDS
+from bench.comparison.worker import GraphAsk
 from bench.datasets import Dataset, describe, load_dataset
-from bench.graph_result import Entry, Made, graph_table, times
 from bench.graphs import GRAPHS, OURS
+from bench.graphs.result import Entry, Made, graph_table, times
 from bench.peers.contract import Params, Setting, Shape
-from bench.process import OPEN_SECONDS, PeerFailedError, PeerProcess
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.quality import Judge
 from bench.records import default_file, write_json
 from bench.say import say
-from bench.tuning import BUILD_SECONDS
-from bench.worker import GraphAsk
 from gleann.index import exact_search
 from gleann.index.arrays import Rows
 from gleann.selection.neighbours import without_self

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from bench.ann import Options, header, make_shape
+from bench.comparison.process import OPEN_SECONDS, PeerFailedError, PeerProcess
+from bench.comparison.tuning import BUILD_SECONDS
+from bench.comparison.worker import status_bytes
 from bench.datasets import Dataset, load_dataset
 from bench.peers import PEERS, is_ours
 from bench.peers.contract import STANDARD_SETTINGS, Params
-from bench.process import OPEN_SECONDS, PeerFailedError, PeerProcess
 from bench.provenance import load
 from bench.say import say
-from bench.tuning import BUILD_SECONDS
-from bench.worker import status_bytes
 
 SAMPLE_SECONDS = 0.02
 

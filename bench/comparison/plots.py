@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bench.curves import Point, front
+from bench.comparison.curves import Point, front
 from bench.peers import is_ours
 
 LEAST_RECALL = 0.7

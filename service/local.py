@@ -6,7 +6,6 @@ from typing import Any
 
 from gleann.index.errors import ServiceError
 from gleann.service.application import Application
-from gleann.service.client.stubs import Stubs
 from gleann.service.config import Config
 from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.index import IndexServicer
@@ -14,6 +13,7 @@ from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.servicers.selection import SelectionServicer
 from gleann.service.servicers.vector import VectorServicer
+from gleann.service.stubs import Stubs
 
 EVERYWHERE = (Path("/"),)
 """In process, files are read with the caller's own rights: there is nobody to jail."""

@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.curves import Curve, Point, bracket, cost_at, stalled
+from bench.comparison.curves import Curve, Point, bracket, cost_at, stalled
+from bench.comparison.process import PeerFailedError, PeerProcess
+from bench.comparison.worker import Ask, Timed, build_key
 from bench.peers.contract import Params, Setting, Sweep
-from bench.process import PeerFailedError, PeerProcess
 from bench.quality import Judge
 from bench.say import say
-from bench.worker import Ask, Timed, build_key
 
 CEILING = 0.995
 SWEEP_SHARE = 0.75

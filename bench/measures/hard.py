@@ -1,9 +1,9 @@
 """`python -m bench hard`: the recall that hard data get, beside what is claimed.
 
-Each set of `bench/hard_sets.py` is built by default and searched with held-out queries,
-on every engine of this machine that scans the lists: what was asked, what the index
-says of itself, and what a float64 oracle says. Recall and probes are counts, which any
-machine repeats; the queries a second are of this one.
+Each set of `bench/measures/hard_sets.py` is built by default and searched with held-out
+queries, on every engine of this machine that scans the lists: what was asked, what the
+index says of itself, and what a float64 oracle says. Recall and probes are counts,
+which any machine repeats; the queries a second are of this one.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.hard_sets import HardSet, MissingSourceError, make, names
+from bench.measures.hard_sets import HardSet, MissingSourceError, make, names
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.comparison.worker import Job, serve
 from bench.peers.contract import Peer
-from bench.worker import Job, serve
 
 OPEN_SECONDS = 300.0
 GONE_SECONDS = 10.0

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.comparison.worker import status_bytes
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
 from bench.tables import markdown
-from bench.worker import status_bytes
 from gleann.index import BuildParams, Progress, SoarIndex
 
 BLOCK_ROWS = 100_000

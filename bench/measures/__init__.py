@@ -1,0 +1,1 @@
+"""What gleann alone does: work, recall and memory, on hard data too."""
