@@ -108,8 +108,11 @@ def _latency(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
     yield what, "30-70 us in a graph", said, verdict
 
 
+HIDDEN = {"busy", "case"}
+
+
 def _plain(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
-    shown = {key: value for key, value in row.items() if key != "busy"}
+    shown = {key: value for key, value in row.items() if key not in HIDDEN}
     names = [str(value) for value in shown.values() if isinstance(value, str)]
     numbers = [
         f"{key} {value:.4g}"

@@ -6,6 +6,7 @@ from gleann.index.engines.device import merge, packed, scan
 from gleann.index.engines.device.bitmap import bitmap_of
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.coarse import DeviceRanking
+from gleann.index.engines.device.compaction import Compacted, Flags, compact
 from gleann.index.engines.device.layout import DeviceLists
 from gleann.index.engines.device.queries import CodedQueries, code_queries
 from gleann.index.engines.device.rerank import RowStore, rerank
@@ -53,6 +54,10 @@ class TorchScanner:
     ) -> Tensor:
         """See `scan.Scanner.merge`."""
         return merge.merge(keys, lists, probed, keep=keep)
+
+    def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
+        """See `scan.Scanner.compact`."""
+        return compact(flags, list_nos, room=room)
 
     def rerank(
         self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
