@@ -67,7 +67,7 @@ def test_bounds_are_sums_worked_out_by_hand():
 
 
 def test_costs_are_those_counted_in_what_is_compiled():
-    """Items and tiles of the latest count, within an eighth."""
+    """Items and tiles of the latest count, within a sixth."""
     kernels = list(json.loads(COUNTS.read_text()).values())[-1]["kernels"]
     for query_tile, cost in SCAN_COSTS.items():
         for dim in (96, 128, 768):
@@ -75,9 +75,9 @@ def test_costs_are_those_counted_in_what_is_compiled():
             (item,) = counted["loops"]["inner"]
             (tile,) = item["inner"]
             assert counted["warps"] == cost.warps
-            assert item["instructions"] == pytest.approx(cost.item, rel=1 / 8)
+            assert item["instructions"] == pytest.approx(cost.item, rel=1 / 6)
             said = cost.of_item(tiles=1, dim=dim) / cost.warps - cost.item
-            assert tile["instructions"] == pytest.approx(said, rel=1 / 8)
+            assert tile["instructions"] == pytest.approx(said, rel=1 / 6)
 
 
 @pytest.mark.parametrize("on", [H100, H200])
@@ -121,6 +121,7 @@ def test_copies_pay_where_few_lists_are_touched():
     ("nlist", "entries", "dim", "kind"),
     [
         (4096, 2_000_000, 128, "bf16"),  # bytes are a part of the time only
+        (16_384, 20_000_000, 96, "int8"),
         (2048, 2_000_000, 768, "int8"),
     ],
 )
