@@ -87,7 +87,7 @@ SCANS = (
     *((128, "bf16", queries) for queries in (16, 32, 64)),
     *((128, "int8", queries) for queries in (16, 32, 64)),
     *((96, "bf16", queries) for queries in (16, 32, 64)),
-    *((96, "int8", queries) for queries in (32, 64)),
+    *((96, "int8", queries) for queries in (16, 32, 64)),
     *((768, "bf16", queries) for queries in (16, 32, 64)),
     *((768, "int8", queries) for queries in (16, 32, 64)),
 )
