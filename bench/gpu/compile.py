@@ -29,7 +29,7 @@ TYPES = {
     "i32": (
         "nprobe spans span_entries longest width words keep nq nlist room count dim n"
         " share rows_width lists_width chosen_width tiles blocks shift shifted pairs"
-        " query_tile span exponent parts length"
+        " query_tile span exponent parts length low_bits"
     ),
 }
 """Arguments of the shipped kernels by their type; the rest are arrays of the kind."""

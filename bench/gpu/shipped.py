@@ -89,7 +89,7 @@ SCANS = (
     *((96, "bf16", queries) for queries in (16, 32, 64)),
     *((96, "int8", queries) for queries in (32, 64)),
     *((768, "bf16", queries) for queries in (16, 32, 64)),
-    *((768, "int8", queries) for queries in (16, 32)),
+    *((768, "int8", queries) for queries in (16, 32, 64)),
 )
 """d, kind of number, queries a tile."""
 

@@ -111,6 +111,26 @@ def assert_matrix(code, kind, capability):
     assert re.search(rf"\b{MATRIX[capability][kind == 'int8']}\b", code)
 
 
+HOPPER_DEPTH = {"bf16": 16, "fp16": 16, "fp32": 8, "int8": 32}
+"""Values along d that one warpgroup instruction takes."""
+
+
+def assert_products(code, config, dim):
+    """The products of a tile are there, of one step along d at least.
+
+    ptxas has left out all of a loop along d, and kept `HGMMA.64x8x16.F16 RZ`, which
+    only waits: scores were then those of products of zero.
+    """
+    depth = HOPPER_DEPTH[config.kind]
+    tile = rf"[HI]GMMA\.64x(\d+)x{depth}\.\S+ R\d+,"
+    columns = sum(int(width) for width in re.findall(tile, code))
+    block = shape(dim, config.kind, config.block)["BLOCK"]
+    times = 3 if config.kind == "fp32" else 1  # of TF32
+    wanted = times * TILE // 64 * config.queries * block // depth
+    groups = config.warps // 4
+    assert columns * groups >= wanted
+
+
 def shape(dim, kind, block):
     return constants_for(padded_dim(dim, kind), block=block)
 
@@ -162,6 +182,8 @@ def compiled_scan(config, dim, capability, *, buckets):
     )
     code = assert_no_spill(made, capability)
     assert_matrix(code, config.kind, capability)
+    if capability == 90:
+        assert_products(code, config, dim)
     # Flushing would lose the chunk numbers in the low bits of scores near zero.
     assert "FMNMX.FTZ" not in code
 
@@ -175,7 +197,8 @@ def keeping_all():
     """Every tile again, as more than 16 neighbours have it; one a kind is not slow."""
     for dim in (128, 768):
         for capability in (80, 90, 100):
-            for config in table_for(dim, "bf16", generation=capability // 10).values():
+            table = table_for(dim, "bf16", generation=capability // 10, buckets=TILE)
+            for config in table.values():
                 name = f"{config.kind}-{config.queries}-{dim}-sm{capability}"
                 most = 32 if config.kind == "fp32" else 64
                 quick = (dim, capability, config.queries) == (128, 90, most)

@@ -28,11 +28,14 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
 from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.certificate import violations  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.keys import (  # noqa: E402
     NONE,
+    key_numbers,
+    key_scores,
     make_keys,
     smallest,
 )
@@ -143,6 +146,67 @@ def test_scans_see_what_the_request_says(changed, launch):
     bucketing = Bucketing(buckets=128, span=8192)
     want = scan.bucketed(coded, list_nos, view, bucketing)
     assert_equal(launch(coded, list_nos, view, bucketing, "fp32"), want)
+
+
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("buckets", [32, 64, 128])
+@pytest.mark.parametrize("span", [128, 384])
+def test_any_number_of_buckets_and_spans(span, buckets, launch):
+    """Integer scores of which many are equal, of either sign."""
+    coded, list_nos, view = setting("fp16", 16, nq=4)
+    bucketing = Bucketing(buckets=buckets, span=span)
+    want = scan.bucketed(coded, list_nos, view, bucketing)
+    assert_equal(launch(coded, list_nos, view, bucketing, "fp16"), want)
+    scores = key_scores(want.keys[want.keys != NONE])
+    assert len(scores.unique()) < len(scores) / 4
+    assert (scores < 0).any()
+    assert (scores > 0).any()
+
+
+def real_setting(nq=3):
+    """One list of 300 rows that are no integers."""
+    rng = np.random.default_rng(6)
+    data = world.index_of(rng.normal(size=(300, 16)), np.zeros(300), np.full(300, -1))
+    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
+    asked = torch.from_numpy(rng.normal(size=(nq, 16)).astype(np.float32))
+    list_nos = torch.zeros((nq, 1), dtype=torch.int64)
+    view = view_for(lists, ScanRequest(k=1, pool=1))
+    return code_queries(asked, lists), list_nos, view
+
+
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("buckets", [32, 128])
+def test_bounds_are_no_worse_than_anything_dropped(buckets, launch):
+    coded, list_nos, view = real_setting()
+    bucketing = Bucketing(buckets=buckets, span=384)
+    got = launch(coded, list_nos, view, bucketing, "fp32")
+    scores = scan.score(view, slice(0, 300), coded)
+    for q in range(3):
+        kept = got.keys[q][got.keys[q] != NONE]
+        assert len(set(key_numbers(kept).tolist())) == len(kept) >= 2 * 32
+        dropped = np.delete(scores[:, q].numpy(), key_numbers(kept).numpy())
+        bound = float(key_scores(got.bounds[q, 0, 0]))
+        # Rounded as all scores are, and summed in another order.
+        np.testing.assert_allclose(bound, dropped.min(), rtol=2.0**-17, atol=1e-6)
+        rounded = key_scores(kept).numpy()
+        exact = scores[key_numbers(kept), q].numpy()
+        np.testing.assert_allclose(rounded, exact, rtol=2.0**-17, atol=1e-6)
+
+
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("places", [(7, 15, 79), (7, 71, 135), (7, 135, 263)])
+def test_three_neighbours_of_one_bucket_are_flagged(places, launch):
+    """In one tile and across tiles, in one slot and in several; two are not."""
+    coded, list_nos, view = real_setting(nq=1)
+    bucketing = Bucketing(buckets=32, span=384)
+    for count in (2, 3):
+        biases = view.biases.clone()
+        biases[list(places[:count])] = -100.0
+        near = replace(view, biases=biases)
+        got = launch(coded, list_nos, near, bucketing, "fp32")
+        pool = smallest(got.keys.flatten(1), 10)
+        flagged = violations(got.bounds, pool, k=count)
+        assert flagged.tolist() == [[count == 3]]
 
 
 def test_more_queries_than_a_tile():

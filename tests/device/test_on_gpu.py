@@ -111,11 +111,35 @@ def test_lists_are_ranked_as_by_torch(metric, d):
         centroids, Encoding.uncentred(metric, centroids.shape[1]), CUDA
     )
     asked = torch.from_numpy(rng.normal(size=(2000, d)).astype(np.float32)).to(CUDA)
-    for nprobe in (1, 31, 64):
+    for nprobe in (1, 31, 64, 128):
         got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=nprobe)
         want = ranking.best(asked, nprobe=nprobe)
         assert torch.equal(got[~doubted], want[~doubted])
         assert doubted.float().mean() < 0.01
+
+
+@pytest.mark.parametrize("d", [1, 17, 128, 960])
+@pytest.mark.parametrize("kind", KINDS)
+def test_queries_are_coded_as_on_the_host(kind, d):
+    """Whatever their magnitude: divisions and roundings are those of IEEE 754."""
+    rng = np.random.default_rng(d)
+    drawn = rng.normal(size=(3000, d)) * 10.0 ** rng.integers(-38, 30, (3000, 1))
+    asked = torch.from_numpy(drawn.astype(np.float32))
+    asked[0] = 0
+    data = world.sized_index([3, 4], d=d)
+    got = TritonScanner().coded(asked.to(CUDA), lay_out(data, kind=kind, device=CUDA))
+    want = code_queries(asked, lay_out(data, kind=kind, device=torch.device("cpu")))
+    assert torch.equal(got.values.cpu(), want.values)
+    assert torch.equal(got.ratios.cpu(), want.ratios)
+
+
+@pytest.mark.parametrize("nlist", [1, 33, 5000])
+def test_bitmaps_are_those_of_torch(nlist):
+    chosen = world.some_lists(300, min(nlist, 40), nlist).astype(np.int64)
+    chosen[3] = -1
+    list_nos = torch.from_numpy(chosen).to(CUDA)
+    got = TritonScanner().probed(list_nos, nlist=nlist)
+    assert torch.equal(got, bitmap_of(list_nos, nlist=nlist))
 
 
 @pytest.mark.parametrize("keep", [1, 40, 64, 1000])

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gleann.index.engines.device.kinds import KINDS, Kind, padded_dim
+from gleann.index.engines.device.planner import FEW_BUCKETS, QUERY_TILES
 
 FIRST_WITH_TENSOR_MEMORY = 10
 """CUDA devices by the major number of their compute capability."""
+
+FEWEST_QUERIES, MOST_QUERIES = QUERY_TILES[0], QUERY_TILES[-1]
 
 RESIDENT_WIDTH = 128
 """Up to here a tile of queries is read once and stays; beyond, once a tile of rows."""
@@ -54,35 +57,36 @@ class Parts:
 SHORT: dict[tuple[Kind, int], ScanConfig] = {
     ("bf16", 16): ScanConfig(kind="bf16", queries=16, block=128, warps=4, stages=3),
     ("bf16", 32): ScanConfig(kind="bf16", queries=32, block=128, warps=4, stages=3),
-    ("bf16", 64): ScanConfig(kind="bf16", queries=64, block=128, warps=8, stages=3),
+    ("bf16", 64): ScanConfig(kind="bf16", queries=64, block=128, warps=4, stages=3),
     ("fp16", 16): ScanConfig(kind="fp16", queries=16, block=128, warps=4, stages=3),
     ("fp16", 32): ScanConfig(kind="fp16", queries=32, block=128, warps=4, stages=3),
-    ("fp16", 64): ScanConfig(kind="fp16", queries=64, block=128, warps=8, stages=3),
-    ("fp32", 16): ScanConfig(kind="fp32", queries=16, block=32, warps=8, stages=2),
-    ("fp32", 32): ScanConfig(kind="fp32", queries=32, block=32, warps=8, stages=2),
-    ("int8", 16): ScanConfig(kind="int8", queries=16, block=128, warps=4, stages=3),
-    ("int8", 32): ScanConfig(kind="int8", queries=32, block=128, warps=4, stages=3),
-    ("int8", 64): ScanConfig(kind="int8", queries=64, block=128, warps=8, stages=3),
-}
-"""For padded d up to `RESIDENT_WIDTH`."""
-
-LONG: dict[tuple[Kind, int], ScanConfig] = {
-    ("bf16", 16): ScanConfig(kind="bf16", queries=16, block=128, warps=4, stages=3),
-    ("bf16", 32): ScanConfig(kind="bf16", queries=32, block=64, warps=4, stages=3),
-    ("bf16", 64): ScanConfig(kind="bf16", queries=64, block=128, warps=8, stages=3),
-    ("fp16", 16): ScanConfig(kind="fp16", queries=16, block=128, warps=4, stages=3),
-    ("fp16", 32): ScanConfig(kind="fp16", queries=32, block=64, warps=4, stages=3),
-    ("fp16", 64): ScanConfig(kind="fp16", queries=64, block=128, warps=8, stages=3),
+    ("fp16", 64): ScanConfig(kind="fp16", queries=64, block=128, warps=4, stages=3),
     ("fp32", 16): ScanConfig(kind="fp32", queries=16, block=32, warps=4, stages=2),
     ("fp32", 32): ScanConfig(kind="fp32", queries=32, block=32, warps=8, stages=2),
     ("int8", 16): ScanConfig(kind="int8", queries=16, block=128, warps=4, stages=3),
     ("int8", 32): ScanConfig(kind="int8", queries=32, block=128, warps=4, stages=3),
+    ("int8", 64): ScanConfig(kind="int8", queries=64, block=128, warps=4, stages=3),
 }
-"""For longer ones.
+"""For padded d up to `RESIDENT_WIDTH`.
 
-int8 with 64 queries spills on sm_90 (240 bytes at d = 768), fp32 with 16 queries and 8
-warps on sm_100 (24 bytes).
+With 4 warps all slots of a bucket lie in one thread (`bucketing.SHARED_STEPS`). fp32
+with 32 queries takes 8, since it spills 8 bytes on sm_80 with 4.
 """
+
+LONG: dict[tuple[Kind, int], ScanConfig] = {
+    ("bf16", 16): ScanConfig(kind="bf16", queries=16, block=64, warps=4, stages=3),
+    ("bf16", 32): ScanConfig(kind="bf16", queries=32, block=64, warps=4, stages=3),
+    ("bf16", 64): ScanConfig(kind="bf16", queries=64, block=64, warps=4, stages=3),
+    ("fp16", 16): ScanConfig(kind="fp16", queries=16, block=64, warps=4, stages=3),
+    ("fp16", 32): ScanConfig(kind="fp16", queries=32, block=64, warps=4, stages=3),
+    ("fp16", 64): ScanConfig(kind="fp16", queries=64, block=64, warps=4, stages=3),
+    ("fp32", 16): ScanConfig(kind="fp32", queries=16, block=32, warps=4, stages=2),
+    ("fp32", 32): ScanConfig(kind="fp32", queries=32, block=32, warps=8, stages=2),
+    ("int8", 16): ScanConfig(kind="int8", queries=16, block=128, warps=4, stages=3),
+    ("int8", 32): ScanConfig(kind="int8", queries=32, block=128, warps=4, stages=3),
+    ("int8", 64): ScanConfig(kind="int8", queries=64, block=128, warps=4, stages=3),
+}
+"""For longer ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,26 +111,36 @@ class AssignConfig:
 Table = dict[tuple[Kind, int], ScanConfig]
 
 
-def table_for(dim: int, kind: Kind, *, generation: int) -> Table:
+def table_for(
+    dim: int, kind: Kind, *, generation: int, buckets: int = FEW_BUCKETS
+) -> Table:
     """What is shipped for d on CUDA devices of a generation (8, 9, 10, ...).
 
-    From 10 on sums of 16-bit products come out of a memory of their own: tiles of 32
-    queries need 8 warps there not to spill, and tiles of 64 spill with any number.
+    Some tiles need 8 warps not to spill: of 32 and 64 queries where more buckets are
+    kept, and from generation 10 on, whose sums of 16-bit products come out of a memory
+    of their own, of 64 queries. With 3 stages int8 would still spill 8 bytes there.
     """
     table = SHORT if padded_dim(dim, kind) <= RESIDENT_WIDTH else LONG
-    if generation < FIRST_WITH_TENSOR_MEMORY:
-        return table
+    tensor_memory = generation >= FIRST_WITH_TENSOR_MEMORY
+    wide = set[tuple[Kind, int]]()
+    for of, queries in table:
+        many = buckets > FEW_BUCKETS and queries > FEWEST_QUERIES
+        newer = tensor_memory and of in ("bf16", "fp16") and queries == MOST_QUERIES
+        if many or newer:
+            wide.add((of, queries))
+    stages = 2 if tensor_memory else 3
     return {
-        (of, queries): replace(config, warps=8) if queries == 32 else config
-        for (of, queries), config in table.items()
-        if of not in ("bf16", "fp16") or queries < 64
+        of: replace(config, warps=8, stages=min(stages, config.stages))
+        if of in wide
+        else config
+        for of, config in table.items()
     }
 
 
-PAIR_BLOCKS: dict[Kind, int] = {"bf16": 32, "fp16": 32, "fp32": 64, "int8": 64}
+PAIR_BLOCKS: dict[Kind, int] = {"bf16": 32, "fp16": 32, "fp32": 32, "int8": 64}
 """Values along d that the query-major kernels take at once, at most.
 
-bf16 and fp16 with 64 spill a register or two on sm_80.
+All but int8 spill a register or two on sm_80 with 64.
 """
 
 PAIR_WARPS = 4
@@ -252,13 +266,18 @@ def adjacent_for(dim: int) -> int:
 
 
 def config_for(
-    kind: Kind, dim: int, *, queries: int, generation: int = 9
+    kind: Kind,
+    dim: int,
+    *,
+    queries: int,
+    generation: int = 9,
+    buckets: int = FEW_BUCKETS,
 ) -> ScanConfig:
-    """The shipped configuration for d and a wanted tile of queries.
+    """The shipped configuration for d, a wanted tile of queries, and buckets a span.
 
     The tile is the largest shipped one of at most `queries`.
     """
-    table = table_for(dim, kind, generation=generation)
+    table = table_for(dim, kind, generation=generation, buckets=buckets)
     tile = max(tile for of, tile in table if of == kind and tile <= queries)
     return table[kind, tile]
 

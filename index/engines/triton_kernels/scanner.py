@@ -73,6 +73,7 @@ class TritonScanner:
                 view.lists.dim,
                 queries=choose_query_tile(shared),
                 generation=generation_of(list_nos.device),
+                buckets=bucketing.buckets,
             )
             launch_scan_lists(queries, list_nos, view, bucketing, out, config)
         return out
