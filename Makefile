@@ -3,6 +3,7 @@
 # make test-slow  kills, fuzzed messages, sanitizers: what takes minutes each
 # make check  format, lint, types, import contracts, generated protos
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
+# make gpu-pack, gpu-run PART=A  what a GPU machine needs; one of three calls on it
 # make format, make clean
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest
 INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
 
 .PHONY: demo test test-slow test-kills test-fuzz test-sanitizers test-kernels \
-  kernels-compiled kernels-interpreted check format clean python
+  kernels-compiled kernels-interpreted gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -58,6 +59,12 @@ kernels-interpreted:
 	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device \
 	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py \
 	  tests/unit/test_several.py tests/unit/test_selection_facility_location.py
+
+gpu-pack:
+	bench/gpu/pack.sh
+
+gpu-run:
+	PYTHON=$(PYTHON) bench/gpu/run.sh $(PART)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -108,7 +108,9 @@ def _row(
         entries=shape.entries,
         dim=shape.dim,
     )
-    least = bounds(batch, kind=lists.kind, on=H200, query_tile=tile)
+    least = bounds(
+        batch, kind=lists.kind, on=H200, query_tile=config.queries if config else tile
+    )
     read = batch.touched * shape.entries * (shape.dim * KINDS[lists.kind].bytes + 4)
     run.row(
         entries=shape.entries,

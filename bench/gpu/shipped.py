@@ -17,25 +17,28 @@ from gleann.index.engines.triton_kernels.configs import (
     CUT_LISTS,
     CUT_WARPS,
     LISTS_BEFORE,
-    MERGE_LEAST,
-    MERGE_WARPS,
+    MERGE,
     PAIR_BLOCKS,
     PAIR_WARPS,
     RANK,
     RANK_WARPS,
     RANKED_AT_ONCE,
+    RERANK,
+    adjacent_for,
     config_for,
     constants_for,
     quantise_constants,
+    rerank_block_for,
 )
 from gleann.index.engines.triton_kernels.group_pairs import (
     count_pairs,
     cut_items,
     place_pairs,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys
+from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
 from gleann.index.engines.triton_kernels.quantise_queries import quantise_queries
 from gleann.index.engines.triton_kernels.rank_lists import best_lists, group_peaks
+from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
 from gleann.index.engines.triton_kernels.scan_lists import scan_lists
 from gleann.index.engines.triton_kernels.scan_pairs import scan_pairs, score_pairs
 from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
@@ -69,16 +72,24 @@ class Case:
 
 def shipped() -> list[Case]:
     """Every case."""
-    return [*_scans(), *_pairs(), *_ranks(), *_groupings(), *_codes(), *_merges()]
+    return [
+        *_scans(),
+        *_pairs(),
+        *_ranks(),
+        *_groupings(),
+        *_codes(),
+        *_merges(),
+        *_reranks(),
+    ]
 
 
 SCANS = (
     *((128, "bf16", queries) for queries in (16, 32, 64)),
     *((128, "int8", queries) for queries in (16, 32, 64)),
     *((96, "bf16", queries) for queries in (16, 32, 64)),
-    *((96, "int8", queries) for queries in (32, 64)),
+    *((96, "int8", queries) for queries in (16, 32, 64)),
     *((768, "bf16", queries) for queries in (16, 32, 64)),
-    *((768, "int8", queries) for queries in (16, 32)),
+    *((768, "int8", queries) for queries in (16, 32, 64)),
 )
 """d, kind of number, queries a tile."""
 
@@ -189,9 +200,33 @@ def _codes() -> Iterator[Case]:
 
 
 def _merges() -> Iterator[Case]:
-    yield Case(
-        name=f"merge_keys {MERGE_LEAST} kept",
-        kernel=merge_keys,
-        constants={"KEEP": MERGE_LEAST},
-        options={"num_warps": MERGE_WARPS},
-    )
+    for config in MERGE:
+        yield Case(
+            name=f"merge_keys {config.keep} kept",
+            kernel=merge_keys,
+            constants={"KEEP": config.keep, "RUNS": config.runs},
+            options={"num_warps": config.warps},
+        )
+        yield Case(
+            name=f"merge_runs {config.keep} kept",
+            kernel=merge_runs,
+            constants={"KEEP": config.keep, "RUNS": config.sorted_runs},
+            options={"num_warps": config.sorted_warps},
+        )
+
+
+def _reranks() -> Iterator[Case]:
+    for dim in DIMS:
+        for tile, warps in RERANK.items():
+            yield Case(
+                name=f"rerank_rows d={dim} tile {tile}",
+                kernel=rerank_rows,
+                constants={
+                    "D": dim,
+                    "METRIC": "l2",
+                    "TILE": tile,
+                    "BLOCK": rerank_block_for(dim),
+                    "ADJACENT": adjacent_for(dim),
+                },
+                options={"num_warps": warps},
+            )

@@ -28,22 +28,38 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
 from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.certificate import violations  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
+from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import NONE  # noqa: E402
+from gleann.index.engines.device.keys import (  # noqa: E402
+    NONE,
+    key_numbers,
+    key_scores,
+    make_keys,
+    smallest,
+)
 from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.packed import Block, packed  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.rank_plan import plan_ranking  # noqa: E402
+from gleann.index.engines.device.rerank import (  # noqa: E402
+    DeviceRows,
+    HostRows,
+    answer,
+    rerank,
+)
 from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
+from gleann.index.engines.triton_kernels import (  # noqa: E402
     assigning,
     gaining,
     launch_bitmap,
     launch_group,
+    launch_merge,
     launch_quantise,
     launch_rank,
+    launch_rerank,
     launch_scan,
 )
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
@@ -130,6 +146,67 @@ def test_scans_see_what_the_request_says(changed, launch):
     bucketing = Bucketing(buckets=128, span=8192)
     want = scan.bucketed(coded, list_nos, view, bucketing)
     assert_equal(launch(coded, list_nos, view, bucketing, "fp32"), want)
+
+
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("buckets", [32, 64, 128])
+@pytest.mark.parametrize("span", [128, 384])
+def test_any_number_of_buckets_and_spans(span, buckets, launch):
+    """Integer scores of which many are equal, of either sign."""
+    coded, list_nos, view = setting("fp16", 16, nq=4)
+    bucketing = Bucketing(buckets=buckets, span=span)
+    want = scan.bucketed(coded, list_nos, view, bucketing)
+    assert_equal(launch(coded, list_nos, view, bucketing, "fp16"), want)
+    scores = key_scores(want.keys[want.keys != NONE])
+    assert len(scores.unique()) < len(scores) / 4
+    assert (scores < 0).any()
+    assert (scores > 0).any()
+
+
+def real_setting(nq=3):
+    """One list of 300 rows that are no integers."""
+    rng = np.random.default_rng(6)
+    data = world.index_of(rng.normal(size=(300, 16)), np.zeros(300), np.full(300, -1))
+    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
+    asked = torch.from_numpy(rng.normal(size=(nq, 16)).astype(np.float32))
+    list_nos = torch.zeros((nq, 1), dtype=torch.int64)
+    view = view_for(lists, ScanRequest(k=1, pool=1))
+    return code_queries(asked, lists), list_nos, view
+
+
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("buckets", [32, 128])
+def test_bounds_are_no_worse_than_anything_dropped(buckets, launch):
+    coded, list_nos, view = real_setting()
+    bucketing = Bucketing(buckets=buckets, span=384)
+    got = launch(coded, list_nos, view, bucketing, "fp32")
+    scores = scan.score(view, slice(0, 300), coded)
+    for q in range(3):
+        kept = got.keys[q][got.keys[q] != NONE]
+        assert len(set(key_numbers(kept).tolist())) == len(kept) >= 2 * 32
+        dropped = np.delete(scores[:, q].numpy(), key_numbers(kept).numpy())
+        bound = float(key_scores(got.bounds[q, 0, 0]))
+        # Rounded as all scores are, and summed in another order.
+        np.testing.assert_allclose(bound, dropped.min(), rtol=2.0**-17, atol=1e-6)
+        rounded = key_scores(kept).numpy()
+        exact = scores[key_numbers(kept), q].numpy()
+        np.testing.assert_allclose(rounded, exact, rtol=2.0**-17, atol=1e-6)
+
+
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("places", [(7, 15, 79), (7, 71, 135), (7, 135, 263)])
+def test_three_neighbours_of_one_bucket_are_flagged(places, launch):
+    """In one tile and across tiles, in one slot and in several; two are not."""
+    coded, list_nos, view = real_setting(nq=1)
+    bucketing = Bucketing(buckets=32, span=384)
+    for count in (2, 3):
+        biases = view.biases.clone()
+        biases[list(places[:count])] = -100.0
+        near = replace(view, biases=biases)
+        got = launch(coded, list_nos, near, bucketing, "fp32")
+        pool = smallest(got.keys.flatten(1), 10)
+        flagged = violations(got.bounds, pool, k=count)
+        assert flagged.tolist() == [[count == 3]]
 
 
 def test_more_queries_than_a_tile():
@@ -245,6 +322,19 @@ def test_exact_scores_are_those_of_torch(kind):
     flat = list_nos.reshape(-1)
     got = TritonScanner().exact(again, flat, view, keep=20)
     assert torch.equal(got, scan.exact(again, flat, view, keep=20))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("room", [1, 7, 200, 2000])
+def test_flagged_pairs_are_compacted_as_by_torch(room, share):
+    rng = np.random.default_rng(room)
+    for nq, nprobe in ((1, 1), (40, 17), (700, 1)):
+        flags = counted(torch.from_numpy(rng.random((nq, nprobe)) < share))
+        list_nos = torch.from_numpy(rng.integers(0, 90, (nq, nprobe)))
+        got = TritonScanner().compact(flags, list_nos, room=room)
+        want = compact(flags, list_nos, room=room)
+        for name in ("queries", "list_nos", "rows", "columns", "query_nos"):
+            assert torch.equal(getattr(got, name), getattr(want, name)), name
 
 
 @pytest.mark.parametrize(("nq", "k"), [(1, 1), (40, 3), (32, 20)])
@@ -569,13 +659,180 @@ def test_facility_location_with_the_kernel():
     np.testing.assert_array_equal(got.gains, want.gains)
 
 
-@pytest.mark.parametrize("keep", [1, 40, 64, 100])
-def test_merging_is_that_of_torch(keep):
-    coded, list_nos, view = setting("fp32", 32)
-    lists = view.lists
-    bucketing = Bucketing(buckets=32, span=256)
-    kept = scan.bucketed(coded, list_nos, view, bucketing)
-    flat = kept.keys.reshape(5, -1)
-    probed = bitmap_of(list_nos, nlist=lists.nlist)
-    got = TritonScanner().merge(flat, lists, probed, keep=keep)
-    assert torch.equal(got, merge.merge(flat, lists, probed, keep=keep))
+def merging_case(width, nq, *, spread):
+    """Keys of entries of a small index, NONE among them; lists that are probed."""
+    lists = setting("fp32", 32)[2].lists
+    rng = np.random.default_rng(width)
+    count = len(lists.rows)
+    entries = np.stack([rng.permutation(count)[:width] for _ in range(nq)])
+    scores = rng.integers(-spread, spread, entries.shape).astype(np.float32)
+    keys = make_keys(torch.from_numpy(scores), torch.from_numpy(entries))
+    absent = torch.from_numpy(rng.random(entries.shape) < 0.2)
+    probed = bitmap_of(
+        torch.from_numpy(world.some_lists(nq, 3, len(SIZES)).astype(np.int64)),
+        nlist=lists.nlist,
+    )
+    return torch.where(absent, NONE, keys), lists, probed
+
+
+def kernels_of_merge(monkeypatch):
+    """The names of the kernels that a merge launches, in order."""
+    used = []
+    for name in ("merge_keys", "merge_runs"):
+        kernel = getattr(launch_merge, name)
+        spied = _Spied(kernel, lambda name=name: used.append(name))
+        monkeypatch.setattr(launch_merge, name, spied)
+    return used
+
+
+class _Spied:
+    """A kernel that says when it is launched."""
+
+    def __init__(self, kernel, launched):
+        self._kernel, self._launched = kernel, launched
+
+    def __getitem__(self, grid):
+        self._launched()
+        return self._kernel[grid]
+
+
+@pytest.mark.parametrize(
+    ("keep", "width"),
+    [
+        (1, 1),
+        (40, 63),
+        (64, 300),
+        (100, 300),
+        pytest.param(200, 520, marks=pytest.mark.slow),
+        pytest.param(300, 700, marks=pytest.mark.slow),
+    ],
+)
+def test_merging_is_that_of_torch(monkeypatch, keep, width):
+    monkeypatch.setattr(launch_merge, "merge_share", lambda nq, width, **_: width)
+    used = kernels_of_merge(monkeypatch)
+    keys, lists, probed = merging_case(width, 3, spread=9)
+    want = merge.merge(keys, lists, probed, keep=keep)
+    assert torch.equal(TritonScanner().merge(keys, lists, probed, keep=keep), want)
+    assert used == ["merge_keys"]
+    rows = merge.rows_of(keys, lists, probed)
+    assert ((rows == NONE) & (keys != NONE)).any() or width < 20
+
+
+@pytest.mark.parametrize(
+    ("keep", "width"),
+    [
+        (1, 257),
+        (64, 513),
+        pytest.param(100, 700, marks=pytest.mark.slow),
+        pytest.param(200, 520, marks=pytest.mark.slow),
+    ],
+)
+def test_merging_in_two_levels_is_that_of_torch(monkeypatch, keep, width):
+    """Every step of 256 keys by another program, the last of them hardly full."""
+    monkeypatch.setattr(launch_merge, "merge_share", lambda nq, width, **_: 256)
+    used = kernels_of_merge(monkeypatch)
+    keys, lists, probed = merging_case(width, 2, spread=9)
+    want = merge.merge(keys, lists, probed, keep=keep)
+    assert torch.equal(TritonScanner().merge(keys, lists, probed, keep=keep), want)
+    assert used == ["merge_keys", "merge_runs"]
+
+
+def test_merging_what_no_list_has():
+    keys, lists, probed = merging_case(300, 2, spread=9)
+    none = torch.full_like(keys, NONE)
+    for given in (none, none[:0], none[:, :0]):
+        got = TritonScanner().merge(given, lists, probed[: len(given)], keep=70)
+        assert torch.equal(got, none[: len(given), :70])
+
+
+@pytest.mark.parametrize(("keep", "length"), [(5, 5), (64, 64), (100, 64), (20, 128)])
+def test_sorted_runs_are_merged(keep, length):
+    """More runs than a step takes: sixteen of 64 keys, eight of 128."""
+    rng = np.random.default_rng(keep)
+    drawn = rng.integers(0, 1 << 40, (2, 19, length))
+    drawn[0, 3, length // 2 :] = NONE
+    runs = torch.from_numpy(drawn).sort(dim=2).values
+    got = launch_merge.launch_merge_runs(runs, keep=keep)
+    assert torch.equal(got, smallest(runs.flatten(1), keep))
+
+
+RERANK_WIDTHS = [(1, 1), (64, 10), (65, 10), (100, 100), (129, 3), (300, 200)]
+
+
+def pooled(rows, nq, width, seed):
+    """Pools of distinct rows in any order, some of them absent."""
+    rng = np.random.default_rng(seed)
+    drawn = np.stack([rng.permutation(len(rows))[:width] for _ in range(nq)])
+    scores = torch.from_numpy(rng.normal(size=drawn.shape).astype(np.float32))
+    keys = make_keys(scores, torch.from_numpy(drawn))
+    absent = torch.from_numpy(rng.random(drawn.shape) < 0.3)
+    return torch.where(absent, NONE, keys)
+
+
+@pytest.mark.parametrize(("width", "k"), RERANK_WIDTHS)
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+def test_reranking_is_that_of_torch_on_integers(metric, width, k):
+    """To the last bit; a third of the rows come twice, and k exceeds what is there."""
+    rng = np.random.default_rng(width)
+    rows = rng.integers(-9, 10, (320, 17)).astype(np.float32)
+    rows[200:] = rows[:120]
+    asked = torch.from_numpy(rng.integers(-9, 10, (3, 17)).astype(np.float32))
+    pool = pooled(rows, 3, width, seed=k)
+    pool[1] = NONE
+    store = DeviceRows(rows, torch.device("cpu"))
+    want = rerank(asked, pool, store, metric=metric, k=k)
+    got = TritonScanner().rerank(asked, pool, store, metric=metric, k=k)
+    assert torch.equal(got, want)
+    assert width == 1 or (want[0] != NONE).any()
+
+
+@pytest.mark.parametrize("d", [1, 17, 96, 100, 960])
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+def test_reranked_distances_are_those_of_torch_but_for_the_order_of_sums(metric, d):
+    rng = np.random.default_rng(d)
+    rows = rng.normal(size=(90, d)).astype(np.float32)
+    asked = torch.from_numpy(rng.normal(size=(2, d)).astype(np.float32))
+    pool = pooled(rows, 2, 70, seed=d)
+    store = DeviceRows(rows, torch.device("cpu"))
+    want = answer(rerank(asked, pool, store, metric=metric, k=40))
+    got = answer(TritonScanner().rerank(asked, pool, store, metric=metric, k=40))
+    np.testing.assert_array_equal(got[0], want[0])
+    np.testing.assert_array_max_ulp(got[1].numpy(), want[1].numpy(), maxulp=1)
+
+
+def test_reranking_rows_of_the_host_and_no_queries():
+    rows = np.random.default_rng(1).normal(size=(20, 8)).astype(np.float32)
+    asked = torch.from_numpy(rows[:2])
+    pool = pooled(rows, 2, 12, seed=1)
+    got = TritonScanner().rerank(asked, pool, HostRows(rows), metric="l2", k=4)
+    assert torch.equal(got, rerank(asked, pool, HostRows(rows), metric="l2", k=4))
+    there = DeviceRows(rows, torch.device("cpu"))
+    none = TritonScanner().rerank(asked[:0], pool[:0], there, metric="l2", k=4)
+    assert none.shape == (0, 4)
+
+
+def test_reranking_past_two_billion_values(tmp_path):
+    """In a file with holes: only the rows that are read take room."""
+    n, d = (1 << 31) // 64 + 9, 64
+    path = tmp_path / "rows"
+    with path.open("wb") as file:
+        file.truncate(4 * n * d)
+    vectors = torch.from_file(str(path), shared=True, size=n * d).view(n, d)
+    vectors[-3:] = torch.tensor([[2.0], [1.0], [3.0]])
+    store = DeviceRows(np.zeros((1, d), np.float32), torch.device("cpu"))
+    store.vectors = vectors
+    pool = torch.tensor([[n - 3, n - 2, n - 1]])
+    got = TritonScanner().rerank(torch.zeros(1, d), pool, store, metric="l2", k=3)
+    rows, distances = answer(got)
+    assert rows.tolist() == [[n - 2, n - 3, n - 1]]
+    assert distances.tolist() == [[64.0, 256.0, 576.0]]
+
+
+def test_reranking_for_more_neighbours_than_a_program_merges(monkeypatch):
+    monkeypatch.setattr(launch_rerank, "MERGE_MOST", 150)
+    monkeypatch.setattr(launch_rerank, "launch_merge_runs", None)
+    rows = np.random.default_rng(2).integers(-9, 10, (320, 8)).astype(np.float32)
+    asked, pool = torch.from_numpy(rows[:2]), pooled(rows, 2, 300, seed=2)
+    store = DeviceRows(rows, torch.device("cpu"))
+    got = TritonScanner().rerank(asked, pool, store, metric="l2", k=160)
+    assert torch.equal(got, rerank(asked, pool, store, metric="l2", k=160))

@@ -25,15 +25,22 @@ from gleann.index.codes import Encoding  # noqa: E402
 from gleann.index.engines.device import scan  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
+from gleann.index.engines.device.columns import columns_of  # noqa: E402
 from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import DeviceLists  # noqa: E402
 from gleann.index.engines.device.queries import CodedQueries  # noqa: E402
+from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
 from gleann.index.engines.device.view import ListView  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402
+    assigning,
+    distances,
+    gaining,
     launch_bitmap,
     launch_group,
+    launch_merge,
     launch_quantise,
     launch_rank,
+    launch_rerank,
     launch_scan,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
@@ -234,3 +241,86 @@ def test_other_numbers_and_tiles_are_other_kernels(recorded):
     assert len(recorded["scan_lists"].variants) == 3
     assert len(recorded["scan_pairs"].variants) == 3
     assert len(recorded["score_pairs"].variants) == 2
+
+
+def replaced(monkeypatch, module, name):
+    kernel = Recorded(getattr(module, name))
+    monkeypatch.setattr(module, name, kernel)
+    return kernel
+
+
+def test_distances_of_pairs_are_compiled_once(monkeypatch):
+    """Counts of 1, and multiples of 16, would have a variant of their own."""
+    kernel = replaced(monkeypatch, distances, "pair_squares")
+    rows = torch.zeros(50, 32)
+    for count in (1, 2, 16, 17, 320):
+        pairs = torch.zeros(count, dtype=torch.int64)
+        distances.launch_pair_squares(rows, pairs, pairs)
+    assert [grid for (grid,) in kernel.grids] == [1, 1, 1, 1, 10]
+    assert len(kernel.variants) == 1
+
+
+def test_assignment_and_gains_are_compiled_once(monkeypatch):
+    """Widths and shares are whole tiles, and keep loads along them aligned."""
+    assigned = replaced(monkeypatch, assigning, "assign_lists")
+    gained = replaced(monkeypatch, gaining, "sum_gains")
+    for n, nlist in ((1, 1), (16, 300), (1000, 16), (5000, 4097)):
+        rows, lists = columns_of(torch.zeros(n, 32)), columns_of(torch.zeros(nlist, 32))
+        assigning.best_lists(rows, lists, torch.zeros(nlist))
+        gaining.launch_sum_gains(rows, lists, torch.zeros(rows.values.shape[1]))
+    assert len(assigned.grids) == len(gained.grids) == 4
+    assert len(assigned.variants) == len(gained.variants) == 1
+
+
+@pytest.fixture
+def after_the_scan(monkeypatch):
+    """The kernels of the merge and the re-ranking, on a device of 132 programs."""
+    kernels = {}
+    for module, name in (
+        (launch_merge, "merge_keys"),
+        (launch_merge, "merge_runs"),
+        (launch_rerank, "rerank_rows"),
+    ):
+        kernels[name] = Recorded(getattr(module, name))
+        monkeypatch.setattr(module, name, kernels[name])
+    monkeypatch.setattr(launch_merge, "programs_on", lambda device: 132)
+    return kernels
+
+
+def merge_of(nq, width, *, keep, words=2):
+    keys = torch.zeros((nq, width), dtype=torch.int64)
+    probed = torch.zeros((nq, words), dtype=torch.int32)
+    launch_merge.launch_merge_keys(keys, lists_of([9]), probed, keep=keep)
+
+
+def rerank_of(nq, width, *, k, d=32):
+    pool = torch.zeros((nq, width), dtype=torch.int64)
+    store = DeviceRows(np.zeros((4, d), np.float32), torch.device("cpu"))
+    launch_rerank.launch_rerank_rows(torch.zeros(nq, d), pool, store, metric="l2", k=k)
+
+
+def test_few_queries_are_merged_by_many_programs(after_the_scan):
+    merge_of(1, 6720, keep=40)
+    merge_of(10_000, 960, keep=40)
+    assert after_the_scan["merge_keys"].grids == [(27,), (10_000,)]
+    assert after_the_scan["merge_runs"].grids == [(1,)]
+
+
+def test_a_pool_is_reranked_by_a_program_a_tile(after_the_scan):
+    for width in (40, 64, 100, 400):
+        rerank_of(7, width, k=10)
+    assert after_the_scan["rerank_rows"].grids == [(7,), (7,), (7,), (28,)]
+    assert after_the_scan["merge_runs"].grids == [(7,)]
+
+
+def test_one_merge_and_one_rerank_serve_every_search(after_the_scan):
+    for nq, width, words in ((1, 1, 1), (1, 6720, 128), (16, 960, 3), (300, 961, 16)):
+        for keep in (1, 16, 17, 64):
+            merge_of(nq, width, keep=keep, words=words)
+    for nq, width, k in ((1, 1, 1), (16, 16, 16), (3, 40, 10), (2, 64, 64)):
+        rerank_of(nq, width, k=k)
+    for width, k in ((129, 1), (400, 64), (1024, 16)):
+        rerank_of(3, width, k=k)
+    counted = {name: len(of.variants) for name, of in after_the_scan.items()}
+    # Pools of up to 64 rows, and wider ones.
+    assert counted == {"merge_keys": 1, "merge_runs": 1, "rerank_rows": 2}

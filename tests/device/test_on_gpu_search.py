@@ -22,9 +22,13 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 from gleann.index.engines.device import engine as engine_module  # noqa: E402
 from gleann.index.engines.device import memory, recorded  # noqa: E402
 from gleann.index.engines.device.answers import Staging  # noqa: E402
+from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
+from gleann.index.engines.device.keys import NONE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.packed import Block, packed  # noqa: E402
 from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
+from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton import triton_engine  # noqa: E402
 from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 
@@ -110,6 +114,40 @@ def test_a_request_without_certainty_is_recorded_apart(crowded):
         got = engine.search(asked, nprobe=2, request=request)
         right = (got.distances == want.distances).mean()
         assert right == 1 if certain else right > 0.9
+
+
+@pytest.mark.parametrize("room", [2, 64, 5000])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5])
+def test_flagged_pairs_are_compacted_as_by_torch(room, share):
+    rng = np.random.default_rng(room)
+    flags = counted(torch.from_numpy(rng.random((3000, 15)) < share).to(CUDA))
+    list_nos = torch.from_numpy(rng.integers(0, 900, (3000, 15))).to(CUDA)
+    got = TritonScanner().compact(flags, list_nos, room=room)
+    want = compact(flags, list_nos, room=room)
+    for name in ("queries", "list_nos", "rows", "columns", "query_nos"):
+        assert torch.equal(getattr(got, name), getattr(want, name)), name
+
+
+@pytest.mark.parametrize("nq", [1, 3000])
+def test_answers_are_packed_as_by_torch(nq):
+    lists = lay_out(world.random_index(nlist=64), kind="fp32", device=CUDA)
+    rng = np.random.default_rng(nq)
+
+    def keys(width):
+        made = torch.from_numpy(rng.integers(-(1 << 62), 1 << 62, (nq, width)))
+        made[torch.from_numpy(rng.random((nq, width)) < 0.3)] = NONE
+        return made.to(CUDA)
+
+    block = Block(
+        near=keys(10),
+        pool=keys(40),
+        list_nos=torch.from_numpy(rng.integers(-1, 64, (nq, 15))).to(CUDA),
+        view=view_for(lists, ScanRequest(k=10, pool=40)),
+    )
+    for share in (0.0, 0.3, 1.0):
+        unanswered = torch.from_numpy(rng.random(nq) < share).to(CUDA)
+        got = TritonScanner().pack(block, unanswered)
+        assert torch.equal(got, packed(block, unanswered))
 
 
 def test_answers_arrive_in_page_locked_memory():

@@ -28,6 +28,7 @@ from gleann.index.engines.device import (  # noqa: E402
     scan,
     turns,
 )
+from gleann.index.engines.device.bucketing import slot_table  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.layout import lay_out, shuffled  # noqa: E402
 from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
@@ -171,7 +172,7 @@ def three_in_one_bucket(d=16, n=256):
     """One list whose three rows nearest to zero share a bucket."""
     far = np.random.default_rng(0).normal(size=(n, d)) + 8
     data = index_of(far, np.zeros(n), np.full(n, -1))
-    near = data.lists.rows[shuffled(data)[:3]]  # places 0, 1 and 2 of a tile
+    near = data.lists.rows[shuffled(data)[slot_table(32)[0][:3]]]
     vectors = data.vectors.copy()
     vectors[near] = 0.1 * np.arange(1, 4)[:, None]
     return index_of(vectors, np.zeros(n), np.full(n, -1)), near
@@ -200,7 +201,7 @@ def test_three_neighbours_in_one_bucket_are_scanned_again(monkeypatch):
     )
     assert scanner.again == 1
     engine.scan(asked, list_nos, replace(request, k=2))
-    assert scanner.again == 1  # two fit into a bucket, if not into a slot
+    assert scanner.again == 1  # two fit into a bucket
 
     monkeypatch.setattr(
         passes, "violations", lambda bounds, *_, k: torch.zeros(bounds.shape[:2]) > 0

@@ -3,23 +3,34 @@
 import numpy as np
 import pytest
 
-from gleann.index.engines.device.bucketing import MAX_SPAN, Bucketing, span_count
+from gleann.index.engines.device.bucketing import (
+    MAX_SPAN,
+    Bucketing,
+    slot_table,
+    span_count,
+)
 from gleann.index.engines.device.kinds import TILE, padded_dim
-from gleann.index.engines.device.losses import expected_loss, violation_chance
 from gleann.index.engines.device.planner import (
     Sizes,
     choose_kernel,
     choose_query_tile,
     keys_a_pair,
+    merge_share,
     plan,
     span_for,
 )
 from gleann.index.engines.device.rank_plan import plan_ranking, ranks_in_kernels
 from gleann.index.engines.triton_kernels.configs import (
     LONG,
+    MERGE,
+    MERGE_MOST,
     SHORT,
+    adjacent_for,
     config_for,
+    merge_config_for,
     parts_of,
+    rerank_block_for,
+    rerank_tile_for,
     smallest_step,
     table_for,
 )
@@ -112,37 +123,82 @@ def test_few_pairs_are_cut_into_more_spans():
     assert span_for(sizes(longest=10**6), programs=132) == MAX_SPAN
 
 
+@pytest.mark.parametrize(
+    ("queries", "span"), [(1, 256), (8, 256), (32, 256), (128, 1792), (10_000, 1792)]
+)
+def test_small_batches_have_spans_that_drop_nothing_in_slots(queries, span):
+    """15 probes of lists of up to 1,792 entries, as at 1M rows."""
+    asked = sizes(queries=queries, nprobe=15, longest=1792)
+    assert span_for(asked, programs=132) == span
+    pairs = queries * 15
+    assert span > 256 or pairs * span_count(1792, span) <= 32 * 132
+
+
+@pytest.mark.parametrize(
+    ("queries", "width", "share"),
+    [
+        (1, 6720, 256),  # 27 programs instead of 27 steps
+        (32, 6720, 256),
+        (128, 960, 256),
+        (128, 768, 768),  # three steps: a second launch takes as long
+        (128, 6720, 4 * 256),
+        (512, 6720, 14 * 256),
+        (10_000, 960, 960),
+        (10_000, 6720, 6720),
+        (1, 0, 0),
+        (0, 960, 256),
+    ],
+)
+def test_keys_of_few_queries_are_merged_by_several_programs(queries, width, share):
+    got = merge_share(queries, width, at_once=256, programs=132)
+    assert got >= 256
+    assert got % 256 == 0
+    assert min(got, width) == share
+    assert queries == 0 or queries * -(-width // got) <= max(queries, 8 * 132)
+
+
+def test_each_pool_is_merged_by_the_least_that_keeps_it():
+    kept = [merge_config_for(keep).keep for keep in (1, 64, 65, 128, 129, 513, 1024)]
+    assert kept == [64, 64, 128, 128, 256, 1024, 1024]
+    assert MERGE[-1].keep == MERGE_MOST
+    for config in MERGE:
+        assert config.at_once >= 256
+        assert config.sorted_runs * config.keep == 1024
+
+
+def test_how_a_pool_is_cut_to_be_reranked():
+    widths = 1, 40, 64, 65, 128, 129, 4096
+    assert [rerank_tile_for(w) for w in widths] == [64, 64, 64, 128, 128, 128, 128]
+    dims = 1, 17, 64, 96, 100, 128, 768, 960
+    assert [rerank_block_for(d) for d in dims] == [32, 32, 64, 32, 64, 64, 64, 64]
+    assert [adjacent_for(d) for d in dims] == [1, 1, 4, 4, 4, 4, 4, 4]
+
+
 def test_lists_that_are_shared_are_scanned_list_by_list():
     assert choose_kernel(0.5) == "query-major"
     assert choose_kernel(1.0) == "list-major"
     assert [choose_query_tile(q) for q in (1, 16, 17, 58, 300)] == [16, 16, 32, 64, 64]
 
 
-@pytest.mark.parametrize(("neighbours", "buckets"), [(4, 32), (10, 32), (20, 64)])
-def test_losses_are_those_of_a_simulation(neighbours, buckets):
-    rng = np.random.default_rng(neighbours)
-    trials = 20_000
-    by_slot = rng.multinomial(neighbours, np.full(128, 1 / 128), size=trials)
-    by_bucket = by_slot.reshape(trials, buckets, -1).sum(axis=2)
-    lost = np.maximum(by_bucket - 2, 0).sum(axis=1)
-    loss = expected_loss(neighbours=neighbours, buckets=buckets)
-    assert lost.mean() / neighbours == pytest.approx(loss, rel=0.3)
-    again = (by_slot.max(axis=1) > 1) | (by_bucket.max(axis=1) > 2)
-    chance = violation_chance(neighbours=neighbours, buckets=buckets)
-    noise = 4 * (chance * (1 - chance) / trials) ** 0.5
-    assert again.mean() == pytest.approx(chance, abs=noise)
+@pytest.mark.parametrize("buckets", [32, 64, 128])
+def test_every_slot_is_in_one_bucket(buckets):
+    table = slot_table(buckets)
+    assert len(table) == buckets
+    assert sorted(slot for of in table for slot in of) == list(range(128))
+    for first, *others in table:
+        steps = [slot - first for slot in others]
+        assert steps == {32: [8, 64, 72], 64: [8], 128: []}[buckets]
+    assert [of[0] for of in table] == sorted(of[0] for of in table)
 
 
-def test_losses_one_can_work_out():
-    assert expected_loss(neighbours=10, buckets=32) == pytest.approx(0.0105, rel=0.05)
-    assert expected_loss(neighbours=100, buckets=128) == pytest.approx(0.069, rel=0.05)
-    assert expected_loss(neighbours=0, buckets=32) == 0
-    assert violation_chance(neighbours=1, buckets=32) == pytest.approx(0, abs=1e-12)
-    assert violation_chance(neighbours=2, buckets=32) == pytest.approx(1 / 128)
-    assert violation_chance(neighbours=3, buckets=128) == pytest.approx(
-        1 - 127 * 126 / 128**2
-    )
-    assert violation_chance(neighbours=129, buckets=128) == 1
+@pytest.mark.parametrize(
+    ("buckets", "span", "bits"),
+    [(32, 128, 2), (32, 2048, 6), (32, 8192, 8), (64, 8192, 7), (128, 8192, 6)],
+)
+def test_scores_lose_as_many_bits_as_a_span_needs(buckets, span, bits):
+    bucketing = Bucketing(buckets=buckets, span=span)
+    assert bucketing.low_bits == bits
+    assert (span // buckets - 1).bit_length() == bits  # entries of a bucket
 
 
 @pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
@@ -166,10 +222,12 @@ def test_tiles_of_a_generation():
         hopper = table_for(dim, "bf16", generation=9)
         newer = table_for(dim, "bf16", generation=10)
         assert hopper == table_for(dim, "bf16", generation=8)
-        assert newer.keys() == hopper.keys() - {("bf16", 64), ("fp16", 64)}
-        assert newer["bf16", 32].warps == 8 > hopper["bf16", 32].warps
-    assert config_for("bf16", 96, queries=64, generation=10).queries == 32
-    assert config_for("bf16", 96, queries=64).queries == 64
+        assert newer.keys() == hopper.keys()
+        changed = {of for of in newer if newer[of] != hopper[of]}
+        assert changed == {("bf16", 64), ("fp16", 64)}
+        assert newer["bf16", 64].warps == 8 > hopper["bf16", 64].warps
+    assert config_for("bf16", 96, queries=64, generation=10).warps == 8
+    assert config_for("fp32", 96, queries=64).queries == 32
 
 
 def test_configurations_are_filed_under_what_they_are():

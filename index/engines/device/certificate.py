@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gleann.index.engines.device.compaction import Compacted, counted
 from gleann.index.engines.device.keys import NONE, NUMBER_BITS
 from gleann.index.engines.device.probe import Probe
 from gleann.index.engines.device.scan import Scanner
@@ -105,76 +106,31 @@ def rescanned_within(
         keep: rows to keep.
         room: pairs, at least 1.
     """
-    nq, nprobe = violated.shape
-    upto = violated.reshape(-1).cumsum(0).view(nq, nprobe)
-    flagged = violated.any(dim=1)
-    order = flagged.cumsum(0)
-    last = upto[:, -1]
-    query_nos = _compacted(flagged, order, room)
-    pairs = _Pairs(violated=violated, upto=upto, places=order - 1)
-    extra = _extra_keys(scanner, pairs, probe, keep=keep, room=room)
-    kept = torch.where(violated[query_nos, :, None, None, None], NONE, keys[query_nos])
+    flags = counted(violated)
+    first = scanner.compact(flags, probe.list_nos, room=room)
+    some = first.query_nos
+    extra = _extra_keys(scanner, first, probe, keep=keep)
+    kept = torch.where(violated[some, :, None, None, None], NONE, keys[some])
     both = torch.cat([kept.reshape(room, -1), extra], dim=1)
-    lists, probed = probe.view.lists, probe.probed[query_nos]
+    last = flags.upto[:, -1]
     return Rescanned(
-        query_nos=query_nos,
-        pool=scanner.merge(both, lists, probed, keep=keep),
-        places=(order - 1).clamp(0, room - 1),
-        done=flagged & (last <= room),
-        left=flagged & (last > room),
+        query_nos=some,
+        pool=scanner.merge(both, probe.view.lists, probe.probed[some], keep=keep),
+        places=flags.order.clamp(1, room) - 1,
+        done=flags.queries & (last <= room),
+        left=flags.queries & (last > room),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Pairs:
-    """The pairs (nq, nprobe) of a block.
-
-    Attributes:
-        violated: bool (nq, nprobe).
-        upto: int64 (nq, nprobe), violated pairs up to each, itself included.
-        places: int64 (nq,), the place of each flagged query among them.
-    """
-
-    violated: Tensor
-    upto: Tensor
-    places: Tensor
 
 
 def _extra_keys(
-    scanner: Scanner, pairs: _Pairs, probe: Probe, *, keep: int, room: int
+    scanner: Scanner, pairs: Compacted, probe: Probe, *, keep: int
 ) -> Tensor:
-    """Exact keys (room, nprobe * depth) of the first `room` flagged pairs, by query."""
-    nprobe = pairs.violated.shape[1]
-    upto = pairs.upto.reshape(-1)
-    pair_nos = _compacted(pairs.violated.reshape(-1), upto, room)
-    numbers = torch.arange(room, device=upto.device)
-    used = numbers < upto[-1]
-    queries = pair_nos // nprobe
+    """Exact keys (room, nprobe * depth) of compacted pairs, by query."""
+    room, nprobe = len(pairs.rows), probe.list_nos.shape[1]
     depth = min(keep, max(1, probe.view.longest))
     found = scanner.exact(
-        probe.queries.take(queries),
-        torch.where(used, probe.list_nos.reshape(-1)[pair_nos], -1),
-        probe.view,
-        keep=depth,
+        probe.queries.take(pairs.queries), pairs.list_nos, probe.view, keep=depth
     )
-    # Pairs come by query: each goes to the next free place of its query. What is not
-    # used goes to a row of its own.
-    firsts = pairs.upto[:, -1] - pairs.violated.sum(dim=1)
-    rows = torch.where(used, pairs.places[queries], room)
-    columns = torch.where(used, numbers - firsts[queries], 0)
     extra = found.new_full((room + 1, nprobe, depth), NONE)
-    extra[rows, columns] = found
+    extra[pairs.rows, pairs.columns] = found
     return extra[:room].view(room, -1)
-
-
-def _compacted(flags: Tensor, upto: Tensor, room: int) -> Tensor:
-    """The numbers int64 (room,) of the first `room` true flags; 0 past the last.
-
-    Args:
-        flags: bool (m,).
-        upto: int64 (m,), how many are true up to each, itself included.
-        room: at least 1.
-    """
-    places = torch.where(flags & (upto <= room), upto - 1, room)
-    numbers = torch.arange(len(flags), device=flags.device)
-    return numbers.new_zeros(room + 1).scatter_(0, places, numbers)[:room]

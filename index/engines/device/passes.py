@@ -21,7 +21,7 @@ from gleann.index.engines.device.certificate import (
 from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.planner import KEY_BYTES, TEMPORARIES, Plan
 from gleann.index.engines.device.probe import Probe
-from gleann.index.engines.device.rerank import RowStore, rerank
+from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.scan import Scanner
 from gleann.index.engines.device.view import ListView
 from gleann.index.params import Metric
@@ -32,7 +32,7 @@ class Parts:
     """What an engine searches with.
 
     Attributes:
-        scanner: who scans and merges.
+        scanner: who scans, merges and re-ranks.
         rows: for re-ranking.
         metric: which distance.
     """
@@ -115,7 +115,9 @@ def first_pass(
         violated = torch.zeros_like(list_nos, dtype=torch.bool)
     else:
         keys, pool, violated = _bucketed_pool(parts.scanner, probe, task)
-    near = rerank(queries, pool, parts.rows, metric=parts.metric, k=task.request.k)
+    near = parts.scanner.rerank(
+        queries, pool, parts.rows, metric=parts.metric, k=task.request.k
+    )
     return Passed(probe=probe, keys=keys, pool=pool, violated=violated, near=near)
 
 
@@ -137,7 +139,7 @@ def second_pass(passed: Passed, queries: Tensor, *, parts: Parts, task: Task) ->
             passed.probe.take(some),
             keep=request.pool,
         )
-        near[some] = rerank(
+        near[some] = parts.scanner.rerank(
             queries[some], pool[some], parts.rows, metric=parts.metric, k=request.k
         )
     return replace(passed, pool=pool, near=near)
@@ -162,7 +164,7 @@ def second_pass_within(
         keep=request.pool,
         room=task.room,
     )
-    near = rerank(
+    near = parts.scanner.rerank(
         queries[again.query_nos],
         again.pool,
         parts.rows,

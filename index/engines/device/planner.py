@@ -6,7 +6,7 @@ All of it from sizes alone, so it can be tested without a device.
 from dataclasses import dataclass
 from typing import Literal
 
-from gleann.index.engines.device.bucketing import MAX_SPAN, Bucketing, span_count
+from gleann.index.engines.device.bucketing import KEPT, MAX_SPAN, Bucketing, span_count
 from gleann.index.engines.device.kinds import TILE, Kind
 from gleann.index.engines.device.roofline import Batch, Ceilings, bounds
 from gleann.index.params import Segments
@@ -36,6 +36,18 @@ USUAL_QUERIES = 10_000
 
 ITEMS_A_PROGRAM = 2
 """Spans are cut until every multiprocessor has so many, in small batches."""
+
+SHORT_SPAN = KEPT * TILE
+"""Entries of a span whose slots drop none: a tenth as many pairs are scanned again."""
+
+SHORT_ITEMS = 32
+"""Short spans that a multiprocessor is given at most: each is folded by itself."""
+
+MERGES_A_PROGRAM = 8
+"""Programs of the first merge that every multiprocessor is given, in small batches."""
+
+STEPS_A_LAUNCH = 2
+"""Steps of a merge that take as long as a second launch to merge its parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +146,31 @@ def keys_a_pair(sizes: Sizes, selection: Selection, bucketing: Bucketing) -> int
 
 
 def span_for(sizes: Sizes, *, programs: int) -> int:
-    """Entries a span: all that can be numbered, fewer where work is scarce."""
+    """Entries a span: few in small batches, else all that can be numbered.
+
+    Short spans leave more keys to merge, and hardly a pair to be scanned again.
+    """
     pairs = max(1, sizes.queries * sizes.nprobe)
+    if pairs * span_count(sizes.longest, SHORT_SPAN) <= SHORT_ITEMS * programs:
+        return SHORT_SPAN
     wanted = -(-ITEMS_A_PROGRAM * programs // pairs)
     tiles = -(-sizes.longest // (wanted * TILE))
     return TILE * max(1, min(tiles, MAX_SPAN // TILE))
+
+
+def merge_share(queries: int, width: int, *, at_once: int, programs: int) -> int:
+    """Keys of a query that one program merges: all `width` but in small batches.
+
+    Args:
+        queries: in the batch.
+        width: keys a query.
+        at_once: keys that a program takes in a step.
+        programs: kernel programs that the device runs side by side.
+    """
+    steps = -(-width // at_once)
+    parts = min(steps, MERGES_A_PROGRAM * programs // max(1, queries))
+    share = -(-steps // max(1, parts))
+    return at_once * (share if share + STEPS_A_LAUNCH < steps else max(1, steps))
 
 
 def choose_kernel(queries_a_list: float) -> Kernel:

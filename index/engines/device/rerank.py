@@ -32,7 +32,7 @@ class DeviceRows:
     """All rows on the device.
 
     Attributes:
-        vectors: float32 (n, d).
+        vectors: float32 (n, d), contiguous.
     """
 
     def __init__(self, vectors: Vectors, device: torch.device) -> None:

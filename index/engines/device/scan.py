@@ -1,7 +1,7 @@
 """The scan in plain torch, on any device: the oracle of the Triton kernels.
 
 What runs here, list by list, is what the kernels run, tile by tile: same buckets, same
-rounding of scores to make room for a chunk number, same keys. Only the order in which a
+rounding of scores to make room for a number, same keys. Only the order in which a
 dot product is summed may differ.
 """
 
@@ -13,34 +13,38 @@ from torch import Tensor
 
 from gleann.index.codes import CODE_MAX
 from gleann.index.engines.device.bucketing import (
-    CHUNK_MASK,
     KEPT,
     Bucketing,
+    slot_table,
     span_count,
 )
 from gleann.index.engines.device.coarse import DeviceRanking
+from gleann.index.engines.device.compaction import Compacted, Flags
 from gleann.index.engines.device.grouping import Pairs, group
 from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
 from gleann.index.engines.device.kinds import TILE
 from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
 from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.view import ListView
+from gleann.index.params import Metric
 
 PACKED_NOTHING = 2.0**100
-"""Score of a slot that has seen no entry; its low bits are zero."""
+"""Score of no entry; its low bits are zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kept:
     """What bucketed selection keeps of the lists of a block of queries.
 
-    Keys are of entries (see `keys`), their scores rounded towards zero by `CHUNK_BITS`
-    bits; `NONE` stands for no entry, and for one that is not allowed.
+    Keys are of entries (see `keys`), their scores rounded towards zero by
+    `Bucketing.low_bits` bits; `NONE` stands for no entry, and for one that is not
+    allowed.
 
     Attributes:
         keys: (nq, nprobe, spans, KEPT, buckets), the best of each bucket before the
-            second.
+            second; of two equal scores either may come first.
         bounds: (nq, nprobe, spans), the least key that the best of the dropped entries
             can have, by its score; `NONE` where no allowed entry was dropped.
     """
@@ -60,7 +64,7 @@ def nothing_kept(list_nos: Tensor, *, longest: int, bucketing: Bucketing) -> Kep
 
 
 class Scanner(Protocol):
-    """Who ranks lists, scans and merges: plain torch, or Triton's kernels."""
+    """Who ranks lists, scans, merges and re-ranks: plain torch, or Triton's kernels."""
 
     @property
     def name(self) -> str:
@@ -123,6 +127,14 @@ class Scanner(Protocol):
             Keys (nq, keep) of rows, ascending. A spilled entry counts only where its
             row's primary list is not probed, so no row comes twice.
         """
+
+    def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
+        """The first flagged pairs of a block; see `compaction.compact`."""
+
+    def rerank(
+        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    ) -> Tensor:
+        """The k nearest rows of each query's pool; see `rerank.rerank`."""
 
     def pack(self, block: Block, unanswered: Tensor) -> Tensor:
         """The answers of a block as one tensor; see `packed.packed`."""
@@ -189,43 +201,39 @@ def select(
     Returns:
         Keys (nq, KEPT, buckets) and bounds (nq,); see `Kept`.
     """
+    packed = _by_bucket(scores, bucketing)
+    three = torch.topk(packed, KEPT + 1, dim=0, largest=False, sorted=True).values
+    keys = _unpack(three[:KEPT], first_entry, bucketing)
+    hidden = _unpack(three[KEPT:], first_entry, bucketing).amin(dim=(0, 1))
+    return keys.permute(2, 0, 1), least_keys(hidden)
+
+
+def _by_bucket(scores: Tensor, bucketing: Bucketing) -> Tensor:
+    """Packed scores (entries a bucket, buckets, nq), padded to more than are kept."""
     count, nq = scores.shape
-    by_slot = _by_slot(scores)
-    best = torch.topk(by_slot, KEPT, dim=0, largest=False).values
-    # Of equal negative scores the later chunk packs lower: order by entry again.
-    keys = _unpack(best, first_entry).sort(dim=0).values
-    # A slot hides entries only if it has seen more than it keeps.
-    slots = torch.arange(TILE, device=scores.device)
-    hiding = (KEPT * TILE + slots < count)[:, None]
-    hidden = torch.where(hiding, keys[KEPT - 1], NONE).amin(dim=0)
-    if bucketing.slots == 1:
-        return keys.permute(2, 0, 1), least_keys(hidden)
-    # Slots of one bucket are neighbours.
-    members = keys.view(KEPT, bucketing.buckets, bucketing.slots, nq)
-    members = members.permute(3, 1, 0, 2).flatten(2)
-    three = torch.topk(members, KEPT + 1, dim=2, largest=False, sorted=True).values
-    folded = three[:, :, KEPT].amin(dim=1)
-    hidden = torch.minimum(hidden, folded)
-    return three[:, :, :KEPT].transpose(1, 2), least_keys(hidden)
+    slots = bucketing.slots
+    chunks = max(KEPT + 1, -(-count // TILE))
+    padded = torch.full((chunks * TILE, nq), PACKED_NOTHING, device=scores.device)
+    padded[:count] = scores
+    table = torch.tensor(slot_table(bucketing.buckets), device=scores.device)
+    by_slot = padded.view(chunks, TILE, nq)[:, table.T].flatten(0, 1)
+    numbers = torch.arange(chunks * slots, dtype=torch.int32, device=scores.device)
+    # Past the end of the span numbers do not matter, and might need more bits.
+    numbers &= (1 << bucketing.low_bits) - 1
+    bits = by_slot.view(torch.int32) >> bucketing.low_bits << bucketing.low_bits
+    return (bits | numbers[:, None, None]).view(torch.float32)
 
 
-def _by_slot(scores: Tensor) -> Tensor:
-    """Packed scores (chunks, TILE, nq), padded to at least `KEPT` chunks."""
-    count, nq = scores.shape
-    chunks = max(KEPT, -(-count // TILE))
-    packed = torch.full((chunks * TILE, nq), PACKED_NOTHING, device=scores.device)
-    chunk_of = torch.arange(count, device=scores.device, dtype=torch.int32) // TILE
-    bits = scores.view(torch.int32)
-    packed[:count] = ((bits & ~CHUNK_MASK) | chunk_of[:, None]).view(torch.float32)
-    return packed.view(chunks, TILE, nq)
-
-
-def _unpack(packed: Tensor, first_entry: int) -> Tensor:
-    """Keys (KEPT, TILE, nq) of the packed scores of each slot."""
+def _unpack(packed: Tensor, first_entry: int, bucketing: Bucketing) -> Tensor:
+    """Keys (ranks, buckets, nq) of packed scores of the same shape."""
+    table = torch.tensor(slot_table(bucketing.buckets), device=packed.device)
     bits = packed.contiguous().view(torch.int32)
-    slots = torch.arange(TILE, device=packed.device)[:, None]
-    entries = first_entry + (bits & CHUNK_MASK).long() * TILE + slots
-    return _keys((bits & ~CHUNK_MASK).view(torch.float32), entries)
+    scores = bits >> bucketing.low_bits << bucketing.low_bits
+    numbers = (bits ^ scores).long()
+    buckets = torch.arange(bucketing.buckets, device=packed.device)[:, None]
+    slots = table[buckets, numbers % bucketing.slots]
+    entries = first_entry + numbers // bucketing.slots * TILE + slots
+    return _keys(scores.view(torch.float32), entries)
 
 
 def _keys(scores: Tensor, entries: Tensor) -> Tensor:

@@ -6,9 +6,12 @@ from gleann.index.engines.device import merge, packed, scan
 from gleann.index.engines.device.bitmap import bitmap_of
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.coarse import DeviceRanking
+from gleann.index.engines.device.compaction import Compacted, Flags, compact
 from gleann.index.engines.device.layout import DeviceLists
 from gleann.index.engines.device.queries import CodedQueries, code_queries
+from gleann.index.engines.device.rerank import RowStore, rerank
 from gleann.index.engines.device.view import ListView
+from gleann.index.params import Metric
 
 
 class TorchScanner:
@@ -51,6 +54,16 @@ class TorchScanner:
     ) -> Tensor:
         """See `scan.Scanner.merge`."""
         return merge.merge(keys, lists, probed, keep=keep)
+
+    def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
+        """See `scan.Scanner.compact`."""
+        return compact(flags, list_nos, room=room)
+
+    def rerank(
+        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    ) -> Tensor:
+        """See `scan.Scanner.rerank`."""
+        return rerank(queries, pool, store, metric=metric, k=k)
 
     def pack(self, block: packed.Block, unanswered: Tensor) -> Tensor:
         """See `scan.Scanner.pack`."""

@@ -59,7 +59,8 @@ def products_twice(
     return dots, others
 
 
-# Blocks of rows differ in length: they would have it compiled anew, for no gain.
+# Blocks of rows differ in length: they would have it compiled anew, for no gain. Widths
+# and shares are whole tiles: compiled as multiples of 16, they keep loads wide.
 @triton.jit(do_not_specialize=["n", "nlist"])
 def assign_lists(
     vectors,  # float32 (D, rows_width), a row a column

@@ -56,6 +56,7 @@ def launch_scan_lists(
         out.bounds,
         list_nos.shape[1],
         spans,
+        bucketing.low_bits,
         **constants_for(view.lists.vectors.shape[1], block=config.block),
         QUERIES=config.queries,
         BUCKETS=bucketing.buckets,
@@ -87,6 +88,7 @@ def launch_scan_pairs(
         list_nos.shape[1],
         spans,
         bucketing.span,
+        bucketing.low_bits,
         **constants_for(
             view.lists.vectors.shape[1], block=PAIR_BLOCKS[view.lists.kind]
         ),

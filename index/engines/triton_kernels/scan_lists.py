@@ -12,8 +12,11 @@ from gleann.index.engines.triton_kernels.selecting import (
     EMPTY_BIAS,
     PACKED_NOTHING,
     TILE,
+    dropped_key,
     kept_keys,
     packed_with,
+    with_four_more,
+    with_one_more,
 )
 
 ITEM_FIELDS = tl.constexpr(grouping.ITEM_FIELDS)
@@ -82,7 +85,28 @@ def dots_with(
 
 
 @triton.jit
-def two_a_slot(
+def by_slot(scores, BUCKETS: tl.constexpr):
+    """(TILE, queries) scores, apart for each slot of a bucket: (.., 8, queries).
+
+    See `device.bucketing.SHARED_STEPS`.
+    """
+    QUERIES: tl.constexpr = scores.shape[1]
+    if BUCKETS == TILE:
+        parts = (tl.reshape(scores, (TILE // 8, 8, QUERIES)),)
+    elif BUCKETS == TILE // 2:
+        pairs = tl.reshape(scores, (TILE // 16, 2, 8, QUERIES))
+        parts = tl.split(tl.permute(pairs, (0, 2, 3, 1)))
+    else:
+        fours = tl.reshape(scores, (2, TILE // 32, 2, 8, QUERIES))
+        near, far = tl.split(tl.permute(fours, (1, 3, 4, 2, 0)))
+        first, second = tl.split(near)
+        third, fourth = tl.split(far)
+        parts = (first, second, third, fourth)
+    return parts
+
+
+@triton.jit
+def three_a_bucket(
     vectors,
     biases,
     factors,
@@ -91,36 +115,57 @@ def two_a_slot(
     ratio,
     start,
     length,
+    low_bits,
     D,
     PARTS: tl.constexpr,
+    BUCKETS: tl.constexpr,
     CODED: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """The two best packed scores of each slot and query, over one span."""
+    """The three best packed scores of each bucket and query, over one span.
+
+    Returns:
+        Best, second and third, each (BUCKETS // 8, 8, queries).
+    """
     ACC: tl.constexpr = tl.int32 if CODED else tl.float32
+    SLOTS: tl.constexpr = TILE // BUCKETS
+    SHAPE: tl.constexpr = (BUCKETS // 8, 8, numbers.shape[0])
     held = held_parts(queries, numbers, D, PARTS)
-    best = tl.full((TILE, numbers.shape[0]), PACKED_NOTHING, tl.float32)
-    second = tl.full((TILE, numbers.shape[0]), PACKED_NOTHING, tl.float32)
+    best = tl.full(SHAPE, PACKED_NOTHING, tl.float32)
+    second = tl.full(SHAPE, PACKED_NOTHING, tl.float32)
+    third = tl.full(SHAPE, PACKED_NOTHING, tl.float32)
     for chunk in range(0, tl.cdiv(length, TILE)):
         place = tl.arange(0, TILE) + chunk * TILE
         # A tile may read into the next list: only the bias keeps its rows out.
-        rows = (start + place).to(tl.int64)
-        bias = tl.load(biases + rows, mask=place < length, other=EMPTY_BIAS)
+        tile = (start + chunk * TILE).to(tl.int64)
+        rows = tl.arange(0, TILE)
+        bias = tl.load(biases + tile + rows, mask=place < length, other=EMPTY_BIAS)
         dots = dots_with(
-            vectors, queries, rows, numbers, held, D, PARTS, ACC, PRECISION
+            vectors + tile * D, queries, rows, numbers, held, D, PARTS, ACC, PRECISION
         )
         weighed = dots.to(tl.float32)
         if CODED:
-            weighed = weighed * tl.load(factors + rows)[:, None]
-        packed = packed_with(bias[:, None] * ratio[None, :] - weighed, chunk)
-        second = tl.minimum(second, tl.maximum(best, packed))
-        best = tl.minimum(best, packed)
-    return best, second
+            weighed = weighed * tl.load(factors + tile + rows)[:, None]
+        negated = by_slot(weighed - bias[:, None] * ratio[None, :], BUCKETS)
+        number = chunk * SLOTS
+        if SLOTS == 4:
+            four = (
+                packed_with(negated[0], number, low_bits),
+                packed_with(negated[1], number + 1, low_bits),
+                packed_with(negated[2], number + 2, low_bits),
+                packed_with(negated[3], number + 3, low_bits),
+            )
+            best, second, third = with_four_more(best, second, third, four)
+        else:
+            for slot in tl.static_range(SLOTS):
+                packed = packed_with(negated[slot], number + slot, low_bits)
+                best, second, third = with_one_more(best, second, third, packed)
+    return best, second, third
 
 
 # Numbers that change with the search would have it compiled anew, for no gain.
 # Half of it are the arguments: the compiler wants each array and constant by itself.
-@triton.jit(do_not_specialize=["nprobe", "spans"])
+@triton.jit(do_not_specialize=["nprobe", "spans", "low_bits"])
 def scan_lists(
     vectors,  # (entries + TILE, D)
     biases,  # float32 (entries + TILE)
@@ -134,6 +179,7 @@ def scan_lists(
     bounds,  # int64 (pairs, spans)
     nprobe,
     spans,
+    low_bits,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
     STEPS: tl.constexpr,
@@ -155,17 +201,30 @@ def scan_lists(
         span = tl.load(items + item * ITEM_FIELDS + 4)
         # Columns past the last pair score query 0 again, and are not stored.
         slot = tl.load(slots + first + columns, mask=live, other=0)
-        numbers = slot // nprobe
+        # All pairs of a block fit int32, whose division is ten times shorter.
+        numbers = (slot.to(tl.int32) // nprobe).to(tl.int64)
         ratio = tl.load(ratios + numbers)
         arrays = vectors, biases, factors, queries
-        best, second = two_a_slot(
-            *arrays, numbers, ratio, start, length, D, PARTS, CODED, PRECISION
+        best, second, third = three_a_bucket(
+            *arrays,
+            numbers,
+            ratio,
+            start,
+            length,
+            low_bits,
+            D,
+            PARTS,
+            BUCKETS,
+            CODED,
+            PRECISION,
         )
-        places = tl.arange(0, TILE)[:, None]
-        shape: tl.constexpr = (BUCKETS, TILE // BUCKETS, QUERIES)
-        low, high, bound = kept_keys(best, second, start, places, length, shape)
         into = slot * spans + span
-        target = keys + (into * (2 * BUCKETS))[None, :] + tl.arange(0, BUCKETS)[:, None]
-        tl.store(target, low, mask=live[None, :])
-        tl.store(target + BUCKETS, high, mask=live[None, :])
-        tl.store(bounds + into, bound, mask=live)
+        third = tl.max(tl.reshape(third, (BUCKETS, QUERIES)), axis=0)
+        tl.store(bounds + into, dropped_key(third, low_bits), mask=live)
+        buckets = tl.arange(0, BUCKETS // 8)[:, None] * 8 + tl.arange(0, 8)[None, :]
+        buckets = buckets[:, :, None]
+        target = keys + (into * (2 * BUCKETS))[None, None, :] + buckets
+        low = kept_keys(best, start, buckets, low_bits, TILE // BUCKETS)
+        tl.store(target, low, mask=live[None, None, :])
+        high = kept_keys(second, start, buckets, low_bits, TILE // BUCKETS)
+        tl.store(target + BUCKETS, high, mask=live[None, None, :])

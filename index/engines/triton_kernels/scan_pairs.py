@@ -11,9 +11,12 @@ from gleann.index.engines.triton_kernels.selecting import (
     NONE,
     PACKED_NOTHING,
     TILE,
+    dropped_key,
     kept_keys,
     make_keys,
     packed_with,
+    three_greatest,
+    with_one_more,
 )
 
 
@@ -29,7 +32,7 @@ def dot_part(
 
 
 @triton.jit
-def scores_of(
+def negated_scores(
     vectors,
     biases,
     factors,
@@ -42,7 +45,10 @@ def scores_of(
     PARTS: tl.constexpr,
     CODED: tl.constexpr,
 ):
-    """(TILE): scan scores of some entries for one query; PARTS as in `held_parts`."""
+    """(TILE): negated scan scores of some entries for one query.
+
+    PARTS is as in `held_parts`.
+    """
     ACC: tl.constexpr = tl.int32 if CODED else tl.float32
     BLOCK: tl.constexpr = PARTS[0]
     REST: tl.constexpr = PARTS[2]
@@ -58,14 +64,62 @@ def scores_of(
     if CODED:
         weighed = weighed * tl.load(factors + rows)
     bias = tl.load(biases + rows, mask=inside, other=EMPTY_BIAS)
-    return bias * ratio - weighed
+    return weighed - bias * ratio
+
+
+@triton.jit
+def slots_within(places, SLOTS: tl.constexpr):
+    """Which of the slots of its bucket each place of a tile is."""
+    within = places * 0
+    if SLOTS > 1:
+        within += (places >> 3) & 1
+    if SLOTS > 2:
+        within += ((places >> 6) & 1) << 1
+    return within
+
+
+@triton.jit
+def folded(best, second, third, SLOTS: tl.constexpr):
+    """From the three best of each slot to those of each bucket.
+
+    See `device.bucketing.SHARED_STEPS`.
+    """
+    BUCKETS: tl.constexpr = TILE // SLOTS
+    if SLOTS > 1:
+        EIGHTS: tl.constexpr = (TILE // 16, 2, 8)
+        best, second, third = tl.reduce(
+            (
+                tl.reshape(best, EIGHTS),
+                tl.reshape(second, EIGHTS),
+                tl.reshape(third, EIGHTS),
+            ),
+            1,
+            three_greatest,
+        )
+    if SLOTS > 2:
+        HALVES: tl.constexpr = (2, TILE // 32, 8)
+        best, second, third = tl.reduce(
+            (
+                tl.reshape(best, HALVES),
+                tl.reshape(second, HALVES),
+                tl.reshape(third, HALVES),
+            ),
+            0,
+            three_greatest,
+        )
+    shape: tl.constexpr = (BUCKETS,)
+    return (
+        tl.reshape(best, shape),
+        tl.reshape(second, shape),
+        tl.reshape(third, shape),
+    )
 
 
 # Numbers that change with the search would have it compiled anew, for no gain, and so
 # would `ends`, which begins at the second of `offsets` or the first of `mids`.
 # Half of it are the arguments: the compiler wants each array and constant by itself.
 @triton.jit(
-    do_not_specialize=["nprobe", "spans", "span_entries"],
+    do_not_specialize=["nprobe", "spans", "span_entries", "low_bits"],
     do_not_specialize_on_alignment=["starts", "ends"],
 )
 def scan_pairs(
@@ -82,6 +136,7 @@ def scan_pairs(
     nprobe,
     spans,
     span_entries,
+    low_bits,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
     STEPS: tl.constexpr,
@@ -103,25 +158,27 @@ def scan_pairs(
     number = slot // nprobe
     ratio = tl.load(ratios + number)
 
+    SLOTS: tl.constexpr = TILE // BUCKETS
+    places = tl.arange(0, TILE)
+    within = slots_within(places, SLOTS)
     best = tl.full((TILE,), PACKED_NOTHING, tl.float32)
     second = tl.full((TILE,), PACKED_NOTHING, tl.float32)
+    third = tl.full((TILE,), PACKED_NOTHING, tl.float32)
     for chunk in range(0, tl.cdiv(tl.maximum(length, 0), TILE).to(tl.int32)):
-        place = tl.arange(0, TILE) + chunk * TILE
-        scores = scores_of(
+        place = places + chunk * TILE
+        negated = negated_scores(
             *arrays, ratio, start + place, place < length, number, D, PARTS, CODED
         )
-        packed = packed_with(scores, chunk)
-        second = tl.minimum(second, tl.maximum(best, packed))
-        best = tl.minimum(best, packed)
+        packed = packed_with(negated, chunk * SLOTS + within, low_bits)
+        best, second, third = with_one_more(best, second, third, packed)
 
-    places = tl.arange(0, TILE)
-    shape: tl.constexpr = (BUCKETS, TILE // BUCKETS)
-    low, high, bound = kept_keys(best, second, start, places, length, shape)
+    best, second, third = folded(best, second, third, SLOTS)
     into = slot * spans + span
-    target = keys + into * (2 * BUCKETS) + tl.arange(0, BUCKETS)
-    tl.store(target, low)
-    tl.store(target + BUCKETS, high)
-    tl.store(bounds + into, bound)
+    tl.store(bounds + into, dropped_key(tl.max(third, axis=0), low_bits))
+    buckets = tl.arange(0, BUCKETS)
+    target = keys + into * (2 * BUCKETS) + buckets
+    tl.store(target, kept_keys(best, start, buckets, low_bits, SLOTS))
+    tl.store(target + BUCKETS, kept_keys(second, start, buckets, low_bits, SLOTS))
 
 
 @triton.jit(
@@ -160,6 +217,6 @@ def score_pairs(
     # Past the end of the list there may be nothing at all to read.
     rows = tl.where(inside, rows, 0)
     ratio = tl.load(ratios + pair)
-    scores = scores_of(*arrays, ratio, rows, inside, pair, D, PARTS, CODED)
+    scores = -negated_scores(*arrays, ratio, rows, inside, pair, D, PARTS, CODED)
     found = tl.where(inside, make_keys(scores, rows), NONE)
     tl.store(out + pair * longest + place, found, mask=place < longest)

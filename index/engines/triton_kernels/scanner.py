@@ -5,24 +5,31 @@ from torch import Tensor
 from gleann.index.engines.device.bucketing import Bucketing
 from gleann.index.engines.device.choice import generation_of
 from gleann.index.engines.device.coarse import DeviceRanking
+from gleann.index.engines.device.compaction import Compacted, Flags
 from gleann.index.engines.device.layout import DeviceLists
 from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.planner import choose_kernel, choose_query_tile
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.rank_plan import ranks_in_kernels
+from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView
 from gleann.index.engines.triton_kernels.configs import config_for
 from gleann.index.engines.triton_kernels.launch_bitmap import launch_set_bitmap
+from gleann.index.engines.triton_kernels.launch_compact import (
+    launch_compact_pairs,
+)
 from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
 from gleann.index.engines.triton_kernels.launch_pack import launch_pack_answers
 from gleann.index.engines.triton_kernels.launch_quantise import launch_code_queries
 from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
+from gleann.index.engines.triton_kernels.launch_rerank import launch_rerank_rows
 from gleann.index.engines.triton_kernels.launch_scan import (
     launch_scan_lists,
     launch_scan_pairs,
     launch_score_pairs,
 )
+from gleann.index.params import Metric
 
 
 class TritonScanner:
@@ -66,6 +73,7 @@ class TritonScanner:
                 view.lists.dim,
                 queries=choose_query_tile(shared),
                 generation=generation_of(list_nos.device),
+                buckets=bucketing.buckets,
             )
             launch_scan_lists(queries, list_nos, view, bucketing, out, config)
         return out
@@ -81,6 +89,16 @@ class TritonScanner:
     ) -> Tensor:
         """By the kernel, or by torch for a pool that no program can sort."""
         return launch_merge_keys(keys, lists, probed, keep=keep)
+
+    def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
+        """By one kernel."""
+        return launch_compact_pairs(flags, list_nos, room=room)
+
+    def rerank(
+        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    ) -> Tensor:
+        """By the kernel, or by torch for rows in host memory."""
+        return launch_rerank_rows(queries, pool, store, metric=metric, k=k)
 
     def pack(self, block: Block, unanswered: Tensor) -> Tensor:
         """By one kernel."""

@@ -1,31 +1,39 @@
-"""What the scan kernels do with scores: pack, keep two a slot, fold slots to buckets.
+"""What the scan kernels do with scores: pack, keep the best of each bucket, unpack.
 
-The twin in plain torch is `device.scan.bucket_keys`, which says what all this means.
+The twin in plain torch is `device.scan.select`, which says what all this means. Only
+what is kept becomes a key of 64 bits; all comparisons are of packed float32 scores.
+Scores are negated until then, and so the greatest are the best: products enter one
+fused multiply-add with each bias without having their signs changed first.
 """
 
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import bucketing, keys, kinds, layout, scan
+from gleann.index.engines.device import keys, kinds, layout, scan
 
 TILE = tl.constexpr(kinds.TILE)
-KEPT = tl.constexpr(bucketing.KEPT)
-CHUNK_MASK = tl.constexpr(bucketing.CHUNK_MASK)
-SCORE_MASK = tl.constexpr(~bucketing.CHUNK_MASK)
 MAGNITUDE = tl.constexpr(0x7FFFFFFF)
 NONE = tl.constexpr(keys.NONE)
 NUMBER_BITS = tl.constexpr(keys.NUMBER_BITS)
 NUMBER_MASK = tl.constexpr(keys.NUMBER_MASK)
 EMPTY_BIAS = tl.constexpr(layout.EMPTY_BIAS)
 EMPTY_SCORE = tl.constexpr(layout.EMPTY_SCORE)
-PACKED_NOTHING = tl.constexpr(scan.PACKED_NOTHING)
+PACKED_NOTHING = tl.constexpr(-scan.PACKED_NOTHING)
 
 
 @triton.jit
-def packed_with(scores, chunk):
-    """Float32 scores with their low bits replaced by the number of the chunk."""
-    bits = scores.to(tl.int32, bitcast=True)
-    return ((bits & SCORE_MASK) | chunk).to(tl.float32, bitcast=True)
+def packed_with(negated, numbers, low_bits):
+    """Negated float32 scores with their low bits replaced by `numbers`."""
+    bits = negated.to(tl.int32, bitcast=True)
+    return ((bits & (-1 << low_bits)) | numbers).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def split_packed(packed, low_bits):
+    """Rounded scores, no longer negated, and what took their low bits."""
+    bits = packed.to(tl.int32, bitcast=True)
+    rounded = bits & (-1 << low_bits)
+    return -rounded.to(tl.float32, bitcast=True), bits ^ rounded
 
 
 @triton.jit
@@ -44,80 +52,52 @@ def make_keys(scores, entries):
 
 
 @triton.jit
-def by_chunk(best, second):
-    """The same packed scores, equal ones in the order of their chunks.
-
-    Of equal negative scores the later chunk packs lower.
-    """
-    low = best.to(tl.int32, bitcast=True)
-    high = second.to(tl.int32, bitcast=True)
-    swap = ((low ^ high) & SCORE_MASK) == 0
-    swap &= (low & CHUNK_MASK) > (high & CHUNK_MASK)
-    return tl.where(swap, second, best), tl.where(swap, best, second)
-
-
-@triton.jit
-def unpacked(packed, start, slots):
-    """Keys of packed scores, in the span that begins at entry `start`."""
-    bits = packed.to(tl.int32, bitcast=True)
-    scores = (bits & SCORE_MASK).to(tl.float32, bitcast=True)
-    return make_keys(scores, start + (bits & CHUNK_MASK) * TILE + slots)
-
-
-@triton.jit
-def three_smallest(a1, a2, a3, b1, b2, b3):
-    """The three smallest of two ascending triples."""
-    second = tl.minimum(tl.minimum(a2, b2), tl.maximum(a1, b1))
-    third = tl.minimum(
-        tl.minimum(a3, b3),
-        tl.minimum(tl.maximum(a1, b2), tl.maximum(a2, b1)),
+def three_greatest(a1, a2, a3, b1, b2, b3):
+    """The three greatest of two descending triples."""
+    second = tl.maximum(tl.maximum(a2, b2), tl.minimum(a1, b1))
+    third = tl.maximum(
+        tl.maximum(a3, b3),
+        tl.maximum(tl.minimum(a1, b2), tl.minimum(a2, b1)),
     )
-    return tl.minimum(a1, b1), second, third
+    return tl.maximum(a1, b1), second, third
 
 
 @triton.jit
-def hidden_by_slots(second, places, length):
-    """The least key that slots dropped, by the packed second best of each.
+def with_one_more(a1, a2, a3, one):
+    """The three greatest of a descending triple and one more."""
+    less = tl.minimum(a1, one)
+    third = tl.maximum(a3, tl.minimum(a2, less))
+    return tl.maximum(a1, one), tl.maximum(a2, less), third
 
-    A slot of two entries dropped none.
+
+@triton.jit
+def with_four_more(a1, a2, a3, four):
+    """The three greatest of a descending triple and four more, by 18 comparisons."""
+    high, low = tl.maximum(four[0], four[1]), tl.minimum(four[0], four[1])
+    other, least = tl.maximum(four[2], four[3]), tl.minimum(four[2], four[3])
+    upper, lower = tl.minimum(high, other), tl.maximum(low, least)
+    second, third = tl.maximum(upper, lower), tl.minimum(upper, lower)
+    return three_greatest(a1, a2, a3, tl.maximum(high, other), second, third)
+
+
+@triton.jit
+def kept_keys(packed, start, buckets, low_bits, SLOTS: tl.constexpr):
+    """Keys of packed scores of `buckets`, in the span that begins at entry `start`.
+
+    The slots of a bucket are those of `device.bucketing.slot_table`.
     """
-    bits = second.to(tl.int32, bitcast=True)
-    scores = (bits & SCORE_MASK).to(tl.float32, bitcast=True)
-    hiding = places + KEPT * TILE < length
-    least = tl.min(tl.where(hiding, scores, PACKED_NOTHING), axis=0)
-    return tl.where(least >= EMPTY_SCORE, NONE, least_keys(least))
+    scores, numbers = split_packed(packed, low_bits)
+    entries = start + numbers // SLOTS * TILE
+    if SLOTS == 1:
+        entries += buckets
+    else:
+        entries += (buckets >> 3 << 4) + (buckets & 7)
+        entries += ((numbers & 1) << 3) + ((numbers & (SLOTS - 2)) << 5)
+    return make_keys(scores, entries)
 
 
 @triton.jit
-def hidden_by_buckets(third):
-    """The least key that buckets dropped, by the third of each."""
-    least = tl.min(third, axis=0)
-    return tl.where(least == NONE, NONE, least >> NUMBER_BITS << NUMBER_BITS)
-
-
-@triton.jit
-def kept_keys(best, second, start, places, length, SHAPE: tl.constexpr):
-    """Fold the slots of one span, which begins at entry `start`, to buckets.
-
-    SHAPE is (buckets, slots a bucket) and what else `best` and `second` have. `places`
-    are the numbers of the slots, to broadcast with them.
-
-    Returns:
-        Keys of the best and the second of each bucket, and the least key dropped.
-    """
-    best, second = by_chunk(best, second)
-    bound = hidden_by_slots(second, places, length)
-    low = unpacked(best, start, places)
-    high = unpacked(second, start, places)
-    if SHAPE[0] < TILE:
-        low, high, third = tl.reduce(
-            (
-                tl.reshape(low, SHAPE),
-                tl.reshape(high, SHAPE),
-                tl.full(SHAPE, NONE, tl.int64),
-            ),
-            1,
-            three_smallest,
-        )
-        bound = tl.minimum(bound, hidden_by_buckets(third))
-    return low, high, bound
+def dropped_key(third, low_bits):
+    """The least key of what was dropped, by the best third of all buckets."""
+    score, _ = split_packed(third, low_bits)
+    return tl.where(score >= EMPTY_SCORE, NONE, least_keys(score))

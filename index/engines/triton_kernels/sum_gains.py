@@ -11,6 +11,7 @@ import triton.language as tl
 from gleann.index.engines.triton_kernels.assign_lists import products
 
 
+# Widths and shares are whole tiles: compiled as multiples of 16, they keep loads wide.
 @triton.jit
 def sum_gains(
     vectors,  # float32 (D, rows_width), a row a column, zeros to whole tiles
