@@ -1,6 +1,6 @@
 """The SOAR-spilled inverted-file index."""
 
-from gleann.index.build import Progress
+from gleann.index.build.arrange import Progress
 from gleann.index.checks import as_vectors
 from gleann.index.evaluate import recall_at_k
 from gleann.index.exact import exact_search

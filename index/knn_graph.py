@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, HeldIds, Ids
-from gleann.index.build import Progress, ignore
+from gleann.index.build.arrange import Progress, ignore
 from gleann.index.checks import require_integer
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Vectors
-from gleann.index.choose_spill import SpillReport
+from gleann.index.build.choose_spill import SpillReport
+from gleann.index.build.tune import OperatingPoint
 from gleann.index.codes import Codes, Encoding, decoded_norms
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
@@ -27,7 +28,6 @@ from gleann.index.loaded_checks import (
 from gleann.index.manifest import VERSION
 from gleann.index.params import BuildParams, CodeKind, Metric
 from gleann.index.texts import Texts
-from gleann.index.tune import OperatingPoint
 
 Array = NDArray[Any]
 

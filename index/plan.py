@@ -5,16 +5,16 @@ from math import ceil
 
 import numpy as np
 
+from gleann.index.build.tune import (
+    OperatingPoint,
+    choose_point,
+    default_pool,
+)
 from gleann.index.checks import as_mask
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import SearchStats
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
-from gleann.index.tune import (
-    OperatingPoint,
-    choose_point,
-    default_pool,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.blocks import block_slices
-from gleann.index.build import Progress
+from gleann.index.build.arrange import Progress
 from gleann.index.engines.contract import (
     Engine,
     IndexData,

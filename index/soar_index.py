@@ -11,15 +11,17 @@ from numpy.typing import ArrayLike
 
 from gleann.index import packing, storage
 from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows, Vectors
-from gleann.index.build import Progress, Report, arrange, as_sample, ignore
-from gleann.index.build_kernels import kernels_on
+from gleann.index.build.arrange import Progress, Report, arrange, as_sample, ignore
+from gleann.index.build.choose_spill import SpillReport
+from gleann.index.build.kernels import kernels_on
+from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
+from gleann.index.build.tune import OperatingPoint, best_recall
 from gleann.index.checks import (
     as_matrix,
     as_vectors,
     own_rows,
     require_finite,
 )
-from gleann.index.choose_spill import SpillReport
 from gleann.index.device_search import (
     FoundTensors,
     as_tensor,
@@ -45,7 +47,6 @@ from gleann.index.id_checks import hold_row_ids
 from gleann.index.id_table import IdTable
 from gleann.index.mapped_file import mapped_files
 from gleann.index.metric import prepare
-from gleann.index.on_disk import BuildSummary, RowSource, build_on_disk
 from gleann.index.packing import Header
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.plan import (
@@ -55,7 +56,6 @@ from gleann.index.plan import (
     stats_of,
     without_copies,
 )
-from gleann.index.tune import OperatingPoint, best_recall
 
 
 class SoarIndex:

@@ -12,20 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine, top_lists
 from gleann.index.metric import list_scores
 from gleann.index.params import BuildParams
-from gleann.index.spill import Spiller, scale_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
 
-from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
+from gleann.index.build.device import assigner  # noqa: E402
+from gleann.index.engines.device import merge, scan  # noqa: E402
 from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.certificate import violations  # noqa: E402
@@ -564,7 +565,7 @@ def rows_and_centroids(n, nlist, d):
 
 
 def labels(rows, centroids, params):
-    made = build_assign.DeviceAssigner(
+    made = assigner.DeviceAssigner(
         torch.from_numpy(centroids), params, scale=scale_of(rows)
     )
     return [part.numpy() for part in made.assign(torch.from_numpy(rows))]
@@ -587,8 +588,8 @@ def test_lists_are_those_of_torch(monkeypatch, metric, spill, weight, shape):
     rows, centroids = rows_and_centroids(*shape)
     params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
     want = labels(rows, centroids, params)
-    monkeypatch.setattr(build_assign, "device_reason", lambda device: "")
-    monkeypatch.setattr(build_assign.DeviceAssigner, "_scores", None)
+    monkeypatch.setattr(assigner, "device_reason", lambda device: "")
+    monkeypatch.setattr(assigner.DeviceAssigner, "_scores", None)
     got = labels(rows, centroids, params)
     host = Spiller(centroids, params, scale=scale_of(rows)).assign(rows)
     for mine, theirs in zip(got, want, strict=True):
@@ -607,7 +608,7 @@ def test_a_build_that_assigns_by_the_kernel(monkeypatch):
     rows, centroids = (rng.normal(size=(n, 20)).astype("f4") for n in (90, 40))
     params = BuildParams(metric="cosine", spill="soar")
     (_, *want), *_ = HostKernels(1).assign_blocks(rows, centroids, params=params)
-    monkeypatch.setattr(build_assign, "device_reason", lambda device: "")
+    monkeypatch.setattr(assigner, "device_reason", lambda device: "")
     kernels = kernels_on("cpu")
     ((_, *got),) = kernels.assign_blocks(rows, centroids, params=params)
     np.testing.assert_array_equal(got, want)

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, errors, on_disk, storage
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors, storage
+from gleann.index.build.arrange import on_disk
 from gleann.index.mapped_file import mapped_files
 
 PARAMS = BuildParams(metric="cosine", nlist=24, tune_queries=40, seed=3)
@@ -309,7 +310,7 @@ def test_an_unreadable_manifest_keeps_every_folder_until_a_new_one_is_there(
 
 def test_a_training_sample_is_bounded(rows, tmp_path, monkeypatch):
     """However many lists: the bound is on bytes, and never below one row a list."""
-    monkeypatch.setattr("gleann.index.kmeans.MOST_TRAIN_BYTES", 12 * 4 * 100)
+    monkeypatch.setattr("gleann.index.build.kmeans.MOST_TRAIN_BYTES", 12 * 4 * 100)
     for nlist in (24, 150):
         params = BuildParams(nlist=nlist, tune_queries=0)
         SoarIndex.build_on_disk(rows, tmp_path / "i", params)

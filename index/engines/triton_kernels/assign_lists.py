@@ -6,7 +6,7 @@ the one of the least SOAR loss, for which a second product runs beside the first
 same values of the centroids. Ties go to the lower list.
 
 Products are of float32 and not of TF32. Where they are exact, as for integers, scores
-are those of `device.build_assign` to the last bit: single rounded operations, which
+are those of `build.device.assigner` to the last bit: single rounded operations, which
 must not be fused.
 
 Vectors come as columns: then four of one value lie side by side in shared memory, from

@@ -13,15 +13,21 @@ from gleann.index import packing, storage
 from gleann.index.array_file import GrowingArray
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
-from gleann.index.build import Progress, Report, arrange, as_sample, resolve_nlist
-from gleann.index.build_kernels import BuildKernels
+from gleann.index.build.arrange import (
+    Progress,
+    Report,
+    arrange,
+    as_sample,
+    resolve_nlist,
+)
+from gleann.index.build.choose_spill import SpillReport
+from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.tune import best_recall
 from gleann.index.checks import as_float32, require_matrix
-from gleann.index.choose_spill import SpillReport
 from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.id_checks import hold_row_ids
 from gleann.index.params import BuildParams, Metric
-from gleann.index.tune import best_recall
 
 BLOCK_BYTES = 1 << 25
 """Of float32 rows that are read, checked and written at once."""

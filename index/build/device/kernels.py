@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
-from gleann.index.build_kernels import Assigned
+from gleann.index.build.device.assigner import DeviceAssigner
+from gleann.index.build.kernels import Assigned
+from gleann.index.build.rows import prepare_rows
 from gleann.index.codes import Codes, Encoding
-from gleann.index.engines.device.build_assign import DeviceAssigner
 from gleann.index.engines.device.build_stream import (
     Arrays,
     by_turns,
@@ -29,7 +30,6 @@ from gleann.index.engines.device.memory import RESERVE, require_room
 from gleann.index.engines.device.queries import quantise
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.params import BuildParams, Metric
-from gleann.index.rows import prepare_rows
 
 Fetched = Iterator[tuple[slice, tuple[NDArray[Any], ...]]]
 

@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.build_kernels import BuildKernels
+from gleann.index.build.choose_spill import choose_spill
+from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.kmeans import train_centroids
+from gleann.index.build.sample import Sample, draw_queries, make_sample
+from gleann.index.build.tune import measure_points
 from gleann.index.checks import as_vectors
-from gleann.index.choose_spill import choose_spill
 from gleann.index.codes import Encoding, fit_center
 from gleann.index.errors import InvalidParamsError
-from gleann.index.kmeans import train_centroids
 from gleann.index.lists import InvertedLists, invert
 from gleann.index.metric import prepare
 from gleann.index.packing import Header
 from gleann.index.params import BuildParams, Metric
-from gleann.index.sample import Sample, draw_queries, make_sample
-from gleann.index.tune import measure_points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
-from gleann.index.build_kernels import BuildKernels
+from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
 from gleann.index.codes import Encoding
 from gleann.index.cost import CostModel
 from gleann.index.evaluate import cut_at_k
 from gleann.index.exact import others_than
 from gleann.index.metric import list_scores
 from gleann.index.params import BuildParams, Metric
-from gleann.index.rank_by_code import distances_of_ranked, rank_by_code
 
 DEPTH = 100
 """The largest k whose recall can be counted."""

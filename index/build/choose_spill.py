@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 
 from gleann.index.arrays import ListNos
-from gleann.index.params import DEFAULT_TARGET_RECALL
-from gleann.index.sample import Sample
-from gleann.index.tune import (
+from gleann.index.build.sample import Sample
+from gleann.index.build.tune import (
     OperatingPoint,
     best_recall,
     cost_of_recall,
     measure_points,
 )
+from gleann.index.params import DEFAULT_TARGET_RECALL
 
 JUDGED_K = 10
 DEFAULT_RECALLS = (DEFAULT_TARGET_RECALL, 0.99)

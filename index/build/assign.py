@@ -10,10 +10,10 @@ import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.blocks import BLOCK_SCORES, block_slices, map_blocks
+from gleann.index.build.spill import Spiller, less
 from gleann.index.engines import native
 from gleann.index.heartbeat import beat
 from gleann.index.params import BuildParams
-from gleann.index.spill import Spiller, less
 
 PROGRESS_ROWS = 32_768
 """Rows assigned natively between two reports of progress."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.build_kernels import (
+from gleann.index.build.kernels import (
     BuildKernels,
     HostKernels,
     HostTrainingRows,

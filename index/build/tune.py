@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos
+from gleann.index.build.sample import Sample
 from gleann.index.cost import CostModel
 from gleann.index.evaluate import cut_at_k, pareto
-from gleann.index.sample import Sample
 
 MEASURED_K = (1, 10, 100)
 POOLS_PER_K = (1.3, 2, 3, 5, 10)

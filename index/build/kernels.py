@@ -11,14 +11,14 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
-from gleann.index.assign import assign_blocks, nearest_lists
+from gleann.index.build.assign import assign_blocks, nearest_lists
+from gleann.index.build.rows import code_rows, prepare_rows
+from gleann.index.build.spill import scale_of
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.params import BuildParams, Metric
-from gleann.index.rows import code_rows, prepare_rows
-from gleann.index.spill import scale_of
 
 Assigned = Iterator[tuple[slice, ListNos, ListNos]]
 """Each block of rows, the first list of each, and its second, -1 for none."""
@@ -86,7 +86,7 @@ def kernels_on(device: str | None, *, threads: int = 0) -> BuildKernels:
         raise EngineUnavailableError(
             f"{reason}: to build on {device!r} takes pip install 'gleann[gpu]'"
         )
-    from gleann.index.engines.device.build import DeviceKernels
+    from gleann.index.build.device.kernels import DeviceKernels
     from gleann.index.engines.device.choice import resolve_device
 
     return DeviceKernels(resolve_device(device))
