@@ -18,8 +18,8 @@ from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import IndexData
 from gleann.index.lists import invert
 from gleann.index.metric import prepare
-from gleann.index.packing import Header
 from gleann.index.params import Metric, Spill
+from gleann.index.storage.packing import Header
 
 ROWS = 6000
 DIM = 64

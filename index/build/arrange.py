@@ -17,8 +17,8 @@ from gleann.index.codes import Encoding, fit_center
 from gleann.index.errors import InvalidParamsError
 from gleann.index.lists import InvertedLists, invert
 from gleann.index.metric import prepare
-from gleann.index.packing import Header
 from gleann.index.params import BuildParams, Metric
+from gleann.index.storage.packing import Header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

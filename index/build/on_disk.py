@@ -9,8 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index import packing, storage
-from gleann.index.array_file import GrowingArray
 from gleann.index.arrays import Vectors
 from gleann.index.blocks import block_slices
 from gleann.index.build.arrange import (
@@ -28,6 +26,8 @@ from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.id_checks import hold_row_ids
 from gleann.index.params import BuildParams, Metric
+from gleann.index.storage import files, packing
+from gleann.index.storage.array_file import GrowingArray
 
 BLOCK_BYTES = 1 << 25
 """Of float32 rows that are read, checked and written at once."""
@@ -90,7 +90,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     resolve_nlist(params, n)  # refused before hours of work
     row_ids = hold_row_ids(ids, n=n)
     sample = as_sample(queries, dim, params.metric)
-    with storage.drafting(path) as draft:
+    with files.drafting(path) as draft:
         data_hash = _write_rows(draft, source, params.metric, report, kernels)
         arranged = arrange(
             draft.mapped("vectors"),
@@ -123,7 +123,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
 
 
 def _write_rows(
-    draft: storage.Draft,
+    draft: files.Draft,
     source: RowSource,
     metric: Metric,
     report: Report,
@@ -141,9 +141,7 @@ def _write_rows(
     return digest.hexdigest()
 
 
-def _write_codes(
-    draft: storage.Draft, encoding: Encoding, kernels: BuildKernels
-) -> None:
+def _write_codes(draft: files.Draft, encoding: Encoding, kernels: BuildKernels) -> None:
     """Read the rows that were written once more, and write what is scanned of them."""
     rows = draft.mapped("vectors")
     n, dim = rows.shape

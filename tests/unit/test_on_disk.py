@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, errors, storage
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.build.arrange import on_disk
-from gleann.index.mapped_file import mapped_files
+from gleann.index.storage import files
+from gleann.index.storage.mapped_file import mapped_files
 
 PARAMS = BuildParams(metric="cosine", nlist=24, tune_queries=40, seed=3)
 
@@ -217,7 +218,7 @@ def test_a_cancelled_build_leaves_what_was_there(rows, tmp_path, phase):
 @pytest.mark.parametrize("fail_at", [0, 1, 7, 30, 36])
 def test_a_full_disk_leaves_what_was_there(rows, tmp_path, monkeypatch, fail_at):
     SoarIndex.build_on_disk(rows[:500], tmp_path / "old", PARAMS)
-    real = storage.GrowingArray._write
+    real = files.GrowingArray._write
 
     class FullDisk:
         def write(self, content):
@@ -230,7 +231,7 @@ def test_a_full_disk_leaves_what_was_there(rows, tmp_path, monkeypatch, fail_at)
             self._handle = FullDisk()
         real(self, content)
 
-    monkeypatch.setattr(storage.GrowingArray, "_write", write)
+    monkeypatch.setattr(files.GrowingArray, "_write", write)
     for name in ("old", "new"):
         with pytest.raises(errors.StorageError, match="No space left"):
             SoarIndex.build_on_disk(rows, tmp_path / name, PARAMS)

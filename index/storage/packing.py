@@ -14,7 +14,8 @@ from gleann.index.codes import Codes, Encoding, decoded_norms
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.lists import InvertedLists
-from gleann.index.loaded_checks import (
+from gleann.index.params import BuildParams, CodeKind, Metric
+from gleann.index.storage.loaded_checks import (
     check_codes,
     check_ids,
     check_lengths,
@@ -25,8 +26,7 @@ from gleann.index.loaded_checks import (
     check_text_offsets,
     require,
 )
-from gleann.index.manifest import VERSION
-from gleann.index.params import BuildParams, CodeKind, Metric
+from gleann.index.storage.manifest import VERSION
 from gleann.index.texts import Texts
 
 Array = NDArray[Any]

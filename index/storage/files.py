@@ -16,13 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from gleann.index.array_file import Array, GrowingArray, read_array, refusing_disk
 from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
     MissingFileError,
 )
-from gleann.index.manifest import (
+from gleann.index.storage.array_file import (
+    Array,
+    GrowingArray,
+    read_array,
+    refusing_disk,
+)
+from gleann.index.storage.manifest import (
     DATA_DIR,
     MANIFEST,
     NEW_MANIFEST,

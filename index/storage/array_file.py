@@ -20,7 +20,7 @@ from gleann.index.errors import (
     DimensionMismatchError,
     StorageError,
 )
-from gleann.index.mapped_file import MappedFile
+from gleann.index.storage.mapped_file import MappedFile
 
 Array = NDArray[Any]
 CHUNK_BYTES = 1 << 20
