@@ -151,18 +151,18 @@ def _write_codes(draft: files.Draft, encoding: Encoding, kernels: BuildKernels) 
         def growing(name: str, dtype: str, *shape: int) -> GrowingArray:
             return stack.enter_context(draft.growing(name, dtype=dtype, shape=shape))
 
-        files: dict[str, GrowingArray] = {}
+        open_arrays: dict[str, GrowingArray] = {}
         if encoding.kind == "int8":
-            files["codes"] = growing("codes", "|i1", n, dim)
-            files["code_scales"] = growing("code_scales", "<f4", n)
+            open_arrays["codes"] = growing("codes", "|i1", n, dim)
+            open_arrays["code_scales"] = growing("code_scales", "<f4", n)
         if encoding.has_biases:
-            files["code_biases"] = growing("code_biases", "<f4", n)
-        if not files:
+            open_arrays["code_biases"] = growing("code_biases", "<f4", n)
+        if not open_arrays:
             return
         for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
             codes = kernels.codes(np.ascontiguousarray(rows[block]), encoding)
             arrays = packing.pack_codes(codes, encoding)
-            for name, file in files.items():
+            for name, file in open_arrays.items():
                 file.append(arrays[name])
 
 
