@@ -15,7 +15,7 @@ from gleann.index.arrays import Distances, ListNos, Rows
 from gleann.index.engines.contract import Engine, IndexData, ScanRequest
 from gleann.index.evaluate import recall_at_k
 from gleann.index.exact import others_than
-from gleann.index.self_join import ask, lists_of, take
+from gleann.index.graph.self_join import ask, lists_of, take
 
 SAMPLE_ROWS = 512
 PAIRS_A_ROW = 10

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances
 from gleann.index.engines import native
-from gleann.index.self_join import Pools
+from gleann.index.graph.self_join import Pools
 
 
 def mutual_neighbours(pools: Pools, *, k: int, threads: int) -> Pools:
