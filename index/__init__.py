@@ -6,7 +6,7 @@ from gleann.index.evaluate import recall_at_k
 from gleann.index.exact import exact_search
 from gleann.index.found import Found, SearchStats
 from gleann.index.graph.knn_graph import KnnGraph, knn_graph
-from gleann.index.id_checks import as_ids
+from gleann.index.ids.checks import as_ids
 from gleann.index.params import BuildParams, SearchParams
 from gleann.index.soar_index import SoarIndex
 

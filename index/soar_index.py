@@ -41,9 +41,9 @@ from gleann.index.exact import exact_search_prepared
 from gleann.index.filtered import Allowed, count_allowed, search_filtered
 from gleann.index.found import Found, FoundRows, SearchStats, shortfall
 from gleann.index.heartbeat import repeating
-from gleann.index.held_ids import IdLookup, to_numpy
-from gleann.index.id_checks import hold_row_ids
-from gleann.index.id_table import IdTable
+from gleann.index.ids.checks import hold_row_ids
+from gleann.index.ids.held import IdLookup, to_numpy
+from gleann.index.ids.table import IdTable
 from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.plan import (

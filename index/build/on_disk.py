@@ -24,7 +24,7 @@ from gleann.index.build.tune import best_recall
 from gleann.index.checks import as_float32, require_matrix
 from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
-from gleann.index.id_checks import hold_row_ids
+from gleann.index.ids.checks import hold_row_ids
 from gleann.index.params import BuildParams, Metric
 from gleann.index.storage import files, packing
 from gleann.index.storage.array_file import GrowingArray

@@ -13,6 +13,7 @@ from gleann.index.build.tune import OperatingPoint
 from gleann.index.codes import Codes, Encoding, decoded_norms
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
+from gleann.index.ids.texts import Texts
 from gleann.index.lists import InvertedLists
 from gleann.index.params import BuildParams, CodeKind, Metric
 from gleann.index.storage.loaded_checks import (
@@ -27,7 +28,6 @@ from gleann.index.storage.loaded_checks import (
     require,
 )
 from gleann.index.storage.manifest import VERSION
-from gleann.index.texts import Texts
 
 Array = NDArray[Any]
 

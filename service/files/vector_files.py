@@ -22,9 +22,9 @@ from gleann.index.errors import (
     LimitError,
     MissingFileError,
 )
-from gleann.index.held_ids import joined_ids, shown_id
-from gleann.index.id_checks import MAX_ID_BYTES, hold_ids
-from gleann.index.texts import Texts
+from gleann.index.ids.checks import MAX_ID_BYTES, hold_ids
+from gleann.index.ids.held import joined_ids, shown_id
+from gleann.index.ids.texts import Texts
 from gleann.service.files.npy_file import NpyFile
 
 if TYPE_CHECKING:

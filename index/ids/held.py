@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Ids, Rows
 from gleann.index.blocks import block_slices
-from gleann.index.texts import Texts
+from gleann.index.ids.texts import Texts
 
 BLOCK = 1 << 16
 """Strings that Python holds at once while they are hashed."""
