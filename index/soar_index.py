@@ -21,13 +21,6 @@ from gleann.index.checks import (
     own_rows,
     require_finite,
 )
-from gleann.index.device_search import (
-    FoundTensors,
-    as_tensor,
-    require_device_params,
-    search_planned,
-    tensor_engine,
-)
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import (
     Engine,
@@ -38,7 +31,6 @@ from gleann.index.engines.contract import (
 )
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
-from gleann.index.filtered import Allowed, count_allowed, search_filtered
 from gleann.index.found import Found, FoundRows, SearchStats, shortfall
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
@@ -46,7 +38,15 @@ from gleann.index.ids.held import IdLookup, to_numpy
 from gleann.index.ids.table import IdTable
 from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric, SearchParams
-from gleann.index.plan import (
+from gleann.index.search.device_search import (
+    FoundTensors,
+    as_tensor,
+    require_device_params,
+    search_planned,
+    tensor_engine,
+)
+from gleann.index.search.filtered import Allowed, count_allowed, search_filtered
+from gleann.index.search.plan import (
     SearchPlan,
     allowed_count,
     plan_search,

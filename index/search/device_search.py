@@ -19,7 +19,7 @@ from gleann.index.errors import (
 )
 from gleann.index.found import SearchStats
 from gleann.index.params import SearchParams
-from gleann.index.plan import SearchPlan, stats_of
+from gleann.index.search.plan import SearchPlan, stats_of
 
 if TYPE_CHECKING:
     import torch
