@@ -32,11 +32,11 @@ from gleann.index.engines.contract import (
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import Found, FoundRows, SearchStats, shortfall
-from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.ids.held import IdLookup, to_numpy
 from gleann.index.ids.table import IdTable
 from gleann.index.metric import prepare
+from gleann.index.parallel.heartbeat import repeating
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.search.device_search import (
     FoundTensors,

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.build.arrange import (
     Progress,
     Report,
@@ -25,6 +24,7 @@ from gleann.index.checks import as_float32, require_matrix
 from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.ids.checks import hold_row_ids
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams, Metric
 from gleann.index.storage import files, packing
 from gleann.index.storage.array_file import GrowingArray

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from gleann.index.arrays import Distances, Rows, Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.codes import Encoding
 from gleann.index.metric import pair_distances
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
 
 SCORES_HELD = 1 << 21

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
-from gleann.index.blocks import BLOCK_VALUES, block_slices
-from gleann.index.heartbeat import beat
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
+from gleann.index.parallel.heartbeat import beat
 from gleann.index.params import BuildParams
 
 DEFAULT_LAMBDA = 1.0

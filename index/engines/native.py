@@ -16,10 +16,10 @@ from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.build.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 from gleann.index.checks import require_finite
 from gleann.index.codes import Codes, Encoding
-from gleann.index.cores import cpu_quota
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.metric import ListRanking, prepare
+from gleann.index.parallel.cores import cpu_quota
 from gleann.index.params import BuildParams, Segments
 
 try:

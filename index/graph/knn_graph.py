@@ -21,8 +21,8 @@ from gleann.index.exact import exact_search_prepared, others_than
 from gleann.index.graph.join_plan import draw_sample, plan_nprobe
 from gleann.index.graph.mutual import mutual_neighbours
 from gleann.index.graph.self_join import Pools, join_lists, pool_size, take
-from gleann.index.heartbeat import repeating
 from gleann.index.ids.held import ids_at, to_numpy
+from gleann.index.parallel.heartbeat import repeating
 from gleann.index.params import DEFAULT_TARGET_RECALL
 from gleann.index.soar_index import SoarIndex
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest, Work
 from gleann.index.exact import exact_search_prepared
 from gleann.index.lists import InvertedLists
+from gleann.index.parallel.blocks import block_slices
 
 NEARLY_ALL = 0.98
 """Share of rows allowed around a query that is as good as no filter."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gleann.index.blocks import block_slices
 from gleann.index.build.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 from gleann.index.engines.device.columns import Columns, columns_of
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.triton import device_reason
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
 
 BLOCK_SCORES = 1 << 23

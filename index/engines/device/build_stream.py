@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gleann.index.blocks import block_slices
 from gleann.index.engines.device.turns import turn_on
+from gleann.index.parallel.blocks import block_slices
 
 BLOCK_BYTES = 32 << 20
 """Of rows sent at once: long enough for the full speed of the bus."""

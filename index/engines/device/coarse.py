@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.codes import CODE_MAX, Encoding
 from gleann.index.engines.device.keys import key_numbers, make_keys, smallest
 from gleann.index.engines.device.kinds import TILE, padded_dim
 from gleann.index.engines.device.queries import quantise
 from gleann.index.metric import ListRanking
+from gleann.index.parallel.blocks import block_slices
 
 BLOCK_SCORES = 1 << 25
 """Scores held at once."""

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
 from gleann.index.engines.device.answers import (
@@ -55,6 +54,7 @@ from gleann.index.engines.device.turns import finish, turn_on
 from gleann.index.engines.device.view import view_for
 from gleann.index.errors import DeviceMemoryError, InvalidParamsError
 from gleann.index.metric import prepare
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Segments
 
 

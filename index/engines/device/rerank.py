@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from gleann.index.arrays import Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.engines.device.build_stream import upload
 from gleann.index.engines.device.keys import (
     NONE,
@@ -15,6 +14,7 @@ from gleann.index.engines.device.keys import (
     make_keys,
     smallest,
 )
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
 
 BLOCK_VALUES = 1 << 24

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gleann.index.arrays import Vectors
-from gleann.index.blocks import BLOCK_VALUES, block_slices
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 
 _BIAS, _MANTISSA = 1023, 52  # of float64
 

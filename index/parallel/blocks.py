@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from gleann.index.blas import one_blas_thread
-from gleann.index.cores import usable_cores
+from gleann.index.parallel.blas import one_blas_thread
+from gleann.index.parallel.cores import usable_cores
 
 T = TypeVar("T")
 
