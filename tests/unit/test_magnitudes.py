@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, exact_search
-from gleann.index.build.arrange import spill
+from gleann.index.build import spill
 from gleann.index.checks import MOST_SQUARED, require_measurable
 from gleann.index.engines import native
 from gleann.index.ids.texts import Texts

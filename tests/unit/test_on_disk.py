@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
-from gleann.index.build.arrange import on_disk
+from gleann.index.build import on_disk
 from gleann.index.storage import files
 from gleann.index.storage.mapped_file import mapped_files
 
