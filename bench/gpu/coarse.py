@@ -14,7 +14,7 @@ from bench.gpu.run import Run
 from bench.gpu.timing import seconds_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.roofline import H200
+from gleann.index.engines.device.plan.roofline import H200
 
 COMPARED = 500
 """Queries whose lists are compared with those ranked in full."""

@@ -15,11 +15,11 @@ from bench.gpu.run import Run
 from bench.gpu.timing import seconds_of
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.device import scan
-from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.kinds import KINDS, TILE, Kind, padded_dim
 from gleann.index.engines.device.layout import DTYPES, EMPTY_BIAS, DeviceLists
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind, padded_dim
+from gleann.index.engines.device.plan.roofline import H200, Batch, bounds
 from gleann.index.engines.device.queries import CodedQueries
-from gleann.index.engines.device.roofline import H200, Batch, bounds
 from gleann.index.engines.device.view import ListView, view_for
 
 TILES = (16, 32, 64)

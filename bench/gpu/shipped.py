@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gleann.index.engines.device.kinds import padded_dim
-from gleann.index.engines.device.rank_plan import FEWEST_KEYS
+from gleann.index.engines.device.plan.kinds import padded_dim
+from gleann.index.engines.device.plan.rank_plan import FEWEST_KEYS
 from gleann.index.engines.triton_kernels.configs import (
     BITMAP_WARPS,
     BITMAP_WORDS,

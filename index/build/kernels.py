@@ -87,7 +87,7 @@ def kernels_on(device: str | None, *, threads: int = 0) -> BuildKernels:
             f"{reason}: to build on {device!r} takes pip install 'gleann[gpu]'"
         )
     from gleann.index.build.device.kernels import DeviceKernels
-    from gleann.index.engines.device.choice import resolve_device
+    from gleann.index.engines.device.plan.choice import resolve_device
 
     return DeviceKernels(resolve_device(device))
 

@@ -18,7 +18,7 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.gpu.compile import compiled, dumped, tool, usage_of
-from gleann.index.engines.device.kinds import TILE, padded_dim
+from gleann.index.engines.device.plan.kinds import TILE, padded_dim
 from gleann.index.engines.triton_kernels.assign_lists import (
     assign_lists,
 )

@@ -28,7 +28,6 @@ if os.environ.get("TRITON_INTERPRET") != "1":
 from gleann.index.build.device import assigner  # noqa: E402
 from gleann.index.engines.device import merge, scan  # noqa: E402
 from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.certificate import violations  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
@@ -40,11 +39,12 @@ from gleann.index.engines.device.keys import (  # noqa: E402
     make_keys,
     smallest,
 )
-from gleann.index.engines.device.kinds import TILE  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
 from gleann.index.engines.device.packed import Block, packed  # noqa: E402
+from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.plan.kinds import TILE  # noqa: E402
+from gleann.index.engines.device.plan.rank_plan import plan_ranking  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.rank_plan import plan_ranking  # noqa: E402
 from gleann.index.engines.device.rerank import (  # noqa: E402
     DeviceRows,
     HostRows,

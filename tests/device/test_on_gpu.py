@@ -23,11 +23,11 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 
 from gleann.index.engines.device import merge, scan  # noqa: E402
 from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.keys import NONE, make_keys  # noqa: E402
 from gleann.index.engines.device.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.rerank import (  # noqa: E402
     DeviceRows,

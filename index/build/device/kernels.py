@@ -26,7 +26,7 @@ from gleann.index.engines.device.build_stream import (
     upload,
 )
 from gleann.index.engines.device.exact import DeviceExact
-from gleann.index.engines.device.memory import RESERVE, require_room
+from gleann.index.engines.device.plan.memory import RESERVE, require_room
 from gleann.index.engines.device.queries import quantise
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.params import BuildParams, Metric

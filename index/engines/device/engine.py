@@ -18,11 +18,8 @@ from gleann.index.engines.device.answers import (
     Staging,
     TensorAnswers,
 )
-from gleann.index.engines.device.choice import ceilings_of, programs_on
 from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.kinds import Kind
 from gleann.index.engines.device.layout import lay_out, shuffled
-from gleann.index.engines.device.memory import FreeMemory, admit, kinds_for
 from gleann.index.engines.device.passes import (
     Parts,
     Task,
@@ -30,7 +27,10 @@ from gleann.index.engines.device.passes import (
     room_for,
     second_pass,
 )
-from gleann.index.engines.device.planner import (
+from gleann.index.engines.device.plan.choice import ceilings_of, programs_on
+from gleann.index.engines.device.plan.kinds import Kind
+from gleann.index.engines.device.plan.memory import FreeMemory, admit, kinds_for
+from gleann.index.engines.device.plan.planner import (
     MOST_QUERIES,
     Sizes,
     bytes_a_query,
@@ -38,6 +38,7 @@ from gleann.index.engines.device.planner import (
     plan,
     select_by,
 )
+from gleann.index.engines.device.plan.roofline import Batch
 from gleann.index.engines.device.recorded import recorded_blocks
 from gleann.index.engines.device.recording import (
     RECORDED_SHARE,
@@ -47,7 +48,6 @@ from gleann.index.engines.device.recording import (
     size_within,
 )
 from gleann.index.engines.device.rerank import DeviceRows, HostRows
-from gleann.index.engines.device.roofline import Batch
 from gleann.index.engines.device.scan import Scanner
 from gleann.index.engines.device.tensors import FoundOnDevice, prepared_tensor
 from gleann.index.engines.device.turns import finish, turn_on

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.bucketing import span_count
+from gleann.index.engines.device.plan.bucketing import span_count
 
 ITEM_FIELDS = 8
 """int32 a work item: one aligned load of 32 bytes. The last three are not used."""

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from gleann.index.engines.contract import IndexData
 from gleann.index.engines.device.build_stream import BLOCK_BYTES, Blocks, upload
-from gleann.index.engines.device.kinds import TILE, Kind, padded_dim
+from gleann.index.engines.device.plan.kinds import TILE, Kind, padded_dim
 from gleann.index.engines.device.scaling import exponent_of, exponent_on_device
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Segments

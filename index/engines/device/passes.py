@@ -19,7 +19,7 @@ from gleann.index.engines.device.certificate import (
     violations,
 )
 from gleann.index.engines.device.packed import Block
-from gleann.index.engines.device.planner import KEY_BYTES, TEMPORARIES, Plan
+from gleann.index.engines.device.plan.planner import KEY_BYTES, TEMPORARIES, Plan
 from gleann.index.engines.device.probe import Probe
 from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.scan import Scanner

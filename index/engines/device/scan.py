@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 from gleann.index.codes import CODE_MAX
-from gleann.index.engines.device.bucketing import (
+from gleann.index.engines.device.coarse import DeviceRanking
+from gleann.index.engines.device.compaction import Compacted, Flags
+from gleann.index.engines.device.grouping import Pairs, group
+from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
+from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
+from gleann.index.engines.device.packed import Block
+from gleann.index.engines.device.plan.bucketing import (
     KEPT,
     Bucketing,
     slot_table,
     span_count,
 )
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.compaction import Compacted, Flags
-from gleann.index.engines.device.grouping import Pairs, group
-from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
-from gleann.index.engines.device.kinds import TILE
-from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
-from gleann.index.engines.device.packed import Block
+from gleann.index.engines.device.plan.kinds import TILE
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.view import ListView

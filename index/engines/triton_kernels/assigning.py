@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from gleann.index.build.device.assigner import Pull
-from gleann.index.engines.device.choice import programs_on
 from gleann.index.engines.device.columns import Columns, columns_of
+from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.triton_kernels.assign_lists import assign_lists
 from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.choice import programs_on
 from gleann.index.engines.device.columns import Columns
+from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.triton_kernels.assigning import share_of
 from gleann.index.engines.triton_kernels.configs import GAINS
 from gleann.index.engines.triton_kernels.sum_gains import sum_gains

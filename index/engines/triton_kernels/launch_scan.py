@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.choice import programs_on
 from gleann.index.engines.device.keys import smallest
-from gleann.index.engines.device.kinds import TILE
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.choice import programs_on
+from gleann.index.engines.device.plan.kinds import TILE
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.scan import Kept
 from gleann.index.engines.device.view import ListView

@@ -2,15 +2,15 @@
 
 from torch import Tensor
 
-from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.choice import generation_of
 from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.compaction import Compacted, Flags
 from gleann.index.engines.device.layout import DeviceLists
 from gleann.index.engines.device.packed import Block
-from gleann.index.engines.device.planner import choose_kernel, choose_query_tile
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.choice import generation_of
+from gleann.index.engines.device.plan.planner import choose_kernel, choose_query_tile
+from gleann.index.engines.device.plan.rank_plan import ranks_in_kernels
 from gleann.index.engines.device.queries import CodedQueries
-from gleann.index.engines.device.rank_plan import ranks_in_kernels
 from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.scan import Kept, nothing_kept
 from gleann.index.engines.device.view import ListView

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.engines.device.build_stream import upload
-from gleann.index.engines.device.choice import resolve_device
-from gleann.index.engines.device.memory import require_room
+from gleann.index.engines.device.plan.choice import resolve_device
+from gleann.index.engines.device.plan.memory import require_room
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.engines.triton import device_reason

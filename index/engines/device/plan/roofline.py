@@ -9,8 +9,8 @@ instructions in what is compiled.
 
 from dataclasses import dataclass
 
-from gleann.index.engines.device.bucketing import MAX_SPAN
-from gleann.index.engines.device.kinds import KINDS, TILE, Kind
+from gleann.index.engines.device.plan.bucketing import MAX_SPAN
+from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind
 
 BYTES_BESIDE = 4
 """The bias of an entry."""

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from gleann.index.engines.device.kinds import Kind
-from gleann.index.engines.device.planner import choose_kind
-from gleann.index.engines.device.roofline import H200, Batch, Ceilings
+from gleann.index.engines.device.plan.kinds import Kind
+from gleann.index.engines.device.plan.planner import choose_kind
+from gleann.index.engines.device.plan.roofline import H200, Batch, Ceilings
 from gleann.index.errors import EngineUnavailableError
 
 LEAST_CAPABILITY = (8, 0)

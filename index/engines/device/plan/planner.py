@@ -6,9 +6,14 @@ All of it from sizes alone, so it can be tested without a device.
 from dataclasses import dataclass
 from typing import Literal
 
-from gleann.index.engines.device.bucketing import KEPT, MAX_SPAN, Bucketing, span_count
-from gleann.index.engines.device.kinds import TILE, Kind
-from gleann.index.engines.device.roofline import Batch, Ceilings, bounds
+from gleann.index.engines.device.plan.bucketing import (
+    KEPT,
+    MAX_SPAN,
+    Bucketing,
+    span_count,
+)
+from gleann.index.engines.device.plan.kinds import TILE, Kind
+from gleann.index.engines.device.plan.roofline import Batch, Ceilings, bounds
 from gleann.index.params import Segments
 
 Selection = Literal["buckets", "exact"]

@@ -10,7 +10,7 @@ others, so that one minimum of floats takes both along.
 
 from dataclasses import dataclass
 
-from gleann.index.engines.device.kinds import TILE
+from gleann.index.engines.device.plan.kinds import TILE
 
 MAX_CHUNKS = 64
 

@@ -5,7 +5,7 @@ All of it from sizes alone, so it can be tested without a device.
 
 from dataclasses import dataclass
 
-from gleann.index.engines.device.kinds import TILE
+from gleann.index.engines.device.plan.kinds import TILE
 
 MOST_RANKED = TILE
 """Probes up to which lists are ranked by the kernels."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from gleann.index.engines.contract import IndexData
-from gleann.index.engines.device.choice import default_kinds
-from gleann.index.engines.device.kinds import KINDS, TILE, Kind, padded_dim
-from gleann.index.engines.device.planner import usual_batch
+from gleann.index.engines.device.plan.choice import default_kinds
+from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind, padded_dim
+from gleann.index.engines.device.plan.planner import usual_batch
 from gleann.index.errors import DeviceMemoryError
 
 KEYS_SHARE = 0.25
