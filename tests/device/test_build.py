@@ -16,7 +16,7 @@ from gleann.index.exact import exact_search_prepared
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.build.device import assigner  # noqa: E402
-from gleann.index.engines.device import build_stream  # noqa: E402
+from gleann.index.engines.device.layout import stream as build_stream  # noqa: E402
 from gleann.index.engines.device.precision import full_precision  # noqa: E402
 from gleann.index.engines.device.turns import turn_on  # noqa: E402
 

@@ -39,7 +39,8 @@ from gleann.index.engines.device.keys import (  # noqa: E402
     make_keys,
     smallest,
 )
-from gleann.index.engines.device.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.layout.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.layout.view import view_for  # noqa: E402
 from gleann.index.engines.device.packed import Block, packed  # noqa: E402
 from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.plan.kinds import TILE  # noqa: E402
@@ -51,7 +52,6 @@ from gleann.index.engines.device.rerank import (  # noqa: E402
     answer,
     rerank,
 )
-from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402
     assigning,
     gaining,

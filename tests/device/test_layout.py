@@ -11,8 +11,8 @@ from gleann.index.codes import Encoding
 from gleann.index.engines.several import share
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import layout  # noqa: E402
-from gleann.index.engines.device.layout import (  # noqa: E402
+from gleann.index.engines.device.layout import layout  # noqa: E402
+from gleann.index.engines.device.layout.layout import (  # noqa: E402
     DTYPES,
     EMPTY_BIAS,
     lay_out,

@@ -26,7 +26,8 @@ from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.keys import NONE, make_keys  # noqa: E402
-from gleann.index.engines.device.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.layout.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.layout.view import view_for  # noqa: E402
 from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.queries import code_queries  # noqa: E402
 from gleann.index.engines.device.rerank import (  # noqa: E402
@@ -34,7 +35,6 @@ from gleann.index.engines.device.rerank import (  # noqa: E402
     answer,
     rerank,
 )
-from gleann.index.engines.device.view import view_for  # noqa: E402
 from gleann.index.engines.triton import triton_engine  # noqa: E402
 from gleann.index.engines.triton_kernels import launch_rank, launch_scan  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402

@@ -12,7 +12,7 @@ from gleann.index.engines.device import keys, merge, scan  # noqa: E402
 from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
 from gleann.index.engines.device.certificate import violations  # noqa: E402
 from gleann.index.engines.device.grouping import group  # noqa: E402
-from gleann.index.engines.device.layout import EMPTY_SCORE, lay_out  # noqa: E402
+from gleann.index.engines.device.layout.layout import EMPTY_SCORE, lay_out  # noqa: E402
 from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gleann.index.build.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
-from gleann.index.engines.device.columns import Columns, columns_of
+from gleann.index.engines.device.layout.columns import Columns, columns_of
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.triton import device_reason
 from gleann.index.parallel.blocks import block_slices

@@ -19,13 +19,13 @@ from gleann.index.build.device.assigner import DeviceAssigner
 from gleann.index.build.kernels import Assigned
 from gleann.index.build.rows import prepare_rows
 from gleann.index.codes import Codes, Encoding
-from gleann.index.engines.device.build_stream import (
+from gleann.index.engines.device.exact import DeviceExact
+from gleann.index.engines.device.layout.stream import (
     Arrays,
     by_turns,
     in_turn,
     upload,
 )
-from gleann.index.engines.device.exact import DeviceExact
 from gleann.index.engines.device.plan.memory import RESERVE, require_room
 from gleann.index.engines.device.queries import quantise
 from gleann.index.engines.device.turns import turn_on

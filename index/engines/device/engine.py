@@ -19,7 +19,8 @@ from gleann.index.engines.device.answers import (
     TensorAnswers,
 )
 from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.layout import lay_out, shuffled
+from gleann.index.engines.device.layout.layout import lay_out, shuffled
+from gleann.index.engines.device.layout.view import view_for
 from gleann.index.engines.device.passes import (
     Parts,
     Task,
@@ -51,7 +52,6 @@ from gleann.index.engines.device.rerank import DeviceRows, HostRows
 from gleann.index.engines.device.scan import Scanner
 from gleann.index.engines.device.tensors import FoundOnDevice, prepared_tensor
 from gleann.index.engines.device.turns import finish, turn_on
-from gleann.index.engines.device.view import view_for
 from gleann.index.errors import DeviceMemoryError, InvalidParamsError
 from gleann.index.metric import prepare
 from gleann.index.parallel.blocks import block_slices

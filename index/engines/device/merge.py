@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gleann.index.engines.device.bitmap import WORD_BITS
 from gleann.index.engines.device.keys import NONE, key_numbers, renumbered, smallest
-from gleann.index.engines.device.layout import DeviceLists
+from gleann.index.engines.device.layout.layout import DeviceLists
 
 
 def rows_of(keys: Tensor, lists: DeviceLists, probed: Tensor) -> Tensor:

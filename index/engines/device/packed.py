@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gleann.index.engines.device.keys import NONE
-from gleann.index.engines.device.view import ListView
+from gleann.index.engines.device.layout.view import ListView
 
 COUNTS = 4
 """Lists probed, entries scanned, rows pooled; and queries without an answer yet."""

@@ -18,12 +18,12 @@ from gleann.index.engines.device.certificate import (
     rescanned_within,
     violations,
 )
+from gleann.index.engines.device.layout.view import ListView
 from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.plan.planner import KEY_BYTES, TEMPORARIES, Plan
 from gleann.index.engines.device.probe import Probe
 from gleann.index.engines.device.rerank import RowStore
 from gleann.index.engines.device.scan import Scanner
-from gleann.index.engines.device.view import ListView
 from gleann.index.params import Metric
 
 

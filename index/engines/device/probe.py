@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from gleann.index.engines.device.layout.view import ListView
 from gleann.index.engines.device.queries import CodedQueries
-from gleann.index.engines.device.view import ListView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from gleann.index.codes import CODE_MAX
-from gleann.index.engines.device.layout import DeviceLists
-from gleann.index.engines.device.scaling import exponents_above, power_of_two
+from gleann.index.engines.device.layout.layout import DeviceLists
+from gleann.index.engines.device.layout.scaling import exponents_above, power_of_two
 
 RATIO_RANGE = (2.0**-24, 2.0**40)
 """Beyond it the smaller of the two terms of a score is lost in float32 anyway."""

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from gleann.index.arrays import Vectors
-from gleann.index.engines.device.build_stream import upload
 from gleann.index.engines.device.keys import (
     NONE,
     key_numbers,
@@ -14,6 +13,7 @@ from gleann.index.engines.device.keys import (
     make_keys,
     smallest,
 )
+from gleann.index.engines.device.layout.stream import upload
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
 

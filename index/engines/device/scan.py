@@ -16,7 +16,8 @@ from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.compaction import Compacted, Flags
 from gleann.index.engines.device.grouping import Pairs, group
 from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
-from gleann.index.engines.device.layout import EMPTY_SCORE, DeviceLists
+from gleann.index.engines.device.layout.layout import EMPTY_SCORE, DeviceLists
+from gleann.index.engines.device.layout.view import ListView
 from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.plan.bucketing import (
     KEPT,
@@ -27,7 +28,6 @@ from gleann.index.engines.device.plan.bucketing import (
 from gleann.index.engines.device.plan.kinds import TILE
 from gleann.index.engines.device.queries import CodedQueries
 from gleann.index.engines.device.rerank import RowStore
-from gleann.index.engines.device.view import ListView
 from gleann.index.params import Metric
 
 PACKED_NOTHING = 2.0**100

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.columns import Columns
+from gleann.index.engines.device.layout.columns import Columns
 from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.triton_kernels.assigning import share_of
 from gleann.index.engines.triton_kernels.configs import GAINS

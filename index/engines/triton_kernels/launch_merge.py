@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gleann.index.engines.device import merge
-from gleann.index.engines.device.layout import DeviceLists
+from gleann.index.engines.device.layout.layout import DeviceLists
 from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.device.plan.planner import merge_share
 from gleann.index.engines.triton_kernels.configs import (

@@ -9,7 +9,8 @@ fused multiply-add with each bias without having their signs changed first.
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import keys, layout, scan
+from gleann.index.engines.device import keys, scan
+from gleann.index.engines.device.layout import layout
 from gleann.index.engines.device.plan import kinds
 
 TILE = tl.constexpr(kinds.TILE)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Rows, Vectors
-from gleann.index.engines.device.build_stream import upload
+from gleann.index.engines.device.layout.stream import upload
 from gleann.index.engines.device.plan.choice import resolve_device
 from gleann.index.engines.device.plan.memory import require_room
 from gleann.index.engines.device.precision import full_precision

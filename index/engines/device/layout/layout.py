@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.engines.contract import IndexData
-from gleann.index.engines.device.build_stream import BLOCK_BYTES, Blocks, upload
+from gleann.index.engines.device.layout.scaling import exponent_of, exponent_on_device
+from gleann.index.engines.device.layout.stream import BLOCK_BYTES, Blocks, upload
 from gleann.index.engines.device.plan.kinds import TILE, Kind, padded_dim
-from gleann.index.engines.device.scaling import exponent_of, exponent_on_device
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Segments
 

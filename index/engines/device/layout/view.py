@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.engines.device.layout import EMPTY_BIAS, DeviceLists
+from gleann.index.engines.device.layout.layout import EMPTY_BIAS, DeviceLists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
