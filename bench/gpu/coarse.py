@@ -13,8 +13,8 @@ from bench.gpu.kernel import Shape, batches_of, shape_of
 from bench.gpu.run import Run
 from bench.gpu.timing import seconds_of
 from gleann.index.codes import Encoding
-from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.plan.roofline import H200
+from gleann.index.engines.device.steps.coarse import DeviceRanking
 
 COMPARED = 500
 """Queries whose lists are compared with those ranked in full."""

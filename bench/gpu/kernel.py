@@ -14,13 +14,13 @@ from torch import Tensor
 from bench.gpu.run import Run
 from bench.gpu.timing import seconds_of
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.engines.device import scan
 from gleann.index.engines.device.layout.layout import DTYPES, EMPTY_BIAS, DeviceLists
 from gleann.index.engines.device.layout.view import ListView, view_for
 from gleann.index.engines.device.plan.bucketing import Bucketing
 from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind, padded_dim
 from gleann.index.engines.device.plan.roofline import H200, Batch, bounds
-from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.steps import scan
+from gleann.index.engines.device.steps.queries import CodedQueries
 
 TILES = (16, 32, 64)
 KINDS_TIMED: tuple[Kind, ...] = ("bf16", "int8")

@@ -36,8 +36,8 @@ from bench.gpu.conformance import tests as run_tests  # noqa: E402
 from bench.gpu.engines import least_nprobe  # noqa: E402
 from bench.gpu.unit import Options, Unit  # noqa: E402
 from gleann.index.codes import Encoding  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.plan.roofline import H200, Batch, bounds  # noqa: E402
+from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
 
 SET = "made-1m-128"
 

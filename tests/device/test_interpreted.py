@@ -26,27 +26,27 @@ if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
 
 from gleann.index.build.device import assigner  # noqa: E402
-from gleann.index.engines.device import merge, scan  # noqa: E402
-from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
-from gleann.index.engines.device.certificate import violations  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import (  # noqa: E402
+from gleann.index.engines.device.layout.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.layout.view import view_for  # noqa: E402
+from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.plan.kinds import TILE  # noqa: E402
+from gleann.index.engines.device.plan.rank_plan import plan_ranking  # noqa: E402
+from gleann.index.engines.device.steps import merge, scan  # noqa: E402
+from gleann.index.engines.device.steps.bitmap import bitmap_of  # noqa: E402
+from gleann.index.engines.device.steps.certificate import violations  # noqa: E402
+from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
+from gleann.index.engines.device.steps.compaction import compact, counted  # noqa: E402
+from gleann.index.engines.device.steps.keys import (  # noqa: E402
     NONE,
     key_numbers,
     key_scores,
     make_keys,
     smallest,
 )
-from gleann.index.engines.device.layout.layout import lay_out  # noqa: E402
-from gleann.index.engines.device.layout.view import view_for  # noqa: E402
-from gleann.index.engines.device.packed import Block, packed  # noqa: E402
-from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.plan.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.plan.rank_plan import plan_ranking  # noqa: E402
-from gleann.index.engines.device.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.rerank import (  # noqa: E402
+from gleann.index.engines.device.steps.packed import Block, packed  # noqa: E402
+from gleann.index.engines.device.steps.queries import code_queries  # noqa: E402
+from gleann.index.engines.device.steps.rerank import (  # noqa: E402
     DeviceRows,
     HostRows,
     answer,

@@ -22,15 +22,15 @@ from triton.runtime.jit import (  # noqa: E402
 )
 
 from gleann.index.codes import Encoding  # noqa: E402
-from gleann.index.engines.device import scan  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.layout.columns import columns_of  # noqa: E402
 from gleann.index.engines.device.layout.layout import DeviceLists  # noqa: E402
 from gleann.index.engines.device.layout.view import ListView  # noqa: E402
 from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
 from gleann.index.engines.device.plan.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.queries import CodedQueries  # noqa: E402
-from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
+from gleann.index.engines.device.steps import scan  # noqa: E402
+from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
+from gleann.index.engines.device.steps.queries import CodedQueries  # noqa: E402
+from gleann.index.engines.device.steps.rerank import DeviceRows  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402
     assigning,
     distances,

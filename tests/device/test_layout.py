@@ -20,7 +20,7 @@ from gleann.index.engines.device.layout.layout import (  # noqa: E402
 )
 from gleann.index.engines.device.plan import memory  # noqa: E402
 from gleann.index.engines.device.plan.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
+from gleann.index.engines.device.steps.rerank import DeviceRows  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

@@ -27,7 +27,7 @@ from gleann.index.engines.device.layout.stream import (
     upload,
 )
 from gleann.index.engines.device.plan.memory import RESERVE, require_room
-from gleann.index.engines.device.queries import quantise
+from gleann.index.engines.device.steps.queries import quantise
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.params import BuildParams, Metric
 

@@ -18,16 +18,8 @@ from gleann.index.engines.device.answers import (
     Staging,
     TensorAnswers,
 )
-from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout.layout import lay_out, shuffled
 from gleann.index.engines.device.layout.view import view_for
-from gleann.index.engines.device.passes import (
-    Parts,
-    Task,
-    first_pass,
-    room_for,
-    second_pass,
-)
 from gleann.index.engines.device.plan.choice import ceilings_of, programs_on
 from gleann.index.engines.device.plan.kinds import Kind
 from gleann.index.engines.device.plan.memory import FreeMemory, admit, kinds_for
@@ -48,8 +40,16 @@ from gleann.index.engines.device.recording import (
     padded_size,
     size_within,
 )
-from gleann.index.engines.device.rerank import DeviceRows, HostRows
-from gleann.index.engines.device.scan import Scanner
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.passes import (
+    Parts,
+    Task,
+    first_pass,
+    room_for,
+    second_pass,
+)
+from gleann.index.engines.device.steps.rerank import DeviceRows, HostRows
+from gleann.index.engines.device.steps.scan import Scanner
 from gleann.index.engines.device.tensors import FoundOnDevice, prepared_tensor
 from gleann.index.engines.device.turns import finish, turn_on
 from gleann.index.errors import DeviceMemoryError, InvalidParamsError

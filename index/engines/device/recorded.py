@@ -6,15 +6,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.passes import (
+from gleann.index.engines.device.recording import Outputs, Recordings, size_within
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.passes import (
     ROOM_SHARE,
     Parts,
     Task,
     first_pass,
     second_pass_within,
 )
-from gleann.index.engines.device.recording import Outputs, Recordings, size_within
 from gleann.index.parallel.blocks import block_slices
 
 

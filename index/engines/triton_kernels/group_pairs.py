@@ -10,7 +10,7 @@ plain torch is `device.grouping.group`, which keeps the order of the queries.
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import grouping
+from gleann.index.engines.device.steps import grouping
 
 ITEM_FIELDS = tl.constexpr(grouping.ITEM_FIELDS)
 

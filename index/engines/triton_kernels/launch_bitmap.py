@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.bitmap import WORD_BITS
+from gleann.index.engines.device.steps.bitmap import WORD_BITS
 from gleann.index.engines.triton_kernels.configs import BITMAP_WARPS, BITMAP_WORDS
 from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
 

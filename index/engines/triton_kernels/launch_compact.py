@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.compaction import Compacted, Flags
+from gleann.index.engines.device.steps.compaction import Compacted, Flags
 from gleann.index.engines.triton_kernels.compact_pairs import compact_pairs
 from gleann.index.engines.triton_kernels.configs import COMPACT_PAIRS, COMPACT_WARPS
 

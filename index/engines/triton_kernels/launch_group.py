@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.grouping import ITEM_FIELDS, Items, item_capacity
 from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.steps.grouping import ITEM_FIELDS, Items, item_capacity
 from gleann.index.engines.triton_kernels.configs import (
     COUNTED_PAIRS,
     CUT_LISTS,

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device import merge
 from gleann.index.engines.device.layout.layout import DeviceLists
 from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.device.plan.planner import merge_share
+from gleann.index.engines.device.steps import merge
 from gleann.index.engines.triton_kernels.configs import (
     MERGE_MOST,
     merge_config_for,

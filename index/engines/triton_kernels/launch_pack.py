@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.packed import COUNTS, Block
+from gleann.index.engines.device.steps.packed import COUNTS, Block
 from gleann.index.engines.triton_kernels.configs import (
     PACK_COLUMNS,
     PACK_QUERIES,

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.layout.layout import DeviceLists
-from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.queries import CodedQueries
 from gleann.index.engines.triton_kernels.configs import quantise_constants
 from gleann.index.engines.triton_kernels.quantise_queries import quantise_queries
 

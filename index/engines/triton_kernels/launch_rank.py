@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.coarse import DeviceRanking
 from gleann.index.engines.device.plan.rank_plan import plan_ranking
+from gleann.index.engines.device.steps.coarse import DeviceRanking
 from gleann.index.engines.triton_kernels.configs import (
     RANK,
     RANK_WARPS,

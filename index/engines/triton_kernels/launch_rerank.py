@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.keys import smallest
-from gleann.index.engines.device.rerank import DeviceRows, RowStore, rerank
+from gleann.index.engines.device.steps.keys import smallest
+from gleann.index.engines.device.steps.rerank import DeviceRows, RowStore, rerank
 from gleann.index.engines.triton_kernels.configs import (
     MERGE_MOST,
     RERANK,

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.keys import smallest
 from gleann.index.engines.device.layout.view import ListView
 from gleann.index.engines.device.plan.bucketing import Bucketing
 from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.device.plan.kinds import TILE
-from gleann.index.engines.device.queries import CodedQueries
-from gleann.index.engines.device.scan import Kept
+from gleann.index.engines.device.steps.keys import smallest
+from gleann.index.engines.device.steps.queries import CodedQueries
+from gleann.index.engines.device.steps.scan import Kept
 from gleann.index.engines.triton_kernels.configs import (
     PAIR_BLOCKS,
     PAIR_WARPS,

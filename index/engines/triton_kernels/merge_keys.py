@@ -6,8 +6,8 @@ The twin in plain torch is `device.merge.merge`.
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import bitmap
-from gleann.index.engines.device import keys as key_format
+from gleann.index.engines.device.steps import bitmap
+from gleann.index.engines.device.steps import keys as key_format
 from gleann.index.engines.triton_kernels.sorting import (
     cube_of,
     log2_of,

@@ -6,8 +6,8 @@ The twin in plain torch is `device.packed.packed`.
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import keys as key_format
-from gleann.index.engines.device import packed
+from gleann.index.engines.device.steps import keys as key_format
+from gleann.index.engines.device.steps import packed
 
 NONE = tl.constexpr(key_format.NONE)
 OPEN = tl.constexpr(packed.OPEN)

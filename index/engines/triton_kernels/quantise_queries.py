@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from gleann.index import codes as host_codes
-from gleann.index.engines.device import queries as device_queries
+from gleann.index.engines.device.steps import queries as device_queries
 
 CODE_MAX = tl.constexpr(float(host_codes.CODE_MAX))
 LEAST_RATIO = tl.constexpr(device_queries.RATIO_RANGE[0])

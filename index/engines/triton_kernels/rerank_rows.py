@@ -7,7 +7,7 @@ float32, but sum in other orders: a distance may differ by one unit in the last 
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import keys as key_format
+from gleann.index.engines.device.steps import keys as key_format
 from gleann.index.engines.triton_kernels.selecting import least_keys
 from gleann.index.engines.triton_kernels.sorting import (
     cube_of,

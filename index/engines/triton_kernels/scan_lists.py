@@ -7,7 +7,7 @@ as 8: a list with few queries wastes little. A persistent grid takes item after 
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import grouping
+from gleann.index.engines.device.steps import grouping
 from gleann.index.engines.triton_kernels.selecting import (
     EMPTY_BIAS,
     PACKED_NOTHING,

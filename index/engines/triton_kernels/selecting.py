@@ -9,9 +9,9 @@ fused multiply-add with each bias without having their signs changed first.
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import keys, scan
 from gleann.index.engines.device.layout import layout
 from gleann.index.engines.device.plan import kinds
+from gleann.index.engines.device.steps import keys, scan
 
 TILE = tl.constexpr(kinds.TILE)
 MAGNITUDE = tl.constexpr(0x7FFFFFFF)

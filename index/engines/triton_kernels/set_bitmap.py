@@ -6,7 +6,7 @@ The twin in plain torch is `device.bitmap.bitmap_of`.
 import triton
 import triton.language as tl
 
-from gleann.index.engines.device import bitmap
+from gleann.index.engines.device.steps import bitmap
 
 WORD_BITS = tl.constexpr(bitmap.WORD_BITS)
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from gleann.index.arrays import Vectors
 from gleann.index.codes import CODE_MAX, Encoding
-from gleann.index.engines.device.keys import key_numbers, make_keys, smallest
 from gleann.index.engines.device.plan.kinds import TILE, padded_dim
-from gleann.index.engines.device.queries import quantise
+from gleann.index.engines.device.steps.keys import key_numbers, make_keys, smallest
+from gleann.index.engines.device.steps.queries import quantise
 from gleann.index.metric import ListRanking
 from gleann.index.parallel.blocks import block_slices
 

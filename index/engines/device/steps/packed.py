@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.keys import NONE
 from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.steps.keys import NONE
 
 COUNTS = 4
 """Lists probed, entries scanned, rows pooled; and queries without an answer yet."""

@@ -12,13 +12,8 @@ import torch
 from torch import Tensor
 
 from gleann.index.codes import CODE_MAX
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.compaction import Compacted, Flags
-from gleann.index.engines.device.grouping import Pairs, group
-from gleann.index.engines.device.keys import NONE, least_keys, make_keys, smallest
 from gleann.index.engines.device.layout.layout import EMPTY_SCORE, DeviceLists
 from gleann.index.engines.device.layout.view import ListView
-from gleann.index.engines.device.packed import Block
 from gleann.index.engines.device.plan.bucketing import (
     KEPT,
     Bucketing,
@@ -26,8 +21,13 @@ from gleann.index.engines.device.plan.bucketing import (
     span_count,
 )
 from gleann.index.engines.device.plan.kinds import TILE
-from gleann.index.engines.device.queries import CodedQueries
-from gleann.index.engines.device.rerank import RowStore
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.compaction import Compacted, Flags
+from gleann.index.engines.device.steps.grouping import Pairs, group
+from gleann.index.engines.device.steps.keys import NONE, least_keys, make_keys, smallest
+from gleann.index.engines.device.steps.packed import Block
+from gleann.index.engines.device.steps.queries import CodedQueries
+from gleann.index.engines.device.steps.rerank import RowStore
 from gleann.index.params import Metric
 
 PACKED_NOTHING = 2.0**100

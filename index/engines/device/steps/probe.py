@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gleann.index.engines.device.layout.view import ListView
-from gleann.index.engines.device.queries import CodedQueries
+from gleann.index.engines.device.steps.queries import CodedQueries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

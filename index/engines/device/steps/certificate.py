@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.compaction import Compacted, counted
-from gleann.index.engines.device.keys import NONE, NUMBER_BITS
-from gleann.index.engines.device.probe import Probe
-from gleann.index.engines.device.scan import Scanner
+from gleann.index.engines.device.steps.compaction import Compacted, counted
+from gleann.index.engines.device.steps.keys import NONE, NUMBER_BITS
+from gleann.index.engines.device.steps.probe import Probe
+from gleann.index.engines.device.steps.scan import Scanner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

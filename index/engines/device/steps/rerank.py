@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from gleann.index.arrays import Vectors
-from gleann.index.engines.device.keys import (
+from gleann.index.engines.device.layout.stream import upload
+from gleann.index.engines.device.steps.keys import (
     NONE,
     key_numbers,
     key_scores,
     make_keys,
     smallest,
 )
-from gleann.index.engines.device.layout.stream import upload
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
 

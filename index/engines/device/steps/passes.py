@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.engines.device.certificate import (
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.plan.planner import KEY_BYTES, TEMPORARIES, Plan
+from gleann.index.engines.device.steps.certificate import (
     rescanned,
     rescanned_within,
     violations,
 )
-from gleann.index.engines.device.layout.view import ListView
-from gleann.index.engines.device.packed import Block
-from gleann.index.engines.device.plan.planner import KEY_BYTES, TEMPORARIES, Plan
-from gleann.index.engines.device.probe import Probe
-from gleann.index.engines.device.rerank import RowStore
-from gleann.index.engines.device.scan import Scanner
+from gleann.index.engines.device.steps.packed import Block
+from gleann.index.engines.device.steps.probe import Probe
+from gleann.index.engines.device.steps.rerank import RowStore
+from gleann.index.engines.device.steps.scan import Scanner
 from gleann.index.params import Metric
 
 

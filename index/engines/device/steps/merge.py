@@ -3,9 +3,14 @@
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.bitmap import WORD_BITS
-from gleann.index.engines.device.keys import NONE, key_numbers, renumbered, smallest
 from gleann.index.engines.device.layout.layout import DeviceLists
+from gleann.index.engines.device.steps.bitmap import WORD_BITS
+from gleann.index.engines.device.steps.keys import (
+    NONE,
+    key_numbers,
+    renumbered,
+    smallest,
+)
 
 
 def rows_of(keys: Tensor, lists: DeviceLists, probed: Tensor) -> Tensor:
