@@ -16,7 +16,7 @@ from gleann.index.exact import exact_search_prepared
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.build.device import assigner  # noqa: E402
-from gleann.index.engines.device.layout import stream as build_stream  # noqa: E402
+from gleann.index.engines.device.layout import stream  # noqa: E402
 from gleann.index.engines.device.precision import full_precision  # noqa: E402
 from gleann.index.engines.device.turns import turn_on  # noqa: E402
 
@@ -95,7 +95,7 @@ def test_real_rows_differ_only_where_lists_are_as_good(kernels, metric, weight):
 def test_blocks_of_any_size_assign_alike(kernels, monkeypatch):
     rows, centroids = integers(500, 8, seed=1), integers(30, 8, seed=2)
     whole = assigned(kernels, rows, centroids, metric="ip")
-    monkeypatch.setattr(build_stream, "BLOCK_BYTES", 8 * 4 * 77)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 8 * 4 * 77)
     monkeypatch.setattr(assigner, "BLOCK_SCORES", 30 * 13)
     parts = assigned(kernels, rows, centroids, metric="ip")
     np.testing.assert_array_equal(whole, parts)
@@ -147,7 +147,7 @@ def test_nearest_rows_are_those_of_the_host(kernels, metric, n):
 def test_codes_are_those_of_the_host(kernels, monkeypatch):
     rows = np.random.default_rng(2).normal(size=(300, 12)).astype(np.float32)
     rows[5] = 0
-    monkeypatch.setattr(build_stream, "BLOCK_BYTES", 12 * 4 * 64)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 12 * 4 * 64)
     plain = Encoding.uncentred("ip", rows.shape[1])
     got, want = kernels.codes(rows, plain), quantise(rows)
     np.testing.assert_array_equal(got.values, want.values)
@@ -214,7 +214,7 @@ def test_running_out_of_memory_is_no_crash(kernels, monkeypatch):
 
 
 def test_others_may_use_the_device_between_two_blocks(kernels, monkeypatch):
-    monkeypatch.setattr(build_stream, "BLOCK_BYTES", 4 * 4 * 20)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 4 * 4 * 20)
     rows, centroids = integers(60, 4, seed=1), integers(5, 4, seed=2)
     blocks = kernels.assign_blocks(rows, centroids, params=BuildParams())
     for block, _, _ in blocks:

@@ -19,7 +19,7 @@ if not torch.cuda.is_available():
     pytest.skip("there is no CUDA device", allow_module_level=True)
 
 from gleann.index.build.device import assigner  # noqa: E402
-from gleann.index.engines.device.layout import stream as build_stream  # noqa: E402
+from gleann.index.engines.device.layout import stream  # noqa: E402
 from gleann.index.engines.device.precision import full_precision  # noqa: E402
 from gleann.selection.coreset.distance.contract import squared_l2 as on_host  # noqa: E402
 from gleann.selection.coreset.distance.device import DevicePoints, squared_l2  # noqa: E402
@@ -33,7 +33,7 @@ def integers(n, d, *, seed, top=9):
 
 @pytest.fixture(params=[32 << 20, 4 * 24 * 301], ids=["one block", "many blocks"])
 def kernels(request, monkeypatch):
-    monkeypatch.setattr(build_stream, "BLOCK_BYTES", request.param)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", request.param)
     return kernels_on("cuda")
 
 
