@@ -149,7 +149,7 @@ def _scan(
     """Grouping and filling included: what a search pays for it."""
     if config is None:
         return scan.bucketed(queries, list_nos, view, BUCKETING)
-    from gleann.index.engines.triton_kernels.launch_scan import launch_scan_lists
+    from gleann.index.engines.triton_kernels.scan.launch_scan import launch_scan_lists
 
     out = scan.nothing_kept(list_nos, longest=view.longest, bucketing=BUCKETING)
     launch_scan_lists(queries, list_nos, view, BUCKETING, out, config)

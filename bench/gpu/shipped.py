@@ -30,17 +30,17 @@ from gleann.index.engines.triton_kernels.configs import (
     quantise_constants,
     rerank_block_for,
 )
-from gleann.index.engines.triton_kernels.group_pairs import (
-    count_pairs,
-    cut_items,
-    place_pairs,
-)
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
 from gleann.index.engines.triton_kernels.quantise_queries import quantise_queries
 from gleann.index.engines.triton_kernels.rank_lists import best_lists, group_peaks
 from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
-from gleann.index.engines.triton_kernels.scan_lists import scan_lists
-from gleann.index.engines.triton_kernels.scan_pairs import scan_pairs, score_pairs
+from gleann.index.engines.triton_kernels.scan.group_pairs import (
+    count_pairs,
+    cut_items,
+    place_pairs,
+)
+from gleann.index.engines.triton_kernels.scan.scan_lists import scan_lists
+from gleann.index.engines.triton_kernels.scan.scan_pairs import scan_pairs, score_pairs
 from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
 
 BUCKETS = 32

@@ -22,7 +22,6 @@ from gleann.index.engines.device.plan.kinds import TILE, padded_dim
 from gleann.index.engines.triton_kernels.assign_lists import (
     assign_lists,
 )
-from gleann.index.engines.triton_kernels.compact_pairs import compact_pairs
 from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,
     ASSIGN_SOAR,
@@ -53,11 +52,6 @@ from gleann.index.engines.triton_kernels.configs import (
     rerank_block_for,
     table_for,
 )
-from gleann.index.engines.triton_kernels.group_pairs import (
-    count_pairs,
-    cut_items,
-    place_pairs,
-)
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
 from gleann.index.engines.triton_kernels.pack_answers import pack_answers
 from gleann.index.engines.triton_kernels.pair_squares import (
@@ -71,8 +65,14 @@ from gleann.index.engines.triton_kernels.rank_lists import (
     group_peaks,
 )
 from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
-from gleann.index.engines.triton_kernels.scan_lists import scan_lists
-from gleann.index.engines.triton_kernels.scan_pairs import (
+from gleann.index.engines.triton_kernels.scan.compact_pairs import compact_pairs
+from gleann.index.engines.triton_kernels.scan.group_pairs import (
+    count_pairs,
+    cut_items,
+    place_pairs,
+)
+from gleann.index.engines.triton_kernels.scan.scan_lists import scan_lists
+from gleann.index.engines.triton_kernels.scan.scan_pairs import (
     scan_pairs,
     score_pairs,
 )

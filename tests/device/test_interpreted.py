@@ -56,18 +56,17 @@ from gleann.index.engines.triton_kernels import (  # noqa: E402
     assigning,
     gaining,
     launch_bitmap,
-    launch_group,
     launch_merge,
     launch_quantise,
     launch_rank,
     launch_rerank,
-    launch_scan,
 )
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
     launch_pair_squares,
 )
+from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402
 from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 from gleann.selection import facility_location, farthest_first  # noqa: E402
 from gleann.selection.coreset.distance import device as on_device  # noqa: E402

@@ -36,14 +36,13 @@ from gleann.index.engines.triton_kernels import (  # noqa: E402
     distances,
     gaining,
     launch_bitmap,
-    launch_group,
     launch_merge,
     launch_quantise,
     launch_rank,
     launch_rerank,
-    launch_scan,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402
 
 MOST_ON_FIRST_AXIS = (1 << 31) - 1
 """Programs that CUDA takes there; 65,535 on the two others."""

@@ -15,8 +15,8 @@ single rounded operations, which must not be fused. The twin in plain torch is
 import triton
 import triton.language as tl
 
-from gleann.index.engines.triton_kernels.scan_lists import dots_with, held_parts
-from gleann.index.engines.triton_kernels.selecting import (
+from gleann.index.engines.triton_kernels.scan.scan_lists import dots_with, held_parts
+from gleann.index.engines.triton_kernels.scan.selecting import (
     MAGNITUDE,
     NONE,
     NUMBER_MASK,

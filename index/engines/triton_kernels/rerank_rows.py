@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from gleann.index.engines.device.steps import keys as key_format
-from gleann.index.engines.triton_kernels.selecting import least_keys
+from gleann.index.engines.triton_kernels.scan.selecting import least_keys
 from gleann.index.engines.triton_kernels.sorting import (
     cube_of,
     log2_of,

@@ -11,7 +11,7 @@ from gleann.index.engines.triton_kernels.configs import (
     CUT_WARPS,
     LISTS_BEFORE,
 )
-from gleann.index.engines.triton_kernels.group_pairs import (
+from gleann.index.engines.triton_kernels.scan.group_pairs import (
     count_pairs,
     cut_items,
     place_pairs,

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from gleann.index.engines.device.steps import grouping
-from gleann.index.engines.triton_kernels.selecting import (
+from gleann.index.engines.triton_kernels.scan.selecting import (
     EMPTY_BIAS,
     PACKED_NOTHING,
     TILE,

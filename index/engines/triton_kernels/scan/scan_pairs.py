@@ -6,7 +6,7 @@ For batches in which lists are hardly shared, and for pairs that are scanned aga
 import triton
 import triton.language as tl
 
-from gleann.index.engines.triton_kernels.selecting import (
+from gleann.index.engines.triton_kernels.scan.selecting import (
     EMPTY_BIAS,
     NONE,
     PACKED_NOTHING,

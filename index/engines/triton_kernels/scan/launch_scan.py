@@ -16,9 +16,9 @@ from gleann.index.engines.triton_kernels.configs import (
     ScanConfig,
     constants_for,
 )
-from gleann.index.engines.triton_kernels.launch_group import launch_group_pairs
-from gleann.index.engines.triton_kernels.scan_lists import scan_lists
-from gleann.index.engines.triton_kernels.scan_pairs import scan_pairs, score_pairs
+from gleann.index.engines.triton_kernels.scan.launch_group import launch_group_pairs
+from gleann.index.engines.triton_kernels.scan.scan_lists import scan_lists
+from gleann.index.engines.triton_kernels.scan.scan_pairs import scan_pairs, score_pairs
 
 PROGRAMS_A_MULTIPROCESSOR = 2
 """One's selection hides behind the other's matrix instructions."""

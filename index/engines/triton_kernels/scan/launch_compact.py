@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from gleann.index.engines.device.steps.compaction import Compacted, Flags
-from gleann.index.engines.triton_kernels.compact_pairs import compact_pairs
 from gleann.index.engines.triton_kernels.configs import COMPACT_PAIRS, COMPACT_WARPS
+from gleann.index.engines.triton_kernels.scan.compact_pairs import compact_pairs
 
 
 def launch_compact_pairs(flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
