@@ -74,7 +74,7 @@ def _row(
 def _way(ranking: DeviceRanking, name: str) -> Way:
     if name == "product":
         return ranking.likely
-    from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
+    from gleann.index.engines.triton_kernels.coarse.launch_rank import launch_rank_lists
 
     return lambda queries, *, nprobe: launch_rank_lists(ranking, queries, nprobe=nprobe)
 

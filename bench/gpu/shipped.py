@@ -10,6 +10,12 @@ from typing import Any
 
 from gleann.index.engines.device.plan.kinds import padded_dim
 from gleann.index.engines.device.plan.rank_plan import FEWEST_KEYS
+from gleann.index.engines.triton_kernels.coarse.quantise_queries import quantise_queries
+from gleann.index.engines.triton_kernels.coarse.rank_lists import (
+    best_lists,
+    group_peaks,
+)
+from gleann.index.engines.triton_kernels.coarse.set_bitmap import set_bitmap
 from gleann.index.engines.triton_kernels.configs import (
     BITMAP_WARPS,
     BITMAP_WORDS,
@@ -31,8 +37,6 @@ from gleann.index.engines.triton_kernels.configs import (
     rerank_block_for,
 )
 from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
-from gleann.index.engines.triton_kernels.quantise_queries import quantise_queries
-from gleann.index.engines.triton_kernels.rank_lists import best_lists, group_peaks
 from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
 from gleann.index.engines.triton_kernels.scan.group_pairs import (
     count_pairs,
@@ -41,7 +45,6 @@ from gleann.index.engines.triton_kernels.scan.group_pairs import (
 )
 from gleann.index.engines.triton_kernels.scan.scan_lists import scan_lists
 from gleann.index.engines.triton_kernels.scan.scan_pairs import scan_pairs, score_pairs
-from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
 
 BUCKETS = 32
 """Of a list, for up to 16 neighbours."""

@@ -104,7 +104,7 @@ def test_the_kernel_is_told_beside_its_roofline(result):
 def test_the_kernel_of_the_coarse_step(monkeypatch, doubtful):
     """Here the product stands in for the kernel, which needs a GPU."""
     scanner = pytest.importorskip(
-        "gleann.index.engines.triton_kernels.launch_rank",
+        "gleann.index.engines.triton_kernels.coarse.launch_rank",
         reason="triton is not installed",
     )
 

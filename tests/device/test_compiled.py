@@ -22,6 +22,14 @@ from gleann.index.engines.device.plan.kinds import TILE, padded_dim
 from gleann.index.engines.triton_kernels.assign_lists import (
     assign_lists,
 )
+from gleann.index.engines.triton_kernels.coarse.quantise_queries import (
+    quantise_queries,
+)
+from gleann.index.engines.triton_kernels.coarse.rank_lists import (
+    best_lists,
+    group_peaks,
+)
+from gleann.index.engines.triton_kernels.coarse.set_bitmap import set_bitmap
 from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,
     ASSIGN_SOAR,
@@ -57,13 +65,6 @@ from gleann.index.engines.triton_kernels.pack_answers import pack_answers
 from gleann.index.engines.triton_kernels.pair_squares import (
     pair_squares,
 )
-from gleann.index.engines.triton_kernels.quantise_queries import (
-    quantise_queries,
-)
-from gleann.index.engines.triton_kernels.rank_lists import (
-    best_lists,
-    group_peaks,
-)
 from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
 from gleann.index.engines.triton_kernels.scan.compact_pairs import compact_pairs
 from gleann.index.engines.triton_kernels.scan.group_pairs import (
@@ -76,7 +77,6 @@ from gleann.index.engines.triton_kernels.scan.scan_pairs import (
     scan_pairs,
     score_pairs,
 )
-from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
 from gleann.index.engines.triton_kernels.sum_gains import sum_gains
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}

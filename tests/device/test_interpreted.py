@@ -55,13 +55,15 @@ from gleann.index.engines.device.steps.rerank import (  # noqa: E402
 from gleann.index.engines.triton_kernels import (  # noqa: E402
     assigning,
     gaining,
-    launch_bitmap,
     launch_merge,
-    launch_quantise,
-    launch_rank,
     launch_rerank,
 )
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
+from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
+    launch_bitmap,
+    launch_quantise,
+    launch_rank,
+)
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
     launch_pair_squares,

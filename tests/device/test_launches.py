@@ -35,11 +35,13 @@ from gleann.index.engines.triton_kernels import (  # noqa: E402
     assigning,
     distances,
     gaining,
-    launch_bitmap,
     launch_merge,
+    launch_rerank,
+)
+from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
+    launch_bitmap,
     launch_quantise,
     launch_rank,
-    launch_rerank,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402

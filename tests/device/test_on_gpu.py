@@ -36,7 +36,7 @@ from gleann.index.engines.device.steps.rerank import (  # noqa: E402
     rerank,
 )
 from gleann.index.engines.triton import triton_engine  # noqa: E402
-from gleann.index.engines.triton_kernels import launch_rank  # noqa: E402
+from gleann.index.engines.triton_kernels.coarse import launch_rank  # noqa: E402
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 from gleann.index.engines.triton_kernels.scan import launch_scan  # noqa: E402
 from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402

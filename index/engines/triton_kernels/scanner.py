@@ -14,12 +14,14 @@ from gleann.index.engines.device.steps.packed import Block
 from gleann.index.engines.device.steps.queries import CodedQueries
 from gleann.index.engines.device.steps.rerank import RowStore
 from gleann.index.engines.device.steps.scan import Kept, nothing_kept
+from gleann.index.engines.triton_kernels.coarse.launch_bitmap import launch_set_bitmap
+from gleann.index.engines.triton_kernels.coarse.launch_quantise import (
+    launch_code_queries,
+)
+from gleann.index.engines.triton_kernels.coarse.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.configs import config_for
-from gleann.index.engines.triton_kernels.launch_bitmap import launch_set_bitmap
 from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
 from gleann.index.engines.triton_kernels.launch_pack import launch_pack_answers
-from gleann.index.engines.triton_kernels.launch_quantise import launch_code_queries
-from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.launch_rerank import launch_rerank_rows
 from gleann.index.engines.triton_kernels.scan.launch_compact import (
     launch_compact_pairs,

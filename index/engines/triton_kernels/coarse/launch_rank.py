@@ -5,14 +5,17 @@ from torch import Tensor
 
 from gleann.index.engines.device.plan.rank_plan import plan_ranking
 from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.triton_kernels.coarse.launch_quantise import launch_quantise
+from gleann.index.engines.triton_kernels.coarse.rank_lists import (
+    best_lists,
+    group_peaks,
+)
 from gleann.index.engines.triton_kernels.configs import (
     RANK,
     RANK_WARPS,
     RANKED_AT_ONCE,
     constants_for,
 )
-from gleann.index.engines.triton_kernels.launch_quantise import launch_quantise
-from gleann.index.engines.triton_kernels.rank_lists import best_lists, group_peaks
 
 
 def launch_rank_lists(

@@ -6,8 +6,8 @@ from torch import Tensor
 from gleann.index.engines.device.layout.layout import DeviceLists
 from gleann.index.engines.device.steps.coarse import DeviceRanking
 from gleann.index.engines.device.steps.queries import CodedQueries
+from gleann.index.engines.triton_kernels.coarse.quantise_queries import quantise_queries
 from gleann.index.engines.triton_kernels.configs import quantise_constants
-from gleann.index.engines.triton_kernels.quantise_queries import quantise_queries
 
 
 def launch_code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from gleann.index.engines.device.steps.bitmap import WORD_BITS
+from gleann.index.engines.triton_kernels.coarse.set_bitmap import set_bitmap
 from gleann.index.engines.triton_kernels.configs import BITMAP_WARPS, BITMAP_WORDS
-from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
 
 
 def launch_set_bitmap(list_nos: Tensor, *, nlist: int) -> Tensor:
