@@ -36,8 +36,8 @@ from gleann.index.engines.triton_kernels.configs import (
     quantise_constants,
     rerank_block_for,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
-from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
+from gleann.index.engines.triton_kernels.finish.merge_keys import merge_keys, merge_runs
+from gleann.index.engines.triton_kernels.finish.rerank_rows import rerank_rows
 from gleann.index.engines.triton_kernels.scan.group_pairs import (
     count_pairs,
     cut_items,

@@ -60,12 +60,12 @@ from gleann.index.engines.triton_kernels.configs import (
     rerank_block_for,
     table_for,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
-from gleann.index.engines.triton_kernels.pack_answers import pack_answers
+from gleann.index.engines.triton_kernels.finish.merge_keys import merge_keys, merge_runs
+from gleann.index.engines.triton_kernels.finish.pack_answers import pack_answers
+from gleann.index.engines.triton_kernels.finish.rerank_rows import rerank_rows
 from gleann.index.engines.triton_kernels.pair_squares import (
     pair_squares,
 )
-from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
 from gleann.index.engines.triton_kernels.scan.compact_pairs import compact_pairs
 from gleann.index.engines.triton_kernels.scan.group_pairs import (
     count_pairs,

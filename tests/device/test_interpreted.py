@@ -52,12 +52,7 @@ from gleann.index.engines.device.steps.rerank import (  # noqa: E402
     answer,
     rerank,
 )
-from gleann.index.engines.triton_kernels import (  # noqa: E402
-    assigning,
-    gaining,
-    launch_merge,
-    launch_rerank,
-)
+from gleann.index.engines.triton_kernels import assigning, gaining  # noqa: E402
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
 from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_bitmap,
@@ -68,6 +63,7 @@ from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
 from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
     launch_pair_squares,
 )
+from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank  # noqa: E402
 from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402
 from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 from gleann.selection import facility_location, farthest_first  # noqa: E402

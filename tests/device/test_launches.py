@@ -31,19 +31,14 @@ from gleann.index.engines.device.steps import scan  # noqa: E402
 from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.steps.queries import CodedQueries  # noqa: E402
 from gleann.index.engines.device.steps.rerank import DeviceRows  # noqa: E402
-from gleann.index.engines.triton_kernels import (  # noqa: E402
-    assigning,
-    distances,
-    gaining,
-    launch_merge,
-    launch_rerank,
-)
+from gleann.index.engines.triton_kernels import assigning, distances, gaining  # noqa: E402
 from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_bitmap,
     launch_quantise,
     launch_rank,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank  # noqa: E402
 from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402
 
 MOST_ON_FIRST_AXIS = (1 << 31) - 1

@@ -20,9 +20,9 @@ from gleann.index.engines.triton_kernels.coarse.launch_quantise import (
 )
 from gleann.index.engines.triton_kernels.coarse.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.configs import config_for
-from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
-from gleann.index.engines.triton_kernels.launch_pack import launch_pack_answers
-from gleann.index.engines.triton_kernels.launch_rerank import launch_rerank_rows
+from gleann.index.engines.triton_kernels.finish.launch_merge import launch_merge_keys
+from gleann.index.engines.triton_kernels.finish.launch_pack import launch_pack_answers
+from gleann.index.engines.triton_kernels.finish.launch_rerank import launch_rerank_rows
 from gleann.index.engines.triton_kernels.scan.launch_compact import (
     launch_compact_pairs,
 )

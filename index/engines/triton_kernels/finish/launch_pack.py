@@ -9,7 +9,7 @@ from gleann.index.engines.triton_kernels.configs import (
     PACK_QUERIES,
     PACK_WARPS,
 )
-from gleann.index.engines.triton_kernels.pack_answers import pack_answers
+from gleann.index.engines.triton_kernels.finish.pack_answers import pack_answers
 
 
 def launch_pack_answers(block: Block, unanswered: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from gleann.index.engines.triton_kernels.configs import (
     MERGE_MOST,
     merge_config_for,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
+from gleann.index.engines.triton_kernels.finish.merge_keys import merge_keys, merge_runs
 
 
 def launch_merge_keys(

@@ -8,13 +8,13 @@ import triton
 import triton.language as tl
 
 from gleann.index.engines.device.steps import keys as key_format
-from gleann.index.engines.triton_kernels.scan.selecting import least_keys
-from gleann.index.engines.triton_kernels.sorting import (
+from gleann.index.engines.triton_kernels.finish.sorting import (
     cube_of,
     log2_of,
     sorted_runs,
     store_run,
 )
+from gleann.index.engines.triton_kernels.scan.selecting import least_keys
 
 NONE = tl.constexpr(key_format.NONE)
 NUMBER_MASK = tl.constexpr(key_format.NUMBER_MASK)

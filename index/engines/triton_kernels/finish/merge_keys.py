@@ -8,7 +8,7 @@ import triton.language as tl
 
 from gleann.index.engines.device.steps import bitmap
 from gleann.index.engines.device.steps import keys as key_format
-from gleann.index.engines.triton_kernels.sorting import (
+from gleann.index.engines.triton_kernels.finish.sorting import (
     cube_of,
     log2_of,
     merged,

@@ -12,8 +12,8 @@ from gleann.index.engines.triton_kernels.configs import (
     rerank_block_for,
     rerank_tile_for,
 )
-from gleann.index.engines.triton_kernels.launch_merge import launch_merge_runs
-from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
+from gleann.index.engines.triton_kernels.finish.launch_merge import launch_merge_runs
+from gleann.index.engines.triton_kernels.finish.rerank_rows import rerank_rows
 from gleann.index.params import Metric
 
 
