@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not instal
 
 from bench.gpu.compile import compiled, dumped, tool, usage_of
 from gleann.index.engines.device.plan.kinds import TILE, padded_dim
-from gleann.index.engines.triton_kernels.assign_lists import (
+from gleann.index.engines.triton_kernels.build.assign_lists import (
     assign_lists,
 )
 from gleann.index.engines.triton_kernels.coarse.quantise_queries import (

@@ -52,8 +52,9 @@ from gleann.index.engines.device.steps.rerank import (  # noqa: E402
     answer,
     rerank,
 )
-from gleann.index.engines.triton_kernels import assigning, gaining  # noqa: E402
+from gleann.index.engines.triton_kernels import gaining  # noqa: E402
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
+from gleann.index.engines.triton_kernels.build import launch_assign as assigning  # noqa: E402
 from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_bitmap,
     launch_quantise,

@@ -31,7 +31,8 @@ from gleann.index.engines.device.steps import scan  # noqa: E402
 from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.steps.queries import CodedQueries  # noqa: E402
 from gleann.index.engines.device.steps.rerank import DeviceRows  # noqa: E402
-from gleann.index.engines.triton_kernels import assigning, distances, gaining  # noqa: E402
+from gleann.index.engines.triton_kernels import distances, gaining  # noqa: E402
+from gleann.index.engines.triton_kernels.build import launch_assign as assigning  # noqa: E402
 from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_bitmap,
     launch_quantise,

@@ -88,7 +88,7 @@ class DeviceAssigner:
         self, rows: Tensor, lists: Columns, *, spilled: bool
     ) -> tuple[Tensor, Tensor]:
         """`assign`, all rows at once: they leave no scores."""
-        from gleann.index.engines.triton_kernels.assigning import best_lists
+        from gleann.index.engines.triton_kernels.build.launch_assign import best_lists
 
         columns = columns_of(rows)
         first = best_lists(columns, lists, self._biases)

@@ -8,7 +8,7 @@ order: sums come out the same every time, and exactly where values are integers.
 import triton
 import triton.language as tl
 
-from gleann.index.engines.triton_kernels.assign_lists import products
+from gleann.index.engines.triton_kernels.build.assign_lists import products
 
 
 # Widths and shares are whole tiles: compiled as multiples of 16, they keep loads wide.
