@@ -60,12 +60,13 @@ from gleann.index.engines.triton_kernels.configs import (
     rerank_block_for,
     table_for,
 )
+from gleann.index.engines.triton_kernels.coreset.pair_squares import (
+    pair_squares,
+)
+from gleann.index.engines.triton_kernels.coreset.sum_gains import sum_gains
 from gleann.index.engines.triton_kernels.finish.merge_keys import merge_keys, merge_runs
 from gleann.index.engines.triton_kernels.finish.pack_answers import pack_answers
 from gleann.index.engines.triton_kernels.finish.rerank_rows import rerank_rows
-from gleann.index.engines.triton_kernels.pair_squares import (
-    pair_squares,
-)
 from gleann.index.engines.triton_kernels.scan.compact_pairs import compact_pairs
 from gleann.index.engines.triton_kernels.scan.group_pairs import (
     count_pairs,
@@ -77,7 +78,6 @@ from gleann.index.engines.triton_kernels.scan.scan_pairs import (
     scan_pairs,
     score_pairs,
 )
-from gleann.index.engines.triton_kernels.sum_gains import sum_gains
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
 """Bytes a program may have, by compute capability."""

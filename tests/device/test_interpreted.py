@@ -52,7 +52,6 @@ from gleann.index.engines.device.steps.rerank import (  # noqa: E402
     answer,
     rerank,
 )
-from gleann.index.engines.triton_kernels import gaining  # noqa: E402
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
 from gleann.index.engines.triton_kernels.build import launch_assign as assigning  # noqa: E402
 from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
@@ -61,7 +60,8 @@ from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_rank,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
-from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
+from gleann.index.engines.triton_kernels.coreset import launch_gains as gaining  # noqa: E402
+from gleann.index.engines.triton_kernels.coreset.launch_distances import (  # noqa: E402
     launch_pair_squares,
 )
 from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank  # noqa: E402

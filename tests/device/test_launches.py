@@ -31,7 +31,6 @@ from gleann.index.engines.device.steps import scan  # noqa: E402
 from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
 from gleann.index.engines.device.steps.queries import CodedQueries  # noqa: E402
 from gleann.index.engines.device.steps.rerank import DeviceRows  # noqa: E402
-from gleann.index.engines.triton_kernels import distances, gaining  # noqa: E402
 from gleann.index.engines.triton_kernels.build import launch_assign as assigning  # noqa: E402
 from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_bitmap,
@@ -39,6 +38,8 @@ from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_rank,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+from gleann.index.engines.triton_kernels.coreset import launch_distances as distances  # noqa: E402
+from gleann.index.engines.triton_kernels.coreset import launch_gains as gaining
 from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank  # noqa: E402
 from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402
 

@@ -120,7 +120,7 @@ class DevicePoints:
     def pairs(self, a: Tensor, b: Tensor) -> Tensor:
         """Squared distances float64 (m,) of rows `a` (m,) to rows `b` (m,)."""
         if self._by_kernel:
-            from gleann.index.engines.triton_kernels.distances import (
+            from gleann.index.engines.triton_kernels.coreset.launch_distances import (
                 launch_pair_squares,
             )
 

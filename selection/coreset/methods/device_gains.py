@@ -58,7 +58,9 @@ class DeviceGains:
 
     def _summed(self, numbers: Tensor) -> Tensor:
         if self._by_kernel:
-            from gleann.index.engines.triton_kernels.gaining import launch_sum_gains
+            from gleann.index.engines.triton_kernels.coreset.launch_gains import (
+                launch_sum_gains,
+            )
 
             return launch_sum_gains(self._rows, self._rows.of(numbers), self._covered)
         values, chosen = self._rows.values, self._rows.values[:, numbers]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gleann.index.engines.triton_kernels.configs import PAIRS_A_PROGRAM, SQUARES_WARPS
-from gleann.index.engines.triton_kernels.pair_squares import pair_squares
+from gleann.index.engines.triton_kernels.coreset.pair_squares import pair_squares
 
 
 def launch_pair_squares(vectors: Tensor, first: Tensor, second: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from gleann.index.engines.device.layout.columns import Columns
 from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.triton_kernels.build.launch_assign import share_of
 from gleann.index.engines.triton_kernels.configs import GAINS
-from gleann.index.engines.triton_kernels.sum_gains import sum_gains
+from gleann.index.engines.triton_kernels.coreset.sum_gains import sum_gains
 
 
 def launch_sum_gains(rows: Columns, chosen: Columns, covered: Tensor) -> Tensor:
