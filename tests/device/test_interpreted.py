@@ -53,14 +53,14 @@ from gleann.index.engines.device.steps.rerank import (  # noqa: E402
     rerank,
 )
 from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
-from gleann.index.engines.triton_kernels.build import launch_assign as assigning  # noqa: E402
+from gleann.index.engines.triton_kernels.build import launch_assign  # noqa: E402
 from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_bitmap,
     launch_quantise,
     launch_rank,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
-from gleann.index.engines.triton_kernels.coreset import launch_gains as gaining  # noqa: E402
+from gleann.index.engines.triton_kernels.coreset import launch_gains  # noqa: E402
 from gleann.index.engines.triton_kernels.coreset.launch_distances import (  # noqa: E402
     launch_pair_squares,
 )
@@ -542,10 +542,10 @@ def test_farthest_first_with_the_kernel(monkeypatch):
 def small_tiles(monkeypatch):
     """Several tiles of rows and of lists, and more than one share."""
     for name in ("ASSIGN", "ASSIGN_SOAR"):
-        config = getattr(assigning, name)
+        config = getattr(launch_assign, name)
         small = replace(config, rows=16, lists=16, block=16)
-        monkeypatch.setattr(assigning, name, small)
-    monkeypatch.setattr(assigning, "programs_on", lambda device: 3)
+        monkeypatch.setattr(launch_assign, name, small)
+    monkeypatch.setattr(launch_assign, "programs_on", lambda device: 3)
 
 
 def rows_and_centroids(n, nlist, d):
@@ -618,7 +618,7 @@ def test_a_build_that_assigns_by_the_kernel(monkeypatch):
 @pytest.mark.parametrize("nlist", [1, 64, 65, 4096])
 @pytest.mark.parametrize("tiles", [0, 1, 171, 7000])
 def test_shares_are_whole_tiles_and_fill_the_device(tiles, nlist):
-    share = assigning.share_of(nlist, 64, tiles=tiles, places=132)
+    share = launch_assign.share_of(nlist, 64, tiles=tiles, places=132)
     columns, shares = -(-nlist // 64), -(-nlist // share)
     assert share % 64 == 0
     # Rounding up to whole tiles costs less than half of the shares.
@@ -629,9 +629,9 @@ def test_shares_are_whole_tiles_and_fill_the_device(tiles, nlist):
 @pytest.fixture
 def gains_by_kernel(monkeypatch):
     """Several tiles of rows and candidates, and more than one share."""
-    small = replace(gaining.GAINS, rows=32, lists=16)
-    monkeypatch.setattr(gaining, "GAINS", small)
-    monkeypatch.setattr(gaining, "programs_on", lambda device: 3)
+    small = replace(launch_gains.GAINS, rows=32, lists=16)
+    monkeypatch.setattr(launch_gains, "GAINS", small)
+    monkeypatch.setattr(launch_gains, "programs_on", lambda device: 3)
     monkeypatch.setattr(device_gains, "device_reason", lambda device: "")
     monkeypatch.setattr(device_gains, "block_slices", None)
 
