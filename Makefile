@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
-INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
+INPUTS := pyproject.toml setup.py $(wildcard index/native/*/*)
 
 .PHONY: demo test test-slow test-kills test-fuzz test-sanitizers test-kernels \
   kernels-compiled kernels-interpreted check format clean python

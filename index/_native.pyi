@@ -1,4 +1,4 @@
-"""The compiled kernels; see native/module.cpp."""
+"""The compiled kernels; see native/bind/module.cpp."""
 
 from collections.abc import Callable
 

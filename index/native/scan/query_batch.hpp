@@ -1,0 +1,98 @@
+// Some queries on their way through the scan: their codes, what they probe, and the
+// best entries so far. Belongs to one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "scan/coded_queries.hpp"
+#include "scan/engine.hpp"
+#include "base/memory.hpp"
+#include "kernels/sink.hpp"
+
+namespace gleann {
+
+class QueryBatch {
+ public:
+  // Queries first .. first + count - 1 of the job.
+  QueryBatch(const Engine& engine, const ScanJob& job, int64_t first, int64_t count);
+
+  // Bytes that each query takes.
+  static int64_t bytes_a_query(const Engine& engine, const ScanJob& job);
+
+  int64_t count() const { return count_; }
+  // The query's list at a rank, -1 for none; `query` counts from the batch's first. The
+  // best list has rank 0; the engine leaves the others in no order.
+  int32_t list_no(int64_t query, int64_t rank) const {
+    return list_nos_[query * job_.nprobe + rank];
+  }
+
+  // Scan the first list of some queries of the batch: sets their thresholds.
+  void seed(int32_t list_no, const int32_t* queries, int64_t count);
+  // Scan one more list for some queries of the batch.
+  void scan(int32_t list_no, const int32_t* queries, int64_t count);
+  // Start to fetch a list that will be scanned soon.
+  void prefetch(int32_t list_no) const;
+
+  // Take over what another batch of the same queries found in other lists.
+  void merge(QueryBatch& other);
+
+  // Measure the pools in float32 and write the nearest k of each query.
+  void rerank();
+
+  const Work& work() const { return work_; }
+
+ private:
+  struct Scanned {
+    Panel panel;
+    Entries entries;
+  };
+
+  int64_t gather_room() const;
+  const float* prepare();
+  const int32_t* pick_lists();
+  void mark_probed(int64_t query);
+  Scanned list(int32_t list_no, int64_t queries);
+  void gather(const int32_t* queries, int64_t count);
+  void write_nearest(int64_t query, int64_t found, std::vector<uint64_t>& keys);
+
+  const Engine& engine_;
+  const ScanJob& job_;
+  const int64_t first_;
+  const int64_t count_;
+  const int64_t words_;  // of one query's bitmap
+  const int64_t group_limit_;
+  Buffer<float> scaled_;
+  const float* queries_;  // (count, d)
+  CodedQueries coded_;
+  std::vector<int32_t> picked_;
+  const int32_t* list_nos_;
+  Buffer<uint8_t> gathered_;
+  Buffer<float> scores_;
+  int64_t score_room_ = 0;
+  std::vector<uint64_t> probed_;
+  std::unique_ptr<uint64_t[]> keys_;
+  std::vector<Sink> sinks_;
+  std::unique_ptr<Hit[]> hits_;
+  Group group_;
+  Work work_;
+};
+
+// Tells the kernels that this thread scans, for as long as it lives.
+class ScanSession {
+ public:
+  ScanSession(const ScanKernels& scan, const Panel& panel) : scan_(scan) {
+    if (scan_.enter) scan_.enter(panel);
+  }
+  ~ScanSession() {
+    if (scan_.leave) scan_.leave();
+  }
+  ScanSession(const ScanSession&) = delete;
+  ScanSession& operator=(const ScanSession&) = delete;
+
+ private:
+  const ScanKernels& scan_;
+};
+
+}  // namespace gleann
