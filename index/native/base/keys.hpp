@@ -5,8 +5,6 @@
 
 #include <cstdint>
 
-#include "kernels/kernels.hpp"
-
 namespace gleann {
 namespace {
 

@@ -8,7 +8,8 @@
 
 #include "kernels/kernels.hpp"
 #include "kernels/pack.hpp"
-#include "scan/rank_lists.hpp"
+#include "scan/coded_queries.hpp"
+#include "scan/list_picker.hpp"
 
 namespace gleann {
 
@@ -66,11 +67,13 @@ class Engine {
   Work scan(const ScanJob& job) const;
 
  private:
-  friend class CodedQueries;
   friend class QueryBatch;
 
   const float* center() const { return center_.empty() ? nullptr : center_.data(); }
   Panel directions() const { return directions_.panel(0, nlist()); }
+  CodedQueries coded_queries(const float* queries, int64_t count) const {
+    return CodedQueries(scan_, packed_.query_bytes(), center(), d(), queries, count);
+  }
   ListPicker picker(int64_t nprobe) const {
     return ListPicker(kernels_, scan_, directions(), nlist(), nprobe);
   }

@@ -5,6 +5,7 @@
 
 #include "scan/engine.hpp"
 #include "scan/query_batch.hpp"
+#include "scan/scan_session.hpp"
 #include "base/threads.hpp"
 
 namespace gleann {

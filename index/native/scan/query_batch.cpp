@@ -75,7 +75,7 @@ QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
       words_(bitmap_words(engine.nlist())),
       group_limit_(group_limit(engine.packed_.query_bytes())),
       queries_(prepare()),
-      coded_(engine, queries_, count),
+      coded_(engine.coded_queries(queries_, count)),
       list_nos_(pick_lists()),
       gathered_(make_buffer<uint8_t>(gather_room() * engine.packed_.query_bytes())),
       probed_(count * words_),
@@ -123,7 +123,7 @@ const int32_t* QueryBatch::pick_lists() {
   if (job_.list_nos) return job_.list_nos + first_ * job_.nprobe;
   picked_.assign(count_ * job_.nprobe, -1);
   ListPicker picker = engine_.picker(job_.nprobe);
-  picker.pick(coded_.view(), [&](int64_t query, const std::vector<uint64_t>& keys) {
+  picker.pick(coded_, [&](int64_t query, const std::vector<uint64_t>& keys) {
     int32_t* out = picked_.data() + query * job_.nprobe;
     std::transform(keys.begin(), keys.end(), out, key_row);
     const auto best = std::min_element(keys.begin(), keys.end()) - keys.begin();

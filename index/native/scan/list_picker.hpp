@@ -1,22 +1,15 @@
-// The coarse step: which lists a query should scan.
+// The coarse step: the lists whose directions score best with a query.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
-#include "kernels/kernels.hpp"
 #include "base/memory.hpp"
+#include "kernels/kernels.hpp"
+#include "scan/coded_queries.hpp"
 
 namespace gleann {
-
-// Coded queries, side by side.
-struct QueryCodes {
-  const uint8_t* codes;  // `stride` bytes a query
-  int64_t stride;
-  const QueryScale* scales;
-  int64_t count;
-};
 
 // Picks the best lists of queries. Belongs to one thread.
 class ListPicker {
@@ -28,9 +21,9 @@ class ListPicker {
   // take(query, keys): the keys (see keys.hpp) of each query's nprobe best lists, or of
   // all where there are fewer, in no order; they can be changed.
   template <class Take>
-  void pick(const QueryCodes& queries, const Take& take) {
-    for (int64_t first = 0; first < queries.count; first += chunk_) {
-      const int64_t count = std::min(chunk_, queries.count - first);
+  void pick(const CodedQueries& queries, const Take& take) {
+    for (int64_t first = 0; first < queries.count(); first += chunk_) {
+      const int64_t count = std::min(chunk_, queries.count() - first);
       score(queries, first, count);
       for (int64_t q = 0; q < count; ++q) {
         find_best(scores_.get() + q * slots());
@@ -41,7 +34,7 @@ class ListPicker {
 
  private:
   int64_t slots() const { return directions_.blocks * kBlock; }
-  void score(const QueryCodes& queries, int64_t first, int64_t count);
+  void score(const CodedQueries& queries, int64_t first, int64_t count);
   void find_best(const float* scores);
 
   const Kernels& kernels_;
