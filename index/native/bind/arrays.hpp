@@ -4,7 +4,8 @@
 #include <pybind11/numpy.h>
 
 #include <cstdint>
-#include <stdexcept>
+
+#include "base/require.hpp"
 
 namespace gleann {
 
@@ -13,10 +14,6 @@ using Array = pybind11::array_t<T, pybind11::array::c_style>;
 
 constexpr int64_t kMostRows = int64_t{1} << 31;  // one more: rows are numbered in int32
 constexpr int64_t kMostDims = 65'536;            // sums of products of codes fit int32
-
-inline void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
 
 // NumPy makes arrays whose numbers begin anywhere; kernels read whole numbers.
 template <class... Arrays>

@@ -1,9 +1,8 @@
 // Points and Covering for Python: checks shapes, keeps arrays alive, releases the
 // interpreter lock.
-#include "bind/covering.hpp"
+#include "bind/bindings.hpp"
 
 #include <algorithm>
-#include <stdexcept>
 #include <string>
 
 #include "bind/arrays.hpp"

@@ -1,6 +1,4 @@
-#include "bind/mutual.hpp"
-
-#include <stdexcept>
+#include "bind/bindings.hpp"
 
 #include "bind/arrays.hpp"
 #include "graph/mutual.hpp"
@@ -12,10 +10,10 @@ namespace {
 
 py::tuple mutual(const Array<int32_t>& rows, const Array<float>& distances, int64_t k,
                  int threads) {
-  if (rows.ndim() != 2 || distances.ndim() != 2 || rows.shape(0) != distances.shape(0) ||
-      rows.shape(1) != distances.shape(1)) {
-    throw std::invalid_argument("rows and distances are not both (n, width)");
-  }
+  require(rows.ndim() == 2 && distances.ndim() == 2 &&
+              rows.shape(0) == distances.shape(0) &&
+              rows.shape(1) == distances.shape(1),
+          "rows and distances are not both (n, width)");
   require(k >= 1, "k is not at least 1");
   require(rows.shape(0) < kMostRows, "there are 2**31 rows or more");
   require_aligned(rows, distances);

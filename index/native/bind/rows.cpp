@@ -1,8 +1,7 @@
-#include "bind/rows.hpp"
+#include "bind/bindings.hpp"
 
 #include <pybind11/stl.h>
 
-#include <stdexcept>
 #include <string>
 
 #include "bind/arrays.hpp"
@@ -35,9 +34,8 @@ py::tuple unit(const Array<float>& vectors, const std::string& tier, int threads
 py::tuple quantise(const Array<float>& vectors, const Array<float>& center,
                    const std::string& tier, int threads) {
   require_table(vectors);
-  if (center.size() != 0 && center.size() != vectors.shape(1)) {
-    throw std::invalid_argument("the center is not (d,)");
-  }
+  require(center.size() == 0 || center.size() == vectors.shape(1),
+          "the center is not (d,)");
   const int64_t n = vectors.shape(0), d = vectors.shape(1);
   Array<int8_t> codes({n, d});
   Array<float> scales(n);

@@ -1,4 +1,4 @@
-#include "bind/threads.hpp"
+#include "bind/bindings.hpp"
 
 #include "base/threads.hpp"
 

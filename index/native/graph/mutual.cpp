@@ -5,10 +5,10 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <stdexcept>
 #include <vector>
 
 #include "base/keys.hpp"
+#include "base/require.hpp"
 #include "base/threads.hpp"
 
 namespace gleann {
@@ -93,7 +93,7 @@ class Mutual {
     uint64_t kth = kNoKey;
     // All of them: offers go to each.
     visit_pool(row, pools_.width, [&](int32_t other, float distance) {
-      if (other >= pools_.n) throw std::invalid_argument("a pooled row does not exist");
+      require(other < pools_.n, "a pooled row does not exist");
       if (++found == k_) kth = make_key(-distance, other);
     });
     return kth;

@@ -1,16 +1,11 @@
 #include "scan/engine.hpp"
 
-#include <stdexcept>
-
-#include "kernels/dispatch.hpp"
+#include "base/require.hpp"
 #include "base/threads.hpp"
+#include "kernels/dispatch.hpp"
 
 namespace gleann {
 namespace {
-
-void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
 
 // Whatever the scan will follow without looking must lead somewhere.
 void check_list(const IndexArrays& arrays, int64_t list_no) {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <stdexcept>
 
 #include "base/keys.hpp"
+#include "base/require.hpp"
 
 namespace gleann {
 namespace {
@@ -105,16 +105,14 @@ const float* QueryBatch::prepare() {
   const float* given = job_.queries + first_ * d;
   if (job_.list_nos) return given;
   if (!job_.to_unit) {
-    if (!all_measurable(given, count_, d)) {
-      throw std::invalid_argument("a query's squared length leaves float32");
-    }
+    require(all_measurable(given, count_, d),
+            "a query's squared length leaves float32");
     return given;
   }
   scaled_ = make_buffer<float>(count_ * d);
   for (int64_t q = 0; q < count_; ++q) {
-    if (!engine_.kernels_.to_unit(given + q * d, d, scaled_.get() + q * d)) {
-      throw std::invalid_argument("a query has no direction");
-    }
+    require(engine_.kernels_.to_unit(given + q * d, d, scaled_.get() + q * d),
+            "a query has no direction");
   }
   return scaled_.get();
 }
@@ -137,10 +135,8 @@ void QueryBatch::mark_probed(int64_t query) {
   for (int64_t rank = 0; rank < job_.nprobe; ++rank) {
     const int32_t at = list_no(query, rank);
     if (at < 0) continue;
-    if (at >= engine_.nlist()) throw std::invalid_argument("a list does not exist");
-    if (probed[at >> 6] >> (at & 63) & 1) {
-      throw std::invalid_argument("a query probes one list twice");
-    }
+    require(at < engine_.nlist(), "a list does not exist");
+    require(!(probed[at >> 6] >> (at & 63) & 1), "a query probes one list twice");
     probed[at >> 6] |= uint64_t{1} << (at & 63);
   }
 }
