@@ -17,14 +17,14 @@ py::tuple mutual(const Array<int32_t>& rows, const Array<float>& distances, int6
   require(k >= 1, "k is not at least 1");
   require(rows.shape(0) < kMostRows, "there are 2**31 rows or more");
   require_aligned(rows, distances);
-  const PoolTable pools{rows.shape(0), rows.shape(1), rows.data(), distances.data()};
-  Array<int32_t> near({pools.n, k});
-  Array<float> apart({pools.n, k});
+  const CandidateTable candidates{rows.shape(0), rows.shape(1), rows.data(), distances.data()};
+  Array<int32_t> near({candidates.n, k});
+  Array<float> apart({candidates.n, k});
   int32_t* near_out = near.mutable_data();
   float* apart_out = apart.mutable_data();
   {
     const py::gil_scoped_release release;
-    mutual_neighbours(pools, k, threads, near_out, apart_out);
+    mutual_neighbours(candidates, k, threads, near_out, apart_out);
   }
   return py::make_tuple(near, apart);
 }

@@ -96,7 +96,7 @@ class PyScanner {
   }
 
   py::tuple scan(const Array<float>& queries, const Array<int32_t>& list_nos, int32_t k,
-                 int32_t pool, const std::optional<Array<bool>>& allowed,
+                 int32_t rerank, const std::optional<Array<bool>>& allowed,
                  bool primary_only, int threads) const {
     check_queries(queries);
     require(list_nos.ndim() == 2 && list_nos.shape(0) == queries.shape(0),
@@ -105,18 +105,18 @@ class PyScanner {
     ScanJob job{};
     job.list_nos = list_nos.data();
     job.nprobe = list_nos.shape(1);
-    return run(job, queries, k, pool, allowed, primary_only, threads);
+    return run(job, queries, k, rerank, allowed, primary_only, threads);
   }
 
   py::tuple search(const Array<float>& queries, int64_t nprobe, bool to_unit, int32_t k,
-                   int32_t pool, const std::optional<Array<bool>>& allowed,
+                   int32_t rerank, const std::optional<Array<bool>>& allowed,
                    bool primary_only, int threads) const {
     check_queries(queries);
     require(nprobe >= 1 && nprobe <= engine_.nlist(), "nprobe is not in 1..nlist");
     ScanJob job{};
     job.nprobe = nprobe;
     job.to_unit = to_unit;
-    return run(job, queries, k, pool, allowed, primary_only, threads);
+    return run(job, queries, k, rerank, allowed, primary_only, threads);
   }
 
  private:
@@ -127,7 +127,7 @@ class PyScanner {
     return Engine(arrays, tier, threads);
   }
 
-  static constexpr int32_t kMaxPool = 1 << 29;  // capacities, twice that, fit in int32
+  static constexpr int32_t kMaxRerank = 1 << 29;  // capacities, twice that, fit in int32
 
   static IndexArrays view(
       const std::string& metric, const RowCodes& codes,
@@ -159,9 +159,9 @@ class PyScanner {
 
   // Fill in the rest of the job, and do it.
   py::tuple run(ScanJob& job, const Array<float>& queries, int32_t k,
-                int32_t pool, const std::optional<Array<bool>>& allowed,
+                int32_t rerank, const std::optional<Array<bool>>& allowed,
                 bool primary_only, int threads) const {
-    require(k >= 1 && pool >= k && pool <= kMaxPool, "not 1 <= k <= pool <= 2**29");
+    require(k >= 1 && rerank >= k && rerank <= kMaxRerank, "not 1 <= k <= rerank <= 2**29");
     require(!allowed || (allowed->ndim() == 1 && allowed->shape(0) == engine_.n()),
             "allowed is not (n,)");
     const int64_t nq = queries.shape(0);
@@ -170,7 +170,7 @@ class PyScanner {
     job.queries = queries.data();
     job.nq = nq;
     job.k = k;
-    job.pool = pool;
+    job.rerank = rerank;
     job.allowed =
         allowed ? reinterpret_cast<const uint8_t*>(allowed->data()) : nullptr;
     job.primary_only = primary_only;
@@ -214,10 +214,10 @@ void bind_scanner(py::module_& module) {
            py::kw_only(), py::arg("nprobe"), py::arg("threads"))
       .def("scan", &PyScanner::scan, py::arg("queries").noconvert(),
            py::arg("list_nos").noconvert(), py::kw_only(), py::arg("k"),
-           py::arg("pool"), py::arg("allowed").noconvert() = py::none(),
+           py::arg("rerank"), py::arg("allowed").noconvert() = py::none(),
            py::arg("primary_only"), py::arg("threads"))
       .def("search", &PyScanner::search, py::arg("queries").noconvert(),
-           py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("pool"),
+           py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("rerank"),
            py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),
            py::arg("threads"));
 }

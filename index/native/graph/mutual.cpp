@@ -28,29 +28,29 @@ void for_rows(int64_t n, int threads, const std::function<void(int64_t)>& work) 
 // only where it beats what its receiver pooled itself, which few do.
 class Mutual {
  public:
-  Mutual(const PoolTable& pools, int64_t k, int threads)
-      : pools_(pools),
+  Mutual(const CandidateTable& candidates, int64_t k, int threads)
+      : candidates_(candidates),
         k_(k),
         threads_(threads),
-        cutoffs_(pools.n),
-        ends_(new std::atomic<int64_t>[pools.n + 1]) {
-    for (int64_t row = 0; row <= pools.n; ++row) ends_[row].store(0);
-    for_rows(pools.n, threads, [this](int64_t row) { cutoffs_[row] = cutoff(row); });
+        cutoffs_(candidates.n),
+        ends_(new std::atomic<int64_t>[candidates.n + 1]) {
+    for (int64_t row = 0; row <= candidates.n; ++row) ends_[row].store(0);
+    for_rows(candidates.n, threads, [this](int64_t row) { cutoffs_[row] = cutoff(row); });
   }
 
   void exchange() {
     constexpr auto kRelaxed = std::memory_order_relaxed;
-    for_rows(pools_.n, threads_, [this](int64_t row) {
+    for_rows(candidates_.n, threads_, [this](int64_t row) {
       visit_offers(row, [this](int32_t to, uint64_t) {
         ends_[to + 1].fetch_add(1, kRelaxed);
       });
     });
-    for (int64_t row = 0; row < pools_.n; ++row) {
+    for (int64_t row = 0; row < candidates_.n; ++row) {
       ends_[row + 1].fetch_add(ends_[row].load(kRelaxed), kRelaxed);
     }
-    offers_.resize(ends_[pools_.n].load(kRelaxed));
+    offers_.resize(ends_[candidates_.n].load(kRelaxed));
     // Filling moves each row's start to its end, which is the next row's start.
-    for_rows(pools_.n, threads_, [this](int64_t row) {
+    for_rows(candidates_.n, threads_, [this](int64_t row) {
       visit_offers(row, [this](int32_t to, uint64_t key) {
         offers_[ends_[to].fetch_add(1, kRelaxed)] = key;
       });
@@ -58,7 +58,7 @@ class Mutual {
   }
 
   void write(int32_t* rows, float* distances) const {
-    for_rows(pools_.n, threads_, [&](int64_t row) {
+    for_rows(candidates_.n, threads_, [&](int64_t row) {
       thread_local std::vector<uint64_t> keys;
       gather(row, keys);
       const auto found = static_cast<int64_t>(keys.size());
@@ -76,10 +76,10 @@ class Mutual {
 
  private:
   template <class Visit>
-  void visit_pool(int64_t row, int64_t most, const Visit& visit) const {
-    const int32_t* rows = pools_.rows + row * pools_.width;
-    const float* distances = pools_.distances + row * pools_.width;
-    for (int64_t i = 0; i < pools_.width && rows[i] >= 0 && most > 0; ++i) {
+  void visit_candidates(int64_t row, int64_t most, const Visit& visit) const {
+    const int32_t* rows = candidates_.rows + row * candidates_.width;
+    const float* distances = candidates_.distances + row * candidates_.width;
+    for (int64_t i = 0; i < candidates_.width && rows[i] >= 0 && most > 0; ++i) {
       if (rows[i] == row) continue;
       visit(rows[i], distances[i]);
       --most;
@@ -92,8 +92,8 @@ class Mutual {
     int64_t found = 0;
     uint64_t kth = kNoKey;
     // All of them: offers go to each.
-    visit_pool(row, pools_.width, [&](int32_t other, float distance) {
-      require(other < pools_.n, "a pooled row does not exist");
+    visit_candidates(row, candidates_.width, [&](int32_t other, float distance) {
+      require(other < candidates_.n, "a pooled row does not exist");
       if (++found == k_) kth = make_key(-distance, other);
     });
     return kth;
@@ -101,7 +101,7 @@ class Mutual {
 
   template <class Visit>
   void visit_offers(int64_t row, const Visit& visit) const {
-    visit_pool(row, pools_.width, [&](int32_t to, float distance) {
+    visit_candidates(row, candidates_.width, [&](int32_t to, float distance) {
       const uint64_t key = make_key(-distance, static_cast<int32_t>(row));
       if (key < cutoffs_[to]) visit(to, key);
     });
@@ -110,7 +110,7 @@ class Mutual {
   // The row's own best k, and offers from rows that are not among them.
   void gather(int64_t row, std::vector<uint64_t>& keys) const {
     keys.clear();
-    visit_pool(row, k_, [&](int32_t other, float distance) {
+    visit_candidates(row, k_, [&](int32_t other, float distance) {
       keys.push_back(make_key(-distance, other));
     });
     const std::size_t own = keys.size();
@@ -124,7 +124,7 @@ class Mutual {
     }
   }
 
-  const PoolTable& pools_;
+  const CandidateTable& candidates_;
   const int64_t k_;
   const int threads_;
   std::vector<uint64_t> cutoffs_;
@@ -134,9 +134,9 @@ class Mutual {
 
 }  // namespace
 
-void mutual_neighbours(const PoolTable& pools, int64_t k, int threads, int32_t* rows,
+void mutual_neighbours(const CandidateTable& candidates, int64_t k, int threads, int32_t* rows,
                        float* distances) {
-  Mutual mutual(pools, k, resolve_threads(threads));
+  Mutual mutual(candidates, k, resolve_threads(threads));
   mutual.exchange();
   mutual.write(rows, distances);
 }

@@ -48,12 +48,12 @@ struct Panel {
 struct Sink {
   uint64_t* keys;
   const uint64_t* probed;  // bit per list: does this query scan it?
-  uint64_t cutoff;         // keys at or above it cannot be among the best `pool`
+  uint64_t cutoff;         // keys at or above it cannot be among the best `rerank`
   int64_t survivors;
-  float threshold;         // no lower score can be among the best `pool`
+  float threshold;         // no lower score can be among the best `rerank`
   int32_t count;
-  int32_t pool;
-  int32_t capacity;        // above pool
+  int32_t rerank;
+  int32_t capacity;        // above rerank
 };
 
 // What decides whether an entry that passed the threshold is wanted.
@@ -162,7 +162,7 @@ extern const Kernels kAvx512Kernels;
 extern const Kernels kAmxKernels;
 #endif
 
-// Cut the buffer down to exactly its best `pool` keys, in no order, and raise the
+// Cut the buffer down to exactly its best `rerank` keys, in no order, and raise the
 // threshold. Not for the inner loop.
 void compact(Sink& sink);
 

@@ -8,23 +8,23 @@
 
 namespace gleann {
 
-inline Sink make_sink(uint64_t* keys, int32_t pool, int32_t capacity,
+inline Sink make_sink(uint64_t* keys, int32_t rerank, int32_t capacity,
                       const uint64_t* probed) {
   Sink sink{};
   sink.keys = keys;
   sink.probed = probed;
   sink.cutoff = std::numeric_limits<uint64_t>::max();
   sink.threshold = -std::numeric_limits<float>::infinity();
-  sink.pool = pool;
+  sink.rerank = rerank;
   sink.capacity = capacity;
   return sink;
 }
 
 // Keys to make room for: the fewer, the sooner the threshold rises; the more, the
 // less often the buffer is thinned.
-inline int32_t sink_capacity(int32_t pool) {
+inline int32_t sink_capacity(int32_t rerank) {
   constexpr int32_t kLeast = 16;
-  return pool + (pool / 2 > kLeast ? pool / 2 : kLeast);
+  return rerank + (rerank / 2 > kLeast ? rerank / 2 : kLeast);
 }
 
 }  // namespace gleann

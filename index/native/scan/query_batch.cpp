@@ -61,7 +61,7 @@ int64_t bitmap_words(int64_t nlist) { return nlist / 64 + 1; }
 }  // namespace
 
 int64_t QueryBatch::bytes_a_query(const Engine& engine, const ScanJob& job) {
-  return engine.packed_.query_bytes() + 8 * sink_capacity(job.pool) +
+  return engine.packed_.query_bytes() + 8 * sink_capacity(job.rerank) +
          8 * bitmap_words(engine.nlist()) + 12 * job.nprobe + 4 * engine.d() +
          static_cast<int64_t>(sizeof(Sink));
 }
@@ -79,16 +79,16 @@ QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
       list_nos_(pick_lists()),
       gathered_(make_buffer<uint8_t>(gather_room() * engine.packed_.query_bytes())),
       probed_(count * words_),
-      keys_(new uint64_t[count * sink_capacity(job.pool)]),
+      keys_(new uint64_t[count * sink_capacity(job.rerank)]),
       sinks_(count),
       hits_(new Hit[kMostHits]),
       group_{} {
   group_.hits = hits_.get();
   group_.queries = gathered_.get();
   group_.stride = engine.packed_.query_bytes();
-  const int32_t capacity = sink_capacity(job_.pool);
+  const int32_t capacity = sink_capacity(job_.rerank);
   for (int64_t q = 0; q < count; ++q) {
-    sinks_[q] = make_sink(keys_.get() + q * capacity, job_.pool, capacity,
+    sinks_[q] = make_sink(keys_.get() + q * capacity, job_.rerank, capacity,
                           probed_.data() + q * words_);
     mark_probed(q);
   }
@@ -208,7 +208,7 @@ void QueryBatch::merge(QueryBatch& other) {
     compact(theirs);
     std::vector<uint64_t> keys(mine.keys, mine.keys + mine.count);
     keys.insert(keys.end(), theirs.keys, theirs.keys + theirs.count);
-    const auto kept = std::min<std::size_t>(keys.size(), mine.pool);
+    const auto kept = std::min<std::size_t>(keys.size(), mine.rerank);
     std::nth_element(keys.begin(), keys.begin() + kept, keys.end());
     std::copy_n(keys.begin(), kept, mine.keys);
     mine.count = static_cast<int32_t>(kept);
@@ -218,9 +218,9 @@ void QueryBatch::merge(QueryBatch& other) {
 }
 
 void QueryBatch::rerank() {
-  std::vector<int32_t> rows(job_.pool);
-  std::vector<float> distances(job_.pool);
-  std::vector<uint64_t> keys(job_.pool);
+  std::vector<int32_t> rows(job_.rerank);
+  std::vector<float> distances(job_.rerank);
+  std::vector<uint64_t> keys(job_.rerank);
   for (int64_t q = 0; q < count_; ++q) {
     Sink& sink = sinks_[q];
     compact(sink);

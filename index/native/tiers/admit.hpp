@@ -52,11 +52,11 @@ inline bool find_pivot(const uint64_t* keys, int64_t count, int64_t least, int64
   return false;
 }
 
-// Make room: drop keys that cannot be among the best `pool`, and raise the threshold.
+// Make room: drop keys that cannot be among the best `rerank`, and raise the threshold.
 inline void thin(Sink& sink) {
-  const int64_t room = sink.capacity - sink.pool;
+  const int64_t room = sink.capacity - sink.rerank;
   uint64_t pivot;
-  if (!find_pivot(sink.keys, sink.count, sink.pool, sink.pool + room / 4, pivot)) {
+  if (!find_pivot(sink.keys, sink.count, sink.rerank, sink.rerank + room / 4, pivot)) {
     return compact(sink);
   }
   int32_t kept = 0;

@@ -222,9 +222,9 @@ void seed(const float* scores, int64_t blocks, Group& group, int q,
           const Entries& entries) {
   Sink& sink = *group.sinks[q];
   const int64_t sure = entries.allowed ? 0 : entries.primaries / kBlock;
-  if (sure * kBlock >= sink.pool) {
-    const int64_t most = sink.pool + (sink.capacity - sink.pool) / 2;
-    sink.threshold = threshold_for<Ops>(scores, sure * kBlock, sink.pool, most);
+  if (sure * kBlock >= sink.rerank) {
+    const int64_t most = sink.rerank + (sink.capacity - sink.rerank) / 2;
+    sink.threshold = threshold_for<Ops>(scores, sure * kBlock, sink.rerank, most);
     group.thresholds[q] = sink.threshold;
   }
   const Offer<Ops> offer{group, entries};
