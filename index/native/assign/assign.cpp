@@ -19,7 +19,7 @@ void set_rows(Group& group, const float* rows, int64_t count, int64_t d) {
 
 }  // namespace
 
-// Some rows on their way to their lists. Belongs to one thread.
+// Assigns one block of rows. Used by one thread.
 class Assigner::Chunk {
  public:
   Chunk(const Assigner& assigner, const float* rows, int64_t count)

@@ -1,4 +1,4 @@
-// The first and second list of every row, in float32.
+// The primary and the spilled list of every row, by float32 scores.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ enum class SpillRule { kNone, kNaive, kSoar, kAir };
 struct Spilling {
   SpillRule rule;
   float lambda;
-  float zero;  // a squared residual at or below this is not spilled (SOAR and AIR)
+  float zero;  // rows of a squared residual up to this are not spilled (SOAR, AIR)
 };
 
 class Assigner {

@@ -1,6 +1,7 @@
-// Keys: a score and a row in one integer that sorts as the answer does (see Sink).
+// Keys: a score and a row in one 64-bit integer; ascending keys are descending scores,
+// ties by ascending row.
 //
-// Internal linkage, since kernel files include it too (see kernels.hpp).
+// Internal linkage, since the files of tiers/ include it too (see kernels/kernels.hpp).
 #pragma once
 
 #include <cstdint>

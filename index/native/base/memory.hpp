@@ -1,4 +1,4 @@
-// Zeroed memory on cache-line borders, in huge pages where the system has them.
+// Zeroed memory, aligned to cache lines, in huge pages where the system has them.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 namespace gleann {
 
 struct Release {
-  void* owned = nullptr;  // begins before the memory, which was moved to a border
+  void* owned = nullptr;  // what calloc returned: at or before the aligned memory
   void operator()(void* memory) const;
 };
 

@@ -1,4 +1,4 @@
-// Work split over threads that share nothing but the number of the next task.
+// Parallel loops: threads take the next task from one shared counter.
 #pragma once
 
 #include <cstdint>
@@ -6,18 +6,18 @@
 
 namespace gleann {
 
-// Cores this process may use: those it may run on, or fewer where `limit_cores` said so.
+// Cores this process may use: its CPU affinity, capped by `limit_cores`.
 int usable_cores();
 
-// What a container's quota allows, at least 1.
+// Cap `usable_cores`, at least at 1: for the CPU quota of a container.
 void limit_cores(int cores);
 
 // `threads` where it is positive, else every usable core.
 int resolve_threads(int threads);
 
-// Threads of one call, this one included: as many as it wants and others have left of
-// the cores, at least 1. A call that wants more than there are cores gets them, if it is
-// alone. Given back when it ends; nobody waits for any.
+// The threads of one call, the calling one included: as many as it wants, as far as the
+// leases of other calls leave cores, at least 1. A call alone may take more than there
+// are cores. Taken without waiting, and given back by the destructor.
 class ThreadLease {
  public:
   explicit ThreadLease(int wanted);
@@ -32,20 +32,20 @@ class ThreadLease {
   int count_;
 };
 
-// Call work(task) for each task below `tasks` from the threads of a lease. The first
-// exception is thrown again here, after all threads have ended. Where threads cannot be
-// started, fewer do the work.
+// Call work(task) for each task in 0..tasks - 1 on the threads of a lease. The first
+// exception is rethrown after all threads have ended. If the system starts no more
+// threads, those that run do all the work.
 void parallel_for(int64_t tasks, ThreadLease& lease,
                   const std::function<void(int64_t)>& work);
 
 // The same, on up to `threads` threads.
 void parallel_for(int64_t tasks, int threads, const std::function<void(int64_t)>& work);
 
-// What the threads of Python do between tasks and in `poll`, ten times a second at most.
-// It may throw, to stop the work.
+// Set the callback that a thread of Python makes between tasks and in `poll`, ten times
+// a second at most. It may throw, to stop the work.
 void set_heartbeat(void (*beat)());
 
-// Called between pieces of a long task: throws where the work is to stop.
+// Called between pieces of a long task; throws if the work is to stop.
 void poll();
 
 }  // namespace gleann

@@ -56,7 +56,7 @@ class PyAssigner {
                             biases.data(), tier);
   }
 
-  Array<float> kept_;  // what the assigner points into for as long as it lives
+  Array<float> kept_;  // the centroids that the assigner points into
   Assigner assigner_;
 };
 

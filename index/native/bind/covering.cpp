@@ -53,7 +53,7 @@ class PyPoints {
     return Points(vectors.data(), vectors.shape(0), vectors.shape(1), tier, threads);
   }
 
-  Array<float> kept_;  // what the points are for as long as they live
+  Array<float> kept_;  // the vectors that the points refer to
   Points points_;
 };
 

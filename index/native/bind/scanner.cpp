@@ -20,7 +20,7 @@ namespace {
 // int8 codes; or rows in float32.
 using CodeArray = std::variant<Array<int8_t>, Array<float>>;
 
-// What is scanned of the rows, or of the directions of the lists; see RowCodes.
+// The codes of the rows, or of the directions of the lists; see RowCodes.
 class GivenCodes {
  public:
   // Scales and biases have n numbers or none, the center d or none.
@@ -120,7 +120,7 @@ class PyScanner {
   }
 
  private:
-  // Packs all codes: minutes at 10^8 rows, in which other threads of Python run.
+  // Packs all codes, which takes minutes at 10^8 rows: without the interpreter lock.
   static Engine make(const IndexArrays& arrays, const std::string& tier,
                              int threads) {
     const py::gil_scoped_release release;
@@ -157,7 +157,7 @@ class PyScanner {
     require_aligned(queries);
   }
 
-  // Fill in the rest of the job, and do it.
+  // Complete the job and run it.
   py::tuple run(ScanJob& job, const Array<float>& queries, int32_t k,
                 int32_t rerank, const std::optional<Array<bool>>& allowed,
                 bool primary_only, int threads) const {
@@ -187,15 +187,15 @@ class PyScanner {
                                          work.survivors, work.reranked));
   }
 
-  py::tuple kept_;  // what the engine points into for as long as it lives
+  py::tuple kept_;  // the arrays that the engine points into
   Engine engine_;
 };
 
 }  // namespace
 
 void bind_scanner(py::module_& module) {
-  // noconvert: an array of another type or order would be copied without a word, and a
-  // memory-mapped one read whole.
+  // noconvert: pybind11 would silently copy an array of another type or order, and so
+  // read a memory-mapped one whole.
   py::class_<PyScanner>(module, "Scanner")
       .def(py::init<const std::string&, const Array<float>&, const CodeArray&,
                     const Array<float>&, const Array<float>&, const Array<int64_t>&,

@@ -7,10 +7,10 @@ namespace py = pybind11;
 namespace gleann {
 namespace {
 
-// Borrowed: who sets it keeps it, and takes it back.
+// A borrowed reference: the caller of `watch` owns the callback and unsets it.
 thread_local PyObject* watcher = nullptr;
 
-// On the thread that called from Python: notice Ctrl-C, and let the watcher stop us.
+// Runs on the thread that called from Python: raises for Ctrl-C, or if the watcher does.
 void beat() {
   const py::gil_scoped_acquire hold;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();

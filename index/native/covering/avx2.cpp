@@ -1,4 +1,4 @@
-// Covering with AVX2: products of 16 bits, which cannot saturate (see tiers/ops_avx2.hpp).
+// Covering with AVX2: 16-bit products, which cannot saturate (see tiers/ops_avx2.hpp).
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -9,7 +9,7 @@
 #include "tiers/target_begin.hpp"
 
 #include "covering/cover_tile.hpp"
-// After it: what is compiled with other options than its tile is not inlined into it.
+// After the tile: functions compiled with other options are not inlined into it.
 #include "tiers/ops_avx2.hpp"
 
 namespace gleann {

@@ -14,7 +14,7 @@
 #include "tiers/target_begin.hpp"
 
 #include "covering/cover_tile.hpp"
-// After it: what is compiled with other options than its tile is not inlined into it.
+// After the tile: functions compiled with other options are not inlined into it.
 #include "tiers/ops_avx512.hpp"
 
 namespace gleann {

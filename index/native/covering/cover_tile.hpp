@@ -1,7 +1,7 @@
-// Covering, once for all tiers: blocks of rows times groups of centres.
+// The covering kernel of all tiers: blocks of rows times groups of centres.
 //
-// Included by the tiers of covering only, after they have chosen their instruction set, and
-// instantiated with types of internal linkage only (see kernels.hpp).
+// Included by avx2.cpp, avx512.cpp and portable.cpp only, after they have set their
+// target, and instantiated with types of internal linkage only (see kernels/kernels.hpp).
 //
 // `Ops` holds a tier's few instructions:
 //   kBlocks, kCentres  blocks and centres whose sums fit in the registers together
@@ -25,8 +25,8 @@ namespace {
 
 constexpr int kCoverLanes = 16;
 
-// The definition of distance.py, to the last bit: its order of sums, and no fused
-// multiply-add, which would round once where NumPy rounds twice.
+// The definition of selection/coreset/distance, bit for bit: the same order of sums, and
+// no fused multiply-add, which would round once where NumPy rounds twice.
 inline double squared_distance(const float* a, const float* b, int64_t d) {
   double lanes[kCoverLanes] = {};
   int64_t i = 0;
@@ -53,7 +53,7 @@ void squared_distances(const float* from, const float* vectors, const int64_t* r
   }
 }
 
-// Take the centre for those of 16 slots it is nearer to than any before.
+// Update those of 16 slots that are nearer to this centre than to any before.
 inline void settle(const CoverJob& job, int64_t slot, uint32_t hits,
                    const CoverCentre& centre) {
   const float* to = job.vectors + centre.row * job.d;
@@ -105,7 +105,7 @@ void cover_tile(const CoverJob& job, int64_t block, const int32_t* which) {
   }
 }
 
-// From a number known when running to the tile compiled for it.
+// Selects the tile compiled for a number known at run time.
 template <class Ops, int NB, int NC>
 inline void cover_tile_of(int64_t count, const CoverJob& job, int64_t block,
                           const int32_t* which) {

@@ -13,12 +13,12 @@
 namespace gleann {
 namespace {
 
-constexpr int64_t kSegmentBlocks = 64;   // 1,024 rows: a task, and what is pruned whole
-constexpr int64_t kFirstLook = 256;      // centres before grouping is thought of
+constexpr int64_t kSegmentBlocks = 64;   // 1,024 rows: one task, pruned as a whole
+constexpr int64_t kFirstLook = 256;      // centres before grouping is first considered
 constexpr int64_t kRowsPerCentre = 16;   // fewer, and groups would be mostly padding
-constexpr int64_t kWitnesses = 16;       // centres that say whether grouping pays
-constexpr double kWorthwhile = 0.25;     // share pruned that pays for packing anew
-constexpr double kMargin = 1e-6;         // more than rounding does to a distance
+constexpr int64_t kWitnesses = 16;       // centres sampled to see if grouping pays
+constexpr double kWorthwhile = 0.25;     // share pruned that pays for repacking
+constexpr double kMargin = 1e-6;         // above the rounding error of a distance
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr float kAlways = std::numeric_limits<float>::infinity();
 
@@ -30,7 +30,7 @@ int64_t blocks_of(int64_t rows) { return (rows + kCoverBlock - 1) / kCoverBlock;
 
 const CoverKernels& choose_cover_kernels(const std::string& tier) {
 #if defined(__x86_64__)
-  // Tiles of the matrix unit would gain little: few rows share a centre's codes.
+  // AMX tiles would gain little: few rows share a centre's codes.
   const std::string best = tier.empty() ? runnable_tiers().front() : tier;
   for (const std::string& name : runnable_tiers()) {
     if (name != best) continue;
@@ -42,7 +42,7 @@ const CoverKernels& choose_cover_kernels(const std::string& tier) {
   throw std::invalid_argument("this CPU cannot run tier '" + tier + "'");
 }
 
-// What is known of a row beside its codes, in the unit of the largest |y|.
+// The numbers of a row besides its codes, in units of the largest |y|.
 struct Points::Coded {
   float scale;
   float length;  // |scale * codes|
@@ -50,7 +50,7 @@ struct Points::Coded {
   double square;  // |y|^2
 };
 
-// Rows laid out for the kernels, 16 side by side.
+// Rows in the layout of the kernels, 16 side by side.
 struct Points::Slots {
   Buffer<uint8_t> codes;
   std::vector<int32_t> rows;
@@ -79,7 +79,7 @@ void Points::squared(const int64_t* a, int64_t na, const int64_t* b, int64_t nb,
   }
 }
 
-// Any centre is right; the mean makes codes finest.
+// Any origin gives valid bounds; the mean gives the finest codes.
 void Points::find_mean() {
   const int64_t tasks = std::min<int64_t>(n_, 64);
   std::vector<double> sums(tasks * d_, 0.0);
@@ -165,7 +165,7 @@ std::shared_ptr<Points::Slots> Points::pack(std::vector<int32_t> rows) const {
   return packed;
 }
 
-// Blocks that are worked on together.
+// Consecutive blocks of rows, the unit of work and of pruning.
 struct Covering::Segment {
   int64_t first_block;
   int64_t blocks;
@@ -174,7 +174,7 @@ struct Covering::Segment {
   double reach;   // largest distance of one of its rows to its nearest centre
 };
 
-// Centres on their way to the rows.
+// Centres to be added, with their codes.
 struct Covering::Batch {
   std::vector<CoverCentre> centres;
   std::vector<uint8_t> codes;
@@ -298,8 +298,8 @@ int64_t Covering::cover_segment(Segment& segment, const Batch& batch) {
   return pruned;
 }
 
-// Would groups by nearest centre spare a good part of the pairs? The last centres are
-// asked: one rules a group out if it is twice the group's reach from its centre.
+// Whether groups by nearest centre would save a good part of the pairs, estimated on the
+// last centres: a group is skipped if its centre is twice its radius away.
 bool Covering::grouping_pays(const int64_t* rows, int64_t count) const {
   std::vector<double> most(centres_.size(), 0.0);
   std::vector<int64_t> sizes(centres_.size(), 0);
@@ -320,7 +320,7 @@ bool Covering::grouping_pays(const int64_t* rows, int64_t count) const {
   return spared >= kWorthwhile * static_cast<double>(asked * points_.n());
 }
 
-// Lay the rows out by nearest centre, nearest first, each group in segments of its own.
+// Reorder the rows by nearest centre, nearest first, each group in its own segments.
 void Covering::group() {
   std::vector<int32_t> order(points_.n());
   std::iota(order.begin(), order.end(), 0);

@@ -1,4 +1,4 @@
-// Covering for CPUs that offer nothing more.
+// Covering in plain C++, for any CPU.
 #include "covering/cover_tile.hpp"
 #include "covering/covering.hpp"
 

@@ -24,8 +24,8 @@ void for_rows(int64_t n, int threads, const std::function<void(int64_t)>& work) 
   });
 }
 
-// The offers of all rows, by the row they are made to: counting sort. An offer is kept
-// only where it beats what its receiver pooled itself, which few do.
+// The reversed candidates, grouped by receiving row with a counting sort. One is kept
+// only if it is nearer than the receiver's k-th own candidate, which few are.
 class Mutual {
  public:
   Mutual(const CandidateTable& candidates, int64_t k, int threads)
@@ -86,12 +86,12 @@ class Mutual {
     }
   }
 
-  // Key of the k-th that the row found itself. A key descends by score, and the score
-  // is the negated distance.
+  // Key of the row's k-th own candidate. Keys ascend as scores descend, and the score is
+  // the negated distance.
   uint64_t cutoff(int64_t row) const {
     int64_t found = 0;
     uint64_t kth = kNoKey;
-    // All of them: offers go to each.
+    // All are checked, since all are offered the row.
     visit_candidates(row, candidates_.width, [&](int32_t other, float distance) {
       require(other < candidates_.n, "a pooled row does not exist");
       if (++found == k_) kth = make_key(-distance, other);
@@ -107,7 +107,7 @@ class Mutual {
     });
   }
 
-  // The row's own best k, and offers from rows that are not among them.
+  // The row's k nearest candidates, and the reversed ones that are not among them.
   void gather(int64_t row, std::vector<uint64_t>& keys) const {
     keys.clear();
     visit_candidates(row, k_, [&](int32_t other, float distance) {

@@ -1,12 +1,12 @@
-// Neighbours from candidates read both ways; see index/mutual.py.
+// Neighbours of a self-join from candidates in both directions; see index/mutual.py.
 #pragma once
 
 #include <cstdint>
 
 namespace gleann {
 
-// What each of n rows found: `width` rows, nearest first, -1 past the last. A row may
-// have found itself, and no row found another twice.
+// The candidates of each of n rows: up to `width` rows, nearest first, -1 past the last.
+// A row may be its own candidate; no row has a candidate twice.
 struct CandidateTable {
   int64_t n;
   int64_t width;
@@ -14,9 +14,9 @@ struct CandidateTable {
   const float* distances;  // (n, width)
 };
 
-// The k nearest of all that a row pooled and all that pooled it, itself left out: fills
-// rows (n, k), -1 past the last, and distances (n, k), +inf past the last. Throws
-// std::invalid_argument for a row that does not exist.
+// The k nearest among a row's candidates and the rows it is a candidate of, the row
+// itself excluded: fills rows (n, k), -1 past the last, and distances (n, k), +inf past
+// the last. Throws std::invalid_argument for a row that does not exist.
 void mutual_neighbours(const CandidateTable& candidates, int64_t k, int threads, int32_t* rows,
                        float* distances);
 

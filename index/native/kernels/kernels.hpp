@@ -1,9 +1,10 @@
-// What the scan drivers and the per-tier kernels say to each other.
+// Interface between the drivers (scan/, assign/) and the kernels of the tiers.
 //
-// Kernel files are compiled for one instruction set each and may run only after
-// dispatch.cpp has seen that the CPU has it. So that no such code leaks into the rest
-// of the program, everything they define has internal linkage, except for one constant
-// table a file; and this header holds plain data and declarations only.
+// A tier is an instruction set. Each file of tiers/ is compiled for one and may run only
+// after dispatch.cpp has seen that the CPU has it. So that no such code is linked into
+// the rest of the program, everything these files define has internal linkage, except
+// for one constant table per file; and this header holds plain data and declarations
+// only.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@ constexpr int kMaxGroup = 96;    // queries scanned together
 constexpr int kStepBytes = 4;    // bytes of one query that one step consumes
 constexpr int kCacheLine = 64;
 
-// How a tier wants codes laid out. A block of 16 entries is a run of steps; one step
+// The code layout of a tier. A block of 16 entries is a sequence of steps; one step
 // holds `dims` dimensions of all 16.
 struct Layout {
   int dims;            // dimensions a step: 4, 2, or 1
@@ -34,17 +35,16 @@ struct Panel {
   int64_t block_bytes;
   int steps;
   int tile_steps;  // steps in each tile; steps itself where there are no tiles
-  // One a slot. NaN in the slots after the last entry, whose scores are then NaN and
-  // pass no threshold: kernels need no special case for a list's end. Where codes are
-  // float32 they are NaN themselves there, and have no scales.
+  // One per slot. NaN in the slots after the last entry, whose scores are then NaN and
+  // pass no threshold: kernels need no special case for the end of a list. Float32 codes
+  // have no scales, and are NaN themselves there.
   const float* scales;
   const float* biases;
 };
 
-// The best entries of one query so far.
+// The best entries of one query so far, as keys (see base/keys.hpp): smaller is better.
 //
-// A key is 64 bits, smaller is better: score descending above row ascending. That is a
-// total order, so what remains does not depend on the order of the scan.
+// Keys have a total order, so the result does not depend on the order of the scan.
 struct Sink {
   uint64_t* keys;
   const uint64_t* probed;  // bit per list: does this query scan it?
@@ -56,7 +56,7 @@ struct Sink {
   int32_t capacity;        // above rerank
 };
 
-// What decides whether an entry that passed the threshold is wanted.
+// The entries of a list, and the conditions on those that pass the threshold.
 struct Entries {
   const int32_t* rows;    // row of each entry
   const int32_t* others;  // the other list of each entry
@@ -72,8 +72,8 @@ struct Hit {
   int32_t query;  // of the group
 };
 
-constexpr int kHitRoom = 512;  // hits to gather before they are looked at
-// Four blocks of one query can add this many before that is noticed.
+constexpr int kHitRoom = 512;  // hits to collect before they are processed
+// Four blocks of one query can exceed it before the next check.
 constexpr int kMostHits = kHitRoom + 4 * kBlock;
 
 // Queries that scan the same panel.
@@ -82,8 +82,8 @@ struct Group {
   const uint8_t* queries;  // kStepBytes a step, `stride` bytes a query
   int64_t stride;
   float factors[kMaxGroup];     // twice the query's scale
-  int32_t starts[kMaxGroup];    // what each sum starts from
-  float thresholds[kMaxGroup];  // copies of the sinks', close together
+  int32_t starts[kMaxGroup];    // initial value of each sum
+  float thresholds[kMaxGroup];  // copies of the sinks' thresholds, contiguous
   Sink* sinks[kMaxGroup];
   int32_t hit_count;
   Hit* hits;  // room for kMostHits
@@ -105,28 +105,28 @@ struct QueryScale {
   int32_t start;
 };
 
-// Where distances are measured.
+// The distance of re-ranking.
 enum class Distance { kNegatedDot, kHalfSquaredL2, kSquaredL2 };
 
 // How one kind of codes is scanned. Scores are higher for nearer entries.
 struct ScanKernels {
   Layout layout;
-  // The query as the scan reads it, less the center (d), which may be null.
+  // Encodes the query less the center (d), which may be null.
   QueryScale (*encode)(const float* query, const float* center, int64_t d,
                        const Layout&, uint8_t* codes);
   void (*scan)(const Panel&, Group&, const Entries&);
-  // The same scores written out: scores[query][slot], 16 slots a block; NaN past the
-  // last entry.
+  // Writes the same scores to scores[query][slot], 16 slots per block; NaN past the last
+  // entry.
   void (*score)(const Panel&, const Group&, float* scores);
-  // Offer one query of the group its written scores, its threshold not yet set.
+  // Adds the entries of one query from its written scores; sets its threshold.
   void (*seed)(const float* scores, int64_t blocks, Group&, int query, const Entries&);
   // Called on each thread before its first and after its last scan; may be null.
   void (*enter)(const Panel&);
   void (*leave)();
 };
 
-// One tier. All tiers give the same scores, bit for bit: sums of integers are exact, and
-// those of floats are made one dimension after another, each step rounded.
+// The kernels of one tier. All tiers give the same scores, bit for bit: integer sums are
+// exact, and float sums add one dimension after another, each step rounded.
 struct Kernels {
   const char* name;
   // int8: dot * scale. The query's scale, common to all, is left out.
@@ -137,8 +137,8 @@ struct Kernels {
   ScanKernels differences;
   // float32: dot - bias
   ScanKernels products;
-  // A threshold that at least `least` of `count` scores reach, and as a rule at most
-  // `most`; `count` scores are padded with NaN to whole blocks.
+  // A threshold that at least `least` of `count` scores reach, and usually at most
+  // `most`; the scores are padded with NaN to whole blocks.
   float (*threshold_for)(const float* scores, int64_t count, int64_t least,
                          int64_t most);
   // Slots whose score is at least `threshold`, ascending; returns how many. Writes up
@@ -147,7 +147,7 @@ struct Kernels {
                      int32_t* slots);
   // Codes are float32, one dimension a step; score = dot + bias.
   void (*assign)(const AssignJob&);
-  // The vector at unit length; false where its length is zero.
+  // Scales the vector to unit length; false if its length is zero.
   bool (*to_unit)(const float* vector, int64_t d, float* unit);
   // Accumulated in double and rounded once.
   void (*distances)(const float* query, const float* vectors, const int32_t* rows,

@@ -1,4 +1,4 @@
-// Codes and centroids in the order in which the kernels read them.
+// Codes and centroids in the layout that the kernels read.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct Lists {
   const int32_t* others;
 };
 
-// int8 codes and their scales; or rows in float32, of which the center is taken off when
+// int8 codes and their scales; or float32 rows, from which the center is subtracted when
 // they are packed.
 struct RowCodes {
   int64_t n;
@@ -30,7 +30,7 @@ struct RowCodes {
   const float* biases;   // (n), or null
 };
 
-// Every entry's own copy of its row's code, list after list.
+// The code of every entry's row, list after list.
 class PackedLists {
  public:
   PackedLists(const Lists& lists, const RowCodes& codes, const Layout& layout,
@@ -40,7 +40,7 @@ class PackedLists {
 
   // The list's first `entries` entries.
   Panel panel(int64_t list_no, int64_t entries) const;
-  // Bytes of one query in the form that goes with these codes, padding included.
+  // Bytes of one query encoded for these codes, padding included.
   int64_t query_bytes() const { return query_bytes_; }
 
  private:
@@ -57,7 +57,7 @@ class PackedLists {
   Buffer<float> biases_;
 };
 
-// Centroids for the float scan that assigns rows to them.
+// Centroids in the layout of the float32 kernel that assigns rows to lists.
 class PackedCentroids {
  public:
   PackedCentroids(int64_t nlist, int64_t d, const float* centroids,

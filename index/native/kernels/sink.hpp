@@ -1,4 +1,4 @@
-// Bounded buffers for the best entries of a query.
+// Construction of sinks, the bounded buffers of the best entries of a query.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ inline Sink make_sink(uint64_t* keys, int32_t rerank, int32_t capacity,
   return sink;
 }
 
-// Keys to make room for: the fewer, the sooner the threshold rises; the more, the
-// less often the buffer is thinned.
+// Capacity in keys: a smaller buffer raises the threshold sooner, a larger one is
+// thinned less often.
 inline int32_t sink_capacity(int32_t rerank) {
   constexpr int32_t kLeast = 16;
   return rerank + (rerank / 2 > kLeast ? rerank / 2 : kLeast);

@@ -7,7 +7,7 @@
 namespace gleann {
 namespace {
 
-// Whatever the scan will follow without looking must lead somewhere.
+// Checks every reference that the scan follows without a check.
 void check_list(const IndexArrays& arrays, int64_t list_no) {
   const Lists& lists = arrays.lists;
   const int64_t low = lists.offsets[list_no], high = lists.offsets[list_no + 1];

@@ -1,5 +1,5 @@
-// The native engine: ranks lists and scans them. Holds no copy of the caller's arrays
-// except for the packed codes and directions.
+// The native engine: ranks lists and scans them. Refers to the caller's arrays; copies
+// only codes and directions, to pack them.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct IndexArrays {
   Lists lists;
   RowCodes codes;
   const float* vectors;  // (n, d)
-  RowCodes directions;   // nlist of them, of the same kind, by which lists are ranked
+  RowCodes directions;   // (nlist), of the same kind as `codes`; they rank the lists
 };
 
 struct ScanJob {
@@ -28,7 +28,7 @@ struct ScanJob {
   const int32_t* list_nos;  // (nq, nprobe), -1 for none; null: the best lists
   int64_t nprobe;
   int32_t k;
-  int32_t rerank;            // at least k
+  int32_t rerank;            // rows to re-rank, at least k
   const uint8_t* allowed;  // (n), or null
   bool primary_only;
   int threads;
@@ -41,15 +41,15 @@ struct Work {
   int64_t entries_scanned = 0;
   int64_t survivors = 0;
   int64_t reranked = 0;
-  int64_t short_queries = 0;  // that found fewer than k rows
+  int64_t short_queries = 0;  // queries with fewer than k rows
 
   Work& operator+=(const Work& more);
 };
 
 class Engine {
  public:
-  // Throws std::invalid_argument where the arrays contradict each other or the tier
-  // cannot run here.
+  // Throws std::invalid_argument if the arrays are inconsistent or the CPU cannot run
+  // the tier.
   Engine(const IndexArrays& arrays, const std::string& tier, int threads);
 
   const char* tier() const { return kernels_.name; }
@@ -62,8 +62,8 @@ class Engine {
   void rank_lists(const float* queries, int64_t nq, int64_t nprobe, int threads,
                   int32_t* list_nos) const;
 
-  // Throws std::invalid_argument for a list that does not exist or comes twice, and for
-  // a query of length zero that is to be scaled.
+  // Throws std::invalid_argument for a list that does not exist or is given twice, and
+  // for a query of length zero that is to be scaled.
   Work scan(const ScanJob& job) const;
 
  private:
@@ -84,7 +84,7 @@ class Engine {
   IndexArrays arrays_;
   const Kernels& kernels_;
   const ScanKernels& scan_;
-  std::vector<float> center_;  // empty for nothing
+  std::vector<float> center_;  // empty if the codes have none
   PackedLists packed_;
   PackedLists directions_;  // all in one list
 };

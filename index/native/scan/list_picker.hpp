@@ -11,15 +11,15 @@
 
 namespace gleann {
 
-// Picks the best lists of queries. Belongs to one thread.
+// Selects the best lists of queries. Used by one thread.
 class ListPicker {
  public:
   // `directions`: the codes of the directions of `nlist` lists.
   ListPicker(const Kernels& kernels, const ScanKernels& scan, const Panel& directions,
              int64_t nlist, int64_t nprobe);
 
-  // take(query, keys): the keys (see keys.hpp) of each query's nprobe best lists, or of
-  // all where there are fewer, in no order; they can be changed.
+  // take(query, keys): called with the keys (see base/keys.hpp) of each query's nprobe
+  // best lists, or of all if there are fewer, in no order; `keys` may be changed.
   template <class Take>
   void pick(const CodedQueries& queries, const Take& take) {
     for (int64_t first = 0; first < queries.count(); first += chunk_) {

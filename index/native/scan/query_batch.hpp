@@ -1,5 +1,5 @@
-// Some queries on their way through the scan: their codes, what they probe, and the
-// best entries so far. Belongs to one thread.
+// The state of some queries during the scan: codes, probed lists, best entries so far.
+// Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ class QueryBatch {
 
   int64_t count() const { return count_; }
   // The query's list at a rank, -1 for none; `query` counts from the batch's first. The
-  // best list has rank 0; the engine leaves the others in no order.
+  // best list has rank 0; the others are in no order if the engine ranked them.
   int32_t list_no(int64_t query, int64_t rank) const {
     return list_nos_[query * job_.nprobe + rank];
   }
@@ -35,10 +35,10 @@ class QueryBatch {
   // Start to fetch a list that will be scanned soon.
   void prefetch(int32_t list_no) const;
 
-  // Take over what another batch of the same queries found in other lists.
+  // Merge the entries that another batch of the same queries found in other lists.
   void merge(QueryBatch& other);
 
-  // Measure the pools in float32 and write the nearest k of each query.
+  // Re-rank the best entries in float32 and write the k nearest of each query.
   void rerank();
 
   const Work& work() const { return work_; }

@@ -54,7 +54,7 @@ Work Engine::scan_query_major(const ScanJob& job) const {
     const std::lock_guard<std::mutex> hold(mutex);
     total += batch.work();
   };
-  // A part takes every parts-th list; the pools of all parts are merged.
+  // A part takes every parts-th list; the entries of all parts are merged.
   parallel_for(job.nq * parts, lease, [&](int64_t task) {
     const ScanSession session(scan_, packed_.panel(0, 0));
     auto batch = std::make_unique<QueryBatch>(*this, job, task / parts, 1);

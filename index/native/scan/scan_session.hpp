@@ -1,11 +1,11 @@
-// What some kernels set up on a thread before its first scan, such as matrix tiles.
+// Per-thread setup of the kernels, such as the configuration of AMX tiles.
 #pragma once
 
 #include "kernels/kernels.hpp"
 
 namespace gleann {
 
-// Tells the kernels that this thread scans, for as long as it lives.
+// Calls the enter and leave functions of the kernels for the thread it lives on.
 class ScanSession {
  public:
   ScanSession(const ScanKernels& scan, const Panel& panel) : scan_(scan) {

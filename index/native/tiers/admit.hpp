@@ -1,6 +1,6 @@
-// What happens to the few entries that pass their query's threshold.
+// Adding the few entries that pass their query's threshold to its sink.
 //
-// Included by kernel files only, after they have chosen their instruction set.
+// Included by the .cpp files of this folder only, after they have set their target.
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -9,8 +9,8 @@
 namespace gleann {
 namespace {
 
-// A spilled entry is a copy of a primary one: it counts only where the query does not
-// scan the primary's list, so that no row comes twice.
+// A spilled entry is a copy of a primary one: it counts only if the query does not scan
+// the primary's list, so that no row is found twice.
 inline bool wanted(const Sink& sink, const Entries& entries, int64_t slot, int32_t row) {
   if (slot >= entries.primaries) {
     if (entries.primary_only) return false;
@@ -52,7 +52,7 @@ inline bool find_pivot(const uint64_t* keys, int64_t count, int64_t least, int64
   return false;
 }
 
-// Make room: drop keys that cannot be among the best `rerank`, and raise the threshold.
+// Drop keys that cannot be among the best `rerank`, and raise the threshold.
 inline void thin(Sink& sink) {
   const int64_t room = sink.capacity - sink.rerank;
   uint64_t pivot;
@@ -84,8 +84,8 @@ inline void admit(Group& group, const Hit& hit, const Entries& entries) {
   }
 }
 
-// Offer all hits of the group. Each needs memory from all over the place: that is
-// fetched some hits ahead, in two steps, since one address is read from the other.
+// Offer all hits of the group. Each hit makes scattered loads, so they are prefetched a
+// few hits ahead, in two steps: the second address is read from the first.
 inline void admit_all(Group& group, const Entries& entries) {
   constexpr int32_t kFar = 16, kNear = 6;
   const int32_t count = group.hit_count;

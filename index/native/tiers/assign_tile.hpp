@@ -1,6 +1,7 @@
-// The best list of each row in float32, once for all tiers; see tile.hpp for `Ops`.
+// The kernel of all tiers that finds the best list of each row, in float32; see tile.hpp
+// for `Ops`.
 //
-// Each lane keeps the best score it has seen and where; lanes are compared at the end.
+// Each lane keeps its best score and the list of it; lanes are compared at the end.
 #pragma once
 
 #include "kernels/kernels.hpp"

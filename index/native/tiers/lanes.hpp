@@ -1,6 +1,6 @@
 // 16 lanes that compilers (GCC and clang) map to whatever registers a tier has.
 //
-// Included by kernel files only, after they have chosen their instruction set.
+// Included by the .cpp files of this folder only, after they have set their target.
 #pragma once
 
 #include "kernels/kernels.hpp"

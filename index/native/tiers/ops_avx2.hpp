@@ -1,4 +1,4 @@
-// The scan's instructions with AVX2: products of 16 bits, which cannot saturate.
+// The instructions of the AVX2 tier: 16-bit products, which cannot saturate.
 //
 // The 8-bit multiply-add saturates unless one side is a magnitude with the sign moved
 // to the other, which costs as many instructions as widening the codes; and widened
@@ -71,7 +71,7 @@ struct Avx2Int : Avx2Base {
     const Scores dots = dot_score(acc, scales);
     const __m256 by = _mm256_set1_ps(factor);
     __m256 low = _mm256_mul_ps(dots.low, by), high = _mm256_mul_ps(dots.high, by);
-    // Hides the products, which compilers would fuse with the differences and not round.
+    // Keeps compilers from fusing the products with the differences: each must be rounded.
     __asm__("" : "+x"(low), "+x"(high));
     return {_mm256_sub_ps(low, _mm256_loadu_ps(biases)),
             _mm256_sub_ps(high, _mm256_loadu_ps(biases + 8))};

@@ -1,4 +1,4 @@
-// The scan's instructions with AVX-512 VNNI: 16 entries in the lanes of one register.
+// The instructions of the AVX-512 VNNI tier: 16 entries in the lanes of one register.
 #pragma once
 
 #include <immintrin.h>
@@ -26,8 +26,9 @@ struct Avx512Base {
   }
 };
 
-// Codes are offset to uint8, since the instruction wants one unsigned side. That side
-// is the codes', so that the correction is one number a query, where its sums start.
+// Codes are offset to uint8, since the instruction needs one unsigned operand. The codes
+// are that operand, so that the correction is one number per query, the initial value of
+// its sums.
 struct Avx512Int : Avx512Base {
   using Acc = __m512i;
   using Codes = __m512i;
@@ -52,7 +53,7 @@ struct Avx512Int : Avx512Base {
   static Scores biased_score(Acc acc, const float* scales, const float* biases,
                              float factor) {
     Scores dots = _mm512_mul_ps(dot_score(acc, scales), _mm512_set1_ps(factor));
-    // Hides the product, which compilers would fuse with the difference and not round.
+    // Keeps compilers from fusing the product with the difference: each must be rounded.
     __asm__("" : "+v"(dots));
     return _mm512_sub_ps(dots, _mm512_loadu_ps(biases));
   }

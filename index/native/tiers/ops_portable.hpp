@@ -1,4 +1,4 @@
-// The scan's instructions in plain C++, for any CPU.
+// The instructions of the portable tier, in plain C++ for any CPU.
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -10,7 +10,7 @@ struct PortableScores {
   float at[kBlock];
 };
 
-// Hides numbers that a compiler for a CPU with fused operations would not round.
+// Keeps compilers from fusing operations: each must be rounded.
 inline void keep_rounded([[maybe_unused]] float (&numbers)[kBlock]) {
 #if defined(__FP_FAST_FMAF)
   __asm__("" : "+m"(numbers));

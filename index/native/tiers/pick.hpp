@@ -1,6 +1,6 @@
-// The best few of many scores, by a threshold that is searched for.
+// Selection of the best few of many scores, by a search for their threshold.
 //
-// Included by kernel files only; see tile.hpp for `Ops`. A pass over the scores that
+// Included by the .cpp files of this folder only; see tile.hpp for `Ops`. A pass over the scores that
 // counts how many reach a threshold predicts and vectorises well, so a handful of them
 // costs less than one selection that branches on the scores.
 #pragma once
@@ -43,7 +43,7 @@ inline int64_t count_from(const float* scores, int64_t blocks, float threshold) 
   return count;
 }
 
-// log2 to a few per cent, which is enough to steer by.
+// log2 to a few per cent, precise enough for the search.
 inline float rough_log2(int64_t x) {
   const auto value = static_cast<float>(x);
   int32_t bits;
@@ -52,8 +52,8 @@ inline float rough_log2(int64_t x) {
 }
 
 // A threshold that at least `least` of the scores reach, and at most `most` unless
-// scores are equal or nearly so. Searched for above the mean of the scores: where fewer
-// than `least` are there, or no block is whole, it is -infinity, and no harm is done.
+// scores are equal or nearly so. The search is above the mean of the scores: if fewer
+// than `least` are there, or no block is full, the threshold is -infinity, which is valid.
 template <class Ops>
 float threshold_for(const float* scores, int64_t count, int64_t least, int64_t most) {
   constexpr float kNone = -__builtin_inff();

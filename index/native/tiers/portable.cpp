@@ -1,4 +1,4 @@
-// The tier for CPUs that offer nothing more.
+// The tier for CPUs without a better one.
 #include "kernels/kernels.hpp"
 #include "tiers/ops_portable.hpp"
 #include "tiers/assign_tile.hpp"

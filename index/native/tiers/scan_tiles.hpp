@@ -1,10 +1,10 @@
 // The scan on matrix tiles (AMX): 32 queries times 32 entries at a time.
 //
-// Included by kernel files only. `Tiles` gives the tile operations, in hardware or
-// emulated, so that the same kernel is tested where there is no AMX:
+// Included by amx.cpp and amx_emulated.cpp only. `Tiles` gives the tile operations, in
+// hardware or emulated, so that the same kernel is tested on CPUs without AMX:
 //   zero<T>(); load<T>(bytes, stride); dot<C, A, B>(); store<T>(int32*)
 // where queries (A) are signed and codes (B) unsigned. `Ops` (tile.hpp) turns the sums
-// into scores; sum(int32*, int32) -> Acc adds what each sum starts from.
+// into scores; sum(int32*, int32) -> Acc adds the initial value of each sum.
 //
 // Tiles 0..3 hold sums [queries][entries], 4 and 5 queries, 6 and 7 entries. A query
 // tile is 16 rows of codes, an entry tile a run of steps of one block just as stored.

@@ -1,4 +1,4 @@
-// Ends what target_begin.hpp began.
+// Ends the target that target_begin.hpp set.
 #if defined(__clang__)
 #pragma clang attribute pop
 #else

@@ -1,9 +1,9 @@
-// The scan, once for all tiers: blocks of entries times groups of queries.
+// The scan kernel of all tiers: blocks of entries times groups of queries.
 //
-// Included by kernel files only, after they have chosen their instruction set, and
-// instantiated with types of internal linkage only (see kernels.hpp).
+// Included by the .cpp files of this folder only, after they have set their target, and
+// instantiated with types of internal linkage only (see kernels/kernels.hpp).
 //
-// `Ops` holds a tier's few instructions:
+// `Ops` gives the instructions of a tier:
 //   kBlocks, kQueries   blocks and queries whose sums fit in the registers together
 //   kSoloBlocks         blocks for a query on its own
 //   kCodeStep           bytes of a block that one step reads
@@ -54,8 +54,8 @@ __attribute__((noinline)) void put_aside(Group& group, const Entries& entries, i
   if (__builtin_expect(group.hit_count >= kHitRoom, 0)) admit_all(group, entries);
 }
 
-// What becomes of a query's scores for NB blocks: those that pass its threshold are put
-// aside. Most pass nothing, and one branch finds that.
+// Handles a query's scores for NB blocks: those that pass its threshold are put aside.
+// Mostly none passes, which one branch detects.
 template <class Ops>
 struct Offer {
   Group& group;
@@ -86,7 +86,7 @@ struct Offer {
   }
 };
 
-// Or all are written out: scores[query][slot].
+// Writes all scores to scores[query][slot].
 template <class Ops>
 struct Store {
   float* scores;
@@ -155,7 +155,7 @@ void tile(const Panel& panel, int64_t block, const Group& group, int first,
   }
 }
 
-// From numbers known when running to the tile compiled for them.
+// Selects the tile compiled for numbers known at run time.
 template <class Ops, Scoring S, int NB, int NQ, class Take>
 inline void tile_of(int count, const Panel& panel, int64_t block, const Group& group,
                     int first, const Take& take) {
@@ -189,7 +189,7 @@ inline void visit_rest(const Panel& panel, int64_t block, const Group& group,
   }
 }
 
-// Give every score of the panel for every query of the group to `take`.
+// Calls `take` with every score of the panel for every query of the group.
 template <class Ops, Scoring S, class Take>
 void visit(const Panel& panel, const Group& group, const Take& take) {
   int64_t block = 0;
@@ -215,8 +215,8 @@ void score(const Panel& panel, const Group& group, float* scores) {
   visit<Ops, S>(panel, group, Store<Ops>{scores, panel.blocks * kBlock});
 }
 
-// The scan of a query's first list, whose scores `score` has written out: the threshold
-// that the primary entries alone set is there before any entry is offered.
+// The scan of a query's first list from the scores that `score` has written: the primary
+// entries alone set the threshold before any entry is offered.
 template <class Ops>
 void seed(const float* scores, int64_t blocks, Group& group, int q,
           const Entries& entries) {

@@ -1,7 +1,7 @@
-// What every tier does with float32 vectors, written so that compilers vectorise it.
+// Float32 vectors: encoding, unit length, exact distances; loops that compilers vectorise.
 //
-// Included by kernel files only, after they have chosen their instruction set: each
-// gets its own copy. The arithmetic is the same, so are the results.
+// Included by the .cpp files of this folder only, after they have set their target: each
+// has its own copy, with the same arithmetic and so the same results.
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -105,7 +105,7 @@ inline double accumulate(const float* a, const float* b, int64_t d) {
   return sum;
 }
 
-// The rule of index/metric.py; false where there is no such vector: zero, NaN, infinity.
+// The rule of index/metric.py; false if the length is zero, NaN or infinite.
 bool to_unit(const float* vector, int64_t d, float* unit) {
   const double length = __builtin_sqrt(accumulate<false>(vector, vector, d));
   for (int64_t i = 0; i < d; ++i) unit[i] = static_cast<float>(vector[i] / length);
