@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/dispatch.hpp"
 #include "base/threads.hpp"
+#include "kernels/dispatch.hpp"
 
 namespace gleann {
 namespace {
@@ -50,8 +50,8 @@ class Assigner::Chunk {
 
  private:
   void find(const Group& rows, const int32_t* barred, int32_t* out) const {
-    const AssignJob job{&assigner_.packed_.panel(), &rows, nullptr, barred,
-                        nullptr, nullptr, out};
+    const AssignJob job{
+        &assigner_.packed_.panel(), &rows, nullptr, barred, nullptr, nullptr, out};
     assigner_.kernels_.assign(job);
   }
 
@@ -88,8 +88,15 @@ class Assigner::Chunk {
     }
     Group residuals{};
     set_rows(residuals, residuals_.data(), count_, d_);
-    const AssignJob job{&assigner_.packed_.panel(), &group_,        &residuals, nullptr,
-                        along_.data(),              weights.data(), secondary};
+    const AssignJob job{
+        &assigner_.packed_.panel(),
+        &group_,
+        &residuals,
+        nullptr,
+        along_.data(),
+        weights.data(),
+        secondary,
+    };
     assigner_.kernels_.assign(job);
   }
 

@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <functional>
 
-#include "kernels/dispatch.hpp"
 #include "base/threads.hpp"
+#include "kernels/dispatch.hpp"
 
 namespace gleann {
 namespace {
 
 constexpr int64_t kRowsATask = 1024;
-constexpr Layout kPlain{1, 1, 1, 0, 0, false, 1};  // codes side by side, nothing flipped
+// Codes side by side, nothing flipped.
+constexpr Layout kPlain{1, 1, 1, 0, 0, false, 1};
 
 void for_rows(int64_t n, int threads, const std::function<void(int64_t)>& work) {
   const int64_t tasks = (n + kRowsATask - 1) / kRowsATask;
@@ -41,8 +42,7 @@ void quantise_rows(const float* vectors, const float* center, int64_t n, int64_t
   const Kernels& kernels = choose_kernels(tier);
   for_rows(n, threads, [&](int64_t row) {
     auto* out = reinterpret_cast<uint8_t*>(codes + row * d);
-    scales[row] =
-        kernels.dots.encode(vectors + row * d, center, d, kPlain, out).scale;
+    scales[row] = kernels.dots.encode(vectors + row * d, center, d, kPlain, out).scale;
   });
 }
 

@@ -7,8 +7,8 @@
 
 namespace gleann {
 
-// Scales `vectors` (n, d) to unit length, into `unit` (n, d). Returns the rows without a
-// direction, ascending; their values in `unit` are undefined.
+// Scales `vectors` (n, d) to unit length, into `unit` (n, d). Returns the rows without
+// a direction, ascending; their values in `unit` are undefined.
 std::vector<int64_t> unit_rows(const float* vectors, int64_t n, int64_t d,
                                const std::string& tier, int threads, float* unit);
 

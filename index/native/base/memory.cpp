@@ -17,7 +17,8 @@ void Release::operator()(void*) const { std::free(owned); }
 Zeroed allocate_zeroed(std::size_t bytes) {
   constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;
   const std::size_t border = bytes >= kHugePage ? kHugePage : kLine;
-  const std::size_t rounded = (bytes / border + 1) * border;  // kernels read whole lines
+  // Beyond the end too, since kernels read whole lines.
+  const std::size_t rounded = (bytes / border + 1) * border;
   std::size_t room = rounded + border;
   void* owned = std::calloc(room, 1);
   if (owned == nullptr) throw std::bad_alloc();

@@ -1,4 +1,4 @@
-// Assigner for Python: checks shapes, keeps arrays alive, releases the interpreter lock.
+// Assigner for Python: checks shapes, keeps arrays alive, releases the GIL.
 #include <stdexcept>
 #include <string>
 
@@ -43,8 +43,8 @@ class PyAssigner {
   }
 
  private:
-  static Assigner make(const Array<float>& centroids,
-                               const Array<float>& biases, const std::string& tier) {
+  static Assigner make(const Array<float>& centroids, const Array<float>& biases,
+                       const std::string& tier) {
     require(centroids.ndim() == 2 && centroids.shape(0) >= 1 && centroids.shape(1) >= 1,
             "centroids are not (nlist, d)");
     require(biases.size() == centroids.shape(0), "biases are not (nlist)");
@@ -53,7 +53,7 @@ class PyAssigner {
     require_aligned(centroids, biases);
     const py::gil_scoped_release release;
     return Assigner(centroids.shape(0), centroids.shape(1), centroids.data(),
-                            biases.data(), tier);
+                    biases.data(), tier);
   }
 
   Array<float> kept_;  // the centroids that the assigner points into

@@ -1,5 +1,4 @@
-// Points and Covering for Python: checks shapes, keeps arrays alive, releases the
-// interpreter lock.
+// Points and Covering for Python: checks shapes, keeps arrays alive, releases the GIL.
 #include "bind/bindings.hpp"
 
 #include <algorithm>

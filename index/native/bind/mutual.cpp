@@ -17,7 +17,8 @@ py::tuple mutual(const Array<int32_t>& rows, const Array<float>& distances, int6
   require(k >= 1, "k is not at least 1");
   require(rows.shape(0) < kMostRows, "there are 2**31 rows or more");
   require_aligned(rows, distances);
-  const CandidateTable candidates{rows.shape(0), rows.shape(1), rows.data(), distances.data()};
+  const CandidateTable candidates{rows.shape(0), rows.shape(1), rows.data(),
+                                  distances.data()};
   Array<int32_t> near({candidates.n, k});
   Array<float> apart({candidates.n, k});
   int32_t* near_out = near.mutable_data();

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "bind/arrays.hpp"
 #include "assign/rows.hpp"
+#include "bind/arrays.hpp"
 
 namespace py = pybind11;
 
@@ -56,7 +56,8 @@ void bind_rows(py::module_& module) {
   module.def("unit_rows", unit, py::arg("vectors").noconvert(), py::kw_only(),
              py::arg("tier"), py::arg("threads"));
   module.def("quantise_rows", quantise, py::arg("vectors").noconvert(),
-             py::arg("center").noconvert(), py::kw_only(), py::arg("tier"), py::arg("threads"));
+             py::arg("center").noconvert(), py::kw_only(), py::arg("tier"),
+             py::arg("threads"));
 }
 
 }  // namespace gleann

@@ -1,5 +1,4 @@
-// Scanner for Python: the engine on NumPy arrays. Checks shapes, keeps arrays alive,
-// releases the interpreter lock.
+// Scanner for Python: checks shapes, keeps arrays alive, releases the GIL.
 #include <pybind11/stl.h>
 
 #include <optional>
@@ -29,7 +28,8 @@ class GivenCodes {
     std::visit([&](const auto& array) { take(array); }, values);
     require_aligned(scales, biases, center);
     const bool coded = codes_.values != nullptr;
-    require(scales.size() == (coded ? codes_.n : 0), "codes and scales differ in shape");
+    require(scales.size() == (coded ? codes_.n : 0),
+            "codes and scales differ in shape");
     require(biases.size() == 0 || biases.size() == codes_.n, "biases are not (n,)");
     require(center.size() == 0 || center.size() == codes_.d, "the center is not (d,)");
     codes_.scales = coded ? scales.data() : nullptr;
@@ -66,19 +66,19 @@ Distance distance_of(const std::string& metric) {
 class PyScanner {
  public:
   PyScanner(const std::string& metric, const Array<float>& center,
-          const CodeArray& directions, const Array<float>& direction_scales,
-          const Array<float>& direction_biases, const Array<int64_t>& offsets,
-          const Array<int64_t>& mids, const Array<int32_t>& rows,
-          const Array<int32_t>& others, const CodeArray& codes,
-          const Array<float>& scales, const Array<float>& biases,
-          const Array<float>& vectors, const std::string& tier, int threads)
+            const CodeArray& directions, const Array<float>& direction_scales,
+            const Array<float>& direction_biases, const Array<int64_t>& offsets,
+            const Array<int64_t>& mids, const Array<int32_t>& rows,
+            const Array<int32_t>& others, const CodeArray& codes,
+            const Array<float>& scales, const Array<float>& biases,
+            const Array<float>& vectors, const std::string& tier, int threads)
       : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
-        engine_(make(view(metric, GivenCodes(codes, scales, biases, center).codes(),
-                          GivenCodes(directions, direction_scales, direction_biases,
-                                     center)
-                              .codes(),
-                          offsets, mids, rows, others, vectors),
-                     tier, threads)) {}
+        engine_(
+            make(view(metric, GivenCodes(codes, scales, biases, center).codes(),
+                      GivenCodes(directions, direction_scales, direction_biases, center)
+                          .codes(),
+                      offsets, mids, rows, others, vectors),
+                 tier, threads)) {}
 
   std::string tier() const { return engine_.tier(); }
 
@@ -120,23 +120,23 @@ class PyScanner {
   }
 
  private:
-  // Packs all codes, which takes minutes at 10^8 rows: without the interpreter lock.
-  static Engine make(const IndexArrays& arrays, const std::string& tier,
-                             int threads) {
+  // Packs all codes, which takes minutes at 10^8 rows: without the GIL.
+  static Engine make(const IndexArrays& arrays, const std::string& tier, int threads) {
     const py::gil_scoped_release release;
     return Engine(arrays, tier, threads);
   }
 
-  static constexpr int32_t kMaxRerank = 1 << 29;  // capacities, twice that, fit in int32
+  // The capacities of sinks are less than twice that and fit in int32.
+  static constexpr int32_t kMaxRerank = 1 << 29;
 
-  static IndexArrays view(
-      const std::string& metric, const RowCodes& codes,
-      const RowCodes& directions, const Array<int64_t>& offsets,
-      const Array<int64_t>& mids, const Array<int32_t>& rows,
-      const Array<int32_t>& others, const Array<float>& vectors) {
+  static IndexArrays view(const std::string& metric, const RowCodes& codes,
+                          const RowCodes& directions, const Array<int64_t>& offsets,
+                          const Array<int64_t>& mids, const Array<int32_t>& rows,
+                          const Array<int32_t>& others, const Array<float>& vectors) {
     const int64_t n = codes.n, d = codes.d, nlist = mids.size();
     require(d >= 1 && nlist >= 1, "there are no dimensions or no lists");
-    require(n < kMostRows && nlist < kMostRows, "there are 2**31 rows or lists or more");
+    require(n < kMostRows && nlist < kMostRows,
+            "there are 2**31 rows or lists or more");
     require(d <= kMostDims, "there are more than 65,536 dimensions");
     require_aligned(offsets, mids, rows, others, vectors);
     require(vectors.ndim() == 2 && vectors.shape(0) == n && vectors.shape(1) == d,
@@ -147,8 +147,8 @@ class PyScanner {
             "rows and others do not have as many entries as the lists");
     return IndexArrays{
         distance_of(metric),
-        Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()},
-        codes, vectors.data(), directions};
+        Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()}, codes,
+        vectors.data(), directions};
   }
 
   void check_queries(const Array<float>& queries) const {
@@ -158,10 +158,11 @@ class PyScanner {
   }
 
   // Complete the job and run it.
-  py::tuple run(ScanJob& job, const Array<float>& queries, int32_t k,
-                int32_t rerank, const std::optional<Array<bool>>& allowed,
-                bool primary_only, int threads) const {
-    require(k >= 1 && rerank >= k && rerank <= kMaxRerank, "not 1 <= k <= rerank <= 2**29");
+  py::tuple run(ScanJob& job, const Array<float>& queries, int32_t k, int32_t rerank,
+                const std::optional<Array<bool>>& allowed, bool primary_only,
+                int threads) const {
+    require(k >= 1 && rerank >= k && rerank <= kMaxRerank,
+            "not 1 <= k <= rerank <= 2**29");
     require(!allowed || (allowed->ndim() == 1 && allowed->shape(0) == engine_.n()),
             "allowed is not (n,)");
     const int64_t nq = queries.shape(0);
@@ -171,8 +172,7 @@ class PyScanner {
     job.nq = nq;
     job.k = k;
     job.rerank = rerank;
-    job.allowed =
-        allowed ? reinterpret_cast<const uint8_t*>(allowed->data()) : nullptr;
+    job.allowed = allowed ? reinterpret_cast<const uint8_t*>(allowed->data()) : nullptr;
     job.primary_only = primary_only;
     job.threads = threads;
     job.rows = rows.mutable_data();

@@ -10,7 +10,7 @@ namespace {
 // A borrowed reference: the caller of `watch` owns the callback and unsets it.
 thread_local PyObject* watcher = nullptr;
 
-// Runs on the thread that called from Python: raises for Ctrl-C, or if the watcher does.
+// Runs on the thread that called from Python; throws for Ctrl-C or if the watcher does.
 void beat() {
   const py::gil_scoped_acquire hold;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();

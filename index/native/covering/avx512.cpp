@@ -40,8 +40,8 @@ struct CoverAvx512 : Avx512Int {
 
 }  // namespace
 
-const CoverKernels kAvx512Cover = {
-    "avx512", CoverLayout{4, 0x80}, cover<CoverAvx512>, squared_distances};
+const CoverKernels kAvx512Cover = {"avx512", CoverLayout{4, 0x80}, cover<CoverAvx512>,
+                                   squared_distances};
 
 }  // namespace gleann
 

@@ -1,7 +1,7 @@
 // The covering kernel of all tiers: blocks of rows times groups of centres.
 //
-// Included by avx2.cpp, avx512.cpp and portable.cpp only, after they have set their
-// target, and instantiated with types of internal linkage only (see kernels/kernels.hpp).
+// Included by the tiers of this folder only, after they have set their target, and
+// instantiated with types of internal linkage only (see kernels/kernels.hpp).
 //
 // `Ops` holds a tier's few instructions:
 //   kBlocks, kCentres  blocks and centres whose sums fit in the registers together
@@ -25,8 +25,8 @@ namespace {
 
 constexpr int kCoverLanes = 16;
 
-// The definition of selection/coreset/distance, bit for bit: the same order of sums, and
-// no fused multiply-add, which would round once where NumPy rounds twice.
+// The definition of selection/coreset/distance, bit for bit: the same order of sums,
+// and no fused multiply-add, which would round once where NumPy rounds twice.
 inline double squared_distance(const float* a, const float* b, int64_t d) {
   double lanes[kCoverLanes] = {};
   int64_t i = 0;

@@ -7,18 +7,18 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "kernels/dispatch.hpp"
 #include "base/threads.hpp"
+#include "kernels/dispatch.hpp"
 
 namespace gleann {
 namespace {
 
-constexpr int64_t kSegmentBlocks = 64;   // 1,024 rows: one task, pruned as a whole
-constexpr int64_t kFirstLook = 256;      // centres before grouping is first considered
-constexpr int64_t kRowsPerCentre = 16;   // fewer, and groups would be mostly padding
-constexpr int64_t kWitnesses = 16;       // centres sampled to see if grouping pays
-constexpr double kWorthwhile = 0.25;     // share pruned that pays for repacking
-constexpr double kMargin = 1e-6;         // above the rounding error of a distance
+constexpr int64_t kSegmentBlocks = 64;  // 1,024 rows: one task, pruned as a whole
+constexpr int64_t kFirstLook = 256;     // centres before grouping is first considered
+constexpr int64_t kRowsPerCentre = 16;  // fewer, and groups would be mostly padding
+constexpr int64_t kWitnesses = 16;      // centres sampled to see if grouping pays
+constexpr double kWorthwhile = 0.25;    // share pruned that pays for repacking
+constexpr double kMargin = 1e-6;        // above the rounding error of a distance
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr float kAlways = std::numeric_limits<float>::infinity();
 
@@ -227,11 +227,11 @@ Covering::Batch Covering::prepare(const int64_t* rows, int64_t count) const {
       std::memcpy(out + (wide ? 2 * j : j), &code, wide ? 2 : 1);
     }
     const int32_t sum = std::accumulate(codes.begin(), codes.end(), 0);
-    batch.centres.push_back(
-        {coded.scale, coded.error, rounded_up(std::sqrt(coded.square)),
-         static_cast<float>(coded.square * (0.5 - kCoverSlack)),
-         points_.kernels().layout.flip ? -128 * sum : 0,
-         static_cast<int32_t>(centres_.size() + i), rows[i]});
+    batch.centres.push_back({coded.scale, coded.error,
+                             rounded_up(std::sqrt(coded.square)),
+                             static_cast<float>(coded.square * (0.5 - kCoverSlack)),
+                             points_.kernels().layout.flip ? -128 * sum : 0,
+                             static_cast<int32_t>(centres_.size() + i), rows[i]});
   }
   for (const Segment& segment : segments_) {
     if (segment.pivot < 0) continue;
@@ -269,25 +269,26 @@ int64_t Covering::cover_segment(Segment& segment, const Batch& batch) {
   const int64_t slots = segment.blocks * kCoverBlock;
   const int64_t pruned = (count - static_cast<int64_t>(which.size())) * slots;
   if (which.empty()) return pruned;
-  points_.kernels().cover({points_.vectors(),
-                           points_.d(),
-                           points_.steps_,
-                           segment.blocks,
-                           slots_->codes.get() + slot * points_.steps_ *
-                                                     points_.kernels().layout.dims,
-                           slots_->scales.data() + slot,
-                           slots_->lengths.data() + slot,
-                           slots_->errors.data() + slot,
-                           slots_->squares.data() + slot,
-                           slots_->rows.data() + slot,
-                           limits_.data() + slot,
-                           batch.centres.data(),
-                           batch.codes.data(),
-                           which.data(),
-                           static_cast<int64_t>(which.size()),
-                           points_.unit_ * points_.unit_,
-                           squared_.data(),
-                           nearest_.data()});
+  points_.kernels().cover({
+      points_.vectors(),
+      points_.d(),
+      points_.steps_,
+      segment.blocks,
+      slots_->codes.get() + slot * points_.steps_ * points_.kernels().layout.dims,
+      slots_->scales.data() + slot,
+      slots_->lengths.data() + slot,
+      slots_->errors.data() + slot,
+      slots_->squares.data() + slot,
+      slots_->rows.data() + slot,
+      limits_.data() + slot,
+      batch.centres.data(),
+      batch.codes.data(),
+      which.data(),
+      static_cast<int64_t>(which.size()),
+      points_.unit_ * points_.unit_,
+      squared_.data(),
+      nearest_.data(),
+  });
   if (segment.pivot >= 0) {
     double most = 0;
     for (int64_t at = slot; at < slot + slots; ++at) {
@@ -298,8 +299,8 @@ int64_t Covering::cover_segment(Segment& segment, const Batch& batch) {
   return pruned;
 }
 
-// Whether groups by nearest centre would save a good part of the pairs, estimated on the
-// last centres: a group is skipped if its centre is twice its radius away.
+// Whether groups by nearest centre would save a good part of the pairs, estimated on
+// the last centres: a group is skipped if its centre is twice its radius away.
 bool Covering::grouping_pays(const int64_t* rows, int64_t count) const {
   std::vector<double> most(centres_.size(), 0.0);
   std::vector<int64_t> sizes(centres_.size(), 0);
@@ -346,8 +347,8 @@ void Covering::group() {
   limits_.assign(slots_->rows.size(), kNever);
   for (size_t at = 0; at < limits_.size(); ++at) {
     if (slots_->rows[at] < 0) continue;
-    limits_[at] = cover_limit(squared_[slots_->rows[at]],
-                              points_.unit_ * points_.unit_, slots_->squares[at]);
+    limits_[at] = cover_limit(squared_[slots_->rows[at]], points_.unit_ * points_.unit_,
+                              slots_->squares[at]);
   }
 }
 

@@ -24,8 +24,8 @@ constexpr int kCoverBlock = 16;  // rows side by side, one a SIMD lane
 // The code layout of a tier. One step holds `dims` dimensions of 16 rows, those of one
 // row side by side, and 4 bytes of a centre.
 struct CoverLayout {
-  int dims;       // 4, or 2 with centres widened to int16
-  uint8_t flip;   // xor-ed onto each code of a row: 0x80 turns int8 into offset uint8
+  int dims;      // 4, or 2 with centres widened to int16
+  uint8_t flip;  // xor-ed onto each code of a row: 0x80 turns int8 into offset uint8
 };
 
 // A centre. Numbers are in units of the largest |y|, rounded so that bounds stay valid.

@@ -30,7 +30,8 @@ struct CoverPortable {
   }
   static Acc dot(Acc acc, Codes codes, const Centre& centre) {
     for (int i = 0; i < kCoverBlock; ++i) {
-      acc.sums[i] += codes[2 * i] * centre.codes[0] + codes[2 * i + 1] * centre.codes[1];
+      acc.sums[i] +=
+          codes[2 * i] * centre.codes[0] + codes[2 * i + 1] * centre.codes[1];
     }
     return acc;
   }

@@ -35,15 +35,15 @@ class Mutual {
         cutoffs_(candidates.n),
         ends_(new std::atomic<int64_t>[candidates.n + 1]) {
     for (int64_t row = 0; row <= candidates.n; ++row) ends_[row].store(0);
-    for_rows(candidates.n, threads, [this](int64_t row) { cutoffs_[row] = cutoff(row); });
+    for_rows(candidates.n, threads,
+             [this](int64_t row) { cutoffs_[row] = cutoff(row); });
   }
 
   void exchange() {
     constexpr auto kRelaxed = std::memory_order_relaxed;
     for_rows(candidates_.n, threads_, [this](int64_t row) {
-      visit_offers(row, [this](int32_t to, uint64_t) {
-        ends_[to + 1].fetch_add(1, kRelaxed);
-      });
+      visit_offers(
+          row, [this](int32_t to, uint64_t) { ends_[to + 1].fetch_add(1, kRelaxed); });
     });
     for (int64_t row = 0; row < candidates_.n; ++row) {
       ends_[row + 1].fetch_add(ends_[row].load(kRelaxed), kRelaxed);
@@ -86,8 +86,8 @@ class Mutual {
     }
   }
 
-  // Key of the row's k-th own candidate. Keys ascend as scores descend, and the score is
-  // the negated distance.
+  // Key of the row's k-th own candidate. Keys ascend as scores descend, and the score
+  // is the negated distance.
   uint64_t cutoff(int64_t row) const {
     int64_t found = 0;
     uint64_t kth = kNoKey;
@@ -134,8 +134,8 @@ class Mutual {
 
 }  // namespace
 
-void mutual_neighbours(const CandidateTable& candidates, int64_t k, int threads, int32_t* rows,
-                       float* distances) {
+void mutual_neighbours(const CandidateTable& candidates, int64_t k, int threads,
+                       int32_t* rows, float* distances) {
   Mutual mutual(candidates, k, resolve_threads(threads));
   mutual.exchange();
   mutual.write(rows, distances);

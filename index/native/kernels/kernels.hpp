@@ -1,19 +1,19 @@
 // Interface between the drivers (scan/, assign/) and the kernels of the tiers.
 //
-// A tier is an instruction set. Each file of tiers/ is compiled for one and may run only
-// after dispatch.cpp has seen that the CPU has it. So that no such code is linked into
-// the rest of the program, everything these files define has internal linkage, except
-// for one constant table per file; and this header holds plain data and declarations
-// only.
+// A tier is an instruction set. Each file of tiers/ is compiled for one and may run
+// only after dispatch.cpp has seen that the CPU has it. So that no such code is linked
+// into the rest of the program, everything these files define has internal linkage,
+// except for one constant table per file; and this header holds plain data and
+// declarations only.
 #pragma once
 
 #include <cstdint>
 
 namespace gleann {
 
-constexpr int kBlock = 16;       // entries stored side by side, one a SIMD lane
-constexpr int kMaxGroup = 96;    // queries scanned together
-constexpr int kStepBytes = 4;    // bytes of one query that one step consumes
+constexpr int kBlock = 16;     // entries stored side by side, one a SIMD lane
+constexpr int kMaxGroup = 96;  // queries scanned together
+constexpr int kStepBytes = 4;  // bytes of one query that one step consumes
 constexpr int kCacheLine = 64;
 
 // The code layout of a tier. A block of 16 entries is a sequence of steps; one step
@@ -36,8 +36,8 @@ struct Panel {
   int steps;
   int tile_steps;  // steps in each tile; steps itself where there are no tiles
   // One per slot. NaN in the slots after the last entry, whose scores are then NaN and
-  // pass no threshold: kernels need no special case for the end of a list. Float32 codes
-  // have no scales, and are NaN themselves there.
+  // pass no threshold: kernels need no special case for the end of a list. Float32
+  // codes have no scales, and are NaN themselves there.
   const float* scales;
   const float* biases;
 };
@@ -50,10 +50,10 @@ struct Sink {
   const uint64_t* probed;  // bit per list: does this query scan it?
   uint64_t cutoff;         // keys at or above it cannot be among the best `rerank`
   int64_t survivors;
-  float threshold;         // no lower score can be among the best `rerank`
+  float threshold;  // no lower score can be among the best `rerank`
   int32_t count;
   int32_t rerank;
-  int32_t capacity;        // above rerank
+  int32_t capacity;  // above rerank
 };
 
 // The entries of a list, and the conditions on those that pass the threshold.
@@ -91,7 +91,7 @@ struct Group {
 
 // The best list of each row by dot + bias, or by SOAR's loss.
 struct AssignJob {
-  const Panel* panel;      // float32 centroids and their biases
+  const Panel* panel;  // float32 centroids and their biases
   const Group* rows;
   const Group* residuals;  // null: score by dot + bias
   const int32_t* barred;   // a list each row must not take; null: none
@@ -115,8 +115,8 @@ struct ScanKernels {
   QueryScale (*encode)(const float* query, const float* center, int64_t d,
                        const Layout&, uint8_t* codes);
   void (*scan)(const Panel&, Group&, const Entries&);
-  // Writes the same scores to scores[query][slot], 16 slots per block; NaN past the last
-  // entry.
+  // Writes the same scores to scores[query][slot], 16 slots per block; NaN past the
+  // last entry.
   void (*score)(const Panel&, const Group&, float* scores);
   // Adds the entries of one query from its written scores; sets its threshold.
   void (*seed)(const float* scores, int64_t blocks, Group&, int query, const Entries&);
@@ -125,8 +125,8 @@ struct ScanKernels {
   void (*leave)();
 };
 
-// The kernels of one tier. All tiers give the same scores, bit for bit: integer sums are
-// exact, and float sums add one dimension after another, each step rounded.
+// The kernels of one tier. All tiers give the same scores, bit for bit: integer sums
+// are exact, and float sums add one dimension after another, each step rounded.
 struct Kernels {
   const char* name;
   // int8: dot * scale. The query's scale, common to all, is left out.

@@ -16,8 +16,8 @@ constexpr float kNoEntry = std::numeric_limits<float>::quiet_NaN();
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// One entry's code into its lane of a block. The lane of a whole step goes as one word
-// where its four bytes lie together, as they do on all tiers with dot products of bytes.
+// Copies one entry's code to its lane of a block. The four bytes of a step are copied
+// as one word if they are contiguous, as on all tiers with dot products of bytes.
 void place_code(const int8_t* code, int64_t d, const Layout& layout, uint8_t* block) {
   int64_t i = 0;
   if (layout.dims == 4 && layout.dim_stride == 1) {
@@ -30,7 +30,8 @@ void place_code(const int8_t* code, int64_t d, const Layout& layout, uint8_t* bl
     }
   }
   for (; i < d; ++i) {
-    block[i / layout.dims * layout.dims * kBlock + i % layout.dims * layout.dim_stride] =
+    block[i / layout.dims * layout.dims * kBlock +
+          i % layout.dims * layout.dim_stride] =
         static_cast<uint8_t>(code[i]) ^ layout.flip;
   }
 }

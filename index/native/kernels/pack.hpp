@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/kernels.hpp"
 #include "base/memory.hpp"
+#include "kernels/kernels.hpp"
 
 namespace gleann {
 
@@ -18,8 +18,8 @@ struct Lists {
   const int32_t* others;
 };
 
-// int8 codes and their scales; or float32 rows, from which the center is subtracted when
-// they are packed.
+// int8 codes and their scales; or float32 rows, from which the center is subtracted
+// when they are packed.
 struct RowCodes {
   int64_t n;
   int64_t d;

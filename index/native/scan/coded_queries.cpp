@@ -11,8 +11,8 @@ CodedQueries::CodedQueries(const ScanKernels& scan, int64_t stride, const float*
       codes_(make_buffer<uint8_t>((count + kBeyond) * stride)),
       scales_(count) {
   for (int64_t q = 0; q < count; ++q) {
-    scales_[q] = scan.encode(queries + q * d, center, d, scan.layout,
-                             codes_.get() + q * stride);
+    scales_[q] =
+        scan.encode(queries + q * d, center, d, scan.layout, codes_.get() + q * stride);
   }
 }
 

@@ -28,7 +28,7 @@ struct ScanJob {
   const int32_t* list_nos;  // (nq, nprobe), -1 for none; null: the best lists
   int64_t nprobe;
   int32_t k;
-  int32_t rerank;            // rows to re-rank, at least k
+  int32_t rerank;          // rows to re-rank, at least k
   const uint8_t* allowed;  // (n), or null
   bool primary_only;
   int threads;

@@ -3,10 +3,10 @@
 #include <mutex>
 #include <vector>
 
+#include "base/threads.hpp"
 #include "scan/engine.hpp"
 #include "scan/query_batch.hpp"
 #include "scan/scan_session.hpp"
-#include "base/threads.hpp"
 
 namespace gleann {
 namespace {

@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kGroupBytes = 24 << 10;  // gathered queries stay in the L1 cache
 constexpr int kGroupStep = 32;             // two AMX tiles of queries
 
-constexpr int64_t kSeeded = 6;            // queries whose first lists are scored together
+constexpr int64_t kSeeded = 6;  // queries whose first lists are scored together
 constexpr int64_t kPrefetched = 4 << 10;  // bytes of a list
 
 constexpr double kMostSquared = 0x1p124;  // index/checks.py, MOST_SQUARED

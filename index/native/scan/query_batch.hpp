@@ -6,10 +6,10 @@
 #include <memory>
 #include <vector>
 
-#include "scan/coded_queries.hpp"
-#include "scan/engine.hpp"
 #include "base/memory.hpp"
 #include "kernels/sink.hpp"
+#include "scan/coded_queries.hpp"
+#include "scan/engine.hpp"
 
 namespace gleann {
 

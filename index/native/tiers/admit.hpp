@@ -3,15 +3,16 @@
 // Included by the .cpp files of this folder only, after they have set their target.
 #pragma once
 
-#include "kernels/kernels.hpp"
 #include "base/keys.hpp"
+#include "kernels/kernels.hpp"
 
 namespace gleann {
 namespace {
 
 // A spilled entry is a copy of a primary one: it counts only if the query does not scan
 // the primary's list, so that no row is found twice.
-inline bool wanted(const Sink& sink, const Entries& entries, int64_t slot, int32_t row) {
+inline bool wanted(const Sink& sink, const Entries& entries, int64_t slot,
+                   int32_t row) {
   if (slot >= entries.primaries) {
     if (entries.primary_only) return false;
     const int32_t primary = entries.others[slot];
@@ -28,8 +29,7 @@ inline int64_t count_upto(const uint64_t* keys, int64_t count, uint64_t pivot) {
 
 // A pivot that at least `least` and at most `most` of the keys do not exceed. Halving
 // the range of keys takes a handful of passes that predict and vectorise well, where
-// selecting the exact key mispredicts all the way. False if keys are too close
-// together.
+// selecting the exact key mispredicts all the way. False if keys are too close.
 inline bool find_pivot(const uint64_t* keys, int64_t count, int64_t least, int64_t most,
                        uint64_t& pivot) {
   uint64_t low = keys[0], high = keys[0];

@@ -1,6 +1,6 @@
 // The AMX kernel on emulated tiles: slow, for tests on CPUs without AMX.
-#include "tiers/assign_tile.hpp"
 #include "kernels/kernels.hpp"
+#include "tiers/assign_tile.hpp"
 #include "tiers/ops_portable.hpp"
 #include "tiers/scan_tiles.hpp"
 #include "tiers/tile.hpp"

@@ -1,5 +1,5 @@
-// The kernel of all tiers that finds the best list of each row, in float32; see tile.hpp
-// for `Ops`.
+// The kernel of all tiers that finds the best list of each row, in float32; see
+// tile.hpp for `Ops`.
 //
 // Each lane keeps its best score and the list of it; lanes are compared at the end.
 #pragma once

@@ -7,8 +7,8 @@
 #define GLEANN_TARGET "avx2,fma,bmi"
 #include "tiers/target_begin.hpp"
 
-#include "tiers/ops_avx2.hpp"
 #include "tiers/assign_tile.hpp"
+#include "tiers/ops_avx2.hpp"
 #include "tiers/tile.hpp"
 #include "tiers/vectors.hpp"
 

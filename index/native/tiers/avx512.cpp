@@ -12,8 +12,8 @@
 #define GLEANN_TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi"
 #include "tiers/target_begin.hpp"
 
-#include "tiers/ops_avx512.hpp"
 #include "tiers/assign_tile.hpp"
+#include "tiers/ops_avx512.hpp"
 #include "tiers/tile.hpp"
 #include "tiers/vectors.hpp"
 

@@ -71,7 +71,7 @@ struct Avx2Int : Avx2Base {
     const Scores dots = dot_score(acc, scales);
     const __m256 by = _mm256_set1_ps(factor);
     __m256 low = _mm256_mul_ps(dots.low, by), high = _mm256_mul_ps(dots.high, by);
-    // Keeps compilers from fusing the products with the differences: each must be rounded.
+    // Keeps compilers from fusing product and difference: each must be rounded.
     __asm__("" : "+x"(low), "+x"(high));
     return {_mm256_sub_ps(low, _mm256_loadu_ps(biases)),
             _mm256_sub_ps(high, _mm256_loadu_ps(biases + 8))};

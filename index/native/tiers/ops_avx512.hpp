@@ -26,9 +26,9 @@ struct Avx512Base {
   }
 };
 
-// Codes are offset to uint8, since the instruction needs one unsigned operand. The codes
-// are that operand, so that the correction is one number per query, the initial value of
-// its sums.
+// Codes are offset to uint8, since the instruction needs one unsigned operand. The
+// codes are that operand, so that the correction is one number per query, the initial
+// value of its sums.
 struct Avx512Int : Avx512Base {
   using Acc = __m512i;
   using Codes = __m512i;
@@ -53,7 +53,7 @@ struct Avx512Int : Avx512Base {
   static Scores biased_score(Acc acc, const float* scales, const float* biases,
                              float factor) {
     Scores dots = _mm512_mul_ps(dot_score(acc, scales), _mm512_set1_ps(factor));
-    // Keeps compilers from fusing the product with the difference: each must be rounded.
+    // Keeps compilers from fusing product and difference: each must be rounded.
     __asm__("" : "+v"(dots));
     return _mm512_sub_ps(dots, _mm512_loadu_ps(biases));
   }

@@ -1,8 +1,8 @@
 // Selection of the best few of many scores, by a search for their threshold.
 //
-// Included by the .cpp files of this folder only; see tile.hpp for `Ops`. A pass over the scores that
-// counts how many reach a threshold predicts and vectorises well, so a handful of them
-// costs less than one selection that branches on the scores.
+// Included by the .cpp files of this folder only; see tile.hpp for `Ops`. A pass over
+// the scores that counts how many reach a threshold predicts and vectorises well, so a
+// handful of them costs less than one selection that branches on the scores.
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -52,8 +52,8 @@ inline float rough_log2(int64_t x) {
 }
 
 // A threshold that at least `least` of the scores reach, and at most `most` unless
-// scores are equal or nearly so. The search is above the mean of the scores: if fewer
-// than `least` are there, or no block is full, the threshold is -infinity, which is valid.
+// scores are equal or nearly so. The search is above the mean of the scores; the
+// threshold is -infinity if fewer than `least` are there, or if no block is full.
 template <class Ops>
 float threshold_for(const float* scores, int64_t count, int64_t least, int64_t most) {
   constexpr float kNone = -__builtin_inff();

@@ -1,7 +1,7 @@
 // The tier for CPUs without a better one.
 #include "kernels/kernels.hpp"
-#include "tiers/ops_portable.hpp"
 #include "tiers/assign_tile.hpp"
+#include "tiers/ops_portable.hpp"
 #include "tiers/tile.hpp"
 #include "tiers/vectors.hpp"
 

@@ -70,8 +70,8 @@ void visit_tile_blocks(const Panel& panel, int64_t block, const Group& group,
     for (int q = 0; q < count; ++q) {
       typename Ops::Scores scores[1 + kTwoBlocks];
       for (int b = 0; b < 1 + kTwoBlocks; ++b) {
-        const auto acc = Ops::sum(sums[q / kTileRows][b][q % kTileRows],
-                                  group.starts[first + q]);
+        const auto acc =
+            Ops::sum(sums[q / kTileRows][b][q % kTileRows], group.starts[first + q]);
         scores[b] = scores_of<Ops, S>(acc, panel, (block + b) * kBlock,
                                       group.factors[first + q]);
       }

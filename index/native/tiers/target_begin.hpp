@@ -3,7 +3,8 @@
 #if defined(__clang__)
 #define GLEANN_PRAGMA_TEXT(text) _Pragma(#text)
 #define GLEANN_PRAGMA(text) GLEANN_PRAGMA_TEXT(text)
-GLEANN_PRAGMA(clang attribute push(__attribute__((target(GLEANN_TARGET))), apply_to = function))
+GLEANN_PRAGMA(clang attribute push(__attribute__((target(GLEANN_TARGET))),
+                                   apply_to = function))
 #else
 #pragma GCC push_options
 #define GLEANN_PRAGMA_TEXT(text) _Pragma(#text)

@@ -16,8 +16,8 @@
 //   load_scores(const float*) -> Scores; write_lanes(mask, first, int32* out)
 #pragma once
 
-#include "tiers/admit.hpp"
 #include "kernels/kernels.hpp"
+#include "tiers/admit.hpp"
 #include "tiers/pick.hpp"
 
 namespace gleann {
@@ -28,7 +28,7 @@ enum class Scoring { kDot, kBiasedDot, kWhole, kLess };
 
 template <class Ops, Scoring S>
 inline typename Ops::Scores scores_of(const typename Ops::Acc& acc, const Panel& panel,
-                                  int64_t slot, float factor) {
+                                      int64_t slot, float factor) {
   if constexpr (S == Scoring::kDot) {
     return Ops::dot_score(acc, panel.scales + slot);
   } else if constexpr (S == Scoring::kBiasedDot) {
@@ -215,8 +215,8 @@ void score(const Panel& panel, const Group& group, float* scores) {
   visit<Ops, S>(panel, group, Store<Ops>{scores, panel.blocks * kBlock});
 }
 
-// The scan of a query's first list from the scores that `score` has written: the primary
-// entries alone set the threshold before any entry is offered.
+// The scan of a query's first list from the scores that `score` has written: the
+// primary entries alone set the threshold before any entry is offered.
 template <class Ops>
 void seed(const float* scores, int64_t blocks, Group& group, int q,
           const Entries& entries) {
@@ -240,13 +240,15 @@ using Encode = QueryScale (*)(const float*, const float*, int64_t, const Layout&
 
 template <class Ops, Scoring S>
 constexpr ScanKernels vector_kernels(const Layout& layout, Encode encode) {
-  return ScanKernels{layout,  encode,  scan<Ops, S>, score<Ops, S>, seed<Ops>,
-                     nullptr, nullptr};
+  return ScanKernels{
+      layout, encode, scan<Ops, S>, score<Ops, S>, seed<Ops>, nullptr, nullptr,
+  };
 }
 
 // Float32, one dimension a step.
-constexpr Layout kFloatLayout{1, sizeof(float), kBlock * sizeof(float), 0, 0, false,
-                              sizeof(float)};
+constexpr Layout kFloatLayout{
+    1, sizeof(float), kBlock * sizeof(float), 0, 0, false, sizeof(float),
+};
 
 }  // namespace
 }  // namespace gleann

@@ -1,7 +1,7 @@
-// Float32 vectors: encoding, unit length, exact distances; loops that compilers vectorise.
+// Loops over float32 vectors: encoding, scaling to unit length, exact distances.
 //
-// Included by the .cpp files of this folder only, after they have set their target: each
-// has its own copy, with the same arithmetic and so the same results.
+// Included by the .cpp files of this folder only, after they have set their target:
+// each has its own copy, with the same arithmetic and so the same results.
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -61,11 +61,11 @@ inline QueryScale quantise_less(const float* x, const float* center, int64_t d,
                                 const Layout& layout, uint8_t* codes) {
   float scale = peak<kCentred>(x, center, d) / 127.0f;
   if (!(scale > 0.0f)) scale = 1.0f;
-  const int32_t sum =
-      layout.wide_query ? round_codes<kCentred>(x, center, d, scale,
-                                                reinterpret_cast<int16_t*>(codes))
-                        : round_codes<kCentred>(x, center, d, scale,
-                                                reinterpret_cast<int8_t*>(codes));
+  const int32_t sum = layout.wide_query
+                          ? round_codes<kCentred>(x, center, d, scale,
+                                                  reinterpret_cast<int16_t*>(codes))
+                          : round_codes<kCentred>(x, center, d, scale,
+                                                  reinterpret_cast<int8_t*>(codes));
   // Offset codes add 128 * (sum of the query) to each dot product.
   return QueryScale{scale, layout.flip ? -128 * sum : 0};
 }
