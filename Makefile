@@ -3,6 +3,7 @@
 # make test-slow  kills, fuzzed messages, sanitizers: what takes minutes each
 # make check  format, lint, types, import contracts, generated protos
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
+# make gpu-pack, gpu-run PART=A  what a GPU machine needs; one of three calls on it
 # make format, make clean
 
 PYTHON ?= python3
@@ -11,10 +12,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
-INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
+NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
+INPUTS := pyproject.toml setup.py $(NATIVE)
 
 .PHONY: demo test test-slow test-kills test-fuzz test-sanitizers test-kernels \
-  kernels-compiled kernels-interpreted check format clean python
+  kernels-compiled kernels-interpreted gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -59,9 +61,16 @@ kernels-interpreted:
 	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py \
 	  tests/unit/test_several.py tests/unit/test_selection_facility_location.py
 
+gpu-pack:
+	bench/gpu/pack.sh
+
+gpu-run:
+	PYTHON=$(PYTHON) bench/gpu/run.sh $(PART)
+
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
@@ -70,6 +79,7 @@ check: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(NATIVE)
 
 clean:
 	rm -rf $(VENV) $(KERNELS) build dist demo-report index/*.so

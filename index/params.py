@@ -91,6 +91,11 @@ class SearchParams:
         segments: scan both copies of spilled rows, or primaries only. Where nprobe is
             left to measurement, an engine may take primaries in place of both, with
             the probes that find as much.
+        certain: False takes what a device's selection keeps as it is, where True looks
+            again at lists in which it may have dropped a neighbour. It saves time on a
+            device and cost 0.001 to 0.002 of recall@10 where that was measured
+            (`index/engines/device/DECISIONS.md` 22). CPU engines drop nothing and
+            ignore it.
     """
 
     k: int = 10
@@ -100,6 +105,7 @@ class SearchParams:
     exact: bool = False
     allowed: Mask | None = None
     segments: Segments = "both"
+    certain: bool = True
 
     def __post_init__(self) -> None:
         require_integer("k", self.k, at_least=1)
@@ -114,9 +120,13 @@ class SearchParams:
                 f"nprobe={self.nprobe}, target_recall={self.target_recall}"
             )
         require_one_of("segments", self.segments, get_args(Segments))
-        exact: object = self.exact
-        if not isinstance(exact, bool | np.bool_):
-            raise InvalidParamsError(f"exact must be true or false, got {exact!r:.80}")
+        _require_bool("exact", self.exact)
+        _require_bool("certain", self.certain)
+
+
+def _require_bool(name: str, value: object) -> None:
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidParamsError(f"{name} must be true or false, got {value!r:.80}")
 
 
 def _require_lambda(value: float | None) -> None:

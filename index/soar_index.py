@@ -9,17 +9,18 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index import packing, storage
 from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows, Vectors
-from gleann.index.build import Progress, Report, arrange, as_sample, ignore
-from gleann.index.build_kernels import kernels_on
+from gleann.index.build.arrange import Progress, Report, arrange, as_sample, ignore
+from gleann.index.build.choose_spill import SpillReport
+from gleann.index.build.kernels import kernels_on
+from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
+from gleann.index.build.tune import OperatingPoint, best_recall
 from gleann.index.checks import (
     as_matrix,
     as_vectors,
     own_rows,
     require_finite,
 )
-from gleann.index.choose_spill import SpillReport
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import (
     Engine,
@@ -30,24 +31,31 @@ from gleann.index.engines.contract import (
 )
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
-from gleann.index.filtered import Allowed, count_allowed, search_filtered
 from gleann.index.found import Found, FoundRows, SearchStats, shortfall
-from gleann.index.heartbeat import repeating
-from gleann.index.held_ids import IdLookup, to_numpy
-from gleann.index.id_checks import hold_row_ids
-from gleann.index.id_table import IdTable
-from gleann.index.mapped_file import mapped_files
+from gleann.index.ids.checks import hold_row_ids
+from gleann.index.ids.held import IdLookup, to_numpy
+from gleann.index.ids.table import IdTable
 from gleann.index.metric import prepare
-from gleann.index.on_disk import BuildSummary, RowSource, build_on_disk
-from gleann.index.packing import Header
+from gleann.index.parallel.heartbeat import repeating
 from gleann.index.params import BuildParams, Metric, SearchParams
-from gleann.index.plan import (
+from gleann.index.search.device_search import (
+    FoundTensors,
+    as_tensor,
+    require_device_params,
+    search_planned,
+    tensor_engine,
+)
+from gleann.index.search.filtered import Allowed, count_allowed, search_filtered
+from gleann.index.search.plan import (
     SearchPlan,
     allowed_count,
     plan_search,
+    stats_of,
     without_copies,
 )
-from gleann.index.tune import OperatingPoint, best_recall
+from gleann.index.storage import files, packing
+from gleann.index.storage.mapped_file import mapped_files
+from gleann.index.storage.packing import Header
 
 
 class SoarIndex:
@@ -236,8 +244,50 @@ class SoarIndex:
         rows, distances, _ = self._search(queries, params or SearchParams())
         return rows, distances
 
+    def search_tensors(
+        self, queries: object, params: SearchParams | None = None
+    ) -> FoundTensors:
+        """`search` for queries that are on the device of the index, as the answers are.
+
+        For an index served by the torch or triton engine. Nothing is copied to the
+        host but some counts, and queries whose lists hold fewer than k rows, which the
+        host answers. Work goes to torch's current stream of the device, and is done
+        when this returns, but for the last conversion of the answers: read them on that
+        stream. Not to be captured into a CUDA graph, since it waits once.
+
+        Args:
+            queries: float32 (nq, d), a torch tensor or anything with `__dlpack__`, on
+                the device of the index; copied there if it is not contiguous.
+            params: as in `search`; no filter and not exhaustive.
+
+        Raises:
+            InvalidInputError: not an array or tensor, on another device, another dtype,
+                wrong shape, empty, NaN, a zero vector under cosine, a query too long.
+            InvalidParamsError: as in `search`; `allowed`, `exact` or a target of 1.
+            EngineUnavailableError: the index is not on a device.
+            DeviceMemoryError: the device has too little memory left.
+
+        Warns:
+            RecallWarning: as in `search`.
+        """
+        params = params or SearchParams()
+        engine = tensor_engine(self._engine)
+        require_device_params(params)
+        self._require_whole()
+        asked = as_tensor(queries, dim=self.dim, device=engine.device)
+        found = search_planned(
+            engine,
+            asked,
+            self._plan(params, count=len(asked)),
+            n=len(self),
+            scan_all=self._scan_all_of,
+        )
+        if (text := shortfall(found.stats, params)) is not None:
+            warn(text, RecallWarning, stacklevel=2)
+        return found
+
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the index to the directory `path` (format: `index/FORMAT.md`).
+        """Write the index to the directory `path` (format: `index/storage/FORMAT.md`).
 
         An index that is there is replaced in one step: until the new one is whole on
         disk, the old one stays readable.
@@ -253,7 +303,7 @@ class SoarIndex:
             | packing.pack_lists(data.centroids, data.lists, self.held_ids)
         )
         header = packing.pack_header(self._header, data.encoding)
-        storage.write(Path(path), arrays, header)
+        files.write(Path(path), arrays, header)
 
     @classmethod
     def load(
@@ -271,7 +321,7 @@ class SoarIndex:
                 that reads vectors raises it too where a file was cut or grew since.
             EngineUnavailableError: the engine is not installed.
         """
-        arrays, header, version = storage.read(Path(path))
+        arrays, header, version = files.read(Path(path))
         try:
             data, ids, known = packing.unpack(arrays, header, version)
         except CorruptDataError as error:
@@ -499,18 +549,8 @@ class SoarIndex:
     ) -> tuple[Rows, Distances, SearchStats]:
         scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
         completed = self._complete(queries, scanned, plan.request)
-        stats = SearchStats(
-            engine=scanned.engine or self._engine.name,
-            nprobe=plan.nprobe,
-            rerank=plan.request.pool,
-            lists_probed=scanned.work.lists_probed,
-            entries_scanned=scanned.work.entries_scanned,
-            survivors=scanned.work.survivors,
-            reranked=scanned.work.reranked,
-            completed=completed,
-            estimated_recall=plan.estimated_recall,
-            exact=False,
-        )
+        engine = scanned.engine or self._engine.name
+        stats = stats_of(plan, scanned.work, engine=engine, completed=completed)
         return scanned.rows, scanned.distances, stats
 
     def _complete(
@@ -523,10 +563,14 @@ class SoarIndex:
         short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
         if short.size == 0:
             return 0
-        scanned.rows[short], scanned.distances[short] = self._scan_all(
-            prepare(queries[short], self.metric), request
-        )
+        found = self._scan_all_of(queries[short], request)
+        scanned.rows[short], scanned.distances[short] = found
         return int(short.size)
+
+    def _scan_all_of(
+        self, queries: Vectors, request: ScanRequest
+    ) -> tuple[Rows, Distances]:
+        return self._scan_all(prepare(queries, self.metric), request)
 
     def _search_exact(
         self, queries: Vectors, request: ScanRequest

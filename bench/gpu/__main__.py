@@ -6,7 +6,6 @@ it does not keep to it, and writes its part of one result file after every row.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from time import monotonic
@@ -20,7 +19,7 @@ from bench.gpu.data import MADE, REAL
 from bench.gpu.stages import STAGES, units_of
 from bench.gpu.unit import BATCHES, KINDS, LEVELS, SEGMENTS, Options
 from bench.gpu.watch import measure
-from bench.gpu.worker import Setup
+from bench.gpu.worker import Setup, command_line, data_folder
 from bench.provenance import ROOT
 from bench.say import say
 
@@ -51,13 +50,14 @@ def setup_of(given: argparse.Namespace) -> Setup:
         seed=given.seed,
         repeats=given.repeats,
         ends=monotonic() + given.seconds,
+        command=command_line(),
     )
 
 
 def add_setup(parser: argparse.ArgumentParser) -> None:
     """Options of how, not of what."""
     parser.add_argument("--device", help="of torch; default: the first CUDA device")
-    parser.add_argument("--data", type=Path, default=_data_folder())
+    parser.add_argument("--data", type=Path, default=data_folder())
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results/gpu.json")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
@@ -91,11 +91,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_setup(parser)
     return parser
-
-
-def _data_folder() -> Path | None:
-    said = os.environ.get("GLEANN_DATA")
-    return Path(said) if said else None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The coarse step alone: which lists to probe, by random centroids.
 
-Two ways: a matrix product whose scores go through memory, and one kernel that scores
-all lists twice and keeps the scores to itself.
+Two ways: a matrix product whose scores go through memory, and kernels that keep the
+best score of each group of lists, and score the lists of the best groups again.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from bench.gpu.kernel import Shape, batches_of, shape_of
 from bench.gpu.run import Run
 from bench.gpu.timing import seconds_of
 from gleann.index.codes import Encoding
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.roofline import H200
+from gleann.index.engines.device.plan.roofline import H200
+from gleann.index.engines.device.steps.coarse import DeviceRanking
 
 COMPARED = 500
 """Queries whose lists are compared with those ranked in full."""
 
-KERNEL_INSTRUCTIONS = {96: 76, 128: 73, 768: 97}
-"""A score, over both passes, by d, counted in what is compiled for sm_90 under l2."""
+KERNEL_INSTRUCTIONS = {96: 8.5, 128: 8.3, 768: 13.6}
+"""A score in `group_peaks`, by d, counted in what is compiled for sm_90 under l2."""
 
 PRODUCT_FLOPS = 5e13
 """Of a float32 product without TF32, as assumed for builds (datasheet: 6.7e13)."""
@@ -74,7 +74,7 @@ def _row(
 def _way(ranking: DeviceRanking, name: str) -> Way:
     if name == "product":
         return ranking.likely
-    from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
+    from gleann.index.engines.triton_kernels.coarse.launch_rank import launch_rank_lists
 
     return lambda queries, *, nprobe: launch_rank_lists(ranking, queries, nprobe=nprobe)
 
@@ -86,7 +86,7 @@ def predicted_seconds(shape: Shape, batch: int, name: str) -> float:
     if name == "kernel":
         counted = min(KERNEL_INSTRUCTIONS, key=lambda dim: abs(dim - shape.dim))
         return max(
-            2 * products / H200.flops["int8"],
+            products / H200.flops["int8"],
             KERNEL_INSTRUCTIONS[counted] * scores / H200.lane_instructions,
         )
     return products / PRODUCT_FLOPS + PRODUCT_BYTES * scores / H200.bytes_a_second

@@ -21,13 +21,15 @@ ELEMENT = {"bf16": "bf16", "fp16": "fp16", "fp32": "fp32", "int8": "i8"}
 """Triton's name of each kind of number."""
 
 TYPES = {
-    "*i64": "slots keys bounds list_nos starts ends out first second",
-    "*i32": "items total rows copy_of probed counts barred found",
-    "*fp32": "biases factors ratios scales norms doubled",
+    "*i64": "slots keys bounds list_nos starts ends out first second pool",
+    "*i32": ("items total rows copy_of probed counts barred found near ranks firsts"),
+    "*i1": "doubted",
+    "*fp32": ("biases factors ratios scales norms query_scales peaks prepared center"),
     "*fp64": "squares sums",
     "i32": (
         "nprobe spans span_entries longest width words keep nq nlist room count dim n"
-        " share rows_width lists_width chosen_width"
+        " share rows_width lists_width chosen_width tiles blocks shift shifted pairs"
+        " query_tile span exponent parts length low_bits"
     ),
 }
 """Arguments of the shipped kernels by their type; the rest are arrays of the kind."""

@@ -10,7 +10,10 @@ from bench.gpu.run import Run
 from bench.provenance import ROOT
 from bench.say import say
 
-ON_GPU = ("tests/device/test_on_gpu.py", "tests/device/test_on_gpu_build.py")
+ON_GPU = tuple(
+    str(path.relative_to(ROOT))
+    for path in sorted(ROOT.glob("tests/device/test_on_gpu*.py"))
+)
 LEFT_FOR_LATER = "fp16 or -960- or -100-"
 """Kinds and dimensions that no target needs; each kernel is compiled anew for them."""
 

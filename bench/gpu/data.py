@@ -15,7 +15,7 @@ from bench.say import say
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.engines.device.exact import DeviceExact
-from gleann.index.engines.device.rerank import DeviceRows, answer
+from gleann.index.engines.device.steps.rerank import DeviceRows, answer
 from gleann.index.params import Metric
 
 DEPTH = 100
@@ -127,10 +127,18 @@ def _build(run: Run, found: Workload, rows: Vectors, *, nlist: int | str) -> Soa
     return SoarIndex.build(rows, params, engine="reference", device=str(run.device))
 
 
-def generate(made: Made, count: int, *, seed: int, device: torch.device) -> Tensor:
+def generate(
+    made: Made,
+    count: int,
+    *,
+    seed: int,
+    device: torch.device,
+    spread: float = CLUSTER_SPREAD,
+) -> Tensor:
     """Rows float32 (count, dim) of the set: a mixture on a plane, and little beside it.
 
     The plane and the clusters depend on the set alone, the rows on `seed` too.
+    `spread` is that of the centres of clusters, beside 1 for the rows of a cluster.
     """
     shape = torch.Generator(device).manual_seed(made.n + made.dim)
     clusters = max(1, made.n // ROWS_A_CLUSTER)
@@ -143,7 +151,7 @@ def generate(made: Made, count: int, *, seed: int, device: torch.device) -> Tens
         some = min(BLOCK_ROWS, count - first)
         of = torch.randint(clusters, (some,), generator=drawn, device=device)
         inner = torch.randn(some, made.inner, generator=drawn, device=device)
-        inner += CLUSTER_SPREAD * centres[of]
+        inner += spread * centres[of]
         beside = torch.randn(some, made.dim, generator=drawn, device=device)
         out[first : first + some] = inner @ plane + NOISE * beside
     return out

@@ -10,9 +10,9 @@ from bench.gpu.data import Workload, workload
 from bench.gpu.engines import kinds_of, new_engine, recall_of
 from bench.gpu.run import Run
 from bench.gpu.timing import busy_seconds, seconds_of
+from gleann.index.build.device.kernels import DeviceKernels
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
-from gleann.index.engines.device.build import DeviceKernels
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.lists import invert
 
@@ -116,6 +116,9 @@ def _our_row(run: Run, found: Workload, engine: DeviceEngine, asked: Tensor) -> 
     def search() -> Scanned:
         return engine.search_resident(asked, nprobe=1, request=request)
 
+    def search_tensors() -> object:
+        return engine.search_tensors(asked, nprobe=1, request=request)
+
     taken = seconds_of(run, search, most=1.0)
     run.row(
         set=found.name,
@@ -124,6 +127,7 @@ def _our_row(run: Run, found: Workload, engine: DeviceEngine, asked: Tensor) -> 
         batch=len(asked),
         recall=recall_of(found, search().distances),
         seconds=taken,
+        on_device_seconds=seconds_of(run, search_tensors, most=1.0),
         qps=len(asked) / taken,
         busy=busy_seconds(run, search),
     )

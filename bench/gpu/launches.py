@@ -7,10 +7,11 @@ several kernels; views and allocations launch nothing.
 """
 
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 from unittest.mock import patch
 
@@ -19,12 +20,13 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from triton.runtime.jit import JITFunction
 
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import IndexData, ScanRequest
 from gleann.index.engines.device.engine import DeviceEngine
-from gleann.index.engines.device.kinds import Kind
+from gleann.index.engines.device.plan.kinds import Kind
 from gleann.index.engines.device.recording import Outputs, Step
 from gleann.index.engines.triton_kernels.scanner import TritonScanner
 from gleann.index.lists import invert
@@ -104,33 +106,95 @@ SETTINGS = (
 )
 
 
+@dataclass(slots=True)
+class Operation:
+    """An operation of torch, all its launches together.
+
+    Attributes:
+        launches: how many.
+        bytes: of the tensors that it reads or writes, each once.
+        rows: of its first argument, where the last dimension is a row.
+    """
+
+    launches: int = 0
+    bytes: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A launch of a Triton kernel.
+
+    Attributes:
+        name: of the function.
+        programs: in its grid.
+        numbers: integers that it was given, by argument.
+    """
+
+    name: str
+    programs: int
+    numbers: dict[str, int]
+
+
 class Launches(TorchDispatchMode):
     """Counts what launches a kernel on a CUDA device while it is entered.
 
     Attributes:
-        by_name: launches "aten:name" or by the name of a Triton kernel.
+        operations: of torch, by name.
+        kernels: of Triton, in order.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.by_name: Counter[str] = Counter()
+        self.operations: dict[str, Operation] = defaultdict(Operation)
+        self.kernels: list[Kernel] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
         space, _, name = func._schema.name.partition("::")
         if space == "aten" and name not in FREE and not is_view(func):
-            self.by_name[f"aten:{name}"] += 1
-        return func(*args, **(kwargs or {}))
+            counted = self.operations[name]
+            tensors = [x for x in tree_leaves((args, result)) if isinstance(x, Tensor)]
+            counted.launches += 1
+            counted.bytes += sum({id(x): bytes_of(x) for x in tensors}.values())
+            counted.rows += rows_of(tensors[0]) if tensors else 0
+        return result
 
     @contextmanager
     def of_triton(self) -> Iterator[None]:
         """Count launches of Triton kernels too, and run none of them."""
-        count = self.by_name
 
-        def run(kernel: Any, *_: Any, **__: Any) -> None:
-            count[kernel.fn.__name__] += 1
+        def run(kernel: Any, *args: Any, grid: Any, **kwargs: Any) -> None:
+            given = dict(zip(kernel.arg_names, args, strict=False)) | kwargs
+            del given["warmup"]  # triton's own
+            numbers = {
+                name: int(value)
+                for name, value in given.items()
+                if isinstance(value, int)
+            }
+            self.kernels.append(
+                Kernel(name=kernel.fn.__name__, programs=prod(grid), numbers=numbers)
+            )
 
         with patch.object(JITFunction, "run", run):
             yield
+
+    @property
+    def total(self) -> int:
+        """All launches."""
+        of_torch = sum(operation.launches for operation in self.operations.values())
+        return of_torch + len(self.kernels)
+
+
+def bytes_of(tensor: Tensor) -> int:
+    """What a tensor holds, without what is only repeated."""
+    stored = tensor.untyped_storage().nbytes()
+    return min(stored, tensor.numel() * tensor.element_size())
+
+
+def rows_of(tensor: Tensor) -> int:
+    """Rows of a tensor along its last dimension."""
+    return prod(tensor.shape[:-1])
 
 
 def is_view(operation: Any) -> bool:
@@ -154,7 +218,7 @@ class CountingRecorder:
     """
 
     def __init__(self) -> None:
-        self.launches: Counter[str] = Counter()
+        self.launches = Launches()
 
     def record(
         self, step: Step, queries: Tensor, live: Tensor
@@ -166,11 +230,11 @@ class CountingRecorder:
                 counting = Launches()
                 with counting.of_triton(), counting:
                     step(*given)
-        self.launches = counting.by_name
+        self.launches = counting
         raise StepCountedError
 
 
-def launches_of(setting: Setting) -> Counter[str]:
+def launches_of(setting: Setting) -> Launches:
     """Launches of the step that a search of `setting` would record."""
     recorder = CountingRecorder()
     with as_if_on_a_gpu():
@@ -220,9 +284,13 @@ def index_of(setting: Setting) -> IndexData:
 
 
 def recorded_steps() -> dict[str, Any]:
-    """Launches of every setting, in all and by name."""
-    found = {setting.name: launches_of(setting) for setting in SETTINGS}
+    """Launches of every setting, as entries of a result file."""
+    return {setting.name: _entry(launches_of(setting)) for setting in SETTINGS}
+
+
+def _entry(launches: Launches) -> dict[str, Any]:
     return {
-        name: {"total": sum(by_name.values()), "by_name": dict(by_name.most_common())}
-        for name, by_name in found.items()
+        "total": launches.total,
+        "operations": {n: asdict(of) for n, of in sorted(launches.operations.items())},
+        "kernels": [asdict(kernel) for kernel in launches.kernels],
     }

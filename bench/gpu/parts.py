@@ -7,6 +7,7 @@ device left there, and ends with what is to be read first. See `bench/GPU.md`.
 
 import argparse
 import os
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from bench.gpu.reading import first_lines
 from bench.gpu.run import read_result
 from bench.gpu.unit import Options, Unit
 from bench.gpu.watch import measure
+from bench.provenance import ROOT
 from bench.say import say
+
+BROUGHT_BACK = ROOT / ".gpu" / "results"
+"""Where results are put that a call brought back, for the next try to go on with."""
 
 REPEATS = 10
 BATCHES = (1, 1000, 10_000)
@@ -87,9 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure one part; returns 0 only where every unit came to its end."""
     given = _parser().parse_args(arguments)
     part = PARTS[given.part]
-    if given.out is None:
-        folder = Path(os.environ.get("OUT", "bench/results"))
-        given.out = folder / f"gpu-{given.part}.json"
+    given.out = given.out or out_of(given.part)
     given.seconds = min(given.seconds, part.seconds)
     setup = replace(setup_of(given), repeats=min(given.repeats, REPEATS))
     whole = measure(setup, list(part.units), resume=True)
@@ -97,6 +100,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(line)
     say(f"part {given.part} {'is whole' if whole else 'was cut'}: {setup.out}")
     return 0 if whole else 1
+
+
+def out_of(part: str) -> Path:
+    """The result file under $OUT, begun with what an earlier try brought back."""
+    folder = Path(os.environ.get("OUT", ROOT / "bench/results"))
+    out, earlier = (of / f"gpu-{part}.json" for of in (folder, BROUGHT_BACK))
+    if earlier.exists() and not out.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(earlier, out)
+    return out
 
 
 def _parser() -> argparse.ArgumentParser:

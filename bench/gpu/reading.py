@@ -45,8 +45,8 @@ def _search(row: Row) -> str:
     return (
         f"{ours} nprobe={row['nprobe']} inner={row['inner_dimension']}"
         f" batch={row['batch']} same_rows={same} qps={row['qps']:,.0f}"
-        f" ({_us(row['resident_seconds'])}, host to host {_us(row['seconds'])})"
-        f"{_busy(row)}"
+        f" ({_us(row['resident_seconds'])}, host to host {_us(row['seconds'])},"
+        f" on the device {_us(row['on_device_seconds'])}){_uncertain(row)}{_busy(row)}"
     )
 
 
@@ -102,6 +102,15 @@ LINES: dict[str, Callable[[Row], str]] = {
     "machine": _machine,
     "peers": _peers,
 }
+
+
+def _uncertain(row: Row) -> str:
+    if "uncertain_qps" not in row:
+        return ""
+    return (
+        f" without a second look qps={row['uncertain_qps']:,.0f}"
+        f" recall {row['uncertain_recall']:.4f}"
+    )
 
 
 def _busy(row: Row) -> str:

@@ -1,5 +1,6 @@
 """The process that measures: it works through units, and reports each to its parent."""
 
+import os
 import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -11,7 +12,7 @@ from bench.gpu.run import Run, open_run
 from bench.gpu.stages import STAGES
 from bench.gpu.unit import Unit
 from bench.say import say
-from gleann.index.engines.device.choice import resolve_device
+from gleann.index.engines.device.plan.choice import resolve_device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Setup:
         seed: of everything drawn.
         repeats: timings of which the median is reported.
         ends: when everything must end, by `monotonic()`.
+        command: that was typed.
     """
 
     device: str | None
@@ -35,6 +37,7 @@ class Setup:
     seed: int
     repeats: int
     ends: float = float("inf")
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,21 @@ def opened(setup: Setup) -> Run:
             ends=setup.ends,
         )
     )
+    run.result["command"] = list(setup.command)
     if reason := no_source(device.type, run.result["commit"]):
         sys.exit(reason)
     return run
+
+
+def command_line() -> tuple[str, ...]:
+    """What was typed to start this process."""
+    return ("python", *sys.orig_argv[1:])
+
+
+def data_folder() -> Path | None:
+    """The folder with real data sets that the environment names."""
+    said = os.environ.get("GLEANN_DATA")
+    return Path(said) if said else None
 
 
 def no_source(device_type: str, commit: str | None) -> str:

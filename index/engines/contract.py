@@ -7,7 +7,7 @@ tie at the cut, engines agree in distances, not in rows). No row comes twice.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Codes, Encoding
 from gleann.index.lists import InvertedLists
 from gleann.index.params import Metric, Segments
+
+if TYPE_CHECKING:
+    import torch
+
+    from gleann.index.engines.device.tensors import FoundOnDevice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,12 +66,15 @@ class ScanRequest:
         pool: distinct, allowed rows to re-rank in float32, at least k.
         allowed: bool (n,) over rows, or None for all.
         segments: "both", or "primary" to skip spilled entries.
+        certain: whether a device engine looks again where its selection may have
+            dropped one of the k best; engines whose selection drops none ignore it.
     """
 
     k: int
     pool: int
     allowed: Mask | None = None
     segments: Segments = "both"
+    certain: bool = True
 
 
 class Work(NamedTuple):
@@ -150,3 +158,25 @@ class SearchesRows(Protocol):
 
     def search_rows(self, rows: Rows, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Let `rows` (m,) ask the `nprobe` lists that rank best for each of them."""
+
+
+@runtime_checkable
+class SearchesTensors(Protocol):
+    """An engine on a device, for queries that are there and answers that stay."""
+
+    @property
+    def name(self) -> str:
+        """See `Engine.name`."""
+
+    @property
+    def device(self) -> "torch.device":
+        """Where it searches."""
+
+    def search_tensors(
+        self, queries: "torch.Tensor", *, nprobe: int, request: ScanRequest
+    ) -> "FoundOnDevice":
+        """`Engine.search` for float32 queries (nq, d), contiguous, on the device.
+
+        Raises:
+            NonFiniteError, ZeroVectorError, InvalidInputError: as `Engine.search`.
+        """

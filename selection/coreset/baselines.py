@@ -1,10 +1,10 @@
 """Baselines of a chosen set: random rows, and the strongest simple method.
 
-Two methods are *simple*: k-center by farthest-first, which uses distances only, and the
-k cheapest rows (margin sampling), which use costs only and need them. The *strongest*
-is the one with the lower objective, radius + cost_weight * cost, which is the radius
-where costs weigh nothing: the quality that every report of a coreset shows. Of equals
-it is k-center. The requested method is no baseline of its own and is left out; if no
+Two methods are *simple*: farthest-first, which uses distances only, and the k cheapest
+rows (margin sampling), which use costs only and need them. The *strongest* is the one
+with the lower objective, radius + cost_weight * cost, which is the radius where costs
+weigh nothing: the quality that every report of a coreset shows. Of equals it is
+farthest-first. The requested method is no baseline of its own and is left out; if no
 simple method remains, random rows are the only baseline.
 
 All are chosen from the same rows with the same k, locked rows and quotas, and measured
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from gleann.selection.coreset.methods.farthest_first import k_center
+from gleann.selection.coreset.methods.farthest_first import farthest_first
 from gleann.selection.coreset.methods.margin import margin
 from gleann.selection.coreset.methods.uniform import uniform
 from gleann.selection.coreset.result import Coreset
@@ -24,33 +24,32 @@ from gleann.selection.progress import ProgressCallback
 
 
 class Choose(Protocol):
-    """Choose from the rows in question, as many, by any method."""
+    """Choose from the rows of one problem, by any method."""
 
     def __call__(self, method: Callable[..., Coreset], *, seed: int | None) -> Coreset:
-        """Call `method` with the vectors, k, costs, locked rows, and what costs weigh.
+        """Call `method` with the problem, within groups where there are quotas.
 
-        Within groups where there are quotas; with `seed` where it draws, None where it
-        does not.
+        With seed= where it draws; None where it does not.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Baselines:
-    """What simple methods achieve at the same k.
+    """Answers of simple methods to the same problem.
 
     Attributes:
         drawn: random rows.
-        strongest: the strongest simple method but the one asked for, as the module
-            says; None where none is left.
-        name: of that method, "k_center" or "margin"; "" where none is left.
+        strongest: the strongest simple method but the requested one; None if none is
+            left.
+        name: of that method, "farthest_first" or "margin"; "" if none is left.
     """
 
     drawn: Coreset
     strongest: Coreset | None
     name: str
 
-    def told(self) -> dict[str, float | str]:
-        """Names and numbers to stand beside those of what a method chose."""
+    def summary(self) -> dict[str, float | str]:
+        """Names and numbers for the report of the requested method's answer."""
         numbers: dict[str, float | str] = {
             "random_radius": self.drawn.radius,
             "random_cost": self.drawn.cost,
@@ -69,29 +68,29 @@ class Baselines:
 def choose_baselines(
     choose: Choose,
     *,
-    asked: str,
+    method: str,
     priced: bool,
     seed: int,
     progress: ProgressCallback | None = None,
 ) -> Baselines:
     """Choose and measure the baselines of one choice.
 
-    It takes two measurements and one farthest-first traversal: O(n * d * k), as much
-    as k-center alone.
+    It takes two measurements and one farthest-first traversal: O(n * d * k).
 
     Args:
-        choose: from the rows, with the k, that the method had.
-        asked: the method whose baselines these are, such as "weighted_k_center";
-            "k_center" and "margin" are left out of their own.
+        choose: from the same problem.
+        method: the method whose baselines these are, such as "weighted_k_center";
+            "farthest_first" and "margin" are not their own baselines.
         priced: whether rows have costs; "margin" needs them.
-        seed: draws the random rows, and the first pick of k-center.
-        progress: called as k-center goes on.
+        seed: draws the random rows, and the first pick of farthest-first.
+        progress: called during farthest-first.
     """
     drawn = choose(uniform, seed=seed)
     simple: dict[str, Coreset] = {}
-    if asked != "k_center":
-        simple["k_center"] = choose(partial(k_center, progress=progress), seed=seed)
-    if priced and asked != "margin":
+    if method != "farthest_first":
+        traversed = partial(farthest_first, progress=progress)
+        simple["farthest_first"] = choose(traversed, seed=seed)
+    if priced and method != "margin":
         simple["margin"] = choose(margin, seed=None)
     if not simple:
         return Baselines(drawn=drawn, strongest=None, name="")

@@ -1,4 +1,4 @@
-"""How well any rows cover all others, and the vectors to ask that of."""
+"""How well given rows cover all others, and the vectors that have a true metric."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,7 +8,7 @@ from gleann.index.arrays import Vectors
 from gleann.index.checks import as_array
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import as_rows
-from gleann.selection.coreset.problem import CostOn, as_problem
+from gleann.selection.coreset.problem import CostOn, Problem
 from gleann.selection.coreset.result import Coreset
 
 
@@ -22,7 +22,7 @@ def measure(  # noqa: PLR0913 (the problem, and a name)
     locked: ArrayLike | None = None,
     method: str = "given",
 ) -> Coreset:
-    """What any chosen rows achieve, such as random ones.
+    """Measure radius, cost and objective of given rows, such as random ones.
 
     Args:
         vectors: (n, d); plain L2 between them must be the metric that is meant.
@@ -31,17 +31,17 @@ def measure(  # noqa: PLR0913 (the problem, and a name)
         cost_weight: lambda.
         cost_on: what lambda weighs, the "sum" or the "mean" of costs.
         locked: rows that are centres already.
-        method: what the answer calls itself.
+        method: name of the answer's method.
     """
     chosen = as_array(rows, name="rows")
-    problem = as_problem(
+    problem = Problem.of(
         vectors,
         k=chosen.size,
         costs=costs,
         cost_weight=cost_weight,
         cost_on=cost_on,
         locked=locked,
-        left=0,
+        uncovered=0,
     )
     checked = as_rows(chosen, n=len(problem.vectors))
     if (both := np.intersect1d(checked, problem.locked)).size:

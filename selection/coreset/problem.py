@@ -1,18 +1,18 @@
-"""What coreset methods solve: checked once, then measured as often as needed."""
+"""The problem that coreset methods solve: checked once, measured as often as needed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import as_vectors, exact_search
 from gleann.index.arrays import Distances, Rows, Vectors
-from gleann.index.blocks import BLOCK_VALUES, block_slices
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.selection.checks import (
     as_costs,
     as_rows,
@@ -36,15 +36,17 @@ CostOn = Literal["sum", "mean"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """What the algorithms of this package solve, checked once.
+    """Rows to choose from, how many, and at what costs; make one with `of`.
+
+    Distances are prepared, and vectors hashed, once for all methods that solve it.
 
     Attributes:
-        vectors: (n, d).
+        vectors: float32 (n, d).
         k: rows to choose.
-        costs: float64 (n,).
-        weight_given: what the caller gave as cost_weight.
-        cost_on: what that weighs, the "sum" or the "mean" of the chosen rows' costs.
-        locked: rows that are centres already, never chosen.
+        costs: float64 (n,), 0 where none were given.
+        weight_given: the caller's cost_weight.
+        cost_on: what it multiplies, the "sum" or the "mean" of the chosen rows' costs.
+        locked: int64 (m,), rows that are centres already, never chosen.
         device: torch's name of the device that measures distances; None is the host.
     """
 
@@ -56,6 +58,72 @@ class Problem:
     locked: Rows
     device: str | None = None
 
+    @classmethod
+    def of(  # noqa: PLR0913 (the problem)
+        cls,
+        vectors: ArrayLike,
+        *,
+        k: int,
+        costs: ArrayLike | None = None,
+        cost_weight: float = 0.0,
+        cost_on: CostOn = "sum",
+        locked: ArrayLike | None = None,
+        uncovered: int = 1,
+        device: str | None = None,
+    ) -> "Problem":
+        """Check the input of a coreset method, once.
+
+        Args:
+            vectors: (n, d); plain L2 between them must be the intended metric
+                (`metric_vectors` provides it). Squared L2 or 1 - cos break all bounds.
+            k: rows to choose.
+            costs: (n,) at least 0, small where a row should be chosen, such as
+                `margin_costs`; None for none.
+            cost_weight: lambda of the objective radius + lambda * cost.
+            cost_on: what lambda multiplies, the "sum" or the "mean" of the chosen
+                rows' costs. With the mean the balance does not change with k.
+            locked: rows that are centres already, such as labelled ones; never chosen.
+            uncovered: rows that must remain to be covered; 0 lets a draw take all.
+            device: torch's name of the device that measures distances, such as "cuda";
+                None is the host. The rows chosen are the same.
+
+        Raises:
+            InvalidInputError: vectors, costs or locked rows that cannot be used.
+            InvalidParamsError: k outside 1..n - uncovered, or above the unlocked rows;
+                a negative cost_weight, or one too large for the costs.
+        """
+        rows = as_vectors(vectors)
+        n = len(rows)
+        _require_measurable(rows)
+        closed = as_rows([] if locked is None else locked, n=n, name="locked")
+        room = n - max(uncovered, len(closed))
+        require_count("k", k, at_least=0)
+        require_between(
+            "k", k, low=1, high=room, why=f"{n} rows, of which {len(closed)} locked"
+        )
+        prices = np.zeros(n) if costs is None else as_costs(costs, n=n)
+        require_one_of("cost_on", cost_on, ("sum", "mean"))
+        _require_summable(prices, cost_weight)
+        return cls(
+            vectors=rows,
+            k=k,
+            costs=prices,
+            weight_given=cost_weight,
+            cost_on=cost_on,
+            locked=closed,
+            device=device,
+        )
+
+    def within(self, rows: Rows, *, k: int) -> "Problem":
+        """The same problem on `rows` (m,) only, of which k are chosen."""
+        return replace(
+            self,
+            vectors=self.vectors[rows],
+            k=k,
+            costs=self.costs[rows],
+            locked=np.flatnonzero(np.isin(rows, self.locked)),
+        )
+
     @property
     def cost_weight(self) -> float:
         """Lambda, on the sum of the chosen rows' costs."""
@@ -63,8 +131,18 @@ class Problem:
 
     @cached_property
     def points(self) -> Points:
-        """`vectors` made ready for distances, when they are first asked for."""
+        """`vectors` prepared for distances, on first use."""
         return make_points(self.vectors, device=self.device)
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 of `vectors`."""
+        return fingerprint(self.vectors)
+
+    @property
+    def priced(self) -> bool:
+        """Whether any row has a cost."""
+        return bool(np.any(self.costs))
 
     def by_cost(self) -> Rows:
         """Rows that may be chosen, cheapest first, ties by lower row."""
@@ -74,7 +152,7 @@ class Problem:
     def measure(
         self, rows: Rows, *, method: str, radius_guess: float | None = None
     ) -> Coreset:
-        """What choosing `rows` achieves. O(n * d * k)."""
+        """Measure radius, cost and objective of `rows`. O(n * d * k)."""
         covering = self.points.covering()
         # Locked rows first: of equally near ones they count, as in a traversal.
         covering.cover(np.concatenate([self.locked, rows]).astype(np.int64))
@@ -89,7 +167,7 @@ class Problem:
     def achieved(
         self, rows: Rows, nearest: Rows, distances: Distances, *, method: str
     ) -> Coreset:
-        """What choosing `rows` achieves, where the nearest ones are known."""
+        """Radius, cost and objective of `rows`, whose nearest ones are known."""
         near = nearest.copy()
         near[rows] = np.arange(len(rows))
         radius, cost = float(distances.max()), float(self.costs[rows].sum())
@@ -117,15 +195,15 @@ class Problem:
         params: Mapping[str, Any] | None = None,
         why: Mapping[str, NDArray[Any]] | None = None,
     ) -> Coreset:
-        """`chosen` with what an answer must say beside its numbers.
+        """`chosen` with its provenance, reasons and nearest chosen neighbours.
 
         Args:
             chosen: measured on this problem.
-            method: what was asked, where it may answer with a rival's rows; empty is
-                `chosen.method`.
-            seed: the only source of its randomness; None where it drew nothing.
+            method: the requested method, if it may answer with another method's rows;
+                empty is `chosen.method`.
+            seed: the only source of its randomness; None if it drew nothing.
             params: parameters of its method, beyond those of the problem.
-            why: more reasons, one array (k,) each.
+            why: further reasons, one array (k,) each.
         """
         neighbours, apart = _nearest_others(self.vectors[chosen.rows])
         shared = {
@@ -143,60 +221,20 @@ class Problem:
                 method or chosen.method,
                 params={**shared, **(params or {})},
                 seed=seed,
-                data_hash=fingerprint(self.vectors),
+                data_hash=self.data_hash,
             ),
         )
 
 
-def as_problem(  # noqa: PLR0913 (the problem)
-    vectors: ArrayLike,
-    *,
-    k: int,
-    costs: ArrayLike | None = None,
-    cost_weight: float = 0.0,
-    cost_on: CostOn = "sum",
-    locked: ArrayLike | None = None,
-    left: int = 1,
-    device: str | None = None,
-) -> Problem:
-    """Check the input of a coreset algorithm.
+Method = Callable[[Problem], Coreset]
+"""A coreset method, its own parameters bound: chooses `problem.k` unlocked rows."""
 
-    Args:
-        vectors: (n, d).
-        k: rows to choose.
-        costs: (n,); None for none.
-        cost_weight: lambda.
-        cost_on: what lambda weighs.
-        locked: rows that are centres already.
-        left: rows that must be left to cover; a draw may take all.
-        device: that measures distances, as `make_points`.
 
-    Raises:
-        InvalidInputError: vectors, costs or locked rows that cannot be used.
-        InvalidParamsError: k outside 1..n - left, or more than the unlocked rows; a
-            cost_weight that is no number of at least 0, or too large for the costs.
-    """
-    rows = as_vectors(vectors)
-    n = len(rows)
-    _require_measurable(rows)
-    closed = as_rows([] if locked is None else locked, n=n, name="locked")
-    room = n - max(left, len(closed))
-    require_count("k", k, at_least=0)
-    require_between(
-        "k", k, low=1, high=room, why=f"{n} rows, of which {len(closed)} locked"
-    )
-    prices = np.zeros(n) if costs is None else as_costs(costs, n=n)
-    require_one_of("cost_on", cost_on, ("sum", "mean"))
-    _require_summable(prices, cost_weight)
-    return Problem(
-        vectors=rows,
-        k=k,
-        costs=prices,
-        weight_given=cost_weight,
-        cost_on=cost_on,
-        locked=closed,
-        device=device,
-    )
+class DrawingMethod(Protocol):
+    """A `Method` that draws."""
+
+    def __call__(self, problem: Problem, *, seed: int) -> Coreset:
+        """Choose as `Method` does; `seed` is the only source of randomness."""
 
 
 def _require_measurable(vectors: Vectors) -> None:

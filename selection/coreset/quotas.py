@@ -1,4 +1,4 @@
-"""So many rows from each class or group, by any method of this package."""
+"""Quotas: a number of rows from each class or group, by any method."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,74 +15,52 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.selection.checks import require_count, shown
-from gleann.selection.coreset.problem import CostOn, Problem, as_problem
-from gleann.selection.coreset.result import Coreset, DrawingMethod, Method
+from gleann.selection.coreset.problem import DrawingMethod, Method, Problem
+from gleann.selection.coreset.result import Coreset
 from gleann.selection.seeds import stream_seed
 
 Label = int | str
 """The name of a class or group."""
 
 
-def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
+def within_groups(
     method: Method | DrawingMethod,
-    vectors: ArrayLike,
+    problem: Problem,
     *,
     groups: ArrayLike,
     quotas: Mapping[Label, int],
-    costs: ArrayLike | None = None,
-    cost_weight: float = 0.0,
-    cost_on: CostOn = "sum",
-    locked: ArrayLike | None = None,
     seed: int | None = None,
-    device: str | None = None,
 ) -> Coreset:
     """Let `method` choose within each group by itself.
 
     The answer is measured on all rows; it has no lower bound. Its order alternates
-    between groups in proportion to their quotas, so that its beginnings are balanced
-    too; `why` says each row's group. For quotas on two things at once, such as class
+    between groups in proportion to their quotas, so that its prefixes are balanced
+    too; `why` has each row's group. For quotas on two attributes at once, such as class
     and source, let `groups` name their combinations.
 
     Args:
-        method: called as method(vectors, k=, costs=, locked=) on the rows of each
-            group with a quota, such as `partial(weighted_k_center, cost_weight=0.1)`
-            or `margin`; one that draws, such as `uniform`, with seed= too. Where the
-            quota is all open rows of the group it is not asked: they are taken,
-            cheapest first.
-        vectors: (n, d); plain L2 between them must be the metric that is meant.
+        method: called on the problem of each group with a quota, with seed= where it
+            draws. Where the quota is all open rows of the group it is not called: they
+            are taken, cheapest first.
+        problem: of all rows; k is the sum of the quotas. Locked rows cover within their
+            group, and do not count towards its quota.
         groups: (n,) integers or strings.
         quotas: rows to choose from each group, at least 0; groups that are not named
             give none. `equal_quotas` and `proportional_quotas` make them.
-        costs: (n,) at least 0; None for none.
-        cost_weight: lambda of the objective of the whole, for comparison; that of the
-            method is bound to it.
-        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
-        locked: rows that are centres already; they cover within their group, and do
-            not count towards its quota.
         seed: of a method that draws: each group gets a stream of its own, so that
             groups of equal size do not draw the same places; None for methods that
             take no seed.
-        device: that measures the answer, as `farthest_first`; that of the method is
-            bound to it.
 
     Raises:
-        InvalidInputError: groups, vectors, costs or locked rows that cannot be used.
-        DimensionMismatchError: not one group a row.
-        InvalidParamsError: a quota that is no count, of a group that is not there, or
-            larger than the group's open rows.
+        InvalidInputError: groups that are no integers or strings.
+        DimensionMismatchError: not one group per row.
+        InvalidParamsError: a quota that is no count, of an unknown group, or larger
+            than the group's open rows; or quotas that do not sum to k.
     """
     names = as_groups(groups)
-    for label, quota in quotas.items():
-        require_count(f"quota of {label!r}", quota, at_least=0)
-    problem = as_problem(
-        vectors,
-        k=sum(quotas.values()),
-        costs=costs,
-        cost_weight=cost_weight,
-        cost_on=cost_on,
-        locked=locked,
-        device=device,
-    )
+    require_counts(quotas)
+    if (total := sum(quotas.values())) != problem.k:
+        raise InvalidParamsError(f"the quotas sum to {total}, but k is {problem.k}")
     if len(names) != (n := len(problem.vectors)):
         raise DimensionMismatchError(f"groups has {len(names)} entries for {n} rows")
     require_quotas(names, quotas, locked=problem.locked)
@@ -94,8 +72,8 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
         )
     ]
     rows, order = alternated([chosen for chosen, _ in parts])
-    asked = dict(zip(wanted, (part for _, part in parts), strict=True))
-    name = next((one.provenance["method"] for one in asked.values() if one), "all")
+    answers = dict(zip(wanted, (part for _, part in parts), strict=True))
+    name = next((one.provenance["method"] for one in answers.values() if one), "all")
     return problem.finished(
         problem.measure(rows, method=f"{name}_within_groups"),
         seed=seed if seed is not None else _seed_of(parts),
@@ -103,7 +81,7 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
             "quotas": {str(label): int(quota) for label, quota in quotas.items()},
             "within": {
                 str(label): one.provenance["params"] | {"seed": one.provenance["seed"]}
-                for label, one in asked.items()
+                for label, one in answers.items()
                 if one
             },
         },
@@ -111,10 +89,20 @@ def within_groups(  # noqa: PLR0913 (the problem, the groups, and a seed)
     )
 
 
+def require_counts(quotas: Mapping[Label, int]) -> None:
+    """Refuse quotas that are no counts.
+
+    Raises:
+        InvalidParamsError: naming the group.
+    """
+    for label, quota in quotas.items():
+        require_count(f"quota of {label!r}", quota, at_least=0)
+
+
 def equal_quotas(groups: ArrayLike, *, k: int) -> dict[Label, int]:
     """Share `k` rows among groups as evenly as their sizes allow.
 
-    What cannot be shared evenly goes to the groups that sort first.
+    The remainder goes to the groups that sort first.
 
     Args:
         groups: (n,) integers or strings.
@@ -195,7 +183,7 @@ def require_quotas(
 def _by_group(
     method: Method | DrawingMethod, labels: list[Label], seed: int | None
 ) -> list[Method]:
-    """`method` for each group of `labels`, with its own stream where it draws."""
+    """`method` for each group of `labels`, with its own seed where it draws."""
     if seed is None:
         return [cast(Method, method)] * len(labels)
     return [
@@ -207,8 +195,8 @@ def _by_group(
 def streams(labels: list[Label], seed: int) -> list[int]:
     """A seed for each group of `labels`.
 
-    The stream belongs to the place of the group among all that have a quota, in sorted
-    order: the order of the quotas changes nothing.
+    It depends on the position of the group among all with a quota, in sorted order, not
+    on the order of the quotas.
     """
     require_count("seed", seed, at_least=0)
     places = np.argsort(np.argsort(np.array(labels), kind="stable"))
@@ -216,25 +204,23 @@ def streams(labels: list[Label], seed: int) -> list[int]:
 
 
 def _seed_of(parts: list[tuple[Rows, Coreset | None]]) -> int | None:
-    """The seed that was bound to the method, where there was one."""
+    """The seed that was bound to the method, if any."""
     return next((part.provenance["seed"] for _, part in parts if part), None)
 
 
 def _part(
     method: Method, problem: Problem, rows: Rows, quota: int
 ) -> tuple[Rows, Coreset | None]:
-    """The rows chosen within one group, and the method's answer where it was asked."""
-    places = np.flatnonzero(np.isin(rows, problem.locked))
-    costs = problem.costs[rows]
-    if quota == len(rows) - len(places):
-        every = np.setdiff1d(rows, problem.locked)
-        return every[np.argsort(problem.costs[every], kind="stable")], None
-    answer = method(problem.vectors[rows], k=quota, costs=costs, locked=places)
+    """The rows chosen within one group, and the method's answer where it was called."""
+    group = problem.within(rows, k=quota)
+    if quota == len(rows) - len(group.locked):
+        return rows[group.by_cost()], None
+    answer = method(group)
     return rows[answer.rows], answer
 
 
 def alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
-    """All rows, ordered by their share of their own part, and the places they had."""
+    """All rows, ordered by relative position in their part, and their old positions."""
     shares = np.concatenate([(np.arange(len(p)) + 0.5) / len(p) for p in parts])
     order = np.argsort(shares, kind="stable")
     return np.concatenate(parts)[order], order
@@ -243,7 +229,7 @@ def alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
 def _shared_why(
     parts: list[tuple[Rows, Coreset | None]], order: Rows
 ) -> dict[str, NDArray[Any]]:
-    """The radius guess within each row's group, NaN where there was none."""
+    """The radius guess within each row's group, NaN if there is none."""
     guesses = [
         np.full(len(rows), np.nan if part is None else _guess_of(part))
         for rows, part in parts

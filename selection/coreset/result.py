@@ -1,37 +1,37 @@
-"""What every coreset method answers with: rows, and what they achieve."""
+"""The answer of every coreset method: rows with radius, cost and objective."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.arrays import Distances, Rows
 from gleann.selection.checks import IdMap
 from gleann.selection.result import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Coreset:
-    """Chosen rows and what they achieve, F = radius + cost_weight * cost.
+    """Chosen rows with their objective, F = radius + cost_weight * cost.
 
     Attributes:
-        method: which algorithm chose them; `provenance` says which was asked.
+        method: the algorithm that chose them; `provenance` has the one requested.
         rows: int64 (k,), in the order they were chosen.
         radius: largest distance of any row to its nearest chosen or locked one, in
             plain L2 (the chord on unit rows).
         cost: sum of the chosen rows' costs; 0 where none were given.
         objective: radius + cost_weight * cost.
-        lower_bound: no k rows have a lower objective; None where no bound is known.
+        lower_bound: no k rows have a lower objective; None without a bound.
         ratio: objective / lower_bound, 1 where both are 0; None without a bound.
-        radius_guess: the guess that led to the set; None where there was none.
+        radius_guess: the guess that the set was formed for; None if there was none.
         nearest: int64 (n,), position in `rows` of each row's nearest one, itself where
             it is chosen; -1 where a locked row is as near.
         distances: float32 (n,), to the nearest chosen or locked row.
         neighbours: int64 (k,), position in `rows` of each one's nearest other; itself
             where there is no other.
         apart: float32 (k,), the distance to it; inf where there is none.
-        why: one array (k,) a further reason, such as "stratum".
+        why: further reasons, one array (k,) each, such as "stratum".
         provenance: method, params, seed, data_hash, version: JSON values.
     """
 
@@ -51,7 +51,7 @@ class Coreset:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def to_selection(self, ids: ArrayLike | None = None) -> Selection:
-        """The chosen rows as a `Selection`, with the rows each one stands for.
+        """The chosen rows as a `Selection`, with the number of rows each one covers.
 
         Args:
             ids: (n,) names of the rows; None numbers them.
@@ -90,32 +90,3 @@ class Coreset:
             },
             provenance=self.provenance,
         )
-
-
-class Method(Protocol):
-    """What every coreset method is once its own parameters are bound."""
-
-    def __call__(
-        self,
-        vectors: Vectors,
-        *,
-        k: int,
-        costs: NDArray[np.float64] | None,
-        locked: Rows,
-    ) -> Coreset:
-        """Choose `k` rows of `vectors` (n, d), none of them `locked`."""
-
-
-class DrawingMethod(Protocol):
-    """A `Method` that draws."""
-
-    def __call__(
-        self,
-        vectors: Vectors,
-        *,
-        k: int,
-        costs: NDArray[np.float64] | None,
-        locked: Rows,
-        seed: int,
-    ) -> Coreset:
-        """Choose as `Method` does; `seed` is the only source of randomness."""

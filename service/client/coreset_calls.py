@@ -2,7 +2,7 @@
 
 from numpy.typing import ArrayLike
 
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
 from gleann.service.client.connection import Connection
 from gleann.service.client.operation import Operation, read_selection
 from gleann.service.values import Selected
@@ -41,11 +41,11 @@ class CoresetCalls:
     ) -> Operation[Selected]:
         """Choose k vectors that cover the rest and are cheap (weighted k-center).
 
-        Beside what the choice achieves, its summary tells what as many random vectors
-        do (`random_radius`, `random_cost`, `random_objective`), and the strongest
-        simple method: `baseline` is its name, "k_center" or "margin", whichever has
-        the lower objective (`baseline_radius`, `baseline_cost`,
-        `baseline_objective`). So do those of the other methods.
+        The summary also has the numbers of as many random vectors (`random_radius`,
+        `random_cost`, `random_objective`) and of the strongest simple method:
+        `baseline` is its name, "farthest_first" or "margin", whichever has the lower
+        objective (`baseline_radius`, `baseline_cost`, `baseline_objective`). So do the
+        summaries of the other methods.
 
         Args:
             name: the index; its metric must be cosine or l2.

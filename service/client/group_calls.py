@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
 from gleann.service.client.connection import Connection, name_of, pages_of, part_id
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire.arrays import (

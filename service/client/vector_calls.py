@@ -15,7 +15,7 @@ from gleann.index.errors import (
     RecallWarning,
 )
 from gleann.index.found import shortfall
-from gleann.index.id_checks import hold_distinct, hold_id_array, hold_ids
+from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
 from gleann.service.client.connection import Connection, part_id
 from gleann.service.client.joined import joined, merged
 from gleann.service.client.operation import Operation

@@ -57,7 +57,7 @@ def _glance(result: DemoResult) -> Html:
     shown.append((percent(fmean(looked)), "of the words SEALS looked at, on average"))
     ratios = [s.ratio for s in result.digits.subsets if s.ratio is not None]
     shown.append(
-        (f"{max(ratios):.2f} x", "the best possible, at most: k-center's certificate")
+        (f"{max(ratios):.2f} x", "the best possible, at most: the certificate")
     )
     return tiles(shown)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Ids
-from gleann.index.id_checks import hold_distinct
+from gleann.index.ids.checks import hold_distinct
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
 from gleann.service.state.live_index import View, sealed_index
 from gleann.service.values import Labels, Limits, ScorePage, Selected

@@ -12,7 +12,7 @@ from gleann.index.errors import (
     DimensionMismatchError,
     InvalidParamsError,
 )
-from gleann.index.id_checks import hold_distinct
+from gleann.index.ids.checks import hold_distinct
 from gleann.service.state.live_index import View, sealed_index
 
 if TYPE_CHECKING:

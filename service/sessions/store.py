@@ -200,7 +200,8 @@ class SessionStore:
             raise InvalidInputError(f"{name} is of kind {row['kind']}, not {kind}")
         if name not in self._open:
             state, proxy = _read(row)
-            self._open[name] = resume(state, self._sealed(row), proxy)
+            index = self._sealed(row)
+            self._open[name] = resume(state, index, proxy, kind=kind)
         return self._open[name]
 
     def index_of(self, name: str) -> SoarIndex:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidParamsError
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
 from gleann.service.wire.arrays import (
     float64s_to_wire,
     ids_to_wire,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
 from gleann.service.wire.arrays import (
     float64s_of,
     float64s_to_wire,

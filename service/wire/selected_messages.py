@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.held_ids import joined_ids, own_ids
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
+from gleann.index.ids.held import joined_ids, own_ids
 from gleann.service.values import JsonObject, Selected
 from gleann.service.wire.arrays import (
     column_of,

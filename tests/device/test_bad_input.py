@@ -18,12 +18,12 @@ from gleann.index.errors import (
 )
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory  # noqa: E402
-from gleann.index.engines.device.choice import require_cuda  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
-from gleann.index.engines.device.turns import turn_on  # noqa: E402
-from gleann.index.engines.triton import device_reason  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.plan.choice import require_cuda
+from gleann.index.engines.device.torch_scanner import TorchScanner
+from gleann.index.engines.device.turns import turn_on
+from gleann.index.engines.triton import device_reason
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -159,6 +159,56 @@ def test_an_index_larger_than_the_device(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: room)
     with pytest.raises(DeviceMemoryError, match=r"int8.*cpu has.*native engine"):
         memory.admit(data, kinds=("bf16", "int8"), device=CPU)
+
+
+class Driver:
+    """Says how much is free, and counts how often it is asked."""
+
+    def __init__(self, monkeypatch, free):
+        self.free = free
+        self.asked = 0
+        monkeypatch.setattr(memory, "free_bytes", self.answer)
+
+    def answer(self, device):
+        self.asked += 1
+        return self.free
+
+
+def test_the_driver_is_asked_at_load_and_after_each_recording(monkeypatch):
+    driver = Driver(monkeypatch, 1 << 40)
+    scanner = Failing()
+    engine = DeviceEngine(
+        world.random_index(), scanner=scanner, device=CPU, recorder=world.Repeats()
+    )
+    loaded = driver.asked
+    assert loaded >= 1
+    for count in (3, 5, 3, 8, 20, 3):  # padded to 8, 8, 8, 8, 32, 8
+        engine.search(world.integer_queries(count, 16), nprobe=2, request=REQUEST)
+        engine.scan(
+            world.integer_queries(count, 16),
+            world.some_lists(count, 2, 9),
+            REQUEST,
+        )
+    assert driver.asked == loaded + 2
+
+
+def test_memory_that_others_took_is_seen_once_an_allocation_fails(monkeypatch):
+    driver = Driver(monkeypatch, 1 << 40)
+    scanner = Failing()
+    engine = DeviceEngine(world.random_index(), scanner=scanner, device=CPU)
+    queries = world.integer_queries(3, 16)
+    loaded = driver.asked
+    driver.free = 1000  # and nothing says so
+    engine.search(queries, nprobe=2, request=REQUEST)
+    assert driver.asked == loaded
+    scanner.failure = torch.OutOfMemoryError("Tried to allocate 2 GiB; 0 is free")
+    with pytest.raises(DeviceMemoryError, match="Tried to allocate"):
+        engine.search(queries, nprobe=2, request=REQUEST)
+    with pytest.raises(DeviceMemoryError, match=r"a query takes .* cpu has 1,000 byt"):
+        engine.search(queries, nprobe=2, request=REQUEST)
+    driver.free = 1 << 40  # given back: asked again before a search is refused
+    found = engine.search(queries, nprobe=2, request=REQUEST)
+    assert (found.rows >= 0).all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -13,9 +13,9 @@ from gleann.index.engines.torch import torch_engine
 from gleann.index.errors import DeviceMemoryError
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import choice, memory  # noqa: E402
-from gleann.index.engines.device import engine as engines  # noqa: E402
-from gleann.index.engines.device.planner import usual_batch  # noqa: E402
+from gleann.index.engines.device import engine as engines
+from gleann.index.engines.device.plan import choice, memory
+from gleann.index.engines.device.plan.planner import usual_batch
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -86,8 +86,10 @@ def test_an_index_on_a_device_reads_what_its_engine_chooses(monkeypatch):
 
 
 def test_one_query_more_than_fits_is_refused_with_both_numbers(monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 40)
     engine = torch_engine(world.random_index(), device="cpu")
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 10)
+    engine._free.refresh()
     asked = world.integer_queries(3, 16)
     with pytest.raises(
         DeviceMemoryError, match=r"query takes [\d,]+ bytes.* 1,024 bytes"

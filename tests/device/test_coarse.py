@@ -11,11 +11,10 @@ from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.metric import prepare
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import coarse  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.recording import Repeats  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.steps import coarse
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -90,7 +89,7 @@ def test_blocks_rank_as_one(monkeypatch):
     assert torch.equal(whole[1], ranking.best(asked, nprobe=5))
 
 
-@pytest.mark.parametrize("recorder", [None, Repeats()], ids=["steps", "recorded"])
+@pytest.mark.parametrize("recorder", [None, world.Repeats()], ids=["steps", "recorded"])
 @pytest.mark.parametrize("twins", [False, True])
 def test_searches_probe_the_lists_of_the_reference(twins, recorder):
     """Rows lie one a list: what is found tells which lists were probed."""

@@ -18,36 +18,66 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.gpu.compile import compiled, dumped, tool, usage_of
-from gleann.index.engines.device.kinds import TILE, padded_dim
-from gleann.index.engines.triton_kernels.assign_lists import (
+from gleann.index.engines.device.plan.kinds import TILE, padded_dim
+from gleann.index.engines.triton_kernels.build.assign_lists import (
     assign_lists,
 )
+from gleann.index.engines.triton_kernels.coarse.quantise_queries import (
+    quantise_queries,
+)
+from gleann.index.engines.triton_kernels.coarse.rank_lists import (
+    best_lists,
+    group_peaks,
+)
+from gleann.index.engines.triton_kernels.coarse.set_bitmap import set_bitmap
 from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,
     ASSIGN_SOAR,
+    BITMAP_WARPS,
+    BITMAP_WORDS,
+    COMPACT_PAIRS,
+    COMPACT_WARPS,
+    COUNTED_PAIRS,
+    CUT_LISTS,
+    CUT_WARPS,
     GAINS,
-    MERGE_LEAST,
-    MERGE_MOST,
-    MERGE_WARPS,
+    LISTS_BEFORE,
+    MERGE,
+    PACK_COLUMNS,
+    PACK_QUERIES,
+    PACK_WARPS,
     PAIR_BLOCKS,
     PAIR_WARPS,
     PAIRS_A_PROGRAM,
     RANK,
+    RANK_WARPS,
+    RANKED_AT_ONCE,
+    RERANK,
     SQUARES_WARPS,
+    adjacent_for,
     constants_for,
+    quantise_constants,
+    rerank_block_for,
     table_for,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys
-from gleann.index.engines.triton_kernels.pair_squares import (
+from gleann.index.engines.triton_kernels.coreset.pair_squares import (
     pair_squares,
 )
-from gleann.index.engines.triton_kernels.rank_lists import rank_lists
-from gleann.index.engines.triton_kernels.scan_lists import scan_lists
-from gleann.index.engines.triton_kernels.scan_pairs import (
+from gleann.index.engines.triton_kernels.coreset.sum_gains import sum_gains
+from gleann.index.engines.triton_kernels.finish.merge_keys import merge_keys, merge_runs
+from gleann.index.engines.triton_kernels.finish.pack_answers import pack_answers
+from gleann.index.engines.triton_kernels.finish.rerank_rows import rerank_rows
+from gleann.index.engines.triton_kernels.scan.compact_pairs import compact_pairs
+from gleann.index.engines.triton_kernels.scan.group_pairs import (
+    count_pairs,
+    cut_items,
+    place_pairs,
+)
+from gleann.index.engines.triton_kernels.scan.scan_lists import scan_lists
+from gleann.index.engines.triton_kernels.scan.scan_pairs import (
     scan_pairs,
     score_pairs,
 )
-from gleann.index.engines.triton_kernels.sum_gains import sum_gains
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
 """Bytes a program may have, by compute capability."""
@@ -57,9 +87,6 @@ MATRIX = {80: ("HMMA", "IMMA"), 90: ("HGMMA", "IGMMA"), 100: ("UTCHMMA", "IMMA")
 sm_100, where the compiler takes those of sm_80."""
 
 LATER_DIMS = [pytest.param(dim, marks=pytest.mark.slow) for dim in (112, 128, 768)]
-
-MERGE_LARGER = (128, 256, 512, MERGE_MOST)
-"""What more a pool may keep: the powers of two from `MERGE_LEAST` on."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,6 +109,26 @@ def assert_no_spill(made, capability):
 
 def assert_matrix(code, kind, capability):
     assert re.search(rf"\b{MATRIX[capability][kind == 'int8']}\b", code)
+
+
+HOPPER_DEPTH = {"bf16": 16, "fp16": 16, "fp32": 8, "int8": 32}
+"""Values along d that one warpgroup instruction takes."""
+
+
+def assert_products(code, config, dim):
+    """The products of a tile are there, of one step along d at least.
+
+    ptxas has left out all of a loop along d, and kept `HGMMA.64x8x16.F16 RZ`, which
+    only waits: scores were then those of products of zero.
+    """
+    depth = HOPPER_DEPTH[config.kind]
+    tile = rf"[HI]GMMA\.64x(\d+)x{depth}\.\S+ R\d+,"
+    columns = sum(int(width) for width in re.findall(tile, code))
+    block = shape(dim, config.kind, config.block)["BLOCK"]
+    times = 3 if config.kind == "fp32" else 1  # of TF32
+    wanted = times * TILE // 64 * config.queries * block // depth
+    groups = config.warps // 4
+    assert columns * groups >= wanted
 
 
 def shape(dim, kind, block):
@@ -135,6 +182,8 @@ def compiled_scan(config, dim, capability, *, buckets):
     )
     code = assert_no_spill(made, capability)
     assert_matrix(code, config.kind, capability)
+    if capability == 90:
+        assert_products(code, config, dim)
     # Flushing would lose the chunk numbers in the low bits of scores near zero.
     assert "FMNMX.FTZ" not in code
 
@@ -148,7 +197,8 @@ def keeping_all():
     """Every tile again, as more than 16 neighbours have it; one a kind is not slow."""
     for dim in (128, 768):
         for capability in (80, 90, 100):
-            for config in table_for(dim, "bf16", generation=capability // 10).values():
+            table = table_for(dim, "bf16", generation=capability // 10, buckets=TILE)
+            for config in table.values():
                 name = f"{config.kind}-{config.queries}-{dim}-sm{capability}"
                 most = 32 if config.kind == "fp32" else 64
                 quick = (dim, capability, config.queries) == (128, 90, most)
@@ -200,16 +250,15 @@ def test_score_pairs(kind, dim, capability):
     assert_no_spill(score, capability)
 
 
+RANKED_DIMS = [96, 128, *(pytest.param(d, marks=pytest.mark.slow) for d in (100, 768))]
+
+
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize(
-    "dim",
-    [96, 128, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (100, 768, 960))],
-)
-@pytest.mark.parametrize("shifted", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_rank_lists(dim, shifted, capability):
+@pytest.mark.parametrize("dim", RANKED_DIMS)
+def test_group_peaks(dim, capability):
     made = compiled(
-        rank_lists,
-        {**shape(dim, "int8", RANK.block), "QUERIES": RANK.queries, "SHIFTED": shifted},
+        group_peaks,
+        {**shape(dim, "int8", RANK.block), "QUERIES": RANK.queries},
         kind="int8",
         capability=capability,
         num_warps=RANK.warps,
@@ -220,6 +269,89 @@ def test_rank_lists(dim, shifted, capability):
     assert_matrix(code, "int8", capability)
     # Scores would be rounded once where the host rounds twice.
     assert "FFMA" not in code
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", RANKED_DIMS)
+@pytest.mark.parametrize(
+    ("groups", "keys"),
+    [(512, 64), *(pytest.param(1024, k, marks=pytest.mark.slow) for k in (128, 256))],
+)
+def test_best_lists(groups, keys, dim, capability):
+    made = compiled(
+        best_lists,
+        {
+            **shape(dim, "int8", RANK.block),
+            "GROUPS": groups,
+            "KEYS": keys,
+            "LISTS": RANKED_AT_ONCE,
+        },
+        kind="int8",
+        capability=capability,
+        num_warps=RANK_WARPS,
+        num_stages=1,
+        enable_fp_fusion=False,
+    )
+    code = assert_no_spill(made, capability)
+    assert re.search(r"\bIMMA\b", code)
+    assert "FFMA" not in code
+
+
+ROUNDED = {
+    "bf16": r"cvt\.rn\.bf16",
+    "fp16": r"cvt\.rn\.f16",
+    "fp32": r"cvt\.rn\.f32\.f64",
+    "int8": r"div\.rn\.f64",
+}
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, pytest.param(960, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32", "int8"])
+def test_quantise_queries(kind, dim, capability):
+    options = quantise_constants(padded_dim(dim, kind))
+    constants = {name: options.pop(name) for name in ("WIDTH", "BLOCK")}
+    constants |= {"codes": None, "scales": None, "DIFFERENCES": False}
+    made = compiled(
+        quantise_queries, constants, kind=kind, capability=capability, **options
+    )
+    assert_no_spill(made, capability)
+    # Divisions are IEEE's, and 16-bit numbers are rounded to the nearest.
+    assert not re.findall(r"\bfma\.|div\.(?:full|approx)|ftz", made.asm["ptx"])
+    rounded = {
+        "bf16": r"cvt\.rn\.bf16",
+        "fp16": r"cvt\.rn\.f16",
+        "int8": r"div\.rn\.f64",
+    }
+    assert re.search(rounded.get(kind, r"cvt\.rn\.f32\.f64"), made.asm["ptx"])
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("dim", [96, pytest.param(960, marks=pytest.mark.slow)])
+def test_quantise_queries_for_the_coarse_step(dim, capability):
+    options = quantise_constants(padded_dim(dim, "int8"))
+    constants = {name: options.pop(name) for name in ("WIDTH", "BLOCK")}
+    constants |= {"values": None, "ratios": None, "DIFFERENCES": False}
+    made = compiled(
+        quantise_queries, constants, kind="int8", capability=capability, **options
+    )
+    assert_no_spill(made, capability)
+    assert not re.findall(r"\bfma\.|div\.(?:full|approx)|ftz", made.asm["ptx"])
+    assert "div.rn.f32" in made.asm["ptx"]
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_group_pairs(capability):
+    for kernel, constants, warps in (
+        (count_pairs, {"PAIRS": COUNTED_PAIRS}, 4),
+        (cut_items, {"LISTS": CUT_LISTS, "BEFORE": LISTS_BEFORE}, CUT_WARPS),
+        (place_pairs, {"PAIRS": COUNTED_PAIRS}, 4),
+        (set_bitmap, {"WORDS": BITMAP_WORDS}, BITMAP_WARPS),
+    ):
+        made = compiled(
+            kernel, constants, kind="int8", capability=capability, num_warps=warps
+        )
+        assert_no_spill(made, capability)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
@@ -293,20 +425,97 @@ def test_sum_gains(dim, capability):
     assert not re.findall(r"\bH(?:G)?MMA\b", code)
 
 
+LESS_USUAL = tuple(pytest.param(c, marks=pytest.mark.slow) for c in MERGE[2:])
+
+
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize(
-    "kept",
-    [
-        MERGE_LEAST,
-        *(pytest.param(kept, marks=pytest.mark.slow) for kept in MERGE_LARGER),
-    ],
-)
-def test_merge(kept, capability):
+def test_compacting(capability):
+    numbers = "upto order out_queries out_list_nos out_rows out_columns out_query_nos"
     made = compiled(
-        merge_keys,
-        {"KEEP": kept},
+        compact_pairs,
+        {"PAIRS": COMPACT_PAIRS},
         kind="fp32",
+        types={
+            **dict.fromkeys(numbers.split(), "*i64"),
+            "flagged": "*u8",
+            "count": "i32",
+        },
         capability=capability,
-        num_warps=MERGE_WARPS,
+        num_warps=COMPACT_WARPS,
     )
     assert_no_spill(made, capability)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_packing(capability):
+    made = compiled(
+        pack_answers,
+        {"QUERIES": PACK_QUERIES, "COLUMNS": PACK_COLUMNS},
+        kind="fp32",
+        types={"near": "*i64", "pool": "*i64", "unanswered": "*u8", "k": "i32"},
+        capability=capability,
+        num_warps=PACK_WARPS,
+    )
+    assert_no_spill(made, capability)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("config", [*MERGE[:2], *LESS_USUAL])
+def test_merge_keys(config, capability):
+    made = compiled(
+        merge_keys,
+        {"KEEP": config.keep, "RUNS": config.runs},
+        kind="fp32",
+        capability=capability,
+        num_warps=config.warps,
+    )
+    code = assert_no_spill(made, capability)
+    if config.keep < 512:
+        assert "BAR.SYNC" not in code
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("config", [*MERGE[:2], *LESS_USUAL])
+def test_merge_runs(config, capability):
+    made = compiled(
+        merge_runs,
+        {"KEEP": config.keep, "RUNS": config.sorted_runs},
+        kind="fp32",
+        capability=capability,
+        num_warps=config.sorted_warps,
+    )
+    assert_no_spill(made, capability)
+
+
+def reranks():
+    """d, tile and metric; not slow are those of l2, and all at d = 128 and tile 64."""
+    shapes = (1, 64), (17, 128), (96, 64), (100, 64), (128, 64), (128, 128), (768, 64)
+    for dim, tile in shapes:
+        for metric in ("l2", "ip", "cosine"):
+            quick = metric == "l2" or (dim, tile) == (128, 64)
+            marks = () if quick else pytest.mark.slow
+            yield pytest.param(dim, tile, metric, marks=marks)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize(("dim", "tile", "metric"), list(reranks()))
+def test_rerank_rows(dim, tile, metric, capability):
+    made = compiled(
+        rerank_rows,
+        {
+            "D": dim,
+            "METRIC": metric,
+            "TILE": tile,
+            "BLOCK": rerank_block_for(dim),
+            "ADJACENT": adjacent_for(dim),
+        },
+        kind="fp32",
+        capability=capability,
+        num_warps=RERANK[tile],
+    )
+    code = assert_no_spill(made, capability)
+    assert "DFMA" in code
+    # Flushing would merge distances near zero.
+    assert "FADD.FTZ" not in code
+    if dim % 4 == 0:
+        assert re.search(r"LDG\.E\.128", code)

@@ -12,14 +12,14 @@ if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-import triton.language as tl  # noqa: E402
+import triton.language as tl
 
-from bench.gpu import launches  # noqa: E402
-from bench.gpu.compile import compiled, dumped, tool, usage_of  # noqa: E402
-from bench.gpu.counts import loop_from, table  # noqa: E402
-from bench.gpu.launches import SETTINGS, Launches, launches_of  # noqa: E402
-from bench.gpu.sass import instructions_of, loops_of  # noqa: E402
-from bench.gpu.shipped import shipped  # noqa: E402
+from bench.gpu import launches
+from bench.gpu.compile import compiled, dumped, tool, usage_of
+from bench.gpu.counts import loop_from, table
+from bench.gpu.launches import SETTINGS, Launches, launches_of
+from bench.gpu.sass import instructions_of, loops_of
+from bench.gpu.shipped import shipped
 
 # A loop of three with a branch out of line, in a loop of eight more.
 NESTED = """
@@ -101,14 +101,16 @@ def test_launches_are_of_operations_and_kernels_but_not_of_views():
         sums_and_products[(2,)](z, z, 1, 4)
         torch.sort(z.expand(2, 1, 4), dim=2)
     # reshape has to copy what is transposed
-    assert counting.by_name == {
-        "aten:clone": 1,
-        "aten:copy_": 1,
-        "aten:add": 1,
-        "aten:clamp": 1,
-        "aten:sort": 1,
-        "sums_and_products": 1,
-    }
+    counts = {name: of.launches for name, of in counting.operations.items()}
+    assert counts == {"clone": 1, "copy_": 1, "add": 1, "clamp": 1, "sort": 1}
+    (kernel,) = counting.kernels
+    assert (kernel.name, kernel.programs) == ("sums_and_products", 2)
+    assert kernel.numbers == {"n": 1, "dim": 4}
+    assert counting.total == 6
+    # Twelve floats are read and written; of the expanded ones one row is read.
+    assert counting.operations["copy_"].bytes == 2 * 12 * 4
+    assert counting.operations["sort"].bytes == 2 * 4 * 4 + 2 * 4 * (4 + 8)
+    assert counting.operations["sort"].rows == 2
 
 
 def test_a_recorded_step_is_counted_at_its_true_sizes():
@@ -116,11 +118,14 @@ def test_a_recorded_step_is_counted_at_its_true_sizes():
     assert (large.queries, small.queries) == (10_000, 1)
     many, few = launches_of(large), launches_of(small)
     # Lists are shared in the one and hardly in the other.
-    assert many["scan_lists"] == 1
-    assert many["rank_lists"] >= 1
-    assert few["scan_pairs"] >= 1
-    assert not few["scan_lists"]
-    assert 1 < sum(few.values()) < sum(many.values())
+    shared = {kernel.name for kernel in many.kernels}
+    alone = {kernel.name for kernel in few.kernels}
+    assert "scan_lists" in shared
+    assert "scan_pairs" in alone
+    assert "scan_lists" not in alone
+    assert 1 < few.total < many.total
+    (scan,) = (kernel for kernel in many.kernels if kernel.name == "scan_lists")
+    assert (scan.numbers["D"], scan.numbers["nprobe"]) == (128, 15)
 
 
 def test_a_search_that_records_nothing_is_an_error(monkeypatch):
@@ -146,7 +151,7 @@ def test_table_has_a_row_for_each_label_of_a_kernel():
         "products": 16,
         "loops": {"inner": [], **dict.fromkeys(counts_names(), 7)},
     }
-    launches = {"batch 1": {"total": 3, "by_name": {"aten:add": 1, "scan_pairs": 2}}}
+    launches = {"batch 1": {"total": 3, "kernels": [{"name": "scan_pairs"}] * 2}}
     results = {
         label: {"kernels": {"scan": kernel}, "launches": launches}
         for label in ("before", "after")

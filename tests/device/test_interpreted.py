@@ -12,46 +12,66 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine, top_lists
 from gleann.index.metric import list_scores
 from gleann.index.params import BuildParams
-from gleann.index.spill import Spiller, scale_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
 
-from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import NONE  # noqa: E402
-from gleann.index.engines.device.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.layout import lay_out  # noqa: E402
-from gleann.index.engines.device.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.recording import Repeats  # noqa: E402
-from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton_kernels import (  # noqa: E402  # noqa: E402
-    assigning,
-    gaining,
-    launch_rank,
-    launch_scan,
+from gleann.index.build.device import assigner
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.layout.layout import lay_out
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.kinds import TILE
+from gleann.index.engines.device.plan.rank_plan import plan_ranking
+from gleann.index.engines.device.steps import merge, scan
+from gleann.index.engines.device.steps.bitmap import bitmap_of
+from gleann.index.engines.device.steps.certificate import violations
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.compaction import compact, counted
+from gleann.index.engines.device.steps.keys import (
+    NONE,
+    key_numbers,
+    key_scores,
+    make_keys,
+    smallest,
 )
-from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
-from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
-from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
+from gleann.index.engines.device.steps.packed import Block, packed
+from gleann.index.engines.device.steps.queries import code_queries
+from gleann.index.engines.device.steps.rerank import (
+    DeviceRows,
+    HostRows,
+    answer,
+    rerank,
+)
+from gleann.index.engines.triton_kernels import scanner as launching
+from gleann.index.engines.triton_kernels.build import launch_assign
+from gleann.index.engines.triton_kernels.coarse import (
+    launch_bitmap,
+    launch_quantise,
+    launch_rank,
+)
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.coreset import launch_gains
+from gleann.index.engines.triton_kernels.coreset.launch_distances import (
     launch_pair_squares,
 )
-from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
-from gleann.selection import facility_location, farthest_first  # noqa: E402
-from gleann.selection.coreset.distance import device as on_device  # noqa: E402
-from gleann.selection.coreset.distance.contract import squared_l2  # noqa: E402
-from gleann.selection.coreset.methods import device_gains  # noqa: E402
-from gleann.selection.coreset.methods.facility_location import HostGains  # noqa: E402
+from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank
+from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan
+from gleann.index.engines.triton_kernels.scanner import TritonScanner
+from gleann.selection import facility_location, farthest_first
+from gleann.selection.coreset.distance import device as on_device
+from gleann.selection.coreset.distance.contract import squared_l2
+from gleann.selection.coreset.methods import device_gains
+from gleann.selection.coreset.methods.facility_location import HostGains
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -127,6 +147,67 @@ def test_scans_see_what_the_request_says(changed, launch):
     assert_equal(launch(coded, list_nos, view, bucketing, "fp32"), want)
 
 
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("buckets", [32, 64, 128])
+@pytest.mark.parametrize("span", [128, 384])
+def test_any_number_of_buckets_and_spans(span, buckets, launch):
+    """Integer scores of which many are equal, of either sign."""
+    coded, list_nos, view = setting("fp16", 16, nq=4)
+    bucketing = Bucketing(buckets=buckets, span=span)
+    want = scan.bucketed(coded, list_nos, view, bucketing)
+    assert_equal(launch(coded, list_nos, view, bucketing, "fp16"), want)
+    scores = key_scores(want.keys[want.keys != NONE])
+    assert len(scores.unique()) < len(scores) / 4
+    assert (scores < 0).any()
+    assert (scores > 0).any()
+
+
+def real_setting(nq=3):
+    """One list of 300 rows that are no integers."""
+    rng = np.random.default_rng(6)
+    data = world.index_of(rng.normal(size=(300, 16)), np.zeros(300), np.full(300, -1))
+    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
+    asked = torch.from_numpy(rng.normal(size=(nq, 16)).astype(np.float32))
+    list_nos = torch.zeros((nq, 1), dtype=torch.int64)
+    view = view_for(lists, ScanRequest(k=1, pool=1))
+    return code_queries(asked, lists), list_nos, view
+
+
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("buckets", [32, 128])
+def test_bounds_are_no_worse_than_anything_dropped(buckets, launch):
+    coded, list_nos, view = real_setting()
+    bucketing = Bucketing(buckets=buckets, span=384)
+    got = launch(coded, list_nos, view, bucketing, "fp32")
+    scores = scan.score(view, slice(0, 300), coded)
+    for q in range(3):
+        kept = got.keys[q][got.keys[q] != NONE]
+        assert len(set(key_numbers(kept).tolist())) == len(kept) >= 2 * 32
+        dropped = np.delete(scores[:, q].numpy(), key_numbers(kept).numpy())
+        bound = float(key_scores(got.bounds[q, 0, 0]))
+        # Rounded as all scores are, and summed in another order.
+        np.testing.assert_allclose(bound, dropped.min(), rtol=2.0**-17, atol=1e-6)
+        rounded = key_scores(kept).numpy()
+        exact = scores[key_numbers(kept), q].numpy()
+        np.testing.assert_allclose(rounded, exact, rtol=2.0**-17, atol=1e-6)
+
+
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+@pytest.mark.parametrize("places", [(7, 15, 79), (7, 71, 135), (7, 135, 263)])
+def test_three_neighbours_of_one_bucket_are_flagged(places, launch):
+    """In one tile and across tiles, in one slot and in several; two are not."""
+    coded, list_nos, view = real_setting(nq=1)
+    bucketing = Bucketing(buckets=32, span=384)
+    for count in (2, 3):
+        biases = view.biases.clone()
+        biases[list(places[:count])] = -100.0
+        near = replace(view, biases=biases)
+        got = launch(coded, list_nos, near, bucketing, "fp32")
+        pool = smallest(got.keys.flatten(1), 10)
+        flagged = violations(got.bounds, pool, k=count)
+        assert flagged.tolist() == [[count == 3]]
+
+
 def test_more_queries_than_a_tile():
     coded, list_nos, view = setting("fp32", 16, nq=40)
     bucketing = Bucketing(buckets=32, span=8192)
@@ -141,6 +222,98 @@ def test_long_dimensions_go_in_steps():
     assert_equal(by_lists(coded, list_nos, view, bucketing, "fp16"), want)
 
 
+@pytest.mark.parametrize("query_tile", [16, 32])
+@pytest.mark.parametrize("span", [128, 8192])
+def test_items_cover_every_pair_and_entry_once(monkeypatch, query_tile, span):
+    """Of lists that several programs cut."""
+    for name, value in (("CUT_LISTS", 2), ("LISTS_BEFORE", 4), ("COUNTED_PAIRS", 64)):
+        monkeypatch.setattr(launch_group, name, value)
+    data = world.sized_index([0, 1, 127, 128, 129, 300, 0], d=8)
+    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
+    view = view_for(lists, ScanRequest(k=1, pool=1))
+    list_nos = torch.from_numpy(world.some_lists(70, 4, 7).astype(np.int64))
+    list_nos[5, 2:] = -1
+    items = launch_group.launch_group_pairs(
+        list_nos, view, query_tile=query_tile, span=span
+    )
+    total = int(items.total)
+    assert total <= len(items.fields)
+    fields = items.fields[:total].tolist()
+    starts = [start for start, *_ in fields]
+    assert starts == sorted(starts)
+    seen = set()
+    for start, length, first, count, span_no, *_ in fields:
+        assert 1 <= count <= query_tile
+        assert 1 <= length <= span
+        for slot in items.slots[first : first + count].tolist():
+            list_no = int(list_nos.view(-1)[slot])
+            assert start == int(view.starts[list_no]) + span_no * span
+            for entry in range(start, start + length):
+                assert (slot, entry) not in seen
+                seen.add((slot, entry))
+    lengths = view.lengths[list_nos[list_nos >= 0]]
+    assert len(seen) == int(lengths.sum())
+
+
+def queries_of_all_sizes(d):
+    """A zero query, single values, halves between codes, and any magnitude."""
+    rng = np.random.default_rng(d)
+    asked = rng.normal(size=(40, d)).astype(np.float32)
+    asked[0] = 0
+    asked[1] = -0.0
+    asked[2, 1:] = 0
+    asked[3] = np.clip(np.arange(d) - d // 2 + 0.5, -127, 127)
+    asked[3, 0] = 127
+    for row, power in enumerate(range(-45, 37, 3), start=4):
+        asked[row] *= np.float32(10.0**power)
+    asked[35] = rng.integers(-190, 191, d) * np.float32(1e-45)
+    return torch.from_numpy(asked)
+
+
+@pytest.mark.parametrize("d", [1, 17, 40, 130])
+@pytest.mark.parametrize("kind", ["bf16", *KINDS])
+@pytest.mark.parametrize("exponent", [-70, 3])
+def test_queries_are_coded_as_by_torch(exponent, kind, d):
+    lists = lay_out(
+        world.sized_index([2, 3], d=d), kind=kind, device=torch.device("cpu")
+    )
+    asked = queries_of_all_sizes(d)
+    center = torch.from_numpy(np.random.default_rng(1).normal(size=d).astype("f4"))
+    if kind == "bf16":  # which the interpreter cuts off instead of rounding
+        asked, center = asked.bfloat16().float(), torch.zeros(d)
+    for differences in (False, True) if kind == "fp32" else (False,):
+        changed = {"exponent": exponent, "differences": differences}
+        for moved in (torch.zeros(d), center):
+            there = replace(lists, center=moved, **changed)
+            got = launch_quantise.launch_code_queries(asked, there)
+            want = code_queries(asked, there)
+            assert torch.equal(got.values, want.values)
+            assert torch.equal(got.ratios, want.ratios)
+
+
+@pytest.mark.parametrize("d", [1, 17, 130])
+@pytest.mark.parametrize("center", [0.0, 0.3])
+def test_codes_of_queries_are_those_of_torch(center, d):
+    centroids = np.random.default_rng(2).normal(size=(4, d)).astype("f4")
+    encoding = Encoding(metric="l2", kind="int8", center=np.full(d, center, np.float32))
+    ranking = DeviceRanking(centroids, encoding, torch.device("cpu"))
+    asked = queries_of_all_sizes(d)
+    codes, scales = launch_quantise.launch_quantise(asked, ranking)
+    want, want_scales = ranking.coded(asked)
+    assert torch.equal(codes[:, :d], want)
+    assert not codes[:, d:].any()
+    assert torch.equal(scales, want_scales)
+
+
+@pytest.mark.parametrize("nlist", [1, 31, 33, 100, 5000])
+def test_bitmaps_are_those_of_torch(nlist):
+    nprobe = min(nlist, 40)
+    list_nos = torch.from_numpy(world.some_lists(4, nprobe, nlist).astype(np.int64))
+    list_nos[2, nprobe // 2 :] = -1
+    got = launch_bitmap.launch_set_bitmap(list_nos, nlist=nlist)
+    assert torch.equal(got, bitmap_of(list_nos, nlist=nlist))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_exact_scores_are_those_of_torch(kind):
     coded, list_nos, view = setting(kind, 48)
@@ -150,7 +323,47 @@ def test_exact_scores_are_those_of_torch(kind):
     assert torch.equal(got, scan.exact(again, flat, view, keep=20))
 
 
-@pytest.mark.parametrize("recorder", [None, Repeats()], ids=["steps", "recorded"])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("room", [1, 7, 200, 2000])
+def test_flagged_pairs_are_compacted_as_by_torch(room, share):
+    rng = np.random.default_rng(room)
+    for nq, nprobe in ((1, 1), (40, 17), (700, 1)):
+        flags = counted(torch.from_numpy(rng.random((nq, nprobe)) < share))
+        list_nos = torch.from_numpy(rng.integers(0, 90, (nq, nprobe)))
+        got = TritonScanner().compact(flags, list_nos, room=room)
+        want = compact(flags, list_nos, room=room)
+        for name in ("queries", "list_nos", "rows", "columns", "query_nos"):
+            assert torch.equal(getattr(got, name), getattr(want, name)), name
+
+
+@pytest.mark.parametrize(("nq", "k"), [(1, 1), (40, 3), (32, 20)])
+@pytest.mark.parametrize("nprobe", [1, 4, 17])
+def test_answers_are_packed_as_by_torch(nq, k, nprobe):
+    data = world.sized_index([5, 0, 130, 1] * 5, d=16)
+    lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
+    rng = np.random.default_rng(nq)
+
+    def keys(width):
+        made = torch.from_numpy(rng.integers(-(1 << 62), 1 << 62, (nq, width)))
+        made[torch.from_numpy(rng.random((nq, width)) < 0.3)] = NONE
+        return made
+
+    list_nos = world.some_lists(nq, nprobe, 20).astype(np.int64)
+    list_nos[rng.random((nq, nprobe)) < 0.2] = -1
+    for segments in ("both", "primary"):
+        block = Block(
+            near=keys(k),
+            pool=keys(2 * k + 15),
+            list_nos=torch.from_numpy(list_nos),
+            view=view_for(lists, ScanRequest(k=k, pool=k, segments=segments)),
+        )
+        for share in (0.0, 0.3, 1.0):
+            unanswered = torch.from_numpy(rng.random(nq) < share)
+            got = TritonScanner().pack(block, unanswered)
+            assert torch.equal(got, packed(block, unanswered))
+
+
+@pytest.mark.parametrize("recorder", [None, world.Repeats()], ids=["steps", "recorded"])
 @pytest.mark.parametrize("count", [2, 7])
 def test_a_whole_search(count, recorder):
     """With two queries lists are hardly shared, with seven they are: both kernels."""
@@ -185,31 +398,36 @@ def asked_of(count, d=40):
     return torch.from_numpy(drawn.astype(np.float32))
 
 
-@pytest.fixture
-def four_queries(monkeypatch):
-    """A tile of the coarse step: what it sorts is what the interpreter is slow at."""
-    monkeypatch.setattr(launch_rank, "RANK", replace(launch_rank.RANK, queries=4))
-
-
-@pytest.mark.usefixtures("four_queries")
 @pytest.mark.parametrize(
-    ("metric", "nlist", "nprobe", "twins"),
+    ("metric", "nlist", "nprobe", "twins", "count"),
     [
-        ("l2", 1100, 17, True),
-        ("ip", 1100, 64, False),
-        ("ip", 1300, 9, True),
+        ("l2", 1100, 17, True, 18),
+        ("ip", 1100, 64, False, 5),
+        ("ip", 1300, 9, True, 5),
+        ("cosine", 1152, 1, True, 5),
+        ("l2", 4100, 128, False, 2),
+        ("l2", 1024, 3, False, 0),
     ],
 )
-def test_lists_are_ranked_as_by_torch(metric, nlist, nprobe, twins):
+def test_lists_are_ranked_as_by_torch(monkeypatch, metric, nlist, nprobe, twins, count):
     """Ties included: of twin lists that the cut parts, the lower one is probed."""
+    monkeypatch.setattr(launch_rank, "RANK", replace(launch_rank.RANK, queries=16))
     _, ranking = ranking_of(metric, nlist, twins=twins)
-    asked = asked_of(5)
+    asked = asked_of(count)
     got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=nprobe)
     assert not doubted.any()
     assert torch.equal(got, ranking.best(asked, nprobe=nprobe))
 
 
-@pytest.mark.usefixtures("four_queries")
+@pytest.mark.parametrize("scale", [1e-15, 1e15])
+def test_lists_of_any_magnitude(scale):
+    _, ranking = ranking_of("l2", 1024)
+    asked = asked_of(3) * scale
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=9)
+    best = ranking.best(asked, nprobe=9)
+    assert torch.equal(got[~doubted], best[~doubted])
+
+
 @pytest.mark.parametrize("metric", ["l2", "ip"])
 def test_lists_far_from_the_origin(metric):
     rng = np.random.default_rng(9)
@@ -225,7 +443,6 @@ def test_lists_far_from_the_origin(metric):
     np.testing.assert_array_equal(got.numpy(), top_lists(scores, nprobe=9))
 
 
-@pytest.mark.usefixtures("four_queries")
 def test_lists_of_long_centroids():
     _, ranking = ranking_of("l2", 1024, 240)
     asked = asked_of(3, 240)
@@ -234,13 +451,13 @@ def test_lists_of_long_centroids():
     assert torch.equal(got, ranking.best(asked, nprobe=9))
 
 
-@pytest.mark.usefixtures("four_queries")
-def test_lists_that_crowd_in_one_slot_are_in_doubt():
-    """The nearest 200 lists share four of 128 slots: there is room for 68 of them."""
+def test_lists_that_crowd_in_few_groups_are_in_doubt():
+    """The nearest 112 lists share 14 groups, fewer than probes: 64 can be sorted."""
     nlist, d = 7000, 16
+    assert plan_ranking(nlist=nlist, nprobe=18).keys == 64
     rows = np.random.default_rng(4).normal(size=(nlist, d)) + 20
-    crowd = np.flatnonzero(np.arange(nlist) % TILE < 4)[:200]
-    rows[crowd] = np.random.default_rng(6).normal(size=(200, d)) / 100
+    crowd = np.flatnonzero(np.arange(nlist) % TILE < 2)
+    rows[crowd] = np.random.default_rng(6).normal(size=(len(crowd), d)) / 100
     none = np.full(nlist, -1)
     data = world.index_of(rows, np.arange(nlist), none, nlist=nlist)
     ranking = DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
@@ -251,16 +468,25 @@ def test_lists_that_crowd_in_one_slot_are_in_doubt():
     assert (got == -1).all()
 
 
+def test_many_equal_lists_are_in_doubt():
+    """Every list scores 0 for a zero query, so every group reaches any threshold."""
+    _, ranking = ranking_of("ip", 1024)
+    asked = asked_of(3)
+    asked[1] = 0
+    got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=9)
+    assert doubted.tolist() == [False, True, False]
+    best = ranking.best(asked, nprobe=9)
+    assert torch.equal(got[[0, 2]], best[[0, 2]])
+    assert (got[1] == -1).all()
+
+
 @pytest.mark.parametrize(
     ("recorder", "crowded"),
-    [(None, True), (Repeats(), False)],
+    [(None, True), (world.Repeats(), False)],
     ids=["steps-crowded", "recorded"],
 )
-def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
+def test_a_search_that_ranks_in_the_kernels(monkeypatch, recorder, crowded):
     """What is in doubt is ranked in full: here, all that there is no room for."""
-    few = replace(launch_rank.RANK, queries=1)
-    monkeypatch.setattr(launch_rank, "RANK", few)
-    monkeypatch.setattr(launching, "RANK", few)
     used = []
     launch = launch_rank.launch_rank_lists
     monkeypatch.setattr(
@@ -269,7 +495,11 @@ def test_a_search_that_ranks_in_the_kernel(monkeypatch, recorder, crowded):
         lambda *given, **rest: (used.append(1), launch(*given, **rest))[1],
     )
     if crowded:
-        monkeypatch.setattr(launch_rank, "rank_room", lambda nprobe: nprobe)
+        monkeypatch.setattr(
+            launch_rank,
+            "plan_ranking",
+            lambda **sizes: replace(plan_ranking(**sizes), room=1),
+        )
     data, _ = ranking_of("l2", 1024, 16)
     asked = asked_of(1, 16).numpy()
     request = ScanRequest(k=2, pool=4)
@@ -312,10 +542,10 @@ def test_farthest_first_with_the_kernel(monkeypatch):
 def small_tiles(monkeypatch):
     """Several tiles of rows and of lists, and more than one share."""
     for name in ("ASSIGN", "ASSIGN_SOAR"):
-        config = getattr(assigning, name)
+        config = getattr(launch_assign, name)
         small = replace(config, rows=16, lists=16, block=16)
-        monkeypatch.setattr(assigning, name, small)
-    monkeypatch.setattr(assigning, "programs_on", lambda device: 3)
+        monkeypatch.setattr(launch_assign, name, small)
+    monkeypatch.setattr(launch_assign, "programs_on", lambda device: 3)
 
 
 def rows_and_centroids(n, nlist, d):
@@ -333,7 +563,7 @@ def rows_and_centroids(n, nlist, d):
 
 
 def labels(rows, centroids, params):
-    made = build_assign.DeviceAssigner(
+    made = assigner.DeviceAssigner(
         torch.from_numpy(centroids), params, scale=scale_of(rows)
     )
     return [part.numpy() for part in made.assign(torch.from_numpy(rows))]
@@ -356,8 +586,8 @@ def test_lists_are_those_of_torch(monkeypatch, metric, spill, weight, shape):
     rows, centroids = rows_and_centroids(*shape)
     params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
     want = labels(rows, centroids, params)
-    monkeypatch.setattr(build_assign, "device_reason", lambda device: "")
-    monkeypatch.setattr(build_assign.DeviceAssigner, "_scores", None)
+    monkeypatch.setattr(assigner, "device_reason", lambda device: "")
+    monkeypatch.setattr(assigner.DeviceAssigner, "_scores", None)
     got = labels(rows, centroids, params)
     host = Spiller(centroids, params, scale=scale_of(rows)).assign(rows)
     for mine, theirs in zip(got, want, strict=True):
@@ -376,7 +606,7 @@ def test_a_build_that_assigns_by_the_kernel(monkeypatch):
     rows, centroids = (rng.normal(size=(n, 20)).astype("f4") for n in (90, 40))
     params = BuildParams(metric="cosine", spill="soar")
     (_, *want), *_ = HostKernels(1).assign_blocks(rows, centroids, params=params)
-    monkeypatch.setattr(build_assign, "device_reason", lambda device: "")
+    monkeypatch.setattr(assigner, "device_reason", lambda device: "")
     kernels = kernels_on("cpu")
     ((_, *got),) = kernels.assign_blocks(rows, centroids, params=params)
     np.testing.assert_array_equal(got, want)
@@ -388,7 +618,7 @@ def test_a_build_that_assigns_by_the_kernel(monkeypatch):
 @pytest.mark.parametrize("nlist", [1, 64, 65, 4096])
 @pytest.mark.parametrize("tiles", [0, 1, 171, 7000])
 def test_shares_are_whole_tiles_and_fill_the_device(tiles, nlist):
-    share = assigning.share_of(nlist, 64, tiles=tiles, places=132)
+    share = launch_assign.share_of(nlist, 64, tiles=tiles, places=132)
     columns, shares = -(-nlist // 64), -(-nlist // share)
     assert share % 64 == 0
     # Rounding up to whole tiles costs less than half of the shares.
@@ -399,9 +629,9 @@ def test_shares_are_whole_tiles_and_fill_the_device(tiles, nlist):
 @pytest.fixture
 def gains_by_kernel(monkeypatch):
     """Several tiles of rows and candidates, and more than one share."""
-    small = replace(gaining.GAINS, rows=32, lists=16)
-    monkeypatch.setattr(gaining, "GAINS", small)
-    monkeypatch.setattr(gaining, "programs_on", lambda device: 3)
+    small = replace(launch_gains.GAINS, rows=32, lists=16)
+    monkeypatch.setattr(launch_gains, "GAINS", small)
+    monkeypatch.setattr(launch_gains, "programs_on", lambda device: 3)
     monkeypatch.setattr(device_gains, "device_reason", lambda device: "")
     monkeypatch.setattr(device_gains, "block_slices", None)
 
@@ -428,13 +658,180 @@ def test_facility_location_with_the_kernel():
     np.testing.assert_array_equal(got.gains, want.gains)
 
 
-@pytest.mark.parametrize("keep", [1, 40, 64, 100])
-def test_merging_is_that_of_torch(keep):
-    coded, list_nos, view = setting("fp32", 32)
-    lists = view.lists
-    bucketing = Bucketing(buckets=32, span=256)
-    kept = scan.bucketed(coded, list_nos, view, bucketing)
-    flat = kept.keys.reshape(5, -1)
-    probed = merge.bitmap(list_nos, nlist=lists.nlist)
-    got = TritonScanner().merge(flat, lists, probed, keep=keep)
-    assert torch.equal(got, merge.merge(flat, lists, probed, keep=keep))
+def merging_case(width, nq, *, spread):
+    """Keys of entries of a small index, NONE among them; lists that are probed."""
+    lists = setting("fp32", 32)[2].lists
+    rng = np.random.default_rng(width)
+    count = len(lists.rows)
+    entries = np.stack([rng.permutation(count)[:width] for _ in range(nq)])
+    scores = rng.integers(-spread, spread, entries.shape).astype(np.float32)
+    keys = make_keys(torch.from_numpy(scores), torch.from_numpy(entries))
+    absent = torch.from_numpy(rng.random(entries.shape) < 0.2)
+    probed = bitmap_of(
+        torch.from_numpy(world.some_lists(nq, 3, len(SIZES)).astype(np.int64)),
+        nlist=lists.nlist,
+    )
+    return torch.where(absent, NONE, keys), lists, probed
+
+
+def kernels_of_merge(monkeypatch):
+    """The names of the kernels that a merge launches, in order."""
+    used = []
+    for name in ("merge_keys", "merge_runs"):
+        kernel = getattr(launch_merge, name)
+        spied = _Spied(kernel, lambda name=name: used.append(name))
+        monkeypatch.setattr(launch_merge, name, spied)
+    return used
+
+
+class _Spied:
+    """A kernel that says when it is launched."""
+
+    def __init__(self, kernel, launched):
+        self._kernel, self._launched = kernel, launched
+
+    def __getitem__(self, grid):
+        self._launched()
+        return self._kernel[grid]
+
+
+@pytest.mark.parametrize(
+    ("keep", "width"),
+    [
+        (1, 1),
+        (40, 63),
+        (64, 300),
+        (100, 300),
+        pytest.param(200, 520, marks=pytest.mark.slow),
+        pytest.param(300, 700, marks=pytest.mark.slow),
+    ],
+)
+def test_merging_is_that_of_torch(monkeypatch, keep, width):
+    monkeypatch.setattr(launch_merge, "merge_share", lambda nq, width, **_: width)
+    used = kernels_of_merge(monkeypatch)
+    keys, lists, probed = merging_case(width, 3, spread=9)
+    want = merge.merge(keys, lists, probed, keep=keep)
+    assert torch.equal(TritonScanner().merge(keys, lists, probed, keep=keep), want)
+    assert used == ["merge_keys"]
+    rows = merge.rows_of(keys, lists, probed)
+    assert ((rows == NONE) & (keys != NONE)).any() or width < 20
+
+
+@pytest.mark.parametrize(
+    ("keep", "width"),
+    [
+        (1, 257),
+        (64, 513),
+        pytest.param(100, 700, marks=pytest.mark.slow),
+        pytest.param(200, 520, marks=pytest.mark.slow),
+    ],
+)
+def test_merging_in_two_levels_is_that_of_torch(monkeypatch, keep, width):
+    """Every step of 256 keys by another program, the last of them hardly full."""
+    monkeypatch.setattr(launch_merge, "merge_share", lambda nq, width, **_: 256)
+    used = kernels_of_merge(monkeypatch)
+    keys, lists, probed = merging_case(width, 2, spread=9)
+    want = merge.merge(keys, lists, probed, keep=keep)
+    assert torch.equal(TritonScanner().merge(keys, lists, probed, keep=keep), want)
+    assert used == ["merge_keys", "merge_runs"]
+
+
+def test_merging_what_no_list_has():
+    keys, lists, probed = merging_case(300, 2, spread=9)
+    none = torch.full_like(keys, NONE)
+    for given in (none, none[:0], none[:, :0]):
+        got = TritonScanner().merge(given, lists, probed[: len(given)], keep=70)
+        assert torch.equal(got, none[: len(given), :70])
+
+
+@pytest.mark.parametrize(("keep", "length"), [(5, 5), (64, 64), (100, 64), (20, 128)])
+def test_sorted_runs_are_merged(keep, length):
+    """More runs than a step takes: sixteen of 64 keys, eight of 128."""
+    rng = np.random.default_rng(keep)
+    drawn = rng.integers(0, 1 << 40, (2, 19, length))
+    drawn[0, 3, length // 2 :] = NONE
+    runs = torch.from_numpy(drawn).sort(dim=2).values
+    got = launch_merge.launch_merge_runs(runs, keep=keep)
+    assert torch.equal(got, smallest(runs.flatten(1), keep))
+
+
+RERANK_WIDTHS = [(1, 1), (64, 10), (65, 10), (100, 100), (129, 3), (300, 200)]
+
+
+def pooled(rows, nq, width, seed):
+    """Pools of distinct rows in any order, some of them absent."""
+    rng = np.random.default_rng(seed)
+    drawn = np.stack([rng.permutation(len(rows))[:width] for _ in range(nq)])
+    scores = torch.from_numpy(rng.normal(size=drawn.shape).astype(np.float32))
+    keys = make_keys(scores, torch.from_numpy(drawn))
+    absent = torch.from_numpy(rng.random(drawn.shape) < 0.3)
+    return torch.where(absent, NONE, keys)
+
+
+@pytest.mark.parametrize(("width", "k"), RERANK_WIDTHS)
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+def test_reranking_is_that_of_torch_on_integers(metric, width, k):
+    """To the last bit; a third of the rows come twice, and k exceeds what is there."""
+    rng = np.random.default_rng(width)
+    rows = rng.integers(-9, 10, (320, 17)).astype(np.float32)
+    rows[200:] = rows[:120]
+    asked = torch.from_numpy(rng.integers(-9, 10, (3, 17)).astype(np.float32))
+    pool = pooled(rows, 3, width, seed=k)
+    pool[1] = NONE
+    store = DeviceRows(rows, torch.device("cpu"))
+    want = rerank(asked, pool, store, metric=metric, k=k)
+    got = TritonScanner().rerank(asked, pool, store, metric=metric, k=k)
+    assert torch.equal(got, want)
+    assert width == 1 or (want[0] != NONE).any()
+
+
+@pytest.mark.parametrize("d", [1, 17, 96, 100, 960])
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+def test_reranked_distances_are_those_of_torch_but_for_the_order_of_sums(metric, d):
+    rng = np.random.default_rng(d)
+    rows = rng.normal(size=(90, d)).astype(np.float32)
+    asked = torch.from_numpy(rng.normal(size=(2, d)).astype(np.float32))
+    pool = pooled(rows, 2, 70, seed=d)
+    store = DeviceRows(rows, torch.device("cpu"))
+    want = answer(rerank(asked, pool, store, metric=metric, k=40))
+    got = answer(TritonScanner().rerank(asked, pool, store, metric=metric, k=40))
+    np.testing.assert_array_equal(got[0], want[0])
+    np.testing.assert_array_max_ulp(got[1].numpy(), want[1].numpy(), maxulp=1)
+
+
+def test_reranking_rows_of_the_host_and_no_queries():
+    rows = np.random.default_rng(1).normal(size=(20, 8)).astype(np.float32)
+    asked = torch.from_numpy(rows[:2])
+    pool = pooled(rows, 2, 12, seed=1)
+    got = TritonScanner().rerank(asked, pool, HostRows(rows), metric="l2", k=4)
+    assert torch.equal(got, rerank(asked, pool, HostRows(rows), metric="l2", k=4))
+    there = DeviceRows(rows, torch.device("cpu"))
+    none = TritonScanner().rerank(asked[:0], pool[:0], there, metric="l2", k=4)
+    assert none.shape == (0, 4)
+
+
+def test_reranking_past_two_billion_values(tmp_path):
+    """In a file with holes: only the rows that are read take room."""
+    n, d = (1 << 31) // 64 + 9, 64
+    path = tmp_path / "rows"
+    with path.open("wb") as file:
+        file.truncate(4 * n * d)
+    vectors = torch.from_file(str(path), shared=True, size=n * d).view(n, d)
+    vectors[-3:] = torch.tensor([[2.0], [1.0], [3.0]])
+    store = DeviceRows(np.zeros((1, d), np.float32), torch.device("cpu"))
+    store.vectors = vectors
+    pool = torch.tensor([[n - 3, n - 2, n - 1]])
+    got = TritonScanner().rerank(torch.zeros(1, d), pool, store, metric="l2", k=3)
+    rows, distances = answer(got)
+    assert rows.tolist() == [[n - 2, n - 3, n - 1]]
+    assert distances.tolist() == [[64.0, 256.0, 576.0]]
+
+
+def test_reranking_for_more_neighbours_than_a_program_merges(monkeypatch):
+    monkeypatch.setattr(launch_rerank, "MERGE_MOST", 150)
+    monkeypatch.setattr(launch_rerank, "launch_merge_runs", None)
+    rows = np.random.default_rng(2).integers(-9, 10, (320, 8)).astype(np.float32)
+    asked, pool = torch.from_numpy(rows[:2]), pooled(rows, 2, 300, seed=2)
+    store = DeviceRows(rows, torch.device("cpu"))
+    got = TritonScanner().rerank(asked, pool, store, metric="l2", k=160)
+    assert torch.equal(got, rerank(asked, pool, store, metric="l2", k=160))

@@ -1,4 +1,4 @@
-"""How the scan kernels are launched: grids, and what they are compiled again for.
+"""How kernels of a search are launched: grids, and what they are compiled again for.
 
 Nothing is compiled or run: triton's own functions say which variant a launch takes.
 """
@@ -14,21 +14,36 @@ triton = pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
-from triton.backends.compiler import GPUTarget  # noqa: E402
-from triton.compiler import make_backend  # noqa: E402
-from triton.runtime.jit import (  # noqa: E402
+from triton.backends.compiler import GPUTarget
+from triton.compiler import make_backend
+from triton.runtime.jit import (
     compute_cache_key,
     create_function_from_signature,
 )
 
-from gleann.index.engines.device import scan  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.layout import DeviceLists  # noqa: E402
-from gleann.index.engines.device.queries import CodedQueries  # noqa: E402
-from gleann.index.engines.device.view import ListView  # noqa: E402
-from gleann.index.engines.triton_kernels import launch_scan  # noqa: E402
-from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+from gleann.index.codes import Encoding
+from gleann.index.engines.device.layout.columns import columns_of
+from gleann.index.engines.device.layout.layout import DeviceLists
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.kinds import TILE
+from gleann.index.engines.device.steps import scan
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.queries import CodedQueries
+from gleann.index.engines.device.steps.rerank import DeviceRows
+from gleann.index.engines.triton_kernels.build import launch_assign
+from gleann.index.engines.triton_kernels.coarse import (
+    launch_bitmap,
+    launch_quantise,
+    launch_rank,
+)
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.coreset import (
+    launch_distances,
+    launch_gains,
+)
+from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank
+from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan
 
 MOST_ON_FIRST_AXIS = (1 << 31) - 1
 """Programs that CUDA takes there; 65,535 on the two others."""
@@ -57,12 +72,30 @@ class Recorded:
         return launch
 
 
+LAUNCHED = {
+    launch_scan: ("scan_lists", "scan_pairs", "score_pairs"),
+    launch_group: ("count_pairs", "cut_items", "place_pairs"),
+    launch_rank: ("group_peaks", "best_lists"),
+    launch_quantise: ("quantise_queries",),
+    launch_bitmap: ("set_bitmap",),
+}
+
+
+def variants_of(recorded, *launchers):
+    return {
+        name: len(recorded[name].variants)
+        for launcher in launchers
+        for name in LAUNCHED[launcher]
+    }
+
+
 @pytest.fixture
 def recorded(monkeypatch):
     kernels = {}
-    for name in ("scan_lists", "scan_pairs", "score_pairs"):
-        kernels[name] = Recorded(getattr(launch_scan, name))
-        monkeypatch.setattr(launch_scan, name, kernels[name])
+    for launcher, names in LAUNCHED.items():
+        for name in names:
+            kernels[name] = Recorded(getattr(launcher, name))
+            monkeypatch.setattr(launcher, name, kernels[name])
     return kernels
 
 
@@ -142,11 +175,50 @@ def test_one_compiled_kernel_serves_every_search(recorded):
             for nprobe in (1, 15, 16, 32):
                 for span in (128, 384, 2048):
                     launch_all(view, nprobe, Bucketing(buckets=32, span=span))
-    assert {name: len(of.variants) for name, of in recorded.items()} == {
+    assert variants_of(recorded, launch_scan, launch_group) == {
         "scan_lists": 1,
         "scan_pairs": 1,
         "score_pairs": 1,
+        "count_pairs": 1,
+        "cut_items": 1,
+        "place_pairs": 1,
     }
+
+
+def ranking_of(nlist, d=33):
+    rows = np.random.default_rng(0).normal(size=(nlist, d)).astype(np.float32)
+    encoding = Encoding.uncentred("l2", d)
+    return DeviceRanking(rows, encoding, torch.device("cpu"))
+
+
+def test_one_compiled_kernel_ranks_lists_for_every_few_probes(recorded):
+    """Whatever the queries, lists of up to 4,096, and probes of up to 32."""
+    for nlist in (1024, 1100, 4096):
+        ranking = ranking_of(nlist)
+        for count in (1, 5, 64, 96):
+            queries = torch.zeros(count + 1, 33)[1:]
+            for nprobe in (1, 15, 16, 32):
+                launch_rank.launch_rank_lists(ranking, queries, nprobe=nprobe)
+                probed = torch.zeros(count * nprobe + 1, dtype=torch.int64)[1:]
+                launch_bitmap.launch_set_bitmap(probed.view(count, -1), nlist=nlist)
+    ours = launch_rank, launch_quantise, launch_bitmap
+    assert variants_of(recorded, *ours) == {
+        "group_peaks": 1,
+        "best_lists": 1,
+        "quantise_queries": 1,
+        "set_bitmap": 1,
+    }
+    launch_rank.launch_rank_lists(ranking_of(4097), queries, nprobe=16)
+    launch_rank.launch_rank_lists(ranking_of(4096), queries, nprobe=64)
+    assert len(recorded["group_peaks"].variants) == 1
+    assert len(recorded["best_lists"].variants) == 3
+
+
+def test_every_query_and_block_of_lists_has_a_program(recorded):
+    launch_rank.launch_rank_lists(ranking_of(4100), torch.zeros(130, 33), nprobe=9)
+    assert recorded["group_peaks"].grids == [(3, 5)]  # 64 queries, 8 tiles of 128
+    assert recorded["best_lists"].grids == [(130,)]
+    assert recorded["quantise_queries"].grids == [(130,)]
 
 
 def launch_all(view, nprobe, bucketing):
@@ -169,3 +241,86 @@ def test_other_numbers_and_tiles_are_other_kernels(recorded):
     assert len(recorded["scan_lists"].variants) == 3
     assert len(recorded["scan_pairs"].variants) == 3
     assert len(recorded["score_pairs"].variants) == 2
+
+
+def replaced(monkeypatch, module, name):
+    kernel = Recorded(getattr(module, name))
+    monkeypatch.setattr(module, name, kernel)
+    return kernel
+
+
+def test_distances_of_pairs_are_compiled_once(monkeypatch):
+    """Counts of 1, and multiples of 16, would have a variant of their own."""
+    kernel = replaced(monkeypatch, launch_distances, "pair_squares")
+    rows = torch.zeros(50, 32)
+    for count in (1, 2, 16, 17, 320):
+        pairs = torch.zeros(count, dtype=torch.int64)
+        launch_distances.launch_pair_squares(rows, pairs, pairs)
+    assert [grid for (grid,) in kernel.grids] == [1, 1, 1, 1, 10]
+    assert len(kernel.variants) == 1
+
+
+def test_assignment_and_gains_are_compiled_once(monkeypatch):
+    """Widths and shares are whole tiles, and keep loads along them aligned."""
+    assigned = replaced(monkeypatch, launch_assign, "assign_lists")
+    gained = replaced(monkeypatch, launch_gains, "sum_gains")
+    for n, nlist in ((1, 1), (16, 300), (1000, 16), (5000, 4097)):
+        rows, lists = columns_of(torch.zeros(n, 32)), columns_of(torch.zeros(nlist, 32))
+        launch_assign.best_lists(rows, lists, torch.zeros(nlist))
+        launch_gains.launch_sum_gains(rows, lists, torch.zeros(rows.values.shape[1]))
+    assert len(assigned.grids) == len(gained.grids) == 4
+    assert len(assigned.variants) == len(gained.variants) == 1
+
+
+@pytest.fixture
+def after_the_scan(monkeypatch):
+    """The kernels of the merge and the re-ranking, on a device of 132 programs."""
+    kernels = {}
+    for module, name in (
+        (launch_merge, "merge_keys"),
+        (launch_merge, "merge_runs"),
+        (launch_rerank, "rerank_rows"),
+    ):
+        kernels[name] = Recorded(getattr(module, name))
+        monkeypatch.setattr(module, name, kernels[name])
+    monkeypatch.setattr(launch_merge, "programs_on", lambda device: 132)
+    return kernels
+
+
+def merge_of(nq, width, *, keep, words=2):
+    keys = torch.zeros((nq, width), dtype=torch.int64)
+    probed = torch.zeros((nq, words), dtype=torch.int32)
+    launch_merge.launch_merge_keys(keys, lists_of([9]), probed, keep=keep)
+
+
+def rerank_of(nq, width, *, k, d=32):
+    pool = torch.zeros((nq, width), dtype=torch.int64)
+    store = DeviceRows(np.zeros((4, d), np.float32), torch.device("cpu"))
+    launch_rerank.launch_rerank_rows(torch.zeros(nq, d), pool, store, metric="l2", k=k)
+
+
+def test_few_queries_are_merged_by_many_programs(after_the_scan):
+    merge_of(1, 6720, keep=40)
+    merge_of(10_000, 960, keep=40)
+    assert after_the_scan["merge_keys"].grids == [(27,), (10_000,)]
+    assert after_the_scan["merge_runs"].grids == [(1,)]
+
+
+def test_a_pool_is_reranked_by_a_program_a_tile(after_the_scan):
+    for width in (40, 64, 100, 400):
+        rerank_of(7, width, k=10)
+    assert after_the_scan["rerank_rows"].grids == [(7,), (7,), (7,), (28,)]
+    assert after_the_scan["merge_runs"].grids == [(7,)]
+
+
+def test_one_merge_and_one_rerank_serve_every_search(after_the_scan):
+    for nq, width, words in ((1, 1, 1), (1, 6720, 128), (16, 960, 3), (300, 961, 16)):
+        for keep in (1, 16, 17, 64):
+            merge_of(nq, width, keep=keep, words=words)
+    for nq, width, k in ((1, 1, 1), (16, 16, 16), (3, 40, 10), (2, 64, 64)):
+        rerank_of(nq, width, k=k)
+    for width, k in ((129, 1), (400, 64), (1024, 16)):
+        rerank_of(3, width, k=k)
+    counted = {name: len(of.variants) for name, of in after_the_scan.items()}
+    # Pools of up to 64 rows, and wider ones.
+    assert counted == {"merge_keys": 1, "merge_runs": 1, "rerank_rows": 2}

@@ -21,17 +21,25 @@ if not torch.cuda.is_available():
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
-from gleann.index.engines.device import merge, scan  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.layout import lay_out  # noqa: E402
-from gleann.index.engines.device.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton import triton_engine  # noqa: E402
-from gleann.index.engines.triton_kernels import launch_rank, launch_scan  # noqa: E402
-from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
-from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.layout.layout import lay_out
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.steps import merge, scan
+from gleann.index.engines.device.steps.bitmap import bitmap_of
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.keys import NONE, make_keys
+from gleann.index.engines.device.steps.queries import code_queries
+from gleann.index.engines.device.steps.rerank import (
+    DeviceRows,
+    answer,
+    rerank,
+)
+from gleann.index.engines.triton import triton_engine
+from gleann.index.engines.triton_kernels.coarse import launch_rank
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.scan import launch_scan
+from gleann.index.engines.triton_kernels.scanner import TritonScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -104,11 +112,35 @@ def test_lists_are_ranked_as_by_torch(metric, d):
         centroids, Encoding.uncentred(metric, centroids.shape[1]), CUDA
     )
     asked = torch.from_numpy(rng.normal(size=(2000, d)).astype(np.float32)).to(CUDA)
-    for nprobe in (1, 31, 64):
+    for nprobe in (1, 31, 64, 128):
         got, doubted = launch_rank.launch_rank_lists(ranking, asked, nprobe=nprobe)
         want = ranking.best(asked, nprobe=nprobe)
         assert torch.equal(got[~doubted], want[~doubted])
         assert doubted.float().mean() < 0.01
+
+
+@pytest.mark.parametrize("d", [1, 17, 128, 960])
+@pytest.mark.parametrize("kind", KINDS)
+def test_queries_are_coded_as_on_the_host(kind, d):
+    """Whatever their magnitude: divisions and roundings are those of IEEE 754."""
+    rng = np.random.default_rng(d)
+    drawn = rng.normal(size=(3000, d)) * 10.0 ** rng.integers(-38, 30, (3000, 1))
+    asked = torch.from_numpy(drawn.astype(np.float32))
+    asked[0] = 0
+    data = world.sized_index([3, 4], d=d)
+    got = TritonScanner().coded(asked.to(CUDA), lay_out(data, kind=kind, device=CUDA))
+    want = code_queries(asked, lay_out(data, kind=kind, device=torch.device("cpu")))
+    assert torch.equal(got.values.cpu(), want.values)
+    assert torch.equal(got.ratios.cpu(), want.ratios)
+
+
+@pytest.mark.parametrize("nlist", [1, 33, 5000])
+def test_bitmaps_are_those_of_torch(nlist):
+    chosen = world.some_lists(300, min(nlist, 40), nlist).astype(np.int64)
+    chosen[3] = -1
+    list_nos = torch.from_numpy(chosen).to(CUDA)
+    got = TritonScanner().probed(list_nos, nlist=nlist)
+    assert torch.equal(got, bitmap_of(list_nos, nlist=nlist))
 
 
 @pytest.mark.parametrize("keep", [1, 40, 64, 1000])
@@ -116,9 +148,52 @@ def test_merge(keep):
     coded, list_nos, view = setting("fp32", 16, nq=100)
     kept = scan.bucketed(coded, list_nos, view, Bucketing(buckets=128, span=8192))
     flat = kept.keys.reshape(100, -1)
-    probed = merge.bitmap(list_nos, nlist=len(SIZES))
+    probed = bitmap_of(list_nos, nlist=len(SIZES))
     got = TritonScanner().merge(flat, view.lists, probed, keep=keep)
     assert torch.equal(got, merge.merge(flat, view.lists, probed, keep=keep))
+
+
+@pytest.mark.parametrize("keep", [1, 40, 64, 100, 200, 1000])
+@pytest.mark.parametrize("nq", [1, 8, 2000])
+def test_merge_of_long_rows_of_keys(nq, keep):
+    """One query's keys are merged by several programs, those of 2,000 by one each."""
+    lists = setting("fp32", 16, nq=1)[2].lists
+    entries = torch.rand((nq, len(lists.rows)), device=CUDA).argsort(dim=1)
+    scores = torch.randint(-9, 9, (nq, 6720), device=CUDA).float()
+    keys = make_keys(scores, entries[:, :6720])
+    keys[torch.rand(keys.shape, device=CUDA) < 0.2] = NONE
+    chosen = torch.from_numpy(world.some_lists(nq, 4, len(SIZES)).astype(np.int64))
+    probed = bitmap_of(chosen.to(CUDA), nlist=len(SIZES))
+    got = TritonScanner().merge(keys, lists, probed, keep=keep)
+    assert torch.equal(got, merge.merge(keys, lists, probed, keep=keep))
+
+
+@pytest.mark.parametrize(
+    ("width", "k"), [(1, 1), (40, 10), (64, 10), (100, 100), (400, 100), (3000, 1500)]
+)
+@pytest.mark.parametrize("d", [1, 17, 96, 100, 128, 768, 960])
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+def test_rerank(metric, d, width, k):
+    """To the last bit on integers; but for the order of sums on other numbers."""
+    rng = np.random.default_rng(d)
+    places = torch.rand((50, 5000), device=CUDA).argsort(dim=1)[:, :width]
+    pool = make_keys(torch.zeros(places.shape, device=CUDA), places)
+    pool[torch.rand(pool.shape, device=CUDA) < 0.2] = NONE
+    whole = rng.integers(-9, 10, (5050, d)).astype(np.float32)
+    got, want = reranked(whole, pool, metric=metric, k=k)
+    assert torch.equal(got, want)
+    got, want = reranked(rng.normal(size=(5050, d)), pool, metric=metric, k=k)
+    near, expected = answer(got)[1].cpu(), answer(want)[1].cpu()
+    np.testing.assert_array_max_ulp(near.numpy(), expected.numpy(), maxulp=1)
+
+
+def reranked(values, pool, *, metric, k):
+    """Keys by the kernel and by torch; the last rows are the queries."""
+    values = values.astype(np.float32)
+    store = DeviceRows(values[: -len(pool)], CUDA)
+    asked = torch.from_numpy(values[-len(pool) :]).to(CUDA)
+    got = TritonScanner().rerank(asked, pool, store, metric=metric, k=k)
+    return got, rerank(asked, pool, store, metric=metric, k=k)
 
 
 @pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])

@@ -1,11 +1,12 @@
 """Batches padded to few sizes and replayed: the logic of CUDA graphs, on a CPU.
 
-`Repeats` runs what a graph would replay, into memory that stays the same; so it shows
-what a graph would get wrong, except the capture itself.
+`world.Repeats` runs what a graph would replay, into memory that stays the same; so it
+shows what a graph would get wrong, except the capture itself.
 """
 
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,17 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.planner import MOST_QUERIES  # noqa: E402
-from gleann.index.engines.device.recording import (  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.plan.planner import MOST_QUERIES
+from gleann.index.engines.device.recording import (
     MOST_RECORDED,
+    RECORDED_SHARE,
     Recordings,
-    Repeats,
     padded_size,
     size_within,
 )
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -35,7 +37,7 @@ _spec.loader.exec_module(world)
 CPU = torch.device("cpu")
 
 
-class Counted(Repeats):
+class Counted(world.Repeats):
     """Counts what is recorded, and of which size."""
 
     def __init__(self):
@@ -47,6 +49,7 @@ class Counted(Repeats):
 
 
 def engines(data):
+    """Step by step, recorded, and what counts the recordings."""
     recorder = Counted()
     made = [
         DeviceEngine(data, scanner=TorchScanner(), device=CPU, recorder=given)
@@ -62,11 +65,11 @@ def assert_same(got, want):
 
 
 def test_sizes():
-    counts = [1, 2, 8, 9, 100, 513, 2048, 2049, 10_000, MOST_QUERIES]
-    padded = [1, 8, 8, 32, 128, 2048, 2048, 4096, 10_240, MOST_QUERIES]
+    counts = [1, 2, 8, 9, 100, 200, 1000, 1025, 2048, 2049, 10_000, MOST_QUERIES]
+    padded = [1, 8, 8, 32, 128, 256, 1024, 2048, 2048, 4096, 10_240, MOST_QUERIES]
     assert [padded_size(count) for count in counts] == padded
     most = [1, 7, 8, 2047, 2048, 5000, 10**9]
-    assert [size_within(m) for m in most] == [1, 1, 8, 512, 2048, 4096, MOST_QUERIES]
+    assert [size_within(m) for m in most] == [1, 1, 8, 1024, 2048, 4096, MOST_QUERIES]
     for count in range(1, 5000, 7):
         assert size_within(padded_size(count)) == padded_size(count) >= count
 
@@ -95,10 +98,7 @@ def test_certificates_of_padded_batches_lead_to_second_scans(monkeypatch):
 
     for seed in (1, 2):
         np.testing.assert_array_equal(*distances(seed))
-    monkeypatch.setattr(
-        "gleann.index.engines.device.engine.second_pass",
-        lambda passed, *_, **__: passed,
-    )
+    request = replace(request, certain=False)
     got, want = distances(2)
     assert (got != want).any()  # buckets do lose neighbours here
 
@@ -157,8 +157,7 @@ def test_a_small_budget_cuts_a_batch_into_recorded_sizes(monkeypatch):
     request = ScanRequest(k=5, pool=40)
     want = plain.search(asked, nprobe=3, request=request)
     monkeypatch.setattr(
-        "gleann.index.engines.device.engine.budget_for",
-        lambda device, a_query: 40 * MOST_RECORDED * a_query,
+        memory.FreeMemory, "budget", lambda _, a_query: 40 * RECORDED_SHARE * a_query
     )
     assert_same(padded.search(asked, nprobe=3, request=request), want)
     assert recorder.sizes
@@ -177,7 +176,7 @@ def test_the_oldest_recording_makes_room():
 
 
 def test_what_counts_is_what_came_last():
-    kept = Recordings(Repeats(), CPU)
+    kept = Recordings(world.Repeats(), CPU)
 
     def step(block, live):
         counts = torch.arange(len(block)) < live

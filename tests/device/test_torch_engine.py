@@ -19,19 +19,16 @@ from gleann.index.errors import (
 from gleann.index.metric import prepare
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import engine as engine_module  # noqa: E402
-from gleann.index.engines.device import (  # noqa: E402
-    layout,
-    memory,
-    passes,
-    queries,
-    scan,
-    turns,
-)
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.layout import lay_out, shuffled  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
-from gleann.index.engines.device.view import view_for  # noqa: E402
+from gleann.index.engines.device import engine as engine_module
+from gleann.index.engines.device import turns
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.layout import layout
+from gleann.index.engines.device.layout.layout import lay_out, shuffled
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.plan.bucketing import slot_table
+from gleann.index.engines.device.steps import passes, queries, scan
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -171,7 +168,7 @@ def three_in_one_bucket(d=16, n=256):
     """One list whose three rows nearest to zero share a bucket."""
     far = np.random.default_rng(0).normal(size=(n, d)) + 8
     data = index_of(far, np.zeros(n), np.full(n, -1))
-    near = data.lists.rows[shuffled(data)[:3]]  # places 0, 1 and 2 of a tile
+    near = data.lists.rows[shuffled(data)[slot_table(32)[0][:3]]]
     vectors = data.vectors.copy()
     vectors[near] = 0.1 * np.arange(1, 4)[:, None]
     return index_of(vectors, np.zeros(n), np.full(n, -1)), near
@@ -200,7 +197,7 @@ def test_three_neighbours_in_one_bucket_are_scanned_again(monkeypatch):
     )
     assert scanner.again == 1
     engine.scan(asked, list_nos, replace(request, k=2))
-    assert scanner.again == 1  # two fit into a bucket, if not into a slot
+    assert scanner.again == 1  # two fit into a bucket
 
     monkeypatch.setattr(
         passes, "violations", lambda bounds, *_, k: torch.zeros(bounds.shape[:2]) > 0
@@ -296,9 +293,7 @@ def test_small_blocks_answer_as_large_ones(monkeypatch):
     request = ScanRequest(k=10, pool=400)
     engine = on_cpu(data)
     whole = engine.scan(asked, list_nos, request)
-    monkeypatch.setattr(
-        "gleann.index.engines.device.engine.budget_for", lambda device, a_query: 1
-    )
+    monkeypatch.setattr(memory.FreeMemory, "budget", lambda _, a_query: 1)
     assert_same(engine.scan(asked, list_nos, request), whole)
 
 

@@ -33,7 +33,11 @@ def test_the_committed_modules(action: str) -> None:
     [
         # Parameter: field; None for what the service leaves out on purpose.
         (BuildParams, index_pb2.BuildParams, {"metric": None}),
-        (SearchParams, search_pb2.SearchParams, {"allowed": None, "segments": None}),
+        (
+            SearchParams,
+            search_pb2.SearchParams,
+            {"allowed": None, "segments": None, "certain": None},
+        ),
         (SearchStats, search_pb2.SearchStats, {}),
         (
             ActiveParams,

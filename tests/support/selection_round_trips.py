@@ -91,7 +91,7 @@ def create_selection_job(world: Any) -> None:
     selection = coreset_pb2.Selection()
     operation = finish(world, world.coreset.CreateSelectionJob(request))
     assert operation.response.Unpack(selection)
-    assert (selection.count, selection.method) == (4, "k_center")
+    assert (selection.count, selection.method) == (4, "farthest_first")
     summary = json.loads(selection.summary_json)
     assert min(summary["radius"], summary["random_radius"]) > 0
 

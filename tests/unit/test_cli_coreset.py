@@ -22,7 +22,7 @@ from gleann.service.cli.main import run
 def test_k_center_picks_what_the_library_picks(folder, points, probabilities, tmp_path):
     out, cover = tmp_path / "picks.parquet", tmp_path / "cover.parquet"
     code = select(
-        folder, out, "k-center", str(folder / "points.npy"), "--k", "20",
+        folder, out, "weighted-k-center", str(folder / "points.npy"), "--k", "20",
         "--probabilities", str(folder / "p.npy"), "--cost-weight", "0.5",
         "--locked", str(folder / "locked.npy"), "--coverage", str(cover),
     )  # fmt: skip
@@ -45,7 +45,7 @@ def test_k_center_picks_what_the_library_picks(folder, points, probabilities, tm
 
 
 def test_costs_and_probabilities_mean_the_same(folder, tmp_path):
-    shared = ["k-center", str(folder / "points.npy"), "--k", "9"]
+    shared = ["weighted-k-center", str(folder / "points.npy"), "--k", "9"]
     one, other = tmp_path / "one.parquet", tmp_path / "other.parquet"
     assert select(folder, one, *shared, "--costs", str(folder / "costs.npy")) == 0
     assert select(folder, other, *shared, "--probabilities", str(folder / "p.npy")) == 0
@@ -90,12 +90,12 @@ def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["k-center", "points.npy", "--k", "5"], "--costs"),
+        (["weighted-k-center", "points.npy", "--k", "5"], "--costs"),
         (["margin", "points.npy", "--k", "5"], "--costs"),
-        (["k-center", "points.npy", "--k", "5", "--costs", "names.npy"], "numbers"),
-        (["k-center", "points.npy", "--k", "5", "--costs", "locked.npy"], "(500,)"),
-        (["k-center", "points.npy", "--k", "5", "--costs", "absent.npy"], "No such"),
-        (["k-center", "points.npy", "--k", "5", "--costs", "costs.npy",
+        (["margin", "points.npy", "--k", "5", "--costs", "names.npy"], "numbers"),
+        (["margin", "points.npy", "--k", "5", "--costs", "locked.npy"], "(500,)"),
+        (["margin", "points.npy", "--k", "5", "--costs", "absent.npy"], "No such"),
+        (["weighted-k-center", "points.npy", "--k", "5", "--costs", "costs.npy",
           "--probabilities", "p.npy"], "not both"),
         (["random", "points.npy", "--k", "501"], "501"),
         (["gist", "points.npy", "--k", "500", "--costs", "costs.npy"], "500"),
@@ -127,7 +127,7 @@ def test_bad_selection_input_is_one_line(arguments, says, folder, monkeypatch, c
     assert {path.name for path in folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("method", ["k-center", "gist", "ccs", "margin"])
+@pytest.mark.parametrize("method", ["weighted-k-center", "gist", "ccs", "margin"])
 def test_quotas_serve_every_method(method, folder, points, probabilities, tmp_path):
     groups = np.where(np.arange(len(points)) % 4, "often", "rare")
     pacsv.write_csv(pa.table({"group": groups}), tmp_path / "groups.csv")
@@ -149,7 +149,10 @@ def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
     costs = entropy_costs(probabilities)
     out = tmp_path / "picks.parquet"
     options = ["--cost-weight", "0.3", "--cost-on", "mean", "--shards", "3"]
-    assert select(folder, out, "k-center", source, "--k", "9", *given, *options) == 0
+    assert (
+        select(folder, out, "weighted-k-center", source, "--k", "9", *given, *options)
+        == 0
+    )
     expected = coreset.parallel_weighted_k_center(
         points, k=9, costs=costs, cost_weight=0.3, cost_on="mean", shards=3
     )
@@ -186,7 +189,7 @@ def test_random_items_stand_beside_the_chosen(
     out, costs = tmp_path / "picks.parquet", margin_costs(probabilities)
     weights = {"cost_weight": 0.4, "cost_on": "mean"}
     code = select(
-        folder, out, "k-center", str(folder / "points.npy"), "--k", "12",
+        folder, out, "weighted-k-center", str(folder / "points.npy"), "--k", "12",
         "--probabilities", str(folder / "p.npy"), "--cost-weight", "0.4",
         "--cost-on", "mean", *(["--groups", str(tmp_path / "groups.npy")] * grouped),
     )  # fmt: skip
@@ -245,10 +248,13 @@ def test_the_strongest_simple_choice_stands_beside_too(
     results = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())[
         "results"
     ]
-    assert results["baseline"] == "k_center"
+    assert results["baseline"] == "farthest_first"
     assert results["baseline_objective"] == spread.objective
     heavy = ["--cost-weight", "1e4", "--overwrite"]
-    assert select(folder, out, "k-center", source, "--k", "12", *given, *heavy) == 0
+    assert (
+        select(folder, out, "weighted-k-center", source, "--k", "12", *given, *heavy)
+        == 0
+    )
     assert "strongest simple choice, the cheapest: radius" in capsys.readouterr().out
     assert select(folder, out, "farthest-first", source, "--k", "5", "--overwrite") == 0
     told = capsys.readouterr().out
@@ -291,3 +297,17 @@ def test_what_needs_a_metric_is_refused_for_inner_product(inner, tmp_path, capsy
         assert run(["select", *arguments, "--out", str(out)]) == 1
         assert "needs a true metric" in capsys.readouterr().err
         assert not out.exists()
+
+
+def test_the_earlier_name_of_weighted_k_center_is_understood_and_not_listed(
+    folder, tmp_path, capsys
+):
+    out = tmp_path / "picks.parquet"
+    given = ["--k", "5", "--costs", str(folder / "costs.npy")]
+    assert select(folder, out, "k-center", str(folder / "points.npy"), *given) == 0
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["command"] == "select weighted-k-center"
+    assert set(record["seconds"]) >= {"read", "select", "compare"}
+    capsys.readouterr()
+    assert run(["select", "--help"]) == 0
+    assert "\n  k-center" not in capsys.readouterr().out

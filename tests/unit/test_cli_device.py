@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann.index import BuildParams, SoarIndex, soar_index
-from gleann.index.build_kernels import HostKernels
+from gleann.index.build.kernels import HostKernels
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import DeviceMemoryError
 from gleann.selection.coreset import problem
@@ -115,13 +115,15 @@ def test_graph_with_an_engine_that_is_no_spare(gpu, folder, tmp_path, capsys):
     assert gpu.asked == []
 
 
-@pytest.mark.parametrize("method", ["farthest-first", "random", "k-center", "margin"])
+@pytest.mark.parametrize(
+    "method", ["farthest-first", "random", "weighted-k-center", "margin"]
+)
 @pytest.mark.parametrize("grouped", [False, True])
 def test_select_measures_where_it_is_told(gpu, folder, tmp_path, method, grouped):
     np.save(tmp_path / "costs.npy", np.linspace(0, 1, 250))
     np.save(tmp_path / "groups.npy", np.arange(250) % 2)
     asked = ["select", method, str(folder / "rows.npy"), "--k", "9"]
-    if method in ("k-center", "margin"):
+    if method in ("weighted-k-center", "margin"):
         asked += ["--costs", str(tmp_path / "costs.npy")]
     if grouped:
         asked += ["--groups", str(tmp_path / "groups.npy")]
@@ -143,7 +145,7 @@ def test_select_in_shards(gpu, folder, tmp_path, full):
     """The manifest says where it was done in the end."""
     gpu.full = full
     np.save(tmp_path / "costs.npy", np.linspace(0, 1, 250))
-    asked = ["select", "k-center", str(folder / "rows.npy"), "--k", "9"]
+    asked = ["select", "weighted-k-center", str(folder / "rows.npy"), "--k", "9"]
     asked += ["--costs", str(tmp_path / "costs.npy"), "--shards", "3"]
     out = tmp_path / "picks.parquet"
     assert run([*asked, "--device", "cuda", "--out", str(out)]) == 0

@@ -12,7 +12,7 @@ from gleann.service.cli.main import COMMANDS, cli, run
 
 
 def command_paths() -> list[str]:
-    """Every command and subcommand, such as "select k-center"."""
+    """Every command and subcommand, such as "select gist"."""
     context = click.Context(cli)
     paths = []
     for name in cli.list_commands(context):

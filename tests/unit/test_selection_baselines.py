@@ -1,7 +1,5 @@
 """What stands beside a choice, and draws that nothing can be measured of."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 
@@ -12,6 +10,7 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.selection.coreset import (
+    Problem,
     choose_baselines,
     draw_within_groups,
     k_center,
@@ -32,8 +31,8 @@ def world():
 def chooser(points, costs, **weighing):
     def choose(method, *, seed):
         drawing = {} if seed is None else {"seed": seed}
-        bound = partial(method, **weighing)
-        return bound(points, k=7, costs=costs, locked=[4], **drawing)
+        problem = Problem.of(points, k=7, costs=costs, locked=[4], **weighing)
+        return method(problem, **drawing)
 
     return choose
 
@@ -44,13 +43,13 @@ def test_the_strongest_is_the_simple_method_of_lower_objective(world, weight):
     given = {"k": 7, "costs": costs, "cost_weight": weight, "locked": [4]}
     spread, cheap = k_center(points, seed=3, **given), margin(points, **given)
     beside = choose_baselines(
-        chooser(points, costs, cost_weight=weight), asked="gist", priced=True, seed=3
+        chooser(points, costs, cost_weight=weight), method="gist", priced=True, seed=3
     )
     best = min((spread, cheap), key=lambda one: one.objective)
     assert beside.name == best.method
     assert beside.strongest.rows.tolist() == best.rows.tolist()
     drawn = uniform(points, seed=3, **given)
-    assert beside.told() == {
+    assert beside.summary() == {
         "random_radius": drawn.radius,
         "random_cost": pytest.approx(costs[drawn.rows].sum()),
         "random_objective": drawn.objective,
@@ -65,34 +64,37 @@ def test_distances_decide_where_costs_weigh_nothing_and_costs_where_much(world):
     points, costs = world
     names = [
         choose_baselines(
-            chooser(points, costs, cost_weight=weight), asked="ccs", priced=True, seed=0
+            chooser(points, costs, cost_weight=weight),
+            method="ccs",
+            priced=True,
+            seed=0,
         ).name
         for weight in (0.0, 1e6)
     ]
-    assert names == ["k_center", "margin"]
+    assert names == ["farthest_first", "margin"]
 
 
-def test_of_equals_k_center_is_named(world):
+def test_of_equals_farthest_first_is_named(world):
     _, costs = world
     same = chooser(np.ones((N, 3), np.float32), costs)
-    beside = choose_baselines(same, asked="gist", priced=True, seed=0)
-    assert (beside.name, beside.strongest.objective) == ("k_center", 0.0)
+    beside = choose_baselines(same, method="gist", priced=True, seed=0)
+    assert (beside.name, beside.strongest.objective) == ("farthest_first", 0.0)
 
 
 @pytest.mark.parametrize(
-    ("asked", "priced", "left"),
+    ("method", "priced", "left"),
     [
-        ("k_center", False, ""),
-        ("k_center", True, "margin"),
-        ("margin", True, "k_center"),
-        ("weighted_k_center", False, "k_center"),
+        ("farthest_first", False, ""),
+        ("farthest_first", True, "margin"),
+        ("margin", True, "farthest_first"),
+        ("weighted_k_center", False, "farthest_first"),
     ],
 )
-def test_a_method_is_no_baseline_of_its_own(asked, priced, left, world):
-    beside = choose_baselines(chooser(*world), asked=asked, priced=priced, seed=0)
+def test_a_method_is_no_baseline_of_its_own(method, priced, left, world):
+    beside = choose_baselines(chooser(*world), method=method, priced=priced, seed=0)
     assert beside.name == left
     assert (beside.strongest is None) == (left == "")
-    assert ("baseline" in beside.told()) == (left != "")
+    assert ("baseline" in beside.summary()) == (left != "")
 
 
 def test_comparing_can_be_cancelled(world):
@@ -101,7 +103,7 @@ def test_comparing_can_be_cancelled(world):
 
     with pytest.raises(CancelledError):
         choose_baselines(
-            chooser(*world), asked="gist", priced=True, seed=0, progress=cancel
+            chooser(*world), method="gist", priced=True, seed=0, progress=cancel
         )
 
 

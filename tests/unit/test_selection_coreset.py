@@ -216,7 +216,7 @@ def test_every_method_says_where_its_answer_comes_from():
     ]
     methods = [got.provenance["method"] for got in answers]
     assert len(set(methods)) == len(answers)
-    seeded = {"k_center", "ccs", "uniform", "k_center_within_groups"}
+    seeded = {"farthest_first", "ccs", "uniform", "farthest_first_within_groups"}
     for method, got in zip(methods, answers, strict=True):
         assert got.provenance["params"]["k"] == len(got.rows) == 6
         assert got.provenance["seed"] == (4 if method in seeded else None)

@@ -32,12 +32,14 @@ def proxies() -> dict[str, np.ndarray]:
 
 def test_the_format_names_the_class(index: SoarIndex) -> None:
     one = EstimateSession.start(proxies()["a"], PARAMS, ids=index.ids)
-    again = resume(one.state(), index, proxies()["a"])
+    again = resume(one.state(), index, proxies()["a"], kind="estimate")
     assert isinstance(again, EstimateSession)
     assert again.next_batch().ids.tolist() == one.next_batch().ids.tolist()
     groups = OverlappingGroupsSession.start(proxies(), PARAMS, ids=index.ids)
     kept = np.concatenate(list(proxies().values()))
-    assert isinstance(resume(groups.state(), index, kept), OverlappingGroupsSession)
+    assert isinstance(
+        resume(groups.state(), index, kept, kind="groups"), OverlappingGroupsSession
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,12 +48,12 @@ def test_the_format_names_the_class(index: SoarIndex) -> None:
         (
             {"format": "gleann.other/1"},
             True,
-            "format 'gleann.other/1', which is unknown",
+            "'gleann.other/1', of no estimate session",
         ),
-        ({"format": 7}, True, "format '7', which is unknown"),
+        ({"format": 7}, True, "format is 7, of no estimate session"),
         ({"format": "gleann.estimate/999"}, True, "gleann.estimate/999"),
         ({}, False, "no scores were kept"),
-        ({"format": "gleann.estimate-groups/1"}, True, "names 0 proxies"),
+        ({"format": "gleann.estimate-groups/1"}, True, "does not name its proxies"),
     ],
 )
 def test_what_cannot_be_resumed_is_refused(
@@ -60,4 +62,4 @@ def test_what_cannot_be_resumed_is_refused(
     column = proxies()["a"]
     state = EstimateSession.start(column, PARAMS, ids=index.ids).state() | change
     with pytest.raises(CorruptDataError, match=says):
-        resume(state, index, column if proxy else None)
+        resume(state, index, column if proxy else None, kind="estimate")

@@ -3,30 +3,27 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.checks import require_finite
-from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
-from gleann.index.engines.device.choice import ceilings_of, programs_on
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.keys import NONE
-from gleann.index.engines.device.kinds import Kind
-from gleann.index.engines.device.layout import lay_out, shuffled
-from gleann.index.engines.device.memory import admit, budget_for, kinds_for
-from gleann.index.engines.device.passes import (
-    Parts,
-    Passed,
-    Task,
-    first_pass,
-    passed_of,
-    second_pass,
+from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
+from gleann.index.engines.device.answers import (
+    Answers,
+    HostAnswers,
+    Staging,
+    TensorAnswers,
 )
-from gleann.index.engines.device.planner import (
+from gleann.index.engines.device.layout.layout import lay_out, shuffled
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan.choice import ceilings_of, programs_on
+from gleann.index.engines.device.plan.kinds import Kind
+from gleann.index.engines.device.plan.memory import FreeMemory, admit, kinds_for
+from gleann.index.engines.device.plan.planner import (
     MOST_QUERIES,
     Sizes,
     bytes_a_query,
@@ -34,22 +31,30 @@ from gleann.index.engines.device.planner import (
     plan,
     select_by,
 )
+from gleann.index.engines.device.plan.roofline import Batch
+from gleann.index.engines.device.recorded import recorded_blocks
 from gleann.index.engines.device.recording import (
-    MOST_RECORDED,
-    Outputs,
+    RECORDED_SHARE,
     Recorder,
     Recordings,
     padded_size,
     size_within,
 )
-from gleann.index.engines.device.rerank import DeviceRows, HostRows, RowStore, answer
-from gleann.index.engines.device.roofline import Batch
-from gleann.index.engines.device.scan import Scanner
-from gleann.index.engines.device.turns import turn_on
-from gleann.index.engines.device.view import ListView, view_for
-from gleann.index.engines.reference import count_short
-from gleann.index.errors import InvalidParamsError
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.passes import (
+    Parts,
+    Task,
+    first_pass,
+    room_for,
+    second_pass,
+)
+from gleann.index.engines.device.steps.rerank import DeviceRows, HostRows
+from gleann.index.engines.device.steps.scan import Scanner
+from gleann.index.engines.device.tensors import FoundOnDevice, prepared_tensor
+from gleann.index.engines.device.turns import finish, turn_on
+from gleann.index.errors import DeviceMemoryError, InvalidParamsError
 from gleann.index.metric import prepare
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Segments
 
 
@@ -100,13 +105,26 @@ class DeviceEngine:
             kinds = (_suiting(kind, data),) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
             self._ranking = DeviceRanking(data.centroids, data.encoding, device)
-            self._lists = lay_out(data, kind=chosen, device=device, order=order)
-            rows = _stored(data.vectors, device, there=fitting.rows > 0)
-        self._parts = Parts(scanner=scanner, rows=rows, metric=data.metric)
+            rows = DeviceRows(data.vectors, device) if fitting.rows else None
+            self._lists = lay_out(
+                data,
+                kind=chosen,
+                device=device,
+                order=order,
+                resident=None if rows is None else rows.vectors,
+            )
+            finish(device)  # searches may run on other streams
+            self._free = FreeMemory(device)
+        self._parts = Parts(
+            scanner=scanner,
+            rows=rows or HostRows(data.vectors),
+            metric=data.metric,
+        )
+        self._staging = Staging(device)
         # Rows on the host are gathered by the host: that cannot be recorded.
         self._recordings = None
-        if recorder is not None and fitting.rows:
-            self._recordings = Recordings(recorder, device)
+        if recorder is not None and rows is not None:
+            self._recordings = Recordings(recorder, device, recorded=self._free.refresh)
 
     @property
     def name(self) -> str:
@@ -135,6 +153,11 @@ class DeviceEngine:
             best = self._ranking.best(self._to_device(queries), nprobe=nprobe)
             return best.to(torch.int32).cpu().numpy()
 
+    @property
+    def device(self) -> torch.device:
+        """Where it searches."""
+        return self._device
+
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Rank and scan without leaving the device; see `Engine.search`."""
         require_finite(queries, name="queries")
@@ -149,6 +172,34 @@ class DeviceEngine:
         with self._turn():
             return self._search(queries, nprobe, request)
 
+    def search_tensors(
+        self, queries: Tensor, *, nprobe: int, request: ScanRequest
+    ) -> FoundOnDevice:
+        """Search without copying queries or answers to the host.
+
+        All work is put on torch's current stream of the device, and waited for once.
+
+        Args:
+            queries: float32 (nq, d), contiguous, on the device; not prepared.
+            nprobe: lists a query.
+            request: what to bring back, of all rows.
+
+        Raises:
+            NonFiniteError, ZeroVectorError, InvalidInputError: as `search`.
+        """
+        with self._turn():
+            prepared, faulty = prepared_tensor(queries, self._parts.metric)
+            found = TensorAnswers(faulty, k=request.k)
+            self._find(prepared, nprobe, request, found)
+            rows, distances = found.nearest
+        if found.faulty:  # the host knows how to say which
+            given = queries.cpu().numpy()
+            require_finite(given, name="queries")
+            prepare(given, self._parts.metric, name="queries")
+        return FoundOnDevice(
+            rows=rows, distances=distances, short=found.short, work=found.work
+        )
+
     def search_rows(self, rows: Rows, *, nprobe: int, request: ScanRequest) -> Scanned:
         """See `SearchesRows.search_rows`."""
         with self._turn():
@@ -161,65 +212,68 @@ class DeviceEngine:
         """Pool the best scan scores, re-rank them; see `Engine.scan`."""
         with self._turn():
             chosen = torch.from_numpy(list_nos.astype(np.int64)).to(self._device)
-            return self._scan(self._to_device(queries), chosen, request)
+            found = HostAnswers(self._staging, count=len(queries), k=request.k)
+            self._scan(self._to_device(queries), chosen, request, found)
+            found.unanswered()
+            return found.scanned
 
     def _search(self, queries: Tensor, nprobe: int, request: ScanRequest) -> Scanned:
+        found = HostAnswers(self._staging, count=len(queries), k=request.k)
+        self._find(queries, nprobe, request, found)
+        return found.scanned
+
+    def _find(
+        self, queries: Tensor, nprobe: int, request: ScanRequest, found: Answers
+    ) -> None:
+        """Search for prepared queries; `found` has all answers then."""
         nprobe = min(nprobe, self._lists.nlist)
         if self._recordings is None or request.allowed is not None:
             best = self._best_lists(queries, nprobe)
-            return self._scan(queries, best, request)
-        return self._search_recorded(self._recordings, queries, nprobe, request)
+            self._scan(queries, best, request, found)
+            found.unanswered()
+            return
+        task = self._recorded_task(request, queries=len(queries), nprobe=nprobe)
+        blocks = recorded_blocks(
+            queries,
+            nprobe=nprobe,
+            ranking=self._ranking,
+            parts=self._parts,
+            task=task,
+            recordings=self._recordings,
+        )
+        for answers, count in blocks:
+            found.take(answers, count)
+        numbers = found.unanswered()
+        if len(numbers):
+            again = queries[torch.from_numpy(numbers).to(self._device)]
+            best = self._ranking.best(again, nprobe=nprobe)
+            others = found.like(len(numbers))
+            self._take_steps(again, best, task, others)
+            found.replace(numbers, others)
 
-    def _scan(self, queries: Tensor, list_nos: Tensor, request: ScanRequest) -> Scanned:
+    def _scan(
+        self,
+        queries: Tensor,
+        list_nos: Tensor,
+        request: ScanRequest,
+        found: Answers,
+    ) -> None:
         if list_nos.shape[1] == 0:
             list_nos = list_nos.new_full((len(queries), 1), -1)
         task = self._task(request, queries=len(queries), nprobe=list_nos.shape[1])
-        found = _Answers(request.k, self._device)
+        self._take_steps(queries, list_nos, task, found)
+
+    def _take_steps(
+        self, queries: Tensor, list_nos: Tensor, task: Task, found: Answers
+    ) -> None:
+        """Both passes, block by block and step by step; none is left unanswered."""
         for block in block_slices(len(queries), task.planned.block):
-            passed = first_pass(
-                queries[block], list_nos[block], parts=self._parts, task=task
-            )
-            found.take(self._certain(passed, queries[block], task), task.view)
-        return found.scanned
-
-    def _search_recorded(
-        self,
-        recordings: Recordings,
-        queries: Tensor,
-        nprobe: int,
-        request: ScanRequest,
-    ) -> Scanned:
-        """Replay the coarse step and the first pass, block by block."""
-        size = padded_size(min(len(queries), MOST_QUERIES))
-        task = self._task(request, queries=size, nprobe=nprobe, shares=MOST_RECORDED)
-        key = (nprobe, request.k, request.pool, request.segments, task.planned.how)
-        found = _Answers(request.k, self._device)
-
-        def step(block: Tensor, live: Tensor) -> Outputs:
-            best, doubted = self._likely(block, nprobe)
-            counts = torch.arange(len(block), device=block.device) < live
-            list_nos = torch.where(counts[:, None], best, -1)
-            passed = first_pass(block, list_nos, parts=self._parts, task=task)
-            return *passed.tensors, doubted
-
-        for block in block_slices(len(queries), size_within(task.planned.block)):
             asked = queries[block]
-            *outputs, doubted = recordings.run(step, asked, key=key)
-            passed = passed_of(tuple(outputs), task.view, count=len(asked))
-            passed = self._certain(passed, asked, task)
-            again = doubted[: len(asked)].nonzero()[:, 0]
-            if len(again):
-                passed = passed.with_others(
-                    again, self._anew(asked[again], nprobe, task)
-                )
-            found.take(passed, task.view)
-        return found.scanned
-
-    def _anew(self, queries: Tensor, nprobe: int, task: Task) -> Passed:
-        """Both passes, with lists that are beyond doubt."""
-        list_nos = self._ranking.best(queries, nprobe=nprobe)
-        passed = first_pass(queries, list_nos, parts=self._parts, task=task)
-        return self._certain(passed, queries, task)
+            passed = first_pass(asked, list_nos[block], parts=self._parts, task=task)
+            if task.request.certain:
+                passed = second_pass(passed, asked, parts=self._parts, task=task)
+            none = torch.zeros(len(asked), dtype=torch.bool, device=asked.device)
+            found.take(self._parts.scanner.pack(passed.found, none), len(asked))
 
     def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
         """The best lists of each query, ranked in full where they are in doubt."""
@@ -232,13 +286,24 @@ class DeviceEngine:
     def _likely(self, queries: Tensor, nprobe: int) -> tuple[Tensor, Tensor]:
         return self._parts.scanner.likely(self._ranking, queries, nprobe=nprobe)
 
-    def _certain(self, passed: Passed, queries: Tensor, task: Task) -> Passed:
-        return second_pass(passed, queries, parts=self._parts, task=task)
+    def _recorded_task(
+        self, request: ScanRequest, *, queries: int, nprobe: int
+    ) -> Task:
+        """Plan a search by blocks of a padded size, and room for second scans."""
+        size = padded_size(min(queries, MOST_QUERIES))
+        task = self._task(request, queries=size, nprobe=nprobe, share=RECORDED_SHARE)
+        room = room_for(
+            task.planned,
+            queries=min(size, size_within(task.planned.block)),
+            longest=task.view.longest,
+            budget=task.budget,
+        )
+        return replace(task, room=room)
 
     def _task(
-        self, request: ScanRequest, *, queries: int, nprobe: int, shares: int = 1
+        self, request: ScanRequest, *, queries: int, nprobe: int, share: int = 1
     ) -> Task:
-        """Plan a search that may take one of `shares` parts of the budget."""
+        """Plan a search that may take one of `share` parts of the budget."""
         view = view_for(self._lists, request)
         sizes = Sizes(
             queries=queries,
@@ -249,9 +314,9 @@ class DeviceEngine:
             nlist=view.lists.nlist,
         )
         a_query = max(bytes_a_query(sizes, *select_by(sizes, programs=self._programs)))
-        budget = budget_for(self._device, a_query=a_query)
-        planned = plan(sizes, programs=self._programs, budget=budget // shares)
-        return Task(view=view, planned=planned, request=request)
+        budget = self._free.budget(a_query=a_query) // share
+        planned = plan(sizes, programs=self._programs, budget=budget)
+        return Task(view=view, planned=planned, request=request, budget=budget)
 
     def _batch(self, queries: int, nprobe: int, segments: Segments) -> Batch:
         return Batch(
@@ -268,45 +333,14 @@ class DeviceEngine:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        with turn_on(self._device):
-            if self._threads and self._device.type == "cpu":
-                torch.set_num_threads(self._threads)
-            yield
-
-
-class _Answers:
-    """Collects the answers of one block after another."""
-
-    def __init__(self, k: int, device: torch.device) -> None:
-        self._near = [torch.empty((0, k), dtype=torch.int64, device=device)]
-        self._work = Work()
-
-    def take(self, passed: Passed, view: ListView) -> None:
-        """Add a block. Its tensors are copied: the next may be put where they are."""
-        self._near.append(passed.near.clone())
-        list_nos = passed.probe.list_nos
-        known = list_nos >= 0
-        read = torch.where(known, view.lengths[list_nos.clamp(min=0)], 0)
-        counted = torch.stack([known.sum(), read.sum(), (passed.pool != NONE).sum()])
-        probed, entries, pooled = counted.tolist()
-        self._work = Work(
-            lists_probed=self._work.lists_probed + probed,
-            entries_scanned=self._work.entries_scanned + entries,
-            survivors=self._work.survivors + pooled,
-            reranked=self._work.reranked + pooled,
-        )
-
-    @property
-    def scanned(self) -> Scanned:
-        """All of it, on the host."""
-        rows, distances = (part.cpu().numpy() for part in answer(torch.cat(self._near)))
-        return Scanned(
-            rows=rows, distances=distances, short=count_short(rows), work=self._work
-        )
-
-
-def _stored(vectors: Vectors, device: torch.device, *, there: bool) -> RowStore:
-    return DeviceRows(vectors, device) if there else HostRows(vectors)
+        try:
+            with turn_on(self._device):
+                if self._threads and self._device.type == "cpu":
+                    torch.set_num_threads(self._threads)
+                yield
+        except DeviceMemoryError:
+            self._free.forget()  # others took memory meanwhile
+            raise
 
 
 def _suiting(kind: Kind, data: IndexData) -> Kind:

@@ -11,20 +11,25 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.planner import MOST_QUERIES
+from gleann.index.engines.device.plan.planner import MOST_QUERIES
 
-SMALL_BATCHES = (1, 8, 32, 128, 512, 2048)
+SMALL_BATCHES = (1, 8, 32, 128, 256, 512, 1024, 2048)
 """Sizes to pad to; beyond the last, its multiples up to `MOST_QUERIES`."""
 
-MOST_RECORDED = 8
-"""Recordings kept by an engine: each holds what it returns."""
+MOST_RECORDED = 16
+"""Recordings kept by an engine: each holds its queries and what it returns."""
+
+RECORDED_SHARE = 2
+"""A recording may take one part in so many of the budget.
+
+They take turns with what they need while they run, but may not fill the same gaps."""
 
 WARM_UPS = 2
 """Runs before a step is recorded: kernels are compiled, libraries take buffers."""
 
 Outputs = tuple[Tensor, ...]
 Step = Callable[[Tensor, Tensor], Outputs]
-"""Of queries (size, d) and how many of them count (1,): outputs of `size` rows each."""
+"""Of queries (size, d) and how many of them count (1,)."""
 
 
 class Recorder(Protocol):
@@ -77,32 +82,19 @@ class CudaGraphs:
         return replay
 
 
-class Repeats:
-    """Runs the step again at each call, as a graph does: into the same tensors.
-
-    What a graph would get wrong for its fixed memory goes wrong here too, on any
-    device.
-    """
-
-    def record(
-        self, step: Step, queries: Tensor, live: Tensor
-    ) -> Callable[[], Outputs]:
-        """See `Recorder.record`."""
-        outputs = step(queries, live)
-
-        def replay() -> Outputs:
-            for old, new in zip(outputs, step(queries, live), strict=True):
-                old.copy_(new)
-            return outputs
-
-        return replay
-
-
 class Recordings:
     """The recordings of one engine. Not for two threads at once."""
 
-    def __init__(self, recorder: Recorder, device: torch.device) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        device: torch.device,
+        *,
+        recorded: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start with none; `recorded` is called after each new one."""
         self._recorder = recorder
+        self._recorded = recorded
         self._device = device
         self._kept: OrderedDict[Hashable, _Recording] = OrderedDict()
 
@@ -118,7 +110,8 @@ class Recordings:
             key: equal for steps that do the same.
 
         Returns:
-            Outputs whose first nq rows count, until the next call.
+            What `step` returned, until the next call: there, the first nq queries
+            count.
         """
         size = padded_size(len(queries))
         known = size, queries.shape[1], key
@@ -126,6 +119,7 @@ class Recordings:
             while len(self._kept) >= MOST_RECORDED:
                 self._kept.popitem(last=False)
             self._kept[known] = self._record(step, size, queries)
+            self._recorded()
         self._kept.move_to_end(known)
         return self._kept[known].run(queries)
 

@@ -40,6 +40,12 @@ def turn_on(device: torch.device) -> Iterator[None]:
                 del failure
 
 
+def finish(device: torch.device) -> None:
+    """Wait until all work on `device` is done, on whatever stream."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def failure_of(error: RuntimeError, device: torch.device) -> GleannError | None:
     """What `error` says of `device`; None if it is about something else."""
     said = str(error).strip().partition("\n")[0]

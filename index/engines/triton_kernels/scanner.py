@@ -2,26 +2,36 @@
 
 from torch import Tensor
 
-from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.choice import generation_of, programs_on
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.layout import DeviceLists
-from gleann.index.engines.device.planner import (
-    choose_kernel,
-    choose_query_tile,
-    ranks_in_kernel,
+from gleann.index.engines.device.layout.layout import DeviceLists
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.choice import generation_of
+from gleann.index.engines.device.plan.planner import choose_kernel, choose_query_tile
+from gleann.index.engines.device.plan.rank_plan import ranks_in_kernels
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.compaction import Compacted, Flags
+from gleann.index.engines.device.steps.packed import Block
+from gleann.index.engines.device.steps.queries import CodedQueries
+from gleann.index.engines.device.steps.rerank import RowStore
+from gleann.index.engines.device.steps.scan import Kept, nothing_kept
+from gleann.index.engines.triton_kernels.coarse.launch_bitmap import launch_set_bitmap
+from gleann.index.engines.triton_kernels.coarse.launch_quantise import (
+    launch_code_queries,
 )
-from gleann.index.engines.device.queries import CodedQueries
-from gleann.index.engines.device.scan import Kept, nothing_kept
-from gleann.index.engines.device.view import ListView
-from gleann.index.engines.triton_kernels.configs import RANK, config_for
-from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
-from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
-from gleann.index.engines.triton_kernels.launch_scan import (
+from gleann.index.engines.triton_kernels.coarse.launch_rank import launch_rank_lists
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.finish.launch_merge import launch_merge_keys
+from gleann.index.engines.triton_kernels.finish.launch_pack import launch_pack_answers
+from gleann.index.engines.triton_kernels.finish.launch_rerank import launch_rerank_rows
+from gleann.index.engines.triton_kernels.scan.launch_compact import (
+    launch_compact_pairs,
+)
+from gleann.index.engines.triton_kernels.scan.launch_scan import (
     launch_scan_lists,
     launch_scan_pairs,
     launch_score_pairs,
 )
+from gleann.index.params import Metric
 
 
 class TritonScanner:
@@ -29,21 +39,23 @@ class TritonScanner:
 
     name = "triton"
 
+    def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
+        """By the kernel; see `Scanner.coded`."""
+        return launch_code_queries(queries, lists)
+
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
     ) -> tuple[Tensor, Tensor]:
-        """By one kernel where a batch fills the device, else by a matrix product."""
+        """By two kernels from some hundred lists on, else by a matrix product."""
         nprobe = min(nprobe, ranking.nlist)
-        fused = ranks_in_kernel(
-            queries=len(queries),
-            nlist=ranking.nlist,
-            nprobe=nprobe,
-            tile=RANK.queries,
-            programs=programs_on(queries.device),
-        )
+        fused = ranks_in_kernels(nlist=ranking.nlist, nprobe=nprobe)
         if ranking.whole or not fused:
             return ranking.likely(queries, nprobe=nprobe)
         return launch_rank_lists(ranking, queries, nprobe=nprobe)
+
+    def probed(self, list_nos: Tensor, *, nlist: int) -> Tensor:
+        """By the kernel; see `Scanner.probed`."""
+        return launch_set_bitmap(list_nos, nlist=nlist)
 
     def bucketed(
         self,
@@ -63,6 +75,7 @@ class TritonScanner:
                 view.lists.dim,
                 queries=choose_query_tile(shared),
                 generation=generation_of(list_nos.device),
+                buckets=bucketing.buckets,
             )
             launch_scan_lists(queries, list_nos, view, bucketing, out, config)
         return out
@@ -78,3 +91,17 @@ class TritonScanner:
     ) -> Tensor:
         """By the kernel, or by torch for a pool that no program can sort."""
         return launch_merge_keys(keys, lists, probed, keep=keep)
+
+    def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
+        """By one kernel."""
+        return launch_compact_pairs(flags, list_nos, room=room)
+
+    def rerank(
+        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    ) -> Tensor:
+        """By the kernel, or by torch for rows in host memory."""
+        return launch_rerank_rows(queries, pool, store, metric=metric, k=k)
+
+    def pack(self, block: Block, unanswered: Tensor) -> Tensor:
+        """By one kernel."""
+        return launch_pack_answers(block, unanswered)

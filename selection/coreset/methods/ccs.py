@@ -1,67 +1,47 @@
-"""Coverage-centric selection: random rows, spread evenly over how hard they are.
+"""Coverage-centric selection: random rows, even over strata of difficulty.
 
 Zheng, Liu, Lai and Prakash 2023, Coverage-centric Coreset Selection for High Pruning
 Rates, https://arxiv.org/abs/2210.15809.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.coreset.problem import CostOn, as_problem
+from gleann.selection.coreset.methods.defaults import HARDEST_SHARE, STRATA
+from gleann.selection.coreset.problem import Problem
 from gleann.selection.coreset.result import Coreset
 
 
-def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
-    vectors: ArrayLike,
+def ccs(
+    problem: Problem,
     *,
-    k: int,
-    costs: ArrayLike,
-    cost_weight: float = 0.0,
-    cost_on: CostOn = "sum",
-    locked: ArrayLike | None = None,
-    hardest_share: float = 0.1,
-    strata: int = 50,
+    hardest_share: float = HARDEST_SHARE,
+    strata: int = STRATA,
     seed: int = 0,
-    device: str | None = None,
 ) -> Coreset:
     """Drop the hardest rows, cut the rest into strata by cost, draw from each.
 
-    Strata are equal stretches of cost. From the smallest to the largest each gives the
-    same number of rows, or all it has, whose part the others then share. It is meant
-    for small k, where taking the hardest rows alone covers too little.
+    Strata are intervals of cost of equal width. From the smallest to the largest each
+    gives the same number of rows, or all it has; the others share the rest. It is meant
+    for small k, where the hardest rows alone cover too little.
 
     Args:
-        vectors: (n, d), to measure what the rows cover.
-        k: rows to choose.
-        costs: (n,) at least 0, small where a row is hard, as `margin_costs`. The paper
-            takes the area under the margin of the true label over training.
-        cost_weight: lambda of the objective, for comparison.
-        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
-        locked: rows that are centres already, never chosen.
+        problem: with costs that are small where a row is hard, as `margin_costs`. The
+            paper takes the area under the margin of the true label over training.
         hardest_share: share of the rows with the smallest costs that is dropped first,
-            as many are mislabelled; fewer where fewer than k would be left. The paper
+            as many are mislabelled; fewer if fewer than k would be left. The paper
             tunes it, up to 0.3 where nine tenths are pruned.
-        strata: how many.
+        strata: number of strata.
         seed: the only source of randomness.
-        device: as `farthest_first`.
 
     Raises:
-        InvalidInputError: vectors, costs or locked rows that cannot be used.
-        InvalidParamsError: k, hardest_share or strata out of range.
+        InvalidParamsError: hardest_share, strata or seed out of range.
     """
     require_between("hardest_share", hardest_share, low=0, high=1)
     require_count("strata", strata)
-    problem = as_problem(
-        vectors,
-        k=k,
-        costs=costs,
-        cost_weight=cost_weight,
-        cost_on=cost_on,
-        locked=locked,
-        device=device,
-    )
+    k = problem.k
     order = problem.by_cost()
     dropped = min(int(hardest_share * len(order)), len(order) - k)
     require_count("seed", seed, at_least=0)
@@ -80,7 +60,7 @@ def ccs(  # noqa: PLR0913 (the common arguments, and three of its own)
 
 
 def _strata(costs: NDArray[np.float64], count: int) -> Rows:
-    """Which of `count` equal stretches each cost lies in; 0 where all are equal."""
+    """The stratum (n,) of each cost, of `count` equally wide; 0 if all are equal."""
     low, width = costs.min(), np.ptp(costs)
     if not width:
         return np.zeros(len(costs), np.int64)
@@ -99,7 +79,7 @@ def _quotas(sizes: Rows, k: int) -> Rows:
 
 
 def _ranks(labels: Rows) -> Rows:
-    """How many of the same label come before each."""
+    """Number (n,) of earlier entries with the same label."""
     order = np.argsort(labels, kind="stable")
     first = np.searchsorted(labels[order], labels[order])
     ranks = np.empty(len(labels), np.int64)

@@ -1,4 +1,4 @@
-"""Random draws from groups, where there is no metric to measure them by."""
+"""Random draws from groups, without a metric."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.checks import IdMap, as_rows, require_count
+from gleann.selection.checks import IdMap, as_rows
 from gleann.selection.coreset.quotas import (
     Label,
     alternated,
     as_groups,
+    require_counts,
     require_quotas,
     streams,
 )
@@ -28,9 +29,9 @@ def draw_within_groups(
     seed: int = 0,
     ids: ArrayLike | None = None,
 ) -> Selection:
-    """The rows of `within_groups(uniform, ...)`, drawn without looking at vectors.
+    """The rows of `within_groups(uniform, ...)`, drawn without vectors.
 
-    So it serves inner product too, which is no metric: nothing is measured.
+    It also serves inner product, which is no metric: nothing is measured.
 
     Args:
         groups: (n,) integers or strings.
@@ -46,8 +47,7 @@ def draw_within_groups(
     """
     names = as_groups(groups)
     closed = as_rows(locked, n=len(names), name="locked")
-    for label, quota in quotas.items():
-        require_count(f"quota of {label!r}", quota, at_least=0)
+    require_counts(quotas)
     require_quotas(names, quotas, locked=closed)
     wanted = {label: int(quota) for label, quota in quotas.items() if quota}
     if not wanted:

@@ -6,12 +6,11 @@ Gonzalez 1985, Clustering to minimize the maximum intercluster distance.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, Rows
 from gleann.selection.checks import require_count
 from gleann.selection.coreset.distance.walk import Walk
-from gleann.selection.coreset.problem import CostOn, Problem, as_problem
+from gleann.selection.coreset.problem import Problem
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.progress import ProgressCallback
 
@@ -36,40 +35,35 @@ class Traversal:
 
 
 def farthest_first(
-    vectors: ArrayLike,
-    *,
-    k: int,
-    covered: ArrayLike | None = None,
-    seed: int = 0,
-    progress: ProgressCallback | None = None,
-    device: str | None = None,
-) -> Traversal:
-    """Pick `k` rows by farthest-first traversal, O(n * d) a pick.
+    problem: Problem, *, seed: int = 0, progress: ProgressCallback | None = None
+) -> Coreset:
+    """Choose k rows by farthest-first traversal: a radius at most twice the best.
 
-    The radius max(distances) is at most twice the best that k rows can reach. The
-    picks are those of the plain algorithm on the distances of
+    With the labelled rows locked this is the greedy step of Sener & Savarese (2018),
+    https://arxiv.org/abs/1708.00489, without their integer program. O(n * d) per pick;
+    the picks are those of the plain algorithm on the distances of
     `distance.contract.squared_l2`, ties by lower row, on any machine and any number of
     threads.
 
     Args:
-        vectors: (n, d); plain L2 between them must be the metric that is meant.
-        k: rows to pick, at most n - 1 and at most the rows not covered.
-        covered: rows that are centres already, such as the labelled ones; never
-            picked. Without any, the first pick is drawn from the seed.
-        seed: the only source of randomness.
+        problem: its costs are only added up.
+        seed: draws the first pick if nothing is locked.
         progress: called before each batch of picks, at most 256.
-        device: torch's name of a device that holds the rows and measures distances,
-            such as "cuda"; None is the host. The picks are the same.
 
     Raises:
-        InvalidInputError: vectors or rows that cannot be used.
-        InvalidParamsError: k out of range, or a seed below 0.
-        EngineUnavailableError: no such device, or it failed.
-        DeviceMemoryError: too little memory on it.
+        InvalidParamsError: a seed below 0.
     """
-    problem = as_problem(vectors, k=k, locked=covered, device=device)
     walk = traverse(problem, first=first_of(problem, seed), progress=progress)
-    insertions = np.zeros(k, np.float32)
+    found = walked(problem, walk, filled(problem, walk), method="farthest_first")
+    return problem.finished(found, seed=seed)
+
+
+def traversal(
+    problem: Problem, *, seed: int = 0, progress: ProgressCallback | None = None
+) -> Traversal:
+    """`farthest_first`, with the distance at which each row was picked."""
+    walk = traverse(problem, first=first_of(problem, seed), progress=progress)
+    insertions = np.zeros(problem.k, np.float32)
     insertions[: len(walk.insertions)] = walk.insertions
     return Traversal(
         rows=filled(problem, walk),
@@ -77,48 +71,6 @@ def farthest_first(
         nearest=walk.nearest,
         distances=walk.distances.astype(np.float32),
     )
-
-
-def k_center(  # noqa: PLR0913 (the common arguments, and a seed)
-    vectors: ArrayLike,
-    *,
-    k: int,
-    costs: ArrayLike | None = None,
-    cost_weight: float = 0.0,
-    cost_on: CostOn = "sum",
-    locked: ArrayLike | None = None,
-    seed: int = 0,
-    progress: ProgressCallback | None = None,
-    device: str | None = None,
-) -> Coreset:
-    """`farthest_first` as a `Coreset`: a radius at most twice the best.
-
-    With `locked` the labelled rows this is the greedy step of Sener & Savarese (2018),
-    https://arxiv.org/abs/1708.00489, without their integer program.
-
-    Args:
-        vectors: (n, d); plain L2 between them must be the metric that is meant.
-        k: rows to choose.
-        costs: (n,), only added up for comparison; None for none.
-        cost_weight: lambda of the objective, for comparison.
-        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
-        locked: rows that are centres already.
-        seed: draws the first pick where nothing is locked.
-        progress: as `farthest_first`.
-        device: as `farthest_first`.
-    """
-    problem = as_problem(
-        vectors,
-        k=k,
-        costs=costs,
-        cost_weight=cost_weight,
-        cost_on=cost_on,
-        locked=locked,
-        device=device,
-    )
-    walk = traverse(problem, first=first_of(problem, seed), progress=progress)
-    found = walked(problem, walk, filled(problem, walk), method="k_center")
-    return problem.finished(found, seed=seed)
 
 
 def first_of(problem: Problem, seed: int) -> int:

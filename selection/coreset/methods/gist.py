@@ -5,66 +5,42 @@ Diversification with Submodular Utility, https://arxiv.org/abs/2405.18754.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_between
+from gleann.selection.coreset.methods.defaults import DIVERSITY, THRESHOLD_STEP
 from gleann.selection.coreset.methods.farthest_first import traverse
-from gleann.selection.coreset.problem import LARGEST_SUM, CostOn, Problem, as_problem
+from gleann.selection.coreset.problem import LARGEST_SUM, Problem
 from gleann.selection.coreset.result import Coreset
 
 SMALLEST_EPS = 1e-2
 BATCH = 256
 
 
-def gist(  # noqa: PLR0913 (the common arguments, and two of its own)
-    vectors: ArrayLike,
-    *,
-    k: int,
-    costs: ArrayLike,
-    diversity: float,
-    cost_weight: float = 0.0,
-    cost_on: CostOn = "sum",
-    locked: ArrayLike | None = None,
-    eps: float = 0.1,
-    device: str | None = None,
+def gist(
+    problem: Problem, *, diversity: float = DIVERSITY, eps: float = THRESHOLD_STEP
 ) -> Coreset:
-    """Choose `k` rows with a large sum of utilities plus `diversity` * least distance.
+    """Choose k rows with a large sum of utilities plus `diversity` * least distance.
 
     The utility of a row is 1 - cost, with costs in 0..1 such as `margin_costs`. For
     each threshold of a geometric grid, and for 0, rows are taken in order of utility,
-    each at least that far from all taken before; the best set of k wins. The paper lets
-    sets be smaller and has a ratio of 2/3 - eps for them; ours always have k rows, as
-    those of its rivals, and we claim no ratio. O(n d k) a threshold.
+    each at least that far from all taken before; the best set of k wins. The paper
+    allows smaller sets and has a ratio of 2/3 - eps for them; ours always have k rows,
+    as those of the other methods, and we claim no ratio. O(n d k) per threshold.
 
     Args:
-        vectors: (n, d); plain L2 between them must be the metric that is meant.
-        k: rows to choose.
-        costs: (n,) in 0..1.
+        problem: with costs in 0..1; its cost_weight does not affect the choice.
         diversity: weight of the least distance between two chosen (or locked) rows.
-        cost_weight: lambda of the objective, for comparison; it decides nothing.
-        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
-        locked: rows that count as taken, never chosen.
-        eps: step of the thresholds.
-        device: as `farthest_first`.
+        eps: relative step between the thresholds.
 
     Raises:
-        InvalidInputError: vectors, costs or locked rows that cannot be used; a cost
-            above 1.
-        InvalidParamsError: k, diversity or eps out of range.
+        InvalidInputError: a cost above 1.
+        InvalidParamsError: diversity or eps out of range.
     """
     require_between("eps", eps, low=SMALLEST_EPS, high=1)
     require_between("diversity", diversity, low=0, high=LARGEST_SUM)
-    problem = as_problem(
-        vectors,
-        k=k,
-        costs=costs,
-        cost_weight=cost_weight,
-        cost_on=cost_on,
-        locked=locked,
-        device=device,
-    )
     if (highest := problem.costs.max()) > 1:
         raise InvalidInputError(f"costs of gist must be in 0..1, got {highest}")
     rows = gist_rows(problem, diversity=diversity, eps=eps)
@@ -92,7 +68,7 @@ def gist_rows(problem: Problem, *, diversity: float, eps: float) -> Rows:
 
 
 def _thresholds(widest: float, *, eps: float) -> NDArray[np.float64]:
-    """0, then a grid from `eps` / 2 of the widest up to it; a lone row has no width."""
+    """0, then a grid from `eps` / 2 of the widest up to it; only 0 for a single row."""
     if not 0 < widest < np.inf:
         return np.zeros(1)
     steps = int(np.ceil(np.log(2 / eps) / np.log(1 + eps)))
@@ -102,12 +78,12 @@ def _thresholds(widest: float, *, eps: float) -> NDArray[np.float64]:
 def _take(problem: Problem, order: Rows, threshold: float) -> tuple[Rows, float]:
     """Rows in `order` at `threshold` or more from each other, and their least distance.
 
-    Rows are taken in batches: whether one is open depends on those taken before it, of
-    which the covering knows all but the batch's own.
+    Rows are taken in batches: whether one may be taken depends on all rows before it;
+    the covering has those of earlier batches.
 
     Args:
         problem: what is chosen from.
-        order: rows that may be taken, the most useful first.
+        order: rows that may be taken, by descending utility.
         threshold: distance below which a row is passed over.
     """
     covering = problem.points.covering()
@@ -138,12 +114,12 @@ def _take_batch(
     *,
     most: int,
 ) -> tuple[Rows, float]:
-    """Up to `most` rows of `batch`, and the least distance at which one was taken.
+    """Up to `most` rows of `batch`, and the least of their distances when taken.
 
     Args:
         problem: what is chosen from.
-        batch: (m,) rows, the most useful first.
-        apart: (m,) their distances to those taken before the batch.
+        batch: (m,) rows, by descending utility.
+        apart: (m,) their distances to the rows taken before the batch.
         threshold: distance below which a row is passed over.
         most: how many may be taken.
     """

@@ -1,4 +1,4 @@
-"""Weighted k-center: rows that cover all others and are themselves cheap.
+"""Weighted k-center: cheap rows that cover all others.
 
 The problem is that of Ramalingam, Awasthi and Kumar (2023), A Weighted K-Center
 Algorithm for Data Subset Selection, https://arxiv.org/abs/2312.10602. The algorithm is
@@ -8,7 +8,6 @@ our reconstruction with its own proof (`selection/DEPARTURES.md`).
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.selection.checks import require_between
@@ -19,8 +18,9 @@ from gleann.selection.coreset.methods.certificate import (
     lower_bound,
     ratio_of,
 )
+from gleann.selection.coreset.methods.defaults import RADIUS_STEP
 from gleann.selection.coreset.methods.farthest_first import filled, walked
-from gleann.selection.coreset.problem import CostOn, Problem, as_problem
+from gleann.selection.coreset.problem import Problem
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.progress import ProgressCallback
 
@@ -28,53 +28,30 @@ GUESSES_MEASURED = 3
 SMALLEST_EPS = 1e-3
 
 
-def weighted_k_center(  # noqa: PLR0913 (all of them the problem)
-    vectors: ArrayLike,
+def weighted_k_center(
+    problem: Problem,
     *,
-    k: int,
-    costs: ArrayLike,
-    cost_weight: float,
-    cost_on: CostOn = "sum",
-    locked: ArrayLike | None = None,
-    eps: float = 0.1,
+    eps: float = RADIUS_STEP,
     progress: ProgressCallback | None = None,
-    device: str | None = None,
 ) -> Coreset:
-    """Choose `k` rows with F = radius + cost_weight * sum(costs) near the least.
+    """Choose k rows with F = radius + cost_weight * sum(costs) near the least.
 
-    F is at most 3 * (1 + eps) times the best; the answer's `ratio` says how much at
-    most it is on these very data, usually far less. One farthest-first traversal
-    serves all radius guesses. The answer is the best among the guesses' sets, the
-    cheapest rows (margin sampling), the traversal itself (k-center) and a greedy set.
-    Equals go to the lower row. Cost O(n * d * k).
+    F is at most 3 * (1 + eps) times the best; the answer's `ratio` bounds it on these
+    data, usually by far less. One farthest-first traversal serves all radius guesses.
+    The answer is the best among the sets of the guesses, the cheapest rows (margin
+    sampling), the traversal itself (farthest-first) and a greedy set. Ties go to the
+    lower row. O(n * d * k).
 
     Args:
-        vectors: (n, d); plain L2 between them must be the metric that is meant
-            (`metric_vectors` sees to it). Squared L2 or 1 - cos would break the bound.
-        k: rows to choose.
-        costs: (n,) at least 0, small where choosing pays, as `margin_costs`.
-        cost_weight: lambda. At 0 this is k-center; when huge, margin sampling.
-        cost_on: what lambda weighs: the "sum" of the chosen rows' costs, or their
-            "mean", so that the balance does not shift with k.
-        locked: rows that are centres already, such as labelled ones; never chosen.
-        eps: step of the radius guesses.
-        progress: called as the work goes on.
-        device: as `farthest_first`.
+        problem: with costs and a cost_weight: at 0 this is k-center, when huge it is
+            margin sampling.
+        eps: relative step between the radius guesses.
+        progress: called during the traversals.
 
     Raises:
-        InvalidInputError: vectors, costs or locked rows that cannot be used.
-        InvalidParamsError: k, cost_weight or eps out of range.
+        InvalidParamsError: eps out of range.
     """
     require_between("eps", eps, low=SMALLEST_EPS, high=1)
-    problem = as_problem(
-        vectors,
-        k=k,
-        costs=costs,
-        cost_weight=cost_weight,
-        cost_on=cost_on,
-        locked=locked,
-        device=device,
-    )
     best = _solved(problem, eps=eps, progress=progress)
     return problem.finished(best, method="weighted_k_center", params={"eps": eps})
 
@@ -93,7 +70,7 @@ def _solved(
         [
             cheapest,
             *measured(problem, guesses),
-            walked(problem, walk, spread, method="k_center"),
+            walked(problem, walk, spread, method="farthest_first"),
             _greedy(problem, first=first, progress=progress),
         ],
         key=lambda coreset: coreset.objective,
@@ -108,7 +85,7 @@ def _solved(
 
 
 class _Search:
-    """One traversal, stopping to form each guess's set at the prefix it belongs to."""
+    """One traversal, which stops at the prefix of each guess to form its set."""
 
     def __init__(self, problem: Problem, by_cost: Rows, walk: Walk) -> None:
         self._problem = problem
@@ -161,10 +138,10 @@ class _Search:
 
 
 def measured(problem: Problem, guesses: list[Guess]) -> list[Coreset]:
-    """The sets of the guesses with the least upper bounds.
+    """The measured sets of the guesses with the least upper bounds.
 
-    Measuring costs O(n * d * k) a set, so only these few are. The guarantee is kept:
-    the guess next above the best radius has a bound within it.
+    Measuring costs O(n * d * k) per set, so only a few are measured. The guarantee
+    holds: the guess next above the best radius has a bound within it.
     """
     by_bound = sorted(
         guesses, key=lambda guess: guess.bound + problem.cost_weight * guess.cost
@@ -180,7 +157,7 @@ def measured(problem: Problem, guesses: list[Guess]) -> list[Coreset]:
 def _greedy(
     problem: Problem, *, first: int, progress: ProgressCallback | None
 ) -> Coreset:
-    """Repeat: the row with the largest distance to the chosen, minus its price."""
+    """Pick k times the row with the largest distance to the chosen minus its price."""
     prices = problem.cost_weight * problem.costs
     walk = Walk(problem.points, problem.locked, prices=prices, progress=progress)
     if not len(problem.locked):

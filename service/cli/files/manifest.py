@@ -11,8 +11,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from gleann.index import Progress
 from gleann.service.cli.files import inputs
 from gleann.service.cli.files.outputs import write_json
+from gleann.service.cli.progress import Report
 from gleann.service.report.machine import command_line, machine, now, versions
 
 if TYPE_CHECKING:
@@ -47,6 +49,30 @@ class JobRecord:
         start = perf_counter()
         yield
         self._seconds[phase] = perf_counter() - start
+
+    @contextmanager
+    def timed_until(self, phase: str, report: Report, *, then: str) -> Iterator[Report]:
+        """Measure `phase`, and from its first progress on the phase `then`.
+
+        Args:
+            phase: measured first.
+            report: called with every progress.
+            then: a phase of the progress; without any, only `phase` is measured.
+        """
+        start = perf_counter()
+        switched: list[float] = []
+
+        def heard(progress: Progress) -> None:
+            if progress.phase == then:
+                switched.append(perf_counter())
+            report(progress)
+
+        yield heard
+        end = perf_counter()
+        # The last: work that failed on a GPU began again on the CPU.
+        self._seconds[phase] = (switched[-1] if switched else end) - start
+        if switched:
+            self._seconds[then] = end - switched[-1]
 
     def seconds(self, phase: str) -> float:
         """Seconds that a finished phase took."""

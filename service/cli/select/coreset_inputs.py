@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError
-from gleann.selection import coreset, entropy_costs, margin_costs
+from gleann.selection import entropy_costs, margin_costs
+from gleann.selection.coreset import CostOn, QuotaRule
+from gleann.selection.coreset.methods import defaults
 from gleann.service.cli.files import inputs, sources
 from gleann.service.cli.files.answers import rows_named
 from gleann.service.cli.files.manifest import JobRecord
@@ -31,7 +33,7 @@ class CoresetJob:
     locked: Path | None
     coverage: Path | None
     groups: Path | None
-    quotas: str
+    quotas: QuotaRule
     device: DeviceChoice
     overwrite: bool
     progress: bool
@@ -39,12 +41,12 @@ class CoresetJob:
     probabilities: Path | None = None
     uncertainty: str = "margin"
     cost_weight: float = 0.0
-    cost_on: coreset.CostOn = "sum"
-    eps: float = 0.1
+    cost_on: CostOn = "sum"
+    eps: float = defaults.RADIUS_STEP
     shards: int = 1
-    diversity: float = 1.0
-    hardest_share: float = 0.1
-    strata: int = 50
+    diversity: float = defaults.DIVERSITY
+    hardest_share: float = defaults.HARDEST_SHARE
+    strata: int = defaults.STRATA
     seed: int = 0
 
 

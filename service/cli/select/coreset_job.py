@@ -1,7 +1,5 @@
-"""What the coreset commands share: choose, measure beside the baselines, write."""
+"""The work of the coreset commands: read, call the library, write."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import click
@@ -9,65 +7,93 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
-from gleann.selection import Coreset, Selection, coreset, uniform
+from gleann.selection import Coreset, Selection
 from gleann.selection.checks import IdMap
+from gleann.selection.coreset import (
+    CoresetAnswer,
+    CoresetRequest,
+    MethodName,
+    draw,
+    select,
+)
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
-from gleann.service.cli.progress import Report, progress_bars
+from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.select.coreset_inputs import CoresetJob, Inputs, read
 from gleann.service.devices.devices import Devices
 
-QUOTAS = {
-    "proportional": coreset.proportional_quotas,
-    "equal": coreset.equal_quotas,
-}
-"""How k items are shared among groups."""
-
-Bind = Callable[[CoresetJob, Report], Any]
-"""Give a method of the library the parameters of a job, but for the seed."""
-
-DRAWING = ("farthest-first", "ccs", "random")
-"""Commands whose methods take a seed."""
-
-_NAMES = {"k_center": "farthest-first", "margin": "the cheapest"}
-"""What summaries call a baseline."""
+_NAMES = {"farthest_first": "farthest-first", "margin": "the cheapest"}
+"""Names of the baselines in summaries."""
 
 
-def run(name: str, job: CoresetJob, bind: Bind, *, needs_costs: bool) -> None:
-    """Read, choose, write; prints a summary, and what simple methods achieve."""
+def run(
+    method: MethodName,
+    job: CoresetJob,
+    *,
+    options: tuple[str, ...] = (),
+    needs_costs: bool = True,
+) -> None:
+    """Read, choose, write; print a summary with the baselines.
+
+    Args:
+        method: of the library.
+        job: of the command.
+        options: fields of `job` that are options of the method.
+        needs_costs: whether costs must be given.
+    """
     written = [job.out, manifest_path(job.out)] + (
         [job.coverage] if job.coverage else []
     )
     outputs.refuse_existing(*written, overwrite=job.overwrite)
     devices = Devices(job.device)
-    record = JobRecord(f"select {name}", job)
+    record = JobRecord(f"select {method.replace('_', '-')}", job)
     with record.timed("read"):
-        given = read(job, record, measured=name != "random" or job.coverage is not None)
-    if given.vectors is None:
-        _run_draw(job, given, record)
-        return
+        measured = method != "random" or job.coverage is not None
+        given = read(job, record, measured=measured)
     if needs_costs and given.costs is None:
         raise InvalidInputError("costs are needed: give --costs or --probabilities")
-    beside: dict[str, float | str] = {}
-    with progress_bars(wanted=job.progress) as report:
-        with record.timed("select"):
-            seed = job.seed if name in DRAWING else None
-            method = bind(job, report)
-            where, chosen = _choose(job, given, method, seed=seed, devices=devices)
-        if name != "random":
-            with record.timed("compare"):
-                beside = _beside(name, job, given, report, devices)
-    outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
-    if job.coverage:
-        outputs.write_parquet(job.coverage, _coverage(chosen, given.source.names))
-    record.write(job.out, _results(chosen) | beside | {"device": where})
-    _say(job, chosen, beside, seconds=record.seconds("select"))
+    request = _request(method, job, given, options)
+    vectors = given.vectors
+    if vectors is None:
+        _run_draw(job, request, given, record)
+        return
+    with (
+        progress_bars(wanted=job.progress) as bars,
+        record.timed_until("select", bars, then="compare") as report,
+    ):
+        where, answer = devices.run(
+            lambda device: (
+                device or "cpu",
+                select(request, vectors, device=device, progress=report),
+            )
+        )
+    _write(job, given, answer, record, where=where)
+    _say(job, answer, seconds=record.seconds("select"))
 
 
-def _run_draw(job: CoresetJob, given: Inputs, record: JobRecord) -> None:
-    """Draw at random and measure nothing: there is no metric to measure by."""
+def _request(
+    method: MethodName, job: CoresetJob, given: Inputs, options: tuple[str, ...]
+) -> CoresetRequest:
+    return CoresetRequest(
+        method=method,
+        k=job.k,
+        costs=given.costs,
+        cost_weight=job.cost_weight,
+        cost_on=job.cost_on,
+        locked=given.locked,
+        groups=given.groups,
+        quotas=job.quotas,
+        seed=job.seed,
+        options={name: getattr(job, name) for name in options},
+    )
+
+
+def _run_draw(
+    job: CoresetJob, request: CoresetRequest, given: Inputs, record: JobRecord
+) -> None:
+    """Draw at random without measuring, where there is no metric."""
     with record.timed("select"):
-        drawn = _draw(job, given)
+        drawn = draw(request, n=len(given.source.ids), ids=given.source.ids)
     outputs.write_parquet(job.out, _picks(drawn))
     record.write(job.out, {"chosen": len(drawn), "provenance": drawn.provenance})
     click.echo(
@@ -76,126 +102,42 @@ def _run_draw(job: CoresetJob, given: Inputs, record: JobRecord) -> None:
     )
 
 
-def _draw(job: CoresetJob, given: Inputs) -> Selection:
-    ids = given.source.ids
-    if given.groups is None:
-        return uniform(len(ids), k=job.k, seed=job.seed, ids=ids, excluded=given.locked)
-    return coreset.draw_within_groups(
-        given.groups,
-        quotas=_quotas(job, given.groups, given),
-        locked=given.locked,
-        seed=job.seed,
-        ids=ids,
-    )
-
-
-def _beside(
-    name: str, job: CoresetJob, given: Inputs, report: Report, devices: Devices
-) -> dict[str, float | str]:
-    """What random items and the strongest simple method achieve, as many."""
-    weighing = {"cost_weight": job.cost_weight, "cost_on": job.cost_on}
-
-    def choose(method: Any, *, seed: int | None) -> Coreset:
-        weighed = partial(method, **weighing)
-        return _choose(job, given, weighed, seed=seed, devices=devices)[1]
-
-    return coreset.choose_baselines(
-        choose,
-        asked="k_center" if name == "farthest-first" else name,
-        priced=given.costs is not None,
-        seed=job.seed,
-        progress=report,
-    ).told()
-
-
-def _say(
+def _write(
     job: CoresetJob,
-    chosen: Coreset,
-    beside: dict[str, Any],
+    given: Inputs,
+    answer: CoresetAnswer,
+    record: JobRecord,
     *,
-    seconds: float,
+    where: str,
 ) -> None:
+    chosen, baselines = answer.chosen, answer.baselines
+    outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
+    if job.coverage:
+        outputs.write_parquet(job.coverage, _coverage(chosen, given.source.names))
+    compared = {} if baselines is None else baselines.summary()
+    record.write(job.out, _results(chosen) | compared | {"device": where})
+
+
+def _say(job: CoresetJob, answer: CoresetAnswer, *, seconds: float) -> None:
+    chosen, baselines = answer.chosen, answer.baselines
     priced = job.costs is not None or job.probabilities is not None
 
-    def shown(radius: float, cost: float) -> str:
-        return f"radius {radius:.4g}" + (f", cost {cost:.4g}" if priced else "")
+    def shown(coreset: Coreset) -> str:
+        numbers = f"radius {coreset.radius:.4g}"
+        return numbers + (f", cost {coreset.cost:.4g}" if priced else "")
 
     click.echo(
         f"{job.out}: {len(chosen.rows):,} of {len(chosen.nearest):,} items in"
-        f" {seconds:.2f} s, {shown(chosen.radius, chosen.cost)}"
+        f" {seconds:.2f} s, {shown(chosen)}"
     )
     within = " of each group" if job.groups else ""
-    if beside:
-        numbers = shown(beside["random_radius"], beside["random_cost"])
-        click.echo(f"as many random items{within}: {numbers}")
-    if "baseline" in beside:
-        numbers = shown(beside["baseline_radius"], beside["baseline_cost"])
-        named = _NAMES[beside["baseline"]]
-        click.echo(f"strongest simple choice{within}, {named}: {numbers}")
+    if baselines is not None:
+        click.echo(f"as many random items{within}: {shown(baselines.drawn)}")
+        if baselines.strongest is not None:
+            name, numbers = _NAMES[baselines.name], shown(baselines.strongest)
+            click.echo(f"strongest simple choice{within}, {name}: {numbers}")
     if chosen.ratio is not None:
         click.echo(f"at most {chosen.ratio:.2f} times the best possible objective")
-
-
-def _choose(
-    job: CoresetJob,
-    given: Inputs,
-    method: Any,
-    *,
-    seed: int | None,
-    devices: Devices,
-) -> tuple[str, Coreset]:
-    """Where distances were measured, and what `method` chooses, within any groups.
-
-    Args:
-        job: says how many, and how groups share.
-        given: what the files hold.
-        method: of the library, with its own parameters bound but for the seed.
-        seed: None for a method that draws nothing.
-        devices: where it may be done.
-    """
-
-    def choose(device: str | None) -> tuple[str, Coreset]:
-        where, there = device or "cpu", partial(method, device=device)
-        if given.groups is not None:
-            chosen = _within_groups(job, given, there, seed=seed, device=device)
-            return where, chosen
-        drawing = {} if seed is None else {"seed": seed}
-        chosen = there(
-            given.vectors, k=job.k, costs=given.costs, locked=given.locked, **drawing
-        )
-        return where, chosen
-
-    return devices.run(choose)
-
-
-def _within_groups(
-    job: CoresetJob,
-    given: Inputs,
-    method: Any,
-    *,
-    seed: int | None,
-    device: str | None,
-) -> Coreset:
-    assert given.vectors is not None  # `run` draws where nothing can be measured
-    assert given.groups is not None
-    return coreset.within_groups(
-        method,
-        given.vectors,
-        groups=given.groups,
-        quotas=_quotas(job, given.groups, given),
-        costs=given.costs,
-        cost_weight=job.cost_weight,
-        cost_on=job.cost_on,
-        locked=given.locked,
-        seed=seed,
-        device=device,
-    )
-
-
-def _quotas(
-    job: CoresetJob, groups: NDArray[Any], given: Inputs
-) -> dict[int | str, int]:
-    return QUOTAS[job.quotas](np.delete(groups, given.locked), k=job.k)
 
 
 def _results(chosen: Coreset) -> dict[str, Any]:

@@ -13,21 +13,31 @@ from gleann.service.cli.select.select_coreset import (
     weighted_k_center,
 )
 
+OLD_NAMES = {"k-center": "weighted-k-center"}
+"""Commands by an earlier name, which is not listed."""
+
+
+class _Select(click.Group):
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return super().get_command(context, OLD_NAMES.get(name, name))
+
 
 @click.group(
     "select",
+    cls=_Select,
     short_help="Choose items to label or to train on.",
     epilog=options.examples(
         "gleann select active words.gleann --labels seed.csv --state s.json"
         " --out batch.parquet",
-        "gleann select k-center items.npy --k 500 --costs c.npy --out picks.parquet",
+        "gleann select weighted-k-center items.npy --k 500 --costs c.npy"
+        " --out picks.parquet",
     ),
 )
 def command() -> None:
     """Choose items of an index or of a file of vectors.
 
     I want labels that teach a classifier most: active. A subset that covers the rest
-    and that the model is unsure of: k-center. Coverage alone: farthest-first.
+    and that the model is unsure of: weighted-k-center. Coverage alone: farthest-first.
     Uncertainty and distance between items: gist. A little of everything from easy to
     hard, for small subsets: ccs. Uncertainty alone: margin. The baseline all must beat:
     random.

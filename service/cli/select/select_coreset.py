@@ -1,16 +1,15 @@
-"""`gleann select k-center|farthest-first|gist|ccs|margin|random`: what to train on."""
+"""The coreset commands of `gleann select`: what to train on."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
-from gleann.selection import coreset
+from gleann.selection.coreset.methods import defaults
+from gleann.selection.coreset.select import QUOTA_RULES
 from gleann.service.cli import options
-from gleann.service.cli.progress import Report
 from gleann.service.cli.select.coreset_inputs import COSTS_OF, CoresetJob
-from gleann.service.cli.select.coreset_job import QUOTAS, run
+from gleann.service.cli.select.coreset_job import run
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
@@ -34,7 +33,7 @@ def shared_options(function: Callback) -> Callback:
         ),
         click.option(
             "--quotas",
-            type=click.Choice(list(QUOTAS)),
+            type=click.Choice(list(QUOTA_RULES)),
             default="proportional",
             show_default=True,
             help="How --groups share the K items.",
@@ -81,10 +80,10 @@ def cost_options(function: Callback) -> Callback:
 
 
 @click.command(
-    "k-center",
+    "weighted-k-center",
     short_help="Cover the rest and prefer uncertain items (weighted k-center).",
     epilog=options.examples(
-        "gleann select k-center items.gleann --k 500 --probabilities p.npy"
+        "gleann select weighted-k-center items.gleann --k 500 --probabilities p.npy"
         " --cost-weight 0.1 --cost-on mean --out picks.parquet",
     ),
 )
@@ -92,7 +91,7 @@ def cost_options(function: Callback) -> Callback:
 @cost_options
 @click.option(
     "--cost-weight",
-    default=1.0,
+    default=defaults.COST_WEIGHT,
     show_default=True,
     help="How much a unit of cost weighs against a unit of radius.",
 )
@@ -104,7 +103,10 @@ def cost_options(function: Callback) -> Callback:
     help="What COST_WEIGHT weighs: the sum of the chosen items' costs or their mean.",
 )
 @click.option(
-    "--eps", default=0.1, show_default=True, help="Step between radius guesses."
+    "--eps",
+    default=defaults.RADIUS_STEP,
+    show_default=True,
+    help="Step between radius guesses.",
 )
 @click.option(
     "--shards",
@@ -118,12 +120,12 @@ def weighted_k_center(job: CoresetJob) -> None:
 
     Prints a certificate: how far from the best possible the choice is at most.
     """
-    run("k-center", job, _weighted_k_center, needs_costs=True)
+    run("weighted_k_center", job, options=("eps", "shards"))
 
 
 @click.command(
     "farthest-first",
-    short_help="Cover the rest (k-center greedy).",
+    short_help="Cover the rest (farthest-first traversal).",
     epilog=options.examples(
         "gleann select farthest-first items.npy --k 500 --out picks.parquet"
     ),
@@ -133,7 +135,7 @@ def weighted_k_center(job: CoresetJob) -> None:
 @options.takes(CoresetJob)
 def farthest_first(job: CoresetJob) -> None:
     """Choose the item of SOURCE farthest from those chosen, K times."""
-    run("farthest-first", job, _farthest_first, needs_costs=False)
+    run("farthest_first", job, needs_costs=False)
 
 
 @click.command(
@@ -148,15 +150,20 @@ def farthest_first(job: CoresetJob) -> None:
 @cost_options
 @click.option(
     "--diversity",
-    default=1.0,
+    default=defaults.DIVERSITY,
     show_default=True,
     help="Weight of the least distance between two chosen items.",
 )
-@click.option("--eps", default=0.1, show_default=True, help="Step between thresholds.")
+@click.option(
+    "--eps",
+    default=defaults.THRESHOLD_STEP,
+    show_default=True,
+    help="Step between thresholds.",
+)
 @options.takes(CoresetJob)
 def gist(job: CoresetJob) -> None:
     """Choose K items of SOURCE with a large sum of 1 - cost, and far apart."""
-    run("gist", job, _gist, needs_costs=True)
+    run("gist", job, options=("diversity", "eps"))
 
 
 @click.command(
@@ -170,16 +177,21 @@ def gist(job: CoresetJob) -> None:
 @cost_options
 @click.option(
     "--hardest-share",
-    default=0.1,
+    default=defaults.HARDEST_SHARE,
     show_default=True,
     help="Share of the items, those of least cost, that is dropped first.",
 )
-@click.option("--strata", default=50, show_default=True, help="Stretches of cost.")
+@click.option(
+    "--strata",
+    default=defaults.STRATA,
+    show_default=True,
+    help="Strata of cost.",
+)
 @options.seed_option
 @options.takes(CoresetJob)
 def ccs(job: CoresetJob) -> None:
     """Choose K items of SOURCE at random, evenly over stretches of cost."""
-    run("ccs", job, _ccs, needs_costs=True)
+    run("ccs", job, options=("hardest_share", "strata"))
 
 
 @click.command(
@@ -194,7 +206,7 @@ def ccs(job: CoresetJob) -> None:
 @options.takes(CoresetJob)
 def margin(job: CoresetJob) -> None:
     """Choose the K items of SOURCE with the smallest costs."""
-    run("margin", job, _margin, needs_costs=True)
+    run("margin", job)
 
 
 @click.command(
@@ -209,35 +221,4 @@ def margin(job: CoresetJob) -> None:
 @options.takes(CoresetJob)
 def random(job: CoresetJob) -> None:
     """Choose K items of SOURCE at random, all equally likely."""
-    run("random", job, _random, needs_costs=False)
-
-
-def _weighted_k_center(job: CoresetJob, report: Report) -> Any:
-    return partial(
-        coreset.parallel_weighted_k_center,
-        cost_weight=job.cost_weight,
-        cost_on=job.cost_on,
-        eps=job.eps,
-        shards=job.shards,
-        progress=report,
-    )
-
-
-def _farthest_first(_: CoresetJob, report: Report) -> Any:
-    return partial(coreset.k_center, progress=report)
-
-
-def _gist(job: CoresetJob, _: Report) -> Any:
-    return partial(coreset.gist, diversity=job.diversity, eps=job.eps)
-
-
-def _ccs(job: CoresetJob, _: Report) -> Any:
-    return partial(coreset.ccs, hardest_share=job.hardest_share, strata=job.strata)
-
-
-def _margin(_: CoresetJob, __: Report) -> Any:
-    return coreset.margin
-
-
-def _random(_: CoresetJob, __: Report) -> Any:
-    return coreset.uniform
+    run("random", job, needs_costs=False)
