@@ -16,8 +16,8 @@ from gleann.index.errors import (
     NonFiniteError,
     UnknownIdError,
 )
-from gleann.index.held_ids import IdLookup, ids_at, kind_of, shown_id, to_numpy
-from gleann.index.id_checks import hold_distinct, hold_row_ids
+from gleann.index.ids.checks import hold_distinct, hold_row_ids
+from gleann.index.ids.held import IdLookup, ids_at, kind_of, shown_id, to_numpy
 
 Array = TypeVar("Array", bound=NDArray[Any])
 

@@ -23,12 +23,12 @@ from bench.gpu.predict import (
     taken_by,
 )
 from bench.provenance import ROOT
-from gleann.index.engines.device.planner import (
+from gleann.index.engines.device.plan.planner import (
     choose_query_tile,
     choose_segments,
     least_seconds,
 )
-from gleann.index.engines.device.roofline import H100, H200, Batch, Ceilings
+from gleann.index.engines.device.plan.roofline import H100, H200, Batch, Ceilings
 
 Entry = dict[str, Any]
 
@@ -40,7 +40,8 @@ END = "<!-- until here -->"
 LABELS = ("before", "after")
 
 FLAGGED = 0.087
-"""Queries that the first pass left uncertain; see `device/DECISIONS.md`, note 1."""
+"""Queries that the first pass left uncertain; see
+`index/engines/device/DECISIONS.md` 1."""
 
 SECOND_PASS = 0.3e-3, 0.6e-3
 """Before it was recorded, as the review before the first run estimated: some 35

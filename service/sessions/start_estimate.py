@@ -15,7 +15,7 @@ from gleann.index.errors import (
     InvalidParamsError,
     NotReadyError,
 )
-from gleann.index.id_checks import hold_distinct
+from gleann.index.ids.checks import hold_distinct
 from gleann.service.state.live_index import View
 from gleann.service.values import SessionKind
 

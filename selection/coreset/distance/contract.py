@@ -2,8 +2,8 @@
 
 The squared distance of two rows is *defined* here: their differences in float64,
 squared, and added in one fixed order. It is 0 only between equal rows, and comes out
-the same bits in NumPy, in the native kernels (index/native/covering.hpp) and on a
-device, on any number of threads. So picks that compare distances are the same
+the same bits in NumPy, in the native kernels (index/native/covering/covering.hpp) and
+on a device, on any number of threads. So picks that compare distances are the same
 everywhere, ties included.
 """
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Rows, Vectors
-from gleann.index.blocks import block_slices
-from gleann.index.engines.device.build_stream import upload
-from gleann.index.engines.device.choice import resolve_device
-from gleann.index.engines.device.memory import require_room
+from gleann.index.engines.device.layout.stream import upload
+from gleann.index.engines.device.plan.choice import resolve_device
+from gleann.index.engines.device.plan.memory import require_room
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.engines.triton import device_reason
+from gleann.index.parallel.blocks import block_slices
 from gleann.selection.coreset.distance.contract import (
     LANES,
     MARGIN,
@@ -120,7 +120,7 @@ class DevicePoints:
     def pairs(self, a: Tensor, b: Tensor) -> Tensor:
         """Squared distances float64 (m,) of rows `a` (m,) to rows `b` (m,)."""
         if self._by_kernel:
-            from gleann.index.engines.triton_kernels.distances import (
+            from gleann.index.engines.triton_kernels.coreset.launch_distances import (
                 launch_pair_squares,
             )
 

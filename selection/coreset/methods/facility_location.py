@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import Progress, as_vectors
 from gleann.index.arrays import Rows, Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
+from gleann.index.parallel.blocks import block_slices
 from gleann.selection.checks import as_rows, require_between, require_count
 from gleann.selection.progress import ProgressCallback
 
