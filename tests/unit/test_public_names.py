@@ -10,9 +10,26 @@ import pytest
 
 import gleann
 import gleann.index
+import gleann.selection
+import gleann.selection.active
+import gleann.selection.coreset
+import gleann.selection.coreset.methods
+import gleann.selection.estimate
 
 
-@pytest.mark.parametrize("package", [gleann, gleann.index])
+@pytest.mark.parametrize(
+    "package",
+    [
+        gleann,
+        gleann.index,
+        gleann.selection,
+        gleann.selection.active,
+        gleann.selection.coreset,
+        gleann.selection.coreset.methods,
+        gleann.selection.estimate,
+    ],
+    ids=lambda package: package.__name__,
+)
 def test_all_is_sorted_and_resolves(package):
     assert list(package.__all__) == sorted(package.__all__)
     for name in package.__all__:
