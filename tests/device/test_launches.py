@@ -38,9 +38,9 @@ from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
     launch_rank,
 )
 from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
-from gleann.index.engines.triton_kernels.coreset import (
-    launch_distances,  # noqa: E402
-    launch_gains,  # noqa: E402
+from gleann.index.engines.triton_kernels.coreset import (  # noqa: E402
+    launch_distances,
+    launch_gains,
 )
 from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank  # noqa: E402
 from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402
