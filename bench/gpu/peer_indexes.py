@@ -27,7 +27,7 @@ TRAINED = 256
 """Rows a list that faiss trains with."""
 
 INITIAL_SAMPLES = 8
-"""cuVS' default of 1 loses recall on clustered data (its issue 2102)."""
+"""cuVS' default of 1 loses recall on clustered data (rapidsai/cuvs issue 2102)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

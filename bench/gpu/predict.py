@@ -191,12 +191,13 @@ def step_seconds(search: Search, counts: Entry, *, on: Ceilings) -> dict[str, fl
 
 
 SMALL = {
+    "compact_pairs",
     "count_pairs",
     "cut_items",
+    "pack_answers",
     "place_pairs",
     "quantise_queries",
     "set_bitmap",
-    "pack_answers",
 }
 """Kernels that take little more than their launch."""
 

@@ -161,7 +161,7 @@ class NativeEngine:
                 _packed(queries, np.float32),
                 _packed(list_nos, np.int32),
                 k=request.k,
-                pool=request.pool,
+                rerank=request.pool,
                 allowed=_packed_mask(request.allowed),
                 primary_only=request.segments == "primary",
                 threads=self._threads,

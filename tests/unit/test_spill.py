@@ -1,4 +1,4 @@
-"""soar.md 5.4, tests 1 to 4: the loss, AIR, the Beta ratio and the correlation."""
+"""Spilling: the loss of SOAR, AIR, the Beta ratio and the correlation of residuals."""
 
 import numpy as np
 import pytest

@@ -21,7 +21,7 @@ from gleann.index.parallel.blocks import block_slices
 BLOCK_SCORES = 1 << 26
 
 WORK_BYTES = 1 << 30
-"""Of temporaries: a block's scores, and what is left of them after the covered."""
+"""Bytes of temporaries: the scores of a block, twice."""
 
 
 class DeviceGains:
