@@ -18,7 +18,7 @@ from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.checks import as_vectors, require_measurable
 from gleann.index.errors import AnswerTooLargeError, InvalidParamsError, LimitError
 from gleann.index.found import FoundRows
-from gleann.index.id_checks import hold_distinct, hold_ids
+from gleann.index.ids.checks import hold_distinct, hold_ids
 from gleann.index.metric import prepare, require_distances
 from gleann.index.params import Metric
 from gleann.service.config import Config

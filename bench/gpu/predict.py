@@ -16,8 +16,8 @@ from typing import Any
 from bench.gpu.counts import loop_from
 from bench.gpu.launches import Setting
 from bench.gpu.sass import Loop
-from gleann.index.engines.device.kinds import KINDS, TILE, Kind
-from gleann.index.engines.device.roofline import Batch, Ceilings, items_of
+from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind
+from gleann.index.engines.device.plan.roofline import Batch, Ceilings, items_of
 
 Entry = dict[str, Any]
 Trips = tuple[float | tuple[float, ...], ...]

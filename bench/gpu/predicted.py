@@ -23,12 +23,12 @@ from bench.gpu.predict import (
     taken_by,
 )
 from bench.provenance import ROOT
-from gleann.index.engines.device.planner import (
+from gleann.index.engines.device.plan.planner import (
     choose_query_tile,
     choose_segments,
     least_seconds,
 )
-from gleann.index.engines.device.roofline import H100, H200, Batch, Ceilings
+from gleann.index.engines.device.plan.roofline import H100, H200, Batch, Ceilings
 
 Entry = dict[str, Any]
 

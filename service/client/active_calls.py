@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Ids
-from gleann.index.held_ids import joined_ids, own_ids
-from gleann.index.id_checks import hold_distinct, hold_id_array
+from gleann.index.ids.checks import hold_distinct, hold_id_array
+from gleann.index.ids.held import joined_ids, own_ids
 from gleann.service.client.calls import pages_of, part_id
 from gleann.service.client.coreset_calls import CoresetCalls
 from gleann.service.values import Scores, SessionInfo

@@ -2,7 +2,7 @@
 
 from numpy.typing import ArrayLike
 
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
 from gleann.service.client.calls import Calls
 from gleann.service.client.operation import Operation
 from gleann.service.values import Selected

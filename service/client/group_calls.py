@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
 from gleann.service.client.active_calls import ActiveCalls, name_of
 from gleann.service.client.calls import pages_of, part_id
 from gleann.service.values import Selected, SessionInfo

@@ -17,7 +17,7 @@ from gleann.index.errors import (
     RecallWarning,
 )
 from gleann.index.found import shortfall
-from gleann.index.id_checks import hold_distinct, hold_id_array, hold_ids
+from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
 from gleann.index.params import Metric
 from gleann.service.client.calls import Calls, part_id
 from gleann.service.client.joined import joined, merged

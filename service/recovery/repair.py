@@ -15,8 +15,8 @@ from typing import Any, get_args
 import numpy as np
 
 from gleann.index.errors import StorageError, UnknownIndexError
-from gleann.index.manifest import sync_dir
 from gleann.index.params import Metric
+from gleann.index.storage.manifest import sync_dir
 from gleann.service.recovery.examination import (
     Examination,
     ExaminedIndex,

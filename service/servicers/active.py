@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
 from gleann.service.application import Application
 from gleann.service.wire import active_messages, selection_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire

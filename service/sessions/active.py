@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gleann.index.arrays import HeldIds, Ids
-from gleann.index.id_checks import hold_distinct
+from gleann.index.ids.checks import hold_distinct
 from gleann.service.sessions.persistence import Keep, SessionKeeper
 from gleann.service.sessions.start_estimate import sealed_index
 from gleann.service.state.live_index import View

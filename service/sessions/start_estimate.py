@@ -15,7 +15,7 @@ from gleann.index.errors import (
     InvalidParamsError,
     NotReadyError,
 )
-from gleann.index.id_checks import hold_distinct
+from gleann.index.ids.checks import hold_distinct
 from gleann.service.state.live_index import View
 from gleann.service.values import SessionKind
 
@@ -222,24 +222,23 @@ def resume(
     """
     from gleann.selection.coreset import metric_vectors
     from gleann.selection.estimate import (
-        ChoosingSession,
-        DisjointGroupsSession,
         EstimateSession,
-        OverlappingGroupsSession,
         TastiSession,
+        proxy_names,
+        session_type,
     )
 
-    if proxy is None:
-        return TastiSession.resume(state, metric_vectors(index), ids=index.held_ids)
-    for key, session in (
-        ("proxies", ChoosingSession),
-        ("groups", DisjointGroupsSession),
-        ("sessions", OverlappingGroupsSession),
-    ):
-        if key in state:
-            proxies = _by_name(state[key], proxy)
-            return session.resume(state, proxies, ids=index.held_ids)
-    return EstimateSession.resume(state, proxy, ids=index.held_ids)
+    found = session_type(state)
+    if issubclass(found, TastiSession) != (proxy is None):
+        scores = "no scores" if proxy is None else f"{len(proxy)} scores"
+        raise CorruptDataError(f"{scores} were kept for a {found.__name__}")
+    if issubclass(found, TastiSession):
+        return found.resume(state, metric_vectors(index), ids=index.held_ids)
+    assert proxy is not None
+    if issubclass(found, EstimateSession):
+        return found.resume(state, proxy, ids=index.held_ids)
+    proxies = _by_name(proxy_names(state), proxy)
+    return found.resume(state, proxies, ids=index.held_ids)
 
 
 def sealed_index(view: View) -> SoarIndex:
@@ -314,17 +313,15 @@ def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_
 
 
 def _by_name(
-    names: object, proxy: NDArray[np.float64]
+    names: list[str], proxy: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """The proxies that were kept one after the other.
 
     Raises:
         CorruptDataError: they are not as many as the names that the state has.
     """
-    listed = list(names) if isinstance(names, list | dict) else []
-    if not listed or len(proxy) % len(listed):
+    if not names or len(proxy) % len(names):
         raise CorruptDataError(
-            f"the state names {len(listed)} proxies, but {len(proxy)} scores were kept"
+            f"the state names {len(names)} proxies, but {len(proxy)} scores were kept"
         )
-    columns = proxy.reshape(len(listed), -1)
-    return {str(name): column for name, column in zip(listed, columns, strict=True)}
+    return dict(zip(names, proxy.reshape(len(names), -1), strict=True))

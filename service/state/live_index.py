@@ -11,7 +11,7 @@ import numpy as np
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.errors import UnknownIdError
-from gleann.index.held_ids import (
+from gleann.index.ids.held import (
     IdLookup,
     bytes_at,
     id_at,

@@ -11,7 +11,7 @@ from sqlite3 import Row
 from typing import Any
 
 from gleann.index.errors import CorruptDataError
-from gleann.index.manifest import add_to_manifest, read_manifest
+from gleann.index.storage.manifest import add_to_manifest, read_manifest
 
 KEY = "seal"
 

@@ -13,7 +13,7 @@ from gleann.index.errors import (
     InvalidParamsError,
     NotReadyError,
 )
-from gleann.index.held_ids import joined_ids, own_ids
+from gleann.index.ids.held import joined_ids, own_ids
 from gleann.service.values import Labels, ScorePage, Scores
 from gleann.service.wire.arrays import (
     float64s_of,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.errors import InvalidInputError
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
 from gleann.service.wire.arrays import (
     any_float64s_of,
     bools_of,

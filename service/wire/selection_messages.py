@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.index.held_ids import joined_ids, own_ids
-from gleann.index.id_checks import hold_id_array
+from gleann.index.ids.checks import hold_id_array
+from gleann.index.ids.held import joined_ids, own_ids
 from gleann.service.values import JsonObject, Selected, SessionInfo
 from gleann.service.wire.arrays import (
     column_of,

@@ -20,9 +20,9 @@ from gleann.index.engines.device.answers import (  # noqa: E402
     decode,
 )
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import NONE, make_keys  # noqa: E402
-from gleann.index.engines.device.packed import COUNTS, OPEN  # noqa: E402
-from gleann.index.engines.device.rerank import answer  # noqa: E402
+from gleann.index.engines.device.steps.keys import NONE, make_keys  # noqa: E402
+from gleann.index.engines.device.steps.packed import COUNTS, OPEN  # noqa: E402
+from gleann.index.engines.device.steps.rerank import answer  # noqa: E402
 from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(

@@ -36,8 +36,8 @@ from bench.gpu.conformance import tests as run_tests  # noqa: E402
 from bench.gpu.engines import least_nprobe  # noqa: E402
 from bench.gpu.unit import Options, Unit  # noqa: E402
 from gleann.index.codes import Encoding  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.roofline import H200, Batch, bounds  # noqa: E402
+from gleann.index.engines.device.plan.roofline import H200, Batch, bounds  # noqa: E402
+from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
 
 SET = "made-1m-128"
 
@@ -104,7 +104,7 @@ def test_the_kernel_is_told_beside_its_roofline(result):
 def test_the_kernel_of_the_coarse_step(monkeypatch, doubtful):
     """Here the product stands in for the kernel, which needs a GPU."""
     scanner = pytest.importorskip(
-        "gleann.index.engines.triton_kernels.launch_rank",
+        "gleann.index.engines.triton_kernels.coarse.launch_rank",
         reason="triton is not installed",
     )
 

@@ -20,15 +20,16 @@ if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
 from gleann.index.engines.device import engine as engine_module  # noqa: E402
-from gleann.index.engines.device import memory, recorded  # noqa: E402
+from gleann.index.engines.device import recorded  # noqa: E402
 from gleann.index.engines.device.answers import Staging  # noqa: E402
-from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import NONE  # noqa: E402
-from gleann.index.engines.device.layout import lay_out  # noqa: E402
-from gleann.index.engines.device.packed import Block, packed  # noqa: E402
-from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
-from gleann.index.engines.device.view import view_for  # noqa: E402
+from gleann.index.engines.device.layout.layout import lay_out  # noqa: E402
+from gleann.index.engines.device.layout.view import view_for  # noqa: E402
+from gleann.index.engines.device.plan import memory  # noqa: E402
+from gleann.index.engines.device.steps.compaction import compact, counted  # noqa: E402
+from gleann.index.engines.device.steps.keys import NONE  # noqa: E402
+from gleann.index.engines.device.steps.packed import Block, packed  # noqa: E402
+from gleann.index.engines.device.steps.rerank import DeviceRows  # noqa: E402
 from gleann.index.engines.triton import triton_engine  # noqa: E402
 from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
 

@@ -15,8 +15,8 @@ from gleann.index.errors import DeviceMemoryError
 from gleann.selection import farthest_first
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory  # noqa: E402
-from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
+from gleann.index.engines.device.plan import memory  # noqa: E402
+from gleann.index.engines.device.steps.rerank import DeviceRows  # noqa: E402
 from gleann.index.engines.torch import torch_engine  # noqa: E402
 from gleann.selection.coreset.distance import device as on_device  # noqa: E402
 from gleann.service.devices.devices import Devices  # noqa: E402

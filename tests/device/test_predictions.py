@@ -26,7 +26,7 @@ from bench.gpu.predict import (
     taken_by,
 )
 from bench.gpu.sass import Loop
-from gleann.index.engines.device.roofline import H200
+from gleann.index.engines.device.plan.roofline import H200
 
 
 def loop(count, *inner):

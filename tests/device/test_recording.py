@@ -16,9 +16,9 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.planner import MOST_QUERIES  # noqa: E402
+from gleann.index.engines.device.plan import memory  # noqa: E402
+from gleann.index.engines.device.plan.planner import MOST_QUERIES  # noqa: E402
 from gleann.index.engines.device.recording import (  # noqa: E402
     MOST_RECORDED,
     RECORDED_SHARE,

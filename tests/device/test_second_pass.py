@@ -12,14 +12,15 @@ from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.engines.device import engine as engine_module  # noqa: E402
-from gleann.index.engines.device import passes, recorded  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.certificate import (  # noqa: E402
+from gleann.index.engines.device import recorded  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
+from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
+from gleann.index.engines.device.plan.planner import Plan  # noqa: E402
+from gleann.index.engines.device.steps import passes  # noqa: E402
+from gleann.index.engines.device.steps.certificate import (  # noqa: E402
     rescanned,
     rescanned_within,
 )
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.planner import Plan  # noqa: E402
 from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location(

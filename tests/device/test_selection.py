@@ -7,13 +7,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SoarIndex, knn_graph
+from gleann.index import BuildParams, SoarIndex
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.errors import (
     DeviceLostError,
     DeviceMemoryError,
     EngineUnavailableError,
 )
+from gleann.index.graph import knn_graph
 from gleann.selection import (
     coreset,
     facility_location,
@@ -24,8 +25,8 @@ from gleann.selection import (
 )
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
+from gleann.index.engines.device.plan import memory  # noqa: E402
 from gleann.index.engines.device.turns import turn_on  # noqa: E402
 from gleann.selection.coreset.distance import device as on_device  # noqa: E402
 from gleann.selection.coreset.methods import device_gains  # noqa: E402

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index.build.kmeans import train_centroids
+from gleann.index.build.spill import Spiller
 from gleann.index.codes import Encoding
-from gleann.index.kmeans import train_centroids
 from gleann.index.metric import list_scores, prepare
-from gleann.index.spill import Spiller
 
 pytestmark = pytest.mark.data
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gleann.index.engines.device.planner import (
+from gleann.index.engines.device.plan.planner import (
     choose_kind,
     choose_segments,
     usual_batch,
 )
-from gleann.index.engines.device.roofline import (
+from gleann.index.engines.device.plan.roofline import (
     H100,
     H200,
     SCAN_COSTS,

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from gleann import selection
-from gleann.index import BuildParams, SoarIndex, knn_graph
+from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import DuplicateIdError, InvalidParamsError, UnknownIdError
+from gleann.index.graph import knn_graph
 from gleann.selection import GraphNeighbours, IndexNeighbours
 from gleann.selection.checks import IdMap
 from gleann.selection.neighbours import without_self
@@ -120,7 +121,9 @@ def test_ids_lead_back_to_rows(ids):
 
 
 def test_unknown_ids_are_listed():
-    with pytest.raises(UnknownIdError, match="2 of 3 ids are not in the pool of 3: 7"):
+    with pytest.raises(
+        UnknownIdError, match="2 of 3 ids are not among those of 3 rows: 7"
+    ):
         IdMap([1, 2, 3], n=3).rows_of([7, 1, 8])
-    with pytest.raises(UnknownIdError, match="strings, the pool's are integers"):
+    with pytest.raises(UnknownIdError, match="strings, those of the rows integers"):
         IdMap([1, 2, 3], n=3).rows_of(["1"])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, exact_search
-from gleann.index import spill as rules
-from gleann.index.assign import nearest_lists
+from gleann.index.build import spill as rules
+from gleann.index.build.assign import nearest_lists
+from gleann.index.build.kmeans import train_centroids
 from gleann.index.engines import native
-from gleann.index.kmeans import train_centroids
 
 
 @pytest.fixture
