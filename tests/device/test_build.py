@@ -15,10 +15,10 @@ from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
 from gleann.index.exact import exact_search_prepared
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.build.device import assigner  # noqa: E402
-from gleann.index.engines.device.layout import stream  # noqa: E402
-from gleann.index.engines.device.precision import full_precision  # noqa: E402
-from gleann.index.engines.device.turns import turn_on  # noqa: E402
+from gleann.index.build.device import assigner
+from gleann.index.engines.device.layout import stream
+from gleann.index.engines.device.precision import full_precision
+from gleann.index.engines.device.turns import turn_on
 
 METRICS = ["l2", "ip", "cosine"]
 SPILLS = ["soar", "naive", "none"]

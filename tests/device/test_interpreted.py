@@ -25,53 +25,53 @@ pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
 
-from gleann.index.build.device import assigner  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.layout.layout import lay_out  # noqa: E402
-from gleann.index.engines.device.layout.view import view_for  # noqa: E402
-from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.plan.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.plan.rank_plan import plan_ranking  # noqa: E402
-from gleann.index.engines.device.steps import merge, scan  # noqa: E402
-from gleann.index.engines.device.steps.bitmap import bitmap_of  # noqa: E402
-from gleann.index.engines.device.steps.certificate import violations  # noqa: E402
-from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.steps.compaction import compact, counted  # noqa: E402
-from gleann.index.engines.device.steps.keys import (  # noqa: E402
+from gleann.index.build.device import assigner
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.layout.layout import lay_out
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.kinds import TILE
+from gleann.index.engines.device.plan.rank_plan import plan_ranking
+from gleann.index.engines.device.steps import merge, scan
+from gleann.index.engines.device.steps.bitmap import bitmap_of
+from gleann.index.engines.device.steps.certificate import violations
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.compaction import compact, counted
+from gleann.index.engines.device.steps.keys import (
     NONE,
     key_numbers,
     key_scores,
     make_keys,
     smallest,
 )
-from gleann.index.engines.device.steps.packed import Block, packed  # noqa: E402
-from gleann.index.engines.device.steps.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.steps.rerank import (  # noqa: E402
+from gleann.index.engines.device.steps.packed import Block, packed
+from gleann.index.engines.device.steps.queries import code_queries
+from gleann.index.engines.device.steps.rerank import (
     DeviceRows,
     HostRows,
     answer,
     rerank,
 )
-from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
-from gleann.index.engines.triton_kernels.build import launch_assign  # noqa: E402
-from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
+from gleann.index.engines.triton_kernels import scanner as launching
+from gleann.index.engines.triton_kernels.build import launch_assign
+from gleann.index.engines.triton_kernels.coarse import (
     launch_bitmap,
     launch_quantise,
     launch_rank,
 )
-from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
-from gleann.index.engines.triton_kernels.coreset import launch_gains  # noqa: E402
-from gleann.index.engines.triton_kernels.coreset.launch_distances import (  # noqa: E402
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.coreset import launch_gains
+from gleann.index.engines.triton_kernels.coreset.launch_distances import (
     launch_pair_squares,
 )
-from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank  # noqa: E402
-from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402
-from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
-from gleann.selection import facility_location, farthest_first  # noqa: E402
-from gleann.selection.coreset.distance import device as on_device  # noqa: E402
-from gleann.selection.coreset.distance.contract import squared_l2  # noqa: E402
-from gleann.selection.coreset.methods import device_gains  # noqa: E402
-from gleann.selection.coreset.methods.facility_location import HostGains  # noqa: E402
+from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank
+from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan
+from gleann.index.engines.triton_kernels.scanner import TritonScanner
+from gleann.selection import facility_location, farthest_first
+from gleann.selection.coreset.distance import device as on_device
+from gleann.selection.coreset.distance.contract import squared_l2
+from gleann.selection.coreset.methods import device_gains
+from gleann.selection.coreset.methods.facility_location import HostGains
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

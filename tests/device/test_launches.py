@@ -14,36 +14,36 @@ triton = pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
-from triton.backends.compiler import GPUTarget  # noqa: E402
-from triton.compiler import make_backend  # noqa: E402
-from triton.runtime.jit import (  # noqa: E402
+from triton.backends.compiler import GPUTarget
+from triton.compiler import make_backend
+from triton.runtime.jit import (
     compute_cache_key,
     create_function_from_signature,
 )
 
-from gleann.index.codes import Encoding  # noqa: E402
-from gleann.index.engines.device.layout.columns import columns_of  # noqa: E402
-from gleann.index.engines.device.layout.layout import DeviceLists  # noqa: E402
-from gleann.index.engines.device.layout.view import ListView  # noqa: E402
-from gleann.index.engines.device.plan.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.plan.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.steps import scan  # noqa: E402
-from gleann.index.engines.device.steps.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.steps.queries import CodedQueries  # noqa: E402
-from gleann.index.engines.device.steps.rerank import DeviceRows  # noqa: E402
-from gleann.index.engines.triton_kernels.build import launch_assign  # noqa: E402
-from gleann.index.engines.triton_kernels.coarse import (  # noqa: E402
+from gleann.index.codes import Encoding
+from gleann.index.engines.device.layout.columns import columns_of
+from gleann.index.engines.device.layout.layout import DeviceLists
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.kinds import TILE
+from gleann.index.engines.device.steps import scan
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.queries import CodedQueries
+from gleann.index.engines.device.steps.rerank import DeviceRows
+from gleann.index.engines.triton_kernels.build import launch_assign
+from gleann.index.engines.triton_kernels.coarse import (
     launch_bitmap,
     launch_quantise,
     launch_rank,
 )
-from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+from gleann.index.engines.triton_kernels.configs import config_for
 from gleann.index.engines.triton_kernels.coreset import (
-    launch_distances,  # noqa: E402
-    launch_gains,  # noqa: E402
+    launch_distances,
+    launch_gains,
 )
-from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank  # noqa: E402
-from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan  # noqa: E402
+from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank
+from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan
 
 MOST_ON_FIRST_AXIS = (1 << 31) - 1
 """Programs that CUDA takes there; 65,535 on the two others."""

@@ -18,11 +18,11 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 if not torch.cuda.is_available():
     pytest.skip("there is no CUDA device", allow_module_level=True)
 
-from gleann.index.build.device import assigner  # noqa: E402
-from gleann.index.engines.device.layout import stream  # noqa: E402
-from gleann.index.engines.device.precision import full_precision  # noqa: E402
-from gleann.selection.coreset.distance.contract import squared_l2 as on_host  # noqa: E402
-from gleann.selection.coreset.distance.device import DevicePoints, squared_l2  # noqa: E402
+from gleann.index.build.device import assigner
+from gleann.index.engines.device.layout import stream
+from gleann.index.engines.device.precision import full_precision
+from gleann.selection.coreset.distance.contract import squared_l2 as on_host
+from gleann.selection.coreset.distance.device import DevicePoints, squared_l2
 
 pytestmark = pytest.mark.gpu
 
