@@ -7,9 +7,9 @@ import numpy as np
 from bench.gpu.data import index_of, workload
 from bench.gpu.run import Run
 from bench.gpu.timing import busy_seconds, seconds_of, wait
+from gleann.index import knn_graph
 from gleann.index.engines.torch import unavailable_reason as no_torch
 from gleann.index.engines.triton import unavailable_reason as no_triton
-from gleann.index.graph import knn_graph
 from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.distance.walk import Walk
 from gleann.selection.coreset.methods.facility_location import CANDIDATES, make_gains

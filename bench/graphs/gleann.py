@@ -4,8 +4,7 @@ import numpy as np
 
 from bench.peers.contract import Params, Setting, Shape, Sweep
 from bench.peers.gleann import version
-from gleann.index import BuildParams, SoarIndex
-from gleann.index.graph import knn_graph
+from gleann.index import BuildParams, SoarIndex, knn_graph
 
 __all__ = ["build", "neighbours", "sweep", "version"]
 

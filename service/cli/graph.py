@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from gleann.index import KnnGraph, SoarIndex
-from gleann.index.graph.knn_graph import knn_graph
+from gleann.index import KnnGraph, SoarIndex, knn_graph
 from gleann.service.cli import options
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.manifest import JobRecord, manifest_path

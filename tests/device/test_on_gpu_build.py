@@ -6,12 +6,11 @@ Page-locked buffers, streams, the order in which a GPU adds, and its roots.
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SoarIndex
+from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.codes import Encoding, quantise
 from gleann.index.exact import exact_search_prepared
-from gleann.index.graph import knn_graph
 from gleann.selection import facility_location, farthest_first, k_center
 
 torch = pytest.importorskip("torch", reason="torch is not installed")

@@ -7,14 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SoarIndex
+from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.errors import (
     DeviceLostError,
     DeviceMemoryError,
     EngineUnavailableError,
 )
-from gleann.index.graph import knn_graph
 from gleann.selection import (
     coreset,
     facility_location,

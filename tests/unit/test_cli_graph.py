@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import load_npz
 
-from gleann.index import BuildParams, SoarIndex
-from gleann.index.graph import knn_graph
+from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.service.cli.main import run
 
 

@@ -23,9 +23,9 @@ from gleann.index import (
     as_ids,
     as_vectors,
     exact_search,
+    knn_graph,
 )
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.index.graph import knn_graph
 
 N = 60
 RNG = np.random.default_rng(16)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SoarIndex, exact_search, recall_at_k
+from gleann.index import BuildParams, SoarIndex, exact_search, knn_graph, recall_at_k
 from gleann.index.errors import CancelledError, InvalidParamsError
-from gleann.index.graph import knn_graph
 from gleann.index.graph.join_plan import NEVER, draw_sample, plan_nprobe
 from gleann.index.graph.self_join import in_list_order, lists_of, pool_size
 

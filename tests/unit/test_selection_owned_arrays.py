@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
-from gleann.index import BuildParams, SoarIndex
-from gleann.index.graph import knn_graph
+from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.selection import (
     ActiveParams,
     ActiveSession,

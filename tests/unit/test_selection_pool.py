@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from gleann import selection
-from gleann.index import BuildParams, SoarIndex
+from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.errors import DuplicateIdError, InvalidParamsError, UnknownIdError
-from gleann.index.graph import knn_graph
 from gleann.selection import GraphNeighbours, IndexNeighbours
 from gleann.selection.checks import IdMap
 from gleann.selection.neighbours import without_self
