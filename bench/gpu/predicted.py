@@ -45,8 +45,8 @@ FLAGGED = 0.087
 
 SECOND_PASS = 0.3e-3, 0.6e-3
 """Before it was recorded, as estimated by hand: some 35 launches and four waits if any
-query is uncertain, and scoring, merging and re-ranking for 10,000 queries. Since then it
-is a part of the step."""
+query is uncertain, and scoring, merging and re-ranking for 10,000 queries. Since then
+it is a part of the step."""
 
 ANSWERS = 60e-6, 440e-6
 """Before they came as one array, by the same estimate: a dozen launches, and two
