@@ -25,6 +25,7 @@ REVISES = re.compile(r"(?:revises|replaces) ((?:\d+)(?:(?:, | and )\d+)*)")
 NOTE = re.compile(r"\b(?:decisions?|notes?|since)\s+(\d{1,2})\b", re.I)
 ISSUE = re.compile(r"\bissues? #?\d+\b(?!\.\d)", re.I)
 CITED = re.compile(r"([\w/-]*DECISIONS\.md)`?\s+(\d+)\b")
+SOURCE = re.compile(r"`([\w./-]*\w\.(?:cpp|hpp|proto|py|sh|svg|toml))`")
 DOCUMENT = re.compile(r'(?<![\w/.*-])(?<!tmp_path / ")[\w./-]*\w\.md\b')
 
 
@@ -99,6 +100,17 @@ def test_documents_that_are_cited_exist():
     for file, name in cited:
         places = [ROOT / name, file.parent / name]
         assert any(place.is_file() for place in places), f"{file} cites {name}"
+
+
+def test_files_that_documents_name_exist():
+    named = []
+    for file, text in texts():
+        if file.suffix == ".md":
+            named += [(file, name) for name in SOURCE.findall(text)]
+    assert len(named) > 100
+    for file, name in named:
+        places = [ROOT / name, file.parent / name]
+        assert any(place.is_file() for place in places), f"{file} names {name}"
 
 
 def test_issues_that_are_cited_name_their_repository():
