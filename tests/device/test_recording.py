@@ -16,6 +16,7 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+from gleann.index.engines.device import engine as engine_module  # noqa: E402
 from gleann.index.engines.device import memory  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.planner import MOST_QUERIES  # noqa: E402
@@ -138,6 +139,28 @@ def test_filters_are_not_recorded():
         got = padded.search(asked, nprobe=3, request=request)
         assert_same(got, plain.search(asked, nprobe=3, request=request))
     assert recorder.sizes == []
+
+
+def test_lists_are_ranked_for_blocks_of_queries(monkeypatch):
+    """A filter's search records nothing: its coarse step is bounded all the same."""
+    sizes = []
+
+    class Ranked(TorchScanner):
+        def likely(self, ranking, queries, *, nprobe):
+            sizes.append(len(queries))
+            best, doubted = super().likely(ranking, queries, nprobe=nprobe)
+            best[-1], doubted[-1] = -1, True
+            return best, doubted
+
+    monkeypatch.setattr(engine_module, "MOST_QUERIES", 7)
+    data = world.random_index(integers=True)
+    asked = world.integer_queries(20, 16)
+    request = ScanRequest(k=5, pool=40, allowed=np.arange(len(data.vectors)) % 2 == 0)
+    engine = DeviceEngine(data, scanner=Ranked(), device=CPU)
+    got = engine.search(asked, nprobe=3, request=request)
+    assert sizes == [7, 7, 6]
+    want = ReferenceEngine(data).search(asked, nprobe=3, request=request)
+    np.testing.assert_array_equal(got.distances, want.distances)
 
 
 def test_no_queries_and_many_neighbours():
