@@ -233,5 +233,5 @@ def test_recordings_leave_no_more_than_what_they_return(index):
     for count in (1, 8, 100, 200, 500, 1000, 2000, 4000):
         engine.search(normal(count, count), nprobe=8, request=request)
     held = torch.cuda.memory_allocated(CUDA) - before
-    # Queries, keys of answers and slack for cuBLAS, of eight recordings.
-    assert held < 64 << 20
+    # Queries and answers of eight recordings, and what cuBLAS keeps of two streams.
+    assert held < 128 << 20

@@ -8,6 +8,7 @@ import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from gleann.index.engines.device.planner import MOST_QUERIES  # noqa: E402
 from gleann.index.engines.device.recording import (  # noqa: E402
     MOST_RECORDED,
     RECORDED_SHARE,
+    CudaGraphs,
     Recordings,
     padded_size,
     size_within,
@@ -209,6 +211,22 @@ def test_what_counts_is_what_came_last():
         (got,) = kept.run(step, torch.tensor(values)[:, None], key="one size")
         padding = [-1.0] * (len(got) - len(values))
         assert got.tolist() == values + padding
+
+
+def test_recordings_share_a_stream_to_warm_up_on_and_one_to_capture_on(monkeypatch):
+    """Both of the device of the engine: cuBLAS keeps memory for each stream."""
+    cuda = MagicMock()
+    cuda.Stream.side_effect = lambda device: MagicMock(device=device)
+    monkeypatch.setattr(torch, "cuda", cuda)
+    device = torch.device("cuda", 1)
+    graphs = CudaGraphs(device)
+    for _ in range(3):
+        graphs.record(lambda queries, live: (queries, live), None, None)
+    warmed = {id(call.args[0]) for call in cuda.stream.call_args_list}
+    captured = [call.kwargs["stream"] for call in cuda.graph.call_args_list]
+    assert [stream.device for stream in captured] == [device] * 3
+    assert len({id(stream) for stream in captured}) == len(warmed) == 1
+    assert warmed != {id(captured[0])}
 
 
 def test_threads_take_turns():
