@@ -321,6 +321,22 @@ def test_codes_of_queries_are_those_of_torch(center, d):
     assert torch.equal(scales, want_scales)
 
 
+def test_the_default_dtype_of_the_process_is_none_of_ours():
+    data = world.sized_index(SIZES, d=16)
+    asked = torch.from_numpy(world.integer_queries(3, 16)) / 3
+    lists = lay_out(data, kind="int8", device=torch.device("cpu"))
+    ranking = DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
+    want = code_queries(asked, lists)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        got = TritonScanner().coded(asked, lists)
+        _, scales = launch_quantise.launch_quantise(asked, ranking)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(got.ratios, want.ratios)
+    assert torch.equal(scales, ranking.coded(asked)[1])
+
+
 @pytest.mark.parametrize("nlist", [1, 31, 33, 100, 5000])
 def test_bitmaps_are_those_of_torch(nlist):
     nprobe = min(nlist, 40)

@@ -165,6 +165,28 @@ def test_lists_are_ranked_for_blocks_of_queries(monkeypatch):
     np.testing.assert_array_equal(got.distances, want.distances)
 
 
+@pytest.mark.parametrize("default", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("kind", ["fp32", "int8"])
+def test_the_default_dtype_of_the_process_is_none_of_ours(kind, default):
+    """Callers set it for their models: queries must not be rounded to it."""
+    data = world.random_index(n=900)
+    asked = np.random.default_rng(8).normal(size=(20, 16)).astype(np.float32)
+    request = ScanRequest(k=10, pool=40)
+
+    def search():
+        engine = DeviceEngine(
+            data, scanner=TorchScanner(), device=CPU, kind=kind, recorder=Counted()
+        )
+        return engine.search(asked, nprobe=4, request=request)
+
+    want = search()
+    torch.set_default_dtype(default)
+    try:
+        assert_same(search(), want)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_no_queries_and_many_neighbours():
     data = world.random_index(n=3000, integers=True)
     plain, padded, _ = engines(data)

@@ -131,7 +131,7 @@ class Recordings:
         return self._kept[known].run(queries)
 
     def _record(self, step: Step, size: int, like: Tensor) -> "_Recording":
-        queries = torch.zeros((size, like.shape[1]), device=self._device)
+        queries = like.new_zeros((size, like.shape[1]))
         live = torch.zeros(1, dtype=torch.int64, device=self._device)
         replay = self._recorder.record(step, queries, live)
         return _Recording(queries, live, replay)

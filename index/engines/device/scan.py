@@ -217,7 +217,7 @@ def _by_bucket(scores: Tensor, bucketing: Bucketing) -> Tensor:
     count, nq = scores.shape
     slots = bucketing.slots
     chunks = max(KEPT + 1, -(-count // TILE))
-    padded = torch.full((chunks * TILE, nq), -PACKED_NOTHING, device=scores.device)
+    padded = scores.new_full((chunks * TILE, nq), -PACKED_NOTHING)
     padded[:count] = 0.0 - scores
     table = torch.tensor(slot_table(bucketing.buckets), device=scores.device)
     by_slot = padded.view(chunks, TILE, nq)[:, table.T].flatten(0, 1)
