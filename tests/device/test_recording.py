@@ -19,6 +19,7 @@ from gleann.index.engines.reference import ReferenceEngine
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from gleann.index.engines.device import engine as engine_module  # noqa: E402
 from gleann.index.engines.device import memory  # noqa: E402
+from gleann.index.engines.device.answers import Staging  # noqa: E402
 from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
 from gleann.index.engines.device.planner import MOST_QUERIES  # noqa: E402
 from gleann.index.engines.device.recording import (  # noqa: E402
@@ -185,6 +186,43 @@ def test_the_default_dtype_of_the_process_is_none_of_ours(kind, default):
         assert_same(search(), want)
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_modes_of_the_caller_are_left_while_searching():
+    """Recordings made under them serve searches without, and the other way about."""
+    data = world.random_index(n=900)
+    asked = np.random.default_rng(9).normal(size=(20, 16)).astype(np.float32)
+    request = ScanRequest(k=10, pool=40)
+    _, engine, _ = engines(data)
+    want = DeviceEngine(data, scanner=TorchScanner(), device=CPU).search(
+        asked, nprobe=4, request=request
+    )
+    with torch.inference_mode():
+        assert_same(engine.search(asked, nprobe=4, request=request), want)
+    assert_same(engine.search(asked, nprobe=4, request=request), want)
+
+
+def test_autocast_of_the_caller_rounds_no_product():
+    data = world.random_index(n=3000, d=64, nlist=200)
+    asked = np.random.default_rng(9).normal(size=(300, 64)).astype(np.float32)
+    engine = DeviceEngine(data, scanner=TorchScanner(), device=CPU)
+    want = engine.rank_lists(asked, nprobe=5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(engine.rank_lists(asked, nprobe=5), want)
+
+
+def test_the_default_device_of_the_process_is_none_of_ours():
+    torch.set_default_device("meta")
+    try:
+        assert Staging(CPU).buffer(0, 10).device == CPU
+        data = world.random_index(n=900)
+        plain, padded, _ = engines(data)
+        asked = np.random.default_rng(9).normal(size=(20, 16)).astype(np.float32)
+        request = ScanRequest(k=10, pool=40)
+        got = padded.search(asked, nprobe=4, request=request)
+        assert_same(got, plain.search(asked, nprobe=4, request=request))
+    finally:
+        torch.set_default_device(None)
 
 
 def test_no_queries_and_many_neighbours():
