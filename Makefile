@@ -12,7 +12,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
-INPUTS := pyproject.toml setup.py $(wildcard index/native/*)
+NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
+INPUTS := pyproject.toml setup.py $(NATIVE)
 
 .PHONY: demo test test-slow test-kills test-fuzz test-sanitizers test-kernels \
   kernels-compiled kernels-interpreted gpu-pack gpu-run check format clean python
@@ -69,6 +70,7 @@ gpu-run:
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
@@ -77,6 +79,7 @@ check: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(NATIVE)
 
 clean:
 	rm -rf $(VENV) $(KERNELS) build dist demo-report index/*.so

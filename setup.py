@@ -8,14 +8,16 @@ from setuptools import setup
 
 # Another level for builds that are slow anyway (tests/slow/sanitizers.sh).
 OPTIMISE = os.environ.get("GLEANN_OPTIMISE", "-O3")
-SOURCES = sorted(str(path) for path in Path("index/native").glob("*.cpp"))
+NATIVE = Path("index/native")
+SOURCES = sorted(str(path) for path in NATIVE.glob("*/*.cpp"))
 
 setup(
     ext_modules=[
         Pybind11Extension(
             "gleann.index._native",
             SOURCES,
-            depends=sorted(str(p) for p in Path("index/native").glob("*.h*")),
+            depends=sorted(str(path) for path in NATIVE.glob("*/*.hpp")),
+            include_dirs=[str(NATIVE)],
             cxx_std=17,
             # No -march: each kernel file states its own target and the best one
             # this CPU has is chosen at run time.

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gleann.index.engines.device.kinds import KINDS
-from gleann.index.engines.device.planner import choose_query_tile
-from gleann.index.engines.device.roofline import H200, Batch, bounds
+from gleann.index.engines.device.plan.kinds import KINDS
+from gleann.index.engines.device.plan.planner import choose_query_tile
+from gleann.index.engines.device.plan.roofline import H200, Batch, bounds
 
 Row = dict[str, Any]
 

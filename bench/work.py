@@ -12,14 +12,14 @@ import numpy as np
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.arrays import Vectors
+from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import IndexData
 from gleann.index.lists import invert
 from gleann.index.metric import prepare
-from gleann.index.packing import Header
 from gleann.index.params import Metric, Spill
-from gleann.index.spill import Spiller, scale_of
+from gleann.index.storage.packing import Header
 
 ROWS = 6000
 DIM = 64

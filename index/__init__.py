@@ -1,12 +1,12 @@
 """The SOAR-spilled inverted-file index."""
 
-from gleann.index.build import Progress
+from gleann.index.build.arrange import Progress
 from gleann.index.checks import as_vectors
 from gleann.index.evaluate import recall_at_k
 from gleann.index.exact import exact_search
 from gleann.index.found import Found, SearchStats
-from gleann.index.id_checks import as_ids
-from gleann.index.knn_graph import KnnGraph, knn_graph
+from gleann.index.graph.knn_graph import KnnGraph, knn_graph
+from gleann.index.ids.checks import as_ids
 from gleann.index.params import BuildParams, SearchParams
 from gleann.index.soar_index import SoarIndex
 

@@ -1,4 +1,4 @@
-"""The compiled kernels; see native/module.cpp."""
+"""The compiled kernels; see native/bind/module.cpp."""
 
 from collections.abc import Callable
 
@@ -54,7 +54,7 @@ class Scanner:
         list_nos: NDArray[np.int32],
         *,
         k: int,
-        pool: int,
+        rerank: int,
         allowed: NDArray[np.bool_] | None,
         primary_only: bool,
         threads: int,
@@ -67,7 +67,7 @@ class Scanner:
         nprobe: int,
         to_unit: bool,
         k: int,
-        pool: int,
+        rerank: int,
         allowed: NDArray[np.bool_] | None,
         primary_only: bool,
         threads: int,

@@ -12,7 +12,7 @@ from gleann.index.errors import (
     InvalidParamsError,
     NonFiniteError,
 )
-from gleann.index.held_ids import id_at, shown_id
+from gleann.index.ids.held import id_at, shown_id
 
 MAX_DIM = 65_536
 MOST_ROWS = (1 << 31) - 1

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Vectors
-from gleann.index.blocks import BLOCK_VALUES, block_slices
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import CodeKind, Metric
 
 CODE_MAX = 127

@@ -8,9 +8,9 @@ from typing import get_args
 import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
-from gleann.index.blocks import BLOCK_VALUES, block_slices
 from gleann.index.checks import as_vectors, require_integer, require_one_of
 from gleann.index.metric import pair_distances, prepare
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import Metric
 
 QUERY_BLOCK = 256

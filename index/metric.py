@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gleann.index.arrays import Distances, Vectors
-from gleann.index.blocks import BLOCK_VALUES, block_slices
 from gleann.index.checks import require_measurable
 from gleann.index.codes import Encoding
 from gleann.index.errors import ZeroVectorError
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import Metric
 
 

@@ -94,8 +94,8 @@ class SearchParams:
         certain: False takes what a device's selection keeps as it is, where True looks
             again at lists in which it may have dropped a neighbour. It saves time on a
             device and cost 0.001 to 0.002 of recall@10 where that was measured
-            (`index/engines/device/DECISIONS.md`). CPU engines drop nothing and ignore
-            it.
+            (`index/engines/device/DECISIONS.md` 22). CPU engines drop nothing and
+            ignore it.
     """
 
     k: int = 10

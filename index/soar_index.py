@@ -9,23 +9,17 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index import packing, storage
 from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows, Vectors
-from gleann.index.build import Progress, Report, arrange, as_sample, ignore
-from gleann.index.build_kernels import kernels_on
+from gleann.index.build.arrange import Progress, Report, arrange, as_sample, ignore
+from gleann.index.build.choose_spill import SpillReport
+from gleann.index.build.kernels import kernels_on
+from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
+from gleann.index.build.tune import OperatingPoint, best_recall
 from gleann.index.checks import (
     as_matrix,
     as_vectors,
     own_rows,
     require_finite,
-)
-from gleann.index.choose_spill import SpillReport
-from gleann.index.device_search import (
-    FoundTensors,
-    as_tensor,
-    require_device_params,
-    search_planned,
-    tensor_engine,
 )
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import (
@@ -37,25 +31,31 @@ from gleann.index.engines.contract import (
 )
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
-from gleann.index.filtered import Allowed, count_allowed, search_filtered
 from gleann.index.found import Found, FoundRows, SearchStats, shortfall
-from gleann.index.heartbeat import repeating
-from gleann.index.held_ids import IdLookup, to_numpy
-from gleann.index.id_checks import hold_row_ids
-from gleann.index.id_table import IdTable
-from gleann.index.mapped_file import mapped_files
+from gleann.index.ids.checks import hold_row_ids
+from gleann.index.ids.held import IdLookup, to_numpy
+from gleann.index.ids.table import IdTable
 from gleann.index.metric import prepare
-from gleann.index.on_disk import BuildSummary, RowSource, build_on_disk
-from gleann.index.packing import Header
+from gleann.index.parallel.heartbeat import repeating
 from gleann.index.params import BuildParams, Metric, SearchParams
-from gleann.index.plan import (
+from gleann.index.search.device_search import (
+    FoundTensors,
+    as_tensor,
+    require_device_params,
+    search_planned,
+    tensor_engine,
+)
+from gleann.index.search.filtered import Allowed, count_allowed, search_filtered
+from gleann.index.search.plan import (
     SearchPlan,
     allowed_count,
     plan_search,
     stats_of,
     without_copies,
 )
-from gleann.index.tune import OperatingPoint, best_recall
+from gleann.index.storage import files, packing
+from gleann.index.storage.mapped_file import mapped_files
+from gleann.index.storage.packing import Header
 
 
 class SoarIndex:
@@ -287,7 +287,7 @@ class SoarIndex:
         return found
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the index to the directory `path` (format: `index/FORMAT.md`).
+        """Write the index to the directory `path` (format: `index/storage/FORMAT.md`).
 
         An index that is there is replaced in one step: until the new one is whole on
         disk, the old one stays readable.
@@ -303,7 +303,7 @@ class SoarIndex:
             | packing.pack_lists(data.centroids, data.lists, self.held_ids)
         )
         header = packing.pack_header(self._header, data.encoding)
-        storage.write(Path(path), arrays, header)
+        files.write(Path(path), arrays, header)
 
     @classmethod
     def load(
@@ -321,7 +321,7 @@ class SoarIndex:
                 that reads vectors raises it too where a file was cut or grew since.
             EngineUnavailableError: the engine is not installed.
         """
-        arrays, header, version = storage.read(Path(path))
+        arrays, header, version = files.read(Path(path))
         try:
             data, ids, known = packing.unpack(arrays, header, version)
         except CorruptDataError as error:

@@ -1,4 +1,4 @@
-"""Choosing what to label and what to train on.
+"""Data selection: what to label, what to train on, and estimates from few labels.
 
 The one-call estimate is `gleann.selection.estimate.estimate`, and the baselines of
 coresets are `margin`, `entropy` and `uniform` of `gleann.selection.coreset`: their

@@ -16,15 +16,15 @@ from gleann.index.errors import (
     NonFiniteError,
     UnknownIdError,
 )
-from gleann.index.held_ids import IdLookup, ids_at, kind_of, shown_id, to_numpy
-from gleann.index.id_checks import hold_distinct, hold_row_ids
+from gleann.index.ids.checks import hold_distinct, hold_row_ids
+from gleann.index.ids.held import IdLookup, ids_at, kind_of, shown_id, to_numpy
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
 SUM_TOLERANCE = 1e-3
-"""How far a row of probabilities may be off before it is none: float16 rounds so."""
+"""Tolerance of the sum of a row of probabilities, for float16 outputs."""
 EXACT = 1e-12
-"""Rows that sum to one so nearly are left as they are, to the last bit."""
+"""Rows whose sum is this close to one are not normalised."""
 
 AT_MOST = 10
 """Values that a message shows."""
@@ -33,7 +33,7 @@ AT_MOST = 10
 def as_probabilities(values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as class probabilities (n, c), c at least 2.
 
-    What rounding leaves is mended: entries within 1e-3 outside 0..1 are clipped, and
+    Rounding errors are corrected: entries within 1e-3 outside 0..1 are clipped, and
     rows whose sum is within 1e-3 of one are divided by it.
 
     Raises:
@@ -159,10 +159,10 @@ def require_count(name: str, value: object, *, at_least: int = 1) -> None:
 
 
 def kept(array: Array, given: object) -> Array:
-    """`array`, made of what a caller gave, in memory that nobody else can write to.
+    """`array`, made from a caller's `given`, in memory that no one else can write to.
 
-    A copy is made where it shares memory that is writable: not of a new array, and not
-    of `index.vectors` or a file that was mapped to be read.
+    It is copied if it shares writable memory with `given`; a new array, `index.vectors`
+    and a read-only memory map are not copied.
     """
     if array is not given and array.base is None:
         return array
@@ -175,11 +175,10 @@ def kept(array: Array, given: object) -> Array:
 
 
 class IdMap:
-    """The caller's ids of rows 0..n - 1, and the way back.
+    """The caller's ids of rows 0..n - 1, and rows by id.
 
     Args:
-        ids: n distinct ids, copied where they can be written to; None numbers the
-            rows.
+        ids: n distinct ids, copied if they are writable; None numbers the rows.
         n: rows.
     """
 
@@ -213,25 +212,25 @@ class IdMap:
         wanted = hold_distinct(ids)
         if len(wanted) and kind_of(wanted) != kind_of(self.held):
             raise UnknownIdError(
-                f"the ids are {kind_of(wanted)}, the pool's are {kind_of(self.held)}"
+                f"the ids are {kind_of(wanted)}, those of the rows {kind_of(self.held)}"
             )
         rows = self._lookup.find(wanted)
         if (missing := np.flatnonzero(rows < 0)).size:
             raise UnknownIdError(
-                f"{missing.size} of {len(wanted)} ids are not in the pool of"
-                f" {len(self)}: {shown(ids_at(wanted, missing[: AT_MOST + 1]))}"
+                f"{missing.size} of {len(wanted)} ids are not among those of"
+                f" {len(self)} rows: {shown(ids_at(wanted, missing[: AT_MOST + 1]))}"
             )
         return rows
 
 
 def shown(values: NDArray[Any]) -> str:
-    """The first `AT_MOST` of `values` as a message shows them, long ones cut."""
+    """The first `AT_MOST` of `values` for a message, long ones truncated."""
     head = ", ".join(map(shown_id, values[:AT_MOST].tolist()))
     return head if len(values) <= AT_MOST else f"{head}, ..."
 
 
 def _normalised(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Clip at 0, and divide those rows (n, c) by their sum that are not exact."""
+    """Clip at 0, and divide rows (n, c) by their sum unless it is one within EXACT."""
     np.maximum(table, 0.0, out=table)
     sums = table.sum(axis=1, keepdims=True)
     off = np.abs(sums - 1) > EXACT

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
-from gleann.index.blocks import block_slices
 from gleann.index.errors import CorruptDataError
-from gleann.index.texts import Texts
+from gleann.index.ids.texts import Texts
+from gleann.index.parallel.blocks import block_slices
 from gleann.selection.saved import Saved
 
 HASH_BLOCK = 1024
-"""String ids padded at once, since one may be far longer than the others."""
+"""String ids padded at a time, as one may be far longer than the others."""
 
 _SEAL = "checksums"
 _COMPARED = ("format", "data_hash", "ids_hash")
-"""Parts without a checksum: a session is resumed only where they are as they must be.
+"""Parts without a checksum: they are compared with those of the data.
 """
 
 
@@ -37,13 +37,13 @@ def fingerprint(*arrays: NDArray[Any]) -> str:
 def provenance(
     method: str, *, params: Mapping[str, Any], seed: int | None, data_hash: str | None
 ) -> dict[str, Any]:
-    """What a result must say of its origin, as JSON values.
+    """The origin of a result, as JSON values.
 
     Args:
         method: name of the method.
         params: its parameters.
-        seed: the only source of its randomness; None where it draws nothing.
-        data_hash: of the data it looked at; None where it looked at none.
+        seed: the only source of its randomness; None if it draws nothing.
+        data_hash: of the data it used; None if it used none.
     """
     return {
         "method": method,
@@ -55,7 +55,7 @@ def provenance(
 
 
 def ids_hash(ids: HeldIds) -> str:
-    """SHA-256 of the ids in row order, the same however wide their strings are kept."""
+    """SHA-256 of the ids in row order, independent of the width of their strings."""
     if not isinstance(ids, Texts):
         return sha256(np.ascontiguousarray(ids, "<i8").tobytes()).hexdigest()
     blocks = block_slices(len(ids), HASH_BLOCK)
@@ -77,10 +77,10 @@ def sealed(state: dict[str, Any]) -> dict[str, Any]:
 def check_format(
     state: Mapping[str, Any], *, expected: str, parts: tuple[str, ...]
 ) -> Saved:
-    """Refuse what is no state of ours, or not as it was saved; else read it.
+    """Check the format, parts and checksums of a saved state.
 
-    A state without checksums, as those written before there were any, is read too: of
-    its parts only the types, lengths and ranges tell.
+    A state without checksums, written before there were any, is accepted: then only the
+    types, lengths and ranges of its parts are checked.
 
     Args:
         state: of a session.
@@ -109,13 +109,13 @@ def check_format(
 
 
 def check_origin(state: Saved, *, data: str, data_hash: str, ids_hash: str) -> None:
-    """Refuse to go on over other rows than those the session began with.
+    """Refuse other data or ids than those the session was started with.
 
     Args:
         state: of a session.
         data: the session's data as the message names it: "vectors" or "proxies".
-        data_hash: of what is there now.
-        ids_hash: likewise.
+        data_hash: of the data now.
+        ids_hash: of the ids now.
 
     Raises:
         CorruptDataError: other data, or other ids.
@@ -131,7 +131,7 @@ def check_origin(state: Saved, *, data: str, data_hash: str, ids_hash: str) -> N
 
 
 def _checksum(part: Any) -> str:
-    """Of a part as JSON values, the same before and after it was written as JSON."""
+    """Checksum of a part, the same before and after it is written as JSON."""
     try:
         text = json.dumps(part, sort_keys=True)
     except (TypeError, ValueError, RecursionError) as error:

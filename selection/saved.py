@@ -1,6 +1,6 @@
-"""Read a saved session's state: every part of the type, length and range it must have.
+"""Read a saved session's state: the type, length and range of every part are checked.
 
-What does not fit is a `CorruptDataError` that names the part, such as `ledger.rows`.
+A part that does not fit is a `CorruptDataError` that names it, such as `ledger.rows`.
 """
 
 import sys
@@ -29,10 +29,10 @@ class Saved:
 
     Args:
         values: what was parsed.
-        at: where it stands in the state; "" for the state itself.
+        at: path of it in the state; "" for the state itself.
 
     Raises:
-        CorruptDataError: no object. So do all methods, for a part that is missing or
+        CorruptDataError: no object; also in all methods, for a part that is missing or
             does not fit.
     """
 
@@ -48,7 +48,7 @@ class Saved:
         self._at = at
 
     def refuse(self, name: str, reason: str) -> NoReturn:
-        """Say what is wrong with a part."""
+        """Refuse a part, with the reason."""
         raise CorruptDataError(f"the state's {self._path(name)} {reason}")
 
     @property
@@ -150,8 +150,8 @@ class Saved:
     ) -> NDArray[np.float64]:
         """Finite numbers (m,) in low..high; where `gaps` are allowed, NaN for null."""
         values = self.items(name, length=length)
-        told = [value for value in values if not (gaps and value is None)]
-        self._require_numbers(name, told, low=low, high=high)
+        present = [value for value in values if not (gaps and value is None)]
+        self._require_numbers(name, present, low=low, high=high)
         return np.array(values, np.float64)
 
     def number_or_none(
@@ -184,7 +184,7 @@ class Saved:
         return np.array(flat, np.float64).reshape(rows, columns)
 
     def params(self, name: str, kind: type[Params]) -> Params:
-        """Parameters, the way back from `asdict`, after JSON made lists of tuples."""
+        """Parameters from the values of `asdict`, in which JSON made tuples lists."""
         values = self.value(name)
         if not isinstance(values, dict):
             self.refuse(name, f"must be an object, got {_kind(values)}")
@@ -230,7 +230,7 @@ class Saved:
 
 @contextmanager
 def rebuilding(part: str) -> Iterator[None]:
-    """What a session made from the state's `part` refuses is damage to that part.
+    """Report input errors of a session made from the state's `part` as its damage.
 
     Raises:
         CorruptDataError: naming the part.
@@ -242,7 +242,7 @@ def rebuilding(part: str) -> Iterator[None]:
 
 
 def _is_finite(value: float) -> bool:
-    """Whether a float can hold it; JSON's integers have any size."""
+    """Whether it fits a float; JSON's integers have any size."""
     return -sys.float_info.max <= value <= sys.float_info.max
 
 

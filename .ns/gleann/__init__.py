@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         exact_search,
         recall_at_k,
     )
-    from gleann.index.knn_graph import KnnGraph, knn_graph
+    from gleann.index.graph.knn_graph import KnnGraph, knn_graph
     from gleann.service.client import Client
 
 __version__ = "0.1.0"

@@ -12,14 +12,14 @@ from bench.gpu.data import Workload, index_of, workload
 from bench.gpu.run import Run
 from bench.gpu.timing import wait
 from gleann.index import BuildParams
-from gleann.index.assign import assign_blocks
-from gleann.index.build import auto_nlist
+from gleann.index.build.arrange import auto_nlist
+from gleann.index.build.assign import assign_blocks
+from gleann.index.build.device import assigner
+from gleann.index.build.device.kernels import DeviceKernels
+from gleann.index.build.kmeans import train_centroids
+from gleann.index.build.spill import scale_of
 from gleann.index.codes import Encoding
-from gleann.index.engines.device import build_assign
-from gleann.index.engines.device.build import DeviceKernels
-from gleann.index.kmeans import train_centroids
 from gleann.index.lists import invert
-from gleann.index.spill import scale_of
 
 Value = TypeVar("Value")
 
@@ -75,7 +75,7 @@ def _build(run: Run, name: str) -> None:
     plain = Encoding.uncentred(found.metric, found.vectors.shape[1])
     clock.timed("encode", lambda: kernels.codes(found.vectors, plain))
     total = sum(clock.seconds.values())
-    with patch.object(build_assign, "device_reason", return_value="to compare"):
+    with patch.object(assigner, "device_reason", return_value="to compare"):
         clock.timed("assign by torch", assigned)
     host = host_labels(found, centroids, params)
     run.row(

@@ -13,8 +13,8 @@ from bench.gpu.kernel import Shape, batches_of, shape_of
 from bench.gpu.run import Run
 from bench.gpu.timing import seconds_of
 from gleann.index.codes import Encoding
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.roofline import H200
+from gleann.index.engines.device.plan.roofline import H200
+from gleann.index.engines.device.steps.coarse import DeviceRanking
 
 COMPARED = 500
 """Queries whose lists are compared with those ranked in full."""
@@ -74,7 +74,7 @@ def _row(
 def _way(ranking: DeviceRanking, name: str) -> Way:
     if name == "product":
         return ranking.likely
-    from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
+    from gleann.index.engines.triton_kernels.coarse.launch_rank import launch_rank_lists
 
     return lambda queries, *, nprobe: launch_rank_lists(ranking, queries, nprobe=nprobe)
 

@@ -15,7 +15,7 @@ from bench.say import say
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.engines.device.exact import DeviceExact
-from gleann.index.engines.device.rerank import DeviceRows, answer
+from gleann.index.engines.device.steps.rerank import DeviceRows, answer
 from gleann.index.params import Metric
 
 DEPTH = 100

@@ -10,9 +10,9 @@ from bench.gpu.data import Workload, workload
 from bench.gpu.engines import kinds_of, new_engine, recall_of
 from bench.gpu.run import Run
 from bench.gpu.timing import busy_seconds, seconds_of
+from gleann.index.build.device.kernels import DeviceKernels
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
-from gleann.index.engines.device.build import DeviceKernels
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.lists import invert
 

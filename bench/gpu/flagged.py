@@ -15,14 +15,14 @@ from torch import Tensor
 from bench.datasets import Dataset, load_dataset
 from gleann.index import BuildParams, SoarIndex, exact_search
 from gleann.index.engines.contract import IndexData, ScanRequest
-from gleann.index.engines.device import keys, merge, scan
-from gleann.index.engines.device.bitmap import bitmap_of
-from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.certificate import violations
-from gleann.index.engines.device.layout import lay_out
-from gleann.index.engines.device.planner import Sizes, span_for
-from gleann.index.engines.device.queries import code_queries
-from gleann.index.engines.device.view import ListView, view_for
+from gleann.index.engines.device.layout.layout import lay_out
+from gleann.index.engines.device.layout.view import ListView, view_for
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.planner import Sizes, span_for
+from gleann.index.engines.device.steps import keys, merge, scan
+from gleann.index.engines.device.steps.bitmap import bitmap_of
+from gleann.index.engines.device.steps.certificate import violations
+from gleann.index.engines.device.steps.queries import code_queries
 from gleann.index.engines.reference import ReferenceEngine
 
 K = 10

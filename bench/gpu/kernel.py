@@ -14,13 +14,13 @@ from torch import Tensor
 from bench.gpu.run import Run
 from bench.gpu.timing import seconds_of
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.engines.device import scan
-from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.kinds import KINDS, TILE, Kind, padded_dim
-from gleann.index.engines.device.layout import DTYPES, EMPTY_BIAS, DeviceLists
-from gleann.index.engines.device.queries import CodedQueries
-from gleann.index.engines.device.roofline import H200, Batch, bounds
-from gleann.index.engines.device.view import ListView, view_for
+from gleann.index.engines.device.layout.layout import DTYPES, EMPTY_BIAS, DeviceLists
+from gleann.index.engines.device.layout.view import ListView, view_for
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind, padded_dim
+from gleann.index.engines.device.plan.roofline import H200, Batch, bounds
+from gleann.index.engines.device.steps import scan
+from gleann.index.engines.device.steps.queries import CodedQueries
 
 TILES = (16, 32, 64)
 KINDS_TIMED: tuple[Kind, ...] = ("bf16", "int8")
@@ -149,7 +149,7 @@ def _scan(
     """Grouping and filling included: what a search pays for it."""
     if config is None:
         return scan.bucketed(queries, list_nos, view, BUCKETING)
-    from gleann.index.engines.triton_kernels.launch_scan import launch_scan_lists
+    from gleann.index.engines.triton_kernels.scan.launch_scan import launch_scan_lists
 
     out = scan.nothing_kept(list_nos, longest=view.longest, bucketing=BUCKETING)
     launch_scan_lists(queries, list_nos, view, BUCKETING, out, config)

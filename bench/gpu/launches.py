@@ -26,7 +26,7 @@ from triton.runtime.jit import JITFunction
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import IndexData, ScanRequest
 from gleann.index.engines.device.engine import DeviceEngine
-from gleann.index.engines.device.kinds import Kind
+from gleann.index.engines.device.plan.kinds import Kind
 from gleann.index.engines.device.recording import Outputs, Step
 from gleann.index.engines.triton_kernels.scanner import TritonScanner
 from gleann.index.lists import invert

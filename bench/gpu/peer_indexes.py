@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.gpu.data import Workload
-from gleann.index.build import auto_nlist
+from gleann.index.build.arrange import auto_nlist
 
 K = 10
 PROBES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27, 33, 41, 51, 63, 78, 97, 121)
@@ -27,7 +27,7 @@ TRAINED = 256
 """Rows a list that faiss trains with."""
 
 INITIAL_SAMPLES = 8
-"""cuVS' default of 1 loses recall on clustered data (its issue 2102)."""
+"""cuVS' default of 1 loses recall on clustered data (rapidsai/cuvs issue 2102)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,8 +16,8 @@ from typing import Any
 from bench.gpu.counts import loop_from
 from bench.gpu.launches import Setting
 from bench.gpu.sass import Loop
-from gleann.index.engines.device.kinds import KINDS, TILE, Kind
-from gleann.index.engines.device.roofline import Batch, Ceilings, items_of
+from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind
+from gleann.index.engines.device.plan.roofline import Batch, Ceilings, items_of
 
 Entry = dict[str, Any]
 Trips = tuple[float | tuple[float, ...], ...]
@@ -191,12 +191,13 @@ def step_seconds(search: Search, counts: Entry, *, on: Ceilings) -> dict[str, fl
 
 
 SMALL = {
+    "compact_pairs",
     "count_pairs",
     "cut_items",
+    "pack_answers",
     "place_pairs",
     "quantise_queries",
     "set_bitmap",
-    "pack_answers",
 }
 """Kernels that take little more than their launch."""
 

@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gleann.index.engines.device.kinds import padded_dim
-from gleann.index.engines.device.rank_plan import FEWEST_KEYS
+from gleann.index.engines.device.plan.kinds import padded_dim
+from gleann.index.engines.device.plan.rank_plan import FEWEST_KEYS
+from gleann.index.engines.triton_kernels.coarse.quantise_queries import quantise_queries
+from gleann.index.engines.triton_kernels.coarse.rank_lists import (
+    best_lists,
+    group_peaks,
+)
+from gleann.index.engines.triton_kernels.coarse.set_bitmap import set_bitmap
 from gleann.index.engines.triton_kernels.configs import (
     BITMAP_WARPS,
     BITMAP_WORDS,
@@ -30,18 +36,15 @@ from gleann.index.engines.triton_kernels.configs import (
     quantise_constants,
     rerank_block_for,
 )
-from gleann.index.engines.triton_kernels.group_pairs import (
+from gleann.index.engines.triton_kernels.finish.merge_keys import merge_keys, merge_runs
+from gleann.index.engines.triton_kernels.finish.rerank_rows import rerank_rows
+from gleann.index.engines.triton_kernels.scan.group_pairs import (
     count_pairs,
     cut_items,
     place_pairs,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
-from gleann.index.engines.triton_kernels.quantise_queries import quantise_queries
-from gleann.index.engines.triton_kernels.rank_lists import best_lists, group_peaks
-from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
-from gleann.index.engines.triton_kernels.scan_lists import scan_lists
-from gleann.index.engines.triton_kernels.scan_pairs import scan_pairs, score_pairs
-from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
+from gleann.index.engines.triton_kernels.scan.scan_lists import scan_lists
+from gleann.index.engines.triton_kernels.scan.scan_pairs import scan_pairs, score_pairs
 
 BUCKETS = 32
 """Of a list, for up to 16 neighbours."""

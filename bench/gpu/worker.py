@@ -12,7 +12,7 @@ from bench.gpu.run import Run, open_run
 from bench.gpu.stages import STAGES
 from bench.gpu.unit import Unit
 from bench.say import say
-from gleann.index.engines.device.choice import resolve_device
+from gleann.index.engines.device.plan.choice import resolve_device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from bench.records import default_file, write_json
 from bench.say import say
 from bench.tables import markdown
 from gleann.index.arrays import Vectors
-from gleann.index.assign import nearest_lists
-from gleann.index.kmeans import TRAIN_ROWS_PER_LIST, train_centroids
+from gleann.index.build.assign import nearest_lists
+from gleann.index.build.kmeans import TRAIN_ROWS_PER_LIST, train_centroids
 from gleann.index.params import Metric
 
 

@@ -16,12 +16,12 @@ from bench.records import default_file, write_json
 from bench.say import say
 from gleann.index import BuildParams
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.assign import assign_blocks
-from gleann.index.build import auto_nlist
+from gleann.index.build.arrange import auto_nlist
+from gleann.index.build.assign import assign_blocks
+from gleann.index.build.kmeans import train_centroids
+from gleann.index.build.spill import scale_of
 from gleann.index.codes import Encoding
-from gleann.index.kmeans import train_centroids
 from gleann.index.metric import list_scores, prepare
-from gleann.index.spill import scale_of
 
 TARGETS = (0.90, 0.95, 0.99, 0.995)
 SEED = 0

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
-from gleann.index.cores import usable_cores
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.reference import count_short, search_in_steps, top_lists
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.lists import InvertedLists
 from gleann.index.metric import ListRanking, pair_distances
+from gleann.index.parallel.cores import usable_cores
 from gleann.index.params import Segments
 
 ADD_BLOCK = 65_536

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
+from gleann.index.build.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 from gleann.index.checks import require_finite
 from gleann.index.codes import Codes, Encoding
-from gleann.index.cores import cpu_quota
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.metric import ListRanking, prepare
+from gleann.index.parallel.cores import cpu_quota
 from gleann.index.params import BuildParams, Segments
-from gleann.index.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 
 try:
     # Not `from gleann.index import _native`: where it is missing, that blames a circle.
@@ -161,7 +161,7 @@ class NativeEngine:
                 _packed(queries, np.float32),
                 _packed(list_nos, np.int32),
                 k=request.k,
-                pool=request.pool,
+                rerank=request.pool,
                 allowed=_packed_mask(request.allowed),
                 primary_only=request.segments == "primary",
                 threads=self._threads,

@@ -10,7 +10,7 @@ from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
-    from gleann.index.engines.device.kinds import Kind
+    from gleann.index.engines.device.plan.kinds import Kind
 
 
 def unavailable_reason() -> str:
@@ -48,8 +48,8 @@ def torch_engine(
         raise EngineUnavailableError(
             f"{reason}: the torch engine comes with pip install 'gleann[gpu]'"
         )
-    from gleann.index.engines.device.choice import resolve_device
     from gleann.index.engines.device.engine import DeviceEngine
+    from gleann.index.engines.device.plan.choice import resolve_device
     from gleann.index.engines.device.torch_scanner import TorchScanner
 
     return DeviceEngine(

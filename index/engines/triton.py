@@ -11,7 +11,7 @@ from gleann.index.engines.torch import unavailable_reason as torch_reason
 from gleann.index.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
-    from gleann.index.engines.device.kinds import Kind
+    from gleann.index.engines.device.plan.kinds import Kind
 
 
 def unavailable_reason() -> str:
@@ -30,7 +30,7 @@ def device_reason(device: str | None = None) -> str:
     """Why the kernels cannot run on `device`, or on the first; empty where they can."""
     if reason := unavailable_reason():
         return reason
-    from gleann.index.engines.device.choice import require_cuda, resolve_device
+    from gleann.index.engines.device.plan.choice import require_cuda, resolve_device
 
     try:
         require_cuda(resolve_device(device))
@@ -45,8 +45,8 @@ def has_room(data: IndexData, *, device: str) -> bool:
     Raises:
         EngineUnavailableError: no such device.
     """
-    from gleann.index.engines.device.choice import resolve_device
-    from gleann.index.engines.device.memory import fits
+    from gleann.index.engines.device.plan.choice import resolve_device
+    from gleann.index.engines.device.plan.memory import fits
     from gleann.index.engines.device.turns import turn_on
 
     there = resolve_device(device)
@@ -76,8 +76,8 @@ def triton_engine(
         raise EngineUnavailableError(
             f"{reason}: the triton engine comes with pip install 'gleann[gpu]'"
         )
-    from gleann.index.engines.device.choice import require_cuda, resolve_device
     from gleann.index.engines.device.engine import DeviceEngine
+    from gleann.index.engines.device.plan.choice import require_cuda, resolve_device
     from gleann.index.engines.device.recording import CudaGraphs
     from gleann.index.engines.device.torch_scanner import TorchScanner
     from gleann.index.engines.triton_kernels.scanner import TritonScanner

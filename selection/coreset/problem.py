@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import as_vectors, exact_search
 from gleann.index.arrays import Distances, Rows, Vectors
-from gleann.index.blocks import BLOCK_VALUES, block_slices
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.selection.checks import (
     as_costs,
     as_rows,

@@ -102,7 +102,7 @@ def require_counts(quotas: Mapping[Label, int]) -> None:
 def equal_quotas(groups: ArrayLike, *, k: int) -> dict[Label, int]:
     """Share `k` rows among groups as evenly as their sizes allow.
 
-    What cannot be shared evenly goes to the groups that sort first.
+    The remainder goes to the groups that sort first.
 
     Args:
         groups: (n,) integers or strings.
@@ -195,8 +195,8 @@ def _by_group(
 def streams(labels: list[Label], seed: int) -> list[int]:
     """A seed for each group of `labels`.
 
-    The stream belongs to the place of the group among all that have a quota, in sorted
-    order: the order of the quotas changes nothing.
+    It depends on the position of the group among all with a quota, in sorted order, not
+    on the order of the quotas.
     """
     require_count("seed", seed, at_least=0)
     places = np.argsort(np.argsort(np.array(labels), kind="stable"))
@@ -204,7 +204,7 @@ def streams(labels: list[Label], seed: int) -> list[int]:
 
 
 def _seed_of(parts: list[tuple[Rows, Coreset | None]]) -> int | None:
-    """The seed that was bound to the method, where there was one."""
+    """The seed that was bound to the method, if any."""
     return next((part.provenance["seed"] for _, part in parts if part), None)
 
 
@@ -220,7 +220,7 @@ def _part(
 
 
 def alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
-    """All rows, ordered by their share of their own part, and the places they had."""
+    """All rows, ordered by relative position in their part, and their old positions."""
     shares = np.concatenate([(np.arange(len(p)) + 0.5) / len(p) for p in parts])
     order = np.argsort(shares, kind="stable")
     return np.concatenate(parts)[order], order
@@ -229,7 +229,7 @@ def alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
 def _shared_why(
     parts: list[tuple[Rows, Coreset | None]], order: Rows
 ) -> dict[str, NDArray[Any]]:
-    """The radius guess within each row's group, NaN where there was none."""
+    """The radius guess within each row's group, NaN if there is none."""
     guesses = [
         np.full(len(rows), np.nan if part is None else _guess_of(part))
         for rows, part in parts

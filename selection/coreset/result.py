@@ -22,9 +22,9 @@ class Coreset:
             plain L2 (the chord on unit rows).
         cost: sum of the chosen rows' costs; 0 where none were given.
         objective: radius + cost_weight * cost.
-        lower_bound: no k rows have a lower objective; None where no bound is known.
+        lower_bound: no k rows have a lower objective; None without a bound.
         ratio: objective / lower_bound, 1 where both are 0; None without a bound.
-        radius_guess: the guess that led to the set; None where there was none.
+        radius_guess: the guess that the set was formed for; None if there was none.
         nearest: int64 (n,), position in `rows` of each row's nearest one, itself where
             it is chosen; -1 where a locked row is as near.
         distances: float32 (n,), to the nearest chosen or locked row.
@@ -51,7 +51,7 @@ class Coreset:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def to_selection(self, ids: ArrayLike | None = None) -> Selection:
-        """The chosen rows as a `Selection`, with the rows each one stands for.
+        """The chosen rows as a `Selection`, with the number of rows each one covers.
 
         Args:
             ids: (n,) names of the rows; None numbers them.

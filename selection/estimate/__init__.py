@@ -23,6 +23,7 @@ from gleann.selection.estimate.run_groups import (
     run_overlapping_groups,
 )
 from gleann.selection.estimate.sessions.disjoint_groups import DisjointGroupsSession
+from gleann.selection.estimate.sessions.formats import proxy_names, session_type
 from gleann.selection.estimate.sessions.overlapping_groups import (
     OverlappingGroupsSession,
 )
@@ -51,9 +52,11 @@ __all__ = [
     "estimate_overlapping_groups",
     "negated",
     "propagate_labels",
+    "proxy_names",
     "representatives",
     "run_disjoint_groups",
     "run_estimate",
     "run_overlapping_groups",
+    "session_type",
     "uniform_estimate",
 ]

@@ -14,18 +14,18 @@ from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateParams:
-    """How an estimate is made.
+    """Parameters of an estimate.
 
     Attributes:
         target: "count" (rows for which the predicate holds), or "avg" or "sum" (of a
             value over those rows).
-        budget: labels to spend, all of them.
+        budget: labels to spend in all.
         strata: strata to cut the rows into, by proxy.
         strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", "equal_size" as ABae, or
             "geometric" for a proxy that ranks but is no probability.
         pilot_share: share of the budget that is spent evenly over the strata first.
-        rounds: labelling rounds, the pilot included; 2 is ABae. Fewer are held where a
-            round would have fewer labels than there are strata.
+        rounds: labelling rounds, the pilot included; 2 is ABae. There are fewer if a
+            round would have fewer labels than strata.
         floor: share of each later round that is split evenly over the strata.
         confidence: of the interval.
         interval: one of `result.INTERVALS`: "delta", symmetric around a count, or

@@ -1,4 +1,4 @@
-"""Estimates in one call, from an oracle."""
+"""Estimates in one call, with an oracle."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,30 +19,34 @@ from gleann.selection.result import Selection
 
 
 class CountingSession(Protocol):
-    """What progress is told of."""
+    """A session whose labels can be counted, for progress reports."""
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimate is made."""
+        """Parameters of the estimate."""
 
     @property
     def labels_used(self) -> int:
         """Rows labelled so far."""
 
 
-class LabellingSession(CountingSession, Protocol):
-    """What `run_estimate` needs of a session."""
+class BatchSession(CountingSession, Protocol):
+    """A session that queries one batch at a time."""
 
     def next_batch(self) -> Selection:
-        """What to label next; empty at the end."""
+        """The rows to label next; empty at the end."""
 
     def submit(
-        self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
+        self, ids: ArrayLike, answers: ArrayLike, values: ArrayLike | None = None, /
     ) -> int:
-        """Take labels; returns how many were new."""
+        """Take labels; returns the number of new ones."""
+
+
+class LabellingSession(BatchSession, Protocol):
+    """The methods of a session that `run_estimate` calls."""
 
     def estimate(self) -> Estimate:
-        """What the labels say."""
+        """The estimate from the labels so far."""
 
 
 def estimate(
@@ -56,15 +60,15 @@ def estimate(
 ) -> Estimate:
     """Label `params.budget` rows by `oracle`, and estimate.
 
-    An oracle that may fail half-way is better run by `run_estimate` on a session of
-    one's own, which keeps the labels that came before.
+    For an oracle that may fail, call `run_estimate` with your own session: it keeps the
+    labels submitted before the failure.
 
     Args:
-        proxy: (n,) cheap scores, as `EstimateSession.start` takes them.
-        oracle: labels rows; never asked twice for one.
-        params: how.
+        proxy: (n,) cheap scores, as for `EstimateSession.start`.
+        oracle: labels rows; called once per row at most.
+        params: of the estimate.
         ids: (n,) names of the rows; None numbers them.
-        known: labels that are there already, as `EstimateSession.start` takes them.
+        known: labels known before, as for `EstimateSession.start`.
         progress: called as labels arrive.
     """
     session = EstimateSession.start(proxy, params, ids=ids, known=known)
@@ -84,7 +88,7 @@ def uniform_estimate(
     Args:
         proxy: (n,), only counted.
         oracle: labels rows.
-        params: how; strata and rounds are not used.
+        params: of the estimate; strata and rounds are not used.
         ids: (n,) names of the rows; None numbers them.
         progress: called as labels arrive.
     """
@@ -111,12 +115,12 @@ def estimate_choosing(
     ids: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> Estimate:
-    """`estimate` by whichever of several proxies a pilot finds best.
+    """`estimate` with the best of several proxies, chosen by a pilot.
 
     Args:
         proxies: (n,) each, by name.
-        oracle: labels rows; never asked twice for one.
-        params: how; a fifth of the budget is the pilot.
+        oracle: labels rows; called once per row at most.
+        params: of the estimate; a fifth of the budget is the pilot.
         ids: (n,) names of the rows; None numbers them.
         progress: called as labels arrive.
     """
@@ -133,25 +137,36 @@ def run_estimate(
 ) -> Estimate:
     """Finish a session by an oracle.
 
-    Whatever `oracle` or `progress` raises passes through; the labels of the chunks
-    before stay in the session, and a second call goes on from there.
+    Exceptions of `oracle` and `progress` pass through; the labels of earlier chunks
+    stay in the session, and a second call continues from there.
 
     Args:
-        session: begun, or half-way.
+        session: new, or partly labelled.
         oracle: labels rows.
-        chunk: rows to ask the oracle for at a time.
+        chunk: rows per call of the oracle.
         progress: called after each chunk.
     """
+    label_all(session, oracle, chunk=chunk, progress=progress)
+    return session.estimate()
+
+
+def label_all(
+    session: BatchSession,
+    oracle: Oracle,
+    *,
+    chunk: int,
+    progress: ProgressCallback | None,
+) -> None:
+    """Submit the oracle's answers until the session queries no more rows."""
     require_count("chunk", chunk)
     while len(batch := session.next_batch()):
         ids = batch.ids[:chunk]
         session.submit(ids, *oracle(ids))
-        tell(progress, session)
-    return session.estimate()
+        report(progress, session)
 
 
-def tell(progress: ProgressCallback | None, session: CountingSession) -> None:
-    """Say how many labels of the budget are there."""
+def report(progress: ProgressCallback | None, session: CountingSession) -> None:
+    """Report the number of labels so far, of the budget."""
     if progress is not None:
         done, total = session.labels_used, session.params.budget
         progress(Progress(phase="label", done=done, total=total))

@@ -1,4 +1,4 @@
-"""Group-by in one call, from oracles."""
+"""Group-by in one call, with oracles."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from gleann.selection.checks import require_count
 from gleann.selection.estimate.labels.answers import GroupOracle, Oracle
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.run import tell
+from gleann.selection.estimate.run import label_all, report
 from gleann.selection.estimate.sessions.disjoint_groups import DisjointGroupsSession
 from gleann.selection.estimate.sessions.overlapping_groups import (
     OverlappingGroupsSession,
@@ -30,7 +30,7 @@ def estimate_overlapping_groups(
     Args:
         proxies: (n,) of each group, by its name.
         oracles: of each group, by the same names.
-        params: how, `budget` for all groups together.
+        params: of the estimates, `budget` for all groups together.
         ids: (n,) names of the rows; None numbers them.
         progress: called as labels arrive.
 
@@ -55,12 +55,12 @@ def run_overlapping_groups(
     chunk: int = 100,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Estimate]:
-    """Finish a session by the oracles; a second call goes on after an exception.
+    """Finish a session by the oracles; after an exception, a second call continues.
 
     Args:
-        session: begun, or half-way.
+        session: new, or partly labelled.
         oracles: of each group, by name.
-        chunk: rows to ask an oracle for at a time.
+        chunk: rows per call of an oracle.
         progress: called after each chunk.
     """
     require_count("chunk", chunk)
@@ -68,7 +68,7 @@ def run_overlapping_groups(
         group, batch = next_group
         ids = batch.ids[:chunk]
         session.submit(group, ids, *oracles[group](ids))
-        tell(progress, session)
+        report(progress, session)
     return session.estimates()
 
 
@@ -84,8 +84,8 @@ def estimate_disjoint_groups(
 
     Args:
         proxies: (n,) of each group, by its name.
-        oracle: gives group numbers, in the order of `proxies`.
-        params: how, `budget` for all groups together.
+        oracle: returns group numbers, in the order of `proxies`.
+        params: of the estimates, `budget` for all groups together.
         ids: (n,) names of the rows; None numbers them.
         progress: called as labels arrive.
     """
@@ -100,17 +100,13 @@ def run_disjoint_groups(
     chunk: int = 100,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Estimate]:
-    """Finish a session by an oracle; a second call goes on after an exception.
+    """Finish a session by an oracle; after an exception, a second call continues.
 
     Args:
-        session: begun, or half-way.
-        oracle: gives group numbers.
-        chunk: rows to ask the oracle for at a time.
+        session: new, or partly labelled.
+        oracle: returns group numbers.
+        chunk: rows per call of the oracle.
         progress: called after each chunk.
     """
-    require_count("chunk", chunk)
-    while len(batch := session.next_batch()):
-        ids = batch.ids[:chunk]
-        session.submit(ids, *oracle(ids))
-        tell(progress, session)
+    label_all(session, oracle, chunk=chunk, progress=progress)
     return session.estimates()

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 import click
 
 from gleann.index import BuildParams, SoarIndex
+from gleann.index.build.on_disk import BuildSummary
 from gleann.index.errors import InvalidInputError
-from gleann.index.on_disk import BuildSummary
 from gleann.index.params import CodesChoice, Metric, Spill
 from gleann.service.cli import options
 from gleann.service.cli.files import inputs, outputs

@@ -62,7 +62,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
     else:
         # Here: it takes NumPy, which `--help` does without.
-        from gleann.index.cores import limit_blas
+        from gleann.index.parallel.cores import limit_blas
 
         limit_blas()
 

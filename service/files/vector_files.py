@@ -1,4 +1,4 @@
-"""Reading vectors from .npy and parquet files, under the configured roots only."""
+"""Readers of vectors in .npy and parquet files, restricted to the import roots."""
 
 import stat
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
-from gleann.index.blocks import block_slices
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
@@ -22,9 +21,10 @@ from gleann.index.errors import (
     LimitError,
     MissingFileError,
 )
-from gleann.index.held_ids import joined_ids, shown_id
-from gleann.index.id_checks import MAX_ID_BYTES, hold_ids
-from gleann.index.texts import Texts
+from gleann.index.ids.checks import MAX_ID_BYTES, hold_ids
+from gleann.index.ids.held import joined_ids, shown_id
+from gleann.index.ids.texts import Texts
+from gleann.index.parallel.blocks import block_slices
 from gleann.service.files.npy_file import NpyFile
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Work of a build: everything acknowledged, sealed into a new version."""
+"""Build job: seal all acknowledged vectors into a new version."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +7,9 @@ import numpy as np
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Rows, Vectors
+from gleann.index.build.on_disk import BuildSummary
 from gleann.index.checks import require_measurable
 from gleann.index.errors import GleannError
-from gleann.index.on_disk import BuildSummary
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.jobs import Task
 from gleann.service.jobs.queue import Demand

@@ -1,4 +1,4 @@
-"""The rows of an index that may not open, written where `gleann` can import them."""
+"""Export the rows of an index, also of a damaged one, to a file for `import`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from gleann.index.array_file import read_array
 from gleann.index.arrays import Vectors
 from gleann.index.errors import CorruptDataError, GleannError, StorageError
-from gleann.index.manifest import read_manifest
 from gleann.index.params import Metric
+from gleann.index.storage.array_file import read_array
+from gleann.index.storage.manifest import read_manifest
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.changes import Change, read_change

@@ -1,4 +1,4 @@
-"""Making the database of a data directory anew from all that is whole.
+"""Rebuild the database of a data directory from its undamaged parts.
 
 What is there now is set aside in lost/, never written over.
 """
@@ -15,8 +15,8 @@ from typing import Any, get_args
 import numpy as np
 
 from gleann.index.errors import StorageError, UnknownIndexError
-from gleann.index.manifest import sync_dir
 from gleann.index.params import Metric
+from gleann.index.storage.manifest import sync_dir
 from gleann.service.recovery.examination import (
     Examination,
     ExaminedIndex,

@@ -1,4 +1,4 @@
-"""Searching a view: the sealed version and the newer rows, merged."""
+"""Search a view: merge the results of the sealed version and of the newer rows."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -7,11 +7,11 @@ import numpy as np
 
 from gleann.index import SearchParams, SearchStats
 from gleann.index.arrays import HeldIds, Mask, Vectors
-from gleann.index.blas import one_blas_thread
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import FoundRows
 from gleann.index.metric import prepare
+from gleann.index.parallel.blas import one_blas_thread
 from gleann.service.state.live_index import Sealed, View
 from gleann.service.state.registry import require_vectors
 

@@ -1,9 +1,9 @@
-"""Calls of grpcio's synchronous server, waited for and answered without a thread.
+"""Calls of grpcio's synchronous server, received and answered without a thread.
 
 In public, that server reads a message, and writes one of a stream, in a thread of its
 pool, which a client can hold for as long as it likes. Here the thread that polls for
 events is told what is to happen then. This is the one module that uses names of grpcio
-which are not public (`service/DECISIONS.md`, "The front");
+which are not public (`service/DECISIONS.md` 13);
 `tests/faults/test_half_open.py` fails when one of them changes.
 """
 

@@ -1,4 +1,4 @@
-"""The log of acknowledged changes that are newer than the sealed version."""
+"""Log of acknowledged changes that are newer than the sealed version."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
 )
-from gleann.index.texts import Texts
+from gleann.index.ids.texts import Texts
 from gleann.service.state.checksums import change_checksum, sequence_bits
 from gleann.service.state.live_index import View
 from gleann.service.state.store import Store, Transaction

@@ -13,7 +13,7 @@ from gleann.index import BuildParams, Found, SearchParams, SearchStats
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.found import FoundRows
-from gleann.index.held_ids import own_ids
+from gleann.index.ids.held import own_ids
 from gleann.index.params import Metric
 from gleann.service.values import (
     Imported,

@@ -1,4 +1,4 @@
-"""Cut what grows with the data into messages: by bytes, since ids differ in length."""
+"""Split large requests and answers into messages by bytes; ids differ in length."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import DimensionMismatchError, LimitError
-from gleann.index.id_checks import hold_id_array
-from gleann.index.texts import Texts
+from gleann.index.ids.checks import hold_id_array
+from gleann.index.ids.texts import Texts
 from gleann.service.values import Limits, Selected
 
 CHUNK_BYTES = 16 * 1024 * 1024

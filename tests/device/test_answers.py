@@ -10,20 +10,20 @@ from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import answers as module  # noqa: E402
-from gleann.index.engines.device import recorded  # noqa: E402
-from gleann.index.engines.device.answers import (  # noqa: E402
+from gleann.index.engines.device import answers as module
+from gleann.index.engines.device import recorded
+from gleann.index.engines.device.answers import (
     BUFFERS,
     HostAnswers,
     Staging,
     TensorAnswers,
     decode,
 )
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import NONE, make_keys  # noqa: E402
-from gleann.index.engines.device.packed import COUNTS, OPEN  # noqa: E402
-from gleann.index.engines.device.rerank import answer  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.steps.keys import NONE, make_keys
+from gleann.index.engines.device.steps.packed import COUNTS, OPEN
+from gleann.index.engines.device.steps.rerank import answer
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

@@ -18,12 +18,12 @@ from gleann.index.errors import (
 )
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory  # noqa: E402
-from gleann.index.engines.device.choice import require_cuda  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
-from gleann.index.engines.device.turns import turn_on  # noqa: E402
-from gleann.index.engines.triton import device_reason  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.plan.choice import require_cuda
+from gleann.index.engines.device.torch_scanner import TorchScanner
+from gleann.index.engines.device.turns import turn_on
+from gleann.index.engines.triton import device_reason
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

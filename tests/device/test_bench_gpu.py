@@ -15,11 +15,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-import gpu_hang  # noqa: E402
+import gpu_hang
 
-from bench import gpu_notes, provenance  # noqa: E402
-from bench.gpu import __main__ as gpu  # noqa: E402
-from bench.gpu import (  # noqa: E402
+from bench import gpu_notes, provenance
+from bench.gpu import __main__ as gpu
+from bench.gpu import (
     check_data,
     parts,
     peer_indexes,
@@ -27,17 +27,17 @@ from bench.gpu import (  # noqa: E402
     watch,
     worker,
 )
-from bench.gpu import coarse as gpu_coarse  # noqa: E402
-from bench.gpu import data as gpu_data  # noqa: E402
-from bench.gpu import kernel as gpu_kernel  # noqa: E402
-from bench.gpu import run as gpu_run  # noqa: E402
-from bench.gpu.conformance import NotGreenError, counted  # noqa: E402
-from bench.gpu.conformance import tests as run_tests  # noqa: E402
-from bench.gpu.engines import least_nprobe  # noqa: E402
-from bench.gpu.unit import Options, Unit  # noqa: E402
-from gleann.index.codes import Encoding  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.roofline import H200, Batch, bounds  # noqa: E402
+from bench.gpu import coarse as gpu_coarse
+from bench.gpu import data as gpu_data
+from bench.gpu import kernel as gpu_kernel
+from bench.gpu import run as gpu_run
+from bench.gpu.conformance import NotGreenError, counted
+from bench.gpu.conformance import tests as run_tests
+from bench.gpu.engines import least_nprobe
+from bench.gpu.unit import Options, Unit
+from gleann.index.codes import Encoding
+from gleann.index.engines.device.plan.roofline import H200, Batch, bounds
+from gleann.index.engines.device.steps.coarse import DeviceRanking
 
 SET = "made-1m-128"
 
@@ -104,7 +104,7 @@ def test_the_kernel_is_told_beside_its_roofline(result):
 def test_the_kernel_of_the_coarse_step(monkeypatch, doubtful):
     """Here the product stands in for the kernel, which needs a GPU."""
     scanner = pytest.importorskip(
-        "gleann.index.engines.triton_kernels.launch_rank",
+        "gleann.index.engines.triton_kernels.coarse.launch_rank",
         reason="triton is not installed",
     )
 

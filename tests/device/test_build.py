@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SoarIndex
-from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.kmeans import train_centroids
+from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding, quantise
 from gleann.index.errors import DeviceMemoryError, EngineUnavailableError
 from gleann.index.exact import exact_search_prepared
-from gleann.index.kmeans import train_centroids
-from gleann.index.spill import Spiller, scale_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import build_assign, build_stream  # noqa: E402
-from gleann.index.engines.device.precision import full_precision  # noqa: E402
-from gleann.index.engines.device.turns import turn_on  # noqa: E402
+from gleann.index.build.device import assigner
+from gleann.index.engines.device.layout import stream
+from gleann.index.engines.device.precision import full_precision
+from gleann.index.engines.device.turns import turn_on
 
 METRICS = ["l2", "ip", "cosine"]
 SPILLS = ["soar", "naive", "none"]
@@ -94,8 +95,8 @@ def test_real_rows_differ_only_where_lists_are_as_good(kernels, metric, weight):
 def test_blocks_of_any_size_assign_alike(kernels, monkeypatch):
     rows, centroids = integers(500, 8, seed=1), integers(30, 8, seed=2)
     whole = assigned(kernels, rows, centroids, metric="ip")
-    monkeypatch.setattr(build_stream, "BLOCK_BYTES", 8 * 4 * 77)
-    monkeypatch.setattr(build_assign, "BLOCK_SCORES", 30 * 13)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 8 * 4 * 77)
+    monkeypatch.setattr(assigner, "BLOCK_SCORES", 30 * 13)
     parts = assigned(kernels, rows, centroids, metric="ip")
     np.testing.assert_array_equal(whole, parts)
 
@@ -146,7 +147,7 @@ def test_nearest_rows_are_those_of_the_host(kernels, metric, n):
 def test_codes_are_those_of_the_host(kernels, monkeypatch):
     rows = np.random.default_rng(2).normal(size=(300, 12)).astype(np.float32)
     rows[5] = 0
-    monkeypatch.setattr(build_stream, "BLOCK_BYTES", 12 * 4 * 64)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 12 * 4 * 64)
     plain = Encoding.uncentred("ip", rows.shape[1])
     got, want = kernels.codes(rows, plain), quantise(rows)
     np.testing.assert_array_equal(got.values, want.values)
@@ -205,7 +206,7 @@ def test_running_out_of_memory_is_no_crash(kernels, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 TiB.")
 
     rows, centroids = integers(60, 4, seed=1), integers(5, 4, seed=2)
-    monkeypatch.setattr(build_assign.DeviceAssigner, "assign", fail)
+    monkeypatch.setattr(assigner.DeviceAssigner, "assign", fail)
     with pytest.raises(DeviceMemoryError, match="1 TiB"):
         assigned(kernels, rows, centroids)
     monkeypatch.undo()
@@ -213,7 +214,7 @@ def test_running_out_of_memory_is_no_crash(kernels, monkeypatch):
 
 
 def test_others_may_use_the_device_between_two_blocks(kernels, monkeypatch):
-    monkeypatch.setattr(build_stream, "BLOCK_BYTES", 4 * 4 * 20)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 4 * 4 * 20)
     rows, centroids = integers(60, 4, seed=1), integers(5, 4, seed=2)
     blocks = kernels.assign_blocks(rows, centroids, params=BuildParams())
     for block, _, _ in blocks:
@@ -230,7 +231,7 @@ def test_a_device_that_is_not_there():
 def test_an_assigner_goes_without_the_collector(metric):
     """It holds centroids and losses on the device."""
     params = BuildParams(metric=metric, spill="soar")
-    made = build_assign.DeviceAssigner(torch.eye(4), params, scale=1.0)
+    made = assigner.DeviceAssigner(torch.eye(4), params, scale=1.0)
     there = weakref.ref(made)
     gc.disable()
     try:

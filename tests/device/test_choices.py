@@ -13,9 +13,9 @@ from gleann.index.engines.torch import torch_engine
 from gleann.index.errors import DeviceMemoryError
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import choice, memory  # noqa: E402
-from gleann.index.engines.device import engine as engines  # noqa: E402
-from gleann.index.engines.device.planner import usual_batch  # noqa: E402
+from gleann.index.engines.device import engine as engines
+from gleann.index.engines.device.plan import choice, memory
+from gleann.index.engines.device.plan.planner import usual_batch
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

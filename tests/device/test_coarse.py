@@ -11,10 +11,10 @@ from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.metric import prepare
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import coarse  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.steps import coarse
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

@@ -18,11 +18,19 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.gpu.compile import compiled, dumped, tool, usage_of
-from gleann.index.engines.device.kinds import TILE, padded_dim
-from gleann.index.engines.triton_kernels.assign_lists import (
+from gleann.index.engines.device.plan.kinds import TILE, padded_dim
+from gleann.index.engines.triton_kernels.build.assign_lists import (
     assign_lists,
 )
-from gleann.index.engines.triton_kernels.compact_pairs import compact_pairs
+from gleann.index.engines.triton_kernels.coarse.quantise_queries import (
+    quantise_queries,
+)
+from gleann.index.engines.triton_kernels.coarse.rank_lists import (
+    LEAST_COLUMNS,
+    best_lists,
+    group_peaks,
+)
+from gleann.index.engines.triton_kernels.coarse.set_bitmap import set_bitmap
 from gleann.index.engines.triton_kernels.configs import (
     ASSIGN,
     ASSIGN_SOAR,
@@ -53,32 +61,24 @@ from gleann.index.engines.triton_kernels.configs import (
     rerank_block_for,
     table_for,
 )
-from gleann.index.engines.triton_kernels.group_pairs import (
+from gleann.index.engines.triton_kernels.coreset.pair_squares import (
+    pair_squares,
+)
+from gleann.index.engines.triton_kernels.coreset.sum_gains import sum_gains
+from gleann.index.engines.triton_kernels.finish.merge_keys import merge_keys, merge_runs
+from gleann.index.engines.triton_kernels.finish.pack_answers import pack_answers
+from gleann.index.engines.triton_kernels.finish.rerank_rows import rerank_rows
+from gleann.index.engines.triton_kernels.scan.compact_pairs import compact_pairs
+from gleann.index.engines.triton_kernels.scan.group_pairs import (
     count_pairs,
     cut_items,
     place_pairs,
 )
-from gleann.index.engines.triton_kernels.merge_keys import merge_keys, merge_runs
-from gleann.index.engines.triton_kernels.pack_answers import pack_answers
-from gleann.index.engines.triton_kernels.pair_squares import (
-    pair_squares,
-)
-from gleann.index.engines.triton_kernels.quantise_queries import (
-    quantise_queries,
-)
-from gleann.index.engines.triton_kernels.rank_lists import (
-    LEAST_COLUMNS,
-    best_lists,
-    group_peaks,
-)
-from gleann.index.engines.triton_kernels.rerank_rows import rerank_rows
-from gleann.index.engines.triton_kernels.scan_lists import scan_lists
-from gleann.index.engines.triton_kernels.scan_pairs import (
+from gleann.index.engines.triton_kernels.scan.scan_lists import scan_lists
+from gleann.index.engines.triton_kernels.scan.scan_pairs import (
     scan_pairs,
     score_pairs,
 )
-from gleann.index.engines.triton_kernels.set_bitmap import set_bitmap
-from gleann.index.engines.triton_kernels.sum_gains import sum_gains
 
 SHARED_LIMIT = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10}
 """Bytes a program may have, by compute capability."""

@@ -12,14 +12,14 @@ if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
-import triton.language as tl  # noqa: E402
+import triton.language as tl
 
-from bench.gpu import launches  # noqa: E402
-from bench.gpu.compile import compiled, dumped, tool, usage_of  # noqa: E402
-from bench.gpu.counts import loop_from, table  # noqa: E402
-from bench.gpu.launches import SETTINGS, Launches, launches_of  # noqa: E402
-from bench.gpu.sass import instructions_of, loops_of  # noqa: E402
-from bench.gpu.shipped import shipped  # noqa: E402
+from bench.gpu import launches
+from bench.gpu.compile import compiled, dumped, tool, usage_of
+from bench.gpu.counts import loop_from, table
+from bench.gpu.launches import SETTINGS, Launches, launches_of
+from bench.gpu.sass import instructions_of, loops_of
+from bench.gpu.shipped import shipped
 
 # A loop of three with a branch out of line, in a loop of eight more.
 NESTED = """

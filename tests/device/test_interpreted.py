@@ -12,67 +12,66 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine, top_lists
 from gleann.index.metric import list_scores
 from gleann.index.params import BuildParams
-from gleann.index.spill import Spiller, scale_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
 
-from gleann.index.engines.device import build_assign, merge, scan  # noqa: E402
-from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.certificate import violations  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import (  # noqa: E402
+from gleann.index.build.device import assigner
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.layout.layout import lay_out
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.kinds import TILE
+from gleann.index.engines.device.plan.rank_plan import plan_ranking
+from gleann.index.engines.device.steps import merge, scan
+from gleann.index.engines.device.steps.bitmap import bitmap_of
+from gleann.index.engines.device.steps.certificate import violations
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.compaction import compact, counted
+from gleann.index.engines.device.steps.keys import (
     NONE,
     key_numbers,
     key_scores,
     make_keys,
     smallest,
 )
-from gleann.index.engines.device.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.layout import lay_out  # noqa: E402
-from gleann.index.engines.device.packed import Block, packed  # noqa: E402
-from gleann.index.engines.device.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.rank_plan import plan_ranking  # noqa: E402
-from gleann.index.engines.device.rerank import (  # noqa: E402
+from gleann.index.engines.device.steps.packed import Block, packed
+from gleann.index.engines.device.steps.queries import code_queries
+from gleann.index.engines.device.steps.rerank import (
     DeviceRows,
     HostRows,
     answer,
     rerank,
 )
-from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton_kernels import (  # noqa: E402
-    assigning,
-    gaining,
+from gleann.index.engines.triton_kernels import scanner as launching
+from gleann.index.engines.triton_kernels.build import launch_assign
+from gleann.index.engines.triton_kernels.coarse import (
     launch_bitmap,
-    launch_group,
-    launch_merge,
     launch_quantise,
     launch_rank,
-    launch_rerank,
-    launch_scan,
 )
-from gleann.index.engines.triton_kernels import scanner as launching  # noqa: E402
-from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
-from gleann.index.engines.triton_kernels.distances import (  # noqa: E402
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.coreset import launch_gains
+from gleann.index.engines.triton_kernels.coreset.launch_distances import (
     launch_pair_squares,
 )
-from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
-from gleann.selection import facility_location, farthest_first  # noqa: E402
-from gleann.selection.coreset.distance import device as on_device  # noqa: E402
-from gleann.selection.coreset.distance.contract import squared_l2  # noqa: E402
-from gleann.selection.coreset.methods import device_gains  # noqa: E402
-from gleann.selection.coreset.methods.facility_location import HostGains  # noqa: E402
+from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank
+from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan
+from gleann.index.engines.triton_kernels.scanner import TritonScanner
+from gleann.selection import facility_location, farthest_first
+from gleann.selection.coreset.distance import device as on_device
+from gleann.selection.coreset.distance.contract import squared_l2
+from gleann.selection.coreset.methods import device_gains
+from gleann.selection.coreset.methods.facility_location import HostGains
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")
@@ -574,10 +573,10 @@ def test_farthest_first_with_the_kernel(monkeypatch):
 def small_tiles(monkeypatch):
     """Several tiles of rows and of lists, and more than one share."""
     for name in ("ASSIGN", "ASSIGN_SOAR"):
-        config = getattr(assigning, name)
+        config = getattr(launch_assign, name)
         small = replace(config, rows=16, lists=16, block=16)
-        monkeypatch.setattr(assigning, name, small)
-    monkeypatch.setattr(assigning, "programs_on", lambda device: 3)
+        monkeypatch.setattr(launch_assign, name, small)
+    monkeypatch.setattr(launch_assign, "programs_on", lambda device: 3)
 
 
 def rows_and_centroids(n, nlist, d):
@@ -595,7 +594,7 @@ def rows_and_centroids(n, nlist, d):
 
 
 def labels(rows, centroids, params):
-    made = build_assign.DeviceAssigner(
+    made = assigner.DeviceAssigner(
         torch.from_numpy(centroids), params, scale=scale_of(rows)
     )
     return [part.numpy() for part in made.assign(torch.from_numpy(rows))]
@@ -618,8 +617,8 @@ def test_lists_are_those_of_torch(monkeypatch, metric, spill, weight, shape):
     rows, centroids = rows_and_centroids(*shape)
     params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
     want = labels(rows, centroids, params)
-    monkeypatch.setattr(build_assign, "device_reason", lambda device: "")
-    monkeypatch.setattr(build_assign.DeviceAssigner, "_scores", None)
+    monkeypatch.setattr(assigner, "device_reason", lambda device: "")
+    monkeypatch.setattr(assigner.DeviceAssigner, "_scores", None)
     got = labels(rows, centroids, params)
     host = Spiller(centroids, params, scale=scale_of(rows)).assign(rows)
     for mine, theirs in zip(got, want, strict=True):
@@ -638,7 +637,7 @@ def test_a_build_that_assigns_by_the_kernel(monkeypatch):
     rows, centroids = (rng.normal(size=(n, 20)).astype("f4") for n in (90, 40))
     params = BuildParams(metric="cosine", spill="soar")
     (_, *want), *_ = HostKernels(1).assign_blocks(rows, centroids, params=params)
-    monkeypatch.setattr(build_assign, "device_reason", lambda device: "")
+    monkeypatch.setattr(assigner, "device_reason", lambda device: "")
     kernels = kernels_on("cpu")
     ((_, *got),) = kernels.assign_blocks(rows, centroids, params=params)
     np.testing.assert_array_equal(got, want)
@@ -650,7 +649,7 @@ def test_a_build_that_assigns_by_the_kernel(monkeypatch):
 @pytest.mark.parametrize("nlist", [1, 64, 65, 4096])
 @pytest.mark.parametrize("tiles", [0, 1, 171, 7000])
 def test_shares_are_whole_tiles_and_fill_the_device(tiles, nlist):
-    share = assigning.share_of(nlist, 64, tiles=tiles, places=132)
+    share = launch_assign.share_of(nlist, 64, tiles=tiles, places=132)
     columns, shares = -(-nlist // 64), -(-nlist // share)
     assert share % 64 == 0
     # Rounding up to whole tiles costs less than half of the shares.
@@ -661,9 +660,9 @@ def test_shares_are_whole_tiles_and_fill_the_device(tiles, nlist):
 @pytest.fixture
 def gains_by_kernel(monkeypatch):
     """Several tiles of rows and candidates, and more than one share."""
-    small = replace(gaining.GAINS, rows=32, lists=16)
-    monkeypatch.setattr(gaining, "GAINS", small)
-    monkeypatch.setattr(gaining, "programs_on", lambda device: 3)
+    small = replace(launch_gains.GAINS, rows=32, lists=16)
+    monkeypatch.setattr(launch_gains, "GAINS", small)
+    monkeypatch.setattr(launch_gains, "programs_on", lambda device: 3)
     monkeypatch.setattr(device_gains, "device_reason", lambda device: "")
     monkeypatch.setattr(device_gains, "block_slices", None)
 

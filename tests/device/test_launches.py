@@ -14,36 +14,36 @@ triton = pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
-from triton.backends.compiler import GPUTarget  # noqa: E402
-from triton.compiler import make_backend  # noqa: E402
-from triton.runtime.jit import (  # noqa: E402
+from triton.backends.compiler import GPUTarget
+from triton.compiler import make_backend
+from triton.runtime.jit import (
     compute_cache_key,
     create_function_from_signature,
 )
 
-from gleann.index.codes import Encoding  # noqa: E402
-from gleann.index.engines.device import scan  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.columns import columns_of  # noqa: E402
-from gleann.index.engines.device.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.layout import DeviceLists  # noqa: E402
-from gleann.index.engines.device.queries import CodedQueries  # noqa: E402
-from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
-from gleann.index.engines.device.view import ListView  # noqa: E402
-from gleann.index.engines.triton_kernels import (  # noqa: E402
-    assigning,
-    distances,
-    gaining,
+from gleann.index.codes import Encoding
+from gleann.index.engines.device.layout.columns import columns_of
+from gleann.index.engines.device.layout.layout import DeviceLists
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.kinds import TILE
+from gleann.index.engines.device.steps import scan
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.queries import CodedQueries
+from gleann.index.engines.device.steps.rerank import DeviceRows
+from gleann.index.engines.triton_kernels.build import launch_assign
+from gleann.index.engines.triton_kernels.coarse import (
     launch_bitmap,
-    launch_group,
-    launch_merge,
     launch_quantise,
     launch_rank,
-    launch_rerank,
-    launch_scan,
 )
-from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.coreset import (
+    launch_distances,
+    launch_gains,
+)
+from gleann.index.engines.triton_kernels.finish import launch_merge, launch_rerank
+from gleann.index.engines.triton_kernels.scan import launch_group, launch_scan
 
 MOST_ON_FIRST_AXIS = (1 << 31) - 1
 """Programs that CUDA takes there; 65,535 on the two others."""
@@ -251,23 +251,23 @@ def replaced(monkeypatch, module, name):
 
 def test_distances_of_pairs_are_compiled_once(monkeypatch):
     """Counts of 1, and multiples of 16, would have a variant of their own."""
-    kernel = replaced(monkeypatch, distances, "pair_squares")
+    kernel = replaced(monkeypatch, launch_distances, "pair_squares")
     rows = torch.zeros(50, 32)
     for count in (1, 2, 16, 17, 320):
         pairs = torch.zeros(count, dtype=torch.int64)
-        distances.launch_pair_squares(rows, pairs, pairs)
+        launch_distances.launch_pair_squares(rows, pairs, pairs)
     assert [grid for (grid,) in kernel.grids] == [1, 1, 1, 1, 10]
     assert len(kernel.variants) == 1
 
 
 def test_assignment_and_gains_are_compiled_once(monkeypatch):
     """Widths and shares are whole tiles, and keep loads along them aligned."""
-    assigned = replaced(monkeypatch, assigning, "assign_lists")
-    gained = replaced(monkeypatch, gaining, "sum_gains")
+    assigned = replaced(monkeypatch, launch_assign, "assign_lists")
+    gained = replaced(monkeypatch, launch_gains, "sum_gains")
     for n, nlist in ((1, 1), (16, 300), (1000, 16), (5000, 4097)):
         rows, lists = columns_of(torch.zeros(n, 32)), columns_of(torch.zeros(nlist, 32))
-        assigning.best_lists(rows, lists, torch.zeros(nlist))
-        gaining.launch_sum_gains(rows, lists, torch.zeros(rows.values.shape[1]))
+        launch_assign.best_lists(rows, lists, torch.zeros(nlist))
+        launch_gains.launch_sum_gains(rows, lists, torch.zeros(rows.values.shape[1]))
     assert len(assigned.grids) == len(gained.grids) == 4
     assert len(assigned.variants) == len(gained.variants) == 1
 

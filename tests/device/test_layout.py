@@ -11,15 +11,16 @@ from gleann.index.codes import Encoding
 from gleann.index.engines.several import share
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import layout, memory  # noqa: E402
-from gleann.index.engines.device.kinds import TILE  # noqa: E402
-from gleann.index.engines.device.layout import (  # noqa: E402
+from gleann.index.engines.device.layout import layout
+from gleann.index.engines.device.layout.layout import (
     DTYPES,
     EMPTY_BIAS,
     lay_out,
     shuffled,
 )
-from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.plan.kinds import TILE
+from gleann.index.engines.device.steps.rerank import DeviceRows
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

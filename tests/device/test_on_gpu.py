@@ -21,24 +21,25 @@ if not torch.cuda.is_available():
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
-from gleann.index.engines.device import merge, scan  # noqa: E402
-from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.coarse import DeviceRanking  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import NONE, make_keys  # noqa: E402
-from gleann.index.engines.device.layout import lay_out  # noqa: E402
-from gleann.index.engines.device.queries import code_queries  # noqa: E402
-from gleann.index.engines.device.rerank import (  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.layout.layout import lay_out
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.steps import merge, scan
+from gleann.index.engines.device.steps.bitmap import bitmap_of
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.keys import NONE, make_keys
+from gleann.index.engines.device.steps.queries import code_queries
+from gleann.index.engines.device.steps.rerank import (
     DeviceRows,
     answer,
     rerank,
 )
-from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton import triton_engine  # noqa: E402
-from gleann.index.engines.triton_kernels import launch_rank, launch_scan  # noqa: E402
-from gleann.index.engines.triton_kernels.configs import config_for  # noqa: E402
-from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
+from gleann.index.engines.triton import triton_engine
+from gleann.index.engines.triton_kernels.coarse import launch_rank
+from gleann.index.engines.triton_kernels.configs import config_for
+from gleann.index.engines.triton_kernels.scan import launch_scan
+from gleann.index.engines.triton_kernels.scanner import TritonScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SoarIndex, knn_graph
-from gleann.index.build_kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.kmeans import train_centroids
 from gleann.index.codes import Encoding, quantise
 from gleann.index.exact import exact_search_prepared
-from gleann.index.kmeans import train_centroids
 from gleann.selection import facility_location, farthest_first, k_center
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 if not torch.cuda.is_available():
     pytest.skip("there is no CUDA device", allow_module_level=True)
 
-from gleann.index.engines.device import build_assign, build_stream  # noqa: E402
-from gleann.index.engines.device.precision import full_precision  # noqa: E402
-from gleann.selection.coreset.distance.contract import squared_l2 as on_host  # noqa: E402
-from gleann.selection.coreset.distance.device import DevicePoints, squared_l2  # noqa: E402
+from gleann.index.build.device import assigner
+from gleann.index.engines.device.layout import stream
+from gleann.index.engines.device.precision import full_precision
+from gleann.selection.coreset.distance.contract import squared_l2 as on_host
+from gleann.selection.coreset.distance.device import DevicePoints, squared_l2
 
 pytestmark = pytest.mark.gpu
 
@@ -31,7 +32,7 @@ def integers(n, d, *, seed, top=9):
 
 @pytest.fixture(params=[32 << 20, 4 * 24 * 301], ids=["one block", "many blocks"])
 def kernels(request, monkeypatch):
-    monkeypatch.setattr(build_stream, "BLOCK_BYTES", request.param)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", request.param)
     return kernels_on("cuda")
 
 
@@ -72,7 +73,7 @@ def test_lists_by_the_kernel_are_those_by_torch(monkeypatch, metric, d):
     rows[:50] = centroids[:50]
     chosen = {"metric": metric, "spill": "soar"}
     got = assigned(kernels_on("cuda"), rows, centroids, **chosen)
-    monkeypatch.setattr(build_assign, "device_reason", lambda device: "not here")
+    monkeypatch.setattr(assigner, "device_reason", lambda device: "not here")
     want = assigned(kernels_on("cuda"), rows, centroids, **chosen)
     np.testing.assert_array_equal(got, want)
     assert (got[1] >= 0).any()

@@ -19,18 +19,19 @@ if not torch.cuda.is_available():
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
-from gleann.index.engines.device import engine as engine_module  # noqa: E402
-from gleann.index.engines.device import memory, recorded  # noqa: E402
-from gleann.index.engines.device.answers import Staging  # noqa: E402
-from gleann.index.engines.device.compaction import compact, counted  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.keys import NONE  # noqa: E402
-from gleann.index.engines.device.layout import lay_out  # noqa: E402
-from gleann.index.engines.device.packed import Block, packed  # noqa: E402
-from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
-from gleann.index.engines.device.view import view_for  # noqa: E402
-from gleann.index.engines.triton import triton_engine  # noqa: E402
-from gleann.index.engines.triton_kernels.scanner import TritonScanner  # noqa: E402
+from gleann.index.engines.device import engine as engine_module
+from gleann.index.engines.device import recorded
+from gleann.index.engines.device.answers import Staging
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.layout.layout import lay_out
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.steps.compaction import compact, counted
+from gleann.index.engines.device.steps.keys import NONE
+from gleann.index.engines.device.steps.packed import Block, packed
+from gleann.index.engines.device.steps.rerank import DeviceRows
+from gleann.index.engines.triton import triton_engine
+from gleann.index.engines.triton_kernels.scanner import TritonScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import keys, merge, scan  # noqa: E402
-from gleann.index.engines.device.bitmap import bitmap_of  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.certificate import violations  # noqa: E402
-from gleann.index.engines.device.grouping import group  # noqa: E402
-from gleann.index.engines.device.layout import EMPTY_SCORE, lay_out  # noqa: E402
+from gleann.index.engines.device.layout.layout import EMPTY_SCORE, lay_out
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.steps import keys, merge, scan
+from gleann.index.engines.device.steps.bitmap import bitmap_of
+from gleann.index.engines.device.steps.certificate import violations
+from gleann.index.engines.device.steps.grouping import group
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

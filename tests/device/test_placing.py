@@ -15,11 +15,11 @@ from gleann.index.errors import DeviceMemoryError
 from gleann.selection import farthest_first
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory  # noqa: E402
-from gleann.index.engines.device.rerank import DeviceRows  # noqa: E402
-from gleann.index.engines.torch import torch_engine  # noqa: E402
-from gleann.selection.coreset.distance import device as on_device  # noqa: E402
-from gleann.service.devices.devices import Devices  # noqa: E402
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.steps.rerank import DeviceRows
+from gleann.index.engines.torch import torch_engine
+from gleann.selection.coreset.distance import device as on_device
+from gleann.service.devices.devices import Devices
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

@@ -17,12 +17,12 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import engine as engine_module  # noqa: E402
-from gleann.index.engines.device import memory  # noqa: E402
-from gleann.index.engines.device.answers import Staging  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.planner import MOST_QUERIES  # noqa: E402
-from gleann.index.engines.device.recording import (  # noqa: E402
+from gleann.index.engines.device import engine as engine_module
+from gleann.index.engines.device.answers import Staging
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.plan.planner import MOST_QUERIES
+from gleann.index.engines.device.recording import (
     MOST_RECORDED,
     RECORDED_SHARE,
     CudaGraphs,
@@ -30,7 +30,7 @@ from gleann.index.engines.device.recording import (  # noqa: E402
     padded_size,
     size_within,
 )
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

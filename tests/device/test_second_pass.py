@@ -11,16 +11,17 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import engine as engine_module  # noqa: E402
-from gleann.index.engines.device import passes, recorded  # noqa: E402
-from gleann.index.engines.device.bucketing import Bucketing  # noqa: E402
-from gleann.index.engines.device.certificate import (  # noqa: E402
+from gleann.index.engines.device import engine as engine_module
+from gleann.index.engines.device import recorded
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.planner import Plan
+from gleann.index.engines.device.steps import passes
+from gleann.index.engines.device.steps.certificate import (
     rescanned,
     rescanned_within,
 )
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.planner import Plan  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

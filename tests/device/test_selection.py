@@ -24,11 +24,11 @@ from gleann.selection import (
 )
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import memory  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.turns import turn_on  # noqa: E402
-from gleann.selection.coreset.distance import device as on_device  # noqa: E402
-from gleann.selection.coreset.methods import device_gains  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.turns import turn_on
+from gleann.selection.coreset.distance import device as on_device
+from gleann.selection.coreset.methods import device_gains
 
 
 def integers(n, d, *, seed):

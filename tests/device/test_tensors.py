@@ -15,8 +15,8 @@ from gleann.index.errors import (
 )
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 CPU = torch.device("cpu")
 METRICS = ["l2", "ip", "cosine"]

@@ -19,20 +19,16 @@ from gleann.index.errors import (
 from gleann.index.metric import prepare
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from gleann.index.engines.device import engine as engine_module  # noqa: E402
-from gleann.index.engines.device import (  # noqa: E402
-    layout,
-    memory,
-    passes,
-    queries,
-    scan,
-    turns,
-)
-from gleann.index.engines.device.bucketing import slot_table  # noqa: E402
-from gleann.index.engines.device.engine import DeviceEngine  # noqa: E402
-from gleann.index.engines.device.layout import lay_out, shuffled  # noqa: E402
-from gleann.index.engines.device.torch_scanner import TorchScanner  # noqa: E402
-from gleann.index.engines.device.view import view_for  # noqa: E402
+from gleann.index.engines.device import engine as engine_module
+from gleann.index.engines.device import turns
+from gleann.index.engines.device.engine import DeviceEngine
+from gleann.index.engines.device.layout import layout
+from gleann.index.engines.device.layout.layout import lay_out, shuffled
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan import memory
+from gleann.index.engines.device.plan.bucketing import slot_table
+from gleann.index.engines.device.steps import passes, queries, scan
+from gleann.index.engines.device.torch_scanner import TorchScanner
 
 _spec = importlib.util.spec_from_file_location(
     "device_world", Path(__file__).with_name("device_world.py")

@@ -89,7 +89,7 @@ def test_no_space_at_each_step_of_sealing(
         raise OSError(28, "No space left on device", "a file")
 
     targets = {
-        "save": "gleann.index.on_disk.storage.Draft.publish",
+        "save": "gleann.index.build.on_disk.files.Draft.publish",
         "rename": "gleann.service.state.versions.Path.rename",
         "sync": "gleann.service.state.versions._sync",
     }

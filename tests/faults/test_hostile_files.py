@@ -14,7 +14,7 @@ import pytest
 
 import gleann
 from gleann.index import errors
-from gleann.index.id_checks import MAX_ID_BYTES
+from gleann.index.ids.checks import MAX_ID_BYTES
 from gleann.service.application import Application
 from gleann.service.cli.files import inputs
 from gleann.service.config import Config

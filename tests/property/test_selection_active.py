@@ -1,4 +1,4 @@
-"""T1: SEALS against the global method, over random seeds."""
+"""SEALS against the global method, over random seeds."""
 
 import numpy as np
 import pytest
@@ -132,7 +132,7 @@ def curve():
 
 @pytest.mark.parametrize("recall", [0.8, 0.9, 0.99])
 def test_neighbours_missed_by_an_index_cost_hardly_anything(curve, recall):
-    """T1: the curve of average precision against recall of the index is flat."""
+    """The curve of average precision against recall of the index is flat."""
     lost = curve[1.0] - curve[recall]
     assert (lost <= (0.02, 0.05)).all(), (recall, lost)
 

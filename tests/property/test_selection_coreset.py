@@ -1,4 +1,4 @@
-"""T3: weighted k-center against exhaustive search, over random instances."""
+"""Weighted k-center against exhaustive search, over random instances."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""T2: estimates over many seeds, on synthetic and on real proxies."""
+"""Estimates over many seeds, on synthetic and on real proxies."""
 
 import os
 from itertools import product
@@ -153,8 +153,8 @@ def real(supg, name):
     return proxy, supg[f"{name}_label"], noise + 5 * np.sqrt(proxy)
 
 
-# Of selection.md 2.8, relative error of a count at 1,000 labels: uniform, five equal
-# strata, five strata of equal sqrt(proxy). Ours may be 20 % worse at most.
+# Relative error of a count at 1,000 labels, simulated before this code was written:
+# uniform, five equal strata, five strata of equal sqrt(proxy). Ours may be 20 % worse.
 COUNT_TABLE = {
     "imagenet": (0.99, 0.88, 0.080),
     "onto": (0.186, 0.135, 0.054),

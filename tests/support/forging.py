@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gleann.index.manifest import manifest_checksum
+from gleann.index.storage.manifest import manifest_checksum
 
 
 def npy(array: np.ndarray) -> bytes:

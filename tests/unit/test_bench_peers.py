@@ -15,7 +15,7 @@ from bench.peers.contract import PeerUnavailableError, Shape
 from bench.peers.faiss_ivfpq import sub_quantizers
 from bench.peers.scann import lifted_queries, lifted_rows, threshold
 from gleann.index import exact_search
-from gleann.index.kmeans import TRAIN_ROWS_PER_LIST
+from gleann.index.build.kmeans import TRAIN_ROWS_PER_LIST
 from gleann.index.metric import prepare
 
 N, DIM, K = 1500, 16, 10

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from gleann.index.blas import one_blas_thread
+from gleann.index.parallel.blas import one_blas_thread
 
 
 def blas_threads() -> list[int]:

@@ -4,7 +4,7 @@ import pytest
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.checks import as_mask, as_vectors
 from gleann.index.engines import native
-from gleann.index.id_checks import as_id_array, as_ids
+from gleann.index.ids.checks import as_id_array, as_ids
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8"])

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, cores
+from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.engines import native
+from gleann.index.parallel import cores
 
 needs_kernels = pytest.mark.skipif(
     not native.available(), reason=native.unavailable_reason() or "the kernels"

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from gleann.index.engines.device.bucketing import (
+from gleann.index.engines.device.plan.bucketing import (
     MAX_SPAN,
     Bucketing,
     slot_table,
     span_count,
 )
-from gleann.index.engines.device.kinds import TILE, padded_dim
-from gleann.index.engines.device.planner import (
+from gleann.index.engines.device.plan.kinds import TILE, padded_dim
+from gleann.index.engines.device.plan.planner import (
     Sizes,
     choose_kernel,
     choose_query_tile,
@@ -19,7 +19,7 @@ from gleann.index.engines.device.planner import (
     plan,
     span_for,
 )
-from gleann.index.engines.device.rank_plan import plan_ranking, ranks_in_kernels
+from gleann.index.engines.device.plan.rank_plan import plan_ranking, ranks_in_kernels
 from gleann.index.engines.triton_kernels.configs import (
     LONG,
     MERGE,

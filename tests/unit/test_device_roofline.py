@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gleann.index.engines.device.planner import (
+from gleann.index.engines.device.plan.planner import (
     choose_kind,
     choose_segments,
     usual_batch,
 )
-from gleann.index.engines.device.roofline import (
+from gleann.index.engines.device.plan.roofline import (
     H100,
     H200,
     SCAN_COSTS,
@@ -18,6 +18,7 @@ from gleann.index.engines.device.roofline import (
     bounds,
     items_of,
 )
+from gleann.index.engines.triton_kernels.configs import merge_config_for
 
 COUNTS = Path(__file__).resolve().parents[2] / "bench/results/gpu-counts.json"
 
@@ -66,7 +67,7 @@ def test_bounds_are_sums_worked_out_by_hand():
 
 
 def test_costs_are_those_counted_in_what_is_compiled():
-    """Items and tiles of the latest count, within an eighth."""
+    """Items and tiles of the latest count, within a sixth."""
     kernels = list(json.loads(COUNTS.read_text()).values())[-1]["kernels"]
     for query_tile, cost in SCAN_COSTS.items():
         for dim in (96, 128, 768):
@@ -74,18 +75,19 @@ def test_costs_are_those_counted_in_what_is_compiled():
             (item,) = counted["loops"]["inner"]
             (tile,) = item["inner"]
             assert counted["warps"] == cost.warps
-            assert item["instructions"] == pytest.approx(cost.item, rel=1 / 8)
+            assert item["instructions"] == pytest.approx(cost.item, rel=1 / 6)
             said = cost.of_item(tiles=1, dim=dim) / cost.warps - cost.item
-            assert tile["instructions"] == pytest.approx(said, rel=1 / 8)
+            assert tile["instructions"] == pytest.approx(said, rel=1 / 6)
 
 
 @pytest.mark.parametrize("on", [H100, H200])
 def test_a_pair_costs_a_step_of_the_merge_and_its_keys(on):
-    """One step merges 64 keys, as many as a pair has; and they are written and read."""
+    """A pair leaves 64 keys, which are written and read, and merged with others'."""
     kernels = list(json.loads(COUNTS.read_text()).values())[-1]["kernels"]
     merge = kernels["merge_keys 64 kept"]
     (step,) = merge["loops"]["inner"]
-    issued = merge["warps"] * step["instructions"] / on.warp_instructions
+    pairs = merge_config_for(64).at_once / 64
+    issued = merge["warps"] * step["instructions"] / pairs / on.warp_instructions
     moved = 2 * (64 * 8 + 8) / on.bytes_a_second
     assert on.pair_seconds == pytest.approx(issued + moved, rel=0.1)
 
@@ -119,6 +121,7 @@ def test_copies_pay_where_few_lists_are_touched():
     ("nlist", "entries", "dim", "kind"),
     [
         (4096, 2_000_000, 128, "bf16"),  # bytes are a part of the time only
+        (16_384, 20_000_000, 96, "int8"),
         (2048, 2_000_000, 768, "int8"),
     ],
 )

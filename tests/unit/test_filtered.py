@@ -5,7 +5,7 @@ import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.exact import exact_search
-from gleann.index.filtered import count_allowed
+from gleann.index.search.filtered import count_allowed
 
 N, DIM = 20_000, 16
 FILTERS = ("at random", "against the queries", "along the queries")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SoarIndex, errors
+from gleann.index.build.kmeans import train_centroids
 from gleann.index.engines import native
-from gleann.index.heartbeat import beat, repeating
-from gleann.index.kmeans import train_centroids
+from gleann.index.parallel.heartbeat import beat, repeating
 from gleann.selection.coreset.distance.choose import make_points
 
 pytestmark = pytest.mark.skipif(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
-from gleann.index.id_checks import (
+from gleann.index.ids.checks import (
     MAX_ID_BYTES,
     as_ids,
     hold_distinct,
@@ -15,7 +15,7 @@ from gleann.index.id_checks import (
     hold_ids,
     hold_row_ids,
 )
-from gleann.index.texts import Texts
+from gleann.index.ids.texts import Texts
 
 BAD: list[tuple[Any, str]] = [
     (["a", 1], r"row 1 is 1 \(int\), row 0 is 'a'"),

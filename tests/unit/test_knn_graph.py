@@ -5,8 +5,8 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex, exact_search, knn_graph, recall_at_k
 from gleann.index.errors import CancelledError, InvalidParamsError
-from gleann.index.join_plan import NEVER, draw_sample, plan_nprobe
-from gleann.index.self_join import in_list_order, lists_of, pool_size
+from gleann.index.graph.join_plan import NEVER, draw_sample, plan_nprobe
+from gleann.index.graph.self_join import in_list_order, lists_of, pool_size
 
 METRICS = ["ip", "cosine", "l2"]
 
@@ -174,7 +174,7 @@ def test_ids_and_scipy_tell_the_same(clustered):
 
 
 def test_progress_goes_up_and_can_cancel(clustered, monkeypatch):
-    monkeypatch.setattr("gleann.index.self_join.CHUNK_ROWS", 100)
+    monkeypatch.setattr("gleann.index.graph.self_join.CHUNK_ROWS", 100)
     index = build(clustered(450, 6, seed=11))
     seen = []
     knn_graph(index, k=3, progress=seen.append)

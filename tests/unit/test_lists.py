@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from gleann.index.assign import nearest_lists
+from gleann.index.build.assign import nearest_lists
+from gleann.index.build.kmeans import train_centroids
 from gleann.index.codes import quantise
-from gleann.index.kmeans import train_centroids
 from gleann.index.lists import invert
 
 

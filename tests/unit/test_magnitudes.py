@@ -3,18 +3,12 @@
 import numpy as np
 import pytest
 
-from gleann.index import (
-    BuildParams,
-    SearchParams,
-    SoarIndex,
-    errors,
-    exact_search,
-    spill,
-)
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors, exact_search
+from gleann.index.build import spill
 from gleann.index.checks import MOST_SQUARED, require_measurable
 from gleann.index.engines import native
+from gleann.index.ids.texts import Texts
 from gleann.index.metric import pair_distances, prepare
-from gleann.index.texts import Texts
 
 QUICK = {"nlist": 6, "tune_queries": 0}
 BAD = [1e19, -1e25, np.finfo(np.float32).min]
@@ -46,7 +40,7 @@ def test_a_build_names_the_row_and_both_lengths(metric, value, tmp_path):
 
 
 def test_a_build_on_disk_counts_rows_through_all_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("gleann.index.on_disk.BLOCK_BYTES", 4 * 12 * 50)
+    monkeypatch.setattr("gleann.index.build.on_disk.BLOCK_BYTES", 4 * 12 * 50)
     with pytest.raises(errors.InvalidInputError, match=r"row 277 has squared length"):
         SoarIndex.build_on_disk(
             with_bad_row(277, 1e19), tmp_path / "i", BuildParams(metric="l2", **QUICK)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gleann.index.engines import native
-from gleann.index.mutual import mutual_neighbours, mutual_reference
-from gleann.index.self_join import Pools
+from gleann.index.graph.mutual import mutual_neighbours, mutual_reference
+from gleann.index.graph.self_join import Pools
 
 NONE = np.inf
 

@@ -124,7 +124,7 @@ def test_the_border_checks_shapes():
         engine.rank_lists(queries[:, :3], nprobe=1)
     with pytest.raises(ValueError, match="nprobe"):
         engine.rank_lists(queries, nprobe=3)
-    with pytest.raises(ValueError, match="pool"):
+    with pytest.raises(ValueError, match="rerank"):
         engine.scan(queries, list_nos, ScanRequest(k=2, pool=1))
     request = ScanRequest(k=1, pool=1, allowed=np.ones(19, bool))
     with pytest.raises(ValueError, match="allowed"):

@@ -95,7 +95,7 @@ def test_an_import_notices_other_rows(tmp_path, monkeypatch):
 BUILD_A_FILE_THAT_IS_CUT = """
 import os, sys
 import numpy as np
-from gleann.index import on_disk
+from gleann.index.build import on_disk
 from gleann.service.cli.main import run
 on_disk.BLOCK_BYTES = 4 * 8 * 1000
 read = on_disk._read_rows

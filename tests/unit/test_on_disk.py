@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, errors, on_disk, storage
-from gleann.index.mapped_file import mapped_files
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.index.build import on_disk
+from gleann.index.storage import files
+from gleann.index.storage.mapped_file import mapped_files
 
 PARAMS = BuildParams(metric="cosine", nlist=24, tune_queries=40, seed=3)
 
@@ -75,7 +77,8 @@ def test_the_result_is_searched_from_its_files(rows, tmp_path):
 MEASURED = """
 import sys, threading
 import numpy as np
-from gleann.index import BuildParams, SoarIndex, on_disk
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.build import on_disk
 
 def anonymous():
     with open("/proc/self/status") as status:
@@ -216,7 +219,7 @@ def test_a_cancelled_build_leaves_what_was_there(rows, tmp_path, phase):
 @pytest.mark.parametrize("fail_at", [0, 1, 7, 30, 36])
 def test_a_full_disk_leaves_what_was_there(rows, tmp_path, monkeypatch, fail_at):
     SoarIndex.build_on_disk(rows[:500], tmp_path / "old", PARAMS)
-    real = storage.GrowingArray._write
+    real = files.GrowingArray._write
 
     class FullDisk:
         def write(self, content):
@@ -229,7 +232,7 @@ def test_a_full_disk_leaves_what_was_there(rows, tmp_path, monkeypatch, fail_at)
             self._handle = FullDisk()
         real(self, content)
 
-    monkeypatch.setattr(storage.GrowingArray, "_write", write)
+    monkeypatch.setattr(files.GrowingArray, "_write", write)
     for name in ("old", "new"):
         with pytest.raises(errors.StorageError, match="No space left"):
             SoarIndex.build_on_disk(rows, tmp_path / name, PARAMS)
@@ -309,7 +312,7 @@ def test_an_unreadable_manifest_keeps_every_folder_until_a_new_one_is_there(
 
 def test_a_training_sample_is_bounded(rows, tmp_path, monkeypatch):
     """However many lists: the bound is on bytes, and never below one row a list."""
-    monkeypatch.setattr("gleann.index.kmeans.MOST_TRAIN_BYTES", 12 * 4 * 100)
+    monkeypatch.setattr("gleann.index.build.kmeans.MOST_TRAIN_BYTES", 12 * 4 * 100)
     for nlist in (24, 150):
         params = BuildParams(nlist=nlist, tune_queries=0)
         SoarIndex.build_on_disk(rows, tmp_path / "i", params)

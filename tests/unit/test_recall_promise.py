@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
+from gleann.index.build.kmeans import train_centroids
+from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
+from gleann.index.build.sample import draw_queries
+from gleann.index.build.tune import OperatingPoint, choose_point
 from gleann.index.codes import Encoding
 from gleann.index.errors import RecallWarning
-from gleann.index.kmeans import train_centroids
 from gleann.index.params import Metric
-from gleann.index.rank_by_code import distances_of_ranked, rank_by_code
-from gleann.index.sample import draw_queries
-from gleann.index.tune import OperatingPoint, choose_point
 
 N = 6000
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from gleann.index.build.rows import code_rows, prepare_rows
 from gleann.index.codes import Encoding, quantise
 from gleann.index.engines import native
 from gleann.index.errors import ZeroVectorError
 from gleann.index.metric import prepare
-from gleann.index.rows import code_rows, prepare_rows
 
 SHAPES = [(1, 1), (1, 7), (3, 16), (1025, 5), (2049, 100), (700, 384)]
 

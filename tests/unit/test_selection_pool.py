@@ -120,7 +120,9 @@ def test_ids_lead_back_to_rows(ids):
 
 
 def test_unknown_ids_are_listed():
-    with pytest.raises(UnknownIdError, match="2 of 3 ids are not in the pool of 3: 7"):
+    with pytest.raises(
+        UnknownIdError, match="2 of 3 ids are not among those of 3 rows: 7"
+    ):
         IdMap([1, 2, 3], n=3).rows_of([7, 1, 8])
-    with pytest.raises(UnknownIdError, match="strings, the pool's are integers"):
+    with pytest.raises(UnknownIdError, match="strings, those of the rows integers"):
         IdMap([1, 2, 3], n=3).rows_of(["1"])

@@ -1,13 +1,13 @@
-"""soar.md 5.4, tests 1 to 4: the loss, AIR, the Beta ratio and the correlation."""
+"""Spilling: the loss of SOAR, AIR, the Beta ratio and the correlation of residuals."""
 
 import numpy as np
 import pytest
 
 from gleann.index import BuildParams, exact_search
-from gleann.index import spill as rules
-from gleann.index.assign import nearest_lists
+from gleann.index.build import spill as rules
+from gleann.index.build.assign import nearest_lists
+from gleann.index.build.kmeans import train_centroids
 from gleann.index.engines import native
-from gleann.index.kmeans import train_centroids
 
 
 @pytest.fixture

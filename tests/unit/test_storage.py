@@ -9,14 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index import (
-    BuildParams,
-    SearchParams,
-    SoarIndex,
-    errors,
-    storage,
-)
-from gleann.index.manifest import manifest_checksum
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.index.storage import files
+from gleann.index.storage.manifest import manifest_checksum
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "index-v1"
 
@@ -130,7 +125,7 @@ def test_full_disk_keeps_the_old_version(index, tmp_path, rows, monkeypatch, fai
     path = tmp_path / "a"
     index.save(path)
     calls = 0
-    sync = storage.os.fsync
+    sync = files.os.fsync
 
     def full(descriptor):
         nonlocal calls
@@ -139,7 +134,7 @@ def test_full_disk_keeps_the_old_version(index, tmp_path, rows, monkeypatch, fai
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(descriptor)
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     other = SoarIndex.build(rows[:50], BuildParams(metric="l2", nlist=2))
     with pytest.raises(errors.StorageError, match="No space left"):
         other.save(path)
@@ -156,7 +151,7 @@ def test_a_disk_that_fails_around_the_switch_leaves_a_whole_index(
     path = tmp_path / "a"
     index.save(path)
     calls = 0
-    sync = storage.os.fsync
+    sync = files.os.fsync
 
     def failing(descriptor):
         nonlocal calls
@@ -165,7 +160,7 @@ def test_a_disk_that_fails_around_the_switch_leaves_a_whole_index(
             raise OSError(errno.EIO, "Input/output error")
         sync(descriptor)
 
-    monkeypatch.setattr(storage.os, "fsync", failing)
+    monkeypatch.setattr(files.os, "fsync", failing)
     other = SoarIndex.build(rows[:50], BuildParams(metric="l2", nlist=2))
     with pytest.raises(errors.StorageError, match="Input/output error"):
         other.save(path)
@@ -190,7 +185,7 @@ def test_what_a_killed_first_writer_left_is_no_obstacle(index, tmp_path):
 def test_an_array_must_be_what_was_announced(tmp_path, rows_written):
     with (
         pytest.raises(errors.DimensionMismatchError, match=r"8 bytes too (few|many)"),
-        storage.drafting(tmp_path / "a") as draft,
+        files.drafting(tmp_path / "a") as draft,
         draft.growing("x", dtype="<f4", shape=(2, 2)) as file,
     ):
         file.append(np.zeros((rows_written, 2), np.float32))

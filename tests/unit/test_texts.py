@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from gleann.index import held_ids
-from gleann.index.held_ids import IdLookup, hashes_of, repeated_id
-from gleann.index.texts import FEW, Texts
+from gleann.index.ids.held import IdLookup, hashes_of, repeated_id
+from gleann.index.ids.texts import FEW, Texts
 
 ALPHABETS = ["ab", "aé", "aé中", "aé中\U0001f600", "\x00a"]
 
@@ -88,7 +87,7 @@ def test_lookup_also_where_hashes_are_equal(
 ) -> None:
     if collide:
         lengths = lambda ids: ids.lengths  # noqa: E731
-        monkeypatch.setattr(held_ids, "hashes_of", lengths)
+        monkeypatch.setattr("gleann.index.ids.held.hashes_of", lengths)
     texts = sorted(set(words("aé中", 3, n=60)) - {""})
     there = texts[::2]
     lookup = IdLookup(Texts.of_texts(there))

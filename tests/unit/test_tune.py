@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, recall_at_k
-from gleann.index.choose_spill import WORTH, choose_spill
+from gleann.index.build.choose_spill import WORTH, choose_spill
+from gleann.index.build.sample import Sample
+from gleann.index.build.tune import cost_of_recall, measure_points
 from gleann.index.codes import Encoding
 from gleann.index.cost import CostModel
-from gleann.index.sample import Sample
-from gleann.index.tune import cost_of_recall, measure_points
 
 
 @pytest.fixture(scope="module")

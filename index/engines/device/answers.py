@@ -15,9 +15,9 @@ from torch import Tensor
 
 from gleann.index.arrays import Distances, Rows
 from gleann.index.engines.contract import Scanned, Work
-from gleann.index.engines.device.keys import NONE
-from gleann.index.engines.device.packed import COUNTS, OPEN
-from gleann.index.engines.device.rerank import answer
+from gleann.index.engines.device.steps.keys import NONE
+from gleann.index.engines.device.steps.packed import COUNTS, OPEN
+from gleann.index.engines.device.steps.rerank import answer
 from gleann.index.engines.reference import count_short
 
 BUFFERS = 2

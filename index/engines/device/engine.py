@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
 from gleann.index.engines.device.answers import (
@@ -19,19 +18,12 @@ from gleann.index.engines.device.answers import (
     Staging,
     TensorAnswers,
 )
-from gleann.index.engines.device.choice import ceilings_of, programs_on
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.kinds import Kind
-from gleann.index.engines.device.layout import lay_out, shuffled
-from gleann.index.engines.device.memory import FreeMemory, admit, kinds_for
-from gleann.index.engines.device.passes import (
-    Parts,
-    Task,
-    first_pass,
-    room_for,
-    second_pass,
-)
-from gleann.index.engines.device.planner import (
+from gleann.index.engines.device.layout.layout import lay_out, shuffled
+from gleann.index.engines.device.layout.view import view_for
+from gleann.index.engines.device.plan.choice import ceilings_of, programs_on
+from gleann.index.engines.device.plan.kinds import Kind
+from gleann.index.engines.device.plan.memory import FreeMemory, admit, kinds_for
+from gleann.index.engines.device.plan.planner import (
     MOST_QUERIES,
     Sizes,
     bytes_a_query,
@@ -39,6 +31,7 @@ from gleann.index.engines.device.planner import (
     plan,
     select_by,
 )
+from gleann.index.engines.device.plan.roofline import Batch
 from gleann.index.engines.device.recorded import recorded_blocks
 from gleann.index.engines.device.recording import (
     RECORDED_SHARE,
@@ -47,14 +40,21 @@ from gleann.index.engines.device.recording import (
     padded_size,
     size_within,
 )
-from gleann.index.engines.device.rerank import DeviceRows, HostRows
-from gleann.index.engines.device.roofline import Batch
-from gleann.index.engines.device.scan import Scanner
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.passes import (
+    Parts,
+    Task,
+    first_pass,
+    room_for,
+    second_pass,
+)
+from gleann.index.engines.device.steps.rerank import DeviceRows, HostRows
+from gleann.index.engines.device.steps.scan import Scanner
 from gleann.index.engines.device.tensors import FoundOnDevice, prepared_tensor
 from gleann.index.engines.device.turns import finish, turn_on
-from gleann.index.engines.device.view import view_for
 from gleann.index.errors import DeviceMemoryError, InvalidParamsError
 from gleann.index.metric import prepare
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Segments
 
 

@@ -5,16 +5,16 @@ import torch
 from torch import Tensor
 
 from gleann.index.arrays import Distances, Rows, Vectors
-from gleann.index.blocks import block_slices
-from gleann.index.engines.device.keys import (
+from gleann.index.engines.device.precision import full_precision
+from gleann.index.engines.device.steps.keys import (
     NONE,
     key_scores,
     make_keys,
     smallest,
 )
-from gleann.index.engines.device.precision import full_precision
-from gleann.index.engines.device.rerank import HostRows, RowStore, answer, rerank
+from gleann.index.engines.device.steps.rerank import HostRows, RowStore, answer, rerank
 from gleann.index.exact import SLACK, exact_search_prepared
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
 
 BLOCK_SCORES = 1 << 27

@@ -6,16 +6,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gleann.index.blocks import block_slices
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.passes import (
+from gleann.index.engines.device.recording import Outputs, Recordings, size_within
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.passes import (
     ROOM_SHARE,
     Parts,
     Task,
     first_pass,
     second_pass_within,
 )
-from gleann.index.engines.device.recording import Outputs, Recordings, size_within
+from gleann.index.parallel.blocks import block_slices
 
 
 def recorded_blocks(

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gleann.index.engines.device.planner import MOST_QUERIES
+from gleann.index.engines.device.plan.planner import MOST_QUERIES
 
 SMALL_BATCHES = (1, 8, 32, 128, 256, 512, 1024, 2048)
 """Sizes to pad to; beyond the last, its multiples up to `MOST_QUERIES`."""

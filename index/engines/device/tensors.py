@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gleann.index.blocks import BLOCK_VALUES, block_slices
 from gleann.index.checks import MOST_SQUARED
 from gleann.index.engines.contract import Work
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import Metric
 
 

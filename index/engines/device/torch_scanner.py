@@ -2,15 +2,15 @@
 
 from torch import Tensor
 
-from gleann.index.engines.device import merge, packed, scan
-from gleann.index.engines.device.bitmap import bitmap_of
-from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.compaction import Compacted, Flags, compact
-from gleann.index.engines.device.layout import DeviceLists
-from gleann.index.engines.device.queries import CodedQueries, code_queries
-from gleann.index.engines.device.rerank import RowStore, rerank
-from gleann.index.engines.device.view import ListView
+from gleann.index.engines.device.layout.layout import DeviceLists
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.steps import merge, packed, scan
+from gleann.index.engines.device.steps.bitmap import bitmap_of
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.compaction import Compacted, Flags, compact
+from gleann.index.engines.device.steps.queries import CodedQueries, code_queries
+from gleann.index.engines.device.steps.rerank import RowStore, rerank
 from gleann.index.params import Metric
 
 

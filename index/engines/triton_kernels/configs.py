@@ -8,8 +8,8 @@ measured on one.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gleann.index.engines.device.kinds import KINDS, Kind, padded_dim
-from gleann.index.engines.device.planner import FEW_BUCKETS, QUERY_TILES
+from gleann.index.engines.device.plan.kinds import KINDS, Kind, padded_dim
+from gleann.index.engines.device.plan.planner import FEW_BUCKETS, QUERY_TILES
 
 FIRST_WITH_TENSOR_MEMORY = 10
 """CUDA devices by the major number of their compute capability."""

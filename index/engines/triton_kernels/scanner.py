@@ -2,29 +2,31 @@
 
 from torch import Tensor
 
-from gleann.index.engines.device.bucketing import Bucketing
-from gleann.index.engines.device.choice import generation_of
-from gleann.index.engines.device.coarse import DeviceRanking
-from gleann.index.engines.device.compaction import Compacted, Flags
-from gleann.index.engines.device.layout import DeviceLists
-from gleann.index.engines.device.packed import Block
-from gleann.index.engines.device.planner import choose_kernel, choose_query_tile
-from gleann.index.engines.device.queries import CodedQueries
-from gleann.index.engines.device.rank_plan import ranks_in_kernels
-from gleann.index.engines.device.rerank import RowStore
-from gleann.index.engines.device.scan import Kept, nothing_kept
-from gleann.index.engines.device.view import ListView
+from gleann.index.engines.device.layout.layout import DeviceLists
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.plan.bucketing import Bucketing
+from gleann.index.engines.device.plan.choice import generation_of
+from gleann.index.engines.device.plan.planner import choose_kernel, choose_query_tile
+from gleann.index.engines.device.plan.rank_plan import ranks_in_kernels
+from gleann.index.engines.device.steps.coarse import DeviceRanking
+from gleann.index.engines.device.steps.compaction import Compacted, Flags
+from gleann.index.engines.device.steps.packed import Block
+from gleann.index.engines.device.steps.queries import CodedQueries
+from gleann.index.engines.device.steps.rerank import RowStore
+from gleann.index.engines.device.steps.scan import Kept, nothing_kept
+from gleann.index.engines.triton_kernels.coarse.launch_bitmap import launch_set_bitmap
+from gleann.index.engines.triton_kernels.coarse.launch_quantise import (
+    launch_code_queries,
+)
+from gleann.index.engines.triton_kernels.coarse.launch_rank import launch_rank_lists
 from gleann.index.engines.triton_kernels.configs import config_for
-from gleann.index.engines.triton_kernels.launch_bitmap import launch_set_bitmap
-from gleann.index.engines.triton_kernels.launch_compact import (
+from gleann.index.engines.triton_kernels.finish.launch_merge import launch_merge_keys
+from gleann.index.engines.triton_kernels.finish.launch_pack import launch_pack_answers
+from gleann.index.engines.triton_kernels.finish.launch_rerank import launch_rerank_rows
+from gleann.index.engines.triton_kernels.scan.launch_compact import (
     launch_compact_pairs,
 )
-from gleann.index.engines.triton_kernels.launch_merge import launch_merge_keys
-from gleann.index.engines.triton_kernels.launch_pack import launch_pack_answers
-from gleann.index.engines.triton_kernels.launch_quantise import launch_code_queries
-from gleann.index.engines.triton_kernels.launch_rank import launch_rank_lists
-from gleann.index.engines.triton_kernels.launch_rerank import launch_rerank_rows
-from gleann.index.engines.triton_kernels.launch_scan import (
+from gleann.index.engines.triton_kernels.scan.launch_scan import (
     launch_scan_lists,
     launch_scan_pairs,
     launch_score_pairs,

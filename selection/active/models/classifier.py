@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, NuSVC
 
 from gleann.index.arrays import Vectors
-from gleann.index.blas import one_blas_thread
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.parallel.blas import one_blas_thread
 from gleann.selection.active.models.hyperplanes import Hyperplanes
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.questions import LabelArray

@@ -15,7 +15,7 @@ def make_score(
     vectors: Vectors,
     model: ProbabilityModel,
     *,
-    pool: Rows,
+    candidates: Rows,
     question: int,
 ) -> Score:
     """The scoring function of one batch and one question.
@@ -24,7 +24,7 @@ def make_score(
         params: name the strategy.
         vectors: (n, d) the rows.
         model: gives the class probabilities.
-        pool: rows (m,) the batch is picked from, before its first pick.
+        candidates: rows (m,) of the pool before the first pick of the batch.
         question: column of the label whose probabilities are scored.
     """
     if params.pool == "random":
@@ -32,7 +32,9 @@ def make_score(
         luck = np.random.default_rng(params.seed).random(len(vectors))
         return lambda rows: luck[rows]
     if params.strategy == "information_density":
-        return _density_score(params, vectors, model, pool=pool, question=question)
+        return _density_score(
+            params, vectors, model, candidates=candidates, question=question
+        )
     strategy = STRATEGIES[params.strategy]
 
     def score(rows: Rows) -> NDArray[np.float64]:
@@ -49,7 +51,7 @@ def _density_score(
     vectors: Vectors,
     model: ProbabilityModel,
     *,
-    pool: Rows,
+    candidates: Rows,
     question: int,
 ) -> Score:
     """Entropy times the mean cosine similarity to the pool, to the power given.
@@ -61,7 +63,7 @@ def _density_score(
     pool before the batch; rows that join within the batch are scored by it too. A mean
     similarity below 0 counts as 0.
     """
-    centre = _unit(vectors[pool]).mean(axis=0) if len(pool) else None
+    centre = _unit(vectors[candidates]).mean(axis=0) if len(candidates) else None
 
     def score(rows: Rows) -> NDArray[np.float64]:
         scores = np.full(len(rows), -np.inf)

@@ -120,7 +120,7 @@ class QueryStrategy:
             replace(self.params, pool="global"),
             self.vectors,
             self.model,
-            pool=candidates,
+            candidates=candidates,
             question=question,
         )
         return measure_coverage(
@@ -168,5 +168,9 @@ class QueryStrategy:
 
     def _score(self, question: int, candidates: Rows) -> Score:
         return make_score(
-            self.params, self.vectors, self.model, pool=candidates, question=question
+            self.params,
+            self.vectors,
+            self.model,
+            candidates=candidates,
+            question=question,
         )

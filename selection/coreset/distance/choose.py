@@ -1,4 +1,4 @@
-"""The points for a matrix: on a device where one is named, else on the host."""
+"""`Points` of a matrix: on the named device, or else on the host."""
 
 from gleann.index.arrays import Vectors
 from gleann.index.engines import native
@@ -9,7 +9,7 @@ from gleann.selection.coreset.distance.host import NativePoints, NumpyPoints
 
 
 def make_points(vectors: Vectors, *, device: str | None = None) -> Points:
-    """`vectors` (n, d), finite and within 1e37, made ready by the best there is.
+    """Prepare `vectors` (n, d), finite and within 1e37, for distances.
 
     Args:
         vectors: the rows.

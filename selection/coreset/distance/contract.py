@@ -2,8 +2,8 @@
 
 The squared distance of two rows is *defined* here: their differences in float64,
 squared, and added in one fixed order. It is 0 only between equal rows, and comes out
-the same bits in NumPy, in the native kernels (index/native/covering.hpp) and on a
-device, on any number of threads. So picks that compare distances are the same
+the same bits in NumPy, in the native kernels (index/native/covering/covering.hpp) and
+on a device, on any number of threads. So picks that compare distances are the same
 everywhere, ties included.
 """
 
@@ -25,38 +25,38 @@ TINY = 1e-30
 
 
 class Covering(Protocol):
-    """The centres so far, and every row's nearest."""
+    """The centres so far, and the nearest one of every row."""
 
     def cover(self, rows: Rows) -> None:
-        """Add the centres `rows` (m,); of equally near ones the earlier counts."""
+        """Add the centres `rows` (m,); ties go to the earlier centre."""
 
     @property
     def squared(self) -> Squares:
-        """Squared distance (n,) to the nearest centre; inf before there is any."""
+        """Squared distance (n,) to the nearest centre; inf without any."""
 
     @property
     def nearest(self) -> Rows:
-        """Its number (n,) in the order of adding; -1 before there is any."""
+        """Position (n,) of the nearest centre in order of addition; -1 without any."""
 
 
 class Points(Protocol):
-    """A matrix made ready for many distances between its rows."""
+    """A matrix prepared for many distances between its rows."""
 
     def squared(self, a: Rows, b: Rows) -> Squares:
         """Squared distances (na, nb)."""
 
     def from_each(self, rows: Rows) -> Callable[[int], Squares]:
-        """A function from a place in `rows` (m,) to that row's distances (m,)."""
+        """A function from a position in `rows` (m,) to that row's distances (m,)."""
 
     def foremost(
         self, covering: Covering, prices: NDArray[np.float64] | None, *, count: int
     ) -> tuple[Rows, float, int, Squares]:
-        """`foremost` of the distances (n,) less `prices` (n,); and their squares.
+        """`foremost` of the distances (n,) minus `prices` (n,), and their squares.
 
         Args:
             covering: one of these points.
             prices: float64 (n,), or None for none.
-            count: rows wanted.
+            count: rows to return.
         """
 
     def covering(self) -> Covering:
@@ -64,11 +64,11 @@ class Points(Protocol):
 
 
 def foremost(keys: NDArray[np.float64], *, count: int) -> tuple[Rows, float, int]:
-    """The `count` rows of largest key, ties by lower row, and where they end.
+    """The `count` rows of largest key, ties by lower row, and their threshold.
 
     Returns:
-        The rows, ascending; the least of their keys; and the last row that has it. No
-        other row has a larger key, nor the same key and a lower row.
+        The rows, ascending; the smallest of their keys; and the last row with that key.
+        No other row has a larger key, nor the same key and a lower row.
     """
     n = len(keys)
     if n <= count:

@@ -1,7 +1,7 @@
 """`Points` on a device, by torch: the same picks, to the last bit.
 
-The rule is that of `NumpyPoints`: a float32 product bounds every distance from below,
-and only where the bound does not settle it the distance is computed as
+As in `NumpyPoints`, a float32 product bounds every distance from below, and only where
+the bound does not decide the distance is computed as
 `contract.squared_l2` defines it: differences in float64, squared, summed in sixteen
 lanes, every operation rounded by itself. So nothing depends on the order in which a
 device adds. A Triton kernel computes distances where it can run, torch elsewhere.
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Rows, Vectors
-from gleann.index.blocks import block_slices
-from gleann.index.engines.device.build_stream import upload
-from gleann.index.engines.device.choice import resolve_device
-from gleann.index.engines.device.memory import require_room
+from gleann.index.engines.device.layout.stream import upload
+from gleann.index.engines.device.plan.choice import resolve_device
+from gleann.index.engines.device.plan.memory import require_room
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.engines.triton import device_reason
+from gleann.index.parallel.blocks import block_slices
 from gleann.selection.coreset.distance.contract import (
     LANES,
     MARGIN,
@@ -32,7 +32,7 @@ from gleann.selection.coreset.distance.contract import (
 )
 
 GROUP = 256
-"""Centres whose distances are bounded by one product, once there are as many."""
+"""Centres per product of bounds, once there are as many."""
 
 BLOCK_BOUNDS = 1 << 26
 PAIR_VALUES = 1 << 24
@@ -42,10 +42,10 @@ MOST_PAIRS = 1 << 22
 """Pairs of rows whose distances are settled at once, some 64 bytes each."""
 
 WORK_BYTES = 1 << 30
-"""Of temporaries, by the three numbers above."""
+"""Bytes of temporaries, by the three constants above."""
 
 ROW_BYTES = 40
-"""Beside its values: squares, nearest, and what picking the farthest takes."""
+"""Bytes of a row besides its values: squares, nearest, and temporaries of a pick."""
 
 
 class DevicePoints:
@@ -87,7 +87,7 @@ class DevicePoints:
             self.low_squares[block] = squares * low
 
     def squared(self, a: Rows, b: Rows) -> Squares:
-        """As `Points` says."""
+        """See `Points`."""
         with turn_on(self.device):
             first, second = (torch.from_numpy(rows).to(self.device) for rows in (a, b))
             found = self.pairs(
@@ -96,14 +96,14 @@ class DevicePoints:
             return found.view(len(a), len(b)).cpu().numpy()
 
     def from_each(self, rows: Rows) -> Callable[[int], Squares]:
-        """As `Points` says; all of them at once."""
+        """See `Points`; computed all at once."""
         among = self.squared(rows, rows)
         return lambda at: among[at]
 
     def foremost(
         self, covering: Covering, prices: NDArray[np.float64] | None, *, count: int
     ) -> tuple[Rows, float, int, Squares]:
-        """As `Points` says."""
+        """See `Points`."""
         assert isinstance(covering, DeviceCovering)
         with turn_on(self.device):
             keys = _root(covering.found)
@@ -113,14 +113,14 @@ class DevicePoints:
             return rows.cpu().numpy(), bar, last, covering.found[rows].cpu().numpy()
 
     def covering(self) -> "DeviceCovering":
-        """As `Points` says."""
+        """See `Points`."""
         with turn_on(self.device):
             return DeviceCovering(self)
 
     def pairs(self, a: Tensor, b: Tensor) -> Tensor:
         """Squared distances float64 (m,) of rows `a` (m,) to rows `b` (m,)."""
         if self._by_kernel:
-            from gleann.index.engines.triton_kernels.distances import (
+            from gleann.index.engines.triton_kernels.coreset.launch_distances import (
                 launch_pair_squares,
             )
 
@@ -132,7 +132,7 @@ class DevicePoints:
         return found
 
     def _mean(self) -> Tensor:
-        """Of no effect on the picks: bounds hold around any point."""
+        """Does not affect the picks: bounds hold around any point."""
         total = sum(self._wide(block).sum(dim=0) for block in self._blocks())
         return total / len(self.vectors)
 
@@ -162,18 +162,18 @@ class DeviceCovering:
 
     @property
     def squared(self) -> Squares:
-        """As `Covering` says."""
+        """See `Covering`."""
         with turn_on(self._points.device):
             return self.found.cpu().numpy().copy()
 
     @property
     def nearest(self) -> Rows:
-        """As `Covering` says."""
+        """See `Covering`."""
         with turn_on(self._points.device):
             return self._nearest.cpu().numpy().copy()
 
     def cover(self, rows: Rows) -> None:
-        """As `Covering` says; a turn a group: searches need not wait for all."""
+        """See `Covering`; one turn per group, so that searches can run in between."""
         done = 0
         while done < len(rows):
             # Bounds are of the distances before the group: while centres are few, a
@@ -202,7 +202,7 @@ class DeviceCovering:
                 self._settle(slice(first, last), rows, group, places)
 
     def _bounds(self, block: slice, group: Tensor) -> Tensor:
-        """Below 0 (m, g) where a centre may be nearer to a row than its nearest."""
+        """Negative (m, g) where a centre may be nearer to a row than its nearest."""
         points = self._points
         limits = self.found[block] * points.unit**2 * (1 + MARGIN) + TINY
         from_row = (points.low_squares[block] - limits).float()
@@ -218,9 +218,9 @@ class DeviceCovering:
     def _settle(
         self, block: slice, rows: Tensor, group: Tensor, places: Tensor
     ) -> None:
-        """Compute the distances of pairs; of equally near centres the earlier counts.
+        """Compute the distances of pairs; ties go to the earlier centre.
 
-        Least values are the same in whatever order they are looked at.
+        Minima do not depend on the order of the pairs.
         """
         found = self._points.pairs(block.start + rows, group[places])
         before = self.found[block]

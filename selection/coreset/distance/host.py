@@ -28,20 +28,20 @@ PAIR_FLOATS = 1 << 22
 
 
 class HostPoints(ABC):
-    """What points in host memory share."""
+    """Common methods of points in host memory."""
 
     @abstractmethod
     def squared(self, a: Rows, b: Rows) -> Squares:
-        """As `Points` says."""
+        """See `Points`."""
 
     def from_each(self, rows: Rows) -> Callable[[int], Squares]:
-        """As `Points` says; when they are asked for."""
+        """See `Points`; computed on each call."""
         return lambda at: self.squared(rows[at : at + 1], rows)[0]
 
     def foremost(
         self, covering: Covering, prices: NDArray[np.float64] | None, *, count: int
     ) -> tuple[Rows, float, int, Squares]:
-        """As `Points` says."""
+        """See `Points`."""
         squared = covering.squared
         keys = np.sqrt(squared)
         if prices is not None:
@@ -66,11 +66,11 @@ class NativePoints(HostPoints):
         self._make_covering = _native.Covering
 
     def squared(self, a: Rows, b: Rows) -> Squares:
-        """As `Points` says."""
+        """See `Points`."""
         return self._points.squared(a, b)
 
     def covering(self) -> Covering:
-        """As `Points` says."""
+        """See `Points`."""
         return self._make_covering(self._points)
 
 
@@ -99,14 +99,14 @@ class NumpyPoints(HostPoints):
         self.low_squares = squares * (1 - (2 * d + 64) * UNIT_ROUNDING)
 
     def squared(self, a: Rows, b: Rows) -> Squares:
-        """As `Points` says."""
+        """See `Points`."""
         found = np.empty((len(a), len(b)))
         for i, row in enumerate(a):
             found[i] = squared_l2(self.vectors[row][None], self.vectors[b])
         return found
 
     def covering(self) -> Covering:
-        """As `Points` says."""
+        """See `Points`."""
         return NumpyCovering(self)
 
 
@@ -122,19 +122,19 @@ class NumpyCovering:
 
     @property
     def squared(self) -> Squares:
-        """As `Covering` says."""
+        """See `Covering`."""
         return self._squared.copy()
 
     @property
     def nearest(self) -> Rows:
-        """As `Covering` says."""
+        """See `Covering`."""
         return self._nearest.copy()
 
     def cover(self, rows: Rows) -> None:
-        """As `Covering` says."""
+        """See `Covering`."""
         n, done = len(self._squared), 0
         while done < len(rows):
-            # Nothing bounds the first centre's distances: it goes alone.
+            # Distances to the first centre have no bound: it is added alone.
             group = rows[done : done + (GROUP if self._count else 1)]
             for first in range(0, n, BLOCK_ROWS):
                 self._cover_block(slice(first, min(n, first + BLOCK_ROWS)), group)

@@ -1,9 +1,9 @@
-"""Farthest-first picking in lazy batches: the plain algorithm's picks, fewer passes.
+"""Farthest-first picking in lazy batches: the plain algorithm's picks in fewer passes.
 
-Distances to the chosen only shrink. So of the rows that are farthest now, one whose
-distance is still no less than that of all others *was* when the batch began is the
-farthest of all, however many of the batch were picked meanwhile: no other row has to be
-looked at again before the batch ends (Minoux' lazy evaluation, 1978, in batches).
+Distances to the centres only shrink. A batch holds the farthest rows when it begins. As
+long as one of them is at least as far as every row outside the batch *was* then, it is
+the farthest of all: no row outside has to be read again before the batch ends (Minoux'
+lazy evaluation, 1978, in batches).
 """
 
 import numpy as np
@@ -15,16 +15,16 @@ from gleann.selection.coreset.distance.contract import Points, Squares
 from gleann.selection.progress import ProgressCallback
 
 CANDIDATES = 256
-"""Rows a batch may pick from: of the glove-100 and sift-128 words, 140-190 are."""
+"""Candidates kept per batch; 140-190 are used in practice (glove-100, sift-128)."""
 
 
 class Walk:
-    """Picks under way: each the row with the largest distance minus price.
+    """A traversal in progress: each pick has the largest distance minus price.
 
     Args:
         points: the rows.
         covered: rows that are centres from the start, never picked.
-        prices: float64 (n,), what each row's distance must beat; None for none, and
+        prices: float64 (n,), subtracted from each row's distance; None for none, and
             then rows that coincide with a centre are never picked.
         progress: called before each batch.
     """
@@ -56,7 +56,7 @@ class Walk:
         self._progress = progress
         self.picked: list[int] = []
         self.insertions: list[float] = []
-        # Read when they are asked for: points may be far from the host.
+        # Read on demand: the points may be on a device.
         self._squared: Squares | None
         self._nearest: Rows | None
         self._add(covered)
@@ -70,14 +70,14 @@ class Walk:
 
     @property
     def nearest(self) -> Rows:
-        """Which pick is nearest to each row (n,); -1 where a covered row is as near."""
+        """Position (n,) of the nearest pick; -1 where a covered row is as near."""
         if self._nearest is None:
             self._nearest = np.maximum(self._covering.nearest - self._covered, -1)
         return self._nearest
 
     @property
     def distances(self) -> NDArray[np.float64]:
-        """Distance (n,) of every row to its nearest centre; inf before any."""
+        """Distance (n,) of every row to its nearest centre; inf without any."""
         return np.sqrt(self.squared)
 
     @property
@@ -92,9 +92,9 @@ class Walk:
         self._add(np.array([row]))
 
     def advance(self, *, until: int, floor: float) -> None:
-        """Pick until there are `until`, or no distance minus price is above `floor`.
+        """Pick up to `until` rows, while a distance minus price is above `floor`.
 
-        Ties go to the lower row. There must be a centre already.
+        Ties go to the lower row. There must be at least one centre.
         """
         while len(self.picked) < until:
             if self._progress is not None:
@@ -113,7 +113,7 @@ class Walk:
         self._squared = self._nearest = None
 
     def _batch(self, most: int, floor: float) -> Rows:
-        """Up to `most` rows to pick next; none where none is above `floor`."""
+        """Up to `most` rows to pick next; none if none is above `floor`."""
         rows, bar, last, squared = self._points.foremost(
             self._covering, self._prices, count=CANDIDATES
         )

@@ -1,4 +1,4 @@
-"""Coverage-centric selection: random rows, spread evenly over how hard they are.
+"""Coverage-centric selection: random rows, even over strata of difficulty.
 
 Zheng, Liu, Lai and Prakash 2023, Coverage-centric Coreset Selection for High Pruning
 Rates, https://arxiv.org/abs/2210.15809.
@@ -60,7 +60,7 @@ def ccs(
 
 
 def _strata(costs: NDArray[np.float64], count: int) -> Rows:
-    """Which of `count` equal stretches each cost lies in; 0 where all are equal."""
+    """The stratum (n,) of each cost, of `count` equally wide; 0 if all are equal."""
     low, width = costs.min(), np.ptp(costs)
     if not width:
         return np.zeros(len(costs), np.int64)
@@ -79,7 +79,7 @@ def _quotas(sizes: Rows, k: int) -> Rows:
 
 
 def _ranks(labels: Rows) -> Rows:
-    """How many of the same label come before each."""
+    """Number (n,) of earlier entries with the same label."""
     order = np.argsort(labels, kind="stable")
     first = np.searchsorted(labels[order], labels[order])
     ranks = np.empty(len(labels), np.int64)

@@ -1,10 +1,10 @@
-"""How good a set must be at least, proved from the guesses that led to it.
+"""The certificate of weighted k-center: a lower bound on the best objective.
 
-Let S* be the best k rows, R* their radius. Guesses cut the line of radii into stretches
+Let S* be the best k rows, R* their radius. Guesses cut the line of radii into intervals
 (low, high]; for the guess r = high, C(S_r) is at most the cost of any k rows of radius
-at most r. So if R* lies in that stretch, F(S*) > low + lambda * C(S_r). Above the
+at most r. So if R* lies in that interval, F(S*) > low + lambda * C(S_r). Above the
 radius of the k cheapest rows nothing can be better than those. The least of these
-numbers over all stretches bounds F(S*) from below.
+numbers over all intervals bounds F(S*) from below.
 """
 
 from dataclasses import dataclass, replace
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from gleann.index.arrays import Rows
 
 ROUNDING = 1e-6
-"""More than the relative error of a radius, which is rounded to float32, given away so
-that the bound stays true in spite of it."""
+"""Above the relative error of a radius, which is rounded to float32; subtracted so that
+the bound holds in spite of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,7 +22,7 @@ class Guess:
 
     Attributes:
         radius: the guess r.
-        low: no feasible radius of this stretch is below.
+        low: lower end of the interval of radii that the guess covers.
         rows: S_r: the cheapest row of each ball, then the cheapest others.
         cost: the sum of their costs.
         bound: an upper bound on the radius of `rows`, at most 3 r.
@@ -42,24 +42,24 @@ def lower_bound(
     cheapest_radius: float,
     cheapest_cost: float,
 ) -> float:
-    """A number that no k rows' objective is below.
+    """A lower bound on the objective of any k rows.
 
     Args:
-        guesses: one for each stretch between them, without gaps, from the least
-            possible radius up to `cheapest_radius`.
+        guesses: one for each interval, without gaps, from the least possible radius up
+            to `cheapest_radius`.
         cost_weight: lambda.
         cheapest_radius: radius of the k cheapest rows.
         cheapest_cost: their cost.
     """
-    stretches = [(guess.low, guess.cost) for guess in guesses]
+    intervals = [(guess.low, guess.cost) for guess in guesses]
     return min(
         (1 - ROUNDING) * radius + cost_weight * cost
-        for radius, cost in [(cheapest_radius, cheapest_cost), *stretches]
+        for radius, cost in [(cheapest_radius, cheapest_cost), *intervals]
     )
 
 
 def floored(guesses: list[Guess], least: float) -> list[Guess]:
-    """`guesses` with no stretch reaching below the `least` radius there can be."""
+    """`guesses` with no interval below the `least` possible radius."""
     return [
         replace(guess, low=max(guess.low, min(least, guess.radius)))
         for guess in guesses

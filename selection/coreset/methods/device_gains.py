@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Rows, Vectors
-from gleann.index.blocks import block_slices
-from gleann.index.engines.device.build_stream import upload
-from gleann.index.engines.device.choice import resolve_device
-from gleann.index.engines.device.columns import WHOLE_VALUES, empty_columns
-from gleann.index.engines.device.memory import require_room
+from gleann.index.engines.device.layout.columns import WHOLE_VALUES, empty_columns
+from gleann.index.engines.device.layout.stream import upload
+from gleann.index.engines.device.plan.choice import resolve_device
+from gleann.index.engines.device.plan.memory import require_room
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.engines.triton import device_reason
+from gleann.index.parallel.blocks import block_slices
 
 BLOCK_SCORES = 1 << 26
 
 WORK_BYTES = 1 << 30
-"""Of temporaries: a block's scores, and what is left of them after the covered."""
+"""Bytes of temporaries: the scores of a block, twice."""
 
 
 class DeviceGains:
@@ -58,7 +58,9 @@ class DeviceGains:
 
     def _summed(self, numbers: Tensor) -> Tensor:
         if self._by_kernel:
-            from gleann.index.engines.triton_kernels.gaining import launch_sum_gains
+            from gleann.index.engines.triton_kernels.coreset.launch_gains import (
+                launch_sum_gains,
+            )
 
             return launch_sum_gains(self._rows, self._rows.of(numbers), self._covered)
         values, chosen = self._rows.values, self._rows.values[:, numbers]

@@ -1,10 +1,10 @@
-"""Facility location: rows such that every row has a similar one among them.
+"""Facility location: rows among which every row has a similar one.
 
 F(S) = sum over all rows x of max(0, the largest x.s with s in S), which is monotone and
 submodular; greedy picking reaches 1 - 1/e of the best (Nemhauser, Wolsey and Fisher
-1978). On rows of unit length x.s is the cosine. A pick's gain can only shrink as others
-are picked, so a gain that was computed earlier bounds it (Minoux 1978); here those of a
-batch are computed again together, as one product.
+1978). On rows of unit length x.s is the cosine. Gains only shrink as rows are picked,
+so an earlier gain is an upper bound (Minoux 1978); here the gains of a batch are
+recomputed together, as one product.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import Progress, as_vectors
 from gleann.index.arrays import Rows, Vectors
-from gleann.index.blocks import block_slices
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
+from gleann.index.parallel.blocks import block_slices
 from gleann.selection.checks import as_rows, require_between, require_count
 from gleann.selection.progress import ProgressCallback
 
 CANDIDATES = 256
-"""Gains computed again at once."""
+"""Gains recomputed at once."""
 
 BLOCK_SCORES = 1 << 22
 LARGEST = 1e15
@@ -31,11 +31,11 @@ LARGEST = 1e15
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FacilityLocation:
-    """Chosen rows, and what each added.
+    """Chosen rows, and the gain of each.
 
     Attributes:
         rows: int64 (k,), in the order they were picked.
-        gains: float64 (k,), what each added to `value`; never ascending but for
+        gains: float64 (k,), the increase of `value` by each; descending up to
             rounding.
         value: F of the chosen and the locked rows.
     """
@@ -46,7 +46,7 @@ class FacilityLocation:
 
 
 class Gains(Protocol):
-    """What rows would add to those chosen so far."""
+    """Gains of rows over those chosen so far."""
 
     def of(self, rows: Rows) -> NDArray[np.float64]:
         """Gain (m,) of each of `rows`: products in float32, summed in float64."""
@@ -76,8 +76,8 @@ def facility_location(
         k: rows to pick, at most the rows not locked.
         locked: rows that are chosen already, such as labelled ones; never picked.
         progress: called as gains are computed and before each batch.
-        device: torch's name of a device that multiplies; None is the host. Where
-            products round differently, rows of all but equal gain can change places.
+        device: torch's name of a device that multiplies; None is the host. Products
+            may round differently, so rows of nearly equal gain can change places.
 
     Raises:
         InvalidInputError: vectors or rows that cannot be used.
@@ -152,7 +152,7 @@ class HostGains:
 
 
 class _Bounds:
-    """No open row's gain is above its bound."""
+    """Upper bounds on the gains of open rows."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class _Bounds:
             self.bounds[every[block]] = gains.of(every[block])
 
     def say(self, phase: str, done: int, total: int) -> None:
-        """Report progress, if anybody listens."""
+        """Report progress to the callback, if there is one."""
         if self._progress is not None:
             self._progress(Progress(phase=phase, done=done, total=total))
 
@@ -189,7 +189,7 @@ class _Bounds:
             fresh[stale] = True
 
     def close(self, row: int) -> None:
-        """Pick `row`: it is open no more."""
+        """Remove `row`, which is picked."""
         self.bounds[row] = -np.inf
 
 

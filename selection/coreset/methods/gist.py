@@ -68,7 +68,7 @@ def gist_rows(problem: Problem, *, diversity: float, eps: float) -> Rows:
 
 
 def _thresholds(widest: float, *, eps: float) -> NDArray[np.float64]:
-    """0, then a grid from `eps` / 2 of the widest up to it; a lone row has no width."""
+    """0, then a grid from `eps` / 2 of the widest up to it; only 0 for a single row."""
     if not 0 < widest < np.inf:
         return np.zeros(1)
     steps = int(np.ceil(np.log(2 / eps) / np.log(1 + eps)))
@@ -78,12 +78,12 @@ def _thresholds(widest: float, *, eps: float) -> NDArray[np.float64]:
 def _take(problem: Problem, order: Rows, threshold: float) -> tuple[Rows, float]:
     """Rows in `order` at `threshold` or more from each other, and their least distance.
 
-    Rows are taken in batches: whether one is open depends on those taken before it, of
-    which the covering knows all but the batch's own.
+    Rows are taken in batches: whether one may be taken depends on all rows before it;
+    the covering has those of earlier batches.
 
     Args:
         problem: what is chosen from.
-        order: rows that may be taken, the most useful first.
+        order: rows that may be taken, by descending utility.
         threshold: distance below which a row is passed over.
     """
     covering = problem.points.covering()
@@ -114,12 +114,12 @@ def _take_batch(
     *,
     most: int,
 ) -> tuple[Rows, float]:
-    """Up to `most` rows of `batch`, and the least distance at which one was taken.
+    """Up to `most` rows of `batch`, and the least of their distances when taken.
 
     Args:
         problem: what is chosen from.
-        batch: (m,) rows, the most useful first.
-        apart: (m,) their distances to those taken before the batch.
+        batch: (m,) rows, by descending utility.
+        apart: (m,) their distances to the rows taken before the batch.
         threshold: distance below which a row is passed over.
         most: how many may be taken.
     """

@@ -1,4 +1,4 @@
-"""Weighted k-center: rows that cover all others and are themselves cheap.
+"""Weighted k-center: cheap rows that cover all others.
 
 The problem is that of Ramalingam, Awasthi and Kumar (2023), A Weighted K-Center
 Algorithm for Data Subset Selection, https://arxiv.org/abs/2312.10602. The algorithm is
@@ -85,7 +85,7 @@ def _solved(
 
 
 class _Search:
-    """One traversal, stopping to form each guess's set at the prefix it belongs to."""
+    """One traversal, which stops at the prefix of each guess to form its set."""
 
     def __init__(self, problem: Problem, by_cost: Rows, walk: Walk) -> None:
         self._problem = problem
@@ -138,10 +138,10 @@ class _Search:
 
 
 def measured(problem: Problem, guesses: list[Guess]) -> list[Coreset]:
-    """The sets of the guesses with the least upper bounds.
+    """The measured sets of the guesses with the least upper bounds.
 
-    Measuring costs O(n * d * k) a set, so only these few are. The guarantee is kept:
-    the guess next above the best radius has a bound within it.
+    Measuring costs O(n * d * k) per set, so only a few are measured. The guarantee
+    holds: the guess next above the best radius has a bound within it.
     """
     by_bound = sorted(
         guesses, key=lambda guess: guess.bound + problem.cost_weight * guess.cost
@@ -157,7 +157,7 @@ def measured(problem: Problem, guesses: list[Guess]) -> list[Coreset]:
 def _greedy(
     problem: Problem, *, first: int, progress: ProgressCallback | None
 ) -> Coreset:
-    """Repeat: the row with the largest distance to the chosen, minus its price."""
+    """Pick k times the row with the largest distance to the chosen minus its price."""
     prices = problem.cost_weight * problem.costs
     walk = Walk(problem.points, problem.locked, prices=prices, progress=progress)
     if not len(problem.locked):

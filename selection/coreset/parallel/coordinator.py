@@ -1,4 +1,4 @@
-"""The rounds of parallel weighted k-center, seen from where they are put together."""
+"""The coordinator of parallel weighted k-center: it combines the rounds of shards."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 
 class Runner(Protocol):
-    """Where the shards' work is done: `map`, or an executor's."""
+    """Runs the tasks of the shards: `map`, or that of an executor."""
 
     def __call__(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], /
@@ -47,7 +47,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Balls:
-    """Round 2: where the balls of each guess stand.
+    """Round 2: the balls of each guess.
 
     Attributes:
         seeds: rows, in the order of the traversal.
@@ -65,7 +65,7 @@ class _Balls:
 
 
 class Coordinator:
-    """Sees to the rounds; reads the vectors of rows that shards named."""
+    """Runs the rounds; reads the vectors of the rows that shards named."""
 
     def __init__(self, problem: Problem, *, shards: int, runner: Runner) -> None:
         self._problem = problem
@@ -75,7 +75,7 @@ class Coordinator:
         self._parts = [rows for rows in np.array_split(open_rows, shards) if len(rows)]
 
     def _shards(self) -> Iterator[Shard]:
-        """The shards, made as they are asked for."""
+        """The shards, made one at a time on demand."""
         problem = self._problem
         for rows in self._parts:
             yield Shard(
@@ -88,7 +88,7 @@ class Coordinator:
             )
 
     def _done(self, results: Iterable[Result]) -> list[Result]:
-        """The results of a round, one a shard.
+        """The results of a round, one per shard.
 
         Raises:
             InvalidParamsError: the runner lost some.
@@ -129,7 +129,7 @@ class Coordinator:
         return named[order][: self._problem.k]
 
     def _radius_at_most(self, summaries: list[Summary], chosen: Rows) -> float:
-        """At least the radius of `chosen`: representatives' distances and reaches."""
+        """Upper bound on the radius of `chosen`: from representatives and reaches."""
         named = np.concatenate([summary.representatives for summary in summaries])
         vectors = self._problem.vectors
         matrix = np.concatenate([vectors[named], vectors[chosen], self._locked])
@@ -250,7 +250,7 @@ class Coordinator:
 
 
 def _taken(vectors: Vectors, rows: Rows) -> Vectors:
-    """`vectors[rows]` of ascending rows, without a copy where none is left out."""
+    """`vectors[rows]` of ascending rows, without a copy if they are contiguous."""
     first, last = int(rows[0]), int(rows[-1])
     whole = last - first + 1 == len(rows)
     return vectors[first : last + 1] if whole else vectors[rows]

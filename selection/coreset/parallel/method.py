@@ -1,4 +1,4 @@
-"""Weighted k-center over shards: three rounds, whatever k is.
+"""Weighted k-center over shards, in three rounds for any k.
 
 Round 1: each shard sends k rows by farthest-first and its k cheapest. Round 2: the
 coordinator runs farthest-first on what was sent and picks the balls of every radius

@@ -1,4 +1,4 @@
-"""What one shard of the parallel weighted k-center does in each round.
+"""The tasks of one shard of parallel weighted k-center, round by round.
 
 Every function takes one value and returns one, and both can be sent to another process:
 arrays and numbers only. Rows are numbered as in the whole matrix.
@@ -37,12 +37,12 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Summary:
-    """Round 1: rows that stand for a shard.
+    """Round 1: representative rows of a shard.
 
     Attributes:
         representatives: int64 (at most k,), the first that of least cost where nothing
             is locked.
-        reach: every row of the shard is this near to one of them or to a locked row.
+        reach: largest distance of a row of the shard to one of them or a locked row.
         cheapest: int64 (at most k,), by cost, ties by lower row.
     """
 
@@ -53,13 +53,13 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Question:
-    """Round 3 asks for the cheapest row in each ball, for each guess.
+    """Round 3: the request for the cheapest row in each ball of each guess.
 
     Attributes:
-        shard: who is asked.
+        shard: that answers.
         seeds: (s, d), centres of the balls.
         radii: radius guesses, descending.
-        prefixes: how many of `seeds` each guess uses, not descending.
+        prefixes: number of `seeds` that each guess uses, ascending.
     """
 
     shard: Shard
@@ -70,14 +70,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:
-    """The balls of one guess, seen from one shard; p of them.
+    """The p balls of one guess, within one shard.
 
     Attributes:
-        rows: int64 (p,), the cheapest row in each, ties by lower row; -1 where none is.
-        costs: float64 (p,), theirs; inf where none is.
+        rows: int64 (p,), the cheapest row in each, ties by lower row; -1 without any.
+        costs: float64 (p,), of these rows; inf if there is none.
         moves: float64 (p,), their distances to the seeds.
-        reaches: float64 (p + 1,), how far each seed's farthest follower is; the last is
-            that of the locked rows.
+        reaches: float64 (p + 1,), the distance of the farthest row whose nearest centre
+            is each seed; the last is for the locked rows.
     """
 
     rows: Rows
@@ -88,10 +88,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measuring:
-    """The last round measures sets.
+    """The last round: the request to measure sets of rows.
 
     Attributes:
-        shard: who is asked.
+        shard: that answers.
         sets: vectors (k, d) of the rows of each.
     """
 
@@ -158,7 +158,7 @@ def _balls(
 
 
 def measure_sets(measuring: Measuring) -> list[tuple[Rows, Distances]]:
-    """The last round: each row's nearest of each set, and its distance.
+    """The last round: the nearest row of each set for every row, and its distance.
 
     The nearest is -1 where a locked row is as near.
     """

@@ -106,7 +106,7 @@ def abae_estimate(
 
 
 def pooled(design: Design, evidence: Evidence) -> Totals:
-    """Totals (K,) as if all labels of a stratum were one sample of it."""
+    """Totals (K,) of each stratum from all its labels, as one sample."""
     seen = evidence.total
     n = np.maximum(seen.labelled, 1)
     return Totals(
@@ -123,7 +123,7 @@ def percentile_interval(
     confidence: float,
     rng: np.random.Generator,
 ) -> Interval:
-    """ABae's interval: both stages drawn again from the labels, with replacement.
+    """ABae's interval: both stages resampled from the labels, with replacement.
 
     Each resample draws the pilot from all labels of a stratum, allocates stage 2 by
     it, draws that too, and pools. Nothing is corrected for rows that are labelled

@@ -1,4 +1,4 @@
-"""How ABae as its authors wrote it spends a budget: even, then by sqrt(p) * sigma."""
+"""Allocation of ABae as its authors wrote it: even, then by sqrt(p) * sigma."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def abae_design(proxy: Proxy, numbers: StratumNos, params: EstimateParams) -> De
 
 
 def second_draws(design: Design, seen: Tally) -> Draws:
-    """Draws (K,) of stage 2: in proportion to the plain deviation the pilot saw."""
+    """Draws (K,) of stage 2: in proportion to the deviation of the pilot's labels."""
     return capped(
         abae_spreads(plain_moments(seen), design),
         budget=design.round_budgets[1],
@@ -51,7 +51,7 @@ def abae_spreads(plain: Moments, design: Design) -> PerStratum:
 
 
 def plain_moments(seen: Tally) -> Moments:
-    """Rates and moments without any prior; 0 where there is nothing to see."""
+    """Rates and moments without a prior; 0 for strata without labels or positives."""
     found = np.maximum(seen.positives, 1)
     means = seen.sums / found
     deviations = np.maximum(seen.squares - seen.positives * means**2, 0)

@@ -69,14 +69,14 @@ def abae_width(
 
     Args:
         proxy: (n,) of the rows that could be drawn.
-        labels: those drawn; `rows` are positions in `proxy`, and their chances such
-            that `count` and `sum` are of all these rows.
+        labels: those drawn; `rows` are positions in `proxy`, and `chances` such that
+            `count` and `sum` estimate all these rows.
         params: of the estimate.
         quantile: standard errors on each side of the interval.
-        known: rows counted exactly, which are beside ABae too.
+        known: rows counted exactly, by ABae too.
 
     Returns:
-        None where no positive was drawn, or a pilot takes all.
+        None if no positive was drawn, or the pilot takes the whole budget.
     """
     (width,) = abae_group_widths(
         [proxy], [labels], params, quantile=quantile, known=[known]
@@ -92,7 +92,7 @@ def abae_group_widths(
     quantile: float,
     known: Sequence[KnownTotals],
 ) -> list[float | None]:
-    """Width to be expected of ABae's group-by with one oracle, for each group.
+    """Expected interval width of ABae's group-by with one oracle, for each group.
 
     As `abae_width`, for the sample of every proxy: strata of equal size, even pilots,
     what is left split over the proxies by the linear program, and each group merged
@@ -101,13 +101,13 @@ def abae_group_widths(
 
     Args:
         proxies: (n,) of each group, of the rows that could be drawn.
-        labels: those drawn, as each group sees them.
+        labels: those drawn, for each group.
         params: of the estimates.
         quantile: standard errors on each side of the interval.
-        known: of each group, rows counted exactly, which are beside ABae too.
+        known: of each group, rows counted exactly, by ABae too.
 
     Returns:
-        None for a group without a positive, and for all where pilots take all.
+        None for a group without a positive, and for all if pilots take the budget.
     """
     budget = len(labels[0].rows)
     even = replace(params, budget=budget // len(proxies))
@@ -134,7 +134,7 @@ def abae_group_widths(
 def _whole(
     labels: Sequence[ChancedLabels], known: Sequence[KnownTotals]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows (G,) that each group seems to have, and the average of their values."""
+    """Estimated rows (G,) of each group, and the average of their values."""
     counts = np.array([one.count for one in labels])
     counts += [before.positives for before in known]
     sums = np.array([one.sum for one in labels]) + [before.total for before in known]
@@ -158,7 +158,7 @@ def _cut(
     ]
     return _EqualCut(
         design=abae_design(proxy, numbers, params),
-        # Doubt about a mean is no part of the error itself.
+        # The sampling variance of a mean is no part of the error itself.
         seen=[replace(one, mean_variances=np.zeros(strata)) for one in seen],
         own=own,
     )
@@ -195,7 +195,7 @@ def _costs(cuts: Sequence[_EqualCut], averages: NDArray[np.float64]) -> PerPair:
             (sizes * one.rates).sum() if cut.design.target == "avg" else 1.0
             for one in cut.seen
         ]
-        # A stratum that this cut's own group leaves out tells others nothing.
+        # A stratum without draws gives no information about the other groups.
         costs[number] = (
             _of_rows(cut, averages) @ (sizes**2 / np.maximum(part, 1e-12))
         ) / np.square(scale)
@@ -203,7 +203,7 @@ def _costs(cuts: Sequence[_EqualCut], averages: NDArray[np.float64]) -> PerPair:
 
 
 def _of_rows(cut: _EqualCut, averages: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance (G, K) of what one row adds."""
+    """Variance (G, K) of one row's contribution."""
     return np.stack(
         [
             row_variances(one, target=cut.design.target, average=average)

@@ -38,9 +38,9 @@ class GroupCut:
     """One group's strata, and the sample drawn from them.
 
     Attributes:
-        numbers: (n,) the stratum of each row, -1 for one that was labelled before.
+        numbers: (n,) the stratum of each row, -1 for one labelled before the session.
         order: rows by stratum, in random order within each.
-        design: what was fixed in advance.
+        design: of its sample.
     """
 
     numbers: NDArray[np.int64]
@@ -75,7 +75,7 @@ def pilot_rows(cut: GroupCut) -> tuple[Draws, Rows]:
 
 
 def chances_of(cuts: Sequence[GroupCut], rounds: Sequence[Sequence[Rows]]) -> Chances:
-    """Chance (n,) of each row to be in the sample of one cut at least.
+    """Probability (n,) of each row to be in the sample of at least one cut.
 
     Samples are drawn independently, and a row that several draw is kept once.
     """
@@ -91,10 +91,10 @@ def chances_of(cuts: Sequence[GroupCut], rounds: Sequence[Sequence[Rows]]) -> Ch
 def costs_of(cuts: Sequence[GroupCut], seen: Sequence[Sequence[Moments]]) -> PerPair:
     """Squared error times labels (L, G) of each group, by the sample of each cut.
 
-    A cut's own group decides how its labels go to its strata.
+    A cut's own group determines the allocation to its strata.
 
     Args:
-        cuts: one a group.
+        cuts: one per group.
         seen: of each cut, the moments of each group in its strata, from all samples.
     """
     costs = np.zeros((len(cuts), len(cuts)))
@@ -113,7 +113,7 @@ def costs_of(cuts: Sequence[GroupCut], seen: Sequence[Sequence[Moments]]) -> Per
 def allocated(
     cuts: Sequence[GroupCut], split: NDArray[np.float64], *, budget: int
 ) -> Draws:
-    """Labels (L,) of each cut's second round: none, or one a stratum at least."""
+    """Labels (L,) of each cut's second round: none, or at least one per stratum."""
     strata = np.array([len(cut.design.sizes) for cut in cuts])
     rows = np.array([int(cut.design.sizes.sum()) for cut in cuts])
     pilots = np.array([cut.design.round_budgets[0] for cut in cuts])

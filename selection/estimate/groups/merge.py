@@ -42,13 +42,13 @@ from gleann.selection.estimate.stratified.tally import (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GroupEvidence:
-    """What the samples of all cuts say of one group.
+    """The evidence of the samples of all cuts for one group.
 
     Attributes:
-        samples: of each cut, what its sample says.
-        seen: of each cut, the moments in its strata, from all samples. They weigh the
-            cuts: a cut's own would favour whichever found least.
-        labelled: rows drawn and labelled, those that several cuts drew counted once.
+        samples: of each cut, the evidence of its sample.
+        seen: of each cut, the moments in its strata, from all samples. They weight the
+            cuts: a cut's own moments would favour the one with the fewest positives.
+        labelled: rows drawn and labelled; those drawn by several cuts count once.
         positives: of those, rows of the group.
     """
 
@@ -68,12 +68,12 @@ def merge(
 ) -> Estimate:
     """One group's estimate from the samples of all cuts.
 
-    What cannot be merged (no positive anywhere, one for a mean) is answered from the
-    sample of the group's own proxy.
+    Without enough positives to merge (none, or one for a mean) the estimate is that of
+    the sample of the group's own proxy.
 
     Args:
-        cuts: one a group, each with what is known of this one before.
-        found: what all samples say of the group.
+        cuts: one per group, each with the labels of this group known before.
+        found: evidence of all samples for the group.
         own: number of the group.
         precision: confidence and kind of interval of the answer.
         provenance: of the answer.
@@ -118,7 +118,7 @@ def merge(
 def _with_more_labels(
     width: float | None, labels: int, more: int, rows: float
 ) -> float | None:
-    """What a uniform sample's width with `labels` becomes with `more` of them."""
+    """The width of a uniform sample with `labels`, rescaled to `more` labels."""
     if width is None or labels == rows:
         return width
     fewer = labels / (1 - labels / rows)
@@ -140,13 +140,15 @@ def _merged(
         if target == "count" or one.total.positives.sum()
     ]
     values = np.array([point_estimate(by_cut[k], target=target) for k in usable])
-    told = [_variance(by_cut[k], found.seen[k], target, values.mean()) for k in usable]
+    shared = [
+        _variance(by_cut[k], found.seen[k], target, values.mean()) for k in usable
+    ]
     honest = [
         _variance(by_cut[k], moments(found.samples[k].total), target, values.mean())
         for k in usable
     ]
     # Where every label was positive the rate of all is 1, which nothing varies by.
-    plain = np.where(np.equal(told, 0), honest, told)
+    plain = np.where(np.equal(shared, 0), honest, shared)
     scale = np.mean([by_cut[k].count for k in usable]) if target == "avg" else 1.0
     if not np.all(plain):
         exact = float(values[plain == 0].mean())

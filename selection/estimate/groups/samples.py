@@ -67,7 +67,7 @@ class GroupSamples:
         return self._drawn(rounds=1)
 
     def draw_second(self, *, budget: int) -> tuple[Draws, Rows]:
-        """Split `budget` over the cuts by what the pilots found, and draw it.
+        """Split `budget` over the cuts by the pilots' evidence, and draw it.
 
         Returns:
             Labels (L,) of each cut, and the rows, each once.
@@ -85,14 +85,14 @@ class GroupSamples:
         return shared, _distinct(drawn)
 
     def cuts_of(self, group: int) -> list[GroupCut]:
-        """The cuts with what is known of a group before."""
+        """The cuts, with the labels of a group known before."""
         known = self._known.totals(group)
         return [
             replace(cut, design=replace(cut.design, known=known)) for cut in self._cuts
         ]
 
     def found(self, *, rounds: int) -> list[GroupEvidence]:
-        """What all samples say of each group."""
+        """The evidence of all samples for each group."""
         samples, seen = self._evidence(rounds=rounds), self._moments(rounds=rounds)
         rows = self._drawn(rounds=rounds)
         return [
@@ -112,7 +112,7 @@ class GroupSamples:
         return _distinct([part for drawn in self._rounds for part in drawn[:rounds]])
 
     def _evidence(self, *, rounds: int) -> list[list[Evidence]]:
-        """What each cut's sample says of each group."""
+        """The evidence of each cut's sample for each group."""
         labels = self._answers.labels - 1
         return [
             [
@@ -135,7 +135,7 @@ class GroupSamples:
         )
 
     def _labels(self, *, rounds: int) -> list[ChancedLabels]:
-        """What was drawn, as each group sees it."""
+        """The drawn labels, positive for each group in turn."""
         chances = chances_of(self._cuts, [drawn[:rounds] for drawn in self._rounds])
         rows = self._drawn(rounds=rounds)
         return [

@@ -1,4 +1,4 @@
-"""Labels that are there before an estimate begins."""
+"""Labels that are known before an estimate session starts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from gleann.selection.saved import Saved
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Known:
-    """Labels that somebody has already, in the caller's terms.
+    """Labels known before the session, as the caller gives them.
 
     Attributes:
         ids: (m,) distinct.
@@ -39,7 +39,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownRows:
-    """The same, checked.
+    """`Known`, checked.
 
     Attributes:
         rows: int64 (m,).
@@ -53,7 +53,7 @@ class KnownRows:
 
     @property
     def totals(self) -> KnownTotals:
-        """What they add to an estimate."""
+        """Their totals, which are added to the estimate."""
         return KnownTotals(
             labelled=len(self.rows),
             positives=float(self.positives.sum()),
@@ -79,7 +79,7 @@ class KnownRows:
 
     @classmethod
     def of_state(cls, state: Saved, *, n: int) -> "KnownRows":
-        """Take `state()` back, over `n` rows.
+        """Rebuild from `state()`, over `n` rows.
 
         Raises:
             CorruptDataError: rows that are not there, or parts of other lengths.
@@ -91,7 +91,7 @@ class KnownRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownGroups:
-    """Labels that name the group of a row and that somebody has already.
+    """Labels known before the session that name the group of each row.
 
     Attributes:
         ids: (m,) distinct.
@@ -106,7 +106,7 @@ class KnownGroups:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownGroupRows:
-    """The same, checked.
+    """`KnownGroups`, checked.
 
     Attributes:
         rows: int64 (m,).
@@ -119,7 +119,7 @@ class KnownGroupRows:
     values: NDArray[np.float64]
 
     def totals(self, group: int) -> KnownTotals:
-        """What they add to the estimate of one group."""
+        """Their totals for one group."""
         held = self.groups == group
         return KnownTotals(
             labelled=len(self.rows),
@@ -144,7 +144,7 @@ class KnownGroupRows:
 
     @classmethod
     def of_state(cls, state: Saved, *, n: int, groups: int) -> "KnownGroupRows":
-        """Take `state()` back, over `n` rows.
+        """Rebuild from `state()`, over `n` rows.
 
         Raises:
             CorruptDataError: rows or groups that are not there, or parts of other
@@ -182,7 +182,7 @@ def known_group_rows(
 def require_open_rows(
     params: EstimateParams, *, n: int, known: KnownRows | KnownGroupRows
 ) -> None:
-    """Refuse a budget that there are not rows for.
+    """Refuse a budget above the number of unlabelled rows.
 
     Raises:
         InvalidParamsError: a budget above the rows of `n` that have no label.

@@ -1,4 +1,4 @@
-"""Which rows were asked for, and what was answered."""
+"""The rows of each round, and their answers."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ NOT_QUERIED, UNKNOWN = -2, -1
 
 
 class RoundAnswers:
-    """Labels and values of rows, each written once.
+    """Labels and values of the drawn rows, each written once.
 
     Args:
         names: the caller's ids of the rows.
@@ -46,12 +46,12 @@ class RoundAnswers:
 
     @property
     def rounds(self) -> list[Rows]:
-        """The rows of each round, in the order they were asked for."""
+        """The rows of each round, in order."""
         return self._rounds
 
     @property
     def finished(self) -> list[Rows]:
-        """The rows of each round that is labelled whole."""
+        """The rows of each fully labelled round."""
         return [rows for rows in self._rounds if self.answered(rows)]
 
     @property
@@ -63,7 +63,7 @@ class RoundAnswers:
         return rows[self.labels[rows] == UNKNOWN]
 
     def add_round(self, rows: Rows) -> None:
-        """Open a round of rows; those labelled already keep their labels."""
+        """Add a round of rows to label; rows with labels keep them."""
         self.labels[rows[self.labels[rows] == NOT_QUERIED]] = UNKNOWN
         self._rounds.append(rows)
 
@@ -77,7 +77,7 @@ class RoundAnswers:
         """Take labels (m,) and values (m,) of rows (m,); returns how many were new.
 
         Raises:
-            InvalidInputError: a row that was not asked for, or another answer than
+            InvalidInputError: a row that was not queried, or another answer than
                 before. Nothing is written then.
         """
         self._require_queried(rows)
@@ -95,14 +95,14 @@ class RoundAnswers:
         *,
         target: Target,
     ) -> int:
-        """`write` of answers as a caller gives them; see `EstimateSession.submit`."""
+        """`write` the answers of a caller; see `EstimateSession.submit`."""
         rows = self._names.rows_of(ids)
         held = as_positives(positives, n=len(rows))
         numbers = as_values(values, held, target=target)
         return self.write(rows, held.astype(np.int32), numbers)
 
     def state(self) -> dict[str, Any]:
-        """The answers in the order of asking, as JSON values."""
+        """The answers in the order of the rounds, as JSON values."""
         rows = self._all_rows()
         return {
             "answers": self.labels[rows].tolist(),
@@ -110,11 +110,11 @@ class RoundAnswers:
         }
 
     def restore(self, state: Saved) -> None:
-        """Take `state()` back, when the same rows have been asked for.
+        """Rebuild from `state()`, after the same rounds have been added.
 
         Raises:
-            CorruptDataError: not an answer for each of them, no answers, or a round
-                that was asked for before the one before it was answered.
+            CorruptDataError: not one answer per row, or a round that was added before
+                the previous one was fully labelled.
         """
         self.read(state, self._all_rows(), labels="answers", largest=1)
         for number, rows in enumerate(self._rounds[:-1]):
@@ -122,20 +122,20 @@ class RoundAnswers:
                 state.refuse("answers", f"lack some of round {number}, not the last")
 
     def read(self, state: Saved, rows: Rows, *, labels: str, largest: int) -> None:
-        """Take the answers of `rows` (m,) from the parts `labels` and "values".
+        """Read the answers of `rows` (m,) from the parts `labels` and "values".
 
         Raises:
             CorruptDataError: not m of each, labels above the `largest`, or values of
                 rows that are not positive.
         """
         m = len(rows)
-        told = state.integers(labels, low=UNKNOWN, high=largest, length=m)
+        found = state.integers(labels, low=UNKNOWN, high=largest, length=m)
         values = state.numbers(
             "values", length=m, low=-LARGEST_VALUE, high=LARGEST_VALUE
         )
-        if values[told <= 0].any():
+        if values[found <= 0].any():
             state.refuse("values", "must be 0 where the label is not positive")
-        self.labels[rows] = told
+        self.labels[rows] = found
         self.values[rows] = values
 
     def _all_rows(self) -> Rows:

@@ -1,9 +1,9 @@
-"""Which of several proxies to estimate by: a pilot that all of them can be judged from.
+"""The choice among several proxies, by a pilot that is fair to all of them.
 
-The pilot is drawn with known chances that are even over the strata of every proxy at
-once, so no proxy is judged by a sample that another one drew. Its labels are then known
-rows: they are counted exactly, and the estimate is over the others. So the choice,
-which looks at labels, cannot bias what follows.
+The pilot is drawn with known probabilities that are even over the strata of every
+proxy, so no proxy is compared on a sample that another one drew. Its labels are then
+known rows: they are counted exactly, and the estimate is over the others. So the
+choice, which depends on labels, cannot bias the estimate.
 """
 
 from collections.abc import Mapping
@@ -36,11 +36,11 @@ class ProxyChoice:
 
     Attributes:
         name: of the proxy.
-        errors: standard error to be expected if the pilot allocated the rest of the
-            budget at once, by proxy; in the estimate's own unit. Below what the
-            session reaches, and for comparing only. Empty where no positive was drawn.
-        pilot_labels: labels that the choice rests on.
-        reason: in a sentence.
+        errors: expected standard error by proxy, in the unit of the estimate, if the
+            pilot allocated the rest of the budget at once. Lower than that of the
+            session, for comparison only. Empty if no positive was drawn.
+        pilot_labels: number of labels of the pilot.
+        reason: of the choice, as a sentence.
     """
 
     name: str
@@ -73,7 +73,7 @@ def as_proxies(proxies: Mapping[str, ArrayLike]) -> dict[str, Proxy]:
 def pilot_chances(
     proxies: Mapping[str, Proxy], params: EstimateParams, *, pilot: int
 ) -> Chances:
-    """Chances (n,) that sum to `pilot` and are even over the strata of all proxies."""
+    """Probabilities (n,) that sum to `pilot`, even over the strata of all proxies."""
     chances = np.zeros(len(next(iter(proxies.values()))))
     for proxy in proxies.values():
         numbers = STRATA_CUTS[params.strata_cut](proxy, strata=params.strata)
@@ -83,7 +83,7 @@ def pilot_chances(
 
 
 def draw_pilot(chances: Chances, *, rng: np.random.Generator) -> Rows:
-    """Draw as many distinct rows as `chances` sum to, each with its chance.
+    """Draw as many distinct rows as `chances` sum to, each with its probability.
 
     Systematic sampling in random order: one random start, then steps of one along the
     running sum of the chances.
@@ -99,18 +99,18 @@ def draw_pilot(chances: Chances, *, rng: np.random.Generator) -> Rows:
 def choose_proxy(
     proxies: Mapping[str, Proxy], labels: ChancedLabels, params: EstimateParams
 ) -> ProxyChoice:
-    """Choose the proxy by which the budget is expected to leave the smallest error.
+    """Choose the proxy with the smallest expected error.
 
     ABae's authors compare (sum sqrt(p) * sigma)^2 / (sum p)^2 of the strata; this is
     the same comparison with exhausted strata and the floor: the error if the pilot
-    allocated all that is left of the budget at once. The session that follows spends
-    `pilot_share` of it evenly first, so its own error is likely to be larger, whichever
-    proxy it takes. Ties go to the first.
+    allocated the rest of the budget at once. The session that follows spends
+    `pilot_share` of it evenly first, so its error is likely to be larger with any
+    proxy. Ties go to the first.
 
     Args:
         proxies: (n,) each, by name.
-        labels: the pilot's.
-        params: of the estimate to come; its budget is what is left.
+        labels: of the pilot.
+        params: of the following session; its budget is the rest.
     """
     first = next(iter(proxies))
     drawn, found = len(labels.rows), int(labels.positives.sum())
@@ -166,7 +166,7 @@ def _expected_error(
 
 
 def _capped_at_one(chances: Chances, *, total: int) -> Chances:
-    """Scale to `total`; what passes 1 is certain and leaves its rest to the others."""
+    """Scale to `total`; probabilities above 1 are capped, others take the excess."""
     certain = np.zeros(len(chances), np.bool_)
     while True:
         rest = np.where(certain, 0.0, chances)

@@ -1,4 +1,4 @@
-"""Proxies from embeddings: what the nearest labelled rows say of the others.
+"""Proxies from embeddings: labels of the nearest labelled rows.
 
 TASTI (Kang et al. 2022, https://arxiv.org/abs/2009.04540): label a few representatives,
 and score every row by them.
@@ -36,15 +36,14 @@ def representatives(
 ) -> Rows:
     """Pick `k` rows to label first: farthest-first, and some at random.
 
-    Farthest-first finds the rare and far; the random part finds the dense middle. The
+    Farthest-first finds rare and distant rows, the random part the dense regions. The
     share of a quarter is that of the authors' code.
 
     Args:
         vectors: (n, d), such as `index.vectors`.
         k: rows to pick, at most n - 1, and at most the rows not covered.
         random_share: part of them that is drawn uniformly.
-        covered: rows that have a label already: they are not picked, and the picks are
-            far from them too.
+        covered: labelled rows; they are not picked, and the picks are far from them.
         seed: the only source of randomness.
 
     Returns:
@@ -75,7 +74,7 @@ def propagate_labels(
     labels: ArrayLike,
     neighbours: int | None = None,
 ) -> NDArray[np.float32]:
-    """Score every row by the labels of the labelled rows, nearer ones weighing more.
+    """Score every row by the labels of the labelled rows, weighted by distance.
 
     A labelled row at distance d weighs 1 / d^4 (Shepard 1968, A two-dimensional
     interpolation function for irregularly-spaced data). All of them vote: with the
@@ -90,8 +89,8 @@ def propagate_labels(
         vectors: (n, d), such as `index.vectors`; nearest is by plain L2.
         rows: (m,) labelled rows, m at least 1.
         labels: (m,) numbers, such as 0 and 1.
-        neighbours: only the nearest so many vote, and those as near as the last; None
-            for all.
+        neighbours: number of nearest labelled rows that vote, with ties of the last;
+            None for all.
 
     Returns:
         (n,) proxies between the least and the largest label; a labelled row gets its
@@ -119,7 +118,7 @@ def propagate_labels(
 def held_out_proxies(
     vectors: Vectors, *, rows: Rows, labels: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """What `propagate_labels` would say of each labelled row without its own label.
+    """The score of each labelled row by `propagate_labels` without its own label.
 
     Args:
         vectors: (n, d).
@@ -160,10 +159,10 @@ def _as_votes(labels: NDArray[np.float64]) -> Vectors:
 
 
 def _middle(points: Vectors, labelled: Rows) -> Wide:
-    """The median (d,) of the labelled rows, in the precision to measure from it.
+    """The median (d,) of the labelled rows, in the precision for distances from it.
 
-    Distances between rows near the origin lose fewer digits, and a few rows that are
-    far out do not move the median away from the others.
+    Distances between rows near the origin lose fewer digits, and outliers do not move
+    the median away from the other rows.
     """
     middle = np.median(points[labelled].astype(np.float64), axis=0)
     peak = max(float(points.max()), -float(points.min()))
@@ -181,8 +180,8 @@ def _squared_distances(block: Wide, centres: Wide) -> Wide:
         np.einsum("ij,ij->i", block, block), np.einsum("ij,ij->i", centres, centres)
     )
     squares: Wide = lengths - 2 * (block @ centres.T)
-    # What rounding leaves between equal rows becomes one and the same small number,
-    # so that they share alike; `tiny` stands for it between zero vectors.
+    # Rounding errors between equal rows become one small number, so that these rows
+    # have equal weights; `tiny` replaces it between zero vectors.
     lengths *= ROUNDING[lengths.dtype]
     np.maximum(squares, lengths, out=squares)
     return np.maximum(squares, np.finfo(squares.dtype).tiny, out=squares)

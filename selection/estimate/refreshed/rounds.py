@@ -1,16 +1,16 @@
-"""Rounds that each cut the open rows anew, by proxies made from all labels before.
+"""Rounds with strata of their own, cut by proxies from all labels before the round.
 
-Given the labels before it, a round is a stratified sample of the rows that have none,
-so its own total,
+Given the labels before it, a round is a stratified sample of the unlabelled rows, so
+its own total,
 
     T_r = found before + sum over its strata of (rows left) * (mean of its draws),
 
-is unbiased whatever decided the strata and the draws. The T_r are averaged: each takes
-a part of the weight that the rounds before it left, and labels before the round decide
-which part, so the average is unbiased too. (Dividing weights by their sum would not do:
-that rests on later labels.) What the stratified session keeps for each stratum
-(`estimators.totals`) is one weight a round here: strata of different rounds hold
-different rows.
+is unbiased, however the strata and the draws were determined. The T_r are averaged:
+each takes a share of the weight that the rounds before it left, which depends on labels
+before the round only, so the average is unbiased too. (Dividing weights by their sum
+would not do: that depends on later labels.) The stratified session has a weight for
+each stratum (`estimators.totals`); here there is one per round, as strata of different
+rounds hold different rows.
 """
 
 from collections.abc import Sequence
@@ -47,13 +47,13 @@ from gleann.selection.saved import Saved
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cut:
-    """The rows without a label, in strata.
+    """The unlabelled rows, cut into strata.
 
     Attributes:
         rows: int64 (m,), ascending.
         numbers: (m,) the stratum of each.
         proxy: (m,) of each.
-        strata: how many; some may have no row left.
+        strata: number of strata; some may have no row left.
     """
 
     rows: Rows
@@ -63,7 +63,7 @@ class Cut:
 
     @classmethod
     def of(cls, rows: Rows, proxy: Proxy, params: EstimateParams) -> "Cut":
-        """Cut `rows` (m,) with these proxies (m,) as the parameters say."""
+        """Cut `rows` (m,) with these proxies (m,) by `params.strata_cut`."""
         numbers = STRATA_CUTS[params.strata_cut](proxy, strata=params.strata)
         return cls(
             rows=rows, numbers=numbers, proxy=proxy, strata=int(numbers.max()) + 1
@@ -75,7 +75,7 @@ class Cut:
         return np.bincount(self.numbers, minlength=self.strata)
 
     def without(self, labelled: Rows) -> "Cut":
-        """The same strata without the rows that are labelled."""
+        """The same strata without the labelled rows."""
         kept = ~np.isin(self.rows, labelled)
         return replace(
             self,
@@ -100,17 +100,17 @@ class Cut:
         )
 
     def places(self, proxy: NDArray[np.floating]) -> StratumNos:
-        """The strata (k,) in which rows with these proxies (k,) would be."""
+        """The strata (k,) that rows with these proxies (k,) fall into."""
         lowest = np.full(self.strata, np.inf)
         np.minimum.at(lowest, self.numbers, self.proxy)
-        # A stratum whose rows are all labelled has no lowest.
+        # A fully labelled stratum has no lowest proxy.
         lowest = np.minimum.accumulate(lowest[::-1])[::-1]
         return np.searchsorted(lowest[1:], proxy, side="right").astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Round:
-    """What a round drew, and what was known before it.
+    """The draws of a round, and the strata and moments before it.
 
     Attributes:
         rows: int64 (m,) drawn.
@@ -118,7 +118,7 @@ class Round:
         scores: (m,) their proxies.
         left: (K,) rows without a label in each stratum, before the round.
         proxy_means: (K,) of those, 0 where there is none.
-        foreseen: what labels before the round say of each stratum.
+        foreseen: moments of each stratum, estimated from labels before the round.
     """
 
     rows: Rows
@@ -134,7 +134,7 @@ class Round:
         return np.bincount(self.strata, minlength=len(self.left)).astype(np.float64)
 
     def state(self) -> dict[str, Any]:
-        """All of it, as JSON values."""
+        """The round as JSON values."""
         return {
             "rows": self.rows.tolist(),
             "strata": self.strata.tolist(),
@@ -151,11 +151,10 @@ class Round:
 
     @classmethod
     def of_state(cls, state: Saved, *, n: int, strata: int) -> "Round":
-        """Take `state()` back, over `n` rows in at most so many `strata`.
+        """Rebuild from `state()`, over `n` rows in at most `strata` strata.
 
         Raises:
-            CorruptDataError: rows or strata that are not there, or parts of other
-                lengths.
+            CorruptDataError: unknown rows or strata, or parts of other lengths.
         """
         rows = state.rows("rows", n=n)
         left = state.numbers("left", low=0, high=n)
@@ -191,17 +190,17 @@ def foresee(
     *,
     looked: PerStratum,
 ) -> Moments:
-    """What labels suggest of each stratum of a cut.
+    """Expected moments of each stratum of a cut, from the labels so far.
 
-    A rate is at least what as many labels as `looked` would leave possible if none
-    were positive (Jeffreys): the interval will count on it, so draws should. Only
-    weights and draws rest on what is foreseen, never an interval.
+    A rate is at least Jeffreys' rate for `looked` labels without a positive: the
+    interval will use it, so the draws should. Only weights and draws depend on these
+    moments, never an interval.
 
     Args:
-        cut: of the rows without a label.
-        labels: of the others; `chances` as `chances_of` gives them.
+        cut: of the unlabelled rows.
+        labels: of the others; `chances` as returned by `chances_of`.
         proxies: (m,) of the labelled rows, made without their own labels.
-        looked: (K,) labels in each stratum, or in those like it before.
+        looked: (K,) labels in each stratum, or in the aligned ones of earlier cuts.
     """
     weights = 1 / labels.chances
     rate = float((weights * labels.positives).sum() / weights.sum())
@@ -212,17 +211,17 @@ def foresee(
 
 
 def looked_at(rounds: Sequence[Round], *, strata: int, pilot: int) -> PerStratum:
-    """Labels (K,) that each stratum got so far, or will get from an even pilot."""
+    """Labels (K,) of each stratum so far, or from an even pilot if there are none."""
     if not rounds:
         return np.full(strata, pilot / strata)
     return np.sum([aligned(one.draws, strata) for one in rounds], axis=0)
 
 
 def chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
-    """How often each drawn row was to be expected in the rounds so far, in order.
+    """Expected number of draws of each drawn row in the rounds so far, in order.
 
-    Every round speaks for all rows that were open before it, in proportion to its
-    labels: what they say of the rows that are open still. `whole_chances_of` tells of
+    Every round represents all rows that were open before it, in proportion to its
+    labels. These are for estimates over the rows still open; `whole_chances_of` is for
     all rows.
     """
     if not rounds:
@@ -237,11 +236,11 @@ def chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
 
 
 def whole_chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
-    """The same with every round speaking for all rows that ever were open.
+    """The same with every round representing all rows that were ever open.
 
-    A round's total holds what rounds before it drew, so a row that was drawn speaks for
-    itself in all rounds to come. Without that, positives found early would be missing
-    from the totals of later rounds.
+    A round's total includes the rows drawn before it, so a drawn row represents itself
+    in all later rounds. Otherwise positives found early would be missing from the
+    totals of later rounds.
     """
     if not rounds:
         return np.empty(0)
@@ -255,10 +254,10 @@ def whole_chances_of(rounds: Sequence[Round]) -> NDArray[np.float64]:
 
 
 def round_draws(left: PerStratum, foreseen: Moments, design: Design, n: int) -> Draws:
-    """Draws (K,) of a round of `n` labels: the first, too, by what is foreseen.
+    """Draws (K,) of a round of `n` labels, by expected moments in the first round too.
 
-    An even pilot would leave the first round's total, which has one weight for all
-    strata, to the few labels of the largest one.
+    With an even pilot the first round's total, which has one weight for all strata,
+    would depend on the few labels of the largest one.
     """
     return next_draws(
         replace(design, sizes=left, proxy_means=np.zeros_like(left)),
@@ -273,12 +272,12 @@ def refreshed_totals(
 ) -> Totals:
     """Combine finished rounds, at least one, into unbiased totals.
 
-    What was found in stratum k of any round is told as stratum k; only the sums over
-    all strata are estimates of anything that stands still.
+    Labels of stratum k of any round are reported as stratum k; only the sums over all
+    strata estimate a fixed quantity.
 
     Args:
         rounds: as drawn.
-        evidence: what each of them found, by the strata of its own cut.
+        evidence: of each of them, by the strata of its own cut.
         design: budgets and target.
     """
     counts = np.zeros(len(design.sizes))
@@ -307,7 +306,7 @@ def round_weights(rounds: Sequence[Round], design: Design) -> list[float]:
 
 
 def _part(one: Round, design: Design, *, later: int) -> float:
-    """Part of the unspent weight that a round takes, `later` labels still to come."""
+    """Share of the remaining weight that a round takes, with `later` labels to come."""
     if not later:
         return 1.0
     target, seen = design.target, one.foreseen
@@ -315,7 +314,7 @@ def _part(one: Round, design: Design, *, later: int) -> float:
     average = float((found * seen.means).sum() / max(found.sum(), 1e-300))
     of_a_row = row_variances(seen, target=target, average=average)
     if not of_a_row.any():
-        # No value was seen, or none that differs: what is left is how many there are.
+        # No values, or all equal: only the variance of the count is known.
         of_a_row = row_variances(seen, target="count", average=0.0)
     after = one.left - one.draws
     draws = round_draws(after, seen, design, min(later, int(after.sum())))
@@ -325,7 +324,7 @@ def _part(one: Round, design: Design, *, later: int) -> float:
 
 
 def whole_design(rounds: Sequence[Round], design: Design) -> Design:
-    """What an answer reports on: rows drawn as stratum k, and those still in it."""
+    """The design that an estimate reports: by stratum, rows drawn and rows left."""
     strata = max(len(one.left) for one in rounds)
     drawn = [aligned(one.draws, strata) for one in rounds]
     last = rounds[-1]
@@ -337,6 +336,6 @@ def whole_design(rounds: Sequence[Round], design: Design) -> Design:
 
 
 def aligned(values: PerStratum, strata: int) -> PerStratum:
-    """Of a cut of more or fewer strata: those of the best rows stand side by side."""
+    """Values (K,) of a cut in `strata` strata, with the highest strata aligned."""
     kept = values[max(len(values) - strata, 0) :]
     return np.pad(kept, (strata - len(kept), 0))

@@ -1,7 +1,8 @@
-"""A group-by session with one oracle that names the group of a row."""
+"""A group-by session with disjoint groups: one oracle names the group of a row."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from gleann.selection.estimate.labels.known import (
     known_group_rows,
     require_open_rows,
 )
-from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.choice import as_proxies
 from gleann.selection.estimate.result import Estimate
+from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import (
     check_groups,
     require_two_rounds,
@@ -30,11 +31,7 @@ from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.strata import Proxy
 from gleann.selection.provenance import (
     check_format,
-    check_origin,
     fingerprint,
-    ids_hash,
-    provenance,
-    sealed,
 )
 from gleann.selection.result import Selection
 from gleann.selection.saved import Saved, rebuilding
@@ -55,30 +52,23 @@ _PARTS = (
 class DisjointGroupsSession:
     """Estimates of disjoint groups from labels that name the group.
 
-    Groups are numbered as their proxies are given. A row that the samples of two
-    proxies draw is labelled once and counts in both. What the pilots save by that goes
-    to the second round; what that saves is not spent. Make one with `start` or
-    `resume`. Not safe for several threads at once.
+    Groups are numbered in the order of their proxies. A row that the samples of two
+    proxies draw is labelled once and counts in both. The labels that the pilots save
+    this way go to the second round; those that the second round saves are not spent.
+    Make one with `start` or `resume`. Not thread-safe.
     """
 
     def __init__(
-        self,
-        proxies: dict[str, Proxy],
-        params: EstimateParams,
-        names: IdMap,
-        known: KnownGroupRows,
+        self, core: SessionCore[KnownGroupRows], proxies: dict[str, Proxy]
     ) -> None:
-        self._params = params
-        self._names = names
-        self._known = known
+        self._core = core
         self._groups = tuple(proxies)
         self._proxies = tuple(proxies.values())
-        self._answers = RoundAnswers(names)
-        self._samples = GroupSamples(self._proxies, params, known, self._answers)
+        self._samples = GroupSamples(
+            self._proxies, core.params, core.known, core.answers
+        )
         self._split: Draws | None = None
-        self._data_hash = fingerprint(*self._proxies)
-        self._ids_hash = ids_hash(names.held)
-        self._answers.add_round(self._samples.pilot)
+        self._core.answers.add_round(self._samples.pilot)
 
     @classmethod
     def start(
@@ -89,14 +79,14 @@ class DisjointGroupsSession:
         ids: ArrayLike | None = None,
         known: KnownGroups | None = None,
     ) -> "DisjointGroupsSession":
-        """Begin estimates of all groups.
+        """Start the estimates of all groups.
 
         Args:
             proxies: (n,) of each group, by its name; at least two groups.
-            params: how, `budget` for all groups together, in two rounds.
+            params: of the estimates, `budget` for all groups together, in two rounds.
             ids: (n,) names of the rows; None numbers them.
-            known: labels that are there already, chosen in whatever way. They are
-                counted exactly, do not cost budget, and are not asked for again.
+            known: labels known before, however the rows were chosen. They are counted
+                exactly, do not cost budget, and are not queried again.
 
         Raises:
             InvalidInputError: proxies, ids or known labels that do not fit.
@@ -112,12 +102,14 @@ class DisjointGroupsSession:
             known, names, groups=len(checked), target=params.target
         )
         require_open_rows(params, n=n, known=before)
-        return cls(checked, params, names, before)
+        data_hash = fingerprint(*checked.values())
+        core = SessionCore.of(params, names, before, data_hash=data_hash)
+        return cls(core, checked)
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimates are made."""
-        return self._params
+        """Parameters of the estimates."""
+        return self._core.params
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -127,12 +119,12 @@ class DisjointGroupsSession:
     @property
     def done(self) -> bool:
         """Whether both rounds are labelled."""
-        return self._split is not None and not len(self._answers.pending)
+        return self._split is not None and not len(self._core.answers.pending)
 
     @property
     def labels_used(self) -> int:
         """Rows labelled so far."""
-        return self._answers.used
+        return self._core.answers.used
 
     @property
     def split(self) -> dict[str, int] | None:
@@ -142,13 +134,13 @@ class DisjointGroupsSession:
         return dict(zip(self._groups, self._split.tolist(), strict=True))
 
     def next_batch(self) -> Selection:
-        """What to label next; the same until labels arrive, empty at the end."""
-        if not len(self._answers.pending) and self._split is None:
+        """The rows to label next; the same until labels arrive, empty at the end."""
+        if not len(self._core.answers.pending) and self._split is None:
             self._plan()
-        rows = self._answers.pending
+        rows = self._core.answers.pending
         return Selection(
             rows=rows,
-            ids=self._names.ids_of(rows),
+            ids=self._core.names.ids_of(rows),
             scores=np.ones(len(rows), np.float32),
             weights=np.ones(len(rows), np.float32),
             why={
@@ -156,10 +148,10 @@ class DisjointGroupsSession:
                 for name, proxy in zip(self._groups, self._proxies, strict=True)
             },
             summary={
-                "round": len(self._answers.rounds),
+                "round": len(self._core.answers.rounds),
                 "rounds": 2,
                 "labels_used": self.labels_used,
-                "budget": self._params.budget,
+                "budget": self._core.params.budget,
             },
             provenance=self._provenance(),
         )
@@ -167,7 +159,7 @@ class DisjointGroupsSession:
     def submit(
         self, ids: ArrayLike, groups: ArrayLike, values: ArrayLike | None = None
     ) -> int:
-        """Take labels of rows that were asked for, some or all of them.
+        """Take labels of queried rows, some or all of them.
 
         Args:
             ids: (m,) of rows that `next_batch` returned.
@@ -175,34 +167,34 @@ class DisjointGroupsSession:
             values: (m,) the value to add up or average; not needed for a count.
 
         Returns:
-            How many labels were new.
+            Number of new labels.
 
         Raises:
-            InvalidInputError: a group that there is not, an id that was not asked for,
-                or another label than before.
+            InvalidInputError: an unknown group, an id that was not queried, or another
+                label than before.
             UnknownIdError: an id that no row has.
             DimensionMismatchError: lengths differ.
         """
-        rows = self._names.rows_of(ids)
+        rows = self._core.names.rows_of(ids)
         numbers = as_groups(groups, n=len(rows), groups=len(self._groups))
         held = numbers > NO_GROUP
-        given = as_values(values, held, target=self._params.target)
+        given = as_values(values, held, target=self._core.params.target)
         # Labels are at least 0 in `RoundAnswers`.
-        return self._answers.write(rows, numbers + 1, given)
+        return self._core.answers.write(rows, numbers + 1, given)
 
     def estimates(self) -> dict[str, Estimate]:
         """The estimate of each group from its finished rounds.
 
         Raises:
-            NotReadyError: the pilot is not labelled whole.
+            NotReadyError: the pilot is not fully labelled.
         """
-        finished = len(self._answers.finished)
+        finished = len(self._core.answers.finished)
         if not finished:
-            need = len(self._answers.rounds[0])
+            need = len(self._core.answers.rounds[0])
             raise NotReadyError(
                 f"the pilot needs {need} labels, {self.labels_used} are there"
             )
-        precision = self._params.precision(2)
+        precision = self._core.params.precision(2)
         found = self._samples.found(rounds=finished)
         widths = self._samples.abae_widths(rounds=finished, quantile=precision.quantile)
         made = {}
@@ -218,20 +210,14 @@ class DisjointGroupsSession:
         return made
 
     def state(self) -> dict[str, Any]:
-        """Everything but the proxies, as JSON values; `resume` takes it back."""
-        rounds, answers = self._answers.rounds, self._answers
-        return sealed(
-            {
-                "format": FORMAT,
-                "params": asdict(self._params),
-                "data_hash": self._data_hash,
-                "ids_hash": self._ids_hash,
-                "groups": list(self._groups),
-                "known": self._known.state(),
-                "planned": self._split is not None,
-                "labels": [answers.labels[rows].tolist() for rows in rounds],
-                "values": [answers.values[rows].tolist() for rows in rounds],
-            }
+        """All but the proxies, as JSON values for `resume`."""
+        rounds, answers = self._core.answers.rounds, self._core.answers
+        return self._core.state(
+            FORMAT,
+            groups=list(self._groups),
+            planned=self._split is not None,
+            labels=[answers.labels[rows].tolist() for rows in rounds],
+            values=[answers.values[rows].tolist() for rows in rounds],
         )
 
     @classmethod
@@ -242,7 +228,7 @@ class DisjointGroupsSession:
         *,
         ids: ArrayLike | None = None,
     ) -> "DisjointGroupsSession":
-        """Go on from `state()`, with the same proxies and ids.
+        """Continue from `state()`, with the same proxies and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other groups, proxies or ids.
@@ -251,55 +237,48 @@ class DisjointGroupsSession:
         checked = as_proxies(proxies)
         check_groups(saved.texts("groups"), list(checked))
         n = len(next(iter(checked.values())))
-        names = IdMap(ids, n=n)
-        check_origin(
+        core = SessionCore.resume(
             saved,
+            IdMap(ids, n=n),
+            partial(KnownGroupRows.of_state, n=n, groups=len(checked)),
             data="proxies",
             data_hash=fingerprint(*checked.values()),
-            ids_hash=ids_hash(names.held),
         )
-        known = KnownGroupRows.of_state(saved.part("known"), n=n, groups=len(checked))
-        params = saved.params("params", EstimateParams)
         with rebuilding("params"):
-            _require_plan(params, groups=len(checked))
-            require_open_rows(params, n=n, known=known)
-            session = cls(checked, params, names, known)
+            _require_plan(core.params, groups=len(checked))
+            require_open_rows(core.params, n=n, known=core.known)
+            session = cls(core, checked)
         rounds = 2 if saved.flag("planned") else 1
         session._restore(saved, number=0, rounds=rounds)
         if rounds == 2:
-            if len(session._answers.pending):
+            if len(session._core.answers.pending):
                 saved.refuse("planned", "is true before the pilot is labelled whole")
             session._plan()
             session._restore(saved, number=1, rounds=rounds)
         return session
 
     def _restore(self, saved: Saved, *, number: int, rounds: int) -> None:
-        rows = self._answers.rounds[number]
+        rows = self._core.answers.rounds[number]
         one = Saved(
             {
                 name: saved.items(name, length=rounds)[number]
                 for name in ("labels", "values")
             }
         )
-        self._answers.read(one, rows, labels="labels", largest=len(self._groups))
+        self._core.answers.read(one, rows, labels="labels", largest=len(self._groups))
 
     def _plan(self) -> None:
-        """Split what the pilots left over the cuts, and draw it."""
-        left = self._params.budget - self._answers.used
+        """Split the rest of the budget over the cuts, and draw the second round."""
+        left = self._core.params.budget - self._core.answers.used
         self._split, drawn = self._samples.draw_second(budget=left)
-        self._answers.add_round(drawn)
+        self._core.answers.add_round(drawn)
 
     def _provenance(self) -> dict[str, Any]:
-        return provenance(
-            "abae-classes",
-            params=asdict(self._params),
-            seed=self._params.seed,
-            data_hash=self._data_hash,
-        )
+        return self._core.provenance("abae-classes")
 
 
 def _require_plan(params: EstimateParams, *, groups: int) -> None:
-    """Refuse what samples of several proxies are not made for.
+    """Refuse parameters that samples of several proxies do not support.
 
     Raises:
         InvalidParamsError: other than two rounds, another interval than "delta", or a

@@ -1,4 +1,4 @@
-"""Group-by with one oracle a group: a budget shared so that the worst group does best.
+"""A group-by session with overlapping groups: one oracle and one estimate per group.
 
 Kang et al. 2021, https://arxiv.org/abs/2108.06313, with one predicate a group.
 """
@@ -27,12 +27,12 @@ _PARTS = ("params", "granted", "sessions")
 
 
 class OverlappingGroupsSession:
-    """One estimate a group, each with its own predicate, proxy and oracle.
+    """One estimate per group, each with its own predicate, proxy and oracle.
 
-    The pilot is split evenly. What is left goes to the groups in proportion to c, the
-    squared error times labels that each is expected to have: that makes max(c / labels)
-    as small as it can be, exactly, where the authors' code searches by Nelder-Mead.
-    Make one with `start` or `resume`. Not safe for several threads at once.
+    The pilot is split evenly. The rest of the budget goes to the groups in proportion
+    to c, the expected squared error times labels: that minimises max(c / labels)
+    exactly, where the authors' code searches by Nelder-Mead. Make one with `start` or
+    `resume`. Not thread-safe.
     """
 
     def __init__(
@@ -51,15 +51,16 @@ class OverlappingGroupsSession:
         ids: ArrayLike | None = None,
         known: Mapping[str, Known] | None = None,
     ) -> "OverlappingGroupsSession":
-        """Begin an estimate for every group.
+        """Start an estimate for every group.
 
         Args:
             proxies: (n,) of each group, by its name.
-            params: how, `budget` for all groups together, in two rounds. A pilot that
-                would leave a group less than one label a stratum is cut down to that.
+            params: of the estimates, `budget` for all groups together, in two rounds.
+                The pilot is reduced if it would leave a group less than one label per
+                stratum.
             ids: (n,) names of the rows; None numbers them.
-            known: labels of a group that are there already, by its name, as
-                `EstimateSession.start` takes them.
+            known: labels of each group known before, by its name, as for
+                `EstimateSession.start`.
 
         Raises:
             InvalidInputError: no group, known labels of another group, or proxies, ids
@@ -83,7 +84,7 @@ class OverlappingGroupsSession:
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimates are made; the budget is that of all groups."""
+        """Parameters of the estimates; the budget is that of all groups."""
         return self._params
 
     @property
@@ -97,17 +98,17 @@ class OverlappingGroupsSession:
         return sum(one.labels_used for one in self._sessions.values())
 
     def next_batch(self) -> tuple[str, Selection] | None:
-        """A group, and what to label for it next; None when the budget is spent.
+        """A group and its rows to label next; None when the budget is spent.
 
         Pilots come first. The same until labels arrive.
         """
         return next(iter(self.next_batches().items()), None)
 
     def next_batches(self) -> dict[str, Selection]:
-        """All that can be labelled now, by group; empty when the budget is spent.
+        """All rows that can be labelled now, by group; empty when the budget is spent.
 
-        The pilots of all groups, or what is left of them, and then all second rounds:
-        for people who answer many at once.
+        The rest of the pilots of all groups, then all second rounds: for labellers who
+        answer many at once.
         """
         pilots = {
             name: one.next_batch()
@@ -138,7 +139,7 @@ class OverlappingGroupsSession:
         """Take labels of a group's batch, as `EstimateSession.submit`.
 
         Raises:
-            InvalidInputError: a group that there is not, and what that raises.
+            InvalidInputError: an unknown group, and as `EstimateSession.submit`.
         """
         if group not in self._sessions:
             known = ", ".join(self._sessions)
@@ -149,12 +150,12 @@ class OverlappingGroupsSession:
         """The estimate of each group from its finished rounds.
 
         Raises:
-            NotReadyError: a pilot is not labelled whole.
+            NotReadyError: a pilot is not fully labelled.
         """
         return {name: one.estimate() for name, one in self._sessions.items()}
 
     def state(self) -> dict[str, Any]:
-        """Everything but the proxies, as JSON values; `resume` takes it back."""
+        """All but the proxies, as JSON values for `resume`."""
         return sealed(
             {
                 "format": FORMAT,
@@ -172,7 +173,7 @@ class OverlappingGroupsSession:
         *,
         ids: ArrayLike | None = None,
     ) -> "OverlappingGroupsSession":
-        """Go on from `state()`, with the same proxies and ids.
+        """Continue from `state()`, with the same proxies and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other groups, proxies or ids.
@@ -197,7 +198,7 @@ class OverlappingGroupsSession:
         return session
 
     def _allocate(self) -> None:
-        """Share what the pilots left, once."""
+        """Allocate the rest of the budget after the pilots, once."""
         if self._allocated:
             return
         sessions = list(self._sessions.values())
@@ -221,7 +222,7 @@ class OverlappingGroupsSession:
 
 
 def check_groups(were: list[str], are: list[str]) -> None:
-    """Refuse to go on with other groups.
+    """Refuse a state of other groups.
 
     Raises:
         CorruptDataError: other names, or another order.
@@ -231,7 +232,7 @@ def check_groups(were: list[str], are: list[str]) -> None:
 
 
 def _own_params(params: EstimateParams, *, groups: int) -> list[EstimateParams]:
-    """Of each group: an even share of the budget, and a seed of its own.
+    """The parameters of each group: an even share of the budget, and its own seed.
 
     Raises:
         InvalidParamsError: a budget that does not give each group two labels a
@@ -254,13 +255,13 @@ def _own_params(params: EstimateParams, *, groups: int) -> list[EstimateParams]:
 
 
 def _even_share(params: EstimateParams, *, budget: int) -> EstimateParams:
-    """Of one group: a pilot that leaves the second round a label for each stratum."""
+    """Parameters of one group whose pilot leaves a label per stratum for round 2."""
     most = 1 - params.strata / budget
     return replace(params, budget=budget, pilot_share=min(params.pilot_share, most))
 
 
 def require_two_rounds(params: EstimateParams) -> None:
-    """Refuse what group-by does not do.
+    """Refuse parameters that group-by does not support.
 
     Raises:
         InvalidParamsError: other than two rounds, or an early stop.

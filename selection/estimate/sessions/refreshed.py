@@ -1,6 +1,7 @@
-"""An estimation session whose proxies come from the index, made anew every round."""
+"""An estimate session whose proxies come from the index, updated every round."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from gleann.selection.estimate.labels.known import (
     known_rows,
     require_open_rows,
 )
-from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.propagate import representatives
 from gleann.selection.estimate.refreshed.interval import refreshed_interval
@@ -27,14 +27,11 @@ from gleann.selection.estimate.refreshed.rounds import (
 )
 from gleann.selection.estimate.refreshed.session_rounds import RefreshedRounds
 from gleann.selection.estimate.result import Estimate, conclude_from
+from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.stratified.estimators import Design
 from gleann.selection.provenance import (
     check_format,
-    check_origin,
     fingerprint,
-    ids_hash,
-    provenance,
-    sealed,
 )
 from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
@@ -53,37 +50,28 @@ _PARTS = (
 
 
 class TastiSession:
-    """Estimates from an index alone: every round's labels make the proxies of the next.
+    """Estimates from an index alone: the labels so far make the proxies of each round.
 
     TASTI (Kang et al. 2022, https://arxiv.org/abs/2009.04540) labels farthest-first
-    representatives and scores the other rows by them; each later label is one more.
-    The representatives are counted exactly. Before a round, the rows without a label
-    are scored and cut anew, unless no round has found a positive since the last cut.
-    Make one with `start` or `resume`; use it as an `EstimateSession`. Not safe for
-    several threads at once.
+    representatives and scores the other rows by them; here each later label is one
+    more. The representatives are counted exactly. Before a round, the unlabelled rows
+    are scored and cut into strata again, unless no round has found a positive since the
+    last cut. Make one with `start` or `resume`; use it as an `EstimateSession`. Not
+    thread-safe.
     """
 
     def __init__(
-        self,
-        vectors: Vectors,
-        params: EstimateParams,
-        names: IdMap,
-        known: KnownRows,
-        first: Rows,
+        self, core: SessionCore[KnownRows], vectors: Vectors, first: Rows
     ) -> None:
-        self._params = params
-        self._names = names
-        self._known = known
+        params = core.params
+        self._core = core
         self._first = first
         rest = replace(params, budget=params.budget - len(first))
         self._budgets = rest.round_budgets(params.strata)
-        self._answers = RoundAnswers(names)
-        self._rounds = RefreshedRounds(vectors, params, known, first, self._answers)
+        self._rounds = RefreshedRounds(vectors, params, core.known, first, core.answers)
         if len(first):
-            self._answers.add_round(first)
+            self._core.answers.add_round(first)
         self._made: tuple[int, Estimate] | None = None
-        self._data_hash = fingerprint(vectors)
-        self._ids_hash = ids_hash(names.held)
 
     @classmethod
     def start(
@@ -95,18 +83,18 @@ class TastiSession:
         ids: ArrayLike | None = None,
         known: Known | None = None,
     ) -> "TastiSession":
-        """Begin an estimate over the rows of an index.
+        """Start an estimate over the rows of an index.
 
         Args:
             vectors: (n, d), such as `metric_vectors(index)`; near is by plain L2. An
                 array that can be written to is copied: later writes change nothing.
-            params: how, `budget` covering the representatives. The proxies rank and
-                are no probabilities: for a count cut them "geometric".
+            params: of the estimate; `budget` includes the representatives. The proxies
+                rank and are no probabilities: for a count cut them "geometric".
             first: representatives to label first; None takes a fifth of the budget, or
                 none where labels are known.
             ids: (n,) names of the rows; None numbers them.
-            known: labels that are there already; they make proxies too, are counted
-                exactly and do not cost budget.
+            known: labels known before; they make proxies too, are counted exactly and
+                do not cost budget.
 
         Raises:
             InvalidInputError: vectors, ids or known labels that do not fit.
@@ -125,39 +113,40 @@ class TastiSession:
             picked = representatives(
                 points, k=size, covered=before.rows, seed=params.seed
             )
-        return cls(points, params, names, before, picked)
+        core = SessionCore.of(params, names, before, data_hash=fingerprint(points))
+        return cls(core, points, picked)
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimate is made; the budget covers the representatives."""
-        return self._params
+        """Parameters of the estimate; the budget includes the representatives."""
+        return self._core.params
 
     @property
     def done(self) -> bool:
         """Whether the whole budget is labelled, or the interval is narrow enough."""
-        return self.labels_used == self._params.budget or self._stopped()
+        return self.labels_used == self._core.params.budget or self._stopped()
 
     @property
     def labels_used(self) -> int:
         """Rows labelled so far, those known before not among them."""
-        return self._answers.used
+        return self._core.answers.used
 
     def next_batch(self) -> Selection:
-        """What to label next: the representatives, then one round after the other.
+        """The rows to label next: the representatives, then one round after the other.
 
         The same until labels arrive; empty when the budget is spent or the interval
-        is narrow enough. Weights are how many rows without a label each row of its
-        round stands for; a representative stands for itself.
+        is narrow enough. The weight of a row is the number of unlabelled rows of its
+        stratum that it represents in its round; a representative has weight 1.
         """
         stopped = self._stopped()
         left = len(self._rounds.drawn) < len(self._budgets)
-        if not len(self._answers.pending) and left and not stopped:
+        if not len(self._core.answers.pending) and left and not stopped:
             self._rounds.add(self._rounds.plan(self._design()))
-        rows = self._answers.pending
+        rows = self._core.answers.pending
         scores, weights, strata = self._rounds.describe(rows)
         return Selection(
             rows=rows,
-            ids=self._names.ids_of(rows),
+            ids=self._core.names.ids_of(rows),
             scores=clipped_scores(scores),
             weights=weights.astype(np.float32),
             why={"stratum": strata, "proxy": scores},
@@ -165,7 +154,7 @@ class TastiSession:
                 "round": len(self._rounds.drawn),
                 "rounds": len(self._budgets),
                 "labels_used": self.labels_used,
-                "budget": self._params.budget,
+                "budget": self._core.params.budget,
                 "stopped": stopped,
             },
             provenance=self._provenance(),
@@ -174,15 +163,15 @@ class TastiSession:
     def submit(
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
-        """Take labels, as `EstimateSession.submit`; returns how many were new."""
-        target = self._params.target
-        return self._answers.write_positives(ids, positives, values, target=target)
+        """Take labels as `EstimateSession.submit`; returns the number of new ones."""
+        target = self._core.params.target
+        return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
-        """What the finished rounds say; labels of an unfinished one wait.
+        """The estimate from the finished rounds; labels of a pending round wait.
 
         Raises:
-            NotReadyError: the first round is not labelled whole.
+            NotReadyError: the first round is not fully labelled.
         """
         finished = self._rounds.finished
         if not finished:
@@ -196,25 +185,19 @@ class TastiSession:
         return self._made[1]
 
     def state(self) -> dict[str, Any]:
-        """Everything but the vectors, as JSON values; `resume` takes it back."""
-        return sealed(
-            {
-                "format": FORMAT,
-                "params": asdict(self._params),
-                "data_hash": self._data_hash,
-                "ids_hash": self._ids_hash,
-                "known": self._known.state(),
-                "first": self._first.tolist(),
-                "rounds": [one.state() for one in self._rounds.drawn],
-                **self._answers.state(),
-            }
+        """All but the vectors, as JSON values for `resume`."""
+        return self._core.state(
+            FORMAT,
+            first=self._first.tolist(),
+            rounds=[one.state() for one in self._rounds.drawn],
+            **self._core.answers.state(),
         )
 
     @classmethod
     def resume(
         cls, state: dict[str, Any], vectors: ArrayLike, *, ids: ArrayLike | None = None
     ) -> "TastiSession":
-        """Go on from `state()`, with the same vectors and ids.
+        """Continue from `state()`, with the same vectors and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other vectors or ids.
@@ -222,15 +205,14 @@ class TastiSession:
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
         points = kept(as_vectors(vectors), vectors)
         n = len(points)
-        names = IdMap(ids, n=n)
-        check_origin(
+        core = SessionCore.resume(
             saved,
+            IdMap(ids, n=n),
+            partial(KnownRows.of_state, n=n),
             data="vectors",
             data_hash=fingerprint(points),
-            ids_hash=ids_hash(names.held),
         )
-        params = saved.params("params", EstimateParams)
-        known = KnownRows.of_state(saved.part("known"), n=n)
+        params, known = core.params, core.known
         first = saved.rows("first", n=n)
         if np.intersect1d(first, known.rows).size:
             saved.refuse("first", "has rows whose labels were known before")
@@ -238,16 +220,18 @@ class TastiSession:
             require_open_rows(params, n=n, known=known)
             _first_size(len(first), params, known=len(known.rows))
             _require_room(params, first=len(first))
-            session = cls(points, params, names, known, first)
+            session = cls(core, points, first)
         session._restore_rounds(saved)
-        session._answers.restore(saved)
+        session._core.answers.restore(saved)
         return session
 
     def _restore_rounds(self, saved: Saved) -> None:
-        taken = np.concatenate([self._known.rows, self._first])
+        taken = np.concatenate([self._core.known.rows, self._first])
         parts = saved.parts("rounds", at_most=len(self._budgets))
         for one, labels in zip(parts, self._budgets, strict=False):
-            drawn = Round.of_state(one, n=len(self._names), strata=self._params.strata)
+            drawn = Round.of_state(
+                one, n=len(self._core.names), strata=self._core.params.strata
+            )
             if len(drawn.rows) != labels:
                 one.refuse("rows", f"are {len(drawn.rows)}, planned were {labels}")
             if np.intersect1d(drawn.rows, taken).size:
@@ -259,7 +243,7 @@ class TastiSession:
         design = whole_design(finished, self._design())
         evidence = self._rounds.evidence(finished, strata=len(design.sizes))
         precision = replace(
-            self._params.precision(len(self._budgets)),
+            self._core.params.precision(len(self._budgets)),
             interval=refreshed_interval(finished),
         )
         made = conclude_from(
@@ -273,37 +257,32 @@ class TastiSession:
         return replace(made, abae_width=width)
 
     def _design(self) -> Design:
-        """What was fixed in advance; the strata are those of each round."""
+        """The sampling design; the strata are those of each round."""
         return Design(
             sizes=np.empty(0),
             proxy_means=np.empty(0),
             round_budgets=self._budgets,
-            target=self._params.target,
-            floor=self._params.floor,
+            target=self._core.params.target,
+            floor=self._core.params.floor,
             known=self._rounds.known,
         )
 
     def _provenance(self) -> dict[str, Any]:
-        return provenance(
-            "abae-tasti",
-            params={**asdict(self._params), "first": len(self._first)},
-            seed=self._params.seed,
-            data_hash=self._data_hash,
-        )
+        return self._core.provenance("abae-tasti", first=len(self._first))
 
     def _stopped(self) -> bool:
-        """Whether the last round left an interval that is narrow enough."""
+        """Whether the interval after the last round is narrow enough."""
         if (
-            not self._params.may_stop
+            not self._core.params.may_stop
             or not self._rounds.drawn
-            or len(self._answers.pending)
+            or len(self._core.answers.pending)
         ):
             return False
-        return self._params.is_narrow(self.estimate())
+        return self._core.params.is_narrow(self.estimate())
 
 
 def _first_size(first: int | None, params: EstimateParams, *, known: int) -> int:
-    """How many representatives are asked for.
+    """Number of representatives to label.
 
     Raises:
         InvalidParamsError: fewer than two labels to make proxies from.

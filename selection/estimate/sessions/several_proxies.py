@@ -1,7 +1,8 @@
-"""An estimation session that first chooses among several proxies."""
+"""An estimate session with several proxies: a pilot chooses one of them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gleann.selection.estimate.labels.known import (
     known_rows,
     require_open_rows,
 )
-from gleann.selection.estimate.labels.round_answers import NOT_QUERIED, RoundAnswers
+from gleann.selection.estimate.labels.round_answers import NOT_QUERIED
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.choice import (
     ProxyChoice,
@@ -26,17 +27,14 @@ from gleann.selection.estimate.proxies.choice import (
     pilot_chances,
 )
 from gleann.selection.estimate.result import Estimate
+from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import check_groups
 from gleann.selection.estimate.sessions.single import EstimateSession
 from gleann.selection.estimate.stratified.strata import Proxy
 from gleann.selection.estimate.stratified.weighted import ChancedLabels
 from gleann.selection.provenance import (
     check_format,
-    check_origin,
     fingerprint,
-    ids_hash,
-    provenance,
-    sealed,
 )
 from gleann.selection.result import Selection
 from gleann.selection.saved import Saved, rebuilding
@@ -56,41 +54,35 @@ _PARTS = (
 
 
 class ChoosingSession:
-    """A pilot that judges every proxy, then `EstimateSession` by the best of them.
+    """A pilot to choose among the proxies, then `EstimateSession` with the best one.
 
     The pilot is part of the budget, and its labels are part of the estimate: they are
     counted exactly. Make one with `start` or `resume`; use it as an `EstimateSession`.
-    Not safe for several threads at once.
+    Not thread-safe.
     """
 
     def __init__(
         self,
+        core: SessionCore[KnownRows],
         proxies: dict[str, Proxy],
-        params: EstimateParams,
-        names: IdMap,
-        known: KnownRows,
         *,
         pilot: int,
     ) -> None:
+        params, n = core.params, len(core.names)
+        self._core = core
         self._proxies = proxies
-        self._params = params
-        self._names = names
-        self._known = known
         self._pilot = pilot
         self._rest = replace(params, budget=params.budget - pilot)
-        self._open_rows = np.delete(np.arange(len(names)), known.rows)
-        self._chances = np.zeros(len(names))
+        self._open_rows = np.delete(np.arange(n), core.known.rows)
+        self._chances = np.zeros(n)
         self._chances[self._open_rows] = pilot_chances(
             self._open_proxies(), params, pilot=pilot
         )
-        self._answers = RoundAnswers(names)
         # Not the stream that orders the strata later.
         rng = np.random.default_rng([params.seed, pilot])
-        self._answers.add_round(draw_pilot(self._chances, rng=rng))
+        self._core.answers.add_round(draw_pilot(self._chances, rng=rng))
         self._choice: ProxyChoice | None = None
         self._session: EstimateSession | None = None
-        self._data_hash = fingerprint(*proxies.values())
-        self._ids_hash = ids_hash(names.held)
 
     @classmethod
     def start(
@@ -102,15 +94,15 @@ class ChoosingSession:
         ids: ArrayLike | None = None,
         known: Known | None = None,
     ) -> "ChoosingSession":
-        """Begin an estimate by whichever proxy turns out best.
+        """Start an estimate by the best of several proxies.
 
         Args:
             proxies: (n,) each, by name, at least two.
-            params: how, `budget` covering the pilot as well.
+            params: of the estimate; `budget` includes the pilot.
             pilot: labels to choose by; None spends a fifth of the budget.
             ids: (n,) names of the rows; None numbers them.
-            known: labels that are there already, as `EstimateSession.start` takes them.
-                They do not judge the proxies, which may have been made from them.
+            known: labels known before, as for `EstimateSession.start`. They do not
+                affect the choice of the proxy, which may have been made from them.
 
         Raises:
             InvalidInputError: proxies, ids or known labels that do not fit.
@@ -125,12 +117,14 @@ class ChoosingSession:
         require_count("pilot", size)
         require_open_rows(params, n=n, known=before)
         _require_room(params, pilot=size)
-        return cls(checked, params, names, before, pilot=size)
+        data_hash = fingerprint(*checked.values())
+        core = SessionCore.of(params, names, before, data_hash=data_hash)
+        return cls(core, checked, pilot=size)
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimate is made; the budget covers the pilot."""
-        return self._params
+        """Parameters of the estimate; the budget includes the pilot."""
+        return self._core.params
 
     @property
     def choice(self) -> ProxyChoice | None:
@@ -144,26 +138,26 @@ class ChoosingSession:
 
     @property
     def labels_used(self) -> int:
-        """Rows labelled so far, the pilot's among them."""
+        """Rows labelled so far, including the pilot's."""
         later = 0 if self._session is None else self._session.labels_used
-        return self._answers.used + later
+        return self._core.answers.used + later
 
     def next_batch(self) -> Selection:
-        """What to label next: what is left of the pilot, then as `EstimateSession`."""
+        """The rows to label next: the rest of the pilot, then as `EstimateSession`."""
         if self._session is not None:
             return self._session.next_batch()
-        rows = self._answers.pending
+        rows = self._core.answers.pending
         chances = self._chances[rows].astype(np.float32)
         return Selection(
             rows=rows,
-            ids=self._names.ids_of(rows),
+            ids=self._core.names.ids_of(rows),
             scores=chances,
             weights=np.reciprocal(chances),
             why={name: proxy[rows] for name, proxy in self._proxies.items()},
             summary={
                 "round": 0,
                 "labels_used": self.labels_used,
-                "budget": self._params.budget,
+                "budget": self._core.params.budget,
             },
             provenance=self._provenance(),
         )
@@ -171,31 +165,32 @@ class ChoosingSession:
     def submit(
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
-        """Take labels, as `EstimateSession.submit`; returns how many were new."""
-        rows = self._names.rows_of(ids)
+        """Take labels as `EstimateSession.submit`; returns the number of new ones."""
+        rows = self._core.names.rows_of(ids)
         held = as_positives(positives, n=len(rows))
-        numbers = as_values(values, held, target=self._params.target)
+        numbers = as_values(values, held, target=self._core.params.target)
         labels = held.astype(np.int32)
         if self._session is None:
-            new = self._answers.write(rows, labels, numbers)
-            if not len(self._answers.pending):
+            new = self._core.answers.write(rows, labels, numbers)
+            if not len(self._core.answers.pending):
                 self._choice, self._session = self._choose()
             return new
-        # The pilot is labelled whole: its labels can only be those given before.
-        pilot = self._answers.labels[rows] != NOT_QUERIED
-        self._answers.write(rows[pilot], labels[pilot], numbers[pilot])
-        later = self._names.ids_of(rows[~pilot])
+        # The pilot is fully labelled: its labels can only be repeated.
+        pilot = self._core.answers.labels[rows] != NOT_QUERIED
+        self._core.answers.write(rows[pilot], labels[pilot], numbers[pilot])
+        later = self._core.names.ids_of(rows[~pilot])
         return self._session.submit(later, held[~pilot], numbers[~pilot])
 
     def estimate(self) -> Estimate:
-        """What is known so far; its note says which proxy was chosen and why.
+        """The estimate so far; its note names the chosen proxy and the reason.
 
         Raises:
-            NotReadyError: the pilot or the first round is not labelled whole.
+            NotReadyError: the pilot or the first round is not fully labelled.
         """
         if self._session is None or self._choice is None:
+            used = self._core.answers.used
             raise NotReadyError(
-                f"the pilot needs {self._pilot} labels, {self._answers.used} are there"
+                f"the pilot needs {self._pilot} labels, {used} are there"
             )
         made = self._session.estimate()
         return replace(
@@ -205,19 +200,13 @@ class ChoosingSession:
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything but the proxies, as JSON values; `resume` takes it back."""
-        return sealed(
-            {
-                "format": FORMAT,
-                "params": asdict(self._params),
-                "known": self._known.state(),
-                "pilot": self._pilot,
-                "proxies": list(self._proxies),
-                "data_hash": self._data_hash,
-                "ids_hash": self._ids_hash,
-                **self._answers.state(),
-                "session": None if self._session is None else self._session.state(),
-            }
+        """All but the proxies, as JSON values for `resume`."""
+        return self._core.state(
+            FORMAT,
+            pilot=self._pilot,
+            proxies=list(self._proxies),
+            **self._core.answers.state(),
+            session=None if self._session is None else self._session.state(),
         )
 
     @classmethod
@@ -228,7 +217,7 @@ class ChoosingSession:
         *,
         ids: ArrayLike | None = None,
     ) -> "ChoosingSession":
-        """Go on from `state()`, with the same proxies and ids.
+        """Continue from `state()`, with the same proxies and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other proxies or ids.
@@ -237,35 +226,33 @@ class ChoosingSession:
         checked = as_proxies(proxies)
         check_groups(saved.texts("proxies"), list(checked))
         n = len(next(iter(checked.values())))
-        names = IdMap(ids, n=n)
-        check_origin(
+        core = SessionCore.resume(
             saved,
+            IdMap(ids, n=n),
+            partial(KnownRows.of_state, n=n),
             data="proxies",
             data_hash=fingerprint(*checked.values()),
-            ids_hash=ids_hash(names.held),
         )
-        params = saved.params("params", EstimateParams)
-        known = KnownRows.of_state(saved.part("known"), n=n)
         pilot = saved.integer("pilot", low=1)
         with rebuilding("params"):
-            require_open_rows(params, n=n, known=known)
-            _require_room(params, pilot=pilot)
-            session = cls(checked, params, names, known, pilot=pilot)
-        session._answers.restore(saved)
+            require_open_rows(core.params, n=n, known=core.known)
+            _require_room(core.params, pilot=pilot)
+            session = cls(core, checked, pilot=pilot)
+        session._core.answers.restore(saved)
         session._restore_chosen(saved)
         return session
 
     def _restore_chosen(self, saved: Saved) -> None:
-        """Go on with the session by the chosen proxy, if the pilot was labelled."""
+        """Resume the session of the chosen proxy, if the pilot was labelled."""
         state = saved.value("session")
-        if (state is None) != bool(len(self._answers.pending)):
+        if (state is None) != bool(len(self._core.answers.pending)):
             saved.refuse("session", "must be there once the pilot is labelled")
         if state is None:
             return
         with rebuilding("answers"):
             self._choice, begun = self._choose()
         resumed = EstimateSession.resume(
-            state, self._proxies[self._choice.name], ids=self._names.held
+            state, self._proxies[self._choice.name], ids=self._core.names.held
         )
         if not resumed.begins_as(begun):
             saved.refuse("session", "is not the one that the pilot's labels begin")
@@ -275,9 +262,12 @@ class ChoosingSession:
         return {name: proxy[self._open_rows] for name, proxy in self._proxies.items()}
 
     def _choose(self) -> tuple[ProxyChoice, EstimateSession]:
-        """By the pilot's labels; with the session that begins with them."""
-        rows = self._answers.rounds[0]
-        held, values = self._answers.labels[rows] == 1, self._answers.values[rows]
+        """The choice by the pilot's labels, and the session that starts with them."""
+        rows = self._core.answers.rounds[0]
+        held, values = (
+            self._core.answers.labels[rows] == 1,
+            self._core.answers.values[rows],
+        )
         labels = ChancedLabels(
             rows=np.searchsorted(self._open_rows, rows),
             positives=held,
@@ -285,13 +275,13 @@ class ChoosingSession:
             chances=self._chances[rows],
         )
         choice = choose_proxy(self._open_proxies(), labels, self._rest)
-        before = self._known
+        before = self._core.known
         begun = EstimateSession.start(
             self._proxies[choice.name],
             self._rest,
-            ids=self._names.held,
+            ids=self._core.names.held,
             known=Known(
-                ids=self._names.ids_of(np.concatenate([before.rows, rows])),
+                ids=self._core.names.ids_of(np.concatenate([before.rows, rows])),
                 positives=np.concatenate([before.positives, held]),
                 values=np.concatenate([before.values, values]),
             ),
@@ -299,12 +289,7 @@ class ChoosingSession:
         return choice, begun
 
     def _provenance(self) -> dict[str, Any]:
-        return provenance(
-            "abae-choosing",
-            params={**asdict(self._params), "pilot": self._pilot},
-            seed=self._params.seed,
-            data_hash=self._data_hash,
-        )
+        return self._core.provenance("abae-choosing", pilot=self._pilot)
 
 
 def _require_room(params: EstimateParams, *, pilot: int) -> None:

@@ -1,6 +1,7 @@
-"""An estimation session: which rows to label, and what their labels say of all."""
+"""An estimate session with one proxy: ABae in rounds."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from gleann.selection.estimate.labels.known import (
     known_rows,
     require_open_rows,
 )
-from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate, Precision, conclude
+from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, round_draws
 from gleann.selection.estimate.stratified.strata import (
@@ -30,11 +31,7 @@ from gleann.selection.estimate.stratified.tally import Evidence, Tally, gather
 from gleann.selection.estimate.stratified.weighted import ChancedLabels
 from gleann.selection.provenance import (
     check_format,
-    check_origin,
     fingerprint,
-    ids_hash,
-    provenance,
-    sealed,
 )
 from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
@@ -55,18 +52,14 @@ _PARTS = (
 class EstimateSession:
     """ABae in rounds: a pilot over all strata, then labels where they help most.
 
-    Kang et al. 2021, https://arxiv.org/abs/2108.06313; where ours differs stands in
-    `selection/DEPARTURES.md`. Make one with `start` or `resume`. Not safe for several
-    threads at once.
+    Kang et al. 2021, https://arxiv.org/abs/2108.06313; `selection/DEPARTURES.md` lists
+    the differences. Make one with `start` or `resume`. Not thread-safe.
     """
 
-    def __init__(
-        self, proxy: Proxy, params: EstimateParams, names: IdMap, known: KnownRows
-    ) -> None:
-        self._params = params
-        self._names = names
+    def __init__(self, core: SessionCore[KnownRows], proxy: Proxy) -> None:
+        params, known = core.params, core.known
+        self._core = core
         self._proxy = proxy
-        self._known = known
         open_rows = np.delete(np.arange(len(proxy)), known.rows)
         cut = STRATA_CUTS[params.strata_cut](proxy[open_rows], strata=params.strata)
         self._stratum_nos = np.full(len(proxy), -1, np.int64)
@@ -81,14 +74,11 @@ class EstimateSession:
             floor=params.floor,
             known=known.totals,
         )
-        # Told by `design`, and read again every round.
+        # Returned by `design`, and read again every round.
         for array in (self._design.sizes, self._design.proxy_means):
             array.flags.writeable = False
         self._draws: list[Draws] = []
-        self._answers = RoundAnswers(names)
         self._made: tuple[tuple[int, tuple[int, ...]], Estimate] | None = None
-        self._data_hash = fingerprint(proxy)
-        self._ids_hash = ids_hash(names.held)
 
     @classmethod
     def start(
@@ -99,16 +89,17 @@ class EstimateSession:
         ids: ArrayLike | None = None,
         known: Known | None = None,
     ) -> "EstimateSession":
-        """Begin an estimate over rows with these proxies.
+        """Start an estimate over rows with these proxies.
 
         Args:
             proxy: (n,) cheap scores, higher where the predicate is likelier to hold.
-                Any quality gives honest intervals; a good one gives narrow ones.
-            params: how.
+                Intervals are valid for a proxy of any quality, and narrow for a good
+                one.
+            params: of the estimate.
             ids: (n,) names of the rows; None numbers them.
-            known: labels that are there already, chosen in whatever way, such as those
-                that made the proxy. They are counted exactly, do not cost budget, and
-                are not asked for again; the estimate is over the other rows.
+            known: labels known before, however the rows were chosen, such as those that
+                made the proxy. They are counted exactly, do not cost budget, and are
+                not queried again; the estimate is over the other rows.
 
         Raises:
             InvalidInputError: proxies that are not finite numbers, or below 0 under
@@ -119,12 +110,13 @@ class EstimateSession:
         names = IdMap(ids, n=len(checked))
         before = known_rows(known, names, target=params.target)
         require_open_rows(params, n=len(checked), known=before)
-        return cls(checked, params, names, before)
+        core = SessionCore.of(params, names, before, data_hash=fingerprint(checked))
+        return cls(core, checked)
 
     @property
     def params(self) -> EstimateParams:
-        """How the estimate is made."""
-        return self._params
+        """Parameters of the estimate."""
+        return self._core.params
 
     @property
     def done(self) -> bool:
@@ -139,29 +131,29 @@ class EstimateSession:
     @property
     def labels_used(self) -> int:
         """Rows labelled so far, those known before not among them."""
-        return self._answers.used
+        return self._core.answers.used
 
     @property
     def pilot(self) -> Evidence | None:
-        """What the pilot found; None before it is labelled whole."""
-        return self._evidence() if self._answers.finished else None
+        """Evidence of the pilot; None before it is fully labelled."""
+        return self._evidence() if self._core.answers.finished else None
 
     @property
     def design(self) -> Design:
-        """What was fixed before any label was seen."""
+        """The sampling design, fixed before any label was known."""
         return self._design
 
     def begins_as(self, other: "EstimateSession") -> bool:
-        """Whether both began with the same parameters and known labels."""
+        """Whether both were started with the same parameters and known labels."""
         return (
-            self._params == other.params and self._known.state() == other._known.state()
+            self._core.params == other.params
+            and self._core.known.state() == other._core.known.state()
         )
 
     def allocate_second_round(self, labels: int) -> None:
-        """Spend `labels` on the second of two rounds instead of what was planned.
+        """Set the number of labels of the second of two rounds.
 
-        For budgets that several estimates share; it may depend on what the pilots
-        found.
+        For a budget that several estimates share; it may depend on the pilots.
 
         Raises:
             InvalidParamsError: fewer labels than strata, or more than rows are left.
@@ -181,22 +173,22 @@ class EstimateSession:
         )
 
     def next_batch(self) -> Selection:
-        """What to label next: what is left of this round, or else the next round.
+        """The rows to label next: the rest of this round, or else the next round.
 
         The same until labels arrive; empty when the budget is spent or the interval
-        is narrow enough. Weights are how many of the rows that earlier rounds left each
-        row of its round stands for, which is how the estimate counts it.
+        is narrow enough. The weight of a row is the number of unlabelled rows of its
+        stratum, before its round, that it represents in the estimate.
         """
         stopped = self._stopped()
-        if not len(self._answers.pending) and self._rounds_left() and not stopped:
+        if not len(self._core.answers.pending) and self._rounds_left() and not stopped:
             self._plan_round()
-        rows = self._answers.pending
+        rows = self._core.answers.pending
         strata = self._stratum_nos[rows]
         draws = self._draws[-1]
         left = self._design.sizes - self._drawn_before() + draws
         return Selection(
             rows=rows,
-            ids=self._names.ids_of(rows),
+            ids=self._core.names.ids_of(rows),
             scores=clipped_scores(self._proxy[rows]),
             weights=(left[strata] / draws[strata]).astype(np.float32),
             why={"stratum": strata, "proxy": self._proxy[rows]},
@@ -213,9 +205,9 @@ class EstimateSession:
     def submit(
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
-        """Take labels of rows that were asked for, some or all of them.
+        """Take labels of queried rows, some or all of them.
 
-        A label that was given before may be given again and changes nothing.
+        A label may be submitted twice; the second time changes nothing.
 
         Args:
             ids: (m,) of rows that `next_batch` returned.
@@ -224,25 +216,25 @@ class EstimateSession:
                 not needed for a count.
 
         Returns:
-            How many labels were new.
+            Number of new labels.
 
         Raises:
             UnknownIdError: an id that no row has.
-            InvalidInputError: an id that was not asked for, a label that contradicts an
+            InvalidInputError: an id that was not queried, a label that contradicts an
                 earlier one, or missing values.
             DimensionMismatchError: lengths differ.
             NonFiniteError: a value of a positive that is NaN or infinite.
         """
-        target = self._params.target
-        return self._answers.write_positives(ids, positives, values, target=target)
+        target = self._core.params.target
+        return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
-        """What the finished rounds say; labels of an unfinished one wait.
+        """The estimate from the finished rounds; labels of a pending round wait.
 
         Raises:
-            NotReadyError: the first round is not labelled whole.
+            NotReadyError: the first round is not fully labelled.
         """
-        rounds = self._answers.finished
+        rounds = self._core.answers.finished
         if not rounds:
             need = self._design.round_budgets[0]
             raise NotReadyError(
@@ -251,7 +243,10 @@ class EstimateSession:
         budgets = self._design.round_budgets
         about = (len(rounds), budgets)
         if self._made is None or self._made[0] != about:
-            evidence, precision = self._evidence(), self._params.precision(len(budgets))
+            evidence, precision = (
+                self._evidence(),
+                self._core.params.precision(len(budgets)),
+            )
             made = conclude(
                 self._design,
                 evidence,
@@ -262,46 +257,38 @@ class EstimateSession:
         return self._made[1]
 
     def state(self) -> dict[str, Any]:
-        """Everything but the proxies, as JSON values; `resume` takes it back."""
-        return sealed(
-            {
-                "format": FORMAT,
-                "params": asdict(self._params),
-                "data_hash": self._data_hash,
-                "ids_hash": self._ids_hash,
-                "known": self._known.state(),
-                "round_budgets": list(self._design.round_budgets),
-                "draws": [draws.tolist() for draws in self._draws],
-                **self._answers.state(),
-            }
+        """All but the proxies, as JSON values for `resume`."""
+        return self._core.state(
+            FORMAT,
+            round_budgets=list(self._design.round_budgets),
+            draws=[draws.tolist() for draws in self._draws],
+            **self._core.answers.state(),
         )
 
     @classmethod
     def resume(
         cls, state: dict[str, Any], proxy: ArrayLike, *, ids: ArrayLike | None = None
     ) -> "EstimateSession":
-        """Go on from `state()`, with the same proxies and ids.
+        """Continue from `state()`, with the same proxies and ids.
 
         Raises:
             CorruptDataError: not such a state, or of other proxies or ids.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
-        params = saved.params("params", EstimateParams)
         checked = as_scores(proxy, name="proxy")
         n = len(checked)
-        names = IdMap(ids, n=n)
-        check_origin(
+        core = SessionCore.resume(
             saved,
+            IdMap(ids, n=n),
+            partial(KnownRows.of_state, n=n),
             data="proxies",
             data_hash=fingerprint(checked),
-            ids_hash=ids_hash(names.held),
         )
-        known = KnownRows.of_state(saved.part("known"), n=n)
         with rebuilding("params"):
-            require_open_rows(params, n=n, known=known)
-            session = cls(checked, params, names, known)
+            require_open_rows(core.params, n=n, known=core.known)
+            session = cls(core, checked)
         session._restore_draws(saved)
-        session._answers.restore(saved)
+        session._core.answers.restore(saved)
         return session
 
     def _restore_draws(self, saved: Saved) -> None:
@@ -331,12 +318,7 @@ class EstimateSession:
         self._draw(draws)
 
     def _provenance(self) -> dict[str, Any]:
-        origin = provenance(
-            "abae",
-            params=asdict(self._params),
-            seed=self._params.seed,
-            data_hash=self._data_hash,
-        )
+        origin = self._core.provenance("abae")
         # The allocated second round may differ from the plan of `params`.
         return origin | {"round_budgets": list(self._design.round_budgets)}
 
@@ -354,7 +336,7 @@ class EstimateSession:
     def _draw(self, draws: Draws) -> None:
         sizes = self._design.sizes.astype(np.int64)
         rows = next_rows(self._order, sizes, draws, after=self._drawn_before())
-        self._answers.add_round(rows)
+        self._core.answers.add_round(rows)
         self._draws.append(draws)
 
     def _evidence(self) -> Evidence:
@@ -362,10 +344,10 @@ class EstimateSession:
             [
                 (
                     self._stratum_nos[rows],
-                    self._answers.labels[rows] == 1,
-                    self._answers.values[rows],
+                    self._core.answers.labels[rows] == 1,
+                    self._core.answers.values[rows],
                 )
-                for rows in self._answers.finished
+                for rows in self._core.answers.finished
             ],
             strata=len(self._design.sizes),
         )
@@ -373,26 +355,30 @@ class EstimateSession:
     def _beside_abae(
         self, made: Estimate, seen: Tally, precision: Precision
     ) -> Estimate:
-        """The estimate, and what ABae as written would have been expected to give."""
-        rows = np.concatenate(self._answers.finished)
+        """The estimate, with the expected interval width of ABae as written."""
+        rows = np.concatenate(self._core.answers.finished)
         open_rows = np.flatnonzero(self._stratum_nos >= 0)
         labels = ChancedLabels(
             rows=np.searchsorted(open_rows, rows),
-            positives=self._answers.labels[rows] == 1,
-            values=self._answers.values[rows],
+            positives=self._core.answers.labels[rows] == 1,
+            values=self._core.answers.values[rows],
             chances=(seen.labelled / self._design.sizes)[self._stratum_nos[rows]],
         )
         width = abae_width(
             self._proxy[open_rows],
             labels,
-            self._params,
+            self._core.params,
             quantile=precision.quantile,
             known=self._design.known,
         )
         return replace(made, abae_width=width)
 
     def _stopped(self) -> bool:
-        """Whether the last round left an interval that is narrow enough."""
-        if not self._params.may_stop or not self._draws or len(self._answers.pending):
+        """Whether the interval after the last round is narrow enough."""
+        if (
+            not self._core.params.may_stop
+            or not self._draws
+            or len(self._core.answers.pending)
+        ):
             return False
-        return self._params.is_narrow(self.estimate())
+        return self._core.params.is_narrow(self.estimate())

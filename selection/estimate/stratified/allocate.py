@@ -1,4 +1,4 @@
-"""How many labels each stratum gets."""
+"""Allocation: the number of labels each stratum, or each group's sample, gets."""
 
 from typing import Literal, TypeAlias
 
@@ -11,16 +11,16 @@ Target: TypeAlias = Literal["count", "avg", "sum"]
 Draws: TypeAlias = NDArray[np.int64]
 """Rows to draw from each stratum, (K,)."""
 PerPair = NDArray[np.float64]
-"""One number a cut and group, (L, G)."""
+"""One number per cut and group, (L, G)."""
 
 
 def spreads(moments: Moments, *, target: Target, sizes: PerStratum) -> PerStratum:
-    """Standard deviation (K,) that sampling a stratum has to average out.
+    """Standard deviation (K,) of a sampled row's contribution in each stratum.
 
     That of I, of I * f, or of I * (f - average). ABae (Kang et al. 2021,
     https://arxiv.org/abs/2107.12525, algorithm 1) has sqrt(p) * sigma for an average,
-    which takes the rates as known: where the value goes with the proxy, it leaves the
-    few positives with low proxies, which are far from the average, to luck.
+    which treats the rates as known: where the value correlates with the proxy, it
+    undersamples the few positives with low proxies, which are far from the average.
     """
     rates, means = moments.rates, moments.means
     binomial = rates * (1 - rates)
@@ -41,7 +41,7 @@ def shares(sizes: PerStratum, spread: PerStratum, *, floor: float) -> PerStratum
         sizes: (K,) rows of each stratum.
         spread: (K,) from `spreads`. Where all are 0 (a constant value) strata go by
             size, so that a round is always spent.
-        floor: part of the round that is split evenly, against unlucky pilots.
+        floor: share of the round that is split evenly, against unlucky pilots.
     """
     wanted = sizes * spread
     if not wanted.sum():
@@ -50,18 +50,18 @@ def shares(sizes: PerStratum, spread: PerStratum, *, floor: float) -> PerStratum
 
 
 def capped(wanted: PerStratum, *, budget: int, room: Draws, at_least: int = 0) -> Draws:
-    """Split `budget` in proportion to `wanted`, no stratum over its room.
+    """Split `budget` in proportion to `wanted`, no stratum above its room.
 
-    What a full stratum cannot take goes to the others in proportion, until nothing
-    moves: with upper bounds only, this is the exact optimum of sum(wanted^2 / n).
+    The excess of a full stratum goes to the others in proportion, repeatedly: with
+    upper bounds only, this is the exact optimum of sum(wanted^2 / n).
     Rounding is by largest remainder, ties to the lower stratum.
 
     Args:
-        wanted: (K,) at least 0; where all with room are 0 they count as equal.
+        wanted: (K,) at least 0; if all with room are 0 they count as equal.
         budget: rows to draw, at most the sum of `room`.
         room: (K,) rows that are left in each stratum.
-        at_least: rows that every stratum with that much room gets, if the budget
-            allows it for all.
+        at_least: minimum for every stratum with that much room, if the budget allows
+            it for all.
 
     Returns:
         (K,), summing to `budget`.
@@ -76,7 +76,7 @@ def capped(wanted: PerStratum, *, budget: int, room: Draws, at_least: int = 0) -
 
 
 def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
-    """Share (L,) of the budget for each cut, so that the worst group does best.
+    """Share (L,) of the budget for each cut, minimising the largest error of a group.
 
     Merged by inverse variance, group g has the error 1 / sum_l(x_l / v_lg) with the
     costs v; the least z <= sum_l(x_l / v_lg) over the groups is made as large as it can
@@ -87,13 +87,13 @@ def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
     """
     from scipy.optimize import linprog
 
-    # A group of which nothing was seen that varies has no say.
-    told = costs[:, (costs > 0).all(axis=0)]
-    cuts, groups = told.shape
+    # Groups with zero observed variance do not constrain the split.
+    varying = costs[:, (costs > 0).all(axis=0)]
+    cuts, groups = varying.shape
     if not groups or cuts == 1:
         return np.full(cuts, 1 / cuts)
     # Scaled to about 1, which is what the solver's tolerances are made for.
-    gains = told.min() / told
+    gains = varying.min() / varying
     found = linprog(
         np.append(np.zeros(cuts), -1.0),
         A_ub=np.column_stack([-gains.T, np.ones(groups)]),

@@ -18,13 +18,13 @@ from gleann.selection.estimate.stratified.tally import (
 
 RESAMPLES = 1000
 TAIL_RESAMPLES = 20
-"""Resamples beyond each end of the interval, at least."""
+"""Minimum number of resamples beyond each end of the interval."""
 
 BLOCK = 1000
-"""Resamples whose weights, one number a positive each, are held at a time."""
+"""Resamples whose weights, one number per positive, are held at a time."""
 
 Replicates = NDArray[np.float64]
-"""One number a resample and stratum, (b, K)."""
+"""One number per resample and stratum, (b, K)."""
 
 
 def bootstrap_interval(
@@ -50,10 +50,9 @@ def bootstrap_interval(
     the second no spread, and the third the shrunken spread.
 
     Args:
-        design: what was fixed in advance.
+        design: of the session.
         found: totals of each stratum.
-        evidence: what was labelled, with two positives at least unless a count is
-            wanted.
+        evidence: the labels, with at least two positives unless the target is a count.
         confidence: of the interval.
         rng: draws the resamples.
     """
@@ -109,7 +108,7 @@ def _ends(
     confidence: float,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """Ends of the interval if `unseen` (b, K) rows more are positive."""
+    """Ends of the interval if `unseen` (b, K) further rows are positive."""
     seen = evidence.total
     scale = design.sizes / np.maximum(seen.labelled, 1)
     stretch = _stretch(found, design, seen)
@@ -166,8 +165,8 @@ def _block_of_sums(
     for k, own in enumerate(values):
         weights = rng.exponential(size=(len(unseen), len(own) + 1))
         weights /= weights.sum(axis=1, keepdims=True)
-        doubt = trend.step * rng.standard_normal(len(unseen))
-        borrowed = trend.line[k] + rng.choice(residuals, size=len(unseen)) + doubt
+        error = trend.step * rng.standard_normal(len(unseen))
+        borrowed = trend.line[k] + rng.choice(residuals, size=len(unseen)) + error
         means = weights[:, :-1] @ own + weights[:, -1] * borrowed
         squares = weights[:, :-1] @ own**2 + weights[:, -1] * borrowed**2
         spread = np.sqrt(np.maximum(squares - means**2, 0) * unseen[:, k])

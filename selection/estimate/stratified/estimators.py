@@ -1,16 +1,16 @@
-"""From labelled rounds to totals, without the bias of pooling them.
+"""Unbiased totals from labelled rounds, without the bias of pooling them.
 
 A round is drawn without replacement from the rows that earlier rounds left, in numbers
-that depend on what those found. Pooling all labels of a stratum then underestimates: a
+that depend on their labels. Pooling all labels of a stratum then underestimates: a
 lucky pilot draws many more labels, which dilute it, and an unlucky one few. Instead
-each round r gives its own total of the stratum,
+each round r has its own total of the stratum,
 
     T_r = found before + (rows left) * (mean of the round's draws),
 
-which is unbiased given everything before it, and the T_r are averaged with weights
-that are fixed before the round that they weigh is seen. For the pilot, "before" means
-that a stratum's own pilot labels may not decide its weight: it is computed as if the
-stratum's rate and moments were those that its neighbouring strata suggest.
+which is unbiased given all earlier rounds, and the T_r are averaged with weights that
+are fixed before the labels of their round are known. For the pilot this means that a
+stratum's own pilot labels may not determine its weight: it is computed with the rate
+and moments that the neighbouring strata suggest.
 """
 
 from collections.abc import Sequence
@@ -38,10 +38,10 @@ ODDS_LIMIT = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownTotals:
-    """Of rows whose labels were there before; they belong to no stratum.
+    """Totals of rows labelled before the session; they belong to no stratum.
 
     Attributes:
-        labelled: rows.
+        labelled: number of rows.
         positives: of those, rows for which the predicate holds.
         total: of the value over positives.
     """
@@ -53,15 +53,15 @@ class KnownTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Design:
-    """What is fixed before any label is seen.
+    """The sampling design, fixed before any label is known.
 
     Attributes:
         sizes: (K,) rows of each stratum.
         proxy_means: (K,) mean proxy of each stratum.
         round_budgets: labels of each round, pilot first.
         target: what is estimated.
-        floor: part of each later round that is split evenly.
-        known: rows that are counted exactly, beside the strata.
+        floor: share of each later round that is split evenly.
+        known: totals of rows that are counted exactly, outside the strata.
     """
 
     sizes: PerStratum
@@ -81,7 +81,7 @@ class Totals:
         sums: (K,) of the value over them.
         spread_factors: (K,) variance of a total divided by the variance of one row:
             sum over rounds of weight^2 * left^2 / n * (1 - n / left).
-        known: what is added to them, exactly.
+        known: added to them exactly.
     """
 
     counts: PerStratum
@@ -101,7 +101,7 @@ class Totals:
 
 
 def pilot_draws(design: Design) -> Draws:
-    """Draws (K,) of the first round: even, as far as the strata reach."""
+    """Draws (K,) of the first round: even, up to the sizes of the strata."""
     return capped(
         np.ones(len(design.sizes)),
         budget=design.round_budgets[0],
@@ -110,10 +110,10 @@ def pilot_draws(design: Design) -> Draws:
 
 
 def next_draws(design: Design, seen: Moments, *, labelled: Draws, budget: int) -> Draws:
-    """Draws (K,) of a later round, from what earlier ones have `seen`.
+    """Draws (K,) of a later round, from the moments of earlier ones.
 
-    Every stratum that has rows left gets one at least: a stratum without a draw would
-    have no total of this round, and whether it has one would depend on the pilot.
+    Every stratum with rows left gets at least one: without a draw it would have no
+    total in this round, and whether it has one would depend on the pilot.
     """
     return capped(
         shares(
@@ -128,7 +128,7 @@ def next_draws(design: Design, seen: Moments, *, labelled: Draws, budget: int) -
 
 
 def round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
-    """Draws (K,) of the round after these finished ones."""
+    """Draws (K,) of the round after these finished rounds."""
     if not rounds:
         return pilot_draws(design)
     seen = total(rounds)
@@ -156,8 +156,8 @@ def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
     """Combine finished rounds into unbiased totals of each stratum.
 
     Args:
-        design: what was fixed in advance.
-        rounds: what each finished round found, pilot first; at least one.
+        design: of the session.
+        rounds: tallies of the finished rounds, pilot first; at least one.
     """
     counts = np.zeros(len(design.sizes))
     sums, factors = np.zeros_like(counts), np.zeros_like(counts)
@@ -178,7 +178,7 @@ def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
 def _weight_of_round(
     design: Design, rounds: Sequence[Tally], number: int
 ) -> PerStratum:
-    """Part (K,) of the weight still unspent that round `number` takes."""
+    """Share (K,) of the remaining weight that round `number` takes."""
     drawn = rounds[number].labelled
     later = sum(design.round_budgets[number + 1 : len(rounds)])
     left_after = design.sizes - total(rounds[: number + 1]).labelled
@@ -186,8 +186,8 @@ def _weight_of_round(
         return np.ones(len(drawn))
     own = row_factor(drawn, left_after + drawn)
     rest = row_factor(_foreseen_draws(design, rounds, number, budget=later), left_after)
-    # A factor of 0 is certainty (the stratum was labelled whole) or, with no draw,
-    # nothing at all: then all the weight goes to the round that has it, or to the rest.
+    # A factor of 0 is certainty (a fully labelled stratum) or, without a draw, no
+    # information: then all the weight goes to that round, or to the later ones.
     own = np.where(drawn > 0, own, np.inf)
     rest = np.where(left_after > 0, rest, np.inf)
     certain = own == 0
@@ -199,7 +199,7 @@ def _weight_of_round(
 def _foreseen_draws(
     design: Design, rounds: Sequence[Tally], number: int, *, budget: int
 ) -> PerStratum:
-    """Draws (K,) of all later rounds, as foreseen without this round's own labels."""
+    """Expected draws (K,) of all later rounds, without this round's own labels."""
     labelled = total(rounds[: number + 1]).labelled.astype(np.int64)
     if number:
         seen = moments(total(rounds[:number]))
@@ -217,29 +217,30 @@ def _foreseen_draws(
 
 
 def from_neighbours(seen: Moments, *, proxy_means: PerStratum) -> Moments:
-    """Moments of each stratum as the strata beside it suggest, its own left out.
+    """Moments of each stratum predicted from the adjacent strata, without its own.
 
-    The log odds of a rate are those of its proxy plus what the neighbours' rates are
-    above theirs; means and variances are the neighbours' averages. A lone stratum has
-    no neighbours and keeps its own, which is harmless: one stratum takes every draw.
+    The log odds of a rate are those of its proxy plus the mean offset of the
+    neighbours' rates from theirs; means and variances are the neighbours' averages. A
+    single stratum has no neighbours and keeps its own, which is harmless: it takes
+    every draw.
     """
     if len(seen.rates) == 1:
         return seen
     offsets = _log_odds(seen.rates) - _log_odds(proxy_means)
-    odds = np.exp(_log_odds(proxy_means) + _mean_beside(offsets))
+    odds = np.exp(_log_odds(proxy_means) + _mean_of_neighbours(offsets))
     return Moments(
         rates=odds / (1 + odds),
-        means=_mean_beside(seen.means),
-        mean_variances=_mean_beside(seen.mean_variances),
-        variances=_mean_beside(seen.variances),
+        means=_mean_of_neighbours(seen.means),
+        mean_variances=_mean_of_neighbours(seen.mean_variances),
+        variances=_mean_of_neighbours(seen.variances),
     )
 
 
-def _mean_beside(values: PerStratum) -> PerStratum:
+def _mean_of_neighbours(values: PerStratum) -> PerStratum:
     padded = np.pad(values, 1)
-    beside = np.full(len(values), 2.0)
-    beside[[0, -1]] = 1.0
-    means: PerStratum = (padded[:-2] + padded[2:]) / beside
+    neighbours = np.full(len(values), 2.0)
+    neighbours[[0, -1]] = 1.0
+    means: PerStratum = (padded[:-2] + padded[2:]) / neighbours
     return means
 
 

@@ -1,4 +1,4 @@
-"""How far off an estimate may be."""
+"""Confidence intervals of an estimate by the delta method."""
 
 from dataclasses import dataclass
 
@@ -89,7 +89,7 @@ def interval_around(
 def within_possible(
     interval: Interval, *, positives: float, unlabelled: float
 ) -> Interval:
-    """Cut a count's interval to what the labels leave possible.
+    """Clip a count's interval to the values that the labels leave possible.
 
     The unbiased value itself may lie below the positives that were found; it is not
     moved, but the upper end is never below them.
@@ -108,7 +108,7 @@ def within_possible(
 
 
 def row_variances(seen: Moments, *, target: Target, average: float) -> PerStratum:
-    """Variance (K,) of what one row adds: I, I * f, or I * (f - average)."""
+    """Variance (K,) of one row's contribution: I, I * f, or I * (f - average)."""
     binomial = seen.rates * (1 - seen.rates)
     if target == "count":
         return binomial
@@ -119,10 +119,10 @@ def row_variances(seen: Moments, *, target: Target, average: float) -> PerStratu
 def uniform_width(
     sizes: PerStratum, found: Totals, counts: Tally, *, target: Target, quantile: float
 ) -> float | None:
-    """Width that uniform sampling would be expected to have with as many labels.
+    """Expected interval width of uniform sampling with as many labels.
 
-    With as many as were drawn and known. From the same labels: the variance of one row
-    over all strata together.
+    As many as were drawn and known before. Estimated from the same labels: the variance
+    of one row over all strata together.
 
     Args:
         sizes: (K,) rows.
@@ -132,14 +132,14 @@ def uniform_width(
         quantile: standard errors on each side of the interval.
 
     Returns:
-        None where an average has nothing to rest on.
+        None for an average without positives.
     """
     known = found.known
     rows = float(sizes.sum()) + known.labelled
     labelled = float(counts.labelled.sum()) + known.labelled
     positive = np.clip(found.counts, 0, sizes)
     if positive.sum():
-        # Rows known before are like the others, for all that sampling them would tell.
+        # Rows known before count as sampled from the same distribution.
         positive = positive * (1 + known.positives / positive.sum())
     if target != "count" and not positive.sum():
         return None

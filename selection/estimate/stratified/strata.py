@@ -40,8 +40,8 @@ def sqrt_mass(proxy: Proxy, *, strata: int) -> StratumNos:
     """Cut where the running sum of sqrt(proxy) passes equal shares of its total.
 
     For a calibrated proxy and a rare predicate sqrt(proxy) is the standard deviation
-    of the predicate, so every stratum holds about the same amount of doubt; the top
-    ones are small and often labelled whole. The idea is that of Dalenius and Hodges
+    of the predicate, so every stratum holds about the same share of it; the top ones
+    are small and often fully labelled. The idea is that of Dalenius and Hodges
     (1959, Minimum variance stratification). Equal proxies give strata of equal size.
 
     Args:
@@ -107,7 +107,7 @@ STRATA_CUTS: dict[str, Callable[..., StratumNos]] = {
 
 
 def drawing_order(stratum_nos: StratumNos, *, seed: int) -> Rows:
-    """Every row once, by stratum, in random order within each.
+    """All rows by stratum, in random order within each.
 
     Reading a stratum's rows from its start draws without replacement, and any draw can
     be repeated from the seed.
@@ -128,8 +128,8 @@ def next_rows(
     Args:
         order: rows by stratum, from `drawing_order`.
         sizes: (K,) rows of each stratum.
-        draws: (K,) rows to read.
-        after: (K,) rows that were read before.
+        draws: (K,) number of rows to read.
+        after: (K,) rows already read.
     """
     firsts = np.cumsum(sizes) - sizes + after
     return np.concatenate(

@@ -1,4 +1,4 @@
-"""What the labels of one round, or of several, say of each stratum."""
+"""Sums and moments of labels by stratum, for one round or several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from gleann.selection.estimate.stratified.strata import StratumNos
 
 PerStratum: TypeAlias = NDArray[np.float64]
-"""One number a stratum, (K,)."""
+"""One number per stratum, (K,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tally:
-    """Sums over labelled rows, one entry a stratum.
+    """Sums over labelled rows, one entry per stratum.
 
     Attributes:
         labelled: rows labelled.
@@ -41,7 +41,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
-    """What the finished rounds found, at least one.
+    """Labels of finished rounds (at least one) by stratum.
 
     Attributes:
         rounds: of each round, pilot first.
@@ -59,12 +59,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moments:
-    """Rates and moments of positives, shrunk so that none is 0 or 1 by luck.
+    """Rates and moments of positives, shrunk so that no rate is 0 or 1 by chance.
 
     Attributes:
         rates: share of rows for which the predicate holds, by Jeffreys' prior.
         means: mean value over positives, shrunk by one positive to the `Trend`.
-        doubts: variance of `means`, which a single positive hardly tells.
+        mean_variances: sampling variance of `means`; shrunk, as one positive gives no
+            variance.
         variances: of the value over positives, shrunk by one degree to the pooled one.
     """
 
@@ -76,17 +77,17 @@ class Moments:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trend:
-    """Mean value that the labelled positives of all strata suggest for each.
+    """Expected mean value of each stratum, fitted to the positives of all strata.
 
     A line over the stratum numbers, by least squares weighted by positives, its slope
-    shrunk by one positive. Positives with low proxies are seen seldom; where the value
-    goes with the proxy, theirs is not the mean of all.
+    shrunk by one positive. Positives with low proxies are rare; where the value
+    correlates with the proxy, their mean is not that of all positives.
 
     Attributes:
         line: (K,).
         means: (K,) mean values, shrunk by one positive to the line.
-        step: largest difference of `means` between strata side by side, by which a
-            line may miss a stratum that was hardly seen.
+        step: largest difference of `means` between adjacent strata: the error of the
+            line in a stratum with few positives.
     """
 
     line: PerStratum
@@ -127,7 +128,7 @@ def tally(
 def gather(
     rounds: Sequence[tuple[StratumNos, NDArray[np.bool_], PerStratum]], *, strata: int
 ) -> Evidence:
-    """Sort labelled rounds by stratum.
+    """Tally labelled rounds by stratum.
 
     Args:
         rounds: stratum numbers (m,), positives (m,) and values (m,) of each round.
@@ -190,7 +191,7 @@ def _pooled_variance(
 ) -> float:
     if degrees.sum():
         return float(deviations.sum() / degrees.sum())
-    # One positive a stratum at most: what varies is only seen between strata.
+    # At most one positive per stratum: only the variance between strata is known.
     found = counts.positives.sum()
     if found < 2:
         return 0.0

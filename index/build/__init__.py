@@ -1,0 +1,1 @@
+"""Build: training, assignment, spilling and tuning of an index."""

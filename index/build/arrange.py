@@ -1,0 +1,214 @@
+"""The phases of a build: train, assign, tune; and encode, which is the caller's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import ListNos, Rows, Vectors
+from gleann.index.build.choose_spill import choose_spill
+from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.kmeans import train_centroids
+from gleann.index.build.sample import Sample, draw_queries, make_sample
+from gleann.index.build.tune import measure_points
+from gleann.index.checks import as_vectors
+from gleann.index.codes import Encoding, fit_center
+from gleann.index.errors import InvalidParamsError
+from gleann.index.lists import InvertedLists, invert
+from gleann.index.metric import prepare
+from gleann.index.params import BuildParams, Metric
+from gleann.index.storage.packing import Header
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a build is in its current phase.
+
+    Attributes:
+        phase: "prepare" (on disk only), "train", "assign", "tune", "encode" (in memory
+            only), then "done"; "plan" and "join" for a neighbour graph.
+        done: units of this phase finished.
+        total: units of this phase in all.
+    """
+
+    phase: str
+    done: int
+    total: int
+
+
+Report = Callable[[Progress], None]
+
+
+def ignore(progress: Progress) -> None:
+    """Take progress nobody asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arranged:
+    """Rows in lists, and what searching them will cost.
+
+    Attributes:
+        centroids: float32 (nlist, d).
+        lists: who lies where.
+        encoding: what the rows' codes are to be.
+        header: the parameters, "auto" spilling resolved, and what was measured.
+    """
+
+    centroids: Vectors
+    lists: InvertedLists
+    encoding: Encoding
+    header: Header
+
+
+def auto_nlist(n: int) -> int:
+    """Lists for n rows when the caller does not choose: 4 sqrt(n), at most n / 64.
+
+    `index/DECISIONS.md` 2 has the entries read for other choices.
+    """
+    return max(1, min(round(4 * n**0.5), n // 64))
+
+
+def resolve_nlist(params: BuildParams, n: int) -> int:
+    """The number of lists for n rows.
+
+    Raises:
+        InvalidParamsError: more lists than rows.
+    """
+    if params.nlist == "auto":
+        return auto_nlist(n)
+    if params.nlist > n:
+        raise InvalidParamsError(f"nlist is {params.nlist}, but there are {n} rows")
+    return params.nlist
+
+
+def arrange(
+    rows: Vectors,
+    params: BuildParams,
+    *,
+    queries: Vectors | None,
+    report: Report,
+    kernels: BuildKernels,
+) -> Arranged:
+    """Put prepared rows (n, d) into lists and measure what searching them takes.
+
+    Beside `rows`, which may be memory-mapped, this holds the training sample, the lists
+    and some 30 bytes a row.
+
+    Args:
+        rows: (n, d), prepared.
+        params: how.
+        queries: prepared sample queries (m, d); None draws from the rows.
+        report: called as each phase goes on.
+        kernels: who compares rows with centroids.
+    """
+    nlist = resolve_nlist(params, len(rows))
+    encoding = Encoding(
+        metric=params.metric,
+        kind="float32" if params.codes == "float32" else "int8",
+        center=fit_center(rows, params.metric, seed=params.seed),
+    )
+    shift = encoding.center if encoding.is_centred else None
+    asking = draw_queries(rows, params, nlist=nlist, queries=queries)
+    kept_out = None if asking is None else asking.own
+    centroids = _train(rows, nlist, params, report, kernels, shift, kept_out=kept_out)
+    primary, secondary = _assign(rows, centroids, params, report, kernels, shift)
+    sample = None
+    if asking is not None:
+        sample = make_sample(
+            rows,
+            centroids,
+            params,
+            encoding=encoding,
+            queries=asking,
+            progress=lambda done, total: report(
+                Progress(phase="tune", done=done, total=total)
+            ),
+            kernels=kernels,
+        )
+        encoding = sample.encoding
+    decided = replace(params, codes=encoding.kind)
+    header, secondary = _judge(sample, primary, secondary, decided)
+    return Arranged(
+        centroids=centroids,
+        lists=invert(primary, secondary, nlist=nlist),
+        encoding=encoding,
+        header=header,
+    )
+
+
+def as_sample(queries: ArrayLike | None, dim: int, metric: Metric) -> Vectors | None:
+    """Check and prepare sample queries (m, dim), if any were given.
+
+    Raises:
+        InvalidInputError: as for the queries of a search.
+    """
+    if queries is None:
+        return None
+    checked = as_vectors(queries, name="queries", dim=dim)
+    return prepare(checked, metric, name="queries")
+
+
+def _judge(
+    sample: Sample | None, primary: ListNos, secondary: ListNos, params: BuildParams
+) -> tuple[Header, ListNos]:
+    """What the sample says about the lists, and the second lists that are kept."""
+    if sample is None:
+        return Header(params=replace(params, spill=params.assumed_spill)), secondary
+    if params.spill != "auto":
+        points = measure_points(sample, primary, secondary)
+        spilled = bool((secondary >= 0).any())
+        plain = measure_points(sample, primary, None) if spilled else ()
+        return Header(params=params, points=points, primary_points=plain), secondary
+    verdict, points, plain = choose_spill(
+        sample, primary, secondary, target_recall=params.target_recall
+    )
+    chosen = replace(params, spill=verdict.chosen)
+    if verdict.chosen == "none":
+        none = np.full_like(secondary, -1)
+        return Header(params=chosen, points=plain, spill_report=verdict), none
+    header = Header(
+        params=chosen, points=points, primary_points=plain, spill_report=verdict
+    )
+    return header, secondary
+
+
+def _train(  # noqa: PLR0913  what is trained on, and how
+    rows: Vectors,
+    nlist: int,
+    params: BuildParams,
+    report: Report,
+    kernels: BuildKernels,
+    shift: Vectors | None,
+    *,
+    kept_out: Rows | None,
+) -> Vectors:
+    rounds = params.kmeans_iterations
+    return train_centroids(
+        rows,
+        nlist=nlist,
+        metric=params.metric,
+        iterations=rounds,
+        seed=params.seed,
+        progress=lambda done: report(Progress(phase="train", done=done, total=rounds)),
+        kernels=kernels,
+        center=shift,
+        kept_out=kept_out,
+    )
+
+
+def _assign(
+    rows: Vectors,
+    centroids: Vectors,
+    params: BuildParams,
+    report: Report,
+    kernels: BuildKernels,
+    shift: Vectors | None,
+) -> tuple[ListNos, ListNos]:
+    primary = np.empty(len(rows), np.int32)
+    secondary = np.empty(len(rows), np.int32)
+    assigned = kernels.assign_blocks(rows, centroids, params=params, center=shift)
+    for block, first, second in assigned:
+        primary[block], secondary[block] = first, second
+        report(Progress(phase="assign", done=block.stop, total=len(rows)))
+    return primary, secondary

@@ -1,0 +1,68 @@
+"""Rows to their first and second list: by native kernels, or by NumPy without them.
+
+Both follow the rules of `spill.py` in float32; they can differ where two lists are
+equally good to rounding.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gleann.index.arrays import ListNos, Vectors
+from gleann.index.build.spill import Spiller, less
+from gleann.index.engines import native
+from gleann.index.parallel.blocks import BLOCK_SCORES, block_slices, map_blocks
+from gleann.index.parallel.heartbeat import beat
+from gleann.index.params import BuildParams
+
+PROGRESS_ROWS = 32_768
+"""Rows assigned natively between two reports of progress."""
+
+
+def nearest_lists(vectors: Vectors, centroids: Vectors, *, threads: int = 0) -> ListNos:
+    """The nearest centroid (squared L2) of each row (n, d), ties to the lower."""
+    if native.available():
+        return native.NativeAssigner(centroids, threads=threads).nearest(vectors)
+    params = BuildParams(spill="none")
+    blocks = assign_blocks(vectors, centroids, params=params, scale=0.0)
+    return np.concatenate([primary for _, primary, _ in blocks])
+
+
+def assign_blocks(
+    vectors: Vectors,
+    centroids: Vectors,
+    *,
+    params: BuildParams,
+    scale: float,
+    threads: int = 0,
+    center: Vectors | None = None,
+) -> Iterator[tuple[slice, ListNos, ListNos]]:
+    """Assign all rows, block after block.
+
+    Args:
+        vectors: (n, d), prepared; may be memory-mapped.
+        centroids: (nlist, d).
+        params: metric, spill and spill_lambda.
+        scale: mean squared length of the rows, less `center`.
+        threads: of the native kernels; 0 takes all cores.
+        center: (d,), taken off rows and centroids, whose distances stay as they are,
+            so that float32 products tell far-off rows apart; None takes nothing off.
+
+    Yields:
+        Each block of rows, the first list of each, and its second, -1 for none.
+    """
+    if center is not None:
+        centroids = centroids - center
+    if native.available():
+        assigner = native.NativeAssigner(centroids, threads=threads)
+        for block in block_slices(len(vectors), PROGRESS_ROWS):
+            rows = np.ascontiguousarray(less(vectors[block], center))
+            yield block, *assigner.assign(rows, params=params, scale=scale)
+        return
+    spiller = Spiller(centroids, params, scale=scale)
+    blocks = block_slices(len(vectors), BLOCK_SCORES // len(centroids))
+    for block, lists in map_blocks(
+        lambda b: spiller.assign(less(vectors[b], center)), blocks
+    ):
+        beat()
+        yield block, *lists

@@ -1,0 +1,92 @@
+"""Whether second copies pay: `BuildParams.spill = "auto"`.
+
+An index without spilling is the same lists with their spilled segments cut off, so both
+are judged from one assignment by the work that sample queries need.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gleann.index.arrays import ListNos
+from gleann.index.build.sample import Sample
+from gleann.index.build.tune import (
+    OperatingPoint,
+    best_recall,
+    cost_of_recall,
+    measure_points,
+)
+from gleann.index.params import DEFAULT_TARGET_RECALL
+
+JUDGED_K = 10
+DEFAULT_RECALLS = (DEFAULT_TARGET_RECALL, 0.99)
+WORTH = 0.05
+"""Share of the work that copies must save to be worth their memory."""
+
+
+Points = tuple[OperatingPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpillReport:
+    """What "auto" measured, and what it chose.
+
+    Attributes:
+        chosen: the winner.
+        k: neighbours asked for.
+        recalls: recall@k that was judged at: what was asked for, or the most that both
+            reach.
+        soar_costs: nominal nanoseconds a query with spilling (`index/cost.py`), for
+            each recall.
+        none_costs: the same without.
+        saving: share of the work that spilling saves (geometric mean); negative where
+            it costs more. "soar" is chosen from `WORTH` up.
+    """
+
+    chosen: Literal["soar", "none"]
+    k: int
+    recalls: tuple[float, ...]
+    soar_costs: tuple[float, ...]
+    none_costs: tuple[float, ...]
+    saving: float
+
+
+def choose_spill(
+    sample: Sample,
+    primary: ListNos,
+    secondary: ListNos,
+    *,
+    target_recall: float | None,
+) -> tuple[SpillReport, Points, Points]:
+    """Judge the lists with and without their spilled rows.
+
+    Args:
+        sample: the queries.
+        primary: (n,) first list of each row.
+        secondary: (n,) second list of each row, -1 for none.
+        target_recall: see `BuildParams`.
+
+    Returns:
+        The verdict, and the operating points with and without spilled rows.
+    """
+    spilled = measure_points(sample, primary, secondary)
+    plain = measure_points(sample, primary, None)
+    k = min(JUDGED_K, max(point.k for point in spilled))
+    # Costs compare only at a recall that both reach.
+    most = min(best_recall(spilled, k=k), best_recall(plain, k=k))
+    wanted = DEFAULT_RECALLS if target_recall is None else (target_recall,)
+    recalls = tuple(min(recall, most) for recall in wanted)
+    model = sample.cost_model
+    soar_costs = tuple(cost_of_recall(spilled, model, k=k, recall=r) for r in recalls)
+    none_costs = tuple(cost_of_recall(plain, model, k=k, recall=r) for r in recalls)
+    saving = 1 - float(np.exp(np.log(np.divide(soar_costs, none_costs)).mean()))
+    report = SpillReport(
+        chosen="soar" if saving >= WORTH else "none",
+        k=k,
+        recalls=recalls,
+        soar_costs=soar_costs,
+        none_costs=none_costs,
+        saving=saving,
+    )
+    return report, spilled, plain

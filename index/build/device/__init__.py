@@ -1,0 +1,1 @@
+"""The kernels of a build on a GPU. Needs torch."""

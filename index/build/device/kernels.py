@@ -1,0 +1,170 @@
+"""The arithmetic of a build on a device; see `BuildKernels`.
+
+Rows stay in host memory or on disk and pass through the device block by block; so an
+index larger than the device's memory can be built. A block's scores against all
+centroids exist only for some rows at a time, which the device's cache holds; where
+Triton can run, not at all.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.build.device.assigner import DeviceAssigner
+from gleann.index.build.kernels import Assigned
+from gleann.index.build.rows import prepare_rows
+from gleann.index.codes import Codes, Encoding
+from gleann.index.engines.device.exact import DeviceExact
+from gleann.index.engines.device.layout.stream import (
+    Arrays,
+    by_turns,
+    in_turn,
+    upload,
+)
+from gleann.index.engines.device.plan.memory import RESERVE, require_room
+from gleann.index.engines.device.steps.queries import quantise
+from gleann.index.engines.device.turns import turn_on
+from gleann.index.params import BuildParams, Metric
+
+Fetched = Iterator[tuple[slice, tuple[NDArray[Any], ...]]]
+
+
+class DeviceKernels:
+    """Trains, assigns and encodes on one device.
+
+    Products are taken in float32 without TF32, sums in one order: the same build comes
+    out every time. It is that of `HostKernels` but for rows to which two lists are
+    equally good to rounding.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def training_rows(self, rows: Vectors) -> "DeviceTrainingRows":
+        """See `BuildKernels.training_rows`."""
+        return DeviceTrainingRows(rows, self._device)
+
+    def assign_blocks(
+        self,
+        vectors: Vectors,
+        centroids: Vectors,
+        *,
+        params: BuildParams,
+        center: Vectors | None = None,
+    ) -> Assigned:
+        """See `BuildKernels.assign_blocks`."""
+        with turn_on(self._device):
+            shift = self._shift(vectors, center)
+        scale = self._scale_of(vectors, shift)
+        with turn_on(self._device):
+            there = _sent(centroids, self._device) - shift
+            assigner = DeviceAssigner(there, params, scale=scale)
+        parts = self._passed(vectors, lambda rows: assigner.assign(rows - shift))
+        for block, (first, second) in parts:
+            yield block, first, second
+
+    def nearest_rows(
+        self,
+        queries: Vectors,
+        vectors: Vectors,
+        *,
+        metric: Metric,
+        k: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[Rows, Distances]:
+        """See `BuildKernels.nearest_rows`."""
+        with turn_on(self._device):
+            there = _sent(queries, self._device)
+            search = DeviceExact(there, metric=metric, k=k)
+        for block, rows in by_turns(upload(vectors, self._device), self._device):
+            with turn_on(self._device):
+                search.offer(rows, first_row=block.start)
+            if progress is not None:
+                progress(block.stop, len(vectors))
+        with turn_on(self._device):
+            return search.found(vectors)
+
+    def prepare(
+        self, vectors: Vectors, metric: Metric, *, first_row: int = 0
+    ) -> Vectors:
+        """See `BuildKernels.prepare`; on the host, where rows begin and end."""
+        return prepare_rows(vectors, metric, threads=0, first_row=first_row)
+
+    def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
+        """See `BuildKernels.codes`."""
+        if encoding.kind == "float32":
+            return encoding.encode(vectors)
+        with turn_on(self._device):
+            shift = self._shift(vectors, encoding.center)
+        values = np.empty(vectors.shape, np.int8)
+        scales = np.empty(len(vectors), np.float32)
+        parts = self._passed(vectors, lambda rows: quantise(rows - shift))
+        for block, (coded, scale) in parts:
+            values[block], scales[block] = coded, scale
+        return encoding.with_biases(Codes(values=values, scales=scales), vectors)
+
+    def _shift(self, vectors: Vectors, center: Vectors | None) -> Tensor:
+        """What to take off the rows (n, d), on the device."""
+        if center is None:
+            center = np.zeros(vectors.shape[1], np.float32)
+        return _sent(center, self._device)
+
+    def _scale_of(self, vectors: Vectors, shift: Tensor) -> float:
+        """Mean squared length of the rows less `shift`, as `spill.scale_of`."""
+        parts = self._passed(vectors, lambda rows: _squared_length(rows - shift))
+        return sum(float(total) for _, (total,) in parts) / len(vectors)
+
+    def _passed(self, vectors: Vectors, work: Callable[[Tensor], Arrays]) -> Fetched:
+        """What `work` makes of the rows, block by block; others may search between."""
+        rows = upload(vectors, self._device)
+        return by_turns(in_turn(work, rows), self._device)
+
+
+class DeviceTrainingRows:
+    """Training rows on a device; see `TrainingRows`."""
+
+    def __init__(self, rows: Vectors, device: torch.device) -> None:
+        n, dim = rows.shape
+        with turn_on(device):
+            # Twice: they are sorted by list to be added up.
+            needed = 2 * 4 * n * dim + RESERVE
+            require_room(needed, device, what=f"training on {n:,} rows of {dim} values")
+            self._rows = torch.empty(rows.shape, dtype=torch.float32, device=device)
+            for block, part in upload(rows, device):
+                self._rows[block] = part
+
+    def nearest(self, centroids: Vectors) -> ListNos:
+        """See `TrainingRows.nearest`."""
+        device = self._rows.device
+        with turn_on(device):
+            params = BuildParams(spill="none")
+            assigner = DeviceAssigner(_sent(centroids, device), params, scale=0.0)
+            return assigner.nearest(self._rows).cpu().numpy()
+
+    def sums(self, list_nos: ListNos, *, nlist: int) -> Vectors:
+        """See `TrainingRows.sums`.
+
+        By sorting: adding up by atomics would come out differently every time.
+        """
+        device = self._rows.device
+        with turn_on(device):
+            numbers = torch.from_numpy(list_nos.astype(np.int64)).to(device)
+            order = torch.sort(numbers, stable=True).indices
+            lengths = torch.bincount(numbers, minlength=nlist)
+            sums = torch.segment_reduce(
+                self._rows[order], "sum", lengths=lengths, axis=0
+            )
+            return sums.cpu().numpy()
+
+
+def _sent(values: Vectors, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.array(values, np.float32)).to(device)
+
+
+def _squared_length(rows: Tensor) -> Arrays:
+    return (rows.double().square().sum(),)

@@ -1,0 +1,180 @@
+"""Build an index larger than memory, straight into its files."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Vectors
+from gleann.index.build.arrange import (
+    Progress,
+    Report,
+    arrange,
+    as_sample,
+    resolve_nlist,
+)
+from gleann.index.build.choose_spill import SpillReport
+from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.tune import best_recall
+from gleann.index.checks import as_float32, require_matrix
+from gleann.index.codes import Encoding
+from gleann.index.errors import DimensionMismatchError
+from gleann.index.ids.checks import hold_row_ids
+from gleann.index.parallel.blocks import block_slices
+from gleann.index.params import BuildParams, Metric
+from gleann.index.storage import files, packing
+from gleann.index.storage.array_file import GrowingArray
+
+BLOCK_BYTES = 1 << 25
+"""Of float32 rows that are read, checked and written at once."""
+
+
+class RowSource(Protocol):
+    """Rows that can be read block by block, such as a memory-mapped array."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As in `SoarIndex.build`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, d)."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """The rows (m, d) of a slice without a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSummary:
+    """What a build has written.
+
+    Attributes:
+        n: rows.
+        dim: dimensions of a row.
+        nlist: inverted lists.
+        params: how it was built; `spill` is what "auto" chose.
+        spilled_share: share of rows that have a second copy.
+        spill_report: as `SoarIndex.spill_report`.
+        best_recall: the most recall@10 that any setting was measured to reach (at the
+            largest k that was measured, where there are fewer rows); None if none was.
+        data_hash: as `SoarIndex.data_hash`.
+    """
+
+    n: int
+    dim: int
+    nlist: int
+    params: BuildParams
+    spilled_share: float
+    spill_report: SpillReport | None
+    best_recall: float | None
+    data_hash: str
+
+
+def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
+    source: RowSource,
+    path: Path,
+    params: BuildParams,
+    *,
+    ids: ArrayLike | None,
+    queries: ArrayLike | None,
+    report: Report,
+    kernels: BuildKernels,
+) -> BuildSummary:
+    """Build into the directory `path`; see `SoarIndex.build_on_disk`."""
+    require_matrix(source.dtype, source.shape, name="vectors")
+    n, dim = source.shape
+    resolve_nlist(params, n)  # refused before hours of work
+    row_ids = hold_row_ids(ids, n=n)
+    sample = as_sample(queries, dim, params.metric)
+    with files.drafting(path) as draft:
+        data_hash = _write_rows(draft, source, params.metric, report, kernels)
+        arranged = arrange(
+            draft.mapped("vectors"),
+            params,
+            queries=sample,
+            report=report,
+            kernels=kernels,
+        )
+        lists = arranged.lists
+        _write_codes(draft, arranged.encoding, kernels)
+        for name, array in packing.pack_lists(
+            arranged.centroids, lists, row_ids
+        ).items():
+            draft.add(name, array)
+        # Said before it is so: a caller who stops the build here still keeps what was
+        # at the path.
+        report(Progress(phase="done", done=n, total=n))
+        draft.publish(packing.pack_header(arranged.header, arranged.encoding))
+    points = arranged.header.points
+    return BuildSummary(
+        n=n,
+        dim=dim,
+        nlist=lists.nlist,
+        params=arranged.header.params,
+        spilled_share=lists.entries / n - 1,
+        spill_report=arranged.header.spill_report,
+        best_recall=best_recall(points, k=10) if points else None,
+        data_hash=data_hash,
+    )
+
+
+def _write_rows(
+    draft: files.Draft,
+    source: RowSource,
+    metric: Metric,
+    report: Report,
+    kernels: BuildKernels,
+) -> str:
+    """Write prepared rows; their hash."""
+    n, dim = source.shape
+    digest = sha256()
+    with draft.growing("vectors", dtype="<f4", shape=(n, dim)) as vectors:
+        for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
+            rows = _read_rows(source, block, metric, kernels)
+            vectors.append(rows)
+            digest.update(rows.data)
+            report(Progress(phase="prepare", done=block.stop, total=n))
+    return digest.hexdigest()
+
+
+def _write_codes(draft: files.Draft, encoding: Encoding, kernels: BuildKernels) -> None:
+    """Read the rows that were written once more, and write what is scanned of them."""
+    rows = draft.mapped("vectors")
+    n, dim = rows.shape
+    draft.add("center", encoding.center)
+    with ExitStack() as stack:
+
+        def growing(name: str, dtype: str, *shape: int) -> GrowingArray:
+            return stack.enter_context(draft.growing(name, dtype=dtype, shape=shape))
+
+        open_arrays: dict[str, GrowingArray] = {}
+        if encoding.kind == "int8":
+            open_arrays["codes"] = growing("codes", "|i1", n, dim)
+            open_arrays["code_scales"] = growing("code_scales", "<f4", n)
+        if encoding.has_biases:
+            open_arrays["code_biases"] = growing("code_biases", "<f4", n)
+        if not open_arrays:
+            return
+        for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
+            codes = kernels.codes(np.ascontiguousarray(rows[block]), encoding)
+            arrays = packing.pack_codes(codes, encoding)
+            for name, file in open_arrays.items():
+                file.append(arrays[name])
+
+
+def _read_rows(
+    source: RowSource, block: slice, metric: Metric, kernels: BuildKernels
+) -> Vectors:
+    given = np.asarray(source[block])
+    expected = block.stop - block.start, source.shape[1]
+    if given.shape != expected:
+        raise DimensionMismatchError(
+            f"vectors {block.start} to {block.stop} came as {given.shape},"
+            f" expected {expected}"
+        )
+    rows = as_float32(given, name="vectors", first_row=block.start)
+    return kernels.prepare(rows, metric, first_row=block.start)

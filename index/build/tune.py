@@ -1,0 +1,204 @@
+"""Operating points: what recall each (nprobe, rerank) buys, counted at build time.
+
+The queries behind them are drawn from the rows unless the caller gave others, so
+queries of another distribution can see another recall.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import ListNos
+from gleann.index.build.sample import Sample
+from gleann.index.cost import CostModel
+from gleann.index.evaluate import cut_at_k, pareto
+
+MEASURED_K = (1, 10, 100)
+POOLS_PER_K = (1.3, 2, 3, 5, 10)
+GRID_STEP = 1.15
+ENOUGH = 0.998
+"""Recall beyond which no more probes are measured: they would cost the most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """One setting and what it was measured to give.
+
+    Attributes:
+        k: neighbours asked for.
+        nprobe: lists scanned.
+        rerank: rows re-ranked.
+        recall: recall@k over the sample.
+        entries: entries scanned a query, mean.
+        error: standard error of `recall`, from its spread over the sample queries.
+    """
+
+    k: int
+    nprobe: int
+    rerank: int
+    recall: float
+    entries: float
+    error: float = 0.0
+
+    def cost(self, model: CostModel) -> float:
+        """Nominal nanoseconds a query."""
+        return model.search(entries=self.entries, nprobe=self.nprobe, pool=self.rerank)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Reached:
+    """What the first `nprobe` lists hold of the sample's rows.
+
+    Attributes:
+        nprobe: lists probed.
+        place: int16 (nq, m), place of each row among those that the lists hold, 1 for
+            the best code; `_ABSENT` for a row that they do not hold.
+    """
+
+    nprobe: int
+    place: NDArray[np.int16]
+
+
+_ABSENT = np.iinfo(np.int16).max
+
+
+def default_pool(k: int) -> int:
+    """Rows to re-rank when nothing was measured or asked for: 4k, at least 32."""
+    return max(4 * k, 32)
+
+
+def measure_points(
+    sample: Sample, primary: ListNos, secondary: ListNos | None
+) -> tuple[OperatingPoint, ...]:
+    """Count the Pareto-best (nprobe, rerank) pairs for a few k.
+
+    Args:
+        sample: the queries.
+        primary: (n,) first list of each row.
+        secondary: (n,) second list of each row, -1 for none; None for none at all.
+
+    Returns:
+        For each k of `MEASURED_K` that the row count allows, points in ascending cost
+        and recall.
+    """
+    entries = _entries_read(sample, primary, secondary)
+    found_at = _found_at(sample, primary, secondary)
+    reached = [_reach(found_at, nprobe) for nprobe in _grid(len(entries))]
+    points: list[OperatingPoint] = []
+    for k in (k for k in MEASURED_K if k <= sample.truth.shape[1]):
+        measured = _measure_k(sample, k, reached, entries)
+        points += pareto(
+            measured, gain=lambda p: p.recall, cost=lambda p: p.cost(sample.cost_model)
+        )
+    return tuple(points)
+
+
+def choose_point(
+    points: tuple[OperatingPoint, ...], *, k: int, target_recall: float
+) -> OperatingPoint | None:
+    """The cheapest point that reaches `target_recall`, else the best; None without any.
+
+    Half a standard error is kept in hand: the cheapest point that seems to reach a
+    target is more often lucky than not. A k that was not measured takes the points of
+    the next larger measured one, or of the largest.
+    """
+    candidates = points_of(points, k=k)
+    if not candidates:
+        return None
+    reaching = [p for p in candidates if p.recall - p.error / 2 >= target_recall]
+    return reaching[0] if reaching else candidates[-1]
+
+
+def points_of(
+    points: tuple[OperatingPoint, ...], *, k: int
+) -> tuple[OperatingPoint, ...]:
+    """The points measured for k, else for the next larger k, else for the largest."""
+    measured = sorted({p.k for p in points})
+    if not measured:
+        return ()
+    nearest = next((m for m in measured if m >= k), measured[-1])
+    return tuple(p for p in points if p.k == nearest)
+
+
+def cost_of_recall(
+    points: tuple[OperatingPoint, ...], model: CostModel, *, k: int, recall: float
+) -> float:
+    """Nanoseconds that `recall` takes, between the points on either side of it.
+
+    A recall beyond the last point, which `best_recall` tells, costs what that costs.
+    """
+    chosen = [p for p in points if p.k == k]
+    recalls = [p.recall for p in chosen]
+    costs = [p.cost(model) for p in chosen]
+    return float(np.exp(np.interp(recall, recalls, np.log(costs))))
+
+
+def best_recall(points: tuple[OperatingPoint, ...], *, k: int) -> float:
+    """The most that any point for k reaches; there must be points."""
+    return max(point.recall for point in points_of(points, k=k))
+
+
+def _entries_read(
+    sample: Sample, primary: ListNos, secondary: ListNos | None
+) -> NDArray[np.float64]:
+    """Entries (nlist,) that a query reads on average with its first 1, 2, ... lists."""
+    nlist = sample.list_ranks.shape[1]
+    sizes = np.bincount(primary, minlength=nlist)
+    if secondary is not None:
+        sizes += np.bincount(secondary[secondary >= 0], minlength=nlist)
+    at_rank = np.zeros(nlist)
+    for ranks in sample.list_ranks:
+        at_rank[ranks] += sizes
+    return np.cumsum(at_rank) / len(sample.list_ranks)
+
+
+def _found_at(sample: Sample, primary: ListNos, secondary: ListNos | None) -> ListNos:
+    """Place (nq, m) in the probe order of the first list that holds each row."""
+    ranks = sample.list_ranks
+    place = np.take_along_axis(ranks, primary[sample.rows], axis=1)
+    if secondary is None:
+        return place
+    copy = secondary[sample.rows]
+    of_copy = np.take_along_axis(ranks, np.maximum(copy, 0), axis=1)
+    return np.where(copy >= 0, np.minimum(place, of_copy), place)
+
+
+def _measure_k(
+    sample: Sample, k: int, reached: list[_Reached], entries: NDArray[np.float64]
+) -> list[OperatingPoint]:
+    query, column = np.nonzero(sample.distances <= cut_at_k(sample.truth[:, :k]))
+    points = []
+    for pool in sorted({ceil(k * share) for share in POOLS_PER_K}):
+        for at in reached:
+            inside = at.place[query, column] <= pool
+            hits = np.bincount(query[inside], minlength=len(sample.truth))
+            recalls = np.minimum(hits, k) / k
+            recall = float(recalls.mean())
+            points.append(
+                OperatingPoint(
+                    k=k,
+                    nprobe=at.nprobe,
+                    rerank=pool,
+                    recall=recall,
+                    entries=float(entries[at.nprobe - 1]),
+                    error=float(recalls.std() / len(recalls) ** 0.5),
+                )
+            )
+            if recall >= ENOUGH:
+                break
+    return points
+
+
+def _reach(found_at: ListNos, nprobe: int) -> _Reached:
+    held = found_at < nprobe
+    place = np.cumsum(held, axis=1, dtype=np.int16)
+    place[~held] = _ABSENT
+    return _Reached(nprobe=nprobe, place=place)
+
+
+def _grid(nlist: int) -> list[int]:
+    steps = int(np.ceil(np.log(nlist) / np.log(GRID_STEP))) + 1
+    grid = {round(GRID_STEP**i) for i in range(steps)}
+    return sorted({p for p in grid if p < nlist} | {nlist})

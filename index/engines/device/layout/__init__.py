@@ -1,0 +1,1 @@
+"""The arrays of an index as a device stores them."""

@@ -1,0 +1,1 @@
+"""Choices before a search on a device: kernel, kind of number, memory."""

@@ -1,0 +1,93 @@
+"""Which device serves, and with which kind of number."""
+
+from dataclasses import replace
+
+import torch
+
+from gleann.index.engines.device.plan.kinds import Kind
+from gleann.index.engines.device.plan.planner import choose_kind
+from gleann.index.engines.device.plan.roofline import H200, Batch, Ceilings
+from gleann.index.errors import EngineUnavailableError
+
+LEAST_CAPABILITY = (8, 0)
+"""Of a CUDA device: the first with bf16 matrix instructions."""
+
+
+def resolve_device(name: str | None) -> torch.device:
+    """The named device; without a name the first CUDA device, or else the CPU.
+
+    Raises:
+        EngineUnavailableError: there is no such device here.
+    """
+    if name is None:
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise EngineUnavailableError(
+            f"torch knows no device {name!r}: {error}"
+        ) from error
+    if device.type == "cuda":
+        # One name a device: turns on it are taken by name.
+        device = torch.device("cuda", device.index or 0)
+        seen = torch.cuda.device_count()
+        if device.index >= seen:
+            raise EngineUnavailableError(
+                f"device {name!r} was asked for, and torch sees {seen} CUDA devices"
+            )
+        device = torch.device("cuda", device.index or 0)
+    return device
+
+
+def default_kinds(device: torch.device, batch: Batch) -> tuple[Kind, ...]:
+    """Best first for `batch`: float32 on a CPU, bf16 or int8 on CUDA.
+
+    Whatever the formulas say of time, int8 is half the bytes where bf16 does not fit.
+    """
+    if device.type != "cuda":
+        return ("fp32",)
+    best = choose_kind(batch, on=ceilings_of(device))
+    return ("int8",) if best == "int8" else ("bf16", "int8")
+
+
+def ceilings_of(device: torch.device) -> Ceilings:
+    """What to weigh costs on `device` by.
+
+    Those of one GPU, with the multiprocessors of this one: choices depend on how the
+    ceilings compare, which differs less between GPUs than they do.
+    """
+    return replace(H200, programs=programs_on(device))
+
+
+def require_cuda(device: torch.device) -> None:
+    """Refuse a device that cannot run the kernels.
+
+    Raises:
+        EngineUnavailableError: it is not a CUDA device, or it is too old.
+    """
+    if device.type != "cuda":
+        raise EngineUnavailableError(
+            f"the triton engine needs a CUDA device, and got {str(device)!r}; torch"
+            f" sees {torch.cuda.device_count()} CUDA devices"
+        )
+    capability = torch.cuda.get_device_capability(device)
+    if capability < LEAST_CAPABILITY:
+        raise EngineUnavailableError(
+            f"{torch.cuda.get_device_name(device)} has compute capability"
+            f" {capability[0]}.{capability[1]}, and the triton engine needs at least"
+            f" {LEAST_CAPABILITY[0]}.{LEAST_CAPABILITY[1]}"
+        )
+
+
+def generation_of(device: torch.device) -> int:
+    """The major compute capability of a CUDA device; 9 for a CPU, which interprets."""
+    if device.type != "cuda":
+        return 9
+    return int(torch.cuda.get_device_capability(device)[0])
+
+
+def programs_on(device: torch.device) -> int:
+    """Multiprocessors of a CUDA device, 1 for a CPU."""
+    if device.type != "cuda":
+        return 1
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)

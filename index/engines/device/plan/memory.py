@@ -1,0 +1,186 @@
+"""Whether an index fits a device: asked before anything is copied."""
+
+import gc
+from dataclasses import dataclass
+
+import torch
+
+from gleann.index.engines.contract import IndexData
+from gleann.index.engines.device.plan.choice import default_kinds
+from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind, padded_dim
+from gleann.index.engines.device.plan.planner import usual_batch
+from gleann.index.errors import DeviceMemoryError
+
+KEYS_SHARE = 0.25
+"""Of what is free after the index is loaded, for the keys of one block of queries."""
+
+HOST_BUDGET = 256 << 20
+"""For the keys of one block on the CPU, whose free memory nobody promises."""
+
+RESERVE = 512 << 20
+"""For kernels, blocks on their way, temporaries of the coarse step, and slack."""
+
+ENTRY_BYTES = 16
+"""Row, home, bias and factor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """Bytes an index takes on a device.
+
+    Attributes:
+        lists: entries, copies included.
+        coarse: centroids and offsets.
+        rows: float32 rows for re-ranking; 0 where they stay in host memory.
+        loading: only while it is loaded: the numbers of each row's two entries.
+    """
+
+    lists: int
+    coarse: int
+    rows: int
+    loading: int
+
+    @property
+    def total(self) -> int:
+        """All of it, as it is loaded."""
+        return self.lists + self.coarse + self.rows + self.loading
+
+
+def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint:
+    """What `data` would take on a device."""
+    n, dim = data.vectors.shape
+    entries = data.lists.entries + TILE
+    entry = padded_dim(dim, kind) * KINDS[kind].bytes + ENTRY_BYTES
+    return Footprint(
+        lists=entries * entry,
+        coarse=(data.lists.nlist + TILE) * (8 * dim + padded_dim(dim, "int8") + 32),
+        rows=4 * n * dim if rows_on_device else 0,
+        loading=2 * 4 * n,
+    )
+
+
+def admit(
+    data: IndexData, *, kinds: tuple[Kind, ...], device: torch.device
+) -> tuple[Kind, Footprint]:
+    """Choose the kind of number, and whether the float32 rows go to `device` too.
+
+    The first of `kinds` that fits with the rows; else the first that fits without:
+    rows in host memory are gathered over the bus, which is slower than any scan.
+
+    Raises:
+        DeviceMemoryError: the lists fit as none of `kinds`.
+    """
+    free = room_on(device)
+    if free is None:
+        return kinds[0], footprint(data, kind=kinds[0], rows_on_device=True)
+    for rows_on_device in (True, False):
+        for kind in kinds:
+            taken = footprint(data, kind=kind, rows_on_device=rows_on_device)
+            if taken.total + RESERVE <= free:
+                return kind, taken
+    raise DeviceMemoryError(
+        f"the lists take {_sized(taken.total)} as {kind}, and {device} has"
+        f" {_sized(max(0, free - RESERVE))} to spare; the native engine reads them from"
+        " host memory"
+    )
+
+
+def fits(data: IndexData, *, device: torch.device) -> bool:
+    """Whether `admit` would find room for all of `data`, rows too, as it is best."""
+    free = room_on(device)
+    if free is None:
+        return True
+    best = kinds_for(data, device)[0]
+    return footprint(data, kind=best, rows_on_device=True).total + RESERVE <= free
+
+
+def kinds_for(data: IndexData, device: torch.device) -> tuple[Kind, ...]:
+    """The kinds of number that suit `data` on `device`, best first."""
+    if data.encoding.kind == "float32":
+        return ("fp32",)
+    batch = usual_batch(
+        nlist=data.lists.nlist,
+        entries=data.lists.entries,
+        dim=data.vectors.shape[1],
+    )
+    return default_kinds(device, batch)
+
+
+def require_room(needed: int, device: torch.device, *, what: str) -> None:
+    """Refuse work that takes more memory than is free.
+
+    Args:
+        needed: bytes.
+        device: where.
+        what: takes them, for the message.
+
+    Raises:
+        DeviceMemoryError: with both numbers.
+    """
+    free = room_on(device)
+    if free is not None and needed > free:
+        raise DeviceMemoryError(
+            f"{what} takes {_sized(needed)}, and {device} has {_sized(free)} free"
+        )
+
+
+class FreeMemory:
+    """What is free on a device, asked for rarely: a driver can take milliseconds.
+
+    Who else takes memory in between is not noticed before an allocation fails: then
+    `forget` has the next search ask again. Not for two threads at once.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        """Ask for the first time."""
+        self._device = device
+        self._free = free_bytes(device)
+        self._stale = False
+
+    def refresh(self) -> None:
+        """Ask again."""
+        self._free = free_bytes(self._device)
+        self._stale = False
+
+    def forget(self) -> None:
+        """Ask again at the next search: what was known proved wrong."""
+        self._stale = True
+
+    def budget(self, *, a_query: int) -> int:
+        """Bytes that the keys of one block of queries may take.
+
+        Args:
+            a_query: bytes for a block of one, by the planner.
+
+        Raises:
+            DeviceMemoryError: not even that fits, and did not when asked again.
+        """
+        if self._stale or (self._free is not None and a_query > self._free):
+            self.refresh()
+        if self._free is None:
+            return HOST_BUDGET
+        if a_query > self._free:
+            raise DeviceMemoryError(
+                f"a query takes {_sized(a_query)} of keys, and {self._device} has"
+                f" {_sized(self._free)} free: ask for fewer lists or neighbours"
+            )
+        return int(KEYS_SHARE * self._free)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Bytes free on a CUDA device, None for the host."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def room_on(device: torch.device) -> int | None:
+    """`free_bytes`, once torch has given back what it keeps of things that are gone."""
+    if device.type == "cuda":
+        gc.collect()  # an engine and what it recorded may refer to each other
+        torch.cuda.empty_cache()
+    return free_bytes(device)
+
+
+def _sized(count: int) -> str:
+    return f"{count:,} bytes ({count / 2**30:.2f} GiB)"

@@ -1,0 +1,1 @@
+"""The steps of a search on a device, in plain torch."""

@@ -1,0 +1,230 @@
+"""The two passes over a block of queries.
+
+The first does what every query needs: scan, merge, re-rank. Its shapes follow from the
+sizes alone and nothing in it waits for the device, so that it can be recorded once and
+replayed (`recording.py`). The second scans again the few pairs that the certificate
+flags: either as many as there are, which is known only then, or as many as fit a room
+that is fixed before, and then it can be recorded too.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gleann.index.engines.contract import ScanRequest
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.plan.planner import KEY_BYTES, TEMPORARIES, Plan
+from gleann.index.engines.device.steps.certificate import (
+    rescanned,
+    rescanned_within,
+    violations,
+)
+from gleann.index.engines.device.steps.packed import Block
+from gleann.index.engines.device.steps.probe import Probe
+from gleann.index.engines.device.steps.rerank import RowStore
+from gleann.index.engines.device.steps.scan import Scanner
+from gleann.index.params import Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parts:
+    """What an engine searches with.
+
+    Attributes:
+        scanner: who scans, merges and re-ranks.
+        rows: for re-ranking.
+        metric: which distance.
+    """
+
+    scanner: Scanner
+    rows: RowStore
+    metric: Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Task:
+    """What one search wants of every block of its queries.
+
+    Attributes:
+        view: the lists.
+        planned: how they are scanned.
+        request: what to bring back.
+        room: pairs of a block that are scanned again where that is recorded; 0 for
+            none.
+        budget: bytes that the keys of a block may take.
+    """
+
+    view: ListView
+    planned: Plan
+    request: ScanRequest
+    budget: int
+    room: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Passed:
+    """A block of nq queries after the first pass.
+
+    Attributes:
+        probe: the queries and their lists.
+        keys: of entries, as the buckets kept them; see `scan.Kept`.
+        pool: (nq, pool), keys of the best distinct rows by scan score, ascending.
+        violated: bool (nq, nprobe), pairs that may hide one of the k best.
+        near: (nq, k), keys of rows with their distances, ascending.
+    """
+
+    probe: Probe
+    keys: Tensor
+    pool: Tensor
+    violated: Tensor
+    near: Tensor
+
+    @property
+    def found(self) -> Block:
+        """What goes to the caller."""
+        return Block(
+            near=self.near,
+            pool=self.pool,
+            list_nos=self.probe.list_nos,
+            view=self.probe.view,
+        )
+
+
+def first_pass(
+    queries: Tensor, list_nos: Tensor, *, parts: Parts, task: Task
+) -> Passed:
+    """Scan, merge and re-rank one block.
+
+    Args:
+        queries: float32 (nq, d), prepared.
+        list_nos: int64 (nq, nprobe), -1 for no list.
+        parts: what to search with.
+        task: what is wanted.
+    """
+    lists = task.view.lists
+    probe = Probe(
+        queries=parts.scanner.coded(queries, lists),
+        list_nos=list_nos,
+        probed=parts.scanner.probed(list_nos, nlist=lists.nlist),
+        view=task.view,
+    )
+    if task.planned.selection == "exact":
+        keys = list_nos.new_empty((len(queries), 0))
+        pool = exact_pool(parts.scanner, probe, keep=task.request.pool)
+        violated = torch.zeros_like(list_nos, dtype=torch.bool)
+    else:
+        keys, pool, violated = _bucketed_pool(parts.scanner, probe, task)
+    near = parts.scanner.rerank(
+        queries, pool, parts.rows, metric=parts.metric, k=task.request.k
+    )
+    return Passed(probe=probe, keys=keys, pool=pool, violated=violated, near=near)
+
+
+def second_pass(passed: Passed, queries: Tensor, *, parts: Parts, task: Task) -> Passed:
+    """Scan again what the certificate flags, and re-rank those queries again.
+
+    The k best rows by scan score are certain after it.
+    """
+    flagged = passed.violated.any(dim=1).nonzero()[:, 0]
+    if len(flagged) == 0:
+        return passed
+    pool, near = passed.pool.clone(), passed.near.clone()
+    request = task.request
+    for some in flagged.split(task.planned.again):
+        pool[some] = rescanned(
+            parts.scanner,
+            passed.keys[some],
+            passed.violated[some],
+            passed.probe.take(some),
+            keep=request.pool,
+        )
+        near[some] = parts.scanner.rerank(
+            queries[some], pool[some], parts.rows, metric=parts.metric, k=request.k
+        )
+    return replace(passed, pool=pool, near=near)
+
+
+def second_pass_within(
+    passed: Passed, queries: Tensor, *, parts: Parts, task: Task
+) -> tuple[Passed, Tensor]:
+    """`second_pass` of the pairs that `task.room` has room for; it can be recorded.
+
+    Returns:
+        The block, and bool (nq,): the flagged queries that are left as they were.
+    """
+    if task.room == 0:
+        return passed, passed.violated.any(dim=1)
+    request = task.request
+    again = rescanned_within(
+        parts.scanner,
+        passed.keys,
+        passed.violated,
+        passed.probe,
+        keep=request.pool,
+        room=task.room,
+    )
+    near = parts.scanner.rerank(
+        queries[again.query_nos],
+        again.pool,
+        parts.rows,
+        metric=parts.metric,
+        k=request.k,
+    )
+    done = again.done[:, None]
+    pool = torch.where(done, again.pool[again.places], passed.pool)
+    near = torch.where(done, near[again.places], passed.near)
+    return replace(passed, pool=pool, near=near), again.left
+
+
+ROOM_SHARE = 16
+"""A block's room is one flagged pair for so many queries.
+
+None in small blocks: the launches would cost more than the few second scans do."""
+
+MOST_ROOM_KEYS = 1 << 22
+"""Keys of pairs scanned again in a recording: what is never flagged is paid for too."""
+
+
+def room_for(planned: Plan, *, queries: int, longest: int, budget: int) -> int:
+    """Pairs that a recorded second pass has room for; 0 leaves it out.
+
+    Args:
+        planned: how the first pass runs.
+        queries: of a block.
+        longest: entries of the longest list.
+        budget: bytes of a block; a quarter of it may be taken besides.
+    """
+    if planned.selection == "exact":
+        return 0
+    keys = min(MOST_ROOM_KEYS, budget // (4 * TEMPORARIES * KEY_BYTES))
+    # The pairs may be of as many queries, each of which is merged again.
+    most = min(keys // max(1, longest), planned.again // 4)
+    return min(queries // ROOM_SHARE, most)
+
+
+def exact_pool(scanner: Scanner, probe: Probe, *, keep: int) -> Tensor:
+    """The best rows (nq, keep) by scores of every probed entry, in memory."""
+    nq, nprobe = probe.list_nos.shape
+    numbers = torch.arange(nq, device=probe.list_nos.device)
+    depth = min(keep, max(1, probe.view.longest))
+    keys = scanner.exact(
+        probe.queries.take(numbers.repeat_interleave(nprobe)),
+        probe.list_nos.reshape(-1),
+        probe.view,
+        keep=depth,
+    )
+    flat = keys.view(nq, nprobe * depth)
+    return scanner.merge(flat, probe.view.lists, probe.probed, keep=keep)
+
+
+def _bucketed_pool(
+    scanner: Scanner, probe: Probe, task: Task
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Keys kept, the pool, and the pairs that may hide one of its k best."""
+    found = scanner.bucketed(
+        probe.queries, probe.list_nos, probe.view, task.planned.bucketing
+    )
+    flat = found.keys.reshape(len(found.keys), -1)
+    pool = scanner.merge(flat, probe.view.lists, probe.probed, keep=task.request.pool)
+    return found.keys, pool, violations(found.bounds, pool, k=task.request.k)

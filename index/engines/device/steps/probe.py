@@ -1,0 +1,34 @@
+"""One block of queries, and where they look."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gleann.index.engines.device.layout.view import ListView
+from gleann.index.engines.device.steps.queries import CodedQueries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Probe:
+    """Queries, their lists, and what is seen of these.
+
+    Attributes:
+        queries: nq of them.
+        list_nos: int64 (nq, nprobe), -1 for no list.
+        probed: the same as a bitmap; see `bitmap.bitmap_of`.
+        view: the lists.
+    """
+
+    queries: CodedQueries
+    list_nos: Tensor
+    probed: Tensor
+    view: ListView
+
+    def take(self, numbers: Tensor) -> "Probe":
+        """The queries at `numbers`, in that order."""
+        return Probe(
+            queries=self.queries.take(numbers),
+            list_nos=self.list_nos[numbers],
+            probed=self.probed[numbers],
+            view=self.view,
+        )

@@ -1,0 +1,1 @@
+"""The kernel that assigns rows to lists, and its launch."""

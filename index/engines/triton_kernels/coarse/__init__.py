@@ -1,0 +1,1 @@
+"""Kernels that rank lists and code queries, and their launches."""

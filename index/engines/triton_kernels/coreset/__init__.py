@@ -1,0 +1,1 @@
+"""Kernels of coreset selection, and their launches."""

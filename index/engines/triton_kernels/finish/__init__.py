@@ -1,0 +1,1 @@
+"""Kernels that merge, re-rank and pack answers, and their launches."""

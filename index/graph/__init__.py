@@ -1,0 +1,1 @@
+"""The k-nearest-neighbour graph of all rows of an index."""

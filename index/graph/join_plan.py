@@ -1,0 +1,151 @@
+"""How many lists each row must probe for a k-nearest-neighbour graph of some recall.
+
+A sample of rows is answered by scanning everything. A true neighbour y of x gets into
+the graph where y's list is among the first nprobe of x, or x's among the first nprobe
+of y, and pools have room: so for every sampled pair there is a least nprobe, and the
+answer is a quantile of these.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Distances, ListNos, Rows
+from gleann.index.engines.contract import Engine, IndexData, ScanRequest
+from gleann.index.evaluate import recall_at_k
+from gleann.index.exact import others_than
+from gleann.index.graph.self_join import ask, lists_of, take
+
+SAMPLE_ROWS = 512
+PAIRS_A_ROW = 10
+"""True neighbours looked into for each sampled row; each costs a search of its own."""
+
+TRUTH_POOL = 10
+"""Rows re-ranked for each neighbour wanted, when all is scanned for the truth."""
+
+NEVER = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownRows:
+    """Rows whose true neighbours are known.
+
+    Attributes:
+        own: rows (s,), ascending.
+        rows: (s, k) true neighbours, nearest first, the row itself left out.
+        distances: (s, k), ascending.
+        list_nos: (s, nlist) all lists, best first.
+    """
+
+    own: Rows
+    rows: Rows
+    distances: Distances
+    list_nos: ListNos
+
+    def recall_of(self, distances: Distances) -> float:
+        """Recall of a graph with `distances` (n, k)."""
+        return recall_at_k(distances[self.own], self.distances)
+
+
+def draw_sample(
+    engine: Engine, data: IndexData, *, k: int, rng: np.random.Generator
+) -> KnownRows:
+    """Draw rows and find their k nearest others by scanning every list.
+
+    Args:
+        engine: what scans; one that scans codes re-ranks ten rows a neighbour.
+        data: the sealed index, of more than k rows.
+        k: neighbours.
+        rng: draws the rows.
+    """
+    n = len(data.vectors)
+    own = np.sort(rng.choice(n, min(SAMPLE_ROWS, n), replace=False))
+    queries = take(data.vectors, own)
+    list_nos = engine.rank_lists(queries, nprobe=data.lists.nlist)
+    pool = min(TRUTH_POOL * k + 1, n)
+    request = ScanRequest(k=k + 1, pool=pool, segments="primary")
+    scanned = engine.scan(queries, list_nos, request)
+    others = others_than(own, scanned.rows)
+    return KnownRows(
+        own=own,
+        rows=scanned.rows[others].reshape(len(own), k),
+        distances=scanned.distances[others].reshape(len(own), k),
+        list_nos=list_nos,
+    )
+
+
+def plan_nprobe(
+    engine: Engine,
+    data: IndexData,
+    sample: KnownRows,
+    *,
+    pool: int,
+    target_recall: float,
+    rng: np.random.Generator,
+) -> int:
+    """The least nprobe at which the graph reaches `target_recall`.
+
+    Recall of the sample must exceed it by one standard error, which a sample's luck
+    could otherwise eat. Where no nprobe does, as with more equal rows than a pool has
+    room for, the one at which no more is found.
+    """
+    near = _draw_pairs(sample, rng)
+    primary, secondary = lists_of(data.lists, len(data.vectors))
+    forward = _ranks(sample.list_nos, primary[near], secondary[near])
+    deep = int(_least(forward, target_recall))
+    found, _ = ask(engine, data, sample.own, nprobe=deep, width=pool + 1)
+    forward[~_holds(found, near)] = NEVER
+
+    asked, back = np.unique(near, return_inverse=True)
+    own = np.broadcast_to(sample.own[:, None], near.shape).ravel()
+    list_nos = engine.rank_lists(take(data.vectors, asked), nprobe=deep)
+    found, _ = ask(engine, data, asked, nprobe=deep, width=pool + 1)
+    backward = _ranks(list_nos[back.ravel()], primary[own, None], secondary[own, None])
+    backward[~_holds(found[back.ravel()], own[:, None])] = NEVER
+
+    needed = np.minimum(forward, backward.reshape(near.shape))
+    return min(int(_least(needed, target_recall)), deep)
+
+
+def _draw_pairs(sample: KnownRows, rng: np.random.Generator) -> Rows:
+    """Some true neighbours (s, m) of each sampled row, any as likely as another."""
+    k = sample.rows.shape[1]
+    if k <= PAIRS_A_ROW:
+        return sample.rows
+    columns = rng.permuted(np.tile(np.arange(k), (len(sample.own), 1)), axis=1)
+    return np.take_along_axis(sample.rows, columns[:, :PAIRS_A_ROW], axis=1)
+
+
+def _ranks(
+    list_nos: ListNos, primary: ListNos, secondary: ListNos
+) -> NDArray[np.int64]:
+    """How many of `list_nos` (m, p) to probe until a list of a pair (m, c) is met.
+
+    `NEVER` where neither list of the pair is among them.
+    """
+    ranks = np.full(primary.shape, NEVER, np.int64)
+    for column in range(primary.shape[1]):
+        hit = (list_nos == primary[:, column, None]) | (
+            list_nos == secondary[:, column, None]
+        )
+        ranks[:, column] = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1, NEVER)
+    return ranks
+
+
+def _holds(found: Rows, wanted: Rows) -> NDArray[np.bool_]:
+    """Which of `wanted` (m, c) are in the same row of `found` (m, w)."""
+    return (found[:, None, :] == wanted[:, :, None]).any(axis=2)
+
+
+def _least(needed: NDArray[np.int64], target_recall: float) -> int:
+    """The least nprobe that covers `target_recall` of the pairs and a standard error.
+
+    The greatest that any pair needs where that is out of reach.
+    """
+    reachable = np.unique(needed[needed < NEVER])
+    for nprobe in reachable:
+        a_row = (needed <= nprobe).mean(axis=1)
+        if a_row.mean() - a_row.std() / len(a_row) ** 0.5 >= target_recall:
+            return int(nprobe)
+    return int(reachable[-1]) if len(reachable) else 1

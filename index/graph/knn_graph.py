@@ -1,0 +1,203 @@
+"""The k-nearest-neighbour graph of all rows of an index: a list-major self-join.
+
+Every row searches its own lists, in the order of the lists (`self_join.py`), and what
+it finds counts for both ends (`mutual.py`): so a graph needs fewer probes than a search
+of the same recall (`join_plan.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Distances, HeldIds, Ids
+from gleann.index.build.arrange import Progress, ignore
+from gleann.index.checks import require_integer
+from gleann.index.engines.contract import IndexData
+from gleann.index.errors import InvalidParamsError
+from gleann.index.exact import exact_search_prepared, others_than
+from gleann.index.graph.join_plan import draw_sample, plan_nprobe
+from gleann.index.graph.mutual import mutual_neighbours
+from gleann.index.graph.self_join import Pools, join_lists, pool_size, take
+from gleann.index.ids.held import ids_at, to_numpy
+from gleann.index.parallel.heartbeat import repeating
+from gleann.index.params import DEFAULT_TARGET_RECALL
+from gleann.index.soar_index import SoarIndex
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnnGraph:
+    """Who lies near whom, in compressed sparse rows.
+
+    Row i has the neighbours `rows[indptr[i]:indptr[i + 1]]`, nearest first, ties by
+    lower row; it is never its own neighbour. All rows have the same number of them.
+
+    Attributes:
+        indptr: int64 (n + 1).
+        rows: int32 (m,), as the rows of `InvertedLists`: half the memory of int64.
+        distances: float32 (m,): squared L2, 1 - cos, or -ip.
+        held_ids: (n,) the caller's ids, in row order, as the index holds them.
+        k: neighbours of each row: what was asked for, or n - 1 where that is less.
+        nprobe: lists that each row probed.
+        estimated_recall: recall@k of a sample of rows in this graph.
+        engine: which engine scanned.
+    """
+
+    indptr: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    distances: Distances
+    held_ids: HeldIds
+    k: int
+    nprobe: int
+    estimated_recall: float
+    engine: str
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def row_ids(self) -> Ids:
+        """(n,) the caller's ids, in row order."""
+        return to_numpy(self.held_ids)
+
+    @property
+    def ids(self) -> Ids:
+        """(m,) the caller's ids of `rows`."""
+        return ids_at(self.held_ids, self.rows.astype(np.int64))
+
+    @property
+    def neighbours(self) -> NDArray[np.int32]:
+        """(n, k) `rows` as a table."""
+        return self.rows.reshape(len(self), self.k)
+
+    def to_scipy(self) -> "csr_array":
+        """The distances as a scipy matrix (n, n); rows are in order of distance.
+
+        A distance of zero, between equal rows, is stored, not left out.
+        """
+        from scipy.sparse import csr_array
+
+        n = len(self)
+        return csr_array((self.distances, self.rows, self.indptr), shape=(n, n))
+
+
+def knn_graph(
+    index: SoarIndex,
+    *,
+    k: int = 10,
+    target_recall: float | None = None,
+    nprobe: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> KnnGraph:
+    """Find the k nearest other rows of every row.
+
+    Holds about 24 k bytes a row while it works, of which 8 k are its answer. The same
+    index gives the same graph on any number of threads.
+
+    Args:
+        index: of n rows.
+        k: neighbours a row; n - 1 where there are no more others.
+        target_recall: recall@k to aim for, 0.95 if nprobe is not given either; chooses
+            nprobe from a sample of rows that the seed of the index draws.
+        nprobe: lists a row probes, instead. Rows whose lists hold fewer than k others
+            are completed by exhaustive search: with few lists that can be most rows.
+        threads: worker threads; 0 takes every core, None as many as the index does.
+        progress: called as phases "plan" and "join" go on; an exception that it raises
+            stops the work.
+
+    Raises:
+        InvalidParamsError: k, nprobe or target_recall out of their ranges, or both of
+            the latter.
+    """
+    _check(index, k=k, target_recall=target_recall, nprobe=nprobe, threads=threads)
+    k = min(k, len(index) - 1)
+    if k == 0:
+        return _graph(index, _nothing(len(index)), nprobe=0, estimated_recall=1.0)
+    with repeating(progress or ignore) as report:
+        report(Progress(phase="plan", done=0, total=1))
+        engine = index.engine if threads is None else index.engine.with_threads(threads)
+        pool = min(pool_size(k), len(index) - 1)
+        rng = np.random.default_rng([index.params.seed, 11])
+        sample = draw_sample(engine, index.data, k=k, rng=rng)
+        if nprobe is None:
+            nprobe = plan_nprobe(
+                engine,
+                index.data,
+                sample,
+                pool=pool,
+                target_recall=target_recall or DEFAULT_TARGET_RECALL,
+                rng=rng,
+            )
+        pools = join_lists(engine, index.data, nprobe=nprobe, pool=pool, report=report)
+        found = mutual_neighbours(pools, k=k, threads=threads or 0)
+        _complete(found, index.data)
+        recall = sample.recall_of(found.distances)
+        return _graph(index, found, nprobe=nprobe, estimated_recall=recall)
+
+
+def _check(
+    index: SoarIndex,
+    *,
+    k: int,
+    target_recall: float | None,
+    nprobe: int | None,
+    threads: int | None,
+) -> None:
+    require_integer("k", k, at_least=1)
+    if target_recall is not None and nprobe is not None:
+        raise InvalidParamsError(
+            "give nprobe or target_recall, not both: "
+            f"got nprobe {nprobe} and target_recall {target_recall}"
+        )
+    if target_recall is not None and not 0 < target_recall <= 1:
+        raise InvalidParamsError(
+            f"target_recall must be in (0, 1], got {target_recall}"
+        )
+    if nprobe is not None and not 1 <= nprobe <= index.nlist:
+        raise InvalidParamsError(
+            f"nprobe must be in 1..{index.nlist}, the lists there are; got {nprobe}"
+        )
+    if threads is not None and threads < 0:
+        raise InvalidParamsError(f"threads must be at least 0, got {threads}")
+
+
+def _complete(found: Pools, data: IndexData) -> None:
+    """Answer rows whose lists held too few others by exhaustive search, in place."""
+    short = np.flatnonzero((found.rows < 0).any(axis=1))
+    if not short.size:
+        return
+    k = found.rows.shape[1]
+    rows, distances = exact_search_prepared(
+        take(data.vectors, short), data.vectors, metric=data.metric, k=k + 1
+    )
+    others = others_than(short, rows)
+    found.rows[short] = rows[others].reshape(len(short), k)
+    found.distances[short] = distances[others].reshape(len(short), k)
+
+
+def _nothing(n: int) -> Pools:
+    return Pools(
+        rows=np.empty((n, 0), np.int32), distances=np.empty((n, 0), np.float32)
+    )
+
+
+def _graph(
+    index: SoarIndex, found: Pools, *, nprobe: int, estimated_recall: float
+) -> KnnGraph:
+    n, k = found.rows.shape
+    return KnnGraph(
+        indptr=np.arange(n + 1, dtype=np.int64) * k,
+        rows=found.rows.ravel(),
+        distances=found.distances.ravel(),
+        held_ids=index.held_ids,
+        k=k,
+        nprobe=nprobe,
+        estimated_recall=estimated_recall,
+        engine=index.engine_name,
+    )

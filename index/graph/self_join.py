@@ -1,0 +1,124 @@
+"""The pools of a self-join: for every row, the nearest rows of the lists it probes.
+
+Rows ask in the order of their lists, so that neighbours ask together: the lists that
+they share stay in the cache from one to the next, codes and rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.build.arrange import Progress
+from gleann.index.engines.contract import (
+    Engine,
+    IndexData,
+    ScanRequest,
+    SearchesRows,
+)
+from gleann.index.lists import InvertedLists
+from gleann.index.parallel.blocks import block_slices
+
+CHUNK_ROWS = 16_384
+"""Rows that ask in one call of the engine, and between two reports of progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pools:
+    """What each row found.
+
+    Attributes:
+        rows: int32 (n, width), nearest first, ties by lower row, -1 past the last. The
+            row itself can be among them.
+        distances: float32 (n, width), ascending, +inf past the last.
+    """
+
+    rows: NDArray[np.int32]
+    distances: Distances
+
+
+def pool_size(k: int) -> int:
+    """Rows to re-rank for k neighbours: 1.5 k, at least k + 4.
+
+    Some for the codes' errors, some because a row offers itself to all that it pools;
+    `index/DECISIONS.md` 4 has the time of other sizes.
+    """
+    return max(k + k // 2, k + 4)
+
+
+def join_lists(
+    engine: Engine,
+    data: IndexData,
+    *,
+    nprobe: int,
+    pool: int,
+    report: Callable[[Progress], None],
+) -> Pools:
+    """Let every row ask the `nprobe` lists that rank best for it.
+
+    Args:
+        engine: what ranks and scans.
+        data: the sealed index.
+        nprobe: lists a row probes.
+        pool: rows to keep of them besides the row itself.
+        report: called after every chunk; what it raises ends the join.
+    """
+    n = len(data.vectors)
+    width = min(pool + 1, n)
+    pools = Pools(
+        rows=np.empty((n, width), np.int32),
+        distances=np.empty((n, width), np.float32),
+    )
+    order = in_list_order(data.lists)
+    for chunk in block_slices(n, CHUNK_ROWS):
+        report(Progress(phase="join", done=chunk.start, total=n))
+        asking = order[chunk]
+        found, near = ask(engine, data, asking, nprobe=nprobe, width=width)
+        pools.rows[asking] = found
+        pools.distances[asking] = near
+    report(Progress(phase="join", done=n, total=n))
+    return pools
+
+
+def ask(
+    engine: Engine, data: IndexData, asking: Rows, *, nprobe: int, width: int
+) -> tuple[Rows, Distances]:
+    """The best `width` rows (m, width) of the lists that each of `asking` probes."""
+    request = ScanRequest(k=width, pool=width)
+    if isinstance(engine, SearchesRows):
+        scanned = engine.search_rows(asking, nprobe=nprobe, request=request)
+    else:
+        queries = take(data.vectors, asking)
+        list_nos = engine.rank_lists(queries, nprobe=nprobe)
+        scanned = engine.scan(queries, list_nos, request)
+    return scanned.rows, scanned.distances
+
+
+def take(vectors: Vectors, rows: Rows) -> Vectors:
+    """A contiguous copy (m, d) of some rows, which may be memory-mapped."""
+    return np.ascontiguousarray(vectors[rows])
+
+
+def in_list_order(lists: InvertedLists) -> Rows:
+    """Every row once (n,), list after list."""
+    return lists.rows[is_primary(lists)].astype(np.int64)
+
+
+def lists_of(lists: InvertedLists, n: int) -> tuple[ListNos, ListNos]:
+    """First and second list of each row (n,), -1 for no second."""
+    kept = is_primary(lists)
+    rows = lists.rows[kept]
+    primary = np.empty(n, np.int32)
+    secondary = np.empty(n, np.int32)
+    sizes = lists.mids - lists.offsets[:-1]
+    primary[rows] = np.repeat(np.arange(lists.nlist, dtype=np.int32), sizes)
+    secondary[rows] = lists.others[kept]
+    return primary, secondary
+
+
+def is_primary(lists: InvertedLists) -> NDArray[np.bool_]:
+    """Which entries (entries,) are a row's first copy."""
+    list_nos = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
+    return np.arange(lists.entries) < lists.mids[list_nos]

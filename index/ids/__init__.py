@@ -1,0 +1,1 @@
+"""The caller's ids, strings or int64: checks, storage, and the table to row numbers."""

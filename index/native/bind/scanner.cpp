@@ -1,0 +1,225 @@
+// Scanner for Python: checks shapes, keeps arrays alive, releases the GIL.
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <variant>
+
+#include "bind/arrays.hpp"
+#include "bind/bindings.hpp"
+#include "scan/engine.hpp"
+
+namespace py = pybind11;
+
+namespace gleann {
+namespace {
+
+// int8 codes; or rows in float32.
+using CodeArray = std::variant<Array<int8_t>, Array<float>>;
+
+// The codes of the rows, or of the directions of the lists; see RowCodes.
+class GivenCodes {
+ public:
+  // Scales and biases have n numbers or none, the center d or none.
+  GivenCodes(const CodeArray& values, const Array<float>& scales,
+             const Array<float>& biases, const Array<float>& center) {
+    std::visit([&](const auto& array) { take(array); }, values);
+    require_aligned(scales, biases, center);
+    const bool coded = codes_.values != nullptr;
+    require(scales.size() == (coded ? codes_.n : 0),
+            "codes and scales differ in shape");
+    require(biases.size() == 0 || biases.size() == codes_.n, "biases are not (n,)");
+    require(center.size() == 0 || center.size() == codes_.d, "the center is not (d,)");
+    codes_.scales = coded ? scales.data() : nullptr;
+    codes_.biases = biases.size() ? biases.data() : nullptr;
+    codes_.center = center.size() ? center.data() : nullptr;
+  }
+
+  const RowCodes& codes() const { return codes_; }
+
+ private:
+  template <class T>
+  void take(const Array<T>& array) {
+    require(array.ndim() == 2, "codes, vectors and directions must be matrices");
+    require_aligned(array);
+    codes_.n = array.shape(0);
+    codes_.d = array.shape(1);
+    if constexpr (std::is_same_v<T, int8_t>) {
+      codes_.values = array.data();
+    } else {
+      codes_.rows = array.data();
+    }
+  }
+
+  RowCodes codes_{};
+};
+
+Distance distance_of(const std::string& metric) {
+  if (metric == "ip") return Distance::kNegatedDot;
+  if (metric == "cosine") return Distance::kHalfSquaredL2;
+  if (metric == "l2") return Distance::kSquaredL2;
+  throw std::invalid_argument("metric must be ip, cosine or l2, got " + metric);
+}
+
+class PyScanner {
+ public:
+  PyScanner(const std::string& metric, const Array<float>& center,
+            const CodeArray& directions, const Array<float>& direction_scales,
+            const Array<float>& direction_biases, const Array<int64_t>& offsets,
+            const Array<int64_t>& mids, const Array<int32_t>& rows,
+            const Array<int32_t>& others, const CodeArray& codes,
+            const Array<float>& scales, const Array<float>& biases,
+            const Array<float>& vectors, const std::string& tier, int threads)
+      : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
+        engine_(
+            make(view(metric, GivenCodes(codes, scales, biases, center).codes(),
+                      GivenCodes(directions, direction_scales, direction_biases, center)
+                          .codes(),
+                      offsets, mids, rows, others, vectors),
+                 tier, threads)) {}
+
+  std::string tier() const { return engine_.tier(); }
+
+  Array<int32_t> rank_lists(const Array<float>& queries, int64_t nprobe,
+                            int threads) const {
+    check_queries(queries);
+    require(nprobe >= 1 && nprobe <= engine_.nlist(), "nprobe is not in 1..nlist");
+    const int64_t nq = queries.shape(0);
+    Array<int32_t> list_nos({nq, nprobe});
+    int32_t* out = list_nos.mutable_data();
+    const float* in = queries.data();
+    const py::gil_scoped_release release;
+    engine_.rank_lists(in, nq, nprobe, threads, out);
+    return list_nos;
+  }
+
+  py::tuple scan(const Array<float>& queries, const Array<int32_t>& list_nos, int32_t k,
+                 int32_t rerank, const std::optional<Array<bool>>& allowed,
+                 bool primary_only, int threads) const {
+    check_queries(queries);
+    require(list_nos.ndim() == 2 && list_nos.shape(0) == queries.shape(0),
+            "list_nos is not (nq, nprobe)");
+    require_aligned(list_nos);
+    ScanJob job{};
+    job.list_nos = list_nos.data();
+    job.nprobe = list_nos.shape(1);
+    return run(job, queries, k, rerank, allowed, primary_only, threads);
+  }
+
+  py::tuple search(const Array<float>& queries, int64_t nprobe, bool to_unit, int32_t k,
+                   int32_t rerank, const std::optional<Array<bool>>& allowed,
+                   bool primary_only, int threads) const {
+    check_queries(queries);
+    require(nprobe >= 1 && nprobe <= engine_.nlist(), "nprobe is not in 1..nlist");
+    ScanJob job{};
+    job.nprobe = nprobe;
+    job.to_unit = to_unit;
+    return run(job, queries, k, rerank, allowed, primary_only, threads);
+  }
+
+ private:
+  // Packs all codes, which takes minutes at 10^8 rows: without the GIL.
+  static Engine make(const IndexArrays& arrays, const std::string& tier, int threads) {
+    const py::gil_scoped_release release;
+    return Engine(arrays, tier, threads);
+  }
+
+  // The capacities of sinks are less than twice that and fit in int32.
+  static constexpr int32_t kMaxRerank = 1 << 29;
+
+  static IndexArrays view(const std::string& metric, const RowCodes& codes,
+                          const RowCodes& directions, const Array<int64_t>& offsets,
+                          const Array<int64_t>& mids, const Array<int32_t>& rows,
+                          const Array<int32_t>& others, const Array<float>& vectors) {
+    const int64_t n = codes.n, d = codes.d, nlist = mids.size();
+    require(d >= 1 && nlist >= 1, "there are no dimensions or no lists");
+    require(n < kMostRows && nlist < kMostRows,
+            "there are 2**31 rows or lists or more");
+    require(d <= kMostDims, "there are more than 65,536 dimensions");
+    require_aligned(offsets, mids, rows, others, vectors);
+    require(vectors.ndim() == 2 && vectors.shape(0) == n && vectors.shape(1) == d,
+            "codes and vectors differ in shape");
+    require(directions.n == nlist && directions.d == d && offsets.size() == nlist + 1,
+            "directions, offsets and mids differ in shape");
+    require(rows.size() == others.size() && offsets.data()[nlist] == rows.size(),
+            "rows and others do not have as many entries as the lists");
+    return IndexArrays{
+        distance_of(metric),
+        Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()}, codes,
+        vectors.data(), directions};
+  }
+
+  void check_queries(const Array<float>& queries) const {
+    require(queries.ndim() == 2 && queries.shape(1) == engine_.d(),
+            "queries are not (nq, d)");
+    require_aligned(queries);
+  }
+
+  // Complete the job and run it.
+  py::tuple run(ScanJob& job, const Array<float>& queries, int32_t k, int32_t rerank,
+                const std::optional<Array<bool>>& allowed, bool primary_only,
+                int threads) const {
+    require(k >= 1 && rerank >= k && rerank <= kMaxRerank,
+            "not 1 <= k <= rerank <= 2**29");
+    require(!allowed || (allowed->ndim() == 1 && allowed->shape(0) == engine_.n()),
+            "allowed is not (n,)");
+    const int64_t nq = queries.shape(0);
+    Array<int64_t> rows({nq, int64_t{k}});
+    Array<float> distances({nq, int64_t{k}});
+    job.queries = queries.data();
+    job.nq = nq;
+    job.k = k;
+    job.rerank = rerank;
+    job.allowed = allowed ? reinterpret_cast<const uint8_t*>(allowed->data()) : nullptr;
+    job.primary_only = primary_only;
+    job.threads = threads;
+    job.rows = rows.mutable_data();
+    job.distances = distances.mutable_data();
+    Work work;
+    {
+      const py::gil_scoped_release release;
+      work = engine_.scan(job);
+    }
+    return py::make_tuple(rows, distances, work.short_queries,
+                          py::make_tuple(work.lists_probed, work.entries_scanned,
+                                         work.survivors, work.reranked));
+  }
+
+  py::tuple kept_;  // the arrays that the engine points into
+  Engine engine_;
+};
+
+}  // namespace
+
+void bind_scanner(py::module_& module) {
+  // noconvert: pybind11 would silently copy an array of another type or order, and so
+  // read a memory-mapped one whole.
+  py::class_<PyScanner>(module, "Scanner")
+      .def(py::init<const std::string&, const Array<float>&, const CodeArray&,
+                    const Array<float>&, const Array<float>&, const Array<int64_t>&,
+                    const Array<int64_t>&, const Array<int32_t>&, const Array<int32_t>&,
+                    const CodeArray&, const Array<float>&, const Array<float>&,
+                    const Array<float>&, const std::string&, int>(),
+           py::kw_only(), py::arg("metric"), py::arg("center").noconvert(),
+           py::arg("directions").noconvert(), py::arg("direction_scales").noconvert(),
+           py::arg("direction_biases").noconvert(), py::arg("offsets").noconvert(),
+           py::arg("mids").noconvert(), py::arg("rows").noconvert(),
+           py::arg("others").noconvert(), py::arg("codes").noconvert(),
+           py::arg("scales").noconvert(), py::arg("biases").noconvert(),
+           py::arg("vectors").noconvert(), py::arg("tier"), py::arg("threads"))
+      .def_property_readonly("tier", &PyScanner::tier)
+      .def("rank_lists", &PyScanner::rank_lists, py::arg("queries").noconvert(),
+           py::kw_only(), py::arg("nprobe"), py::arg("threads"))
+      .def("scan", &PyScanner::scan, py::arg("queries").noconvert(),
+           py::arg("list_nos").noconvert(), py::kw_only(), py::arg("k"),
+           py::arg("rerank"), py::arg("allowed").noconvert() = py::none(),
+           py::arg("primary_only"), py::arg("threads"))
+      .def("search", &PyScanner::search, py::arg("queries").noconvert(),
+           py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("rerank"),
+           py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),
+           py::arg("threads"));
+}
+
+}  // namespace gleann

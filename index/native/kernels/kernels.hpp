@@ -1,0 +1,169 @@
+// Interface between the drivers (scan/, assign/) and the kernels of the tiers.
+//
+// A tier is an instruction set. Each file of tiers/ is compiled for one and may run
+// only after dispatch.cpp has seen that the CPU has it. So that no such code is linked
+// into the rest of the program, everything these files define has internal linkage,
+// except for one constant table per file; and this header holds plain data and
+// declarations only.
+#pragma once
+
+#include <cstdint>
+
+namespace gleann {
+
+constexpr int kBlock = 16;     // entries stored side by side, one per SIMD lane
+constexpr int kMaxGroup = 96;  // queries scanned together
+constexpr int kStepBytes = 4;  // bytes of one query that one step consumes
+constexpr int kCacheLine = 64;
+
+// The code layout of a tier. A block of 16 entries is a sequence of steps; one step
+// holds `dims` dimensions of all 16.
+struct Layout {
+  int dims;            // dimensions per step: 4, 2, or 1
+  int entry_stride;    // bytes from one entry to the next within a step
+  int dim_stride;      // bytes from one dimension to the next within a step
+  uint8_t flip;        // xor-ed onto each code: 0x80 turns int8 into offset uint8
+  int max_tile_steps;  // steps are split evenly into tiles of at most this; 0: no tiles
+  bool wide_query;     // query codes as int16 instead of int8
+  int value_bytes;     // of one dimension of one entry
+};
+
+// 16-entry blocks of one list, or of all centroids, as the kernels read them.
+struct Panel {
+  const uint8_t* codes;
+  int64_t blocks;
+  int64_t block_bytes;
+  int steps;
+  int tile_steps;  // steps in each tile; steps itself where there are no tiles
+  // One per slot. NaN in the slots after the last entry, whose scores are then NaN and
+  // pass no threshold: kernels need no special case for the end of a list. Float32
+  // codes have no scales, and are NaN themselves there.
+  const float* scales;
+  const float* biases;
+};
+
+// The best entries of one query so far, as keys (see base/keys.hpp): smaller is better.
+//
+// Keys have a total order, so the result does not depend on the order of the scan.
+struct Sink {
+  uint64_t* keys;
+  const uint64_t* probed;  // bit per list: does this query scan it?
+  uint64_t cutoff;         // keys at or above it cannot be among the best `rerank`
+  int64_t survivors;
+  float threshold;  // no lower score can be among the best `rerank`
+  int32_t count;
+  int32_t rerank;
+  int32_t capacity;  // above rerank
+};
+
+// The entries of a list, and the conditions on those that pass the threshold.
+struct Entries {
+  const int32_t* rows;    // row of each entry
+  const int32_t* others;  // the other list of each entry
+  int64_t primaries;      // entries before this one are primary
+  bool primary_only;
+  const uint8_t* allowed;  // per row; null: all
+};
+
+// An entry of the panel whose score passed a query's threshold.
+struct Hit {
+  float score;
+  int32_t slot;
+  int32_t query;  // of the group
+};
+
+constexpr int kHitRoom = 512;  // hits to collect before they are processed
+// Four blocks of one query can exceed it before the next check.
+constexpr int kMostHits = kHitRoom + 4 * kBlock;
+
+// Queries that scan the same panel.
+struct Group {
+  int count;
+  const uint8_t* queries;  // kStepBytes per step, `stride` bytes per query
+  int64_t stride;
+  float factors[kMaxGroup];     // twice the query's scale
+  int32_t starts[kMaxGroup];    // initial value of each sum
+  float thresholds[kMaxGroup];  // copies of the sinks' thresholds, contiguous
+  Sink* sinks[kMaxGroup];
+  int32_t hit_count;
+  Hit* hits;  // room for kMostHits
+};
+
+// The best list of each row by dot + bias, or by SOAR's loss.
+struct AssignJob {
+  const Panel* panel;  // float32 centroids and their biases
+  const Group* rows;
+  const Group* residuals;  // null: score by dot + bias
+  const int32_t* barred;   // a list each row must not take; null: none
+  const float* along;      // r.x of each row, for SOAR
+  const float* weights;    // lambda / (2 |r|^2) of each row, for SOAR
+  int32_t* list_nos;       // out, ties to the lower number
+};
+
+struct QueryScale {
+  float scale;
+  int32_t start;
+};
+
+// The distance of re-ranking.
+enum class Distance { kNegatedDot, kHalfSquaredL2, kSquaredL2 };
+
+// How one kind of codes is scanned. Scores are higher for nearer entries.
+struct ScanKernels {
+  Layout layout;
+  // Encodes the query less the center (d), which may be null.
+  QueryScale (*encode)(const float* query, const float* center, int64_t d,
+                       const Layout&, uint8_t* codes);
+  void (*scan)(const Panel&, Group&, const Entries&);
+  // Writes the same scores to scores[query][slot], 16 slots per block; NaN past the
+  // last entry.
+  void (*score)(const Panel&, const Group&, float* scores);
+  // Adds the entries of one query from its written scores; sets its threshold.
+  void (*seed)(const float* scores, int64_t blocks, Group&, int query, const Entries&);
+  // Called on each thread before its first and after its last scan; may be null.
+  void (*enter)(const Panel&);
+  void (*leave)();
+};
+
+// The kernels of one tier. All tiers give the same scores, bit for bit: integer sums
+// are exact, and float sums add one dimension after another, each step rounded.
+struct Kernels {
+  const char* name;
+  // int8: dot * scale. The query's scale, common to all, is left out.
+  ScanKernels dots;
+  // int8: dot * scale * factor - bias
+  ScanKernels biased_dots;
+  // float32: -sum (q - x)^2
+  ScanKernels differences;
+  // float32: dot - bias
+  ScanKernels products;
+  // A threshold that at least `least` of `count` scores reach, and usually at most
+  // `most`; the scores are padded with NaN to whole blocks.
+  float (*threshold_for)(const float* scores, int64_t count, int64_t least,
+                         int64_t most);
+  // Slots whose score is at least `threshold`, ascending; returns how many. Writes up
+  // to kBlock slots beyond them.
+  int64_t (*collect)(const float* scores, int64_t blocks, float threshold,
+                     int32_t* slots);
+  // Codes are float32, one dimension per step; score = dot + bias.
+  void (*assign)(const AssignJob&);
+  // Scales the vector to unit length; false if its length is zero.
+  bool (*to_unit)(const float* vector, int64_t d, float* unit);
+  // Accumulated in double and rounded once.
+  void (*distances)(const float* query, const float* vectors, const int32_t* rows,
+                    int64_t count, int64_t d, Distance, float* out);
+};
+
+extern const Kernels kPortableKernels;
+extern const Kernels kAmxEmulatedKernels;
+#if defined(__x86_64__)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+extern const Kernels kAmxKernels;
+#endif
+
+// Cut the buffer down to exactly its best `rerank` keys, in no order, and raise the
+// threshold. Not for the inner loop.
+void compact(Sink& sink);
+
+}  // namespace gleann

@@ -1,0 +1,74 @@
+// Codes and centroids in the layout that the kernels read.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/memory.hpp"
+#include "kernels/kernels.hpp"
+
+namespace gleann {
+
+// Inverted lists as index/lists.py lays them out; the arrays belong to the caller.
+struct Lists {
+  int64_t nlist;
+  const int64_t* offsets;
+  const int64_t* mids;
+  const int32_t* rows;
+  const int32_t* others;
+};
+
+// int8 codes and their scales; or float32 rows, from which the center is subtracted
+// when they are packed.
+struct RowCodes {
+  int64_t n;
+  int64_t d;
+  const int8_t* values;  // (n, d), or null
+  const float* scales;   // (n), or null
+  const float* rows;     // (n, d), or null
+  const float* center;   // (d), or null for nothing
+  const float* biases;   // (n), or null
+};
+
+// The code of every entry's row, list after list.
+class PackedLists {
+ public:
+  PackedLists(const Lists& lists, const RowCodes& codes, const Layout& layout,
+              int threads);
+  // One list of all rows.
+  PackedLists(const RowCodes& codes, const Layout& layout);
+
+  // The list's first `entries` entries.
+  Panel panel(int64_t list_no, int64_t entries) const;
+  // Bytes of one query encoded for these codes, padding included.
+  int64_t query_bytes() const { return query_bytes_; }
+
+ private:
+  void pack_list(const Lists& lists, const RowCodes& codes, const Layout& layout,
+                 int64_t list_no);
+
+  int steps_;
+  int tile_steps_;
+  int64_t block_bytes_;
+  int64_t query_bytes_;
+  std::vector<int64_t> first_blocks_;
+  Buffer<uint8_t> codes_;
+  Buffer<float> scales_;
+  Buffer<float> biases_;
+};
+
+// Centroids in the layout of the float32 kernel that assigns rows to lists.
+class PackedCentroids {
+ public:
+  PackedCentroids(int64_t nlist, int64_t d, const float* centroids,
+                  const float* biases);
+
+  const Panel& panel() const { return panel_; }
+
+ private:
+  Buffer<float> values_;
+  Buffer<float> biases_;
+  Panel panel_;
+};
+
+}  // namespace gleann

@@ -1,0 +1,69 @@
+#include "scan/engine.hpp"
+
+#include "base/require.hpp"
+#include "base/threads.hpp"
+#include "kernels/dispatch.hpp"
+
+namespace gleann {
+namespace {
+
+// Checks every reference that the scan follows without a check.
+void check_list(const IndexArrays& arrays, int64_t list_no) {
+  const Lists& lists = arrays.lists;
+  const int64_t low = lists.offsets[list_no], high = lists.offsets[list_no + 1];
+  const int64_t mid = lists.mids[list_no];
+  require(low <= mid && mid <= high, "list offsets do not ascend");
+  for (int64_t e = low; e < high; ++e) {
+    require(lists.rows[e] >= 0 && lists.rows[e] < arrays.codes.n,
+            "an entry's row does not exist");
+    require(e < mid || (lists.others[e] >= 0 && lists.others[e] < lists.nlist),
+            "a spilled entry has no primary list");
+  }
+}
+
+const IndexArrays& checked(const IndexArrays& arrays) {
+  require(arrays.lists.offsets[0] == 0, "list offsets do not start at 0");
+  for (int64_t j = 0; j < arrays.lists.nlist; ++j) check_list(arrays, j);
+  const RowCodes &codes = arrays.codes, &directions = arrays.directions;
+  require(!codes.values == !directions.values && !codes.biases == !directions.biases,
+          "codes and directions are not of one kind");
+  return arrays;
+}
+
+const ScanKernels& scan_of(const Kernels& kernels, const RowCodes& codes) {
+  if (codes.rows) return codes.biases ? kernels.products : kernels.differences;
+  return codes.biases ? kernels.biased_dots : kernels.dots;
+}
+
+std::vector<float> center_of(const RowCodes& codes) {
+  if (!codes.center) return {};
+  return std::vector<float>(codes.center, codes.center + codes.d);
+}
+
+}  // namespace
+
+Work& Work::operator+=(const Work& more) {
+  lists_probed += more.lists_probed;
+  entries_scanned += more.entries_scanned;
+  survivors += more.survivors;
+  reranked += more.reranked;
+  short_queries += more.short_queries;
+  return *this;
+}
+
+Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
+    : arrays_(checked(arrays)),
+      kernels_(choose_kernels(tier)),
+      scan_(scan_of(kernels_, arrays.codes)),
+      center_(center_of(arrays.codes)),
+      packed_(arrays.lists, arrays.codes, scan_.layout, resolve_threads(threads)),
+      directions_(arrays.directions, scan_.layout) {}
+
+Work Engine::scan(const ScanJob& job) const {
+  // Even a few queries share enough lists for their codes to be read once.
+  constexpr int64_t kQueriesAThread = 4;
+  const bool few = job.nq < kQueriesAThread * resolve_threads(job.threads);
+  return few ? scan_query_major(job) : scan_list_major(job);
+}
+
+}  // namespace gleann

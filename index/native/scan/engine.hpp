@@ -1,0 +1,92 @@
+// The native engine: ranks lists and scans them. Refers to the caller's arrays; copies
+// only codes and directions, to pack them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+#include "kernels/pack.hpp"
+#include "scan/coded_queries.hpp"
+#include "scan/list_picker.hpp"
+
+namespace gleann {
+
+struct IndexArrays {
+  Distance distance;
+  Lists lists;
+  RowCodes codes;
+  const float* vectors;  // (n, d)
+  RowCodes directions;   // (nlist), of the same kind as `codes`; they rank the lists
+};
+
+struct ScanJob {
+  const float* queries;  // (nq, d)
+  int64_t nq;
+  bool to_unit;             // scale the queries to unit length first
+  const int32_t* list_nos;  // (nq, nprobe), -1 for none; null: the best lists
+  int64_t nprobe;
+  int32_t k;
+  int32_t rerank;          // rows to re-rank, at least k
+  const uint8_t* allowed;  // (n), or null
+  bool primary_only;
+  int threads;
+  int64_t* rows;     // (nq, k), out
+  float* distances;  // (nq, k), out
+};
+
+struct Work {
+  int64_t lists_probed = 0;
+  int64_t entries_scanned = 0;
+  int64_t survivors = 0;
+  int64_t reranked = 0;
+  int64_t short_queries = 0;  // queries with fewer than k rows
+
+  Work& operator+=(const Work& more);
+};
+
+class Engine {
+ public:
+  // Throws std::invalid_argument if the arrays are inconsistent or the CPU cannot run
+  // the tier.
+  Engine(const IndexArrays& arrays, const std::string& tier, int threads);
+
+  const char* tier() const { return kernels_.name; }
+  int64_t d() const { return arrays_.codes.d; }
+  int64_t n() const { return arrays_.codes.n; }
+  int64_t nlist() const { return arrays_.lists.nlist; }
+
+  // The nprobe best lists of each query, best first, ties to the lower number; -1 past
+  // the last list.
+  void rank_lists(const float* queries, int64_t nq, int64_t nprobe, int threads,
+                  int32_t* list_nos) const;
+
+  // Throws std::invalid_argument for a list that does not exist or is given twice, and
+  // for a query of length zero that is to be scaled.
+  Work scan(const ScanJob& job) const;
+
+ private:
+  friend class QueryBatch;
+
+  const float* center() const { return center_.empty() ? nullptr : center_.data(); }
+  Panel directions() const { return directions_.panel(0, nlist()); }
+  CodedQueries coded_queries(const float* queries, int64_t count) const {
+    return CodedQueries(scan_, packed_.query_bytes(), center(), d(), queries, count);
+  }
+  ListPicker picker(int64_t nprobe) const {
+    return ListPicker(kernels_, scan_, directions(), nlist(), nprobe);
+  }
+
+  Work scan_list_major(const ScanJob& job) const;
+  Work scan_query_major(const ScanJob& job) const;
+
+  IndexArrays arrays_;
+  const Kernels& kernels_;
+  const ScanKernels& scan_;
+  std::vector<float> center_;  // empty if the codes have none
+  PackedLists packed_;
+  PackedLists directions_;  // all in one list
+};
+
+}  // namespace gleann

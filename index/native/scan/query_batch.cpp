@@ -1,0 +1,255 @@
+#include "scan/query_batch.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/keys.hpp"
+#include "base/require.hpp"
+
+namespace gleann {
+namespace {
+
+constexpr int64_t kGroupBytes = 24 << 10;  // gathered queries stay in the L1 cache
+constexpr int kGroupStep = 32;             // two AMX tiles of queries
+
+constexpr int64_t kSeeded = 6;  // queries whose first lists are scored together
+constexpr int64_t kPrefetched = 4 << 10;  // bytes of a list
+
+constexpr double kMostSquared = 0x1p124;  // index/checks.py, MOST_SQUARED
+
+// Whether all numbers are within `bound` of 0, which neither NaN nor infinity is. The
+// bits of non-negative floats ascend with them.
+bool all_within(const float* numbers, int64_t count, float bound) {
+  int32_t most;
+  std::memcpy(&most, &bound, sizeof most);
+  int32_t bad = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    int32_t bits;
+    std::memcpy(&bits, numbers + i, sizeof bits);
+    bad |= (bits & 0x7fffffff) > most;
+  }
+  return bad == 0;
+}
+
+// Whether the squared length of each query (d) is at most kMostSquared. The lengths are
+// summed only where a number is so large that they could not be.
+bool all_measurable(const float* queries, int64_t count, int64_t d) {
+  const auto bound =
+      static_cast<float>(std::sqrt(kMostSquared / static_cast<double>(d)) * 0.999);
+  if (all_within(queries, count * d, bound)) return true;
+  for (int64_t q = 0; q < count; ++q) {
+    double square = 0;
+    for (int64_t i = 0; i < d; ++i) {
+      const double x = queries[q * d + i];
+      square += x * x;
+    }
+    if (!(square <= kMostSquared)) return false;
+  }
+  return true;
+}
+
+int64_t group_limit(int64_t query_bytes) {
+  int64_t limit = kMaxGroup;
+  while (limit > kGroupStep && limit * query_bytes > kGroupBytes) limit -= kGroupStep;
+  return limit;
+}
+
+int64_t bitmap_words(int64_t nlist) { return nlist / 64 + 1; }
+
+}  // namespace
+
+int64_t QueryBatch::bytes_a_query(const Engine& engine, const ScanJob& job) {
+  return engine.packed_.query_bytes() + 8 * sink_capacity(job.rerank) +
+         8 * bitmap_words(engine.nlist()) + 12 * job.nprobe + 4 * engine.d() +
+         static_cast<int64_t>(sizeof(Sink));
+}
+
+QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
+                       int64_t count)
+    : engine_(engine),
+      job_(job),
+      first_(first),
+      count_(count),
+      words_(bitmap_words(engine.nlist())),
+      group_limit_(group_limit(engine.packed_.query_bytes())),
+      queries_(prepare()),
+      coded_(engine.coded_queries(queries_, count)),
+      list_nos_(pick_lists()),
+      gathered_(make_buffer<uint8_t>(gather_room() * engine.packed_.query_bytes())),
+      probed_(count * words_),
+      keys_(new uint64_t[count * sink_capacity(job.rerank)]),
+      sinks_(count),
+      hits_(new Hit[kMostHits]),
+      group_{} {
+  group_.hits = hits_.get();
+  group_.queries = gathered_.get();
+  group_.stride = engine.packed_.query_bytes();
+  const int32_t capacity = sink_capacity(job_.rerank);
+  for (int64_t q = 0; q < count; ++q) {
+    sinks_[q] = make_sink(keys_.get() + q * capacity, job_.rerank, capacity,
+                          probed_.data() + q * words_);
+    mark_probed(q);
+  }
+}
+
+// Kernels on tiles read whole tiles of queries.
+int64_t QueryBatch::gather_room() const {
+  const int64_t most = std::min(std::max(group_limit_, kSeeded), count_);
+  return (most + kGroupStep - 1) / kGroupStep * kGroupStep;
+}
+
+const float* QueryBatch::prepare() {
+  const int64_t d = engine_.d();
+  const float* given = job_.queries + first_ * d;
+  if (job_.list_nos) return given;
+  if (!job_.to_unit) {
+    require(all_measurable(given, count_, d),
+            "a query's squared length leaves float32");
+    return given;
+  }
+  scaled_ = make_buffer<float>(count_ * d);
+  for (int64_t q = 0; q < count_; ++q) {
+    require(engine_.kernels_.to_unit(given + q * d, d, scaled_.get() + q * d),
+            "a query has no direction");
+  }
+  return scaled_.get();
+}
+
+const int32_t* QueryBatch::pick_lists() {
+  if (job_.list_nos) return job_.list_nos + first_ * job_.nprobe;
+  picked_.assign(count_ * job_.nprobe, -1);
+  ListPicker picker = engine_.picker(job_.nprobe);
+  picker.pick(coded_, [&](int64_t query, const std::vector<uint64_t>& keys) {
+    int32_t* out = picked_.data() + query * job_.nprobe;
+    std::transform(keys.begin(), keys.end(), out, key_row);
+    const auto best = std::min_element(keys.begin(), keys.end()) - keys.begin();
+    std::swap(out[0], out[best]);
+  });
+  return picked_.data();
+}
+
+void QueryBatch::mark_probed(int64_t query) {
+  uint64_t* probed = probed_.data() + query * words_;
+  for (int64_t rank = 0; rank < job_.nprobe; ++rank) {
+    const int32_t at = list_no(query, rank);
+    if (at < 0) continue;
+    require(at < engine_.nlist(), "a list does not exist");
+    require(!(probed[at >> 6] >> (at & 63) & 1), "a query probes one list twice");
+    probed[at >> 6] |= uint64_t{1} << (at & 63);
+  }
+}
+
+void QueryBatch::gather(const int32_t* queries, int64_t count) {
+  group_.count = static_cast<int>(count);
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t q = queries[i];
+    std::memcpy(gathered_.get() + i * group_.stride, coded_.codes(q), group_.stride);
+    group_.factors[i] = 2.0f * coded_.scale(q).scale;
+    group_.starts[i] = coded_.scale(q).start;
+    group_.thresholds[i] = sinks_[q].threshold;
+    group_.sinks[i] = &sinks_[q];
+  }
+}
+
+QueryBatch::Scanned QueryBatch::list(int32_t list_no, int64_t queries) {
+  const Lists& lists = engine_.arrays_.lists;
+  const int64_t low = lists.offsets[list_no];
+  const int64_t primaries = lists.mids[list_no] - low;
+  const int64_t entries =
+      job_.primary_only ? primaries : lists.offsets[list_no + 1] - low;
+  work_.lists_probed += queries;
+  work_.entries_scanned += queries * entries;
+  return Scanned{engine_.packed_.panel(list_no, entries),
+                 Entries{lists.rows + low, lists.others + low, primaries,
+                         job_.primary_only, job_.allowed}};
+}
+
+void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
+  const Scanned scanned = list(list_no, count);
+  const ScanKernels& kernels = engine_.scan_;
+  const int64_t slots = scanned.panel.blocks * kBlock;
+  const int64_t room = slots * std::min(kSeeded, count);
+  if (room > score_room_) {
+    score_room_ = room;
+    scores_ = make_buffer<float>(score_room_);
+  }
+  for (int64_t at = 0; at < count; at += kSeeded) {
+    gather(queries + at, std::min<int64_t>(kSeeded, count - at));
+    kernels.score(scanned.panel, group_, scores_.get());
+    for (int i = 0; i < group_.count; ++i) {
+      kernels.seed(scores_.get() + i * slots, scanned.panel.blocks, group_, i,
+                   scanned.entries);
+    }
+  }
+}
+
+void QueryBatch::scan(int32_t list_no, const int32_t* queries, int64_t count) {
+  const Scanned scanned = list(list_no, count);
+  for (int64_t at = 0; at < count; at += group_limit_) {
+    gather(queries + at, std::min(group_limit_, count - at));
+    engine_.scan_.scan(scanned.panel, group_, scanned.entries);
+  }
+}
+
+void QueryBatch::prefetch(int32_t list_no) const {
+  const Panel panel = engine_.packed_.panel(list_no, 0);
+  for (int64_t at = 0; at < kPrefetched; at += kCacheLine) {
+    __builtin_prefetch(panel.codes + at);
+  }
+}
+
+void QueryBatch::merge(QueryBatch& other) {
+  for (int64_t q = 0; q < count_; ++q) {
+    Sink& mine = sinks_[q];
+    Sink& theirs = other.sinks_[q];
+    compact(mine);
+    compact(theirs);
+    std::vector<uint64_t> keys(mine.keys, mine.keys + mine.count);
+    keys.insert(keys.end(), theirs.keys, theirs.keys + theirs.count);
+    const auto kept = std::min<std::size_t>(keys.size(), mine.rerank);
+    std::nth_element(keys.begin(), keys.begin() + kept, keys.end());
+    std::copy_n(keys.begin(), kept, mine.keys);
+    mine.count = static_cast<int32_t>(kept);
+    mine.survivors += theirs.survivors;
+  }
+  work_ += other.work_;
+}
+
+void QueryBatch::rerank() {
+  std::vector<int32_t> rows(job_.rerank);
+  std::vector<float> distances(job_.rerank);
+  std::vector<uint64_t> keys(job_.rerank);
+  for (int64_t q = 0; q < count_; ++q) {
+    Sink& sink = sinks_[q];
+    compact(sink);
+    for (int32_t i = 0; i < sink.count; ++i) rows[i] = key_row(sink.keys[i]);
+    engine_.kernels_.distances(queries_ + q * engine_.d(), engine_.arrays_.vectors,
+                               rows.data(), sink.count, engine_.d(),
+                               engine_.arrays_.distance, distances.data());
+    // A key descends by its score, so the score is the negated distance.
+    for (int32_t i = 0; i < sink.count; ++i) keys[i] = make_key(-distances[i], rows[i]);
+    write_nearest(q, sink.count, keys);
+    work_.survivors += sink.survivors;
+    work_.reranked += sink.count;
+    work_.short_queries += sink.count < job_.k;
+  }
+}
+
+void QueryBatch::write_nearest(int64_t query, int64_t found,
+                               std::vector<uint64_t>& keys) {
+  const int64_t best = std::min<int64_t>(found, job_.k);
+  std::partial_sort(keys.begin(), keys.begin() + best, keys.begin() + found);
+  int64_t* rows = job_.rows + (first_ + query) * job_.k;
+  float* distances = job_.distances + (first_ + query) * job_.k;
+  for (int64_t i = 0; i < best; ++i) {
+    rows[i] = key_row(keys[i]);
+    distances[i] = 0.0f - key_score(keys[i]);
+  }
+  std::fill(rows + best, rows + job_.k, int64_t{-1});
+  std::fill(distances + best, distances + job_.k,
+            std::numeric_limits<float>::infinity());
+}
+
+}  // namespace gleann

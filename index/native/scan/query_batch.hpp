@@ -1,0 +1,82 @@
+// The state of some queries during the scan: codes, probed lists, best entries so far.
+// Used by one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/memory.hpp"
+#include "kernels/sink.hpp"
+#include "scan/coded_queries.hpp"
+#include "scan/engine.hpp"
+
+namespace gleann {
+
+class QueryBatch {
+ public:
+  // Queries first .. first + count - 1 of the job.
+  QueryBatch(const Engine& engine, const ScanJob& job, int64_t first, int64_t count);
+
+  // Bytes that each query takes.
+  static int64_t bytes_a_query(const Engine& engine, const ScanJob& job);
+
+  int64_t count() const { return count_; }
+  // The query's list at a rank, -1 for none; `query` counts from the batch's first. The
+  // best list has rank 0; the others are in no order if the engine ranked them.
+  int32_t list_no(int64_t query, int64_t rank) const {
+    return list_nos_[query * job_.nprobe + rank];
+  }
+
+  // Scan the first list of some queries of the batch: sets their thresholds.
+  void seed(int32_t list_no, const int32_t* queries, int64_t count);
+  // Scan one more list for some queries of the batch.
+  void scan(int32_t list_no, const int32_t* queries, int64_t count);
+  // Start to fetch a list that will be scanned soon.
+  void prefetch(int32_t list_no) const;
+
+  // Merge the entries that another batch of the same queries found in other lists.
+  void merge(QueryBatch& other);
+
+  // Re-rank the best entries in float32 and write the k nearest of each query.
+  void rerank();
+
+  const Work& work() const { return work_; }
+
+ private:
+  struct Scanned {
+    Panel panel;
+    Entries entries;
+  };
+
+  int64_t gather_room() const;
+  const float* prepare();
+  const int32_t* pick_lists();
+  void mark_probed(int64_t query);
+  Scanned list(int32_t list_no, int64_t queries);
+  void gather(const int32_t* queries, int64_t count);
+  void write_nearest(int64_t query, int64_t found, std::vector<uint64_t>& keys);
+
+  const Engine& engine_;
+  const ScanJob& job_;
+  const int64_t first_;
+  const int64_t count_;
+  const int64_t words_;  // of one query's bitmap
+  const int64_t group_limit_;
+  Buffer<float> scaled_;
+  const float* queries_;  // (count, d)
+  CodedQueries coded_;
+  std::vector<int32_t> picked_;
+  const int32_t* list_nos_;
+  Buffer<uint8_t> gathered_;
+  Buffer<float> scores_;
+  int64_t score_room_ = 0;
+  std::vector<uint64_t> probed_;
+  std::unique_ptr<uint64_t[]> keys_;
+  std::vector<Sink> sinks_;
+  std::unique_ptr<Hit[]> hits_;
+  Group group_;
+  Work work_;
+};
+
+}  // namespace gleann

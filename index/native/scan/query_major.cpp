@@ -1,0 +1,72 @@
+// Few queries: each scans its own lists, the best one first.
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/threads.hpp"
+#include "scan/engine.hpp"
+#include "scan/query_batch.hpp"
+#include "scan/scan_session.hpp"
+
+namespace gleann {
+namespace {
+
+// Below this many codes to read, starting a thread costs more than it saves.
+constexpr int64_t kCodesAThread = int64_t{512} << 10;
+
+int64_t parts_a_query(const Engine& engine, const ScanJob& job, int64_t entries,
+                      int threads) {
+  if (job.nq == 0 || job.nq >= threads) return 1;
+  const int64_t codes = job.nprobe * entries / engine.nlist() * engine.d();
+  const int64_t worth = std::max<int64_t>(codes / kCodesAThread, 1);
+  return std::max<int64_t>(std::min({threads / job.nq, worth, job.nprobe}), 1);
+}
+
+// Every `parts`-th list of a batch of one query.
+void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
+  constexpr int32_t kOnlyQuery = 0;
+  for (int64_t rank = part; rank < nprobe; rank += parts) {
+    const int32_t at = batch.list_no(kOnlyQuery, rank);
+    if (at < 0) continue;
+    const int32_t next = rank + parts < nprobe ? batch.list_no(0, rank + parts) : -1;
+    if (next >= 0) batch.prefetch(next);
+    poll();
+    if (rank == part) {
+      batch.seed(at, &kOnlyQuery, 1);
+    } else {
+      batch.scan(at, &kOnlyQuery, 1);
+    }
+  }
+}
+
+}  // namespace
+
+Work Engine::scan_query_major(const ScanJob& job) const {
+  ThreadLease lease(resolve_threads(job.threads));
+  const int64_t entries = arrays_.lists.offsets[nlist()];
+  const int64_t parts = parts_a_query(*this, job, entries, lease.count());
+  std::vector<std::unique_ptr<QueryBatch>> batches(parts > 1 ? job.nq * parts : 0);
+  Work total;
+  std::mutex mutex;
+  const auto finish = [&](QueryBatch& batch) {
+    batch.rerank();
+    const std::lock_guard<std::mutex> hold(mutex);
+    total += batch.work();
+  };
+  // A part takes every parts-th list; the entries of all parts are merged.
+  parallel_for(job.nq * parts, lease, [&](int64_t task) {
+    const ScanSession session(scan_, packed_.panel(0, 0));
+    auto batch = std::make_unique<QueryBatch>(*this, job, task / parts, 1);
+    scan_part(*batch, job.nprobe, task % parts, parts);
+    if (parts == 1) return finish(*batch);
+    batches[task] = std::move(batch);
+  });
+  for (std::size_t q = 0; q < batches.size(); q += parts) {
+    for (int64_t p = 1; p < parts; ++p) batches[q]->merge(*batches[q + p]);
+    finish(*batches[q]);
+  }
+  return total;
+}
+
+}  // namespace gleann

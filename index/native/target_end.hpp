@@ -1,6 +1,0 @@
-// Ends what target_begin.hpp began.
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif

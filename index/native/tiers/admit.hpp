@@ -1,0 +1,113 @@
+// Adding the few entries that pass their query's threshold to its sink.
+//
+// Included by the .cpp files of this folder only, after they have set their target.
+#pragma once
+
+#include "base/keys.hpp"
+#include "kernels/kernels.hpp"
+
+namespace gleann {
+namespace {
+
+// A spilled entry is a copy of a primary one: it counts only if the query does not scan
+// the primary's list, so that no row is found twice.
+inline bool wanted(const Sink& sink, const Entries& entries, int64_t slot,
+                   int32_t row) {
+  if (slot >= entries.primaries) {
+    if (entries.primary_only) return false;
+    const int32_t primary = entries.others[slot];
+    if (sink.probed[primary >> 6] >> (primary & 63) & 1) return false;
+  }
+  return entries.allowed == nullptr || entries.allowed[row];
+}
+
+inline int64_t count_upto(const uint64_t* keys, int64_t count, uint64_t pivot) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; ++i) found += keys[i] <= pivot;
+  return found;
+}
+
+// A pivot that at least `least` and at most `most` of the keys do not exceed. Halving
+// the range of keys takes a handful of passes that predict and vectorise well, where
+// selecting the exact key mispredicts all the way. False if keys are too close.
+inline bool find_pivot(const uint64_t* keys, int64_t count, int64_t least, int64_t most,
+                       uint64_t& pivot) {
+  uint64_t low = keys[0], high = keys[0];
+  for (int64_t i = 1; i < count; ++i) {
+    low = keys[i] < low ? keys[i] : low;
+    high = keys[i] > high ? keys[i] : high;
+  }
+  constexpr int kPasses = 16;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    pivot = low + (high - low) / 2;
+    const int64_t found = count_upto(keys, count, pivot);
+    if (found < least) {
+      low = pivot;
+    } else if (found > most) {
+      high = pivot;
+    } else {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Drop keys that cannot be among the best `rerank`, and raise the threshold.
+inline void thin(Sink& sink) {
+  const int64_t room = sink.capacity - sink.rerank;
+  uint64_t pivot;
+  if (!find_pivot(sink.keys, sink.count, sink.rerank, sink.rerank + room / 4, pivot)) {
+    return compact(sink);
+  }
+  int32_t kept = 0;
+  for (int32_t i = 0; i < sink.count; ++i) {
+    const uint64_t key = sink.keys[i];
+    sink.keys[kept] = key;
+    kept += key <= pivot;
+  }
+  sink.count = kept;
+  sink.cutoff = pivot + 1;
+  sink.threshold = key_score(pivot);
+}
+
+// Offer one hit to its query's sink.
+inline void admit(Group& group, const Hit& hit, const Entries& entries) {
+  Sink& sink = *group.sinks[hit.query];
+  const int32_t row = entries.rows[hit.slot];
+  const uint64_t key = make_key(hit.score, row);
+  if (key >= sink.cutoff || !wanted(sink, entries, hit.slot, row)) return;
+  sink.keys[sink.count++] = key;
+  ++sink.survivors;
+  if (sink.count == sink.capacity) {
+    thin(sink);
+    group.thresholds[hit.query] = sink.threshold;
+  }
+}
+
+// Offer all hits of the group. Each hit makes scattered loads, so they are prefetched a
+// few hits ahead, in two steps: the second address is read from the first.
+inline void admit_all(Group& group, const Entries& entries) {
+  constexpr int32_t kFar = 16, kNear = 6;
+  const int32_t count = group.hit_count;
+  for (int32_t i = -kFar; i < count; ++i) {
+    if (i + kFar < count) {
+      const Hit& hit = group.hits[i + kFar];
+      __builtin_prefetch(entries.rows + hit.slot);
+      if (hit.slot >= entries.primaries) __builtin_prefetch(entries.others + hit.slot);
+      __builtin_prefetch(group.sinks[hit.query]);
+    }
+    if (i + kNear >= 0 && i + kNear < count) {
+      const Hit& hit = group.hits[i + kNear];
+      const Sink& sink = *group.sinks[hit.query];
+      __builtin_prefetch(sink.keys + sink.count);
+      if (hit.slot >= entries.primaries) {
+        __builtin_prefetch(sink.probed + (entries.others[hit.slot] >> 6));
+      }
+    }
+    if (i >= 0) admit(group, group.hits[i], entries);
+  }
+  group.hit_count = 0;
+}
+
+}  // namespace
+}  // namespace gleann

@@ -1,0 +1,27 @@
+// The tier for CPUs without a better one.
+#include "kernels/kernels.hpp"
+#include "tiers/assign_tile.hpp"
+#include "tiers/ops_portable.hpp"
+#include "tiers/tile.hpp"
+#include "tiers/vectors.hpp"
+
+namespace gleann {
+
+namespace {
+constexpr Layout kInt8Layout = {2, 1, kBlock, 0, 0, true, 1};
+}  // namespace
+
+constexpr Kernels kPortableKernels = {
+    "portable",
+    vector_kernels<PortableInt, Scoring::kDot>(kInt8Layout, quantise),
+    vector_kernels<PortableInt, Scoring::kBiasedDot>(kInt8Layout, quantise),
+    vector_kernels<PortableDifferences, Scoring::kWhole>(kFloatLayout, encode_floats),
+    vector_kernels<PortableProducts, Scoring::kLess>(kFloatLayout, encode_floats),
+    threshold_for<PortableInt>,
+    collect<PortableInt>,
+    assign<PortableFloat>,
+    to_unit,
+    distances,
+};
+
+}  // namespace gleann

@@ -1,0 +1,146 @@
+// Loops over float32 vectors: encoding, scaling to unit length, exact distances.
+//
+// Included by the .cpp files of this folder only, after they have set their target:
+// each has its own copy, with the same arithmetic and so the same results.
+#pragma once
+
+#include "kernels/kernels.hpp"
+
+namespace gleann {
+namespace {
+
+inline float bits_to_float(int32_t bits) {
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+template <bool kCentred>
+inline float less_center(const float* x, const float* center, int64_t i) {
+  if constexpr (kCentred) return x[i] - center[i];
+  return x[i];
+}
+
+// max|x - center|. The bits of non-negative floats ascend with them, and an integer
+// maximum vectorises where a float one, with its NaN rules, does not.
+template <bool kCentred>
+inline float peak(const float* x, const float* center, int64_t d) {
+  int32_t most = 0;
+  for (int64_t i = 0; i < d; ++i) {
+    const float value = less_center<kCentred>(x, center, i);
+    int32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    bits &= 0x7fffffff;
+    most = bits > most ? bits : most;
+  }
+  return bits_to_float(most);
+}
+
+// Adding and subtracting 1.5 * 2^23 leaves the nearest integer, ties to even.
+inline int32_t round_code(float x, float scale) {
+  const float v = x / scale;
+  const float low = v < -127.0f ? -127.0f : v;
+  const float clipped = low > 127.0f ? 127.0f : low;
+  return static_cast<int32_t>((clipped + 12582912.0f) - 12582912.0f);
+}
+
+template <bool kCentred, class Code>
+inline int32_t round_codes(const float* x, const float* center, int64_t d, float scale,
+                           Code* codes) {
+  int32_t sum = 0;
+  for (int64_t i = 0; i < d; ++i) {
+    const int32_t code = round_code(less_center<kCentred>(x, center, i), scale);
+    codes[i] = static_cast<Code>(code);
+    sum += code;
+  }
+  return sum;
+}
+
+template <bool kCentred>
+inline QueryScale quantise_less(const float* x, const float* center, int64_t d,
+                                const Layout& layout, uint8_t* codes) {
+  float scale = peak<kCentred>(x, center, d) / 127.0f;
+  if (!(scale > 0.0f)) scale = 1.0f;
+  const int32_t sum = layout.wide_query
+                          ? round_codes<kCentred>(x, center, d, scale,
+                                                  reinterpret_cast<int16_t*>(codes))
+                          : round_codes<kCentred>(x, center, d, scale,
+                                                  reinterpret_cast<int8_t*>(codes));
+  // Offset codes add 128 * (sum of the query) to each dot product.
+  return QueryScale{scale, layout.flip ? -128 * sum : 0};
+}
+
+// The rule of index/codes.py. `codes` keeps its zeros past the last dimension.
+QueryScale quantise(const float* x, const float* center, int64_t d,
+                    const Layout& layout, uint8_t* codes) {
+  return center ? quantise_less<true>(x, center, d, layout, codes)
+                : quantise_less<false>(x, center, d, layout, codes);
+}
+
+QueryScale encode_floats(const float* x, const float* center, int64_t d, const Layout&,
+                         uint8_t* codes) {
+  auto* out = reinterpret_cast<float*>(codes);
+  for (int64_t i = 0; i < d; ++i) out[i] = center ? x[i] - center[i] : x[i];
+  return QueryScale{1.0f, 0};
+}
+
+constexpr int kLanes = 16;
+
+template <bool kL2>
+inline double accumulate(const float* a, const float* b, int64_t d) {
+  double lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= d; i += kLanes) {
+    for (int j = 0; j < kLanes; ++j) {
+      const double x = a[i + j], y = b[i + j];
+      lanes[j] += kL2 ? (x - y) * (x - y) : x * y;
+    }
+  }
+  for (int j = 0; i + j < d; ++j) {
+    const double x = a[i + j], y = b[i + j];
+    lanes[j] += kL2 ? (x - y) * (x - y) : x * y;
+  }
+  double sum = 0;
+  for (int j = 0; j < kLanes; ++j) sum += lanes[j];
+  return sum;
+}
+
+// The rule of index/metric.py; false if the length is zero, NaN or infinite.
+bool to_unit(const float* vector, int64_t d, float* unit) {
+  const double length = __builtin_sqrt(accumulate<false>(vector, vector, d));
+  for (int64_t i = 0; i < d; ++i) unit[i] = static_cast<float>(vector[i] / length);
+  return length > 0 && length < __builtin_inf();
+}
+
+inline void prefetch_row(const float* row, int64_t d) {
+  const char* bytes = reinterpret_cast<const char*>(row);
+  for (int64_t at = 0; at < d * 4; at += kCacheLine) __builtin_prefetch(bytes + at);
+}
+
+// The sum times `factor`.
+template <bool kL2>
+inline void measure(const float* query, const float* vectors, const int32_t* rows,
+                    int64_t count, int64_t d, double factor, float* out) {
+  constexpr int64_t kAhead = 4;
+  for (int64_t i = 0; i < count && i < kAhead; ++i) {
+    prefetch_row(vectors + rows[i] * d, d);
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) prefetch_row(vectors + rows[i + kAhead] * d, d);
+    const double sum = accumulate<kL2>(query, vectors + rows[i] * d, d);
+    out[i] = static_cast<float>(factor * sum);
+  }
+}
+
+void distances(const float* query, const float* vectors, const int32_t* rows,
+               int64_t count, int64_t d, Distance distance, float* out) {
+  if (distance == Distance::kNegatedDot) {
+    measure<false>(query, vectors, rows, count, d, -1.0, out);
+  } else {
+    const double factor = distance == Distance::kHalfSquaredL2 ? 0.5 : 1.0;
+    measure<true>(query, vectors, rows, count, d, factor, out);
+  }
+}
+
+}  // namespace
+}  // namespace gleann

@@ -1,0 +1,1 @@
+"""Search: the plan of a request, filters, and searches that stay on the device."""

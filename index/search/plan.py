@@ -1,0 +1,182 @@
+"""From what a caller asked for to what the engine is told: every default filled in."""
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from gleann.index.build.tune import (
+    OperatingPoint,
+    choose_point,
+    default_pool,
+)
+from gleann.index.checks import as_mask
+from gleann.index.engines.contract import ScanRequest, Work
+from gleann.index.errors import InvalidParamsError
+from gleann.index.found import SearchStats
+from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchPlan:
+    """How one search runs.
+
+    Attributes:
+        nprobe: lists to probe; with `adaptive`, as many as would do without a filter.
+        request: what to bring back from them.
+        exact: scan every allowed row instead.
+        adaptive: go on probing while more lists change the answer (`filtered.py`).
+        estimated_recall: as measured at build time, if nprobe came from there.
+    """
+
+    nprobe: int
+    request: ScanRequest
+    exact: bool
+    adaptive: bool
+    estimated_recall: float | None
+
+
+def plan_search(
+    params: SearchParams,
+    *,
+    points: tuple[OperatingPoint, ...],
+    n: int,
+    nlist: int,
+    entries: int,
+) -> SearchPlan:
+    """Plan a search of an index with n rows, `nlist` lists and `entries` entries.
+
+    A target of 1 is an exhaustive search, and so is one with a filter that allows fewer
+    rows than the lists that were asked for would read.
+
+    Raises:
+        InvalidParamsError: k or rerank above n, nprobe above nlist.
+        InvalidInputError: an `allowed` that is not bool (n,).
+    """
+    _check(params, n=n, nlist=nlist)
+    if params.allowed is not None:
+        allowed = as_mask(params.allowed, n=n)
+        params = replace(params, allowed=None if allowed.all() else allowed)
+    if params.nprobe is not None:
+        request = _request(params, params.rerank, n=n)
+        read = entries * params.nprobe / nlist
+        few = params.allowed is not None and allowed_count(request, n) <= read
+        return SearchPlan(
+            nprobe=params.nprobe,
+            request=request,
+            exact=params.exact or few,
+            adaptive=False,
+            estimated_recall=None,
+        )
+    target = params.target_recall or DEFAULT_TARGET_RECALL
+    point = choose_point(points, k=params.k, target_recall=target)
+    return SearchPlan(
+        nprobe=max(1, round(nlist**0.5))
+        if point is None
+        else _probes(point, params.k, nlist),
+        request=_request(params, params.rerank or _pool(point, params.k), n=n),
+        exact=params.exact or target == 1,
+        adaptive=params.allowed is not None,
+        estimated_recall=None if point is None else point.recall,
+    )
+
+
+def without_copies(
+    plan: SearchPlan,
+    params: SearchParams,
+    points: tuple[OperatingPoint, ...],
+    *,
+    nlist: int,
+) -> SearchPlan | None:
+    """A search of primaries only that finds as much as `plan`.
+
+    Args:
+        plan: as planned from the points of both segments.
+        params: what the caller asked for.
+        points: the points of primaries only.
+        nlist: lists of the index.
+
+    Returns:
+        None where `plan` does not follow from measured points, has a filter (which was
+        not measured), or no point of primaries finds as much.
+    """
+    recall = plan.estimated_recall
+    if recall is None or plan.exact or plan.adaptive or params.segments != "both":
+        return None
+    wanted = min(recall, params.target_recall or DEFAULT_TARGET_RECALL)
+    point = choose_point(points, k=params.k, target_recall=wanted)
+    if point is None or point.recall < wanted:
+        return None
+    pool = params.rerank or _pool(point, params.k) or plan.request.pool
+    request = replace(plan.request, pool=pool, segments="primary")
+    return replace(
+        plan,
+        nprobe=_probes(point, params.k, nlist),
+        request=request,
+        estimated_recall=point.recall,
+    )
+
+
+def stats_of(
+    plan: SearchPlan, work: Work, *, engine: str, completed: int
+) -> SearchStats:
+    """What a search of lists used and cost.
+
+    Args:
+        plan: as it ran.
+        work: what it took.
+        engine: name of the engine that answered.
+        completed: queries that an exhaustive search answered.
+    """
+    return SearchStats(
+        engine=engine,
+        nprobe=plan.nprobe,
+        rerank=plan.request.pool,
+        lists_probed=work.lists_probed,
+        entries_scanned=work.entries_scanned,
+        survivors=work.survivors,
+        reranked=work.reranked,
+        completed=completed,
+        estimated_recall=plan.estimated_recall,
+        exact=False,
+    )
+
+
+def allowed_count(request: ScanRequest, n: int) -> int:
+    """How many of n rows may be returned."""
+    return n if request.allowed is None else int(np.count_nonzero(request.allowed))
+
+
+def _request(params: SearchParams, pool: int | None, *, n: int) -> ScanRequest:
+    return ScanRequest(
+        k=params.k,
+        pool=min(pool or default_pool(params.k), n),
+        allowed=params.allowed,
+        segments=params.segments,
+        certain=bool(params.certain),
+    )
+
+
+def _probes(point: OperatingPoint, k: int, nlist: int) -> int:
+    """Lists to probe for k rows, of `nlist` at most.
+
+    Beyond the largest measured k they grow as its root: a row is then so much farther
+    down. A filter that hides nine rows of ten asks as much, and that many were enough.
+    """
+    if k <= point.k:
+        return point.nprobe
+    return min(nlist, ceil(point.nprobe * (k / point.k) ** 0.5))
+
+
+def _pool(point: OperatingPoint | None, k: int) -> int | None:
+    return None if point is None else max(k, -(-point.rerank * k // point.k))
+
+
+def _check(params: SearchParams, *, n: int, nlist: int) -> None:
+    for name, value in (("k", params.k), ("rerank", params.rerank)):
+        if value is not None and value > n:
+            raise InvalidParamsError(f"{name} is {value}, but the index has {n} rows")
+    if params.nprobe is not None and params.nprobe > nlist:
+        raise InvalidParamsError(
+            f"nprobe is {params.nprobe}, but the index has {nlist} lists"
+        )

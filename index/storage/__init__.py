@@ -1,0 +1,1 @@
+"""Saved indexes: the files, their manifest, and the checks of what is loaded."""

@@ -1,0 +1,208 @@
+"""Array files of a saved index: written and read with their checksums."""
+
+import hashlib
+import io
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.codes import CODE_MAX
+from gleann.index.errors import (
+    CorruptDataError,
+    DimensionMismatchError,
+    StorageError,
+)
+from gleann.index.storage.mapped_file import MappedFile
+
+Array = NDArray[Any]
+CHUNK_BYTES = 1 << 20
+NPY_START = b"\x93NUMPY\x01\x00"
+NPY_HEADER = re.compile(
+    r"\{'descr': '(?P<dtype>[<|][fiu][1248])', 'fortran_order': False,"
+    r" 'shape': \((?P<shape>\d{1,18},|\d{1,18}, \d{1,18})\), *\} *\n"
+)
+
+
+class GrowingArray:
+    """A `.npy` file written from its first row to its last, and its checksum.
+
+    By writes, not through a memory map: a full disk is an error there, and a fatal
+    signal here.
+    """
+
+    def __init__(
+        self,
+        handle: BinaryIO,
+        path: Path,
+        *,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+    ) -> None:
+        self._handle = handle
+        self._path = path
+        self._dtype = dtype
+        self._missing = math.prod(shape) * dtype.itemsize
+        self._digest = hashlib.sha256()
+        header = io.BytesIO()
+        described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(header, described)
+        self._write(header.getvalue())
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes written so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def append(self, rows: Array) -> None:
+        """Write the rows that follow those written so far.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        packed = np.ascontiguousarray(rows, self._dtype)
+        content = packed.reshape(-1).view(np.uint8)
+        self._missing -= len(content)
+        for start in range(0, len(content), CHUNK_BYTES):
+            self._write(content[start : start + CHUNK_BYTES].data)
+
+    def require_whole(self) -> None:
+        """Check that as much was written as the header says.
+
+        Raises:
+            DimensionMismatchError: more or less was.
+        """
+        if self._missing:
+            amount = "few" if self._missing > 0 else "many"
+            raise DimensionMismatchError(
+                f"{abs(self._missing)} bytes too {amount} were written for the shape"
+                " that was announced"
+            )
+
+    def _write(self, content: bytes | memoryview) -> None:
+        with refusing_disk(self._path):
+            self._handle.write(content)
+        self._digest.update(content)
+
+
+def read_array(
+    folder: Path, name: str, entry: Mapping[str, Any], *, mapped: bool
+) -> Array:
+    """An array, read-only, as its entry of the manifest describes it.
+
+    The file is read once, for its checksum; its numbers are looked at on the way.
+
+    Args:
+        folder: where it is.
+        name: of the array.
+        entry: its dtype, shape and sha256.
+        mapped: leave it on disk, memory-mapped; else it is read into memory.
+
+    Raises:
+        CorruptDataError: it is not there, is not what the entry says, or holds what no
+            array of an index does: NaN, infinity, a code of -128.
+    """
+    if not re.fullmatch(r"[a-z_]+", name):
+        raise CorruptDataError(f"{folder}: the manifest names an array {name!r}")
+    file = folder / f"{name}.npy"
+    try:
+        with file.open("rb", buffering=0) as handle:
+            return _read(handle, file, entry, mapped=mapped)
+    except OSError as error:
+        raise CorruptDataError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _read(
+    handle: FileIO, file: Path, entry: Mapping[str, Any], *, mapped: bool
+) -> Array:
+    size = os.fstat(handle.fileno()).st_size
+    header, dtype, shape = _read_header(handle, file)
+    if dtype.str != entry["dtype"] or list(shape) != entry["shape"]:
+        raise CorruptDataError(
+            f"{file} holds {dtype.str} {list(shape)}, its manifest says"
+            f" {entry['dtype']} {entry['shape']}"
+        )
+    length = math.prod(shape) * dtype.itemsize
+    if size != len(header) + length:
+        raise CorruptDataError(
+            f"{file} has {size} bytes, its header says {len(header) + length}"
+        )
+    digest = hashlib.sha256(header)
+    content = None if mapped else np.empty(length, np.uint8)
+    for chunk in _chunks(handle, length, into=content):
+        digest.update(chunk.data)
+        _require_numbers(chunk.view(dtype), file)
+    if digest.hexdigest() != entry["sha256"]:
+        raise CorruptDataError(
+            f"{file} has sha256 {digest.hexdigest()[:12]}..., its manifest says"
+            f" {str(entry['sha256'])[:12]}..."
+        )
+    if content is None:
+        whole = MappedFile.of(handle, file)
+        content = np.frombuffer(whole, np.uint8, offset=len(header))
+    content.flags.writeable = False
+    return content.view(dtype).reshape(shape)
+
+
+def _read_header(
+    handle: FileIO, file: Path
+) -> tuple[bytes, np.dtype[Any], tuple[int, ...]]:
+    """The header of a `.npy` file in format 1.0, and what it says.
+
+    Not by NumPy, which evaluates it as Python and fails in as many ways as that can.
+    """
+    start = handle.read(len(NPY_START) + 2)
+    length = int.from_bytes(start[len(NPY_START) :], "little")
+    header = start + handle.read(length)
+    said = NPY_HEADER.fullmatch(header[len(start) :].decode("latin-1"))
+    whole = len(header) == len(start) + length and start.startswith(NPY_START)
+    if said is None or not whole:
+        raise CorruptDataError(f"{file} is not an array file in .npy format 1.0")
+    dtype = np.dtype(said["dtype"])
+    if len(header) % dtype.itemsize:
+        raise CorruptDataError(f"{file} begins its numbers at byte {len(header)}")
+    shape = tuple(int(n) for n in re.findall(r"\d+", said["shape"]))
+    return header, dtype, shape
+
+
+def _chunks(handle: FileIO, length: int, *, into: Array | None) -> Iterator[Array]:
+    """The next `length` bytes, a chunk at a time; kept in `into` (length,) if given."""
+    room = np.empty(min(length, CHUNK_BYTES), np.uint8) if into is None else into
+    for start in range(0, length, CHUNK_BYTES):
+        size = min(CHUNK_BYTES, length - start)
+        place = 0 if into is None else start
+        chunk = room[place : place + size]
+        done = 0
+        while done < size:
+            got = handle.readinto(chunk[done:].data)
+            if not got:
+                raise CorruptDataError(f"{handle.name} was cut while it was read")
+            done += got
+        yield chunk
+
+
+def _require_numbers(values: Array, file: Path) -> None:
+    """No array of an index has NaN or infinity, nor a code without its negative."""
+    if values.dtype.kind == "f":
+        # Either end is NaN where there is one.
+        if not np.isfinite([values.min(), values.max()]).all():
+            raise CorruptDataError(f"{file} has NaN or infinity")
+    elif values.dtype == np.int8 and values.min() < -CODE_MAX:
+        raise CorruptDataError(f"{file} has a code of -128")
+
+
+@contextmanager
+def refusing_disk(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into `StorageError`, with the index it was for."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"could not save to {path}: {reason}") from error

@@ -1,0 +1,213 @@
+"""The on-disk format of a sealed index; `FORMAT.md` beside this file specifies it.
+
+A saved index is a directory: `manifest.json` names one `data-<16 hex>` folder of `.npy`
+files with their checksums. A save writes a new folder first and then replaces the
+manifest, so at every moment the directory holds one whole index, the old or the new.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from gleann.index.errors import (
+    AlreadyExistsError,
+    CorruptDataError,
+    MissingFileError,
+)
+from gleann.index.storage.array_file import (
+    Array,
+    GrowingArray,
+    read_array,
+    refusing_disk,
+)
+from gleann.index.storage.manifest import (
+    DATA_DIR,
+    MANIFEST,
+    NEW_MANIFEST,
+    publish_manifest,
+    read_manifest,
+    sync_dir,
+)
+
+MAPPED = ("vectors", "codes")
+"""Arrays too large to be read. Nothing in them says where to read on."""
+
+
+def write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) -> None:
+    """Write one index to the directory `path`, replacing an index that is there.
+
+    Args:
+        path: created when absent.
+        arrays: by name; little-endian on disk.
+        header: JSON values, stored in the manifest under "index".
+
+    Raises:
+        AlreadyExistsError: `path` is a file, or a directory with something else in it.
+        StorageError: the disk refused; what was there before is untouched.
+    """
+    with drafting(path) as draft:
+        for name, array in arrays.items():
+            draft.add(name, array)
+        draft.publish(header)
+
+
+@contextmanager
+def drafting(path: Path) -> Iterator["Draft"]:
+    """Make an index in the directory `path` piece by piece.
+
+    What earlier writers left behind unfinished is removed first; and so is what this
+    one has written, when the body ends without `Draft.publish`.
+
+    Raises:
+        AlreadyExistsError: `path` is a file, or a directory with something else in it.
+        StorageError: the disk refused; what was there before is untouched.
+    """
+    _refuse_foreign(path)
+    is_new = not path.exists()
+    data_dir = path / f"data-{secrets.token_hex(8)}"
+    with refusing_disk(path):
+        data_dir.mkdir(parents=True)
+    draft = Draft(path, data_dir)
+    try:
+        _sweep_unfinished(path, keep=data_dir.name)
+        yield draft
+    finally:
+        # Asked of the disk: what fails, or is interrupted, after the new manifest is in
+        # place must not take away what it names.
+        if not _is_published(path, data_dir.name):
+            shutil.rmtree(data_dir, ignore_errors=True)
+            (path / NEW_MANIFEST).unlink(missing_ok=True)
+            if is_new:
+                with suppress(OSError):
+                    path.rmdir()
+
+
+class Draft:
+    """A data folder that nobody reads before it is published; from `drafting`."""
+
+    def __init__(self, path: Path, data_dir: Path) -> None:
+        self._path = path
+        self._data_dir = data_dir
+        self._entries: dict[str, dict[str, Any]] = {}
+
+    def add(self, name: str, array: Array) -> None:
+        """Write a whole array.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with self.growing(name, dtype=array.dtype, shape=array.shape) as file:
+            file.append(array)
+
+    @contextmanager
+    def growing(
+        self, name: str, *, dtype: DTypeLike, shape: tuple[int, ...]
+    ) -> Iterator[GrowingArray]:
+        """Write an array of known shape block by block, in the order of its rows.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        little = np.dtype(dtype).newbyteorder("<")
+        with refusing_disk(self._path):
+            handle = (self._data_dir / f"{name}.npy").open("wb")
+        with handle:
+            file = GrowingArray(handle, self._path, dtype=little, shape=shape)
+            yield file
+            file.require_whole()
+            with refusing_disk(self._path):
+                handle.flush()
+                os.fsync(handle.fileno())
+        self._entries[name] = {
+            "dtype": little.str,
+            "shape": list(shape),
+            "sha256": file.sha256,
+        }
+
+    def mapped(self, name: str) -> Array:
+        """A finished array, memory-mapped, read-only."""
+        return np.load(self._data_dir / f"{name}.npy", mmap_mode="r")
+
+    def publish(self, header: Mapping[str, Any]) -> None:
+        """Make what was written the index at the path, in one step.
+
+        Raises:
+            StorageError: the disk refused; either index may be the one at the path,
+                and it is whole.
+        """
+        content = {
+            "data": self._data_dir.name,
+            "arrays": self._entries,
+            "index": dict(header),
+        }
+        with refusing_disk(self._path):
+            sync_dir(self._data_dir)
+            publish_manifest(self._path, content)
+        _sweep(self._path, keep={self._data_dir.name})
+
+
+def read(path: Path) -> tuple[dict[str, Array], dict[str, Any], int]:
+    """Read what `write` wrote; the arrays are read-only, `MAPPED` memory-mapped.
+
+    Returns:
+        The arrays by name, the header, and the version of the format.
+
+    Raises:
+        MissingFileError: there is no index at `path`.
+        CorruptDataError: a checksum, a shape or the format does not hold.
+    """
+    manifest = read_manifest(path)
+    data_dir = path / manifest["data"]
+    arrays = {
+        name: read_array(data_dir, name, entry, mapped=name in MAPPED)
+        for name, entry in manifest["arrays"].items()
+    }
+    return arrays, manifest["index"], manifest["version"]
+
+
+def _refuse_foreign(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise AlreadyExistsError(f"{path} is a file, not a directory for an index")
+    # A writer that was killed leaves a data folder, and perhaps a manifest to be.
+    names = [child.name for child in path.iterdir() if child.name != NEW_MANIFEST]
+    if MANIFEST not in names and not all(map(DATA_DIR.fullmatch, names)):
+        raise AlreadyExistsError(
+            f"{path} holds {len(names)} files that are not an index; choose another"
+        )
+
+
+def _sweep_unfinished(path: Path, *, keep: str) -> None:
+    """Remove data folders that no manifest names; all stay if it cannot be read."""
+    try:
+        published = {str(read_manifest(path)["data"])}
+    except MissingFileError:
+        published = set()
+    except CorruptDataError:
+        return
+    _sweep(path, keep=published | {keep})
+
+
+def _is_published(path: Path, data_name: str) -> bool:
+    """Whether the manifest names this data folder, or cannot be read to tell."""
+    try:
+        return bool(read_manifest(path)["data"] == data_name)
+    except MissingFileError:
+        return False
+    except CorruptDataError:
+        return True
+
+
+def _sweep(path: Path, *, keep: set[str]) -> None:
+    """Remove other data folders; one that is still memory-mapped stays readable."""
+    for child in path.iterdir():
+        if DATA_DIR.fullmatch(child.name) and child.name not in keep:
+            shutil.rmtree(child, ignore_errors=True)

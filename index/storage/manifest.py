@@ -1,0 +1,103 @@
+"""The manifest of a saved index: names its data folder, and vouches for itself."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gleann.index.errors import CorruptDataError, MissingFileError
+
+FORMAT = "gleann-index"
+VERSION = 2
+OLDEST_VERSION = 1
+"""Versions from this one on are read."""
+MANIFEST = "manifest.json"
+NEW_MANIFEST = f"{MANIFEST}.new"
+DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
+
+
+def publish_manifest(path: Path, content: Mapping[str, Any]) -> None:
+    """Put a manifest of `content` in place, in one step; `OSError` if it cannot be."""
+    signed = {"format": FORMAT, "version": VERSION, **content}
+    signed["checksum"] = manifest_checksum(signed)
+    new = path / NEW_MANIFEST
+    with new.open("w", encoding="utf-8") as handle:
+        json.dump(signed, handle, indent=1, sort_keys=True)
+        handle.flush()
+        os.fsync(handle.fileno())
+    new.replace(path / MANIFEST)
+    sync_dir(path)
+
+
+def add_to_manifest(path: Path, name: str, value: Mapping[str, Any]) -> None:
+    """Store JSON `value` under a key of its own in the manifest of the index at `path`.
+
+    The index stays what it is: who reads it needs no such key.
+
+    Raises:
+        MissingFileError: there is no index.
+        CorruptDataError: its manifest cannot be trusted.
+        OSError: the disk refused; the manifest is as it was.
+    """
+    content = read_manifest(path)
+    del content["checksum"]
+    publish_manifest(path, {**content, name: dict(value)})
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of the index at `path`.
+
+    Raises:
+        MissingFileError: there is none.
+        CorruptDataError: it cannot be trusted.
+    """
+    file = path / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingFileError(
+            f"no index at {file.parent}: {error.strerror}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise CorruptDataError(f"{file} is not JSON: {error}") from error
+    _check_manifest(file, manifest)
+    return manifest
+
+
+def _check_manifest(file: Path, manifest: Any) -> None:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise CorruptDataError(f"{file} is not a {FORMAT} manifest")
+    version = manifest.get("version")
+    # A bool is an int, and True is 1.
+    if type(version) is not int or not OLDEST_VERSION <= version <= VERSION:
+        raise CorruptDataError(
+            f"{file} has format version {version},"
+            f" this gleann reads versions {OLDEST_VERSION} to {VERSION}"
+        )
+    if manifest.get("checksum") != manifest_checksum(manifest):
+        raise CorruptDataError(f"{file} does not match its checksum")
+    if not DATA_DIR.fullmatch(str(manifest.get("data"))):
+        raise CorruptDataError(f"{file} names a data folder it must not")
+    if not all(isinstance(manifest.get(key), dict) for key in ("arrays", "index")):
+        raise CorruptDataError(f"{file} lacks its arrays or its header")
+    for name, entry in manifest["arrays"].items():
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "sha256"}:
+            raise CorruptDataError(f"{file} does not describe its array {name!r}")
+
+
+def manifest_checksum(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest but its checksum, in hexadecimal."""
+    content = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def sync_dir(path: Path) -> None:
+    """Put on disk which files a folder has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,276 @@
+"""Store of labelling sessions: open ones in memory, every step on disk."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from secrets import token_hex
+from sqlite3 import Row
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SoarIndex
+from gleann.index.errors import (
+    CorruptDataError,
+    InvalidInputError,
+    NotReadyError,
+    UnknownJobError,
+)
+from gleann.service.sessions.resume import Session, resume
+from gleann.service.state.live_index import View
+from gleann.service.state.registry import Registry
+from gleann.service.state.store import Store
+from gleann.service.values import Selected, SessionInfo, SessionKind
+
+if TYPE_CHECKING:
+    from gleann.selection.result import Selection
+
+Keep: TypeAlias = Callable[[], SessionInfo]
+"""Writes down what was worked out before: a quick call, for a transaction."""
+
+_DESCRIBE = """
+SELECT sessions.*, indexes.name AS index_name
+FROM sessions JOIN indexes ON indexes.number = sessions.index_number
+"""
+
+
+class SessionStore:
+    """The sessions of one data directory, of every kind.
+
+    What only one kind does is in `ActiveSessions`, `EstimateSessions` and
+    `GroupSessions`, which share this store.
+
+    A session belongs to a sealed version, which stays on disk as long as it is open.
+    Sessions take turns: whoever calls a method that changes one is inside `changing`,
+    which is entered before a transaction, never inside one. Such a method does what
+    takes time, and returns what writes it down.
+    """
+
+    def __init__(self, registry: Registry, store: Store) -> None:
+        self._registry = registry
+        self._store = store
+        self._open: dict[str, Any] = {}
+        # A turn is there as long as somebody has it or waits for it.
+        self._turns: WeakValueDictionary[str, RLock] = WeakValueDictionary()
+        self._guard = Lock()
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Keep others from a session.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+        """
+        self._row(name)
+        with self._guard:
+            turn = self._turns.setdefault(name, RLock())
+        with turn:
+            yield
+
+    @contextmanager
+    def changing(self, name: str) -> Iterator[None]:
+        """Keep others from a session, and take back in memory what is not written down.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+        """
+        with self.turn(name):
+            try:
+                yield
+            except BaseException:
+                self._drop(name)
+                raise
+
+    def info(self, name: str) -> SessionInfo:
+        """Describe a session.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+            CorruptDataError: it was damaged on the disk; it can only be closed.
+        """
+        row = self._row(name)
+        self._store.require_whole("sessions", name)
+        return _info(row)
+
+    def list(
+        self, *, index: str, after: int, limit: int
+    ) -> list[tuple[int, SessionInfo]]:
+        """Sessions numbered above `after`, oldest first, with their numbers.
+
+        Those that were damaged on the disk are left out.
+        """
+        rows = self._store.rows(
+            f"{_DESCRIBE} WHERE sessions.number > ? AND (? = '' OR indexes.name = ?)"
+            " ORDER BY sessions.number LIMIT ?",
+            after,
+            index,
+            index,
+            limit,
+        )
+        damaged = self._store.damaged("sessions")
+        return [
+            (row["number"], _info(row)) for row in rows if row["name"] not in damaged
+        ]
+
+    def close(self, name: str) -> int:
+        """Forget a session.
+
+        Returns:
+            The number of its index, of which versions may be `swept` now.
+        """
+        with self._store.transaction() as transaction:
+            row = self._row(name)
+            transaction.run("DELETE FROM sessions WHERE name = ?", name)
+            transaction.after_commit(lambda: self._drop(name))
+            transaction.after_commit(lambda: self._store.mended("sessions", name))
+        return int(row["index_number"])
+
+    def created(
+        self,
+        kind: SessionKind,
+        view: View,
+        session: Session,
+        *,
+        labelled: int,
+        proxy: NDArray[np.float64] | None = None,
+    ) -> Keep:
+        """What keeps a session that was started on the index of `view`.
+
+        It raises NotReadyError where the index was built again meanwhile.
+
+        Args:
+            kind: of the session.
+            view: whose sealed version it was started on.
+            session: of the library.
+            labelled: labels it has taken.
+            proxy: float64, what it has to be resumed with beside the index.
+        """
+        name = f"sessions/{kind}-{token_hex(8)}"
+        state = json.dumps(session.state())
+        packed = None if proxy is None else proxy.astype("<f8").tobytes()
+
+        def keep() -> SessionInfo:
+            now = time.time()
+            with self._store.transaction() as transaction:
+                if self._registry.view(view.name).version != view.version:
+                    raise NotReadyError(
+                        f"{view.name!r} was built again meanwhile: retry"
+                    )
+                transaction.run(
+                    "INSERT INTO sessions (name, kind, index_number, version, labelled,"
+                    " created, updated, state, proxy)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    name,
+                    kind,
+                    view.number,
+                    view.version,
+                    labelled,
+                    now,
+                    now,
+                    state,
+                    packed,
+                )
+                transaction.after_commit(lambda: self._open.update({name: session}))
+                return self.info(name)
+
+        return keep
+
+    def _row(self, name: str) -> Row:
+        row = self._store.row(f"{_DESCRIBE} WHERE sessions.name = ?", name)
+        if row is None:
+            raise UnknownJobError(f"there is no session {name[:80]!r}")
+        return row
+
+    def opened(self, name: str, kind: SessionKind) -> Any:
+        """The open session, resumed where it was not; the caller has its turn.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+            InvalidInputError: it is of another kind.
+            CorruptDataError: it was damaged on the disk.
+        """
+        row = self._row(name)
+        self._store.require_whole("sessions", name)
+        if row["kind"] != kind:
+            raise InvalidInputError(f"{name} is of kind {row['kind']}, not {kind}")
+        if name not in self._open:
+            state, proxy = _read(row)
+            index = self._sealed(row)
+            self._open[name] = resume(state, index, proxy, kind=kind)
+        return self._open[name]
+
+    def index_of(self, name: str) -> SoarIndex:
+        """The sealed version that a session belongs to."""
+        return self._sealed(self._row(name))
+
+    def saved(self, name: str, session: Session, *, labelled: int) -> Keep:
+        """What writes down the state that a session has now."""
+        state = json.dumps(session.state())
+
+        def keep() -> SessionInfo:
+            with self._store.transaction() as transaction:
+                transaction.run(
+                    "UPDATE sessions SET state = ?, labelled = ?, updated = ?"
+                    " WHERE name = ?",
+                    state,
+                    labelled,
+                    time.time(),
+                    name,
+                )
+                return self.info(name)
+
+        return keep
+
+    def _sealed(self, row: Row) -> SoarIndex:
+        return self._registry.sealed_version(row["index_number"], row["version"])
+
+    def _drop(self, name: str) -> None:
+        self._open.pop(name, None)
+
+
+def selected_of(selection: "Selection") -> Selected:
+    """A batch of the library as the service answers with it."""
+    return Selected(
+        ids=selection.ids,
+        scores=selection.scores,
+        weights=selection.weights,
+        why=selection.why,
+        summary=dict(selection.summary),
+        provenance=selection.provenance,
+    )
+
+
+def _info(row: Row) -> SessionInfo:
+    return SessionInfo(
+        name=row["name"],
+        kind=row["kind"],
+        index=row["index_name"],
+        version=row["version"],
+        labelled=row["labelled"],
+        created_at=datetime.fromtimestamp(row["created"], UTC),
+        updated_at=datetime.fromtimestamp(row["updated"], UTC),
+    )
+
+
+def _read(row: Row) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+    """The state of a kept session, and the proxies it was started with.
+
+    Raises:
+        CorruptDataError: the database gives back other bytes than were kept.
+    """
+    try:
+        state = json.loads(row["state"])
+        kept = row["proxy"]
+        proxy = None if kept is None else np.frombuffer(kept, "<f8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CorruptDataError(
+            f"session {row['name']} cannot be read from the database: {error}"
+        ) from error
+    if not isinstance(state, dict):
+        raise CorruptDataError(f"session {row['name']}: its state is no object")
+    return state, proxy
