@@ -63,13 +63,18 @@ def _current(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-@contextmanager
-def _plain(device: torch.device) -> Iterator[None]:
+def _plain(device: torch.device) -> AbstractContextManager[object]:
     """Leave the modes that the caller's thread has set for its own models.
 
     Autocast would round products to 16 bits, and tensors that are made in inference
     mode cannot be written to outside of it, such as those of recordings.
     """
+    on = torch.is_inference_mode_enabled() or torch.is_autocast_enabled(device.type)
+    return _without_modes(device) if on else nullcontext()
+
+
+@contextmanager
+def _without_modes(device: torch.device) -> Iterator[None]:
     with torch.inference_mode(mode=False), torch.autocast(device.type, enabled=False):
         yield
 
