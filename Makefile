@@ -56,10 +56,12 @@ kernels-interpreted:
 	TRITON_INTERPRET=1 $(KERNEL_TESTS) \
 	  -W 'ignore:Conversion of an array with ndim:DeprecationWarning' \
 	  tests/device/test_interpreted.py
-	$(KERNEL_TESTS) tests/conformance tests/unit/test_selection_distance.py -k torch
-	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device \
-	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py \
-	  tests/unit/test_several.py tests/unit/test_selection_facility_location.py
+	$(KERNEL_TESTS) -k torch tests/conformance \
+	  tests/unit/selection/coreset/test_distance.py
+	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device tests/bench/gpu \
+	  tests/unit/index/engines/device tests/unit/index/engines/test_device_absent.py \
+	  tests/unit/index/engines/test_several.py \
+	  tests/unit/selection/coreset/test_facility_location.py
 
 gpu-pack:
 	bench/gpu/pack.sh

@@ -1,14 +1,11 @@
 """Data sets are read as they are; recall is judged from rows alone."""
 
 import json
-import sys
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.datasets import Dataset, DatasetError, load_dataset, true_distances
 from bench.quality import Judge, repeated

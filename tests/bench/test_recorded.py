@@ -2,13 +2,10 @@
 
 import json
 import re
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.recorded import add_table, filled, tables
 from bench.records import RESULTS, default_file, read_results, write_json

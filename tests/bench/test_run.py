@@ -1,14 +1,10 @@
 """Whole runs with real processes: peers that work, crash, hang, or are not there."""
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.ann import Options, Run
 from bench.comparison.building import run_builds

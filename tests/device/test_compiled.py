@@ -6,8 +6,6 @@ a GPU would run: no register spilled, shared memory within limits, matrix instru
 
 import os
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,6 @@ pytest.importorskip("triton", reason="triton is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.gpu.compile import compiled, dumped, tool, usage_of
 from gleann.index.engines.device.plan.kinds import TILE, padded_dim

@@ -4,10 +4,8 @@ Scores of small integers are exact, so keys must agree to the last bit. Not for 
 whose `dot` the interpreter does not do rightly; tiny shapes, since it is slow.
 """
 
-import importlib.util
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +22,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("triton", reason="triton is not installed")
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("runs with TRITON_INTERPRET=1 only", allow_module_level=True)
+
+import device_world as world
 
 from gleann.index.build.device import assigner
 from gleann.index.engines.device.engine import DeviceEngine
@@ -72,12 +72,6 @@ from gleann.selection.coreset.distance import device as on_device
 from gleann.selection.coreset.distance.contract import squared_l2
 from gleann.selection.coreset.methods import device_gains
 from gleann.selection.coreset.methods.facility_location import HostGains
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 SIZES = [0, 1, 127, 128, 129, 300]
 KINDS = ["fp16", "fp32", "int8"]

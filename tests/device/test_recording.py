@@ -4,10 +4,8 @@
 shows what a graph would get wrong, except the capture itself.
 """
 
-import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +14,8 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.device.plan import memory
 from gleann.index.engines.device.plan.planner import MOST_QUERIES
@@ -27,12 +27,6 @@ from gleann.index.engines.device.recording import (
     size_within,
 )
 from gleann.index.engines.device.torch_scanner import TorchScanner
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 

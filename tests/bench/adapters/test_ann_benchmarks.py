@@ -10,7 +10,7 @@ from gleann.index import exact_search
 
 h5py = pytest.importorskip("h5py", reason="h5py is in the extra bench")
 
-FOLDER = Path(__file__).resolve().parents[2] / "bench" / "adapters" / "ann_benchmarks"
+FOLDER = Path(__file__).resolve().parents[3] / "bench" / "adapters" / "ann_benchmarks"
 
 _spec = importlib.util.spec_from_file_location("gleann_ann", FOLDER / "module.py")
 module = importlib.util.module_from_spec(_spec)

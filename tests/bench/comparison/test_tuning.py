@@ -1,14 +1,10 @@
 """Tuning finds the least effort at each level, on a peer whose behaviour is known."""
 
-import sys
 from itertools import pairwise
 from math import inf
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.comparison import tuning
 from bench.comparison.curves import Point, best_at, bracket, cost_at, front, stalled

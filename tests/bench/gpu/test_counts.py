@@ -1,8 +1,6 @@
 """Counting instructions and launches: on kernels and steps whose counts are known."""
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +8,6 @@ triton = pytest.importorskip("triton", reason="triton is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 import triton.language as tl
 

@@ -1,15 +1,12 @@
 """Predictions of what a step takes, from counts: sums worked out by hand."""
 
 import json
-import sys
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("triton", reason="triton is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.gpu import predict, predicted
 from bench.gpu.launches import SETTINGS

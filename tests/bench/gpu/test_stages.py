@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 import gpu_hang
 

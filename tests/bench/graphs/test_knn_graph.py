@@ -1,14 +1,10 @@
 """The comparison of neighbour graphs, with real processes on tiny data."""
 
 import json
-import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.datasets import load_dataset
 from bench.graphs import GRAPHS

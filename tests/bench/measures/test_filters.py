@@ -1,12 +1,8 @@
 """`bench.measures.filters`: every filter is measured, and recorded with its source."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.__main__ import _parser
 from bench.measures.filters import KINDS, SHARES, filters, filters_table

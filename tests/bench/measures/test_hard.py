@@ -1,13 +1,9 @@
 """Data hard for small codes: the oracle by hand, the sets as described, a record."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.__main__ import _parser
 from bench.measures.hard import hard_table

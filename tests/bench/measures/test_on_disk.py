@@ -1,10 +1,6 @@
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.__main__ import _parser
 from bench.measures import on_disk

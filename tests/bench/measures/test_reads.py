@@ -1,12 +1,8 @@
 """`bench.measures.reads`: counted by hand, and recorded with where it comes from."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.__main__ import _parser
 from bench.measures.reads import reads_at

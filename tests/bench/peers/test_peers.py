@@ -1,13 +1,9 @@
 """Each peer answers rightly at full effort; ScaNN's settings are what they say."""
 
-import sys
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.measures.kmeans import compare_trainers, draw_sample, objective
 from bench.peers import DEFAULT_PEERS, PEERS

@@ -2,11 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.datasets import DatasetError
 from bench.selection import commands

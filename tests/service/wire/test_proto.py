@@ -14,7 +14,7 @@ from gleann.selection.estimate import Estimate, EstimateParams, Stratum
 from gleann.service.values import Limits
 from gleann.v1 import active_pb2, admin_pb2, estimate_pb2, index_pb2, search_pb2
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("action", ["--check", "--lint"])

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-NATIVE = Path(__file__).resolve().parents[2] / "index" / "native"
+NATIVE = Path(__file__).resolve().parents[4] / "index" / "native"
 
 # A file includes files of its own folder and of lower lines; those of one line are
 # independent.

@@ -1,8 +1,6 @@
 """Every tier's scan against the same search written in NumPy."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +15,7 @@ from gleann.index.metric import list_scores
 if not native.available():
     pytest.skip(native.unavailable_reason(), allow_module_level=True)
 
-_spec = importlib.util.spec_from_file_location(
-    "native_oracle", Path(__file__).with_name("native_oracle.py")
-)
-oracle = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(oracle)
+import native_oracle as oracle
 
 TIERS = [*native.tiers(), native.EMULATED_TIER]
 METRICS = ["ip", "cosine", "l2"]

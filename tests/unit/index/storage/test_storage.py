@@ -13,7 +13,7 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.storage import files
 from gleann.index.storage.manifest import manifest_checksum
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "index-v1"
+GOLDEN = Path(__file__).parents[3] / "golden" / "index-v1"
 
 
 @pytest.fixture(scope="module")

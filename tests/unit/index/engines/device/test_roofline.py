@@ -20,7 +20,7 @@ from gleann.index.engines.device.plan.roofline import (
 )
 from gleann.index.engines.triton_kernels.configs import merge_config_for
 
-COUNTS = Path(__file__).resolve().parents[2] / "bench/results/gpu-counts.json"
+COUNTS = Path(__file__).resolve().parents[5] / "bench/results/gpu-counts.json"
 
 
 def batch(*, queries=10_000, nprobe, nlist=4096, entries, dim=128):
