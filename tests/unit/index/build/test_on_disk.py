@@ -77,7 +77,8 @@ def test_the_result_is_searched_from_its_files(rows, tmp_path):
 MEASURED = """
 import sys, threading
 import numpy as np
-from gleann.index import BuildParams, SoarIndex, on_disk
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.build import on_disk
 
 def anonymous():
     with open("/proc/self/status") as status:
