@@ -50,15 +50,15 @@ test-kernels: $(KERNELS)/.installed
 	  kernels-interpreted
 
 kernels-compiled:
-	$(KERNEL_TESTS) -m 'not slow' tests/device/test_compiled.py
+	$(KERNEL_TESTS) -m 'not slow' tests/device/compiled
 
 kernels-interpreted:
 	TRITON_INTERPRET=1 $(KERNEL_TESTS) \
 	  -W 'ignore:Conversion of an array with ndim:DeprecationWarning' \
-	  tests/device/test_interpreted.py
+	  tests/device/interpreted
 	$(KERNEL_TESTS) -k torch tests/conformance \
 	  tests/unit/selection/coreset/test_distance.py
-	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device tests/bench/gpu \
+	$(KERNEL_TESTS) --ignore tests/device/compiled tests/device tests/bench/gpu \
 	  tests/unit/index/engines/device tests/unit/index/engines/test_device_absent.py \
 	  tests/unit/index/engines/test_several.py \
 	  tests/unit/selection/coreset/test_facility_location.py
