@@ -76,7 +76,7 @@ def test_a_flow_lists_files_that_run(flow, run, client, clustered):
     opened, entered = client
     opened.create_index("words", dim=8)
     opened.upsert("words", np.arange(600), clustered(600, 8, seed=1))
-    opened.build("words").wait()
+    opened.build("words", gleann.BuildParams(nlist=8, tune_queries=20)).wait()
     entered.clear()
     run(opened)
     ran = {str(Path(file).resolve()) for file in entered.copy()}

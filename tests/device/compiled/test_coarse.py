@@ -7,12 +7,19 @@ compiled_only()
 import re
 
 import pytest
-from compiled_code import assert_matrix, assert_no_spill, shape
+from compiled_code import (
+    assert_matrix,
+    assert_no_spill,
+    assert_products,
+    assert_warp_products,
+    shape,
+)
 
 from bench.gpu.compile import compiled
-from gleann.index.engines.device.plan.kinds import padded_dim
+from gleann.index.engines.device.plan.kinds import TILE, padded_dim
 from gleann.index.engines.triton_kernels.coarse.quantise_queries import quantise_queries
 from gleann.index.engines.triton_kernels.coarse.rank_lists import (
+    LEAST_COLUMNS,
     best_lists,
     group_peaks,
 )
@@ -40,6 +47,17 @@ def test_group_peaks(dim, capability):
     )
     code = assert_no_spill(made, capability)
     assert_matrix(code, "int8", capability)
+    if capability == 90:
+        assert_products(code, RANK, dim)
+    else:
+        assert_warp_products(
+            code,
+            rows=TILE,
+            columns=RANK.queries,
+            dim=dim,
+            block=RANK.block,
+            warps=RANK.warps,
+        )
     # Scores would be rounded once where the host rounds twice.
     assert "FFMA" not in code
 
@@ -66,7 +84,14 @@ def test_best_lists(groups, keys, dim, capability):
         enable_fp_fusion=False,
     )
     code = assert_no_spill(made, capability)
-    assert re.search(r"\bIMMA\b", code)
+    assert_warp_products(
+        code,
+        rows=RANKED_AT_ONCE,
+        columns=LEAST_COLUMNS.value,
+        dim=dim,
+        block=RANK.block,
+        warps=RANK_WARPS,
+    )
     assert "FFMA" not in code
 
 

@@ -5,7 +5,13 @@ from kernel_mode import compiled_only
 compiled_only()
 
 import pytest
-from compiled_code import assert_matrix, assert_no_spill, assert_products, shape
+from compiled_code import (
+    assert_lane_products,
+    assert_matrix,
+    assert_no_spill,
+    assert_products,
+    shape,
+)
 
 from bench.gpu.compile import compiled
 from gleann.index.engines.device.plan.kinds import TILE
@@ -133,7 +139,9 @@ def compiled_pairs(kind, dim, capability, *, buckets):
         capability=capability,
         num_warps=PAIR_WARPS,
     )
-    assert "FMNMX.FTZ" not in assert_no_spill(made, capability)
+    code = assert_no_spill(made, capability)
+    assert "FMNMX.FTZ" not in code
+    assert_lane_products(code, kind, dim)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
@@ -144,7 +152,7 @@ def test_score_pairs(kind, dim, capability):
     score = compiled(
         score_pairs, constants, kind=kind, capability=capability, num_warps=PAIR_WARPS
     )
-    assert_no_spill(score, capability)
+    assert_lane_products(assert_no_spill(score, capability), kind, dim)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])

@@ -9,13 +9,14 @@ import device_world as world
 import numpy as np
 import pytest
 import torch
-from interpreted_world import KINDS
+from interpreted_world import KINDS, SIZES
 
 from gleann.index.codes import Encoding
 from gleann.index.engines.device.layout.layout import lay_out
 from gleann.index.engines.device.steps.coarse import DeviceRanking
 from gleann.index.engines.device.steps.queries import code_queries
 from gleann.index.engines.triton_kernels.coarse import launch_quantise
+from gleann.index.engines.triton_kernels.scanner import TritonScanner
 
 
 def queries_of_all_sizes(d):
@@ -66,3 +67,19 @@ def test_codes_of_queries_are_those_of_torch(center, d):
     assert torch.equal(codes[:, :d], want)
     assert not codes[:, d:].any()
     assert torch.equal(scales, want_scales)
+
+
+def test_the_default_dtype_of_the_process_is_none_of_ours():
+    data = world.sized_index(SIZES, d=16)
+    asked = torch.from_numpy(world.integer_queries(3, 16)) / 3
+    lists = lay_out(data, kind="int8", device=torch.device("cpu"))
+    ranking = DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
+    want = code_queries(asked, lists)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        got = TritonScanner().coded(asked, lists)
+        _, scales = launch_quantise.launch_quantise(asked, ranking)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(got.ratios, want.ratios)
+    assert torch.equal(scales, ranking.coded(asked)[1])
