@@ -66,7 +66,7 @@ def test_an_import_that_fails_gives_back_what_it_staged(
 
 
 def test_the_database_of_an_older_gleann_shrinks_too(tmp_path: Path) -> None:
-    golden = Path(__file__).parents[3] / "golden" / "data-v1" / "gleann.sqlite3"
+    golden = Path(__file__).parents[2] / "golden" / "data-v1" / "gleann.sqlite3"
     file = tmp_path / "gleann.sqlite3"
     file.write_bytes(golden.read_bytes())
     connection = sqlite3.connect(file)
