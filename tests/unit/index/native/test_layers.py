@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-NATIVE = Path(__file__).resolve().parents[4] / "index" / "native"
+ROOT = Path(__file__).resolve().parents[4]
+NATIVE = ROOT / "index" / "native"
 
 # A file includes files of its own folder and of lower lines; those of one line are
 # independent.
@@ -96,6 +97,16 @@ def test_only_code_of_a_tier_includes_code_of_a_tier(includes):
         if any(folder_of(name) == "tiers" for name in names)
     }
     assert {file for file in users if folder_of(file) != "tiers"} == COMPILED_FOR_A_TIER
+
+
+def test_comments_cite_files_that_exist():
+    cited = {
+        name
+        for path in NATIVE.rglob("*.?pp")
+        for name in re.findall(r"\b(?:index|selection)/[\w/]+\.py\b", path.read_text())
+    }
+    assert cited
+    assert {name for name in cited if not (ROOT / name).is_file()} == set()
 
 
 def test_faults_are_found(tmp_path):
