@@ -242,8 +242,9 @@ def test_a_directory_that_is_open_is_swept(
     application = Application(Config(data_dir=tmp_path))
     try:
         end = time.monotonic() + 20
-        while application.receipts._store.rows("SELECT * FROM requests"):
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        with closing(sqlite3.connect(tmp_path / "gleann.sqlite3")) as connection:
+            while connection.execute("SELECT * FROM requests").fetchall():
+                assert time.monotonic() < end
+                time.sleep(0.01)
     finally:
         application.close()
