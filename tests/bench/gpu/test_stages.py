@@ -343,7 +343,7 @@ def test_only_what_is_asked_for_is_measured(tmp_path):
 def test_a_hanging_and_a_dying_stage_leave_the_rest(tmp_path, monkeypatch):
     """Each costs itself and no other: what it had measured stays."""
     monkeypatch.setattr(watch, "GRACE", 0.5)
-    units = [unit("kernel", seconds=1), unit("coarse", seconds=60), unit("ceilings")]
+    units = [unit("kernel", seconds=8), unit("coarse", seconds=60), unit("ceilings")]
     setup = setup_in(tmp_path)
     assert not watch.measure(setup, units, resume=False, target=gpu_hang.work)
     entries = json.loads(setup.out.read_text())["stages"]
