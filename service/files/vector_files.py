@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class VectorFile(Protocol):
     def ids(self) -> HeldIds:
         """All ids (count,), distinct."""
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
+    def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The vectors in order, a block (m, dim) at a time."""
 
 
@@ -165,7 +165,7 @@ class NpyVectors:
         ids = np.asarray(file)
         return hold_ids(ids, n=self.count, name=self.ids_path.name)
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
+    def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The vectors in order."""
         file = NpyFile(self.path)
         if file.shape != self.shape:
@@ -267,7 +267,7 @@ class ParquetVectors:
         texts.validate(full=True)
         return Texts.of_arrow(texts)
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
+    def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The vectors in order."""
         from pyarrow.parquet import ParquetFile
 
@@ -277,7 +277,7 @@ class ParquetVectors:
             for batch in batches:
                 yield self._matrix(batch.column(0))
 
-    def _matrix(self, column: "pa.Array") -> NDArray[Any]:
+    def _matrix(self, column: "pa.Array") -> NDArray[np.generic]:
         lengths = column.value_lengths().to_numpy(zero_copy_only=False)
         if column.null_count:
             raise InvalidInputError(
@@ -357,7 +357,7 @@ def _require_words(
         )
 
 
-def _require_id_type(path: Path, dtype: np.dtype[Any]) -> None:
+def _require_id_type(path: Path, dtype: np.dtype[np.generic]) -> None:
     """Refuse what cannot be ids before it is read."""
     if dtype.kind not in "iuU":
         raise InvalidInputError(

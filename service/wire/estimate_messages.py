@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,9 @@ from gleann.service.wire.index_messages import fill, given
 from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
-    from gleann.selection.estimate import Estimate, EstimateParams
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+    from gleann.selection.estimate import Estimate, EstimateParams, Stratum
 from gleann.service.wire.arrays import Column
 
 
@@ -52,7 +54,10 @@ def fill_proxy(
         request.index_proxy.representatives = representatives
 
 
-def fill_named(messages: Any, proxies: Mapping[str, Column]) -> None:
+def fill_named(
+    messages: "RepeatedCompositeFieldContainer[estimate_pb2.NamedProxy]",
+    proxies: Mapping[str, Column],
+) -> None:
     """Pack proxies, by name, into a repeated `NamedProxy`."""
     for name, column in proxies.items():
         _fill_scores(messages.add(name=name).scores, column)
@@ -144,7 +149,7 @@ def estimate_of(message: estimate_pb2.Estimate) -> "Estimate":
     )
 
 
-def _stratum_of(message: estimate_pb2.Stratum) -> Any:
+def _stratum_of(message: estimate_pb2.Stratum) -> "Stratum":
     from gleann.selection.estimate import Stratum
 
     values = {field.name: getattr(message, field.name) for field in fields(Stratum)}

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,8 +35,8 @@ class VectorFile:
         ids: (n,) int64 or string, or None where the file names none.
     """
 
-    vectors: NDArray[Any] | NpyFile
-    ids: NDArray[Any] | None
+    vectors: NDArray[np.generic] | NpyFile
+    ids: NDArray[np.generic] | None
 
 
 def read_vectors(
@@ -73,7 +72,7 @@ def read_vectors(
     return VectorFile(vectors=_matrix(path, name, table[name]), ids=ids)
 
 
-def read_array(path: Path) -> NDArray[Any]:
+def read_array(path: Path) -> NDArray[np.generic]:
     """Read a `.npy` file; object arrays are refused, never unpickled."""
     return np.asarray(NpyFile(path))
 
@@ -89,7 +88,7 @@ def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
+def column_array(path: Path, table: pa.Table, name: str) -> NDArray[np.generic]:
     """Take one column without gaps out of a table: numbers, flags or strings.
 
     Strings come as objects, since NumPy's own lose NULs at their ends.
@@ -110,7 +109,7 @@ def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
             f"{path}: column {name!r} must hold numbers, flags or texts, got {kind}"
         )
     with reading(path):
-        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        values: NDArray[np.generic] = column.to_numpy(zero_copy_only=False)
     return values
 
 
@@ -143,7 +142,7 @@ def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
     return as_numbers(path, values)
 
 
-def as_numbers(path: Path, values: NDArray[Any]) -> NDArray[np.float64]:
+def as_numbers(path: Path, values: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return what a file holds as float64; text is refused."""
     if values.dtype.kind not in "fiub":
         raise InvalidInputError(f"{path} must hold numbers, got {values.dtype}")
@@ -208,7 +207,7 @@ def _require_columns(path: Path, wanted: list[str], there: list[str]) -> None:
         )
 
 
-def _matrix(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
+def _matrix(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[np.generic]:
     if not _holds_vectors(column.type):
         raise InvalidInputError(f"{path}: column {name!r} holds {column.type}")
     lists = column.combine_chunks()
@@ -222,5 +221,7 @@ def _matrix(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
             f" {lengths.max()} dimensions"
         )
     dim = int(lengths[0]) if len(lengths) else 0
-    matrix: NDArray[Any] = flat.to_numpy(zero_copy_only=False).reshape(len(lists), dim)
+    matrix: NDArray[np.generic] = flat.to_numpy(zero_copy_only=False).reshape(
+        len(lists), dim
+    )
     return matrix

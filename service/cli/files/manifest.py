@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gleann.index import Progress
 from gleann.service.cli.files import inputs
@@ -93,7 +93,7 @@ class JobRecord:
         """Note an index by the hash of its data."""
         self._inputs.append({"path": str(path), "data_hash": data_hash})
 
-    def write(self, output: Path, results: Mapping[str, Any]) -> None:
+    def write(self, output: Path, results: Mapping[str, object]) -> None:
         """Write the record beside `output`."""
         contents = {
             "command": self._command,
