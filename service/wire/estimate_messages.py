@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,34 @@ if TYPE_CHECKING:
 from gleann.service.wire.arrays import Column
 
 
+class ProxySource(TypedDict, total=False):
+    """What the proxy of an estimate is made from: one of three, the others left out.
+
+    Attributes:
+        proxy: (ids, numbers) for all vectors: cheap guesses of being positive. Of
+            several, by name, a pilot chooses one.
+        examples: (ids, labels) of some vectors, from which the index makes a proxy;
+            labels that are all 0 or 1 are counted too, and not asked for again,
+            except positives whose value is wanted.
+        neighbours: with `examples`, how many of the nearest count for a vector.
+        representatives: vectors far apart that are labelled first, within the
+            budget; they and the labels of every round make the proxy of the next
+            (TASTI).
+    """
+
+    proxy: Column | Mapping[str, Column] | None
+    examples: Column | None
+    neighbours: int | None
+    representatives: int | None
+
+
 def fill_proxy(
     request: estimate_pb2.StartEstimateSessionRequest,
-    proxy: Column | Mapping[str, Column] | None,
-    examples: Column | None,
-    neighbours: int | None,
-    representatives: int | None,
+    *,
+    proxy: Column | Mapping[str, Column] | None = None,
+    examples: Column | None = None,
+    neighbours: int | None = None,
+    representatives: int | None = None,
 ) -> None:
     """Pack what tells likely positives from the rest.
 
