@@ -12,9 +12,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gleann.index import Progress
-from gleann.service.cli.files import inputs
 from gleann.service.cli.files.outputs import write_json
 from gleann.service.cli.progress import Report
+from gleann.service.files.vector_columns import reading
 from gleann.service.report.machine import command_line, machine, now, versions
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class JobRecord:
     def add_file(self, path: Path) -> None:
         """Note an input file by its bytes."""
         digest = hashlib.sha256()
-        with inputs.reading(path), path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
         size = path.stat().st_size
