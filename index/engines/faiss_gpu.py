@@ -62,11 +62,11 @@ class FaissGpuEngine:
         self._turn = Lock()
         self._host: Engine | None = None
 
-    def with_threads(self, threads: int) -> "FaissGpuEngine":  # noqa: ARG002
+    def with_threads(self, threads: int) -> "FaissGpuEngine":
         """The same engine: a GPU has no threads to choose."""
         return self
 
-    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:  # noqa: ARG002
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
         """Both: without copies it would have to search on the host."""
         return "both"
 

@@ -22,7 +22,7 @@ class ReferenceEngine:
         self._data = data
         self._ranking = ListRanking(data.centroids, data.encoding)
 
-    def with_threads(self, threads: int) -> "ReferenceEngine":  # noqa: ARG002
+    def with_threads(self, threads: int) -> "ReferenceEngine":
         """See `Engine.with_threads`: this one never has more than BLAS takes."""
         return self
 
@@ -30,7 +30,7 @@ class ReferenceEngine:
         """Sort all lists by score; see `Engine.rank_lists`."""
         return top_lists(self._ranking.scores(queries), nprobe=nprobe)
 
-    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:  # noqa: ARG002
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
         """Both: rows have copies only where those pay; see `Engine`."""
         return "both"
 
