@@ -59,7 +59,7 @@ kernels-interpreted:
 	$(KERNEL_TESTS) tests/conformance tests/unit/test_selection_distance.py -k torch
 	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device \
 	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py \
-	  tests/unit/test_several.py tests/unit/test_selection_facility_location.py
+	  tests/unit/test_selection_facility_location.py
 
 gpu-pack:
 	bench/gpu/pack.sh
