@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 
 Vectors: TypeAlias = NDArray[np.float32]
 """Rows of a matrix, C-contiguous (n, d)."""

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows, Vectors
-from gleann.index.build.arrange import Progress, Report, arrange, as_sample, ignore
-from gleann.index.build.choose_spill import SpillReport
+from gleann.index.build.arrange import arrange, as_sample
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
-from gleann.index.build.tune import OperatingPoint, best_recall
 from gleann.index.checks import (
     as_matrix,
     as_vectors,
@@ -32,12 +30,14 @@ from gleann.index.engines.contract import (
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import Found, FoundRows, SearchStats, shortfall
+from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.ids.held import IdLookup, to_numpy
 from gleann.index.ids.table import IdTable
 from gleann.index.metric import prepare
-from gleann.index.parallel.heartbeat import repeating
+from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
 from gleann.index.params import BuildParams, Metric, SearchParams
+from gleann.index.progress import Progress, Report, ignore
 from gleann.index.search.device_search import (
     FoundTensors,
     as_tensor,

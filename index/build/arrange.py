@@ -1,6 +1,5 @@
 """The phases of a build: train, assign, tune; and encode, which is the caller's."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.build.choose_spill import choose_spill
-from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.contract import BuildKernels
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.sample import Sample, draw_queries, make_sample
 from gleann.index.build.tune import measure_points
@@ -18,30 +17,8 @@ from gleann.index.errors import InvalidParamsError
 from gleann.index.lists import InvertedLists, invert
 from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric
+from gleann.index.progress import Progress, Report
 from gleann.index.storage.packing import Header
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a build is in its current phase.
-
-    Attributes:
-        phase: "prepare" (on disk only), "train", "assign", "tune", "encode" (in memory
-            only), then "done"; "plan" and "join" for a neighbour graph.
-        done: units of this phase finished.
-        total: units of this phase in all.
-    """
-
-    phase: str
-    done: int
-    total: int
-
-
-Report = Callable[[Progress], None]
-
-
-def ignore(progress: Progress) -> None:
-    """Take progress nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

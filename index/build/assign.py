@@ -11,8 +11,8 @@ import numpy as np
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.build.spill import Spiller, less
 from gleann.index.engines import native
+from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import BLOCK_SCORES, block_slices, map_blocks
-from gleann.index.parallel.heartbeat import beat
 from gleann.index.params import BuildParams
 
 PROGRESS_ROWS = 32_768

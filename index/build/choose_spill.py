@@ -4,52 +4,25 @@ An index without spilling is the same lists with their spilled segments cut off,
 are judged from one assignment by the work that sample queries need.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 
 from gleann.index.arrays import ListNos
 from gleann.index.build.sample import Sample
-from gleann.index.build.tune import (
+from gleann.index.build.tune import measure_points
+from gleann.index.operating_points import (
+    WORTH,
     OperatingPoint,
+    SpillReport,
     best_recall,
     cost_of_recall,
-    measure_points,
 )
 from gleann.index.params import DEFAULT_TARGET_RECALL
 
 JUDGED_K = 10
 DEFAULT_RECALLS = (DEFAULT_TARGET_RECALL, 0.99)
-WORTH = 0.05
-"""Share of the work that copies must save to be worth their memory."""
 
 
 Points = tuple[OperatingPoint, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpillReport:
-    """What "auto" measured, and what it chose.
-
-    Attributes:
-        chosen: the winner.
-        k: neighbours asked for.
-        recalls: recall@k that was judged at: what was asked for, or the most that both
-            reach.
-        soar_costs: nominal nanoseconds a query with spilling (`index/cost.py`), for
-            each recall.
-        none_costs: the same without.
-        saving: share of the work that spilling saves (geometric mean); negative where
-            it costs more. "soar" is chosen from `WORTH` up.
-    """
-
-    chosen: Literal["soar", "none"]
-    k: int
-    recalls: tuple[float, ...]
-    soar_costs: tuple[float, ...]
-    none_costs: tuple[float, ...]
-    saving: float
 
 
 def choose_spill(

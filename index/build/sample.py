@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
-from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.contract import BuildKernels
 from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
 from gleann.index.codes import Encoding
 from gleann.index.cost import CostModel

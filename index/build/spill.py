@@ -18,13 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
+from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
-from gleann.index.parallel.heartbeat import beat
-from gleann.index.params import BuildParams
-
-DEFAULT_LAMBDA = 1.0
-ZERO_RESIDUAL = 1e-7
-"""A squared residual below this share of the mean squared row length is zero."""
+from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams
 
 MOST_PRODUCTS = 1 << 26
 """Products among centroids that are kept; beyond, they are computed block by block."""

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, HeldIds, Ids
-from gleann.index.build.arrange import Progress, ignore
 from gleann.index.checks import require_integer
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
@@ -21,9 +20,10 @@ from gleann.index.exact import exact_search_prepared, others_than
 from gleann.index.graph.join_plan import draw_sample, plan_nprobe
 from gleann.index.graph.mutual import mutual_neighbours
 from gleann.index.graph.self_join import Pools, join_lists, pool_size, take
+from gleann.index.heartbeat import repeating
 from gleann.index.ids.held import ids_at, to_numpy
-from gleann.index.parallel.heartbeat import repeating
 from gleann.index.params import DEFAULT_TARGET_RECALL
+from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
 
 if TYPE_CHECKING:

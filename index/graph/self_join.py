@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
-from gleann.index.build.arrange import Progress
 from gleann.index.engines.contract import (
     Engine,
     IndexData,
@@ -20,6 +19,7 @@ from gleann.index.engines.contract import (
 )
 from gleann.index.lists import InvertedLists
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.progress import Progress
 
 CHUNK_ROWS = 16_384
 """Rows that ask in one call of the engine, and between two reports of progress."""

@@ -20,7 +20,7 @@ from gleann.index.errors import (
     InvalidInputError,
 )
 from gleann.index.ids.held import id_at, repeated_id, shown_id, to_numpy
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 
 MAX_ID_BYTES = 4096
 """Most bytes of a new id in UTF-8: the longest path that Linux opens."""

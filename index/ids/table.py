@@ -9,7 +9,7 @@ from gleann.index.arrays import HeldIds, Ids, Rows
 from gleann.index.errors import UnknownIdError
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import IdLookup, id_at, kind_of, shown_id
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 
 
 class IdTable:

@@ -5,15 +5,11 @@ from math import ceil
 
 import numpy as np
 
-from gleann.index.build.tune import (
-    OperatingPoint,
-    choose_point,
-    default_pool,
-)
 from gleann.index.checks import as_mask
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import SearchStats
+from gleann.index.operating_points import OperatingPoint, choose_point, default_pool
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 
 

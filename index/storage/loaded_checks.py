@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Mask
-from gleann.index.build.choose_spill import SpillReport
-from gleann.index.build.tune import OperatingPoint
 from gleann.index.checks import MAX_DIM, MOST_ROWS, MOST_SQUARED
 from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
 from gleann.index.ids.held import repeated_id
-from gleann.index.ids.texts import Texts
 from gleann.index.lists import InvertedLists
+from gleann.index.operating_points import OperatingPoint, SpillReport
+from gleann.index.texts import Texts
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "centroids": ("lists", "dim"),

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.host import HostKernels, HostTrainingRows
+from gleann.index.build.kernels import kernels_on
 from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import ScanRequest

@@ -10,7 +10,7 @@ import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import IdLookup
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.service.search import view_search
 from gleann.service.search.view_search import search
 from gleann.service.state.live_index import Delta, Sealed, View

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.build.contract import Assigned
 from gleann.index.build.device.assigner import DeviceAssigner
-from gleann.index.build.kernels import Assigned
 from gleann.index.build.rows import prepare_rows
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.device.exact import DeviceExact

@@ -32,6 +32,21 @@ class Columns:
         return chosen
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pull:
+    """What SOAR adds to the loss of a list: (r.c' - r.x)^2 times a weight.
+
+    Attributes:
+        residuals: r = x - c of the first list c, float32 (m, d).
+        along: r.x, float32 (m,).
+        weights: lambda / 2 / |r|^2, float32 (m,).
+    """
+
+    residuals: Tensor
+    along: Tensor
+    weights: Tensor
+
+
 def columns_of(vectors: Tensor) -> Columns:
     """Vectors float32 (n, d) as columns."""
     count, dim = vectors.shape

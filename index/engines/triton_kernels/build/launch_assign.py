@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from gleann.index.build.device.assigner import Pull
-from gleann.index.engines.device.layout.columns import Columns, columns_of
+from gleann.index.engines.device.layout.columns import Columns, Pull, columns_of
 from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.triton_kernels.build.assign_lists import assign_lists
 from gleann.index.engines.triton_kernels.configs import (

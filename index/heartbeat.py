@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Generic, TypeVar
 
+from gleann.index import extension
+
 Told = TypeVar("Told")
 
 BETWEEN_BEATS = 0.1
@@ -43,11 +45,8 @@ def beat() -> None:
 
 
 def _watch(callback: Callable[[], None] | None) -> None:
-    # Here, since what the kernels' engine imports beats too.
-    from gleann.index.engines import native
-
     _local.beat = callback
-    native.watch(callback)
+    extension.watch(callback)
 
 
 class _Repeater(Generic[Told]):
