@@ -17,7 +17,8 @@ from gleann.index.build.kernels import kernels_on
 from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import ScanRequest
-from gleann.index.engines.reference import ReferenceEngine, top_lists
+from gleann.index.engines.reference import ReferenceEngine
+from gleann.index.engines.stepwise import top_lists
 from gleann.index.metric import list_scores
 from gleann.index.params import BuildParams
 

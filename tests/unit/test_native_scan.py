@@ -11,7 +11,7 @@ from gleann.index.codes import Codes, Encoding
 from gleann.index.engines import native
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import NativeEngine
-from gleann.index.engines.reference import top_lists
+from gleann.index.engines.stepwise import top_lists
 from gleann.index.metric import list_scores
 
 if not native.available():

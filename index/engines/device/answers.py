@@ -18,7 +18,7 @@ from gleann.index.engines.contract import Scanned, Work
 from gleann.index.engines.device.steps.keys import NONE
 from gleann.index.engines.device.steps.packed import COUNTS, OPEN
 from gleann.index.engines.device.steps.rerank import answer
-from gleann.index.engines.reference import count_short
+from gleann.index.engines.stepwise import count_short
 
 BUFFERS = 2
 """Blocks on their way at once: one is decoded while the next is computed."""
