@@ -1,5 +1,6 @@
 """What a search returns: neighbours, and what finding them took."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,6 +42,16 @@ class SearchStats(NamedTuple):
     completed: int
     estimated_recall: float | None
     exact: bool
+
+
+COUNTS = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
+"""Those attributes of `SearchStats` that add up over searches."""
+
+
+def sum_stats(stats: Sequence[SearchStats]) -> SearchStats:
+    """The counts of several searches, summed; all else is that of the first."""
+    totals = {name: sum(getattr(part, name) for part in stats) for name in COUNTS}
+    return stats[0]._replace(**totals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
