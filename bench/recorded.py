@@ -1,7 +1,7 @@
 """`python -m bench table`: the recorded results as markdown, and into the documents.
 
 A document holds tables between two comments, which name a result file without .json, or
-"summary":
+"summary" or "headline":
 
     <!-- results: glove-100-batch-t2 -->
     <!-- end of results -->
@@ -26,7 +26,7 @@ from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
 from bench.selection.tasti_table import tasti_table
-from bench.summary import summary
+from bench.summary import headline, summary
 from bench.tables import build_table, speed_tables
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -76,8 +76,8 @@ def run_table(arguments: argparse.Namespace) -> int:
 
 
 def tables(results: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    """The summary, and the table of every result that has one."""
-    found = [("summary", summary(results))]
+    """Both summaries, and the table of every result that has one."""
+    found = [("headline", headline(results)), ("summary", summary(results))]
     for name, result in results.items():
         if (make := _maker(result)) is not None:
             found.append((name, make(result)))

@@ -1,4 +1,4 @@
-"""One line a data set, from all recorded results: what the front page shows."""
+"""All recorded searches and builds in short, and one line a data set."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,6 +20,8 @@ RIVALS = {
     "best HNSW": ("hnswlib", "faiss-hnsw", "usearch"),
 }
 LEVELS = (0.95, 0.99)
+HEADLINE = 0.95
+"""Recall of the one line a data set."""
 
 
 def summary(results: dict[str, Result]) -> str:
@@ -34,6 +36,26 @@ def summary(results: dict[str, Result]) -> str:
         _builds(of_mode["build"]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def headline(results: dict[str, Result]) -> str:
+    """Batches at one recall, a line a data set: what the front page shows.
+
+    Rivals that were not run together are in one line, each with the ratio of its own
+    run; the speed of gleann is that of the first run.
+    """
+    lines: dict[str, list[str]] = {}
+    for one in results.values():
+        if one.get("mode") != "batch":
+            continue
+        if cells := _line(one, "gleann", HEADLINE, _qps):
+            known = lines.setdefault(_data(one), cells)
+            lines[_data(one)] = [
+                new if old == "-" else old
+                for old, new in zip(known, cells, strict=True)
+            ]
+    head = ["data", "gleann, QPS", *(f"{name} x" for name in RIVALS)]
+    return markdown(head, ([data, *cells] for data, cells in lines.items()))
 
 
 def _searches(results: Sequence[Result], speed: str, shown: Any) -> str:

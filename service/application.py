@@ -1,4 +1,4 @@
-"""`Application`: everything a data directory can do, whoever asks.
+"""`Application`: all operations on one open data directory.
 
 The gRPC servicers and the in-process client call the same object.
 """
@@ -30,7 +30,10 @@ from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
 from gleann.service.search import view_search
 from gleann.service.search.batcher import Batcher
-from gleann.service.sessions.sessions import Sessions
+from gleann.service.sessions.active import ActiveSessions
+from gleann.service.sessions.estimates import EstimateSessions
+from gleann.service.sessions.groups import GroupSessions
+from gleann.service.sessions.store import SessionStore
 from gleann.service.state.damaged_rows import tell_damage
 from gleann.service.state.expiry import Expiry
 from gleann.service.state.idempotency import Receipts
@@ -41,7 +44,7 @@ from gleann.service.state.versions import Versions
 from gleann.service.values import IndexInfo, IndexVersion, ServerInfo
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.paging import message_room
-from gleann.v1 import index_pb2, selection_pb2, vector_pb2
+from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
 """Puts long work into the queue: a quick call, for a transaction."""
@@ -74,7 +77,10 @@ class Application:
         registry: the indexes.
         jobs: the operations.
         selections: what selection jobs chose.
-        sessions: the labelling sessions.
+        sessions: the store of labelling sessions.
+        active: what those of active learning do.
+        estimates: what those of an estimate do.
+        groups: what those of an estimate by group do.
         receipts: answers to requests that may be repeated.
         limits: the caps on single requests.
     """
@@ -113,7 +119,10 @@ class Application:
         self.registry = Registry(self._store, versions)
         self.jobs = Jobs(self._store)
         self.selections = Selecting(self.registry, self._store, devices)
-        self.sessions = Sessions(self.registry, self._store)
+        self.sessions = SessionStore(self.registry, self._store)
+        self.active = ActiveSessions(self.sessions)
+        self.estimates = EstimateSessions(self.sessions)
+        self.groups = GroupSessions(self.sessions)
         self.receipts = Receipts(self._store)
         self._expiry = Expiry(
             self._store,
@@ -256,14 +265,12 @@ class Application:
         )
 
     def select(
-        self, request: selection_pb2.CreateSelectionJobRequest
+        self, request: coreset_pb2.CreateSelectionJobRequest
     ) -> operations_pb2.Operation:
         """Begin a selection job, after a look at what it names."""
         return self.asked_to_select(request)()
 
-    def asked_to_select(
-        self, request: selection_pb2.CreateSelectionJobRequest
-    ) -> Asked:
+    def asked_to_select(self, request: coreset_pb2.CreateSelectionJobRequest) -> Asked:
         """What begins a selection job, after a look at what it names."""
         resolve(self.registry.view(request.index), request)
         return self.jobs.asked("select", index=request.index, request=request)

@@ -1,4 +1,4 @@
-"""One frozen configuration, from a file, then the environment, then the caller."""
+"""Server configuration from a file, the environment and arguments, in this order."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Stubs that call an `Application` in this process: no socket, no bytes in between."""
+"""In-process stubs: call the servicers directly, without a socket or serialization."""
 
 from os import PathLike
 from pathlib import Path
@@ -7,11 +7,14 @@ from typing import Any
 from gleann.index.errors import ServiceError
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
+from gleann.service.servicers.coreset import CoresetServicer
+from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.search import SearchServicer
-from gleann.service.servicers.selection import SelectionServicer
+from gleann.service.servicers.session import SessionServicer
 from gleann.service.servicers.vector import VectorServicer
 from gleann.service.stubs import Stubs
 
@@ -38,7 +41,10 @@ def application_stubs(application: Application) -> Stubs:
         index=_Direct(IndexServicer(application), state),
         vector=_Direct(VectorServicer(application), state),
         search=_Direct(SearchServicer(application), state),
-        selection=_Direct(SelectionServicer(application), state),
+        coreset=_Direct(CoresetServicer(application), state),
+        active=_Direct(ActiveServicer(application), state),
+        estimate=_Direct(EstimateServicer(application), state),
+        session=_Direct(SessionServicer(application), state),
         admin=_Direct(AdminServicer(application), state),
         operations=_Direct(OperationsServicer(application), state),
         close=state.close,

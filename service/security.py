@@ -1,4 +1,4 @@
-"""Who may call: the API key, looked at before a call's message is awaited."""
+"""API key check, made before the server waits for the request message."""
 
 import hmac
 from collections.abc import Iterable

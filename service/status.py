@@ -1,4 +1,4 @@
-"""Exceptions to gRPC status and back, by one table.
+"""Exceptions to gRPC status and back, from one table.
 
 Every status carries an `ErrorInfo` whose reason is the exception's name, so that a
 client raises the class that the server raised.

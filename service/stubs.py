@@ -1,4 +1,4 @@
-"""What a client calls: the same rpcs, in this process or over a channel."""
+"""Stubs: the RPCs that a client calls, in this process or over a channel."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ class Stubs:
         index: IndexService.
         vector: VectorService.
         search: SearchService.
-        selection: SelectionService.
+        coreset: CoresetService.
+        active: ActiveLearningService.
+        estimate: EstimateService.
+        session: SessionService.
         admin: AdminService.
         operations: google.longrunning.Operations.
         close: hangs up.
@@ -24,7 +27,10 @@ class Stubs:
     index: Any
     vector: Any
     search: Any
-    selection: Any
+    coreset: Any
+    active: Any
+    estimate: Any
+    session: Any
     admin: Any
     operations: Any
     close: Callable[[], None]

@@ -1,4 +1,4 @@
-"""What the service answers with, as plain values.
+"""Values that the service returns.
 
 Every value is the same whether the index is in this process or behind gRPC.
 """

@@ -85,7 +85,7 @@ PARTS = {
         ),
     ),
 }
-"""With a minute of starting a machine for each, 880 of 900 seconds."""
+"""With a minute of starting a machine for each, 850 of 900 seconds."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -44,13 +44,13 @@ FLAGGED = 0.087
 `index/engines/device/DECISIONS.md` 1."""
 
 SECOND_PASS = 0.3e-3, 0.6e-3
-"""Before it was recorded, as the review before the first run estimated: some 35
-launches and four waits if any query is uncertain, and scoring, merging and re-ranking
-for 10,000 queries. Since then it is a part of the step."""
+"""Before it was recorded, as estimated by hand: some 35 launches and four waits if any
+query is uncertain, and scoring, merging and re-ranking for 10,000 queries. Since then
+it is a part of the step."""
 
 ANSWERS = 60e-6, 440e-6
-"""Before they came as one array, by the same review: a dozen launches, and two copies
-into pageable memory for 10,000 queries."""
+"""Before they came as one array, by the same estimate: a dozen launches, and two
+copies into pageable memory for 10,000 queries."""
 
 BUS = 5e10
 """Bytes a second into page-locked memory."""
@@ -74,8 +74,8 @@ RANKING = {"rank_lists", "group_peaks", "best_lists"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A row of the issue "GPU, on hardware": a search, what is wanted of it at least,
-    and what is aimed at, in queries a second."""
+    """A search, the least that is wanted of it and what is aimed at, in queries a
+    second."""
 
     setting: Setting
     least: float
@@ -119,7 +119,7 @@ def kernel_taken(
 
 
 def searches(results: Entry) -> Iterator[tuple[str, ...]]:
-    """A row for each search of the issue, and for the delay of one query."""
+    """A row for each target, and for the delay of one query."""
     for target in TARGETS:
         setting = target.setting
         batch = f"{setting.name}, {setting.nprobe} probes with copies, {setting.kind}"
@@ -148,7 +148,7 @@ def _cells(results: Entry, cell: Callable[[str, Entry], str]) -> Iterator[str]:
 
 
 def experiments(results: Entry) -> Iterator[tuple[str, ...]]:
-    """A row for each of P1 to P8 of the review, by what it changes of a step."""
+    """A row for each change P1 to P8, by what it changes of a step."""
     rows = LARGE.queries * POOL * LARGE.dim
     by_torch = RERANK_BYTES * rows / H200.bytes_a_second + 80 * LAUNCH
     before = {

@@ -68,7 +68,7 @@ def advise(
         if not positives:
             stop, reason = True, f"no positive in the last {WINDOW} batches"
     elif uncertainty is None:
-        reason = "nobody said how uncertain the last batches were"
+        reason = "the uncertainty of the last batches is unknown"
     elif uncertainty < SETTLED:
         stop = True
         reason = f"the last {WINDOW} batches were hardly uncertain: {uncertainty:.3f}"

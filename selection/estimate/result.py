@@ -266,7 +266,7 @@ def known_before(design: Design) -> str:
         return ""
     return (
         f"{design.known.labelled} rows were labelled before and are counted exactly,"
-        " beside the strata"
+        " outside the strata"
     )
 
 

@@ -30,16 +30,20 @@ class CountingSession(Protocol):
         """Rows labelled so far."""
 
 
-class LabellingSession(CountingSession, Protocol):
-    """The methods of a session that `run_estimate` calls."""
+class BatchSession(CountingSession, Protocol):
+    """A session that queries one batch at a time."""
 
     def next_batch(self) -> Selection:
         """The rows to label next; empty at the end."""
 
     def submit(
-        self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
+        self, ids: ArrayLike, answers: ArrayLike, values: ArrayLike | None = None, /
     ) -> int:
         """Take labels; returns the number of new ones."""
+
+
+class LabellingSession(BatchSession, Protocol):
+    """The methods of a session that `run_estimate` calls."""
 
     def estimate(self) -> Estimate:
         """The estimate from the labels so far."""
@@ -142,15 +146,26 @@ def run_estimate(
         chunk: rows per call of the oracle.
         progress: called after each chunk.
     """
+    label_all(session, oracle, chunk=chunk, progress=progress)
+    return session.estimate()
+
+
+def label_all(
+    session: BatchSession,
+    oracle: Oracle,
+    *,
+    chunk: int,
+    progress: ProgressCallback | None,
+) -> None:
+    """Submit the oracle's answers until the session queries no more rows."""
     require_count("chunk", chunk)
     while len(batch := session.next_batch()):
         ids = batch.ids[:chunk]
         session.submit(ids, *oracle(ids))
-        tell(progress, session)
-    return session.estimate()
+        report(progress, session)
 
 
-def tell(progress: ProgressCallback | None, session: CountingSession) -> None:
+def report(progress: ProgressCallback | None, session: CountingSession) -> None:
     """Report the number of labels so far, of the budget."""
     if progress is not None:
         done, total = session.labels_used, session.params.budget

@@ -9,7 +9,7 @@ from gleann.selection.checks import require_count
 from gleann.selection.estimate.labels.answers import GroupOracle, Oracle
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.run import tell
+from gleann.selection.estimate.run import label_all, report
 from gleann.selection.estimate.sessions.disjoint_groups import DisjointGroupsSession
 from gleann.selection.estimate.sessions.overlapping_groups import (
     OverlappingGroupsSession,
@@ -68,7 +68,7 @@ def run_overlapping_groups(
         group, batch = next_group
         ids = batch.ids[:chunk]
         session.submit(group, ids, *oracles[group](ids))
-        tell(progress, session)
+        report(progress, session)
     return session.estimates()
 
 
@@ -108,9 +108,5 @@ def run_disjoint_groups(
         chunk: rows per call of the oracle.
         progress: called after each chunk.
     """
-    require_count("chunk", chunk)
-    while len(batch := session.next_batch()):
-        ids = batch.ids[:chunk]
-        session.submit(ids, *oracle(ids))
-        tell(progress, session)
+    label_all(session, oracle, chunk=chunk, progress=progress)
     return session.estimates()

@@ -7,23 +7,33 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Ids
 from gleann.index.ids.checks import hold_distinct, hold_id_array
 from gleann.index.ids.held import joined_ids, own_ids
-from gleann.service.client.calls import pages_of, part_id
-from gleann.service.client.coreset_calls import CoresetCalls
-from gleann.service.values import Scores, SessionInfo
-from gleann.service.wire import active_messages, selection_messages
+from gleann.service.client.connection import Connection, name_of, pages_of, part_id
+from gleann.service.values import Scores, Selected, SessionInfo
+from gleann.service.wire import active_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.service.wire.index_messages import fill
-from gleann.service.wire.paging import blocks_within, id_sizes
-from gleann.v1 import selection_pb2
+from gleann.service.wire.paging import (
+    answer_sizes,
+    as_answers,
+    blocks_within,
+    id_sizes,
+)
+from gleann.service.wire.selected_messages import batch_of
+from gleann.service.wire.session_messages import session_info_of
+from gleann.v1 import active_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
 
 
-class ActiveCalls(CoresetCalls):
-    """What sessions of active learning can do; `Client` is the class to use."""
+class ActiveCalls:
+    """What sessions of active learning can do: `client.active`."""
 
-    def start_active_session(
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+
+    def start(
         self,
         name: str,
         *,
@@ -54,16 +64,64 @@ class ActiveCalls(CoresetCalls):
             InvalidParamsError: model "own".
             NotReadyError: the index was never built.
         """
-        request = selection_pb2.StartActiveSessionRequest(
+        request = active_pb2.StartActiveSessionRequest(
             index=name,
             params=active_messages.active_params_to_wire(params),
             ids=ids_to_wire(hold_id_array(ids)),
             labels=active_messages.answers_to_wire(labels),
             request_id=request_id,
         )
-        self._require_sendable(request)
-        reply = self._stubs.selection.StartActiveSession(request)
-        return selection_messages.session_info_of(reply)
+        self._connection.require_sendable(request)
+        reply = self._stubs.active.StartActiveSession(request)
+        return session_info_of(reply)
+
+    def next_batch(self, session: str | SessionInfo) -> Selected:
+        """What to label next; the same until labels arrive.
+
+        Returns:
+            The vectors, most wanted first; none when no candidate is left.
+
+        Raises:
+            UnknownJobError: no such active session.
+        """
+        request = active_pb2.NextBatchRequest(session=name_of(session))
+        pages = pages_of(self._stubs.active.NextBatch, request)
+        return batch_of(list(pages))
+
+    def submit_labels(
+        self,
+        session: str | SessionInfo,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        *,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Bring labels of the current batch; all are taken, or none.
+
+        Labels too many for one message are sent in several, each taken whole or not.
+
+        Args:
+            session: the session, or its name.
+            ids: m vectors of the current batch.
+            labels: m classes, or (m, q) answers to q concepts.
+            request_id: a repeat with the same string changes nothing.
+
+        Raises:
+            UnknownJobError: no such active session.
+            InvalidInputError: a label that was not asked for, or numbers that differ.
+        """
+        batch = hold_id_array(ids)
+        answers = as_answers(labels, n=len(batch))
+        sizes = answer_sizes(batch, answers)
+        for part in blocks_within(sizes, self._connection.limits, name="ids"):
+            request = active_pb2.SubmitLabelsRequest(
+                session=name_of(session),
+                ids=ids_to_wire(batch[part]),
+                labels=active_messages.answers_to_wire(answers[part]),
+                request_id=part_id(request_id, part),
+            )
+            reply = self._stubs.active.SubmitLabels(request)
+        return session_info_of(reply.session)
 
     def ignore(
         self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
@@ -75,14 +133,14 @@ class ActiveCalls(CoresetCalls):
             UnknownIdError: an id is not there.
         """
         gone = hold_id_array(ids)
-        for part in blocks_within(id_sizes(gone), self._limits, name="ids"):
-            request = selection_pb2.IgnoreIdsRequest(
+        for part in blocks_within(id_sizes(gone), self._connection.limits, name="ids"):
+            request = active_pb2.IgnoreIdsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(gone[part]),
                 request_id=part_id(request_id, part),
             )
-            reply = self._stubs.selection.IgnoreIds(request)
-        return selection_messages.session_info_of(reply.session)
+            reply = self._stubs.active.IgnoreIds(request)
+        return session_info_of(reply.session)
 
     def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
         """Whether more labels still change much in an active session.
@@ -90,10 +148,8 @@ class ActiveCalls(CoresetCalls):
         Raises:
             UnknownJobError: no such active session.
         """
-        request = selection_pb2.GetStopAdviceRequest(session=name_of(session))
-        return active_messages.stop_advice_of(
-            self._stubs.selection.GetStopAdvice(request)
-        )
+        request = active_pb2.GetStopAdviceRequest(session=name_of(session))
+        return active_messages.stop_advice_of(self._stubs.active.GetStopAdvice(request))
 
     def score_items(
         self,
@@ -114,15 +170,17 @@ class ActiveCalls(CoresetCalls):
             UnknownIdError: an id is not there.
             NotReadyError: the session took labels meanwhile.
         """
-        request = selection_pb2.ScoreItemsRequest(
+        request = active_pb2.ScoreItemsRequest(
             session=name_of(session), concept=concept or ""
         )
-        score = self._stubs.selection.ScoreItems
+        score = self._stubs.active.ScoreItems
         if ids is None:
             return active_messages.scores_of(list(pages_of(score, request)))
         wanted = hold_distinct(ids)
-        pages: list[selection_pb2.ScoreItemsResponse] = []
-        for part in blocks_within(id_sizes(wanted), self._limits, name="ids"):
+        pages: list[active_pb2.ScoreItemsResponse] = []
+        for part in blocks_within(
+            id_sizes(wanted), self._connection.limits, name="ids"
+        ):
             request.ids.CopyFrom(ids_to_wire(wanted[part]))
             pages += pages_of(score, request)
         return active_messages.scores_of(pages)
@@ -135,8 +193,8 @@ class ActiveCalls(CoresetCalls):
         Raises:
             UnknownJobError: no such active session.
         """
-        request = selection_pb2.ListWantedIdsRequest(session=name_of(session))
-        pages = pages_of(self._stubs.selection.ListWantedIds, request)
+        request = active_pb2.ListWantedIdsRequest(session=name_of(session))
+        pages = pages_of(self._stubs.active.ListWantedIds, request)
         return own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages]))
 
     def submit_probabilities(
@@ -171,16 +229,16 @@ class ActiveCalls(CoresetCalls):
         told = hold_id_array(ids)
         table = active_messages.as_table(probabilities, n=len(told))
         sizes = id_sizes(told) + 8 * table.shape[1]
-        for part in blocks_within(sizes, self._limits, name="ids"):
-            request = selection_pb2.SubmitProbabilitiesRequest(
+        for part in blocks_within(sizes, self._connection.limits, name="ids"):
+            request = active_pb2.SubmitProbabilitiesRequest(
                 session=name_of(session),
                 ids=ids_to_wire(told[part]),
                 probabilities=active_messages.probabilities_to_wire(table[part]),
                 concept=concept or "",
                 request_id=part_id(request_id, part),
             )
-            reply = self._stubs.selection.SubmitProbabilities(request)
-        return selection_messages.session_info_of(reply.session)
+            reply = self._stubs.active.SubmitProbabilities(request)
+        return session_info_of(reply.session)
 
     def coverage(
         self,
@@ -201,13 +259,8 @@ class ActiveCalls(CoresetCalls):
             UnknownJobError: no such active session.
             NotReadyError: no batch is out, or some of its labels are there already.
         """
-        request = selection_pb2.GetCoverageRequest(
+        request = active_pb2.GetCoverageRequest(
             session=name_of(session), concept=concept or ""
         )
         fill(request, {"top": top})
-        return active_messages.coverage_of(self._stubs.selection.GetCoverage(request))
-
-
-def name_of(session: str | SessionInfo) -> str:
-    """The name of a session, however it is given."""
-    return session if isinstance(session, str) else session.name
+        return active_messages.coverage_of(self._stubs.active.GetCoverage(request))

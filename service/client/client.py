@@ -1,24 +1,29 @@
 """`Client`: one interface to indexes in this process and behind gRPC."""
 
-from collections.abc import Iterator
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from google.longrunning import operations_pb2
+from numpy.typing import ArrayLike
 
+from gleann.service.client.active_calls import ActiveCalls
+from gleann.service.client.connection import Connection
+from gleann.service.client.coreset_calls import CoresetCalls
+from gleann.service.client.estimate_calls import EstimateCalls
+from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
-from gleann.service.client.operation import Operation
-from gleann.service.client.selection_calls import SelectionCalls
+from gleann.service.client.operation_calls import OperationCalls
+from gleann.service.client.session_calls import SessionCalls
+from gleann.service.client.vector_calls import VectorCalls
 from gleann.service.stubs import Stubs
-from gleann.service.values import ServerInfo
+from gleann.service.values import Selected, ServerInfo, SessionInfo
 from gleann.service.wire import index_messages
 from gleann.v1 import admin_pb2
 
 REMOTE_SCHEME = "grpc://"
 
 
-class Client(IndexCalls, SelectionCalls):
+class Client:
     """Indexes, searches and selections of one data directory or one server.
 
     `Client("path/to/directory")` runs everything in this process and keeps its state in
@@ -31,7 +36,18 @@ class Client(IndexCalls, SelectionCalls):
             client.build("words").wait()
             found = client.search("words", queries, SearchParams(k=10))
 
+    What everybody calls has a short form: `client.upsert` is `client.vectors.upsert`.
     Any number of threads may use a client at once.
+
+    Attributes:
+        indexes: makes, describes, builds and removes indexes.
+        vectors: stores, fetches, removes and searches vectors.
+        coresets: chooses subsets at once.
+        active: sessions of active learning.
+        estimates: sessions of an estimate from few labels.
+        groups: sessions of an estimate for each of several groups.
+        sessions: describes and closes sessions of any kind.
+        operations: finds, cancels and deletes long work.
     """
 
     def __init__(
@@ -53,44 +69,81 @@ class Client(IndexCalls, SelectionCalls):
             NotReadyError: another process has the directory open.
             CorruptDataError: what is stored there cannot be read.
         """
-        super().__init__(_open_stubs(target, api_key=api_key, timeout=timeout))
+        self._assemble(_open_stubs(target, api_key=api_key, timeout=timeout))
+
+    @classmethod
+    def of_stubs(cls, stubs: Stubs) -> Self:
+        """A client of stubs that are open already; closing it closes them."""
+        client = cls.__new__(cls)
+        client._assemble(stubs)
+        return client
+
+    def _assemble(self, stubs: Stubs) -> None:
+        self._stubs = stubs
+        connection = Connection(stubs)
+        self.indexes = IndexCalls(connection)
+        self.vectors = VectorCalls(connection)
+        self.coresets = CoresetCalls(connection)
+        self.active = ActiveCalls(connection)
+        self.estimates = EstimateCalls(connection)
+        self.groups = GroupCalls(connection)
+        self.sessions = SessionCalls(connection)
+        self.operations = OperationCalls(connection)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        """Set the short forms; each is the method itself, with its documentation."""
+        self.create_index = self.indexes.create
+        self.get_index = self.indexes.get
+        self.list_indexes = self.indexes.list
+        self.delete_index = self.indexes.delete
+        self.build = self.indexes.build
+        self.upsert = self.vectors.upsert
+        self.get_vectors = self.vectors.get
+        self.delete_vectors = self.vectors.delete
+        self.import_vectors = self.vectors.import_file
+        self.search = self.vectors.search
+        self.start_active_session = self.active.start
+        self.score_items = self.active.score_items
+        self.start_estimate_session = self.estimates.start
+        self.list_operations = self.operations.list
+
+    def next_batch(self, session: str | SessionInfo) -> Selected:
+        """What to label next in a session of active learning or of an estimate.
+
+        Errors as `ActiveCalls.next_batch` and `EstimateCalls.next_batch`.
+        """
+        if self._info(session).kind == "estimate":
+            return self.estimates.next_batch(session)
+        return self.active.next_batch(session)
+
+    def submit_labels(
+        self,
+        session: str | SessionInfo,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        *,
+        values: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Bring labels of a session of active learning or of an estimate.
+
+        Arguments and errors as `ActiveCalls.submit_labels`, which takes no values, and
+        `EstimateCalls.submit_labels`.
+        """
+        if self._info(session).kind == "estimate":
+            return self.estimates.submit_labels(
+                session, ids, labels, values=values, request_id=request_id
+            )
+        return self.active.submit_labels(session, ids, labels, request_id=request_id)
+
+    def _info(self, session: str | SessionInfo) -> SessionInfo:
+        return self.sessions.get(session) if isinstance(session, str) else session
 
     def server_info(self) -> ServerInfo:
         """Version, limits and features of the server, or of the library in process."""
         reply = self._stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
         return index_messages.server_info_of(reply)
-
-    def get_operation(self, name: str) -> Operation[Any]:
-        """The operation that is called `name`, such as "operations/3f2a".
-
-        Raises:
-            UnknownJobError: there is none.
-        """
-        request = operations_pb2.GetOperationRequest(name=name)
-        return self._operation(self._stubs.operations.GetOperation(request))
-
-    def list_operations(self) -> list[Operation[Any]]:
-        """All operations, oldest first, until they are deleted."""
-        return [self._operation(message) for message in self._operation_pages()]
-
-    def cancel_operation(self, name: str) -> None:
-        """Ask an operation to stop; it ends with `CancelledError` if it was in time.
-
-        Raises:
-            UnknownJobError: there is none.
-        """
-        request = operations_pb2.CancelOperationRequest(name=name)
-        self._stubs.operations.CancelOperation(request)
-
-    def delete_operation(self, name: str) -> None:
-        """Forget an operation that is done; what it made stays.
-
-        Raises:
-            UnknownJobError: there is none.
-            NotReadyError: it is not done.
-        """
-        request = operations_pb2.DeleteOperationRequest(name=name)
-        self._stubs.operations.DeleteOperation(request)
 
     def close(self) -> None:
         """Hang up; in process, stop long work (it resumes at the next opening)."""
@@ -106,15 +159,6 @@ class Client(IndexCalls, SelectionCalls):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _operation_pages(self) -> Iterator[operations_pb2.Operation]:
-        request = operations_pb2.ListOperationsRequest(name="operations")
-        while True:
-            page = self._stubs.operations.ListOperations(request)
-            yield from page.operations
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
 
 def _open_stubs(

@@ -3,29 +3,38 @@
 from numpy.typing import ArrayLike
 
 from gleann.index.ids.checks import hold_id_array
-from gleann.service.client.calls import Calls
-from gleann.service.client.operation import Operation
+from gleann.service.client.connection import Connection
+from gleann.service.client.operation import Operation, read_selection
 from gleann.service.values import Selected
-from gleann.service.wire import selection_messages
-from gleann.service.wire.arrays import ids_to_wire
+from gleann.service.wire.arrays import Column, ids_to_wire, optional_ids_to_wire
+from gleann.service.wire.coreset_messages import (
+    Groups,
+    cost_on_to_wire,
+    costs_to_wire,
+    quotas_to_wire,
+)
 from gleann.service.wire.index_messages import fill
-from gleann.v1 import selection_pb2
+from gleann.v1 import coreset_pb2
 
 
-class CoresetCalls(Calls):
-    """How a subset can be chosen; `Client` is the class to use."""
+class CoresetCalls:
+    """How a subset can be chosen: `client.coresets`."""
 
-    def select_coreset(  # noqa: PLR0913  (the problem has so many)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+
+    def weighted_k_center(  # noqa: PLR0913  (the problem has so many)
         self,
         name: str,
         *,
         k: int,
-        costs: selection_messages.Column | None = None,
+        costs: Column | None = None,
         cost_weight: float | None = None,
         cost_on: str = "sum",
         locked_ids: ArrayLike | None = None,
         eps: float | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
@@ -59,27 +68,27 @@ class CoresetCalls(Calls):
             InvalidInputError: a vector without a price or a group.
             InvalidParamsError: k above the number of vectors, or the metric is "ip".
         """
-        strategy = selection_pb2.WeightedKCenter(
-            costs=selection_messages.costs_to_wire(costs),
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+        strategy = coreset_pb2.WeightedKCenter(
+            costs=costs_to_wire(costs),
+            locked_ids=optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"cost_weight": cost_weight, "eps": eps})
-        strategy.cost_on = selection_messages.cost_on_to_wire(cost_on)
-        request = selection_pb2.CreateSelectionJobRequest(
+        strategy.cost_on = cost_on_to_wire(cost_on)
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             weighted_k_center=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_farthest_first(  # noqa: PLR0913  (as select_coreset)
+    def farthest_first(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
         k: int,
         covered_ids: ArrayLike | None = None,
         seed: int = 0,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
@@ -91,59 +100,59 @@ class CoresetCalls(Calls):
             k: vectors to choose.
             covered_ids: vectors that are covered already and are not chosen.
             seed: chooses the first vector when nothing is covered.
-            groups: as `select_coreset`.
-            quotas: as `select_coreset`.
+            groups: as `weighted_k_center`.
+            quotas: as `weighted_k_center`.
             allowed_ids: when given, only these vectors are looked at.
             request_id: a repeat with the same string returns the same operation.
 
         Raises:
-            As `select_coreset`.
+            As `weighted_k_center`.
         """
-        strategy = selection_pb2.FarthestFirst(
-            covered_ids=selection_messages.optional_ids_to_wire(covered_ids)
+        strategy = coreset_pb2.FarthestFirst(
+            covered_ids=optional_ids_to_wire(covered_ids)
         )
         fill(strategy, {"seed": seed})
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             farthest_first=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_margin(  # noqa: PLR0913  (as select_coreset)
+    def margin(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
         k: int,
-        costs: selection_messages.Column,
+        costs: Column,
         locked_ids: ArrayLike | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
     ) -> Operation[Selected]:
-        """Choose the k cheapest vectors; arguments and errors as `select_coreset`."""
-        strategy = selection_pb2.Margin(
-            costs=selection_messages.costs_to_wire(costs),
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+        """Choose the k cheapest vectors; arguments as `weighted_k_center`."""
+        strategy = coreset_pb2.Margin(
+            costs=costs_to_wire(costs),
+            locked_ids=optional_ids_to_wire(locked_ids),
         )
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             margin=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_gist(  # noqa: PLR0913  (as select_coreset)
+    def gist(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
         k: int,
-        costs: selection_messages.Column,
+        costs: Column,
         diversity: float = 1.0,
         eps: float | None = None,
         locked_ids: ArrayLike | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
@@ -157,34 +166,34 @@ class CoresetCalls(Calls):
             diversity: weight of the least distance between two vectors chosen.
             eps: relative step between the distance thresholds.
             locked_ids: vectors that count as taken but are not chosen.
-            groups: as `select_coreset`, and so the rest.
-            quotas: as `select_coreset`.
-            allowed_ids: as `select_coreset`.
-            request_id: as `select_coreset`.
+            groups: as `weighted_k_center`, and so the rest.
+            quotas: as `weighted_k_center`.
+            allowed_ids: as `weighted_k_center`.
+            request_id: as `weighted_k_center`.
         """
-        strategy = selection_pb2.Gist(
-            costs=selection_messages.costs_to_wire(costs),
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+        strategy = coreset_pb2.Gist(
+            costs=costs_to_wire(costs),
+            locked_ids=optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"diversity": diversity, "eps": eps})
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             gist=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_ccs(  # noqa: PLR0913  (as select_coreset)
+    def ccs(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
         k: int,
-        costs: selection_messages.Column,
+        costs: Column,
         hardest_share: float | None = None,
         strata: int | None = None,
         seed: int = 0,
         locked_ids: ArrayLike | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
@@ -199,50 +208,57 @@ class CoresetCalls(Calls):
             strata: stretches of cost.
             seed: the only source of randomness.
             locked_ids: vectors that cover others but are not drawn.
-            groups: as `select_coreset`, and so the rest.
-            quotas: as `select_coreset`.
-            allowed_ids: as `select_coreset`.
-            request_id: as `select_coreset`.
+            groups: as `weighted_k_center`, and so the rest.
+            quotas: as `weighted_k_center`.
+            allowed_ids: as `weighted_k_center`.
+            request_id: as `weighted_k_center`.
         """
-        strategy = selection_pb2.Ccs(
-            costs=selection_messages.costs_to_wire(costs),
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids),
+        strategy = coreset_pb2.Ccs(
+            costs=costs_to_wire(costs),
+            locked_ids=optional_ids_to_wire(locked_ids),
         )
         fill(strategy, {"hardest_share": hardest_share, "strata": strata, "seed": seed})
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             ccs=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
-    def select_uniform(  # noqa: PLR0913  (as select_coreset)
+    def uniform(  # noqa: PLR0913  (as weighted_k_center)
         self,
         name: str,
         *,
         k: int,
         seed: int = 0,
         locked_ids: ArrayLike | None = None,
-        groups: selection_messages.Groups | None = None,
+        groups: Groups | None = None,
         quotas: str = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
     ) -> Operation[Selected]:
-        """Choose k vectors at random; arguments and errors as `select_coreset`."""
-        strategy = selection_pb2.Random(
-            locked_ids=selection_messages.optional_ids_to_wire(locked_ids)
-        )
+        """Choose k vectors at random; arguments and errors as `weighted_k_center`."""
+        strategy = coreset_pb2.Random(locked_ids=optional_ids_to_wire(locked_ids))
         fill(strategy, {"seed": seed})
-        request = selection_pb2.CreateSelectionJobRequest(
+        request = coreset_pb2.CreateSelectionJobRequest(
             index=name,
             random=strategy,
-            quotas=selection_messages.quotas_to_wire(groups, quotas),
+            quotas=quotas_to_wire(groups, quotas),
         )
         return self._select(request, k, allowed_ids, request_id)
 
+    def get(self, name: str) -> Selected:
+        """The stored selection that is called `name`, such as "selections/3f2a".
+
+        Raises:
+            UnknownJobError: there is none.
+        """
+        request = coreset_pb2.GetSelectionRequest(name=name)
+        return read_selection(self._stubs.coreset.GetSelection(request), self._stubs)
+
     def _select(
         self,
-        request: selection_pb2.CreateSelectionJobRequest,
+        request: coreset_pb2.CreateSelectionJobRequest,
         k: int,
         allowed_ids: ArrayLike | None,
         request_id: str,
@@ -250,6 +266,6 @@ class CoresetCalls(Calls):
         if allowed_ids is not None:
             request.allowed_ids.CopyFrom(ids_to_wire(hold_id_array(allowed_ids)))
         fill(request, {"k": k, "request_id": request_id})
-        self._require_sendable(request)
-        message = self._stubs.selection.CreateSelectionJob(request)
-        return Operation(message, self._stubs)
+        self._connection.require_sendable(request)
+        message = self._stubs.coreset.CreateSelectionJob(request)
+        return self._connection.operation(message)

@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from gleann.index.ids.checks import hold_id_array
-from gleann.service.client.active_calls import ActiveCalls, name_of
-from gleann.service.client.calls import pages_of, part_id
+from gleann.service.client.connection import Connection, name_of, pages_of, part_id
 from gleann.service.values import Selected, SessionInfo
-from gleann.service.wire import selection_messages
 from gleann.service.wire.arrays import (
+    Column,
     bools_to_wire,
     float64s_to_wire,
     ids_to_wire,
     labels_to_wire,
 )
+from gleann.service.wire.estimate_messages import (
+    estimate_of,
+    estimate_params_to_wire,
+    fill_named,
+)
 from gleann.service.wire.known_labels import fill_known_groups
 from gleann.service.wire.paging import answer_sizes, as_answers, blocks_within
-from gleann.v1 import selection_pb2
+from gleann.service.wire.selected_messages import batch_of
+from gleann.service.wire.session_messages import session_info_of
+from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import (
@@ -29,15 +35,19 @@ if TYPE_CHECKING:
     )
 
 
-class GroupCalls(ActiveCalls):
-    """Group-by; `Client` is the class to use."""
+class GroupCalls:
+    """What sessions of an estimate by group can do: `client.groups`."""
 
-    def start_group_session(
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+
+    def start(
         self,
         name: str,
         *,
         params: "EstimateParams",
-        proxies: Mapping[str, selection_messages.Column],
+        proxies: Mapping[str, Column],
         overlapping: bool = False,
         known: "KnownGroups | Mapping[str, Known] | None" = None,
         request_id: str = "",
@@ -62,20 +72,18 @@ class GroupCalls(ActiveCalls):
             InvalidParamsError: a budget above the number of vectors, or too small.
             NotReadyError: the index was never built.
         """
-        request = selection_pb2.StartGroupSessionRequest(
+        request = estimate_pb2.StartGroupSessionRequest(
             index=name,
-            params=selection_messages.estimate_params_to_wire(params),
+            params=estimate_params_to_wire(params),
             overlapping=overlapping,
             request_id=request_id,
         )
-        selection_messages.fill_named(request.groups, proxies)
+        fill_named(request.groups, proxies)
         fill_known_groups(request, known)
-        self._require_sendable(request)
-        return selection_messages.session_info_of(
-            self._stubs.selection.StartGroupSession(request)
-        )
+        self._connection.require_sendable(request)
+        return session_info_of(self._stubs.estimate.StartGroupSession(request))
 
-    def next_group_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
+    def next_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
         """What to label next, by group; the same until labels arrive.
 
         Returns:
@@ -85,16 +93,14 @@ class GroupCalls(ActiveCalls):
         Raises:
             UnknownJobError: no such session.
         """
-        request = selection_pb2.NextGroupBatchesRequest(session=name_of(session))
-        pages: dict[str, list[selection_pb2.GroupBatch]] = {}
-        for reply in pages_of(self._stubs.selection.NextGroupBatches, request):
+        request = estimate_pb2.NextGroupBatchesRequest(session=name_of(session))
+        pages: dict[str, list[estimate_pb2.GroupBatch]] = {}
+        for reply in pages_of(self._stubs.estimate.NextGroupBatches, request):
             for page in reply.batches:
                 pages.setdefault(page.group, []).append(page)
-        return {
-            group: selection_messages.batch_of(parts) for group, parts in pages.items()
-        }
+        return {group: batch_of(parts) for group, parts in pages.items()}
 
-    def submit_group_labels(
+    def submit_labels(
         self,
         session: str | SessionInfo,
         ids: ArrayLike,
@@ -122,15 +128,15 @@ class GroupCalls(ActiveCalls):
             InvalidInputError: a label that was not asked for, a group that there is
                 not, or labels of the other kind.
         """
-        told = hold_id_array(ids)
-        answers = as_answers(labels, n=len(told))
-        numbers = None if values is None else as_answers(values, n=len(told))
+        batch = hold_id_array(ids)
+        answers = as_answers(labels, n=len(batch))
+        numbers = None if values is None else as_answers(values, n=len(batch))
         for part in blocks_within(
-            answer_sizes(told, answers), self._limits, name="ids"
+            answer_sizes(batch, answers), self._connection.limits, name="ids"
         ):
-            request = selection_pb2.SubmitGroupLabelsRequest(
+            request = estimate_pb2.SubmitGroupLabelsRequest(
                 session=name_of(session),
-                ids=ids_to_wire(told[part]),
+                ids=ids_to_wire(batch[part]),
                 request_id=part_id(request_id, part),
             )
             if numbers is not None:
@@ -141,19 +147,16 @@ class GroupCalls(ActiveCalls):
                 request.positives.group = group
                 held = bools_to_wire(answers[part], name="labels")
                 request.positives.positives = held
-            reply = self._stubs.selection.SubmitGroupLabels(request)
-        return selection_messages.session_info_of(reply.session)
+            reply = self._stubs.estimate.SubmitGroupLabels(request)
+        return session_info_of(reply.session)
 
-    def get_group_estimates(self, session: str | SessionInfo) -> "dict[str, Estimate]":
+    def get(self, session: str | SessionInfo) -> "dict[str, Estimate]":
         """The estimate of each group from its labels so far.
 
         Raises:
             UnknownJobError: no such session.
             NotReadyError: too few labels yet.
         """
-        request = selection_pb2.GetGroupEstimatesRequest(session=name_of(session))
-        reply = self._stubs.selection.GetGroupEstimates(request)
-        return {
-            one.group: selection_messages.estimate_of(one.estimate)
-            for one in reply.estimates
-        }
+        request = estimate_pb2.GetGroupEstimatesRequest(session=name_of(session))
+        reply = self._stubs.estimate.GetGroupEstimates(request)
+        return {one.group: estimate_of(one.estimate) for one in reply.estimates}

@@ -12,8 +12,9 @@ from gleann.index.errors import GleannError, ServiceError
 from gleann.service import status
 from gleann.service.stubs import Stubs
 from gleann.service.values import Selected
-from gleann.service.wire import index_messages, selection_messages
-from gleann.v1 import index_pb2, selection_pb2, vector_pb2
+from gleann.service.wire import index_messages
+from gleann.service.wire.selected_messages import selected_of
+from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 T = TypeVar("T")
 
@@ -158,20 +159,20 @@ def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> object:
         imported = vector_pb2.ImportVectorsResponse()
         response.Unpack(imported)
         return index_messages.imported_of(imported)
-    if response.Is(selection_pb2.Selection.DESCRIPTOR):
-        selection = selection_pb2.Selection()
+    if response.Is(coreset_pb2.Selection.DESCRIPTOR):
+        selection = coreset_pb2.Selection()
         response.Unpack(selection)
         return read_selection(selection, stubs)
     raise ServiceError(f"{message.name} answered with {response.type_url}")
 
 
-def read_selection(selection: selection_pb2.Selection, stubs: Stubs) -> Selected:
+def read_selection(selection: coreset_pb2.Selection, stubs: Stubs) -> Selected:
     """Fetch all pages of a stored selection."""
-    request = selection_pb2.ListSelectedItemsRequest(name=selection.name)
+    request = coreset_pb2.ListSelectedItemsRequest(name=selection.name)
     pages = []
     while True:
-        page = stubs.selection.ListSelectedItems(request)
+        page = stubs.coreset.ListSelectedItems(request)
         pages.append(page.items)
         if not page.next_page_token:
-            return selection_messages.selected_of(selection, pages)
+            return selected_of(selection, pages)
         request.page_token = page.next_page_token

@@ -11,10 +11,13 @@ from gleann.service.security import KEY_HEADER, bearer
 from gleann.service.status import error_of_call
 from gleann.service.stubs import Stubs
 from gleann.v1 import (
+    active_pb2_grpc,
     admin_pb2_grpc,
+    coreset_pb2_grpc,
+    estimate_pb2_grpc,
     index_pb2_grpc,
     search_pb2_grpc,
-    selection_pb2_grpc,
+    session_pb2_grpc,
     vector_pb2_grpc,
 )
 
@@ -28,7 +31,10 @@ _STUBS: dict[str, Any] = {
     "index": index_pb2_grpc.IndexServiceStub,
     "vector": vector_pb2_grpc.VectorServiceStub,
     "search": search_pb2_grpc.SearchServiceStub,
-    "selection": selection_pb2_grpc.SelectionServiceStub,
+    "coreset": coreset_pb2_grpc.CoresetServiceStub,
+    "active": active_pb2_grpc.ActiveLearningServiceStub,
+    "estimate": estimate_pb2_grpc.EstimateServiceStub,
+    "session": session_pb2_grpc.SessionServiceStub,
     "admin": admin_pb2_grpc.AdminServiceStub,
     "operations": operations_pb2_grpc.OperationsStub,
 }

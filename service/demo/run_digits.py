@@ -46,7 +46,7 @@ def _same_remotely(client: Client, first: Digits, chosen: Subset) -> bool:
     client.create_index(NAME, dim=first.vectors.shape[1], metric="l2")
     client.upsert(NAME, ids, first.vectors)
     client.build(NAME, BuildParams(metric="l2")).wait()
-    picked = client.select_coreset(
+    picked = client.coresets.weighted_k_center(
         NAME,
         k=len(chosen.rows),
         costs=(ids, first.costs),

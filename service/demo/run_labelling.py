@@ -77,13 +77,13 @@ def check_session(
     rows = seed_rows(task, seed=stage.seed)
     with stage.timed("one labelling session through gRPC"):
         start = perf_counter()
-        session = client.start_active_session(
+        session = client.active.start(
             NAME,
             ids=names[rows],
             labels=task.positive[rows].astype(np.int64),
             params=active_params("seals", stage.scale, seed=stage.seed),
         )
-        client.ignore(session, names[task.ambiguous])
+        client.active.ignore(session, names[task.ambiguous])
         same = True
         for _ in range(CHECKED_BATCHES):
             there, here = client.next_batch(session), local.next_batch()
@@ -93,7 +93,7 @@ def check_session(
                 session, there.ids, [int(answers[word]) for word in there.ids.tolist()]
             )
             local.submit_labels(here.ids, task.positive[here.rows].astype(np.int64))
-        client.close_session(session)
+        client.sessions.close(session)
         check = SessionCheck(
             concept=task.name,
             batches=CHECKED_BATCHES,

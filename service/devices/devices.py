@@ -1,4 +1,4 @@
-"""Where work is done: on the CPU, or on a GPU as `--device` says.
+"""Choice of the compute device, CPU or GPU, from `--device`.
 
 "cpu" does not look for one. With the others:
 

@@ -1,4 +1,4 @@
-"""An engine that has room on a device for a while, and one on the CPU behind it."""
+"""A GPU engine that falls back to a CPU engine when the device memory is taken."""
 
 import gc
 import logging

@@ -1,4 +1,4 @@
-"""`.npy` files of others, read and never memory-mapped.
+"""Reader of untrusted `.npy` files; it does not memory-map.
 
 A map of a file that its owner cuts short ends the process (SIGBUS); a read comes back
 short, which is an error like any other. Rows are read when they are asked for, so a

@@ -1,4 +1,4 @@
-"""Reading vectors from .npy and parquet files, under the configured roots only."""
+"""Readers of vectors in .npy and parquet files, restricted to the import roots."""
 
 import stat
 from collections.abc import Iterator

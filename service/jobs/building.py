@@ -1,4 +1,4 @@
-"""Work of a build: everything acknowledged, sealed into a new version."""
+"""Build job: seal all acknowledged vectors into a new version."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a selection job looks at: the request checked against the index."""
+"""Candidates of a coreset request: ids, costs, groups, checked against the index."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,8 @@ from gleann.index.ids.table import require_found
 from gleann.index.texts import Texts
 from gleann.service.state.live_index import View
 from gleann.service.state.registry import require_vectors
-from gleann.service.wire import selection_messages
-from gleann.service.wire.arrays import float64s_of, ids_of
-from gleann.v1 import selection_pb2
+from gleann.service.wire.arrays import float64s_of, ids_of, optional_ids_of
+from gleann.v1 import coreset_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,7 +40,7 @@ class Candidates:
     measured: bool
 
 
-def resolve(view: View, request: selection_pb2.CreateSelectionJobRequest) -> Candidates:
+def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candidates:
     """Check a request against the index, and find what it names.
 
     Raises:
@@ -64,7 +63,7 @@ def resolve(view: View, request: selection_pb2.CreateSelectionJobRequest) -> Can
     measured = method != "random" or (
         request.HasField("quotas") and view.metric != "ip"
     )
-    allowed = selection_messages.optional_ids_of(request, "allowed_ids")
+    allowed = optional_ids_of(request, "allowed_ids")
     rows = view.live_rows() if allowed is None else view.require(_distinct(allowed))
     ids = view.ids_at(rows)
     lookup = IdLookup(ids)
@@ -91,16 +90,16 @@ def resolve(view: View, request: selection_pb2.CreateSelectionJobRequest) -> Can
     )
 
 
-def _strategies(request: selection_pb2.CreateSelectionJobRequest) -> list[str]:
+def _strategies(request: coreset_pb2.CreateSelectionJobRequest) -> list[str]:
     strategy = request.DESCRIPTOR.oneofs_by_name["strategy"]
     return [field.name for field in strategy.fields]
 
 
-def _locked(request: selection_pb2.CreateSelectionJobRequest, lookup: IdLookup) -> Rows:
+def _locked(request: coreset_pb2.CreateSelectionJobRequest, lookup: IdLookup) -> Rows:
     method = request.WhichOneof("strategy")
     assert method is not None
     field = "covered_ids" if method == "farthest_first" else "locked_ids"
-    ids = selection_messages.optional_ids_of(getattr(request, method), field)
+    ids = optional_ids_of(getattr(request, method), field)
     if ids is None:
         return np.empty(0, np.int64)
     named = _distinct(ids)
@@ -108,7 +107,7 @@ def _locked(request: selection_pb2.CreateSelectionJobRequest, lookup: IdLookup) 
 
 
 def _costs(
-    request: selection_pb2.CreateSelectionJobRequest, ids: HeldIds, lookup: IdLookup
+    request: coreset_pb2.CreateSelectionJobRequest, ids: HeldIds, lookup: IdLookup
 ) -> NDArray[np.float64] | None:
     method = request.WhichOneof("strategy")
     assert method is not None
@@ -134,7 +133,7 @@ def _costs(
 
 
 def _groups(
-    request: selection_pb2.CreateSelectionJobRequest, ids: HeldIds, lookup: IdLookup
+    request: coreset_pb2.CreateSelectionJobRequest, ids: HeldIds, lookup: IdLookup
 ) -> NDArray[np.str_] | None:
     if not request.HasField("quotas"):
         return None
@@ -153,7 +152,7 @@ def _groups(
     return given[places]
 
 
-def _group_names(quotas: selection_pb2.Quotas) -> NDArray[np.str_]:
+def _group_names(quotas: coreset_pb2.Quotas) -> NDArray[np.str_]:
     """The group of each id.
 
     Raises:

@@ -8,7 +8,7 @@ from gleann.service.jobs.candidates import Candidates, resolve
 from gleann.service.jobs.jobs import Task
 from gleann.service.state.live_index import View
 from gleann.service.values import Selected
-from gleann.v1 import selection_pb2
+from gleann.v1 import coreset_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.coreset import CoresetRequest, QuotaRule
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def choose(
     view: View,
-    request: selection_pb2.CreateSelectionJobRequest,
+    request: coreset_pb2.CreateSelectionJobRequest,
     task: Task,
     *,
     device: str | None,
@@ -55,7 +55,7 @@ def choose(
 
 
 def _library_request(
-    request: selection_pb2.CreateSelectionJobRequest, candidates: Candidates
+    request: coreset_pb2.CreateSelectionJobRequest, candidates: Candidates
 ) -> "CoresetRequest":
     """The library's request; ids are rows of the candidates."""
     from gleann.selection.coreset import CoresetRequest
@@ -63,7 +63,7 @@ def _library_request(
     name = request.WhichOneof("strategy")
     assert name is not None
     params = _numbers(getattr(request, name))
-    mean = params.pop("cost_on", None) == selection_pb2.COST_ON_MEAN
+    mean = params.pop("cost_on", None) == coreset_pb2.COST_ON_MEAN
     return CoresetRequest(
         method=name,
         k=candidates.k,
@@ -79,11 +79,11 @@ def _library_request(
 
 
 def _quota_rule(
-    request: selection_pb2.CreateSelectionJobRequest,
+    request: coreset_pb2.CreateSelectionJobRequest,
 ) -> "dict[str, QuotaRule]":
     if not request.HasField("quotas"):
         return {}
-    equal = request.quotas.rule == selection_pb2.QUOTA_RULE_EQUAL
+    equal = request.quotas.rule == coreset_pb2.QUOTA_RULE_EQUAL
     return {"quota_rule": "equal" if equal else "proportional"}
 
 

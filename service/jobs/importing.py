@@ -1,4 +1,4 @@
-"""Work of an import: read a file, put its rows on disk, make them visible at once."""
+"""Import job: read a file, stage its rows on disk, publish them in one step."""
 
 import shutil
 from contextlib import suppress

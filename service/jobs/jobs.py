@@ -1,4 +1,4 @@
-"""Long work: operations on disk, done by two workers, with cancelling and resuming.
+"""Long-running operations: stored on disk, run by two workers, cancelled, resumed.
 
 One worker takes whatever has its turn; the other takes short work only, so that this
 never waits for long work of other indexes. Work that a crash or a stop cut off runs

@@ -1,4 +1,4 @@
-"""An operation as clients see it: what is on disk, and how far its work is."""
+"""The `Operation` message: the stored state and the progress of a running job."""
 
 import time
 from dataclasses import dataclass, field

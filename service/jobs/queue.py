@@ -1,4 +1,4 @@
-"""The queue of long work: whose turn it is, and which requests one run satisfies.
+"""The job queue: fair order among indexes, and merging of equal requests.
 
 The work of one index is done one piece at a time, in the order it was asked for. Among
 indexes turns are fair: one with much to do does not keep another waiting for all of it.

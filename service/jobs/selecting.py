@@ -1,4 +1,4 @@
-"""Work of a selection job: choose a set of vectors, and keep it."""
+"""Selection job: choose a set of vectors and store it."""
 
 import time
 from typing import Any
@@ -12,8 +12,12 @@ from gleann.service.jobs.queue import Demand
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Selected
-from gleann.service.wire import selection_messages
-from gleann.v1 import selection_pb2
+from gleann.service.wire.selected_messages import (
+    items_to_wire,
+    selected_of,
+    selection_to_wire,
+)
+from gleann.v1 import coreset_pb2, types_pb2
 
 VECTORS_A_SIZE = 64
 """A choice of so many reads all vectors once, in the reckoning of what is short."""
@@ -29,7 +33,7 @@ class Selecting:
 
     def demand(self, packed: bytes) -> Demand:
         """What is known of a selection job before it runs."""
-        request = selection_pb2.CreateSelectionJobRequest.FromString(packed)
+        request = coreset_pb2.CreateSelectionJobRequest.FromString(packed)
         passes = 1 + request.k // VECTORS_A_SIZE
 
         def size() -> int:
@@ -41,9 +45,9 @@ class Selecting:
 
         return Demand(changes="nothing", size=size)
 
-    def __call__(self, task: Task) -> selection_pb2.Selection:
+    def __call__(self, task: Task) -> coreset_pb2.Selection:
         """Choose one set."""
-        request = selection_pb2.CreateSelectionJobRequest.FromString(task.request)
+        request = coreset_pb2.CreateSelectionJobRequest.FromString(task.request)
         view = self._registry.view(request.index)
         task.progress(Progress(phase="gather", done=0, total=0))
         selected = self._devices.run(
@@ -51,12 +55,12 @@ class Selecting:
         )
         # Named after its operation, so that one that is run again takes its own place.
         number = task.operation.removeprefix("operations/")
-        message = selection_pb2.Selection(
+        message = coreset_pb2.Selection(
             name=f"selections/{number}", index=request.index
         )
         message.create_time.FromNanoseconds(time.time_ns())
-        selection_messages.selection_to_wire(selected, message)
-        items = selection_messages.items_to_wire(selected).SerializeToString()
+        selection_to_wire(selected, message)
+        items = items_to_wire(selected).SerializeToString()
         with self._store.transaction() as transaction:
             transaction.run(
                 "INSERT OR REPLACE INTO selections (name, description, items)"
@@ -67,13 +71,13 @@ class Selecting:
             )
         return message
 
-    def get(self, name: str) -> selection_pb2.Selection:
+    def get(self, name: str) -> coreset_pb2.Selection:
         """The description of a selection.
 
         Raises:
             UnknownJobError: there is none of that name.
         """
-        return selection_pb2.Selection.FromString(self._row(name)["description"])
+        return coreset_pb2.Selection.FromString(self._row(name)["description"])
 
     def chosen(self, name: str) -> Selected:
         """All items of a selection.
@@ -81,8 +85,8 @@ class Selecting:
         Raises:
             UnknownJobError: there is none of that name.
         """
-        stored = selection_pb2.SelectedItems.FromString(self._row(name)["items"])
-        return selection_messages.selected_of(self.get(name), [stored])
+        stored = types_pb2.SelectedItems.FromString(self._row(name)["items"])
+        return selected_of(self.get(name), [stored])
 
     def _row(self, name: str) -> Any:
         row = self._store.row("SELECT * FROM selections WHERE name = ?", name)

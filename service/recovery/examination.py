@@ -1,4 +1,4 @@
-"""What is in a data directory, and what is wrong with it; nothing is changed."""
+"""Read-only examination of a data directory: contents and damage."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The rows of an index that may not open, written where `gleann` can import them."""
+"""Export the rows of an index, also of a damaged one, to a file for `import`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

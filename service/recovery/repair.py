@@ -1,4 +1,4 @@
-"""Making the database of a data directory anew from all that is whole.
+"""Rebuild the database of a data directory from its undamaged parts.
 
 What is there now is set aside in lost/, never written over.
 """

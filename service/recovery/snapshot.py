@@ -1,4 +1,4 @@
-"""A data directory that is only read, however damaged it is; for `gleann doctor`."""
+"""Read-only access to a data directory, also a damaged one; for `gleann doctor`."""
 
 import sqlite3
 from collections.abc import Iterator

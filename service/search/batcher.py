@@ -1,4 +1,4 @@
-"""Concurrent searches merged into one: the engine is faster the more queries it has.
+"""Merge concurrent searches into one batch, since larger batches scan faster.
 
 Batch while busy: a search that finds nothing running runs at once, alone. Those that
 arrive meanwhile wait, and run together when it has ended. Nobody waits for company.

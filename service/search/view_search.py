@@ -1,4 +1,4 @@
-"""Searching a view: the sealed version and the newer rows, merged."""
+"""Search a view: merge the results of the sealed version and of the newer rows."""
 
 from contextlib import nullcontext
 from dataclasses import replace

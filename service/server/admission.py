@@ -1,4 +1,4 @@
-"""What every call passes: its key, its place, its message, then a thread to compute it.
+"""Admission of a call: check its key, reserve a place, read its message, run it.
 
 Until its message has come a call holds no thread, only a few kilobytes, and those whose
 message does not come are ended. A call without the key is refused before that.

@@ -1,4 +1,4 @@
-"""What one connection may hold, and calls whose message has not come."""
+"""Limits of one connection, and calls whose request message has not arrived."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -21,17 +21,23 @@ from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
+from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
+from gleann.service.servicers.coreset import CoresetServicer
+from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.search import SearchServicer
-from gleann.service.servicers.selection import SelectionServicer
+from gleann.service.servicers.session import SessionServicer
 from gleann.service.servicers.vector import VectorServicer
 from gleann.v1 import (
+    active_pb2_grpc,
     admin_pb2_grpc,
+    coreset_pb2_grpc,
+    estimate_pb2_grpc,
     index_pb2_grpc,
     search_pb2_grpc,
-    selection_pb2_grpc,
+    session_pb2_grpc,
     vector_pb2_grpc,
 )
 
@@ -39,7 +45,10 @@ SERVICES = (
     "gleann.v1.IndexService",
     "gleann.v1.VectorService",
     "gleann.v1.SearchService",
-    "gleann.v1.SelectionService",
+    "gleann.v1.CoresetService",
+    "gleann.v1.ActiveLearningService",
+    "gleann.v1.EstimateService",
+    "gleann.v1.SessionService",
     "gleann.v1.AdminService",
     "google.longrunning.Operations",
 )
@@ -51,7 +60,10 @@ _COMPUTING: tuple[tuple[Any, Any], ...] = (
     (index_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer),
     (vector_pb2_grpc.add_VectorServiceServicer_to_server, VectorServicer),
     (search_pb2_grpc.add_SearchServiceServicer_to_server, SearchServicer),
-    (selection_pb2_grpc.add_SelectionServiceServicer_to_server, SelectionServicer),
+    (coreset_pb2_grpc.add_CoresetServiceServicer_to_server, CoresetServicer),
+    (active_pb2_grpc.add_ActiveLearningServiceServicer_to_server, ActiveServicer),
+    (estimate_pb2_grpc.add_EstimateServiceServicer_to_server, EstimateServicer),
+    (session_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer),
 )
 _CONTROLLING: tuple[tuple[Any, Any], ...] = (
     (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),

@@ -1,4 +1,4 @@
-"""grpc.health.v1, answered by the thread that polls: nothing keeps it from answering.
+"""grpc.health.v1, answered by the polling thread, so that no work delays it.
 
 The servicer of grpcio-health-checking writes while it holds its lock, and waits until
 the write went out: one client that does not read would stop all checks.

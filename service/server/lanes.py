@@ -1,4 +1,4 @@
-"""Threads that compute answers: so many at once, so many more that wait for one."""
+"""Thread pools with a bounded queue: running calls, and calls that wait."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor

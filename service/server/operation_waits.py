@@ -1,4 +1,4 @@
-"""Waiting for operations without a thread for each caller who waits."""
+"""`WaitOperation` without one thread for each waiting caller."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Log lines that strangers cause, so that no stranger can fill the log."""
+"""Rate-limited log lines for events that any client can cause."""
 
 import logging
 import time

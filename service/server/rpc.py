@@ -1,4 +1,4 @@
-"""Calls of grpcio's synchronous server, waited for and answered without a thread.
+"""Calls of grpcio's synchronous server, received and answered without a thread.
 
 In public, that server reads a message, and writes one of a stream, in a thread of its
 pool, which a client can hold for as long as it likes. Here the thread that polls for

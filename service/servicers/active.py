@@ -1,80 +1,85 @@
-"""SelectionService, the part of active learning."""
+"""ActiveLearningService: start, batches, labels, probabilities, scores."""
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from gleann.index.ids.checks import hold_id_array
 from gleann.service.application import Application
-from gleann.service.wire import active_messages, selection_messages
-from gleann.service.wire.arrays import ids_of, ids_to_wire
+from gleann.service.wire import active_messages
+from gleann.service.wire.arrays import ids_of, ids_to_wire, optional_ids_of
 from gleann.service.wire.page_tokens import next_token, page_position
 from gleann.service.wire.paging import id_sizes, page_of, page_within
-from gleann.v1 import selection_pb2 as pb
-from gleann.v1 import selection_pb2_grpc
+from gleann.service.wire.selected_messages import items_to_wire
+from gleann.service.wire.session_messages import session_info_to_wire
+from gleann.v1 import active_pb2, active_pb2_grpc, session_pb2
 
 
-class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
-    """What sessions of active learning do; `SelectionServicer` is the whole service."""
+class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
+    """Sessions of active learning."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._sessions = application.sessions
+        self._store = application.sessions
+        self._active = application.active
         self._receipts = application.receipts
 
     def StartActiveSession(  # noqa: N802
-        self, request: pb.StartActiveSessionRequest, _: Any
-    ) -> pb.Session:
+        self, request: active_pb2.StartActiveSessionRequest, _: object
+    ) -> session_pb2.Session:
         """Start active learning."""
-        return self._receipts.once(request, self._start_active, pb.Session)
+        return self._receipts.once(request, self._start_active, session_pb2.Session)
 
     def NextBatch(  # noqa: N802
-        self, request: pb.NextBatchRequest, _: Any
-    ) -> pb.NextBatchResponse:
+        self, request: active_pb2.NextBatchRequest, _: object
+    ) -> active_pb2.NextBatchResponse:
         """Say what to label next."""
         start = page_position(request.page_token)
         batch, more = page_of(
-            self._sessions.next_batch(request.session, "active"),
+            self._active.next_batch(request.session),
             self._application.limits,
             start=start,
         )
-        return pb.NextBatchResponse(
-            items=selection_messages.items_to_wire(batch),
+        return active_pb2.NextBatchResponse(
+            items=items_to_wire(batch),
             next_page_token=next_token(more),
             summary_json=json.dumps(batch.summary),
             provenance_json=json.dumps(batch.provenance),
         )
 
     def SubmitLabels(  # noqa: N802
-        self, request: pb.SubmitLabelsRequest, _: Any
-    ) -> pb.SubmitLabelsResponse:
+        self, request: active_pb2.SubmitLabelsRequest, _: object
+    ) -> active_pb2.SubmitLabelsResponse:
         """Take labels."""
-        with self._sessions.changing(request.session):
-            return self._receipts.once(request, self._submit, pb.SubmitLabelsResponse)
+        with self._store.changing(request.session):
+            return self._receipts.once(
+                request, self._submit, active_pb2.SubmitLabelsResponse
+            )
 
     def IgnoreIds(  # noqa: N802
-        self, request: pb.IgnoreIdsRequest, _: Any
-    ) -> pb.IgnoreIdsResponse:
+        self, request: active_pb2.IgnoreIdsRequest, _: object
+    ) -> active_pb2.IgnoreIdsResponse:
         """Take vectors out of a session."""
-        with self._sessions.changing(request.session):
-            return self._receipts.once(request, self._ignore, pb.IgnoreIdsResponse)
+        with self._store.changing(request.session):
+            return self._receipts.once(
+                request, self._ignore, active_pb2.IgnoreIdsResponse
+            )
 
     def GetStopAdvice(  # noqa: N802
-        self, request: pb.GetStopAdviceRequest, _: Any
-    ) -> pb.StopAdvice:
+        self, request: active_pb2.GetStopAdviceRequest, _: object
+    ) -> active_pb2.StopAdvice:
         """Say whether to go on."""
         return active_messages.stop_advice_to_wire(
-            self._sessions.stop_advice(request.session)
+            self._active.stop_advice(request.session)
         )
 
     def ScoreItems(  # noqa: N802
-        self, request: pb.ScoreItemsRequest, _: Any
-    ) -> pb.ScoreItemsResponse:
+        self, request: active_pb2.ScoreItemsRequest, _: object
+    ) -> active_pb2.ScoreItemsResponse:
         """Tell class probabilities."""
-        self._sessions.info(request.session)  # before the ids are unpacked
-        page = self._sessions.scores(
+        self._store.info(request.session)  # before the ids are unpacked
+        page = self._active.scores(
             request.session,
-            selection_messages.optional_ids_of(request, "ids"),
+            optional_ids_of(request, "ids"),
             concept=request.concept,
             start=page_position(request.page_token),
             limits=self._application.limits,
@@ -82,42 +87,42 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
         return active_messages.scores_to_wire(page)
 
     def ListWantedIds(  # noqa: N802
-        self, request: pb.ListWantedIdsRequest, _: Any
-    ) -> pb.ListWantedIdsResponse:
+        self, request: active_pb2.ListWantedIdsRequest, _: object
+    ) -> active_pb2.ListWantedIdsResponse:
         """Name the vectors whose probabilities are wanted."""
-        ids = hold_id_array(self._sessions.wanted(request.session))
+        ids = hold_id_array(self._active.wanted(request.session))
         limits, start = self._application.limits, page_position(request.page_token)
         page = page_within(id_sizes(ids), limits, start=start, name="ids")
         more = page.stop if page.stop < len(ids) else None
-        return pb.ListWantedIdsResponse(
+        return active_pb2.ListWantedIdsResponse(
             ids=ids_to_wire(ids[page]), next_page_token=next_token(more)
         )
 
     def SubmitProbabilities(  # noqa: N802
-        self, request: pb.SubmitProbabilitiesRequest, _: Any
-    ) -> pb.SubmitProbabilitiesResponse:
+        self, request: active_pb2.SubmitProbabilitiesRequest, _: object
+    ) -> active_pb2.SubmitProbabilitiesResponse:
         """Take what the client's own model says."""
-        with self._sessions.changing(request.session):
+        with self._store.changing(request.session):
             return self._receipts.once(
-                request, self._take, pb.SubmitProbabilitiesResponse
+                request, self._take, active_pb2.SubmitProbabilitiesResponse
             )
 
     def GetCoverage(  # noqa: N802
-        self, request: pb.GetCoverageRequest, _: Any
-    ) -> pb.Coverage:
+        self, request: active_pb2.GetCoverageRequest, _: object
+    ) -> active_pb2.Coverage:
         """Set the batch that is out beside simpler ones."""
-        coverage = self._sessions.coverage(
+        coverage = self._active.coverage(
             request.session, concept=request.concept, top=request.top
         )
         return active_messages.coverage_to_wire(coverage)
 
     def _start_active(
-        self, request: pb.StartActiveSessionRequest
-    ) -> Callable[[], pb.Session]:
+        self, request: active_pb2.StartActiveSessionRequest
+    ) -> Callable[[], session_pb2.Session]:
         view = self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
         params = active_messages.active_params_of(request.params)
-        keep = self._sessions.start_active(
+        keep = self._active.start(
             view,
             params,
             ids=ids,
@@ -125,35 +130,41 @@ class ActiveServicer(selection_pb2_grpc.SelectionServiceServicer):
                 request.labels, n=len(ids), concepts=len(params.concepts)
             ),
         )
-        return lambda: selection_messages.session_info_to_wire(keep())
+        return lambda: session_info_to_wire(keep())
 
     def _submit(
-        self, request: pb.SubmitLabelsRequest
-    ) -> Callable[[], pb.SubmitLabelsResponse]:
+        self, request: active_pb2.SubmitLabelsRequest
+    ) -> Callable[[], active_pb2.SubmitLabelsResponse]:
         ids = ids_of(request.ids, name="ids")
-        keep = self._sessions.submit_labels(request.session, ids, request.labels)
-        return lambda: pb.SubmitLabelsResponse(
-            session=selection_messages.session_info_to_wire(keep())
+        labels = active_messages.answers_of(
+            request.labels, n=len(ids), concepts=self._active.concepts(request.session)
+        )
+        keep = self._active.submit_labels(request.session, ids, labels)
+        return lambda: active_pb2.SubmitLabelsResponse(
+            session=session_info_to_wire(keep())
         )
 
     def _ignore(
-        self, request: pb.IgnoreIdsRequest
-    ) -> Callable[[], pb.IgnoreIdsResponse]:
+        self, request: active_pb2.IgnoreIdsRequest
+    ) -> Callable[[], active_pb2.IgnoreIdsResponse]:
         ids = ids_of(request.ids, name="ids")
-        keep = self._sessions.ignore(request.session, ids)
-        return lambda: pb.IgnoreIdsResponse(
-            session=selection_messages.session_info_to_wire(keep())
+        keep = self._active.ignore(request.session, ids)
+        return lambda: active_pb2.IgnoreIdsResponse(
+            session=session_info_to_wire(keep())
         )
 
     def _take(
-        self, request: pb.SubmitProbabilitiesRequest
-    ) -> Callable[[], pb.SubmitProbabilitiesResponse]:
-        keep = self._sessions.submit_probabilities(
-            request.session,
-            ids_of(request.ids, name="ids"),
+        self, request: active_pb2.SubmitProbabilitiesRequest
+    ) -> Callable[[], active_pb2.SubmitProbabilitiesResponse]:
+        ids = ids_of(request.ids, name="ids")
+        table = active_messages.probabilities_of(
             request.probabilities,
-            concept=request.concept,
+            n=len(ids),
+            classes=self._active.classes(request.session),
         )
-        return lambda: pb.SubmitProbabilitiesResponse(
-            session=selection_messages.session_info_to_wire(keep())
+        keep = self._active.submit_probabilities(
+            request.session, ids, table, concept=request.concept
+        )
+        return lambda: active_pb2.SubmitProbabilitiesResponse(
+            session=session_info_to_wire(keep())
         )

@@ -1,7 +1,5 @@
 """AdminService."""
 
-from typing import Any
-
 from gleann.service.application import Application
 from gleann.service.wire import index_messages
 from gleann.v1 import admin_pb2, admin_pb2_grpc
@@ -14,7 +12,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         self._application = application
 
     def GetServerInfo(  # noqa: N802
-        self, request: admin_pb2.GetServerInfoRequest, _: Any
+        self, request: admin_pb2.GetServerInfoRequest, _: object
     ) -> admin_pb2.ServerInfo:
         """Version, limits and features."""
         del request  # it has no fields

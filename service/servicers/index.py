@@ -1,7 +1,6 @@
 """IndexService."""
 
 from collections.abc import Callable
-from typing import Any
 
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
@@ -19,13 +18,13 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self._application = application
 
     def CreateIndex(  # noqa: N802
-        self, request: index_pb2.CreateIndexRequest, _: Any
+        self, request: index_pb2.CreateIndexRequest, _: object
     ) -> index_pb2.Index:
         """Make an empty index."""
         return self._application.receipts.once(request, self._create, index_pb2.Index)
 
     def GetIndex(  # noqa: N802
-        self, request: index_pb2.GetIndexRequest, _: Any
+        self, request: index_pb2.GetIndexRequest, _: object
     ) -> index_pb2.Index:
         """Describe an index."""
         return index_messages.index_info_to_wire(
@@ -33,7 +32,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         )
 
     def ListIndexes(  # noqa: N802
-        self, request: index_pb2.ListIndexesRequest, _: Any
+        self, request: index_pb2.ListIndexesRequest, _: object
     ) -> index_pb2.ListIndexesResponse:
         """Describe a page of indexes, by name."""
         start = page_position(request.page_token)
@@ -46,13 +45,13 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         )
 
     def DeleteIndex(  # noqa: N802
-        self, request: index_pb2.DeleteIndexRequest, _: Any
+        self, request: index_pb2.DeleteIndexRequest, _: object
     ) -> Empty:
         """Remove an index."""
         return self._application.receipts.once(request, self._delete, Empty)
 
     def BuildIndex(  # noqa: N802
-        self, request: index_pb2.BuildIndexRequest, _: Any
+        self, request: index_pb2.BuildIndexRequest, _: object
     ) -> operations_pb2.Operation:
         """Begin a build."""
         return self._application.receipts.once(

@@ -1,7 +1,5 @@
 """google.longrunning.Operations."""
 
-from typing import Any
-
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.empty_pb2 import Empty
 
@@ -22,7 +20,7 @@ class OperationsServicer(
         self._jobs = application.jobs
 
     def ListOperations(  # noqa: N802
-        self, request: operations_pb2.ListOperationsRequest, _: Any
+        self, request: operations_pb2.ListOperationsRequest, _: object
     ) -> operations_pb2.ListOperationsResponse:
         """List a page of operations, oldest first."""
         if request.filter:
@@ -37,27 +35,27 @@ class OperationsServicer(
         )
 
     def GetOperation(  # noqa: N802
-        self, request: operations_pb2.GetOperationRequest, _: Any
+        self, request: operations_pb2.GetOperationRequest, _: object
     ) -> operations_pb2.Operation:
         """Tell how far an operation is."""
         return self._jobs.get(request.name)
 
     def DeleteOperation(  # noqa: N802
-        self, request: operations_pb2.DeleteOperationRequest, _: Any
+        self, request: operations_pb2.DeleteOperationRequest, _: object
     ) -> Empty:
         """Forget an operation that has ended."""
         self._jobs.delete(request.name)
         return Empty()
 
     def CancelOperation(  # noqa: N802
-        self, request: operations_pb2.CancelOperationRequest, _: Any
+        self, request: operations_pb2.CancelOperationRequest, _: object
     ) -> Empty:
         """Ask an operation to stop."""
         self._jobs.cancel(request.name)
         return Empty()
 
     def WaitOperation(  # noqa: N802
-        self, request: operations_pb2.WaitOperationRequest, _: Any
+        self, request: operations_pb2.WaitOperationRequest, _: object
     ) -> operations_pb2.Operation:
         """Wait until it has ended, for ten seconds at most."""
         return self._jobs.wait(request.name, seconds=wait_seconds(request))

@@ -1,11 +1,8 @@
 """SearchService."""
 
-from typing import Any
-
 from gleann.service.application import Application
 from gleann.service.wire import index_messages
-from gleann.service.wire.arrays import vectors_of
-from gleann.service.wire.selection_messages import optional_ids_of
+from gleann.service.wire.arrays import optional_ids_of, vectors_of
 from gleann.v1 import search_pb2, search_pb2_grpc
 
 
@@ -16,7 +13,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._application = application
 
     def Search(  # noqa: N802
-        self, request: search_pb2.SearchRequest, _: Any
+        self, request: search_pb2.SearchRequest, _: object
     ) -> search_pb2.SearchResponse:
         """Answer a batch of queries."""
         self._application.registry.view(request.index)  # before the ids are unpacked

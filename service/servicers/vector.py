@@ -1,7 +1,6 @@
 """VectorService."""
 
 from collections.abc import Callable
-from typing import Any
 
 from google.longrunning import operations_pb2
 
@@ -18,7 +17,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
         self._application = application
 
     def UpsertVectors(  # noqa: N802
-        self, request: vector_pb2.UpsertVectorsRequest, _: Any
+        self, request: vector_pb2.UpsertVectorsRequest, _: object
     ) -> vector_pb2.UpsertVectorsResponse:
         """Store a batch."""
         return self._application.receipts.once(
@@ -26,7 +25,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
         )
 
     def ImportVectors(  # noqa: N802
-        self, request: vector_pb2.ImportVectorsRequest, _: Any
+        self, request: vector_pb2.ImportVectorsRequest, _: object
     ) -> operations_pb2.Operation:
         """Begin an import."""
         return self._application.receipts.once(
@@ -34,7 +33,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
         )
 
     def GetVectors(  # noqa: N802
-        self, request: vector_pb2.GetVectorsRequest, _: Any
+        self, request: vector_pb2.GetVectorsRequest, _: object
     ) -> vector_pb2.GetVectorsResponse:
         """Fetch vectors by id."""
         self._application.registry.view(request.index)  # before the ids are unpacked
@@ -43,7 +42,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
         return vector_pb2.GetVectorsResponse(vectors=vectors_to_wire(vectors))
 
     def DeleteVectors(  # noqa: N802
-        self, request: vector_pb2.DeleteVectorsRequest, _: Any
+        self, request: vector_pb2.DeleteVectorsRequest, _: object
     ) -> vector_pb2.DeleteVectorsResponse:
         """Remove vectors by id."""
         return self._application.receipts.once(

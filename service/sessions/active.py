@@ -1,26 +1,33 @@
-"""Active learning sessions, as the service keeps them."""
+"""Operations on stored active-learning sessions."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Ids
 from gleann.index.ids.checks import hold_distinct
-from gleann.service.sessions.persistence import Keep, SessionKeeper
-from gleann.service.sessions.start_estimate import sealed_index
-from gleann.service.state.live_index import View
-from gleann.service.values import Labels, Limits, ScorePage
-from gleann.service.wire import active_messages
+from gleann.service.sessions.store import Keep, SessionStore, selected_of
+from gleann.service.state.live_index import View, sealed_index
+from gleann.service.values import Labels, Limits, ScorePage, Selected
 from gleann.service.wire.paging import id_sizes, page_within
 
 if TYPE_CHECKING:
-    from gleann.selection.active import ActiveParams, Coverage, StopAdvice
+    from gleann.selection.active import (
+        ActiveParams,
+        ActiveSession,
+        Coverage,
+        StopAdvice,
+    )
 
 
-class ActiveSessions(SessionKeeper):
-    """What only sessions of active learning do; `Sessions` is to be used."""
+class ActiveSessions:
+    """What only sessions of active learning do; `store` keeps them."""
 
-    def start_active(
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+
+    def start(
         self, view: View, params: "ActiveParams", *, ids: HeldIds, labels: Labels
     ) -> Keep:
         """Start active learning from `labels` (m,), or (m, q) with concepts, of `ids`.
@@ -42,40 +49,55 @@ class ActiveSessions(SessionKeeper):
             labels=labels,
             neighbours=IndexNeighbours(index),
         )
-        return self._created("active", view, session, proxy=None)
+        return self._store.created(
+            "active", view, session, labelled=len(session.labelled_rows)
+        )
 
-    def submit_labels(self, name: str, ids: HeldIds, packed: bytes) -> Keep:
-        """Take packed labels of `ids` (m,) of the current batch of an active session.
+    def next_batch(self, name: str) -> Selected:
+        """What to label next; kept, so that a restart asks for the same."""
+        with self._store.changing(name):
+            session = self._opened(name)
+            batch = selected_of(session.next_batch())
+            self._saved(name, session)()
+        return batch
+
+    def concepts(self, name: str) -> int:
+        """How many yes-or-no questions a session asks; 0 where it asks for classes."""
+        with self._store.turn(name):
+            return len(self._opened(name).params.concepts)
+
+    def classes(self, name: str) -> int:
+        """How many classes the model of a session has."""
+        with self._store.turn(name):
+            return len(self._opened(name).classes)
+
+    def submit_labels(self, name: str, ids: HeldIds, labels: Labels) -> Keep:
+        """Take labels (m,), or (m, q) with concepts, of `ids` of the current batch.
 
         Raises:
             InvalidInputError: a label that was not asked for, or contradicts another.
-            DimensionMismatchError: not m labels, or not m of each concept.
         """
-        session = self._session(name, "active")
-        concepts = len(session.params.concepts)
-        labels = active_messages.answers_of(packed, n=len(ids), concepts=concepts)
+        session = self._opened(name)
         session.submit_labels(ids, labels)
         return self._saved(name, session)
 
     def wanted(self, name: str) -> Ids:
         """Ids (m,) whose probabilities a session with model "given" must have."""
-        with self.turn(name):
-            ids: Ids = self._session(name, "active").wanted()
+        with self._store.turn(name):
+            ids: Ids = self._opened(name).wanted()
         return ids
 
     def submit_probabilities(
-        self, name: str, ids: HeldIds, packed: bytes, *, concept: str
+        self, name: str, ids: HeldIds, table: NDArray[np.float64], *, concept: str
     ) -> Keep:
-        """Take packed probabilities of `ids` (m,), for a session with model "given".
+        """Take probabilities (m, c) of `ids` (m,), for a session with model "given".
 
         Raises:
             InvalidParamsError: another model, or no such concept.
             UnknownIdError: an id is not there.
             InvalidInputError: they are no probabilities.
         """
-        session = self._session(name, "active")
-        classes = len(session.classes)
-        table = active_messages.probabilities_of(packed, n=len(ids), classes=classes)
+        session = self._opened(name)
         session.submit_probabilities(ids, table, concept=concept or None)
         return self._saved(name, session)
 
@@ -85,22 +107,22 @@ class ActiveSessions(SessionKeeper):
         Raises:
             NotReadyError: none is, or some of its labels are there already.
         """
-        with self.turn(name):
-            coverage: Coverage = self._session(name, "active").coverage(
+        with self._store.turn(name):
+            coverage: Coverage = self._opened(name).coverage(
                 concept=concept or None, top=top or None
             )
         return coverage
 
     def ignore(self, name: str, ids: HeldIds) -> Keep:
         """Take vectors out of an active session."""
-        session = self._session(name, "active")
+        session = self._opened(name)
         session.ignore(ids)
         return self._saved(name, session)
 
     def stop_advice(self, name: str) -> "StopAdvice":
         """Whether to go on labelling."""
-        with self.turn(name):
-            advice: StopAdvice = self._session(name, "active").stop_advice()
+        with self._store.turn(name):
+            advice: StopAdvice = self._opened(name).stop_advice()
         return advice
 
     def scores(
@@ -117,9 +139,9 @@ class ActiveSessions(SessionKeeper):
         Raises:
             UnknownIdError: an id is not there.
         """
-        with self.turn(name):
-            session = self._session(name, "active")
-            index = self._index(self._row(name))
+        with self._store.turn(name):
+            session = self._opened(name)
+            index = self._store.index_of(name)
             every = index.held_ids if ids is None else ids
             sizes = id_sizes(every) + 8 * len(session.classes)
             page = page_within(sizes, limits, start=start, name="ids")
@@ -133,3 +155,10 @@ class ActiveSessions(SessionKeeper):
                 labelled=len(session.labelled_rows),
                 next=page.stop if page.stop < len(every) else None,
             )
+
+    def _opened(self, name: str) -> "ActiveSession":
+        session: ActiveSession = self._store.opened(name, "active")
+        return session
+
+    def _saved(self, name: str, session: "ActiveSession") -> Keep:
+        return self._store.saved(name, session, labelled=len(session.labelled_rows))

@@ -1,23 +1,19 @@
-"""The library's estimate sessions of a built index, begun and resumed."""
+"""Start estimate sessions of the library on a built index."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import (
-    CorruptDataError,
     DimensionMismatchError,
     InvalidParamsError,
-    NotReadyError,
 )
 from gleann.index.ids.checks import hold_distinct
-from gleann.service.state.live_index import View
-from gleann.service.values import SessionKind
+from gleann.service.state.live_index import View, sealed_index
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import (
@@ -31,13 +27,8 @@ if TYPE_CHECKING:
         TastiSession,
     )
 
-    EstimateLike: TypeAlias = (
-        ChoosingSession
-        | DisjointGroupsSession
-        | EstimateSession
-        | OverlappingGroupsSession
-        | TastiSession
-    )
+    SingleEstimate: TypeAlias = ChoosingSession | EstimateSession | TastiSession
+    GroupEstimates: TypeAlias = DisjointGroupsSession | OverlappingGroupsSession
 
 Columns: TypeAlias = Mapping[str, tuple[HeldIds, NDArray[np.float64]]]
 """HeldIds (n,) and numbers (n,), by name."""
@@ -50,12 +41,23 @@ class Started:
     Attributes:
         session: of the library.
         proxy: float64, all proxies one after the other; None for none.
-        kind: of the session.
     """
 
-    session: "EstimateLike"
+    session: "SingleEstimate"
     proxy: NDArray[np.float64] | None
-    kind: SessionKind = "estimate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StartedGroups:
+    """A session of several groups, and their proxies.
+
+    Attributes:
+        session: of the library.
+        proxy: float64, all proxies one after the other.
+    """
+
+    session: "GroupEstimates"
+    proxy: NDArray[np.float64]
 
 
 def from_scores(
@@ -168,7 +170,7 @@ def of_overlapping_groups(
     *,
     proxies: Columns,
     known: "Mapping[str, Known] | None" = None,
-) -> Started:
+) -> StartedGroups:
     """Start an estimate for each group, by name; each asks a question of its own.
 
     Args:
@@ -184,7 +186,7 @@ def of_overlapping_groups(
 
     columns, ids = _columns(view, proxies), sealed_index(view).held_ids
     session = OverlappingGroupsSession.start(columns, params, ids=ids, known=known)
-    return Started(session=session, proxy=_stacked(columns), kind="groups")
+    return StartedGroups(session=session, proxy=_stacked(columns))
 
 
 def of_disjoint_groups(
@@ -193,7 +195,7 @@ def of_disjoint_groups(
     *,
     proxies: Columns,
     known: "KnownGroups | None" = None,
-) -> Started:
+) -> StartedGroups:
     """Start an estimate for each group, by name; every answer names the group.
 
     Args:
@@ -209,53 +211,7 @@ def of_disjoint_groups(
 
     columns, ids = _columns(view, proxies), sealed_index(view).held_ids
     session = DisjointGroupsSession.start(columns, params, ids=ids, known=known)
-    return Started(session=session, proxy=_stacked(columns), kind="groups")
-
-
-def resume(
-    state: dict[str, Any], index: SoarIndex, proxy: NDArray[np.float64] | None
-) -> "EstimateLike":
-    """Go on from a session's `state()`, with the proxies that it was started with.
-
-    Raises:
-        CorruptDataError: not such a state, or not of these proxies or this index.
-    """
-    from gleann.selection.coreset import metric_vectors
-    from gleann.selection.estimate import (
-        EstimateSession,
-        TastiSession,
-        proxy_names,
-        session_type,
-    )
-
-    found = session_type(state)
-    if issubclass(found, TastiSession) != (proxy is None):
-        scores = "no scores" if proxy is None else f"{len(proxy)} scores"
-        raise CorruptDataError(f"{scores} were kept for a {found.__name__}")
-    if issubclass(found, TastiSession):
-        return found.resume(state, metric_vectors(index), ids=index.held_ids)
-    assert proxy is not None
-    if issubclass(found, EstimateSession):
-        return found.resume(state, proxy, ids=index.held_ids)
-    proxies = _by_name(proxy_names(state), proxy)
-    return found.resume(state, proxies, ids=index.held_ids)
-
-
-def sealed_index(view: View) -> SoarIndex:
-    """The index of a view that is built and unchanged since.
-
-    Raises:
-        NotReadyError: it is not.
-    """
-    if view.sealed is None:
-        raise NotReadyError(f"{view.name!r} was never built: build it first")
-    changed = view.delta.count + len(view.sealed) - view.sealed_count
-    if changed:
-        raise NotReadyError(
-            f"{view.name!r} has {changed} changes since version {view.version}:"
-            " build it first"
-        )
-    return view.sealed.index
+    return StartedGroups(session=session, proxy=_stacked(columns))
 
 
 def _stratified(
@@ -310,18 +266,3 @@ def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_
     if not np.isin(labels, (0, 1)).all():
         return np.zeros(len(labels), np.bool_)
     return (labels == 0) | (target == "count")
-
-
-def _by_name(
-    names: list[str], proxy: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
-    """The proxies that were kept one after the other.
-
-    Raises:
-        CorruptDataError: they are not as many as the names that the state has.
-    """
-    if not names or len(proxy) % len(names):
-        raise CorruptDataError(
-            f"the state names {len(names)} proxies, but {len(proxy)} scores were kept"
-        )
-    return dict(zip(names, proxy.reshape(len(names), -1), strict=True))

@@ -1,4 +1,4 @@
-"""How many commits were acknowledged, beside the database.
+"""Count of acknowledged commits, in a file next to the database.
 
 SQLite ends a write-ahead log at the first frame that does not match, and makes a new
 database where there is none: acknowledged changes would be gone in silence. The

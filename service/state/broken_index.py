@@ -1,4 +1,4 @@
-"""An index that cannot be served: why, and what can still be said of it."""
+"""An index that cannot be served: the reason, and what is still known about it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The log of acknowledged changes that are newer than the sealed version."""
+"""Log of acknowledged changes that are newer than the sealed version."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

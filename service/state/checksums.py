@@ -1,4 +1,4 @@
-"""A checksum for each row of the database: what a disk changed is named, not served.
+"""Row checksums of the database: a damaged row is reported, not served.
 
 `changes` have theirs computed as they are logged (`change_checksum`). The other tables
 have it kept by triggers of the connection, so that no statement has to mention it.

@@ -1,4 +1,4 @@
-"""COMMIT, and what became of it where the disk failed.
+"""COMMIT, and its outcome when the disk fails.
 
 The write-ahead log is written first, and put on disk then. Where the second fails
 SQLite says so, and this process and others see the database without the change; but all

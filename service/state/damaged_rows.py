@@ -1,4 +1,4 @@
-"""Rows beside the indexes' that do not match their checksums: noticed at the start."""
+"""Log rows that do not match their checksums, when a directory is opened."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Opening the database file: what it must be before anything is written to it."""
+"""Open the database file; check it before the first write."""
 
 import logging
 import sqlite3

@@ -1,4 +1,4 @@
-"""Finished operations, selections and receipts go after a while.
+"""Expiry of finished operations, selections and stored answers.
 
 They go a few at a time, each few in a transaction of its own, so that writers hardly
 wait. What has not ended stays, however old.
@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from gleann.index.errors import CorruptDataError, GleannError
 from gleann.service.state.store import Store
-from gleann.v1 import selection_pb2
+from gleann.v1 import coreset_pb2
 
 SECONDS_BETWEEN = 600.0
 FIRST_AFTER = 30.0
@@ -128,7 +128,7 @@ class Expiry:
         """When a selection was made; infinity if damaged, which is logged once."""
         try:
             self._store.require_whole("selections", row["name"])
-            selection = selection_pb2.Selection.FromString(row["description"])
+            selection = coreset_pb2.Selection.FromString(row["description"])
         except (CorruptDataError, DecodeError, TypeError) as error:
             if row["rowid"] not in self._unreadable:
                 self._unreadable.add(row["rowid"])

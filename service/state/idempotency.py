@@ -1,4 +1,4 @@
-"""Idempotent requests: the same `request_id` returns the first answer."""
+"""Idempotent requests: a repeated `request_id` returns the first answer."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""An index as clients see it."""
+"""`IndexInfo` of a view: the description that clients get."""
 
 from datetime import UTC, datetime
 from sqlite3 import Row

@@ -1,4 +1,4 @@
-"""What an index answers from at one moment: a sealed version and the changes since.
+"""`View`: one consistent state of an index, a sealed version and newer changes.
 
 A `View` never changes: a search keeps the one it began with, a change makes the next.
 """
@@ -10,6 +10,7 @@ import numpy as np
 
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
+from gleann.index.errors import NotReadyError
 from gleann.index.ids.held import (
     IdLookup,
     bytes_at,
@@ -265,3 +266,20 @@ class View:
         alive[rows] = False
         alive.flags.writeable = False  # so that what it leaves of lists is counted once
         return alive
+
+
+def sealed_index(view: View) -> SoarIndex:
+    """The index of a view that is built and unchanged since.
+
+    Raises:
+        NotReadyError: it is not.
+    """
+    if view.sealed is None:
+        raise NotReadyError(f"{view.name!r} was never built: build it first")
+    changed = view.delta.count + len(view.sealed) - view.sealed_count
+    if changed:
+        raise NotReadyError(
+            f"{view.name!r} has {changed} changes since version {view.version}:"
+            " build it first"
+        )
+    return view.sealed.index

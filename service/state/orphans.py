@@ -1,4 +1,4 @@
-"""Directories that the database does not name: explained, set aside, or refused.
+"""Directories that the database does not list: deleted, set aside, or refused.
 
 A start removes only what it can explain: files of an index whose deletion is on record,
 versions that a newer one has replaced, and versions that were never published and hold

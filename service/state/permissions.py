@@ -1,4 +1,4 @@
-"""Who may read a data directory: its owner, and nobody else."""
+"""File permissions of a data directory: its owner only."""
 
 import logging
 import stat

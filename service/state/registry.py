@@ -1,4 +1,4 @@
-"""The open indexes: what they are, what is stored in them, which version they serve."""
+"""Registry of the open indexes: their views, stored changes and served versions."""
 
 import logging
 import re

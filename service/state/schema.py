@@ -1,4 +1,4 @@
-"""The tables of a data directory's database, and how older ones become these."""
+"""Database schema, and its migrations."""
 
 import sqlite3
 from functools import cache

@@ -1,4 +1,4 @@
-"""The seal of a sealed version: of which index, and of which of its states, it is.
+"""The seal of a sealed version: its index, and the state it was built from.
 
 The manifest of each version holds it, so that a database that is lost, older or damaged
 is noticed, and the list of indexes can be made again from the directories.

@@ -1,4 +1,4 @@
-"""SQLite: what is acknowledged. One connection, one writer, every commit on disk."""
+"""SQLite store of acknowledged state: one connection, one writer, durable commits."""
 
 import fcntl
 import logging

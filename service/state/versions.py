@@ -1,4 +1,4 @@
-"""Sealed versions on disk: indexes/<number>/versions/<version>, written once.
+"""Sealed versions on disk, written once: indexes/<number>/versions/<version>.
 
 Names of indexes never become paths: the store numbers the directories. What nobody can
 explain is kept under lost/.

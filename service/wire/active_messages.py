@@ -25,7 +25,7 @@ from gleann.service.wire.arrays import (
 )
 from gleann.service.wire.index_messages import fill, given
 from gleann.service.wire.page_tokens import next_token
-from gleann.v1 import selection_pb2
+from gleann.v1 import active_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def active_params_to_wire(
     params: "ActiveParams | None",
-) -> selection_pb2.ActiveParams | None:
+) -> active_pb2.ActiveParams | None:
     """Pack how to learn, or nothing.
 
     Raises:
@@ -50,12 +50,12 @@ def active_params_to_wire(
         )
     values["c"] = values.pop("C")
     values["balanced"] = values.pop("class_weight") == "balanced"
-    message = selection_pb2.ActiveParams()
+    message = active_pb2.ActiveParams()
     fill(message, values)
     return message
 
 
-def active_params_of(message: selection_pb2.ActiveParams) -> "ActiveParams":
+def active_params_of(message: active_pb2.ActiveParams) -> "ActiveParams":
     """Read how to learn.
 
     Raises:
@@ -140,14 +140,14 @@ def probabilities_of(data: bytes, *, n: int, classes: int) -> NDArray[np.float64
     return flat.reshape(n, classes)
 
 
-def coverage_to_wire(coverage: "Coverage") -> selection_pb2.Coverage:
+def coverage_to_wire(coverage: "Coverage") -> active_pb2.Coverage:
     """Pack what a batch is worth beside simpler ones."""
-    message = selection_pb2.Coverage()
+    message = active_pb2.Coverage()
     fill(message, asdict(coverage))
     return message
 
 
-def coverage_of(message: selection_pb2.Coverage) -> "Coverage":
+def coverage_of(message: active_pb2.Coverage) -> "Coverage":
     """Read what a batch is worth beside simpler ones."""
     from gleann.selection.active import Coverage
 
@@ -156,14 +156,14 @@ def coverage_of(message: selection_pb2.Coverage) -> "Coverage":
     )
 
 
-def stop_advice_to_wire(advice: "StopAdvice") -> selection_pb2.StopAdvice:
+def stop_advice_to_wire(advice: "StopAdvice") -> active_pb2.StopAdvice:
     """Pack advice."""
-    message = selection_pb2.StopAdvice()
+    message = active_pb2.StopAdvice()
     fill(message, asdict(advice))
     return message
 
 
-def stop_advice_of(message: selection_pb2.StopAdvice) -> "StopAdvice":
+def stop_advice_of(message: active_pb2.StopAdvice) -> "StopAdvice":
     """Read advice."""
     from gleann.selection.active import StopAdvice
 
@@ -177,9 +177,9 @@ def stop_advice_of(message: selection_pb2.StopAdvice) -> "StopAdvice":
     )
 
 
-def scores_to_wire(page: ScorePage) -> selection_pb2.ScoreItemsResponse:
+def scores_to_wire(page: ScorePage) -> active_pb2.ScoreItemsResponse:
     """Pack class probabilities."""
-    return selection_pb2.ScoreItemsResponse(
+    return active_pb2.ScoreItemsResponse(
         ids=ids_to_wire(page.ids),
         classes=labels_to_wire(page.classes),
         probabilities=page.probabilities.astype("<f8", copy=False).tobytes(),
@@ -188,7 +188,7 @@ def scores_to_wire(page: ScorePage) -> selection_pb2.ScoreItemsResponse:
     )
 
 
-def scores_of(pages: Sequence[selection_pb2.ScoreItemsResponse]) -> Scores:
+def scores_of(pages: Sequence[active_pb2.ScoreItemsResponse]) -> Scores:
     """Read class probabilities.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Arrays as bytes: little-endian, packed, checked against what they claim to be."""
+"""Arrays to bytes and back: little-endian, packed, checked against their shape."""
 
 import sys
 from typing import Any
@@ -13,6 +13,7 @@ from gleann.index.errors import (
     InvalidInputError,
     NonFiniteError,
 )
+from gleann.index.ids.checks import hold_id_array
 from gleann.index.texts import Texts
 from gleann.service.values import Labels
 from gleann.service.wire.strings import numbers_of, texts_of, texts_to_wire
@@ -27,6 +28,10 @@ _DTYPE_OF: dict[types_pb2.ScalarType, np.dtype[Any]] = {
     types_pb2.SCALAR_TYPE_UINT8: np.dtype("u1"),
 }
 _SCALAR_TYPE_OF = {dtype: number for number, dtype in _DTYPE_OF.items()}
+
+
+Column = tuple[ArrayLike, ArrayLike]
+"""Ids, and one number for each of them."""
 
 
 def wire_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
@@ -249,3 +254,15 @@ def labels_of(data: bytes, *, n: int, name: str = "labels") -> Labels:
     if len(labels) != n:
         raise DimensionMismatchError(f"{name} has {len(labels)} entries for {n} ids")
     return labels
+
+
+def optional_ids_to_wire(ids: ArrayLike | None) -> types_pb2.Ids | None:
+    """Pack the caller's ids, or nothing."""
+    return None if ids is None else ids_to_wire(hold_id_array(ids))
+
+
+def optional_ids_of(message: Any, name: str) -> HeldIds | None:
+    """Unpack the ids in field `name` of `message`, if they are there."""
+    if not message.HasField(name):
+        return None
+    return ids_of(getattr(message, name), name=name)

@@ -1,4 +1,4 @@
-"""Labels that are there before an estimate begins, to messages and back."""
+"""Known labels, given when an estimate starts, to messages and back."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -18,24 +18,24 @@ from gleann.service.wire.arrays import (
     labels_of,
     labels_to_wire,
 )
-from gleann.v1 import selection_pb2 as pb
+from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import Known, KnownGroups
 
 
-def known_to_wire(known: "Known | None") -> pb.KnownLabels | None:
+def known_to_wire(known: "Known | None") -> estimate_pb2.KnownLabels | None:
     """Pack known labels, or nothing."""
     if known is None:
         return None
-    return pb.KnownLabels(
+    return estimate_pb2.KnownLabels(
         ids=ids_to_wire(hold_id_array(known.ids, name="known ids")),
         positives=bools_to_wire(known.positives, name="known positives"),
         values=_values_to_wire(known.values),
     )
 
 
-def known_of(request: pb.StartEstimateSessionRequest) -> "Known | None":
+def known_of(request: estimate_pb2.StartEstimateSessionRequest) -> "Known | None":
     """Read known labels, where there are any."""
     from gleann.selection.estimate import Known
 
@@ -50,7 +50,7 @@ def known_of(request: pb.StartEstimateSessionRequest) -> "Known | None":
 
 
 def fill_known_groups(
-    request: pb.StartGroupSessionRequest,
+    request: estimate_pb2.StartGroupSessionRequest,
     known: "KnownGroups | Mapping[str, Known] | None",
 ) -> None:
     """Pack known labels of groups: numbers, or positives of each group by its name.
@@ -64,7 +64,7 @@ def fill_known_groups(
     if not isinstance(known, Mapping):
         request.known.add(
             ids=ids_to_wire(hold_id_array(known.ids, name="known ids")),
-            groups=pb.GroupNumbers(
+            groups=estimate_pb2.GroupNumbers(
                 numbers=labels_to_wire(known.groups, name="known groups")
             ),
             values=_values_to_wire(known.values),
@@ -79,12 +79,14 @@ def fill_known_groups(
         held = bools_to_wire(one.positives, name=f"known positives of {group!r}")
         request.known.add(
             ids=ids_to_wire(hold_id_array(one.ids, name=f"known ids of {group!r}")),
-            positives=pb.GroupPositives(group=group, positives=held),
+            positives=estimate_pb2.GroupPositives(group=group, positives=held),
             values=_values_to_wire(one.values, name=f"known values of {group!r}"),
         )
 
 
-def known_groups_of(request: pb.StartGroupSessionRequest) -> "KnownGroups | None":
+def known_groups_of(
+    request: estimate_pb2.StartGroupSessionRequest,
+) -> "KnownGroups | None":
     """Read known labels that name the group, where there are any.
 
     Raises:
@@ -110,7 +112,7 @@ def known_groups_of(request: pb.StartGroupSessionRequest) -> "KnownGroups | None
 
 
 def known_by_group_of(
-    request: pb.StartGroupSessionRequest,
+    request: estimate_pb2.StartGroupSessionRequest,
 ) -> "dict[str, Known] | None":
     """Read known labels of each of several overlapping groups, where there are any.
 
@@ -139,7 +141,7 @@ def known_by_group_of(
     return found
 
 
-def _require_kind(request: pb.StartGroupSessionRequest, wanted: str) -> None:
+def _require_kind(request: estimate_pb2.StartGroupSessionRequest, wanted: str) -> None:
     for one in request.known:
         if (kind := one.WhichOneof("labels")) != wanted:
             raise InvalidInputError(
@@ -154,7 +156,10 @@ def _values_to_wire(
 
 
 def _values_of(
-    message: pb.KnownLabels | pb.KnownGroupLabels, *, name: str, n: int
+    message: estimate_pb2.KnownLabels | estimate_pb2.KnownGroupLabels,
+    *,
+    name: str,
+    n: int,
 ) -> NDArray[np.float64] | None:
     """Values (n,); the session asks for a finite one only where a label is positive."""
     if not message.HasField("values"):

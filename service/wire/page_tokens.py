@@ -1,4 +1,4 @@
-"""Pages of a list: how many entries, and where the next page begins."""
+"""Page sizes and page tokens of list requests."""
 
 import base64
 import binascii

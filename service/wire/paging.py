@@ -1,4 +1,4 @@
-"""Cut what grows with the data into messages: by bytes, since ids differ in length."""
+"""Split large requests and answers into messages by bytes; ids differ in length."""
 
 from collections.abc import Mapping
 from typing import Any

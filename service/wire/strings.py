@@ -1,4 +1,4 @@
-"""Strings and plain numbers as bytes."""
+"""Strings and numbers to bytes and back."""
 
 from typing import Any
 

@@ -26,6 +26,7 @@ from gleann.index.engines.triton_kernels.coarse.quantise_queries import (
     quantise_queries,
 )
 from gleann.index.engines.triton_kernels.coarse.rank_lists import (
+    LEAST_COLUMNS,
     best_lists,
     group_peaks,
 )
@@ -116,7 +117,7 @@ HOPPER_DEPTH = {"bf16": 16, "fp16": 16, "fp32": 8, "int8": 32}
 
 
 def assert_products(code, config, dim):
-    """The products of a tile are there, of one step along d at least.
+    """The products of a tile are there, of one step along d and the rests at least.
 
     ptxas has left out all of a loop along d, and kept `HGMMA.64x8x16.F16 RZ`, which
     only waits: scores were then those of products of zero.
@@ -124,11 +125,35 @@ def assert_products(code, config, dim):
     depth = HOPPER_DEPTH[config.kind]
     tile = rf"[HI]GMMA\.64x(\d+)x{depth}\.\S+ R\d+,"
     columns = sum(int(width) for width in re.findall(tile, code))
-    block = shape(dim, config.kind, config.block)["BLOCK"]
     times = 3 if config.kind == "fp32" else 1  # of TF32
-    wanted = times * TILE // 64 * config.queries * block // depth
+    values = values_once(dim, config.kind, config.block)
+    wanted = times * TILE // 64 * config.queries * values // depth
     groups = config.warps // 4
     assert columns * groups >= wanted
+
+
+def assert_warp_products(code, *, rows, columns, dim, block, warps):
+    """Likewise of int8 where a warp multiplies, 16 x 8 x 32 at a time."""
+    values = values_once(dim, "int8", block)
+    wanted = rows // 16 * columns // 8 * values // 32 // warps
+    assert len(re.findall(r"\bIMMA\.16832\.\S+ R\d+,", code)) >= wanted
+
+
+def assert_lane_products(code, kind, dim):
+    """Likewise of the query-major kernels, which no matrix unit helps."""
+    wanted = TILE * values_once(dim, kind, PAIR_BLOCKS[kind]) // (32 * PAIR_WARPS)
+    plain = r"\b(?:FFMA2?|FMUL2?|IMAD) "
+    if kind == "int8":
+        # Multiplying two registers: not the moves and shifts that are IMAD too.
+        plain = r"\bIMAD R\d+, R\d+(?:\.reuse)?, R\d+"
+    found = re.findall(plain, code)
+    assert len(found) + sum("2 " in name for name in found) >= wanted
+
+
+def values_once(dim, kind, block):
+    """Values along d of one step and both rests: each is somewhere in the code."""
+    parts = shape(dim, kind, block)
+    return parts["BLOCK"] + parts["REST"] + parts["LAST"]
 
 
 def shape(dim, kind, block):
@@ -236,7 +261,9 @@ def compiled_pairs(kind, dim, capability, *, buckets):
         capability=capability,
         num_warps=PAIR_WARPS,
     )
-    assert "FMNMX.FTZ" not in assert_no_spill(made, capability)
+    code = assert_no_spill(made, capability)
+    assert "FMNMX.FTZ" not in code
+    assert_lane_products(code, kind, dim)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
@@ -247,7 +274,7 @@ def test_score_pairs(kind, dim, capability):
     score = compiled(
         score_pairs, constants, kind=kind, capability=capability, num_warps=PAIR_WARPS
     )
-    assert_no_spill(score, capability)
+    assert_lane_products(assert_no_spill(score, capability), kind, dim)
 
 
 RANKED_DIMS = [96, 128, *(pytest.param(d, marks=pytest.mark.slow) for d in (100, 768))]
@@ -267,6 +294,17 @@ def test_group_peaks(dim, capability):
     )
     code = assert_no_spill(made, capability)
     assert_matrix(code, "int8", capability)
+    if capability == 90:
+        assert_products(code, RANK, dim)
+    else:
+        assert_warp_products(
+            code,
+            rows=TILE,
+            columns=RANK.queries,
+            dim=dim,
+            block=RANK.block,
+            warps=RANK.warps,
+        )
     # Scores would be rounded once where the host rounds twice.
     assert "FFMA" not in code
 
@@ -293,7 +331,14 @@ def test_best_lists(groups, keys, dim, capability):
         enable_fp_fusion=False,
     )
     code = assert_no_spill(made, capability)
-    assert re.search(r"\bIMMA\b", code)
+    assert_warp_products(
+        code,
+        rows=RANKED_AT_ONCE,
+        columns=LEAST_COLUMNS.value,
+        dim=dim,
+        block=RANK.block,
+        warps=RANK_WARPS,
+    )
     assert "FFMA" not in code
 
 
@@ -369,6 +414,16 @@ def test_pair_squares(capability):
     assert "DFMA" not in code
 
 
+def assert_float_products(code, config):
+    """Whole steps of products and no other fused operation; none of TF32."""
+    pair = 2 * len(re.findall(r"\bFFMA2\b", code))
+    fused = pair + len(re.findall(r"\bFFMA\b", code))
+    a_step = config.rows * config.lists // (32 * config.warps) * config.block
+    assert fused
+    assert fused % a_step == 0
+    assert not re.findall(r"\bH(?:G)?MMA\b", code)
+
+
 PLAIN = dict.fromkeys(("residuals", "along", "weights", "barred"))
 USES = {
     "nearest": (ASSIGN, PLAIN),
@@ -401,13 +456,8 @@ def test_assign_lists(use, dim, capability):
         enable_fp_fusion=False,
     )
     code = assert_no_spill(made, capability)
-    # Of products only, none of TF32: fused losses would be rounded once.
-    pair = 2 * len(re.findall(r"\bFFMA2\b", code))
-    fused = pair + len(re.findall(r"\bFFMA\b", code))
-    a_step = config.rows * config.lists // (32 * config.warps) * config.block
-    assert fused
-    assert fused % a_step == 0
-    assert not re.findall(r"\bH(?:G)?MMA\b", code)
+    # Of products only: fused losses would be rounded once.
+    assert_float_products(code, config)
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
@@ -421,8 +471,7 @@ def test_sum_gains(dim, capability):
         num_warps=GAINS.warps,
         num_stages=GAINS.stages,
     )
-    code = assert_no_spill(made, capability)
-    assert not re.findall(r"\bH(?:G)?MMA\b", code)
+    assert_float_products(assert_no_spill(made, capability), GAINS)
 
 
 LESS_USUAL = tuple(pytest.param(c, marks=pytest.mark.slow) for c in MERGE[2:])

@@ -164,6 +164,21 @@ def test_any_number_of_buckets_and_spans(span, buckets, launch):
     assert (scores > 0).any()
 
 
+@pytest.mark.parametrize("launch", [by_lists, by_pairs])
+def test_the_same_of_many_scores_of_zero_are_kept(launch):
+    """Negated scores of zero are in the order of others, and not in its reverse."""
+    rows = np.zeros((300, 16), np.float32)
+    data = world.index_of(rows, np.zeros(300), np.full(300, -1), nlist=1)
+    lists = lay_out(data, kind="fp16", device=torch.device("cpu"))
+    view = view_for(lists, ScanRequest(k=1, pool=1))
+    coded = code_queries(torch.from_numpy(world.integer_queries(3, 16)), lists)
+    list_nos = torch.zeros((3, 1), dtype=torch.int64)
+    bucketing = Bucketing(buckets=32, span=384)
+    want = scan.bucketed(coded, list_nos, view, bucketing)
+    assert (key_scores(want.keys) == 0).all()
+    assert_equal(launch(coded, list_nos, view, bucketing, "fp16"), want)
+
+
 def real_setting(nq=3):
     """One list of 300 rows that are no integers."""
     rng = np.random.default_rng(6)
@@ -305,6 +320,22 @@ def test_codes_of_queries_are_those_of_torch(center, d):
     assert torch.equal(codes[:, :d], want)
     assert not codes[:, d:].any()
     assert torch.equal(scales, want_scales)
+
+
+def test_the_default_dtype_of_the_process_is_none_of_ours():
+    data = world.sized_index(SIZES, d=16)
+    asked = torch.from_numpy(world.integer_queries(3, 16)) / 3
+    lists = lay_out(data, kind="int8", device=torch.device("cpu"))
+    ranking = DeviceRanking(data.centroids, data.encoding, torch.device("cpu"))
+    want = code_queries(asked, lists)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        got = TritonScanner().coded(asked, lists)
+        _, scales = launch_quantise.launch_quantise(asked, ranking)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(got.ratios, want.ratios)
+    assert torch.equal(scales, ranking.coded(asked)[1])
 
 
 @pytest.mark.parametrize("nlist", [1, 31, 33, 100, 5000])

@@ -186,6 +186,17 @@ def test_tensors_in_tensors_out(index, count):
     )
 
 
+def test_tensors_in_modes_of_the_caller(index):
+    """Such as around the model that made the queries; recorded in them and replayed."""
+    params = SearchParams(k=10, nprobe=8)
+    asked = torch.from_numpy(normal(300, 8)).to(CUDA)
+    want = index.search_tensors(asked, params).rows
+    fresh = index.served_by(triton_engine(index.data))
+    with torch.inference_mode(), torch.autocast("cuda", dtype=torch.bfloat16):
+        assert torch.equal(fresh.search_tensors(asked, params).rows, want)
+    assert torch.equal(fresh.search_tensors(asked, params).rows, want)
+
+
 def test_tensors_on_a_stream_of_the_caller(index):
     """Queries are made on it just before, and answers read on it just after."""
     params = SearchParams(k=10, nprobe=8)
@@ -234,5 +245,5 @@ def test_recordings_leave_no_more_than_what_they_return(index):
     for count in (1, 8, 100, 200, 500, 1000, 2000, 4000):
         engine.search(normal(count, count), nprobe=8, request=request)
     held = torch.cuda.memory_allocated(CUDA) - before
-    # Queries, keys of answers and slack for cuBLAS, of eight recordings.
-    assert held < 64 << 20
+    # Queries and answers of eight recordings, and what cuBLAS keeps of two streams.
+    assert held < 128 << 20

@@ -109,7 +109,7 @@ def test_every_step_is_predicted_whole(results):
             assert 50e-6 < sum(parts.values()) < 10e-3
 
 
-def test_the_step_before_agrees_with_the_review_of_it(results):
+def test_the_step_before_agrees_with_an_estimate_by_hand(results):
     """4.1 ms a search of 10,000 in 1M x 128, and 5.3 in 10M x 96, on an H100; 0.7 of
     one query: worked out from the same kernels by other means."""
     for setting, told in zip(SETTINGS, (4.1e-3, 5.3e-3, None, 0.7e-3), strict=True):

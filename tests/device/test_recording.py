@@ -8,6 +8,7 @@ import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -16,12 +17,15 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+from gleann.index.engines.device import engine as engine_module
+from gleann.index.engines.device.answers import Staging
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.device.plan import memory
 from gleann.index.engines.device.plan.planner import MOST_QUERIES
 from gleann.index.engines.device.recording import (
     MOST_RECORDED,
     RECORDED_SHARE,
+    CudaGraphs,
     Recordings,
     padded_size,
     size_within,
@@ -140,6 +144,87 @@ def test_filters_are_not_recorded():
     assert recorder.sizes == []
 
 
+def test_lists_are_ranked_for_blocks_of_queries(monkeypatch):
+    """A filter's search records nothing: its coarse step is bounded all the same."""
+    sizes = []
+
+    class Ranked(TorchScanner):
+        def likely(self, ranking, queries, *, nprobe):
+            sizes.append(len(queries))
+            best, doubted = super().likely(ranking, queries, nprobe=nprobe)
+            best[-1], doubted[-1] = -1, True
+            return best, doubted
+
+    monkeypatch.setattr(engine_module, "MOST_QUERIES", 7)
+    data = world.random_index(integers=True)
+    asked = world.integer_queries(20, 16)
+    request = ScanRequest(k=5, pool=40, allowed=np.arange(len(data.vectors)) % 2 == 0)
+    engine = DeviceEngine(data, scanner=Ranked(), device=CPU)
+    got = engine.search(asked, nprobe=3, request=request)
+    assert sizes == [7, 7, 6]
+    want = ReferenceEngine(data).search(asked, nprobe=3, request=request)
+    np.testing.assert_array_equal(got.distances, want.distances)
+
+
+@pytest.mark.parametrize("default", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("kind", ["fp32", "int8"])
+def test_the_default_dtype_of_the_process_is_none_of_ours(kind, default):
+    """Callers set it for their models: queries must not be rounded to it."""
+    data = world.random_index(n=900)
+    asked = np.random.default_rng(8).normal(size=(20, 16)).astype(np.float32)
+    request = ScanRequest(k=10, pool=40)
+
+    def search():
+        engine = DeviceEngine(
+            data, scanner=TorchScanner(), device=CPU, kind=kind, recorder=Counted()
+        )
+        return engine.search(asked, nprobe=4, request=request)
+
+    want = search()
+    torch.set_default_dtype(default)
+    try:
+        assert_same(search(), want)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_modes_of_the_caller_are_left_while_searching():
+    """Recordings made under them serve searches without, and the other way about."""
+    data = world.random_index(n=900)
+    asked = np.random.default_rng(9).normal(size=(20, 16)).astype(np.float32)
+    request = ScanRequest(k=10, pool=40)
+    _, engine, _ = engines(data)
+    want = DeviceEngine(data, scanner=TorchScanner(), device=CPU).search(
+        asked, nprobe=4, request=request
+    )
+    with torch.inference_mode():
+        assert_same(engine.search(asked, nprobe=4, request=request), want)
+    assert_same(engine.search(asked, nprobe=4, request=request), want)
+
+
+def test_autocast_of_the_caller_rounds_no_product():
+    data = world.random_index(n=3000, d=64, nlist=200)
+    asked = np.random.default_rng(9).normal(size=(300, 64)).astype(np.float32)
+    engine = DeviceEngine(data, scanner=TorchScanner(), device=CPU)
+    want = engine.rank_lists(asked, nprobe=5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(engine.rank_lists(asked, nprobe=5), want)
+
+
+def test_the_default_device_of_the_process_is_none_of_ours():
+    torch.set_default_device("meta")
+    try:
+        assert Staging(CPU).buffer(0, 10).device == CPU
+        data = world.random_index(n=900)
+        plain, padded, _ = engines(data)
+        asked = np.random.default_rng(9).normal(size=(20, 16)).astype(np.float32)
+        request = ScanRequest(k=10, pool=40)
+        got = padded.search(asked, nprobe=4, request=request)
+        assert_same(got, plain.search(asked, nprobe=4, request=request))
+    finally:
+        torch.set_default_device(None)
+
+
 def test_no_queries_and_many_neighbours():
     data = world.random_index(n=3000, integers=True)
     plain, padded, _ = engines(data)
@@ -186,6 +271,22 @@ def test_what_counts_is_what_came_last():
         (got,) = kept.run(step, torch.tensor(values)[:, None], key="one size")
         padding = [-1.0] * (len(got) - len(values))
         assert got.tolist() == values + padding
+
+
+def test_recordings_share_a_stream_to_warm_up_on_and_one_to_capture_on(monkeypatch):
+    """Both of the device of the engine: cuBLAS keeps memory for each stream."""
+    cuda = MagicMock()
+    cuda.Stream.side_effect = lambda device: MagicMock(device=device)
+    monkeypatch.setattr(torch, "cuda", cuda)
+    device = torch.device("cuda", 1)
+    graphs = CudaGraphs(device)
+    for _ in range(3):
+        graphs.record(lambda queries, live: (queries, live), None, None)
+    warmed = {id(call.args[0]) for call in cuda.stream.call_args_list}
+    captured = [call.kwargs["stream"] for call in cuda.graph.call_args_list]
+    assert [stream.device for stream in captured] == [device] * 3
+    assert len({id(stream) for stream in captured}) == len(warmed) == 1
+    assert warmed != {id(captured[0])}
 
 
 def test_threads_take_turns():

@@ -175,7 +175,7 @@ def test_how_much_room_there_is():
         selection="buckets",
         bucketing=Bucketing(buckets=32, span=8192),
         block=10_240,
-        again=10,
+        again=10_240,
     )
     plenty = 1 << 31
 
@@ -189,3 +189,5 @@ def test_how_much_room_there_is():
     # A quarter of the budget, of four copies of eight bytes a key.
     assert room(10_240, 1500, budget=4 * 4 * 8 * 1500 * 7) == 7
     assert room(10_240, 1500, planned=replace(how, selection="exact")) == 0
+    # Many lists and a deep pool: what their queries take to be merged again.
+    assert room(10_240, 1500, planned=replace(how, again=100)) == 25

@@ -72,7 +72,7 @@ def require_broken(client: gleann.Client, name: str, says: str) -> None:
         lambda: client.upsert(name, [1], ROWS[:1]),
         lambda: client.delete_vectors(name, [1]),
         lambda: client.build(name),
-        lambda: client.start_active_session(name, ids=[0, 1], labels=[0, 1]),
+        lambda: client.active.start(name, ids=[0, 1], labels=[0, 1]),
     ):
         with pytest.raises((errors.CorruptDataError, errors.NotReadyError)) as told:
             call()
@@ -235,10 +235,10 @@ def sessions(tmp_path: Path) -> tuple[str, str]:
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", ids, ROWS[:200], request_id="first")
         client.build("a", QUICK, request_id="build").wait(timeout=60)
-        client.select_farthest_first("a", k=3, request_id="choose").wait(timeout=60)
+        client.coresets.farthest_first("a", k=3, request_id="choose").wait(timeout=60)
         params = ActiveParams(batch=3)
         one, two = (
-            client.start_active_session(
+            client.active.start(
                 "a", ids=ids[:20], labels=ids[:20] % 2, params=params
             ).name
             for _ in range(2)
@@ -252,15 +252,15 @@ def test_a_spoilt_session(tmp_path: Path, sessions: tuple[str, str]) -> None:
     spoilt, kept = sessions
     run_sql(tmp_path, f"UPDATE sessions SET version = 2 WHERE name = '{spoilt}'")
     with gleann.Client(tmp_path) as client:
-        for call in (client.next_batch, client.get_session):
+        for call in (client.next_batch, client.sessions.get):
             with pytest.raises(errors.CorruptDataError, match=spoilt):
                 call(spoilt)
-        assert [one.name for one in client.list_sessions()] == [kept]
+        assert [one.name for one in client.sessions.list()] == [kept]
         assert len(client.next_batch(kept)) == 3
         # Which version the spoilt one needs is not known: none is swept.
         versions = tmp_path / "indexes" / "1" / "versions"
         assert {path.name for path in versions.iterdir()} == {"1", "2"}
-        client.close_session(spoilt)
+        client.sessions.close(spoilt)
         assert client.get_index("a").count == 200
 
 
@@ -272,7 +272,7 @@ def test_spoilt_operations_selections_and_receipts(tmp_path: Path) -> None:
     with gleann.Client(tmp_path) as client:
         with pytest.raises(errors.CorruptDataError, match="'first' of the table requ"):
             client.upsert("a", np.arange(200), ROWS[:200], request_id="first")
-        built, chosen, _ = client.list_operations()
+        built, chosen, _ = client.operations.list()
         with pytest.raises(errors.CorruptDataError, match="of the table operations"):
             built.wait()
         with pytest.raises(errors.CorruptDataError, match="of the table selections"):

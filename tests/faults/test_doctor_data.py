@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             client.create_index(name, dim=8, metric="l2")
             client.upsert(name, ids[:200], ROWS[:200])
             client.build(name, QUICK).wait(timeout=60)
-        client.start_active_session(
+        client.active.start(
             "numbers", ids=[0, 1], labels=[0, 1], params=ActiveParams(batch=3)
         )
         for name, ids in IDS.items():
@@ -164,8 +164,8 @@ def test_an_older_database_goes_on_from_newer_versions(
     require_rows(data, "words", ALL)
     with gleann.Client(data) as client:
         assert client.get_vectors("plain", [2]).tolist() == [[3.0, 4.0]]
-        assert len(client.list_sessions()) == 1
-        assert len(client.list_operations()) == 2
+        assert len(client.sessions.list()) == 1
+        assert len(client.operations.list()) == 2
 
 
 def test_a_damaged_row_of_an_index_is_rebuilt_with_its_changes(

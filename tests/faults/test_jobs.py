@@ -17,7 +17,7 @@ from gleann.service.jobs.jobs import MAX_ATTEMPTS, Jobs
 from gleann.service.jobs.queue import SHORT
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
-from gleann.v1 import index_pb2, selection_pb2, vector_pb2
+from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
 
@@ -275,7 +275,7 @@ def test_a_selection_that_is_done_again_takes_its_own_place(
     """Its outcome was not written: the choice of the first run is not left behind."""
     application = open_directory()
     filled(application, "a", 50)
-    request = selection_pb2.CreateSelectionJobRequest(index="a", k=3)
+    request = coreset_pb2.CreateSelectionJobRequest(index="a", k=3)
     request.random.seed = 1
     name = application.select(request).name
     for _ in range(2):

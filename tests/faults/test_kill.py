@@ -77,7 +77,7 @@ def test_kill_while_writing_and_building(tmp_path: Path, seed: int) -> None:
                 expected |= set(range(first + 3, first + 20))
         unsure = uncertain(acknowledged)
         with gleann.Client(tmp_path) as client:
-            for operation in client.list_operations():
+            for operation in client.operations.list():
                 operation.wait(timeout=60)
             names = np.array(sorted(expected - unsure))
             assert np.array_equal(client.get_vectors("k", names), rows_of(names))
@@ -135,7 +135,7 @@ client.import_vectors("k", sys.argv[2]).wait()
     done = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
     assert done.returncode == -signal.SIGKILL
     with gleann.Client(tmp_path / "data") as client:
-        (operation,) = client.list_operations()
+        (operation,) = client.operations.list()
         assert operation.wait(timeout=60).count == len(rows)
         assert client.get_index("k").count == len(rows)
         some = np.arange(0, len(rows), 97)
@@ -164,7 +164,7 @@ client.import_vectors("k", sys.argv[2]).wait()
     assert done.returncode == -signal.SIGKILL
     for _ in range(2):
         with gleann.Client(tmp_path / "data") as client:
-            (operation,) = client.list_operations()
+            (operation,) = client.operations.list()
             assert operation.wait(timeout=60).count == len(rows)
             assert client.get_index("k").count == len(rows)
             ids = np.arange(len(rows))

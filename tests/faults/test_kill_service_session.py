@@ -35,13 +35,13 @@ def told(asked):
 concepts = ("sevens", "elevens") if kind == "concepts" else ()
 model = "logistic_regression" if concepts else "given"
 params = ActiveParams(batch=6, neighbours=6, concepts=concepts, model=model)
-session = client.start_active_session(
+session = client.active.start(
     "a", ids=ids[:24], labels=answer(ids[:24]), params=params, request_id="start"
 ).name
-while client.get_session(session).labelled < 78:
-    wanted = client.wanted_ids(session)
+while client.sessions.get(session).labelled < 78:
+    wanted = client.active.wanted_ids(session)
     if len(wanted):
-        client.submit_probabilities(session, wanted, told(wanted))
+        client.active.submit_probabilities(session, wanted, told(wanted))
     batch = client.next_batch(session)
     print(json.dumps([batch.summary["batch"], batch.ids.tolist()]), flush=True)
     for asked in np.array_split(batch.ids, 3):
@@ -97,10 +97,10 @@ def test_a_killed_labeller_goes_on_with_the_same_sequence(tmp_path, kind):
     for number, ids in told(lines):
         assert ids == expected[number]
     with gleann.Client(tmp_path / "killed") as client:
-        (session,) = client.list_sessions()
+        (session,) = client.sessions.list()
         assert 24 <= session.labelled < 78
     for number, ids in label(tmp_path / "killed", kind):
         # What is left of a batch that was half labelled keeps its order.
         assert ids == [i for i in expected[number] if i in set(ids)]
     with gleann.Client(tmp_path / "killed") as client:
-        assert client.get_session(session).labelled == 78
+        assert client.sessions.get(session).labelled == 78

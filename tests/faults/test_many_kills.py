@@ -178,7 +178,7 @@ class Slow:
 
     def label(self, client: gleann.Client, rng: np.random.Generator) -> None:
         if not self.session:
-            self.session = client.start_active_session(
+            self.session = client.active.start(
                 "pool",
                 ids=np.arange(12),
                 labels=np.arange(12) % 2,
@@ -224,14 +224,14 @@ class Slow:
         for name in self.there:
             assert client.get_index(name).count in (0, 100)
         if self.session:
-            labelled = client.get_session(self.session).labelled
+            labelled = client.sessions.get(self.session).labelled
             assert labelled in (self.labelled, self.labelled + self.labelling)
             self.labelled, self.labelling = labelled, 0
 
     def _check_imports(self, client: gleann.Client) -> None:
         """Each that was acknowledged is carried out; one that was not may be."""
         for name in self.imports.values():
-            assert client.get_operation(name).wait(timeout=120).count == 400
+            assert client.operations.get(name).wait(timeout=120).count == 400
         for number in self.imports:
             ids = 1000 * number + np.arange(400)
             stored = client.get_vectors("imported", ids)
@@ -286,7 +286,7 @@ class World:
         with gleann.Client(target, timeout=120) as client:
             for record in [*self.rows, self.slow]:
                 record.check(client)
-            for operation in client.list_operations():
+            for operation in client.operations.list():
                 assert operation.error is None, operation.error
         assert not (self.data / "lost").exists()
 

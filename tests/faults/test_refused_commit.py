@@ -58,7 +58,7 @@ assert client.get_index("a").sequence == 1
 IMPORT = """
 begin = lambda: client.import_vectors("a", sys.argv[2], request_id="i")
 assert said(begin) is errors.OutcomeUnknownError
-assert client.list_operations() == []
+assert client.operations.list() == []
 """
 KILL = """
 os.kill(os.getpid(), signal.SIGKILL)
@@ -128,7 +128,7 @@ def test_an_import_in_doubt_is_carried_out_once_or_never(
     """As it was seen once: refused with "disk I/O error", and there after a restart."""
     run(IMPORT, mode="then writes")
     with gleann.Client(tmp_path / "d") as client:
-        (operation,) = client.list_operations()
+        (operation,) = client.operations.list()
         assert operation.wait(timeout=30).count == len(ROWS)
         again = client.import_vectors("a", tmp_path / "v.npy", request_id="i")
         assert again.name == operation.name

@@ -33,7 +33,7 @@ def fill(client: gleann.Client) -> dict[str, str]:
     build = BuildParams(metric="cosine", nlist=4, tune_queries=8)
     built = client.build("angles", build, request_id="build angles")
     built.wait(timeout=60)
-    made = client.start_active_session(
+    made = client.active.start(
         "angles",
         ids=np.arange(12),
         labels=np.arange(12) % 2,
@@ -50,7 +50,7 @@ def fill(client: gleann.Client) -> dict[str, str]:
     build = BuildParams(metric="l2", nlist=3, tune_queries=8, spill="none")
     client.build("texts", build).wait(timeout=60)
     proxy = (words_of(60), np.linspace(0, 1, 60))
-    estimate = client.start_estimate_session(
+    estimate = client.estimates.start(
         "texts", params=EstimateParams(budget=30, strata=2), proxy=proxy
     )
     drawn = client.next_batch(estimate).ids
@@ -61,7 +61,7 @@ def fill(client: gleann.Client) -> dict[str, str]:
     client.create_index("never-built", dim=3, metric="ip")
     client.upsert("never-built", [5, 1 << 60], rows_of(2, 3, seed=4))
     client.create_index("empty", dim=2)
-    chosen = client.select_farthest_first("texts", k=3)
+    chosen = client.coresets.farthest_first("texts", k=3)
     chosen.wait(timeout=60)
     return {
         "build": built.name,
@@ -98,10 +98,10 @@ def answers(client: gleann.Client, names: dict[str, str]) -> dict:
             kind: client.next_batch(names[kind]).ids.tolist()
             for kind in ("active", "estimate")
         },
-        "chosen": client.get_operation(names["chosen"]).wait().ids.tolist(),
-        "sessions": [[s.name, s.index, s.version] for s in client.list_sessions()],
+        "chosen": client.operations.get(names["chosen"]).wait().ids.tolist(),
+        "sessions": [[s.name, s.index, s.version] for s in client.sessions.list()],
         "operations": [
-            [o.name, o.kind, o.index, o.done] for o in client.list_operations()
+            [o.name, o.kind, o.index, o.done] for o in client.operations.list()
         ],
     }
 

@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
     with gleann.Client(data) as client:
         expected["names"] = golden_sessions.begin_all(client)
         asked = golden_sessions.ask_for_selections(client)
-        made = {key: client.get_operation(name).wait() for key, name in asked.items()}
+        made = {key: client.operations.get(name).wait() for key, name in asked.items()}
         expected["selections"] = {
             key: [one.name, one.ids.tolist()] for key, one in made.items()
         }

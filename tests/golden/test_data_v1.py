@@ -71,14 +71,14 @@ def require_expected(client: gleann.Client) -> None:
 
 def require_sessions_and_operations(client: gleann.Client) -> None:
     names = EXPECTED["names"]
-    sessions = [[s.name, s.index, s.version] for s in client.list_sessions()]
+    sessions = [[s.name, s.index, s.version] for s in client.sessions.list()]
     assert sessions == EXPECTED["sessions"]
     for kind in ("active", "estimate"):
         batch = client.next_batch(names[kind])
         assert batch.ids.tolist() == EXPECTED["batches"][kind]
-    operations = [[o.name, o.kind, o.index, o.done] for o in client.list_operations()]
+    operations = [[o.name, o.kind, o.index, o.done] for o in client.operations.list()]
     assert operations == EXPECTED["operations"]
-    chosen = client.get_operation(names["chosen"]).wait()
+    chosen = client.operations.get(names["chosen"]).wait()
     assert chosen.ids.tolist() == EXPECTED["chosen"]
 
 

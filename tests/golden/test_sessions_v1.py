@@ -43,7 +43,7 @@ def client(tmp_path_factory: pytest.TempPathFactory):
 def test_every_kind_of_session_is_there_and_listed(client: gleann.Client) -> None:
     names = EXPECTED["names"]
     assert len(names) == 32
-    assert {info.name for info in client.list_sessions()} == set(names.values())
+    assert {info.name for info in client.sessions.list()} == set(names.values())
     kinds = [answer["kind"] for answer in EXPECTED["answers"].values()]
     assert sorted(set(kinds)) == ["active", "estimate", "groups"]
 
@@ -71,7 +71,7 @@ def near(estimates: dict[str, list[Any]], right: dict[str, list[Any]]) -> bool:
 @pytest.mark.parametrize("method", EXPECTED["selections"])
 def test_a_selection_that_was_done_is_kept(client: gleann.Client, method: str) -> None:
     name, ids = EXPECTED["selections"][method]
-    kept = client.get_selection(name)
+    kept = client.coresets.get(name)
     assert kept.ids.tolist() == ids
     assert kept.provenance["method"]
 
@@ -80,10 +80,10 @@ def test_a_selection_that_was_done_is_kept(client: gleann.Client, method: str) -
 def test_a_selection_job_that_was_queued_is_done(
     client: gleann.Client, method: str
 ) -> None:
-    operation = client.get_operation(EXPECTED["queued"][method])
+    operation = client.operations.get(EXPECTED["queued"][method])
     assert operation.wait(timeout=60).ids.tolist() == EXPECTED["selections"][method][1]
 
 
 def test_a_build_that_was_queued_is_done(client: gleann.Client) -> None:
-    client.get_operation(EXPECTED["build"]).wait(timeout=60)
+    client.operations.get(EXPECTED["build"]).wait(timeout=60)
     assert client.get_index("points").count == 160

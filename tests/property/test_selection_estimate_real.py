@@ -72,7 +72,7 @@ def test_bootstrap_intervals_cover_and_are_no_wider(folder, name):
 
 @pytest.mark.data
 def test_bootstrap_intervals_of_a_count_hold_on_both_sides(folder):
-    """Jeffreys' rates at both ends covered 0.917 of 400 trials (selection/DECISIONS.md 17)."""
+    """Jeffreys' rates at both ends covered 0.917: selection/DECISIONS.md 17."""
     people = load_population(folder, "onto", values="independent")
     params = EstimateParams(budget=1000, interval="bootstrap")
     assert measured(ours, people, params, 200)["coverage"] >= 0.93

@@ -36,7 +36,7 @@ def told(ids: np.ndarray) -> np.ndarray:
 def test_concepts_are_asked_and_answered_as_in_the_library(
     built: gleann.Client, rows: np.ndarray, labels_of: Any
 ) -> None:
-    session = built.start_active_session(
+    session = built.active.start(
         "built", ids=SEED, labels=answers_of(labels_of, SEED), params=TWO
     )
     assert session.labelled == 40
@@ -54,11 +54,11 @@ def test_concepts_are_asked_and_answered_as_in_the_library(
         info = built.submit_labels(session, batch.ids, answers_of(labels_of, batch.ids))
     assert info.labelled == 58
     # The classifiers are those of the library, given the same answers.
-    scores = built.score_items(session, EVERY[100:110], concept="third")
+    scores = built.active.score_items(session, EVERY[100:110], concept="third")
     assert scores.classes.tolist() == [0, 1]
     asked = np.setdiff1d(EVERY, SEED)
     assert len(asked) == 200
-    one = built.start_active_session(
+    one = built.active.start(
         "built",
         ids=SEED,
         labels=answers_of(labels_of, SEED),
@@ -69,7 +69,7 @@ def test_concepts_are_asked_and_answered_as_in_the_library(
         assert batch.ids.tolist() == expected.ids.tolist()
         assert batch.why["concept"].tolist() == expected.why["concept"].tolist()
         for concept in TWO.concepts:
-            assert built.coverage(one, concept=concept) == here.coverage(
+            assert built.active.coverage(one, concept=concept) == here.coverage(
                 concept=concept
             )
         built.submit_labels(one, batch.ids, answers_of(labels_of, batch.ids))
@@ -79,37 +79,37 @@ def test_concepts_are_asked_and_answered_as_in_the_library(
 def test_probabilities_from_outside_decide(
     built: gleann.Client, labels_of: Any
 ) -> None:
-    session = built.start_active_session(
+    session = built.active.start(
         "built", ids=SEED, labels=labels_of(SEED), params=GIVEN
     )
-    wanted = built.wanted_ids(session)
+    wanted = built.active.wanted_ids(session)
     assert len(wanted)
     with pytest.raises(errors.NotReadyError, match=f"{len(wanted)} of {len(wanted)}"):
         built.next_batch(session)
     # All of them: those that join within the batch can then be picked in it.
-    built.submit_probabilities(session, EVERY, told(EVERY))
+    built.active.submit_probabilities(session, EVERY, told(EVERY))
     batch = built.next_batch(session)
     said = told(batch.ids)[:, 1]
     assert np.allclose(batch.why["probability"], said)
     best = np.sort(np.abs(told(wanted)[:, 1] - 0.5))[:5].max()
     assert np.abs(said - 0.5).max() <= best
-    covered = built.coverage(session)
+    covered = built.active.coverage(session)
     assert covered.random_score < covered.score <= covered.baseline_score
-    assert not len(built.wanted_ids(session))
+    assert not len(built.active.wanted_ids(session))
     built.submit_labels(session, batch.ids, labels_of(batch.ids))
-    assert len(built.wanted_ids(session)) >= len(wanted) - 5
+    assert len(built.active.wanted_ids(session)) >= len(wanted) - 5
 
 
 def test_the_latest_probabilities_count(built: gleann.Client, labels_of: Any) -> None:
-    session = built.start_active_session(
+    session = built.active.start(
         "built", ids=SEED, labels=labels_of(SEED), params=GIVEN
     )
-    built.submit_probabilities(session, EVERY, np.tile([0.9, 0.1], (240, 1)))
-    wanted = built.wanted_ids(session)
+    built.active.submit_probabilities(session, EVERY, np.tile([0.9, 0.1], (240, 1)))
+    wanted = built.active.wanted_ids(session)
     assert not len(wanted)
-    built.submit_probabilities(session, EVERY, told(EVERY))
+    built.active.submit_probabilities(session, EVERY, told(EVERY))
     assert np.allclose(
-        built.score_items(session, EVERY[7:9]).probabilities, told(EVERY[7:9])
+        built.active.score_items(session, EVERY[7:9]).probabilities, told(EVERY[7:9])
     )
 
 
@@ -118,9 +118,9 @@ def ask(client: gleann.Client, session: str, _: Any) -> list[Any]:
 
 
 def give(client: gleann.Client, session: str, _: Any) -> list[Any]:
-    wanted = client.wanted_ids(session)
+    wanted = client.active.wanted_ids(session)
     if len(wanted):
-        client.submit_probabilities(session, wanted, told(wanted))
+        client.active.submit_probabilities(session, wanted, told(wanted))
     return wanted.tolist()
 
 
@@ -152,7 +152,7 @@ def test_a_restart_goes_on_with_the_same_sequence(
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", EVERY, rows)
         client.build("a", quick).wait(timeout=60)
-        session = client.start_active_session(
+        session = client.active.start(
             "a", ids=SEED, labels=answer(SEED), params=params
         ).name
         sequence = []
@@ -170,21 +170,21 @@ def test_a_restart_goes_on_with_the_same_sequence(
 def test_probabilities_sent_twice_count_once(
     built: gleann.Client, labels_of: Any
 ) -> None:
-    session = built.start_active_session(
+    session = built.active.start(
         "built", ids=SEED, labels=labels_of(SEED), params=GIVEN
     )
     one, other = (
-        built.submit_probabilities(session, EVERY, told(EVERY), request_id="p")
+        built.active.submit_probabilities(session, EVERY, told(EVERY), request_id="p")
         for _ in range(2)
     )
     assert one == other
     with pytest.raises(errors.AlreadyExistsError, match="different request"):
-        built.submit_probabilities(session, SEED, told(SEED), request_id="p")
+        built.active.submit_probabilities(session, SEED, told(SEED), request_id="p")
     batch = built.next_batch(session)
     built.submit_labels(session, batch.ids, labels_of(batch.ids))
     # A repeat of the old request changes nothing, so they are wanted all the same.
-    built.submit_probabilities(session, EVERY, told(EVERY), request_id="p")
-    assert len(built.wanted_ids(session))
+    built.active.submit_probabilities(session, EVERY, told(EVERY), request_id="p")
+    assert len(built.active.wanted_ids(session))
 
 
 def test_two_clients_at_once_lose_no_label_and_ask_for_nothing_twice(
@@ -201,15 +201,13 @@ def test_two_clients_at_once_lose_no_label_and_ask_for_nothing_twice(
         one.build("a", quick).wait(timeout=60)
         params = ActiveParams(batch=6, neighbours=8)
         names = [
-            one.start_active_session(
-                "a", ids=SEED, labels=labels_of(SEED), params=params
-            ).name
+            one.active.start("a", ids=SEED, labels=labels_of(SEED), params=params).name
             for _ in range(2)
         ]
 
         def label(client: gleann.Client, *, backwards: bool) -> list[list[int]]:
             seen = []
-            while one.get_session(names[0]).labelled < 100:
+            while one.sessions.get(names[0]).labelled < 100:
                 ids = client.next_batch(names[0]).ids
                 seen.append(ids.tolist())
                 for i in ids[::-1] if backwards else ids:
@@ -221,7 +219,7 @@ def test_two_clients_at_once_lose_no_label_and_ask_for_nothing_twice(
             second = pool.submit(label, two, backwards=True)
             seen = first.result(timeout=60) + second.result(timeout=60)
         alone: list[list[int]] = []
-        while one.get_session(names[1]).labelled < 100:
+        while one.sessions.get(names[1]).labelled < 100:
             batch = one.next_batch(names[1]).ids
             alone.append(batch.tolist())
             one.submit_labels(names[1], batch, labels_of(batch))
@@ -229,11 +227,11 @@ def test_two_clients_at_once_lose_no_label_and_ask_for_nothing_twice(
         for ids in seen:
             assert any(set(ids) <= set(batch) for batch in alone)
         assert {i for ids in seen for i in ids} == {i for ids in alone for i in ids}
-        assert one.get_session(names[0]).labelled == 100
+        assert one.sessions.get(names[0]).labelled == 100
 
 
 def test_clients_that_disagree_are_told(built: gleann.Client, labels_of: Any) -> None:
-    session = built.start_active_session(
+    session = built.active.start(
         "built",
         ids=SEED,
         labels=labels_of(SEED),
@@ -253,7 +251,7 @@ def test_clients_that_disagree_are_told(built: gleann.Client, labels_of: Any) ->
         said = sorted(pool.map(submit, [labels, 1 - labels]))
     assert said[0] == ""
     assert "4 of 4 labels differ" in said[1]
-    assert built.get_session(session).labelled == 44
+    assert built.sessions.get(session).labelled == 44
 
 
 @pytest.mark.parametrize("pool", ["seals", "classifier", "anchors", "global"])
@@ -263,13 +261,15 @@ def test_every_pool_takes_concepts_and_probabilities(
     params = ActiveParams(
         batch=4, neighbours=8, pool=pool, model="given", concepts=("a", "b")
     )
-    session = built.start_active_session(
+    session = built.active.start(
         "built", ids=SEED, labels=answers_of(labels_of, SEED), params=params
     )
     for _ in range(2):
-        wanted = built.wanted_ids(session)
+        wanted = built.active.wanted_ids(session)
         for concept in ("a", "b"):
-            built.submit_probabilities(session, wanted, told(wanted), concept=concept)
+            built.active.submit_probabilities(
+                session, wanted, told(wanted), concept=concept
+            )
         batch = built.next_batch(session)
         assert len(batch) == 4
         assert sorted(batch.why["concept"].tolist()) == ["a", "a", "b", "b"]
@@ -277,20 +277,20 @@ def test_every_pool_takes_concepts_and_probabilities(
 
 
 BAD: list[tuple[Callable[[gleann.Client, Any], object], type[Exception], str]] = [
-    (lambda c, s: c.submit_probabilities(s, EVERY[:2], [[0.5, 0.6], [0.5, 0.5]]), errors.InvalidInputError, "row 0 sum to 1.1, not to 1"),
-    (lambda c, s: c.submit_probabilities(s, EVERY[:1], [[1.5, -0.5]]), errors.InvalidInputError, "at least 0, got -0.5"),
-    (lambda c, s: c.submit_probabilities(s, EVERY[:1], [[np.nan, 0.5]]), errors.NonFiniteError, "nan"),
-    (lambda c, s: c.submit_probabilities(s, EVERY[:2], [[0.5, 0.5]]), errors.DimensionMismatchError, "1 rows for 2 ids"),
-    (lambda c, s: c.submit_probabilities(s, EVERY[:1], [[0.2, 0.3, 0.5]]), errors.DimensionMismatchError, "3 entries for 1 ids and 2 classes"),
-    (lambda c, s: c.submit_probabilities(s, EVERY[:1], [0.5, 0.5]), errors.InvalidInputError, r"must be \(m, c\)"),
-    (lambda c, s: c.submit_probabilities(s, [3], [[0.5, 0.5]]), errors.UnknownIdError, "3"),
-    (lambda c, s: c.submit_probabilities(s, EVERY[[0, 0]], [[0.5, 0.5]] * 2), errors.DuplicateIdError, "2 times"),
-    (lambda c, s: c.submit_probabilities(s, EVERY[:1], [[0.5, 0.5]], concept="x"), errors.InvalidParamsError, "no concept 'x'"),
-    (lambda c, s: c.coverage(s), errors.NotReadyError, "before its first label"),
-    (lambda c, s: c.coverage(s, concept="x", top=3), errors.NotReadyError, "before its"),
-    (lambda c, s: c.score_items(s, EVERY[:3]), errors.NotReadyError, "3 of 3 rows have no probabilities"),
-    (lambda c, s: c.score_items(s, concept="x"), errors.InvalidParamsError, "no concept 'x'"),
-    (lambda c, s: c.wanted_ids("sessions/active-0"), errors.UnknownJobError, "active-0"),
+    (lambda c, s: c.active.submit_probabilities(s, EVERY[:2], [[0.5, 0.6], [0.5, 0.5]]), errors.InvalidInputError, "row 0 sum to 1.1, not to 1"),
+    (lambda c, s: c.active.submit_probabilities(s, EVERY[:1], [[1.5, -0.5]]), errors.InvalidInputError, "at least 0, got -0.5"),
+    (lambda c, s: c.active.submit_probabilities(s, EVERY[:1], [[np.nan, 0.5]]), errors.NonFiniteError, "nan"),
+    (lambda c, s: c.active.submit_probabilities(s, EVERY[:2], [[0.5, 0.5]]), errors.DimensionMismatchError, "1 rows for 2 ids"),
+    (lambda c, s: c.active.submit_probabilities(s, EVERY[:1], [[0.2, 0.3, 0.5]]), errors.DimensionMismatchError, "3 entries for 1 ids and 2 classes"),
+    (lambda c, s: c.active.submit_probabilities(s, EVERY[:1], [0.5, 0.5]), errors.InvalidInputError, r"must be \(m, c\)"),
+    (lambda c, s: c.active.submit_probabilities(s, [3], [[0.5, 0.5]]), errors.UnknownIdError, "3"),
+    (lambda c, s: c.active.submit_probabilities(s, EVERY[[0, 0]], [[0.5, 0.5]] * 2), errors.DuplicateIdError, "2 times"),
+    (lambda c, s: c.active.submit_probabilities(s, EVERY[:1], [[0.5, 0.5]], concept="x"), errors.InvalidParamsError, "no concept 'x'"),
+    (lambda c, s: c.active.coverage(s), errors.NotReadyError, "before its first label"),
+    (lambda c, s: c.active.coverage(s, concept="x", top=3), errors.NotReadyError, "before its"),
+    (lambda c, s: c.active.score_items(s, EVERY[:3]), errors.NotReadyError, "3 of 3 rows have no probabilities"),
+    (lambda c, s: c.active.score_items(s, concept="x"), errors.InvalidParamsError, "no concept 'x'"),
+    (lambda c, s: c.active.wanted_ids("sessions/active-0"), errors.UnknownJobError, "active-0"),
 ]  # fmt: skip
 
 
@@ -302,26 +302,26 @@ def test_bad_probabilities_are_refused_and_change_nothing(
     built: gleann.Client,
     labels_of: Any,
 ) -> None:
-    session = built.start_active_session(
+    session = built.active.start(
         "built", ids=SEED, labels=labels_of(SEED), params=GIVEN
     )
-    before = built.wanted_ids(session).tolist()
+    before = built.active.wanted_ids(session).tolist()
     with pytest.raises(error, match=says):
         call(built, session)
-    assert built.wanted_ids(session).tolist() == before
+    assert built.active.wanted_ids(session).tolist() == before
 
 
 def test_a_session_that_trains_takes_no_probabilities(
     built: gleann.Client, labels_of: Any
 ) -> None:
-    session = built.start_active_session("built", ids=SEED, labels=labels_of(SEED))
+    session = built.active.start("built", ids=SEED, labels=labels_of(SEED))
     with pytest.raises(errors.InvalidParamsError, match="'logistic_regression'; only"):
-        built.submit_probabilities(session, EVERY[:1], [[0.5, 0.5]])
+        built.active.submit_probabilities(session, EVERY[:1], [[0.5, 0.5]])
     built.next_batch(session)
     with pytest.raises(errors.InvalidParamsError, match="top must be at least 1"):
-        built.coverage(session, top=-1)
+        built.active.coverage(session, top=-1)
     with pytest.raises(errors.InvalidParamsError, match="does not travel"):
-        built.start_active_session(
+        built.active.start(
             "built", ids=SEED, labels=labels_of(SEED), params=ActiveParams(model="own")
         )
 
@@ -330,15 +330,13 @@ def test_answers_that_do_not_fit_the_concepts_are_refused(
     built: gleann.Client, labels_of: Any
 ) -> None:
     with pytest.raises(errors.DimensionMismatchError, match="40 entries for 40 ids"):
-        built.start_active_session(
-            "built", ids=SEED, labels=labels_of(SEED), params=TWO
-        )
+        built.active.start("built", ids=SEED, labels=labels_of(SEED), params=TWO)
     both = answers_of(labels_of, SEED)
     with pytest.raises(
         errors.InvalidInputError, match=r"labels 2 are outside .* \[0, 1"
     ):
-        built.start_active_session("built", ids=SEED, labels=both * 2, params=TWO)
-    session = built.start_active_session("built", ids=SEED, labels=both, params=TWO)
+        built.active.start("built", ids=SEED, labels=both * 2, params=TWO)
+    session = built.active.start("built", ids=SEED, labels=both, params=TWO)
     ids = built.next_batch(session).ids
     answers = answers_of(labels_of, ids)
     with pytest.raises(
@@ -348,6 +346,6 @@ def test_answers_that_do_not_fit_the_concepts_are_refused(
     with pytest.raises(errors.DimensionMismatchError, match="18 entries for 6 ids"):
         built.submit_labels(session, ids, np.hstack([answers, answers[:, :1]]))
     with pytest.raises(errors.InvalidParamsError, match="are: right, third"):
-        built.score_items(session, ids)
+        built.active.score_items(session, ids)
     built.submit_labels(session, ids, answers)
-    assert built.get_session(session).labelled == 46
+    assert built.sessions.get(session).labelled == 46

@@ -31,7 +31,7 @@ class Bad:
 
 def start(client: gleann.Client, labels_of: Any, **params: Any) -> str:
     seed = EVERY[:40]
-    session = client.start_active_session(
+    session = client.active.start(
         "built", ids=seed, labels=labels_of(seed), params=ActiveParams(**params)
     )
     return session.name
@@ -40,7 +40,7 @@ def start(client: gleann.Client, labels_of: Any, **params: Any) -> str:
 def estimate(client: gleann.Client, budget: int) -> str:
     params = EstimateParams(budget=budget, strata=2)
     proxy = (EVERY, np.linspace(0, 1, len(EVERY)))
-    return client.start_estimate_session("built", params=params, proxy=proxy).name
+    return client.estimates.start("built", params=params, proxy=proxy).name
 
 
 def with_nan() -> np.ndarray:
@@ -62,9 +62,9 @@ TABLE = [
     Bad("search nowhere", lambda c, _: c.search("nope", ONE), errors.UnknownIndexError, "nope"),
     Bad("build nowhere", lambda c, _: c.build("nope"), errors.UnknownIndexError, "nope"),
     Bad("delete nowhere", lambda c, _: c.delete_index("nope"), errors.UnknownIndexError, "nope"),
-    Bad("unknown operation", lambda c, _: c.get_operation("operations/0"), errors.UnknownJobError, "operations/0"),
+    Bad("unknown operation", lambda c, _: c.operations.get("operations/0"), errors.UnknownJobError, "operations/0"),
     Bad("unknown session", lambda c, _: c.next_batch("sessions/active-0"), errors.UnknownJobError, "active-0"),
-    Bad("unknown selection", lambda c, _: c.get_selection("selections/0"), errors.UnknownJobError, "selections/0"),
+    Bad("unknown selection", lambda c, _: c.coresets.get("selections/0"), errors.UnknownJobError, "selections/0"),
     # storing
     Bad("dtype", lambda c, _: c.upsert("built", [1], np.array([["a"]])), errors.InvalidInputError, "dtype"),
     Bad("complex", lambda c, _: c.upsert("built", [1], ONE.astype(complex)), errors.InvalidInputError, "complex"),
@@ -117,26 +117,26 @@ TABLE = [
     Bad("parquet column", lambda c, p: c.import_vectors("built", p / "good.parquet", vector_column="v"), errors.InvalidInputError, "'v'"),
     Bad("parquet ragged", lambda c, p: c.import_vectors("built", p / "ragged.parquet").wait(), errors.DimensionMismatchError, "3 .* 8"),
     # selecting
-    Bad("budget over pool", lambda c, _: c.select_uniform("built", k=241), errors.InvalidParamsError, "241.* 240"),
-    Bad("coreset of all", lambda c, _: c.select_farthest_first("built", k=240), errors.InvalidParamsError, "240.* 239"),
-    Bad("select k 0", lambda c, _: c.select_uniform("built", k=0), errors.InvalidParamsError, "k is 0"),
-    Bad("coreset under ip", lambda c, _: c.select_coreset("inner", k=1), errors.InvalidParamsError, "true metric"),
-    Bad("locked unknown", lambda c, _: c.select_coreset("built", k=1, locked_ids=[3]), errors.UnknownIdError, "3"),
-    Bad("costs missing", lambda c, _: c.select_margin("built", k=1, costs=([0], [1.0])), errors.InvalidInputError, "239 of 240"),
-    Bad("costs NaN", lambda c, _: c.select_margin("built", k=1, costs=([0], [np.nan])), errors.NonFiniteError, "nan"),
-    Bad("costs negative", lambda c, _: c.select_margin("built", k=1, costs=([0], [-1.0])), errors.InvalidInputError, "-1"),
+    Bad("budget over pool", lambda c, _: c.coresets.uniform("built", k=241), errors.InvalidParamsError, "241.* 240"),
+    Bad("coreset of all", lambda c, _: c.coresets.farthest_first("built", k=240), errors.InvalidParamsError, "240.* 239"),
+    Bad("select k 0", lambda c, _: c.coresets.uniform("built", k=0), errors.InvalidParamsError, "k is 0"),
+    Bad("coreset under ip", lambda c, _: c.coresets.weighted_k_center("inner", k=1), errors.InvalidParamsError, "true metric"),
+    Bad("locked unknown", lambda c, _: c.coresets.weighted_k_center("built", k=1, locked_ids=[3]), errors.UnknownIdError, "3"),
+    Bad("costs missing", lambda c, _: c.coresets.margin("built", k=1, costs=([0], [1.0])), errors.InvalidInputError, "239 of 240"),
+    Bad("costs NaN", lambda c, _: c.coresets.margin("built", k=1, costs=([0], [np.nan])), errors.NonFiniteError, "nan"),
+    Bad("costs negative", lambda c, _: c.coresets.margin("built", k=1, costs=([0], [-1.0])), errors.InvalidInputError, "-1"),
     # labelling
-    Bad("session unbuilt", lambda c, _: c.start_active_session("one", ids=[0], labels=[1]), errors.NotReadyError, "never built"),
-    Bad("one class", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[1, 1]), errors.InvalidInputError, "class"),
-    Bad("seed unknown", lambda c, _: c.start_active_session("built", ids=[0, 5], labels=[0, 1]), errors.UnknownIdError, "5"),
-    Bad("seed lengths", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[1]), errors.DimensionMismatchError, "1 .* 2"),
-    Bad("session concepts", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[0, 1], params=ActiveParams(concepts=("a", "b"))), errors.DimensionMismatchError, "2 ids and 2 concepts"),
-    Bad("session model", lambda c, _: c.start_active_session("built", ids=[0, 10], labels=[0, 1], params=ActiveParams(model="own")), errors.InvalidParamsError, "model 'own'"),
-    Bad("text labels", lambda c, _: c.start_active_session("built", ids=[0], labels=["a"]), errors.InvalidInputError, "integers"),
+    Bad("session unbuilt", lambda c, _: c.active.start("one", ids=[0], labels=[1]), errors.NotReadyError, "never built"),
+    Bad("one class", lambda c, _: c.active.start("built", ids=[0, 10], labels=[1, 1]), errors.InvalidInputError, "class"),
+    Bad("seed unknown", lambda c, _: c.active.start("built", ids=[0, 5], labels=[0, 1]), errors.UnknownIdError, "5"),
+    Bad("seed lengths", lambda c, _: c.active.start("built", ids=[0, 10], labels=[1]), errors.DimensionMismatchError, "1 .* 2"),
+    Bad("session concepts", lambda c, _: c.active.start("built", ids=[0, 10], labels=[0, 1], params=ActiveParams(concepts=("a", "b"))), errors.DimensionMismatchError, "2 ids and 2 concepts"),
+    Bad("session model", lambda c, _: c.active.start("built", ids=[0, 10], labels=[0, 1], params=ActiveParams(model="own")), errors.InvalidParamsError, "model 'own'"),
+    Bad("text labels", lambda c, _: c.active.start("built", ids=[0], labels=["a"]), errors.InvalidInputError, "integers"),
     Bad("estimate budget", lambda c, _: estimate(c, 241), errors.InvalidParamsError, "241.* 240"),
-    Bad("estimate no proxy", lambda c, _: c.start_estimate_session("built", params=EstimateParams(budget=9)), errors.InvalidParamsError, "one of"),
-    Bad("estimate part of proxy", lambda c, _: c.start_estimate_session("built", params=EstimateParams(budget=9), proxy=([0], [0.1])), errors.DimensionMismatchError, "1 .* 240"),
-    Bad("delete open operation", lambda c, _: c.delete_operation("operations/0"), errors.UnknownJobError, "operations/0"),
+    Bad("estimate no proxy", lambda c, _: c.estimates.start("built", params=EstimateParams(budget=9)), errors.InvalidParamsError, "one of"),
+    Bad("estimate part of proxy", lambda c, _: c.estimates.start("built", params=EstimateParams(budget=9), proxy=([0], [0.1])), errors.DimensionMismatchError, "1 .* 240"),
+    Bad("delete open operation", lambda c, _: c.operations.delete("operations/0"), errors.UnknownJobError, "operations/0"),
 ]  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def test_bad_input(built: gleann.Client, folder: Path) -> None:
             bad.call(built, folder)
         assert type(caught.value) is bad.error, bad.name
     assert built.list_indexes() == before
-    assert built.list_sessions() == []
+    assert built.sessions.list() == []
 
 
 def test_labels_that_were_not_asked_for(built: gleann.Client, labels_of: Any) -> None:
@@ -188,7 +188,7 @@ def test_labels_that_were_not_asked_for(built: gleann.Client, labels_of: Any) ->
     both = np.concatenate([asked[:1], strange])
     with pytest.raises(errors.InvalidInputError, match="1 of 2"):
         built.submit_labels(session, both, labels_of(both))
-    assert built.get_session(session).labelled == 40
+    assert built.sessions.get(session).labelled == 40
     assert np.array_equal(built.next_batch(session).ids, asked)
 
 
@@ -198,21 +198,21 @@ def test_estimate_labels_that_were_not_asked_for(built: gleann.Client) -> None:
     strange = np.setdiff1d(EVERY, asked)[:1]
     with pytest.raises(errors.InvalidInputError, match="1 of 1"):
         built.submit_labels(session, strange, [True])
-    assert built.get_session(session).labelled == 0
+    assert built.sessions.get(session).labelled == 0
     with pytest.raises(errors.NotReadyError):
-        built.get_estimate(session)
+        built.estimates.get(session)
 
 
 def test_a_session_of_the_other_kind(built: gleann.Client) -> None:
     session = estimate(built, budget=20)
     with pytest.raises(errors.InvalidInputError, match="estimate, not active"):
-        built.stop_advice(session)
+        built.active.stop_advice(session)
 
 
 def test_an_index_in_use_is_not_deleted(built: gleann.Client) -> None:
     session = estimate(built, budget=20)
     with pytest.raises(errors.NotReadyError, match=session):
         built.delete_index("built")
-    built.close_session(session)
+    built.sessions.close(session)
     built.delete_index("built")
     assert built.list_indexes() == []

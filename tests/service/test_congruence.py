@@ -12,7 +12,7 @@ import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
-from gleann.service.client import index_calls
+from gleann.service.client import vector_calls
 from gleann.service.server import Server
 from gleann.service.wire import paging
 
@@ -41,32 +41,36 @@ def selecting(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
     costs = (ids, np.linspace(0, 1, len(ids)))
     groups = (ids, np.where(ids % 30, "many", "few"))
     for made in (
-        client.select_coreset("a", k=5, costs=costs, cost_weight=0.1, locked_ids=[5]),
-        client.select_farthest_first("a", k=5, covered_ids=[5], seed=3),
-        client.select_margin("a", k=5, costs=costs),
-        client.select_coreset("a", k=5, costs=costs, cost_weight=0.3, cost_on="mean"),
-        client.select_gist("a", k=5, costs=costs, diversity=2.0, locked_ids=[5]),
-        client.select_ccs("a", k=5, costs=costs, strata=3, seed=4),
-        client.select_ccs("a", k=6, costs=costs, groups=groups, quotas="equal"),
-        client.select_farthest_first("a", k=6, groups=groups),
-        client.select_uniform("a", k=6, seed=3, locked_ids=[5], groups=groups),
-        client.select_uniform("a", k=5, seed=3, allowed_ids=ids[40:80]),
+        client.coresets.weighted_k_center(
+            "a", k=5, costs=costs, cost_weight=0.1, locked_ids=[5]
+        ),
+        client.coresets.farthest_first("a", k=5, covered_ids=[5], seed=3),
+        client.coresets.margin("a", k=5, costs=costs),
+        client.coresets.weighted_k_center(
+            "a", k=5, costs=costs, cost_weight=0.3, cost_on="mean"
+        ),
+        client.coresets.gist("a", k=5, costs=costs, diversity=2.0, locked_ids=[5]),
+        client.coresets.ccs("a", k=5, costs=costs, strata=3, seed=4),
+        client.coresets.ccs("a", k=6, costs=costs, groups=groups, quotas="equal"),
+        client.coresets.farthest_first("a", k=6, groups=groups),
+        client.coresets.uniform("a", k=6, seed=3, locked_ids=[5], groups=groups),
+        client.coresets.uniform("a", k=5, seed=3, allowed_ids=ids[40:80]),
     ):
         selected = made.wait(timeout=60)
-        again = client.get_selection(selected.name)
+        again = client.coresets.get(selected.name)
         assert plain(again) == plain(selected)
         yield replace(selected, name="")
 
 
 def labelling(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
     ids = np.arange(2, len(rows)) * 10
-    session = client.start_active_session(
+    session = client.active.start(
         "a", ids=ids[:58], labels=labels_of(ids[:58]), params=ActiveParams(batch=6)
     )
     for _ in range(3):
         yield (batch := client.next_batch(session))
         client.submit_labels(session, batch.ids, labels_of(batch.ids))
-    other = client.start_active_session(
+    other = client.active.start(
         "a",
         ids=ids[:58],
         labels=labels_of(ids[:58]),
@@ -75,13 +79,13 @@ def labelling(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterat
         ),
     )
     yield client.next_batch(other)
-    client.ignore(session, client.next_batch(session).ids[:2])
+    client.active.ignore(session, client.next_batch(session).ids[:2])
     yield client.next_batch(session)
-    yield client.stop_advice(session)
-    yield client.score_items(session, ids[5:9])
-    yield client.score_items(session)
-    yield client.coverage(other)
-    yield client.coverage(other, top=20)
+    yield client.active.stop_advice(session)
+    yield client.active.score_items(session, ids[5:9])
+    yield client.active.score_items(session)
+    yield client.active.coverage(other)
+    yield client.active.coverage(other, top=20)
 
 
 def answering(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
@@ -91,7 +95,7 @@ def answering(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
     def answers_of(wanted: np.ndarray) -> np.ndarray:
         return np.stack([labels_of(wanted), wanted % 30 == 0], axis=1).astype(int)
 
-    session = client.start_active_session(
+    session = client.active.start(
         "a",
         ids=ids[:40],
         labels=answers_of(ids[:40]),
@@ -99,21 +103,21 @@ def answering(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
     )
     for _ in range(2):
         yield (batch := client.next_batch(session))
-        yield client.coverage(session, concept="third")
+        yield client.active.coverage(session, concept="third")
         client.submit_labels(session, batch.ids, answers_of(batch.ids))
-    yield client.score_items(session, ids[50:55], concept="right")
-    given = client.start_active_session(
+    yield client.active.score_items(session, ids[50:55], concept="right")
+    given = client.active.start(
         "a",
         ids=ids[:2],
         labels=[1, 1],
         params=ActiveParams(batch=4, neighbours=9, model="given", classes=(0, 1)),
     )
     for _ in range(2):
-        yield (wanted := client.wanted_ids(given))
+        yield (wanted := client.active.wanted_ids(given))
         p = (wanted % 97) / 97
-        client.submit_probabilities(given, wanted, np.stack([1 - p, p], axis=1))
+        client.active.submit_probabilities(given, wanted, np.stack([1 - p, p], axis=1))
         yield (batch := client.next_batch(given))
-        yield client.score_items(given, batch.ids)
+        yield client.active.score_items(given, batch.ids)
         client.submit_labels(given, batch.ids, labels_of(batch.ids))
 
 
@@ -123,18 +127,18 @@ def estimating(
     ids = np.arange(2, 60) * 10
     for target in ("count", "avg"):
         params = EstimateParams(target=target, budget=60, strata=3, seed=1)
-        session = client.start_estimate_session(
+        session = client.estimates.start(
             "a", params=params, examples=(ids, labels_of(ids))
         )
         while len(batch := client.next_batch(session)):
             held = labels_of(batch.ids) == 1
             client.submit_labels(session, batch.ids, held, values=batch.ids / 100)
-        yield client.get_estimate(session)
+        yield client.estimates.get(session)
 
 
 def grouping(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
     ids = client.next_batch(
-        client.start_estimate_session(
+        client.estimates.start(
             "a", params=EstimateParams(budget=60, strata=3), representatives=20
         )
     ).ids
@@ -146,16 +150,16 @@ def grouping(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterato
     }
     params = EstimateParams(budget=80, strata=3)
     for overlapping in (False, True):
-        session = client.start_group_session(
+        session = client.groups.start(
             "a", params=params, proxies=proxies, overlapping=overlapping
         )
-        while batches := client.next_group_batches(session):
+        while batches := client.groups.next_batches(session):
             yield batches
             for group, batch in batches.items():
-                client.submit_group_labels(
+                client.groups.submit_labels(
                     session, batch.ids, labels_of(batch.ids), group=group or None
                 )
-        yield client.get_group_estimates(session)
+        yield client.groups.get(session)
 
 
 def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
@@ -169,10 +173,10 @@ def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[
     yield from answering(client, labels_of)
     yield from estimating(client, rows, labels_of)
     yield from grouping(client, rows, labels_of)
-    yield [(info.kind, info.labelled) for info in client.list_sessions("a")]
-    for session in client.list_sessions():
-        client.close_session(session)
-    yield [(op.kind, op.done) for op in client.list_operations()]
+    yield [(info.kind, info.labelled) for info in client.sessions.list("a")]
+    for session in client.sessions.list():
+        client.sessions.close(session)
+    yield [(op.kind, op.done) for op in client.operations.list()]
     client.delete_index("a")
     yield client.list_indexes()
 
@@ -241,7 +245,7 @@ def test_large_batches_are_sent_in_several_messages(
     client: gleann.Client, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paging, "CHUNK_BYTES", 1000)
-    monkeypatch.setattr(index_calls, "CHUNK_HITS", 20)
+    monkeypatch.setattr(vector_calls, "CHUNK_HITS", 20)
     client.create_index("c", dim=8, metric="l2")
     assert client.upsert("c", np.arange(len(rows)), rows) == len(rows)
     assert client.get_index("c").sequence > 5

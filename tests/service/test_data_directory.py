@@ -22,7 +22,7 @@ from gleann.service.state.database import disk_errors
 from gleann.service.state.expiry import DAY, Expiry
 from gleann.service.state.permissions import OTHERS
 from gleann.service.state.store import Store
-from gleann.v1 import selection_pb2
+from gleann.v1 import coreset_pb2
 
 
 def modes(directory: Path) -> dict[str, int]:
@@ -121,7 +121,7 @@ def store_with(path: Path, now: float) -> Store:
                 f"days {age}",
                 now - age * DAY,
             )
-            made = selection_pb2.Selection(name=f"selections/{8 - age}")
+            made = coreset_pb2.Selection(name=f"selections/{8 - age}")
             made.create_time.FromSeconds(int(now - age * DAY))
             transaction.run(
                 "INSERT INTO selections (name, description, items) VALUES (?, ?, X'')",
@@ -170,7 +170,7 @@ def test_a_selection_that_is_damaged_stays_and_the_others_go(
     monkeypatch.setattr("gleann.service.state.expiry.BATCH", 2)
     now = time.time()
     store = store_with(tmp_path, now)
-    old = selection_pb2.Selection(name="selections/1").SerializeToString()
+    old = coreset_pb2.Selection(name="selections/1").SerializeToString()
     with store.transaction() as transaction:
         transaction.run("UPDATE selections SET rowid = 20 - rowid")
         for description in (b"\xff", "text", old):

@@ -423,14 +423,14 @@ def test_a_server_builds_and_selects_on_a_gpu(fake, start_server, rows, quick):
     with gleann.Client(start_server(device="cuda").target) as client:
         filled(client, rows, quick)
         assert fake.built == ["fake:0"]
-        chosen = client.select_farthest_first("a", k=6, seed=2).wait(timeout=60)
+        chosen = client.coresets.farthest_first("a", k=6, seed=2).wait(timeout=60)
         # Once for the choice and its baselines.
         assert fake.measured == ["fake:0"]
         want = coreset.k_center(rows, k=6, seed=2)
         assert chosen.ids.tolist() == want.rows.tolist()
         fake.refusal = TOO_LARGE
         fake.measured.clear()
-        again = client.select_farthest_first("a", k=6, seed=2).wait(timeout=60)
+        again = client.coresets.farthest_first("a", k=6, seed=2).wait(timeout=60)
         assert again.ids.tolist() == want.rows.tolist()
         assert fake.measured == ["fake:0", None]
         client.build("a", replace(quick, seed=1)).wait(timeout=60)
@@ -443,7 +443,7 @@ def test_jobs_that_must_not_fall_back_fail_alone(fake, start_server, rows, quick
         filled(client, rows, quick)
         fake.refusal = TOO_LARGE
         build = client.build("a", replace(quick, seed=1))
-        for job in (build, client.select_farthest_first("a", k=6)):
+        for job in (build, client.coresets.farthest_first("a", k=6)):
             with pytest.raises(DeviceMemoryError, match=r"9\.00 GiB.* 1\.00 GiB"):
                 job.wait(timeout=60)
         found = client.search("a", rows[:20], SearchParams(k=1, nprobe=8))

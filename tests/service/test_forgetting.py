@@ -12,7 +12,7 @@ import pytest
 import gleann
 from gleann.index import BuildParams
 from gleann.service.server import Server
-from gleann.service.sessions.persistence import SessionKeeper
+from gleann.service.sessions.store import SessionStore
 
 
 def test_deleted_indexes_and_closed_sessions(
@@ -26,11 +26,9 @@ def test_deleted_indexes_and_closed_sessions(
             client.create_index(name, dim=8, metric="l2")
             client.upsert(name, ids, rows)
             client.build(name, quick).wait(timeout=60)
-            session = client.start_active_session(
-                name, ids=ids[:20], labels=ids[:20] % 2
-            )
+            session = client.active.start(name, ids=ids[:20], labels=ids[:20] % 2)
             client.next_batch(session)
-            client.close_session(session)
+            client.sessions.close(session)
             client.delete_index(name)
         assert set(server._health._states) == known
         # The last one goes with the next build.
@@ -40,7 +38,7 @@ def test_deleted_indexes_and_closed_sessions(
 
 def test_turns_are_taken_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing: Any = SimpleNamespace()
-    keeper = SessionKeeper(nothing, nothing)
+    keeper = SessionStore(nothing, nothing)
     monkeypatch.setattr(keeper, "_row", lambda name: name)
     waits, entered = Event(), Event()
 

@@ -40,7 +40,7 @@ def label(
     """Answer so many labels; the ids that were asked for, in order."""
     groups, values = world(rows)
     asked: list[int] = []
-    while len(asked) < most and (batches := client.next_group_batches(session)):
+    while len(asked) < most and (batches := client.groups.next_batches(session)):
         for name, batch in batches.items():
             ids = batch.ids[: most - len(asked)]
             at = ids // 10
@@ -48,11 +48,11 @@ def label(
                 continue
             if name:
                 held = groups[at] == "ab".index(name)
-                client.submit_group_labels(
+                client.groups.submit_labels(
                     session, ids, held, group=name, values=values[at]
                 )
             else:
-                client.submit_group_labels(session, ids, groups[at], values=values[at])
+                client.groups.submit_labels(session, ids, groups[at], values=values[at])
             asked += ids.tolist()
     return asked
 
@@ -81,22 +81,22 @@ def test_groups_go_on_after_a_restart_to_the_library_s_estimates(
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", IDS, rows)
         client.build("a", quick).wait(timeout=60)
-        session = client.start_group_session(
+        session = client.groups.start(
             "a", params=PARAMS, proxies=proxies_of(groups), overlapping=overlapping
         )
         assert session.kind == "groups"
         first = label(client, session, rows, after)
-        wanted = client.next_group_batches(session)
+        wanted = client.groups.next_batches(session)
     with gleann.Client(tmp_path) as client:
-        again = client.next_group_batches(session)
+        again = client.groups.next_batches(session)
         assert list(again) == list(wanted)
         assert list(wanted)[-1:] == (["b"] if overlapping else [""])
         for name, batch in wanted.items():
             assert again[name].ids.tolist() == batch.ids.tolist()
         asked = first + label(client, session, rows)
-        assert client.get_session(session).labelled == len(asked) <= 80
-        assert client.next_group_batches(session) == {}
-        made = client.get_group_estimates(session)
+        assert client.sessions.get(session).labelled == len(asked) <= 80
+        assert client.groups.next_batches(session) == {}
+        made = client.groups.get(session)
     right = expected(rows, overlapping=overlapping)
     assert list(made) == ["a", "b"]
     for name, one in made.items():
@@ -113,27 +113,27 @@ def test_labels_of_the_other_kind_are_refused_and_change_nothing(
 ) -> None:
     groups, _ = world(rows)
     start = {"params": PARAMS, "proxies": proxies_of(groups)}
-    naming = built.start_group_session("built", **start)
-    own = built.start_group_session("built", overlapping=True, **start)
-    ids = built.next_group_batches(naming)[""].ids[:2]
+    naming = built.groups.start("built", **start)
+    own = built.groups.start("built", overlapping=True, **start)
+    ids = built.groups.next_batches(naming)[""].ids[:2]
     with pytest.raises(errors.InvalidInputError, match="name the group: give groups"):
-        built.submit_group_labels(naming, ids, [True, False], group="a")
+        built.groups.submit_labels(naming, ids, [True, False], group="a")
     with pytest.raises(errors.InvalidInputError, match=r"1 of 2 groups are not in"):
-        built.submit_group_labels(naming, ids, [0, 2], values=[1, 1])
+        built.groups.submit_labels(naming, ids, [0, 2], values=[1, 1])
     with pytest.raises(errors.InvalidInputError, match="needs a value for each of 2"):
-        built.submit_group_labels(naming, ids, [0, 1])
-    batches = built.next_group_batches(own)
+        built.groups.submit_labels(naming, ids, [0, 1])
+    batches = built.groups.next_batches(own)
     with pytest.raises(errors.InvalidInputError, match="asks its own question"):
-        built.submit_group_labels(own, batches["a"].ids[:1], [0])
+        built.groups.submit_labels(own, batches["a"].ids[:1], [0])
     with pytest.raises(errors.InvalidInputError, match="there is no group 'c'"):
-        built.submit_group_labels(own, batches["a"].ids[:1], [True], group="c")
+        built.groups.submit_labels(own, batches["a"].ids[:1], [True], group="c")
     with pytest.raises(errors.NotReadyError, match="0 are there"):
-        built.get_group_estimates(naming)
+        built.groups.get(naming)
     for session in (naming, own):
-        assert built.get_session(session).labelled == 0
+        assert built.sessions.get(session).labelled == 0
         with pytest.raises(errors.InvalidInputError, match="groups, not estimate"):
-            built._stubs.selection.GetEstimate(  # type: ignore[attr-defined]
-                gleann.v1.selection_pb2.GetEstimateRequest(session=session.name)
+            built._stubs.estimate.GetEstimate(  # type: ignore[attr-defined]
+                gleann.v1.estimate_pb2.GetEstimateRequest(session=session.name)
             )
 
 
@@ -167,7 +167,7 @@ def test_groups_that_cannot_be_estimated_are_refused(
     if "nan" in change:
         proxies["b"] = (IDS, np.full(240, np.nan))
     with pytest.raises(error, match=says):
-        built.start_group_session(
+        built.groups.start(
             "built", params=change.get("params", PARAMS), proxies=proxies
         )
 
@@ -194,13 +194,13 @@ def test_proxies_from_the_index_go_on_after_a_restart(
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", IDS, rows)
         client.build("a", quick).wait(timeout=60)
-        session = client.start_estimate_session("a", params=params, representatives=20)
+        session = client.estimates.start("a", params=params, representatives=20)
         first = answer(client, session, after)
         wanted = client.next_batch(session)
     with gleann.Client(tmp_path) as client:
         assert client.next_batch(session).ids.tolist() == wanted.ids.tolist()
         asked = first + answer(client, session, 1000)
-        made = client.get_estimate(session)
+        made = client.estimates.get(session)
     library: list[int] = []
 
     def oracle(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -216,7 +216,7 @@ def test_proxies_from_the_index_go_on_after_a_restart(
 
 
 def test_proxies_from_the_index_that_cannot_be_made(built: gleann.Client) -> None:
-    start = built.start_estimate_session
+    start = built.estimates.start
     params = EstimateParams(budget=60, strata=3)
     with pytest.raises(errors.InvalidParamsError, match="at least 2 labels"):
         start("built", params=params, representatives=1)
@@ -233,11 +233,9 @@ def test_equal_proxies_and_no_positive_are_answered_and_said(
     params = EstimateParams(target=target, budget=60, strata=3)
     nothing = np.zeros(240)
     flat = (IDS, nothing + 0.3)
-    one = built.start_estimate_session("built", params=params, proxy=flat)
-    fresh = built.start_estimate_session("built", params=params, representatives=20)
-    many = built.start_group_session(
-        "built", params=params, proxies={"a": flat, "b": flat}
-    )
+    one = built.estimates.start("built", params=params, proxy=flat)
+    fresh = built.estimates.start("built", params=params, representatives=20)
+    many = built.groups.start("built", params=params, proxies={"a": flat, "b": flat})
     for session in (one, fresh):
         while len(batch := built.next_batch(session)):
             built.submit_labels(
@@ -246,14 +244,14 @@ def test_equal_proxies_and_no_positive_are_answered_and_said(
                 nothing[: len(batch)] > 0,
                 values=nothing[: len(batch)],
             )
-    while batches := built.next_group_batches(many):
+    while batches := built.groups.next_batches(many):
         ids = batches[""].ids
         outside = np.full(len(ids), -1)
-        built.submit_group_labels(many, ids, outside, values=outside * 1.0)
+        built.groups.submit_labels(many, ids, outside, values=outside * 1.0)
     made = [
-        built.get_estimate(one),
-        built.get_estimate(fresh),
-        *built.get_group_estimates(many).values(),
+        built.estimates.get(one),
+        built.estimates.get(fresh),
+        *built.groups.get(many).values(),
     ]
     for estimate in made:
         assert estimate.value == (0 if target == "count" else None)
@@ -267,15 +265,15 @@ def test_a_label_given_twice_counts_once_and_another_is_refused(
 ) -> None:
     proxies = proxies_of(world(rows)[0])
     params = EstimateParams(budget=80, strata=3)
-    session = built.start_group_session("built", params=params, proxies=proxies)
-    ids = built.next_group_batches(session)[""].ids[:3]
+    session = built.groups.start("built", params=params, proxies=proxies)
+    ids = built.groups.next_batches(session)[""].ids[:3]
     for _ in range(2):
-        after = built.submit_group_labels(session, ids, [0, 1, -1])
+        after = built.groups.submit_labels(session, ids, [0, 1, -1])
         assert after.labelled == 3
     with pytest.raises(errors.InvalidInputError, match="1 of 3 labels differ"):
-        built.submit_group_labels(session, ids, [0, 1, 1])
+        built.groups.submit_labels(session, ids, [0, 1, 1])
     with pytest.raises(errors.DuplicateIdError, match="2 times"):
-        built.submit_group_labels(session, ids[[0, 0]], [0, 0])
+        built.groups.submit_labels(session, ids[[0, 0]], [0, 0])
     with pytest.raises(errors.UnknownIdError):
-        built.submit_group_labels(session, [7], [0])
-    assert built.get_session(session).labelled == 3
+        built.groups.submit_labels(session, [7], [0])
+    assert built.sessions.get(session).labelled == 3

@@ -20,14 +20,12 @@ def test_repeats_change_nothing(
     builds = [client.build("i", quick, request_id="build") for _ in range(2)]
     assert builds[0].name == builds[1].name
     builds[0].wait(timeout=60)
-    picks = [client.select_uniform("i", k=3, request_id="pick") for _ in range(2)]
+    picks = [client.coresets.uniform("i", k=3, request_id="pick") for _ in range(2)]
     assert picks[0].name == picks[1].name
     picks[1].wait(timeout=60)
     seed = ids[:40]
     sessions = [
-        client.start_active_session(
-            "i", ids=seed, labels=labels_of(seed), request_id="start"
-        )
+        client.active.start("i", ids=seed, labels=labels_of(seed), request_id="start")
         for _ in range(2)
     ]
     assert sessions[0] == sessions[1]
@@ -38,11 +36,12 @@ def test_repeats_change_nothing(
     ]
     assert taken[0] == taken[1]
     ignored = [
-        client.ignore(sessions[0], ids[50:51], request_id="ignore") for _ in range(2)
+        client.active.ignore(sessions[0], ids[50:51], request_id="ignore")
+        for _ in range(2)
     ]
     assert ignored[0] == ignored[1]
     for _ in range(2):
-        client.close_session(sessions[0], request_id="close")
+        client.sessions.close(sessions[0], request_id="close")
     for _ in range(2):
         assert client.delete_vectors("i", ids[:1], request_id="thin") == 1
     for _ in range(2):

@@ -84,12 +84,12 @@ def test_known_labels_count_as_in_the_library_and_after_a_restart(
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", IDS, rows)
         client.build("a", quick).wait(timeout=60)
-        mine = client.start_estimate_session("a", **start)
+        mine = client.estimates.start("a", **start)
         answer(client, client.next_batch(mine).ids[:7])
     with gleann.Client(tmp_path) as client:
         while len(ids := client.next_batch(mine).ids):
             answer(client, ids)
-        made = client.get_estimate(mine)
+        made = client.estimates.get(mine)
     assert sorted(asked) == sorted(expected)
     assert not set(asked) & set(IDS[ROWS].tolist())
     assert (made.value, made.low, made.high) == (right.value, right.low, right.high)
@@ -130,7 +130,7 @@ def test_groups_have_known_labels_over_the_wire_and_after_a_restart(
         if name != "a":
             assert not np.isin(at, ROWS).any()
         labels = groups[at] == "ab".index(name) if name else groups[at]
-        client.submit_group_labels(
+        client.groups.submit_labels(
             session, ids, labels, group=name or None, values=values[at]
         )
 
@@ -138,20 +138,20 @@ def test_groups_have_known_labels_over_the_wire_and_after_a_restart(
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", IDS, rows)
         client.build("a", quick).wait(timeout=60)
-        session = client.start_group_session(
+        session = client.groups.start(
             "a",
             params=PARAMS,
             proxies={name: (IDS, one) for name, one in proxies.items()},
             overlapping=overlapping,
             known=known,
         )
-        for name, batch in client.next_group_batches(session).items():
+        for name, batch in client.groups.next_batches(session).items():
             answer(client, name, batch.ids[:7])
     with gleann.Client(tmp_path) as client:
-        while batches := client.next_group_batches(session):
+        while batches := client.groups.next_batches(session):
             for name, batch in batches.items():
                 answer(client, name, batch.ids)
-        made = client.get_group_estimates(session)
+        made = client.groups.get(session)
     for name, one in made.items():
         assert one.value == right[name].value
         assert (one.low, one.high) == (right[name].low, right[name].high)
@@ -171,13 +171,13 @@ def test_a_value_counts_only_where_it_is_positive(
         EstimateSession.start(proxy, PARAMS, ids=IDS, known=known),
         lambda ids: (held[ids // 10], values[ids // 10]),
     )
-    session = built.start_estimate_session(
+    session = built.estimates.start(
         "built", params=PARAMS, proxy=(IDS, proxy), known=known
     )
     while len(ids := built.next_batch(session).ids):
         at = ids // 10
         built.submit_labels(session, ids, held[at], values=values[at])
-    made = built.get_estimate(session)
+    made = built.estimates.get(session)
     assert (made.value, made.low, made.high) == (right.value, right.low, right.high)
 
 
@@ -186,18 +186,18 @@ def test_a_count_reads_no_values_of_groups_either(
 ) -> None:
     groups = world(rows)[0]
     empty = np.full(len(ROWS), np.nan)
-    session = built.start_group_session(
+    session = built.groups.start(
         "built",
         params=COUNT,
         proxies={name: (IDS, one) for name, one in proxies_of(groups).items()},
         known=KnownGroups(ids=IDS[ROWS], groups=groups[ROWS], values=empty),
     )
-    while batches := built.next_group_batches(session):
+    while batches := built.groups.next_batches(session):
         ids = batches[""].ids
-        built.submit_group_labels(
+        built.groups.submit_labels(
             session, ids, groups[ids // 10], values=np.full(len(ids), np.nan)
         )
-    made = built.get_group_estimates(session)["a"]
+    made = built.groups.get(session)["a"]
     assert made.positives >= (groups[ROWS] == 0).sum()
 
 
@@ -260,7 +260,7 @@ def test_known_labels_that_do_not_fit_are_refused(
     proxy = (IDS, proxies_of(world(rows)[0])["a"])
     given = {"params": COUNT, "proxy": proxy, "known": FEW, **change}
     with pytest.raises(error, match=says):
-        built.start_estimate_session("built", **given)
+        built.estimates.start("built", **given)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_known_groups_that_do_not_fit_are_refused(
 ) -> None:
     proxies = {name: (IDS, one) for name, one in proxies_of(world(rows)[0]).items()}
     with pytest.raises(errors.InvalidInputError, match=says):
-        built.start_group_session(
+        built.groups.start(
             "built", params=COUNT, proxies=proxies, known=known, overlapping=overlapping
         )
 
@@ -295,10 +295,10 @@ def test_known_groups_that_do_not_fit_are_refused(
 def test_entries_of_known_groups_that_contradict_are_refused(
     built: gleann.Client,
 ) -> None:
-    pb = gleann.v1.selection_pb2  # type: ignore[attr-defined]
+    estimate_pb2 = gleann.v1.estimate_pb2  # type: ignore[attr-defined]
 
     def start(known: Any, *, overlapping: bool) -> None:
-        request = pb.StartGroupSessionRequest(
+        request = estimate_pb2.StartGroupSessionRequest(
             index="built",
             params={"budget": 60},
             known=[known, known],
@@ -308,12 +308,12 @@ def test_entries_of_known_groups_that_contradict_are_refused(
             scores = request.groups.add(name=name).scores
             scores.ids.int64s = IDS.astype("<i8").tobytes()
             scores.values = np.ones(240).tobytes()
-        built._stubs.selection.StartGroupSession(request)
+        built._stubs.estimate.StartGroupSession(request)
 
     with pytest.raises(errors.InvalidInputError, match=r"2 entries .* of 1 groups"):
-        start(pb.KnownGroupLabels(positives={"group": "a"}), overlapping=True)
+        start(estimate_pb2.KnownGroupLabels(positives={"group": "a"}), overlapping=True)
     with pytest.raises(errors.InvalidInputError, match="in 1 entry, got 2"):
-        start(pb.KnownGroupLabels(groups={}), overlapping=False)
+        start(estimate_pb2.KnownGroupLabels(groups={}), overlapping=False)
 
 
 @pytest.mark.parametrize(
@@ -327,13 +327,13 @@ def test_entries_of_known_groups_that_contradict_are_refused(
 def test_known_values_of_another_length_name_their_group(
     values: bytes, error: type[Exception], says: str, built: gleann.Client
 ) -> None:
-    pb = gleann.v1.selection_pb2  # type: ignore[attr-defined]
-    known = pb.KnownGroupLabels(
+    estimate_pb2 = gleann.v1.estimate_pb2  # type: ignore[attr-defined]
+    known = estimate_pb2.KnownGroupLabels(
         ids={"int64s": IDS[:2].astype("<i8").tobytes()},
         positives={"group": "a", "positives": b"\1\0"},
         values=values,
     )
-    request = pb.StartGroupSessionRequest(
+    request = estimate_pb2.StartGroupSessionRequest(
         index="built", params={"budget": 60}, known=[known], overlapping=True
     )
     for name in "ab":
@@ -341,4 +341,4 @@ def test_known_values_of_another_length_name_their_group(
         scores.ids.int64s = IDS.astype("<i8").tobytes()
         scores.values = np.ones(240).tobytes()
     with pytest.raises(error, match=says):
-        built._stubs.selection.StartGroupSession(request)
+        built._stubs.estimate.StartGroupSession(request)

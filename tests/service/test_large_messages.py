@@ -11,7 +11,6 @@ from gleann.index import BuildParams, SearchParams, errors
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.service.application import Application
-from gleann.service.client.calls import Calls
 from gleann.service.config import Config
 from gleann.service.local import application_stubs
 from gleann.service.server import Server
@@ -39,8 +38,7 @@ def small(
         client = gleann.Client(start_server(limits=LIMITS).target)
     else:
         config = Config(data_dir=tmp_path / "local", limits=LIMITS)
-        client = object.__new__(gleann.Client)
-        Calls.__init__(client, application_stubs(Application(config)))
+        client = gleann.Client.of_stubs(application_stubs(Application(config)))
     with client:
         client.create_index("long", dim=DIM, metric="l2")
         assert client.upsert("long", IDS, ROWS) == N
@@ -92,30 +90,30 @@ def test_a_row_that_no_message_has_room_for(small: gleann.Client) -> None:
 def test_a_request_that_has_to_be_one_message(small: gleann.Client) -> None:
     says = r"CreateSelectionJobRequest takes \d+ bytes, a message may have 65536"
     with pytest.raises(errors.LimitError, match=says):
-        small.select_uniform("long", k=3, allowed_ids=IDS)
+        small.coresets.uniform("long", k=3, allowed_ids=IDS)
 
 
 def test_a_selection_is_read_in_pages(small: gleann.Client) -> None:
     small.upsert("long", IDS, ROWS)
-    chosen = small.select_farthest_first("long", k=400, seed=1).wait(timeout=60)
+    chosen = small.coresets.farthest_first("long", k=400, seed=1).wait(timeout=60)
     assert len(set(chosen.ids.tolist())) == len(chosen) == 400
     assert len(chosen.why["radius"]) == 400 if "radius" in chosen.why else True
-    again = small.get_selection(chosen.name)
+    again = small.coresets.get(chosen.name)
     assert again.ids.tolist() == chosen.ids.tolist()
 
 
 def test_active_learning_over_long_ids(small: gleann.Client) -> None:
     small.build("long", QUICK).wait(timeout=60)
-    session = small.start_active_session(
+    session = small.active.start(
         "long",
         ids=IDS[:20],
         labels=np.arange(20) % 2,
         params=ActiveParams(pool="global", batch=400),
     )
-    scores = small.score_items(session)
+    scores = small.active.score_items(session)
     assert scores.ids.tolist() == IDS
     assert scores.probabilities.shape == (N, 2)
-    some = small.score_items(session, IDS[::-1])
+    some = small.active.score_items(session, IDS[::-1])
     assert some.ids.tolist() == IDS[::-1]
     # Matrix products of other shapes round otherwise.
     assert np.allclose(some.probabilities, scores.probabilities[::-1], atol=1e-9)
@@ -123,46 +121,46 @@ def test_active_learning_over_long_ids(small: gleann.Client) -> None:
     assert len(set(batch.ids.tolist())) == 400
     info = small.submit_labels(session, batch.ids, np.arange(400) % 2, request_id="a")
     assert info.labelled == 420
-    small.ignore(session, IDS)
+    small.active.ignore(session, IDS)
 
 
 def test_own_models_over_long_ids(small: gleann.Client) -> None:
     small.build("long", QUICK).wait(timeout=60)
-    session = small.start_active_session(
+    session = small.active.start(
         "long",
         ids=IDS[:4],
         labels=[0, 1, 0, 1],
         params=ActiveParams(pool="global", batch=5, model="given"),
     )
-    wanted = small.wanted_ids(session)
+    wanted = small.active.wanted_ids(session)
     assert sorted(wanted.tolist()) == sorted(IDS[4:])
-    small.submit_probabilities(session, wanted, np.full((len(wanted), 2), 0.5))
-    assert small.wanted_ids(session).size == 0
+    small.active.submit_probabilities(session, wanted, np.full((len(wanted), 2), 0.5))
+    assert small.active.wanted_ids(session).size == 0
     assert len(small.next_batch(session)) == 5
 
 
 def test_an_estimate_over_long_ids(small: gleann.Client) -> None:
     small.build("long", QUICK).wait(timeout=60)
     params = EstimateParams(budget=500, pilot_share=0.8)
-    session = small.start_estimate_session("long", params=params, representatives=300)
+    session = small.estimates.start("long", params=params, representatives=300)
     labelled = 0
     while len(batch := small.next_batch(session)):
         truth = np.array([int(name[-4:]) % 3 == 0 for name in batch.ids.tolist()])
         labelled += len(batch)
         small.submit_labels(session, batch.ids, truth)
     assert labelled == 500
-    assert small.get_estimate(session).labels_used == 500
+    assert small.estimates.get(session).labels_used == 500
 
 
 def test_pages_of_another_model_are_refused(small: gleann.Client) -> None:
     small.build("long", QUICK).wait(timeout=60)
-    session = small.start_active_session(
+    session = small.active.start(
         "long",
         ids=IDS[:20],
         labels=np.arange(20) % 2,
         params=ActiveParams(pool="global", batch=5),
     )
-    stub = small._stubs.selection
+    stub = small._stubs.active
     real, calls = stub.ScoreItems, []
 
     class Between:
@@ -178,9 +176,9 @@ def test_pages_of_another_model_are_refused(small: gleann.Client) -> None:
                 small.submit_labels(session, batch.ids, [0, 1, 0, 1, 0])
             return real(request)
 
-    object.__setattr__(small._stubs, "selection", Between())
+    object.__setattr__(small._stubs, "active", Between())
     with pytest.raises(errors.NotReadyError, match="20, then 25 labels"):
-        small.score_items(session)
+        small.active.score_items(session)
 
 
 def test_blocks_are_cut_by_bytes_and_by_rows() -> None:

@@ -17,7 +17,7 @@ from gleann.service.local import application_stubs
 from gleann.service.values import Limits
 from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.service.wire.index_messages import found_to_wire
-from gleann.v1 import selection_pb2, types_pb2, vector_pb2
+from gleann.v1 import coreset_pb2, types_pb2, vector_pb2
 
 LONG = "x" * 9_500_000
 QUICK = BuildParams(metric="l2", nlist=2, tune_queries=0, spill="none")
@@ -142,11 +142,11 @@ def test_long_names_of_groups_are_refused(tmp_path: Path) -> None:
     application = Application(Config(data_dir=tmp_path))
     application.create_index("i", dim=8, metric="l2")
     application.upsert("i", Texts.of_texts(IDS), ROWS)
-    request = selection_pb2.CreateSelectionJobRequest(
+    request = coreset_pb2.CreateSelectionJobRequest(
         index="i",
         k=2,
-        random=selection_pb2.Random(),
-        quotas=selection_pb2.Quotas(
+        random=coreset_pb2.Random(),
+        quotas=coreset_pb2.Quotas(
             ids=ids_to_wire(Texts.of_texts(IDS)), groups=[*"aaaabbb", LONG]
         ),
     )

@@ -87,18 +87,18 @@ def test_cancel_while_running(
     operation = client.build("p", quick)
     assert held.begun.wait(30)
     with pytest.raises(errors.NotReadyError, match="not done"):
-        client.delete_operation(operation.name)
+        client.operations.delete(operation.name)
     with pytest.raises(errors.NotReadyError, match=operation.name):
         client.delete_index("p")
-    client.cancel_operation(operation.name)
+    client.operations.cancel(operation.name)
     held.go.set()
     with pytest.raises(errors.CancelledError, match=operation.name):
         operation.wait(timeout=60)
     assert isinstance(operation.error, errors.CancelledError)
     assert client.get_index("p").version == 0
     assert len(client.search("p", rows[:2], SearchParams(k=3)).ids) == 2
-    client.delete_operation(operation.name)
-    assert client.list_operations() == []
+    client.operations.delete(operation.name)
+    assert client.operations.list() == []
 
 
 def test_cancel_in_the_queue(
@@ -170,9 +170,9 @@ def test_work_that_was_cut_off_runs_again(
         assert held.begun.wait(30)
         threading.Timer(0.2, held.go.set).start()
     with gleann.Client(tmp_path / "d") as client:
-        assert client.get_operation(running.name).wait(timeout=60).version == 1
+        assert client.operations.get(running.name).wait(timeout=60).version == 1
         # One run satisfies both requests.
-        assert client.get_operation(waiting.name).wait(timeout=60).version == 1
+        assert client.operations.get(waiting.name).wait(timeout=60).version == 1
 
 
 def test_a_bug_ends_one_operation(

@@ -12,7 +12,7 @@ from gleann.index import BuildParams, SearchParams, SearchStats
 from gleann.selection.active import ActiveParams, Coverage, StopAdvice
 from gleann.selection.estimate import Estimate, EstimateParams, Stratum
 from gleann.service.values import Limits
-from gleann.v1 import admin_pb2, index_pb2, search_pb2, selection_pb2
+from gleann.v1 import active_pb2, admin_pb2, estimate_pb2, index_pb2, search_pb2
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -41,14 +41,14 @@ def test_the_committed_modules(action: str) -> None:
         (SearchStats, search_pb2.SearchStats, {}),
         (
             ActiveParams,
-            selection_pb2.ActiveParams,
+            active_pb2.ActiveParams,
             {"C": "c", "class_weight": "balanced"},
         ),
-        (EstimateParams, selection_pb2.EstimateParams, {}),
-        (StopAdvice, selection_pb2.StopAdvice, {}),
-        (Coverage, selection_pb2.Coverage, {}),
-        (Stratum, selection_pb2.Stratum, {}),
-        (Estimate, selection_pb2.Estimate, {"provenance": "provenance_json"}),
+        (EstimateParams, estimate_pb2.EstimateParams, {}),
+        (StopAdvice, active_pb2.StopAdvice, {}),
+        (Coverage, active_pb2.Coverage, {}),
+        (Stratum, estimate_pb2.Stratum, {}),
+        (Estimate, estimate_pb2.Estimate, {"provenance": "provenance_json"}),
         (Limits, admin_pb2.Limits, {}),
     ],
 )

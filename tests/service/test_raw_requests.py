@@ -16,12 +16,12 @@ from grpc_status import rpc_status
 from gleann.service.server import Server
 from gleann.service.values import Limits
 from gleann.v1 import (
+    coreset_pb2,
+    coreset_pb2_grpc,
     index_pb2,
     index_pb2_grpc,
     search_pb2,
     search_pb2_grpc,
-    selection_pb2,
-    selection_pb2_grpc,
     types_pb2,
     vector_pb2,
     vector_pb2_grpc,
@@ -41,7 +41,7 @@ def raw(start_server: Callable[..., Server]) -> Iterator[SimpleNamespace]:
             index=index_pb2_grpc.IndexServiceStub(channel),
             vector=vector_pb2_grpc.VectorServiceStub(channel),
             search=search_pb2_grpc.SearchServiceStub(channel),
-            selection=selection_pb2_grpc.SelectionServiceStub(channel),
+            coreset=coreset_pb2_grpc.CoresetServiceStub(channel),
             operations=operations_pb2_grpc.OperationsStub(channel),
         )
         stubs.index.CreateIndex(index_pb2.CreateIndexRequest(name="i", dim=4))
@@ -177,8 +177,8 @@ def test_tokens_that_are_not_ours(raw: SimpleNamespace, token: str) -> None:
 def test_oneofs_that_are_not_set(raw: SimpleNamespace) -> None:
     bare = vector_pb2.ImportVectorsRequest(index="i")
     assert "source" in refused(raw.vector.ImportVectors, bare)[2]
-    job = selection_pb2.CreateSelectionJobRequest(index="i", k=1)
-    assert "strategy" in refused(raw.selection.CreateSelectionJob, job)[2]
+    job = coreset_pb2.CreateSelectionJobRequest(index="i", k=1)
+    assert "strategy" in refused(raw.coreset.CreateSelectionJob, job)[2]
 
 
 def test_unknown_enum_numbers(raw: SimpleNamespace) -> None:

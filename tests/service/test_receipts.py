@@ -55,25 +55,23 @@ class Held:
 
 
 def start_active(client: gleann.Client, request_id: str = "r") -> Any:
-    return client.start_active_session(
-        "a", ids=IDS[:30], labels=LABELS, request_id=request_id
-    )
+    return client.active.start("a", ids=IDS[:30], labels=LABELS, request_id=request_id)
 
 
 def start_tasti(client: gleann.Client, request_id: str = "r") -> Any:
-    return client.start_estimate_session(
+    return client.estimates.start(
         "a", params=ESTIMATE, representatives=20, request_id=request_id
     )
 
 
 def start_scores(client: gleann.Client, request_id: str = "r") -> Any:
-    return client.start_estimate_session(
+    return client.estimates.start(
         "a", params=ESTIMATE, proxy=(IDS, HALF), request_id=request_id
     )
 
 
 def start_groups(client: gleann.Client, request_id: str = "r") -> Any:
-    return client.start_group_session(
+    return client.groups.start(
         "a",
         params=ESTIMATE,
         proxies={"x": (IDS, HALF), "y": (IDS, HALF)},
@@ -110,7 +108,7 @@ def test_others_write_while_a_session_starts(
             held.go.set()
         session = started.result(timeout=30)
     assert start(world) == session
-    assert [info.name for info in world.list_sessions()] == [session.name]
+    assert [info.name for info in world.sessions.list()] == [session.name]
 
 
 def test_others_write_while_labels_are_taken(
@@ -149,7 +147,7 @@ def test_equal_requests_that_come_meanwhile_get_the_one_answer(
         held.go.set()
         names = {one.result(timeout=30).name for one in started}
     assert held.calls == 1
-    assert names == {info.name for info in world.list_sessions()}
+    assert names == {info.name for info in world.sessions.list()}
     assert len(names) == 1
 
 
@@ -188,15 +186,15 @@ def test_what_was_cut_off_is_done_once_when_it_is_repeated(
             patched.setattr("gleann.selection.active.ActiveSession.start", cut)
         else:
             patched.setattr(
-                "gleann.service.servicers.active.selection_messages.session_info_to_wire",
+                "gleann.service.servicers.active.session_info_to_wire",
                 cut,
             )
         with pytest.raises(Cut):
             start_active(world)
-    assert world.list_sessions() == []
+    assert world.sessions.list() == []
     first, second = start_active(world), start_active(world)
     assert first == second
-    assert [info.name for info in world.list_sessions()] == [first.name]
+    assert [info.name for info in world.sessions.list()] == [first.name]
 
 
 def test_labels_that_were_not_written_down_are_not_taken(
@@ -214,7 +212,7 @@ def test_labels_that_were_not_written_down_are_not_taken(
         patched.setattr(Store, "transaction", refuse)
         with pytest.raises(errors.StorageError):
             world.submit_labels(session, batch, labels, request_id="s")
-    assert world.get_session(session).labelled == 30
+    assert world.sessions.get(session).labelled == 30
     assert np.array_equal(world.next_batch(session).ids, batch)
     for _ in range(2):
         taken = world.submit_labels(session, batch, labels, request_id="s")
@@ -224,7 +222,7 @@ def test_labels_that_were_not_written_down_are_not_taken(
 def test_a_batch_that_was_not_written_down_is_asked_for_again(
     world: gleann.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = world.start_active_session(
+    session = world.active.start(
         "a", ids=IDS[:30], labels=LABELS, params=ActiveParams(batch=5)
     )
 

@@ -44,13 +44,13 @@ def test_sessions_ask_for_the_same(
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", ids, rows)
         client.build("a", quick).wait(timeout=60)
-        active = client.start_active_session(
+        active = client.active.start(
             "a", ids=ids[:30], labels=labels_of(ids[:30]), params=ActiveParams(batch=7)
         )
         batch = client.next_batch(active)
         client.submit_labels(active, batch.ids[:3], labels_of(batch.ids[:3]))
         wanted = client.next_batch(active)
-        estimate = client.start_estimate_session(
+        estimate = client.estimates.start(
             "a",
             params=EstimateParams(budget=40, strata=2),
             proxy=(ids, np.linspace(0, 1, len(ids))),
@@ -58,9 +58,9 @@ def test_sessions_ask_for_the_same(
         drawn = client.next_batch(estimate)
         client.submit_labels(estimate, drawn.ids[:5], labels_of(drawn.ids[:5]))
         left = client.next_batch(estimate)
-        sessions = client.list_sessions()
+        sessions = client.sessions.list()
     with gleann.Client(tmp_path) as client:
-        again = client.list_sessions()
+        again = client.sessions.list()
         assert [(s.name, s.labelled) for s in again] == [
             (s.name, s.labelled) for s in sessions
         ]
@@ -92,14 +92,14 @@ def test_a_session_that_chooses_a_proxy_goes_on(
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", ids, rows)
         client.build("a", quick).wait(timeout=60)
-        session = client.start_estimate_session("a", params=params, proxy=proxies)
+        session = client.estimates.start("a", params=params, proxy=proxies)
         answer(client, session, labelled)
         wanted = client.next_batch(session)
     with gleann.Client(tmp_path) as client:
-        assert client.get_session(session).labelled == labelled
+        assert client.sessions.get(session).labelled == labelled
         assert np.array_equal(client.next_batch(session).ids, wanted.ids)
         answer(client, session, 60)
-        made = client.get_estimate(session)
+        made = client.estimates.get(session)
         assert made.provenance["choice"]["name"] == "good"
         assert made.provenance["params"]["stop_at_width"] == 0.5
         assert made.low is not None
@@ -113,10 +113,10 @@ def test_proxies_to_choose_from_that_do_not_fit(
     ids = np.arange(240) * 10
     one, params = (ids, np.full(240, 0.5)), EstimateParams(budget=60, strata=2)
     with pytest.raises(errors.InvalidInputError, match="at least 2 proxies, got 1"):
-        built.start_estimate_session("built", params=params, proxy={"only": one})
+        built.estimates.start("built", params=params, proxy={"only": one})
     short = (ids[:9], np.zeros(9))
     with pytest.raises(errors.DimensionMismatchError, match="has 9 numbers"):
-        built.start_estimate_session(
+        built.estimates.start(
             "built", params=params, proxy={"one": one, "short": short}
         )
 
@@ -131,21 +131,19 @@ def test_a_session_keeps_its_version(
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", ids, rows)
         client.build("a", quick).wait(timeout=60)
-        active = client.start_active_session(
-            "a", ids=ids[:30], labels=labels_of(ids[:30])
-        )
+        active = client.active.start("a", ids=ids[:30], labels=labels_of(ids[:30]))
         wanted = client.next_batch(active)
         client.delete_vectors("a", wanted.ids[:1])
         with pytest.raises(errors.NotReadyError, match="1 changes since version 1"):
-            client.start_active_session("a", ids=ids[:30], labels=labels_of(ids[:30]))
+            client.active.start("a", ids=ids[:30], labels=labels_of(ids[:30]))
         for row in range(2):
             client.upsert("a", ids[:1], rows[row : row + 1])
             client.build("a", quick).wait(timeout=60)
         assert {path.name for path in versions.iterdir()} == {"1", "3"}
     with gleann.Client(tmp_path) as client:
         assert np.array_equal(client.next_batch(active).ids, wanted.ids)
-        assert client.get_session(active).version == 1
-        client.close_session(active)
+        assert client.sessions.get(active).version == 1
+        client.sessions.close(active)
         assert {path.name for path in versions.iterdir()} == {"3"}
 
 
@@ -209,15 +207,13 @@ def test_examples_are_answers_that_need_not_be_given_again(
     told = ids if target == "count" else ids[labels == 0]
 
     def asked(values: np.ndarray) -> list[int]:
-        session = built.start_estimate_session(
-            "built", params=params, examples=(ids, values)
-        )
+        session = built.estimates.start("built", params=params, examples=(ids, values))
         seen: list[int] = []
         while len(batch := built.next_batch(session)):
             held = labels_of(batch.ids) == 1
             built.submit_labels(session, batch.ids, held, values=batch.ids / 100)
             seen += batch.ids.tolist()
-        used = built.get_estimate(session).labels_used
+        used = built.estimates.get(session).labels_used
         assert used == len(seen) + (len(told) if values is labels else 0)
         return seen
 

@@ -27,14 +27,20 @@ from gleann.service.config import Config
 from gleann.service.server.grpc_server import SERVICES, serve
 from gleann.service.wire.arrays import vectors_to_wire
 from gleann.v1 import (
+    active_pb2,
+    active_pb2_grpc,
     admin_pb2,
     admin_pb2_grpc,
+    coreset_pb2,
+    coreset_pb2_grpc,
+    estimate_pb2,
+    estimate_pb2_grpc,
     index_pb2,
     index_pb2_grpc,
     search_pb2,
     search_pb2_grpc,
-    selection_pb2,
-    selection_pb2_grpc,
+    session_pb2,
+    session_pb2_grpc,
     types_pb2,
     vector_pb2,
     vector_pb2_grpc,
@@ -43,7 +49,16 @@ from gleann.v1 import (
 pytest.register_assert_rewrite("selection_round_trips")
 import_module("selection_round_trips")  # registers its round trips
 
-FILES = (index_pb2, vector_pb2, search_pb2, selection_pb2, admin_pb2)
+FILES = (
+    index_pb2,
+    vector_pb2,
+    search_pb2,
+    coreset_pb2,
+    active_pb2,
+    estimate_pb2,
+    session_pb2,
+    admin_pb2,
+)
 DESCRIBED = [
     service for file in FILES for service in file.DESCRIPTOR.services_by_name.values()
 ]
@@ -71,7 +86,10 @@ def world(
             "index": index_pb2_grpc.IndexServiceStub(channel),
             "vector": vector_pb2_grpc.VectorServiceStub(channel),
             "search": search_pb2_grpc.SearchServiceStub(channel),
-            "selection": selection_pb2_grpc.SelectionServiceStub(channel),
+            "coreset": coreset_pb2_grpc.CoresetServiceStub(channel),
+            "active": active_pb2_grpc.ActiveLearningServiceStub(channel),
+            "estimate": estimate_pb2_grpc.EstimateServiceStub(channel),
+            "session": session_pb2_grpc.SessionServiceStub(channel),
             "admin": admin_pb2_grpc.AdminServiceStub(channel),
             "operations": operations_pb2_grpc.OperationsStub(channel),
         }

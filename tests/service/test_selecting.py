@@ -17,7 +17,7 @@ def test_provenance_is_that_of_the_library(
     built: gleann.Client, rows: np.ndarray
 ) -> None:
     """Defaults, locked rows and the weight as it was given are all in it."""
-    made = built.select_coreset(
+    made = built.coresets.weighted_k_center(
         "built",
         k=6,
         costs=(IDS, COSTS),
@@ -35,7 +35,9 @@ def test_provenance_is_that_of_the_library(
     assert said == library
     assert said["params"]["eps"] == 0.1  # type: ignore[index]
     assert made.ids.tolist() == IDS[expected.rows].tolist()
-    plain = built.select_uniform("built", k=5, seed=2, locked_ids=[30]).wait(timeout=60)
+    plain = built.coresets.uniform("built", k=5, seed=2, locked_ids=[30]).wait(
+        timeout=60
+    )
     assert plain.provenance["method"] == "uniform"
     assert plain.provenance["seed"] == 2
     assert plain.provenance["params"] == {"n": 240, "k": 5, "excluded": 1}
@@ -45,7 +47,7 @@ def test_provenance_is_that_of_the_library(
 def test_groups_are_remembered_and_weighed_as_asked(
     built: gleann.Client, rows: np.ndarray, rule: str
 ) -> None:
-    made = built.select_coreset(
+    made = built.coresets.weighted_k_center(
         "built",
         k=9,
         costs=(IDS, COSTS),
@@ -68,11 +70,11 @@ def test_groups_are_remembered_and_weighed_as_asked(
 def test_random_rows_stand_beside_the_chosen(
     built: gleann.Client, rows: np.ndarray
 ) -> None:
-    made = built.select_ccs("built", k=7, costs=(IDS, COSTS), seed=4).wait(timeout=60)
+    made = built.coresets.ccs("built", k=7, costs=(IDS, COSTS), seed=4).wait(timeout=60)
     drawn = coreset.uniform(rows, k=7, costs=COSTS, seed=4)
     assert made.summary["random_radius"] == drawn.radius
     assert made.summary["random_cost"] == drawn.cost
-    grouped = built.select_farthest_first(
+    grouped = built.coresets.farthest_first(
         "built", k=9, seed=4, groups=(IDS, GROUPS)
     ).wait(timeout=60)
     apart = coreset.within_groups(
@@ -83,19 +85,19 @@ def test_random_rows_stand_beside_the_chosen(
         seed=4,
     )
     assert grouped.summary["random_radius"] == apart.radius
-    alone = built.select_uniform("built", k=9, groups=(IDS, GROUPS)).wait(timeout=60)
+    alone = built.coresets.uniform("built", k=9, groups=(IDS, GROUPS)).wait(timeout=60)
     assert "random_radius" not in alone.summary
 
 
 def test_the_strongest_simple_method_stands_beside_the_chosen(
     built: gleann.Client, rows: np.ndarray
 ) -> None:
-    made = built.select_gist("built", k=7, costs=(IDS, COSTS)).wait(timeout=60)
+    made = built.coresets.gist("built", k=7, costs=(IDS, COSTS)).wait(timeout=60)
     spread = coreset.k_center(rows, k=7, costs=COSTS, seed=0)
     assert made.summary["baseline"] == "farthest_first"
     assert made.summary["baseline_radius"] == spread.radius
     assert made.summary["baseline_cost"] == spread.cost
-    heavy = built.select_coreset(
+    heavy = built.coresets.weighted_k_center(
         "built", k=7, costs=(IDS, COSTS), cost_weight=1e5, groups=(IDS, GROUPS)
     ).wait(timeout=60)
     cheap = coreset.within_groups(
@@ -108,9 +110,9 @@ def test_the_strongest_simple_method_stands_beside_the_chosen(
     )
     assert heavy.summary["baseline"] == "margin"
     assert heavy.summary["baseline_objective"] == cheap.objective
-    free = built.select_coreset("built", k=7).wait(timeout=60)
+    free = built.coresets.weighted_k_center("built", k=7).wait(timeout=60)
     assert free.summary["baseline"] == "farthest_first"
-    alone = built.select_farthest_first("built", k=7).wait(timeout=60)
+    alone = built.coresets.farthest_first("built", k=7).wait(timeout=60)
     assert "baseline" not in alone.summary
     assert "random_radius" in alone.summary
 
@@ -120,11 +122,13 @@ def test_a_draw_needs_no_metric_within_groups_either(
 ) -> None:
     client.create_index("inner", dim=8, metric="ip")
     client.upsert("inner", IDS, rows)
-    made = client.select_uniform("inner", k=9, groups=(IDS, GROUPS), seed=2).wait(
+    made = client.coresets.uniform("inner", k=9, groups=(IDS, GROUPS), seed=2).wait(
         timeout=60
     )
     drawn = coreset.draw_within_groups(GROUPS, quotas=dict.fromkeys("abc", 3), seed=2)
     assert made.ids.tolist() == IDS[drawn.rows].tolist()
     assert "radius" not in made.summary
-    whole = client.select_uniform("inner", k=240, groups=(IDS, GROUPS)).wait(timeout=60)
+    whole = client.coresets.uniform("inner", k=240, groups=(IDS, GROUPS)).wait(
+        timeout=60
+    )
     assert sorted(whole.ids.tolist()) == IDS.tolist()

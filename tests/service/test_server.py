@@ -21,15 +21,28 @@ from gleann.service.config import Config
 from gleann.service.search import view_search
 from gleann.service.server.grpc_server import SERVICES, Server, serve
 from gleann.v1 import (
+    active_pb2,
     admin_pb2,
     admin_pb2_grpc,
+    coreset_pb2,
+    estimate_pb2,
     index_pb2,
     search_pb2,
-    selection_pb2,
+    session_pb2,
     vector_pb2,
 )
 
-FILES = (index_pb2, vector_pb2, search_pb2, selection_pb2, admin_pb2, operations_pb2)
+FILES = (
+    index_pb2,
+    vector_pb2,
+    search_pb2,
+    coreset_pb2,
+    active_pb2,
+    estimate_pb2,
+    session_pb2,
+    admin_pb2,
+    operations_pb2,
+)
 METHODS = [
     f"/{service.full_name}/{method.name}"
     for file in FILES

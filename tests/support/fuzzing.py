@@ -17,10 +17,29 @@ from gleann.index import SearchParams
 from gleann.index.errors import GleannError
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
-from gleann.v1 import admin_pb2, index_pb2, search_pb2, selection_pb2, vector_pb2
+from gleann.v1 import (
+    active_pb2,
+    admin_pb2,
+    coreset_pb2,
+    estimate_pb2,
+    index_pb2,
+    search_pb2,
+    session_pb2,
+    vector_pb2,
+)
 
 NAME, DIM, N = "fuzz", 4, 60
-FILES = (index_pb2, vector_pb2, search_pb2, selection_pb2, admin_pb2, operations_pb2)
+FILES = (
+    index_pb2,
+    vector_pb2,
+    search_pb2,
+    coreset_pb2,
+    active_pb2,
+    estimate_pb2,
+    session_pb2,
+    admin_pb2,
+    operations_pb2,
+)
 METHODS: dict[str, Descriptor] = {
     f"/{service.full_name}/{method.name}": method.input_type
     for file in FILES
@@ -81,13 +100,13 @@ def tour(client: gleann.Client) -> None:
     """Call what a client can; the index "fuzz" is made anew."""
     rows = np.random.default_rng(3).normal(size=(N, DIM)).astype(np.float32)
     if NAME in [info.name for info in client.list_indexes()]:
-        for operation in client.list_operations():
+        for operation in client.operations.list():
             if not operation.done:
-                client.cancel_operation(operation.name)
+                client.operations.cancel(operation.name)
                 with suppress(GleannError):
                     operation.wait(timeout=60)
-        for session in client.list_sessions(NAME):
-            client.close_session(session)
+        for session in client.sessions.list(NAME):
+            client.sessions.close(session)
         client.delete_index(NAME)
     client.create_index(NAME, dim=DIM, metric="l2", request_id="")
     ids = np.arange(N)
@@ -101,51 +120,53 @@ def tour(client: gleann.Client) -> None:
     _select(client, ids)
     _learn(client, ids, rows)
     _estimate(client, ids, rows)
-    operation = client.list_operations()[-1]
-    client.get_operation(operation.name).wait()
-    client.cancel_operation(operation.name)
+    operation = client.operations.list()[-1]
+    client.operations.get(operation.name).wait()
+    client.operations.cancel(operation.name)
     client.upsert(NAME, ids[:2], rows[:2], request_id="once")
     client.delete_vectors(NAME, [N - 1], request_id="")
 
 
 def _select(client: gleann.Client, ids: np.ndarray) -> None:
     costs = (ids, np.linspace(0.1, 0.9, N))
-    client.select_farthest_first(NAME, k=3).wait()
-    client.select_coreset(NAME, k=3, costs=costs, groups=(ids, ids % 2)).wait()
-    client.select_margin(NAME, k=3, costs=costs).wait()
-    client.select_gist(NAME, k=3, costs=costs, locked_ids=ids[:1]).wait()
-    client.select_ccs(NAME, k=3, costs=costs, allowed_ids=ids[:40]).wait()
-    client.select_uniform(NAME, k=3, seed=1).wait()
+    client.coresets.farthest_first(NAME, k=3).wait()
+    client.coresets.weighted_k_center(
+        NAME, k=3, costs=costs, groups=(ids, ids % 2)
+    ).wait()
+    client.coresets.margin(NAME, k=3, costs=costs).wait()
+    client.coresets.gist(NAME, k=3, costs=costs, locked_ids=ids[:1]).wait()
+    client.coresets.ccs(NAME, k=3, costs=costs, allowed_ids=ids[:40]).wait()
+    client.coresets.uniform(NAME, k=3, seed=1).wait()
 
 
 def _learn(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
     labels = (rows[:, 0] > 0).astype(np.int64)
-    session = client.start_active_session(
+    session = client.active.start(
         NAME, ids=ids[:20], labels=labels[:20], params=ActiveParams(batch=4)
     )
     batch = client.next_batch(session).ids
-    client.coverage(session)
+    client.active.coverage(session)
     client.submit_labels(session, batch, labels[batch])
-    client.ignore(session, [int(client.next_batch(session).ids[0])])
-    client.stop_advice(session)
-    client.score_items(session, ids[:5])
-    client.get_session(session)
+    client.active.ignore(session, [int(client.next_batch(session).ids[0])])
+    client.active.stop_advice(session)
+    client.active.score_items(session, ids[:5])
+    client.sessions.get(session)
 
 
 def _estimate(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
     proxy = np.clip(rows[:, 0] + 0.5, 0, 1)
-    session = client.start_estimate_session(
+    session = client.estimates.start(
         NAME, params=EstimateParams(budget=30, strata=2), proxy=(ids, proxy)
     )
     batch = client.next_batch(session).ids
     client.submit_labels(session, batch, rows[batch, 0] > 0)
-    client.get_estimate(session)
-    groups = client.start_group_session(
+    client.estimates.get(session)
+    groups = client.groups.start(
         NAME,
         params=EstimateParams(budget=40, strata=2),
         proxies={"a": (ids, proxy), "b": (ids, 1 - proxy)},
     )
-    client.next_group_batches(groups)
+    client.groups.next_batches(groups)
 
 
 def requests(seeds: list[Seed], rng: np.random.Generator, count: int) -> Iterator[Seed]:

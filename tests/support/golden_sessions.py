@@ -144,11 +144,11 @@ def begin_all(client: gleann.Client) -> dict[str, str]:
         for kind, params in ACTIVE.items():
             names[f"active, {kind}, {moment}"] = begin_active(client, params, answers)
         for kind, start in ESTIMATES.items():
-            made = client.start_estimate_session("points", **start).name
+            made = client.estimates.start("points", **start).name
             answer_estimate(client, made, most=answers)
             names[f"estimate, {kind}, {moment}"] = made
         for kind, start in GROUPS.items():
-            started = client.start_group_session("points", proxies=proxies(), **start)
+            started = client.groups.start("points", proxies=proxies(), **start)
             answer_groups(client, started.name, most=answers)
             names[f"groups, {kind}, {moment}"] = started.name
     return names
@@ -156,10 +156,10 @@ def begin_all(client: gleann.Client) -> dict[str, str]:
 
 def begin_active(client: gleann.Client, params: ActiveParams, answers: int) -> str:
     seed = IDS[:40:4]
-    made = client.start_active_session(
+    made = client.active.start(
         "points", ids=seed, labels=labels_for(params, seed), params=params
     ).name
-    client.ignore(made, [0, 50])
+    client.active.ignore(made, [0, 50])
     answer_active(client, made, params, most=answers)
     return made
 
@@ -173,16 +173,16 @@ def ask_for_selections(client: gleann.Client) -> dict[str, str]:
     costs = (IDS, np.random.default_rng(3).random(N))
     groups = (IDS, np.array(["x", "y"])[np.arange(N) % 2])
     asked = {
-        "weighted k-center": client.select_coreset(
+        "weighted k-center": client.coresets.weighted_k_center(
             "points", k=6, costs=costs, cost_weight=0.5, cost_on="mean"
         ),
-        "farthest first": client.select_farthest_first("points", k=5, seed=2),
-        "margin": client.select_margin("points", k=5, costs=costs, groups=groups),
-        "gist": client.select_gist("points", k=5, costs=costs, diversity=2.0),
-        "ccs": client.select_ccs(
+        "farthest first": client.coresets.farthest_first("points", k=5, seed=2),
+        "margin": client.coresets.margin("points", k=5, costs=costs, groups=groups),
+        "gist": client.coresets.gist("points", k=5, costs=costs, diversity=2.0),
+        "ccs": client.coresets.ccs(
             "points", k=6, costs=costs, strata=4, seed=3, locked_ids=[30]
         ),
-        "uniform": client.select_uniform(
+        "uniform": client.coresets.uniform(
             "points", k=6, seed=4, groups=groups, quotas="equal"
         ),
     }
@@ -198,8 +198,8 @@ def answer_active(
     """Answer so many items; the ids that were asked for, in order."""
     asked: list[int] = []
     while True:
-        if len(client.wanted_ids(name)):
-            client.submit_probabilities(name, IDS, probabilities_of(IDS))
+        if len(client.active.wanted_ids(name)):
+            client.active.submit_probabilities(name, IDS, probabilities_of(IDS))
         if len(asked) == most:
             return asked
         ids = client.next_batch(name).ids[: most - len(asked)]
@@ -218,7 +218,7 @@ def answer_estimate(client: gleann.Client, name: str, *, most: int) -> list[int]
 
 def answer_groups(client: gleann.Client, name: str, *, most: int) -> list[int]:
     asked: list[int] = []
-    while len(asked) < most and (batches := client.next_group_batches(name)):
+    while len(asked) < most and (batches := client.groups.next_batches(name)):
         for group, batch in batches.items():
             ids = batch.ids[: most - len(asked)]
             if not len(ids):
@@ -226,9 +226,11 @@ def answer_groups(client: gleann.Client, name: str, *, most: int) -> list[int]:
             right, values = groups_of(ids), values_of(ids)
             if group:
                 right = right == "ab".index(group)
-                client.submit_group_labels(name, ids, right, group=group, values=values)
+                client.groups.submit_labels(
+                    name, ids, right, group=group, values=values
+                )
             else:
-                client.submit_group_labels(name, ids, right, values=values)
+                client.groups.submit_labels(name, ids, right, values=values)
             asked += ids.tolist()
     return asked
 
@@ -242,19 +244,19 @@ def go_on(client: gleann.Client, key: str, name: str) -> dict[str, Any]:
         name: of the session.
     """
     kind, which, _ = key.split(", ")
-    info = client.get_session(name)
+    info = client.sessions.get(name)
     before = {"kind": info.kind, "labelled": info.labelled, "version": info.version}
     if kind == "active":
         return before | go_on_labelling(client, name, ACTIVE[which])
     if kind == "estimate":
         batch = client.next_batch(name)
         asked = answer_estimate(client, name, most=1000)
-        made = {"": client.get_estimate(name)}
+        made = {"": client.estimates.get(name)}
     else:
-        batches = client.next_group_batches(name)
+        batches = client.groups.next_batches(name)
         batch = next(iter(batches.values()))
         asked = answer_groups(client, name, most=1000)
-        made = client.get_group_estimates(name)
+        made = client.groups.get(name)
     return before | {
         "batch": batch.ids.tolist(),
         "asked": asked,
@@ -262,7 +264,7 @@ def go_on(client: gleann.Client, key: str, name: str) -> dict[str, Any]:
             group: [one.value, one.low, one.high, one.labels_used]
             for group, one in made.items()
         },
-        "left": client.get_session(name).labelled,
+        "left": client.sessions.get(name).labelled,
     }
 
 
@@ -275,14 +277,14 @@ def go_on_labelling(
     if params.model == "given":
         scores = []
     else:
-        found = client.score_items(name, IDS[:5], concept=concept)
+        found = client.active.score_items(name, IDS[:5], concept=concept)
         scores = found.probabilities.tolist()
-    advice = client.stop_advice(name)
+    advice = client.active.stop_advice(name)
     return {
         "batch": batch.ids.tolist(),
         "asked": asked,
         "then": client.next_batch(name).ids.tolist(),
         "scores": scores,
         "advice": [advice.stop, advice.batches, advice.recent_positives],
-        "left": client.get_session(name).labelled,
+        "left": client.sessions.get(name).labelled,
     }

@@ -8,60 +8,60 @@ import numpy as np
 import pytest
 from round_trips import finish, floats, ints, named, packed, rpc
 
-from gleann.v1 import selection_pb2
+from gleann.v1 import active_pb2, coreset_pb2, estimate_pb2, session_pb2
 
 
-def start_active(world: Any) -> selection_pb2.Session:
+def start_active(world: Any) -> session_pb2.Session:
     positive = world.rows[:, 0] > 0
     seed = [int(np.argmax(positive)), int(np.argmin(positive))]
-    request = selection_pb2.StartActiveSessionRequest(
+    request = active_pb2.StartActiveSessionRequest(
         index="w",
-        params=selection_pb2.ActiveParams(batch=4, neighbours=10),
+        params=active_pb2.ActiveParams(batch=4, neighbours=10),
         ids=named(seed),
         labels=np.array([1, 0], "<i8").tobytes(),
     )
-    return world.selection.StartActiveSession(request)
+    return world.active.StartActiveSession(request)
 
 
-def start_estimate(world: Any) -> selection_pb2.Session:
-    request = selection_pb2.StartEstimateSessionRequest(
+def start_estimate(world: Any) -> session_pb2.Session:
+    request = estimate_pb2.StartEstimateSessionRequest(
         index="w",
-        params=selection_pb2.EstimateParams(budget=40, strata=2),
-        scores=selection_pb2.ProxyScores(
+        params=estimate_pb2.EstimateParams(budget=40, strata=2),
+        scores=estimate_pb2.ProxyScores(
             ids=named(np.arange(len(world.rows))),
             values=packed(np.clip(world.rows[:, 0] + 0.5, 0, 1)),
         ),
     )
-    return world.selection.StartEstimateSession(request)
+    return world.estimate.StartEstimateSession(request)
 
 
-def start_groups(world: Any) -> selection_pb2.Session:
+def start_groups(world: Any) -> session_pb2.Session:
     ids = named(np.arange(len(world.rows)))
-    request = selection_pb2.StartGroupSessionRequest(
-        index="w", params=selection_pb2.EstimateParams(budget=40, strata=2)
+    request = estimate_pb2.StartGroupSessionRequest(
+        index="w", params=estimate_pb2.EstimateParams(budget=40, strata=2)
     )
     for name, column in (("left", 0), ("right", 1)):
         proxy = request.groups.add(name=name).scores
         proxy.ids.CopyFrom(ids)
         proxy.values = packed(np.clip(world.rows[:, column] + 0.5, 0, 1))
-    return world.selection.StartGroupSession(request)
+    return world.estimate.StartGroupSession(request)
 
 
 def answer_groups(world: Any, session: str) -> int:
     """Label one batch of a group session; how many it had."""
-    reply = world.selection.NextGroupBatches(
-        selection_pb2.NextGroupBatchesRequest(session=session)
+    reply = world.estimate.NextGroupBatches(
+        estimate_pb2.NextGroupBatchesRequest(session=session)
     )
     if not reply.batches:
         return 0
     (batch,) = reply.batches
     wanted = ints(batch.items.ids)
     groups = np.where(world.rows[wanted, 0] > 0, 0, 1)
-    world.selection.SubmitGroupLabels(
-        selection_pb2.SubmitGroupLabelsRequest(
+    world.estimate.SubmitGroupLabels(
+        estimate_pb2.SubmitGroupLabelsRequest(
             session=session,
             ids=named(wanted),
-            groups=selection_pb2.GroupNumbers(numbers=groups.astype("<i8").tobytes()),
+            groups=estimate_pb2.GroupNumbers(numbers=groups.astype("<i8").tobytes()),
         )
     )
     return len(wanted)
@@ -69,13 +69,13 @@ def answer_groups(world: Any, session: str) -> int:
 
 def answer(world: Any, session: str) -> int:
     """Label one batch of an estimate; how many it had."""
-    batch = world.selection.NextEstimateBatch(
-        selection_pb2.NextEstimateBatchRequest(session=session)
+    batch = world.estimate.NextEstimateBatch(
+        estimate_pb2.NextEstimateBatchRequest(session=session)
     )
     wanted = ints(batch.items.ids)
     if wanted:
-        world.selection.SubmitEstimateLabels(
-            selection_pb2.SubmitEstimateLabelsRequest(
+        world.estimate.SubmitEstimateLabels(
+            estimate_pb2.SubmitEstimateLabelsRequest(
                 session=session,
                 ids=named(wanted),
                 positives=(world.rows[wanted, 0] > 0).astype(np.uint8).tobytes(),
@@ -84,35 +84,35 @@ def answer(world: Any, session: str) -> int:
     return len(wanted)
 
 
-@rpc("gleann.v1.SelectionService/CreateSelectionJob")
+@rpc("gleann.v1.CoresetService/CreateSelectionJob")
 def create_selection_job(world: Any) -> None:
-    request = selection_pb2.CreateSelectionJobRequest(index="w", k=4)
+    request = coreset_pb2.CreateSelectionJobRequest(index="w", k=4)
     request.farthest_first.seed = 1
-    selection = selection_pb2.Selection()
-    operation = finish(world, world.selection.CreateSelectionJob(request))
+    selection = coreset_pb2.Selection()
+    operation = finish(world, world.coreset.CreateSelectionJob(request))
     assert operation.response.Unpack(selection)
     assert (selection.count, selection.method) == (4, "farthest_first")
     summary = json.loads(selection.summary_json)
     assert min(summary["radius"], summary["random_radius"]) > 0
 
 
-@rpc("gleann.v1.SelectionService/GetSelection")
+@rpc("gleann.v1.CoresetService/GetSelection")
 def get_selection(world: Any) -> None:
     made = random_selection(world, k=3)
-    request = selection_pb2.GetSelectionRequest(name=made.name)
-    assert world.selection.GetSelection(request) == made
+    request = coreset_pb2.GetSelectionRequest(name=made.name)
+    assert world.coreset.GetSelection(request) == made
     assert json.loads(made.provenance_json)["seed"] == 0
 
 
-@rpc("gleann.v1.SelectionService/ListSelectedItems")
+@rpc("gleann.v1.CoresetService/ListSelectedItems")
 def list_selected_items(world: Any) -> None:
     made = random_selection(world, k=5)
     ids, token = [], ""
     while True:
-        request = selection_pb2.ListSelectedItemsRequest(
+        request = coreset_pb2.ListSelectedItemsRequest(
             name=made.name, page_size=2, page_token=token
         )
-        page = world.selection.ListSelectedItems(request)
+        page = world.coreset.ListSelectedItems(request)
         ids += ints(page.items.ids)
         if not (token := page.next_page_token):
             break
@@ -120,65 +120,63 @@ def list_selected_items(world: Any) -> None:
     assert set(ids) <= set(range(len(world.rows)))
 
 
-def random_selection(world: Any, *, k: int) -> selection_pb2.Selection:
-    request = selection_pb2.CreateSelectionJobRequest(index="w", k=k)
+def random_selection(world: Any, *, k: int) -> coreset_pb2.Selection:
+    request = coreset_pb2.CreateSelectionJobRequest(index="w", k=k)
     request.random.seed = 0
-    selection = selection_pb2.Selection()
-    finish(world, world.selection.CreateSelectionJob(request)).response.Unpack(
-        selection
-    )
+    selection = coreset_pb2.Selection()
+    finish(world, world.coreset.CreateSelectionJob(request)).response.Unpack(selection)
     return selection
 
 
-@rpc("gleann.v1.SelectionService/StartActiveSession")
+@rpc("gleann.v1.ActiveLearningService/StartActiveSession")
 def start_active_session(world: Any) -> None:
     session = start_active(world)
     assert (session.kind, session.labelled, session.sealed_version) == ("active", 2, 1)
 
 
-@rpc("gleann.v1.SelectionService/NextBatch")
+@rpc("gleann.v1.ActiveLearningService/NextBatch")
 def next_batch(world: Any) -> None:
-    request = selection_pb2.NextBatchRequest(session=start_active(world).name)
-    first = world.selection.NextBatch(request)
+    request = active_pb2.NextBatchRequest(session=start_active(world).name)
+    first = world.active.NextBatch(request)
     assert len(ints(first.items.ids)) == 4
-    assert world.selection.NextBatch(request) == first
+    assert world.active.NextBatch(request) == first
 
 
-@rpc("gleann.v1.SelectionService/SubmitLabels")
+@rpc("gleann.v1.ActiveLearningService/SubmitLabels")
 def submit_labels(world: Any) -> None:
     name = start_active(world).name
-    batch = world.selection.NextBatch(selection_pb2.NextBatchRequest(session=name))
+    batch = world.active.NextBatch(active_pb2.NextBatchRequest(session=name))
     wanted = ints(batch.items.ids)
     labels = (world.rows[wanted, 0] > 0).astype("<i8")
-    request = selection_pb2.SubmitLabelsRequest(
+    request = active_pb2.SubmitLabelsRequest(
         session=name, ids=named(wanted), labels=labels.tobytes()
     )
-    assert world.selection.SubmitLabels(request).session.labelled == 2 + 4
+    assert world.active.SubmitLabels(request).session.labelled == 2 + 4
 
 
-@rpc("gleann.v1.SelectionService/IgnoreIds")
+@rpc("gleann.v1.ActiveLearningService/IgnoreIds")
 def ignore_ids(world: Any) -> None:
     name = start_active(world).name
-    wanted = selection_pb2.NextBatchRequest(session=name)
-    batch = ints(world.selection.NextBatch(wanted).items.ids)
-    request = selection_pb2.IgnoreIdsRequest(session=name, ids=named(batch[:1]))
-    assert world.selection.IgnoreIds(request).session.name == name
-    assert batch[0] not in ints(world.selection.NextBatch(wanted).items.ids)
+    wanted = active_pb2.NextBatchRequest(session=name)
+    batch = ints(world.active.NextBatch(wanted).items.ids)
+    request = active_pb2.IgnoreIdsRequest(session=name, ids=named(batch[:1]))
+    assert world.active.IgnoreIds(request).session.name == name
+    assert batch[0] not in ints(world.active.NextBatch(wanted).items.ids)
 
 
-@rpc("gleann.v1.SelectionService/GetStopAdvice")
+@rpc("gleann.v1.ActiveLearningService/GetStopAdvice")
 def get_stop_advice(world: Any) -> None:
-    request = selection_pb2.GetStopAdviceRequest(session=start_active(world).name)
-    advice = world.selection.GetStopAdvice(request)
+    request = active_pb2.GetStopAdviceRequest(session=start_active(world).name)
+    advice = world.active.GetStopAdvice(request)
     assert advice.reason
     assert not advice.stop
 
 
-@rpc("gleann.v1.SelectionService/ScoreItems")
+@rpc("gleann.v1.ActiveLearningService/ScoreItems")
 def score_items(world: Any) -> None:
     name = start_active(world).name
-    request = selection_pb2.ScoreItemsRequest(session=name, ids=named([5, 6]))
-    reply = world.selection.ScoreItems(request)
+    request = active_pb2.ScoreItemsRequest(session=name, ids=named([5, 6]))
+    reply = world.active.ScoreItems(request)
     assert ints(reply.ids) == [5, 6]
     assert np.frombuffer(reply.classes, "<i8").tolist() == [0, 1]
     probabilities = floats(reply.probabilities).reshape(2, 2)
@@ -186,153 +184,151 @@ def score_items(world: Any) -> None:
 
 
 def start_given(world: Any) -> str:
-    request = selection_pb2.StartActiveSessionRequest(
+    request = active_pb2.StartActiveSessionRequest(
         index="w",
-        params=selection_pb2.ActiveParams(
-            batch=4, neighbours=10, model=selection_pb2.ACTIVE_MODEL_GIVEN
+        params=active_pb2.ActiveParams(
+            batch=4, neighbours=10, model=active_pb2.ACTIVE_MODEL_GIVEN
         ),
         ids=named([5, 6]),
         labels=np.array([1, 0], "<i8").tobytes(),
     )
-    return world.selection.StartActiveSession(request).name
+    return world.active.StartActiveSession(request).name
 
 
-@rpc("gleann.v1.SelectionService/ListWantedIds")
+@rpc("gleann.v1.ActiveLearningService/ListWantedIds")
 def list_wanted_ids(world: Any) -> None:
-    request = selection_pb2.ListWantedIdsRequest(session=start_given(world))
-    wanted = ints(world.selection.ListWantedIds(request).ids)
+    request = active_pb2.ListWantedIdsRequest(session=start_given(world))
+    wanted = ints(world.active.ListWantedIds(request).ids)
     assert 10 <= len(wanted) <= 20
     request.session = start_active(world).name
-    assert not ints(world.selection.ListWantedIds(request).ids)
+    assert not ints(world.active.ListWantedIds(request).ids)
 
 
-@rpc("gleann.v1.SelectionService/SubmitProbabilities")
+@rpc("gleann.v1.ActiveLearningService/SubmitProbabilities")
 def submit_probabilities(world: Any) -> None:
     name = start_given(world)
-    asked = selection_pb2.ListWantedIdsRequest(session=name)
-    wanted = ints(world.selection.ListWantedIds(asked).ids)
+    asked = active_pb2.ListWantedIdsRequest(session=name)
+    wanted = ints(world.active.ListWantedIds(asked).ids)
     p = np.linspace(0.3, 0.9, len(wanted))
-    request = selection_pb2.SubmitProbabilitiesRequest(
+    request = active_pb2.SubmitProbabilitiesRequest(
         session=name,
         ids=named(wanted),
         probabilities=packed(np.stack([1 - p, p], axis=1).ravel()),
     )
-    assert world.selection.SubmitProbabilities(request).session.labelled == 2
-    assert not ints(world.selection.ListWantedIds(asked).ids)
-    batch = world.selection.NextBatch(selection_pb2.NextBatchRequest(session=name))
+    assert world.active.SubmitProbabilities(request).session.labelled == 2
+    assert not ints(world.active.ListWantedIds(asked).ids)
+    batch = world.active.NextBatch(active_pb2.NextBatchRequest(session=name))
     doubt = np.argsort(np.abs(p - 0.5), kind="stable")[:4]
     assert sorted(ints(batch.items.ids)) == sorted(np.array(wanted)[doubt].tolist())
 
 
-@rpc("gleann.v1.SelectionService/GetCoverage")
+@rpc("gleann.v1.ActiveLearningService/GetCoverage")
 def get_coverage(world: Any) -> None:
     name = start_active(world).name
-    world.selection.NextBatch(selection_pb2.NextBatchRequest(session=name))
-    request = selection_pb2.GetCoverageRequest(session=name)
-    covered = world.selection.GetCoverage(request)
+    world.active.NextBatch(active_pb2.NextBatchRequest(session=name))
+    request = active_pb2.GetCoverageRequest(session=name)
+    covered = world.active.GetCoverage(request)
     assert covered.top == 4
     assert covered.open_rows == len(world.rows) - 2
     assert covered.random_score < covered.score <= covered.baseline_score + 1e-12
 
 
-@rpc("gleann.v1.SelectionService/StartEstimateSession")
+@rpc("gleann.v1.EstimateService/StartEstimateSession")
 def start_estimate_session(world: Any) -> None:
     session = start_estimate(world)
     assert (session.kind, session.labelled) == ("estimate", 0)
 
 
-@rpc("gleann.v1.SelectionService/NextEstimateBatch")
+@rpc("gleann.v1.EstimateService/NextEstimateBatch")
 def next_estimate_batch(world: Any) -> None:
-    request = selection_pb2.NextEstimateBatchRequest(session=start_estimate(world).name)
-    first = world.selection.NextEstimateBatch(request)
+    request = estimate_pb2.NextEstimateBatchRequest(session=start_estimate(world).name)
+    first = world.estimate.NextEstimateBatch(request)
     assert len(ints(first.items.ids)) > 0
-    assert world.selection.NextEstimateBatch(request) == first
+    assert world.estimate.NextEstimateBatch(request) == first
 
 
-@rpc("gleann.v1.SelectionService/SubmitEstimateLabels")
+@rpc("gleann.v1.EstimateService/SubmitEstimateLabels")
 def submit_estimate_labels(world: Any) -> None:
     name = start_estimate(world).name
     count = answer(world, name)
-    request = selection_pb2.GetSessionRequest(name=name)
-    assert world.selection.GetSession(request).labelled == count > 0
+    request = session_pb2.GetSessionRequest(name=name)
+    assert world.session.GetSession(request).labelled == count > 0
 
 
-@rpc("gleann.v1.SelectionService/GetEstimate")
+@rpc("gleann.v1.EstimateService/GetEstimate")
 def get_estimate(world: Any) -> None:
     name = start_estimate(world).name
     while answer(world, name):
         pass
-    estimate = world.selection.GetEstimate(
-        selection_pb2.GetEstimateRequest(session=name)
-    )
-    assert estimate.target == selection_pb2.ESTIMATE_TARGET_COUNT
+    estimate = world.estimate.GetEstimate(estimate_pb2.GetEstimateRequest(session=name))
+    assert estimate.target == estimate_pb2.ESTIMATE_TARGET_COUNT
     assert estimate.labels_used == 40
     assert estimate.low <= estimate.value <= estimate.high
     assert sum(stratum.size for stratum in estimate.by_stratum) == len(world.rows)
 
 
-@rpc("gleann.v1.SelectionService/StartGroupSession")
+@rpc("gleann.v1.EstimateService/StartGroupSession")
 def start_group_session(world: Any) -> None:
     session = start_groups(world)
     assert (session.kind, session.labelled) == ("groups", 0)
 
 
-@rpc("gleann.v1.SelectionService/NextGroupBatches")
+@rpc("gleann.v1.EstimateService/NextGroupBatches")
 def next_group_batches(world: Any) -> None:
     name = start_groups(world).name
-    request = selection_pb2.NextGroupBatchesRequest(session=name)
-    first = world.selection.NextGroupBatches(request)
+    request = estimate_pb2.NextGroupBatchesRequest(session=name)
+    first = world.estimate.NextGroupBatches(request)
     assert [batch.group for batch in first.batches] == [""]
     assert len(ints(first.batches[0].items.ids)) > 0
-    assert world.selection.NextGroupBatches(request) == first
+    assert world.estimate.NextGroupBatches(request) == first
 
 
-@rpc("gleann.v1.SelectionService/SubmitGroupLabels")
+@rpc("gleann.v1.EstimateService/SubmitGroupLabels")
 def submit_group_labels(world: Any) -> None:
     name = start_groups(world).name
     count = answer_groups(world, name)
-    request = selection_pb2.GetSessionRequest(name=name)
-    assert world.selection.GetSession(request).labelled == count > 0
+    request = session_pb2.GetSessionRequest(name=name)
+    assert world.session.GetSession(request).labelled == count > 0
 
 
-@rpc("gleann.v1.SelectionService/GetGroupEstimates")
+@rpc("gleann.v1.EstimateService/GetGroupEstimates")
 def get_group_estimates(world: Any) -> None:
     name = start_groups(world).name
     while answer_groups(world, name):
         pass
-    request = selection_pb2.GetGroupEstimatesRequest(session=name)
-    made = world.selection.GetGroupEstimates(request).estimates
+    request = estimate_pb2.GetGroupEstimatesRequest(session=name)
+    made = world.estimate.GetGroupEstimates(request).estimates
     assert [one.group for one in made] == ["left", "right"]
     for one in made:
         assert one.estimate.low <= one.estimate.value <= one.estimate.high
 
 
-@rpc("gleann.v1.SelectionService/GetSession")
+@rpc("gleann.v1.SessionService/GetSession")
 def get_session(world: Any) -> None:
     session = start_active(world)
-    request = selection_pb2.GetSessionRequest(name=session.name)
-    assert world.selection.GetSession(request) == session
+    request = session_pb2.GetSessionRequest(name=session.name)
+    assert world.session.GetSession(request) == session
 
 
-@rpc("gleann.v1.SelectionService/ListSessions")
+@rpc("gleann.v1.SessionService/ListSessions")
 def list_sessions(world: Any) -> None:
     started = [start_active(world).name, start_estimate(world).name]
     names, token = [], ""
     while True:
-        request = selection_pb2.ListSessionsRequest(
+        request = session_pb2.ListSessionsRequest(
             index="w", page_size=1, page_token=token
         )
-        page = world.selection.ListSessions(request)
+        page = world.session.ListSessions(request)
         names += [session.name for session in page.sessions]
         if not (token := page.next_page_token):
             break
     assert names[-2:] == started
 
 
-@rpc("gleann.v1.SelectionService/CloseSession")
+@rpc("gleann.v1.SessionService/CloseSession")
 def close_session(world: Any) -> None:
     name = start_active(world).name
-    world.selection.CloseSession(selection_pb2.CloseSessionRequest(name=name))
+    world.session.CloseSession(session_pb2.CloseSessionRequest(name=name))
     with pytest.raises(grpc.RpcError) as caught:
-        world.selection.GetSession(selection_pb2.GetSessionRequest(name=name))
+        world.session.GetSession(session_pb2.GetSessionRequest(name=name))
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND

@@ -12,7 +12,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not instal
 
 from bench.recorded import add_table, filled, tables
 from bench.records import RESULTS, default_file, read_results, write_json
-from bench.summary import summary
+from bench.summary import headline, summary
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,6 +76,18 @@ def test_the_summary_takes_the_best_of_each_kind():
         "3.00x (2.50..3.50)",
         "-",
         "4.00x (3.50..4.50) |",
+    ]
+
+
+def test_the_headline_joins_the_runs_of_a_data_set():
+    graphs = batch({"hnswlib": 9.0, "usearch": 4.0})
+    spilling = batch({}) | {"comparisons": []}
+    other = batch({"scann": 2.0})
+    other["data"] = other["data"] | {"name": "other"}
+    runs = {"0": spilling, "a": batch({"scann": 3.0}), "b": graphs, "d": other}
+    assert headline(runs).splitlines()[2:] == [
+        "| tiny (10 x 2, ip) | 1,000 | 3.00x (2.50..3.50) | - | 4.00x (3.50..4.50) |",
+        "| other (10 x 2, ip) | 1,000 | 2.00x (1.50..2.50) | - | - |",
     ]
 
 

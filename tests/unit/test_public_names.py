@@ -10,9 +10,26 @@ import pytest
 
 import gleann
 import gleann.index
+import gleann.selection
+import gleann.selection.active
+import gleann.selection.coreset
+import gleann.selection.coreset.methods
+import gleann.selection.estimate
 
 
-@pytest.mark.parametrize("package", [gleann, gleann.index])
+@pytest.mark.parametrize(
+    "package",
+    [
+        gleann,
+        gleann.index,
+        gleann.selection,
+        gleann.selection.active,
+        gleann.selection.coreset,
+        gleann.selection.coreset.methods,
+        gleann.selection.estimate,
+    ],
+    ids=lambda package: package.__name__,
+)
 def test_all_is_sorted_and_resolves(package):
     assert list(package.__all__) == sorted(package.__all__)
     for name in package.__all__:
@@ -65,3 +82,24 @@ def test_every_package_is_in_the_wheel():
 def test_names_that_users_import_stay(name):
     module, _, attribute = name.rpartition(".")
     assert getattr(import_module(module), attribute).__name__ == attribute
+
+
+def test_short_forms_of_the_client_are_the_methods_themselves(tmp_path):
+    with gleann.Client(tmp_path) as client:
+        for short, whole in (
+            (client.create_index, client.indexes.create),
+            (client.get_index, client.indexes.get),
+            (client.list_indexes, client.indexes.list),
+            (client.delete_index, client.indexes.delete),
+            (client.build, client.indexes.build),
+            (client.upsert, client.vectors.upsert),
+            (client.get_vectors, client.vectors.get),
+            (client.delete_vectors, client.vectors.delete),
+            (client.import_vectors, client.vectors.import_file),
+            (client.search, client.vectors.search),
+            (client.start_active_session, client.active.start),
+            (client.score_items, client.active.score_items),
+            (client.start_estimate_session, client.estimates.start),
+            (client.list_operations, client.operations.list),
+        ):
+            assert short == whole

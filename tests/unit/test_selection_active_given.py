@@ -127,4 +127,4 @@ def test_a_random_draw_needs_no_probabilities():
         for one in (session, drawn):
             one.submit_labels(batch.rows, labels[batch.rows])
     assert session.stop_advice().recent_uncertainty is None
-    assert "nobody said" in session.stop_advice().reason
+    assert "is unknown" in session.stop_advice().reason

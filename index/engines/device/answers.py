@@ -64,7 +64,9 @@ class Staging:
         number %= BUFFERS
         kept = self._kept[number]
         if kept is None or len(kept) < size:
-            kept = torch.empty(size, dtype=torch.int64, pin_memory=self._pinned)
+            kept = torch.empty(
+                size, dtype=torch.int64, device="cpu", pin_memory=self._pinned
+            )
             if 8 * size <= MOST_STAGED:
                 self._kept[number] = kept
         return kept[:size]

@@ -277,10 +277,14 @@ class DeviceEngine:
 
     def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
         """The best lists of each query, ranked in full where they are in doubt."""
-        best, doubted = self._likely(queries, nprobe)
-        again = doubted.nonzero()[:, 0]
-        if len(again):
-            best[again] = self._ranking.best(queries[again], nprobe=nprobe)
+        shape = (len(queries), nprobe)
+        best = torch.empty(shape, dtype=torch.int64, device=queries.device)
+        # A kernel of the coarse step takes some kilobytes a query beside them.
+        for block in block_slices(len(queries), MOST_QUERIES):
+            best[block], doubted = self._likely(queries[block], nprobe)
+            again = doubted.nonzero()[:, 0] + block.start
+            if len(again):
+                best[again] = self._ranking.best(queries[again], nprobe=nprobe)
         return best
 
     def _likely(self, queries: Tensor, nprobe: int) -> tuple[Tensor, Tensor]:

@@ -55,6 +55,11 @@ class CudaGraphs:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._memory = torch.cuda.graph_pool_handle()
+        # cuBLAS keeps 32 MB for each stream that multiplied, so all recordings share
+        # these. Torch's own stream for captures is of the device that captured first,
+        # and its workspace belongs to the graphs of whoever did.
+        self._warming = torch.cuda.Stream(device)
+        self._capturing = torch.cuda.Stream(device)
 
     def record(
         self, step: Step, queries: Tensor, live: Tensor
@@ -62,16 +67,18 @@ class CudaGraphs:
         """See `Recorder.record`."""
         with torch.cuda.device(self._device):
             ours = torch.cuda.current_stream()
-            aside = torch.cuda.Stream()
-            aside.wait_stream(ours)
-            with torch.cuda.stream(aside):
+            self._warming.wait_stream(ours)
+            with torch.cuda.stream(self._warming):
                 for _ in range(WARM_UPS):
                     step(queries, live)
-            ours.wait_stream(aside)
+            ours.wait_stream(self._warming)
             graph = torch.cuda.CUDAGraph()
             # Other threads may use the device for something else meanwhile.
             with torch.cuda.graph(
-                graph, pool=self._memory, capture_error_mode="thread_local"
+                graph,
+                pool=self._memory,
+                stream=self._capturing,
+                capture_error_mode="thread_local",
             ):
                 outputs = step(queries, live)
 
@@ -124,7 +131,7 @@ class Recordings:
         return self._kept[known].run(queries)
 
     def _record(self, step: Step, size: int, like: Tensor) -> "_Recording":
-        queries = torch.zeros((size, like.shape[1]), device=self._device)
+        queries = like.new_zeros((size, like.shape[1]))
         live = torch.zeros(1, dtype=torch.int64, device=self._device)
         replay = self._recorder.record(step, queries, live)
         return _Recording(queries, live, replay)

@@ -26,7 +26,7 @@ def turn_on(device: torch.device) -> Iterator[None]:
         DeviceMemoryError: it ran out of memory all the same.
         DeviceLostError: it failed. CUDA then refuses all further work in this process.
     """
-    with _turn(str(device)), _current(device):
+    with _turn(str(device)), _current(device), _plain(device):
         try:
             yield
         except RuntimeError as error:
@@ -61,6 +61,22 @@ def failure_of(error: RuntimeError, device: torch.device) -> GleannError | None:
 def _current(device: torch.device) -> AbstractContextManager[object]:
     """Make `device` the one that kernels are launched on: triton asks torch for it."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def _plain(device: torch.device) -> AbstractContextManager[object]:
+    """Leave the modes that the caller's thread has set for its own models.
+
+    Autocast would round products to 16 bits, and tensors that are made in inference
+    mode cannot be written to outside of it, such as those of recordings.
+    """
+    on = torch.is_inference_mode_enabled() or torch.is_autocast_enabled(device.type)
+    return _without_modes(device) if on else nullcontext()
+
+
+@contextmanager
+def _without_modes(device: torch.device) -> Iterator[None]:
+    with torch.inference_mode(mode=False), torch.autocast(device.type, enabled=False):
+        yield
 
 
 _GUARD = Lock()

@@ -31,7 +31,7 @@ class TaskLoop {
   TaskLoop(int64_t tasks, const std::function<void(int64_t)>& work)
       : tasks_(tasks), work_(work) {}
 
-  // `calling`: on the thread that Python called, whose heart beats.
+  // `calling`: this is the thread that Python called, which makes the heartbeats.
   void run(bool calling) {
     TaskLoop* const outer = current;
     const bool outer_beats = beats_here;

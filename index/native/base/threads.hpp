@@ -15,9 +15,9 @@ void limit_cores(int cores);
 // `threads` where it is positive, else every usable core.
 int resolve_threads(int threads);
 
-// The threads of one call, the calling one included: as many as it wants, as far as the
-// leases of other calls leave cores, at least 1. A call alone may take more than there
-// are cores. Taken without waiting, and given back by the destructor.
+// The threads of one call, its own included: the number requested, limited to the cores
+// that other leases leave free, at least 1. A call that is alone gets what it requests,
+// even above the number of cores. Never waits; the destructor gives the threads back.
 class ThreadLease {
  public:
   explicit ThreadLease(int wanted);

@@ -1,4 +1,4 @@
-// The parts of gleann.index._native, one a file of this folder.
+// The parts of gleann.index._native, one per file of this folder.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -19,7 +19,7 @@
 
 namespace gleann {
 
-constexpr int kCoverBlock = 16;  // rows side by side, one a SIMD lane
+constexpr int kCoverBlock = 16;  // rows side by side, one per SIMD lane
 
 // The code layout of a tier. One step holds `dims` dimensions of 16 rows, those of one
 // row side by side, and 4 bytes of a centre.
@@ -55,7 +55,7 @@ struct CoverJob {
   float* limits;         // (squared distance so far - |y|^2) / 2, plus slack
   // The centres, in the order they were chosen.
   const CoverCentre* centres;
-  const uint8_t* centre_codes;  // 4 bytes a step
+  const uint8_t* centre_codes;  // 4 bytes per step
   const int32_t* which;         // positions in `centres` of those to compare with
   int64_t count;
   double unit;  // of squares: 1 / max |y|^2

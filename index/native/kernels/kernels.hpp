@@ -11,7 +11,7 @@
 
 namespace gleann {
 
-constexpr int kBlock = 16;     // entries stored side by side, one a SIMD lane
+constexpr int kBlock = 16;     // entries stored side by side, one per SIMD lane
 constexpr int kMaxGroup = 96;  // queries scanned together
 constexpr int kStepBytes = 4;  // bytes of one query that one step consumes
 constexpr int kCacheLine = 64;
@@ -19,7 +19,7 @@ constexpr int kCacheLine = 64;
 // The code layout of a tier. A block of 16 entries is a sequence of steps; one step
 // holds `dims` dimensions of all 16.
 struct Layout {
-  int dims;            // dimensions a step: 4, 2, or 1
+  int dims;            // dimensions per step: 4, 2, or 1
   int entry_stride;    // bytes from one entry to the next within a step
   int dim_stride;      // bytes from one dimension to the next within a step
   uint8_t flip;        // xor-ed onto each code: 0x80 turns int8 into offset uint8
@@ -79,7 +79,7 @@ constexpr int kMostHits = kHitRoom + 4 * kBlock;
 // Queries that scan the same panel.
 struct Group {
   int count;
-  const uint8_t* queries;  // kStepBytes a step, `stride` bytes a query
+  const uint8_t* queries;  // kStepBytes per step, `stride` bytes per query
   int64_t stride;
   float factors[kMaxGroup];     // twice the query's scale
   int32_t starts[kMaxGroup];    // initial value of each sum
@@ -145,7 +145,7 @@ struct Kernels {
   // to kBlock slots beyond them.
   int64_t (*collect)(const float* scores, int64_t blocks, float threshold,
                      int32_t* slots);
-  // Codes are float32, one dimension a step; score = dot + bias.
+  // Codes are float32, one dimension per step; score = dot + bias.
   void (*assign)(const AssignJob&);
   // Scales the vector to unit length; false if its length is zero.
   bool (*to_unit)(const float* vector, int64_t d, float* unit);

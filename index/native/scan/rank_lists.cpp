@@ -1,4 +1,4 @@
-// The coarse step on its own: the best lists of queries, best first.
+// The coarse step without a scan: the best lists of queries, best first.
 #include <algorithm>
 #include <vector>
 

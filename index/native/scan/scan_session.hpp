@@ -5,7 +5,7 @@
 
 namespace gleann {
 
-// Calls the enter and leave functions of the kernels for the thread it lives on.
+// Calls the enter and leave functions of the kernels on the thread that scans.
 class ScanSession {
  public:
   ScanSession(const ScanKernels& scan, const Panel& panel) : scan_(scan) {

@@ -36,7 +36,7 @@ struct Avx2Base {
   }
 };
 
-// Two dimensions a step, those of one entry side by side.
+// Two dimensions per step, those of one entry side by side.
 struct Avx2Int : Avx2Base {
   static constexpr int kCodeStep = 32;
   struct Acc {

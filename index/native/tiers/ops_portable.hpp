@@ -41,7 +41,7 @@ struct PortableBase {
   }
 };
 
-// int8 codes, two dimensions a step, dimension after dimension.
+// int8 codes, two dimensions per step, dimension after dimension.
 struct PortableInt : PortableBase {
   static constexpr int kQueries = 3, kCodeStep = 32;
   struct Acc {

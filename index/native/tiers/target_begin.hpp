@@ -1,5 +1,5 @@
 // Compiles the code that follows for GLEANN_TARGET, until target_end.hpp. No include
-// guard: a file of a tier includes it once, after the headers of other folders.
+// guard: each .cpp file includes it once, after the headers of other folders.
 #if defined(__clang__)
 #define GLEANN_PRAGMA_TEXT(text) _Pragma(#text)
 #define GLEANN_PRAGMA(text) GLEANN_PRAGMA_TEXT(text)

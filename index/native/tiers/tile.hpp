@@ -245,7 +245,7 @@ constexpr ScanKernels vector_kernels(const Layout& layout, Encode encode) {
   };
 }
 
-// Float32, one dimension a step.
+// Float32, one dimension per step.
 constexpr Layout kFloatLayout{
     1, sizeof(float), kBlock * sizeof(float), 0, 0, false, sizeof(float),
 };

@@ -82,3 +82,15 @@ class IndexVersion(_message.Message):
     sealed: int
     sequence: int
     def __init__(self, sealed: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class SelectedItems(_message.Message):
+    __slots__ = ("ids", "scores", "weights", "why")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    ids: Ids
+    scores: bytes
+    weights: bytes
+    why: _containers.RepeatedCompositeFieldContainer[Column]
+    def __init__(self, ids: _Optional[_Union[Ids, _Mapping]] = ..., scores: _Optional[bytes] = ..., weights: _Optional[bytes] = ..., why: _Optional[_Iterable[_Union[Column, _Mapping]]] = ...) -> None: ...

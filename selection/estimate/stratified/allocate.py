@@ -88,12 +88,12 @@ def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
     from scipy.optimize import linprog
 
     # Groups with zero observed variance do not constrain the split.
-    told = costs[:, (costs > 0).all(axis=0)]
-    cuts, groups = told.shape
+    varying = costs[:, (costs > 0).all(axis=0)]
+    cuts, groups = varying.shape
     if not groups or cuts == 1:
         return np.full(cuts, 1 / cuts)
     # Scaled to about 1, which is what the solver's tolerances are made for.
-    gains = told.min() / told
+    gains = varying.min() / varying
     found = linprog(
         np.append(np.zeros(cuts), -1.0),
         A_ub=np.column_stack([-gains.T, np.ones(groups)]),

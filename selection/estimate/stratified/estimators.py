@@ -227,20 +227,20 @@ def from_neighbours(seen: Moments, *, proxy_means: PerStratum) -> Moments:
     if len(seen.rates) == 1:
         return seen
     offsets = _log_odds(seen.rates) - _log_odds(proxy_means)
-    odds = np.exp(_log_odds(proxy_means) + _mean_beside(offsets))
+    odds = np.exp(_log_odds(proxy_means) + _mean_of_neighbours(offsets))
     return Moments(
         rates=odds / (1 + odds),
-        means=_mean_beside(seen.means),
-        mean_variances=_mean_beside(seen.mean_variances),
-        variances=_mean_beside(seen.variances),
+        means=_mean_of_neighbours(seen.means),
+        mean_variances=_mean_of_neighbours(seen.mean_variances),
+        variances=_mean_of_neighbours(seen.variances),
     )
 
 
-def _mean_beside(values: PerStratum) -> PerStratum:
+def _mean_of_neighbours(values: PerStratum) -> PerStratum:
     padded = np.pad(values, 1)
-    beside = np.full(len(values), 2.0)
-    beside[[0, -1]] = 1.0
-    means: PerStratum = (padded[:-2] + padded[2:]) / beside
+    neighbours = np.full(len(values), 2.0)
+    neighbours[[0, -1]] = 1.0
+    means: PerStratum = (padded[:-2] + padded[2:]) / neighbours
     return means
 
 

@@ -139,8 +139,8 @@ def lay_out(
         rows=torch.from_numpy(rows).to(device),
         copy_of=torch.from_numpy(copy_of).to(device),
         vectors=_empty_vectors(data, kind, device),
-        biases=torch.full((len(rows),), EMPTY_BIAS, device=device),
-        factors=torch.ones(len(rows), device=device),
+        biases=torch.full((len(rows),), EMPTY_BIAS, dtype=torch.float32, device=device),
+        factors=torch.ones(len(rows), dtype=torch.float32, device=device),
         longest={
             "both": int(np.diff(lists.offsets).max(initial=0)),
             "primary": int((lists.mids - lists.offsets[:-1]).max(initial=0)),
@@ -215,7 +215,7 @@ def _coded(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What is stored of a block of rows, with its factors and biases."""
     unit = 2.0**out.exponent
-    factors = torch.ones(len(rows), device=out.device)
+    factors = torch.ones(len(rows), dtype=torch.float32, device=out.device)
     if out.kind == "int8":
         stored = rows
         scales = data.codes.scales[block].astype(np.float64) / unit

@@ -99,7 +99,9 @@ class _Coming:
 
 
 def _to_pinned(tensor: Tensor) -> Tensor:
-    pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    pinned = torch.empty(
+        tensor.shape, dtype=tensor.dtype, device="cpu", pin_memory=True
+    )
     return pinned.copy_(tensor, non_blocking=True)
 
 
@@ -125,7 +127,8 @@ def _upload_ahead(
 def _staging(rows: int, dim: int, dtype: type[np.generic]) -> Tensor:
     """`BUFFERS` blocks of page-locked memory."""
     like = torch.from_numpy(np.empty(0, dtype)).dtype
-    return torch.empty((BUFFERS, rows, dim), dtype=like, pin_memory=True)
+    shape = (BUFFERS, rows, dim)
+    return torch.empty(shape, dtype=like, device="cpu", pin_memory=True)
 
 
 class _Sender:

@@ -90,8 +90,7 @@ H200 = Ceilings(
 )
 
 H100 = Ceilings(
-    # The review before the first run reckons with 90 % of the datasheet's 3.35e12, and
-    # with the clock of long runs.
+    # 90 % of the datasheet's 3.35e12, and the clock of long runs.
     bytes_a_second=3.0e12,
     flops=H200.flops,
     warp_instructions=132 * 4 * 1.755e9,

@@ -157,8 +157,8 @@ class DeviceRanking:
         shape = (nlist + TILE, padded_dim(dim, "int8"))
         codes = torch.zeros(shape, dtype=torch.int8, device=device)
         codes[:nlist, :dim] = self._codes
-        scales = torch.zeros(nlist + TILE, device=device)
-        norms = torch.full((nlist + TILE,), torch.inf, device=device)
+        scales = torch.zeros(nlist + TILE, dtype=torch.float32, device=device)
+        norms = torch.full_like(scales, torch.inf)
         scales[:nlist] = self._scales
         norms[:nlist] = 0 if self._norms is None else self._norms
         shifted = self._norms is not None

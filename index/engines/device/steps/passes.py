@@ -198,7 +198,9 @@ def room_for(planned: Plan, *, queries: int, longest: int, budget: int) -> int:
     if planned.selection == "exact":
         return 0
     keys = min(MOST_ROOM_KEYS, budget // (4 * TEMPORARIES * KEY_BYTES))
-    return min(queries // ROOM_SHARE, keys // max(1, longest))
+    # The pairs may be of as many queries, each of which is merged again.
+    most = min(keys // max(1, longest), planned.again // 4)
+    return min(queries // ROOM_SHARE, most)
 
 
 def exact_pool(scanner: Scanner, probe: Probe, *, keep: int) -> Tensor:

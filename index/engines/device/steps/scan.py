@@ -202,19 +202,23 @@ def select(
         Keys (nq, KEPT, buckets) and bounds (nq,); see `Kept`.
     """
     packed = _by_bucket(scores, bucketing)
-    three = torch.topk(packed, KEPT + 1, dim=0, largest=False, sorted=True).values
+    three = torch.topk(packed, KEPT + 1, dim=0, largest=True, sorted=True).values
     keys = _unpack(three[:KEPT], first_entry, bucketing)
     hidden = _unpack(three[KEPT:], first_entry, bucketing).amin(dim=(0, 1))
     return keys.permute(2, 0, 1), least_keys(hidden)
 
 
 def _by_bucket(scores: Tensor, bucketing: Bucketing) -> Tensor:
-    """Packed scores (entries a bucket, buckets, nq), padded to more than are kept."""
+    """Packed scores (entries a bucket, buckets, nq), padded to more than are kept.
+
+    Negated, as kernels have them: so the same of several equal scores are kept, also
+    where those are zero, which has no other sign.
+    """
     count, nq = scores.shape
     slots = bucketing.slots
     chunks = max(KEPT + 1, -(-count // TILE))
-    padded = torch.full((chunks * TILE, nq), PACKED_NOTHING, device=scores.device)
-    padded[:count] = scores
+    padded = scores.new_full((chunks * TILE, nq), -PACKED_NOTHING)
+    padded[:count] = 0.0 - scores
     table = torch.tensor(slot_table(bucketing.buckets), device=scores.device)
     by_slot = padded.view(chunks, TILE, nq)[:, table.T].flatten(0, 1)
     numbers = torch.arange(chunks * slots, dtype=torch.int32, device=scores.device)
@@ -233,7 +237,7 @@ def _unpack(packed: Tensor, first_entry: int, bucketing: Bucketing) -> Tensor:
     buckets = torch.arange(bucketing.buckets, device=packed.device)[:, None]
     slots = table[buckets, numbers % bucketing.slots]
     entries = first_entry + numbers // bucketing.slots * TILE + slots
-    return _keys(scores.view(torch.float32), entries)
+    return _keys(-scores.view(torch.float32), entries)
 
 
 def _keys(scores: Tensor, entries: Tensor) -> Tensor:

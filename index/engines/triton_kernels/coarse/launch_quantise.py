@@ -15,7 +15,7 @@ def launch_code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:
     nq, width = len(queries), lists.vectors.shape[1]
     dtype, device = lists.vectors.dtype, queries.device
     values = torch.empty((nq, width), dtype=dtype, device=device)
-    ratios = torch.empty(nq, device=device)
+    ratios = torch.empty(nq, dtype=torch.float32, device=device)
     if nq:
         quantise_queries[(nq,)](
             queries.contiguous(),
@@ -36,7 +36,7 @@ def launch_quantise(queries: Tensor, ranking: DeviceRanking) -> tuple[Tensor, Te
     """For the coarse step: int8 codes (nq, padded d) of queries, and scales (nq,)."""
     nq, width = len(queries), ranking.padded.codes.shape[1]
     codes = torch.empty((nq, width), dtype=torch.int8, device=queries.device)
-    scales = torch.empty(nq, device=queries.device)
+    scales = torch.empty(nq, dtype=torch.float32, device=queries.device)
     if nq:
         quantise_queries[(nq,)](
             queries.contiguous(),

@@ -33,7 +33,7 @@ def launch_rank_lists(
         return list_nos, doubted
     coded, scales = launch_quantise(queries, ranking)
     planned = plan_ranking(nlist=ranking.nlist, nprobe=nprobe)
-    peaks = torch.empty((nq, planned.groups), device=device)
+    peaks = torch.empty((nq, planned.groups), dtype=torch.float32, device=device)
     given = lists.codes, lists.scales, lists.norms, coded, scales, peaks
     shared = constants_for(coded.shape[1], block=RANK.block)
     group_peaks[(-(-nq // RANK.queries), planned.blocks)](

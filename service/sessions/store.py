@@ -1,4 +1,4 @@
-"""Labelling sessions of any kind: open ones in memory, every step of theirs on disk."""
+"""Store of labelling sessions: open ones in memory, every step on disk."""
 
 import json
 import time
@@ -15,18 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
-from gleann.index.errors import InvalidInputError, NotReadyError, UnknownJobError
+from gleann.index.errors import (
+    CorruptDataError,
+    InvalidInputError,
+    NotReadyError,
+    UnknownJobError,
+)
+from gleann.service.sessions.resume import Session, resume
 from gleann.service.state.live_index import View
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Selected, SessionInfo, SessionKind
 
 if TYPE_CHECKING:
-    from gleann.selection.active import ActiveSession
     from gleann.selection.result import Selection
-    from gleann.service.sessions.start_estimate import EstimateLike
-
-    OpenSession: TypeAlias = ActiveSession | EstimateLike
 
 Keep: TypeAlias = Callable[[], SessionInfo]
 """Writes down what was worked out before: a quick call, for a transaction."""
@@ -37,8 +39,11 @@ FROM sessions JOIN indexes ON indexes.number = sessions.index_number
 """
 
 
-class SessionKeeper:
-    """The sessions of one data directory, whatever they ask; `Sessions` is to be used.
+class SessionStore:
+    """The sessions of one data directory, of every kind.
+
+    What only one kind does is in `ActiveSessions`, `EstimateSessions` and
+    `GroupSessions`, which share this store.
 
     A session belongs to a sealed version, which stays on disk as long as it is open.
     Sessions take turns: whoever calls a method that changes one is inside `changing`,
@@ -112,14 +117,6 @@ class SessionKeeper:
             (row["number"], _info(row)) for row in rows if row["name"] not in damaged
         ]
 
-    def next_batch(self, name: str, kind: SessionKind) -> Selected:
-        """What to label next; kept, so that a restart asks for the same."""
-        with self.changing(name):
-            session = self._session(name, kind)
-            batch = selected_of(session.next_batch())
-            self._saved(name, session)()
-        return batch
-
     def close(self, name: str) -> int:
         """Forget a session.
 
@@ -133,16 +130,28 @@ class SessionKeeper:
             transaction.after_commit(lambda: self._store.mended("sessions", name))
         return int(row["index_number"])
 
-    def _created(
+    def created(
         self,
         kind: SessionKind,
         view: View,
-        session: "OpenSession",
+        session: Session,
         *,
-        proxy: NDArray[np.float64] | None,
+        labelled: int,
+        proxy: NDArray[np.float64] | None = None,
     ) -> Keep:
+        """What keeps a session that was started on the index of `view`.
+
+        It raises NotReadyError where the index was built again meanwhile.
+
+        Args:
+            kind: of the session.
+            view: whose sealed version it was started on.
+            session: of the library.
+            labelled: labels it has taken.
+            proxy: float64, what it has to be resumed with beside the index.
+        """
         name = f"sessions/{kind}-{token_hex(8)}"
-        labelled, state = _labelled(session), json.dumps(session.state())
+        state = json.dumps(session.state())
         packed = None if proxy is None else proxy.astype("<f8").tobytes()
 
         def keep() -> SessionInfo:
@@ -177,25 +186,31 @@ class SessionKeeper:
             raise UnknownJobError(f"there is no session {name[:80]!r}")
         return row
 
-    def _session(self, name: str, kind: SessionKind) -> Any:
-        """The open session; the caller has its turn."""
+    def opened(self, name: str, kind: SessionKind) -> Any:
+        """The open session, resumed where it was not; the caller has its turn.
+
+        Raises:
+            UnknownJobError: there is none of that name.
+            InvalidInputError: it is of another kind.
+            CorruptDataError: it was damaged on the disk.
+        """
         row = self._row(name)
         self._store.require_whole("sessions", name)
         if row["kind"] != kind:
             raise InvalidInputError(f"{name} is of kind {row['kind']}, not {kind}")
         if name not in self._open:
-            self._open[name] = self._resumed(row)
+            state, proxy = _read(row)
+            index = self._sealed(row)
+            self._open[name] = resume(state, index, proxy, kind=kind)
         return self._open[name]
 
-    def _resumed(self, row: Row) -> "OpenSession":
-        """The session of a row, as it was saved."""
-        raise NotImplementedError
+    def index_of(self, name: str) -> SoarIndex:
+        """The sealed version that a session belongs to."""
+        return self._sealed(self._row(name))
 
-    def _index(self, row: Row) -> SoarIndex:
-        return self._registry.sealed_version(row["index_number"], row["version"])
-
-    def _saved(self, name: str, session: "OpenSession") -> Keep:
-        labelled, state = _labelled(session), json.dumps(session.state())
+    def saved(self, name: str, session: Session, *, labelled: int) -> Keep:
+        """What writes down the state that a session has now."""
+        state = json.dumps(session.state())
 
         def keep() -> SessionInfo:
             with self._store.transaction() as transaction:
@@ -210,6 +225,9 @@ class SessionKeeper:
                 return self.info(name)
 
         return keep
+
+    def _sealed(self, row: Row) -> SoarIndex:
+        return self._registry.sealed_version(row["index_number"], row["version"])
 
     def _drop(self, name: str) -> None:
         self._open.pop(name, None)
@@ -227,12 +245,6 @@ def selected_of(selection: "Selection") -> Selected:
     )
 
 
-def _labelled(session: Any) -> int:
-    if hasattr(session, "labels_used"):
-        return int(session.labels_used)
-    return len(session.labelled_rows)
-
-
 def _info(row: Row) -> SessionInfo:
     return SessionInfo(
         name=row["name"],
@@ -243,3 +255,22 @@ def _info(row: Row) -> SessionInfo:
         created_at=datetime.fromtimestamp(row["created"], UTC),
         updated_at=datetime.fromtimestamp(row["updated"], UTC),
     )
+
+
+def _read(row: Row) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+    """The state of a kept session, and the proxies it was started with.
+
+    Raises:
+        CorruptDataError: the database gives back other bytes than were kept.
+    """
+    try:
+        state = json.loads(row["state"])
+        kept = row["proxy"]
+        proxy = None if kept is None else np.frombuffer(kept, "<f8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CorruptDataError(
+            f"session {row['name']} cannot be read from the database: {error}"
+        ) from error
+    if not isinstance(state, dict):
+        raise CorruptDataError(f"session {row['name']}: its state is no object")
+    return state, proxy

@@ -1,0 +1,151 @@
+"""The client's calls of estimates."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from gleann.index.ids.checks import hold_id_array
+from gleann.service.client.connection import Connection, name_of, pages_of, part_id
+from gleann.service.values import Selected, SessionInfo
+from gleann.service.wire.arrays import (
+    Column,
+    bools_to_wire,
+    float64s_to_wire,
+    ids_to_wire,
+)
+from gleann.service.wire.estimate_messages import (
+    estimate_of,
+    estimate_params_to_wire,
+    fill_proxy,
+)
+from gleann.service.wire.known_labels import known_to_wire
+from gleann.service.wire.paging import answer_sizes, as_answers, blocks_within
+from gleann.service.wire.selected_messages import batch_of
+from gleann.service.wire.session_messages import session_info_of
+from gleann.v1 import estimate_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.estimate import Estimate, EstimateParams, Known
+
+
+class EstimateCalls:
+    """What sessions of an estimate can do: `client.estimates`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+
+    def start(  # noqa: PLR0913 (what the proxy is made from)
+        self,
+        name: str,
+        *,
+        params: "EstimateParams",
+        proxy: Column | Mapping[str, Column] | None = None,
+        examples: Column | None = None,
+        neighbours: int | None = None,
+        representatives: int | None = None,
+        known: "Known | None" = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Start a stratified estimate of a count, a mean or a sum (ABae).
+
+        Args:
+            name: a built index.
+            params: what to estimate, and the budget of labels.
+            proxy: (ids, numbers) for all vectors: cheap guesses of being positive. Of
+                several, by name, a pilot chooses one.
+            examples: (ids, labels) of some vectors, from which the index makes a proxy;
+                labels that are all 0 or 1 are counted too, and not asked for again,
+                except positives whose value is wanted.
+            neighbours: nearest examples that count for a vector.
+            representatives: vectors far apart that are labelled first, within the
+                budget; they and the labels of every round make the proxy of the next
+                (TASTI). Give one of this, `proxy` and `examples`.
+            known: labels that are there already, chosen in whatever way: counted
+                exactly, beside the budget, and not asked for again. Not with
+                `examples`, which are such labels themselves.
+            request_id: a repeat with the same string returns the same session.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: an id is not there.
+            InvalidInputError: a vector without a proxy, or known labels that do not
+                fit.
+            InvalidParamsError: not one of `proxy`, `examples` and `representatives`, or
+                a budget above the number of vectors.
+            NotReadyError: the index was never built.
+        """
+        request = estimate_pb2.StartEstimateSessionRequest(
+            index=name,
+            params=estimate_params_to_wire(params),
+            known=known_to_wire(known),
+            request_id=request_id,
+        )
+        fill_proxy(request, proxy, examples, neighbours, representatives)
+        self._connection.require_sendable(request)
+        reply = self._stubs.estimate.StartEstimateSession(request)
+        return session_info_of(reply)
+
+    def next_batch(self, session: str | SessionInfo) -> Selected:
+        """What to label next; the same until labels arrive.
+
+        Returns:
+            The vectors, most wanted first; none when the budget is spent.
+
+        Raises:
+            UnknownJobError: no such estimate session.
+        """
+        request = estimate_pb2.NextEstimateBatchRequest(session=name_of(session))
+        pages = pages_of(self._stubs.estimate.NextEstimateBatch, request)
+        return batch_of(list(pages))
+
+    def submit_labels(
+        self,
+        session: str | SessionInfo,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        *,
+        values: ArrayLike | None = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Bring labels of the current batch; all are taken, or none.
+
+        Labels too many for one message are sent in several, each taken whole or not.
+
+        Args:
+            session: the session, or its name.
+            ids: m vectors of the current batch.
+            labels: m bools, True for a positive.
+            values: for a mean or a sum, m numbers; those of positives count.
+            request_id: a repeat with the same string changes nothing.
+
+        Raises:
+            UnknownJobError: no such estimate session.
+            InvalidInputError: a label that was not asked for, or numbers that differ.
+        """
+        batch = hold_id_array(ids)
+        answers = as_answers(labels, n=len(batch))
+        numbers = None if values is None else as_answers(values, n=len(batch))
+        sizes = answer_sizes(batch, answers)
+        for part in blocks_within(sizes, self._connection.limits, name="ids"):
+            request = estimate_pb2.SubmitEstimateLabelsRequest(
+                session=name_of(session),
+                ids=ids_to_wire(batch[part]),
+                positives=bools_to_wire(answers[part], name="labels"),
+                request_id=part_id(request_id, part),
+            )
+            if numbers is not None:
+                request.values = float64s_to_wire(numbers[part], name="values")
+            reply = self._stubs.estimate.SubmitEstimateLabels(request)
+        return session_info_of(reply.session)
+
+    def get(self, session: str | SessionInfo) -> "Estimate":
+        """The estimate of an estimate session from its labels so far.
+
+        Raises:
+            UnknownJobError: no such estimate session.
+            NotReadyError: too few labels yet.
+        """
+        request = estimate_pb2.GetEstimateRequest(session=name_of(session))
+        return estimate_of(self._stubs.estimate.GetEstimate(request))

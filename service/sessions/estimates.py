@@ -1,0 +1,68 @@
+"""Operations on stored sessions of one estimate."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import HeldIds
+from gleann.service.sessions.store import Keep, SessionStore, selected_of
+from gleann.service.state.live_index import View
+from gleann.service.values import Selected
+
+if TYPE_CHECKING:
+    from gleann.selection.estimate import Estimate
+    from gleann.service.sessions.start_estimate import SingleEstimate, Started
+
+
+class EstimateSessions:
+    """What only sessions of one estimate do; `store` keeps them."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+
+    def start(self, view: View, started: "Started") -> Keep:
+        """Keep an estimate that was started on the index of `view`.
+
+        What it returns raises NotReadyError where the index was built again meanwhile.
+        """
+        session = started.session
+        return self._store.created(
+            "estimate",
+            view,
+            session,
+            labelled=session.labels_used,
+            proxy=started.proxy,
+        )
+
+    def next_batch(self, name: str) -> Selected:
+        """What to label next; kept, so that a restart asks for the same."""
+        with self._store.changing(name):
+            session = self._opened(name)
+            batch = selected_of(session.next_batch())
+            self._saved(name, session)()
+        return batch
+
+    def submit(
+        self,
+        name: str,
+        ids: HeldIds,
+        positives: NDArray[np.bool_],
+        values: NDArray[np.float64] | None,
+    ) -> Keep:
+        """Take answers (m,) of the current batch."""
+        session = self._opened(name)
+        session.submit(ids, positives, values)
+        return self._saved(name, session)
+
+    def estimate(self, name: str) -> "Estimate":
+        """The estimate from the labels so far."""
+        with self._store.turn(name):
+            return self._opened(name).estimate()
+
+    def _opened(self, name: str) -> "SingleEstimate":
+        session: SingleEstimate = self._store.opened(name, "estimate")
+        return session
+
+    def _saved(self, name: str, session: "SingleEstimate") -> Keep:
+        return self._store.saved(name, session, labelled=session.labels_used)

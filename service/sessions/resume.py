@@ -1,0 +1,97 @@
+"""Resume library sessions from saved states; the format field selects the class."""
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SoarIndex
+from gleann.index.errors import CorruptDataError
+from gleann.service.values import SessionKind
+
+if TYPE_CHECKING:
+    from gleann.service.sessions.start_estimate import GroupEstimates, SingleEstimate
+
+State: TypeAlias = dict[str, Any]
+
+
+class Session(Protocol):
+    """What can be saved; `resume` takes its state back."""
+
+    def state(self) -> State:
+        """All of it but what it is resumed with, as JSON values."""
+
+
+def resume(
+    state: State,
+    index: SoarIndex,
+    proxy: NDArray[np.float64] | None,
+    *,
+    kind: SessionKind,
+) -> Session:
+    """Go on from a session's `state()`.
+
+    Args:
+        state: of the session.
+        index: the version it was started on.
+        proxy: float64, the proxies it was started with, one after the other; None for
+            none.
+        kind: of the session.
+
+    Raises:
+        CorruptDataError: not such a state, or not of these proxies or this index.
+    """
+    if kind == "active":
+        return _resume_active(state, index)
+    return _resume_estimate(state, index, proxy)
+
+
+def _resume_active(state: State, index: SoarIndex) -> Session:
+    from gleann.selection.active import ActiveSession
+    from gleann.selection.neighbours import IndexNeighbours
+
+    return ActiveSession.resume(
+        state,
+        index.vectors,
+        ids=index.held_ids,
+        neighbours=IndexNeighbours(index),
+    )
+
+
+def _resume_estimate(
+    state: State, index: SoarIndex, proxy: NDArray[np.float64] | None
+) -> "SingleEstimate | GroupEstimates":
+    from gleann.selection.coreset import metric_vectors
+    from gleann.selection.estimate import (
+        EstimateSession,
+        TastiSession,
+        proxy_names,
+        session_type,
+    )
+
+    found = session_type(state)
+    if issubclass(found, TastiSession) != (proxy is None):
+        scores = "no scores" if proxy is None else f"{len(proxy)} scores"
+        raise CorruptDataError(f"{scores} were kept for a {found.__name__}")
+    if issubclass(found, TastiSession):
+        return found.resume(state, metric_vectors(index), ids=index.held_ids)
+    assert proxy is not None
+    if issubclass(found, EstimateSession):
+        return found.resume(state, proxy, ids=index.held_ids)
+    proxies = _by_name(proxy_names(state), proxy)
+    return found.resume(state, proxies, ids=index.held_ids)
+
+
+def _by_name(
+    names: list[str], proxy: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """The proxies that were kept one after the other.
+
+    Raises:
+        CorruptDataError: they are not as many as the names that the state has.
+    """
+    if not names or len(proxy) % len(names):
+        raise CorruptDataError(
+            f"the state names {len(names)} proxies, but {len(proxy)} scores were kept"
+        )
+    return dict(zip(names, proxy.reshape(len(names), -1), strict=True))

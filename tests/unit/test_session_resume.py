@@ -1,0 +1,65 @@
+"""Resuming saved states: the format names the class; missing parts are refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.errors import CorruptDataError
+from gleann.selection.estimate import (
+    EstimateParams,
+    EstimateSession,
+    OverlappingGroupsSession,
+)
+from gleann.service.sessions.resume import resume
+
+N = 60
+PARAMS = EstimateParams(budget=30, strata=3)
+
+
+@pytest.fixture(scope="module")
+def index() -> SoarIndex:
+    rows = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
+    return SoarIndex.build(rows, BuildParams(metric="l2", nlist=2, tune_queries=0))
+
+
+def proxies() -> dict[str, np.ndarray]:
+    return {
+        name: np.random.default_rng(seed).random(N) for seed, name in enumerate("ab")
+    }
+
+
+def test_the_format_names_the_class(index: SoarIndex) -> None:
+    one = EstimateSession.start(proxies()["a"], PARAMS, ids=index.ids)
+    again = resume(one.state(), index, proxies()["a"], kind="estimate")
+    assert isinstance(again, EstimateSession)
+    assert again.next_batch().ids.tolist() == one.next_batch().ids.tolist()
+    groups = OverlappingGroupsSession.start(proxies(), PARAMS, ids=index.ids)
+    kept = np.concatenate(list(proxies().values()))
+    assert isinstance(
+        resume(groups.state(), index, kept, kind="groups"), OverlappingGroupsSession
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "proxy", "says"),
+    [
+        (
+            {"format": "gleann.other/1"},
+            True,
+            "'gleann.other/1', of no estimate session",
+        ),
+        ({"format": 7}, True, "format is 7, of no estimate session"),
+        ({"format": "gleann.estimate/999"}, True, "gleann.estimate/999"),
+        ({}, False, "no scores were kept"),
+        ({"format": "gleann.estimate-groups/1"}, True, "does not name its proxies"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(
+    index: SoarIndex, change: dict[str, Any], proxy: bool, says: str
+) -> None:
+    column = proxies()["a"]
+    state = EstimateSession.start(column, PARAMS, ids=index.ids).state() | change
+    with pytest.raises(CorruptDataError, match=says):
+        resume(state, index, column if proxy else None, kind="estimate")
