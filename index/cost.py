@@ -35,11 +35,11 @@ class CostModel:
         return 0.07 + 0.003 * self.dim
 
     @property
-    def pooled(self) -> float:
-        """To keep and re-rank one more row of the pool."""
+    def reranked(self) -> float:
+        """To keep and re-rank one more row."""
         return 140 + 0.4 * self.dim
 
-    def search(self, *, entries: float, nprobe: int, pool: int) -> float:
-        """One query that scans `entries` of `nprobe` lists and re-ranks `pool` rows."""
-        scan = self.entry * entries + PROBE * nprobe + self.pooled * pool
+    def search(self, *, entries: float, nprobe: int, rerank: int) -> float:
+        """One query that scans `entries` of `nprobe` lists and re-ranks some rows."""
+        scan = self.entry * entries + PROBE * nprobe + self.reranked * rerank
         return QUERY + LIST * self.nlist + scan

@@ -37,7 +37,9 @@ class OperatingPoint:
 
     def cost(self, model: CostModel) -> float:
         """Nominal nanoseconds a query."""
-        return model.search(entries=self.entries, nprobe=self.nprobe, pool=self.rerank)
+        return model.search(
+            entries=self.entries, nprobe=self.nprobe, rerank=self.rerank
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class SpillReport:
     saving: float
 
 
-def default_pool(k: int) -> int:
+def default_rerank(k: int) -> int:
     """Rows to re-rank when nothing was measured or asked for: 4k, at least 32."""
     return max(4 * k, 32)
 

@@ -1,4 +1,4 @@
-"""All rows in the order of their codes' scores: what competes for a re-rank pool."""
+"""All rows in the order of their codes' scores: those that compete to be re-ranked."""
 
 from collections.abc import Callable
 

@@ -16,7 +16,7 @@ from gleann.index.evaluate import cut_at_k, pareto
 from gleann.index.operating_points import OperatingPoint
 
 MEASURED_K = (1, 10, 100)
-POOLS_PER_K = (1.3, 2, 3, 5, 10)
+RERANKED_PER_K = (1.3, 2, 3, 5, 10)
 GRID_STEP = 1.15
 ENOUGH = 0.998
 """Recall beyond which no more probes are measured: they would cost the most."""
@@ -95,9 +95,9 @@ def _measure_k(
 ) -> list[OperatingPoint]:
     query, column = np.nonzero(sample.distances <= cut_at_k(sample.truth[:, :k]))
     points = []
-    for pool in sorted({ceil(k * share) for share in POOLS_PER_K}):
+    for rerank in sorted({ceil(k * share) for share in RERANKED_PER_K}):
         for at in reached:
-            inside = at.place[query, column] <= pool
+            inside = at.place[query, column] <= rerank
             hits = np.bincount(query[inside], minlength=len(sample.truth))
             recalls = np.minimum(hits, k) / k
             recall = float(recalls.mean())
@@ -105,7 +105,7 @@ def _measure_k(
                 OperatingPoint(
                     k=k,
                     nprobe=at.nprobe,
-                    rerank=pool,
+                    rerank=rerank,
                     recall=recall,
                     entries=float(entries[at.nprobe - 1]),
                     error=float(recalls.std() / len(recalls) ** 0.5),

@@ -2,8 +2,9 @@
 
 Given the same index, queries and probed lists, the result of `scan` is the exact top-k
 by float32 distance over the distinct, allowed rows of the probed lists, ties by lower
-row, up to scan-precision misses outside the re-rank pool (where more than `pool` rows
-tie at the cut, engines agree in distances, not in rows). No row comes twice.
+row, except for rows that the scan scores too low to be re-ranked (where more than
+`rerank` rows tie at the cut, engines agree in distances, not in rows). No row comes
+twice.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
@@ -63,7 +64,7 @@ class ScanRequest:
 
     Attributes:
         k: neighbours a query.
-        pool: distinct, allowed rows to re-rank in float32, at least k.
+        rerank: distinct, allowed rows to re-rank in float32, at least k.
         allowed: bool (n,) over rows, or None for all.
         segments: "both", or "primary" to skip spilled entries.
         certain: whether a device engine looks again where its selection may have
@@ -71,7 +72,7 @@ class ScanRequest:
     """
 
     k: int
-    pool: int
+    rerank: int
     allowed: Mask | None = None
     segments: Segments = "both"
     certain: bool = True

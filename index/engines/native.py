@@ -117,13 +117,13 @@ class NativeEngine:
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
-        """Pool the best scores of codes, re-rank them; see `Engine.scan`."""
+        """Keep the best scores of codes, re-rank those rows; see `Engine.scan`."""
         return _scanned(
             self._scanner.scan(
                 _packed(queries, np.float32),
                 _packed(list_nos, np.int32),
                 k=request.k,
-                rerank=request.pool,
+                rerank=request.rerank,
                 allowed=_packed_mask(request.allowed),
                 primary_only=request.segments == "primary",
                 threads=self._threads,
@@ -143,7 +143,7 @@ class NativeEngine:
                 nprobe,
                 self._metric == "cosine",
                 request.k,
-                request.pool,
+                request.rerank,
                 _packed_mask(request.allowed),
                 request.segments == "primary",
                 self._threads,
@@ -210,7 +210,7 @@ class NativeAssigner:
 def mutual_neighbours(
     rows: NDArray[np.int32], distances: Distances, *, k: int, threads: int
 ) -> tuple[NDArray[np.int32], Distances]:
-    """The native twin of `mutual.mutual_reference`, on the arrays of `Pools`."""
+    """The native twin of `mutual_reference`, on the arrays of `CandidateLists`."""
     return _native.mutual_neighbours(rows, distances, k=k, threads=threads)
 
 

@@ -13,7 +13,7 @@ from gleann.index.params import Segments
 class ReferenceEngine(StepwiseEngine):
     """Scores every distinct, allowed row of the probed lists in full precision.
 
-    The pool of the request is not needed: nothing is lost to quantisation.
+    It ignores `rerank`: nothing is lost to quantisation.
     """
 
     name = "reference"

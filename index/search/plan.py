@@ -9,7 +9,7 @@ from gleann.index.checks import as_mask
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import SearchStats
-from gleann.index.operating_points import OperatingPoint, choose_point, default_pool
+from gleann.index.operating_points import OperatingPoint, choose_point, default_rerank
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 
 
@@ -70,7 +70,7 @@ def plan_search(
         nprobe=max(1, round(nlist**0.5))
         if point is None
         else _probes(point, params.k, nlist),
-        request=_request(params, params.rerank or _pool(point, params.k), n=n),
+        request=_request(params, params.rerank or _rerank(point, params.k), n=n),
         exact=params.exact or target == 1,
         adaptive=params.allowed is not None,
         estimated_recall=None if point is None else point.recall,
@@ -103,8 +103,8 @@ def without_copies(
     point = choose_point(points, k=params.k, target_recall=wanted)
     if point is None or point.recall < wanted:
         return None
-    pool = params.rerank or _pool(point, params.k) or plan.request.pool
-    request = replace(plan.request, pool=pool, segments="primary")
+    rerank = params.rerank or _rerank(point, params.k) or plan.request.rerank
+    request = replace(plan.request, rerank=rerank, segments="primary")
     return replace(
         plan,
         nprobe=_probes(point, params.k, nlist),
@@ -127,7 +127,7 @@ def stats_of(
     return SearchStats(
         engine=engine,
         nprobe=plan.nprobe,
-        rerank=plan.request.pool,
+        rerank=plan.request.rerank,
         lists_probed=work.lists_probed,
         entries_scanned=work.entries_scanned,
         survivors=work.survivors,
@@ -143,10 +143,10 @@ def allowed_count(request: ScanRequest, n: int) -> int:
     return n if request.allowed is None else int(np.count_nonzero(request.allowed))
 
 
-def _request(params: SearchParams, pool: int | None, *, n: int) -> ScanRequest:
+def _request(params: SearchParams, rerank: int | None, *, n: int) -> ScanRequest:
     return ScanRequest(
         k=params.k,
-        pool=min(pool or default_pool(params.k), n),
+        rerank=min(rerank or default_rerank(params.k), n),
         allowed=params.allowed,
         segments=params.segments,
         certain=bool(params.certain),
@@ -164,7 +164,7 @@ def _probes(point: OperatingPoint, k: int, nlist: int) -> int:
     return min(nlist, ceil(point.nprobe * (k / point.k) ** 0.5))
 
 
-def _pool(point: OperatingPoint | None, k: int) -> int | None:
+def _rerank(point: OperatingPoint | None, k: int) -> int | None:
     return None if point is None else max(k, -(-point.rerank * k // point.k))
 
 

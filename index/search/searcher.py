@@ -128,7 +128,7 @@ class Searcher:
         stats = SearchStats(
             engine="exact" if all_exact else scanned.engine or self._engine.name,
             nprobe=-(-scanned.work.lists_probed // len(queries)),
-            rerank=plan.request.pool,
+            rerank=plan.request.rerank,
             lists_probed=scanned.work.lists_probed,
             entries_scanned=scanned.work.entries_scanned,
             survivors=scanned.work.survivors,

@@ -219,7 +219,7 @@ def check_points(
     for place, point in enumerate(points):
         whole = all(_is_int(v) for v in (point.k, point.nprobe, point.rerank))
         fits = whole and 1 <= point.k <= n and 1 <= point.nprobe <= nlist
-        # A pool above n is measured where k is near n.
+        # A rerank above n is measured where k is near n.
         fits = fits and point.k <= point.rerank <= max(n, 16 * point.k)
         fits = fits and _is_number(point.recall) and 0 <= point.recall <= 1
         fits = fits and _is_number(point.entries) and point.entries >= 0

@@ -33,7 +33,7 @@ _spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda", 0)
-REQUEST = ScanRequest(k=5, pool=40)
+REQUEST = ScanRequest(k=5, rerank=40)
 
 
 class Failing(TorchScanner):

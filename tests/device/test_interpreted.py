@@ -100,7 +100,9 @@ def setting(kind, d, *, metric="l2", nq=5, allowed=None, segments="both"):
         asked[:, 0] = 127
     if allowed is not None:
         allowed = np.random.default_rng(3).random(len(data.vectors)) < allowed
-    view = view_for(lists, ScanRequest(k=1, pool=1, allowed=allowed, segments=segments))
+    view = view_for(
+        lists, ScanRequest(k=1, rerank=1, allowed=allowed, segments=segments)
+    )
     list_nos = torch.from_numpy(world.some_lists(nq, 3, len(SIZES)).astype(np.int64))
     list_nos[0, 1] = -1
     return code_queries(torch.from_numpy(asked), lists), list_nos, view
@@ -170,7 +172,7 @@ def test_the_same_of_many_scores_of_zero_are_kept(launch):
     rows = np.zeros((300, 16), np.float32)
     data = world.index_of(rows, np.zeros(300), np.full(300, -1), nlist=1)
     lists = lay_out(data, kind="fp16", device=torch.device("cpu"))
-    view = view_for(lists, ScanRequest(k=1, pool=1))
+    view = view_for(lists, ScanRequest(k=1, rerank=1))
     coded = code_queries(torch.from_numpy(world.integer_queries(3, 16)), lists)
     list_nos = torch.zeros((3, 1), dtype=torch.int64)
     bucketing = Bucketing(buckets=32, span=384)
@@ -186,7 +188,7 @@ def real_setting(nq=3):
     lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
     asked = torch.from_numpy(rng.normal(size=(nq, 16)).astype(np.float32))
     list_nos = torch.zeros((nq, 1), dtype=torch.int64)
-    view = view_for(lists, ScanRequest(k=1, pool=1))
+    view = view_for(lists, ScanRequest(k=1, rerank=1))
     return code_queries(asked, lists), list_nos, view
 
 
@@ -247,7 +249,7 @@ def test_items_cover_every_pair_and_entry_once(monkeypatch, query_tile, span):
         monkeypatch.setattr(launch_group, name, value)
     data = world.sized_index([0, 1, 127, 128, 129, 300, 0], d=8)
     lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
-    view = view_for(lists, ScanRequest(k=1, pool=1))
+    view = view_for(lists, ScanRequest(k=1, rerank=1))
     list_nos = torch.from_numpy(world.some_lists(70, 4, 7).astype(np.int64))
     list_nos[5, 2:] = -1
     items = launch_group.launch_group_pairs(
@@ -386,9 +388,9 @@ def test_answers_are_packed_as_by_torch(nq, k, nprobe):
     for segments in ("both", "primary"):
         block = Block(
             near=keys(k),
-            pool=keys(2 * k + 15),
+            candidates=keys(2 * k + 15),
             list_nos=torch.from_numpy(list_nos),
-            view=view_for(lists, ScanRequest(k=k, pool=k, segments=segments)),
+            view=view_for(lists, ScanRequest(k=k, rerank=k, segments=segments)),
         )
         for share in (0.0, 0.3, 1.0):
             unanswered = torch.from_numpy(rng.random(nq) < share)
@@ -402,7 +404,7 @@ def test_a_whole_search(count, recorder):
     """With two queries lists are hardly shared, with seven they are: both kernels."""
     data = world.sized_index(SIZES, d=16)
     asked = world.integer_queries(count, 16)
-    request = ScanRequest(k=3, pool=12)
+    request = ScanRequest(k=3, rerank=12)
     engine = DeviceEngine(
         data,
         scanner=TritonScanner(),
@@ -535,7 +537,7 @@ def test_a_search_that_ranks_in_the_kernels(monkeypatch, recorder, crowded):
         )
     data, _ = ranking_of("l2", 1024, 16)
     asked = asked_of(1, 16).numpy()
-    request = ScanRequest(k=2, pool=4)
+    request = ScanRequest(k=2, rerank=4)
     engine = DeviceEngine(
         data,
         scanner=TritonScanner(),

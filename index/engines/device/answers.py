@@ -221,10 +221,10 @@ def decode(keys: NDArray[np.int64], rows: Rows, distances: Distances) -> None:
 
 def work_of(counts: NDArray[np.int64]) -> Work:
     """The counts of `packed` by name."""
-    probed, entries, pooled = counts[:3].tolist()
+    probed, entries, reranked = counts[:3].tolist()
     return Work(
         lists_probed=probed,
         entries_scanned=entries,
-        survivors=pooled,
-        reranked=pooled,
+        survivors=reranked,
+        reranked=reranked,
     )

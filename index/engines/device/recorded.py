@@ -61,7 +61,7 @@ def recorded_blocks(
     key = (
         nprobe,
         request.k,
-        request.pool,
+        request.rerank,
         request.segments,
         request.certain,
         task.room,

@@ -86,7 +86,7 @@ class Sizes:
         nprobe: lists a query.
         longest: entries of the longest list, of the segments scanned.
         k: neighbours.
-        pool: rows re-ranked.
+        rerank: rows re-ranked.
         nlist: number of lists.
     """
 
@@ -94,7 +94,7 @@ class Sizes:
     nprobe: int
     longest: int
     k: int
-    pool: int
+    rerank: int
     nlist: int
 
 
@@ -134,7 +134,7 @@ def bytes_a_query(
     Returns:
         When it is scanned first, and when all its pairs are scanned again.
     """
-    first = sizes.nprobe * keys_a_pair(sizes, selection, bucketing) + sizes.pool
+    first = sizes.nprobe * keys_a_pair(sizes, selection, bucketing) + sizes.rerank
     second = first + sizes.nprobe * max(1, sizes.longest)
     beside = sizes.nlist // 2
     return (
