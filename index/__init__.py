@@ -1,4 +1,4 @@
-"""The SOAR-spilled inverted-file index."""
+"""The vector index: inverted lists with SOAR spilling."""
 
 from gleann.index.checks import as_vectors
 from gleann.index.evaluate import recall_at_k

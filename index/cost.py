@@ -1,4 +1,4 @@
-"""What work takes, in nominal nanoseconds of one core: to compare settings by counting.
+"""A cost model of search, in nominal nanoseconds of one core, to compare settings.
 
 Counted work, not measured time, chooses operating points and spilling, so one seed
 makes one index on any machine. The constants are those of large batches on the AVX-512

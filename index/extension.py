@@ -1,4 +1,4 @@
-"""The C++ extension `gleann.index._native`, loaded once, where it was built."""
+"""Loads the C++ extension `gleann.index._native`, if it was built."""
 
 from collections.abc import Callable
 from math import ceil

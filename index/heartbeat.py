@@ -1,9 +1,8 @@
-"""Long work that hears of its caller while no phase ends.
+"""Cancellation of long work: the progress callback is repeated while a phase runs.
 
-A build tells its progress when a block is done, and an exception that the listener
-raises stops it. A single call into the kernels can take minutes: while it runs, the
-listener hears the last progress again, ten times a second at most, and Ctrl-C is
-noticed.
+A build reports progress when a block is done, and an exception of the callback stops
+it. A single call into the kernels can take minutes: while it runs, the callback gets
+the last progress again, at most ten times a second, and Ctrl-C is noticed.
 """
 
 import threading
@@ -14,7 +13,7 @@ from typing import Generic, TypeVar
 
 from gleann.index import extension
 
-Told = TypeVar("Told")
+Value = TypeVar("Value")
 
 BETWEEN_BEATS = 0.1
 """Seconds."""
@@ -23,10 +22,10 @@ _local = threading.local()
 
 
 @contextmanager
-def repeating(report: Callable[[Told], None]) -> Iterator[Callable[[Told], None]]:
-    """A listener to use in place of `report`, whose last words are repeated to it.
+def repeating(report: Callable[[Value], None]) -> Iterator[Callable[[Value], None]]:
+    """A callback to use instead of `report`, which gets the last progress repeatedly.
 
-    For the thread that enters, while it is in the context.
+    It holds for the thread that enters the context, until it leaves.
     """
     repeater = _Repeater(report)
     outer: Callable[[], None] | None = getattr(_local, "beat", None)
@@ -38,7 +37,7 @@ def repeating(report: Callable[[Told], None]) -> Iterator[Callable[[Told], None]
 
 
 def beat() -> None:
-    """Called between pieces of long work in Python; raises what the listener raises."""
+    """Called between blocks of long work in Python; raises what the callback raises."""
     current: Callable[[], None] | None = getattr(_local, "beat", None)
     if current is not None:
         current()
@@ -49,16 +48,16 @@ def _watch(callback: Callable[[], None] | None) -> None:
     extension.watch(callback)
 
 
-class _Repeater(Generic[Told]):
-    def __init__(self, report: Callable[[Told], None]) -> None:
+class _Repeater(Generic[Value]):
+    def __init__(self, report: Callable[[Value], None]) -> None:
         self._report = report
-        self._last: Told | None = None
+        self._last: Value | None = None
         self._heard = 0.0
 
-    def __call__(self, told: Told) -> None:
-        self._last = told
+    def __call__(self, value: Value) -> None:
+        self._last = value
         self._heard = monotonic()
-        self._report(told)
+        self._report(value)
 
     def beat(self) -> None:
         if self._last is not None and monotonic() - self._heard >= BETWEEN_BEATS:

@@ -1,4 +1,4 @@
-"""What a caller chooses: once when an index is built, and at each search."""
+"""Parameters of a build and of a search."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -13,17 +13,9 @@ from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows, Vectors
 from gleann.index.build.arrange import arrange, as_sample
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
-from gleann.index.checks import (
-    as_matrix,
-    as_vectors,
-    own_rows,
-)
+from gleann.index.checks import as_matrix, as_vectors, own_rows
 from gleann.index.engines.choose import make_engine
-from gleann.index.engines.contract import (
-    Engine,
-    IndexData,
-    freeze,
-)
+from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.found import Found, FoundRows, shortfall
 from gleann.index.heartbeat import repeating
@@ -351,7 +343,7 @@ class SoarIndex:
 
     @property
     def held_ids(self) -> HeldIds:
-        """(n,) the ids as they are held, where a long string costs its own length."""
+        """(n,) the ids; in memory, a long string costs its own length only."""
         return self._table.held
 
     @property
@@ -376,7 +368,7 @@ class SoarIndex:
 
     @property
     def params(self) -> BuildParams:
-        """What it was built with; `spill` is what "auto" chose."""
+        """The parameters of the build; `spill` is the one that "auto" chose."""
         return self._header.params
 
     @property
@@ -404,12 +396,12 @@ class SoarIndex:
 
     @property
     def engine(self) -> Engine:
-        """What ranks lists and scans them."""
+        """The engine that ranks lists and scans them."""
         return self._engine
 
     @property
     def operating_points(self) -> tuple[OperatingPoint, ...]:
-        """What was measured at build time; `target_recall` chooses among them."""
+        """The settings measured at build time; `target_recall` chooses among them."""
         return self._header.points
 
     def best_recall(self, *, k: int = 10) -> float | None:
@@ -419,12 +411,12 @@ class SoarIndex:
 
     @property
     def spill_report(self) -> SpillReport | None:
-        """Why rows are spilled or not; None where it was not left to measurement."""
+        """The measurement behind `spill="auto"`; None if spilling was given."""
         return self._header.spill_report
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256 of the prepared vectors, for the provenance of what is drawn."""
+        """SHA-256 of the prepared vectors, without ids, in hexadecimal."""
         return sha256(np.ascontiguousarray(self.vectors).data).hexdigest()
 
     def rows_of(self, ids: ArrayLike) -> Rows:

@@ -1,4 +1,4 @@
-"""Rows to their first and second list: by native kernels, or by NumPy without them.
+"""Assignment of rows to their first and second list, by native kernels or by NumPy.
 
 Both follow the rules of `spill.py` in float32; they can differ where two lists are
 equally good to rounding.

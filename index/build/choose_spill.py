@@ -1,7 +1,7 @@
-"""Whether second copies pay: `BuildParams.spill = "auto"`.
+"""The choice of `BuildParams.spill = "auto"`: whether second copies save enough work.
 
-An index without spilling is the same lists with their spilled segments cut off, so both
-are judged from one assignment by the work that sample queries need.
+An index without spilling has the same lists without their spilled segments, so one
+assignment gives the work of sample queries for both.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def choose_spill(
     *,
     target_recall: float | None,
 ) -> tuple[SpillReport, Points, Points]:
-    """Judge the lists with and without their spilled rows.
+    """Compare the lists with and without their spilled rows.
 
     Args:
         sample: the queries.
@@ -41,7 +41,7 @@ def choose_spill(
         target_recall: see `BuildParams`.
 
     Returns:
-        The verdict, and the operating points with and without spilled rows.
+        The report, and the operating points with and without spilled rows.
     """
     spilled = measure_points(sample, primary, secondary)
     plain = measure_points(sample, primary, None)

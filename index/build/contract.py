@@ -1,7 +1,7 @@
 """The numeric kernels that a build calls; `build/host.py` and `build/device` have them.
 
-Everything that compares rows with centroids goes through `BuildKernels`; what is drawn,
-averaged, split and decided is the same code for both.
+Every comparison of rows with centroids goes through `BuildKernels`; sampling, averaging
+and decisions are the same code on both.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ Assigned = Iterator[tuple[slice, ListNos, ListNos]]
 
 
 class TrainingRows(Protocol):
-    """The rows that k-means learns from."""
+    """The training rows of k-means."""
 
     def nearest(self, centroids: Vectors) -> ListNos:
         """The nearest centroid (squared L2) of each row (n,), ties to the lower."""
@@ -29,7 +29,7 @@ class BuildKernels(Protocol):
     """The arithmetic of a build."""
 
     def training_rows(self, rows: Vectors) -> TrainingRows:
-        """Rows (n, d) made ready for k-means."""
+        """Rows (n, d), prepared for k-means."""
 
     def assign_blocks(
         self,
@@ -55,7 +55,7 @@ class BuildKernels(Protocol):
     def prepare(
         self, vectors: Vectors, metric: Metric, *, first_row: int = 0
     ) -> Vectors:
-        """Rows (n, d) as the index works on them; see `metric.prepare`."""
+        """Rows (n, d) in the form that is searched; see `metric.prepare`."""
 
     def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
         """The codes of prepared rows (n, d); see `Encoding.encode`."""

@@ -1,4 +1,4 @@
-"""All rows in the order of their codes' scores: those that compete to be re-ranked."""
+"""The best rows of the whole index by the scores of their codes, for sample queries."""
 
 from collections.abc import Callable
 

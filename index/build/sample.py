@@ -1,4 +1,4 @@
-"""Sample queries, and all that their recall depends on.
+"""Sample queries with their exact neighbours and code ranks, for counting recall.
 
 One exhaustive pass finds the nearest rows of each query, and another the rows that
 score best by their codes, of all rows of the index. Which of the nearest a search

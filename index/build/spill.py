@@ -1,4 +1,4 @@
-"""Which second list holds a copy of each row.
+"""SOAR and AIR spilling: the second list of each row.
 
 SOAR (Sun et al., NeurIPS 2023, https://arxiv.org/abs/2404.00774) minimises
 |r'|^2 + lambda * (r_hat . r')^2 over the second residual r' = x - c', so that the copy
@@ -28,7 +28,7 @@ MOST_PRODUCTS = 1 << 26
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Products:
-    """Everything the losses need of a block of rows: products, no vectors.
+    """The inner products of a block of rows from which the losses follow.
 
     Attributes:
         squares: (nlist,) |c'|^2.
@@ -53,7 +53,7 @@ class Spiller:
     Args:
         centroids: (nlist, d).
         params: metric, spill and spill_lambda.
-        scale: mean squared length of all the rows, what a residual is small beside.
+        scale: mean squared length of all rows; residuals far below it count as zero.
     """
 
     def __init__(

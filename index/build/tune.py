@@ -1,7 +1,7 @@
-"""Operating points: what recall each (nprobe, rerank) buys, counted at build time.
+"""Measures operating points: the recall of each (nprobe, rerank), by counting.
 
-The queries behind them are drawn from the rows unless the caller gave others, so
-queries of another distribution can see another recall.
+The sample queries are drawn from the rows unless the caller gives some, so queries of
+another distribution can have another recall.
 """
 
 from dataclasses import dataclass

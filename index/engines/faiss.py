@@ -1,7 +1,7 @@
 """The faiss engine: both copies of a row in an `IndexIVFFlat`, by `add_preassigned`.
 
-faiss scores in float32 what the lists hold: the rows without their centre, so that
-far-off rows are told apart. Nothing is re-ranked from codes; twice k are fetched
+faiss scores in float32. The lists hold rows without their centre, which keeps apart
+rows that lie far from the origin. Nothing is re-ranked from codes; twice k are fetched
 because a row can come back through both of its lists.
 """
 

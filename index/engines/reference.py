@@ -1,4 +1,4 @@
-"""The NumPy engine: slow, obvious, and what every other engine is compared with."""
+"""The NumPy engine: slow and simple, the oracle of every other engine."""
 
 import numpy as np
 

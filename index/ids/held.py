@@ -1,4 +1,4 @@
-"""Ids of either kind as they are kept: found, joined, shown, handed out."""
+"""Operations on ids of either kind: look-up, gathering, joining, display."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The one table from ids to row numbers and back."""
+"""The table from ids to row numbers and back."""
 
 from functools import cached_property
 

@@ -1,4 +1,4 @@
-"""From what a caller asked for to what the engine is told: every default filled in."""
+"""Plans a search: parameters of the caller, with all defaults filled in."""
 
 from dataclasses import dataclass, replace
 from math import ceil
@@ -88,7 +88,7 @@ def without_copies(
 
     Args:
         plan: as planned from the points of both segments.
-        params: what the caller asked for.
+        params: those of the caller.
         points: the points of primaries only.
         nlist: lists of the index.
 
@@ -116,11 +116,11 @@ def without_copies(
 def stats_of(
     plan: SearchPlan, work: Work, *, engine: str, completed: int
 ) -> SearchStats:
-    """What a search of lists used and cost.
+    """The statistics of a search of lists.
 
     Args:
         plan: as it ran.
-        work: what it took.
+        work: its counts.
         engine: name of the engine that answered.
         completed: queries that an exhaustive search answered.
     """

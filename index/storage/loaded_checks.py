@@ -1,9 +1,8 @@
-"""What a loaded index must be before anything searches it.
+"""Validation of a loaded index, before any search.
 
-A checksum tells damage from what was written, not who wrote it: a file can be forged
-with right checksums. Engines follow the numbers of the lists without looking, and
-answers follow ids and operating points, so all of them are checked here against
-`FORMAT.md`, once, over whole arrays.
+A checksum finds damage, but a forged file can have right checksums. Engines index with
+the numbers of the lists without bounds checks, and answers depend on ids and operating
+points, so all of these are checked here against `FORMAT.md`, once, over whole arrays.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Between a sealed index in memory and the arrays and header that storage keeps."""
+"""Conversion of a sealed index to the arrays and header of its files, and back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace

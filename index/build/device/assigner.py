@@ -1,6 +1,6 @@
-"""First and second lists on a device: `spill.Spiller` in torch, over all centroids.
+"""Assignment of rows to lists on a device: `spill.Spiller` in torch.
 
-Where Triton can run, one kernel multiplies, weighs and takes the best; torch elsewhere.
+Where Triton can run, one kernel computes scores and takes the best; else torch does.
 """
 
 import torch
@@ -20,13 +20,13 @@ cache of a large device holds."""
 class DeviceAssigner:
     """Assigns rows to lists.
 
-    Every list is looked at, the primary too: where that is the best second list, the
-    row is not spilled. Ties go to the lower list.
+    All lists compete, the primary too: where it is the best second list, the row is
+    not spilled. Ties go to the lower list.
 
     Args:
         centroids: float32 (nlist, d), on the device.
         params: metric, spill and spill_lambda.
-        scale: mean squared length of all the rows, what a residual is small beside.
+        scale: mean squared length of all rows; residuals far below it count as zero.
     """
 
     def __init__(self, centroids: Tensor, params: BuildParams, *, scale: float) -> None:

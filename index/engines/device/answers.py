@@ -1,4 +1,4 @@
-"""Answers of one block after another, on their way to the host.
+"""Copies the answers of a batch to the host, block by block.
 
 A block's answers are one tensor: a few counts, then a key a neighbour. So one copy
 brings all of it, into page-locked memory, and the host decodes it while the device

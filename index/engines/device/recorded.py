@@ -1,4 +1,4 @@
-"""A search as one recorded step a block: coarse step, both passes, packed answers."""
+"""A search recorded as one step a block: coarse step, both passes, packed answers."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Every kernel configuration that is shipped: tests compile each, and look at it.
+"""All kernel configurations; tests compile each and inspect the result.
 
 Tiles are TILE rows by `queries` queries. What the compiler makes of them (registers,
 shared memory, matrix instructions) is checked without a GPU; how fast they are is to be

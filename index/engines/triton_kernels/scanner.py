@@ -1,4 +1,4 @@
-"""The scanner of the triton engine: which kernel does what."""
+"""The scanner of the triton engine: the launches of all kernels."""
 
 from torch import Tensor
 

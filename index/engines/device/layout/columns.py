@@ -1,4 +1,4 @@
-"""Vectors laid out by value, as kernels that multiply in float32 read them."""
+"""Column layout of vectors, for the kernels that multiply in float32."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pull:
-    """What SOAR adds to the loss of a list: (r.c' - r.x)^2 times a weight.
+    """The SOAR penalty in the loss of a list: (r.c' - r.x)^2 times a weight.
 
     Attributes:
         residuals: r = x - c of the first list c, float32 (m, d).

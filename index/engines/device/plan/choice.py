@@ -1,4 +1,4 @@
-"""Which device serves, and with which kind of number."""
+"""The choice of a device and of its kind of number."""
 
 from dataclasses import replace
 

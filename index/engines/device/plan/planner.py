@@ -1,6 +1,6 @@
-"""How a batch is searched: which kernel, kind of number, buckets, segments, blocks.
+"""Plans the search of a batch: kernel, kind of number, buckets, segments, blocks.
 
-All of it from sizes alone, so it can be tested without a device.
+The plan follows from sizes alone, so it can be tested without a device.
 """
 
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What a plan depends on.
+    """The sizes that a plan depends on.
 
     Attributes:
         queries: in the call.

@@ -1,4 +1,4 @@
-"""The last step: true distances of the candidates, and the k nearest in their order."""
+"""Re-ranking: exact distances of the candidates, and the k nearest in order."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Lists of rows: launches the kernel on torch's tensors."""
+"""Launches the kernel that assigns rows to lists on torch's tensors."""
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ def best_lists(
         rows: m of them.
         lists: the centroids.
         biases: float32 (nlist,), -|c'|^2 / 2.
-        pull: what SOAR adds to the loss; None finds the nearest list.
+        pull: the SOAR penalty; None finds the nearest list.
         barred: int32 (m,), a list that a row must not get.
     """
     config = ASSIGN if pull is None else ASSIGN_SOAR

@@ -1,4 +1,4 @@
-"""The answers of a block as one array, and what they took, summed.
+"""Packs the answers of a block and its summed counts into one array.
 
 The twin in plain torch is `device.packed.packed`.
 """
