@@ -12,18 +12,32 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
+HALVES := $(if $(filter 1,$(shell nproc 2>/dev/null)),1,2)
+SERVED := tests/service tests/faults tests/bench
 NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
 INPUTS := pyproject.toml setup.py $(NATIVE)
 
-.PHONY: demo test test-slow test-kills test-fuzz test-sanitizers test-kernels \
-  kernels-compiled kernels-interpreted gpu-pack gpu-run check format clean python
+.PHONY: demo test test-library test-served test-slow test-kills test-fuzz \
+  test-sanitizers test-kernels kernels-compiled kernels-interpreted gpu-pack gpu-run \
+  check format clean python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/gleann demo --out demo-report --overwrite
 
+# In two halves side by side, where there are two cores: each starts its own servers on
+# free ports, in folders of its own, and prints its results when it ends. What is in
+# SERVED is left out of the first half, so that every test is in one of them.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	@echo "Testing in two halves; each prints its results when it ends (minutes)..."
+	@$(MAKE) --no-print-directory --jobs $(HALVES) --output-sync --keep-going \
+	  test-library test-served
+
+test-library:
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(SERVED))
+
+test-served:
+	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/served $(SERVED)
 
 test-slow: test-kills test-fuzz test-sanitizers
 
@@ -50,16 +64,17 @@ test-kernels: $(KERNELS)/.installed
 	  kernels-interpreted
 
 kernels-compiled:
-	$(KERNEL_TESTS) -m 'not slow' tests/device/test_compiled.py
+	$(KERNEL_TESTS) -m 'not slow' tests/device/compiled
 
 kernels-interpreted:
 	TRITON_INTERPRET=1 $(KERNEL_TESTS) \
 	  -W 'ignore:Conversion of an array with ndim:DeprecationWarning' \
-	  tests/device/test_interpreted.py
-	$(KERNEL_TESTS) tests/conformance tests/unit/test_selection_distance.py -k torch
-	$(KERNEL_TESTS) --ignore tests/device/test_compiled.py tests/device \
-	  tests/unit/test_device_planner.py tests/unit/test_device_absent.py \
-	  tests/unit/test_selection_facility_location.py
+	  tests/device/interpreted
+	$(KERNEL_TESTS) -k torch tests/conformance \
+	  tests/unit/selection/coreset/test_distance.py
+	$(KERNEL_TESTS) --ignore tests/device/compiled tests/device tests/bench/gpu \
+	  tests/unit/index/engines/device tests/unit/index/engines/test_device_absent.py \
+	  tests/unit/selection/coreset/test_facility_location.py
 
 gpu-pack:
 	bench/gpu/pack.sh

@@ -2,7 +2,7 @@
 
 A session sorts all rows and keeps a book; a thousand of them take minutes. Here strata
 are cut once and only draws are made anew. What is drawn how often, and what is made of
-it, is the library's; `tests/unit/test_bench_selection_estimate.py` holds the two
+it, is the library's; `tests/bench/selection/test_simulate.py` holds the two
 against each other.
 """
 

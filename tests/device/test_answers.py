@@ -1,8 +1,5 @@
 """Answers on their way from the device: decoded as the device would, buffers shared."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,6 +7,8 @@ from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device import answers as module
 from gleann.index.engines.device import recorded
 from gleann.index.engines.device.answers import (
@@ -24,12 +23,6 @@ from gleann.index.engines.device.steps.keys import NONE, make_keys
 from gleann.index.engines.device.steps.packed import COUNTS, OPEN
 from gleann.index.engines.device.steps.rerank import answer
 from gleann.index.engines.device.torch_scanner import TorchScanner
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 

@@ -1,9 +1,7 @@
 """What a device engine says of devices and data that it cannot use."""
 
 import gc
-import importlib.util
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,18 +16,14 @@ from gleann.index.errors import (
 )
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.device.plan import memory
 from gleann.index.engines.device.plan.choice import require_cuda
 from gleann.index.engines.device.torch_scanner import TorchScanner
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.engines.triton import device_reason
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda", 0)

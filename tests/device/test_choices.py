@@ -1,8 +1,5 @@
 """That what the planner chooses is what the engine does."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,15 +10,11 @@ from gleann.index.engines.torch import torch_engine
 from gleann.index.errors import DeviceMemoryError
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device import engine as engines
 from gleann.index.engines.device.plan import choice, memory
 from gleann.index.engines.device.plan.planner import usual_batch
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 
 def test_the_kind_is_chosen_for_the_usual_batch_of_the_index(monkeypatch):

@@ -1,8 +1,5 @@
 """The lists that are probed: those of the reference, also where scores tie."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,16 +8,12 @@ from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.metric import prepare
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.device.steps import coarse
 from gleann.index.engines.device.steps.coarse import DeviceRanking
 from gleann.index.engines.device.torch_scanner import TorchScanner
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 NLIST, DIM = 1000, 24

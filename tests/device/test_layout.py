@@ -1,8 +1,6 @@
 """The lists on a device, against the same arrays gathered row by row on the host."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +8,8 @@ import pytest
 from gleann.index.codes import Encoding
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device.layout import layout
 from gleann.index.engines.device.layout.layout import (
     DTYPES,
@@ -20,12 +20,6 @@ from gleann.index.engines.device.layout.layout import (
 from gleann.index.engines.device.plan import memory
 from gleann.index.engines.device.plan.kinds import TILE
 from gleann.index.engines.device.steps.rerank import DeviceRows
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 KINDS = ["bf16", "fp16", "fp32", "int8"]

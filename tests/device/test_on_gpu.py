@@ -3,9 +3,7 @@
 Fresh random inputs at each size; what kernels write into holds rubbish before.
 """
 
-import importlib.util
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +18,8 @@ if not torch.cuda.is_available():
     pytest.skip("there is no CUDA device", allow_module_level=True)
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
+
+import device_world as world
 
 from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.device.layout.layout import lay_out
@@ -40,12 +40,6 @@ from gleann.index.engines.triton_kernels.coarse import launch_rank
 from gleann.index.engines.triton_kernels.configs import config_for
 from gleann.index.engines.triton_kernels.scan import launch_scan
 from gleann.index.engines.triton_kernels.scanner import TritonScanner
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 pytestmark = pytest.mark.gpu
 

@@ -1,8 +1,6 @@
 """A search around its kernels on a real GPU: layouts, recordings, answers, tensors."""
 
-import importlib.util
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +17,8 @@ if not torch.cuda.is_available():
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("runs without TRITON_INTERPRET only", allow_module_level=True)
 
+import device_world as world
+
 from gleann.index.engines.device import engine as engine_module
 from gleann.index.engines.device import recorded
 from gleann.index.engines.device.answers import Staging
@@ -32,12 +32,6 @@ from gleann.index.engines.device.steps.packed import Block, packed
 from gleann.index.engines.device.steps.rerank import DeviceRows
 from gleann.index.engines.triton import triton_engine
 from gleann.index.engines.triton_kernels.scanner import TritonScanner
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 pytestmark = pytest.mark.gpu
 

@@ -1,25 +1,19 @@
 """The parts of the device search, each against a loop that says what it does."""
 
-import importlib.util
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device.layout.layout import EMPTY_SCORE, lay_out
 from gleann.index.engines.device.plan.bucketing import Bucketing
 from gleann.index.engines.device.steps import keys, merge, scan
 from gleann.index.engines.device.steps.bitmap import bitmap_of
 from gleann.index.engines.device.steps.certificate import violations
 from gleann.index.engines.device.steps.grouping import group
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 

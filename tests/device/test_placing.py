@@ -3,8 +3,6 @@
 The figure counts what engines hold, as CUDA's would.
 """
 
-import importlib.util
-from pathlib import Path
 from weakref import WeakSet
 
 import numpy as np
@@ -15,17 +13,12 @@ from gleann.index.errors import DeviceMemoryError
 from gleann.selection import farthest_first
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+
 from gleann.index.engines.device.plan import memory
 from gleann.index.engines.device.steps.rerank import DeviceRows
 from gleann.index.engines.torch import torch_engine
 from gleann.selection.coreset.distance import device as on_device
 from gleann.service.devices.devices import Devices
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 PARAMS = BuildParams(metric="l2", nlist=8, tune_queries=0)

@@ -4,10 +4,8 @@
 shows what a graph would get wrong, except the capture itself.
 """
 
-import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -17,6 +15,8 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device import engine as engine_module
 from gleann.index.engines.device.answers import Staging
 from gleann.index.engines.device.engine import DeviceEngine
@@ -31,12 +31,6 @@ from gleann.index.engines.device.recording import (
     size_within,
 )
 from gleann.index.engines.device.torch_scanner import TorchScanner
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 

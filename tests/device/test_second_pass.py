@@ -1,8 +1,6 @@
 """The second pass with fixed room: the same answers, whatever is flagged."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +9,8 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.reference import ReferenceEngine
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device import engine as engine_module
 from gleann.index.engines.device import recorded
 from gleann.index.engines.device.engine import DeviceEngine
@@ -22,12 +22,6 @@ from gleann.index.engines.device.steps.certificate import (
     rescanned_within,
 )
 from gleann.index.engines.device.torch_scanner import TorchScanner
-
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 
 CPU = torch.device("cpu")
 NQ, NPROBE, KEEP = 40, 3, 10

@@ -1,8 +1,6 @@
 """The torch engine beyond the contract that `tests/conformance` checks."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +17,8 @@ from gleann.index.errors import (
 from gleann.index.metric import prepare
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+import device_world as world
+
 from gleann.index.engines.device import engine as engine_module
 from gleann.index.engines.device import turns
 from gleann.index.engines.device.engine import DeviceEngine
@@ -30,11 +30,6 @@ from gleann.index.engines.device.plan.bucketing import slot_table
 from gleann.index.engines.device.steps import passes, queries, scan
 from gleann.index.engines.device.torch_scanner import TorchScanner
 
-_spec = importlib.util.spec_from_file_location(
-    "device_world", Path(__file__).with_name("device_world.py")
-)
-world = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(world)
 index_of, random_index = world.index_of, world.random_index
 integer_queries, some_lists = world.integer_queries, world.some_lists
 

@@ -252,7 +252,7 @@ def test_a_directory_of_an_older_gleann(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     """Looked at as it is, and rebuilt without its database under made-up names."""
-    golden = Path(__file__).parent.parent / "golden" / "data-v1"
+    golden = Path(__file__).parents[1] / "golden" / "data-v1"
     data = shutil.copytree(golden, tmp_path / "data")
     before = contents(data)
     assert doctor(data, capsys)[0] == 0

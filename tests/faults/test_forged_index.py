@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forging import Forgery, npy
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, exact_search
-from tests.support.forging import Forgery, npy
 
 N, DIM, NLIST = 160, 6, 9
-VERSION_1 = Path(__file__).parent.parent / "golden" / "index-v1"
+VERSION_1 = Path(__file__).parents[1] / "golden" / "index-v1"
 SECONDS = float(os.environ.get("GLEANN_FUZZ_SECONDS", "4"))
 """How long the fuzzer runs; the slow lane gives it more."""
 

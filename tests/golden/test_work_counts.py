@@ -5,12 +5,9 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.work import NLIST, Case, cases, count_work, make_data
 from gleann.index.engines import native

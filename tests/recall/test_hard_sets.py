@@ -5,14 +5,11 @@ are held out, and the truth is that of an oracle in float64.
 """
 
 import os
-import sys
 import warnings
 from functools import cache
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # bench is not installed
 
 from bench.measures import hard_sets
 from gleann.index import BuildParams, SearchParams, SoarIndex

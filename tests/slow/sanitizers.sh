@@ -51,10 +51,11 @@ END
 # Not what limits the address space, of which a sanitizer takes terabytes; nor times.
 "$python" -m pytest -q -p no:cacheprovider --timeout 900 -m 'not slow' \
   -k 'not without_threads and not scratch_follows and not lock_is_not_held' \
-  tests/unit/test_native_engine.py tests/unit/test_native_scan.py \
-  tests/unit/test_spill.py tests/unit/test_magnitudes.py tests/unit/test_mutual.py \
-  tests/unit/test_rows.py tests/unit/test_selection_distance.py \
-  tests/unit/test_cores.py tests/unit/test_heartbeat.py \
-  tests/unit/test_borrowed_arrays.py tests/faults/test_changed_files.py \
-  tests/faults/test_forged_index.py
+  tests/unit/index/native/test_engine.py tests/unit/index/native/test_scan.py \
+  tests/unit/index/build/test_rows.py tests/unit/index/build/test_spill.py \
+  tests/unit/index/graph/test_mutual.py tests/unit/index/test_magnitudes.py \
+  tests/unit/index/parallel/test_cores.py tests/unit/index/parallel/test_heartbeat.py \
+  tests/unit/index/test_borrowed_arrays.py \
+  tests/unit/selection/coreset/test_distance.py \
+  tests/faults/test_changed_files.py tests/faults/test_forged_index.py
 "$python" -m pytest -q -p no:cacheprovider --timeout 900 -k 'native' tests/conformance

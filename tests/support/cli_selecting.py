@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from gleann.service.cli.main import run
 
 N = 500
-"""Items in the folder of `tests/unit/conftest.py`."""
+"""Items in the folder of `tests/unit/service/cli/conftest.py`."""
 
 
 def select(folder, out, *arguments):

@@ -5,35 +5,50 @@ import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import gleann
-import gleann.index
-import gleann.selection
-import gleann.selection.active
-import gleann.selection.coreset
-import gleann.selection.coreset.methods
-import gleann.selection.estimate
 
-
-@pytest.mark.parametrize(
-    "package",
-    [
-        gleann,
-        gleann.index,
-        gleann.selection,
-        gleann.selection.active,
-        gleann.selection.coreset,
-        gleann.selection.coreset.methods,
-        gleann.selection.estimate,
-    ],
-    ids=lambda package: package.__name__,
+ROOT = Path(__file__).parents[2]
+PACKAGES = sorted(
+    ".".join(("gleann", *path.parent.relative_to(ROOT).parts))
+    for room in ("index", "selection", "service")
+    for path in (ROOT / room).rglob("__init__.py")
 )
-def test_all_is_sorted_and_resolves(package):
-    assert list(package.__all__) == sorted(package.__all__)
-    for name in package.__all__:
-        assert getattr(package, name) is not None
+OFFERING = {
+    "gleann.index",
+    "gleann.selection",
+    "gleann.selection.active",
+    "gleann.selection.coreset",
+    "gleann.selection.coreset.methods",
+    "gleann.selection.estimate",
+    "gleann.service.client",
+    "gleann.service.server",
+}
+"""The packages with names of their own; of the others, only modules are imported."""
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_all_is_exactly_what_is_public(name):
+    package = import_module(name)
+    offered = list(getattr(package, "__all__", ()))
+    assert offered == sorted(set(offered))
+    assert bool(offered) == (name in OFFERING)
+    modules = {n for n in offered if isinstance(getattr(package, n), ModuleType)}
+    public = {
+        n
+        for n, value in vars(package).items()
+        if not n.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert public == set(offered) - modules
+
+
+def test_the_top_package_loads_its_names_on_first_use():
+    assert dir(gleann) == gleann.__all__ == sorted(set(gleann.__all__))
+    for name in gleann.__all__:
+        assert getattr(gleann, name) is not None
 
 
 def test_unknown_names_are_attribute_errors():
@@ -55,15 +70,9 @@ def test_import_is_light():
 
 
 def test_every_package_is_in_the_wheel():
-    top = Path(__file__).parents[2]
-    settings = tomllib.loads((top / "pyproject.toml").read_text("utf-8"))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     listed = settings["tool"]["setuptools"]["packages"]
-    there = {
-        ".".join(("gleann", *path.parent.relative_to(top).parts))
-        for room in ("index", "selection", "service")
-        for path in (top / room).rglob("__init__.py")
-    }
-    assert set(listed) == there | {"gleann", "gleann.v1"}
+    assert set(listed) == {*PACKAGES, "gleann", "gleann.v1"}
     assert listed == sorted(listed)
 
 

@@ -1,8 +1,5 @@
 #include "assign/rows.hpp"
 
-#include <algorithm>
-#include <functional>
-
 #include "base/threads.hpp"
 #include "kernels/dispatch.hpp"
 
@@ -13,21 +10,13 @@ constexpr int64_t kRowsATask = 1024;
 // Codes side by side, nothing flipped.
 constexpr Layout kPlain{1, 1, 1, 0, 0, false, 1};
 
-void for_rows(int64_t n, int threads, const std::function<void(int64_t)>& work) {
-  const int64_t tasks = (n + kRowsATask - 1) / kRowsATask;
-  parallel_for(tasks, resolve_threads(threads), [&](int64_t task) {
-    const int64_t last = std::min(n, (task + 1) * kRowsATask);
-    for (int64_t row = task * kRowsATask; row < last; ++row) work(row);
-  });
-}
-
 }  // namespace
 
 std::vector<int64_t> unit_rows(const float* vectors, int64_t n, int64_t d,
                                const std::string& tier, int threads, float* unit) {
   const Kernels& kernels = choose_kernels(tier);
   std::vector<uint8_t> done(n);
-  for_rows(n, threads, [&](int64_t row) {
+  for_rows(n, kRowsATask, resolve_threads(threads), [&](int64_t row) {
     done[row] = kernels.to_unit(vectors + row * d, d, unit + row * d);
   });
   std::vector<int64_t> without;
@@ -40,7 +29,7 @@ std::vector<int64_t> unit_rows(const float* vectors, int64_t n, int64_t d,
 void quantise_rows(const float* vectors, const float* center, int64_t n, int64_t d,
                    const std::string& tier, int threads, int8_t* codes, float* scales) {
   const Kernels& kernels = choose_kernels(tier);
-  for_rows(n, threads, [&](int64_t row) {
+  for_rows(n, kRowsATask, resolve_threads(threads), [&](int64_t row) {
     auto* out = reinterpret_cast<uint8_t*>(codes + row * d);
     scales[row] = kernels.dots.encode(vectors + row * d, center, d, kPlain, out).scale;
   });

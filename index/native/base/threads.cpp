@@ -161,6 +161,14 @@ void parallel_for(int64_t tasks, int threads,
   parallel_for(tasks, lease, work);
 }
 
+void for_rows(int64_t n, int64_t task_rows, int threads,
+              const std::function<void(int64_t)>& work) {
+  parallel_for((n + task_rows - 1) / task_rows, threads, [&](int64_t task) {
+    const int64_t last = std::min(n, (task + 1) * task_rows);
+    for (int64_t row = task * task_rows; row < last; ++row) work(row);
+  });
+}
+
 void set_heartbeat(void (*beat)()) { heartbeat.store(beat); }
 
 void poll() {

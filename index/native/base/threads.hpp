@@ -41,6 +41,11 @@ void parallel_for(int64_t tasks, ThreadLease& lease,
 // The same, on up to `threads` threads.
 void parallel_for(int64_t tasks, int threads, const std::function<void(int64_t)>& work);
 
+// Call work(row) for each row in 0..n - 1 on up to `threads` threads, `task_rows`
+// consecutive rows per task.
+void for_rows(int64_t n, int64_t task_rows, int threads,
+              const std::function<void(int64_t)>& work);
+
 // Set the callback that a thread of Python makes between tasks and in `poll`, ten times
 // a second at most. It may throw, to stop the work.
 void set_heartbeat(void (*beat)());

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -17,13 +16,6 @@ namespace {
 constexpr int64_t kRowsATask = 4096;
 constexpr uint64_t kNoKey = std::numeric_limits<uint64_t>::max();
 
-void for_rows(int64_t n, int threads, const std::function<void(int64_t)>& work) {
-  parallel_for((n + kRowsATask - 1) / kRowsATask, threads, [&](int64_t task) {
-    const int64_t last = std::min(n, (task + 1) * kRowsATask);
-    for (int64_t row = task * kRowsATask; row < last; ++row) work(row);
-  });
-}
-
 // The reversed candidates, grouped by receiving row with a counting sort. One is kept
 // only if it is nearer than the receiver's k-th own candidate, which few are.
 class Mutual {
@@ -35,13 +27,13 @@ class Mutual {
         cutoffs_(candidates.n),
         ends_(new std::atomic<int64_t>[candidates.n + 1]) {
     for (int64_t row = 0; row <= candidates.n; ++row) ends_[row].store(0);
-    for_rows(candidates.n, threads,
+    for_rows(candidates.n, kRowsATask, threads,
              [this](int64_t row) { cutoffs_[row] = cutoff(row); });
   }
 
   void exchange() {
     constexpr auto kRelaxed = std::memory_order_relaxed;
-    for_rows(candidates_.n, threads_, [this](int64_t row) {
+    for_rows(candidates_.n, kRowsATask, threads_, [this](int64_t row) {
       visit_offers(
           row, [this](int32_t to, uint64_t) { ends_[to + 1].fetch_add(1, kRelaxed); });
     });
@@ -50,7 +42,7 @@ class Mutual {
     }
     offers_.resize(ends_[candidates_.n].load(kRelaxed));
     // Filling moves each row's start to its end, which is the next row's start.
-    for_rows(candidates_.n, threads_, [this](int64_t row) {
+    for_rows(candidates_.n, kRowsATask, threads_, [this](int64_t row) {
       visit_offers(row, [this](int32_t to, uint64_t key) {
         offers_[ends_[to].fetch_add(1, kRelaxed)] = key;
       });
@@ -58,7 +50,7 @@ class Mutual {
   }
 
   void write(int32_t* rows, float* distances) const {
-    for_rows(candidates_.n, threads_, [&](int64_t row) {
+    for_rows(candidates_.n, kRowsATask, threads_, [&](int64_t row) {
       thread_local std::vector<uint64_t> keys;
       gather(row, keys);
       const auto found = static_cast<int64_t>(keys.size());

@@ -1,4 +1,4 @@
-// Neighbours of a self-join from candidates in both directions; see index/mutual.py.
+// Neighbours of a self-join, by candidates in both directions: index/graph/mutual.py.
 #pragma once
 
 #include <cstdint>
