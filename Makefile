@@ -74,7 +74,6 @@ kernels-interpreted:
 	  tests/unit/selection/coreset/test_distance.py
 	$(KERNEL_TESTS) --ignore tests/device/compiled tests/device tests/bench/gpu \
 	  tests/unit/index/engines/device tests/unit/index/engines/test_device_absent.py \
-	  tests/unit/index/engines/test_several.py \
 	  tests/unit/selection/coreset/test_facility_location.py
 
 gpu-pack:

@@ -16,6 +16,7 @@ from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import IndexData
+from gleann.index.found import COUNTS
 from gleann.index.lists import invert
 from gleann.index.metric import prepare
 from gleann.index.params import Metric, Spill
@@ -26,7 +27,6 @@ DIM = 64
 NLIST = 60
 CLUSTERS = 40
 SEED = 11
-COUNTS = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
 
 METRICS: tuple[Metric, ...] = ("ip", "cosine", "l2")
 SPILLS: tuple[Spill, ...] = ("soar", "naive", "none")

@@ -1,6 +1,5 @@
-"""The SOAR-spilled inverted-file index."""
+"""The vector index: inverted lists with SOAR spilling."""
 
-from gleann.index.build.arrange import Progress
 from gleann.index.checks import as_vectors
 from gleann.index.evaluate import recall_at_k
 from gleann.index.exact import exact_search
@@ -8,6 +7,7 @@ from gleann.index.found import Found, SearchStats
 from gleann.index.graph.knn_graph import KnnGraph, knn_graph
 from gleann.index.ids.checks import as_ids
 from gleann.index.params import BuildParams, SearchParams
+from gleann.index.progress import Progress
 from gleann.index.soar_index import SoarIndex
 
 __all__ = [

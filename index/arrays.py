@@ -1,7 +1,6 @@
-"""Names for the arrays that cross module borders.
+"""Type aliases of arrays: the dtype, and what the numbers mean.
 
-Shapes are stated where an array is used; these aliases state the dtype and what the
-numbers mean.
+Shapes are stated where an array is used.
 """
 
 from typing import TypeAlias
@@ -9,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 
 Vectors: TypeAlias = NDArray[np.float32]
 """Rows of a matrix, C-contiguous (n, d)."""
@@ -21,7 +20,7 @@ Ids: TypeAlias = NDArray[np.int64] | NDArray[np.str_]
 """The caller's names of vectors; -1 or "" where there is none."""
 
 HeldIds: TypeAlias = NDArray[np.int64] | Texts
-"""Ids as they are kept and carried: a long string costs its own length only."""
+"""Ids in memory: int64, or UTF-8 in which a long string costs its own length only."""
 
 Rows: TypeAlias = NDArray[np.int64]
 """Positions in a matrix; -1 where there is none."""

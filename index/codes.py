@@ -1,9 +1,10 @@
 """How an engine stores rows to scan them: centred int8 codes, or the rows in float32.
 
-Both take the centre of the index off rows and queries first, so that what all rows have
-in common costs no precision. An int8 row x is round((x - c) / scale) with scale =
-max|x - c| / 127, and a query likewise; the dot product of both is then the product of
-both scales and an integer, the same on every engine. `Encoding` has the scores.
+Both subtract the centre of the index from rows and queries first, so that an offset
+which all rows share costs no precision. An int8 row x is round((x - c) / scale) with
+scale = max|x - c| / 127, and a query likewise; the dot product of both is then the
+product of both scales and an integer, the same on every engine. `Encoding` has the
+scores.
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What work takes, in nominal nanoseconds of one core: to compare settings by counting.
+"""A cost model of search, in nominal nanoseconds of one core, to compare settings.
 
 Counted work, not measured time, chooses operating points and spilling, so one seed
 makes one index on any machine. The constants are those of large batches on the AVX-512
@@ -35,11 +35,11 @@ class CostModel:
         return 0.07 + 0.003 * self.dim
 
     @property
-    def pooled(self) -> float:
-        """To keep and re-rank one more row of the pool."""
+    def reranked(self) -> float:
+        """To keep and re-rank one more row."""
         return 140 + 0.4 * self.dim
 
-    def search(self, *, entries: float, nprobe: int, pool: int) -> float:
-        """One query that scans `entries` of `nprobe` lists and re-ranks `pool` rows."""
-        scan = self.entry * entries + PROBE * nprobe + self.pooled * pool
+    def search(self, *, entries: float, nprobe: int, rerank: int) -> float:
+        """One query that scans `entries` of `nprobe` lists and re-ranks some rows."""
+        scan = self.entry * entries + PROBE * nprobe + self.reranked * rerank
         return QUERY + LIST * self.nlist + scan

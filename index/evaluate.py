@@ -1,4 +1,4 @@
-"""How good an answer is, and what it cost: one definition for tests and benchmarks."""
+"""Recall and Pareto fronts: one definition for the build, tests and benchmarks."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

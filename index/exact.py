@@ -95,7 +95,7 @@ def exact_search_prepared(
     """
     rows = np.full((len(queries), k), -1, np.int64)
     distances = np.full((len(queries), k), np.inf, np.float32)
-    chosen, numbers = _pool(vectors, allowed)
+    chosen, numbers = _only_allowed(vectors, allowed)
     depth = min(k, chosen.count)
     if depth == 0:
         return rows, distances
@@ -111,7 +111,7 @@ def exact_search_prepared(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pool:
+class _Allowed:
     """Rows to find the nearest of.
 
     Attributes:
@@ -131,19 +131,21 @@ class _Pool:
         return self.allowed[rows]
 
 
-def _pool(vectors: Vectors, allowed: Mask | None) -> tuple[_Pool, Rows | None]:
+def _only_allowed(
+    vectors: Vectors, allowed: Mask | None
+) -> tuple[_Allowed, Rows | None]:
     """The rows to look at, and their numbers where they were gathered from `vectors`.
 
     To look at rows that do not count is cheaper than a copy of those that do, unless
     those are few.
     """
     if allowed is None or allowed.all():
-        return _Pool(vectors, None, len(vectors)), None
+        return _Allowed(vectors, None, len(vectors)), None
     count = int(np.count_nonzero(allowed))
     if GATHERED * count > len(vectors):
-        return _Pool(vectors, allowed, count), None
+        return _Allowed(vectors, allowed, count), None
     numbers = np.flatnonzero(allowed)
-    return _Pool(vectors[numbers], None, count), numbers
+    return _Allowed(vectors[numbers], None, count), numbers
 
 
 def _of_all(
@@ -231,30 +233,32 @@ class LeastDistances:
 
 def _search_block(
     bounds: LeastDistances,
-    pool: _Pool,
+    allowed_rows: _Allowed,
     k: int,
     progress: Callable[[int], None] | None,
 ) -> tuple[Rows, Distances]:
-    keep = min(k + SLACK, pool.count)
-    candidates, cut = _candidates(bounds, pool, keep, progress)
-    distances = _distances_of(bounds.queries, pool.vectors, candidates, bounds.metric)
-    distances[~pool.counts(candidates)] = np.inf
+    keep = min(k + SLACK, allowed_rows.count)
+    candidates, cut = _candidates(bounds, allowed_rows, keep, progress)
+    distances = _distances_of(
+        bounds.queries, allowed_rows.vectors, candidates, bounds.metric
+    )
+    distances[~allowed_rows.counts(candidates)] = np.inf
     order = np.lexsort((candidates, distances))[:, :k]
     rows = np.take_along_axis(candidates, order, axis=1)
     distances = np.take_along_axis(distances, order, axis=1)
     # Others than those that count are candidates only where those are infinitely far.
     doubtful = np.isinf(distances[:, -1])
-    if keep < pool.count:
+    if keep < allowed_rows.count:
         doubtful |= ~(distances[:, -1] < bounds.distances(cut))
     for q in np.flatnonzero(doubtful).tolist():
         last = float(distances[q, -1])
-        rows[q], distances[q] = _search_near_cut(bounds.one(q), pool, k, last)
+        rows[q], distances[q] = _search_near_cut(bounds.one(q), allowed_rows, k, last)
     return rows, distances
 
 
 def _candidates(
     bounds: LeastDistances,
-    pool: _Pool,
+    allowed_rows: _Allowed,
     keep: int,
     progress: Callable[[int], None] | None,
 ) -> tuple[Rows, Distances]:
@@ -262,10 +266,10 @@ def _candidates(
     count = len(bounds.queries)
     best = np.empty((count, 0), np.float32)
     rows = np.empty((count, 0), np.int64)
-    for start, end in _row_blocks(len(pool.vectors)):
-        block = bounds.of(pool.vectors[start:end])
-        if pool.allowed is not None:
-            block[:, ~pool.allowed[start:end]] = np.inf
+    for start, end in _row_blocks(len(allowed_rows.vectors)):
+        block = bounds.of(allowed_rows.vectors[start:end])
+        if allowed_rows.allowed is not None:
+            block[:, ~allowed_rows.allowed[start:end]] = np.inf
         numbers = np.broadcast_to(np.arange(block.shape[1]), block.shape)
         # Most blocks hold few rows below the running cut: look only at those.
         if best.shape[1] == keep:
@@ -318,13 +322,15 @@ def _distances_of(
 
 
 def _search_near_cut(
-    bounds: LeastDistances, pool: _Pool, k: int, last: float
+    bounds: LeastDistances, allowed_rows: _Allowed, k: int, last: float
 ) -> tuple[Rows, Distances]:
     """Order every row that may be as near as `last` to one query by its distance."""
-    near = np.flatnonzero(_rough(bounds, pool.vectors) <= last)
-    near = near[pool.counts(near)]
+    near = np.flatnonzero(_rough(bounds, allowed_rows.vectors) <= last)
+    near = near[allowed_rows.counts(near)]
     metric = bounds.metric
-    distances = _distances_of(bounds.queries, pool.vectors, near[None, :], metric)[0]
+    distances = _distances_of(
+        bounds.queries, allowed_rows.vectors, near[None, :], metric
+    )[0]
     order = np.lexsort((near, distances))[:k]
     return near[order], distances[order]
 

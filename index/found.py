@@ -1,5 +1,6 @@
-"""What a search returns: neighbours, and what finding them took."""
+"""The result of a search: neighbours and statistics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 
 
 class SearchStats(NamedTuple):
-    """What a search used and what it cost.
+    """The settings and the work of a search.
 
     A named tuple, since it takes half the time of a frozen dataclass to make: that time
     is a part of every search for one query.
@@ -28,7 +29,7 @@ class SearchStats(NamedTuple):
             None where the caller chose nprobe, 1 for an exhaustive search. With a
             filter that of the same setting without it, which probing on until nothing
             changes is to keep (`filtered.py`).
-        exact: whether every allowed row was looked at.
+        exact: whether every allowed row was scanned.
     """
 
     engine: str
@@ -43,6 +44,16 @@ class SearchStats(NamedTuple):
     exact: bool
 
 
+COUNTS = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
+"""Those attributes of `SearchStats` that add up over searches."""
+
+
+def sum_stats(stats: Sequence[SearchStats]) -> SearchStats:
+    """The counts of several searches, summed; all else is that of the first."""
+    totals = {name: sum(getattr(part, name) for part in stats) for name in COUNTS}
+    return stats[0]._replace(**totals)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Found:
     """Neighbours of a batch of queries.
@@ -52,7 +63,7 @@ class Found:
             rows were allowed. Strings are as wide as the longest of this answer.
         distances: float32 (nq, k), ascending: squared L2, 1 - cos, or -ip; +inf where
             there is no id.
-        stats: what the search used and cost.
+        stats: settings and work of the search.
     """
 
     ids: Ids
@@ -77,7 +88,7 @@ class FoundRows:
 
 
 def shortfall(stats: SearchStats, params: SearchParams) -> str | None:
-    """What to tell who asked for more recall than was measured; None if it was not.
+    """The warning text if the requested recall was not measured; None if it was.
 
     Args:
         stats: of the answer.

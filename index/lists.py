@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos
+from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import block_slices
-from gleann.index.parallel.heartbeat import beat
 
 BLOCK_ROWS = 1 << 20
 """Rows put into lists at once: enough to make the counting of lists cheap."""

@@ -1,4 +1,4 @@
-"""What a caller chooses: once when an index is built, and at each search."""
+"""Parameters of a build and of a search."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -16,6 +16,11 @@ CodeKind = Literal["int8", "float32"]
 CodesChoice = Literal["auto", "int8", "float32"]
 
 DEFAULT_TARGET_RECALL = 0.95
+DEFAULT_LAMBDA = 1.0
+"""Weight of the SOAR or AIR penalty where `spill_lambda` is None."""
+
+ZERO_RESIDUAL = 1e-7
+"""A squared residual below this share of the mean squared row length is zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

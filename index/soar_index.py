@@ -10,34 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows, Vectors
-from gleann.index.build.arrange import Progress, Report, arrange, as_sample, ignore
-from gleann.index.build.choose_spill import SpillReport
+from gleann.index.build.arrange import arrange, as_sample
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
-from gleann.index.build.tune import OperatingPoint, best_recall
-from gleann.index.checks import (
-    as_matrix,
-    as_vectors,
-    own_rows,
-    require_finite,
-)
+from gleann.index.checks import as_matrix, as_vectors, own_rows
 from gleann.index.engines.choose import make_engine
-from gleann.index.engines.contract import (
-    Engine,
-    IndexData,
-    Scanned,
-    ScanRequest,
-    freeze,
-)
+from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
-from gleann.index.exact import exact_search_prepared
-from gleann.index.found import Found, FoundRows, SearchStats, shortfall
+from gleann.index.found import Found, FoundRows, shortfall
+from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
-from gleann.index.ids.held import IdLookup, to_numpy
+from gleann.index.ids.held import IdLookup
 from gleann.index.ids.table import IdTable
-from gleann.index.metric import prepare
-from gleann.index.parallel.heartbeat import repeating
+from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
 from gleann.index.params import BuildParams, Metric, SearchParams
+from gleann.index.progress import Progress, Report, ignore
 from gleann.index.search.device_search import (
     FoundTensors,
     as_tensor,
@@ -45,14 +32,7 @@ from gleann.index.search.device_search import (
     search_planned,
     tensor_engine,
 )
-from gleann.index.search.filtered import Allowed, count_allowed, search_filtered
-from gleann.index.search.plan import (
-    SearchPlan,
-    allowed_count,
-    plan_search,
-    stats_of,
-    without_copies,
-)
+from gleann.index.search.searcher import Searcher
 from gleann.index.storage import files, packing
 from gleann.index.storage.mapped_file import mapped_files
 from gleann.index.storage.packing import Header
@@ -79,8 +59,12 @@ class SoarIndex:
         self._table = IdTable(ids)
         self._header = header
         self._engine = engine
-        self._last_filter: tuple[Mask, Allowed] | None = None
-        self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
+        self._searcher = Searcher(
+            data,
+            engine,
+            points=header.points,
+            primary_points=header.primary_points,
+        )
 
     @classmethod
     def build(  # noqa: PLR0913  all of them are optional
@@ -225,24 +209,24 @@ class SoarIndex:
             RecallWarning: no operating point has the recall that is asked for.
         """
         params = params or SearchParams()
-        rows, distances, stats = self._search(queries, params)
-        if (text := shortfall(stats, params)) is not None:
+        found = self._search(queries, params)
+        if (text := shortfall(found.stats, params)) is not None:
             warn(text, RecallWarning, stacklevel=2)
-        return Found(ids=self._table.ids_of(rows), distances=distances, stats=stats)
+        ids = self._table.ids_of(found.rows)
+        return Found(ids=ids, distances=found.distances, stats=found.stats)
 
     def find_rows(
         self, queries: ArrayLike, params: SearchParams | None = None
     ) -> FoundRows:
         """`search` without its warning, answering with row numbers (-1 for none)."""
-        rows, distances, stats = self._search(queries, params or SearchParams())
-        return FoundRows(rows=rows, distances=distances, stats=stats)
+        return self._search(queries, params or SearchParams())
 
     def search_rows(
         self, queries: ArrayLike, params: SearchParams | None = None
     ) -> tuple[Rows, Distances]:
         """`search`, answering with row numbers (-1 for none) instead of ids."""
-        rows, distances, _ = self._search(queries, params or SearchParams())
-        return rows, distances
+        found = self._search(queries, params or SearchParams())
+        return found.rows, found.distances
 
     def search_tensors(
         self, queries: object, params: SearchParams | None = None
@@ -278,9 +262,9 @@ class SoarIndex:
         found = search_planned(
             engine,
             asked,
-            self._plan(params, count=len(asked)),
+            self._searcher.plan(params, count=len(asked)),
             n=len(self),
-            scan_all=self._scan_all_of,
+            scan_all=self._searcher.scan_unprepared,
         )
         if (text := shortfall(found.stats, params)) is not None:
             warn(text, RecallWarning, stacklevel=2)
@@ -355,12 +339,12 @@ class SoarIndex:
 
         Integers are read-only, strings a copy.
         """
-        return to_numpy(self._table.ids)
+        return self._table.ids
 
     @property
     def held_ids(self) -> HeldIds:
-        """(n,) the ids as they are held, where a long string costs its own length."""
-        return self._table.ids
+        """(n,) the ids; in memory, a long string costs its own length only."""
+        return self._table.held
 
     @property
     def id_lookup(self) -> IdLookup:
@@ -384,7 +368,7 @@ class SoarIndex:
 
     @property
     def params(self) -> BuildParams:
-        """What it was built with; `spill` is what "auto" chose."""
+        """The parameters of the build; `spill` is the one that "auto" chose."""
         return self._header.params
 
     @property
@@ -412,12 +396,12 @@ class SoarIndex:
 
     @property
     def engine(self) -> Engine:
-        """What ranks lists and scans them."""
+        """The engine that ranks lists and scans them."""
         return self._engine
 
     @property
     def operating_points(self) -> tuple[OperatingPoint, ...]:
-        """What was measured at build time; `target_recall` chooses among them."""
+        """The settings measured at build time; `target_recall` chooses among them."""
         return self._header.points
 
     def best_recall(self, *, k: int = 10) -> float | None:
@@ -427,12 +411,12 @@ class SoarIndex:
 
     @property
     def spill_report(self) -> SpillReport | None:
-        """Why rows are spilled or not; None where it was not left to measurement."""
+        """The measurement behind `spill="auto"`; None if spilling was given."""
         return self._header.spill_report
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256 of the prepared vectors, for the provenance of what is drawn."""
+        """SHA-256 of the prepared vectors, without ids, in hexadecimal."""
         return sha256(np.ascontiguousarray(self.vectors).data).hexdigest()
 
     def rows_of(self, ids: ArrayLike) -> Rows:
@@ -453,151 +437,11 @@ class SoarIndex:
         mask[self.rows_of(ids)] = True
         return mask
 
-    def _search(
-        self, queries: ArrayLike, params: SearchParams
-    ) -> tuple[Rows, Distances, SearchStats]:
+    def _search(self, queries: ArrayLike, params: SearchParams) -> FoundRows:
         self._require_whole()
         checked = as_matrix(queries, name="queries", dim=self.dim)
-        plan = self._plan(params, count=len(checked))
-        if not (plan.exact or plan.adaptive):
-            return self._search_lists(checked, plan)
-        require_finite(checked, name="queries")
-        prepared = prepare(checked, self.metric, name="queries")
-        if plan.exact:
-            return self._search_exact(prepared, plan.request)
-        return self._search_filtered(prepared, plan)
+        return self._searcher.search(checked, params)
 
     def _require_whole(self) -> None:
         for file in self._mapped:
             file.require_whole()
-
-    def _plan(self, params: SearchParams, *, count: int) -> SearchPlan:
-        # Who searches one query after another brings the same parameters again; they
-        # are frozen, and so is the plan.
-        last = self._last_plan
-        if last is not None and last[0] is params and last[1] == count:
-            return last[2]
-        plan = self._cheaper(self._plan_both(params), params, count=count)
-        if params.allowed is None:  # a mask could be changed
-            self._last_plan = params, count, plan
-        return plan
-
-    def _cheaper(
-        self, plan: SearchPlan, params: SearchParams, *, count: int
-    ) -> SearchPlan:
-        """`plan`, or one of primaries only where those cost the engine less."""
-        other = without_copies(
-            plan, params, self._header.primary_points, nlist=self.nlist
-        )
-        if other is None:
-            return plan
-        chosen = self._engine.choose_segments(
-            both=plan.nprobe, primary=other.nprobe, queries=count
-        )
-        return plan if chosen == "both" else other
-
-    def _plan_both(self, params: SearchParams) -> SearchPlan:
-        return plan_search(
-            params,
-            points=self._header.points,
-            n=len(self),
-            nlist=self.nlist,
-            entries=self._data.lists.entries,
-        )
-
-    def _counted(self, request: ScanRequest) -> Allowed:
-        """What a filter leaves of the lists; kept for a mask that nobody can change."""
-        mask = request.allowed
-        assert mask is not None
-        last = self._last_filter
-        fixed = not mask.flags.writeable and mask.base is None
-        if fixed and last is not None and last[0] is mask:
-            return last[1]
-        counted = count_allowed(self._data.lists, mask)
-        if fixed:
-            self._last_filter = mask, counted
-        return counted
-
-    def _search_filtered(
-        self, queries: Vectors, plan: SearchPlan
-    ) -> tuple[Rows, Distances, SearchStats]:
-        scanned, exhaustive = search_filtered(
-            self._engine,
-            self._data,
-            queries,
-            plan.request,
-            nprobe=plan.nprobe,
-            allowed=self._counted(plan.request),
-        )
-        all_exact = exhaustive == len(queries)
-        stats = SearchStats(
-            engine="exact" if all_exact else scanned.engine or self._engine.name,
-            nprobe=-(-scanned.work.lists_probed // len(queries)),
-            rerank=plan.request.pool,
-            lists_probed=scanned.work.lists_probed,
-            entries_scanned=scanned.work.entries_scanned,
-            survivors=scanned.work.survivors,
-            reranked=scanned.work.reranked,
-            completed=0 if all_exact else exhaustive,
-            estimated_recall=1.0 if all_exact else plan.estimated_recall,
-            exact=all_exact,
-        )
-        return scanned.rows, scanned.distances, stats
-
-    def _search_lists(
-        self, queries: Vectors, plan: SearchPlan
-    ) -> tuple[Rows, Distances, SearchStats]:
-        scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
-        completed = self._complete(queries, scanned, plan.request)
-        engine = scanned.engine or self._engine.name
-        stats = stats_of(plan, scanned.work, engine=engine, completed=completed)
-        return scanned.rows, scanned.distances, stats
-
-    def _complete(
-        self, queries: Vectors, scanned: Scanned, request: ScanRequest
-    ) -> int:
-        """Answer the queries whose lists held too few rows by exhaustive search."""
-        if scanned.short == 0:
-            return 0
-        exist = min(request.k, allowed_count(request, len(self)))
-        short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
-        if short.size == 0:
-            return 0
-        found = self._scan_all_of(queries[short], request)
-        scanned.rows[short], scanned.distances[short] = found
-        return int(short.size)
-
-    def _scan_all_of(
-        self, queries: Vectors, request: ScanRequest
-    ) -> tuple[Rows, Distances]:
-        return self._scan_all(prepare(queries, self.metric), request)
-
-    def _search_exact(
-        self, queries: Vectors, request: ScanRequest
-    ) -> tuple[Rows, Distances, SearchStats]:
-        rows, distances = self._scan_all(queries, request)
-        looked_at = len(queries) * allowed_count(request, len(self))
-        stats = SearchStats(
-            engine="exact",
-            nprobe=0,
-            rerank=0,
-            lists_probed=0,
-            entries_scanned=looked_at,
-            survivors=looked_at,
-            reranked=looked_at,
-            completed=0,
-            estimated_recall=1.0,
-            exact=True,
-        )
-        return rows, distances, stats
-
-    def _scan_all(
-        self, queries: Vectors, request: ScanRequest
-    ) -> tuple[Rows, Distances]:
-        return exact_search_prepared(
-            queries,
-            self._data.vectors,
-            metric=self.metric,
-            k=request.k,
-            allowed=request.allowed,
-        )

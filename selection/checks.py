@@ -1,12 +1,11 @@
 """Validation where data enters selection; inner functions trust their callers."""
 
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import HeldIds, Ids, Rows
+from gleann.index.arrays import Rows
 from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
@@ -14,10 +13,10 @@ from gleann.index.errors import (
     InvalidInputError,
     InvalidParamsError,
     NonFiniteError,
-    UnknownIdError,
 )
 from gleann.index.ids.checks import hold_distinct, hold_row_ids
-from gleann.index.ids.held import IdLookup, ids_at, kind_of, shown_id, to_numpy
+from gleann.index.ids.held import shown_id
+from gleann.index.ids.table import IdTable
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -174,8 +173,8 @@ def kept(array: Array, given: object) -> Array:
     return array
 
 
-class IdMap:
-    """The caller's ids of rows 0..n - 1, and rows by id.
+class IdMap(IdTable):
+    """The caller's ids of rows 0..n - 1, and rows by distinct id.
 
     Args:
         ids: n distinct ids, copied if they are writable; None numbers the rows.
@@ -183,23 +182,7 @@ class IdMap:
     """
 
     def __init__(self, ids: ArrayLike | None, *, n: int) -> None:
-        self.held: HeldIds = hold_row_ids(ids, n=n)
-
-    def __len__(self) -> int:
-        return len(self.held)
-
-    @property
-    def ids(self) -> Ids:
-        """All ids (n,); strings as wide as the longest."""
-        return to_numpy(self.held)
-
-    def ids_of(self, rows: Rows) -> Ids:
-        """Ids of `rows`, in their shape."""
-        return ids_at(self.held, rows)
-
-    @cached_property
-    def _lookup(self) -> IdLookup:
-        return IdLookup(self.held)
+        super().__init__(hold_row_ids(ids, n=n), where=f"the {n} rows")
 
     def rows_of(self, ids: ArrayLike) -> Rows:
         """Rows (m,) of distinct `ids` (m,).
@@ -209,18 +192,7 @@ class IdMap:
             DuplicateIdError: one id twice.
             UnknownIdError: an id that no row has.
         """
-        wanted = hold_distinct(ids)
-        if len(wanted) and kind_of(wanted) != kind_of(self.held):
-            raise UnknownIdError(
-                f"the ids are {kind_of(wanted)}, those of the rows {kind_of(self.held)}"
-            )
-        rows = self._lookup.find(wanted)
-        if (missing := np.flatnonzero(rows < 0)).size:
-            raise UnknownIdError(
-                f"{missing.size} of {len(wanted)} ids are not among those of"
-                f" {len(self)} rows: {shown(ids_at(wanted, missing[: AT_MOST + 1]))}"
-            )
-        return rows
+        return super().rows_of(hold_distinct(ids))
 
 
 def shown(values: NDArray[Any]) -> str:

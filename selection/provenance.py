@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import CorruptDataError
-from gleann.index.ids.texts import Texts
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.texts import Texts
 from gleann.selection.saved import Saved
 
 HASH_BLOCK = 1024

@@ -54,7 +54,8 @@ class IndexInfo:
         nlist: inverted lists of the sealed version, or None without one.
         spill: where second copies went in the sealed version, or None without one.
         engine: what scans the sealed version, or None without one.
-        data_hash: SHA-256 of the sealed version's rows and ids in hexadecimal, or None.
+        data_hash: SHA-256 of the sealed version's prepared vectors, without ids, in
+            hexadecimal, or None.
         created_at: when it was created, UTC.
         built_at: when the sealed version was published, UTC, or None.
         broken: why it cannot be served, or None if it is; the counts of one that is not

@@ -111,7 +111,7 @@ def _our_rows(run: Run, name: str, kind: str) -> None:
 
 
 def _our_row(run: Run, found: Workload, engine: DeviceEngine, asked: Tensor) -> None:
-    request = ScanRequest(k=K, pool=min(POOL, len(found.vectors)))
+    request = ScanRequest(k=K, rerank=min(POOL, len(found.vectors)))
 
     def search() -> Scanned:
         return engine.search_resident(asked, nprobe=1, request=request)

@@ -44,7 +44,7 @@ def main() -> None:
     ranked = ReferenceEngine(data).rank_lists(queries, nprobe=max(args.probes))
     print("segments nprobe buckets recall flagged_queries flagged_pairs")
     for segments, nprobe in zip(("both", "primary"), args.probes, strict=True):
-        request = ScanRequest(k=K, pool=POOL, segments=segments)
+        request = ScanRequest(k=K, rerank=POOL, segments=segments)
         list_nos = torch.from_numpy(ranked[:, :nprobe].astype(np.int64))
         view = view_for(lists, request)
         for buckets in BUCKETS:
@@ -66,7 +66,7 @@ def first_pass(
         nprobe=list_nos.shape[1],
         longest=view.longest,
         k=K,
-        pool=POOL,
+        rerank=POOL,
         nlist=view.lists.nlist,
     )
     bucketing = Bucketing(buckets=buckets, span=span_for(sizes, programs=PROGRAMS))

@@ -98,7 +98,7 @@ def _row(
     tile: int,
 ) -> None:
     queries, list_nos = asked
-    view = view_for(lists, ScanRequest(k=10, pool=40))
+    view = view_for(lists, ScanRequest(k=10, rerank=40))
     config = _config(view, tile)
     taken = seconds_of(run, lambda: _scan(queries, list_nos, view, config), most=1.0)
     batch = Batch(

@@ -246,7 +246,7 @@ def launches_of(setting: Setting) -> Launches:
             recorder=recorder,
         )
         queries = np.zeros((setting.queries, setting.dim), np.float32)
-        request = ScanRequest(k=10, pool=POOL)
+        request = ScanRequest(k=10, rerank=POOL)
         try:
             engine.search(queries, nprobe=setting.nprobe, request=request)
         except StepCountedError:

@@ -142,7 +142,7 @@ def _array(part: Any) -> np.ndarray:
 def faiss_spilled(run: Run, found: Workload, _: Tensor) -> Peer:
     """Our spilled lists in faiss' GPU index: queries come from the host."""
     index = index_of(run, found.name).with_engine("faiss-gpu")
-    request = ScanRequest(k=K, pool=min(4 * K, len(index)))
+    request = ScanRequest(k=K, rerank=min(4 * K, len(index)))
 
     def search(queries: Tensor, nprobe: int) -> Any:
         asked = queries.cpu().numpy()

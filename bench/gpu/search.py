@@ -107,7 +107,7 @@ def _point(run: Run, name: str, kind: str, at: tuple[str, float]) -> Point | Non
     segments, level = at
     found, engine = workload(run, name), engine_of(run, name, kind)
     count = tuned_queries(found)
-    request = ScanRequest(k=K, pool=min(POOL, len(found.vectors)), segments=segments)
+    request = ScanRequest(k=K, rerank=min(POOL, len(found.vectors)), segments=segments)
     recalls = run.kept.setdefault(f"recalls {name} {kind} {segments}", {})
 
     def recall_at(nprobe: int) -> float:

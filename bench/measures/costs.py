@@ -72,7 +72,7 @@ def measure(dataset: Dataset, repeats: int, seed: int) -> tuple[np.ndarray, np.n
         data = SoarIndex.build(dataset.base, params).data
         engine = NativeEngine(data, tier=TIER, threads=1)
         for nprobe, pool in product(NPROBES, POOLS):
-            request = ScanRequest(k=10, pool=pool)
+            request = ScanRequest(k=10, rerank=pool)
             taken = []
             for _ in range(repeats):
                 start = process_time()
@@ -88,7 +88,7 @@ def fit(work: np.ndarray, times: np.ndarray, *, dim: int) -> dict[str, Any]:
     """Non-negative least squares on relative errors, beside the model's own error."""
     constants, _ = nnls(work / times[:, None], np.ones(len(times)))
     modelled = [
-        CostModel(dim, int(nlist)).search(entries=entries, nprobe=nprobe, pool=pool)
+        CostModel(dim, int(nlist)).search(entries=entries, nprobe=nprobe, rerank=pool)
         for _, nlist, nprobe, entries, pool in work
     ]
     return {

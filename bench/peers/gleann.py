@@ -11,6 +11,7 @@ from bench.peers.contract import Params, PeerUnavailableError, Setting, Shape, S
 from bench.peers.contract import geometric as steps
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.engines import native
+from gleann.index.found import COUNTS
 
 POOLS = (1.3, 2, 3, 5, 10)
 """Rows re-ranked, as a share of k."""
@@ -66,8 +67,7 @@ def work(
     index: SoarIndex, queries: np.ndarray, k: int, params: Params
 ) -> dict[str, float | str]:
     stats = index.search(queries, _search_params(k, **params)).stats
-    counts = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
-    each = {name: getattr(stats, name) / len(queries) for name in counts}
+    each = {name: getattr(stats, name) / len(queries) for name in COUNTS}
     return {"engine": stats.engine, "spilled_share": index.spilled_share, **each}
 
 

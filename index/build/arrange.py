@@ -1,6 +1,5 @@
-"""The phases of a build: train, assign, tune; and encode, which is the caller's."""
+"""The phases that builds in memory and on disk share: train, assign, tune."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.build.choose_spill import choose_spill
-from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.contract import BuildKernels
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.sample import Sample, draw_queries, make_sample
 from gleann.index.build.tune import measure_points
@@ -18,40 +17,18 @@ from gleann.index.errors import InvalidParamsError
 from gleann.index.lists import InvertedLists, invert
 from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric
+from gleann.index.progress import Progress, Report
 from gleann.index.storage.packing import Header
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a build is in its current phase.
-
-    Attributes:
-        phase: "prepare" (on disk only), "train", "assign", "tune", "encode" (in memory
-            only), then "done"; "plan" and "join" for a neighbour graph.
-        done: units of this phase finished.
-        total: units of this phase in all.
-    """
-
-    phase: str
-    done: int
-    total: int
-
-
-Report = Callable[[Progress], None]
-
-
-def ignore(progress: Progress) -> None:
-    """Take progress nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arranged:
-    """Rows in lists, and what searching them will cost.
+    """The result of these phases: lists, encoding and measured header.
 
     Attributes:
         centroids: float32 (nlist, d).
-        lists: who lies where.
-        encoding: what the rows' codes are to be.
+        lists: the inverted lists, primary and spilled entries.
+        encoding: how the rows are to be encoded.
         header: the parameters, "auto" spilling resolved, and what was measured.
     """
 
@@ -90,17 +67,17 @@ def arrange(
     report: Report,
     kernels: BuildKernels,
 ) -> Arranged:
-    """Put prepared rows (n, d) into lists and measure what searching them takes.
+    """Assign prepared rows (n, d) to lists and measure the cost of searching them.
 
-    Beside `rows`, which may be memory-mapped, this holds the training sample, the lists
-    and some 30 bytes a row.
+    Memory: the training sample, the lists and about 30 bytes a row; `rows` may be
+    memory-mapped.
 
     Args:
         rows: (n, d), prepared.
         params: how.
         queries: prepared sample queries (m, d); None draws from the rows.
-        report: called as each phase goes on.
-        kernels: who compares rows with centroids.
+        report: called with the progress of each phase.
+        kernels: the numeric kernels of the build.
     """
     nlist = resolve_nlist(params, len(rows))
     encoding = Encoding(
@@ -152,7 +129,7 @@ def as_sample(queries: ArrayLike | None, dim: int, metric: Metric) -> Vectors | 
 def _judge(
     sample: Sample | None, primary: ListNos, secondary: ListNos, params: BuildParams
 ) -> tuple[Header, ListNos]:
-    """What the sample says about the lists, and the second lists that are kept."""
+    """The header that the sample leads to, and the second lists that are kept."""
     if sample is None:
         return Header(params=replace(params, spill=params.assumed_spill)), secondary
     if params.spill != "auto":

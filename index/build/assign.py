@@ -1,4 +1,4 @@
-"""Rows to their first and second list: by native kernels, or by NumPy without them.
+"""Assignment of rows to their first and second list, by native kernels or by NumPy.
 
 Both follow the rules of `spill.py` in float32; they can differ where two lists are
 equally good to rounding.
@@ -11,8 +11,8 @@ import numpy as np
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.build.spill import Spiller, less
 from gleann.index.engines import native
+from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import BLOCK_SCORES, block_slices, map_blocks
-from gleann.index.parallel.heartbeat import beat
 from gleann.index.params import BuildParams
 
 PROGRESS_ROWS = 32_768

@@ -1,55 +1,28 @@
-"""Whether second copies pay: `BuildParams.spill = "auto"`.
+"""The choice of `BuildParams.spill = "auto"`: whether second copies save enough work.
 
-An index without spilling is the same lists with their spilled segments cut off, so both
-are judged from one assignment by the work that sample queries need.
+An index without spilling has the same lists without their spilled segments, so one
+assignment gives the work of sample queries for both.
 """
-
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from gleann.index.arrays import ListNos
 from gleann.index.build.sample import Sample
-from gleann.index.build.tune import (
+from gleann.index.build.tune import measure_points
+from gleann.index.operating_points import (
+    WORTH,
     OperatingPoint,
+    SpillReport,
     best_recall,
     cost_of_recall,
-    measure_points,
 )
 from gleann.index.params import DEFAULT_TARGET_RECALL
 
 JUDGED_K = 10
 DEFAULT_RECALLS = (DEFAULT_TARGET_RECALL, 0.99)
-WORTH = 0.05
-"""Share of the work that copies must save to be worth their memory."""
 
 
 Points = tuple[OperatingPoint, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpillReport:
-    """What "auto" measured, and what it chose.
-
-    Attributes:
-        chosen: the winner.
-        k: neighbours asked for.
-        recalls: recall@k that was judged at: what was asked for, or the most that both
-            reach.
-        soar_costs: nominal nanoseconds a query with spilling (`index/cost.py`), for
-            each recall.
-        none_costs: the same without.
-        saving: share of the work that spilling saves (geometric mean); negative where
-            it costs more. "soar" is chosen from `WORTH` up.
-    """
-
-    chosen: Literal["soar", "none"]
-    k: int
-    recalls: tuple[float, ...]
-    soar_costs: tuple[float, ...]
-    none_costs: tuple[float, ...]
-    saving: float
 
 
 def choose_spill(
@@ -59,7 +32,7 @@ def choose_spill(
     *,
     target_recall: float | None,
 ) -> tuple[SpillReport, Points, Points]:
-    """Judge the lists with and without their spilled rows.
+    """Compare the lists with and without their spilled rows.
 
     Args:
         sample: the queries.
@@ -68,7 +41,7 @@ def choose_spill(
         target_recall: see `BuildParams`.
 
     Returns:
-        The verdict, and the operating points with and without spilled rows.
+        The report, and the operating points with and without spilled rows.
     """
     spilled = measure_points(sample, primary, secondary)
     plain = measure_points(sample, primary, None)

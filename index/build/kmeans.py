@@ -8,12 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.build.kernels import (
-    BuildKernels,
-    HostKernels,
-    HostTrainingRows,
-    TrainingRows,
-)
+from gleann.index.build.contract import BuildKernels, TrainingRows
+from gleann.index.build.host import HostKernels, HostTrainingRows
 from gleann.index.params import Metric
 
 TRAIN_ROWS_PER_LIST = 64

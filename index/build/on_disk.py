@@ -10,22 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Vectors
-from gleann.index.build.arrange import (
-    Progress,
-    Report,
-    arrange,
-    as_sample,
-    resolve_nlist,
-)
-from gleann.index.build.choose_spill import SpillReport
-from gleann.index.build.kernels import BuildKernels
-from gleann.index.build.tune import best_recall
+from gleann.index.build.arrange import arrange, as_sample, resolve_nlist
+from gleann.index.build.contract import BuildKernels
 from gleann.index.checks import as_float32, require_matrix
 from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.ids.checks import hold_row_ids
+from gleann.index.operating_points import SpillReport, best_recall
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams, Metric
+from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
 from gleann.index.storage.array_file import GrowingArray
 

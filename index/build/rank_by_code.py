@@ -1,4 +1,4 @@
-"""All rows in the order of their codes' scores: what competes for a re-rank pool."""
+"""The best rows of the whole index by the scores of their codes, for sample queries."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""Rows made ready for an index: by native kernels, or by NumPy without them.
+"""Preparation and encoding of rows, by native kernels or by NumPy.
 
-Codes are the same to the last bit. Unit lengths are summed in double in another order,
-so that once in many million values a last bit of float32 differs.
+Codes are the same to the last bit. The squared lengths are summed in double in another
+order, so one value in many millions differs in its last bit of float32.
 """
 
 from gleann.index.arrays import Vectors

@@ -1,4 +1,4 @@
-"""Sample queries, and all that their recall depends on.
+"""Sample queries with their exact neighbours and code ranks, for counting recall.
 
 One exhaustive pass finds the nearest rows of each query, and another the rows that
 score best by their codes, of all rows of the index. Which of the nearest a search
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
-from gleann.index.build.kernels import BuildKernels
+from gleann.index.build.contract import BuildKernels
 from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
 from gleann.index.codes import Encoding
 from gleann.index.cost import CostModel
@@ -32,13 +32,13 @@ TIES = 20
 """Nearest rows known beyond `DEPTH`, to see whether more rows tie there."""
 
 WIDE = 1000
-"""Rows known of each query that compete for its re-rank pool: the largest pool."""
+"""Rows kept of each query by their codes; no rerank that is measured is larger."""
 
 TOLD_K = 10
-TOLD_POOL = 100
+CODES_RERANK = 100
 TOLD_RECALL = 0.998
-"""int8 codes are enough where `TOLD_POOL` rows, the best of all by their codes, hold so
-many of the `TOLD_K` nearest: more is not measured (`tune.ENOUGH`)."""
+"""int8 codes suffice where the best `CODES_RERANK` rows by code hold this share of the
+`TOLD_K` nearest: a higher recall is not measured (`tune.ENOUGH`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -218,9 +218,9 @@ def _nearest(
 
 
 def _told_apart(distances: Distances, truth: Distances) -> bool:
-    """Whether pools of the best codes hold the nearest rows."""
+    """Whether the rows with the best codes hold the nearest rows."""
     k = min(TOLD_K, truth.shape[1])
-    hits = (distances[:, :TOLD_POOL] <= cut_at_k(truth[:, :k])).sum(axis=1)
+    hits = (distances[:, :CODES_RERANK] <= cut_at_k(truth[:, :k])).sum(axis=1)
     return float(np.minimum(hits, k).mean()) >= TOLD_RECALL * k
 
 

@@ -1,4 +1,4 @@
-"""Which second list holds a copy of each row.
+"""SOAR and AIR spilling: the second list of each row.
 
 SOAR (Sun et al., NeurIPS 2023, https://arxiv.org/abs/2404.00774) minimises
 |r'|^2 + lambda * (r_hat . r')^2 over the second residual r' = x - c', so that the copy
@@ -18,13 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import ListNos, Vectors
+from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
-from gleann.index.parallel.heartbeat import beat
-from gleann.index.params import BuildParams
-
-DEFAULT_LAMBDA = 1.0
-ZERO_RESIDUAL = 1e-7
-"""A squared residual below this share of the mean squared row length is zero."""
+from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams
 
 MOST_PRODUCTS = 1 << 26
 """Products among centroids that are kept; beyond, they are computed block by block."""
@@ -32,7 +28,7 @@ MOST_PRODUCTS = 1 << 26
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Products:
-    """Everything the losses need of a block of rows: products, no vectors.
+    """The inner products of a block of rows from which the losses follow.
 
     Attributes:
         squares: (nlist,) |c'|^2.
@@ -57,7 +53,7 @@ class Spiller:
     Args:
         centroids: (nlist, d).
         params: metric, spill and spill_lambda.
-        scale: mean squared length of all the rows, what a residual is small beside.
+        scale: mean squared length of all rows; residuals far below it count as zero.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Operating points: what recall each (nprobe, rerank) buys, counted at build time.
+"""Measures operating points: the recall of each (nprobe, rerank), by counting.
 
-The queries behind them are drawn from the rows unless the caller gave others, so
-queries of another distribution can see another recall.
+The sample queries are drawn from the rows unless the caller gives some, so queries of
+another distribution can have another recall.
 """
 
 from dataclasses import dataclass
@@ -12,39 +12,14 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos
 from gleann.index.build.sample import Sample
-from gleann.index.cost import CostModel
 from gleann.index.evaluate import cut_at_k, pareto
+from gleann.index.operating_points import OperatingPoint
 
 MEASURED_K = (1, 10, 100)
-POOLS_PER_K = (1.3, 2, 3, 5, 10)
+RERANKED_PER_K = (1.3, 2, 3, 5, 10)
 GRID_STEP = 1.15
 ENOUGH = 0.998
 """Recall beyond which no more probes are measured: they would cost the most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatingPoint:
-    """One setting and what it was measured to give.
-
-    Attributes:
-        k: neighbours asked for.
-        nprobe: lists scanned.
-        rerank: rows re-ranked.
-        recall: recall@k over the sample.
-        entries: entries scanned a query, mean.
-        error: standard error of `recall`, from its spread over the sample queries.
-    """
-
-    k: int
-    nprobe: int
-    rerank: int
-    recall: float
-    entries: float
-    error: float = 0.0
-
-    def cost(self, model: CostModel) -> float:
-        """Nominal nanoseconds a query."""
-        return model.search(entries=self.entries, nprobe=self.nprobe, pool=self.rerank)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,11 +37,6 @@ class _Reached:
 
 
 _ABSENT = np.iinfo(np.int16).max
-
-
-def default_pool(k: int) -> int:
-    """Rows to re-rank when nothing was measured or asked for: 4k, at least 32."""
-    return max(4 * k, 32)
 
 
 def measure_points(
@@ -93,51 +63,6 @@ def measure_points(
             measured, gain=lambda p: p.recall, cost=lambda p: p.cost(sample.cost_model)
         )
     return tuple(points)
-
-
-def choose_point(
-    points: tuple[OperatingPoint, ...], *, k: int, target_recall: float
-) -> OperatingPoint | None:
-    """The cheapest point that reaches `target_recall`, else the best; None without any.
-
-    Half a standard error is kept in hand: the cheapest point that seems to reach a
-    target is more often lucky than not. A k that was not measured takes the points of
-    the next larger measured one, or of the largest.
-    """
-    candidates = points_of(points, k=k)
-    if not candidates:
-        return None
-    reaching = [p for p in candidates if p.recall - p.error / 2 >= target_recall]
-    return reaching[0] if reaching else candidates[-1]
-
-
-def points_of(
-    points: tuple[OperatingPoint, ...], *, k: int
-) -> tuple[OperatingPoint, ...]:
-    """The points measured for k, else for the next larger k, else for the largest."""
-    measured = sorted({p.k for p in points})
-    if not measured:
-        return ()
-    nearest = next((m for m in measured if m >= k), measured[-1])
-    return tuple(p for p in points if p.k == nearest)
-
-
-def cost_of_recall(
-    points: tuple[OperatingPoint, ...], model: CostModel, *, k: int, recall: float
-) -> float:
-    """Nanoseconds that `recall` takes, between the points on either side of it.
-
-    A recall beyond the last point, which `best_recall` tells, costs what that costs.
-    """
-    chosen = [p for p in points if p.k == k]
-    recalls = [p.recall for p in chosen]
-    costs = [p.cost(model) for p in chosen]
-    return float(np.exp(np.interp(recall, recalls, np.log(costs))))
-
-
-def best_recall(points: tuple[OperatingPoint, ...], *, k: int) -> float:
-    """The most that any point for k reaches; there must be points."""
-    return max(point.recall for point in points_of(points, k=k))
 
 
 def _entries_read(
@@ -170,9 +95,9 @@ def _measure_k(
 ) -> list[OperatingPoint]:
     query, column = np.nonzero(sample.distances <= cut_at_k(sample.truth[:, :k]))
     points = []
-    for pool in sorted({ceil(k * share) for share in POOLS_PER_K}):
+    for rerank in sorted({ceil(k * share) for share in RERANKED_PER_K}):
         for at in reached:
-            inside = at.place[query, column] <= pool
+            inside = at.place[query, column] <= rerank
             hits = np.bincount(query[inside], minlength=len(sample.truth))
             recalls = np.minimum(hits, k) / k
             recall = float(recalls.mean())
@@ -180,7 +105,7 @@ def _measure_k(
                 OperatingPoint(
                     k=k,
                     nprobe=at.nprobe,
-                    rerank=pool,
+                    rerank=rerank,
                     recall=recall,
                     entries=float(entries[at.nprobe - 1]),
                     error=float(recalls.std() / len(recalls) ** 0.5),

@@ -1,4 +1,4 @@
-"""Which engine serves, and why."""
+"""The choice of an engine, and the reason for it."""
 
 import os
 from collections.abc import Callable

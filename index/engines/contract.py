@@ -1,9 +1,10 @@
-"""What every engine promises, and the values that cross that border.
+"""The contract of the engines, and the values that pass between index and engine.
 
 Given the same index, queries and probed lists, the result of `scan` is the exact top-k
 by float32 distance over the distinct, allowed rows of the probed lists, ties by lower
-row, up to scan-precision misses outside the re-rank pool (where more than `pool` rows
-tie at the cut, engines agree in distances, not in rows). No row comes twice.
+row, except for rows that the scan scores too low to be re-ranked (where more than
+`rerank` rows tie at the cut, engines agree in distances, not in rows). No row comes
+twice.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
@@ -27,9 +28,9 @@ class IndexData:
     """The arrays of a sealed index, as engines read them.
 
     Attributes:
-        encoding: what codes and queries score, and the metric.
+        encoding: how codes and queries are scored, and the metric.
         centroids: float32 (nlist, d).
-        lists: who lies where.
+        lists: the inverted lists, primary and spilled entries.
         codes: of the rows, by `encoding`.
         vectors: float32 (n, d), prepared rows (unit length under cosine); may be
             memory-mapped.
@@ -59,26 +60,26 @@ def freeze(part: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScanRequest:
-    """What to bring back from the probed lists.
+    """A request: what to return of the probed lists.
 
     Attributes:
         k: neighbours a query.
-        pool: distinct, allowed rows to re-rank in float32, at least k.
+        rerank: distinct, allowed rows to re-rank in float32, at least k.
         allowed: bool (n,) over rows, or None for all.
         segments: "both", or "primary" to skip spilled entries.
-        certain: whether a device engine looks again where its selection may have
+        certain: whether a device engine scans again where its selection may have
             dropped one of the k best; engines whose selection drops none ignore it.
     """
 
     k: int
-    pool: int
+    rerank: int
     allowed: Mask | None = None
     segments: Segments = "both"
     certain: bool = True
 
 
 class Work(NamedTuple):
-    """What a scan cost, summed over its queries.
+    """The work of a scan, summed over its queries.
 
     Attributes:
         lists_probed: (query, list) pairs.
@@ -100,8 +101,8 @@ class Scanned(NamedTuple):
         rows: int64 (nq, k), nearest first, ties by lower row; -1 past the last.
         distances: float32 (nq, k), ascending; +inf where there is no row.
         short: queries with fewer than k rows.
-        work: what it cost.
-        engine: name of the engine that answered, where another was asked; else "".
+        work: its counts.
+        engine: name of the fallback engine that answered; "" if none was used.
     """
 
     rows: Rows
@@ -116,10 +117,10 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """What `doctor` and search statistics call it, such as "native/avx512"."""
+        """Its name in `doctor` and in search statistics, such as "native/avx512"."""
 
     def with_threads(self, threads: int) -> "Engine":
-        """The same engine on so many threads, 0 for every core; arrays are shared."""
+        """The same engine with other threads, 0 for all cores; arrays are shared."""
 
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """The `nprobe` best lists (nq, nprobe) of prepared queries (nq, d), best first.
@@ -133,12 +134,12 @@ class Engine(Protocol):
         """Search the given lists (nq, nprobe; -1 for none, no list twice a query)."""
 
     def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
-        """The cheaper here of two searches that find as much.
+        """The cheaper of two searches of the same recall, on this engine.
 
         Args:
-            both: lists to probe where second copies are scanned too; tuned at build
-                time, by what they cost a CPU.
-            primary: lists to probe where they are not.
+            both: lists to probe if second copies are scanned too; tuned at build time
+                by the cost on a CPU.
+            primary: lists to probe if they are not.
             queries: in the batch.
         """
 
@@ -154,15 +155,15 @@ class Engine(Protocol):
 
 @runtime_checkable
 class SearchesRows(Protocol):
-    """An engine that has the rows of the index at hand, and so can let them ask."""
+    """An engine that holds the rows of the index and can use them as queries."""
 
     def search_rows(self, rows: Rows, *, nprobe: int, request: ScanRequest) -> Scanned:
-        """Let `rows` (m,) ask the `nprobe` lists that rank best for each of them."""
+        """Search with `rows` (m,) as queries, in the `nprobe` best lists of each."""
 
 
 @runtime_checkable
 class SearchesTensors(Protocol):
-    """An engine on a device, for queries that are there and answers that stay."""
+    """An engine on a device that takes queries and leaves answers there."""
 
     @property
     def name(self) -> str:
@@ -170,7 +171,7 @@ class SearchesTensors(Protocol):
 
     @property
     def device(self) -> "torch.device":
-        """Where it searches."""
+        """The device it searches on."""
 
     def search_tensors(
         self, queries: "torch.Tensor", *, nprobe: int, request: ScanRequest

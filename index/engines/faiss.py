@@ -1,7 +1,7 @@
 """The faiss engine: both copies of a row in an `IndexIVFFlat`, by `add_preassigned`.
 
-faiss scores in float32 what the lists hold: the rows without their centre, so that
-far-off rows are told apart. Nothing is re-ranked from codes; twice k are fetched
+faiss scores in float32. The lists hold rows without their centre, which keeps apart
+rows that lie far from the origin. Nothing is re-ranked from codes; twice k are fetched
 because a row can come back through both of its lists.
 """
 
@@ -12,17 +12,17 @@ import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
-from gleann.index.engines.reference import count_short, search_in_steps, top_lists
+from gleann.index.engines.stepwise import StepwiseEngine, count_short
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.lists import InvertedLists
-from gleann.index.metric import ListRanking, pair_distances
+from gleann.index.metric import pair_distances
 from gleann.index.parallel.cores import usable_cores
 from gleann.index.params import Segments
 
 ADD_BLOCK = 65_536
 
 
-class FaissEngine:
+class FaissEngine(StepwiseEngine):
     """IVF-Flat over spilled lists on the CPU.
 
     An entry's faiss id is its row, plus n when it is a spilled copy: that tells the
@@ -36,8 +36,7 @@ class FaissEngine:
 
     def __init__(self, data: IndexData, *, threads: int = 0) -> None:
         self._faiss = faiss_module()
-        self._data = data
-        self._ranking = ListRanking(data.centroids, data.encoding)
+        super().__init__(data)
         self._threads = threads or self._most_threads()
         # faiss borrows the quantizer: it must live as long as the index.
         self._quantizer = quantizer_of(self._faiss, data)
@@ -52,19 +51,6 @@ class FaissEngine:
 
     def _most_threads(self) -> int:
         return min(self._faiss.omp_get_max_threads(), usable_cores())
-
-    def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
-        """Sort all lists by score; see `Engine.rank_lists`."""
-        return top_lists(self._ranking.scores(queries), nprobe=nprobe)
-
-    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
-        """Both: rows have copies only where those pay; see `Engine`."""
-        return "both"
-
-    def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
-        """One step after another; see `Engine.search`."""
-        metric = self._data.metric
-        return search_in_steps(self, queries, metric, nprobe=nprobe, request=request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

@@ -24,10 +24,9 @@ from gleann.index.engines.faiss import (
     with_work,
 )
 from gleann.index.engines.native import NativeEngine
-from gleann.index.engines.reference import ReferenceEngine, search_in_steps, top_lists
+from gleann.index.engines.reference import ReferenceEngine
+from gleann.index.engines.stepwise import StepwiseEngine
 from gleann.index.errors import EngineUnavailableError
-from gleann.index.metric import ListRanking
-from gleann.index.params import Segments
 
 MOST = 2048
 """Of faiss' kernels, for answers a query and for lists a query."""
@@ -36,7 +35,7 @@ MakeLists = Callable[[Any, Any, IndexData], Any]
 """From the faiss module, a quantizer and the index to empty lists."""
 
 
-class FaissGpuEngine:
+class FaissGpuEngine(StepwiseEngine):
     """IVF-Flat over spilled lists on a GPU; threads take turns.
 
     Raises:
@@ -54,8 +53,7 @@ class FaissGpuEngine:
             make_lists: where they go; None takes the first GPU.
         """
         self._faiss = faiss_module()
-        self._data = data
-        self._ranking = ListRanking(data.centroids, data.encoding)
+        super().__init__(data)
         self._quantizer = quantizer_of(self._faiss, data)
         self._ivf = (make_lists or gpu_lists)(self._faiss, self._quantizer, data)
         fill(self._ivf, data)
@@ -65,19 +63,6 @@ class FaissGpuEngine:
     def with_threads(self, threads: int) -> "FaissGpuEngine":
         """The same engine: a GPU has no threads to choose."""
         return self
-
-    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
-        """Both: without copies it would have to search on the host."""
-        return "both"
-
-    def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
-        """Sort all lists by score; see `Engine.rank_lists`."""
-        return top_lists(self._ranking.scores(queries), nprobe=nprobe)
-
-    def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
-        """One step after another; see `Engine.search`."""
-        metric = self._data.metric
-        return search_in_steps(self, queries, metric, nprobe=nprobe, request=request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

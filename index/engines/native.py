@@ -4,36 +4,32 @@ The kernels exist once per instruction set ("tier"); the best one this CPU has i
 when the engine is made. All tiers return the same rows.
 """
 
-from collections.abc import Callable
 from copy import copy
-from math import ceil
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
-from gleann.index.build.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
 from gleann.index.checks import require_finite
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
+from gleann.index.extension import _native, available, tiers, unavailable_reason
 from gleann.index.metric import ListRanking, prepare
-from gleann.index.parallel.cores import cpu_quota
-from gleann.index.params import BuildParams, Segments
+from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams, Segments
 
-try:
-    # Not `from gleann.index import _native`: where it is missing, that blames a circle.
-    import gleann.index._native as _native  # noqa: PLR0402
-except ModuleNotFoundError:
-    _native = None  # type: ignore[assignment]
-    _IMPORT_ERROR = "they were not built when gleann was installed"
-except ImportError as error:
-    _native = None  # type: ignore[assignment]
-    _IMPORT_ERROR = str(error)
-else:
-    _IMPORT_ERROR = ""
-
+__all__ = [
+    "EMULATED_TIER",
+    "NativeAssigner",
+    "NativeEngine",
+    "available",
+    "mutual_neighbours",
+    "quantise_rows",
+    "tiers",
+    "unavailable_reason",
+    "unit_rows",
+]
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -41,40 +37,6 @@ _NOTHING = np.empty(0, np.float32)
 
 EMULATED_TIER = "amx-emulated"
 """The AMX kernel on emulated tiles: slow, for tests on any CPU."""
-
-
-def available() -> bool:
-    """Whether the extension was built and can be loaded."""
-    return _native is not None
-
-
-def unavailable_reason() -> str:
-    """Why `available` is False; empty where it is True."""
-    return _IMPORT_ERROR
-
-
-def tiers() -> tuple[str, ...]:
-    """The tiers this CPU can run, best first; none without the extension."""
-    return tuple(_native.runnable_tiers()) if available() else ()
-
-
-def watch(callback: Callable[[], None] | None) -> None:
-    """Let long calls from this thread call back now and then; None: no more.
-
-    What it raises stops the call. The caller must keep it until another is set.
-    """
-    if available():
-        _native.watch(callback)
-
-
-def obey_quota() -> None:
-    """Let the kernels take no more threads than the container's quota has CPUs."""
-    quota = cpu_quota()
-    if available() and quota is not None:
-        _native.limit_cores(ceil(quota))
-
-
-obey_quota()
 
 
 class NativeEngine:
@@ -100,7 +62,7 @@ class NativeEngine:
         """
         if not available():
             raise EngineUnavailableError(
-                f"the native kernels are not built: {_IMPORT_ERROR}"
+                f"the native kernels are not built: {unavailable_reason()}"
             )
         if tier and tier not in (*tiers(), EMULATED_TIER):
             raise InvalidParamsError(
@@ -155,13 +117,13 @@ class NativeEngine:
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
-        """Pool the best scores of codes, re-rank them; see `Engine.scan`."""
+        """Keep the best scores of codes, re-rank those rows; see `Engine.scan`."""
         return _scanned(
             self._scanner.scan(
                 _packed(queries, np.float32),
                 _packed(list_nos, np.int32),
                 k=request.k,
-                rerank=request.pool,
+                rerank=request.rerank,
                 allowed=_packed_mask(request.allowed),
                 primary_only=request.segments == "primary",
                 threads=self._threads,
@@ -181,7 +143,7 @@ class NativeEngine:
                 nprobe,
                 self._metric == "cosine",
                 request.k,
-                request.pool,
+                request.rerank,
                 _packed_mask(request.allowed),
                 request.segments == "primary",
                 self._threads,
@@ -248,7 +210,7 @@ class NativeAssigner:
 def mutual_neighbours(
     rows: NDArray[np.int32], distances: Distances, *, k: int, threads: int
 ) -> tuple[NDArray[np.int32], Distances]:
-    """The native twin of `mutual.mutual_reference`, on the arrays of `Pools`."""
+    """The native twin of `mutual_reference`, on the arrays of `CandidateLists`."""
     return _native.mutual_neighbours(rows, distances, k=k, threads=threads)
 
 

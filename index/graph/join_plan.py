@@ -1,9 +1,9 @@
 """How many lists each row must probe for a k-nearest-neighbour graph of some recall.
 
-A sample of rows is answered by scanning everything. A true neighbour y of x gets into
-the graph where y's list is among the first nprobe of x, or x's among the first nprobe
-of y, and pools have room: so for every sampled pair there is a least nprobe, and the
-answer is a quantile of these.
+The neighbours of a sample of rows are found by scanning all lists. The graph holds a
+true neighbour y of x if the list of y is among the first nprobe of x, or that of x
+among the first nprobe of y, and the candidate list has room. So every sampled pair has
+a least nprobe, and the answer is a quantile of these.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ SAMPLE_ROWS = 512
 PAIRS_A_ROW = 10
 """True neighbours looked into for each sampled row; each costs a search of its own."""
 
-TRUTH_POOL = 10
+TRUTH_RERANK = 10
 """Rows re-ranked for each neighbour wanted, when all is scanned for the truth."""
 
 NEVER = np.iinfo(np.int32).max
@@ -63,8 +63,8 @@ def draw_sample(
     own = np.sort(rng.choice(n, min(SAMPLE_ROWS, n), replace=False))
     queries = take(data.vectors, own)
     list_nos = engine.rank_lists(queries, nprobe=data.lists.nlist)
-    pool = min(TRUTH_POOL * k + 1, n)
-    request = ScanRequest(k=k + 1, pool=pool, segments="primary")
+    rerank = min(TRUTH_RERANK * k + 1, n)
+    request = ScanRequest(k=k + 1, rerank=rerank, segments="primary")
     scanned = engine.scan(queries, list_nos, request)
     others = others_than(own, scanned.rows)
     return KnownRows(
@@ -80,27 +80,34 @@ def plan_nprobe(
     data: IndexData,
     sample: KnownRows,
     *,
-    pool: int,
+    width: int,
     target_recall: float,
     rng: np.random.Generator,
 ) -> int:
     """The least nprobe at which the graph reaches `target_recall`.
 
-    Recall of the sample must exceed it by one standard error, which a sample's luck
-    could otherwise eat. Where no nprobe does, as with more equal rows than a pool has
-    room for, the one at which no more is found.
+    Recall of the sample must exceed it by one standard error. If no nprobe reaches it,
+    as with more equal rows than `width`, the nprobe beyond which no more are found.
+
+    Args:
+        engine: ranks and scans.
+        data: the sealed index.
+        sample: rows with known neighbours.
+        width: candidates kept a row, the row itself included.
+        target_recall: recall@k of the graph.
+        rng: draws pairs of the sample.
     """
     near = _draw_pairs(sample, rng)
     primary, secondary = lists_of(data.lists, len(data.vectors))
     forward = _ranks(sample.list_nos, primary[near], secondary[near])
     deep = int(_least(forward, target_recall))
-    found, _ = ask(engine, data, sample.own, nprobe=deep, width=pool + 1)
+    found, _ = ask(engine, data, sample.own, nprobe=deep, width=width)
     forward[~_holds(found, near)] = NEVER
 
     asked, back = np.unique(near, return_inverse=True)
     own = np.broadcast_to(sample.own[:, None], near.shape).ravel()
     list_nos = engine.rank_lists(take(data.vectors, asked), nprobe=deep)
-    found, _ = ask(engine, data, asked, nprobe=deep, width=pool + 1)
+    found, _ = ask(engine, data, asked, nprobe=deep, width=width)
     backward = _ranks(list_nos[back.ravel()], primary[own, None], secondary[own, None])
     backward[~_holds(found[back.ravel()], own[:, None])] = NEVER
 

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, HeldIds, Ids
-from gleann.index.build.arrange import Progress, ignore
 from gleann.index.checks import require_integer
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared, others_than
 from gleann.index.graph.join_plan import draw_sample, plan_nprobe
 from gleann.index.graph.mutual import mutual_neighbours
-from gleann.index.graph.self_join import Pools, join_lists, pool_size, take
+from gleann.index.graph.self_join import CandidateLists, candidates_of, join_lists, take
+from gleann.index.heartbeat import repeating
 from gleann.index.ids.held import ids_at, to_numpy
-from gleann.index.parallel.heartbeat import repeating
 from gleann.index.params import DEFAULT_TARGET_RECALL
+from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def knn_graph(
     with repeating(progress or ignore) as report:
         report(Progress(phase="plan", done=0, total=1))
         engine = index.engine if threads is None else index.engine.with_threads(threads)
-        pool = min(pool_size(k), len(index) - 1)
+        width = min(candidates_of(k) + 1, len(index))
         rng = np.random.default_rng([index.params.seed, 11])
         sample = draw_sample(engine, index.data, k=k, rng=rng)
         if nprobe is None:
@@ -130,12 +130,14 @@ def knn_graph(
                 engine,
                 index.data,
                 sample,
-                pool=pool,
+                width=width,
                 target_recall=target_recall or DEFAULT_TARGET_RECALL,
                 rng=rng,
             )
-        pools = join_lists(engine, index.data, nprobe=nprobe, pool=pool, report=report)
-        found = mutual_neighbours(pools, k=k, threads=threads or 0)
+        candidates = join_lists(
+            engine, index.data, nprobe=nprobe, width=width, report=report
+        )
+        found = mutual_neighbours(candidates, k=k, threads=threads or 0)
         _complete(found, index.data)
         recall = sample.recall_of(found.distances)
         return _graph(index, found, nprobe=nprobe, estimated_recall=recall)
@@ -167,7 +169,7 @@ def _check(
         raise InvalidParamsError(f"threads must be at least 0, got {threads}")
 
 
-def _complete(found: Pools, data: IndexData) -> None:
+def _complete(found: CandidateLists, data: IndexData) -> None:
     """Answer rows whose lists held too few others by exhaustive search, in place."""
     short = np.flatnonzero((found.rows < 0).any(axis=1))
     if not short.size:
@@ -181,14 +183,14 @@ def _complete(found: Pools, data: IndexData) -> None:
     found.distances[short] = distances[others].reshape(len(short), k)
 
 
-def _nothing(n: int) -> Pools:
-    return Pools(
+def _nothing(n: int) -> CandidateLists:
+    return CandidateLists(
         rows=np.empty((n, 0), np.int32), distances=np.empty((n, 0), np.float32)
     )
 
 
 def _graph(
-    index: SoarIndex, found: Pools, *, nprobe: int, estimated_recall: float
+    index: SoarIndex, found: CandidateLists, *, nprobe: int, estimated_recall: float
 ) -> KnnGraph:
     n, k = found.rows.shape
     return KnnGraph(

@@ -1,7 +1,8 @@
-"""Neighbours from pools read both ways: x that pooled y is a candidate of y too.
+"""Neighbours from candidate lists read in both directions.
 
-Distances are symmetric, so the second direction costs no scoring. What one row missed,
-because it did not probe the other's list, the other has often found.
+If x found y, x is a candidate of y too. Distances are symmetric, so the second
+direction costs no scoring; it adds the pairs in which only one row probed a list of the
+other.
 """
 
 import numpy as np
@@ -9,14 +10,16 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances
 from gleann.index.engines import native
-from gleann.index.graph.self_join import Pools
+from gleann.index.graph.self_join import CandidateLists
 
 
-def mutual_neighbours(pools: Pools, *, k: int, threads: int) -> Pools:
-    """The k nearest of all that each row pooled and all that pooled it.
+def mutual_neighbours(
+    candidates: CandidateLists, *, k: int, threads: int
+) -> CandidateLists:
+    """The k nearest of the rows that each row found and of those that found it.
 
     Args:
-        pools: of n rows.
+        candidates: of n rows.
         k: neighbours to keep, at most n - 1.
         threads: worker threads of the native kernel; 0 takes every core.
 
@@ -25,20 +28,20 @@ def mutual_neighbours(pools: Pools, *, k: int, threads: int) -> Pools:
     """
     if native.available():
         rows, distances = native.mutual_neighbours(
-            pools.rows, pools.distances, k=k, threads=threads
+            candidates.rows, candidates.distances, k=k, threads=threads
         )
-        return Pools(rows=rows, distances=distances)
-    return mutual_reference(pools, k=k)
+        return CandidateLists(rows=rows, distances=distances)
+    return mutual_reference(candidates, k=k)
 
 
-def mutual_reference(pools: Pools, *, k: int) -> Pools:
+def mutual_reference(candidates: CandidateLists, *, k: int) -> CandidateLists:
     """`mutual_neighbours` by sorting all pairs; what the native kernel must equal."""
-    n = len(pools.rows)
-    own = np.repeat(np.arange(n, dtype=np.int32), pools.rows.shape[1])
-    other = pools.rows.ravel()
+    n = len(candidates.rows)
+    own = np.repeat(np.arange(n, dtype=np.int32), candidates.rows.shape[1])
+    other = candidates.rows.ravel()
     real = (other >= 0) & (other != own)
     ask, found = own[real], other[real]
-    near = np.tile(pools.distances.ravel()[real], 2)
+    near = np.tile(candidates.distances.ravel()[real], 2)
     source = np.concatenate([ask, found])
     target = np.concatenate([found, ask])
     once = _first_of_each(source, target)
@@ -63,7 +66,7 @@ def _first_k(
     *,
     n: int,
     k: int,
-) -> Pools:
+) -> CandidateLists:
     """Cut runs of equal `source` to k and lay them out as a table."""
     starts = np.searchsorted(source, np.arange(n))
     place = np.arange(len(source)) - starts[source]
@@ -72,4 +75,4 @@ def _first_k(
     distances = np.full((n, k), np.inf, np.float32)
     rows[source[kept], place[kept]] = target[kept]
     distances[source[kept], place[kept]] = near[kept]
-    return Pools(rows=rows, distances=distances)
+    return CandidateLists(rows=rows, distances=distances)

@@ -1,7 +1,7 @@
-"""The pools of a self-join: for every row, the nearest rows of the lists it probes.
+"""The self-join of an index: for every row, the nearest rows of the lists it probes.
 
-Rows ask in the order of their lists, so that neighbours ask together: the lists that
-they share stay in the cache from one to the next, codes and rows.
+Rows are searched in the order of their lists, so that neighbours are searched together
+and the codes and rows of the lists that they share stay in the cache.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
-from gleann.index.build.arrange import Progress
 from gleann.index.engines.contract import (
     Engine,
     IndexData,
@@ -20,14 +19,15 @@ from gleann.index.engines.contract import (
 )
 from gleann.index.lists import InvertedLists
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.progress import Progress
 
 CHUNK_ROWS = 16_384
 """Rows that ask in one call of the engine, and between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pools:
-    """What each row found.
+class CandidateLists:
+    """The candidates that each row found.
 
     Attributes:
         rows: int32 (n, width), nearest first, ties by lower row, -1 past the last. The
@@ -39,10 +39,10 @@ class Pools:
     distances: Distances
 
 
-def pool_size(k: int) -> int:
+def candidates_of(k: int) -> int:
     """Rows to re-rank for k neighbours: 1.5 k, at least k + 4.
 
-    Some for the codes' errors, some because a row offers itself to all that it pools;
+    Some for the errors of the codes, some as candidate lists are read both ways;
     `index/DECISIONS.md` 4 has the time of other sizes.
     """
     return max(k + k // 2, k + 4)
@@ -53,21 +53,20 @@ def join_lists(
     data: IndexData,
     *,
     nprobe: int,
-    pool: int,
+    width: int,
     report: Callable[[Progress], None],
-) -> Pools:
-    """Let every row ask the `nprobe` lists that rank best for it.
+) -> CandidateLists:
+    """Search the `nprobe` best lists of every row for its nearest rows.
 
     Args:
         engine: what ranks and scans.
         data: the sealed index.
         nprobe: lists a row probes.
-        pool: rows to keep of them besides the row itself.
+        width: candidates to keep a row, the row itself included; at most n.
         report: called after every chunk; what it raises ends the join.
     """
     n = len(data.vectors)
-    width = min(pool + 1, n)
-    pools = Pools(
+    candidates = CandidateLists(
         rows=np.empty((n, width), np.int32),
         distances=np.empty((n, width), np.float32),
     )
@@ -76,17 +75,17 @@ def join_lists(
         report(Progress(phase="join", done=chunk.start, total=n))
         asking = order[chunk]
         found, near = ask(engine, data, asking, nprobe=nprobe, width=width)
-        pools.rows[asking] = found
-        pools.distances[asking] = near
+        candidates.rows[asking] = found
+        candidates.distances[asking] = near
     report(Progress(phase="join", done=n, total=n))
-    return pools
+    return candidates
 
 
 def ask(
     engine: Engine, data: IndexData, asking: Rows, *, nprobe: int, width: int
 ) -> tuple[Rows, Distances]:
     """The best `width` rows (m, width) of the lists that each of `asking` probes."""
-    request = ScanRequest(k=width, pool=width)
+    request = ScanRequest(k=width, rerank=width)
     if isinstance(engine, SearchesRows):
         scanned = engine.search_rows(asking, nprobe=nprobe, request=request)
     else:

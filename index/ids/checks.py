@@ -1,10 +1,9 @@
-"""What an id may be, checked where ids enter; inner functions trust their callers.
+"""Validation of ids where they enter; inner functions trust their callers.
 
 An id is an integer of int64 that is at least 0, or a string, and all ids of an index
 are of one kind. A string is kept byte for byte. It has UTF-8, is not empty, and does
-not end in NUL, since NumPy's strings, which answers come in, would lose that. A new one
-has at most `MAX_ID_BYTES`; one that is held already may be longer, as earlier versions
-took any.
+not end in NUL, which NumPy's strings, in which answers come, would lose. A new one has
+at most `MAX_ID_BYTES`; a stored one may be longer, as earlier versions had no limit.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from gleann.index.errors import (
     InvalidInputError,
 )
 from gleann.index.ids.held import id_at, repeated_id, shown_id, to_numpy
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 
 MAX_ID_BYTES = 4096
 """Most bytes of a new id in UTF-8: the longest path that Linux opens."""

@@ -1,4 +1,4 @@
-"""Ids of either kind as they are kept: found, joined, shown, handed out."""
+"""Operations on ids of either kind: look-up, gathering, joining, display."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Ids, Rows
-from gleann.index.ids.texts import Texts
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.texts import Texts
 
 BLOCK = 1 << 16
 """Strings that Python holds at once while they are hashed."""

@@ -1,1 +1,1 @@
-"""Work on several cores: blocks of rows, limits on threads, progress of long work."""
+"""Work on several cores: blocks of rows, and limits on threads."""

@@ -1,4 +1,4 @@
-"""Matrix products on one thread."""
+"""Limits BLAS to one thread for a while."""
 
 import sys
 from collections.abc import Iterator

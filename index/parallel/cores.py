@@ -1,4 +1,4 @@
-"""How many cores this process may use: what it may run on, and what its quota allows.
+"""The number of cores that this process may use: its affinity and its CPU quota.
 
 A container's quota is not in the affinity of its processes: one with 2 CPUs of a
 machine with 64 would start 64 threads, which the kernel then stops most of the time.

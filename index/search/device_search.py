@@ -1,4 +1,4 @@
-"""Searching without leaving the device: tensors in, tensors out.
+"""Search with tensors: queries and answers stay on the device.
 
 torch is imported only where it is used: the rest of the library does without.
 """
@@ -134,7 +134,7 @@ def search_planned(
     """Search as planned; the host answers what the probed lists leave short of k.
 
     Args:
-        engine: who searches.
+        engine: the engine that searches.
         queries: as `as_tensor` returns them.
         plan: of lists to probe, without a filter.
         n: rows of the index.

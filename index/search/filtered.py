@@ -1,10 +1,9 @@
-"""Searching where only some rows are allowed: how far to probe is seen, not known.
+"""Search with a filter: each query probes more lists until its answer does not change.
 
-What was measured when the index was built says nothing of a filter. Allowed rows can
-lie thinly everywhere, or all on the far side of the data, as after the deletion of a
-season. So each query first scans about half of the lists that would do without a
-filter, then as many again, and goes on doubling until more lists change nothing of its
-answer.
+Operating points were measured without a filter. Allowed rows can be spread thinly over
+all lists or lie in a few lists far from the query. So each query first scans about
+half of the lists that suffice without a filter, then as many again, and goes on
+doubling until more lists do not change its answer.
 
 Lists without an allowed row do not count; a query around which nearly all rows are
 allowed reads what it would have read without a filter; and one that would scan more

@@ -1,19 +1,15 @@
-"""From what a caller asked for to what the engine is told: every default filled in."""
+"""Plans a search: parameters of the caller, with all defaults filled in."""
 
 from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 
-from gleann.index.build.tune import (
-    OperatingPoint,
-    choose_point,
-    default_pool,
-)
 from gleann.index.checks import as_mask
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import SearchStats
+from gleann.index.operating_points import OperatingPoint, choose_point, default_rerank
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 
 
@@ -74,7 +70,7 @@ def plan_search(
         nprobe=max(1, round(nlist**0.5))
         if point is None
         else _probes(point, params.k, nlist),
-        request=_request(params, params.rerank or _pool(point, params.k), n=n),
+        request=_request(params, params.rerank or _rerank(point, params.k), n=n),
         exact=params.exact or target == 1,
         adaptive=params.allowed is not None,
         estimated_recall=None if point is None else point.recall,
@@ -92,7 +88,7 @@ def without_copies(
 
     Args:
         plan: as planned from the points of both segments.
-        params: what the caller asked for.
+        params: those of the caller.
         points: the points of primaries only.
         nlist: lists of the index.
 
@@ -107,8 +103,8 @@ def without_copies(
     point = choose_point(points, k=params.k, target_recall=wanted)
     if point is None or point.recall < wanted:
         return None
-    pool = params.rerank or _pool(point, params.k) or plan.request.pool
-    request = replace(plan.request, pool=pool, segments="primary")
+    rerank = params.rerank or _rerank(point, params.k) or plan.request.rerank
+    request = replace(plan.request, rerank=rerank, segments="primary")
     return replace(
         plan,
         nprobe=_probes(point, params.k, nlist),
@@ -120,18 +116,18 @@ def without_copies(
 def stats_of(
     plan: SearchPlan, work: Work, *, engine: str, completed: int
 ) -> SearchStats:
-    """What a search of lists used and cost.
+    """The statistics of a search of lists.
 
     Args:
         plan: as it ran.
-        work: what it took.
+        work: its counts.
         engine: name of the engine that answered.
         completed: queries that an exhaustive search answered.
     """
     return SearchStats(
         engine=engine,
         nprobe=plan.nprobe,
-        rerank=plan.request.pool,
+        rerank=plan.request.rerank,
         lists_probed=work.lists_probed,
         entries_scanned=work.entries_scanned,
         survivors=work.survivors,
@@ -147,10 +143,10 @@ def allowed_count(request: ScanRequest, n: int) -> int:
     return n if request.allowed is None else int(np.count_nonzero(request.allowed))
 
 
-def _request(params: SearchParams, pool: int | None, *, n: int) -> ScanRequest:
+def _request(params: SearchParams, rerank: int | None, *, n: int) -> ScanRequest:
     return ScanRequest(
         k=params.k,
-        pool=min(pool or default_pool(params.k), n),
+        rerank=min(rerank or default_rerank(params.k), n),
         allowed=params.allowed,
         segments=params.segments,
         certain=bool(params.certain),
@@ -168,7 +164,7 @@ def _probes(point: OperatingPoint, k: int, nlist: int) -> int:
     return min(nlist, ceil(point.nprobe * (k / point.k) ** 0.5))
 
 
-def _pool(point: OperatingPoint | None, k: int) -> int | None:
+def _rerank(point: OperatingPoint | None, k: int) -> int | None:
     return None if point is None else max(k, -(-point.rerank * k // point.k))
 
 

@@ -1,9 +1,8 @@
-"""What a loaded index must be before anything searches it.
+"""Validation of a loaded index, before any search.
 
-A checksum tells damage from what was written, not who wrote it: a file can be forged
-with right checksums. Engines follow the numbers of the lists without looking, and
-answers follow ids and operating points, so all of them are checked here against
-`FORMAT.md`, once, over whole arrays.
+A checksum finds damage, but a forged file can have right checksums. Engines index with
+the numbers of the lists without bounds checks, and answers depend on ids and operating
+points, so all of these are checked here against `FORMAT.md`, once, over whole arrays.
 """
 
 import math
@@ -15,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Mask
-from gleann.index.build.choose_spill import SpillReport
-from gleann.index.build.tune import OperatingPoint
 from gleann.index.checks import MAX_DIM, MOST_ROWS, MOST_SQUARED
 from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
 from gleann.index.ids.held import repeated_id
-from gleann.index.ids.texts import Texts
 from gleann.index.lists import InvertedLists
+from gleann.index.operating_points import OperatingPoint, SpillReport
+from gleann.index.texts import Texts
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "centroids": ("lists", "dim"),
@@ -220,7 +218,7 @@ def check_points(
     for place, point in enumerate(points):
         whole = all(_is_int(v) for v in (point.k, point.nprobe, point.rerank))
         fits = whole and 1 <= point.k <= n and 1 <= point.nprobe <= nlist
-        # A pool above n is measured where k is near n.
+        # A rerank above n is measured where k is near n.
         fits = fits and point.k <= point.rerank <= max(n, 16 * point.k)
         fits = fits and _is_number(point.recall) and 0 <= point.recall <= 1
         fits = fits and _is_number(point.entries) and point.entries >= 0

@@ -1,4 +1,4 @@
-"""The manifest of a saved index: names its data folder, and vouches for itself."""
+"""The manifest of a saved index: the name of its data folder, and a checksum."""
 
 import hashlib
 import json
@@ -95,7 +95,7 @@ def manifest_checksum(manifest: Mapping[str, Any]) -> str:
 
 
 def sync_dir(path: Path) -> None:
-    """Put on disk which files a folder has."""
+    """Write the entries of a folder to disk, so that a rename survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,10 +1,10 @@
-"""Memory-mapped files that notice when they are cut short under their readers.
+"""Memory-mapped files that detect truncation before a read.
 
-Reading a map beyond the end of its file ends the process (SIGBUS). So whoever is about
-to read asks first whether the file still is as long as when it was opened and checked:
-0.6 us. What a length does not tell (bytes written anew in place, a file cut between the
-question and the read) is not noticed; what the kernels follow without looking, the
-lists, is therefore read into memory and never mapped.
+Reading a map beyond the end of its file ends the process (SIGBUS). So a reader first
+checks that the file is still as long as when it was opened: 0.6 us. A length does not
+show bytes overwritten in place, nor a file cut between the check and the read; the
+lists, whose numbers the kernels use without bounds checks, are therefore read into
+memory and never mapped.
 """
 
 import mmap

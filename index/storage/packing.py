@@ -1,4 +1,4 @@
-"""Between a sealed index in memory and the arrays and header that storage keeps."""
+"""Conversion of a sealed index to the arrays and header of its files, and back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Vectors
-from gleann.index.build.choose_spill import SpillReport
-from gleann.index.build.tune import OperatingPoint
 from gleann.index.codes import Codes, Encoding, decoded_norms
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
-from gleann.index.ids.texts import Texts
 from gleann.index.lists import InvertedLists
+from gleann.index.operating_points import OperatingPoint, SpillReport
 from gleann.index.params import BuildParams, CodeKind, Metric
 from gleann.index.storage.loaded_checks import (
     check_codes,
@@ -28,6 +26,7 @@ from gleann.index.storage.loaded_checks import (
     require,
 )
 from gleann.index.storage.manifest import VERSION
+from gleann.index.texts import Texts
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
-from gleann.index.found import FoundRows, shortfall
+from gleann.index.found import COUNTS, FoundRows, shortfall, sum_stats
 from gleann.service.cli import options
 from gleann.service.cli.files import inputs, outputs
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
@@ -133,14 +133,13 @@ def _columns(
 
 
 def _sum(stats: list[SearchStats]) -> dict[str, object]:
-    counts = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
-    first = stats[0]
+    total = sum_stats(stats)
     return {
-        "engine": first.engine,
-        "nprobe": first.nprobe,
-        "rerank": first.rerank,
-        **{name: sum(getattr(one, name) for one in stats) for name in counts},
-        "estimated_recall": first.estimated_recall,
+        "engine": total.engine,
+        "nprobe": total.nprobe,
+        "rerank": total.rerank,
+        **{name: getattr(total, name) for name in COUNTS},
+        "estimated_recall": total.estimated_recall,
     }
 
 

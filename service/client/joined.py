@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gleann.index import Found, SearchStats
+from gleann.index import Found
+from gleann.index.found import sum_stats
 
 
 def joined(parts: Sequence[Found]) -> Found:
@@ -14,7 +15,7 @@ def joined(parts: Sequence[Found]) -> Found:
     return Found(
         ids=np.concatenate([part.ids for part in parts]),
         distances=np.concatenate([part.distances for part in parts]),
-        stats=_summed([part.stats for part in parts]),
+        stats=sum_stats([part.stats for part in parts]),
     )
 
 
@@ -34,17 +35,7 @@ def merged(parts: Sequence[Found]) -> Found:
     return Found(
         ids=np.take_along_axis(ids, order, axis=1),
         distances=np.take_along_axis(distances, order, axis=1),
-        stats=_summed(stats)._replace(
+        stats=sum_stats(stats)._replace(
             estimated_recall=min(known) if len(known) == len(stats) else None
         ),
-    )
-
-
-def _summed(stats: list[SearchStats]) -> SearchStats:
-    return stats[0]._replace(
-        lists_probed=sum(part.lists_probed for part in stats),
-        entries_scanned=sum(part.entries_scanned for part in stats),
-        survivors=sum(part.survivors for part in stats),
-        reranked=sum(part.reranked for part in stats),
-        completed=sum(part.completed for part in stats),
     )

@@ -21,8 +21,8 @@ from gleann.index.errors import (
 )
 from gleann.index.ids.checks import MAX_ID_BYTES, hold_ids
 from gleann.index.ids.held import joined_ids, shown_id
-from gleann.index.ids.texts import Texts
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.texts import Texts
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_columns import (
     matrix_of,

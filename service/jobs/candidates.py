@@ -9,8 +9,9 @@ from gleann.index.arrays import HeldIds, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.ids.checks import MAX_ID_BYTES, hold_distinct
 from gleann.index.ids.held import IdLookup, id_at, shown_id
-from gleann.index.ids.texts import Texts
-from gleann.service.state.live_index import View, require_found
+from gleann.index.ids.table import require_found
+from gleann.index.texts import Texts
+from gleann.service.state.live_index import View
 from gleann.service.state.registry import require_vectors
 from gleann.service.wire.arrays import float64s_of, ids_of, optional_ids_of
 from gleann.v1 import coreset_pb2

@@ -15,7 +15,7 @@ import numpy as np
 from gleann.index import SearchParams, SearchStats
 from gleann.index.arrays import Vectors
 from gleann.index.errors import GleannError
-from gleann.index.found import FoundRows
+from gleann.index.found import COUNTS, FoundRows
 from gleann.service.search import view_search
 from gleann.service.state.live_index import View
 
@@ -144,7 +144,6 @@ def _split(found: FoundRows, counts: list[int]) -> list[FoundRows]:
 
 
 def _share(stats: SearchStats, share: float) -> SearchStats:
-    counted = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
     return stats._replace(
-        **{name: round(getattr(stats, name) * share) for name in counted}
+        **{name: round(getattr(stats, name) * share) for name in COUNTS}
     )

@@ -9,7 +9,7 @@ from gleann.index import SearchParams, SearchStats
 from gleann.index.arrays import HeldIds, Mask, Vectors
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared
-from gleann.index.found import FoundRows
+from gleann.index.found import FoundRows, sum_stats
 from gleann.index.metric import prepare
 from gleann.index.parallel.blas import one_blas_thread
 from gleann.service.state.live_index import Sealed, View
@@ -138,14 +138,6 @@ def _merged(parts: list[FoundRows], *, k: int) -> FoundRows:
     return FoundRows(
         rows=np.take_along_axis(rows, order, axis=1),
         distances=np.take_along_axis(distances, order, axis=1),
-        stats=_summed([part.stats for part in parts]),
-    )
-
-
-def _summed(stats: list[SearchStats]) -> SearchStats:
-    """What the search cost; the sealed version, which comes first, says how it went."""
-    return stats[0]._replace(
-        entries_scanned=sum(part.entries_scanned for part in stats),
-        survivors=sum(part.survivors for part in stats),
-        reranked=sum(part.reranked for part in stats),
+        # The sealed version comes first: it says how the search went.
+        stats=sum_stats([part.stats for part in parts]),
     )

@@ -13,7 +13,7 @@ from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
 )
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.service.state.checksums import change_checksum, sequence_bits
 from gleann.service.state.live_index import View
 from gleann.service.state.store import Store, Transaction

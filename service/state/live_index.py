@@ -10,31 +10,16 @@ import numpy as np
 
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
-from gleann.index.errors import NotReadyError, UnknownIdError
+from gleann.index.errors import NotReadyError
 from gleann.index.ids.held import (
     IdLookup,
     bytes_at,
-    id_at,
     joined_ids,
-    shown_id,
     take_ids,
 )
+from gleann.index.ids.table import require_found
 from gleann.index.params import Metric
 from gleann.service.values import IndexVersion
-
-
-def require_found(rows: Rows, ids: HeldIds, *, where: str) -> Rows:
-    """Return `rows`, where `ids` were found.
-
-    Raises:
-        UnknownIdError: one is -1.
-    """
-    if (missing := np.flatnonzero(rows < 0)).size:
-        raise UnknownIdError(
-            f"no id {shown_id(id_at(ids, missing[0]))} in {where}"
-            f" ({missing.size} of {len(ids)} are not there)"
-        )
-    return rows
 
 
 class Sealed:

@@ -4,7 +4,6 @@ Names of indexes never become paths: the store numbers the directories. What nob
 explain is kept under lost/.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from secrets import token_hex
 
 from gleann.index import SoarIndex
 from gleann.index.errors import StorageError
+from gleann.index.storage.manifest import sync_dir
 from gleann.service.devices.devices import Devices
 from gleann.service.state.permissions import PRIVATE
 from gleann.service.state.seal import Seal, write_seal
@@ -70,7 +70,7 @@ class Versions:
                     self.set_aside(final)
                 scratch.rename(final)
                 for directory in (versions, versions.parent, self._directory):
-                    _sync(directory)
+                    sync_dir(directory)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -160,15 +160,6 @@ class Versions:
 
 def _entries(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
-
-
-def _sync(directory: Path) -> None:
-    """Put a directory's entries on disk, so that a rename survives a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from gleann.index.errors import (
     NonFiniteError,
 )
 from gleann.index.ids.checks import hold_id_array
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.service.values import Labels
 from gleann.service.wire.strings import numbers_of, texts_of, texts_to_wire
 from gleann.v1 import types_pb2

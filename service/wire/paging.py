@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import DimensionMismatchError, LimitError
 from gleann.index.ids.checks import hold_id_array
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.service.values import Limits, Selected
 
 CHUNK_BYTES = 16 * 1024 * 1024

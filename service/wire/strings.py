@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.v1 import types_pb2
 
 Scalar = TypeVar("Scalar", bound=np.generic)

@@ -70,7 +70,7 @@ def test_scan_equals_reference(built, engine_name, metric, spill):
     queries = queries_for(built(metric, spill), 40)
     reference = ReferenceEngine(data)
     list_nos = reference.rank_lists(queries, nprobe=6)
-    request = ScanRequest(k=10, pool=80)
+    request = ScanRequest(k=10, rerank=80)
     got = make_engine(data, name=engine_name).scan(queries, list_nos, request)
     want = reference.scan(queries, list_nos, request)
     assert_same_answer(got, want)
@@ -97,7 +97,7 @@ def test_search_is_prepare_rank_and_scan(built, engine_name, metric, count, pool
     given = 3 * queries_for(index, count)
     prepared = prepare(given, metric)
     engine = make_engine(index.data, name=engine_name)
-    request = ScanRequest(k=5, pool=pool)
+    request = ScanRequest(k=5, rerank=pool)
     got = engine.search(given, nprobe=4, request=request)
     list_nos = engine.rank_lists(prepared, nprobe=4)
     assert_same_answer(got, engine.scan(prepared, list_nos, request))
@@ -111,7 +111,7 @@ def test_no_lists_hold_nothing(built, engine_name, count):
     queries = queries_for(index, count)
     engine = make_engine(index.data, name=engine_name, threads=4)
     none = np.empty((count, 0), np.int32)
-    got = engine.scan(queries, none, ScanRequest(k=3, pool=5))
+    got = engine.scan(queries, none, ScanRequest(k=3, rerank=5))
     assert (got.rows == -1).all()
     assert np.isposinf(got.distances).all()
     assert got.short == count
@@ -123,7 +123,7 @@ def test_a_zero_query_has_no_cosine(built, engine_name):
     queries[3] = 0
     engine = make_engine(index.data, name=engine_name)
     with pytest.raises(ZeroVectorError, match="row 3 is a zero vector"):
-        engine.search(queries, nprobe=2, request=ScanRequest(k=1, pool=1))
+        engine.search(queries, nprobe=2, request=ScanRequest(k=1, rerank=1))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -134,7 +134,7 @@ def test_queries_are_finite(built, engine_name, metric, bad):
     queries[2, 1] = bad
     engine = make_engine(index.data, name=engine_name)
     with pytest.raises(NonFiniteError, match="queries row 2 has NaN or infinity"):
-        engine.search(queries, nprobe=2, request=ScanRequest(k=1, pool=1))
+        engine.search(queries, nprobe=2, request=ScanRequest(k=1, rerank=1))
 
 
 @pytest.mark.parametrize("d", [1, 3, 16, 17, 63, 65, 130])
@@ -144,7 +144,7 @@ def test_odd_dimensions(built, engine_name, metric, d):
     queries = queries_for(index, 5)
     reference = ReferenceEngine(index.data)
     list_nos = reference.rank_lists(queries, nprobe=3)
-    request = ScanRequest(k=5, pool=len(index))
+    request = ScanRequest(k=5, rerank=len(index))
     got = make_engine(index.data, name=engine_name).scan(queries, list_nos, request)
     assert_same_answer(got, reference.scan(queries, list_nos, request))
 
@@ -155,7 +155,7 @@ def test_no_row_twice_even_with_duplicates(built, engine_name, metric):
     queries = queries_for(index, 30)
     engine = make_engine(index.data, name=engine_name)
     list_nos = engine.rank_lists(queries, nprobe=10)
-    request = ScanRequest(k=50, pool=200)
+    request = ScanRequest(k=50, rerank=200)
     got = engine.scan(queries, list_nos, request)
     for row in got.rows.tolist():
         found = [r for r in row if r >= 0]
@@ -170,7 +170,7 @@ def test_ties_go_to_the_lower_row(built, engine_name):
     queries = index.vectors[:20]
     engine = make_engine(index.data, name=engine_name)
     list_nos = engine.rank_lists(queries, nprobe=8)
-    got = engine.scan(queries, list_nos, ScanRequest(k=2, pool=100))
+    got = engine.scan(queries, list_nos, ScanRequest(k=2, rerank=100))
     np.testing.assert_array_equal(got.rows[:, 0], np.arange(20))
     np.testing.assert_array_equal(got.rows[:, 1], np.arange(20) + 200)
 
@@ -182,7 +182,7 @@ def test_only_allowed_rows_come_back(built, engine_name, share):
     allowed = np.random.default_rng(1).random(len(index)) < share
     engine = make_engine(index.data, name=engine_name)
     list_nos = engine.rank_lists(queries, nprobe=12)
-    request = ScanRequest(k=10, pool=60, allowed=allowed)
+    request = ScanRequest(k=10, rerank=60, allowed=allowed)
     got = engine.scan(queries, list_nos, request)
     assert allowed[got.rows[got.rows >= 0]].all()
     want = ReferenceEngine(index.data).scan(queries, list_nos, request)
@@ -196,7 +196,7 @@ def test_primary_segment_only(built, engine_name, with_mask):
     allowed = np.random.default_rng(2).random(len(index)) < 0.5 if with_mask else None
     engine = make_engine(index.data, name=engine_name)
     list_nos = engine.rank_lists(queries, nprobe=3)
-    request = ScanRequest(k=10, pool=80, allowed=allowed, segments="primary")
+    request = ScanRequest(k=10, rerank=80, allowed=allowed, segments="primary")
     got = engine.scan(queries, list_nos, request)
     assert_same_answer(
         got, ReferenceEngine(index.data).scan(queries, list_nos, request)
@@ -218,7 +218,7 @@ def test_spilled_copy_found_when_primary_is_not_probed(built, engine_name):
     queries = np.ascontiguousarray(index.vectors[rows])
     probes = np.full((len(rows), 1), list_no, np.int32)
     got = make_engine(index.data, name=engine_name).scan(
-        queries, probes, ScanRequest(k=1, pool=50)
+        queries, probes, ScanRequest(k=1, rerank=50)
     )
     np.testing.assert_array_equal(got.rows[:, 0], rows)
 
@@ -230,7 +230,7 @@ def test_missing_lists_are_skipped(built, engine_name):
     list_nos = engine.rank_lists(queries, nprobe=4)
     list_nos[::2, 1:] = -1
     list_nos[0] = -1
-    request = ScanRequest(k=10, pool=100)
+    request = ScanRequest(k=10, rerank=100)
     got = engine.scan(queries, list_nos, request)
     assert (got.rows[0] == -1).all()
     assert np.isinf(got.distances[0]).all()
@@ -245,7 +245,7 @@ def test_no_queries(built, engine_name):
     none = np.empty((0, index.dim), np.float32)
     list_nos = engine.rank_lists(none, nprobe=3)
     assert list_nos.shape == (0, 3)
-    got = engine.scan(none, list_nos, ScanRequest(k=4, pool=8))
+    got = engine.scan(none, list_nos, ScanRequest(k=4, rerank=8))
     assert got.rows.shape == got.distances.shape == (0, 4)
 
 
@@ -336,7 +336,7 @@ def test_rows_far_from_the_origin(far_index, engine_name, kind, metric, codes):
         np.testing.assert_array_equal(
             list_nos, reference.rank_lists(queries, nprobe=nprobe)
         )
-        request = ScanRequest(k=10, pool=100)
+        request = ScanRequest(k=10, rerank=100)
         got = engine.scan(queries, list_nos, request)
         want = reference.scan(queries, list_nos, request)
         # Two places leave int8 a few codes each: that is what float32 is for.
@@ -375,7 +375,7 @@ def test_a_row_is_at_zero_from_itself(built, engine_name, metric):
     engine = make_engine(index.data, name=engine_name)
     queries = index.vectors[:40]
     list_nos = engine.rank_lists(queries, nprobe=8)
-    got = engine.scan(queries, list_nos, ScanRequest(k=5, pool=100))
+    got = engine.scan(queries, list_nos, ScanRequest(k=5, rerank=100))
     assert (got.distances[:, :2] == 0).all()
     assert (got.distances >= 0).all()
 

@@ -130,7 +130,7 @@ def test_a_search_waits_once_a_block(monkeypatch):
         lambda found: (events.append("arrive"), arrive(found)),
     )
     asked = world.integer_queries(100, 16)
-    request = ScanRequest(k=2, pool=40)
+    request = ScanRequest(k=2, rerank=40)
     got = engine.search(asked, nprobe=3, request=request)
     blocks = events.count("take")
     assert blocks >= 3

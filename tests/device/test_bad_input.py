@@ -27,7 +27,7 @@ from gleann.index.engines.triton import device_reason
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda", 0)
-REQUEST = ScanRequest(k=5, pool=40)
+REQUEST = ScanRequest(k=5, rerank=40)
 
 
 class Failing(TorchScanner):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SoarIndex
-from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.host import HostKernels, HostTrainingRows
+from gleann.index.build.kernels import kernels_on
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.codes import Encoding, quantise

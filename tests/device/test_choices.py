@@ -87,4 +87,4 @@ def test_one_query_more_than_fits_is_refused_with_both_numbers(monkeypatch):
     with pytest.raises(
         DeviceMemoryError, match=r"query takes [\d,]+ bytes.* 1,024 bytes"
     ):
-        engine.search(asked, nprobe=9, request=ScanRequest(k=10, pool=40))
+        engine.search(asked, nprobe=9, request=ScanRequest(k=10, rerank=40))

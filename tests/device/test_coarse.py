@@ -88,7 +88,7 @@ def test_searches_probe_the_lists_of_the_reference(twins, recorder):
     """Rows lie one a list: what is found tells which lists were probed."""
     data = index("l2", twins=twins)
     asked = queries(120, "l2")
-    request = ScanRequest(k=7, pool=28)
+    request = ScanRequest(k=7, rerank=28)
     engine = DeviceEngine(
         data, scanner=TorchScanner(), device=CPU, kind="fp32", recorder=recorder
     )

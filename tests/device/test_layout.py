@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from gleann.index.codes import Encoding
-from gleann.index.engines.several import share
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 import device_world as world
@@ -96,20 +95,6 @@ def test_the_exponent_is_the_same_where_rows_are_resident():
         resident = DeviceRows(rows, CPU).vectors
         ours = lay_out(data, kind="fp32", device=CPU, resident=resident).exponent
         assert ours == lay_out(data, kind="fp32", device=CPU).exponent
-
-
-def test_rows_of_which_only_the_copy_is_there():
-    """A share of the lists (`engines/several.py`) can lack a row's primary list."""
-    data = world.random_index(n=600)
-    part = share(data, np.arange(9) % 2 == 0).data
-    assert (np.diff(part.lists.offsets)[1::2] == 0).all()
-    assert part.lists.entries < 2 * len(part.vectors)
-    spilled_only = len(part.vectors) - int(
-        (part.lists.mids - part.lists.offsets[:-1]).sum()
-    )
-    assert spilled_only > 0
-    for kind in KINDS:
-        assert_laid_out(part, kind, DeviceRows(part.vectors, CPU).vectors)
 
 
 def test_rows_and_codes_are_read_in_their_own_order():

@@ -54,7 +54,7 @@ def setting(kind, d, *, nq):
     asked = torch.from_numpy(world.integer_queries(nq, d)).to(CUDA)
     chosen = world.some_lists(nq, 4, len(SIZES)).astype(np.int64)
     chosen[0, 1] = -1
-    view = view_for(lists, ScanRequest(k=1, pool=1))
+    view = view_for(lists, ScanRequest(k=1, rerank=1))
     return code_queries(asked, lists), torch.from_numpy(chosen).to(CUDA), view
 
 
@@ -201,7 +201,7 @@ def test_engine(kind, metric, nq):
         data = world.index_of(rows, primary, secondary, metric=metric, nlist=64)
     asked = np.random.default_rng(nq).normal(size=(nq, 96)).astype(np.float32)
     list_nos = world.some_lists(nq, 8, 64)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     got = triton_engine(data, kind=kind).scan(asked, list_nos, request)
     want = ReferenceEngine(data).scan(asked, list_nos, request)
     assert (got.rows == want.rows).mean() >= 0.999
@@ -214,7 +214,7 @@ def test_graphs_replay_what_steps_do(kind):
     data = world.random_index(n=20_000, d=96, nlist=64, seed=7)
     recorded = triton_engine(data, kind=kind)
     stepwise = DeviceEngine(data, scanner=TritonScanner(), device=CUDA, kind=kind)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     for seed, nq in enumerate([1, 100, 3, 3000, 1, 90, 2048]):
         asked = np.random.default_rng(seed).normal(size=(nq, 96)).astype(np.float32)
         got = recorded.search(asked, nprobe=8, request=request)

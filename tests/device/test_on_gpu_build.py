@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SoarIndex, knn_graph
-from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.host import HostKernels, HostTrainingRows
+from gleann.index.build.kernels import kernels_on
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.codes import Encoding, quantise
 from gleann.index.exact import exact_search_prepared

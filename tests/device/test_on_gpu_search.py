@@ -87,7 +87,7 @@ def test_the_second_pass_in_the_graph(monkeypatch, crowded, room):
     monkeypatch.setattr(recorded, "ROOM_SHARE", 1)
     graphs = triton_engine(crowded, kind="bf16")
     steps = DeviceEngine(crowded, scanner=TritonScanner(), device=CUDA, kind="bf16")
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     for seed, count in enumerate([100, 128, 7, 90, 1500]):
         asked = world.integer_queries(count, D, seed=seed)
         got = graphs.search(asked, nprobe=2, request=request)
@@ -102,10 +102,10 @@ def test_a_request_without_certainty_is_recorded_apart(crowded):
     engine = triton_engine(crowded, kind="bf16")
     asked = world.integer_queries(300, D)
     want = ReferenceEngine(crowded).search(
-        asked, nprobe=2, request=ScanRequest(k=10, pool=40)
+        asked, nprobe=2, request=ScanRequest(k=10, rerank=40)
     )
     for certain in (True, False, True):
-        request = ScanRequest(k=10, pool=40, certain=certain)
+        request = ScanRequest(k=10, rerank=40, certain=certain)
         got = engine.search(asked, nprobe=2, request=request)
         right = (got.distances == want.distances).mean()
         assert right == 1 if certain else right > 0.9
@@ -135,9 +135,9 @@ def test_answers_are_packed_as_by_torch(nq):
 
     block = Block(
         near=keys(10),
-        pool=keys(40),
+        candidates=keys(40),
         list_nos=torch.from_numpy(rng.integers(-1, 64, (nq, 15))).to(CUDA),
-        view=view_for(lists, ScanRequest(k=10, pool=40)),
+        view=view_for(lists, ScanRequest(k=10, rerank=40)),
     )
     for share in (0.0, 0.3, 1.0):
         unanswered = torch.from_numpy(rng.random(nq) < share).to(CUDA)
@@ -223,7 +223,7 @@ def test_tensors_that_are_refused(index):
 
 def test_a_search_does_not_ask_for_free_memory(monkeypatch, index):
     engine = triton_engine(index.data)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     engine.search(normal(100, 5), nprobe=4, request=request)
     asked = []
     monkeypatch.setattr(memory, "free_bytes", lambda device: asked.append(1))
@@ -234,7 +234,7 @@ def test_a_search_does_not_ask_for_free_memory(monkeypatch, index):
 def test_recordings_leave_no_more_than_what_they_return(index):
     """Temporaries of all recordings share memory, which the budget allows for."""
     engine = triton_engine(index.data)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     before = torch.cuda.memory_allocated(CUDA)
     for count in (1, 8, 100, 200, 500, 1000, 2000, 4000):
         engine.search(normal(count, count), nprobe=8, request=request)

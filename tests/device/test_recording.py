@@ -75,7 +75,7 @@ def test_sizes():
 def test_padded_batches_are_answered_as_bare_ones():
     data = world.random_index(integers=True)
     plain, padded, recorder = engines(data)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     for seed, count in enumerate([5, 8, 3, 40, 1, 33, 8]):
         asked = world.integer_queries(count, 16, seed=seed)
         got = padded.search(asked, nprobe=4, request=request)
@@ -86,7 +86,7 @@ def test_padded_batches_are_answered_as_bare_ones():
 def test_certificates_of_padded_batches_lead_to_second_scans(monkeypatch):
     data = world.random_index(n=4000, integers=True, d=8, nlist=2)
     _, padded, _ = engines(data)
-    request = ScanRequest(k=10, pool=10)
+    request = ScanRequest(k=10, rerank=10)
 
     def distances(seed):
         asked = world.integer_queries(50, 8, seed=seed)
@@ -109,7 +109,7 @@ def test_every_metric(metric):
     data = world.index_of(rows, first, second, metric=metric, nlist=9)
     plain, padded, _ = engines(data)
     asked = np.random.default_rng(5).normal(size=(20, 16)).astype(np.float32)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     got = padded.search(asked, nprobe=4, request=request)
     assert_same(got, plain.search(asked, nprobe=4, request=request))
 
@@ -119,7 +119,7 @@ def test_other_requests_are_recorded_apart():
     plain, padded, recorder = engines(data)
     asked = world.integer_queries(6, 16)
     for nprobe, k, segments in ((3, 5, "both"), (3, 5, "primary"), (4, 5, "both")):
-        request = ScanRequest(k=k, pool=40, segments=segments)
+        request = ScanRequest(k=k, rerank=40, segments=segments)
         got = padded.search(asked, nprobe=nprobe, request=request)
         assert_same(got, plain.search(asked, nprobe=nprobe, request=request))
     assert recorder.sizes == [8, 8, 8]
@@ -132,7 +132,7 @@ def test_filters_are_not_recorded():
     asked = world.integer_queries(6, 16)
     for seed in (1, 2):
         allowed = np.random.default_rng(seed).random(len(data.vectors)) < 0.5
-        request = ScanRequest(k=5, pool=40, allowed=allowed)
+        request = ScanRequest(k=5, rerank=40, allowed=allowed)
         got = padded.search(asked, nprobe=3, request=request)
         assert_same(got, plain.search(asked, nprobe=3, request=request))
     assert recorder.sizes == []
@@ -152,7 +152,7 @@ def test_lists_are_ranked_for_blocks_of_queries(monkeypatch):
     monkeypatch.setattr(engine_module, "MOST_QUERIES", 7)
     data = world.random_index(integers=True)
     asked = world.integer_queries(20, 16)
-    request = ScanRequest(k=5, pool=40, allowed=np.arange(len(data.vectors)) % 2 == 0)
+    request = ScanRequest(k=5, rerank=40, allowed=np.arange(len(data.vectors)) % 2 == 0)
     engine = DeviceEngine(data, scanner=Ranked(), device=CPU)
     got = engine.search(asked, nprobe=3, request=request)
     assert sizes == [7, 7, 6]
@@ -166,7 +166,7 @@ def test_the_default_dtype_of_the_process_is_none_of_ours(kind, default):
     """Callers set it for their models: queries must not be rounded to it."""
     data = world.random_index(n=900)
     asked = np.random.default_rng(8).normal(size=(20, 16)).astype(np.float32)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
 
     def search():
         engine = DeviceEngine(
@@ -186,7 +186,7 @@ def test_modes_of_the_caller_are_left_while_searching():
     """Recordings made under them serve searches without, and the other way about."""
     data = world.random_index(n=900)
     asked = np.random.default_rng(9).normal(size=(20, 16)).astype(np.float32)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     _, engine, _ = engines(data)
     want = DeviceEngine(data, scanner=TorchScanner(), device=CPU).search(
         asked, nprobe=4, request=request
@@ -212,7 +212,7 @@ def test_the_default_device_of_the_process_is_none_of_ours():
         data = world.random_index(n=900)
         plain, padded, _ = engines(data)
         asked = np.random.default_rng(9).normal(size=(20, 16)).astype(np.float32)
-        request = ScanRequest(k=10, pool=40)
+        request = ScanRequest(k=10, rerank=40)
         got = padded.search(asked, nprobe=4, request=request)
         assert_same(got, plain.search(asked, nprobe=4, request=request))
     finally:
@@ -224,7 +224,7 @@ def test_no_queries_and_many_neighbours():
     plain, padded, _ = engines(data)
     for count, k in ((0, 5), (4, 200)):
         asked = world.integer_queries(count, 16)
-        request = ScanRequest(k=k, pool=4 * k)
+        request = ScanRequest(k=k, rerank=4 * k)
         got = padded.search(asked, nprobe=6, request=request)
         assert_same(got, plain.search(asked, nprobe=6, request=request))
 
@@ -233,7 +233,7 @@ def test_a_small_budget_cuts_a_batch_into_recorded_sizes(monkeypatch):
     data = world.random_index(integers=True)
     plain, padded, recorder = engines(data)
     asked = world.integer_queries(100, 16)
-    request = ScanRequest(k=5, pool=40)
+    request = ScanRequest(k=5, rerank=40)
     want = plain.search(asked, nprobe=3, request=request)
     monkeypatch.setattr(
         memory.FreeMemory, "budget", lambda _, a_query: 40 * RECORDED_SHARE * a_query
@@ -287,7 +287,7 @@ def test_threads_take_turns():
     """All share the memory of one recording: mixed up, answers would be others'."""
     data = world.random_index(integers=True)
     plain, padded, _ = engines(data)
-    request = ScanRequest(k=5, pool=40)
+    request = ScanRequest(k=5, rerank=40)
     batches = [world.integer_queries(8, 16, seed=seed) for seed in range(12)]
     with ThreadPoolExecutor(4) as pool:
         got = list(

@@ -53,7 +53,7 @@ def flags(kind):
 def test_as_many_as_fit_are_scanned_as_step_by_step(kind, room):
     data = world.random_index(n=3000, integers=True, d=8, nlist=5)
     asked = world.integer_queries(NQ, 8)
-    passed = first_pass_of(data, asked, ScanRequest(k=5, pool=KEEP), nprobe=NPROBE)
+    passed = first_pass_of(data, asked, ScanRequest(k=5, rerank=KEEP), nprobe=NPROBE)
     violated = flags(kind)
     got = rescanned_within(
         TorchScanner(), passed.keys, violated, passed.probe, keep=KEEP, room=room
@@ -62,7 +62,7 @@ def test_as_many_as_fit_are_scanned_as_step_by_step(kind, room):
     flagged = violated.any(dim=1)
     assert torch.equal(got.done, flagged & (upto <= room))
     assert torch.equal(got.left, flagged & (upto > room))
-    assert got.pool.shape == (room, KEEP)
+    assert got.candidates.shape == (room, KEEP)
     numbers = got.done.nonzero()[:, 0]
     if len(numbers):
         want = rescanned(
@@ -72,7 +72,7 @@ def test_as_many_as_fit_are_scanned_as_step_by_step(kind, room):
             passed.probe.take(numbers),
             keep=KEEP,
         )
-        assert torch.equal(got.pool[got.places[numbers]], want)
+        assert torch.equal(got.candidates[got.places[numbers]], want)
         assert torch.equal(got.query_nos[: len(numbers)], numbers)
 
 
@@ -104,7 +104,7 @@ def asked_again(monkeypatch):
 def test_the_answers_are_one_whether_the_room_suffices(monkeypatch, asked_again, spare):
     data = crowded()
     asked = world.integer_queries(100, 8, seed=5)
-    request = ScanRequest(k=16, pool=16)
+    request = ScanRequest(k=16, rerank=16)
     violated = first_pass_of(data, asked, request, nprobe=1).violated
     pairs = int(violated.sum())
     assert 20 < pairs < 100
@@ -131,7 +131,7 @@ def test_batch_after_batch_through_one_recording(monkeypatch, share):
     engine, steps = recorded_and_steps(data, TorchScanner())
     for seed, (count, k) in enumerate([(100, 10), (90, 3), (128, 10), (70, 1)]):
         asked = world.integer_queries(count, 8, seed=seed)
-        request = ScanRequest(k=k, pool=max(10, k))
+        request = ScanRequest(k=k, rerank=max(10, k))
         got = engine.search(asked, nprobe=2, request=request)
         want = steps.search(asked, nprobe=2, request=request)
         np.testing.assert_array_equal(got.rows, want.rows)
@@ -146,7 +146,7 @@ def test_without_certainty_nothing_is_scanned_again(asked_again):
 
     data = crowded()
     asked = world.integer_queries(100, 8, seed=5)
-    request = ScanRequest(k=10, pool=10, certain=False)
+    request = ScanRequest(k=10, rerank=10, certain=False)
     violated = first_pass_of(data, asked, request, nprobe=1).violated
     assert violated.any()
     likely, _ = recorded_and_steps(data, Never())

@@ -248,7 +248,7 @@ def test_rows_that_ask_find_what_they_find_as_queries():
     rows = np.random.default_rng(3).normal(size=(700, 10)).astype(np.float32)
     index = SoarIndex.build(rows, BuildParams(nlist=9), engine="torch")
     asking = np.array([5, 600, 7])
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     got = index.engine.search_rows(asking, nprobe=4, request=request)
     queries = index.vectors[asking]
     lists = index.engine.rank_lists(queries, nprobe=4)

@@ -57,7 +57,7 @@ def test_rows_far_from_the_origin(metric, kind):
     data = index_of(rows, primary, secondary, metric=metric, encoding=encoding)
     asked = rows[::20]
     list_nos = some_lists(len(asked), 5, 9)
-    request = ScanRequest(k=10, pool=60)
+    request = ScanRequest(k=10, rerank=60)
     got = on_cpu(data, kind).scan(asked, list_nos, request)
     want = ReferenceEngine(data).scan(asked, list_nos, request)
     assert (got.distances == want.distances).mean() > 0.99
@@ -80,7 +80,7 @@ def test_differences_do_not_depend_on_where_the_query_is(far):
     data = replace(data, encoding=whole, codes=whole.encode(data.vectors))
     asked = (data.vectors[:40] * np.float32(far)).astype(np.float32)
     list_nos = some_lists(40, 4, 9)
-    request = ScanRequest(k=5, pool=20)
+    request = ScanRequest(k=5, rerank=20)
     got = on_cpu(data).scan(asked, list_nos, request)
     want = ReferenceEngine(data).scan(asked, list_nos, request)
     np.testing.assert_allclose(got.distances, want.distances, rtol=1e-6)
@@ -94,7 +94,7 @@ def test_integer_data_is_answered_as_by_the_reference(metric, kind, seed):
     data = random_index(metric=metric, seed=seed, integers=True)
     asked = integer_queries(60, 16, seed=seed)
     list_nos = some_lists(60, 5, 9, seed=seed)
-    request = ScanRequest(k=10, pool=400)
+    request = ScanRequest(k=10, rerank=400)
     got = on_cpu(data, kind).scan(asked, list_nos, request)
     assert_same(got, ReferenceEngine(data).scan(asked, list_nos, request))
 
@@ -105,7 +105,7 @@ def test_every_kind_of_number_finds_the_neighbours(kind, metric):
     data = random_index(metric=metric, d=40, seed=3)
     asked = np.random.default_rng(4).normal(size=(100, 40)).astype(np.float32)
     list_nos = some_lists(100, 4, 9)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     got = on_cpu(data, kind).scan(asked, list_nos, request)
     want = ReferenceEngine(data).scan(asked, list_nos, request)
     assert (got.rows == want.rows).mean() >= 0.999
@@ -120,7 +120,7 @@ def test_no_magnitude_is_too_small_or_too_large(kind, scale):
     asked = np.random.default_rng(6).normal(size=(30, 24)) * scale
     asked = asked.astype(np.float32)
     list_nos = some_lists(30, 4, 9)
-    request = ScanRequest(k=5, pool=40)
+    request = ScanRequest(k=5, rerank=40)
     got = on_cpu(data, kind).scan(asked, list_nos, request)
     want = ReferenceEngine(data).scan(asked, list_nos, request)
     assert (got.rows == want.rows).mean() >= 0.99
@@ -131,7 +131,7 @@ def test_no_magnitude_is_too_small_or_too_large(kind, scale):
 def test_dimensions(kind, d):
     data = random_index(n=300, d=d, nlist=4, seed=d)
     asked = np.random.default_rng(7).normal(size=(10, d)).astype(np.float32)
-    request = ScanRequest(k=5, pool=60)
+    request = ScanRequest(k=5, rerank=60)
     list_nos = some_lists(10, 3, 4)
     got = on_cpu(data, kind).scan(asked, list_nos, request)
     assert_same(got, ReferenceEngine(data).scan(asked, list_nos, request))
@@ -142,7 +142,7 @@ def test_many_neighbours(k):
     data = random_index(n=3000, integers=True)
     asked = integer_queries(8, 16)
     list_nos = some_lists(8, 6, 9)
-    request = ScanRequest(k=k, pool=min(3000, 4 * k))
+    request = ScanRequest(k=k, rerank=min(3000, 4 * k))
     got = on_cpu(data).scan(asked, list_nos, request)
     assert_same(got, ReferenceEngine(data).scan(asked, list_nos, request))
 
@@ -153,7 +153,7 @@ def test_fewer_rows_than_neighbours_and_empty_lists():
     )
     asked = np.ones((2, 8), np.float32)
     list_nos = np.array([[0, 1, 2], [3, 4, -1]], np.int32)
-    got = on_cpu(data).scan(asked, list_nos, ScanRequest(k=9, pool=12))
+    got = on_cpu(data).scan(asked, list_nos, ScanRequest(k=9, rerank=12))
     assert got.rows.tolist() == [[0, 1, 2, 3, 4] + [-1] * 4, [-1] * 9]
     assert got.short == 2
     assert got.work.entries_scanned == 7  # five rows, two of them twice
@@ -185,7 +185,7 @@ def test_three_neighbours_in_one_bucket_are_scanned_again(monkeypatch):
     engine = DeviceEngine(data, scanner=scanner, device=torch.device("cpu"))
     asked = np.zeros((1, 16), np.float32)
     list_nos = np.zeros((1, 1), np.int32)
-    request = ScanRequest(k=3, pool=12)
+    request = ScanRequest(k=3, rerank=12)
     assert_same(
         engine.scan(asked, list_nos, request),
         ReferenceEngine(data).scan(asked, list_nos, request),
@@ -207,12 +207,12 @@ def test_where_nothing_is_violated_nothing_is_missing():
     engine = on_cpu(data)
     list_nos = torch.from_numpy(some_lists(80, 3, 5).astype(np.int64))
     asked = torch.from_numpy(integer_queries(80, 8))
-    task = engine._task(ScanRequest(k=10, pool=10), queries=80, nprobe=3)
+    task = engine._task(ScanRequest(k=10, rerank=10), queries=80, nprobe=3)
     passed = passes.first_pass(asked, list_nos, parts=engine._parts, task=task)
     violated = passed.violated.any(dim=1)
-    exact = passes.exact_pool(TorchScanner(), passed.probe, keep=10)
+    exact = passes.exact_candidates(TorchScanner(), passed.probe, keep=10)
     assert 0 < int(violated.sum()) < 80
-    assert torch.equal(passed.pool[~violated], exact[~violated])
+    assert torch.equal(passed.candidates[~violated], exact[~violated])
 
 
 def test_codes_are_those_of_numpy():
@@ -238,7 +238,7 @@ def test_rows_stay_behind_where_only_lists_fit(monkeypatch, free, where):
     assert type(engine._parts.rows).__name__ == where
     asked = integer_queries(5, 16)
     list_nos = some_lists(5, 4, 9)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     want = ReferenceEngine(data).scan(asked, list_nos, request)
     assert_same(engine.scan(asked, list_nos, request), want)
 
@@ -285,7 +285,7 @@ def test_the_order_in_lists_is_seeded_and_keeps_segments():
 def test_small_blocks_answer_as_large_ones(monkeypatch):
     data = random_index(integers=True)
     asked, list_nos = integer_queries(50, 16), some_lists(50, 5, 9)
-    request = ScanRequest(k=10, pool=400)
+    request = ScanRequest(k=10, rerank=400)
     engine = on_cpu(data)
     whole = engine.scan(asked, list_nos, request)
     monkeypatch.setattr(memory.FreeMemory, "budget", lambda _, a_query: 1)
@@ -297,7 +297,7 @@ def test_scores_are_those_the_docstring_says():
     lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
     asked = np.random.default_rng(12).normal(size=(6, 24)).astype(np.float32)
     coded = queries.code_queries(torch.from_numpy(asked), lists)
-    view = view_for(lists, ScanRequest(k=1, pool=1))
+    view = view_for(lists, ScanRequest(k=1, rerank=1))
     entries = slice(0, data.lists.entries)
     got = scan.score(view, entries, coded).numpy()
     rows = data.vectors[lists.rows[entries].numpy()].astype(np.float64)

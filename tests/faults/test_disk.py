@@ -91,7 +91,7 @@ def test_no_space_at_each_step_of_sealing(
     targets = {
         "save": "gleann.index.build.on_disk.files.Draft.publish",
         "rename": "gleann.service.state.versions.Path.rename",
-        "sync": "gleann.service.state.versions._sync",
+        "sync": "gleann.service.state.versions.sync_dir",
     }
     rows = rows_of(300)
     with gleann.Client(tmp_path) as client:

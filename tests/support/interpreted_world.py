@@ -33,7 +33,9 @@ def setting(kind, d, *, metric="l2", nq=5, allowed=None, segments="both"):
         asked[:, 0] = 127
     if allowed is not None:
         allowed = np.random.default_rng(3).random(len(data.vectors)) < allowed
-    view = view_for(lists, ScanRequest(k=1, pool=1, allowed=allowed, segments=segments))
+    view = view_for(
+        lists, ScanRequest(k=1, rerank=1, allowed=allowed, segments=segments)
+    )
     list_nos = torch.from_numpy(world.some_lists(nq, 3, len(SIZES)).astype(np.int64))
     list_nos[0, 1] = -1
     return code_queries(torch.from_numpy(asked), lists), list_nos, view

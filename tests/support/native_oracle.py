@@ -84,7 +84,7 @@ def search(data, queries, list_nos, request: ScanRequest) -> Expected:
             candidates = candidates[request.allowed[candidates]]
         coded = data.codes[candidates]
         scores = data.encoding.scan_scores(queries[q : q + 1], coded)[0]
-        pool = candidates[np.lexsort((candidates, -scores))[: request.pool]]
+        pool = candidates[np.lexsort((candidates, -scores))[: request.rerank]]
         pooled += len(pool)
         near = pair_distances(
             queries[q : q + 1], data.vectors[pool][None], data.metric

@@ -1,50 +1,32 @@
-"""First and second lists on a device: `spill.Spiller` in torch, over all centroids.
+"""Assignment of rows to lists on a device: `spill.Spiller` in torch.
 
-Where Triton can run, one kernel multiplies, weighs and takes the best; torch elsewhere.
+Where Triton can run, one kernel computes scores and takes the best; else torch does.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gleann.index.build.spill import DEFAULT_LAMBDA, ZERO_RESIDUAL
-from gleann.index.engines.device.layout.columns import Columns, columns_of
+from gleann.index.engines.device.layout.columns import Columns, Pull, columns_of
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.triton import device_reason
 from gleann.index.parallel.blocks import block_slices
-from gleann.index.params import BuildParams
+from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams
 
 BLOCK_SCORES = 1 << 23
 """Scores of rows against centroids held at once, three times over under SOAR: what the
 cache of a large device holds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pull:
-    """What SOAR adds to the loss of a list: (r.c' - r.x)^2 times a weight.
-
-    Attributes:
-        residuals: r = x - c of the first list c, float32 (m, d).
-        along: r.x, float32 (m,).
-        weights: lambda / 2 / |r|^2, float32 (m,).
-    """
-
-    residuals: Tensor
-    along: Tensor
-    weights: Tensor
-
-
 class DeviceAssigner:
     """Assigns rows to lists.
 
-    Every list is looked at, the primary too: where that is the best second list, the
-    row is not spilled. Ties go to the lower list.
+    All lists compete, the primary too: where it is the best second list, the row is
+    not spilled. Ties go to the lower list.
 
     Args:
         centroids: float32 (nlist, d), on the device.
         params: metric, spill and spill_lambda.
-        scale: mean squared length of all the rows, what a residual is small beside.
+        scale: mean squared length of all rows; residuals far below it count as zero.
     """
 
     def __init__(self, centroids: Tensor, params: BuildParams, *, scale: float) -> None:

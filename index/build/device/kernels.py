@@ -1,9 +1,9 @@
-"""The arithmetic of a build on a device; see `BuildKernels`.
+"""Numeric kernels of the build on a GPU; see `BuildKernels`.
 
-Rows stay in host memory or on disk and pass through the device block by block; so an
-index larger than the device's memory can be built. A block's scores against all
-centroids exist only for some rows at a time, which the device's cache holds; where
-Triton can run, not at all.
+Rows stay in host memory or on disk and are copied to the device block by block, so an
+index can be larger than the memory of the device. Scores of a block against all
+centroids are kept for as many rows as fit the cache of the device; the Triton kernel
+keeps none.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.build.contract import Assigned
 from gleann.index.build.device.assigner import DeviceAssigner
-from gleann.index.build.kernels import Assigned
 from gleann.index.build.rows import prepare_rows
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.device.exact import DeviceExact
@@ -109,7 +109,7 @@ class DeviceKernels:
         return encoding.with_biases(Codes(values=values, scales=scales), vectors)
 
     def _shift(self, vectors: Vectors, center: Vectors | None) -> Tensor:
-        """What to take off the rows (n, d), on the device."""
+        """The centre that is subtracted from rows (n, d), on the device."""
         if center is None:
             center = np.zeros(vectors.shape[1], np.float32)
         return _sent(center, self._device)
@@ -120,7 +120,7 @@ class DeviceKernels:
         return sum(float(total) for _, (total,) in parts) / len(vectors)
 
     def _passed(self, vectors: Vectors, work: Callable[[Tensor], Arrays]) -> Fetched:
-        """What `work` makes of the rows, block by block; others may search between."""
+        """`work` applied to the rows block by block; searches may run in between."""
         rows = upload(vectors, self._device)
         return by_turns(in_turn(work, rows), self._device)
 

@@ -1,4 +1,4 @@
-"""Answers of one block after another, on their way to the host.
+"""Copies the answers of a batch to the host, block by block.
 
 A block's answers are one tensor: a few counts, then a key a neighbour. So one copy
 brings all of it, into page-locked memory, and the host decodes it while the device
@@ -18,7 +18,7 @@ from gleann.index.engines.contract import Scanned, Work
 from gleann.index.engines.device.steps.keys import NONE
 from gleann.index.engines.device.steps.packed import COUNTS, OPEN
 from gleann.index.engines.device.steps.rerank import answer
-from gleann.index.engines.reference import count_short
+from gleann.index.engines.stepwise import count_short
 
 BUFFERS = 2
 """Blocks on their way at once: one is decoded while the next is computed."""
@@ -221,10 +221,10 @@ def decode(keys: NDArray[np.int64], rows: Rows, distances: Distances) -> None:
 
 def work_of(counts: NDArray[np.int64]) -> Work:
     """The counts of `packed` by name."""
-    probed, entries, pooled = counts[:3].tolist()
+    probed, entries, reranked = counts[:3].tolist()
     return Work(
         lists_probed=probed,
         entries_scanned=entries,
-        survivors=pooled,
-        reranked=pooled,
+        survivors=reranked,
+        reranked=reranked,
     )

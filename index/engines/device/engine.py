@@ -62,8 +62,8 @@ class DeviceEngine:
     """Ranks, scans, merges and re-ranks on one device; see `Engine`.
 
     The k best rows by scan score are certain: pairs of which buckets may have hidden
-    one are scanned again (`certificate.py`). The rest of the pool may lack a row that a
-    bucket hid: there, answers can depend on which queries come together.
+    one are scanned again (`certificate.py`). The other re-ranked rows may lack one that
+    a bucket hid: there, answers can depend on the other queries of the batch.
 
     Threads take turns: see `turns.py` for what each method raises where the device
     fails.
@@ -209,7 +209,7 @@ class DeviceEngine:
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
-        """Pool the best scan scores, re-rank them; see `Engine.scan`."""
+        """Keep the best scan scores, re-rank those rows; see `Engine.scan`."""
         with self._turn():
             chosen = torch.from_numpy(list_nos.astype(np.int64)).to(self._device)
             found = HostAnswers(self._staging, count=len(queries), k=request.k)
@@ -314,7 +314,7 @@ class DeviceEngine:
             nprobe=nprobe,
             longest=view.longest,
             k=request.k,
-            pool=request.pool,
+            rerank=request.rerank,
             nlist=view.lists.nlist,
         )
         a_query = max(bytes_a_query(sizes, *select_by(sizes, programs=self._programs)))

@@ -1,4 +1,4 @@
-"""Float32 products that are float32 products."""
+"""Float32 matrix products without TF32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

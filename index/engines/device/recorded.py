@@ -1,4 +1,4 @@
-"""A search as one recorded step a block: coarse step, both passes, packed answers."""
+"""A search recorded as one step a block: coarse step, both passes, packed answers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,7 +61,7 @@ def recorded_blocks(
     key = (
         nprobe,
         request.k,
-        request.pool,
+        request.rerank,
         request.segments,
         request.certain,
         task.room,

@@ -1,4 +1,4 @@
-"""Steps recorded once a shape of batch and replayed: a search launches one CUDA graph.
+"""CUDA graphs: steps are recorded once a batch shape and replayed in one launch.
 
 A batch is padded to the next of a few sizes, so that few recordings serve all. What
 pads it has no lists to scan: it costs the coarse step and the merge, and finds nothing.

@@ -60,10 +60,16 @@ class TorchScanner:
         return compact(flags, list_nos, room=room)
 
     def rerank(
-        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+        self,
+        queries: Tensor,
+        candidates: Tensor,
+        store: RowStore,
+        *,
+        metric: Metric,
+        k: int,
     ) -> Tensor:
         """See `scan.Scanner.rerank`."""
-        return rerank(queries, pool, store, metric=metric, k=k)
+        return rerank(queries, candidates, store, metric=metric, k=k)
 
     def pack(self, block: packed.Block, unanswered: Tensor) -> Tensor:
         """See `scan.Scanner.pack`."""

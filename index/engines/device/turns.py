@@ -1,4 +1,4 @@
-"""Taking turns on a device, and saying what happened where it fails."""
+"""Exclusive use of a device by one thread at a time, and the errors of its failures."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext

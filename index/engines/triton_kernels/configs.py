@@ -1,4 +1,4 @@
-"""Every kernel configuration that is shipped: tests compile each, and look at it.
+"""All kernel configurations; tests compile each and inspect the result.
 
 Tiles are TILE rows by `queries` queries. What the compiler makes of them (registers,
 shared memory, matrix instructions) is checked without a GPU; how fast they are is to be
@@ -230,13 +230,13 @@ sm_80, and four that merge sorted runs on sm_100.
 """
 
 MERGE_MOST = MERGE[-1].keep
-"""Rows kept a query by the merge kernels; a larger pool is selected by torch."""
+"""Rows kept a query by the merge kernels; more candidates are selected by torch."""
 
 SORTED_AT_ONCE = 1024
 """Keys of sorted runs that are merged at once."""
 
 RERANK: dict[int, int] = {64: 4, 128: 8}
-"""Warps of the kernel that re-ranks, by the pooled rows of its tile."""
+"""Warps of the kernel that re-ranks, by the candidates of its tile."""
 
 RERANK_BLOCKS = (64, 32)
 """Values along d that it reads at once."""
@@ -251,7 +251,7 @@ def merge_config_for(keep: int) -> MergeConfig:
 
 
 def rerank_tile_for(width: int) -> int:
-    """The smallest tile that holds a pool, or the largest there is."""
+    """The smallest tile that holds the candidates, or the largest there is."""
     return next((tile for tile in RERANK if tile >= width), max(RERANK))
 
 

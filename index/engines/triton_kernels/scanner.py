@@ -1,4 +1,4 @@
-"""The scanner of the triton engine: which kernel does what."""
+"""The scanner of the triton engine: the launches of all kernels."""
 
 from torch import Tensor
 
@@ -89,7 +89,7 @@ class TritonScanner:
     def merge(
         self, keys: Tensor, lists: DeviceLists, probed: Tensor, *, keep: int
     ) -> Tensor:
-        """By the kernel, or by torch for a pool that no program can sort."""
+        """By the kernel, or by torch for more candidates than a program can sort."""
         return launch_merge_keys(keys, lists, probed, keep=keep)
 
     def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
@@ -97,10 +97,16 @@ class TritonScanner:
         return launch_compact_pairs(flags, list_nos, room=room)
 
     def rerank(
-        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+        self,
+        queries: Tensor,
+        candidates: Tensor,
+        store: RowStore,
+        *,
+        metric: Metric,
+        k: int,
     ) -> Tensor:
         """By the kernel, or by torch for rows in host memory."""
-        return launch_rerank_rows(queries, pool, store, metric=metric, k=k)
+        return launch_rerank_rows(queries, candidates, store, metric=metric, k=k)
 
     def pack(self, block: Block, unanswered: Tensor) -> Tensor:
         """By one kernel."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import DuplicateIdError, InvalidInputError, UnknownIdError
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import inputs, outputs
 

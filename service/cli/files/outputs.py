@@ -12,7 +12,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gleann.index.errors import AlreadyExistsError, StorageError
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 
 Values: TypeAlias = NDArray[np.generic] | Texts
 """A column of a table."""

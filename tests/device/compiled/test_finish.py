@@ -32,7 +32,7 @@ def test_packing(capability):
         pack_answers,
         {"QUERIES": PACK_QUERIES, "COLUMNS": PACK_COLUMNS},
         kind="fp32",
-        types={"near": "*i64", "pool": "*i64", "unanswered": "*u8", "k": "i32"},
+        types={"near": "*i64", "candidates": "*i64", "unanswered": "*u8", "k": "i32"},
         capability=capability,
         num_warps=PACK_WARPS,
     )

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from gleann.index.build.device import assigner
-from gleann.index.build.kernels import HostKernels, HostTrainingRows, kernels_on
+from gleann.index.build.host import HostKernels, HostTrainingRows
+from gleann.index.build.kernels import kernels_on
 from gleann.index.build.spill import Spiller, scale_of
 from gleann.index.engines.triton_kernels.build import launch_assign
 from gleann.index.params import BuildParams

@@ -17,7 +17,8 @@ from gleann.index.engines.device.plan.kinds import TILE
 from gleann.index.engines.device.plan.rank_plan import plan_ranking
 from gleann.index.engines.device.steps.bitmap import bitmap_of
 from gleann.index.engines.device.steps.coarse import DeviceRanking
-from gleann.index.engines.reference import ReferenceEngine, top_lists
+from gleann.index.engines.reference import ReferenceEngine
+from gleann.index.engines.stepwise import top_lists
 from gleann.index.engines.triton_kernels import scanner as launching
 from gleann.index.engines.triton_kernels.coarse import launch_bitmap, launch_rank
 from gleann.index.engines.triton_kernels.scanner import TritonScanner
@@ -152,7 +153,7 @@ def test_a_search_that_ranks_in_the_kernels(monkeypatch, recorder, crowded):
         )
     data, _ = ranking_of("l2", 1024, 16)
     asked = asked_of(1, 16).numpy()
-    request = ScanRequest(k=2, pool=4)
+    request = ScanRequest(k=2, rerank=4)
     engine = DeviceEngine(
         data,
         scanner=TritonScanner(),

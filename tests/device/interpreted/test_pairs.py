@@ -25,7 +25,7 @@ def test_items_cover_every_pair_and_entry_once(monkeypatch, query_tile, span):
         monkeypatch.setattr(launch_group, name, value)
     data = world.sized_index([0, 1, 127, 128, 129, 300, 0], d=8)
     lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
-    view = view_for(lists, ScanRequest(k=1, pool=1))
+    view = view_for(lists, ScanRequest(k=1, rerank=1))
     list_nos = torch.from_numpy(world.some_lists(70, 4, 7).astype(np.int64))
     list_nos[5, 2:] = -1
     items = launch_group.launch_group_pairs(

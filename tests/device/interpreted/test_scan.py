@@ -93,7 +93,7 @@ def test_the_same_of_many_scores_of_zero_are_kept(launch):
     rows = np.zeros((300, 16), np.float32)
     data = world.index_of(rows, np.zeros(300), np.full(300, -1), nlist=1)
     lists = lay_out(data, kind="fp16", device=torch.device("cpu"))
-    view = view_for(lists, ScanRequest(k=1, pool=1))
+    view = view_for(lists, ScanRequest(k=1, rerank=1))
     coded = code_queries(torch.from_numpy(world.integer_queries(3, 16)), lists)
     list_nos = torch.zeros((3, 1), dtype=torch.int64)
     bucketing = Bucketing(buckets=32, span=384)
@@ -109,7 +109,7 @@ def real_setting(nq=3):
     lists = lay_out(data, kind="fp32", device=torch.device("cpu"))
     asked = torch.from_numpy(rng.normal(size=(nq, 16)).astype(np.float32))
     list_nos = torch.zeros((nq, 1), dtype=torch.int64)
-    view = view_for(lists, ScanRequest(k=1, pool=1))
+    view = view_for(lists, ScanRequest(k=1, rerank=1))
     return code_queries(asked, lists), list_nos, view
 
 

@@ -37,9 +37,9 @@ def test_answers_are_packed_as_by_torch(nq, k, nprobe):
     for segments in ("both", "primary"):
         block = Block(
             near=keys(k),
-            pool=keys(2 * k + 15),
+            candidates=keys(2 * k + 15),
             list_nos=torch.from_numpy(list_nos),
-            view=view_for(lists, ScanRequest(k=k, pool=k, segments=segments)),
+            view=view_for(lists, ScanRequest(k=k, rerank=k, segments=segments)),
         )
         for share in (0.0, 0.3, 1.0):
             unanswered = torch.from_numpy(rng.random(nq) < share)
@@ -53,7 +53,7 @@ def test_a_whole_search(count, recorder):
     """With two queries lists are hardly shared, with seven they are: both kernels."""
     data = world.sized_index(SIZES, d=16)
     asked = world.integer_queries(count, 16)
-    request = ScanRequest(k=3, pool=12)
+    request = ScanRequest(k=3, rerank=12)
     engine = DeviceEngine(
         data,
         scanner=TritonScanner(),

@@ -15,7 +15,7 @@ import pytest
 
 import gleann
 from gleann.index import SearchParams, SoarIndex, soar_index
-from gleann.index.build.kernels import HostKernels
+from gleann.index.build.host import HostKernels
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import (
     DeviceLostError,

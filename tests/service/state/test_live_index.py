@@ -10,7 +10,7 @@ import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import IdLookup
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.service.search import view_search
 from gleann.service.search.view_search import search
 from gleann.service.state.live_index import Delta, Sealed, View
@@ -92,7 +92,7 @@ def test_random_changes(seed: int, strings: bool) -> None:
 def test_a_missing_id_is_named() -> None:
     view = View(number=1, name="v", dim=DIM, metric="l2", delta=Delta(DIM))
     view = view.upserted(np.arange(3), np.ones((3, DIM), np.float32), sequence=1)
-    with pytest.raises(errors.UnknownIdError, match=r"no id 9 in 'v' \(2 of 3"):
+    with pytest.raises(errors.UnknownIdError, match=r"no id 9, 8 in 'v' \(2 of 3"):
         view.require(np.array([1, 9, 8]))
 
 

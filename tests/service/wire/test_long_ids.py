@@ -9,7 +9,7 @@ import pytest
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
 from gleann.index.ids.checks import MAX_ID_BYTES
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.jobs.candidates import resolve

@@ -9,7 +9,7 @@ import pytest
 import gleann
 from gleann.index import SearchParams
 from gleann.index.errors import InvalidInputError
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.service.server import Server
 from gleann.service.wire.arrays import column_of, column_to_wire, ids_of, ids_to_wire
 from gleann.service.wire.strings import texts_of

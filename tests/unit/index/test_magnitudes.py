@@ -7,8 +7,8 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, errors, exact_sea
 from gleann.index.build import spill
 from gleann.index.checks import MOST_SQUARED, require_measurable
 from gleann.index.engines import native
-from gleann.index.ids.texts import Texts
 from gleann.index.metric import pair_distances, prepare
+from gleann.index.texts import Texts
 
 QUICK = {"nlist": 6, "tune_queries": 0}
 BAD = [1e19, -1e25, np.finfo(np.float32).min]

@@ -120,9 +120,9 @@ def test_ids_lead_back_to_rows(ids):
 
 
 def test_unknown_ids_are_listed():
-    with pytest.raises(
-        UnknownIdError, match="2 of 3 ids are not among those of 3 rows: 7"
-    ):
+    with pytest.raises(UnknownIdError, match=r"no id 7, 8 in the 3 rows \(2 of 3"):
         IdMap([1, 2, 3], n=3).rows_of([7, 1, 8])
-    with pytest.raises(UnknownIdError, match="strings, those of the rows integers"):
+    with pytest.raises(
+        UnknownIdError, match="no id '1' in the 3 rows, whose ids are integers"
+    ):
         IdMap([1, 2, 3], n=3).rows_of(["1"])

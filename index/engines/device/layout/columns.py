@@ -1,4 +1,4 @@
-"""Vectors laid out by value, as kernels that multiply in float32 read them."""
+"""Column layout of vectors, for the kernels that multiply in float32."""
 
 from dataclasses import dataclass
 
@@ -30,6 +30,21 @@ class Columns:
         chosen = empty_columns(count, dim, device=self.values.device)
         chosen.values[:, :count] = self.values[:, numbers]
         return chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pull:
+    """The SOAR penalty in the loss of a list: (r.c' - r.x)^2 times a weight.
+
+    Attributes:
+        residuals: r = x - c of the first list c, float32 (m, d).
+        along: r.x, float32 (m,).
+        weights: lambda / 2 / |r|^2, float32 (m,).
+    """
+
+    residuals: Tensor
+    along: Tensor
+    weights: Tensor
 
 
 def columns_of(vectors: Tensor) -> Columns:

@@ -1,4 +1,4 @@
-"""The lists as a device scans them.
+"""The layout of the lists on a device.
 
 Entries of a list are contiguous, primaries first, and shuffled inside each of the two
 segments: bucketed selection (`scan.py`) loses least when near rows lie in random

@@ -1,4 +1,4 @@
-"""Rows on their way through a device, block by block, in both directions at once."""
+"""Streams rows through a device block by block, with copies in both directions."""
 
 from collections import deque
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What one search sees of the lists: its segments, and only the allowed rows."""
+"""A view of the lists for one search: its segments and its allowed rows."""
 
 from dataclasses import dataclass
 

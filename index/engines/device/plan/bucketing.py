@@ -1,4 +1,4 @@
-"""How bucketed selection places entries: numbers only.
+"""The placement of entries in buckets, computed from sizes.
 
 An entry of a span lies at (chunk, slot) = divmod(place in the span, TILE). Some slots
 share a bucket, which keeps the two best of its entries over all chunks. What it drops

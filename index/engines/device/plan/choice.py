@@ -1,4 +1,4 @@
-"""Which device serves, and with which kind of number."""
+"""The choice of a device and of its kind of number."""
 
 from dataclasses import replace
 
@@ -35,7 +35,6 @@ def resolve_device(name: str | None) -> torch.device:
             raise EngineUnavailableError(
                 f"device {name!r} was asked for, and torch sees {seen} CUDA devices"
             )
-        device = torch.device("cuda", device.index or 0)
     return device
 
 

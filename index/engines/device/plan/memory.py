@@ -1,4 +1,4 @@
-"""Whether an index fits a device: asked before anything is copied."""
+"""The memory that an index takes on a device, checked before anything is copied."""
 
 import gc
 from dataclasses import dataclass

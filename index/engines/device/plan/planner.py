@@ -1,6 +1,6 @@
-"""How a batch is searched: which kernel, kind of number, buckets, segments, blocks.
+"""Plans the search of a batch: kernel, kind of number, buckets, segments, blocks.
 
-All of it from sizes alone, so it can be tested without a device.
+The plan follows from sizes alone, so it can be tested without a device.
 """
 
 from dataclasses import dataclass
@@ -79,14 +79,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What a plan depends on.
+    """The sizes that a plan depends on.
 
     Attributes:
         queries: in the call.
         nprobe: lists a query.
         longest: entries of the longest list, of the segments scanned.
         k: neighbours.
-        pool: rows re-ranked.
+        rerank: rows re-ranked.
         nlist: number of lists.
     """
 
@@ -94,7 +94,7 @@ class Sizes:
     nprobe: int
     longest: int
     k: int
-    pool: int
+    rerank: int
     nlist: int
 
 
@@ -134,7 +134,7 @@ def bytes_a_query(
     Returns:
         When it is scanned first, and when all its pairs are scanned again.
     """
-    first = sizes.nprobe * keys_a_pair(sizes, selection, bucketing) + sizes.pool
+    first = sizes.nprobe * keys_a_pair(sizes, selection, bucketing) + sizes.rerank
     second = first + sizes.nprobe * max(1, sizes.longest)
     beside = sizes.nlist // 2
     return (

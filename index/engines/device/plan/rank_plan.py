@@ -1,6 +1,6 @@
-"""How the kernels of the coarse step group lists, and what they have room for.
+"""Plans the coarse step: groups of lists, and the room for their scores.
 
-All of it from sizes alone, so it can be tested without a device.
+The plan follows from sizes alone, so it can be tested without a device.
 """
 
 from dataclasses import dataclass

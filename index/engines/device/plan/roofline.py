@@ -1,4 +1,4 @@
-"""What a scan takes at the least, in closed form: to choose by, never to report.
+"""A lower bound on the time of a scan, in closed form, for choices and not for reports.
 
 A list-major batch reads each list that it touches once, whatever nprobe is. It is bound
 by memory, by the matrix units or by the instructions that it issues: those of a tile of

@@ -22,14 +22,14 @@ class Rescanned:
 
     Attributes:
         query_nos: int64 (room,), the flagged queries, in order; 0 past the last.
-        pool: keys (room, keep) of their rows; of no meaning past the last.
-        places: int64 (nq,), where in `pool` each query is; of no meaning for others.
+        candidates: keys (room, keep) of their rows; of no meaning past the last.
+        places: int64 (nq,), the row of `candidates` of each flagged query.
         done: bool (nq,), the queries all of whose flagged pairs were scanned again.
         left: bool (nq,), the flagged queries for which there was no room.
     """
 
     query_nos: Tensor
-    pool: Tensor
+    candidates: Tensor
     places: Tensor
     done: Tensor
     left: Tensor
@@ -115,7 +115,7 @@ def rescanned_within(
     last = flags.upto[:, -1]
     return Rescanned(
         query_nos=some,
-        pool=scanner.merge(both, probe.view.lists, probe.probed[some], keep=keep),
+        candidates=scanner.merge(both, probe.view.lists, probe.probed[some], keep=keep),
         places=flags.order.clamp(1, room) - 1,
         done=flags.queries & (last <= room),
         left=flags.queries & (last > room),

@@ -1,4 +1,4 @@
-"""Which lists to probe, by exactly the scores of `metric.ListRanking`."""
+"""The coarse step: the best lists of each query, by `metric.ListRanking`."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -9,7 +9,7 @@ from gleann.index.engines.device.layout.view import ListView
 from gleann.index.engines.device.steps.keys import NONE
 
 COUNTS = 4
-"""Lists probed, entries scanned, rows pooled; and queries without an answer yet."""
+"""Lists probed, entries scanned, rows re-ranked; and queries without an answer yet."""
 
 OPEN = -(1 << 63)
 """In place of the first key: this query has no answer yet."""
@@ -21,13 +21,13 @@ class Block:
 
     Attributes:
         near: (nq, k), keys of rows with their distances, ascending.
-        pool: (nq, pool), keys of the rows that were re-ranked.
+        candidates: (nq, rerank), keys of the rows that were re-ranked.
         list_nos: int64 (nq, nprobe), -1 for no list.
         view: the lists.
     """
 
     near: Tensor
-    pool: Tensor
+    candidates: Tensor
     list_nos: Tensor
     view: ListView
 
@@ -45,8 +45,8 @@ def packed(block: Block, unanswered: Tensor) -> Tensor:
     list_nos = torch.where(unanswered[:, None], -1, block.list_nos)
     known = list_nos >= 0
     read = torch.where(known, block.view.lengths[list_nos.clamp(min=0)], 0)
-    pooled = (block.pool != NONE) & ~unanswered[:, None]
-    counts = torch.stack([known.sum(), read.sum(), pooled.sum(), unanswered.sum()])
+    reranked = (block.candidates != NONE) & ~unanswered[:, None]
+    counts = torch.stack([known.sum(), read.sum(), reranked.sum(), unanswered.sum()])
     near = block.near.clone()
     near[:, 0] = torch.where(unanswered, OPEN, near[:, 0])
     return torch.cat([counts, near.reshape(-1)])

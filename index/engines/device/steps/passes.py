@@ -69,14 +69,14 @@ class Passed:
     Attributes:
         probe: the queries and their lists.
         keys: of entries, as the buckets kept them; see `scan.Kept`.
-        pool: (nq, pool), keys of the best distinct rows by scan score, ascending.
+        candidates: (nq, rerank), keys of the best rows by scan score, ascending.
         violated: bool (nq, nprobe), pairs that may hide one of the k best.
         near: (nq, k), keys of rows with their distances, ascending.
     """
 
     probe: Probe
     keys: Tensor
-    pool: Tensor
+    candidates: Tensor
     violated: Tensor
     near: Tensor
 
@@ -85,7 +85,7 @@ class Passed:
         """What goes to the caller."""
         return Block(
             near=self.near,
-            pool=self.pool,
+            candidates=self.candidates,
             list_nos=self.probe.list_nos,
             view=self.probe.view,
         )
@@ -111,14 +111,16 @@ def first_pass(
     )
     if task.planned.selection == "exact":
         keys = list_nos.new_empty((len(queries), 0))
-        pool = exact_pool(parts.scanner, probe, keep=task.request.pool)
+        candidates = exact_candidates(parts.scanner, probe, keep=task.request.rerank)
         violated = torch.zeros_like(list_nos, dtype=torch.bool)
     else:
-        keys, pool, violated = _bucketed_pool(parts.scanner, probe, task)
+        keys, candidates, violated = _bucketed_candidates(parts.scanner, probe, task)
     near = parts.scanner.rerank(
-        queries, pool, parts.rows, metric=parts.metric, k=task.request.k
+        queries, candidates, parts.rows, metric=parts.metric, k=task.request.k
     )
-    return Passed(probe=probe, keys=keys, pool=pool, violated=violated, near=near)
+    return Passed(
+        probe=probe, keys=keys, candidates=candidates, violated=violated, near=near
+    )
 
 
 def second_pass(passed: Passed, queries: Tensor, *, parts: Parts, task: Task) -> Passed:
@@ -129,20 +131,24 @@ def second_pass(passed: Passed, queries: Tensor, *, parts: Parts, task: Task) ->
     flagged = passed.violated.any(dim=1).nonzero()[:, 0]
     if len(flagged) == 0:
         return passed
-    pool, near = passed.pool.clone(), passed.near.clone()
+    candidates, near = passed.candidates.clone(), passed.near.clone()
     request = task.request
     for some in flagged.split(task.planned.again):
-        pool[some] = rescanned(
+        candidates[some] = rescanned(
             parts.scanner,
             passed.keys[some],
             passed.violated[some],
             passed.probe.take(some),
-            keep=request.pool,
+            keep=request.rerank,
         )
         near[some] = parts.scanner.rerank(
-            queries[some], pool[some], parts.rows, metric=parts.metric, k=request.k
+            queries[some],
+            candidates[some],
+            parts.rows,
+            metric=parts.metric,
+            k=request.k,
         )
-    return replace(passed, pool=pool, near=near)
+    return replace(passed, candidates=candidates, near=near)
 
 
 def second_pass_within(
@@ -161,20 +167,20 @@ def second_pass_within(
         passed.keys,
         passed.violated,
         passed.probe,
-        keep=request.pool,
+        keep=request.rerank,
         room=task.room,
     )
     near = parts.scanner.rerank(
         queries[again.query_nos],
-        again.pool,
+        again.candidates,
         parts.rows,
         metric=parts.metric,
         k=request.k,
     )
     done = again.done[:, None]
-    pool = torch.where(done, again.pool[again.places], passed.pool)
+    candidates = torch.where(done, again.candidates[again.places], passed.candidates)
     near = torch.where(done, near[again.places], passed.near)
-    return replace(passed, pool=pool, near=near), again.left
+    return replace(passed, candidates=candidates, near=near), again.left
 
 
 ROOM_SHARE = 16
@@ -203,7 +209,7 @@ def room_for(planned: Plan, *, queries: int, longest: int, budget: int) -> int:
     return min(queries // ROOM_SHARE, most)
 
 
-def exact_pool(scanner: Scanner, probe: Probe, *, keep: int) -> Tensor:
+def exact_candidates(scanner: Scanner, probe: Probe, *, keep: int) -> Tensor:
     """The best rows (nq, keep) by scores of every probed entry, in memory."""
     nq, nprobe = probe.list_nos.shape
     numbers = torch.arange(nq, device=probe.list_nos.device)
@@ -218,13 +224,19 @@ def exact_pool(scanner: Scanner, probe: Probe, *, keep: int) -> Tensor:
     return scanner.merge(flat, probe.view.lists, probe.probed, keep=keep)
 
 
-def _bucketed_pool(
+def _bucketed_candidates(
     scanner: Scanner, probe: Probe, task: Task
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Keys kept, the pool, and the pairs that may hide one of its k best."""
+    """Keys kept, the candidates, and the pairs that may hide one of its k best."""
     found = scanner.bucketed(
         probe.queries, probe.list_nos, probe.view, task.planned.bucketing
     )
     flat = found.keys.reshape(len(found.keys), -1)
-    pool = scanner.merge(flat, probe.view.lists, probe.probed, keep=task.request.pool)
-    return found.keys, pool, violations(found.bounds, pool, k=task.request.k)
+    candidates = scanner.merge(
+        flat, probe.view.lists, probe.probed, keep=task.request.rerank
+    )
+    return (
+        found.keys,
+        candidates,
+        violations(found.bounds, candidates, k=task.request.k),
+    )

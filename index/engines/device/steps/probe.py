@@ -1,4 +1,4 @@
-"""One block of queries, and where they look."""
+"""One block of queries, and the lists that they probe."""
 
 from dataclasses import dataclass
 

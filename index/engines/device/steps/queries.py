@@ -1,4 +1,4 @@
-"""Queries as the scan reads them: in the kind of number the lists are stored in."""
+"""Conversion of queries to the kind of number in which the lists are stored."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The last step: true distances of the pool, and the k nearest in their order."""
+"""Re-ranking: exact distances of the candidates, and the k nearest in order."""
 
 from typing import Protocol
 
@@ -58,13 +58,13 @@ class HostRows:
 
 
 def rerank(
-    queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    queries: Tensor, candidates: Tensor, store: RowStore, *, metric: Metric, k: int
 ) -> Tensor:
-    """Order the pooled rows by (distance, row).
+    """Order the candidates by (distance, row).
 
     Args:
         queries: float32 (nq, d), prepared.
-        pool: keys (nq, w) of distinct rows, `NONE` for none; their scores are ignored.
+        candidates: keys (nq, w) of distinct rows, `NONE` for none; scores are ignored.
         store: the rows.
         metric: which distance.
         k: neighbours to keep.
@@ -72,11 +72,11 @@ def rerank(
     Returns:
         Keys (nq, k) of rows with their distances, ascending; `NONE` past the last.
     """
-    out = pool.new_full((len(pool), k), NONE)
-    step = BLOCK_VALUES // (pool.shape[1] * queries.shape[1])
-    for block in block_slices(len(pool), step):
-        none = pool[block] == NONE
-        rows = torch.where(none, 0, key_numbers(pool[block]))
+    out = candidates.new_full((len(candidates), k), NONE)
+    step = BLOCK_VALUES // (candidates.shape[1] * queries.shape[1])
+    for block in block_slices(len(candidates), step):
+        none = candidates[block] == NONE
+        rows = torch.where(none, 0, key_numbers(candidates[block]))
         near = pair_distances(queries[block], store.gather(rows), metric)
         keys = torch.where(none, NONE, make_keys(near, rows))
         out[block] = smallest(keys, k)

@@ -132,9 +132,15 @@ class Scanner(Protocol):
         """The first flagged pairs of a block; see `compaction.compact`."""
 
     def rerank(
-        self, queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+        self,
+        queries: Tensor,
+        candidates: Tensor,
+        store: RowStore,
+        *,
+        metric: Metric,
+        k: int,
     ) -> Tensor:
-        """The k nearest rows of each query's pool; see `rerank.rerank`."""
+        """The k nearest rows of each query's candidates; see `rerank.rerank`."""
 
     def pack(self, block: Block, unanswered: Tensor) -> Tensor:
         """The answers of a block as one tensor; see `packed.packed`."""

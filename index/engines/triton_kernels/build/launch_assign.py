@@ -1,10 +1,9 @@
-"""Lists of rows: launches the kernel on torch's tensors."""
+"""Launches the kernel that assigns rows to lists on torch's tensors."""
 
 import torch
 from torch import Tensor
 
-from gleann.index.build.device.assigner import Pull
-from gleann.index.engines.device.layout.columns import Columns, columns_of
+from gleann.index.engines.device.layout.columns import Columns, Pull, columns_of
 from gleann.index.engines.device.plan.choice import programs_on
 from gleann.index.engines.triton_kernels.build.assign_lists import assign_lists
 from gleann.index.engines.triton_kernels.configs import (
@@ -28,7 +27,7 @@ def best_lists(
         rows: m of them.
         lists: the centroids.
         biases: float32 (nlist,), -|c'|^2 / 2.
-        pull: what SOAR adds to the loss; None finds the nearest list.
+        pull: the SOAR penalty; None finds the nearest list.
         barred: int32 (m,), a list that a row must not get.
     """
     config = ASSIGN if pull is None else ASSIGN_SOAR

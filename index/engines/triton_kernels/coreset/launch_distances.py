@@ -1,4 +1,4 @@
-"""Distances between rows: launches the kernel on torch's tensors."""
+"""Launches the kernel that computes distances of pairs on torch's tensors."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Gains of candidates: launches the kernel on torch's tensors."""
+"""Launches the kernel that sums gains of candidates on torch's tensors."""
 
 import torch
 from torch import Tensor

@@ -17,7 +17,7 @@ from gleann.index.engines.triton_kernels.finish.merge_keys import merge_keys, me
 def launch_merge_keys(
     keys: Tensor, lists: DeviceLists, probed: Tensor, *, keep: int
 ) -> Tensor:
-    """Merge by the kernels, or by torch for a pool that no program can sort.
+    """Merge by the kernels, or by torch for more candidates than a program can sort.
 
     Where queries are few, several programs merge a part of the keys of each.
     """

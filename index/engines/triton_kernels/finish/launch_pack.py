@@ -19,7 +19,7 @@ def launch_pack_answers(block: Block, unanswered: Tensor) -> Tensor:
     if nq:
         pack_answers[(-(-nq // PACK_QUERIES),)](
             block.near.contiguous(),
-            block.pool.contiguous(),
+            block.candidates.contiguous(),
             block.list_nos.contiguous(),
             block.view.starts,
             block.view.ends,
@@ -27,7 +27,7 @@ def launch_pack_answers(block: Block, unanswered: Tensor) -> Tensor:
             out,
             nq,
             block.list_nos.shape[1],
-            block.pool.shape[1],
+            block.candidates.shape[1],
             k,
             QUERIES=PACK_QUERIES,
             COLUMNS=PACK_COLUMNS,

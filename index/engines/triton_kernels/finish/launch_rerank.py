@@ -18,15 +18,15 @@ from gleann.index.params import Metric
 
 
 def launch_rerank_rows(
-    queries: Tensor, pool: Tensor, store: RowStore, *, metric: Metric, k: int
+    queries: Tensor, candidates: Tensor, store: RowStore, *, metric: Metric, k: int
 ) -> Tensor:
     """Re-rank by the kernel; rows in host memory by torch. See `rerank.rerank`.
 
-    A pool of more than one tile leaves the nearest of each to be merged.
+    More candidates than one tile leave the nearest of each to be merged.
     """
     if not isinstance(store, DeviceRows):
-        return rerank(queries, pool, store, metric=metric, k=k)
-    nearest = _nearest_of_tiles(queries, pool, store.vectors, metric=metric, k=k)
+        return rerank(queries, candidates, store, metric=metric, k=k)
+    nearest = _nearest_of_tiles(queries, candidates, store.vectors, metric=metric, k=k)
     if nearest.shape[1:] == (1, k):
         return nearest[:, 0]
     if k > MERGE_MOST:
@@ -35,18 +35,18 @@ def launch_rerank_rows(
 
 
 def _nearest_of_tiles(
-    queries: Tensor, pool: Tensor, vectors: Tensor, *, metric: Metric, k: int
+    queries: Tensor, candidates: Tensor, vectors: Tensor, *, metric: Metric, k: int
 ) -> Tensor:
     """Keys (nq, tiles, min(k, tile)) of rows with their distances, ascending."""
-    (nq, width), dim = pool.shape, vectors.shape[1]
+    (nq, width), dim = candidates.shape, vectors.shape[1]
     tile = rerank_tile_for(width)
     tiles, keep = -(-width // tile), min(k, tile)
-    out = torch.empty((nq, tiles, keep), dtype=torch.int64, device=pool.device)
+    out = torch.empty((nq, tiles, keep), dtype=torch.int64, device=candidates.device)
     if nq:
         rerank_rows[(nq * tiles,)](
             queries.contiguous(),
             vectors,
-            pool.contiguous(),
+            candidates.contiguous(),
             out,
             width,
             tiles,

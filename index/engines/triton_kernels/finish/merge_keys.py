@@ -1,4 +1,4 @@
-"""From kept entries to the best distinct rows of each query.
+"""Merges the kept entries to the best distinct rows of each query.
 
 The twin in plain torch is `device.merge.merge`.
 """

@@ -1,4 +1,4 @@
-"""The answers of a block as one array, and what they took, summed.
+"""Packs the answers of a block and its summed counts into one array.
 
 The twin in plain torch is `device.packed.packed`.
 """
@@ -47,7 +47,7 @@ def count_lists(
 )
 def pack_answers(
     near,  # int64 (nq, k), keys of rows
-    pool,  # int64 (nq, keep), keys of rows
+    candidates,  # int64 (nq, keep), keys of rows
     list_nos,  # int64 (nq, nprobe), -1 for none
     starts,  # int64 (nlist)
     ends,  # int64 (nlist)
@@ -60,7 +60,7 @@ def pack_answers(
     QUERIES: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Pack QUERIES queries, COLUMNS of their lists, pool and keys at a time."""
+    """Pack QUERIES queries, COLUMNS of their lists, candidates and keys at a time."""
     numbers = tl.program_id(0).to(tl.int64) * QUERIES + tl.arange(0, QUERIES)
     inside = numbers < nq
     again = tl.load(unanswered + numbers, mask=inside, other=0) != 0
@@ -70,12 +70,12 @@ def pack_answers(
     probed, read = count_lists(
         list_nos, starts, ends, numbers, counted, nprobe, QUERIES, COLUMNS
     )
-    pooled = tl.zeros((QUERIES, COLUMNS), tl.int64)
+    reranked = tl.zeros((QUERIES, COLUMNS), tl.int64)
     for first in range(0, keep, COLUMNS):
         place = columns + first
         wanted = counted[:, None] & (place < keep)
-        key = tl.load(pool + query * keep + place, mask=wanted, other=NONE)
-        pooled += (key != NONE).to(tl.int64)
+        key = tl.load(candidates + query * keep + place, mask=wanted, other=NONE)
+        reranked += (key != NONE).to(tl.int64)
     for first in range(0, k, COLUMNS):
         place = columns + first
         wanted = inside[:, None] & (place < k)
@@ -85,5 +85,5 @@ def pack_answers(
     # Of integers: the order in which programs add does not matter.
     tl.atomic_add(out, tl.sum(probed, axis=0))
     tl.atomic_add(out + 1, tl.sum(read, axis=0))
-    tl.atomic_add(out + 2, tl.sum(tl.sum(pooled, axis=1), axis=0))
+    tl.atomic_add(out + 2, tl.sum(tl.sum(reranked, axis=1), axis=0))
     tl.atomic_add(out + 3, tl.sum(again.to(tl.int64), axis=0))

@@ -1,4 +1,4 @@
-"""Distances of pooled rows and their order, a tile of a pool a program.
+"""Distances of candidates and their order, a tile of candidates a program.
 
 The twin in plain torch is `device.rerank.rerank`. Both sum in float64 and round once to
 float32, but sum in other orders: a distance may differ by one unit in the last place.
@@ -72,7 +72,7 @@ def summed_terms(
 def rerank_rows(
     queries,  # float32 (nq, D)
     vectors,  # float32 (n, D)
-    pool,  # int64 (nq, width), keys of rows; their scores are ignored
+    candidates,  # int64 (nq, width), keys of rows; their scores are ignored
     out,  # int64 (nq, tiles, keep)
     width,
     tiles,
@@ -83,12 +83,12 @@ def rerank_rows(
     BLOCK: tl.constexpr,
     ADJACENT: tl.constexpr,
 ):
-    """Keep the `keep` nearest rows of each tile of a pool, ascending; keep <= TILE."""
+    """Keep the `keep` nearest of each tile of candidates, ascending; keep <= TILE."""
     LENGTH: tl.constexpr = log2_of(TILE)
     query = (tl.program_id(0) // tiles).to(tl.int64)
     column = tl.arange(0, TILE)
     place = tl.program_id(0) % tiles * TILE + column
-    key = tl.load(pool + query * width + place, mask=place < width, other=NONE)
+    key = tl.load(candidates + query * width + place, mask=place < width, other=NONE)
     known = key != NONE
     row = tl.where(known, key & NUMBER_MASK, 0)
     total = summed_terms(

@@ -1,4 +1,4 @@
-"""What the scan kernels do with scores: pack, keep the best of each bucket, unpack.
+"""Selection in the scan kernels: pack scores, keep the best of each bucket, unpack.
 
 The twin in plain torch is `device.scan.select`, which says what all this means. Only
 what is kept becomes a key of 64 bits; all comparisons are of packed float32 scores.

@@ -7,9 +7,9 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
 from gleann.index.build.sample import draw_queries
-from gleann.index.build.tune import OperatingPoint, choose_point
 from gleann.index.codes import Encoding
 from gleann.index.errors import RecallWarning
+from gleann.index.operating_points import OperatingPoint, choose_point
 from gleann.index.params import Metric
 
 N = 6000

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, recall_at_k
-from gleann.index.build.choose_spill import WORTH, choose_spill
+from gleann.index.build.choose_spill import choose_spill
 from gleann.index.build.sample import Sample
-from gleann.index.build.tune import cost_of_recall, measure_points
+from gleann.index.build.tune import measure_points
 from gleann.index.codes import Encoding
 from gleann.index.cost import CostModel
+from gleann.index.operating_points import WORTH, cost_of_recall
 
 
 @pytest.fixture(scope="module")

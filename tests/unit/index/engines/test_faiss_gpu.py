@@ -49,7 +49,7 @@ def test_answers_are_those_of_the_reference(data, engine, k, nprobe):
     queries = asked(data)
     lists = engine.rank_lists(queries, nprobe=nprobe)
     lists[0, nprobe // 2 :] = -1
-    request = ScanRequest(k=k, pool=1500)
+    request = ScanRequest(k=k, rerank=1500)
     want = ReferenceEngine(data).scan(queries, lists, request)
     got = engine.scan(queries, lists, request)
     np.testing.assert_array_equal(got.distances, want.distances)
@@ -64,7 +64,7 @@ def test_answers_are_those_of_the_reference(data, engine, k, nprobe):
 
 def test_it_is_the_faiss_engine_elsewhere(data, engine):
     queries = asked(data)
-    request = ScanRequest(k=8, pool=32)
+    request = ScanRequest(k=8, rerank=32)
     want = FaissEngine(data).search(queries, nprobe=5, request=request)
     assert_same(engine.search(queries, nprobe=5, request=request), want)
     assert_same(engine.with_threads(3).search(queries, nprobe=5, request=request), want)
@@ -73,9 +73,9 @@ def test_it_is_the_faiss_engine_elsewhere(data, engine):
 @pytest.mark.parametrize(
     "request_",
     [
-        ScanRequest(k=5, pool=20, allowed=np.arange(1500) % 3 == 0),
-        ScanRequest(k=5, pool=20, segments="primary"),
-        ScanRequest(k=1400, pool=1500),
+        ScanRequest(k=5, rerank=20, allowed=np.arange(1500) % 3 == 0),
+        ScanRequest(k=5, rerank=20, segments="primary"),
+        ScanRequest(k=1400, rerank=1500),
     ],
     ids=["filtered", "primary only", "more answers than faiss keeps"],
 )
@@ -92,7 +92,7 @@ def test_what_faiss_cannot_do_there_is_done_on_the_host(
 
 
 def test_more_lists_than_faiss_probes_go_to_the_host(data, engine, monkeypatch):
-    queries, request = asked(data, 6), ScanRequest(k=5, pool=20)
+    queries, request = asked(data, 6), ScanRequest(k=5, rerank=20)
     want = engine.search(queries, nprobe=20, request=request)
     monkeypatch.setattr(faiss_gpu, "MOST", 19)
     monkeypatch.setattr(faiss_gpu, "search_lists", None)
@@ -101,7 +101,7 @@ def test_more_lists_than_faiss_probes_go_to_the_host(data, engine, monkeypatch):
 
 
 def test_no_queries_and_no_lists(data, engine):
-    request = ScanRequest(k=3, pool=12)
+    request = ScanRequest(k=3, rerank=12)
     none = np.empty((0, 12), np.float32)
     assert engine.search(none, nprobe=4, request=request).rows.shape == (0, 3)
     some = engine.scan(asked(data, 2), np.empty((2, 0), np.int32), request)
@@ -113,7 +113,7 @@ def test_a_query_that_is_no_number_is_refused(data, engine):
     queries = asked(data, 3).copy()
     queries[1, 4] = np.nan
     with pytest.raises(NonFiniteError, match="row 1"):
-        engine.search(queries, nprobe=2, request=ScanRequest(k=1, pool=1))
+        engine.search(queries, nprobe=2, request=ScanRequest(k=1, rerank=1))
 
 
 class Gpu:

@@ -6,7 +6,7 @@ import pytest
 from gleann.index import BuildParams, SoarIndex, exact_search, knn_graph, recall_at_k
 from gleann.index.errors import CancelledError, InvalidParamsError
 from gleann.index.graph.join_plan import NEVER, draw_sample, plan_nprobe
-from gleann.index.graph.self_join import in_list_order, lists_of, pool_size
+from gleann.index.graph.self_join import candidates_of, in_list_order, lists_of
 
 METRICS = ["ip", "cosine", "l2"]
 
@@ -65,7 +65,7 @@ def test_all_lists_give_brute_force(clustered, engine_name, metric, spill):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_few_lists_give_the_reference_graph(clustered, engine_name, metric):
-    """Pools hold all that the probed lists do, so codes can lose nothing."""
+    """Candidate lists hold all that the probed lists do, so codes can lose nothing."""
     rows = clustered(150, 9, seed=2)
     index = build(rows, metric, nlist=10, engine="reference")
     want = knn_graph(index, k=74, nprobe=2)
@@ -136,7 +136,7 @@ def test_equal_rows_come_in_row_order(engine_name):
 
 
 def test_more_equal_rows_than_a_pool_holds(clustered, engine_name):
-    """A row can be missing from its own pool; it must not lose a neighbour for it."""
+    """A row that is missing from its own candidates must not lose a neighbour."""
     rows = np.concatenate([np.zeros((200, 6)), clustered(100, 6, seed=7)])
     index = build(rows.astype(np.float32), nlist=6, engine=engine_name)
     graph = knn_graph(index, k=5)
@@ -237,7 +237,12 @@ def test_the_plan_is_the_least_that_reaches_its_target(clustered):
     rng = np.random.default_rng(0)
     sample = draw_sample(index.engine, index.data, k=10, rng=rng)
     nprobe = plan_nprobe(
-        index.engine, index.data, sample, pool=pool_size(10), target_recall=0.9, rng=rng
+        index.engine,
+        index.data,
+        sample,
+        width=candidates_of(10) + 1,
+        target_recall=0.9,
+        rng=rng,
     )
     true = brute_force(index, 10)
     found = knn_graph(index, k=10, nprobe=nprobe)

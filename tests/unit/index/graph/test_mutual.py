@@ -1,11 +1,11 @@
-"""Pools read both ways: by hand, and the native kernel against its NumPy twin."""
+"""Candidates read both ways: by hand, and the native kernel against its NumPy twin."""
 
 import numpy as np
 import pytest
 
 from gleann.index.engines import native
 from gleann.index.graph.mutual import mutual_neighbours, mutual_reference
-from gleann.index.graph.self_join import Pools
+from gleann.index.graph.self_join import CandidateLists
 
 NONE = np.inf
 
@@ -14,15 +14,15 @@ needs_native = pytest.mark.skipif(
 )
 
 
-def pools_of(rows, distances):
-    return Pools(
+def lists_of_candidates(rows, distances):
+    return CandidateLists(
         rows=np.array(rows, np.int32), distances=np.array(distances, np.float32)
     )
 
 
-def both(pools, k):
-    want = mutual_reference(pools, k=k)
-    got = mutual_neighbours(pools, k=k, threads=2)
+def both(candidates, k):
+    want = mutual_reference(candidates, k=k)
+    got = mutual_neighbours(candidates, k=k, threads=2)
     np.testing.assert_array_equal(got.rows, want.rows)
     np.testing.assert_array_equal(got.distances, want.distances)
     return got
@@ -30,28 +30,28 @@ def both(pools, k):
 
 def test_by_hand():
     """On a line at 0, 1, 3, 7: row 0 found nothing, and 3 is found by nobody."""
-    pools = pools_of(
+    candidates = lists_of_candidates(
         [[0, -1, -1], [1, 0, 2], [2, 1, 0], [3, 2, -1]],
         [[0, NONE, NONE], [0, 1, 4], [0, 4, 9], [0, 16, NONE]],
     )
-    found = both(pools, k=2)
+    found = both(candidates, k=2)
     assert found.rows.tolist() == [[1, 2], [0, 2], [1, 0], [2, -1]]
     assert found.distances.tolist() == [[1, 9], [1, 4], [4, 9], [16, NONE]]
 
 
 def test_ties_go_to_the_lower_row():
-    pools = pools_of([[3], [3], [3], [2]], [[5], [5], [5], [5]])
-    assert both(pools, k=2).rows.tolist() == [[3, -1], [3, -1], [3, -1], [0, 1]]
+    candidates = lists_of_candidates([[3], [3], [3], [2]], [[5], [5], [5], [5]])
+    assert both(candidates, k=2).rows.tolist() == [[3, -1], [3, -1], [3, -1], [0, 1]]
 
 
 def test_negative_and_zero_distances():
-    pools = pools_of([[1], [2], [1]], [[-2.0], [-0.0], [0.0]])
-    found = both(pools, k=2)
+    candidates = lists_of_candidates([[1], [2], [1]], [[-2.0], [-0.0], [0.0]])
+    found = both(candidates, k=2)
     assert found.rows.tolist() == [[1, -1], [0, 2], [1, -1]]
 
 
 def random_pools(rng, n, width, metric):
-    """Pools that each row drew from points, with gaps, itself, and equal distances."""
+    """Candidates drawn from points, with gaps, the row itself, and equal distances."""
     points = rng.integers(-4, 5, size=(n, 3)).astype(np.float32)
     points[n // 2 :: 3] = points[0]
     near = points @ points.T
@@ -67,7 +67,7 @@ def random_pools(rng, n, width, metric):
         order = drawn[np.lexsort((drawn, near[i, drawn]))]
         rows[i, : len(order)] = order
         distances[i, : len(order)] = near[i, order]
-    return Pools(rows=rows, distances=distances)
+    return CandidateLists(rows=rows, distances=distances)
 
 
 @needs_native
@@ -88,7 +88,7 @@ def test_native_with_many_tasks():
     distances = np.abs(rows - np.arange(n)[:, None])
     order = np.lexsort((rows, distances), axis=1)
     rows = np.take_along_axis(rows, order, axis=1)
-    both(pools_of(rows, np.take_along_axis(distances, order, axis=1)), k=3)
+    both(lists_of_candidates(rows, np.take_along_axis(distances, order, axis=1)), k=3)
 
 
 @needs_native

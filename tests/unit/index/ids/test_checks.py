@@ -15,7 +15,7 @@ from gleann.index.ids.checks import (
     hold_ids,
     hold_row_ids,
 )
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 
 BAD: list[tuple[Any, str]] = [
     (["a", 1], r"row 1 is 1 \(int\), row 0 is 'a'"),

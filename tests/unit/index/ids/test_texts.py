@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gleann.index.ids.held import IdLookup, hashes_of, repeated_id
-from gleann.index.ids.texts import FEW, Texts
+from gleann.index.texts import FEW, Texts
 
 ALPHABETS = ["ab", "aé", "aé中", "aé中\U0001f600", "\x00a"]
 

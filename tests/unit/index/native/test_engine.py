@@ -105,7 +105,7 @@ def test_the_border_reads_no_list_that_is_not_there(list_nos, what):
         engine.scan(
             oracle.make_queries(data, 1),
             np.array(list_nos, np.int32),
-            ScanRequest(k=1, pool=1),
+            ScanRequest(k=1, rerank=1),
         )
 
 
@@ -119,8 +119,8 @@ def test_the_border_checks_shapes():
     with pytest.raises(ValueError, match="nprobe"):
         engine.rank_lists(queries, nprobe=3)
     with pytest.raises(ValueError, match="rerank"):
-        engine.scan(queries, list_nos, ScanRequest(k=2, pool=1))
-    request = ScanRequest(k=1, pool=1, allowed=np.ones(19, bool))
+        engine.scan(queries, list_nos, ScanRequest(k=2, rerank=1))
+    request = ScanRequest(k=1, rerank=1, allowed=np.ones(19, bool))
     with pytest.raises(ValueError, match="allowed"):
         engine.scan(queries, list_nos, request)
 

@@ -9,7 +9,7 @@ from gleann.index.codes import Codes, Encoding
 from gleann.index.engines import native
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import NativeEngine
-from gleann.index.engines.reference import top_lists
+from gleann.index.engines.stepwise import top_lists
 from gleann.index.metric import list_scores
 
 if not native.available():
@@ -41,7 +41,7 @@ def assert_same(got, want):
 def test_every_dimension(metric, d, tier):
     data = oracle.make_data(metric, n=300, d=d, nlist=5, seed=d)
     engine = NativeEngine(data, tier=tier, threads=1)
-    request = ScanRequest(k=10, pool=25)
+    request = ScanRequest(k=10, rerank=25)
     for nq in (2, 33):
         queries = oracle.make_queries(data, nq)
         list_nos = oracle.probe_some(data, nq, 3)
@@ -66,7 +66,7 @@ def test_every_kind_of_codes(metric, kind, offset, d, tier):
     for nq, pool in ((2, 10), (33, 13)):
         queries = oracle.make_queries(data, nq)
         list_nos = oracle.probe_some(data, nq, 4)
-        request = ScanRequest(k=10, pool=pool)
+        request = ScanRequest(k=10, rerank=pool)
         got = engine.scan(queries, list_nos, request)
         assert_equals(got, oracle.search(data, queries, list_nos, request))
         ranked = engine.rank_lists(queries, nprobe=3)
@@ -99,7 +99,7 @@ def test_float32_codes_of_every_list_length(metric, tier):
     engine = NativeEngine(data, tier=tier, threads=1)
     for segments in ("both", "primary"):
         for nq in (1, 12):
-            request = ScanRequest(k=20, pool=40, segments=segments)
+            request = ScanRequest(k=20, rerank=40, segments=segments)
             got = engine.scan(queries[:nq], list_nos[:nq], request)
             assert_equals(
                 got, oracle.search(data, queries[:nq], list_nos[:nq], request)
@@ -111,7 +111,7 @@ def test_float32_codes_of_every_list_length(metric, tier):
 def test_every_number_of_queries(metric, tier):
     data = oracle.make_data(metric, n=400, d=20, nlist=6)
     engine = NativeEngine(data, tier=tier, threads=1)
-    request = ScanRequest(k=5, pool=12)
+    request = ScanRequest(k=5, rerank=12)
     for nq in (0, 1, 2, 5, 6, 7, 16, 31, 32, 33, 97, 200):
         queries = oracle.make_queries(data, nq)
         list_nos = oracle.probe_some(data, nq, 4, gaps=False)
@@ -136,7 +136,7 @@ def test_every_list_length(metric, tier):
     engine = NativeEngine(data, tier=tier, threads=1)
     for segments in ("both", "primary"):
         for columns in (slice(0, 4), slice(4, 8), slice(8, 10), slice(None)):
-            request = ScanRequest(k=20, pool=40, segments=segments)
+            request = ScanRequest(k=20, rerank=40, segments=segments)
             some = np.ascontiguousarray(list_nos[:, columns])
             got = engine.scan(queries, some, request)
             assert_equals(got, oracle.search(data, queries, some, request))
@@ -148,7 +148,7 @@ def test_every_list_length(metric, tier):
 def test_only_allowed_rows(share, segments, tier):
     data = oracle.make_data("l2", n=600, d=12, nlist=8)
     allowed = np.random.default_rng(3).random(600) < share
-    request = ScanRequest(k=8, pool=16, allowed=allowed, segments=segments)
+    request = ScanRequest(k=8, rerank=16, allowed=allowed, segments=segments)
     queries = oracle.make_queries(data, 40)
     list_nos = oracle.probe_some(data, 40, 5)
     got = NativeEngine(data, tier=tier).scan(queries, list_nos, request)
@@ -161,7 +161,7 @@ def test_a_spilled_row_is_found_once_whichever_list_is_probed(tier):
     data = oracle.make_data("ip", n=60, d=8, nlist=3, seed=8)
     engine = NativeEngine(data, tier=tier)
     queries = oracle.make_queries(data, 1)
-    request = ScanRequest(k=60, pool=60)
+    request = ScanRequest(k=60, rerank=60)
     for probed in ([0, 1], [0, -1], [1, -1], [1, 0]):
         got = engine.scan(queries, np.array([probed], np.int32), request).rows[0]
         got = got[got >= 0]
@@ -181,7 +181,7 @@ def test_ties_keep_the_lower_rows(metric, tier):
     data = oracle.data_of(metric, vectors, primary, secondary, nlist=4)
     queries = oracle.make_queries(data, 9)
     list_nos = np.tile(np.array([2, 0, 3, 1], np.int32), (9, 1))
-    request = ScanRequest(k=30, pool=35)
+    request = ScanRequest(k=30, rerank=35)
     got = NativeEngine(data, tier=tier).scan(queries, list_nos, request)
     assert_equals(got, oracle.search(data, queries, list_nos, request))
 
@@ -203,12 +203,12 @@ def test_extreme_codes_do_not_saturate(d, tier):
     assert np.abs(data.codes.values).min() == 127
     queries = np.ascontiguousarray(data.vectors[:9])
     list_nos = np.zeros((9, 1), np.int32)
-    request = ScanRequest(k=48, pool=48)
+    request = ScanRequest(k=48, rerank=48)
     got = NativeEngine(data, tier=tier).scan(queries, list_nos, request)
     assert_equals(got, oracle.search(data, queries, list_nos, request))
     assert got.distances[0, 0] == -d * 127 * 127
     # A pool of one row is chosen by the integer sums alone.
-    one = ScanRequest(k=1, pool=1)
+    one = ScanRequest(k=1, rerank=1)
     got = NativeEngine(data, tier=tier).scan(queries, list_nos, one)
     np.testing.assert_array_equal(got.rows[:, 0], np.arange(9))
 
@@ -218,7 +218,7 @@ def test_large_pool_and_k(tier):
     data = oracle.make_data("cosine", n=5000, d=6, nlist=3)
     queries = oracle.make_queries(data, 4)
     list_nos = oracle.probe_some(data, 4, 3, gaps=False)
-    request = ScanRequest(k=1024, pool=3000)
+    request = ScanRequest(k=1024, rerank=3000)
     got = NativeEngine(data, tier=tier).scan(queries, list_nos, request)
     assert_equals(got, oracle.search(data, queries, list_nos, request))
 
@@ -229,7 +229,7 @@ def test_threads_and_batches_do_not_change_the_answer(tier):
     data = oracle.make_data("l2", n=3000, d=33, nlist=40)
     queries = oracle.make_queries(data, 80)
     list_nos = oracle.probe_some(data, 80, 7)
-    request = ScanRequest(k=9, pool=20)
+    request = ScanRequest(k=9, rerank=20)
     want = NativeEngine(data, tier=tier, threads=1).scan(queries, list_nos, request)
     for threads in (2, 5):
         engine = NativeEngine(data, tier=tier, threads=threads)
@@ -248,7 +248,7 @@ def test_one_query_shared_by_threads(tier):
     queries = oracle.make_queries(data, 2)
     list_nos = oracle.probe_some(data, 2, 7, gaps=False)
     allowed = np.arange(40_000) % 3 != 0
-    request = ScanRequest(k=10, pool=40, allowed=allowed)
+    request = ScanRequest(k=10, rerank=40, allowed=allowed)
     alone = NativeEngine(data, tier=tier, threads=1)
     shared = NativeEngine(data, tier=tier, threads=6)
     want = alone.scan(queries, list_nos, request)
@@ -263,7 +263,7 @@ def test_one_searched_query_shared_by_threads(tier):
     """Each part picks the lists for itself; together they must be those of one."""
     data = oracle.make_data("cosine", n=40_000, d=128, nlist=16)
     queries = oracle.make_queries(data, 2)
-    request = ScanRequest(k=10, pool=40)
+    request = ScanRequest(k=10, rerank=40)
     alone = NativeEngine(data, tier=tier, threads=1)
     shared = NativeEngine(data, tier=tier, threads=6)
     want = alone.search(queries, nprobe=7, request=request)
@@ -280,7 +280,7 @@ def test_memory_mapped_vectors(tier, tmp_path):
     mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
     queries = oracle.make_queries(data, 6)
     list_nos = oracle.probe_some(data, 6, 2)
-    request = ScanRequest(k=5, pool=10)
+    request = ScanRequest(k=5, rerank=10)
     on_disk = NativeEngine(replace(data, vectors=mapped), tier=tier)
     assert_equals(
         on_disk.scan(queries, list_nos, request),
@@ -299,7 +299,7 @@ def test_huge_and_tiny_values(tier):
     data = oracle.data_of(
         "l2", vectors, np.zeros(40, np.int32), np.full(40, -1, np.int32), nlist=1
     )
-    request = ScanRequest(k=1, pool=40)
+    request = ScanRequest(k=1, rerank=40)
     queries = np.ascontiguousarray(vectors)
     got = NativeEngine(data, tier=tier).scan(
         queries, np.zeros((40, 1), np.int32), request
@@ -320,7 +320,7 @@ def test_l2_scores_round_alike_on_all_tiers(tier):
     data = oracle.data_of("l2", vectors, lists, np.full(3000, -1, np.int32), nlist=1)
     queries = np.ascontiguousarray(vectors[:20])
     probe = np.zeros((20, 1), np.int32)
-    request = ScanRequest(k=500, pool=500)
+    request = ScanRequest(k=500, rerank=500)
     got = NativeEngine(data, tier=tier).scan(queries, probe, request)
     assert_equals(got, oracle.search(data, queries, probe, request))
 
@@ -344,6 +344,6 @@ def test_codes_of_queries_follow_the_rule_of_codes_py():
     probe = np.zeros((1, 1), np.int32)
     for tier in TIERS:
         for pool in (1, 7, 100, 253):
-            request = ScanRequest(k=pool, pool=pool)
+            request = ScanRequest(k=pool, rerank=pool)
             got = NativeEngine(data, tier=tier).scan(halves, probe, request)
             assert_equals(got, oracle.search(data, halves, probe, request))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index import BuildParams, SearchParams, SoarIndex, extension
 from gleann.index.engines import native
 from gleann.index.parallel import cores
 
@@ -84,9 +84,9 @@ def test_a_share_of_a_core_counts_as_one(monkeypatch, cpus, usable):
 @needs_kernels
 def test_kernels_obey_the_quota(monkeypatch):
     most = len(os.sched_getaffinity(0))
-    monkeypatch.setattr(native, "cpu_quota", lambda: 0.5)
+    monkeypatch.setattr(extension, "cpu_quota", lambda: 0.5)
     try:
-        native.obey_quota()
+        extension.obey_quota()
         assert native._native.usable_cores() == 1
     finally:
         native._native.limit_cores(1 << 20)

@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SoarIndex, errors
+from gleann.index import BuildParams, SoarIndex, errors, extension
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.engines import native
-from gleann.index.parallel.heartbeat import beat, repeating
+from gleann.index.heartbeat import beat, repeating
 from gleann.selection.coreset.distance.choose import make_points
 
 pytestmark = pytest.mark.skipif(
@@ -144,12 +144,12 @@ def test_an_exception_of_the_watcher_ends_the_call_and_nothing_else():
         for _ in range(1000):
             assigner.nearest(rows)
 
-    native.watch(refuse)
+    extension.watch(refuse)
     try:
         with pytest.raises(errors.CancelledError, match="enough"):
             work()
     finally:
-        native.watch(None)
+        extension.watch(None)
     np.testing.assert_array_equal(assigner.nearest(rows[:500]), want)
 
 

@@ -156,7 +156,7 @@ def test_a_mask_that_nobody_can_change_is_counted_once(rows, monkeypatch):
         counted.append(allowed)
         return count_allowed(lists, allowed)
 
-    monkeypatch.setattr("gleann.index.soar_index.count_allowed", count)
+    monkeypatch.setattr("gleann.index.search.searcher.count_allowed", count)
     mask = mask_of("at random", 0.5, rows[:3000])
     params = SearchParams(k=5, allowed=mask)
     before = index.search(rows[:9], params).ids

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann.index import BuildParams, SoarIndex, soar_index
-from gleann.index.build.kernels import HostKernels
+from gleann.index.build.host import HostKernels
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import DeviceMemoryError
 from gleann.selection.coreset import problem

@@ -12,7 +12,7 @@ import pytest
 
 from gleann.index import SoarIndex
 from gleann.index.ids.checks import MAX_ID_BYTES
-from gleann.index.ids.texts import Texts
+from gleann.index.texts import Texts
 from gleann.service.cli.files import inputs, outputs
 from gleann.service.cli.main import run
 

@@ -42,7 +42,7 @@ def sizes(**changed):
         "nprobe": 24,
         "longest": 600,
         "k": 10,
-        "pool": 40,
+        "rerank": 40,
         "nlist": 4096,
     }
     return Sizes(**(given | changed))
@@ -50,7 +50,7 @@ def sizes(**changed):
 
 @pytest.mark.parametrize(("k", "buckets"), [(1, 32), (16, 32), (17, 128), (100, 128)])
 def test_more_neighbours_take_more_buckets(k, buckets):
-    planned = plan(sizes(k=k, pool=4 * k), programs=132, budget=1 << 30)
+    planned = plan(sizes(k=k, rerank=4 * k), programs=132, budget=1 << 30)
     assert planned.selection == "buckets"
     assert planned.bucketing.buckets == buckets
 
@@ -108,7 +108,7 @@ def test_many_neighbours_are_sorted_out_of_all_scores():
 @pytest.mark.parametrize("longest", [0, 1, 600, 100_000])
 @pytest.mark.parametrize("budget", [1, 1 << 20, 1 << 30])
 def test_blocks_fit_the_budget(k, longest, budget):
-    of = sizes(k=k, longest=longest, pool=4 * k)
+    of = sizes(k=k, longest=longest, rerank=4 * k)
     planned = plan(of, programs=132, budget=budget)
     keys = of.nprobe * keys_a_pair(of, planned.selection, planned.bucketing)
     assert 1 <= planned.again <= planned.block <= of.queries

@@ -1,4 +1,4 @@
-"""Strings held by their size: all of their UTF-8, and where each begins.
+"""Arrays of strings: their UTF-8 in one buffer, and offsets.
 
 NumPy's fixed-width strings take, for every string, four bytes a character of the
 longest one: a single long id among a million short ones would cost gigabytes. Held as

@@ -1,0 +1,61 @@
+"""The numeric kernels that a build calls; `build/host.py` and `build/device` have them.
+
+Every comparison of rows with centroids goes through `BuildKernels`; sampling, averaging
+and decisions are the same code on both.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.codes import Codes, Encoding
+from gleann.index.params import BuildParams, Metric
+
+Assigned = Iterator[tuple[slice, ListNos, ListNos]]
+"""Each block of rows, the first list of each, and its second, -1 for none."""
+
+
+class TrainingRows(Protocol):
+    """The training rows of k-means."""
+
+    def nearest(self, centroids: Vectors) -> ListNos:
+        """The nearest centroid (squared L2) of each row (n,), ties to the lower."""
+
+    def sums(self, list_nos: ListNos, *, nlist: int) -> Vectors:
+        """Sum (nlist, d) of the rows of each list, in float32, in row order."""
+
+
+class BuildKernels(Protocol):
+    """The arithmetic of a build."""
+
+    def training_rows(self, rows: Vectors) -> TrainingRows:
+        """Rows (n, d), prepared for k-means."""
+
+    def assign_blocks(
+        self,
+        vectors: Vectors,
+        centroids: Vectors,
+        *,
+        params: BuildParams,
+        center: Vectors | None = None,
+    ) -> Assigned:
+        """Assign all rows (n, d), which may be memory-mapped; see `assign_blocks`."""
+
+    def nearest_rows(
+        self,
+        queries: Vectors,
+        vectors: Vectors,
+        *,
+        metric: Metric,
+        k: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[Rows, Distances]:
+        """The k nearest rows of each query; see `exact_search_prepared`."""
+
+    def prepare(
+        self, vectors: Vectors, metric: Metric, *, first_row: int = 0
+    ) -> Vectors:
+        """Rows (n, d) in the form that is searched; see `metric.prepare`."""
+
+    def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
+        """The codes of prepared rows (n, d); see `Encoding.encode`."""

@@ -1,0 +1,93 @@
+"""Numeric kernels of the build on the CPU; those of a GPU are in `build/device`."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.build.assign import assign_blocks, nearest_lists
+from gleann.index.build.contract import Assigned, TrainingRows
+from gleann.index.build.rows import code_rows, prepare_rows
+from gleann.index.build.spill import scale_of
+from gleann.index.codes import Codes, Encoding
+from gleann.index.exact import exact_search_prepared
+from gleann.index.params import BuildParams, Metric
+
+
+class HostKernels:
+    """NumPy and the native kernels.
+
+    Args:
+        threads: of the native kernels; 0 takes all cores.
+    """
+
+    def __init__(self, threads: int = 0) -> None:
+        self._threads = threads
+
+    def training_rows(self, rows: Vectors) -> TrainingRows:
+        """See `BuildKernels.training_rows`."""
+        return HostTrainingRows(rows, threads=self._threads)
+
+    def assign_blocks(
+        self,
+        vectors: Vectors,
+        centroids: Vectors,
+        *,
+        params: BuildParams,
+        center: Vectors | None = None,
+    ) -> Assigned:
+        """See `BuildKernels.assign_blocks`."""
+        return assign_blocks(
+            vectors,
+            centroids,
+            params=params,
+            scale=scale_of(vectors, center),
+            threads=self._threads,
+            center=center,
+        )
+
+    def nearest_rows(
+        self,
+        queries: Vectors,
+        vectors: Vectors,
+        *,
+        metric: Metric,
+        k: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[Rows, Distances]:
+        """See `BuildKernels.nearest_rows`."""
+        return exact_search_prepared(
+            queries, vectors, metric=metric, k=k, progress=progress
+        )
+
+    def prepare(
+        self, vectors: Vectors, metric: Metric, *, first_row: int = 0
+    ) -> Vectors:
+        """See `BuildKernels.prepare`."""
+        threads = self._threads
+        return prepare_rows(vectors, metric, threads=threads, first_row=first_row)
+
+    def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
+        """See `BuildKernels.codes`."""
+        return code_rows(vectors, encoding, threads=self._threads)
+
+
+class HostTrainingRows:
+    """Training rows (n, d) in host memory; see `TrainingRows`."""
+
+    def __init__(self, rows: Vectors, *, threads: int = 0) -> None:
+        self._rows = rows
+        self._threads = threads
+
+    def nearest(self, centroids: Vectors) -> ListNos:
+        """See `TrainingRows.nearest`."""
+        return nearest_lists(self._rows, centroids, threads=self._threads)
+
+    def sums(self, list_nos: ListNos, *, nlist: int) -> Vectors:
+        """See `TrainingRows.sums`."""
+        n = len(self._rows)
+        ones = np.ones(n, np.float32)
+        member = csr_array((ones, (list_nos, np.arange(n))), shape=(nlist, n))
+        sums: Vectors = member @ self._rows
+        return sums

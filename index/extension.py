@@ -1,0 +1,61 @@
+"""Loads the C++ extension `gleann.index._native`, if it was built."""
+
+from collections.abc import Callable
+from math import ceil
+
+from gleann.index.parallel.cores import cpu_quota
+
+__all__ = [
+    "_native",
+    "available",
+    "obey_quota",
+    "tiers",
+    "unavailable_reason",
+    "watch",
+]
+
+try:
+    # Not `from gleann.index import _native`: where it is missing, that blames a circle.
+    import gleann.index._native as _native  # noqa: PLR0402
+except ModuleNotFoundError:
+    _native = None  # type: ignore[assignment]
+    _IMPORT_ERROR = "they were not built when gleann was installed"
+except ImportError as error:
+    _native = None  # type: ignore[assignment]
+    _IMPORT_ERROR = str(error)
+else:
+    _IMPORT_ERROR = ""
+
+
+def available() -> bool:
+    """Whether the extension was built and can be loaded."""
+    return _native is not None
+
+
+def unavailable_reason() -> str:
+    """Why `available` is False; empty where it is True."""
+    return _IMPORT_ERROR
+
+
+def tiers() -> tuple[str, ...]:
+    """The tiers this CPU can run, best first; none without the extension."""
+    return tuple(_native.runnable_tiers()) if available() else ()
+
+
+def watch(callback: Callable[[], None] | None) -> None:
+    """Let long calls from this thread call back now and then; None: no more.
+
+    What it raises stops the call. The caller must keep it until another is set.
+    """
+    if available():
+        _native.watch(callback)
+
+
+def obey_quota() -> None:
+    """Let the kernels take no more threads than the container's quota has CPUs."""
+    quota = cpu_quota()
+    if available() and quota is not None:
+        _native.limit_cores(ceil(quota))
+
+
+obey_quota()

@@ -1,0 +1,27 @@
+"""Progress of a build or a neighbour graph, as callbacks receive it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a build is in its current phase.
+
+    Attributes:
+        phase: "prepare" (on disk only), "train", "assign", "tune", "encode" (in memory
+            only), then "done"; "plan" and "join" for a neighbour graph.
+        done: units of this phase finished.
+        total: units of this phase in all.
+    """
+
+    phase: str
+    done: int
+    total: int
+
+
+Report = Callable[[Progress], None]
+
+
+def ignore(progress: Progress) -> None:
+    """A progress callback that does nothing."""

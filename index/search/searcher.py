@@ -1,0 +1,195 @@
+"""A search of one index on the host: planned, carried out, completed and counted."""
+
+import numpy as np
+
+from gleann.index.arrays import Distances, Mask, Rows, Vectors
+from gleann.index.checks import require_finite
+from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
+from gleann.index.exact import exact_search_prepared
+from gleann.index.found import FoundRows, SearchStats
+from gleann.index.metric import prepare
+from gleann.index.operating_points import OperatingPoint
+from gleann.index.params import SearchParams
+from gleann.index.search.filtered import Allowed, count_allowed, search_filtered
+from gleann.index.search.plan import (
+    SearchPlan,
+    allowed_count,
+    plan_search,
+    stats_of,
+    without_copies,
+)
+
+Points = tuple[OperatingPoint, ...]
+
+
+class Searcher:
+    """Searches the rows of an index with one engine; any number of threads may.
+
+    Args:
+        data: the arrays of the index.
+        engine: made from `data`.
+        points: operating points of both segments.
+        primary_points: those of primaries only.
+    """
+
+    def __init__(
+        self, data: IndexData, engine: Engine, *, points: Points, primary_points: Points
+    ) -> None:
+        self._data = data
+        self._n = len(data.vectors)
+        self._engine = engine
+        self._points = points
+        self._primary_points = primary_points
+        self._last_filter: tuple[Mask, Allowed] | None = None
+        self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
+
+    def search(self, queries: Vectors, params: SearchParams) -> FoundRows:
+        """The nearest rows of each query.
+
+        Args:
+            queries: float32 (nq, d), not prepared and perhaps not finite.
+            params: how.
+
+        Raises:
+            NonFiniteError: a query with NaN or infinity.
+            ZeroVectorError: a query of length zero under cosine.
+            InvalidInputError: a query too long; an `allowed` that is not bool (n,).
+            InvalidParamsError: k or rerank above n, nprobe above nlist.
+        """
+        plan = self.plan(params, count=len(queries))
+        if not (plan.exact or plan.adaptive):
+            return self._search_lists(queries, plan)
+        require_finite(queries, name="queries")
+        prepared = prepare(queries, self._data.metric, name="queries")
+        if plan.exact:
+            return self._search_exact(prepared, plan.request)
+        return self._search_filtered(prepared, plan)
+
+    def plan(self, params: SearchParams, *, count: int) -> SearchPlan:
+        """How a search of `count` queries runs; the last plan is kept.
+
+        Callers that search one query after another pass the same parameters again;
+        these are frozen, and so is the plan.
+        """
+        last = self._last_plan
+        if last is not None and last[0] is params and last[1] == count:
+            return last[2]
+        plan = self._cheaper(self._plan_both(params), params, count=count)
+        if params.allowed is None:  # a mask could be changed
+            self._last_plan = params, count, plan
+        return plan
+
+    def _cheaper(
+        self, plan: SearchPlan, params: SearchParams, *, count: int
+    ) -> SearchPlan:
+        """`plan`, or one of primaries only where those cost the engine less."""
+        other = without_copies(
+            plan, params, self._primary_points, nlist=self._data.lists.nlist
+        )
+        if other is None:
+            return plan
+        chosen = self._engine.choose_segments(
+            both=plan.nprobe, primary=other.nprobe, queries=count
+        )
+        return plan if chosen == "both" else other
+
+    def _plan_both(self, params: SearchParams) -> SearchPlan:
+        return plan_search(
+            params,
+            points=self._points,
+            n=self._n,
+            nlist=self._data.lists.nlist,
+            entries=self._data.lists.entries,
+        )
+
+    def _counted(self, request: ScanRequest) -> Allowed:
+        """What a filter leaves of the lists; kept for a mask that nobody can change."""
+        mask = request.allowed
+        assert mask is not None
+        last = self._last_filter
+        fixed = not mask.flags.writeable and mask.base is None
+        if fixed and last is not None and last[0] is mask:
+            return last[1]
+        counted = count_allowed(self._data.lists, mask)
+        if fixed:
+            self._last_filter = mask, counted
+        return counted
+
+    def _search_filtered(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
+        scanned, exhaustive = search_filtered(
+            self._engine,
+            self._data,
+            queries,
+            plan.request,
+            nprobe=plan.nprobe,
+            allowed=self._counted(plan.request),
+        )
+        all_exact = exhaustive == len(queries)
+        stats = SearchStats(
+            engine="exact" if all_exact else scanned.engine or self._engine.name,
+            nprobe=-(-scanned.work.lists_probed // len(queries)),
+            rerank=plan.request.rerank,
+            lists_probed=scanned.work.lists_probed,
+            entries_scanned=scanned.work.entries_scanned,
+            survivors=scanned.work.survivors,
+            reranked=scanned.work.reranked,
+            completed=0 if all_exact else exhaustive,
+            estimated_recall=1.0 if all_exact else plan.estimated_recall,
+            exact=all_exact,
+        )
+        return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
+
+    def _search_lists(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
+        scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
+        completed = self._complete(queries, scanned, plan.request)
+        engine = scanned.engine or self._engine.name
+        stats = stats_of(plan, scanned.work, engine=engine, completed=completed)
+        return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
+
+    def _complete(
+        self, queries: Vectors, scanned: Scanned, request: ScanRequest
+    ) -> int:
+        """Answer the queries whose lists held too few rows by exhaustive search."""
+        if scanned.short == 0:
+            return 0
+        exist = min(request.k, allowed_count(request, self._n))
+        short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
+        if short.size == 0:
+            return 0
+        found = self.scan_unprepared(queries[short], request)
+        scanned.rows[short], scanned.distances[short] = found
+        return int(short.size)
+
+    def scan_unprepared(
+        self, queries: Vectors, request: ScanRequest
+    ) -> tuple[Rows, Distances]:
+        """Exhaustive search for queries (nq, d) that are not prepared."""
+        return self._scan_all(prepare(queries, self._data.metric), request)
+
+    def _search_exact(self, queries: Vectors, request: ScanRequest) -> FoundRows:
+        rows, distances = self._scan_all(queries, request)
+        looked_at = len(queries) * allowed_count(request, self._n)
+        stats = SearchStats(
+            engine="exact",
+            nprobe=0,
+            rerank=0,
+            lists_probed=0,
+            entries_scanned=looked_at,
+            survivors=looked_at,
+            reranked=looked_at,
+            completed=0,
+            estimated_recall=1.0,
+            exact=True,
+        )
+        return FoundRows(rows=rows, distances=distances, stats=stats)
+
+    def _scan_all(
+        self, queries: Vectors, request: ScanRequest
+    ) -> tuple[Rows, Distances]:
+        return exact_search_prepared(
+            queries,
+            self._data.vectors,
+            metric=self._data.metric,
+            k=request.k,
+            allowed=request.allowed,
+        )
