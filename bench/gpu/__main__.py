@@ -16,7 +16,7 @@ if unavailable_reason():
     sys.exit(f"bench.gpu needs torch: {unavailable_reason()}")
 
 from bench.gpu.data import MADE, REAL
-from bench.gpu.stages import STAGES, units_of
+from bench.gpu.stages.table import STAGES, units_of
 from bench.gpu.unit import BATCHES, KINDS, LEVELS, SEGMENTS, Options
 from bench.gpu.watch import measure
 from bench.gpu.worker import Setup, command_line, data_folder

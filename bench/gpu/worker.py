@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from bench.gpu.run import Run, open_run
-from bench.gpu.stages import STAGES
+from bench.gpu.stages.table import STAGES
 from bench.gpu.unit import Unit
 from bench.provenance import ROOT
 from bench.say import say

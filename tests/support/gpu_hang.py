@@ -4,8 +4,10 @@ import os
 import signal
 import time
 
-from bench.gpu import worker
-from bench.gpu.stages import STAGES, Stage
+from bench.gpu import (
+    worker,
+)
+from bench.gpu.stages.table import STAGES, Stage
 
 
 def hangs(run, _):

@@ -11,7 +11,9 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 
 import triton.language as tl
 
-from bench.gpu import launches
+from bench.gpu import (
+    launches,
+)
 from bench.gpu.compile import compiled, dumped, tool, usage_of
 from bench.gpu.counts import loop_from, table
 from bench.gpu.launches import SETTINGS, Launches, launches_of

@@ -8,7 +8,10 @@ import pytest
 pytest.importorskip("triton", reason="triton is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 
-from bench.gpu import predict, predicted
+from bench.gpu import (
+    predict,
+    predicted,
+)
 from bench.gpu.launches import SETTINGS
 from bench.gpu.predict import (
     LAUNCH,

@@ -17,22 +17,28 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 import gpu_hang
 
 from bench import gpu_notes, provenance
-from bench.gpu import __main__ as gpu
+from bench.gpu import (
+    __main__ as gpu,
+)
 from bench.gpu import (
     check_data,
     parts,
-    peer_indexes,
-    stages,
     watch,
     worker,
 )
-from bench.gpu import coarse as gpu_coarse
-from bench.gpu import data as gpu_data
-from bench.gpu import kernel as gpu_kernel
-from bench.gpu import run as gpu_run
-from bench.gpu.conformance import NotGreenError, counted
-from bench.gpu.conformance import tests as run_tests
+from bench.gpu import (
+    data as gpu_data,
+)
+from bench.gpu import (
+    run as gpu_run,
+)
 from bench.gpu.engines import least_nprobe
+from bench.gpu.stages import coarse as gpu_coarse
+from bench.gpu.stages import kernel as gpu_kernel
+from bench.gpu.stages import peer_indexes
+from bench.gpu.stages import table as stages
+from bench.gpu.stages.conformance import NotGreenError, counted
+from bench.gpu.stages.conformance import tests as run_tests
 from bench.gpu.unit import Options, Unit
 from gleann.index.codes import Encoding
 from gleann.index.engines.device.plan.roofline import H200, Batch, bounds

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bench.gpu.kernel import Shape, batches_of, shape_of
 from bench.gpu.run import Run
+from bench.gpu.stages.kernel import Shape, batches_of, shape_of
 from bench.gpu.timing import seconds_of
 from gleann.index.codes import Encoding
 from gleann.index.engines.device.plan.roofline import H200

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.gpu.build import build
-from bench.gpu.ceilings import ceilings
-from bench.gpu.coarse import coarse
-from bench.gpu.conformance import conformance
-from bench.gpu.exact import exact
-from bench.gpu.kernel import kernel
-from bench.gpu.machine import machine
-from bench.gpu.peers import peers
 from bench.gpu.run import Run
-from bench.gpu.search import latency, search
-from bench.gpu.select import select
+from bench.gpu.stages.build import build
+from bench.gpu.stages.ceilings import ceilings
+from bench.gpu.stages.coarse import coarse
+from bench.gpu.stages.conformance import conformance
+from bench.gpu.stages.exact import exact
+from bench.gpu.stages.kernel import kernel
+from bench.gpu.stages.machine import machine
+from bench.gpu.stages.peers import peers
+from bench.gpu.stages.search import latency, search
+from bench.gpu.stages.select import select
 from bench.gpu.unit import Options, Unit
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from bench.gpu.data import Workload, index_of, workload
 from bench.gpu.engines import recall_of, tuned_queries
-from bench.gpu.peer_indexes import MAKERS, K, Maker, Peer, efforts_up_to
 from bench.gpu.run import Run
+from bench.gpu.stages.peer_indexes import MAKERS, K, Maker, Peer, efforts_up_to
 from bench.gpu.timing import seconds_of, wait
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.metric import pair_distances

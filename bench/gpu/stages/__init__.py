@@ -1,0 +1,1 @@
+"""The stages of `bench.gpu`, one file each, and the table of them."""
