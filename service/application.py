@@ -4,7 +4,9 @@ The gRPC servicers and the in-process client call the same object.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+import numpy as np
 
 # Here, and not first by two threads at once: to a session whose model is fitted while a
 # job imports it, scikit-learn fails on a pyarrow that is there in part.
@@ -182,7 +184,9 @@ class Application:
         """Describe all indexes, by name; also those that cannot be served."""
         return [self.get_index(name) for name in self.registry.names()]
 
-    def upsert(self, name: str, ids: HeldIds, vectors: NDArray[Any]) -> IndexVersion:
+    def upsert(
+        self, name: str, ids: HeldIds, vectors: NDArray[np.generic]
+    ) -> IndexVersion:
         """Store vectors (m, dim) under ids (m,); the first state that holds them.
 
         Raises:
@@ -193,7 +197,7 @@ class Application:
         return self.upserting(name, ids, vectors)()
 
     def upserting(
-        self, name: str, ids: HeldIds, vectors: NDArray[Any]
+        self, name: str, ids: HeldIds, vectors: NDArray[np.generic]
     ) -> Callable[[], IndexVersion]:
         """What does an `upsert`, which is looked at and prepared here."""
         view = self.registry.view(name)
@@ -278,7 +282,7 @@ class Application:
     def search(
         self,
         name: str,
-        queries: NDArray[Any],
+        queries: NDArray[np.generic],
         params: SearchParams,
         *,
         allowed_ids: HeldIds | None,

@@ -1,8 +1,10 @@
 """In-process stubs: call the servicers directly, without a socket or serialization."""
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import Any
+
+from google.protobuf.message import Message
 
 from gleann.index.errors import ServiceError
 from gleann.service.application import Application
@@ -71,10 +73,10 @@ class _Direct:
         self._servicer = servicer
         self._state = state
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Callable[[Message], Message]:
         method = getattr(self._servicer, name)
 
-        def call(request: Any) -> Any:
+        def call(request: Message) -> Message:
             if not self._state.open:
                 raise ServiceError("the client is closed")
             return method(request, None)

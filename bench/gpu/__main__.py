@@ -23,6 +23,8 @@ from bench.gpu.worker import Setup, command_line, data_folder
 from bench.provenance import ROOT
 from bench.say import say
 
+BESIDE = "sift-128"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stages asked for; returns the exit status."""
@@ -34,10 +36,19 @@ def main(arguments: list[str] | None = None) -> int:
         segments=tuple(given.segments),
         only=tuple(given.only),
     )
-    units = units_of(given.stage, given.sets, options, patience=given.patience)
+    sets = given.sets or _usual_sets(given.data)
+    units = units_of(given.stage, sets, options, patience=given.patience)
     whole = measure(setup_of(given), units, resume=given.resume)
     say(f"result: {given.out}")
     return 0 if whole else 1
+
+
+def _usual_sets(data: Path | None) -> list[str]:
+    """The sets that are made, and the real one beside which they were drawn."""
+    if data is not None and (data / BESIDE / "meta.json").exists():
+        return [*MADE, BESIDE]
+    say(f"SKIPPED {BESIDE}: there is no such folder in {data} (--data, GLEANN_DATA)")
+    return [*MADE]
 
 
 def setup_of(given: argparse.Namespace) -> Setup:
@@ -73,7 +84,10 @@ def _parser() -> argparse.ArgumentParser:
         "--stage", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE"
     )
     parser.add_argument(
-        "--sets", nargs="+", choices=[*MADE, *REAL], default=[*MADE, "sift-128"]
+        "--sets",
+        nargs="+",
+        choices=[*MADE, *REAL],
+        help="default: all that are made, and sift-128 where it is",
     )
     parser.add_argument("--levels", nargs="+", type=float, default=LEVELS)
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)

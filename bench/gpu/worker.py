@@ -11,6 +11,7 @@ import torch
 from bench.gpu.run import Run, open_run
 from bench.gpu.stages import STAGES
 from bench.gpu.unit import Unit
+from bench.provenance import ROOT
 from bench.say import say
 from gleann.index.engines.device.plan.choice import resolve_device
 
@@ -98,9 +99,9 @@ def command_line() -> tuple[str, ...]:
 
 
 def data_folder() -> Path | None:
-    """The folder with real data sets that the environment names."""
-    said = os.environ.get("GLEANN_DATA")
-    return Path(said) if said else None
+    """The folder with real data sets, by the environment or beside the checkout."""
+    found = Path(os.environ.get("GLEANN_DATA") or ROOT.parent / "shared/data")
+    return found if found.is_dir() else None
 
 
 def no_source(device_type: str, commit: str | None) -> str:

@@ -22,13 +22,13 @@ def _faiss(data: IndexData, threads: int) -> Engine:
     return FaissEngine(data, threads=threads)
 
 
-def _faiss_gpu(data: IndexData, threads: int) -> Engine:  # noqa: ARG001  one signature for all
+def _faiss_gpu(data: IndexData, threads: int) -> Engine:
     from gleann.index.engines.faiss_gpu import FaissGpuEngine
 
     return FaissGpuEngine(data)
 
 
-def _reference(data: IndexData, threads: int) -> Engine:  # noqa: ARG001  one signature for all
+def _reference(data: IndexData, threads: int) -> Engine:
     return ReferenceEngine(data)
 
 
@@ -38,7 +38,7 @@ def _torch(data: IndexData, threads: int) -> Engine:
     return torch_engine(data, threads=threads)
 
 
-def _triton(data: IndexData, threads: int) -> Engine:  # noqa: ARG001  one signature for all
+def _triton(data: IndexData, threads: int) -> Engine:
     from gleann.index.engines.triton import triton_engine
 
     return triton_engine(data)

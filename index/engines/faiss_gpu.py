@@ -60,7 +60,7 @@ class FaissGpuEngine(StepwiseEngine):
         self._turn = Lock()
         self._host: Engine | None = None
 
-    def with_threads(self, threads: int) -> "FaissGpuEngine":  # noqa: ARG002
+    def with_threads(self, threads: int) -> "FaissGpuEngine":
         """The same engine: a GPU has no threads to choose."""
         return self
 

@@ -130,7 +130,7 @@ class NativeEngine:
             )
         )
 
-    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:  # noqa: ARG002
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
         """Both: rows have copies only where those pay; see `Engine`."""
         return "both"
 

@@ -18,7 +18,7 @@ class ReferenceEngine(StepwiseEngine):
 
     name = "reference"
 
-    def with_threads(self, threads: int) -> "ReferenceEngine":  # noqa: ARG002
+    def with_threads(self, threads: int) -> "ReferenceEngine":
         """See `Engine.with_threads`: this one never has more than BLAS takes."""
         return self
 

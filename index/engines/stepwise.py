@@ -26,7 +26,7 @@ class StepwiseEngine(ABC):
         """Sort all lists by score; see `Engine.rank_lists`."""
         return top_lists(self._ranking.scores(queries), nprobe=nprobe)
 
-    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:  # noqa: ARG002
+    def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
         """Both: rows have copies only where those pay; see `Engine.choose_segments`."""
         return "both"
 

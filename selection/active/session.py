@@ -272,7 +272,7 @@ class ActiveSession:
     ) -> Probabilities:
         """Class probabilities (m, c) of vectors (m, d) outside the data set."""
         column = self._questions.column(concept)
-        return self._trained().probabilities_of_vectors(vectors, question=column)
+        return self._trained().probabilities_of_vectors(vectors, column)
 
     def coverage(
         self, *, concept: str | None = None, top: int | None = None

@@ -1,5 +1,7 @@
 """How well given rows cover all others, and the vectors that have a true metric."""
 
+from typing import Unpack
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -8,19 +10,17 @@ from gleann.index.arrays import Vectors
 from gleann.index.checks import as_array
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import as_rows
-from gleann.selection.coreset.problem import CostOn, Problem
+from gleann.selection.coreset.problem import Problem, ProblemOptions
 from gleann.selection.coreset.result import Coreset
 
 
-def measure(  # noqa: PLR0913 (the problem, and a name)
+def measure(
     vectors: ArrayLike,
     rows: ArrayLike,
     *,
     costs: ArrayLike | None = None,
-    cost_weight: float = 0.0,
-    cost_on: CostOn = "sum",
-    locked: ArrayLike | None = None,
     method: str = "given",
+    **shared: Unpack[ProblemOptions],
 ) -> Coreset:
     """Measure radius, cost and objective of given rows, such as random ones.
 
@@ -28,20 +28,16 @@ def measure(  # noqa: PLR0913 (the problem, and a name)
         vectors: (n, d); plain L2 between them must be the metric that is meant.
         rows: (k,) chosen.
         costs: (n,) at least 0; None for none.
-        cost_weight: lambda.
-        cost_on: what lambda weighs, the "sum" or the "mean" of costs.
-        locked: rows that are centres already.
         method: name of the answer's method.
+        **shared: as `Problem.of`.
     """
     chosen = as_array(rows, name="rows")
     problem = Problem.of(
         vectors,
         k=chosen.size,
         costs=costs,
-        cost_weight=cost_weight,
-        cost_on=cost_on,
-        locked=locked,
         uncovered=0,
+        **shared,
     )
     checked = as_rows(chosen, n=len(problem.vectors))
     if (both := np.intersect1d(checked, problem.locked)).size:

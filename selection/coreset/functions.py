@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from numpy.typing import ArrayLike
 
@@ -18,21 +18,12 @@ from gleann.selection.coreset.parallel.coordinator import Runner
 from gleann.selection.coreset.parallel.method import (
     parallel_weighted_k_center as solve_in_shards,
 )
-from gleann.selection.coreset.problem import CostOn, Problem
+from gleann.selection.coreset.problem import Problem, ProblemOptions
 from gleann.selection.coreset.quotas import Label, as_groups, require_counts
 from gleann.selection.coreset.quotas import within_groups as solve_within_groups
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.uncertainty import entropy_costs
-
-
-class ProblemOptions(TypedDict, total=False):
-    """Arguments of `Problem.of` that every function here takes."""
-
-    cost_weight: float
-    cost_on: CostOn
-    locked: ArrayLike | None
-    device: str | None
 
 
 def margin(

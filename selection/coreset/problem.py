@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,15 @@ LARGEST_SUM = 1e300
 
 CostOn = Literal["sum", "mean"]
 """Whether cost_weight weighs the sum of the chosen rows' costs or their mean."""
+
+
+class ProblemOptions(TypedDict, total=False):
+    """Arguments of `Problem.of` that every method takes as a function of vectors."""
+
+    cost_weight: float
+    cost_on: CostOn
+    locked: ArrayLike | None
+    device: str | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

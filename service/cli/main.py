@@ -31,11 +31,11 @@ COMMANDS = {
 class CommandGroup(click.Group):
     """A group whose commands load on first use, so that `--help` stays quick."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """Name the commands in the order one meets them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command from its module."""
         if cmd_name not in COMMANDS:
             return None

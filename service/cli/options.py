@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import click
 
@@ -24,7 +24,7 @@ def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., Non
 
     def decorate(function: Callable[[Job], None]) -> Callable[..., None]:
         @wraps(function)
-        def callback(**parsed: Any) -> None:
+        def callback(**parsed: object) -> None:
             function(job(**parsed))
 
         return callback

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -105,7 +104,7 @@ def command(job: SearchJob) -> None:
 
 def _search(
     index: SoarIndex,
-    queries: NDArray[Any] | NpyFile,
+    queries: NDArray[np.generic] | NpyFile,
     params: SearchParams,
     report: Report,
 ) -> list[FoundRows]:
@@ -119,7 +118,7 @@ def _search(
 
 
 def _columns(
-    index: SoarIndex, blocks: list[FoundRows], names: NDArray[Any]
+    index: SoarIndex, blocks: list[FoundRows], names: NDArray[np.generic]
 ) -> dict[str, outputs.Values]:
     rows = np.concatenate([found.rows for found in blocks])
     distances = np.concatenate([found.distances for found in blocks])
@@ -133,7 +132,7 @@ def _columns(
     }
 
 
-def _sum(stats: list[SearchStats]) -> dict[str, Any]:
+def _sum(stats: list[SearchStats]) -> dict[str, object]:
     total = sum_stats(stats)
     return {
         "engine": total.engine,

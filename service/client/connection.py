@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
@@ -13,6 +13,22 @@ from gleann.service.stubs import Stubs
 from gleann.service.values import Limits, SessionInfo
 from gleann.service.wire import index_messages
 from gleann.v1 import admin_pb2
+
+
+class PageRequest(Protocol):
+    """A message that asks for a page."""
+
+    page_token: str
+
+
+class Page(Protocol):
+    """A message that answers with a page."""
+
+    next_page_token: str
+
+
+Request = TypeVar("Request", bound=PageRequest)
+Reply = TypeVar("Reply", bound=Page)
 
 
 class Connection:
@@ -59,7 +75,7 @@ def part_id(request_id: str, part: slice) -> str:
     return f"{request_id}/{part.start}" if request_id and part.start else request_id
 
 
-def pages_of(call: Callable[[Any], Any], request: Any) -> Iterator[Any]:
+def pages_of(call: Callable[[Request], Reply], request: Request) -> Iterator[Reply]:
     """All pages of what `call` answers; leaves `request` as it was."""
     request.page_token = ""
     while True:

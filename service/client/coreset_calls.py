@@ -1,5 +1,7 @@
 """The client's calls that choose a subset at once."""
 
+from typing import TypedDict, Unpack
+
 from numpy.typing import ArrayLike
 
 from gleann.index.ids.checks import hold_id_array
@@ -17,6 +19,34 @@ from gleann.service.wire.index_messages import fill
 from gleann.v1 import coreset_pb2
 
 
+class SharedOptions(TypedDict, total=False):
+    """What every method takes.
+
+    Attributes:
+        groups: (ids, names) of all vectors looked at; k is then shared among the
+            groups, and the method chooses within each. Default None, no groups.
+        quotas: how they share it, "proportional" to their sizes, the default, or
+            "equal".
+        allowed_ids: when given, only these vectors are looked at.
+        request_id: a repeat with the same string returns the same operation.
+    """
+
+    groups: Groups | None
+    quotas: str
+    allowed_ids: ArrayLike | None
+    request_id: str
+
+
+class LockedOptions(SharedOptions, total=False):
+    """What every method but farthest-first takes: `SharedOptions`, and locked vectors.
+
+    Attributes:
+        locked_ids: vectors that cover others, and count as taken, but are not chosen.
+    """
+
+    locked_ids: ArrayLike | None
+
+
 class CoresetCalls:
     """How a subset can be chosen: `client.coresets`."""
 
@@ -24,7 +54,7 @@ class CoresetCalls:
         self._connection = connection
         self._stubs = connection.stubs
 
-    def weighted_k_center(  # noqa: PLR0913  (the problem has so many)
+    def weighted_k_center(
         self,
         name: str,
         *,
@@ -32,12 +62,8 @@ class CoresetCalls:
         costs: Column | None = None,
         cost_weight: float | None = None,
         cost_on: str = "sum",
-        locked_ids: ArrayLike | None = None,
         eps: float | None = None,
-        groups: Groups | None = None,
-        quotas: str = "proportional",
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
+        **shared: Unpack[LockedOptions],
     ) -> Operation[Selected]:
         """Choose k vectors that cover the rest and are cheap (weighted k-center).
 
@@ -54,13 +80,8 @@ class CoresetCalls:
                 all free.
             cost_weight: how much a unit of cost weighs against a unit of radius.
             cost_on: what it weighs, the "sum" or the "mean" of the costs chosen.
-            locked_ids: vectors that cover others but are not chosen.
             eps: relative step between the radius guesses.
-            groups: (ids, names) of all vectors looked at; k is then shared among the
-                groups, and the method chooses within each.
-            quotas: how they share it, "proportional" to their sizes or "equal".
-            allowed_ids: when given, only these vectors are looked at.
-            request_id: a repeat with the same string returns the same operation.
+            **shared: see `LockedOptions`.
 
         Raises:
             UnknownIndexError: no such index.
@@ -68,30 +89,22 @@ class CoresetCalls:
             InvalidInputError: a vector without a price or a group.
             InvalidParamsError: k above the number of vectors, or the metric is "ip".
         """
-        strategy = coreset_pb2.WeightedKCenter(
-            costs=costs_to_wire(costs),
-            locked_ids=optional_ids_to_wire(locked_ids),
-        )
+        strategy = coreset_pb2.WeightedKCenter(costs=costs_to_wire(costs))
         fill(strategy, {"cost_weight": cost_weight, "eps": eps})
         strategy.cost_on = cost_on_to_wire(cost_on)
         request = coreset_pb2.CreateSelectionJobRequest(
-            index=name,
-            weighted_k_center=strategy,
-            quotas=quotas_to_wire(groups, quotas),
+            index=name, weighted_k_center=strategy
         )
-        return self._select(request, k, allowed_ids, request_id)
+        return self._select_with_locked(request, k, **shared)
 
-    def farthest_first(  # noqa: PLR0913  (as weighted_k_center)
+    def farthest_first(
         self,
         name: str,
         *,
         k: int,
         covered_ids: ArrayLike | None = None,
         seed: int = 0,
-        groups: Groups | None = None,
-        quotas: str = "proportional",
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
+        **shared: Unpack[SharedOptions],
     ) -> Operation[Selected]:
         """Choose the vector farthest from those chosen, k times (Gonzalez 1985).
 
@@ -100,10 +113,7 @@ class CoresetCalls:
             k: vectors to choose.
             covered_ids: vectors that are covered already and are not chosen.
             seed: chooses the first vector when nothing is covered.
-            groups: as `weighted_k_center`.
-            quotas: as `weighted_k_center`.
-            allowed_ids: when given, only these vectors are looked at.
-            request_id: a repeat with the same string returns the same operation.
+            **shared: see `SharedOptions`.
 
         Raises:
             As `weighted_k_center`.
@@ -113,37 +123,24 @@ class CoresetCalls:
         )
         fill(strategy, {"seed": seed})
         request = coreset_pb2.CreateSelectionJobRequest(
-            index=name,
-            farthest_first=strategy,
-            quotas=quotas_to_wire(groups, quotas),
+            index=name, farthest_first=strategy
         )
-        return self._select(request, k, allowed_ids, request_id)
+        return self._select(request, k, **shared)
 
-    def margin(  # noqa: PLR0913  (as weighted_k_center)
+    def margin(
         self,
         name: str,
         *,
         k: int,
         costs: Column,
-        locked_ids: ArrayLike | None = None,
-        groups: Groups | None = None,
-        quotas: str = "proportional",
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
+        **shared: Unpack[LockedOptions],
     ) -> Operation[Selected]:
         """Choose the k cheapest vectors; arguments as `weighted_k_center`."""
-        strategy = coreset_pb2.Margin(
-            costs=costs_to_wire(costs),
-            locked_ids=optional_ids_to_wire(locked_ids),
-        )
-        request = coreset_pb2.CreateSelectionJobRequest(
-            index=name,
-            margin=strategy,
-            quotas=quotas_to_wire(groups, quotas),
-        )
-        return self._select(request, k, allowed_ids, request_id)
+        strategy = coreset_pb2.Margin(costs=costs_to_wire(costs))
+        request = coreset_pb2.CreateSelectionJobRequest(index=name, margin=strategy)
+        return self._select_with_locked(request, k, **shared)
 
-    def gist(  # noqa: PLR0913  (as weighted_k_center)
+    def gist(
         self,
         name: str,
         *,
@@ -151,11 +148,7 @@ class CoresetCalls:
         costs: Column,
         diversity: float = 1.0,
         eps: float | None = None,
-        locked_ids: ArrayLike | None = None,
-        groups: Groups | None = None,
-        quotas: str = "proportional",
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
+        **shared: Unpack[LockedOptions],
     ) -> Operation[Selected]:
         """Choose k vectors with a large sum of 1 - cost, and far apart (GIST).
 
@@ -165,25 +158,14 @@ class CoresetCalls:
             costs: (ids, prices) of all vectors looked at, prices in 0..1.
             diversity: weight of the least distance between two vectors chosen.
             eps: relative step between the distance thresholds.
-            locked_ids: vectors that count as taken but are not chosen.
-            groups: as `weighted_k_center`, and so the rest.
-            quotas: as `weighted_k_center`.
-            allowed_ids: as `weighted_k_center`.
-            request_id: as `weighted_k_center`.
+            **shared: see `LockedOptions`.
         """
-        strategy = coreset_pb2.Gist(
-            costs=costs_to_wire(costs),
-            locked_ids=optional_ids_to_wire(locked_ids),
-        )
+        strategy = coreset_pb2.Gist(costs=costs_to_wire(costs))
         fill(strategy, {"diversity": diversity, "eps": eps})
-        request = coreset_pb2.CreateSelectionJobRequest(
-            index=name,
-            gist=strategy,
-            quotas=quotas_to_wire(groups, quotas),
-        )
-        return self._select(request, k, allowed_ids, request_id)
+        request = coreset_pb2.CreateSelectionJobRequest(index=name, gist=strategy)
+        return self._select_with_locked(request, k, **shared)
 
-    def ccs(  # noqa: PLR0913  (as weighted_k_center)
+    def ccs(
         self,
         name: str,
         *,
@@ -192,11 +174,7 @@ class CoresetCalls:
         hardest_share: float | None = None,
         strata: int | None = None,
         seed: int = 0,
-        locked_ids: ArrayLike | None = None,
-        groups: Groups | None = None,
-        quotas: str = "proportional",
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
+        **shared: Unpack[LockedOptions],
     ) -> Operation[Selected]:
         """Choose k vectors at random, evenly over stretches of cost (CCS).
 
@@ -207,45 +185,26 @@ class CoresetCalls:
             hardest_share: share of the vectors, those of least cost, dropped first.
             strata: stretches of cost.
             seed: the only source of randomness.
-            locked_ids: vectors that cover others but are not drawn.
-            groups: as `weighted_k_center`, and so the rest.
-            quotas: as `weighted_k_center`.
-            allowed_ids: as `weighted_k_center`.
-            request_id: as `weighted_k_center`.
+            **shared: see `LockedOptions`.
         """
-        strategy = coreset_pb2.Ccs(
-            costs=costs_to_wire(costs),
-            locked_ids=optional_ids_to_wire(locked_ids),
-        )
+        strategy = coreset_pb2.Ccs(costs=costs_to_wire(costs))
         fill(strategy, {"hardest_share": hardest_share, "strata": strata, "seed": seed})
-        request = coreset_pb2.CreateSelectionJobRequest(
-            index=name,
-            ccs=strategy,
-            quotas=quotas_to_wire(groups, quotas),
-        )
-        return self._select(request, k, allowed_ids, request_id)
+        request = coreset_pb2.CreateSelectionJobRequest(index=name, ccs=strategy)
+        return self._select_with_locked(request, k, **shared)
 
-    def uniform(  # noqa: PLR0913  (as weighted_k_center)
+    def uniform(
         self,
         name: str,
         *,
         k: int,
         seed: int = 0,
-        locked_ids: ArrayLike | None = None,
-        groups: Groups | None = None,
-        quotas: str = "proportional",
-        allowed_ids: ArrayLike | None = None,
-        request_id: str = "",
+        **shared: Unpack[LockedOptions],
     ) -> Operation[Selected]:
         """Choose k vectors at random; arguments and errors as `weighted_k_center`."""
-        strategy = coreset_pb2.Random(locked_ids=optional_ids_to_wire(locked_ids))
+        strategy = coreset_pb2.Random()
         fill(strategy, {"seed": seed})
-        request = coreset_pb2.CreateSelectionJobRequest(
-            index=name,
-            random=strategy,
-            quotas=quotas_to_wire(groups, quotas),
-        )
-        return self._select(request, k, allowed_ids, request_id)
+        request = coreset_pb2.CreateSelectionJobRequest(index=name, random=strategy)
+        return self._select_with_locked(request, k, **shared)
 
     def get(self, name: str) -> Selected:
         """The stored selection that is called `name`, such as "selections/3f2a".
@@ -256,13 +215,33 @@ class CoresetCalls:
         request = coreset_pb2.GetSelectionRequest(name=name)
         return read_selection(self._stubs.coreset.GetSelection(request), self._stubs)
 
+    def _select_with_locked(
+        self,
+        request: coreset_pb2.CreateSelectionJobRequest,
+        k: int,
+        *,
+        locked_ids: ArrayLike | None = None,
+        **shared: Unpack[SharedOptions],
+    ) -> Operation[Selected]:
+        if locked_ids is not None:
+            method = request.WhichOneof("strategy")
+            assert method is not None
+            locked = ids_to_wire(hold_id_array(locked_ids))
+            getattr(request, method).locked_ids.CopyFrom(locked)
+        return self._select(request, k, **shared)
+
     def _select(
         self,
         request: coreset_pb2.CreateSelectionJobRequest,
         k: int,
-        allowed_ids: ArrayLike | None,
-        request_id: str,
+        *,
+        groups: Groups | None = None,
+        quotas: str = "proportional",
+        allowed_ids: ArrayLike | None = None,
+        request_id: str = "",
     ) -> Operation[Selected]:
+        if groups is not None:
+            request.quotas.CopyFrom(quotas_to_wire(groups, quotas))
         if allowed_ids is not None:
             request.allowed_ids.CopyFrom(ids_to_wire(hold_id_array(allowed_ids)))
         fill(request, {"k": k, "request_id": request_id})

@@ -1,7 +1,6 @@
 """The client's calls of estimates."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from numpy.typing import ArrayLike
 
@@ -9,12 +8,12 @@ from gleann.index.ids.checks import hold_id_array
 from gleann.service.client.connection import Connection, name_of, pages_of, part_id
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire.arrays import (
-    Column,
     bools_to_wire,
     float64s_to_wire,
     ids_to_wire,
 )
 from gleann.service.wire.estimate_messages import (
+    ProxySource,
     estimate_of,
     estimate_params_to_wire,
     fill_proxy,
@@ -36,36 +35,26 @@ class EstimateCalls:
         self._connection = connection
         self._stubs = connection.stubs
 
-    def start(  # noqa: PLR0913 (what the proxy is made from)
+    def start(
         self,
         name: str,
         *,
         params: "EstimateParams",
-        proxy: Column | Mapping[str, Column] | None = None,
-        examples: Column | None = None,
-        neighbours: int | None = None,
-        representatives: int | None = None,
         known: "Known | None" = None,
         request_id: str = "",
+        **source: Unpack[ProxySource],
     ) -> SessionInfo:
         """Start a stratified estimate of a count, a mean or a sum (ABae).
 
         Args:
             name: a built index.
             params: what to estimate, and the budget of labels.
-            proxy: (ids, numbers) for all vectors: cheap guesses of being positive. Of
-                several, by name, a pilot chooses one.
-            examples: (ids, labels) of some vectors, from which the index makes a proxy;
-                labels that are all 0 or 1 are counted too, and not asked for again,
-                except positives whose value is wanted.
-            neighbours: nearest examples that count for a vector.
-            representatives: vectors far apart that are labelled first, within the
-                budget; they and the labels of every round make the proxy of the next
-                (TASTI). Give one of this, `proxy` and `examples`.
             known: labels that are there already, chosen in whatever way: counted
                 exactly, beside the budget, and not asked for again. Not with
                 `examples`, which are such labels themselves.
             request_id: a repeat with the same string returns the same session.
+            **source: one of proxy, examples and representatives: what the proxy is made
+                from, see `ProxySource`.
 
         Raises:
             UnknownIndexError: no such index.
@@ -82,7 +71,7 @@ class EstimateCalls:
             known=known_to_wire(known),
             request_id=request_id,
         )
-        fill_proxy(request, proxy, examples, neighbours, representatives)
+        fill_proxy(request, **source)
         self._connection.require_sendable(request)
         reply = self._stubs.estimate.StartEstimateSession(request)
         return session_info_of(reply)

@@ -1,9 +1,10 @@
 """Stubs that call a server; what it answers with is raised as the server raised it."""
 
-from typing import Any
+from collections.abc import Callable
 
 import grpc
 from google.longrunning import operations_pb2_grpc
+from google.protobuf.message import Message
 
 from gleann.index.errors import InvalidParamsError, ServiceError
 from gleann.service.config import split_address
@@ -27,7 +28,7 @@ OPTIONS = [
     ("grpc.max_send_message_length", -1),
 ]
 
-_STUBS: dict[str, Any] = {
+_STUBS: dict[str, Callable[[grpc.Channel], object]] = {
     "index": index_pb2_grpc.IndexServiceStub,
     "vector": vector_pb2_grpc.VectorServiceStub,
     "search": search_pb2_grpc.SearchServiceStub,
@@ -74,10 +75,10 @@ class _Remote:
         self._timeout = timeout
         self._metadata = metadata
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Callable[[Message], Message]:
         method = getattr(self._stub, name)
 
-        def call(request: Any) -> Any:
+        def call(request: Message) -> Message:
             try:
                 return method(request, timeout=self._timeout, metadata=self._metadata)
             except grpc.RpcError as error:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from os import PathLike, fspath
-from typing import Any
 from warnings import warn
 
 import numpy as np
@@ -225,7 +224,7 @@ class VectorCalls:
         return [allowed[part] for part in blocks]
 
     def _search(
-        self, request: search_pb2.SearchRequest, queries: NDArray[Any], k: int
+        self, request: search_pb2.SearchRequest, queries: NDArray[np.generic], k: int
     ) -> Found:
         """Search in as many messages as it takes for the queries and the answers."""
         row_bytes = queries.shape[1] * queries.itemsize

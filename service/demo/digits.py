@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.selection import Coreset, k_center, margin_costs, weighted_k_center
 from gleann.selection.coreset import margin, measure
 from gleann.selection.uniform import uniform_rows
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 LABELLED = 100
 TRAIN_SHARE = 0.67
@@ -155,7 +158,7 @@ def _some_of_each_class(labels: NDArray[np.int64]) -> Rows:
     )
 
 
-def _classifier() -> Any:
+def _classifier() -> "LogisticRegression":
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=1.0, max_iter=2000)

@@ -10,7 +10,7 @@ import os
 import weakref
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -66,7 +66,7 @@ class NpyFile:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+    def __getitem__(self, rows: slice, /) -> NDArray[np.generic]:
         """The rows of a slice, read now.
 
         Raises:
@@ -86,13 +86,13 @@ class NpyFile:
         return columns.reshape(*self.shape[:0:-1], shape[0]).T
 
     def __array__(
-        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
+        self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None
+    ) -> NDArray[np.generic]:
         """All of it, in memory."""
         del copy  # it always is one
         return np.asarray(self[:], dtype)
 
-    def _fill(self, out: NDArray[Any], first: int) -> None:
+    def _fill(self, out: NDArray[np.generic], first: int) -> None:
         """Read into `out` what the file has from its `first` number on."""
         # As bytes: not every dtype lends its memory.
         room = out.reshape(-1).view(np.uint8).data
@@ -110,7 +110,9 @@ class NpyFile:
             room, at = room[got:], at + got
 
 
-def _header(file: Any, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(
+    file: BinaryIO, path: Path
+) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     try:
         read_header = _HEADER_READERS[npy.read_magic(file)]
         shape, by_columns, dtype = read_header(file)

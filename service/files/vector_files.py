@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,7 @@ from gleann.index.errors import (
     DimensionMismatchError,
     DuplicateIdError,
     ForbiddenPathError,
-    GleannError,
     InvalidInputError,
-    LimitError,
     MissingFileError,
 )
 from gleann.index.ids.checks import MAX_ID_BYTES, hold_ids
@@ -26,6 +24,12 @@ from gleann.index.ids.held import joined_ids, shown_id
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.texts import Texts
 from gleann.service.files.npy_file import NpyFile
+from gleann.service.files.vector_columns import (
+    matrix_of,
+    reading,
+    require_columns,
+    require_vectors,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +57,7 @@ class VectorFile(Protocol):
     def ids(self) -> HeldIds:
         """All ids (count,), distinct."""
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
+    def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The vectors in order, a block (m, dim) at a time."""
 
 
@@ -165,7 +169,7 @@ class NpyVectors:
         ids = np.asarray(file)
         return hold_ids(ids, n=self.count, name=self.ids_path.name)
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
+    def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The vectors in order."""
         file = NpyFile(self.path)
         if file.shape != self.shape:
@@ -200,16 +204,13 @@ class ParquetVectors:
         """
         from pyarrow.parquet import ParquetFile
 
-        with _parquet_errors(path), ParquetFile(path) as file:
+        with reading(path.name), ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
             count = metadata.num_rows
-            for column in filter(None, (vector_column, id_column)):
-                if column not in schema.names:
-                    names = ", ".join(schema.names)
-                    raise InvalidInputError(
-                        f"{path.name} has no column {column!r}, only {names}"
-                    )
-            _require_lists(path, schema.field(vector_column))
+            wanted = [vector_column] + ([id_column] if id_column else [])
+            require_columns(path.name, wanted, schema.names)
+            kind = schema.field(vector_column).type
+            require_vectors(path.name, vector_column, kind)
             _require_size(path, metadata, vector_column, dim)
             if id_column:
                 _require_ids(path, schema.field(id_column))
@@ -234,7 +235,7 @@ class ParquetVectors:
 
         # As they are stored: a short file may name one long text a million times.
         with (
-            _parquet_errors(self.path),
+            reading(self.path.name),
             ParquetFile(self.path, read_dictionary=[self.id_column]) as file,
         ):
             parts: list[HeldIds] = []
@@ -267,51 +268,23 @@ class ParquetVectors:
         texts.validate(full=True)
         return Texts.of_arrow(texts)
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
+    def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The vectors in order."""
         from pyarrow.parquet import ParquetFile
 
         rows = max(1, BLOCK_BYTES // (8 * self.dim))
-        with _parquet_errors(self.path), ParquetFile(self.path) as file:
+        with reading(self.path.name), ParquetFile(self.path) as file:
             batches = file.iter_batches(rows, columns=[self.vector_column])
+            first = 0
             for batch in batches:
-                yield self._matrix(batch.column(0))
-
-    def _matrix(self, column: "pa.Array") -> NDArray[Any]:
-        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-        if column.null_count:
-            raise InvalidInputError(
-                f"{self.vector_column} has {column.null_count} nulls"
-                f" in {len(column)} rows"
-            )
-        if (odd := np.flatnonzero(lengths != self.dim)).size:
-            raise DimensionMismatchError(
-                f"{self.vector_column} has {lengths[odd[0]]} dimensions in one of its"
-                f" rows, expected {self.dim}"
-            )
-        numbers = column.flatten()
-        if numbers.null_count:
-            raise InvalidInputError(
-                f"{self.vector_column} has {numbers.null_count} nulls inside its lists"
-            )
-        return numbers.to_numpy(zero_copy_only=False).reshape(len(column), self.dim)
-
-
-def _require_lists(path: Path, field: "pa.Field") -> None:
-    import pyarrow as pa
-
-    kind = field.type
-    lists = (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-    )
-    if not lists or not (
-        pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
-    ):
-        raise InvalidInputError(
-            f"{path.name}: {field.name} must hold lists of numbers, got {kind}"
-        )
+                yield matrix_of(
+                    batch.column(0),
+                    shown=self.path.name,
+                    name=self.vector_column,
+                    first=first,
+                    dim=self.dim,
+                )
+                first += len(batch)
 
 
 def _require_ids(path: Path, field: "pa.Field") -> None:
@@ -357,7 +330,7 @@ def _require_words(
         )
 
 
-def _require_id_type(path: Path, dtype: np.dtype[Any]) -> None:
+def _require_id_type(path: Path, dtype: np.dtype[np.generic]) -> None:
     """Refuse what cannot be ids before it is read."""
     if dtype.kind not in "iuU":
         raise InvalidInputError(
@@ -401,21 +374,3 @@ def _missing(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise MissingFileError(f"{path!r}: {error.strerror}") from error
-
-
-@contextmanager
-def _parquet_errors(path: Path) -> Iterator[None]:
-    from pyarrow import ArrowException
-
-    try:
-        yield
-    except GleannError:
-        raise
-    except MemoryError as error:
-        # Of Arrow, among others: a damaged file may claim any size.
-        raise LimitError(f"{path.name} takes more memory than there is") from error
-    except (ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise InvalidInputError(f"{path.name}: {error}") from error
-    except OSError as error:
-        # Arrow raises it for what it cannot read of the content too.
-        raise MissingFileError(f"{path.name}: {error.strerror or error}") from error

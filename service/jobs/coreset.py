@@ -1,6 +1,8 @@
 """The choice of a selection job: gather the vectors, and call the library."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import Message
 
 from gleann.index import Progress
 from gleann.index.arrays import Vectors
@@ -73,7 +75,7 @@ def _library_request(
         locked=candidates.locked,
         groups=candidates.groups,
         quotas=_quota_rule(request).get("quota_rule", "proportional"),
-        seed=params.pop("seed", 0),
+        seed=int(params.pop("seed", 0)),
         options=params,
     )
 
@@ -87,7 +89,7 @@ def _quota_rule(
     return {"quota_rule": "equal" if equal else "proportional"}
 
 
-def _numbers(strategy: Any) -> dict[str, Any]:
+def _numbers(strategy: Message) -> dict[str, int | float]:
     """The numbers that a strategy's message sets, by name."""
     return {
         field.name: value

@@ -1,7 +1,7 @@
 """Selection job: choose a set of vectors and store it."""
 
 import time
-from typing import Any
+from sqlite3 import Row
 
 from gleann.index import Progress
 from gleann.index.errors import GleannError, UnknownJobError
@@ -88,7 +88,7 @@ class Selecting:
         stored = types_pb2.SelectedItems.FromString(self._row(name)["items"])
         return selected_of(self.get(name), [stored])
 
-    def _row(self, name: str) -> Any:
+    def _row(self, name: str) -> Row:
         row = self._store.row("SELECT * FROM selections WHERE name = ?", name)
         if row is None:
             raise UnknownJobError(f"there is no selection {name[:80]!r}")

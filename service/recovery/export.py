@@ -23,7 +23,8 @@ from gleann.service.state.registry import NAME
 
 BLOCK_ROWS = 8192
 
-Names = list[Any]
+Name = int | str
+Names = list[Name]
 """Ids as Python values, integers or texts."""
 
 
@@ -57,7 +58,7 @@ def export_index(snapshot: Snapshot, index: ExaminedIndex, folder: Path) -> Expo
     if not index.is_whole and index.row is not None:
         left_out.append("the changes since: its row of the table indexes is damaged")
     parts: list[Vectors] = []
-    places: dict[Any, tuple[int, int]] = {}
+    places: dict[Name, tuple[int, int]] = {}
     if source.version:
         try:
             names, vectors = _sealed_rows(source.path(snapshot.directory))
@@ -136,7 +137,7 @@ def _changes(
 
 
 def _apply(
-    change: Change, parts: list[Vectors], places: dict[Any, tuple[int, int]]
+    change: Change, parts: list[Vectors], places: dict[Name, tuple[int, int]]
 ) -> None:
     names = change.ids.tolist()
     if change.vectors is None:
@@ -148,7 +149,7 @@ def _apply(
 
 
 def _write(
-    file: Path, dim: int, parts: list[Vectors], places: dict[Any, tuple[int, int]]
+    file: Path, dim: int, parts: list[Vectors], places: dict[Name, tuple[int, int]]
 ) -> None:
     texts = any(isinstance(name, str) for name in places)
     schema = pa.schema(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Row
-from typing import Any
 
 from gleann.index.errors import CorruptDataError, GleannError
 from gleann.service.state import schema
@@ -58,7 +57,7 @@ class Snapshot:
         found = damage(self._connection, seconds=float("inf"))
         return f"{self.file} is damaged: {'; '.join(found)[:300]}" if found else None
 
-    def rows(self, sql: str, *values: Any) -> list[Row]:
+    def rows(self, sql: str, *values: object) -> list[Row]:
         """All rows of a query; none where the database cannot be read.
 
         Raises:
@@ -69,7 +68,7 @@ class Snapshot:
         with disk_errors(self.file):
             return self._connection.execute(sql, values).fetchall()
 
-    def row(self, sql: str, *values: Any) -> Row | None:
+    def row(self, sql: str, *values: object) -> Row | None:
         """The first row of a query, or None."""
         found = self.rows(sql, *values)
         return found[0] if found else None

@@ -5,14 +5,14 @@ message does not come are ended. A call without the key is refused before that.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Timer
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from gleann.index.errors import (
     GleannError,
@@ -37,9 +37,9 @@ class Method(NamedTuple):
     """A unary method as a servicer has it."""
 
     name: str
-    read: Callable[[bytes], Any]
-    answer: Callable[[Any, Any], Any]
-    write: Callable[[Any], bytes]
+    read: Callable[[bytes], Message]
+    answer: Callable[[Message, None], Message]
+    write: Callable[[Message], bytes]
 
 
 class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
@@ -74,7 +74,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
             for method, take in takes.items()
         }
 
-    def service(self, details: Any) -> grpc.RpcMethodHandler | None:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call whose message is not here; the polling thread asks."""
         refusal = self._key.refusal(details.method, details.invocation_metadata)
         if refusal is not None:
@@ -138,7 +138,7 @@ def _answer(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> None:
         rpc.fail(ServiceError("internal error"))
 
 
-def _read(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> Any:
+def _read(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> Message:
     try:
         return method.read(message)
     except DecodeError as error:
@@ -155,13 +155,17 @@ def _end_silent(rpc: Rpc, why: str) -> None:
 REFLECTION_SECONDS = 60.0
 
 
-def in_pool(method: grpc.RpcMethodHandler, pool: ThreadPoolExecutor) -> Any:
+def in_pool(
+    method: grpc.RpcMethodHandler, pool: ThreadPoolExecutor
+) -> grpc.RpcMethodHandler:
     """The handler of a stream that waits for its messages in a thread of `pool`.
 
     A stream ends after a minute, so that nobody keeps the threads.
     """
 
-    def stream(requests: Any, context: Any) -> Any:
+    def stream(
+        requests: Iterator[Message], context: grpc.ServicerContext
+    ) -> Iterator[Message]:
         timer = Timer(REFLECTION_SECONDS, context.cancel)
         timer.daemon = True
         timer.start()

@@ -1,11 +1,11 @@
 """The gRPC server: wiring and stopping."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock, Thread
 from types import SimpleNamespace
-from typing import Any
+from typing import TypeAlias
 
 import grpc
 from google.longrunning import operations_pb2_grpc
@@ -56,7 +56,10 @@ SERVICES = (
 INDEX_HEALTH = "indexes/"
 """A health check of "indexes/words" tells whether the index "words" is served."""
 
-_COMPUTING: tuple[tuple[Any, Any], ...] = (
+Registration: TypeAlias = tuple[Callable[..., None], Callable[[Application], object]]
+"""What registers a servicer with a server, and the servicer."""
+
+_COMPUTING: tuple[Registration, ...] = (
     (index_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer),
     (vector_pb2_grpc.add_VectorServiceServicer_to_server, VectorServicer),
     (search_pb2_grpc.add_SearchServiceServicer_to_server, SearchServicer),
@@ -65,7 +68,7 @@ _COMPUTING: tuple[tuple[Any, Any], ...] = (
     (estimate_pb2_grpc.add_EstimateServiceServicer_to_server, EstimateServicer),
     (session_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer),
 )
-_CONTROLLING: tuple[tuple[Any, Any], ...] = (
+_CONTROLLING: tuple[Registration, ...] = (
     (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),
     (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer),
 )
@@ -234,7 +237,7 @@ class _Methods:
 
 
 def _computed(
-    servicers: tuple[tuple[Any, Any], ...],
+    servicers: tuple[Registration, ...],
     application: Application,
     lane: Lane,
     rare: RareLog,

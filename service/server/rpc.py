@@ -10,7 +10,7 @@ which are not public (`service/DECISIONS.md` 13);
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 from grpc import _server
@@ -32,7 +32,7 @@ Begin: TypeAlias = Callable[["Rpc"], None]
 class Rpc:
     """One call. Its methods return at once; any thread may use them."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: grpc.ServicerContext) -> None:
         self._context = context
         self._call = context._rpc_event.call
         self._state = context._state
@@ -108,9 +108,12 @@ class Rpc:
                 self.write(unsent)
 
     def _start(
-        self, token: str, operations: list[Any], then: Callable[[Any], None]
+        self,
+        token: str,
+        operations: "list[cygrpc.Operation]",
+        then: Callable[..., None],
     ) -> None:
-        def done(event: Any) -> Any:
+        def done(event: "cygrpc.BatchOperationEvent") -> object:
             with self._state.condition:
                 finished = _server._possibly_finish_call(self._state, token)
             try:
@@ -144,7 +147,9 @@ class _Beginning:
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
 
-    def __call__(self, _requests: Any, context: Any, _send: Any) -> None:
+    def __call__(
+        self, _requests: object, context: grpc.ServicerContext, _send: object
+    ) -> None:
         self._begin(Rpc(context))
 
 

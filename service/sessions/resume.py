@@ -1,6 +1,6 @@
 """Resume library sessions from saved states; the format field selects the class."""
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from gleann.service.values import SessionKind
 if TYPE_CHECKING:
     from gleann.service.sessions.start_estimate import GroupEstimates, SingleEstimate
 
-State: TypeAlias = dict[str, Any]
+State: TypeAlias = dict[str, object]
 
 
 class Session(Protocol):

@@ -54,7 +54,7 @@ class SessionStore:
     def __init__(self, registry: Registry, store: Store) -> None:
         self._registry = registry
         self._store = store
-        self._open: dict[str, Any] = {}
+        self._open: dict[str, object] = {}
         # A turn is there as long as somebody has it or waits for it.
         self._turns: WeakValueDictionary[str, RLock] = WeakValueDictionary()
         self._guard = Lock()
@@ -257,7 +257,7 @@ def _info(row: Row) -> SessionInfo:
     )
 
 
-def _read(row: Row) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+def _read(row: Row) -> tuple[dict[str, object], NDArray[np.float64] | None]:
     """The state of a kept session, and the proxies it was started with.
 
     Raises:

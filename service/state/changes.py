@@ -193,7 +193,7 @@ def read_change(row: Row, view: View) -> Change:
     )
     ids, vectors = row["ids"], row["vectors"]
     # A database that was not migrated has none.
-    checksum = row["checksum"] if "checksum" in row.keys() else None  # noqa: SIM118
+    checksum = dict(row).get("checksum")
     kinds = isinstance(ids, bytes) and isinstance(vectors, bytes | None)
     if not kinds or not isinstance(checksum, int | None):
         raise CorruptDataError(f"{where} is damaged: it holds values of other types")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock, Thread
-from typing import Any
 
 from gleann.index.errors import CorruptDataError, GleannError, NotReadyError
 from gleann.service.state.acknowledged import Acknowledged
@@ -40,7 +39,7 @@ class Transaction:
         self._connection = connection
         self.committed: list[Callable[[], None]] = []
 
-    def run(self, sql: str, *values: Any) -> sqlite3.Cursor:
+    def run(self, sql: str, *values: object) -> sqlite3.Cursor:
         """Execute one statement."""
         return self._connection.execute(sql, values)
 
@@ -136,12 +135,12 @@ class Store:
             for callback in transaction.committed:
                 callback()
 
-    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""
         with self._lock, disk_errors(self.file):
             return self._connection.execute(sql, values).fetchall()
 
-    def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
+    def row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """The first row of a query, or None."""
         with self._lock, disk_errors(self.file):
             found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()

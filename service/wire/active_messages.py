@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,7 +98,7 @@ def answers_of(data: bytes, *, n: int, concepts: int) -> Labels:
     return labels_of(data, n=held).reshape(n, concepts)
 
 
-def as_table(probabilities: ArrayLike, *, n: int) -> NDArray[Any]:
+def as_table(probabilities: ArrayLike, *, n: int) -> NDArray[np.generic]:
     """Return class probabilities as an array (n, c).
 
     Raises:
@@ -115,7 +115,7 @@ def as_table(probabilities: ArrayLike, *, n: int) -> NDArray[Any]:
     return table
 
 
-def probabilities_to_wire(table: NDArray[Any]) -> bytes:
+def probabilities_to_wire(table: NDArray[np.generic]) -> bytes:
     """Pack class probabilities (m, c).
 
     Raises:

@@ -1,9 +1,9 @@
 """Arrays to bytes and back: little-endian, packed, checked against their shape."""
 
 import sys
-from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import HeldIds, Vectors
@@ -21,7 +21,7 @@ from gleann.v1 import types_pb2
 
 assert sys.byteorder == "little", "frombuffer below reads the machine's byte order"
 
-_DTYPE_OF: dict[types_pb2.ScalarType, np.dtype[Any]] = {
+_DTYPE_OF: dict[types_pb2.ScalarType, np.dtype[np.generic]] = {
     types_pb2.SCALAR_TYPE_FLOAT32: np.dtype("<f4"),
     types_pb2.SCALAR_TYPE_FLOAT16: np.dtype("<f2"),
     types_pb2.SCALAR_TYPE_INT8: np.dtype("i1"),
@@ -34,7 +34,7 @@ Column = tuple[ArrayLike, ArrayLike]
 """Ids, and one number for each of them."""
 
 
-def wire_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
+def wire_array(values: ArrayLike, *, name: str) -> NDArray[np.generic]:
     """Return `values` (n, d) in a dtype that travels; the small dtypes stay small.
 
     Raises:
@@ -47,7 +47,7 @@ def wire_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
     return as_vectors(array, name=name)
 
 
-def vectors_to_wire(array: NDArray[Any]) -> types_pb2.Vectors:
+def vectors_to_wire(array: NDArray[np.generic]) -> types_pb2.Vectors:
     """Pack (n, d) of a dtype that `wire_array` returns."""
     return types_pb2.Vectors(
         data=array.tobytes(),
@@ -57,7 +57,7 @@ def vectors_to_wire(array: NDArray[Any]) -> types_pb2.Vectors:
     )
 
 
-def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[Any]:
+def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[np.generic]:
     """Unpack (count, dim) without a copy; the values are not looked at.
 
     Raises:
@@ -261,7 +261,7 @@ def optional_ids_to_wire(ids: ArrayLike | None) -> types_pb2.Ids | None:
     return None if ids is None else ids_to_wire(hold_id_array(ids))
 
 
-def optional_ids_of(message: Any, name: str) -> HeldIds | None:
+def optional_ids_of(message: Message, name: str) -> HeldIds | None:
     """Unpack the ids in field `name` of `message`, if they are there."""
     if not message.HasField(name):
         return None

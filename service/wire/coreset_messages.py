@@ -1,21 +1,16 @@
 """Coreset requests: costs, quotas, what a weight weighs, to messages."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.checks import hold_id_array
 from gleann.service.wire.arrays import (
+    Column,
     float64s_to_wire,
     ids_to_wire,
 )
 from gleann.v1 import coreset_pb2
-
-if TYPE_CHECKING:
-    pass
-from gleann.service.wire.arrays import Column
 
 Groups = tuple[ArrayLike, ArrayLike]
 """Ids, and the name of each one's group."""
@@ -27,10 +22,8 @@ _QUOTA_RULES = {
 }
 
 
-def quotas_to_wire(groups: Groups | None, rule: str) -> coreset_pb2.Quotas | None:
-    """Pack a group for each id and how groups share, or nothing."""
-    if groups is None:
-        return None
+def quotas_to_wire(groups: Groups, rule: str) -> coreset_pb2.Quotas:
+    """Pack a group for each id, and how groups share."""
     ids, names = groups
     if rule not in _QUOTA_RULES:
         raise InvalidParamsError(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,40 @@ from gleann.service.wire.index_messages import fill, given
 from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
-    from gleann.selection.estimate import Estimate, EstimateParams
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+    from gleann.selection.estimate import Estimate, EstimateParams, Stratum
 from gleann.service.wire.arrays import Column
+
+
+class ProxySource(TypedDict, total=False):
+    """What the proxy of an estimate is made from: one of three, the others left out.
+
+    Attributes:
+        proxy: (ids, numbers) for all vectors: cheap guesses of being positive. Of
+            several, by name, a pilot chooses one.
+        examples: (ids, labels) of some vectors, from which the index makes a proxy;
+            labels that are all 0 or 1 are counted too, and not asked for again,
+            except positives whose value is wanted.
+        neighbours: with `examples`, how many of the nearest count for a vector.
+        representatives: vectors far apart that are labelled first, within the
+            budget; they and the labels of every round make the proxy of the next
+            (TASTI).
+    """
+
+    proxy: Column | Mapping[str, Column] | None
+    examples: Column | None
+    neighbours: int | None
+    representatives: int | None
 
 
 def fill_proxy(
     request: estimate_pb2.StartEstimateSessionRequest,
-    proxy: Column | Mapping[str, Column] | None,
-    examples: Column | None,
-    neighbours: int | None,
-    representatives: int | None,
+    *,
+    proxy: Column | Mapping[str, Column] | None = None,
+    examples: Column | None = None,
+    neighbours: int | None = None,
+    representatives: int | None = None,
 ) -> None:
     """Pack what tells likely positives from the rest.
 
@@ -52,7 +76,10 @@ def fill_proxy(
         request.index_proxy.representatives = representatives
 
 
-def fill_named(messages: Any, proxies: Mapping[str, Column]) -> None:
+def fill_named(
+    messages: "RepeatedCompositeFieldContainer[estimate_pb2.NamedProxy]",
+    proxies: Mapping[str, Column],
+) -> None:
     """Pack proxies, by name, into a repeated `NamedProxy`."""
     for name, column in proxies.items():
         _fill_scores(messages.add(name=name).scores, column)
@@ -144,7 +171,7 @@ def estimate_of(message: estimate_pb2.Estimate) -> "Estimate":
     )
 
 
-def _stratum_of(message: estimate_pb2.Stratum) -> Any:
+def _stratum_of(message: estimate_pb2.Stratum) -> "Stratum":
     from gleann.selection.estimate import Stratum
 
     values = {field.name: getattr(message, field.name) for field in fields(Stratum)}

@@ -26,7 +26,7 @@ from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
 
 
-def fill(message: Message, values: Mapping[str, Any]) -> None:
+def fill(message: Message, values: Mapping[str, object]) -> None:
     """Set the fields of `message` that `values` has; None leaves a field unset.
 
     Enum fields take their text, such as "soar", and repeated ones a tuple.
@@ -42,7 +42,7 @@ def fill(message: Message, values: Mapping[str, Any]) -> None:
             if isinstance(value, tuple):
                 getattr(message, name).extend(value)
             elif field.enum_type is not None:
-                setattr(message, name, _enum_number(field.enum_type, value))
+                setattr(message, name, _enum_number(field.enum_type, str(value)))
             else:
                 setattr(message, name, value)
         except (TypeError, ValueError, KeyError) as error:
@@ -55,7 +55,7 @@ def given(message: Message) -> dict[str, Any]:
     Raises:
         InvalidParamsError: an enum number that this version does not know.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for field, value in message.ListFields():
         if field.is_repeated:
             values[field.name] = tuple(value)

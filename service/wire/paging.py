@@ -1,7 +1,6 @@
 """Split large requests and answers into messages by bytes; ids differ in length."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,7 +75,9 @@ def require_sendable(sizes: Sizes, limits: Limits, *, name: str) -> None:
         )
 
 
-def as_answers(values: ArrayLike, *, n: int, name: str = "labels") -> NDArray[Any]:
+def as_answers(
+    values: ArrayLike, *, n: int, name: str = "labels"
+) -> NDArray[np.generic]:
     """Return what was answered for n ids as an array with one entry, or line, an id.
 
     Raises:
@@ -90,7 +91,7 @@ def as_answers(values: ArrayLike, *, n: int, name: str = "labels") -> NDArray[An
     return array
 
 
-def answer_sizes(ids: HeldIds, answers: NDArray[Any]) -> Sizes:
+def answer_sizes(ids: HeldIds, answers: NDArray[np.generic]) -> Sizes:
     """Bytes (n,) of ids with what was answered, 8 a number, and a value each."""
     each = answers.size // max(1, len(ids)) + 1
     return id_sizes(ids) + 8 * each

@@ -1,6 +1,6 @@
 """Strings and numbers to bytes and back."""
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from gleann.index.errors import InvalidInputError
 from gleann.index.texts import Texts
 from gleann.v1 import types_pb2
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def texts_to_wire(values: Texts) -> types_pb2.Strings:
@@ -33,7 +35,7 @@ def texts_of(message: types_pb2.Strings, *, name: str) -> Texts:
         raise InvalidInputError(f"{name}.text cannot be read: {error}") from error
 
 
-def numbers_of(data: bytes, dtype: np.dtype[Any], *, name: str) -> NDArray[Any]:
+def numbers_of(data: bytes, dtype: np.dtype[Scalar], *, name: str) -> NDArray[Scalar]:
     """Unpack numbers (m,) without a copy.
 
     Raises:

@@ -157,7 +157,7 @@ class TensorAnswers:
         self._keys = self._near[0]
         self._known = np.zeros(COUNTS + 2, np.int64)
 
-    def like(self, count: int) -> "TensorAnswers":  # noqa: ARG002
+    def like(self, count: int) -> "TensorAnswers":
         """See `Answers.like`: it grows with what is taken."""
         return TensorAnswers(self._faulty, k=self._k)
 

@@ -31,7 +31,7 @@ class ProbabilityModel(Protocol):
         """Class probabilities (m, c) of `rows` (m,)."""
 
     def probabilities_of_vectors(
-        self, vectors: ArrayLike, *, question: int
+        self, vectors: ArrayLike, question: int, /
     ) -> Probabilities:
         """Class probabilities (m, c) of vectors (m, d) outside the data set."""
 
@@ -41,5 +41,5 @@ class ProbabilityModel(Protocol):
     def state(self) -> dict[str, Any]:
         """All that cannot be recomputed, as JSON values."""
 
-    def restore(self, state: Saved, *, n: int) -> None:
+    def restore(self, state: Saved, n: int, /) -> None:
         """Rebuild from `state`, over `n` rows."""

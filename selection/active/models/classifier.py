@@ -33,10 +33,10 @@ class Classifier(Protocol):
     has `classes_`.
     """
 
-    def fit(self, X: Vectors, y: LabelArray) -> Any:  # noqa: N803 (scikit-learn's name)
+    def fit(self, vectors: Vectors, labels: LabelArray, /) -> object:
         """Learn from rows (m, d) and their labels (m,)."""
 
-    def predict_proba(self, X: Vectors) -> NDArray[Any]:  # noqa: N803
+    def predict_proba(self, vectors: Vectors, /) -> NDArray[np.generic]:
         """Probabilities (m, c) of the classes in `classes_`."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

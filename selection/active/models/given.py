@@ -86,10 +86,7 @@ class GivenProbabilities:
         return self._tables[question][places]
 
     def probabilities_of_vectors(
-        self,
-        vectors: ArrayLike,  # noqa: ARG002 (the model's contract)
-        *,
-        question: int,  # noqa: ARG002
+        self, _vectors: ArrayLike, _question: int, /
     ) -> Probabilities:
         """Impossible.
 
@@ -109,7 +106,7 @@ class GivenProbabilities:
             given.append([rows, table[[at[row] for row in rows]].tolist()])
         return {"learnt": self._learnt, "given": given}
 
-    def restore(self, state: Saved, *, n: int) -> None:
+    def restore(self, state: Saved, n: int, /) -> None:
         """Rebuild from `state`, over `n` rows.
 
         Raises:

@@ -69,7 +69,7 @@ class TrainedModel:
         return self._models[question].probabilities(self._vectors[rows])
 
     def probabilities_of_vectors(
-        self, vectors: ArrayLike, *, question: int
+        self, vectors: ArrayLike, question: int, /
     ) -> Probabilities:
         """Class probabilities (m, c) of vectors (m, d) outside the data set."""
         points = as_vectors(vectors, dim=self._vectors.shape[1])
@@ -85,7 +85,7 @@ class TrainedModel:
         """Type and parameters of the classifier; models are retrained from labels."""
         return {"classifier": _identity(self._classifier)}
 
-    def restore(self, state: Saved, *, n: int) -> None:  # noqa: ARG002 (the contract)
+    def restore(self, state: Saved, _n: int, /) -> None:
         """Check that the classifier is the same.
 
         Raises:

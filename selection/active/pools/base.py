@@ -43,10 +43,10 @@ class Pool(Protocol):
     def close(self, rows: Rows) -> None:
         """Remove `rows` for good: queried, labelled or ignored."""
 
-    def grow(self, rows: Rows) -> Rows:
+    def grow(self, rows: Rows, /) -> Rows:
         """Add the neighbours of `rows`; return the candidates this added, ascending."""
 
-    def undo(self, closed: Rows, joined: Rows) -> None:
+    def undo(self, closed: Rows, joined: Rows, /) -> None:
         """Undo closing `closed`, and the entry of `joined` that followed."""
 
     def update(self, state: LabelState) -> None:

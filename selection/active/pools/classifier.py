@@ -77,11 +77,11 @@ class ClassifierPool:
         """Remove `rows` for good."""
         self._seals.close(rows)
 
-    def grow(self, rows: Rows) -> Rows:
+    def grow(self, rows: Rows, /) -> Rows:
         """Add the neighbours of `rows`; return those that may be picked."""
         return self._seals.grow(rows)
 
-    def undo(self, closed: Rows, joined: Rows) -> None:
+    def undo(self, closed: Rows, joined: Rows, /) -> None:
         """Reopen `closed`, and remove `joined`, which entered since."""
         self._seals.undo(closed, joined)
 

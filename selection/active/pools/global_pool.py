@@ -33,11 +33,11 @@ class GlobalPool:
         """Remove `rows` for good."""
         self._closed[rows] = True
 
-    def grow(self, rows: Rows) -> Rows:  # noqa: ARG002 (the pool's contract)
+    def grow(self, _rows: Rows, /) -> Rows:
         """No row enters: all are candidates already."""
         return np.empty(0, np.int64)
 
-    def undo(self, closed: Rows, joined: Rows) -> None:  # noqa: ARG002 (none ever join)
+    def undo(self, closed: Rows, _joined: Rows, /) -> None:
         """Reopen `closed`."""
         self._closed[closed] = False
 

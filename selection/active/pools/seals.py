@@ -49,7 +49,7 @@ class SealsPool:
         """Remove `rows` for good."""
         self._closed[rows] = True
 
-    def undo(self, closed: Rows, joined: Rows) -> None:
+    def undo(self, closed: Rows, joined: Rows, /) -> None:
         """Reopen `closed`, and remove `joined`, which entered since."""
         self._closed[closed] = False
         self.entered[joined] = False
@@ -59,7 +59,7 @@ class SealsPool:
     def update(self, state: LabelState) -> None:
         """Do nothing: this pool does not depend on the classifier."""
 
-    def grow(self, rows: Rows) -> Rows:
+    def grow(self, rows: Rows, /) -> Rows:
         """Add the neighbours of `rows`; return those that may be picked."""
         near = np.unique(self._neighbours.neighbours(rows, k=self._k))
         return self.admit(near[near >= 0])

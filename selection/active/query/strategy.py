@@ -139,7 +139,7 @@ class QueryStrategy:
         """
         self.pool.restore(state.part("pool"))
         self.pool.close(closed)
-        self.model.restore(state.part("judge"), n=len(self.vectors))
+        self.model.restore(state.part("judge"), len(self.vectors))
 
     def _probabilities(self, rows: Rows, by: NDArray[np.int64]) -> Probabilities:
         """Class probabilities (m, c) of `rows`, for the question that picked each.

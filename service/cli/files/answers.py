@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 import numpy as np
@@ -31,7 +31,9 @@ class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
         self.ids = ids
 
 
-def ask_for(columns: Mapping[str, NDArray[Any]], todo: Path, answers: Path) -> NoReturn:
+def ask_for(
+    columns: Mapping[str, NDArray[np.generic]], todo: Path, answers: Path
+) -> NoReturn:
     """Write what must be labelled to `todo` and end the command.
 
     Raises:
@@ -125,7 +127,7 @@ def answers_in(
     return Answers(names=names, known=known, positive=positive, value=value)
 
 
-def _positives(path: Path, table: pa.Table) -> NDArray[Any]:
+def _positives(path: Path, table: pa.Table) -> NDArray[np.generic]:
     named = [name for name in ("positive", "label") if name in table.column_names]
     if len(named) != 1:
         raise InvalidInputError(
@@ -135,7 +137,7 @@ def _positives(path: Path, table: pa.Table) -> NDArray[Any]:
     return inputs.column_array(path, table, named[0])
 
 
-def rows_in(path: Path, names: IdMap, ids: NDArray[Any]) -> Rows:
+def rows_in(path: Path, names: IdMap, ids: NDArray[np.generic]) -> Rows:
     """Rows of the ids that a file names; errors name the file."""
     try:
         return rows_named(names, ids)
@@ -150,14 +152,14 @@ def read_examples(path: Path, names: IdMap) -> tuple[Rows, NDArray[np.bool_]]:
     return rows, as_flags(_positives(path, table), path)
 
 
-def rows_named(names: IdMap, ids: NDArray[Any]) -> Rows:
+def rows_named(names: IdMap, ids: NDArray[np.generic]) -> Rows:
     """Rows of ids from a file, where a csv reader took digits for numbers."""
     if isinstance(names.held, Texts) and ids.dtype.kind in "iu":
         ids = ids.astype(np.str_)
     return names.rows_of(ids)
 
 
-def as_flags(values: NDArray[Any], path: Path) -> NDArray[np.bool_]:
+def as_flags(values: NDArray[np.generic], path: Path) -> NDArray[np.bool_]:
     """Understand 0/1, true/false, yes/no and y/n.
 
     Raises:

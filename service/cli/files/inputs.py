@@ -4,11 +4,8 @@ Nothing here unpickles. The vectors of a `.npy` file are read when they are aske
 so that a job may read a file larger than memory.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,33 +13,35 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from gleann.index.errors import (
-    GleannError,
-    InvalidInputError,
-    LimitError,
-    MissingFileError,
-)
+from gleann.index.errors import InvalidInputError
 from gleann.service.files.npy_file import NpyFile
+from gleann.service.files.vector_columns import (
+    holds_vectors,
+    matrix_of,
+    reading,
+    require_columns,
+    require_vectors,
+)
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class VectorFile:
-    """What a file of vectors holds.
+class NamedVectors:
+    """Vectors that were read, and their ids.
 
     Attributes:
         vectors: (n, d), of the dtype that is stored; a file is read slice by slice.
         ids: (n,) int64 or string, or None where the file names none.
     """
 
-    vectors: NDArray[Any] | NpyFile
-    ids: NDArray[Any] | None
+    vectors: NDArray[np.generic] | NpyFile
+    ids: NDArray[np.generic] | None
 
 
 def read_vectors(
     path: Path, *, vectors_column: str | None = None, id_column: str | None = None
-) -> VectorFile:
+) -> NamedVectors:
     """Read vectors from a `.npy` or a parquet file.
 
     Args:
@@ -58,7 +57,7 @@ def read_vectors(
     if path.suffix == ".npy":
         if vectors_column or id_column:
             raise InvalidInputError(f"{path} is a .npy file and has no columns")
-        return VectorFile(vectors=NpyFile(path), ids=None)
+        return NamedVectors(vectors=NpyFile(path), ids=None)
     if path.suffix not in PARQUET_SUFFIXES:
         raise InvalidInputError(
             f"{path}: vectors are read from .npy or .parquet, not {path.suffix!r}"
@@ -67,13 +66,16 @@ def read_vectors(
         schema = pa.parquet.read_schema(path)
         name = vectors_column or _only_vector_column(path, schema)
         wanted = [name] + ([id_column] if id_column else [])
-        _require_columns(path, wanted, schema.names)
+        require_columns(path, wanted, schema.names)
         table = pa.parquet.read_table(path, columns=wanted)
     ids = column_array(path, table, id_column) if id_column else None
-    return VectorFile(vectors=_matrix(path, name, table[name]), ids=ids)
+    require_vectors(path, name, table[name].type)
+    lists = table[name].combine_chunks()
+    matrix = matrix_of(lists, shown=path, name=name, first=0, dim=None)
+    return NamedVectors(vectors=matrix, ids=ids)
 
 
-def read_array(path: Path) -> NDArray[Any]:
+def read_array(path: Path) -> NDArray[np.generic]:
     """Read a `.npy` file; object arrays are refused, never unpickled."""
     return np.asarray(NpyFile(path))
 
@@ -85,11 +87,11 @@ def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
             table = pa.parquet.read_table(path)
         else:
             table = pa.csv.read_csv(path)
-    _require_columns(path, list(columns), table.column_names)
+    require_columns(path, list(columns), table.column_names)
     return table
 
 
-def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
+def column_array(path: Path, table: pa.Table, name: str) -> NDArray[np.generic]:
     """Take one column without gaps out of a table: numbers, flags or strings.
 
     Strings come as objects, since NumPy's own lose NULs at their ends.
@@ -110,7 +112,7 @@ def column_array(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
             f"{path}: column {name!r} must hold numbers, flags or texts, got {kind}"
         )
     with reading(path):
-        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        values: NDArray[np.generic] = column.to_numpy(zero_copy_only=False)
     return values
 
 
@@ -143,7 +145,7 @@ def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
     return as_numbers(path, values)
 
 
-def as_numbers(path: Path, values: NDArray[Any]) -> NDArray[np.float64]:
+def as_numbers(path: Path, values: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return what a file holds as float64; text is refused."""
     if values.dtype.kind not in "fiub":
         raise InvalidInputError(f"{path} must hold numbers, got {values.dtype}")
@@ -159,68 +161,11 @@ def numbers_or_nan(path: Path, column: pa.ChunkedArray) -> NDArray[np.float64]:
     return as_numbers(path, gapless.to_numpy(zero_copy_only=False))
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while `path` is read into our errors.
-
-    Raises:
-        MissingFileError: the file is not there or cannot be read.
-        InvalidInputError: it is not what it should be.
-    """
-    try:
-        yield
-    except GleannError:
-        raise
-    except MemoryError as error:
-        raise LimitError(f"{path} takes more memory than there is") from error
-    except OSError as error:
-        reason = error.strerror or str(error) or "cannot be read"
-        raise MissingFileError(f"{path}: {reason}") from error
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise InvalidInputError(f"{path} cannot be understood: {error}") from error
-
-
 def _only_vector_column(path: Path, schema: pa.Schema) -> str:
-    names = [field.name for field in schema if _holds_vectors(field.type)]
+    names = [field.name for field in schema if holds_vectors(field.type)]
     if len(names) != 1:
         raise InvalidInputError(
             f"{path} has {len(names)} columns of lists of numbers"
             f" ({', '.join(names) or 'none'}); name one with --vectors-column"
         )
     return names[0]
-
-
-def _holds_vectors(kind: pa.DataType) -> bool:
-    if not (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-    ):
-        return False
-    inner = kind.value_type
-    return bool(pa.types.is_floating(inner) or pa.types.is_integer(inner))
-
-
-def _require_columns(path: Path, wanted: list[str], there: list[str]) -> None:
-    if missing := [name for name in wanted if name not in there]:
-        raise InvalidInputError(
-            f"{path} has no column {missing[0]!r}; it has {', '.join(there)}"
-        )
-
-
-def _matrix(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
-    if not _holds_vectors(column.type):
-        raise InvalidInputError(f"{path}: column {name!r} holds {column.type}")
-    lists = column.combine_chunks()
-    flat = lists.flatten()
-    if lists.null_count or flat.null_count:
-        raise InvalidInputError(f"{path}: column {name!r} has empty values")
-    lengths = pa.compute.list_value_length(lists).to_numpy(zero_copy_only=False)
-    if len(lengths) and lengths.min() != lengths.max():
-        raise InvalidInputError(
-            f"{path}: column {name!r} holds vectors of {lengths.min()} and of"
-            f" {lengths.max()} dimensions"
-        )
-    dim = int(lengths[0]) if len(lengths) else 0
-    matrix: NDArray[Any] = flat.to_numpy(zero_copy_only=False).reshape(len(lists), dim)
-    return matrix

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gleann.index import Progress
-from gleann.service.cli.files import inputs
 from gleann.service.cli.files.outputs import write_json
 from gleann.service.cli.progress import Report
+from gleann.service.files.vector_columns import reading
 from gleann.service.report.machine import command_line, machine, now, versions
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class JobRecord:
     def add_file(self, path: Path) -> None:
         """Note an input file by its bytes."""
         digest = hashlib.sha256()
-        with inputs.reading(path), path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
         size = path.stat().st_size
@@ -93,7 +93,7 @@ class JobRecord:
         """Note an index by the hash of its data."""
         self._inputs.append({"path": str(path), "data_hash": data_hash})
 
-    def write(self, output: Path, results: Mapping[str, Any]) -> None:
+    def write(self, output: Path, results: Mapping[str, object]) -> None:
         """Write the record beside `output`."""
         contents = {
             "command": self._command,

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gleann.index.errors import AlreadyExistsError, StorageError
 from gleann.index.texts import Texts
 
-Values: TypeAlias = NDArray[Any] | Texts
+Values: TypeAlias = NDArray[np.generic] | Texts
 """A column of a table."""
 
 

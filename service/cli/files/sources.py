@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +66,7 @@ def open_source(
     return Source(vectors=vectors, names=names, index=None)
 
 
-def read_ids(path: Path) -> NDArray[Any]:
+def read_ids(path: Path) -> NDArray[np.generic]:
     """Read ids: a `.npy` array, or the column "id" of a csv or parquet file."""
     if path.suffix == ".npy":
         return np.asarray(inputs.read_array(path))

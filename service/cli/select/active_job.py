@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 import numpy as np
@@ -144,7 +144,7 @@ def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
 
 def _read_labels(
     path: Path, source: sources.Source, concepts: tuple[str, ...]
-) -> tuple[Rows, NDArray[Any]]:
+) -> tuple[Rows, NDArray[np.generic]]:
     """Rows (m,) and their labels (m,), or (m, q) answers to q concepts."""
     names = concepts or ("label",)
     table = inputs.read_table(path, columns=("id", *names))
@@ -236,7 +236,7 @@ def _neighbours(source: sources.Source) -> IndexNeighbours | None:
     return None if source.index is None else IndexNeighbours(source.index)
 
 
-def _read_state(path: Path) -> dict[str, Any]:
+def _read_state(path: Path) -> dict[str, object]:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -248,7 +248,7 @@ def _read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _columns(picked: Selection) -> dict[str, NDArray[Any]]:
+def _columns(picked: Selection) -> dict[str, NDArray[np.generic]]:
     return {
         "id": picked.ids,
         "rank": np.arange(len(picked), dtype=np.int32),

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +66,7 @@ class Inputs:
     vectors: Vectors | None
     costs: NDArray[np.float64] | None
     locked: Rows
-    groups: NDArray[Any] | None
+    groups: NDArray[np.generic] | None
 
 
 def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
@@ -121,7 +120,9 @@ def _read_costs(
     return None
 
 
-def _read_groups(job: CoresetJob, record: JobRecord, n: int) -> NDArray[Any] | None:
+def _read_groups(
+    job: CoresetJob, record: JobRecord, n: int
+) -> NDArray[np.generic] | None:
     if job.groups is None:
         return None
     record.add_file(job.groups)

@@ -1,7 +1,5 @@
 """The work of the coreset commands: read, call the library, write."""
 
-from typing import Any
-
 import click
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +138,7 @@ def _say(job: CoresetJob, answer: CoresetAnswer, *, seconds: float) -> None:
         click.echo(f"at most {chosen.ratio:.2f} times the best possible objective")
 
 
-def _results(chosen: Coreset) -> dict[str, Any]:
+def _results(chosen: Coreset) -> dict[str, object]:
     return {
         "chosen": len(chosen.rows),
         "radius": chosen.radius,
@@ -152,7 +150,7 @@ def _results(chosen: Coreset) -> dict[str, Any]:
     }
 
 
-def _picks(selection: Selection) -> dict[str, NDArray[Any]]:
+def _picks(selection: Selection) -> dict[str, NDArray[np.generic]]:
     return {
         "id": selection.ids,
         "rank": np.arange(len(selection), dtype=np.int32),

@@ -7,6 +7,7 @@ import pytest
 
 import gleann
 from gleann.selection import coreset
+from gleann.selection.estimate import EstimateParams
 
 IDS = np.arange(240) * 10
 COSTS = np.random.default_rng(3).random(240)
@@ -132,3 +133,18 @@ def test_a_draw_needs_no_metric_within_groups_either(
         timeout=60
     )
     assert sorted(whole.ids.tolist()) == IDS.tolist()
+
+
+def test_keywords_that_a_method_does_not_take_are_refused(
+    built: gleann.Client,
+) -> None:
+    unknown: dict[str, Any] = {"lock_ids": [30]}
+    with pytest.raises(TypeError, match="lock_ids"):
+        built.coresets.uniform("built", k=3, **unknown)
+    locked: dict[str, Any] = {"locked_ids": [30]}
+    with pytest.raises(TypeError, match="locked_ids"):
+        built.coresets.farthest_first("built", k=3, **locked)
+    params = EstimateParams(target="count", budget=20)
+    misspelt: dict[str, Any] = {"example": (IDS[:2], [0, 1])}
+    with pytest.raises(TypeError, match="example"):
+        built.estimates.start("built", params=params, **misspelt)

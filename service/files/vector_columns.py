@@ -1,0 +1,131 @@
+"""Columns of vectors in tables: what an import and the command line read alike.
+
+Messages begin with `shown`, the file as the caller may see it: its name for who asks a
+server, its path for who typed it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
+
+from gleann.index.errors import (
+    DimensionMismatchError,
+    GleannError,
+    InvalidInputError,
+    LimitError,
+    MissingFileError,
+)
+
+
+@contextmanager
+def reading(shown: str | Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into our errors.
+
+    Raises:
+        MissingFileError: the file is not there or cannot be read.
+        InvalidInputError: it is not what it should be.
+        LimitError: it takes more memory than there is.
+    """
+    try:
+        yield
+    except GleannError:
+        raise
+    except MemoryError as error:
+        # Of Arrow, among others: a damaged file may claim any size.
+        raise LimitError(f"{shown} takes more memory than there is") from error
+    except OSError as error:
+        # Arrow raises it for what it cannot read of the content too.
+        reason = error.strerror or str(error) or "cannot be read"
+        raise MissingFileError(f"{shown}: {reason}") from error
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise InvalidInputError(f"{shown} cannot be understood: {error}") from error
+
+
+def require_columns(
+    shown: str | Path, wanted: Sequence[str], there: Sequence[str]
+) -> None:
+    """Refuse a table without one of the columns `wanted`.
+
+    Raises:
+        InvalidInputError: naming the first that is missing, and those there are.
+    """
+    if missing := [name for name in wanted if name not in there]:
+        raise InvalidInputError(
+            f"{shown} has no column {missing[0]!r}, only {', '.join(there)}"
+        )
+
+
+def holds_vectors(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds lists of numbers."""
+    if not (
+        pa.types.is_list(kind)
+        or pa.types.is_large_list(kind)
+        or pa.types.is_fixed_size_list(kind)
+    ):
+        return False
+    inner = kind.value_type
+    return bool(pa.types.is_floating(inner) or pa.types.is_integer(inner))
+
+
+def require_vectors(shown: str | Path, name: str, kind: pa.DataType) -> None:
+    """Refuse a column that holds no lists of numbers.
+
+    Raises:
+        InvalidInputError: with the type it has.
+    """
+    if not holds_vectors(kind):
+        raise InvalidInputError(
+            f"{shown}: column {name!r} must hold lists of numbers, got {kind}"
+        )
+
+
+def matrix_of(
+    lists: pa.Array, *, shown: str | Path, name: str, first: int, dim: int | None
+) -> NDArray[np.generic]:
+    """Lists of numbers as a matrix (n, dim), of the dtype that is stored.
+
+    Args:
+        lists: of a type that `holds_vectors`.
+        shown: the file.
+        name: of the column.
+        first: row of the file that the lists begin with.
+        dim: length of each; None takes that of the first, 0 where there is none.
+
+    Raises:
+        InvalidInputError: nulls among the lists or inside them.
+        DimensionMismatchError: a list of another length; it names the row.
+    """
+    where = f"{shown}: column {name!r}"
+    if lists.null_count:
+        row = first + _first_null(lists)
+        raise InvalidInputError(
+            f"{where} has {lists.null_count} nulls in {len(lists)} rows, such as row"
+            f" {row}"
+        )
+    lengths = pa.compute.list_value_length(lists).to_numpy(zero_copy_only=False)
+    if dim is None:
+        dim = int(lengths[0]) if len(lengths) else 0
+    if (odd := np.flatnonzero(lengths != dim)).size:
+        raise DimensionMismatchError(
+            f"{where} has {lengths[odd[0]]} dimensions in row {first + odd[0]},"
+            f" expected {dim}"
+        )
+    numbers = lists.flatten()
+    if numbers.null_count:
+        row = first + _first_null(numbers) // dim
+        raise InvalidInputError(
+            f"{where} has {numbers.null_count} nulls inside its lists, such as in row"
+            f" {row}"
+        )
+    flat: NDArray[np.generic] = numbers.to_numpy(zero_copy_only=False)
+    return flat.reshape(len(lists), dim)
+
+
+def _first_null(values: pa.Array) -> int:
+    nulls = values.is_null().to_numpy(zero_copy_only=False)
+    return int(np.flatnonzero(nulls)[0])
