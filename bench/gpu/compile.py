@@ -21,7 +21,7 @@ ELEMENT = {"bf16": "bf16", "fp16": "fp16", "fp32": "fp32", "int8": "i8"}
 """Triton's name of each kind of number."""
 
 TYPES = {
-    "*i64": "slots keys bounds list_nos starts ends out first second pool",
+    "*i64": "slots keys bounds list_nos starts ends out first second candidates",
     "*i32": ("items total rows copy_of probed counts barred found near ranks firsts"),
     "*i1": "doubted",
     "*fp32": ("biases factors ratios scales norms query_scales peaks prepared center"),
