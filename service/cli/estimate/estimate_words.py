@@ -1,4 +1,4 @@
-"""What the estimate commands print: the number, and what rivals would have given."""
+"""Printed results of the estimate commands: the estimate and its baselines."""
 
 import numpy as np
 
@@ -12,16 +12,16 @@ from gleann.service.cli.files.answers import LabelsNeeded
 def drawn_uniformly(
     ask: Oracle, names: IdMap, params: EstimateParams
 ) -> Estimate | None:
-    """The same budget spent uniformly, if the answers happen to cover its draws."""
+    """The estimate from uniform draws of the same budget, if all have answers."""
     try:
         return uniform_estimate(np.ones(len(names)), ask, params, ids=names.held)
-    # What no session drew may stand without the value that a draw of this one needs.
+    # Items that no session drew may lack the value that this draw needs.
     except (LabelsNeeded, NonFiniteError):
         return None
 
 
 def beside_uniform(name: str, made: Estimate, beside: Estimate | None) -> list[str]:
-    """Lines that tell an estimate of `name`, and what is known of its rivals."""
+    """Lines for an estimate of `name` and for its baselines, if known."""
     lines = [sentence(f"{name} by ABae", made)]
     if beside is not None:
         lines.append(sentence(f"{name} by uniform sampling", beside))
@@ -33,7 +33,7 @@ def beside_uniform(name: str, made: Estimate, beside: Estimate | None) -> list[s
 
 
 def sentence(name: str, made: Estimate) -> str:
-    """An estimate in a line."""
+    """An estimate as one line."""
     used = f"{made.labels_used:,} labels, {made.positives:,} positive"
     if made.value is None:
         return f"{name}: undefined ({used}); {made.note}"
@@ -43,9 +43,9 @@ def sentence(name: str, made: Estimate) -> str:
 
 
 def rivals(made: Estimate) -> str:
-    """What uniform sampling and ABae as written would be expected to give, or "".
+    """Expected errors of uniform sampling and of ABae as published, or "".
 
-    With as many labels, where these tell it.
+    At equal label counts, where the labels allow these estimates.
     """
     if made.low is None or made.high is None:
         return ""
