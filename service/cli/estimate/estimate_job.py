@@ -175,7 +175,7 @@ def _strata_cut(job: EstimateJob) -> str:
 def _known(
     rows: Rows, positives: Mask, answers: Answers, *, target: Target
 ) -> tuple[Known, NDArray[np.bool_]]:
-    """Known labels from a file without values; a positives that need one are asked for."""
+    """Known labels from a file; it has no values, so these are requested if needed."""
     told = np.ones(len(rows), np.bool_) if target == "count" else ~positives
     known = Known(
         ids=answers.names.ids_of(rows[told]),
