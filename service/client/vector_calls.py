@@ -177,8 +177,8 @@ class VectorCalls:
             name: the index.
             queries: (nq, dim), dtypes as in `upsert`; many at once are much cheaper
                 than many calls.
-            params: search parameters; defaults to `SearchParams()`. Their `allowed` must
-                be None.
+            params: search parameters, with `allowed` None; defaults to
+                `SearchParams()`.
             allowed_ids: if set, only these vectors may be returned.
 
         Raises:
@@ -209,7 +209,7 @@ class VectorCalls:
         return found
 
     def _filters(self, allowed_ids: ArrayLike | None) -> Sequence[HeldIds | None]:
-        """The ids of a filter in disjoint parts, one per message; None without filter."""
+        """The ids of a filter in disjoint parts, one per message; None for none."""
         if allowed_ids is None:
             return [None]
         allowed = hold_id_array(allowed_ids, name="allowed_ids")
