@@ -146,7 +146,7 @@ class Client:
         return index_messages.server_info_of(reply)
 
     def close(self) -> None:
-        """Close the connection; in process, stop jobs, to be resumed at the next opening."""
+        """Close the connection; in process, stop jobs (resumed at the next opening)."""
         self._stubs.close()
 
     def __enter__(self) -> Self:

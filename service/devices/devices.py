@@ -180,7 +180,7 @@ class Devices:
         _vacate(seat)
 
     def _clear_for(self, new: SoarIndex, seat: PlacedEngine) -> bool:
-        """Free the device of `seat` if `new` does not fit too; return whether it did."""
+        """Free the device of `seat` if `new` does not fit too; return if it did."""
         try:
             if self._gpu is None or self._gpu.has_room(new.data):
                 return False

@@ -129,7 +129,7 @@ class Importing:
         )
 
     def _stage(self, request: vector_pb2.ImportVectorsRequest, task: Task) -> int:
-        # Otherwise it left staged parts, and starts again.
+        # An interrupted run may have left staged parts.
         self._registry.drop_staged(task.operation)
         view = self._registry.view(request.index)
         source = open_source(request, dim=view.dim, rules=self._rules)
