@@ -27,7 +27,7 @@ class Candidates:
         costs: float64 (n,), or None where none were given.
         locked: int64 (m,), positions of those that cover but are not chosen.
         groups: (n,) the group of each, or None where there are no quotas.
-        measured: whether the method looks at distances, or they are told at least.
+        measured: whether distances are measured, by the method or for the summary.
     """
 
     rows: Rows
