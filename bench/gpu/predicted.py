@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.gpu.launches import POOL, SETTINGS, Setting
+from bench.gpu.launches import RERANK, SETTINGS, Setting
 from bench.gpu.predict import (
     LAUNCH,
     SPILLED,
@@ -150,7 +150,7 @@ def _cells(results: Entry, cell: Callable[[str, Entry], str]) -> Iterator[str]:
 
 def experiments(results: Entry) -> Iterator[tuple[str, ...]]:
     """A row for each change P1 to P8, by what it changes of a step."""
-    rows = LARGE.queries * POOL * LARGE.dim
+    rows = LARGE.queries * RERANK * LARGE.dim
     by_torch = RERANK_BYTES * rows / H200.bytes_a_second + 80 * LAUNCH
     before = {
         "P1": f"{short_time(by_torch)}, by torch",
