@@ -166,14 +166,14 @@ def killing(*values):
     result = real(*values)
     os.kill(os.getpid(), signal.SIGKILL)
     return result
-def counting(*values, real=checksums.row_checksum):
+def counting(*values, real=checksums._row_checksum):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*values)
 if left:
-    checksums.row_checksum = counting
+    checksums._row_checksum = counting
 else:
     setattr(database, name, killing)
 gleann.Client(sys.argv[1])
