@@ -45,7 +45,7 @@ def sentence(name: str, made: Estimate) -> str:
 
 
 def expected_line(made: Estimate) -> str:
-    """Expected errors of uniform sampling and of ABae as published, or "".
+    """Expected half-widths for uniform sampling and for ABae as published, or "".
 
     At equal label counts, where the labels allow these estimates.
     """
