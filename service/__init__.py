@@ -1,1 +1,1 @@
-"""Storage, long work and gRPC, and one client for both ways of use."""
+"""Storage, jobs, the gRPC server, and one client for in-process and remote use."""

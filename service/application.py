@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-# Here, and not first by two threads at once: to a session whose model is fitted while a
-# job imports it, scikit-learn fails on a pyarrow that is there in part.
+# Imported here, before any thread starts: scikit-learn fails on a partly imported
+# pyarrow, if a session fits its model while a job imports it.
 import pyarrow  # noqa: F401
 from google.longrunning import operations_pb2
 from numpy.typing import NDArray
@@ -78,23 +78,23 @@ class Application:
     Attributes:
         registry: the indexes.
         jobs: the operations.
-        selections: what selection jobs chose.
+        selections: stored results of selection jobs.
         sessions: the store of labelling sessions.
-        active: what those of active learning do.
-        estimates: what those of an estimate do.
-        groups: what those of an estimate by group do.
-        receipts: answers to requests that may be repeated.
+        active: operations on active-learning sessions.
+        estimates: operations on estimate sessions.
+        groups: operations on group-estimate sessions.
+        receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
     """
 
     def __init__(self, config: Config) -> None:
-        """Open the directory, and go on with the work that was cut off.
+        """Open the directory and resume interrupted work.
 
         Raises:
             NotReadyError: another process has it open.
-            StorageError: it cannot be made or written.
-            CorruptDataError: what is stored there cannot be read.
-            EngineUnavailableError: the device that is required is not usable.
+            StorageError: it cannot be created or written.
+            CorruptDataError: its contents cannot be read.
+            EngineUnavailableError: the required device is not usable.
         """
         self._rules = ImportRules(
             roots=config.import_roots,
@@ -113,7 +113,7 @@ class Application:
         self._expiry.open()
 
     def _open(self, config: Config, devices: Devices) -> None:
-        """Make what works on the store, and go on with the work that was cut off."""
+        """Create the components on the store and resume interrupted work."""
         engine, threads = config.engine, config.threads
         versions = Versions(
             config.data_dir, engine=engine, threads=threads, devices=devices
@@ -142,9 +142,9 @@ class Application:
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def close(self, *, seconds: float = 30.0) -> None:
-        """Stop long work, and let go of the directory.
+        """Stop jobs and close the directory.
 
-        Work is waited for at most `seconds`; it goes on at the next opening.
+        Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
         self.jobs.close(seconds=seconds)
@@ -187,11 +187,11 @@ class Application:
     def upsert(
         self, name: str, ids: HeldIds, vectors: NDArray[np.generic]
     ) -> IndexVersion:
-        """Store vectors (m, dim) under ids (m,); the first state that holds them.
+        """Store vectors (m, dim) under ids (m,); return the first state with them.
 
         Raises:
             UnknownIndexError: no index has this name.
-            InvalidInputError: vectors or ids that cannot be used.
+            InvalidInputError: vectors or ids that are invalid.
             LimitError: too many.
         """
         return self.upserting(name, ids, vectors)()
@@ -199,7 +199,7 @@ class Application:
     def upserting(
         self, name: str, ids: HeldIds, vectors: NDArray[np.generic]
     ) -> Callable[[], IndexVersion]:
-        """What does an `upsert`, which is looked at and prepared here."""
+        """Check and prepare an `upsert`; return the function that performs it."""
         view = self.registry.view(name)
         require_within(len(vectors), self.limits.rows, "vectors")
         rows = as_vectors(vectors, dim=view.dim)
@@ -210,17 +210,17 @@ class Application:
         return lambda: self.registry.upsert(name, names, prepared)
 
     def delete_vectors(self, name: str, ids: HeldIds) -> IndexVersion:
-        """Remove vectors; the first state that lacks them.
+        """Remove vectors; return the first state without them.
 
         Raises:
             UnknownIndexError: no index has this name.
-            UnknownIdError: an id is not there; nothing is removed.
+            UnknownIdError: unknown id; nothing is removed.
             LimitError: too many.
         """
         return self.deleting(name, ids)()
 
     def deleting(self, name: str, ids: HeldIds) -> Callable[[], IndexVersion]:
-        """What does a `delete_vectors`, which is looked at here."""
+        """Check a `delete_vectors`; return the function that performs it."""
         require_within(len(ids), self.limits.rows, "ids")
         names = hold_distinct(ids)
         return lambda: self.registry.delete_vectors(name, names)
@@ -230,7 +230,7 @@ class Application:
 
         Raises:
             UnknownIndexError: no index has this name.
-            UnknownIdError: an id is not there.
+            UnknownIdError: unknown id.
             LimitError: too many, or too large for a message.
         """
         view = self.registry.view(name)
@@ -242,21 +242,21 @@ class Application:
     def import_vectors(
         self, request: vector_pb2.ImportVectorsRequest
     ) -> operations_pb2.Operation:
-        """Begin an import, after a look at the file."""
+        """Check the file and start an import."""
         return self.asked_to_import(request)()
 
     def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
-        """What begins an import, after a look at the file."""
+        """Check the file; return the function that starts an import."""
         view = self.registry.view(request.index)
         open_source(request, dim=view.dim, rules=self._rules)
         return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
-        """Begin a build; of what is built already, the operation is done at once."""
+        """Start a build; its operation is done at once if the index is up to date."""
         return self.asked_to_build(request)()
 
     def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
-        """What begins a build."""
+        """Return the function that starts a build."""
         view = self.registry.view(request.name)
         require_not_empty(view)
         build_params_of(request.params, metric=view.metric)
@@ -271,11 +271,11 @@ class Application:
     def select(
         self, request: coreset_pb2.CreateSelectionJobRequest
     ) -> operations_pb2.Operation:
-        """Begin a selection job, after a look at what it names."""
+        """Check the request and start a selection job."""
         return self.asked_to_select(request)()
 
     def asked_to_select(self, request: coreset_pb2.CreateSelectionJobRequest) -> Asked:
-        """What begins a selection job, after a look at what it names."""
+        """Check the request; return the function that starts a selection job."""
         resolve(self.registry.view(request.index), request)
         return self.jobs.asked("select", index=request.index, request=request)
 
@@ -287,19 +287,19 @@ class Application:
         *,
         allowed_ids: HeldIds | None,
     ) -> tuple[FoundRows, View]:
-        """Neighbours of queries (nq, dim), by rows of the view that answered.
+        """Neighbours of queries (nq, dim), as rows of the view that answered.
 
         Raises:
             UnknownIndexError: no index has this name.
             LimitError: too many hits.
-            AnswerTooLargeError: no message has room for the answer.
-            InvalidInputError: queries that cannot be used.
+            AnswerTooLargeError: the answer exceeds the message limit.
+            InvalidInputError: queries that are invalid.
             and what `view_search.search` raises.
         """
         view = self.registry.view(name)
         require_within(len(queries) * params.k, self.limits.hits, "queries x k")
         checked = as_vectors(queries, name="queries", dim=view.dim)
-        # Here, since whoever is merged with a query that is refused searches twice.
+        # Checked here: a refused query in a batch makes the others search twice.
         require_distances(checked, view.metric, name="queries")
         if allowed_ids is None:
             found = self._batcher.search(view, checked, params)
@@ -309,7 +309,7 @@ class Application:
         return found, view
 
     def _require_room(self, found: FoundRows, view: View) -> None:
-        """Refuse an answer that no message has room for, before its ids are gathered.
+        """Refuse an answer above the message limit before its ids are gathered.
 
         Raises:
             AnswerTooLargeError: with both numbers.
@@ -323,7 +323,7 @@ class Application:
 
 
 def require_within(value: int, cap: int, name: str) -> None:
-    """Refuse what is over a cap.
+    """Refuse a value above its cap.
 
     Raises:
         LimitError: with both numbers.

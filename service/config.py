@@ -29,26 +29,26 @@ _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d{1,5})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """How a server, or the library in process, is set up.
+    """Configuration of a server, or of the library in process.
 
     Attributes:
-        data_dir: where all state lives; made when missing.
-        listen: "host:port"; port 0 takes a free one.
-        allow_remote: whether `listen` may be an address other machines can reach.
+        data_dir: directory of all state; created if missing.
+        listen: "host:port"; port 0 picks a free one.
+        allow_remote: whether other machines may reach the `listen` address.
         import_roots: directories under which files may be imported; none by default.
-        import_rows: vectors of one file that is imported, at most.
-        api_key: when set, every call must carry it.
-        engine: which engine scans, as in `SoarIndex.load`; on the CPU, where `device`
-            says otherwise, so that must be "cpu" for an engine of a GPU or of torch.
+        import_rows: maximum number of vectors in an imported file.
+        api_key: if set, every call must send it.
+        engine: the scan engine, as in `SoarIndex.load`. If `device` is not "cpu", it is
+            the CPU engine; GPU and torch engines need device "cpu".
         device: "cpu", "auto", "cuda" or "require-cuda"; see `gleann.service.devices`.
         threads: worker threads of the engine; 0 takes all cores.
-        rpc_threads: calls computed at once.
-        rpc_queue: calls that are computed or wait for a thread; more are refused.
-        connection_calls: calls of one connection at once; more are refused.
-        message_seconds: seconds after which a call is ended whose message has not come.
-        keep_days: days that operations that have ended, selections, and answers to
-            requests with a request_id are kept.
-        keep_operations: operations that have ended and are kept, the latest.
+        rpc_threads: maximum number of concurrent calls.
+        rpc_queue: maximum number of running and queued calls; more are refused.
+        connection_calls: maximum number of concurrent calls per connection.
+        message_seconds: seconds after which a call without its message is ended.
+        keep_days: days to keep finished operations, selections, and answers to
+            requests with a request_id.
+        keep_operations: number of finished operations to keep, the latest ones.
         limits: caps on single requests.
     """
 
@@ -99,10 +99,10 @@ class Config:
 
 
 def require_host_engine(engine: str, device: DeviceChoice) -> None:
-    """Refuse an engine that may hold a second copy of what is on the device.
+    """Refuse an engine that could hold a second copy of the index on the device.
 
     Raises:
-        InvalidParamsError: `engine` is not one of the CPU's, and `device` not "cpu".
+        InvalidParamsError: `engine` is not a CPU engine and `device` is not "cpu".
     """
     if device != "cpu" and engine in _NOT_SPARE:
         raise InvalidParamsError(
@@ -117,7 +117,7 @@ def load_config(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> Config:
-    """Read a configuration; what comes later wins: file, environment, overrides.
+    """Read a configuration from file, environment and overrides; later ones win.
 
     Args:
         path: a TOML file with the fields of `Config`, and a table [limits].
@@ -126,7 +126,7 @@ def load_config(
         overrides: fields by name; None leaves a field alone.
 
     Raises:
-        MissingFileError: the file is not there.
+        MissingFileError: the file does not exist.
         InvalidParamsError: not TOML, an unknown field, or a value out of its range.
     """
     values = {} if path is None else _read_file(Path(path))
@@ -182,7 +182,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
-    """Bring text from a file or the environment to the types of the fields."""
+    """Convert text from a file or the environment to the field types."""
     typed = dict(values)
     typed["data_dir"] = Path(values["data_dir"])
     if "import_roots" in values:

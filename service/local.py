@@ -29,8 +29,8 @@ def open_directory(directory: str | PathLike[str]) -> Stubs:
 
     Raises:
         NotReadyError: another process has the directory open.
-        StorageError: it cannot be made or written.
-        CorruptDataError: what is stored there cannot be read.
+        StorageError: it cannot be created or written.
+        CorruptDataError: its contents cannot be read.
     """
     config = Config(data_dir=Path(directory), import_roots=EVERYWHERE)
     return application_stubs(Application(config))
@@ -67,7 +67,7 @@ class _State:
 
 
 class _Direct:
-    """Calls the methods of a servicer as a stub would."""
+    """Calls the methods of a servicer like a stub."""
 
     def __init__(self, servicer: object, state: _State) -> None:
         self._servicer = servicer

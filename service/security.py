@@ -15,7 +15,7 @@ class _Metadatum(Protocol):
 
 
 class KeyCheck:
-    """Finds out whether a call may go on."""
+    """Checks the API key of calls."""
 
     def __init__(self, api_key: str | None) -> None:
         self._expected = None if api_key is None else bearer(api_key).encode()

@@ -39,7 +39,7 @@ STATUS_OF: dict[type[errors.GleannError], grpc.StatusCode] = {
 """The code of each exception; a subclass that is not listed has its parent's."""
 
 _CLASS_WITHOUT_INFO: dict[grpc.StatusCode, type[errors.GleannError]] = {
-    # What gRPC itself answers, before any code of ours runs.
+    # Codes that gRPC itself returns, before gleann's code runs.
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitError,
     grpc.StatusCode.CANCELLED: errors.CancelledError,
     grpc.StatusCode.UNAUTHENTICATED: errors.UnauthenticatedError,
@@ -69,7 +69,7 @@ def status_of(error: errors.GleannError) -> status_pb2.Status:
 
 
 def error_of(status: status_pb2.Status) -> errors.GleannError:
-    """The exception that a status stands for."""
+    """The exception of a status."""
     info = error_details_pb2.ErrorInfo()
     for detail in status.details:
         if detail.Unpack(info) and info.domain == DOMAIN:
@@ -79,7 +79,7 @@ def error_of(status: status_pb2.Status) -> errors.GleannError:
 
 
 def error_of_call(call: grpc.RpcError) -> errors.GleannError:
-    """The exception that a failed call stands for."""
+    """The exception of a failed call."""
     status = rpc_status.from_call(call)
     if status is not None:
         return error_of(status)
@@ -101,7 +101,7 @@ def _class_of(reason: str) -> type[errors.GleannError]:
 
 
 def _fitting(text: str) -> str:
-    """The text, or its beginning and how much was cut; without lone surrogates."""
+    """The text, truncated with a note if too long; without lone surrogates."""
     start = text[:MAX_BYTES].encode(errors="backslashreplace").decode()
     if len(text) <= MAX_BYTES and _trailer_bytes(start) <= MAX_BYTES:
         return start
@@ -117,7 +117,7 @@ def _cut_note(characters: int) -> str:
 
 
 def _trailer_bytes(text: str) -> float:
-    """Bytes of a message: percent-encoded in one header, in base64 in another."""
+    """Bytes of a message, percent-encoded in one header and in base64 in another."""
     packed = text.encode()
     plain = sum(0x20 <= byte <= 0x7E and byte != 0x25 for byte in packed)
     return plain + 3 * (len(packed) - plain) + len(packed) * 4 / 3

@@ -7,9 +7,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stubs:
-    """One object a gRPC service; its methods take a request and return a response.
+    """One object per gRPC service; its methods take a request and return a response.
 
-    They raise the exceptions of `gleann.index.errors`, wherever the work is done.
+    They raise the exceptions of `gleann.index.errors`, in process and remotely.
 
     Attributes:
         index: IndexService.
@@ -21,7 +21,7 @@ class Stubs:
         session: SessionService.
         admin: AdminService.
         operations: google.longrunning.Operations.
-        close: hangs up.
+        close: closes the connection.
     """
 
     index: Any

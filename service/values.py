@@ -42,24 +42,23 @@ class IndexInfo:
     """One index.
 
     Attributes:
-        name: what it was created as.
+        name: its name.
         dim: dimensions of a vector.
         metric: the distance it ranks by.
-        id_type: kind of its ids; None until there is a vector.
-        count: vectors that can be found.
-        pending: vectors among them newer than the sealed version, which are searched
+        id_type: kind of its ids; None until the first upsert.
+        count: number of vectors.
+        pending: number of them newer than the sealed version, which are searched
             exhaustively until the next build.
         version: number of the sealed version; 0 before the first build.
         sequence: number of the last acknowledged change.
-        nlist: inverted lists of the sealed version, or None without one.
-        spill: where second copies went in the sealed version, or None without one.
-        engine: what scans the sealed version, or None without one.
+        nlist: number of inverted lists of the sealed version, or None without one.
+        spill: spill rule of the sealed version, or None without one.
+        engine: engine of the sealed version, or None without one.
         data_hash: SHA-256 of the sealed version's prepared vectors, without ids, in
             hexadecimal, or None.
-        created_at: when it was created, UTC.
+        created_at: creation time, UTC.
         built_at: when the sealed version was published, UTC, or None.
-        broken: why it cannot be served, or None if it is; the counts of one that is not
-            are 0.
+        broken: why it cannot be served, or None; the counts of a broken index are 0.
     """
 
     name: str
@@ -81,11 +80,11 @@ class IndexInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What an import did.
+    """Result of an import.
 
     Attributes:
-        count: vectors stored.
-        index: the index afterwards.
+        count: number of stored vectors.
+        index: the index after the import.
     """
 
     count: int
@@ -97,10 +96,10 @@ class Limits:
     """Caps above which a request is refused with `LimitError`.
 
     Attributes:
-        dim: most dimensions of a vector.
-        rows: most vectors in one upsert, removal or fetch.
-        hits: most hits in a search, queries times k.
-        message_bytes: most bytes in a gRPC message, both ways.
+        dim: maximum number of dimensions of a vector.
+        rows: maximum number of vectors in one upsert, removal or fetch.
+        hits: maximum number of hits in a search, queries times k.
+        message_bytes: maximum number of bytes in a gRPC message, both ways.
     """
 
     dim: int = 16_384
@@ -116,8 +115,8 @@ class ServerInfo:
     Attributes:
         version: version of gleann.
         limits: its caps.
-        features: what it can do, such as "metric:cosine" or "import:parquet".
-        index_count: indexes it holds.
+        features: supported features, such as "metric:cosine" or "import:parquet".
+        index_count: number of indexes.
     """
 
     version: str
@@ -128,14 +127,14 @@ class ServerInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Selected:
-    """Vectors that were chosen, in the order chosen.
+    """Chosen vectors, in order of choice.
 
     Attributes:
         ids: (m,) the vectors.
         scores: float32 (m,), higher means picked sooner.
-        weights: float32 (m,), 1 where the method gives none.
-        why: more about each pick, one array (m,) a name.
-        summary: what is known about the whole set.
+        weights: float32 (m,), 1 if the method has none.
+        why: details of each pick, one array (m,) per name.
+        summary: figures about the whole set.
         provenance: method, params, seed, data hash and version.
         name: the stored selection, such as "selections/3f2a"; empty for a batch of a
             session.
@@ -162,9 +161,9 @@ class SessionInfo:
         kind: "active", "estimate" or "groups".
         index: the index it works on.
         version: the sealed version of the index that it belongs to.
-        labelled: labels taken so far, those it started with included.
-        created_at: when it was started, UTC.
-        updated_at: when it last changed, UTC.
+        labelled: number of labels so far, initial ones included.
+        created_at: start time, UTC.
+        updated_at: time of the last change, UTC.
     """
 
     name: str
@@ -199,8 +198,8 @@ class ScorePage:
         ids: (m,) the vectors.
         classes: (c,) the classes.
         probabilities: float64 (m, c).
-        labelled: labels that the model was trained on.
-        next: where the next page begins, None on the last.
+        labelled: number of labels in the model's training set.
+        next: start of the next page, None on the last.
     """
 
     ids: HeldIds

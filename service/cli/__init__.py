@@ -1,1 +1,1 @@
-"""The `gleann` command: one file a subcommand; each parses, calls and prints."""
+"""The `gleann` command: one file per subcommand, which parses, calls and prints."""

@@ -1,4 +1,4 @@
-"""`gleann build`: vectors in, an index out."""
+"""`gleann build`: build an index from a file of vectors."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from gleann.service.values import DeviceChoice
 def parse_nlist(
     _context: click.Context, _option: click.Parameter, text: str
 ) -> int | Literal["auto"]:
-    """Turn the text of `--nlist` into what `BuildParams` takes."""
+    """Parse `--nlist` into the value that `BuildParams` accepts."""
     if text == "auto":
         return "auto"
     try:
@@ -32,7 +32,7 @@ def parse_nlist(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildJob:
-    """What `gleann build` was asked."""
+    """Parameters of `gleann build`."""
 
     vectors: Path
     out: Path
@@ -62,38 +62,38 @@ class BuildJob:
 )
 @click.argument("vectors", type=options.PATH)
 @click.argument("out", type=options.PATH)
-@click.option("--ids", type=options.PATH, help="A .npy file with one id a row.")
+@click.option("--ids", type=options.PATH, help="A .npy file with one id per row.")
 @options.column_options
 @click.option(
     "--metric",
     type=click.Choice(get_args(Metric)),
     default="cosine",
     show_default=True,
-    help="What near means.",
+    help="Distance metric.",
 )
 @click.option(
     "--spill",
     type=click.Choice(get_args(Spill)),
     default="auto",
     show_default=True,
-    help="Where the second copy of a row goes; auto measures whether copies pay.",
+    help="Rule for a row's second list; auto measures whether spilling pays off.",
 )
 @click.option(
     "--codes",
     type=click.Choice(get_args(CodesChoice)),
     default="auto",
     show_default=True,
-    help="What is scanned of a row; auto takes int8 where that tells rows apart.",
+    help="Codes that are scanned; auto takes int8 if it preserves the ranking.",
 )
 @click.option(
     "--target-recall",
     type=float,
-    help="Recall@10 to choose spilling for; 0.95 and 0.99 alike without it.",
+    help="Recall@10 to choose spilling for; both 0.95 and 0.99 by default.",
 )
 @click.option(
     "--queries",
     type=options.PATH,
-    help="A .npy file of typical queries to measure with, instead of rows.",
+    help="A .npy file of typical queries to measure with; rows by default.",
 )
 @click.option(
     "--nlist",

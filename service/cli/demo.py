@@ -1,4 +1,4 @@
-"""`gleann demo`: the main job, end to end, on real data."""
+"""`gleann demo`: the whole workflow on real data, with a report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from gleann.service.cli.progress import progress_bars
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoJob:
-    """What `gleann demo` was asked."""
+    """Parameters of `gleann demo`."""
 
     out: Path
     quick: bool
@@ -23,7 +23,7 @@ class DemoJob:
 
 @click.command(
     "demo",
-    short_help="Do the main job on real data, and report it with pictures.",
+    short_help="Run the whole workflow on real data and write a report with charts.",
     epilog=options.examples(
         "gleann demo --out demo-report", "gleann demo --quick --out /tmp/quick"
     ),
@@ -36,7 +36,9 @@ class DemoJob:
     help="Directory for report.html and report.json.",
 )
 @click.option(
-    "--quick", is_flag=True, help="A small subset in seconds; its figures mean little."
+    "--quick",
+    is_flag=True,
+    help="A small subset in seconds; its figures are not representative.",
 )
 @options.seed_option
 @options.overwrite_option
@@ -45,7 +47,7 @@ class DemoJob:
 def command(job: DemoJob) -> None:
     """Index word vectors, search them through gRPC, choose training data, and report.
 
-    Needs the packages of the extra "demo". A server runs on a loopback port meanwhile.
+    Needs the packages of the extra "demo". Starts a server on a loopback port.
     """
     from gleann.index.engines.choose import best_engine
     from gleann.service.demo.pages import render

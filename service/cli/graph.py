@@ -1,4 +1,4 @@
-"""`gleann graph`: an index in, the nearest neighbours of all its rows out."""
+"""`gleann graph`: write the k nearest neighbours of every row of an index."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from gleann.service.values import DeviceChoice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphJob:
-    """What `gleann graph` was asked."""
+    """Parameters of `gleann graph`."""
 
     index: Path
     out: Path
@@ -42,13 +42,13 @@ class GraphJob:
 )
 @click.argument("index", type=options.PATH)
 @options.out_option("graph.npz")
-@click.option("--k", default=10, show_default=True, help="Neighbours a row.")
+@click.option("--k", default=10, show_default=True, help="Neighbours per row.")
 @click.option(
     "--target-recall",
     type=float,
-    help="Recall to aim for; 0.95 if --nprobe is not given either.",
+    help="Target recall; 0.95 if --nprobe is not set either.",
 )
-@click.option("--nprobe", type=int, help="Lists that each row probes.")
+@click.option("--nprobe", type=int, help="Lists to scan per row.")
 @options.engine_options
 @options.device_option("rows search")
 @options.overwrite_option
@@ -57,9 +57,9 @@ class GraphJob:
 def command(job: GraphJob) -> None:
     """Write the neighbours of all rows of INDEX as a sparse matrix of distances.
 
-    The .npz file is what scipy.sparse.load_npz reads (indptr, indices, data, shape,
-    format: distances in compressed sparse rows, nearest first), with the array ids, the
-    names of the rows.
+    scipy.sparse.load_npz reads the .npz file (indptr, indices, data, shape, format:
+    distances in CSR form, nearest first), which also has the array ids with the ids of
+    the rows.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
     require_host_engine(job.engine, job.device)
@@ -99,7 +99,7 @@ def command(job: GraphJob) -> None:
 
 
 def _write(path: Path, graph: KnnGraph) -> None:
-    with path.open("wb") as file:  # a path would be given the suffix .npz
+    with path.open("wb") as file:  # NumPy would append .npz to a path
         np.savez(
             file,
             indptr=graph.indptr,

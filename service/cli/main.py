@@ -1,7 +1,7 @@
-"""Find the subcommand, run it, and turn what goes wrong into one line and a code.
+"""Run a subcommand; report an error as one line and an exit code.
 
-Exit codes: 0 done, 1 gleann refused (one line says why), 2 wrong usage, 3 labels are
-still needed (`estimate`, `estimate-groups`), 130 interrupted.
+Exit codes: 0 success, 1 gleann error (one line with the reason), 2 wrong usage, 3
+labels are still needed (`estimate`, `estimate-groups`), 130 interrupted.
 """
 
 import sys
@@ -32,7 +32,7 @@ class CommandGroup(click.Group):
     """A group whose commands load on first use, so that `--help` stays quick."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Name the commands in the order one meets them."""
+        """Command names in the usual order of use."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -61,7 +61,7 @@ def cli(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
     else:
-        # Here: it takes NumPy, which `--help` does without.
+        # Imported here: it loads NumPy, which `--help` does not need.
         from gleann.index.parallel.cores import limit_blas
 
         limit_blas()

@@ -17,9 +17,9 @@ PATH = click.Path(path_type=Path)
 
 
 def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
-    """Hand a command its parsed parameters as one `job` value.
+    """Pass the parsed parameters to a command as one `job` value.
 
-    The dataclass `job` has one field a click parameter, by the same name.
+    The dataclass `job` has one field per click parameter, with the same name.
     """
 
     def decorate(function: Callable[[Job], None]) -> Callable[..., None]:
@@ -33,26 +33,26 @@ def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., Non
 
 
 def examples(*lines: str) -> str:
-    """Write command lines, ready to paste, for the end of a help text."""
+    """Format example command lines for the end of a help text."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def out_option(example: str) -> Callable[[Callback], Callback]:
-    """Name the file to write."""
+    """The option --out for the output file."""
     return click.option(
         "--out", type=PATH, required=True, help=f"File to write, such as {example}."
     )
 
 
 def overwrite_option(function: Callback) -> Callback:
-    """Allow an output to replace what is there."""
+    """The option --overwrite."""
     return click.option(
         "--overwrite", is_flag=True, help="Replace the output if it exists."
     )(function)
 
 
 def progress_option(function: Callback) -> Callback:
-    """Ask for a progress bar even where stderr is no terminal."""
+    """The option --progress."""
     return click.option(
         "--progress",
         is_flag=True,
@@ -61,45 +61,45 @@ def progress_option(function: Callback) -> Callback:
 
 
 def seed_option(function: Callback) -> Callback:
-    """Name the only source of randomness."""
+    """The option --seed."""
     return click.option(
         "--seed", default=0, show_default=True, help="The only source of randomness."
     )(function)
 
 
 def column_options(function: Callback) -> Callback:
-    """Say where in a parquet file the vectors and the ids are."""
+    """Options for the parquet columns of vectors and ids."""
     vectors = click.option(
         "--vectors-column",
-        help="Parquet column with the vectors; needed if several could be meant.",
+        help="Parquet column with the vectors; needed if several columns qualify.",
     )
     ids = click.option(
-        "--id-column", help="Parquet column with the ids; row numbers without it."
+        "--id-column", help="Parquet column with the ids; row numbers by default."
     )
     return vectors(ids(function))
 
 
 def threads_option(function: Callback) -> Callback:
-    """Choose on how many threads to work."""
+    """The option --threads."""
     return click.option(
-        "--threads", default=0, show_default=True, help="0 uses every core."
+        "--threads", default=0, show_default=True, help="0 uses all cores."
     )(function)
 
 
 def engine_options(function: Callback) -> Callback:
-    """Choose what scans, and on how many threads."""
+    """The options --engine and --threads."""
     engine = click.option(
         "--engine",
         default="auto",
         show_default=True,
         help="auto, native, faiss, faiss-gpu, reference, torch or triton; `gleann"
-        " doctor` lists what is there.",
+        " doctor` lists the available ones.",
     )
     return engine(threads_option(function))
 
 
 def device_option(what: str) -> Callable[[Callback], Callback]:
-    """Choose where `what` is done."""
+    """The option --device; `what` is the work in its help text."""
     return click.option(
         "--device",
         type=click.Choice(get_args(DeviceChoice)),

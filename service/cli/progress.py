@@ -1,4 +1,4 @@
-"""Progress bars on stderr for what takes longer than a second."""
+"""Progress bars on stderr for work longer than a second."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Report = Callable[[Progress], None]
 
 
 class _Bars:
-    """One bar a phase; a new phase closes the bar before it."""
+    """One bar per phase; a new phase closes the previous bar."""
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
@@ -46,7 +46,7 @@ class _Bars:
 
 @contextmanager
 def progress_bars(*, wanted: bool) -> Iterator[Report]:
-    """Yield what to call with every `Progress`.
+    """Yield a callback for `Progress` values.
 
     Args:
         wanted: show bars even where stderr is not a terminal.

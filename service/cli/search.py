@@ -1,4 +1,4 @@
-"""`gleann search`: an index and queries in, neighbours out."""
+"""`gleann search`: write the nearest neighbours of many queries."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ QUERY_BLOCK = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchJob:
-    """What `gleann search` was asked."""
+    """Parameters of `gleann search`."""
 
     index: Path
     queries: Path
@@ -51,15 +51,15 @@ class SearchJob:
 @click.argument("index", type=options.PATH)
 @click.argument("queries", type=options.PATH)
 @options.out_option("found.parquet")
-@click.option("--k", default=10, show_default=True, help="Neighbours a query.")
-@click.option("--nprobe", type=int, help="Lists to scan a query.")
-@click.option("--rerank", type=int, help="Rows to re-rank in float32 a query.")
+@click.option("--k", default=10, show_default=True, help="Neighbours per query.")
+@click.option("--nprobe", type=int, help="Lists to scan per query.")
+@click.option("--rerank", type=int, help="Rows to re-rank in float32 per query.")
 @click.option(
     "--target-recall",
     type=float,
-    help="Recall to aim for when --nprobe is not given; 0.95 by default.",
+    help="Target recall if --nprobe is not set; 0.95 by default.",
 )
-@click.option("--exact", is_flag=True, help="Look at every row instead.")
+@click.option("--exact", is_flag=True, help="Exhaustive search.")
 @options.column_options
 @options.engine_options
 @options.overwrite_option
@@ -108,7 +108,7 @@ def _search(
     params: SearchParams,
     report: Report,
 ) -> list[FoundRows]:
-    if len(queries) == 0:  # let the library say what is wrong with it
+    if len(queries) == 0:  # the library's error says what is wrong
         return [index.find_rows(np.asarray(queries), params)]
     blocks = []
     for start in range(0, len(queries), QUERY_BLOCK):

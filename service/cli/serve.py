@@ -1,4 +1,4 @@
-"""`gleann serve`: one data directory behind gRPC."""
+"""`gleann serve`: serve one data directory over gRPC."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeJob:
-    """What `gleann serve` was asked; None leaves a setting to file and environment."""
+    """Parameters of `gleann serve`; None defers to the file and the environment."""
 
     data: Path | None
     listen: str | None
@@ -54,18 +54,18 @@ class ServeJob:
     ),
 )
 @click.option(
-    "--data", type=options.PATH, help="Directory that holds all state; made if missing."
+    "--data", type=options.PATH, help="Directory for all state; created if missing."
 )
 @click.option(
     "--listen",
     metavar="HOST:PORT",
-    help="Address; 127.0.0.1:50051 by default, port 0 takes a free one.",
+    help="Address; 127.0.0.1:50051 by default; port 0 picks a free one.",
 )
 @click.option(
     "--allow-remote",
     is_flag=True,
     default=None,
-    help="Allow an address that other machines can reach.",
+    help="Allow a listen address that other machines can reach.",
 )
 @click.option(
     "--import-root",
@@ -80,7 +80,7 @@ class ServeJob:
 @click.option(
     "--device",
     type=click.Choice(["cpu", "auto", "cuda", "require-cuda"]),
-    help="Where sealed indexes are searched and built, and subsets chosen; cpu by"
+    help="Device for search, builds and subset selection; cpu by"
     " default. auto and cuda fall back to the CPU (auto also if the GPU fails later);"
     " require-cuda refuses to start.",
 )
@@ -93,15 +93,15 @@ class ServeJob:
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="How much is logged to stderr.",
+    help="Log level of stderr.",
 )
 @options.takes(ServeJob)
 def command(job: ServeJob) -> None:
-    """Serve until SIGTERM or Ctrl-C, then finish the calls under way, in 3 seconds.
+    """Serve until SIGTERM or Ctrl-C, then finish running calls within 3 seconds.
 
-    A second SIGTERM or Ctrl-C ends it at once. Nothing that was acknowledged is lost.
+    A second SIGTERM or Ctrl-C exits at once. No acknowledged change is lost.
 
-    Settings come from --config, then from GLEANN_* variables, then from these options.
+    Settings come from --config, GLEANN_* variables and these options; later ones win.
     An API key is read from GLEANN_API_KEY or the file, never from the command line.
     """
     from gleann.service.config import load_config
@@ -120,7 +120,7 @@ def command(job: ServeJob) -> None:
             "threads": job.threads,
         },
     )
-    # Vectors and keys are nobody else's: what this process makes, others cannot read.
+    # Files hold vectors and keys: other users must not be able to read them.
     os.umask(0o077)
     _allow_many_connections()
     stopping = _stop_on_signals()
@@ -132,16 +132,16 @@ def command(job: ServeJob) -> None:
 
 
 def _stop(server: "Server") -> None:
-    """Stop within seconds: what a thread still computes is left, and so is the process.
+    """Stop within seconds; if a thread still computes then, end the process.
 
-    All that was acknowledged is on disk, and long work goes on at the next start.
+    All acknowledged changes are on disk, and long work resumes at the next start.
     """
     late = threading.Timer(GRACE_SECONDS + SPARE_SECONDS, _leave, ["stopping hangs"])
     late.daemon = True
     late.start()
     server.stop(grace=GRACE_SECONDS)
     if server.busy:
-        # Python would wait for their threads, without an end.
+        # Python would wait for their threads indefinitely.
         _leave(f"{server.busy} calls are not answered")
     late.cancel()
 
@@ -155,7 +155,7 @@ def _leave(why: str) -> None:
 
 
 def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; the second of them ends the process."""
+    """An event that SIGTERM and SIGINT set; a second signal ends the process."""
     event = threading.Event()
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -169,6 +169,6 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _allow_many_connections() -> None:
-    """Take all the open files that the system grants: each connection is one."""
+    """Raise the open-file limit to its maximum: each connection uses one file."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

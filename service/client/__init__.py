@@ -1,4 +1,4 @@
-"""`Client`: its calls, the values they answer with, and the two ways to a server."""
+"""`Client`: its calls, their results, and in-process and remote connections."""
 
 from gleann.service.client.client import Client
 

@@ -1,4 +1,4 @@
-"""The client's calls of active learning."""
+"""Client calls for active learning."""
 
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ActiveCalls:
-    """What sessions of active learning can do: `client.active`."""
+    """Calls on active-learning sessions: `client.active`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -49,16 +49,16 @@ class ActiveCalls:
 
         Args:
             name: a built index.
-            ids: vectors that are labelled already.
+            ids: vectors with a label already.
             labels: their classes, integers; at least two classes, unless the model is
                 "given". With q concepts (m, q) of 0 and 1.
-            params: how; defaults to `ActiveParams()`. Its model may be
-                "logistic_regression" or "given"; a classifier does not travel.
+            params: session parameters; defaults to `ActiveParams()`. Its model may be
+                "logistic_regression" or "given"; a classifier object cannot be sent.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
             UnknownIndexError: no such index.
-            UnknownIdError: an id is not there.
+            UnknownIdError: unknown id.
             InvalidInputError: one class only.
             DimensionMismatchError: ids and labels differ in number.
             InvalidParamsError: model "own".
@@ -76,7 +76,7 @@ class ActiveCalls:
         return session_info_of(reply)
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
-        """What to label next; the same until labels arrive.
+        """The vectors to label next; the same batch until labels arrive.
 
         Returns:
             The vectors, most wanted first; none when no candidate is left.
@@ -96,9 +96,9 @@ class ActiveCalls:
         *,
         request_id: str = "",
     ) -> SessionInfo:
-        """Bring labels of the current batch; all are taken, or none.
+        """Submit labels for the current batch; all are accepted, or none.
 
-        Labels too many for one message are sent in several, each taken whole or not.
+        Labels above the message limit are sent in several messages, each atomic.
 
         Args:
             session: the session, or its name.
@@ -108,7 +108,7 @@ class ActiveCalls:
 
         Raises:
             UnknownJobError: no such active session.
-            InvalidInputError: a label that was not asked for, or numbers that differ.
+            InvalidInputError: a label that was not requested, or lengths differ.
         """
         batch = hold_id_array(ids)
         answers = as_answers(labels, n=len(batch))
@@ -126,11 +126,11 @@ class ActiveCalls:
     def ignore(
         self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
     ) -> SessionInfo:
-        """Take vectors out of an active session: they are not asked for again.
+        """Exclude vectors from an active session.
 
         Raises:
             UnknownJobError: no such active session.
-            UnknownIdError: an id is not there.
+            UnknownIdError: unknown id.
         """
         gone = hold_id_array(ids)
         for part in blocks_within(id_sizes(gone), self._connection.limits, name="ids"):
@@ -143,7 +143,7 @@ class ActiveCalls:
         return session_info_of(reply.session)
 
     def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
-        """Whether more labels still change much in an active session.
+        """Whether more labels still change the model of an active session.
 
         Raises:
             UnknownJobError: no such active session.
@@ -163,12 +163,12 @@ class ActiveCalls:
         Args:
             session: the session, or its name.
             ids: the vectors to score; None scores all of the session's index version.
-            concept: which question, where there are several.
+            concept: name of the concept, in a session with concepts.
 
         Raises:
             UnknownJobError: no such active session.
-            UnknownIdError: an id is not there.
-            NotReadyError: the session took labels meanwhile.
+            UnknownIdError: unknown id.
+            NotReadyError: the session received labels during the call.
         """
         request = active_pb2.ScoreItemsRequest(
             session=name_of(session), concept=concept or ""
@@ -186,9 +186,9 @@ class ActiveCalls:
         return active_messages.scores_of(pages)
 
     def wanted_ids(self, session: str | SessionInfo) -> Ids:
-        """The vectors whose probabilities model "given" must have for the next batch.
+        """The vectors whose probabilities model "given" needs for the next batch.
 
-        Empty with another model, and while a batch is out.
+        Empty with another model, and while a batch is pending.
 
         Raises:
             UnknownJobError: no such active session.
@@ -206,21 +206,21 @@ class ActiveCalls:
         concept: str | None = None,
         request_id: str = "",
     ) -> SessionInfo:
-        """Bring what your own model says, for model "given".
+        """Submit probabilities from your own model, for model "given".
 
-        It counts until labels arrive; given again, the latest counts.
+        They are valid until labels arrive; a later submission replaces them.
 
         Args:
             session: the session, or its name.
-            ids: m vectors; more than are wanted pick better, as those that join the
-                pool within a batch are picked only if they have probabilities.
-            probabilities: (m, c) of the classes, ascending; no and yes with concepts.
-            concept: which question, where there are several.
+            ids: m vectors; more than the wanted ones give better batches, since vectors
+                that enter the pool within a batch need probabilities to be picked.
+            probabilities: (m, c), classes ascending; (m, 2), no and yes, with concepts.
+            concept: name of the concept, in a session with concepts.
             request_id: a repeat with the same string changes nothing.
 
         Raises:
             UnknownJobError: no such active session.
-            UnknownIdError: an id is not there.
+            UnknownIdError: unknown id.
             InvalidInputError: not numbers, below 0, or not summing to one.
             NonFiniteError: NaN or infinity.
             InvalidParamsError: another model, or no such concept.
@@ -247,17 +247,17 @@ class ActiveCalls:
         concept: str | None = None,
         top: int | None = None,
     ) -> "Coverage":
-        """The batch that is out beside random vectors and the plain choice of all.
+        """Compare the pending batch with random vectors and with the highest scores.
 
         Args:
             session: the session, or its name.
-            concept: which question, where there are several.
-            top: vectors of highest score to compare with; None takes as many as were
-                picked.
+            concept: name of the concept, in a session with concepts.
+            top: number of highest-scored vectors to compare with; None takes the batch
+                size.
 
         Raises:
             UnknownJobError: no such active session.
-            NotReadyError: no batch is out, or some of its labels are there already.
+            NotReadyError: no batch is pending, or some of its labels have arrived.
         """
         request = active_pb2.GetCoverageRequest(
             session=name_of(session), concept=concept or ""

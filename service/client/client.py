@@ -28,7 +28,7 @@ class Client:
 
     `Client("path/to/directory")` runs everything in this process and keeps its state in
     the directory, which no other process may have open; `Client("grpc://host:port")`
-    calls a server. Methods, values and exceptions are the same.
+    calls a server. Methods, values and exceptions are the same in both cases.
 
         with gleann.Client("library") as client:
             client.create_index("words", dim=50)
@@ -36,18 +36,18 @@ class Client:
             client.build("words").wait()
             found = client.search("words", queries, SearchParams(k=10))
 
-    What everybody calls has a short form: `client.upsert` is `client.vectors.upsert`.
+    Frequent calls have a short form: `client.upsert` is `client.vectors.upsert`.
     Any number of threads may use a client at once.
 
     Attributes:
         indexes: makes, describes, builds and removes indexes.
         vectors: stores, fetches, removes and searches vectors.
-        coresets: chooses subsets at once.
+        coresets: chooses subsets by selection jobs.
         active: sessions of active learning.
         estimates: sessions of an estimate from few labels.
-        groups: sessions of an estimate for each of several groups.
+        groups: sessions of estimates for several groups.
         sessions: describes and closes sessions of any kind.
-        operations: finds, cancels and deletes long work.
+        operations: finds, cancels and deletes operations.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class Client:
         """Open a data directory, or connect to a server.
 
         Args:
-            target: a directory (made when missing), or "grpc://host:port".
-            api_key: what the server expects, if it expects one.
+            target: a directory (created if missing), or "grpc://host:port".
+            api_key: the server's API key, if it has one.
             timeout: seconds after which a remote call fails with `ServiceError`; None
-                waits for ever. Long work is an `Operation` and is not cut off.
+                waits without limit. It does not apply to operations.
 
         Raises:
             NotReadyError: another process has the directory open.
-            CorruptDataError: what is stored there cannot be read.
+            CorruptDataError: its contents cannot be read.
         """
         self._assemble(_open_stubs(target, api_key=api_key, timeout=timeout))
 
     @classmethod
     def of_stubs(cls, stubs: Stubs) -> Self:
-        """A client of stubs that are open already; closing it closes them."""
+        """A client on open stubs; closing it closes them."""
         client = cls.__new__(cls)
         client._assemble(stubs)
         return client
@@ -92,7 +92,7 @@ class Client:
         self._shorten()
 
     def _shorten(self) -> None:
-        """Set the short forms; each is the method itself, with its documentation."""
+        """Set the short forms; each is the bound method, with its documentation."""
         self.create_index = self.indexes.create
         self.get_index = self.indexes.get
         self.list_indexes = self.indexes.list
@@ -109,7 +109,7 @@ class Client:
         self.list_operations = self.operations.list
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
-        """What to label next in a session of active learning or of an estimate.
+        """The vectors to label next in an active-learning or estimate session.
 
         Errors as `ActiveCalls.next_batch` and `EstimateCalls.next_batch`.
         """
@@ -126,9 +126,9 @@ class Client:
         values: ArrayLike | None = None,
         request_id: str = "",
     ) -> SessionInfo:
-        """Bring labels of a session of active learning or of an estimate.
+        """Submit labels to an active-learning or estimate session.
 
-        Arguments and errors as `ActiveCalls.submit_labels`, which takes no values, and
+        Arguments and errors as `ActiveCalls.submit_labels`, without values, and
         `EstimateCalls.submit_labels`.
         """
         if self._info(session).kind == "estimate":
@@ -146,7 +146,7 @@ class Client:
         return index_messages.server_info_of(reply)
 
     def close(self) -> None:
-        """Hang up; in process, stop long work (it resumes at the next opening)."""
+        """Close the connection; in process, stop jobs (resumed at the next opening)."""
         self._stubs.close()
 
     def __enter__(self) -> Self:

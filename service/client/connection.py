@@ -1,4 +1,4 @@
-"""What the client's calls share: the stubs, the limits, operations, pages."""
+"""Shared by the client calls: stubs, limits, operations and pages."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -16,13 +16,13 @@ from gleann.v1 import admin_pb2
 
 
 class PageRequest(Protocol):
-    """A message that asks for a page."""
+    """A request for a page."""
 
     page_token: str
 
 
 class Page(Protocol):
-    """A message that answers with a page."""
+    """A response with a page."""
 
     next_page_token: str
 
@@ -32,10 +32,10 @@ Reply = TypeVar("Reply", bound=Page)
 
 
 class Connection:
-    """The stubs of a server, or of a data directory, and its limits.
+    """Stubs of a server or a data directory, and its limits.
 
     Attributes:
-        stubs: what carries the calls out.
+        stubs: one per gRPC service.
     """
 
     def __init__(self, stubs: Stubs) -> None:
@@ -43,12 +43,12 @@ class Connection:
 
     @cached_property
     def limits(self) -> Limits:
-        """What the server takes; asked for once."""
+        """Limits of the server; fetched once."""
         reply = self.stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
         return index_messages.server_info_of(reply).limits
 
     def require_sendable(self, request: Message) -> None:
-        """Refuse a request that has to be one message and is too large for one.
+        """Refuse a request that cannot be split and exceeds the message limit.
 
         Raises:
             LimitError: with both numbers.
@@ -61,22 +61,22 @@ class Connection:
             )
 
     def operation(self, message: operations_pb2.Operation) -> Operation[Any]:
-        """Long work that the server answered with."""
+        """The operation of a response."""
         return Operation(message, self.stubs)
 
 
 def name_of(session: str | SessionInfo) -> str:
-    """The name of a session, however it is given."""
+    """The name of a session, from its name or info."""
     return session if isinstance(session, str) else session.name
 
 
 def part_id(request_id: str, part: slice) -> str:
-    """The request_id of a part of a call: that of the call for the first one."""
+    """The request_id of a part of a call; the first part has that of the call."""
     return f"{request_id}/{part.start}" if request_id and part.start else request_id
 
 
 def pages_of(call: Callable[[Request], Reply], request: Request) -> Iterator[Reply]:
-    """All pages of what `call` answers; leaves `request` as it was."""
+    """All pages of a response; `request` is not modified."""
     request.page_token = ""
     while True:
         page = call(request)

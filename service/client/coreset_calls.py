@@ -1,4 +1,4 @@
-"""The client's calls that choose a subset at once."""
+"""Client calls for coreset selection."""
 
 from typing import TypedDict, Unpack
 
@@ -20,14 +20,14 @@ from gleann.v1 import coreset_pb2
 
 
 class SharedOptions(TypedDict, total=False):
-    """What every method takes.
+    """Options of every method.
 
     Attributes:
-        groups: (ids, names) of all vectors looked at; k is then shared among the
-            groups, and the method chooses within each. Default None, no groups.
-        quotas: how they share it, "proportional" to their sizes, the default, or
+        groups: (ids, names) of all candidates; k is then split among the groups, and
+            the method chooses within each. Default None, no groups.
+        quotas: rule for the split, "proportional" to group sizes (the default) or
             "equal".
-        allowed_ids: when given, only these vectors are looked at.
+        allowed_ids: if set, only these vectors are candidates.
         request_id: a repeat with the same string returns the same operation.
     """
 
@@ -38,17 +38,17 @@ class SharedOptions(TypedDict, total=False):
 
 
 class LockedOptions(SharedOptions, total=False):
-    """What every method but farthest-first takes: `SharedOptions`, and locked vectors.
+    """Options of every method but farthest-first: `SharedOptions` and locked vectors.
 
     Attributes:
-        locked_ids: vectors that cover others, and count as taken, but are not chosen.
+        locked_ids: vectors that count as chosen already and are not returned.
     """
 
     locked_ids: ArrayLike | None
 
 
 class CoresetCalls:
-    """How a subset can be chosen: `client.coresets`."""
+    """Coreset methods: `client.coresets`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -67,26 +67,26 @@ class CoresetCalls:
     ) -> Operation[Selected]:
         """Choose k vectors that cover the rest and are cheap (weighted k-center).
 
-        The summary also has the numbers of as many random vectors (`random_radius`,
-        `random_cost`, `random_objective`) and of the strongest simple method:
+        The summary also has the figures of as many random vectors (`random_radius`,
+        `random_cost`, `random_objective`) and of the strongest baseline:
         `baseline` is its name, "farthest_first" or "margin", whichever has the lower
-        objective (`baseline_radius`, `baseline_cost`, `baseline_objective`). So do the
-        summaries of the other methods.
+        objective (`baseline_radius`, `baseline_cost`, `baseline_objective`). The
+        summaries of the other methods have them too.
 
         Args:
             name: the index; its metric must be cosine or l2.
             k: vectors to choose.
-            costs: (ids, prices) of all vectors looked at, prices at least 0; None makes
-                all free.
-            cost_weight: how much a unit of cost weighs against a unit of radius.
-            cost_on: what it weighs, the "sum" or the "mean" of the costs chosen.
+            costs: (ids, costs) of all candidates, costs at least 0; None sets all costs
+                to 0.
+            cost_weight: weight of one unit of cost relative to one unit of radius.
+            cost_on: the weighted cost, "sum" or "mean" over the chosen vectors.
             eps: relative step between the radius guesses.
             **shared: see `LockedOptions`.
 
         Raises:
             UnknownIndexError: no such index.
-            UnknownIdError: an id is not there.
-            InvalidInputError: a vector without a price or a group.
+            UnknownIdError: unknown id.
+            InvalidInputError: a vector without a cost or a group.
             InvalidParamsError: k above the number of vectors, or the metric is "ip".
         """
         strategy = coreset_pb2.WeightedKCenter(costs=costs_to_wire(costs))
@@ -106,13 +106,13 @@ class CoresetCalls:
         seed: int = 0,
         **shared: Unpack[SharedOptions],
     ) -> Operation[Selected]:
-        """Choose the vector farthest from those chosen, k times (Gonzalez 1985).
+        """Choose the vector farthest from the chosen ones, k times (Gonzalez 1985).
 
         Args:
             name: the index; its metric must be cosine or l2.
             k: vectors to choose.
-            covered_ids: vectors that are covered already and are not chosen.
-            seed: chooses the first vector when nothing is covered.
+            covered_ids: vectors that count as chosen already and are not returned.
+            seed: selects the first vector if nothing is covered.
             **shared: see `SharedOptions`.
 
         Raises:
@@ -135,7 +135,7 @@ class CoresetCalls:
         costs: Column,
         **shared: Unpack[LockedOptions],
     ) -> Operation[Selected]:
-        """Choose the k cheapest vectors; arguments as `weighted_k_center`."""
+        """Choose the k vectors of lowest cost; arguments as `weighted_k_center`."""
         strategy = coreset_pb2.Margin(costs=costs_to_wire(costs))
         request = coreset_pb2.CreateSelectionJobRequest(index=name, margin=strategy)
         return self._select_with_locked(request, k, **shared)
@@ -150,13 +150,13 @@ class CoresetCalls:
         eps: float | None = None,
         **shared: Unpack[LockedOptions],
     ) -> Operation[Selected]:
-        """Choose k vectors with a large sum of 1 - cost, and far apart (GIST).
+        """Choose k vectors that are far apart, with a large sum of 1 - cost (GIST).
 
         Args:
             name: the index; its metric must be cosine or l2.
             k: vectors to choose.
-            costs: (ids, prices) of all vectors looked at, prices in 0..1.
-            diversity: weight of the least distance between two vectors chosen.
+            costs: (ids, costs) of all candidates, costs in 0..1.
+            diversity: weight of the minimum distance between two chosen vectors.
             eps: relative step between the distance thresholds.
             **shared: see `LockedOptions`.
         """
@@ -176,14 +176,14 @@ class CoresetCalls:
         seed: int = 0,
         **shared: Unpack[LockedOptions],
     ) -> Operation[Selected]:
-        """Choose k vectors at random, evenly over stretches of cost (CCS).
+        """Choose k vectors at random, evenly over strata of cost (CCS).
 
         Args:
             name: the index; its metric must be cosine or l2.
             k: vectors to choose.
-            costs: (ids, prices) of all vectors looked at, prices at least 0.
-            hardest_share: share of the vectors, those of least cost, dropped first.
-            strata: stretches of cost.
+            costs: (ids, costs) of all candidates, costs at least 0.
+            hardest_share: share of the vectors with the lowest costs, dropped first.
+            strata: number of cost strata.
             seed: the only source of randomness.
             **shared: see `LockedOptions`.
         """
@@ -207,10 +207,10 @@ class CoresetCalls:
         return self._select_with_locked(request, k, **shared)
 
     def get(self, name: str) -> Selected:
-        """The stored selection that is called `name`, such as "selections/3f2a".
+        """The stored selection `name`, such as "selections/3f2a".
 
         Raises:
-            UnknownJobError: there is none.
+            UnknownJobError: no such selection.
         """
         request = coreset_pb2.GetSelectionRequest(name=name)
         return read_selection(self._stubs.coreset.GetSelection(request), self._stubs)

@@ -1,4 +1,4 @@
-"""The client's calls of estimates."""
+"""Client calls for estimates."""
 
 from typing import TYPE_CHECKING, Unpack
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class EstimateCalls:
-    """What sessions of an estimate can do: `client.estimates`."""
+    """Calls on estimate sessions: `client.estimates`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -48,17 +48,17 @@ class EstimateCalls:
 
         Args:
             name: a built index.
-            params: what to estimate, and the budget of labels.
-            known: labels that are there already, chosen in whatever way: counted
-                exactly, beside the budget, and not asked for again. Not with
-                `examples`, which are such labels themselves.
+            params: the target, the label budget and the method.
+            known: existing labels, sampled in any way: counted exactly, in addition to
+                the budget, and not requested again. Not with `examples`, which are
+                known labels themselves.
             request_id: a repeat with the same string returns the same session.
-            **source: one of proxy, examples and representatives: what the proxy is made
-                from, see `ProxySource`.
+            **source: one of proxy, examples and representatives, from which the proxy
+                is computed; see `ProxySource`.
 
         Raises:
             UnknownIndexError: no such index.
-            UnknownIdError: an id is not there.
+            UnknownIdError: unknown id.
             InvalidInputError: a vector without a proxy, or known labels that do not
                 fit.
             InvalidParamsError: not one of `proxy`, `examples` and `representatives`, or
@@ -77,7 +77,7 @@ class EstimateCalls:
         return session_info_of(reply)
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
-        """What to label next; the same until labels arrive.
+        """The vectors to label next; the same batch until labels arrive.
 
         Returns:
             The vectors, most wanted first; none when the budget is spent.
@@ -98,20 +98,20 @@ class EstimateCalls:
         values: ArrayLike | None = None,
         request_id: str = "",
     ) -> SessionInfo:
-        """Bring labels of the current batch; all are taken, or none.
+        """Submit labels for the current batch; all are accepted, or none.
 
-        Labels too many for one message are sent in several, each taken whole or not.
+        Labels above the message limit are sent in several messages, each atomic.
 
         Args:
             session: the session, or its name.
             ids: m vectors of the current batch.
             labels: m bools, True for a positive.
-            values: for a mean or a sum, m numbers; those of positives count.
+            values: for a mean or a sum, m numbers; those of positives are used.
             request_id: a repeat with the same string changes nothing.
 
         Raises:
             UnknownJobError: no such estimate session.
-            InvalidInputError: a label that was not asked for, or numbers that differ.
+            InvalidInputError: a label that was not requested, or lengths differ.
         """
         batch = hold_id_array(ids)
         answers = as_answers(labels, n=len(batch))
@@ -130,7 +130,7 @@ class EstimateCalls:
         return session_info_of(reply.session)
 
     def get(self, session: str | SessionInfo) -> "Estimate":
-        """The estimate of an estimate session from its labels so far.
+        """The current estimate of an estimate session.
 
         Raises:
             UnknownJobError: no such estimate session.

@@ -1,4 +1,4 @@
-"""The client's calls that estimate a number for each of several groups."""
+"""Client calls for estimates of several groups."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class GroupCalls:
-    """What sessions of an estimate by group can do: `client.groups`."""
+    """Calls on group-estimate sessions: `client.groups`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -56,13 +56,13 @@ class GroupCalls:
 
         Args:
             name: a built index.
-            params: what to estimate, and the budget of labels for all groups together.
-            proxies: (ids, numbers) for all vectors, of each group by its name.
-            overlapping: whether a vector may be in several groups. Each group then asks
-                a question of its own; otherwise an answer names the group.
-            known: labels that are there already, counted exactly, beside the budget,
-                and not asked for again: `Known` of each group by its name where groups
-                overlap, else `KnownGroups`.
+            params: the target, and the label budget of all groups together.
+            proxies: (ids, numbers) for all vectors, by group name.
+            overlapping: whether a vector may be in several groups. Each group then has
+                its own question; otherwise an answer names the group.
+            known: existing labels, counted exactly, in addition to the budget, and not
+                requested again: `Known` by group name if groups overlap, else
+                `KnownGroups`.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
@@ -84,11 +84,11 @@ class GroupCalls:
         return session_info_of(self._stubs.estimate.StartGroupSession(request))
 
     def next_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
-        """What to label next, by group; the same until labels arrive.
+        """The vectors to label next, by group; the same batches until labels arrive.
 
         Returns:
-            A batch for each group that has something to label, or one under "" where
-            an answer names the group; none when the budget is spent.
+            A batch per group with pending questions, or one batch under "" if an
+            answer names the group; empty when the budget is spent.
 
         Raises:
             UnknownJobError: no such session.
@@ -110,23 +110,23 @@ class GroupCalls:
         values: ArrayLike | None = None,
         request_id: str = "",
     ) -> SessionInfo:
-        """Bring labels of a current batch; all are taken, or none.
+        """Submit labels for a current batch; all are accepted, or none.
 
-        Labels too many for one message are sent in several, each taken whole or not.
+        Labels above the message limit are sent in several messages, each atomic.
 
         Args:
             session: the session, or its name.
             ids: m vectors of the batch.
-            labels: with `group` m bools, True for a member; without it m numbers of
-                groups, from 0 in the order that they were started with, -1 for none.
-            group: whose question was answered, where groups overlap.
-            values: m numbers, for a mean or a sum; those of members count.
+            labels: with `group` m bools, True for a member; without it m group numbers,
+                from 0 in the order at the start, -1 for no group.
+            group: the group of the question, if groups overlap.
+            values: m numbers, for a mean or a sum; those of members are used.
             request_id: a repeat with the same string changes nothing.
 
         Raises:
             UnknownJobError: no such session.
-            InvalidInputError: a label that was not asked for, a group that there is
-                not, or labels of the other kind.
+            InvalidInputError: a label that was not requested, an unknown group, or
+                labels of the other kind.
         """
         batch = hold_id_array(ids)
         answers = as_answers(labels, n=len(batch))
@@ -151,7 +151,7 @@ class GroupCalls:
         return session_info_of(reply.session)
 
     def get(self, session: str | SessionInfo) -> "dict[str, Estimate]":
-        """The estimate of each group from its labels so far.
+        """The current estimate of each group.
 
         Raises:
             UnknownJobError: no such session.

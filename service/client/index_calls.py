@@ -1,4 +1,4 @@
-"""The client's calls on indexes."""
+"""Client calls on indexes."""
 
 from gleann.index import BuildParams
 from gleann.index.errors import (
@@ -13,7 +13,7 @@ from gleann.v1 import index_pb2
 
 
 class IndexCalls:
-    """What can be asked of indexes: `client.indexes`."""
+    """Calls on indexes: `client.indexes`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -27,7 +27,7 @@ class IndexCalls:
         Args:
             name: matches ^[a-z][a-z0-9-]{0,62}$.
             dim: dimensions of a vector.
-            metric: "cosine", "ip" or "l2"; under cosine vectors are kept with length 1.
+            metric: "cosine", "ip" or "l2"; under cosine, vectors are stored normalized.
             request_id: a repeat with the same string returns the first answer.
 
         Raises:
@@ -43,16 +43,16 @@ class IndexCalls:
         """Describe an index.
 
         Raises:
-            UnknownIndexError: there is none of that name.
+            UnknownIndexError: no index has this name.
         """
         request = index_pb2.GetIndexRequest(name=name)
         return index_messages.index_info_of(self._stubs.index.GetIndex(request))
 
     def delete(self, name: str, *, request_id: str = "") -> None:
-        """Remove an index and everything in it.
+        """Remove an index and its contents.
 
         Raises:
-            UnknownIndexError: there is none of that name.
+            UnknownIndexError: no index has this name.
             NotReadyError: an operation or a session is open on it.
         """
         request = index_pb2.DeleteIndexRequest(name=name, request_id=request_id)
@@ -63,13 +63,14 @@ class IndexCalls:
     ) -> Operation[IndexInfo]:
         """Seal all acknowledged vectors into a new version.
 
-        The index answers and takes changes meanwhile. Equal requests that wait are one
-        build; each has its own operation, and all end with its result. Where nothing
-        has changed since a build with the same parameters, it is done at once.
+        The index serves searches and changes during the build. Equal queued requests
+        share one build; each has its own operation with the same result. If nothing has
+        changed since a build with the same parameters, the operation is done at once.
 
         Args:
             name: the index.
-            params: how; its metric must be the index's. None takes the defaults.
+            params: build parameters, with the metric of the index; None takes the
+                defaults.
             request_id: a repeat with the same string returns the same operation.
 
         Raises:

@@ -1,4 +1,4 @@
-"""One answer from several: to blocks of queries, or from parts of a filter."""
+"""Combine search results of query blocks or of filter parts."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from gleann.index.found import sum_stats
 
 
 def joined(parts: Sequence[Found]) -> Found:
-    """All of `parts` as one answer; a single part as it is."""
+    """Concatenate results of query blocks; a single part is returned as it is."""
     if len(parts) == 1:
         return parts[0]
     return Found(
@@ -20,9 +20,9 @@ def joined(parts: Sequence[Found]) -> Found:
 
 
 def merged(parts: Sequence[Found]) -> Found:
-    """The nearest among the answers to the same queries; a single part as it is.
+    """Merge results of the same queries; a single part is returned as it is.
 
-    Each of `parts` was asked for the same k, among ids that no other one has.
+    The parts have the same k and disjoint ids.
     """
     if len(parts) == 1:
         return parts[0]

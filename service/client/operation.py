@@ -1,4 +1,4 @@
-"""`Operation`: long work that was asked for, as the client sees it."""
+"""`Operation`: the client's handle of a long-running operation."""
 
 from collections.abc import Callable
 from math import inf
@@ -23,9 +23,9 @@ POLL_SECONDS = 0.25
 
 
 class Operation(Generic[T]):
-    """A build, import or selection under way, or done.
+    """A build, import or selection, running or done.
 
-    The properties say what was known at the last `refresh` or `wait`.
+    The properties have the state of the last `refresh` or `wait`.
     """
 
     def __init__(self, message: operations_pb2.Operation, stubs: Stubs) -> None:
@@ -39,12 +39,12 @@ class Operation(Generic[T]):
 
     @property
     def name(self) -> str:
-        """Such as "operations/3f2a"; `Client.get_operation` finds it again."""
+        """Its name, such as "operations/3f2a", for `client.operations.get`."""
         return self._message.name
 
     @property
     def kind(self) -> str:
-        """What it does: "build", "import" or "select"."""
+        """Its kind: "build", "import" or "select"."""
         return self._metadata.kind
 
     @property
@@ -54,17 +54,17 @@ class Operation(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether it has ended, successfully or not."""
         return self._message.done
 
     @property
     def phase(self) -> str:
-        """What it is doing, such as "queued", "train" or "read"."""
+        """Its current phase, such as "queued", "train" or "read"."""
         return self._metadata.phase
 
     @property
     def done_units(self) -> int:
-        """Units of the phase that are done."""
+        """Units done in the phase."""
         return self._metadata.done
 
     @property
@@ -74,7 +74,7 @@ class Operation(Generic[T]):
 
     @property
     def rate(self) -> float:
-        """Units a second since the phase began; 0 while unknown."""
+        """Units per second since the phase began; 0 while unknown."""
         return self._metadata.rate
 
     @property
@@ -91,7 +91,7 @@ class Operation(Generic[T]):
         return status.error_of(self._message.error)
 
     def refresh(self) -> "Operation[T]":
-        """Ask how far it is now; returns itself.
+        """Fetch the current state; returns itself.
 
         Raises:
             UnknownJobError: it was deleted.
@@ -105,17 +105,17 @@ class Operation(Generic[T]):
         progress: Callable[[Progress], None] | None = None,
         timeout: float | None = None,
     ) -> T:
-        """Wait until it ends, and return what it made.
+        """Wait until it ends, and return its result.
 
         Args:
-            progress: called with each news; an exception it raises ends the waiting,
-                not the operation.
-            timeout: seconds to wait at most; None waits for ever.
+            progress: called with each update; its exception ends the wait, not the
+                operation.
+            timeout: seconds to wait at most; None waits without limit.
 
         Raises:
-            TimeoutError: it has not ended in time; it goes on.
+            TimeoutError: it has not ended in time; it continues.
             CancelledError: it was cancelled.
-            GleannError: it failed; the narrow class says how.
+            GleannError: it failed; the subclass shows the cause.
         """
         deadline = monotonic() + (inf if timeout is None else timeout)
         while not self.done:
@@ -129,7 +129,7 @@ class Operation(Generic[T]):
         return self._result()
 
     def cancel(self) -> None:
-        """Ask it to stop; `wait` then raises `CancelledError` if it was in time."""
+        """Request a stop; `wait` raises `CancelledError` if it was not done before."""
         request = operations_pb2.CancelOperationRequest(name=self.name)
         self._stubs.operations.CancelOperation(request)
 

@@ -1,4 +1,4 @@
-"""The client's calls on operations: long work that was asked for."""
+"""Client calls on long-running operations."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,35 +10,35 @@ from gleann.service.client.operation import Operation
 
 
 class OperationCalls:
-    """What can be asked of operations: `client.operations`."""
+    """Calls on operations: `client.operations`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stubs = connection.stubs
 
     def get(self, name: str) -> Operation[Any]:
-        """The operation that is called `name`, such as "operations/3f2a".
+        """The operation `name`, such as "operations/3f2a".
 
         Raises:
-            UnknownJobError: there is none.
+            UnknownJobError: no such operation.
         """
         request = operations_pb2.GetOperationRequest(name=name)
         return self._connection.operation(self._stubs.operations.GetOperation(request))
 
     def cancel(self, name: str) -> None:
-        """Ask an operation to stop; it ends with `CancelledError` if it was in time.
+        """Request a stop; the operation ends with `CancelledError` if not done before.
 
         Raises:
-            UnknownJobError: there is none.
+            UnknownJobError: no such operation.
         """
         request = operations_pb2.CancelOperationRequest(name=name)
         self._stubs.operations.CancelOperation(request)
 
     def delete(self, name: str) -> None:
-        """Forget an operation that is done; what it made stays.
+        """Delete the record of a finished operation; its result stays.
 
         Raises:
-            UnknownJobError: there is none.
+            UnknownJobError: no such operation.
             NotReadyError: it is not done.
         """
         request = operations_pb2.DeleteOperationRequest(name=name)

@@ -1,4 +1,4 @@
-"""Stubs that call a server; what it answers with is raised as the server raised it."""
+"""Stubs that call a server and raise the exceptions that the server raised."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ from gleann.v1 import (
 )
 
 OPTIONS = [
-    # The server's own caps hold; ours would only differ from them.
+    # The server enforces its own caps; a client limit could only differ.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 ]
@@ -42,12 +42,12 @@ _STUBS: dict[str, Callable[[grpc.Channel], object]] = {
 
 
 def connect(address: str, *, api_key: str | None, timeout: float | None) -> Stubs:
-    """Stubs that call the server at "host:port"; it is reached at the first call.
+    """Stubs of the server at "host:port"; the first call connects.
 
     Args:
         address: where the server listens.
-        api_key: what it expects, if it expects one.
-        timeout: seconds after which a call fails; None waits for ever.
+        api_key: the server's API key, if it has one.
+        timeout: seconds after which a call fails; None waits without limit.
 
     Raises:
         InvalidParamsError: not host:port.
@@ -66,7 +66,7 @@ def connect(address: str, *, api_key: str | None, timeout: float | None) -> Stub
 
 
 class _Remote:
-    """Calls the methods of a stub, and raises our exceptions."""
+    """Calls the methods of a stub and raises gleann's exceptions."""
 
     def __init__(
         self, stub: object, *, timeout: float | None, metadata: list[tuple[str, str]]
@@ -83,7 +83,7 @@ class _Remote:
                 return method(request, timeout=self._timeout, metadata=self._metadata)
             except grpc.RpcError as error:
                 raise error_of_call(error) from error
-            except ValueError as error:  # what a closed channel raises
+            except ValueError as error:  # raised by a closed channel
                 raise ServiceError(f"the client is closed: {error}") from error
 
         return call

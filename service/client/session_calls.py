@@ -1,4 +1,4 @@
-"""The client's calls on sessions of any kind."""
+"""Client calls on sessions of any kind."""
 
 from gleann.service.client.connection import Connection, name_of
 from gleann.service.values import SessionInfo
@@ -7,14 +7,14 @@ from gleann.v1 import session_pb2
 
 
 class SessionCalls:
-    """What can be asked of sessions of any kind: `client.sessions`."""
+    """Calls on sessions of any kind: `client.sessions`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stubs = connection.stubs
 
     def get(self, session: str | SessionInfo) -> SessionInfo:
-        """Describe a session as it is now.
+        """Describe the current state of a session.
 
         Raises:
             UnknownJobError: no such session.
@@ -23,7 +23,7 @@ class SessionCalls:
         return session_info_of(self._stubs.session.GetSession(request))
 
     def close(self, session: str | SessionInfo, *, request_id: str = "") -> None:
-        """End a session and forget its state.
+        """End a session and delete its state.
 
         Raises:
             UnknownJobError: no such session.
@@ -34,7 +34,7 @@ class SessionCalls:
         self._stubs.session.CloseSession(request)
 
     def list(self, index: str = "") -> list[SessionInfo]:
-        """Describe the open sessions, oldest first; of one index when it is named."""
+        """Describe the open sessions, oldest first; of one index if `index` is set."""
         request = session_pb2.ListSessionsRequest(index=index)
         sessions: list[SessionInfo] = []
         while True:

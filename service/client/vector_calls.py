@@ -1,4 +1,4 @@
-"""The client's calls on vectors: changes, and searches."""
+"""Client calls on vectors: changes and searches."""
 
 from collections.abc import Sequence
 from os import PathLike, fspath
@@ -34,7 +34,7 @@ CHUNK_HITS = 500_000
 
 
 class VectorCalls:
-    """What can be asked of the vectors of an index: `client.vectors`."""
+    """Calls on the vectors of an index: `client.vectors`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -43,25 +43,25 @@ class VectorCalls:
     def upsert(
         self, name: str, ids: ArrayLike, vectors: ArrayLike, *, request_id: str = ""
     ) -> int:
-        """Store vectors under their ids, replacing those that are there.
+        """Store vectors under their ids, replacing existing ones.
 
-        What is acknowledged is on disk, and the next search sees it. A batch too large
-        for one message is sent in several, each stored whole or not at all.
+        An acknowledged change is on disk and visible to the next search. A batch above
+        the message limit is sent in several messages, each atomic.
 
         Args:
             name: the index.
-            ids: n distinct ids, int64 at least 0 or strings; one kind an index.
+            ids: n distinct ids, int64 at least 0 or strings; one kind per index.
             vectors: (n, dim) of float16, float32, float64, int8 or uint8.
             request_id: a repeat with the same string and data changes nothing.
 
         Returns:
-            n.
+            Number of vectors, n.
 
         Raises:
             UnknownIndexError: no such index.
             InvalidInputError: wrong dtype, shape or dimension, NaN, a repeated id, the
                 other kind of ids, a zero vector under cosine.
-            StorageError: the disk refused.
+            StorageError: a disk error.
         """
         matrix = wire_array(vectors, name="vectors")
         row_ids = hold_ids(ids, n=len(matrix))
@@ -78,18 +78,17 @@ class VectorCalls:
         return len(matrix)
 
     def delete(self, name: str, ids: ArrayLike, *, request_id: str = "") -> int:
-        """Remove vectors; all of them, or none when one is not there.
+        """Remove vectors; all of them, or none if an id is unknown.
 
-        Ids too many for one message are sent in several, each carried out whole or not
-        at all.
+        Ids above the message limit are sent in several messages, each atomic.
 
         Returns:
-            How many.
+            Number of removed vectors.
 
         Raises:
             UnknownIndexError: no such index.
-            UnknownIdError: an id is not there.
-            DuplicateIdError: an id is there twice.
+            UnknownIdError: unknown id.
+            DuplicateIdError: a repeated id.
         """
         gone = hold_distinct(ids)
         limits, count = self._connection.limits, 0
@@ -110,7 +109,7 @@ class VectorCalls:
 
         Raises:
             UnknownIndexError: no such index.
-            UnknownIdError: an id is not there.
+            UnknownIdError: unknown id.
         """
         wanted = hold_id_array(ids)
         described = index_pb2.GetIndexRequest(name=name)
@@ -134,7 +133,7 @@ class VectorCalls:
         vector_column: str = "vector",
         request_id: str = "",
     ) -> Operation[Imported]:
-        """Upsert the rows of a file that the server can read, all or none.
+        """Upsert the rows of a file that the server can read, atomically.
 
         Args:
             name: the index.
@@ -147,8 +146,8 @@ class VectorCalls:
 
         Raises:
             UnknownIndexError: no such index.
-            MissingFileError: the file is not there or cannot be read.
-            ForbiddenPathError: the file lies outside the import roots.
+            MissingFileError: the file does not exist or cannot be read.
+            ForbiddenPathError: the file is outside the import roots.
             InvalidInputError: neither .npy nor .parquet, or its header does not fit.
         """
         request = vector_pb2.ImportVectorsRequest(index=name, request_id=request_id)
@@ -178,12 +177,13 @@ class VectorCalls:
             name: the index.
             queries: (nq, dim), dtypes as in `upsert`; many at once are much cheaper
                 than many calls.
-            params: how; defaults to `SearchParams()`. Its `allowed` must be None.
-            allowed_ids: when given, only these vectors may be returned.
+            params: search parameters, with `allowed` None; defaults to
+                `SearchParams()`.
+            allowed_ids: if set, only these vectors may be returned.
 
         Raises:
             UnknownIndexError: no such index.
-            UnknownIdError: an allowed id is not there.
+            UnknownIdError: unknown allowed id.
             InvalidInputError: wrong dtype, shape or dimension, NaN, a zero vector under
                 cosine.
             InvalidParamsError: k above the number of vectors, nprobe above nlist.
@@ -191,7 +191,7 @@ class VectorCalls:
             NotReadyError: the index is empty.
 
         Warns:
-            RecallWarning: no operating point has the recall that is asked for.
+            RecallWarning: no operating point reaches the target recall.
         """
         params = params or SearchParams()
         matrix = wire_array(queries, name="queries")
@@ -209,7 +209,7 @@ class VectorCalls:
         return found
 
     def _filters(self, allowed_ids: ArrayLike | None) -> Sequence[HeldIds | None]:
-        """The ids of a filter, a message each, none in two; None for no filter."""
+        """The ids of a filter in disjoint parts, one per message; None for none."""
         if allowed_ids is None:
             return [None]
         allowed = hold_id_array(allowed_ids, name="allowed_ids")
@@ -226,7 +226,7 @@ class VectorCalls:
     def _search(
         self, request: search_pb2.SearchRequest, queries: NDArray[np.generic], k: int
     ) -> Found:
-        """Search in as many messages as it takes for the queries and the answers."""
+        """Search, split into messages by the size of queries and answers."""
         row_bytes = queries.shape[1] * queries.itemsize
         sizes = np.full(len(queries), row_bytes, np.int64)
         most = max(1, CHUNK_HITS // k)

@@ -1,1 +1,1 @@
-"""The main job, end to end, on real data that packages ship."""
+"""The demo: the whole workflow on real data from installable packages."""

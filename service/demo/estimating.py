@@ -1,4 +1,4 @@
-"""How many, and what mean: estimates from few labels against uniform sampling."""
+"""Counts and means estimated from few labels, compared with uniform sampling."""
 
 from dataclasses import dataclass
 from time import perf_counter
@@ -34,14 +34,14 @@ RUNS = {PUBLISHED: abae_estimate, UNIFORM: uniform_estimate}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Population:
-    """What is asked of all rows, and the truth that a demo knows.
+    """All rows of one estimation task, with ground truth.
 
     Attributes:
-        concept: what counts as positive.
+        concept: defines the positives.
         positive: bool (n,), the truth.
-        value: float64 (n,), whose mean over the positives is asked for.
-        proxies: (n,) each, guesses made from the labelled rows, by what made them.
-        proxy_labels: how many labelled rows those were.
+        value: float64 (n,), whose mean over the positives is estimated.
+        proxies: (n,) each, proxies from the labelled rows, by source.
+        proxy_labels: number of these labelled rows.
     """
 
     concept: str
@@ -51,7 +51,7 @@ class Population:
     proxy_labels: int
 
     def truth(self, target: Target) -> float:
-        """The number that the estimates are after."""
+        """The true value of a target."""
         if target == "share":
             return float(self.positive.mean())
         return float(self.value[self.positive].mean())
@@ -66,16 +66,16 @@ class Trial:
     """One estimate.
 
     Attributes:
-        concept: of which concept.
-        target: of what.
+        concept: its name.
+        target: the estimated quantity.
         method: one of `METHODS`.
-        seed: of the draw.
+        seed: for the draw.
         value: the estimate, None where undefined.
-        low: lower end of its interval, if there is one.
-        high: upper end of its interval, if there is one.
-        truth: what it should be.
+        low: lower end of its interval, or None.
+        high: upper end of its interval, or None.
+        truth: the true value.
         positives: positives among the labels.
-        seconds: that it took.
+        seconds: duration.
     """
 
     concept: str
@@ -91,7 +91,7 @@ class Trial:
 
     @property
     def covers(self) -> bool:
-        """Whether the interval holds the truth."""
+        """Whether the interval contains the truth."""
         if self.low is None or self.high is None:
             return False
         return self.low <= self.truth <= self.high
@@ -104,10 +104,10 @@ def make_population(
     labelled: Rows,
     value: NDArray[np.float64],
 ) -> Population:
-    """Guess all rows from the labels of some, in two ways.
+    """Compute two proxies for all rows from the labels of some.
 
-    By the index: the labels of the nearest labelled rows (TASTI). By a model: the
-    probability that a classifier trained on them gives.
+    Index: labels of the nearest labelled rows (TASTI). Model: probabilities of a
+    classifier trained on the labelled rows.
     """
     return Population(
         concept=concept,
@@ -137,8 +137,8 @@ def trials(
                     target="count" if target == "share" else "avg",
                     budget=budget,
                     # These proxies rank words; they are no probabilities. A mean,
-                    # unlike a share, cannot do without the few positives they rank
-                    # low, so it is cut where more labels go down the ranking.
+                    # unlike a share, needs the few positives at low ranks, so its
+                    # strata bounds place more labels there.
                     strata_cut=CUTS[target],
                     seed=number,
                 )

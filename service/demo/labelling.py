@@ -1,4 +1,4 @@
-"""Active learning on rare concepts: SEALS against global and random choice."""
+"""Active learning on rare concepts: SEALS against global and random selection."""
 
 from dataclasses import dataclass
 from time import perf_counter
@@ -24,12 +24,12 @@ class Task:
     """One concept to learn.
 
     Attributes:
-        name: of the concept.
+        name: the concept.
         vectors: float32 (n, d), unit rows to label.
         positive: bool (n,), the truth.
-        ambiguous: bool (n,), rows that no one is asked about.
+        ambiguous: bool (n,), rows excluded from labelling.
         test: float32 (m, d), unit rows held out.
-        test_positive: bool (m,), their truth.
+        test_positive: bool (m,), the truth of the test rows.
     """
 
     name: str
@@ -41,20 +41,20 @@ class Task:
 
     @property
     def prevalence(self) -> float:
-        """Share of positives among the rows that can be asked about."""
+        """Share of positives among the unambiguous rows."""
         return float(self.positive.sum() / (~self.ambiguous).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Where a run stood.
+    """Evaluation of a run after some batches.
 
     Attributes:
-        labels: labelled so far.
-        positives: of those.
+        labels: number of labels so far.
+        positives: number of positives among them.
         ap_pool: average precision on the unlabelled remainder of the pool.
         ap_test: average precision on the held-out rows.
-        looked_at: share of the rows that were ever looked at.
+        looked_at: share of the rows that were candidates so far.
     """
 
     labels: int
@@ -70,11 +70,11 @@ class Run:
 
     Attributes:
         concept: its name.
-        method: how rows were chosen.
-        seed: of the run.
-        checkpoints: in order.
-        select_seconds: spent choosing and training, evaluation left out.
-        rows: what was labelled, in order.
+        method: selection method.
+        seed: for the run.
+        checkpoints: evaluations in order.
+        select_seconds: time of selection and training, without evaluation.
+        rows: labelled rows, in order.
     """
 
     concept: str
@@ -88,7 +88,7 @@ class Run:
 def run_method(
     task: Task, method: Method, neighbours: IndexNeighbours, scale: Scale, *, seed: int
 ) -> Run:
-    """Label `scale.labels` rows by one method, looking at the classifier on the way."""
+    """Label `scale.labels` rows by one method, with regular evaluation."""
     start = perf_counter()
     session = start_session(task, method, neighbours, scale, seed=seed)
     seconds = perf_counter() - start
@@ -114,7 +114,7 @@ def run_method(
 def start_session(
     task: Task, method: Method, neighbours: IndexNeighbours, scale: Scale, *, seed: int
 ) -> ActiveSession:
-    """Begin with the seed rows; ambiguous rows are never asked about."""
+    """Start from the seed rows; ambiguous rows are excluded."""
     rows = seed_rows(task, seed=seed)
     session = ActiveSession.start(
         task.vectors,
@@ -128,7 +128,7 @@ def start_session(
 
 
 def active_params(method: Method, scale: Scale, *, seed: int) -> ActiveParams:
-    """The same for every method but for the pool."""
+    """Session parameters; only the pool differs between methods."""
     return ActiveParams(
         strategy="entropy",
         pool=method,
@@ -158,7 +158,7 @@ def _look(task: Task, session: ActiveSession) -> Checkpoint:
         labels=len(rows),
         positives=int(labels.sum()),
         ap_pool=average_precision(
-            # Scoring all rows spares a copy of nearly all of them.
+            # Scoring all rows avoids a copy of nearly all of them.
             task.positive[remainder],
             session.probabilities()[remainder, -1],
         ),
@@ -170,7 +170,7 @@ def _look(task: Task, session: ActiveSession) -> Checkpoint:
 
 
 def _looked_at(session: ActiveSession) -> int:
-    """Rows that ever were candidates; a random draw looks at what it draws."""
+    """Number of rows that were candidates so far; for a random draw, of drawn rows."""
     if session.params.pool == "random":
         return len(session.labelled_rows)
     return session.looked_at

@@ -92,7 +92,7 @@ def _trade_off(digits: DigitsResult) -> Html:
 
 
 def _means(name: str, kinds: Sequence[Sequence[Subset]], *, colour: int) -> Series:
-    """One point a kind of subset, all of one method."""
+    """One point per group of subsets, all of one method."""
     return Series(
         name=name,
         x=[fmean(s.mean_cost for s in subsets) for subsets in kinds],

@@ -17,7 +17,7 @@ METHOD_NAMES = {"seals": "SEALS", "global": "global", "random": "random"}
 
 
 def labelling_section(result: DemoResult) -> Section:
-    """SEALS against looking at everything, and against random labels."""
+    """SEALS against a global pool and against random labels."""
     charts = [
         figure(
             _precision_chart(result.runs, fact),

@@ -36,7 +36,7 @@ def service_section(result: DemoResult) -> Section:
 
 
 def speed_section(result: DemoResult) -> Section:
-    """Recall against queries per second, and the price of the wire."""
+    """Recall against queries per second, and the overhead of gRPC."""
     speed = result.speed
     body = [
         paragraph(
@@ -61,12 +61,12 @@ def speed_section(result: DemoResult) -> Section:
 
 
 def at(race: list[Point], method: str) -> Point | None:
-    """The row of one method, if it reached the recall."""
+    """The point of one method, or None if it missed the recall."""
     return next((point for point in race if point.method == method), None)
 
 
 def fastest_exact(race: list[Point]) -> Point:
-    """The exhaustive search to compare with: the faster one."""
+    """The faster exhaustive search, as the baseline."""
     return max((p for p in race if not p.nprobe), key=lambda p: p.qps)
 
 

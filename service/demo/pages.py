@@ -19,7 +19,7 @@ from gleann.service.report.tables import facts
 
 
 def render(result: DemoResult) -> str:
-    """One HTML document that fetches nothing."""
+    """One self-contained HTML document."""
     about = result.about["machine"]
     lead = (
         f"{result.words:,} word vectors indexed, searched through gRPC, and training"

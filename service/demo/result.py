@@ -1,4 +1,4 @@
-"""Everything a demo run found, as one value, and as JSON."""
+"""Results of a demo run, as one value and as JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,14 +20,14 @@ class SpeedResult:
     """Recall and speed.
 
     Attributes:
-        n: rows that were searched.
-        queries: that were asked.
-        engine: that scanned in process.
-        build_seconds: of every in-process index, by method.
-        curves: Pareto-best points of every tuned method.
-        raced: the fastest setting of every method at every target, timed in turns.
+        n: rows in the index.
+        queries: number of queries.
+        engine: name of the in-process engine.
+        build_seconds: build time of every in-process index, by method.
+        curves: Pareto-optimal points of every tuned method.
+        raced: the fastest setting per method and target, timed alternately.
         wire: in process against gRPC, at SOAR's first target.
-        wire_params: the setting that the wire was measured with.
+        wire_params: the search parameters of `wire`.
     """
 
     n: int
@@ -42,13 +42,13 @@ class SpeedResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConceptFacts:
-    """One concept as the labelling runs saw it.
+    """One concept in the labelling runs.
 
     Attributes:
-        name: of the concept.
-        prevalence: share of positives among the words one can be asked about.
-        positives: among them.
-        test_positives: among the held-out words.
+        name: the concept.
+        prevalence: share of positives among the unambiguous words.
+        positives: number among these words.
+        test_positives: number among the held-out words.
     """
 
     name: str
@@ -62,10 +62,10 @@ class SessionCheck:
     """The same labelling session through gRPC and in process.
 
     Attributes:
-        concept: that was labelled.
-        batches: compared.
-        same: whether every batch held the same words.
-        seconds: of the remote session.
+        concept: its name.
+        batches: number of compared batches.
+        same: whether every batch had the same words.
+        seconds: duration of the remote session.
     """
 
     concept: str
@@ -79,14 +79,14 @@ class DigitsResult:
     """Subsets of the digits.
 
     Attributes:
-        n: images to choose among.
-        k: chosen.
-        subsets: every method and seed.
-        curve: weighted k-center over its weights, every seed.
+        n: images to choose from.
+        k: images to choose.
+        subsets: one per method and seed.
+        curve: weighted k-center by weight and seed.
         map: float64 (n, 2), first two principal components, first seed.
         labels: (n,) the digits.
         labelled: images labelled at the start.
-        remote_same: whether the service chose the same images as the library.
+        remote_same: whether service and library chose the same images.
     """
 
     n: int
@@ -101,21 +101,21 @@ class DigitsResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DemoResult:
-    """A whole run.
+    """Results of a whole run.
 
     Attributes:
-        scale: how much was done.
+        scale: sizes of the run.
         seed: the only source of randomness.
-        words: words in the base.
-        held_out: words kept aside.
-        tour: the service's part.
+        words: number of indexed words.
+        held_out: number of held-out words.
+        tour: results of the service.
         speed: recall and speed.
-        concepts: what was to be found.
+        concepts: the labelled concepts.
         runs: labelling runs.
         session: the check of the remote session.
-        trials: estimates.
-        digits: subsets.
-        stages: seconds of every stage.
+        trials: results of the estimates.
+        digits: results of the subsets.
+        stages: duration of every stage in seconds.
         about: machine, versions, command and time.
     """
 
@@ -135,12 +135,12 @@ class DemoResult:
 
 
 def as_json(result: DemoResult) -> dict[str, Any]:
-    """Every figure behind the report; arrays are left for the JSON writer."""
+    """All figures of the report; the JSON writer converts arrays."""
     plain = asdict(result)
     for target, race in result.speed.raced.items():
         rows = plain["speed"]["raced"][target]
         for row, point in zip(rows, race, strict=True):
             row["qps"] = point.qps
-    # The picture is in the report; 1,200 pairs of coordinates say nothing here.
+    # Coordinates of the chart in the report; of no use in the JSON.
     del plain["digits"]["map"]
     return plain

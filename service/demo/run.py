@@ -24,10 +24,10 @@ from gleann.service.report.machine import command_line, machine, now, versions
 
 
 def run_demo(stage: Stage) -> DemoResult:
-    """Do the main job on real data.
+    """Run the whole workflow on real data.
 
     Raises:
-        EngineUnavailableError: a data package is absent; it says what to install.
+        EngineUnavailableError: a data package is missing; names what to install.
     """
     require_packages()
     scale = stage.scale

@@ -1,4 +1,4 @@
-"""The demo's subsets of the digits, in process and through the service."""
+"""Subsets of the digits, in process and through the service."""
 
 from statistics import fmean
 
@@ -15,7 +15,7 @@ NAME = "digits"
 
 
 def run_digits(stage: Stage, client: Client) -> DigitsResult:
-    """Every method on every split, the trade-off of one, and the service's answer."""
+    """Every method on every split, one trade-off curve, and the service's result."""
     k = stage.scale.digits
     with stage.timed("subsets of the digits"):
         first = digits.load(seed=stage.seed)
@@ -41,7 +41,7 @@ def run_digits(stage: Stage, client: Client) -> DigitsResult:
 
 
 def _same_remotely(client: Client, first: Digits, chosen: Subset) -> bool:
-    """Have the service choose too: upsert, build, select."""
+    """Whether the service chooses the same images: upsert, build, select."""
     ids = np.arange(len(first.vectors))
     client.create_index(NAME, dim=first.vectors.shape[1], metric="l2")
     client.upsert(NAME, ids, first.vectors)

@@ -1,4 +1,4 @@
-"""The demo's estimates: how many words a concept has, and how frequent they are."""
+"""Estimates of the number of words of a concept, and of their mean frequency."""
 
 from statistics import fmean
 

@@ -1,4 +1,4 @@
-"""The demo's labelling: rare concepts by SEALS, by everything and at random."""
+"""Labelling of rare concepts with the SEALS pool, a global pool and at random."""
 
 from time import perf_counter
 
@@ -30,7 +30,7 @@ CHECKED_BATCHES = 4
 
 
 def make_tasks(words: Words, concepts: list[Concept], index: SoarIndex) -> list[Task]:
-    """Turn concepts into rows to label and rows to test on."""
+    """Turn concepts into rows to label and test rows."""
     tasks = []
     test = prepare(words.vectors[words.held_out], "cosine")
     for concept in concepts:
@@ -105,7 +105,7 @@ def check_session(
 
 
 def facts_of(task: Task) -> ConceptFacts:
-    """What the report says of a concept."""
+    """Facts about a concept for the report."""
     return ConceptFacts(
         name=task.name,
         prevalence=task.prevalence,

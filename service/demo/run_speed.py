@@ -1,4 +1,4 @@
-"""The demo's race: exact, no spilling and SOAR at equal recall, then the wire."""
+"""Speed at equal recall: exact, no spilling and SOAR; then gRPC overhead."""
 
 from time import perf_counter
 
@@ -26,7 +26,7 @@ Settled = dict[float, dict[str, SearchParams]]
 def run_speed(
     stage: Stage, words: Words, client: Client
 ) -> tuple[SoarIndex, SpeedResult]:
-    """Build in process, tune, race, and compare with gRPC; also return SOAR's index."""
+    """Build in process, tune, time, compare with gRPC; also return the SOAR index."""
     with stage.timed("in process: build"):
         indexes, seconds = _build(stage, words)
     queries = draw_queries(words, count=stage.scale.queries, seed=stage.seed)
@@ -65,7 +65,7 @@ def run_speed(
 
 
 def draw_queries(words: Words, *, count: int, seed: int) -> Vectors:
-    """Held-out words at random: in file order the frequent, easy ones come first."""
+    """Random held-out words; in file order the frequent, easy ones come first."""
     rng = np.random.default_rng([seed, 2])
     drawn = rng.permutation(words.held_out)[:count]
     return np.ascontiguousarray(words.vectors[drawn])

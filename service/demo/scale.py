@@ -1,4 +1,4 @@
-"""How much of everything the demo does."""
+"""Sizes of the demo."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ class Scale:
     """Sizes of the demo.
 
     Attributes:
-        words: the most frequent words to take.
-        held_out_share: share of them kept aside.
-        queries: held-out words to search for, at most.
-        repeats: timings of every method, alternating.
-        labels: labels an active-learning run spends, its seed included.
-        batch: labels asked for at a time.
+        words: number of words, the most frequent ones.
+        held_out_share: share of the words to hold out.
+        queries: maximum number of held-out words as queries.
+        repeats: timings per method, alternating.
+        labels: labels per active-learning run, including its seed labels.
+        batch: labels per batch.
         neighbours: neighbours of each labelled word that enter the SEALS pool.
-        evaluate_every: batches between two looks at the classifier.
-        label_seeds: runs of every concept and method.
-        budget: labels an estimate spends.
-        trials: runs of every estimate.
-        digits: training images that a subset chooses.
-        digit_seeds: runs of every subset method.
+        evaluate_every: batches between two evaluations of the classifier.
+        label_seeds: runs per concept and method.
+        budget: labels per estimate.
+        trials: runs per estimate.
+        digits: training images per subset.
+        digit_seeds: runs per subset method.
     """
 
     words: int = 400_000

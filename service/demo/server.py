@@ -1,4 +1,4 @@
-"""A real server of one's own: another process, a loopback port, a folder of its own."""
+"""A server in another process, with its own port and data directory."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ def running_server(data_dir: Path, import_root: Path) -> Iterator[str]:
     """Run `gleann serve` on a free port; yield its address, "grpc://127.0.0.1:port".
 
     Raises:
-        NotReadyError: it ended before it listened.
+        NotReadyError: the server exited before it listened.
     """
     command = [
         sys.executable,
@@ -31,7 +31,7 @@ def running_server(data_dir: Path, import_root: Path) -> Iterator[str]:
         *("--import-root", str(import_root)),
         *("--log-level", "warning"),
     ]
-    # The child must find this very gleann, also when it is run from a source root.
+    # The child must import this same gleann, also when run from a source root.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment

@@ -1,4 +1,4 @@
-"""Numbers in sentences."""
+"""Formatting of numbers and lists in sentences."""
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
@@ -17,7 +17,7 @@ def signed(value: float, *, digits: int = 3) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Join words as people do."""
+    """Join words with commas and "and"."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -25,16 +25,16 @@ BLOCK_SECONDS = 0.15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One way to search, and what it gave.
+    """One search setting and its measurement.
 
     Attributes:
-        method: what searched.
-        nprobe: lists a query; 0 for an exhaustive search.
-        rerank: rows re-ranked a query; 0 for an exhaustive search.
+        method: its name.
+        nprobe: lists per query; 0 for an exhaustive search.
+        rerank: rows re-ranked per query; 0 for an exhaustive search.
         recall: recall@10.
-        entries: entries read a query.
-        queries: queries a timed call answered.
-        seconds: of each timed call.
+        entries: entries scanned per query.
+        queries: queries per timed call.
+        seconds: duration of each timed call.
     """
 
     method: str
@@ -57,7 +57,7 @@ class Point:
 
 
 def batch_size(index: SoarIndex, queries: Vectors) -> int:
-    """How many queries to tune with, so that slow engines do not take minutes."""
+    """Number of queries for tuning; fewer on slow engines."""
     params = SearchParams(k=K, nprobe=max(1, round(index.nlist**0.5)))
     few = queries[:PROBE_QUERIES]
     index.search(few, params)
@@ -70,12 +70,12 @@ def batch_size(index: SoarIndex, queries: Vectors) -> int:
 def tune(
     name: str, index: SoarIndex, queries: Vectors, exact: Distances
 ) -> list[Point]:
-    """Measure a grid of nprobe and rerank: the curves, and where `settle` starts."""
+    """Measure a grid of nprobe and rerank, for the curves and as input of `settle`."""
     points: list[Point] = []
     for rerank in POOLS:
         for nprobe in _nprobes(index.nlist):
             params = SearchParams(k=K, nprobe=nprobe, rerank=rerank)
-            # The better of two, for a busy moment must not shape the curve.
+            # The better of two, so that other load does not shape the curve.
             first, found = _timed(index, queries, params)
             second, found = _timed(index, queries, params)
             seconds = (min(first, second),)
@@ -86,7 +86,7 @@ def tune(
 
 
 def best(points: Sequence[Point]) -> list[Point]:
-    """The Pareto-best points, fastest first."""
+    """The Pareto-optimal points, fastest first."""
     return pareto(points, gain=lambda p: p.recall, cost=lambda p: -p.qps)
 
 
@@ -98,10 +98,10 @@ def settle(
     *,
     target: float,
 ) -> SearchParams | None:
-    """The fastest setting that reaches `target` on all queries, if one does.
+    """The fastest setting that reaches `target` on all queries, or None.
 
-    For every rerank the fewest lists that reach it, found by halving between two points
-    of the grid; the fastest of those, timed in turns.
+    For every rerank, bisection between two grid points finds the fewest lists that
+    reach it; the fastest of these settings is chosen by alternate timing.
     """
     candidates = {}
     for rerank in POOLS:
@@ -154,7 +154,7 @@ def race(
     *,
     repeats: int,
 ) -> list[Point]:
-    """Time contenders in turns, so that a busy moment of the machine hits all."""
+    """Time the methods alternately, so that other load affects all of them."""
     calls = {
         name: partial(index.search, queries, params)
         for name, (index, params) in contenders.items()
@@ -197,7 +197,7 @@ def exhaustive(
 
 
 def faiss_flat(vectors: Vectors) -> Callable[[Vectors], object]:
-    """Exhaustive search by faiss over unit rows: the other honest baseline."""
+    """Exhaustive search by faiss over unit rows, as a second baseline."""
     from gleann.index.engines.faiss import faiss_module
 
     flat = faiss_module().IndexFlatIP(vectors.shape[1])
@@ -219,7 +219,7 @@ def _nprobes(nlist: int) -> list[int]:
 
 
 def _saturated(points: Sequence[Point]) -> bool:
-    """Whether more lists have stopped helping: the re-rank pool is what limits."""
+    """Whether more lists no longer raise recall: rerank is the limit."""
     if len(points) < 2 or points[-1].rerank != points[-2].rerank:
         return False
     return 0.9 < points[-1].recall < points[-2].recall + 2e-4

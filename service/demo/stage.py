@@ -1,4 +1,4 @@
-"""What every part of the demo is handed."""
+"""Context of every part of the demo."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from gleann.service.demo.scale import Scale
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """How much to do, where to tell it, and how long it took.
+    """Sizes, output and timings of the demo.
 
     Attributes:
-        scale: how much.
+        scale: sizes.
         seed: the only source of randomness.
         say: prints a line.
         report: shows progress.
-        seconds: of each stage so far.
+        seconds: duration of each finished stage.
     """
 
     scale: Scale
@@ -29,7 +29,7 @@ class Stage:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Announce a stage and take its time."""
+        """Announce a stage and measure its duration."""
         self.say(f"== {name}")
         start = perf_counter()
         yield

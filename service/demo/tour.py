@@ -1,4 +1,4 @@
-"""The words through the service: import, build, search, all by the client."""
+"""Import, build and search of the words through the client."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +20,15 @@ NEIGHBOURS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tour:
-    """What the service did.
+    """Results of the tour.
 
     Attributes:
-        import_seconds: to read the parquet file and store its vectors.
-        build_seconds: to build the index, as the client saw it.
-        engine: that scans on the server.
+        import_seconds: time to import the parquet file.
+        build_seconds: time to build the index, measured at the client.
+        engine: name of the server's engine.
         count: words in the index.
-        nlist: its lists.
-        nearest: a few words, each with its nearest ones and their distances.
+        nlist: number of its inverted lists.
+        nearest: a few words, each with its nearest neighbours and their distances.
     """
 
     import_seconds: float

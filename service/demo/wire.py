@@ -1,4 +1,4 @@
-"""What the service costs: the same search in process and through gRPC."""
+"""Overhead of gRPC: the same search in process and through the service."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ QUERIES_A_ROUND = 4_096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WirePoint:
-    """One size of call.
+    """Measurement of one call size.
 
     Attributes:
-        size: queries a call.
-        local_seconds: of each round in process.
-        remote_seconds: of each round through gRPC, by one client, one call at a time.
-        queries: queries a round.
+        size: queries per call.
+        local_seconds: duration of each round in process.
+        remote_seconds: duration of each round through gRPC, one call at a time.
+        queries: queries per round.
     """
 
     size: int
@@ -43,7 +43,7 @@ class WirePoint:
 
     @property
     def kept(self) -> float:
-        """Share of the in-process rate that is left."""
+        """Ratio of the gRPC rate to the in-process rate."""
         return self.remote_qps / self.local_qps
 
 
@@ -55,7 +55,7 @@ def measure_wire(
     *,
     repeats: int,
 ) -> list[WirePoint]:
-    """Time rounds of calls of several sizes, in process and through gRPC in turns."""
+    """Time calls of several sizes, alternating between in process and gRPC."""
     points = []
     for size in (size for size in SIZES if size <= len(queries)):
         calls: dict[str, Callable[[], object]] = {

@@ -20,13 +20,13 @@ WORDS_FILE = "data/glove_6B_index.parquet"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Words:
-    """Words, most frequent first, and which of them are held out.
+    """Words, most frequent first, split into base and held-out rows.
 
     Attributes:
         words: the vocabulary (n).
         vectors: float32 (n, d), as the package ships them.
         base: rows to index and to label, ascending.
-        held_out: rows kept aside, ascending: queries, and the test of classifiers.
+        held_out: held-out rows, ascending: queries and classifier tests.
     """
 
     words: tuple[str, ...]
@@ -36,10 +36,10 @@ class Words:
 
 
 def require_packages() -> None:
-    """Say in one line what to install when the data packages are absent.
+    """Refuse to run without the data packages.
 
     Raises:
-        EngineUnavailableError: naming them and the command.
+        EngineUnavailableError: names the missing packages and the command to run.
     """
     absent = [name for name in PACKAGES if find_spec(name) is None]
     if absent:
@@ -65,7 +65,7 @@ def load_words(*, limit: int, held_out_share: float, seed: int) -> Words:
 
 
 def package_folder(name: str) -> Path:
-    """Where an installed package lies, without importing it."""
+    """Folder of an installed package, without importing it."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise EngineUnavailableError(f"the package {name} is not installed")

@@ -1,1 +1,1 @@
-"""Which device serves an index, and its memory; `devices.py` has the table."""
+"""Placement of indexes on devices and fallback; `devices.py` has the table."""

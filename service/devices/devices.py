@@ -1,6 +1,6 @@
 """Choice of the compute device, CPU or GPU, from `--device`.
 
-"cpu" does not look for one. With the others:
+"cpu" does not probe for a GPU. The other choices:
 
 | | auto | cuda | require-cuda |
 |---|---|---|---|
@@ -10,13 +10,13 @@
 | queries that do not fit | CPU, warns | DeviceMemoryError | DeviceMemoryError |
 | a GPU that fails | CPU from then on | DeviceLostError | DeviceLostError |
 
-The errors are those of single indexes, calls and jobs: the service goes on. A GPU that
-failed stays lost until the process is started again.
+The errors affect single indexes, calls and jobs; the service continues. A GPU that
+failed stays lost until the process restarts.
 
-A new version of an index takes the old one's place. Where both do not fit at once, the
-old one makes room first, and the CPU answers for it until the new one is there: under
-"require-cuda" too, since the alternative is no answer. An old version that made room
-and cannot come back stays with the CPU: it is not tried again.
+A new version of an index replaces the old one. If both do not fit at once, the old one
+leaves the GPU first, and the CPU serves it until the new one is loaded: under
+"require-cuda" too, since the alternative is no answer. An old version that left the GPU
+and cannot be loaded again stays on the CPU: there is no further attempt.
 """
 
 import logging
@@ -42,36 +42,36 @@ _log = logging.getLogger(__name__)
 
 
 class Gpu(Protocol):
-    """A device that can search, build and pick."""
+    """A device for search, builds and selection."""
 
     @property
     def name(self) -> str:
-        """What torch calls it."""
+        """Its name in torch."""
 
     def reason(self) -> str:
-        """Why it cannot be used; empty where it can."""
+        """Why it cannot be used; "" if it can."""
 
     def has_room(self, data: IndexData) -> bool:
-        """Whether all of `data` fits into the memory that is free now.
+        """Whether all of `data` fits into the free device memory.
 
         Raises:
-            DeviceLostError: it failed.
+            DeviceLostError: the device failed.
         """
 
     def engine(self, data: IndexData) -> Engine:
-        """An engine on it.
+        """An engine on the device.
 
         Raises:
             DeviceMemoryError: `data` does not fit.
-            DeviceLostError: it failed.
+            DeviceLostError: the device failed.
         """
 
 
 class TritonGpu:
-    """A CUDA device, by the triton engine.
+    """A CUDA device with the triton engine.
 
     Args:
-        name: what torch calls it; the first, where nothing else is said.
+        name: its name in torch; the first device by default.
     """
 
     def __init__(self, name: str = "cuda:0") -> None:
@@ -91,17 +91,17 @@ class TritonGpu:
 
 
 class Devices:
-    """Does work where a `--device` says."""
+    """Runs work on the device chosen by `--device`."""
 
     def __init__(self, choice: DeviceChoice, *, gpu: Gpu | None = None) -> None:
-        """Look for the GPU, unless `choice` is "cpu".
+        """Probe for the GPU, unless `choice` is "cpu".
 
         Args:
-            choice: of the table above.
-            gpu: which; None takes the first CUDA device.
+            choice: a column of the table above, or "cpu".
+            gpu: the GPU; None takes the first CUDA device.
 
         Raises:
-            EngineUnavailableError: it is required, and cannot be used.
+            EngineUnavailableError: the GPU is required and cannot be used.
         """
         self._choice = choice
         self._gpu: Gpu | None = None
@@ -118,21 +118,21 @@ class Devices:
             _log.log(level, "device is %r, but the CPU is used: %s", choice, reason)
 
     def run(self, work: Callable[[str | None], T]) -> T:
-        """Do a piece of work, from the beginning on the CPU where the GPU cannot.
+        """Run `work` on the GPU; on fallback, restart it on the CPU.
 
         Args:
-            work: called with torch's name of the GPU, or with None for the CPU.
+            work: called with the GPU's name in torch, or None for the CPU.
 
         Raises:
-            DeviceMemoryError: it must be done on the GPU, which has too little memory.
-            DeviceLostError: the GPU failed, and the CPU must not take over.
+            DeviceMemoryError: too little GPU memory, and no fallback is allowed.
+            DeviceLostError: the GPU failed, and no fallback is allowed.
         """
         return self._tried(
             lambda gpu: work(gpu.name), lambda: work(None), what="the work"
         )
 
     def run_on(self, index: SoarIndex, work: Callable[[SoarIndex], T]) -> T:
-        """As `run`, for work that searches all of `index`."""
+        """Like `run`, for work that searches all of `index`."""
         return self._tried(
             lambda gpu: work(index.served_by(gpu.engine(index.data))),
             lambda: work(index),
@@ -140,11 +140,11 @@ class Devices:
         )
 
     def place(self, index: SoarIndex) -> SoarIndex:
-        """The index where it is to be searched; on the CPU, it is `index`.
+        """The index on the device that serves it; on the CPU, `index` itself.
 
         Raises:
-            DeviceMemoryError: it must be on the GPU and does not fit.
-            DeviceLostError: the GPU failed, and the CPU must not take over.
+            DeviceMemoryError: it does not fit the GPU, and no fallback is allowed.
+            DeviceLostError: the GPU failed, and no fallback is allowed.
         """
         return self._tried(
             lambda gpu: index.served_by(self._placed(gpu, index)),
@@ -154,14 +154,14 @@ class Devices:
 
     @contextmanager
     def replacing(self, old: SoarIndex | None, new: SoarIndex) -> Iterator[SoarIndex]:
-        """`new` as `place` has it, which is there to take the place of `old`.
+        """Place `new` as the replacement of `old`.
 
-        When the block ends `old` has left the GPU, and the CPU answers for whoever
-        still holds it; where the block raises, it is `new` that leaves.
+        When the block ends, `old` has left the GPU, and the CPU serves its remaining
+        users; if the block raises, `new` leaves instead.
 
         Raises:
-            as `place`; `old` is then served as before, or by the CPU from now on where
-                it made room and cannot come back.
+            as `place`; `old` is then served as before, or from now on by the CPU if
+                it left the GPU and cannot be loaded again.
         """
         seat = None if old is None else _seat_of(old)
         cleared = seat is not None and self._clear_for(new, seat)
@@ -180,12 +180,12 @@ class Devices:
         _vacate(seat)
 
     def _clear_for(self, new: SoarIndex, seat: PlacedEngine) -> bool:
-        """Let `seat` leave where `new` does not fit beside it; whether it did."""
+        """Free the device of `seat` if `new` does not fit too; return if it did."""
         try:
             if self._gpu is None or self._gpu.has_room(new.data):
                 return False
         except DeviceLostError:
-            return False  # `place` hears of it too, and decides
+            return False  # `place` meets the same error and handles it
         _log.info("the CPU answers for a version until %r is placed", new)
         seat.leave()
         return True
@@ -233,7 +233,7 @@ def _vacate(seat: PlacedEngine | None) -> None:
 
 
 def _let_go(error: BaseException) -> None:
-    """Free what the frames that `error` passed hold, such as half of an engine."""
+    """Clear the traceback frames of `error`: they may refer to half an engine."""
     said: BaseException | None = error
     while said is not None:
         traceback.clear_frames(said.__traceback__)

@@ -1,4 +1,4 @@
-"""A GPU engine that falls back to a CPU engine when the device memory is taken."""
+"""A GPU engine that falls back to a CPU engine when the device cannot answer."""
 
 import gc
 import logging
@@ -18,35 +18,35 @@ _log = logging.getLogger(__name__)
 
 
 class PlacedEngine:
-    """An engine on a device, and one that answers where it cannot; see `Engine`.
+    """An engine on a device with a CPU fallback; see `Engine`.
 
-    A device that is lost is not asked again; one that is short of memory is, with the
-    next batch.
+    A lost device is not used again; after a lack of memory, the next batch tries the
+    device again.
 
     Args:
         engine: on the device.
         spare: on the CPU.
-        relieved: whether the spare takes over where the device fails or is short of
-            memory; else it does only after `leave`.
+        relieved: whether the spare takes over if the device fails or lacks memory; else
+            only after `leave`.
     """
 
     def __init__(self, engine: Engine, *, spare: Engine, relieved: bool) -> None:
-        self._seat = _Seat(engine)  # shared by copies: it is the same device
+        self._seat = _Seat(engine)  # copies share it: same device
         self._spare = spare
         self._relieved = relieved
         self._threads: int | None = None
 
     @property
     def name(self) -> str:
-        """That of the engine that answers now."""
+        """Name of the engine in use."""
         return self._seat.ask(lambda engine: engine.name, spare=self._spare)
 
     def leave(self) -> None:
-        """Free the device, after the searches under way; the spare answers from now."""
+        """Free the device after the running searches; the spare then takes over."""
         self._seat.leave()
 
     def come_back(self, engine: Engine) -> None:
-        """Answer by `engine`, over the same index, after all."""
+        """Use `engine` on the device again, for the same index."""
         self._seat.take(engine)
 
     def with_threads(self, threads: int) -> "PlacedEngine":
@@ -106,12 +106,12 @@ class PlacedEngine:
 
 
 def _signed(engine: Engine, scanned: Scanned) -> Scanned:
-    """The answer with the name of who gave it: the seat may change hands meanwhile."""
+    """Add the engine's name to the result: the engine in use may change later."""
     return scanned if scanned.engine else scanned._replace(engine=engine.name)
 
 
 class _Seat:
-    """What an engine holds of a device, until it leaves."""
+    """The engine on the device, with a count of its running calls."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine: Engine | None = engine
@@ -120,13 +120,13 @@ class _Seat:
         self._news = Condition()
 
     def ask(self, work: Callable[[Engine], T], *, spare: Engine) -> T:
-        """What `work` makes of the engine, or of `spare` if that has left."""
+        """Run `work` on the engine, or on `spare` if the engine has left."""
         with self._news:
             engine = None if self._leaving else self._engine
             self._asked += engine is not None
         if engine is None:
             return work(spare)
-        del engine  # who waits for `_asked` to be 0 must find the last reference
+        del engine  # `leave` frees it once `_asked` is 0: no reference may remain
         try:
             assert self._engine is not None
             return work(self._engine)
@@ -136,20 +136,20 @@ class _Seat:
                 self._news.notify_all()
 
     def leave(self) -> None:
-        """Let the engine go, after all that it was asked."""
+        """Release the engine after its running calls."""
         with self._news:
             self._leaving = True
             self._news.wait_for(lambda: self._asked == 0)
             self._engine = None
-        # An engine and what it recorded may refer to each other.
+        # An engine and its recorded CUDA graphs may form a reference cycle.
         gc.collect()
 
     def give_up(self) -> None:
-        """Ask the engine no more; what it holds is lost anyway."""
+        """Stop using the engine; its device memory is lost anyway."""
         with self._news:
             self._leaving = True
 
     def take(self, engine: Engine) -> None:
-        """Seat an engine again."""
+        """Use an engine on the device again."""
         with self._news:
             self._engine, self._leaving = engine, False

@@ -1,1 +1,1 @@
-"""Vectors in files of others: npy and parquet."""
+"""Readers of untrusted vector files: npy and parquet."""

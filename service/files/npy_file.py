@@ -1,8 +1,8 @@
 """Reader of untrusted `.npy` files; it does not memory-map.
 
-A map of a file that its owner cuts short ends the process (SIGBUS); a read comes back
-short, which is an error like any other. Rows are read when they are asked for, so a
-file may be larger than memory.
+A memory map kills the process (SIGBUS) if the file is truncated meanwhile; a read
+returns fewer bytes, which is an ordinary error. Rows are read on access, so a file may
+be larger than memory.
 """
 
 import math
@@ -30,19 +30,19 @@ _NO_HEADER = (
 
 
 class NpyFile:
-    """An array in a file: what it is, and its rows by slices without a step.
+    """An array in a file: dtype, shape, and rows by slices without a step.
 
     Attributes:
         path: of the file, which stays open.
-        dtype: of the numbers; never of objects.
+        dtype: of the numbers; never object.
         shape: at least one-dimensional.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file and look at its header.
+        """Open the file and read its header.
 
         Raises:
-            MissingFileError: it is not there or cannot be read.
+            MissingFileError: it does not exist or cannot be read.
             InvalidInputError: it is not `.npy`, or holds pickled objects or no rows.
             CorruptDataError: it is longer or shorter than its header says.
         """
@@ -67,10 +67,10 @@ class NpyFile:
         return self.shape[0]
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.generic]:
-        """The rows of a slice, read now.
+        """The rows of a slice, read from the file.
 
         Raises:
-            CorruptDataError: the file was cut since it was opened.
+            CorruptDataError: the file was truncated since it was opened.
             MissingFileError: it cannot be read.
         """
         start, stop, _ = rows.indices(len(self))
@@ -88,13 +88,13 @@ class NpyFile:
     def __array__(
         self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None
     ) -> NDArray[np.generic]:
-        """All of it, in memory."""
-        del copy  # it always is one
+        """The whole array, in memory."""
+        del copy  # the result is always a copy
         return np.asarray(self[:], dtype)
 
     def _fill(self, out: NDArray[np.generic], first: int) -> None:
-        """Read into `out` what the file has from its `first` number on."""
-        # As bytes: not every dtype lends its memory.
+        """Fill `out` from the file, starting at number `first`."""
+        # As bytes: not every dtype supports the buffer protocol.
         room = out.reshape(-1).view(np.uint8).data
         at = self._begin + first * self.dtype.itemsize
         while room:

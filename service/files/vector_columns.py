@@ -1,7 +1,7 @@
-"""Columns of vectors in tables: what an import and the command line read alike.
+"""Vector columns of tables, shared by imports and the command line.
 
-Messages begin with `shown`, the file as the caller may see it: its name for who asks a
-server, its path for who typed it.
+Messages begin with `shown`, the file as the caller may see it: its name on a server,
+its path on the command line.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,22 +24,22 @@ from gleann.index.errors import (
 
 @contextmanager
 def reading(shown: str | Path) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into our errors.
+    """Convert exceptions during the read of a file to gleann's errors.
 
     Raises:
-        MissingFileError: the file is not there or cannot be read.
-        InvalidInputError: it is not what it should be.
-        LimitError: it takes more memory than there is.
+        MissingFileError: the file does not exist or cannot be read.
+        InvalidInputError: its contents are invalid.
+        LimitError: it needs more memory than available.
     """
     try:
         yield
     except GleannError:
         raise
     except MemoryError as error:
-        # Of Arrow, among others: a damaged file may claim any size.
+        # From Arrow, among others: a damaged file may claim any size.
         raise LimitError(f"{shown} takes more memory than there is") from error
     except OSError as error:
-        # Arrow raises it for what it cannot read of the content too.
+        # Arrow raises it for invalid content too.
         reason = error.strerror or str(error) or "cannot be read"
         raise MissingFileError(f"{shown}: {reason}") from error
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
@@ -52,7 +52,7 @@ def require_columns(
     """Refuse a table without one of the columns `wanted`.
 
     Raises:
-        InvalidInputError: naming the first that is missing, and those there are.
+        InvalidInputError: names the first missing column and the existing ones.
     """
     if missing := [name for name in wanted if name not in there]:
         raise InvalidInputError(
@@ -76,7 +76,7 @@ def require_vectors(shown: str | Path, name: str, kind: pa.DataType) -> None:
     """Refuse a column that holds no lists of numbers.
 
     Raises:
-        InvalidInputError: with the type it has.
+        InvalidInputError: names its type.
     """
     if not holds_vectors(kind):
         raise InvalidInputError(
@@ -87,18 +87,18 @@ def require_vectors(shown: str | Path, name: str, kind: pa.DataType) -> None:
 def matrix_of(
     lists: pa.Array, *, shown: str | Path, name: str, first: int, dim: int | None
 ) -> NDArray[np.generic]:
-    """Lists of numbers as a matrix (n, dim), of the dtype that is stored.
+    """Lists of numbers as a matrix (n, dim) of the stored dtype.
 
     Args:
         lists: of a type that `holds_vectors`.
         shown: the file.
         name: of the column.
-        first: row of the file that the lists begin with.
-        dim: length of each; None takes that of the first, 0 where there is none.
+        first: file row of the first list.
+        dim: length of each; None takes that of the first list, 0 without lists.
 
     Raises:
         InvalidInputError: nulls among the lists or inside them.
-        DimensionMismatchError: a list of another length; it names the row.
+        DimensionMismatchError: a list of another length; names the row.
     """
     where = f"{shown}: column {name!r}"
     if lists.null_count:

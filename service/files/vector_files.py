@@ -40,19 +40,19 @@ BLOCK_BYTES = 16 * 1024 * 1024
 
 
 class VectorFile(Protocol):
-    """A file of vectors, looked at but not read."""
+    """A file of vectors: its header is read, its rows are not."""
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Its path."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All files that it is read from."""
+        """All files it consists of."""
 
     @property
     def count(self) -> int:
-        """Vectors in it."""
+        """Number of vectors."""
 
     def ids(self) -> HeldIds:
         """All ids (count,), distinct."""
@@ -63,11 +63,11 @@ class VectorFile(Protocol):
 
 @contextmanager
 def unchanged(source: VectorFile) -> Iterator[None]:
-    """Refuse files that were written or replaced while they were read.
+    """Refuse files that changed while they were read.
 
     Raises:
-        CorruptDataError: one was; ids may be of one file and vectors of another.
-        MissingFileError: one was removed.
+        CorruptDataError: a file changed, so ids and vectors may not match.
+        MissingFileError: a file was removed.
     """
     before = [_stamp(path) for path in source.paths]
     yield
@@ -83,8 +83,8 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def changed_error(source: VectorFile, found: str) -> CorruptDataError:
-    """What an import is refused with where `found` vectors are not those looked at."""
-    # A file is opened more than once, and another may lie at its path by then.
+    """The error for an import whose vectors, now `found`, changed since the check."""
+    # A file is opened more than once; it may be replaced in between.
     return CorruptDataError(
         f"{source.path.name} was changed while it was read: it had {source.count}"
         f" vectors before, and has {found} now"
@@ -92,11 +92,11 @@ def changed_error(source: VectorFile, found: str) -> CorruptDataError:
 
 
 def allowed_path(path: str, roots: tuple[Path, ...]) -> Path:
-    """The real path of a file that lies under one of `roots`.
+    """The real path of a file under one of `roots`.
 
     Raises:
-        ForbiddenPathError: no roots, or outside them (links are followed first).
-        MissingFileError: not there, or no regular file.
+        ForbiddenPathError: no roots, or a path outside them (after links are followed).
+        MissingFileError: it does not exist or is not a regular file.
     """
     if not roots:
         raise ForbiddenPathError(
@@ -109,7 +109,7 @@ def allowed_path(path: str, roots: tuple[Path, ...]) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise ForbiddenPathError(f"{path!r} cannot be resolved") from error
     if not inside:
-        # Whether something is there is none of the caller's business.
+        # Do not reveal whether the path exists.
         raise ForbiddenPathError(f"{path!r} is outside the import roots")
     with _missing(path):
         if not stat.S_ISREG(real.stat().st_mode):
@@ -127,7 +127,7 @@ class NpyVectors:
 
     @classmethod
     def open(cls, path: Path, *, ids_path: Path | None, dim: int) -> "NpyVectors":
-        """Look at the header, before anything is read.
+        """Open the file and check its header.
 
         Raises:
             InvalidInputError: not .npy, or not a matrix of numbers.
@@ -147,12 +147,12 @@ class NpyVectors:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All files that it is read from."""
+        """All files it consists of."""
         return (self.path,) if self.ids_path is None else (self.path, self.ids_path)
 
     @property
     def count(self) -> int:
-        """Vectors in it."""
+        """Number of vectors."""
         return self.shape[0]
 
     def ids(self) -> HeldIds:
@@ -170,7 +170,7 @@ class NpyVectors:
         return hold_ids(ids, n=self.count, name=self.ids_path.name)
 
     def blocks(self) -> Iterator[NDArray[np.generic]]:
-        """The vectors in order."""
+        """The vectors in order, block by block."""
         file = NpyFile(self.path)
         if file.shape != self.shape:
             raise CorruptDataError(
@@ -195,11 +195,11 @@ class ParquetVectors:
     def open(
         cls, path: Path, *, vector_column: str, id_column: str | None, dim: int
     ) -> "ParquetVectors":
-        """Look at the schema, and at what the file says of its size.
+        """Open the file and check its schema and declared size.
 
         Raises:
             InvalidInputError: not parquet, or a column is missing or of another type.
-            DimensionMismatchError: more numbers than its rows can have.
+            DimensionMismatchError: more numbers than rows times `dim`.
             MissingFileError: it cannot be read.
         """
         from pyarrow.parquet import ParquetFile
@@ -224,7 +224,7 @@ class ParquetVectors:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All files that it is read from."""
+        """All files it consists of."""
         return (self.path,)
 
     def ids(self) -> HeldIds:
@@ -233,7 +233,7 @@ class ParquetVectors:
             return np.arange(self.count)
         from pyarrow.parquet import ParquetFile
 
-        # As they are stored: a short file may name one long text a million times.
+        # Dictionary-encoded: a short file may repeat a long text a million times.
         with (
             reading(self.path.name),
             ParquetFile(self.path, read_dictionary=[self.id_column]) as file,
@@ -250,7 +250,7 @@ class ParquetVectors:
         return hold_ids(joined_ids(parts), n=self.count, name=self.id_column)
 
     def _id_part(self, column: "pa.Array", name: str, first: int) -> HeldIds:
-        """Ids of the rows from `first` on."""
+        """Ids of a part of the rows, from row `first` on."""
         import pyarrow as pa
 
         if column.null_count:
@@ -269,7 +269,7 @@ class ParquetVectors:
         return Texts.of_arrow(texts)
 
     def blocks(self) -> Iterator[NDArray[np.generic]]:
-        """The vectors in order."""
+        """The vectors in order, block by block."""
         from pyarrow.parquet import ParquetFile
 
         rows = max(1, BLOCK_BYTES // (8 * self.dim))
@@ -306,7 +306,7 @@ def _require_ids(path: Path, field: "pa.Field") -> None:
 def _require_words(
     path: Path, column: "pa.DictionaryArray", name: str, first: int
 ) -> None:
-    """Refuse long ids, and an id in two rows, before each takes room of its own."""
+    """Refuse long and duplicate ids before they are decoded to full size."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -331,7 +331,7 @@ def _require_words(
 
 
 def _require_id_type(path: Path, dtype: np.dtype[np.generic]) -> None:
-    """Refuse what cannot be ids before it is read."""
+    """Refuse a dtype that cannot be ids, before the read."""
     if dtype.kind not in "iuU":
         raise InvalidInputError(
             f"{path.name} must hold integers or strings, got {dtype}"
@@ -346,7 +346,7 @@ def _require_id_type(path: Path, dtype: np.dtype[np.generic]) -> None:
 def _require_size(
     path: Path, metadata: "pq.FileMetaData", column: str, dim: int
 ) -> None:
-    """Refuse lists that are longer than the dimension before any of them is read."""
+    """Refuse lists longer than the dimension, before the read."""
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         chunks = (group.column(place) for place in range(group.num_columns))

@@ -1,1 +1,1 @@
-"""Long work: the queue, its workers, and the work of builds, imports, selections."""
+"""Long-running jobs: queue, workers, and builds, imports and selections."""

@@ -21,7 +21,7 @@ from gleann.v1 import index_pb2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Built:
-    """A version that this process built, and how."""
+    """A version that this process built, and its parameters."""
 
     number: int
     version: int
@@ -29,11 +29,11 @@ class _Built:
 
 
 class Building:
-    """Carries out builds, out of core: a sealed version may be larger than memory.
+    """Runs builds out of core: a sealed version may be larger than memory.
 
-    A build of what is built already, with equal parameters, is no work. Which
-    parameters those were is known of versions that this process built: another gleann
-    may have built the others.
+    A build of an unchanged index with equal parameters does nothing. The parameters are
+    known only for versions that this process built: another gleann version may have
+    built the others.
     """
 
     def __init__(self, registry: Registry, *, threads: int, devices: Devices) -> None:
@@ -43,7 +43,7 @@ class Building:
         self._built: dict[str, _Built] = {}
 
     def demand(self, packed: bytes) -> Demand:
-        """What is known of a build before it runs."""
+        """Estimate the demand of a build before it runs."""
         request = index_pb2.BuildIndexRequest.FromString(packed)
 
         def size() -> int:
@@ -51,12 +51,12 @@ class Building:
                 view = self._registry.view(request.name)
                 return 0 if self._is_current(view, request) else view.count * view.dim
             except GleannError:
-                return 0  # it fails at once
+                return 0  # it fails immediately
 
         return Demand(same=_params_asked(request), changes="version", size=size)
 
     def current(self, request: index_pb2.BuildIndexRequest) -> index_pb2.Index | None:
-        """The index, where it is now what this request would make of it.
+        """The index, if it already is the result of this request; else None.
 
         Raises:
             UnknownIndexError: no index has this name.
@@ -65,7 +65,7 @@ class Building:
         return self._told(view) if self._is_current(view, request) else None
 
     def __call__(self, task: Task) -> index_pb2.Index:
-        """Build one index from what it holds now, and serve it."""
+        """Build one index from its current vectors, and serve it."""
         request = index_pb2.BuildIndexRequest.FromString(task.request)
         view = self._registry.view(request.name)
         require_not_empty(view)
@@ -93,7 +93,7 @@ class Building:
         return self._told(self._registry.view(request.name))
 
     def _note(self, view: View, params: BuildParams) -> None:
-        """Remember how the version after `view` was built; forget deleted indexes."""
+        """Record the parameters of a build from `view`; drop deleted indexes."""
         for deleted in set(self._built).difference(self._registry.names()):
             self._built.pop(deleted, None)
         self._built[view.name] = _Built(
@@ -115,7 +115,7 @@ class Building:
 
 
 class LiveRows:
-    """The rows of a view that can be found, read block by block."""
+    """The live rows of a view, read block by block."""
 
     def __init__(self, view: View, rows: Rows, ids: HeldIds) -> None:
         self._view = view
@@ -126,15 +126,15 @@ class LiveRows:
 
     def __getitem__(self, rows: slice, /) -> Vectors:
         vectors = self._view.vectors_at(self._rows[rows])
-        # A log of an earlier gleann may hold such a row: said by its id, it can be
-        # replaced or deleted.
+        # A log of an earlier gleann may contain such a row: the error names its id, so
+        # that it can be replaced or deleted.
         if self._view.metric != "cosine":
             require_measurable(vectors, ids=self._ids[rows])
         return vectors
 
 
 def _params_asked(request: index_pb2.BuildIndexRequest) -> BuildParams | None:
-    """How to build, whatever the metric; None if that is refused."""
+    """Build parameters without regard to the metric; None if invalid."""
     try:
         return index_messages.build_params_of(request.params, metric="l2")
     except GleannError:

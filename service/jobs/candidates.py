@@ -1,4 +1,4 @@
-"""Candidates of a coreset request: ids, costs, groups, checked against the index."""
+"""Candidates of a coreset request: ids, costs and groups, checked by the index."""
 
 from dataclasses import dataclass
 
@@ -18,16 +18,16 @@ from gleann.v1 import coreset_pb2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidates:
-    """The vectors that a job looks at, as rows of their own numbering.
+    """The candidate vectors of a job; positions are within the candidates.
 
     Attributes:
         rows: int64 (n,), rows of the view.
-        ids: (n,) their ids.
+        ids: (n,) ids of the candidates.
         k: vectors to choose.
-        costs: float64 (n,), or None where none were given.
-        locked: int64 (m,), positions of those that cover but are not chosen.
-        groups: (n,) the group of each, or None where there are no quotas.
-        measured: whether distances are measured, by the method or for the summary.
+        costs: float64 (n,), or None.
+        locked: int64 (m,), positions that count as chosen already.
+        groups: (n,) the group of each, or None without quotas.
+        measured: whether distances are used, by the method or in its summary.
     """
 
     rows: Rows
@@ -40,11 +40,11 @@ class Candidates:
 
 
 def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candidates:
-    """Check a request against the index, and find what it names.
+    """Check a request against the index and resolve its ids.
 
     Raises:
         NotReadyError: the index is empty.
-        UnknownIdError: an id is not there.
+        UnknownIdError: unknown id.
         InvalidInputError: no strategy, or a vector without a cost or a group.
         InvalidParamsError: k outside 1..n, or a strategy that needs another metric.
     """
@@ -58,7 +58,7 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
         raise InvalidParamsError(
             f"{method} needs a true metric, cosine or l2; {view.name!r} has ip"
         )
-    # A draw needs no metric; within groups it is measured where there is one.
+    # A random draw needs no metric; within groups it reports distances if it has one.
     measured = method != "random" or (
         request.HasField("quotas") and view.metric != "ip"
     )
@@ -67,7 +67,7 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
     ids = view.ids_at(rows)
     lookup = IdLookup(ids)
     locked = _locked(request, lookup)
-    # A set that leaves no vector to be covered is no coreset.
+    # A set without a vector to cover is not a coreset.
     room = (
         len(rows) - len(locked)
         if not measured
@@ -155,7 +155,7 @@ def _group_names(quotas: coreset_pb2.Quotas) -> NDArray[np.str_]:
     """The group of each id.
 
     Raises:
-        InvalidInputError: a name that is longer than an id may be.
+        InvalidInputError: a name above the length limit of ids.
     """
     names = Texts.of_texts(list(quotas.groups))
     if (long := np.flatnonzero(names.lengths > MAX_ID_BYTES)).size:

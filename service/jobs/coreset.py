@@ -1,4 +1,4 @@
-"""The choice of a selection job: gather the vectors, and call the library."""
+"""The work of a selection job: gather the vectors and call the library."""
 
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,13 @@ def choose(
     *,
     device: str | None,
 ) -> Selected:
-    """Choose from `view` as requested; the summary has its baselines.
+    """Choose vectors of `view` as requested; the summary has the baselines.
 
     Args:
-        view: what is chosen from.
+        view: the state of the index.
         request: the strategy and its parameters.
-        task: whose progress is reported.
-        device: torch's name of the device that measures; None is the host.
+        task: receives the progress.
+        device: the device's name in torch; None is the host.
     """
     from gleann.selection.coreset import draw, select
 
@@ -90,7 +90,7 @@ def _quota_rule(
 
 
 def _numbers(strategy: Message) -> dict[str, int | float]:
-    """The numbers that a strategy's message sets, by name."""
+    """The numeric fields set in a strategy's message, by name."""
     return {
         field.name: value
         for field, value in strategy.ListFields()

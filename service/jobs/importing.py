@@ -1,4 +1,4 @@
-"""Import job: read a file, stage its rows on disk, publish them in one step."""
+"""Import job: read a file, stage its rows on disk, publish them atomically."""
 
 import shutil
 from contextlib import suppress
@@ -34,12 +34,12 @@ BYTES_AN_ID = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRules:
-    """What may be imported.
+    """Rules for imports.
 
     Attributes:
-        roots: directories that files may lie under.
-        most_rows: vectors of one file.
-        directory: where they are put; its disk must have room for them.
+        roots: directories from which files may be imported.
+        most_rows: maximum number of vectors in a file.
+        directory: the data directory; its disk must have enough space.
     """
 
     roots: tuple[Path, ...]
@@ -50,14 +50,14 @@ class ImportRules:
 def open_source(
     request: vector_pb2.ImportVectorsRequest, *, dim: int, rules: ImportRules
 ) -> VectorFile:
-    """Look at the file that a request names.
+    """Open and check the file of a request.
 
     Raises:
-        ForbiddenPathError: it lies outside the roots.
-        MissingFileError: it is not there or cannot be read.
-        InvalidInputError: it is not what it should be.
-        LimitError: more vectors than one import may have.
-        StorageError: more than the disk has room for.
+        ForbiddenPathError: it is outside the roots.
+        MissingFileError: it does not exist or cannot be read.
+        InvalidInputError: its contents are invalid.
+        LimitError: too many vectors for one import.
+        StorageError: not enough disk space.
     """
     source = _look_at(request, dim=dim, roots=rules.roots)
     if source.count == 0:
@@ -99,14 +99,14 @@ def _look_at(
 
 
 class Importing:
-    """Carries out imports."""
+    """Runs imports."""
 
     def __init__(self, registry: Registry, rules: ImportRules) -> None:
         self._registry = registry
         self._rules = rules
 
     def demand(self, packed: bytes) -> Demand:
-        """What is known of an import before it runs; it looks for the file's size."""
+        """Estimate the demand of an import before it runs, from the file's size."""
         request = vector_pb2.ImportVectorsRequest.FromString(packed)
         source = (
             request.npy if request.WhichOneof("source") == "npy" else request.parquet
@@ -119,7 +119,7 @@ class Importing:
     def __call__(self, task: Task) -> vector_pb2.ImportVectorsResponse:
         """Import one file, all or nothing."""
         request = vector_pb2.ImportVectorsRequest.FromString(task.request)
-        # A run that was cut off may have got through, and not have been able to say so.
+        # An interrupted run may have published its rows without recording its end.
         count = self._registry.count_published(task.operation)
         if count == 0:
             count = self._stage(request, task)
@@ -129,7 +129,7 @@ class Importing:
         )
 
     def _stage(self, request: vector_pb2.ImportVectorsRequest, task: Task) -> int:
-        # It left parts then, and begins again.
+        # An interrupted run may have left staged parts.
         self._registry.drop_staged(task.operation)
         view = self._registry.view(request.index)
         source = open_source(request, dim=view.dim, rules=self._rules)

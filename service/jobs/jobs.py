@@ -1,8 +1,8 @@
 """Long-running operations: stored on disk, run by two workers, cancelled, resumed.
 
-One worker takes whatever has its turn; the other takes short work only, so that this
-never waits for long work of other indexes. Work that a crash or a stop cut off runs
-again from its request at the next start.
+One worker takes any work; the other takes short work only, so that short work never
+waits for long work of other indexes. Work interrupted by a crash or a stop is rerun
+from its request at the next start.
 """
 
 import logging
@@ -45,12 +45,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A piece of work as a worker hands it out.
+    """One piece of work, as passed to the code that performs it.
 
     Attributes:
         operation: its name, "operations/3f2a".
-        request: the request that asked for it, serialised.
-        progress: to be called as it advances; raises when it must stop.
+        request: the serialized request.
+        progress: callback for progress; raises when the work must stop.
     """
 
     operation: str
@@ -65,7 +65,7 @@ Demands = Mapping[str, Callable[[bytes], Demand]]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Run:
-    """Operations that one piece of work satisfies, the first of which it is run for."""
+    """The operations that one run satisfies; it runs under the first one."""
 
     index: str
     names: list[str]
@@ -81,7 +81,7 @@ class _Outcome:
 
 
 class _StoppingError(Exception):
-    """The server is stopping; the work goes on at the next start."""
+    """The server is stopping; the work resumes at the next start."""
 
 
 class Jobs:
@@ -106,11 +106,11 @@ class Jobs:
         ]
 
     def open(self, works: Mapping[str, Work], demands: Demands | None = None) -> None:
-        """Start the workers, with what was cut off at the head of its queue.
+        """Start the workers, with interrupted work at the head of the queue.
 
         Args:
-            works: what to do for each kind of operation.
-            demands: what is known of it before; None takes all for long work.
+            works: the function for each kind of operation.
+            demands: estimators of demand; None treats all work as long.
         """
         self._works = works
         self._demands = demands or {}
@@ -141,13 +141,13 @@ class Jobs:
     def start(
         self, kind: str, *, index: str, request: Message
     ) -> operations_pb2.Operation:
-        """Put work on disk and into the queue."""
+        """Store work on disk and enqueue it."""
         return self.asked(kind, index=index, request=request)()
 
     def asked(
         self, kind: str, *, index: str, request: Message
     ) -> Callable[[], operations_pb2.Operation]:
-        """What puts work on disk and into the queue; it is quick."""
+        """The function that stores work on disk and enqueues it; it is quick."""
         name = f"operations/{token_hex(8)}"
         packed = request.SerializeToString()
         entry = Entry(name=name, index=index, demand=self._demand(kind, packed))
@@ -171,7 +171,7 @@ class Jobs:
     def answered(
         self, kind: str, *, index: str, request: Message, response: Message
     ) -> operations_pb2.Operation:
-        """An operation that is done already, since nothing has to be done for it."""
+        """An operation that is done from the start, since no work is needed."""
         name = f"operations/{token_hex(8)}"
         now = time.time()
         with self._store.transaction() as transaction:
@@ -191,22 +191,22 @@ class Jobs:
             return self.get(name)
 
     def is_settled(self, index: str) -> bool:
-        """Whether nothing that changes an index is under way, nor asked for."""
+        """Whether no work that changes an index is running or queued."""
         with self._news:
             return self._queue.is_settled(index)
 
     def get(self, name: str) -> operations_pb2.Operation:
-        """The operation as it is now.
+        """The current state of the operation.
 
         Raises:
-            UnknownJobError: there is none of that name.
+            UnknownJobError: no operation has this name.
         """
         return self._message(self._row(name))
 
     def list(
         self, *, after: int, limit: int
     ) -> list[tuple[int, operations_pb2.Operation]]:
-        """Operations numbered above `after`, oldest first, with their numbers."""
+        """Operations with numbers above `after`, oldest first, and their numbers."""
         rows = self._store.rows(
             "SELECT * FROM operations WHERE number > ? ORDER BY number LIMIT ?",
             after,
@@ -220,15 +220,15 @@ class Jobs:
         operation = self.get(name)
         while not operation.done and (left := deadline - time.monotonic()) > 0:
             with self._news:
-                # What this process does not run ends elsewhere, or never: no news.
+                # An operation outside this process's queue sends no notification.
                 self._news.wait(left if name in self._runs else min(left, FIRST_PAUSE))
             operation = self.get(name)
         return operation
 
     def cancel(self, name: str) -> None:
-        """Ask it to stop; nothing happens when it has ended.
+        """Request a stop; no effect on an ended operation.
 
-        Work that others asked for too goes on for them.
+        Work shared with other operations continues for those.
         """
         with self._store.transaction() as transaction:
             state = self._row(name)["state"]
@@ -241,10 +241,10 @@ class Jobs:
                 run.cancelled = True
 
     def delete(self, name: str) -> None:
-        """Forget an operation that has ended.
+        """Delete an operation that has ended.
 
         Raises:
-            NotReadyError: it has not.
+            NotReadyError: it has not ended.
         """
         with self._store.transaction() as transaction:
             if not self.get(name).done:
@@ -252,7 +252,7 @@ class Jobs:
             transaction.run("DELETE FROM operations WHERE name = ?", name)
 
     def close(self, *, seconds: float) -> None:
-        """Stop the workers, waiting for them at most `seconds`."""
+        """Stop the workers; wait at most `seconds` for them."""
         deadline = time.monotonic() + seconds
         with self._news:
             self._stopping = True
@@ -271,7 +271,7 @@ class Jobs:
         try:
             return Demand() if known is None else known(request)
         except (DecodeError, TypeError):
-            return Demand()  # it is no request, and fails alone when its turn comes
+            return Demand()  # an invalid request; it fails by itself when it runs
 
     def _enqueue(self, entry: Entry) -> None:
         with self._news:
@@ -280,7 +280,7 @@ class Jobs:
             self._news.notify_all()
 
     def _forget(self, name: str) -> None:
-        """Take an operation that has ended out of the queue, or out of its run."""
+        """Remove an ended operation from the queue or from its run."""
         with self._news:
             self._queue.drop(name)
             if (run := self._runs.pop(name, None)) is not None:
@@ -294,7 +294,7 @@ class Jobs:
             except _StoppingError:
                 pass
             except GleannError:
-                # It runs again at the next start.
+                # It is rerun at the next start.
                 _log.exception("%s: the store refused", ", ".join(run.names))
             except Exception:  # noqa: BLE001  the edge: the worker goes on
                 _log.exception("%s failed inside", ", ".join(run.names))
@@ -333,7 +333,7 @@ class Jobs:
             self._insist(lambda: self._write_all(run, outcome))
 
     def _outcome(self, run: _Run, row: Row) -> _Outcome:
-        """Do the work, and say what became of it."""
+        """Do the work and return its outcome."""
         task = Task(
             operation=row["name"],
             request=row["request"],
@@ -363,7 +363,7 @@ class Jobs:
         run.live.take(news)
 
     def _insist(self, write: Callable[[], T]) -> T:
-        """Write to the store, again and again where it refuses.
+        """Write to the store; retry on errors.
 
         Raises:
             _StoppingError: the server stops first.
@@ -382,7 +382,7 @@ class Jobs:
             pause = min(2 * pause, LAST_PAUSE)
 
     def _begin_all(self, run: _Run) -> bool:
-        """Mark a run's operations as running, but for those that were cancelled."""
+        """Mark a run's operations as running, except cancelled ones."""
         with self._store.transaction():
             begun = [name for name in run.names if self._begin(name)]
         with self._news:
@@ -390,7 +390,7 @@ class Jobs:
         return bool(run.names)
 
     def _begin(self, name: str) -> bool:
-        """Mark it as running, unless it was cancelled in the queue."""
+        """Mark an operation as running, unless it was cancelled in the queue."""
         with self._store.transaction() as transaction:
             begun = transaction.run(
                 "UPDATE operations SET state = 'running', started = ?,"
@@ -417,7 +417,7 @@ class Jobs:
     def _write_end(
         self, transaction: Transaction, name: str, outcome: _Outcome
     ) -> None:
-        """Write what became of an operation; parts of an import go if it failed."""
+        """Store the outcome of an operation; drop staged parts of a failed import."""
         transaction.run(
             "UPDATE operations SET state = ?, ended = ?, error = ?, response = ?"
             " WHERE name = ?",

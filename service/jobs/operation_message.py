@@ -14,7 +14,7 @@ from gleann.v1 import index_pb2
 
 @dataclass(slots=True, kw_only=True)
 class Live:
-    """How far a piece of work is, in memory only."""
+    """Progress of running work, in memory only."""
 
     progress: Progress = field(
         default_factory=lambda: Progress(phase="queued", done=0, total=0)
@@ -23,26 +23,26 @@ class Live:
     base: int = 0
 
     def take(self, news: Progress) -> None:
-        """Note how far it is."""
+        """Record new progress."""
         last = self.progress
-        # A new total is a new count; a rate over both would mean nothing.
+        # A new total starts a new count; a rate over both would be meaningless.
         if news.total != last.total or news.done < last.done:
             self.since, self.base = time.monotonic(), news.done
         self.progress = news
 
     def rate(self) -> float:
-        """Items a second since the count began; 0 where that cannot be told."""
+        """Items per second since the count began; 0 while unknown."""
         elapsed = time.monotonic() - self.since
         gained = self.progress.done - self.base
         return gained / elapsed if gained > 0 and elapsed > 0 else 0.0
 
 
 def operation_message(row: Row, live: Live) -> operations_pb2.Operation:
-    """The operation of a row of the table `operations`.
+    """The `Operation` message of a row of the table `operations`.
 
     Args:
-        row: what is on disk.
-        live: how far it is, if it runs.
+        row: the stored state.
+        live: its progress, if it runs.
     """
     metadata = index_pb2.OperationMetadata(
         kind=row["kind"],

@@ -1,7 +1,7 @@
 """The job queue: fair order among indexes, and merging of equal requests.
 
-The work of one index is done one piece at a time, in the order it was asked for. Among
-indexes turns are fair: one with much to do does not keep another waiting for all of it.
+Requests of one index run one at a time, in order of arrival. Indexes take turns: many
+requests of one index do not delay another index until all are done.
 """
 
 from collections.abc import Callable, Hashable
@@ -15,15 +15,15 @@ SHORT = 1 << 22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What is known of a piece of work before it runs.
+    """Resource demand of work, estimated before it runs.
 
     Attributes:
-        same: one run satisfies all requests of an index for which this is equal; None
-            for no other.
-        changes: what it changes of its index: the "rows", the sealed "version", or
+        same: key of requests of an index that one run can satisfy together; None for a
+            request that needs its own run.
+        changes: the part of the index that it changes: "rows", the sealed "version" or
             "nothing".
-        size: numbers that it reads, as far as can be told now; None where that is
-            unknown. Called while others wait: it looks at memory only.
+        size: estimated count of numbers to read; None if unknown. Called under a
+            lock: it must read memory only.
     """
 
     same: Hashable = None
@@ -32,19 +32,19 @@ class Demand:
 
     @property
     def short(self) -> bool:
-        """Whether it is known to be short."""
+        """Whether the work is known to be short."""
         size = self.size()
         return size is not None and size <= SHORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A request that waits.
+    """A queued request.
 
     Attributes:
-        name: of its operation.
-        index: that it works on.
-        demand: what is known of it.
+        name: name of its operation.
+        index: name of its index.
+        demand: its estimated demand.
     """
 
     name: str
@@ -53,23 +53,23 @@ class Entry:
 
 
 class JobQueue:
-    """Requests that wait; the caller lets one thread at a time use it."""
+    """Queued requests; not thread-safe, the caller locks."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[Entry]] = {}
         self._busy: dict[str, Demand] = {}
-        # Since when an index waits for its turn: when it came, or its last run ended.
+        # Start of each index's wait for a turn: its arrival or the end of its last run.
         self._turns: dict[str, int] = {}
         self._clock = 0
 
     def add(self, entry: Entry) -> None:
-        """Put a request behind the others of its index."""
+        """Append a request to the queue of its index."""
         if entry.index not in self._turns:
             self._wait_from_now(entry.index)
         self._waiting.setdefault(entry.index, []).append(entry)
 
     def drop(self, name: str) -> None:
-        """Forget a request, if it waits."""
+        """Remove a request if it is queued."""
         for index, entries in list(self._waiting.items()):
             left = [entry for entry in entries if entry.name != name]
             if len(left) < len(entries):
@@ -77,12 +77,12 @@ class JobQueue:
                 self._tidy(index)
 
     def take(self, *, short: bool) -> list[Entry]:
-        """The requests that one run satisfies, whose turn it is; none if none can run.
+        """The requests that the next run satisfies; empty if none can run.
 
         Their index is busy until `done`.
 
         Args:
-            short: take only what is known to be short.
+            short: take only work known to be short.
         """
         ready = [
             index
@@ -96,13 +96,13 @@ class JobQueue:
         return self._taken(index)
 
     def done(self, index: str) -> None:
-        """Let an index have its next turn."""
+        """End the run of an index and allow its next one."""
         self._busy.pop(index, None)
         self._wait_from_now(index)
         self._tidy(index)
 
     def is_settled(self, index: str) -> bool:
-        """Whether nothing that changes an index is done, nor waits."""
+        """Whether no request that changes an index is running or queued."""
         demands = [entry.demand for entry in self._waiting.get(index, ())]
         if index in self._busy:
             demands.append(self._busy[index])
@@ -111,7 +111,7 @@ class JobQueue:
     def _taken(self, index: str) -> list[Entry]:
         """Take the first request, and those that its run satisfies as well.
 
-        What was asked for behind work that brings rows must see them: it waits.
+        A request queued behind a change of rows must see those rows, so it stays.
         """
         first, *others = self._waiting[index]
         before = list(takewhile(lambda entry: entry.demand.changes != "rows", others))

@@ -1,4 +1,4 @@
-"""Selection job: choose a set of vectors and store it."""
+"""Selection job: choose a subset of vectors and store it."""
 
 import time
 from sqlite3 import Row
@@ -24,7 +24,7 @@ VECTORS_A_SIZE = 64
 
 
 class Selecting:
-    """Carries out selection jobs and keeps what they chose."""
+    """Runs selection jobs and stores their results."""
 
     def __init__(self, registry: Registry, store: Store, devices: Devices) -> None:
         self._registry = registry
@@ -32,7 +32,7 @@ class Selecting:
         self._devices = devices
 
     def demand(self, packed: bytes) -> Demand:
-        """What is known of a selection job before it runs."""
+        """Estimate the demand of a selection job before it runs."""
         request = coreset_pb2.CreateSelectionJobRequest.FromString(packed)
         passes = 1 + request.k // VECTORS_A_SIZE
 
@@ -40,20 +40,20 @@ class Selecting:
             try:
                 view = self._registry.view(request.index)
             except GleannError:
-                return 0  # it fails at once
+                return 0  # it fails immediately
             return view.count * view.dim * passes
 
         return Demand(changes="nothing", size=size)
 
     def __call__(self, task: Task) -> coreset_pb2.Selection:
-        """Choose one set."""
+        """Choose and store one subset."""
         request = coreset_pb2.CreateSelectionJobRequest.FromString(task.request)
         view = self._registry.view(request.index)
         task.progress(Progress(phase="gather", done=0, total=0))
         selected = self._devices.run(
             lambda device: choose(view, request, task, device=device)
         )
-        # Named after its operation, so that one that is run again takes its own place.
+        # Named after its operation, so that a rerun replaces its own result.
         number = task.operation.removeprefix("operations/")
         message = coreset_pb2.Selection(
             name=f"selections/{number}", index=request.index
@@ -75,7 +75,7 @@ class Selecting:
         """The description of a selection.
 
         Raises:
-            UnknownJobError: there is none of that name.
+            UnknownJobError: no selection has this name.
         """
         return coreset_pb2.Selection.FromString(self._row(name)["description"])
 
@@ -83,7 +83,7 @@ class Selecting:
         """All items of a selection.
 
         Raises:
-            UnknownJobError: there is none of that name.
+            UnknownJobError: no selection has this name.
         """
         stored = types_pb2.SelectedItems.FromString(self._row(name)["items"])
         return selected_of(self.get(name), [stored])

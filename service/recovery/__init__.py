@@ -1,1 +1,1 @@
-"""A damaged data directory: examined, repaired, its rows exported."""
+"""Examination, repair and export of a damaged data directory."""

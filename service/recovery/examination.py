@@ -21,12 +21,12 @@ UNKNOWN_SEQUENCE = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """The changes of an index that are newer than a sequence.
+    """The logged changes of an index after a sequence.
 
     Attributes:
-        whole: (sequence, row number) of those that can be served, in their order.
-        damaged: what is wrong with each of the others.
-        missing: sequences that were acknowledged and of which no whole row is there.
+        whole: (sequence, row number) of the undamaged changes, in order.
+        damaged: a description of each damaged change.
+        missing: acknowledged sequences without an undamaged row.
     """
 
     whole: tuple[tuple[int, int], ...]
@@ -36,16 +36,16 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExaminedIndex:
-    """One index, as the database or its directory tells of it.
+    """One index, from the database or from its directory.
 
     Attributes:
-        number: its directory bears it.
+        number: the name of its directory.
         name: of the index.
-        row: of the table `indexes`; None where the database has none.
-        is_whole: whether there is a row, and it matches its checksum.
-        seals: of the versions whose files are all whole, oldest first.
-        log: of the changes after the version that a whole row names.
-        wrong: what keeps it from being served, or from being known; empty if nothing.
+        row: of the table `indexes`; None if missing.
+        is_whole: whether the row exists and matches its checksum.
+        seals: of the undamaged versions, oldest first.
+        log: changes after the version in the row, if the row is undamaged.
+        wrong: reasons why it cannot be served or identified; empty if none.
     """
 
     number: int
@@ -59,13 +59,13 @@ class ExaminedIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """A data directory.
+    """Examination result of a data directory.
 
     Attributes:
-        refusal: why a start would refuse the database, or None.
-        indexes: those that the database or a directory tells of, by number.
+        refusal: why a server would refuse the database, or None.
+        indexes: indexes in the database or with a directory, by number.
         damaged: (table, name) of damaged rows of other tables.
-        lost: how many things lie in lost/.
+        lost: number of entries in lost/.
     """
 
     refusal: str | None
@@ -75,13 +75,13 @@ class Examination:
 
     @property
     def is_sound(self) -> bool:
-        """Whether a start would serve everything."""
+        """Whether a server would serve everything."""
         wrong = any(index.wrong for index in self.indexes)
         return self.refusal is None and not wrong and not self.damaged
 
 
 def examine(snapshot: Snapshot) -> Examination:
-    """Look at everything: each page, row and file is read once."""
+    """Check everything: each page, row and file is read once."""
     directory = snapshot.directory
     rows = {row["number"]: row for row in snapshot.readable_rows("indexes")}
     deleted = {row["number"] for row in _deleted(snapshot)}
@@ -144,7 +144,7 @@ def _examined(
 
 
 def _versions(directory: Path, number: int) -> tuple[list[Seal], dict[int, str]]:
-    """The seals of whole versions, and what is wrong with the other ones."""
+    """The seals of undamaged versions, and the problems of the others."""
     whole: list[Seal] = []
     wrong: dict[int, str] = {}
     found = directory.glob(f"indexes/{number}/versions/*")
@@ -159,7 +159,7 @@ def _versions(directory: Path, number: int) -> tuple[list[Seal], dict[int, str]]
 
 
 def _seal_made_up(index: SoarIndex, path: Path, number: int) -> Seal:
-    """For a version that an older gleann wrote: its name and sequence are lost."""
+    """A seal for a version of an older gleann, which has no name or sequence."""
     return Seal(
         number=number,
         name=f"recovered-{number}",
@@ -200,7 +200,7 @@ def _wrong_with(
 
 
 def log_of(snapshot: Snapshot, row: Mapping[str, Any] | Row) -> Log:
-    """Look at the log of an index after the version that its row names."""
+    """Check the log of an index after the version in its row."""
     view = View(
         number=row["number"],
         name=row["name"],
@@ -232,7 +232,7 @@ def log_of(snapshot: Snapshot, row: Mapping[str, Any] | Row) -> Log:
 def logged_rows(
     snapshot: Snapshot, number: int, sequence: int
 ) -> list[tuple[int, int]]:
-    """(sequence, row number) of an index's changes after a sequence, in their order."""
+    """(sequence, row number) of an index's changes after a sequence, in order."""
     rows = snapshot.readable_rows(
         "changes",
         columns="sequence",

@@ -1,4 +1,4 @@
-"""Export the rows of an index, also of a damaged one, to a file for `import`."""
+"""Export the rows of an index, even if damaged, to a file for `import`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ Names = list[Name]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What was written of one index.
+    """The export of one index.
 
     Attributes:
         file: parquet, with the columns id and vector.
         count: rows in it.
-        left_out: why rows are not among them; empty where all are.
+        left_out: reasons for missing rows; empty if complete.
     """
 
     file: Path
@@ -44,14 +44,14 @@ class Exported:
 
 
 def export_index(snapshot: Snapshot, index: ExaminedIndex, folder: Path) -> Exported:
-    """Write all rows that can be vouched for, deleted ones not, to `folder`.
+    """Write all verified rows, without deleted ones, to `folder`.
 
-    Rows of the sealed version are those of its vectors and ids, where both match their
-    checksums, whatever else of it is damaged; of the log, those of whole changes.
+    The sealed version contributes rows if its vectors and ids match their checksums,
+    even if its other files are damaged; the log contributes its undamaged changes.
 
     Raises:
-        CorruptDataError: not even its dimension is known.
-        StorageError: the disk refused.
+        CorruptDataError: its dimension is unknown.
+        StorageError: a disk error.
     """
     source = _source(index)
     left_out: list[str] = list(index.log.damaged)
@@ -77,7 +77,7 @@ def export_index(snapshot: Snapshot, index: ExaminedIndex, folder: Path) -> Expo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """Where the rows of an index are: a sealed version, and changes since."""
+    """Sources of an index's rows: a sealed version and later changes."""
 
     number: int
     dim: int

@@ -1,6 +1,6 @@
 """Rebuild the database of a data directory from its undamaged parts.
 
-What is there now is set aside in lost/, never written over.
+The existing database is moved to lost/, never overwritten.
 """
 
 import shutil
@@ -43,12 +43,12 @@ MOST_FILLED = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairPlan:
-    """What may be given up.
+    """Data that a repair may drop.
 
     Attributes:
         skip: names of indexes to leave out; their files go to lost/.
-        skip_damaged: leave out changes that are damaged or lost, and take the newest
-            whole version of an index whose current one is damaged.
+        skip_damaged: drop damaged or lost changes, and use the newest undamaged
+            version of an index whose current one is damaged.
     """
 
     skip: frozenset[str] = frozenset()
@@ -56,13 +56,13 @@ class RepairPlan:
 
 
 def repair(snapshot: Snapshot, found: Examination, plan: RepairPlan) -> list[str]:
-    """Make the database anew; returns what was done, a line each.
+    """Rebuild the database; returns the actions taken, one line each.
 
-    Nobody may have the directory open.
+    No process may have the directory open.
 
     Raises:
-        UnknownIndexError: an index to be skipped is not there.
-        StorageError: the disk refused; what was there is there, or in lost/.
+        UnknownIndexError: an index to skip does not exist.
+        StorageError: a disk error; the old database is unchanged, or in lost/.
     """
     if unknown := plan.skip - {index.name for index in found.indexes}:
         raise UnknownIndexError(f"there is no index {sorted(unknown)[0]!r} to skip")
@@ -99,7 +99,7 @@ def _made(
 
 
 def _distinct_names(indexes: list[ExaminedIndex]) -> dict[int, str]:
-    """The name of each index; a later one keeps it where two have the same."""
+    """The name of each index; of two with the same name, the later one keeps it."""
     names: dict[int, str] = {}
     for index in sorted(indexes, key=lambda one: (one.row is None, -one.number)):
         taken = index.name in names.values()
@@ -125,7 +125,7 @@ def _add_index(
     version = row["version"]
     path = snapshot.directory / "indexes" / str(index.number) / "versions"
     if version and any(seal.version == version for seal in index.seals):
-        # Its name may be another now, and an older gleann wrote no seal.
+        # Its name may differ now, and an older gleann wrote no seal.
         seal = seal_of(row, version=version, sequence=row["sealed_sequence"])
         write_seal(path / str(version), seal)
     if plan.skip_damaged:
@@ -138,13 +138,13 @@ def _add_index(
 
 
 def _row_to_be(index: ExaminedIndex, plan: RepairPlan) -> dict[str, Any] | None:
-    """The row of the table `indexes` that an index gets; None where there is none."""
+    """The row of an index for the table `indexes`; None if it cannot be rebuilt."""
     newest = index.seals[-1] if index.seals else None
     row = None if index.row is None else dict(index.row)
     if row is None or not index.is_whole:
         if newest is not None:
             return _row_of(newest)
-        # Never sealed: the log will tell whether what is left of the row fits it.
+        # Never sealed: the log shows whether the remaining row is consistent with it.
         return row if row is not None and _is_plausible(row) else None
     if newest is not None and newest.sequence > row["sequence"]:
         return _row_of(newest)
@@ -186,7 +186,7 @@ def _row_of(seal: Seal) -> dict[str, Any]:
 def _copy_whole(
     transaction: Transaction, snapshot: Snapshot, row: Mapping[str, Any]
 ) -> int:
-    """Copy the changes that are whole, and put one of nothing where one is lost."""
+    """Copy undamaged changes; insert an empty change for each lost one."""
     log = log_of(snapshot, row)
     for _, number in log.whole:
         _insert(transaction, "changes", dict(snapshot.change(number) or {}))
@@ -221,7 +221,7 @@ def _copy_table(
 
 
 def _insert(transaction: Transaction, table: str, row: Mapping[str, Any]) -> None:
-    """Insert what the table has columns for; changes keep the checksum they had."""
+    """Insert the values of existing columns; changes keep their checksum."""
     columns = [name for name, _ in schema.expected_tables()[table] if name in row]
     made_anew = "number" if table == "changes" else "checksum"
     columns = [name for name in columns if name != made_anew]
@@ -233,7 +233,7 @@ def _insert(transaction: Transaction, table: str, row: Mapping[str, Any]) -> Non
 
 
 def _put_in_place(directory: Path, scratch: Path, lost: Path) -> None:
-    """Replace the database by the one in `scratch`; the old one goes to `lost`."""
+    """Replace the database by the one in `scratch`; move the old one to `lost`."""
     lost.mkdir(parents=True)
     for path in [*directory.glob(f"{DATABASE}*"), directory / ACKNOWLEDGED]:
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Read-only access to a data directory, also a damaged one; for `gleann doctor`."""
+"""Read-only access to a data directory, even if damaged; for `gleann doctor`."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from gleann.service.state.database import require_usable as require_usable_datab
 
 
 class Snapshot:
-    """The database of a directory that nobody has open, read and never written.
+    """The database of a directory that no process has open; never written.
 
     Attributes:
         directory: the data directory.
         file: its database.
-        refusal: why a start would refuse the database, or None.
+        refusal: why a server would refuse the database, or None.
         is_readable: whether its tables can be read at all.
     """
 
@@ -58,10 +58,10 @@ class Snapshot:
         return f"{self.file} is damaged: {'; '.join(found)[:300]}" if found else None
 
     def rows(self, sql: str, *values: object) -> list[Row]:
-        """All rows of a query; none where the database cannot be read.
+        """All rows of a query; [] if the database cannot be read.
 
         Raises:
-            CorruptDataError: it breaks off.
+            CorruptDataError: a read fails before the end.
         """
         if self._connection is None:
             return []
@@ -76,10 +76,10 @@ class Snapshot:
     def readable_rows(
         self, table: str, *, columns: str = "*", where: str = "TRUE"
     ) -> list[Row]:
-        """The rows of a table that can be read, from both of its ends."""
+        """The readable rows of a table, read from both ends."""
         found: dict[int, Row] = {}
         for order in ("ASC", "DESC"):
-            # No index: it may be what is damaged.
+            # No index: the index itself may be damaged.
             for row in self._until_damage(
                 f"SELECT rowid AS row_number, {columns} FROM {table} NOT INDEXED"
                 f" WHERE {where} ORDER BY rowid {order}"
@@ -88,12 +88,12 @@ class Snapshot:
         return [found[number] for number in sorted(found)]
 
     def change(self, number: int) -> Row | None:
-        """A row of the log by its number; None where it cannot be read."""
+        """A row of the log by number; None if it cannot be read."""
         found = self.readable_rows("changes", where=f"rowid = {number}")
         return found[0] if found else None
 
     def damaged(self, table: str) -> set[int | str]:
-        """What names the rows of a table that do not match their checksum."""
+        """Keys of the rows of a table that do not match their checksum."""
         if self._connection is None or schema.version_of(self._connection) < 2:
             return set()
         with suppress(sqlite3.DatabaseError):
@@ -104,7 +104,7 @@ class Snapshot:
         """Refuse a row that does not match its checksum.
 
         Raises:
-            CorruptDataError: it does not.
+            CorruptDataError: checksum mismatch.
         """
         if key in self.damaged(table):
             raise CorruptDataError(
@@ -112,7 +112,7 @@ class Snapshot:
             )
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         if self._connection is not None:
             self._connection.close()
 

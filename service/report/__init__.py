@@ -1,1 +1,1 @@
-"""Tables and charts to one HTML file that needs nothing else."""
+"""Tables and charts in one self-contained HTML file."""

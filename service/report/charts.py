@@ -1,7 +1,7 @@
 """Charts as inline SVG: lines with bands, dots with whiskers, scatter.
 
 Colours are classes (`c0`, `c1`, ...) that the page's style sheet fills, so that a chart
-follows the reader's light or dark theme. Every point tells its numbers on hover.
+follows the reader's light or dark theme. Every point shows its numbers on hover.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ class Series:
     """One line, or one cloud of points.
 
     Attributes:
-        name: what the legend says.
-        x: one number a point.
-        y: one number a point.
-        low: lower edge of a band around the line, if any.
-        high: upper edge of it.
-        notes: what a point says on hover, if more than its numbers.
-        colour: number of its colour; None takes its place in the chart.
+        name: text in the legend.
+        x: one number per point.
+        y: one number per point.
+        low: lower edge of a band around the line, or None.
+        high: upper edge of the band.
+        notes: hover text per point, in addition to its numbers.
+        colour: index of its colour; None uses its position in the chart.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Whisker:
     """One estimate with its interval.
 
     Attributes:
-        label: what stands at its left; empty below a row of the same kind.
-        name: what it is called on hover.
+        label: text at its left; empty below a row of the same kind.
+        name: text on hover.
         value: the estimate.
         low: lower end of the interval.
         high: upper end of the interval.
-        colour: number of its colour.
+        colour: index of its colour.
     """
 
     label: str
@@ -73,7 +73,7 @@ def line_chart(series: Sequence[Series], *, x: Axis, y: Axis) -> Html:
 def scatter_chart(
     background: Sequence[Series], chosen: Series, *, x: Axis, y: Axis
 ) -> Html:
-    """Pale clouds, and the chosen points ringed on top of them."""
+    """Pale point clouds, with the chosen points ringed on top."""
     plot = _Plot(x, y)
     parts = [plot.frame()]
     parts += [
@@ -87,7 +87,7 @@ def scatter_chart(
 def whisker_chart(
     whiskers: Sequence[Whisker], *, x: Axis, truth: float | None = None
 ) -> Html:
-    """Estimates under one another with their intervals, the truth as a dashed line."""
+    """Estimates with intervals, one per row, and the truth as a dashed line."""
     row_height, left = 17, 130
     height = TOP + BOTTOM + row_height * len(whiskers)
     rows = Axis(label="", low=len(whiskers) - 0.5, high=-0.5)
@@ -101,7 +101,7 @@ def whisker_chart(
 
 
 class _Plot:
-    """The rectangle a chart is drawn in, and how numbers become pixels there."""
+    """The plot rectangle, and its mapping from numbers to pixels."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _Plot:
         return element("line", {"class": "truth", **ends}, element("title", {}, note))
 
     def svg(self, parts: list[Html]) -> Html:
-        """Wrap `parts` up as one picture."""
+        """Wrap `parts` in one SVG element."""
         box = {"viewBox": f"0 0 {WIDTH} {self.height}", "role": "img"}
         return element("svg", box, *parts)
 

@@ -1,4 +1,4 @@
-"""What a figure was measured on: the machine and the versions."""
+"""The environment of a measurement: machine and library versions."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ DISTRIBUTIONS = (
 
 
 def machine() -> dict[str, str | int | float]:
-    """Name the processor, the cores this process may use, the memory and the system."""
+    """Processor, usable cores, memory and operating system."""
     page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": _cpu_field("model name") or platform.processor() or platform.machine(),
@@ -33,7 +33,7 @@ def machine() -> dict[str, str | int | float]:
 
 
 def versions() -> dict[str, str]:
-    """Name the version of Python and of every library that is installed."""
+    """Versions of Python and of the installed libraries."""
     found = {"python": platform.python_version()}
     for name in DISTRIBUTIONS:
         try:
@@ -44,12 +44,12 @@ def versions() -> dict[str, str]:
 
 
 def cpu_flags() -> frozenset[str]:
-    """Read which instructions the processor has; empty where the system hides them."""
+    """Instruction sets of the processor; empty if the system does not list them."""
     return frozenset(_cpu_field("flags").split())
 
 
 def command_line() -> str:
-    """The command that is running, as it can be typed again."""
+    """The running command, quoted for a shell."""
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 

@@ -1,4 +1,4 @@
-"""Markup that is safe by default: what is not `Html` is escaped."""
+"""HTML markup, safe by default: strings other than `Html` are escaped."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -7,7 +7,7 @@ VOID_TAGS = frozenset({"br", "circle", "col", "hr", "line", "path", "rect"})
 
 
 class Html(str):
-    """Text that is markup already and is not escaped again."""
+    """Markup text, which is not escaped."""
 
     __slots__ = ()
 
@@ -20,7 +20,7 @@ def element(
     Args:
         tag: its name, trusted.
         attributes: names (trusted) and values (escaped); a value of None is left out.
-        children: `Html` goes in as it is, any other string is escaped.
+        children: `Html` is kept as it is; other strings are escaped.
     """
     opening = tag + "".join(
         f' {name}="{escape(_number(value))}"'
@@ -33,10 +33,10 @@ def element(
 
 
 def join(children: Sequence[str]) -> Html:
-    """Put fragments one after another; plain strings are escaped."""
+    """Concatenate fragments; plain strings are escaped."""
     return Html("".join(c if isinstance(c, Html) else escape(c) for c in children))
 
 
 def _number(value: object) -> str:
-    # Tenths of a pixel are enough, and they keep a chart of 2,000 points small.
+    # A tenth of a pixel is enough and keeps a chart of 2,000 points small.
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)

@@ -1,11 +1,11 @@
-"""How numbers are written."""
+"""Formatting of numbers."""
 
 MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
 def short(value: float) -> str:
-    """Write a number as people do: 12,000, 350, 0.95, 1.2e-6."""
+    """Format a number for reading: 12,000, 350, 0.95, 1.2e-6."""
     if value == 0:
         return "0"
     size = abs(value)
@@ -19,7 +19,7 @@ def short(value: float) -> str:
 
 
 def compact(value: float) -> str:
-    """Write a large number briefly: 950, 12k, 1.5M."""
+    """Format a large number in short form: 950, 12k, 1.5M."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:.3g}{name}"
@@ -27,7 +27,7 @@ def compact(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Write a share as a percentage with enough digits to tell it from 0 and 100."""
+    """Format a share as a percentage, with enough digits to differ from 0 and 100."""
     distance = min(abs(value), abs(1 - value)) * 100
     digits = 0 if distance == 0 or distance >= 10 else 1 if distance >= 1 else 2
     return f"{100 * value:.{digits}f} %"

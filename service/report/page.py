@@ -1,4 +1,4 @@
-"""One page: a title, a lead, sections; style included, nothing fetched."""
+"""One self-contained page: title, lead, sections and style."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from gleann.service.report.markup import Html, element, join
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading with what stands under it.
+    """A heading and its content.
 
     Attributes:
         title: the heading.
@@ -41,27 +41,27 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
 
 
 def paragraph(words: str) -> Html:
-    """One paragraph of plain words."""
+    """One paragraph of plain text."""
     return element("p", {}, words)
 
 
 def code(words: str) -> Html:
-    """A command or some output, as it is typed or printed."""
+    """A command or output as preformatted text."""
     return element("pre", {}, words)
 
 
 def figure(chart: Html, *, caption: str) -> Html:
-    """A chart with the sentence that says what it shows."""
+    """A chart with its caption."""
     return element("figure", {}, chart, element("figcaption", {}, caption))
 
 
 def side_by_side(figures: Sequence[Html]) -> Html:
-    """Figures beside one another where the window is wide enough."""
+    """Figures side by side if the window is wide enough."""
     return element("div", {"class": "beside"}, *figures)
 
 
 def tiles(pairs: Sequence[tuple[str, str]]) -> Html:
-    """The few figures to see first: each a value and what it is."""
+    """Tiles with key figures: a value and its label each."""
     made = [
         element("div", {}, element("b", {}, value), element("span", {}, what))
         for value, what in pairs

@@ -1,4 +1,4 @@
-"""From numbers to pixels: axes and their ticks."""
+"""Axes, their scales and their ticks."""
 
 import math
 from collections.abc import Callable
@@ -13,11 +13,11 @@ class Axis:
     """One axis of a chart.
 
     Attributes:
-        label: what is measured, with its unit.
+        label: the quantity, with its unit.
         low: least value shown.
         high: greatest value shown, above `low`.
         scale: "linear", or "log" for positive values.
-        write: how a tick is written.
+        write: formats a tick.
     """
 
     label: str
@@ -27,7 +27,7 @@ class Axis:
     write: Callable[[float], str] = short
 
     def position(self, value: float) -> float:
-        """Where `value` lies between `low` (0.0) and `high` (1.0), not clipped."""
+        """Position of `value` between `low` (0.0) and `high` (1.0), not clipped."""
         if self.scale == "log":
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
@@ -47,13 +47,13 @@ def axis_over(
     write: Callable[[float], str] | None = None,
     zero: bool = False,
 ) -> Axis:
-    """Make an axis that holds every finite one of `values` with a little air.
+    """Make an axis that covers all finite `values` with a margin.
 
     Args:
-        label: what is measured, with its unit.
-        values: what will be drawn; may be empty.
+        label: the quantity, with its unit.
+        values: the values to draw; may be empty.
         scale: "linear" or "log".
-        write: how a tick is written, `short` by default.
+        write: formats a tick; `short` by default.
         zero: start at zero.
     """
     finite = [v for v in values if math.isfinite(v)] or [1.0]

@@ -13,12 +13,12 @@ Cell = str | float | int | None
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, best: Sequence[int] = ()
 ) -> Html:
-    """Make a table; numbers stand at the right.
+    """Make a table; numbers are right-aligned.
 
     Args:
         columns: the headings.
-        rows: one sequence of cells a row, as long as `columns`.
-        best: numbers of the rows to set in bold.
+        rows: one sequence of cells per row, as long as `columns`.
+        best: indices of the rows to set in bold.
     """
     numeric = [_is_numeric(rows, number) for number in range(len(columns))]
     head = element("tr", {}, *map(_heading, columns, numeric))
@@ -42,7 +42,7 @@ def _body(rows: Sequence[Html]) -> Html:
 
 
 def _is_numeric(rows: Sequence[Sequence[Cell]], column: int) -> bool:
-    """Whether all cells of a column that hold anything look like numbers."""
+    """Whether all non-empty cells of a column look like numbers."""
     held = [cells[column] for cells in rows if cells[column] is not None]
     return bool(held) and all(map(_is_number, held))
 

@@ -1,1 +1,1 @@
-"""Searches of one view of an index, and batches of them."""
+"""Search of a view of an index, and batching of searches."""

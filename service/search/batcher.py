@@ -1,7 +1,7 @@
 """Merge concurrent searches into one batch, since larger batches scan faster.
 
-Batch while busy: a search that finds nothing running runs at once, alone. Those that
-arrive meanwhile wait, and run together when it has ended. Nobody waits for company.
+Batch while busy: a search runs at once and alone if no other is running. Searches that
+arrive during a run wait, and run together after it. No search waits to fill a batch.
 """
 
 from collections.abc import Callable, Hashable
@@ -25,7 +25,7 @@ MAX_QUERIES = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """A search that waits for its answer, or for its turn to run a batch."""
+    """A search that waits for its result, or for its turn to run a batch."""
 
     queries: Vectors
     outcome: "Future[FoundRows | _Batch]" = field(default_factory=Future)
@@ -38,7 +38,7 @@ class Batcher:
     """Runs the searches of an application.
 
     Only searches of the same view with the same parameters are merged, so each gets the
-    answer it would have got alone. The cost in its statistics is its share of the
+    same result as alone. The cost in its statistics is its share of the
     batch, by queries.
     """
 
@@ -47,10 +47,10 @@ class Batcher:
         self._waiting: dict[Hashable, _Batch] = {}
 
     def search(self, view: View, queries: Vectors, params: SearchParams) -> FoundRows:
-        """As `view_search.search`, perhaps together with others.
+        """Like `view_search.search`, possibly in a batch with others.
 
-        Queries that cannot be used are to be refused before: in a batch they would cost
-        the others their merged search.
+        The caller must refuse invalid queries first: they would make the whole batch
+        fail, and the other searches run again.
         """
         names = ("k", "nprobe", "rerank", "target_recall", "exact")
         key = (view, *(getattr(params, name) for name in names))
@@ -72,7 +72,7 @@ class Batcher:
             return _answer(turn, run)
         except BaseException as error:
             for other in turn[1:]:
-                # A bug: whoever still waits must hear of it, or would wait for ever.
+                # A bug: the waiting searches must get the error, or they would hang.
                 if not other.outcome.done():
                     other.outcome.set_exception(error)
             raise
@@ -80,7 +80,7 @@ class Batcher:
             self._pass_on(key)
 
     def _pass_on(self, key: Hashable) -> None:
-        """Let the first that waits run the next batch."""
+        """Let the first waiting search run the next batch."""
         with self._guard:
             waiting = self._waiting[key]
             batch = _first_of(waiting)
@@ -100,13 +100,13 @@ def _first_of(waiting: _Batch) -> _Batch:
 
 
 def _answer(batch: _Batch, run: Callable[[Vectors], FoundRows]) -> FoundRows:
-    """Answer all calls of a batch; return the answer of the first, whose turn it is."""
+    """Answer all calls of a batch; return the result of the first, which runs it."""
     first, others = batch[0], batch[1:]
     if not others:
         return run(first.queries)
     found = _merged(batch, run)
     if found is None:
-        # One of them spoilt it for all: let each have its own answer.
+        # One call made the batch fail: run each one alone.
         for call in others:
             _settle(call, run)
         return run(first.queries)
@@ -117,7 +117,7 @@ def _answer(batch: _Batch, run: Callable[[Vectors], FoundRows]) -> FoundRows:
 
 
 def _merged(batch: _Batch, run: Callable[[Vectors], FoundRows]) -> FoundRows | None:
-    """None where it failed. The error is not kept: it may hold memory of a device."""
+    """The merged result; None on failure. The error may hold device memory: drop it."""
     try:
         return run(np.concatenate([call.queries for call in batch]))
     except GleannError:

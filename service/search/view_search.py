@@ -1,4 +1,4 @@
-"""Search a view: merge the results of the sealed version and of the newer rows."""
+"""Search a view: merge the results from the sealed version and from newer rows."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -35,19 +35,19 @@ _EXACT = SearchStats(
 def search(
     view: View, queries: Vectors, params: SearchParams, *, allowed_ids: HeldIds | None
 ) -> FoundRows:
-    """Find the nearest vectors of each query, by rows of the view.
+    """Find the nearest vectors of each query, as rows of the view.
 
     Args:
         view: the state to answer from.
         queries: float32 (nq, dim), finite.
-        params: how; without `allowed`.
+        params: search parameters, without `allowed`.
         allowed_ids: vectors that may be returned; None for all.
 
     Raises:
         NotReadyError: the index is empty.
         InvalidParamsError: k above the number of vectors, or what `SoarIndex.search`
             refuses.
-        UnknownIdError: an allowed id is not there.
+        UnknownIdError: unknown allowed id.
     """
     require_not_empty(view)
     if params.k > view.count:
@@ -66,7 +66,7 @@ def search(
 
 
 def _nothing(count: int, k: int) -> FoundRows:
-    """The answer of `count` queries that no vector may answer."""
+    """The empty result of `count` queries, if no vector is allowed."""
     return FoundRows(
         rows=np.full((count, k), -1),
         distances=np.full((count, k), np.inf, np.float32),
@@ -75,7 +75,7 @@ def _nothing(count: int, k: int) -> FoundRows:
 
 
 def _allowed(view: View, allowed_ids: HeldIds | None) -> tuple[Mask | None, Mask]:
-    """Which rows may be returned, of the sealed version (None for all) and newer."""
+    """Masks of the allowed rows: sealed (None for all) and newer."""
     if allowed_ids is None:
         return view.alive, view.delta.alive
     rows = view.require(allowed_ids)
@@ -94,7 +94,7 @@ def _search_sealed(
     k = min(params.k, len(sealed))
     rerank = params.rerank
     if rerank is not None and len(view.delta):
-        # The caller counts the newer rows too, which are ranked in float32 anyway.
+        # `rerank` also counts the newer rows, which are ranked in float32 anyway.
         rerank = max(k, min(rerank, len(sealed)))
     return sealed.index.find_rows(
         queries, replace(params, k=k, rerank=rerank, allowed=allowed)
@@ -118,12 +118,12 @@ def _search_delta(
     stats = _EXACT._replace(
         entries_scanned=scanned, survivors=scanned, reranked=scanned
     )
-    # There are as many allowed rows as are asked for: none is -1.
+    # No more rows are requested than allowed, so none is -1.
     return FoundRows(rows=rows + view.sealed_rows, distances=distances, stats=stats)
 
 
 def _merged(parts: list[FoundRows], *, k: int) -> FoundRows:
-    """The k nearest of all parts, those of the first part first where they tie."""
+    """The k nearest of all parts; on ties, those of earlier parts first."""
     if len(parts) == 1 and parts[0].rows.shape[1] == k:
         return parts[0]
     rows = np.concatenate([part.rows for part in parts], axis=1)
@@ -137,6 +137,6 @@ def _merged(parts: list[FoundRows], *, k: int) -> FoundRows:
     return FoundRows(
         rows=np.take_along_axis(rows, order, axis=1),
         distances=np.take_along_axis(distances, order, axis=1),
-        # The sealed version comes first: it says how the search went.
+        # The sealed version comes first: its engine and parameters are reported.
         stats=sum_stats([part.stats for part in parts]),
     )

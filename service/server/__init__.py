@@ -1,4 +1,4 @@
-"""The gRPC server: connections, keys, threads, waiting, health."""
+"""The gRPC server: connections, keys, thread pools, waits and health."""
 
 from gleann.service.server.grpc_server import Server, serve
 

@@ -1,7 +1,7 @@
 """Admission of a call: check its key, reserve a place, read its message, run it.
 
-Until its message has come a call holds no thread, only a few kilobytes, and those whose
-message does not come are ended. A call without the key is refused before that.
+Until its message arrives, a call holds no thread, only a few kilobytes; calls whose
+message does not arrive are ended. A call without the key is refused before that.
 """
 
 import logging
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Method(NamedTuple):
-    """A unary method as a servicer has it."""
+    """A unary method of a servicer."""
 
     name: str
     read: Callable[[bytes], Message]
@@ -43,7 +43,7 @@ class Method(NamedTuple):
 
 
 class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
-    """Leads each call to what answers it."""
+    """Routes each call to its handler."""
 
     def __init__(
         self,
@@ -55,15 +55,15 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         silence: Silence,
         rare: RareLog,
     ) -> None:
-        """Lead.
+        """Prepare the routes.
 
         Args:
-            takes: what answers calls of one message, by method.
+            takes: handlers of unary calls, by method.
             streams: handlers of other methods.
-            key: says who may call.
+            key: checks API keys.
             connections: counts the calls of each connection.
-            silence: ends calls whose message does not come.
-            rare: where refused keys are told.
+            silence: ends calls whose message does not arrive.
+            rare: log for refused keys.
         """
         self._key = key
         self._rare = rare
@@ -75,7 +75,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         }
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """The handler of a call whose message is not here; the polling thread asks."""
+        """The handler of a call before its message; called by the polling thread."""
         refusal = self._key.refusal(details.method, details.invocation_metadata)
         if refusal is not None:
             return handler(partial(self._refuse, refusal=refusal))
@@ -111,9 +111,9 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
 
 def computed(method: Method, lane: Lane, rare: RareLog) -> Take:
-    """Answers by a method of a servicer, in a thread of `lane`.
+    """Run a servicer's method in a thread of `lane`.
 
-    Bytes that are no request of the method are told in `rare`.
+    Invalid request bytes are logged in `rare`.
     """
 
     def take(rpc: Rpc, message: bytes) -> None:
@@ -124,7 +124,7 @@ def computed(method: Method, lane: Lane, rare: RareLog) -> Take:
 
 def _answer(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> None:
     if not rpc.active:
-        return  # its caller has gone while it waited for a thread
+        return  # the caller has left while the call was queued
     try:
         request = _read(method, rpc, message, rare)
         rpc.finish(method.write(method.answer(request, None)))
@@ -158,9 +158,9 @@ REFLECTION_SECONDS = 60.0
 def in_pool(
     method: grpc.RpcMethodHandler, pool: ThreadPoolExecutor
 ) -> grpc.RpcMethodHandler:
-    """The handler of a stream that waits for its messages in a thread of `pool`.
+    """The handler of a stream that waits for messages in a thread of `pool`.
 
-    A stream ends after a minute, so that nobody keeps the threads.
+    A stream ends after a minute, so that no client keeps the threads.
     """
 
     def stream(

@@ -34,7 +34,7 @@ class Connections:
             self._calls[peer] = held + 1
 
     def leave(self, peer: str) -> None:
-        """A call that was counted has ended."""
+        """Remove an ended call from the count."""
         with self._guard:
             left = self._calls[peer] - 1
             if left:
@@ -45,30 +45,30 @@ class Connections:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Silent:
-    """A call that has said nothing since `since`; `end` ends it, told why."""
+    """A call without a message since `since`; `end(reason)` ends it."""
 
     since: float
     end: Callable[[str], None]
 
 
 class Silence:
-    """Ends calls whose message does not come: the late, and the oldest of too many.
+    """Ends calls without a message: late ones, and the oldest above the limit.
 
-    So nobody keeps others out by calls without a message: the message of an honest
-    call follows it in milliseconds, and newcomers are always let in.
+    So calls without a message cannot lock out others: a normal call sends its message
+    within milliseconds, and new calls are always accepted.
     """
 
     def __init__(self, *, seconds: float, most: int) -> None:
         self._seconds = seconds
         self._most = most
         self._guard = Lock()
-        self._calls: dict[Silent, None] = {}  # in the order they came
+        self._calls: dict[Silent, None] = {}  # in order of arrival
         self._closed = Event()
         self._watcher = Thread(target=self._watch, name="gleann-silence", daemon=True)
         self._watcher.start()
 
     def add(self, end: Callable[[str], None]) -> Silent:
-        """Watch a call; `end` is called unless it is removed in time."""
+        """Watch a call; `end` is called unless the call is removed in time."""
         call = Silent(monotonic(), end)
         with self._guard:
             self._calls[call] = None
@@ -78,12 +78,12 @@ class Silence:
         return call
 
     def remove(self, call: Silent) -> None:
-        """It has spoken, or it has ended."""
+        """Stop watching a call: its message has arrived, or it has ended."""
         with self._guard:
             self._calls.pop(call, None)
 
     def close(self) -> None:
-        """End all, and watch no longer."""
+        """End all calls and stop watching."""
         self._closed.set()
         with self._guard:
             calls = list(self._calls)

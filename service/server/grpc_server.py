@@ -1,4 +1,4 @@
-"""The gRPC server: wiring and stopping."""
+"""The gRPC server: wiring, start and stop."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -96,7 +96,7 @@ class Server:
 
     Attributes:
         port: the port it listens on.
-        target: what `gleann.Client` takes to reach it from this machine.
+        target: address for `gleann.Client` on this machine.
     """
 
     def __init__(self, config: Config) -> None:
@@ -114,13 +114,13 @@ class Server:
 
     @property
     def busy(self) -> int:
-        """Calls that are computed or wait for a thread."""
+        """Number of running and queued calls."""
         return sum(lane.held for lane in self._lanes)
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop: report NOT_SERVING, finish calls within `grace` seconds, close.
 
-        Long work is cut off and goes on when the directory is opened again. Callers who
+        Jobs are interrupted and resume when the directory is opened again. Calls that
         wait for an operation or watch the health are answered at once.
         """
         with self._stop_once:
@@ -153,7 +153,7 @@ class Server:
         self.stop()
 
     def _set_index_health(self, name: str, serving: bool | None) -> None:
-        """Tell probes of one index; the health of the server does not depend on it."""
+        """Set the health of one index; the server's health does not depend on it."""
         service = f"{INDEX_HEALTH}{name}"
         if serving is None:
             self._health.forget(service)
@@ -168,7 +168,7 @@ class Server:
         self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
         self._health = health.Health(["", *SERVICES])
         self._grpc = grpc.server(Inline(), options=_options(config))
-        # Last, as it can fail, and before there is any thread to stop.
+        # Last, as it can fail, and before any thread is started.
         self.port = _listen(self._grpc, config.listen)
         self._waits = operation_waits.Waits(self._application.jobs.get)
         self._silence = Silence(
@@ -196,20 +196,20 @@ class Server:
 
 
 def serve(config: Config) -> Server:
-    """Start a server, which answers from threads of its own.
+    """Start a server, which runs in its own threads.
 
     Raises:
         NotReadyError: another process has the data directory open.
-        ServiceError: the address cannot be listened on.
-        StorageError: the data directory cannot be made or written.
-        CorruptDataError: what is stored there cannot be read.
-        EngineUnavailableError: the device that is required is not usable.
+        ServiceError: listening on the address failed.
+        StorageError: the data directory cannot be created or written.
+        CorruptDataError: its contents cannot be read.
+        EngineUnavailableError: the required device is not usable.
     """
     return Server(config)
 
 
 class _Methods:
-    """Stands in for a server where servicers register: it keeps their methods."""
+    """Collects the methods of servicers in place of a server."""
 
     def __init__(self) -> None:
         self._generic: list[grpc.GenericRpcHandler] = []
@@ -217,11 +217,11 @@ class _Methods:
     def add_generic_rpc_handlers(
         self, handlers: Iterable[grpc.GenericRpcHandler]
     ) -> None:
-        """Keep the methods of a service."""
+        """Collect the methods of a service."""
         self._generic.extend(handlers)
 
     def add_registered_method_handlers(self, *_: object) -> None:
-        """Nothing: these are the same methods."""
+        """Do nothing: these are the same methods."""
 
     def handlers(self, services: Iterable[str]) -> dict[str, grpc.RpcMethodHandler]:
         """The methods of services by their paths, such as "/a.Service/Method"."""
@@ -269,9 +269,9 @@ def _options(config: Config) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.limits.message_bytes),
         ("grpc.max_send_message_length", config.limits.message_bytes),
-        # Two servers on one port would share its connections, silently.
+        # Otherwise two servers on one port would silently share its connections.
         ("grpc.so_reuseport", 0),
-        # What the connection may have under way in HTTP/2; ours refuse in words first.
+        # The HTTP/2 limit of a connection; our lower limit refuses with a message.
         ("grpc.max_concurrent_streams", 2 * config.connection_calls),
         ("grpc.server_handshake_timeout_ms", 1000 * HANDSHAKE_SECONDS),
         ("grpc.max_connection_idle_ms", 1000 * CONNECTION_IDLE_SECONDS),

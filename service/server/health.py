@@ -1,7 +1,7 @@
 """grpc.health.v1, answered by the polling thread, so that no work delays it.
 
-The servicer of grpcio-health-checking writes while it holds its lock, and waits until
-the write went out: one client that does not read would stop all checks.
+The servicer of grpcio-health-checking holds its lock during a write, until the write is
+sent: one client that does not read would block all checks.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ _Response = health_pb2.HealthCheckResponse
 
 
 class Health:
-    """Whether each service answers."""
+    """Health state of each service."""
 
     def __init__(self, services: Iterable[str]) -> None:
         self._guard = Lock()
@@ -31,10 +31,10 @@ class Health:
         self._closed = False
 
     def check(self, rpc: Rpc, message: bytes) -> None:
-        """Answer with the state of one service.
+        """Send the state of one service.
 
         Raises:
-            InvalidInputError: no request.
+            InvalidInputError: not a valid request.
             NotFoundError: no such service.
         """
         service = _service_of(message)
@@ -44,23 +44,23 @@ class Health:
         rpc.finish(_message(state))
 
     def watch(self, rpc: Rpc, message: bytes) -> None:
-        """Tell the state of one service, and its changes, until the caller leaves.
+        """Send the state of one service, and its changes, until the caller leaves.
 
         Raises:
-            InvalidInputError: no request.
+            InvalidInputError: not a valid request.
         """
         service = _service_of(message)
         with self._guard:
             self._watches[rpc] = service
             state = self._states.get(service, _Response.SERVICE_UNKNOWN)
-            # Under the guard, or a change meanwhile would be told first.
+            # Under the guard: otherwise a concurrent change could be sent first.
             rpc.write(_message(state))
         rpc.when_ended(lambda: self._unwatch(rpc))
         if self._closed:
             rpc.finish()
 
     def set(self, service: str, *, serving: bool) -> None:
-        """Change the state of a service, and tell who watches it."""
+        """Change the state of a service and notify its watchers."""
         state = _Response.SERVING if serving else _Response.NOT_SERVING
         with self._guard:
             if self._closed and serving:
@@ -69,13 +69,13 @@ class Health:
             self._tell(service, state)
 
     def forget(self, service: str) -> None:
-        """Forget a service that is no more; who watches it hears that it is unknown."""
+        """Remove a service; its watchers get the state unknown."""
         with self._guard:
             self._states.pop(service, None)
             self._tell(service, _Response.SERVICE_UNKNOWN)
 
     def close(self) -> None:
-        """Say that nothing is served any more, and end the watches."""
+        """Report that nothing is served any more, and end the watches."""
         with self._guard:
             self._closed = True
             for service in self._states:
@@ -86,7 +86,7 @@ class Health:
             rpc.finish()
 
     def _tell(self, service: str, state: int) -> None:
-        """Tell who watches a service; the caller has the guard, `write` never waits."""
+        """Notify the watchers of a service; needs the guard; `write` never waits."""
         for rpc, name in self._watches.items():
             if name == service:
                 rpc.write(_message(state))

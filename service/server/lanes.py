@@ -1,4 +1,4 @@
-"""Thread pools with a bounded queue: running calls, and calls that wait."""
+"""Thread pools with a bounded number of running and queued calls."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,12 +11,12 @@ class Lane:
     """A bounded pool of threads for one kind of call."""
 
     def __init__(self, name: str, *, threads: int, most: int) -> None:
-        """Make one.
+        """Make a pool.
 
         Args:
-            name: of its threads.
-            threads: calls that are computed at once.
-            most: calls that are computed or wait for a thread.
+            name: prefix of its thread names.
+            threads: maximum number of running calls.
+            most: maximum number of running and queued calls.
         """
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"gleann-{name}")
         self._guard = Lock()
@@ -25,14 +25,14 @@ class Lane:
 
     @property
     def held(self) -> int:
-        """Calls that are computed or wait for a thread."""
+        """Number of running and queued calls."""
         return self._held
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Have `work` done when a thread is free.
+        """Run `work` when a thread is free.
 
         Raises:
-            LimitError: too many wait already.
+            LimitError: too many calls are waiting.
             NotReadyError: the server is stopping.
         """
         with self._guard:
@@ -49,7 +49,7 @@ class Lane:
             raise NotReadyError("the server is stopping") from error
 
     def close(self) -> None:
-        """Begin nothing any more; what is computed goes on to its end."""
+        """Start no more work; running work continues to its end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _leave(self, _: "Future[None] | None") -> None:

@@ -39,9 +39,9 @@ class _Wait:
 
 
 class Waits:
-    """Callers of WaitOperation; one thread looks for all of them, four times a second.
+    """Callers of WaitOperation; one thread polls for all of them, four times a second.
 
-    The first looks follow sooner, so that short work is heard of at once.
+    The first polls come sooner, so that short work is reported quickly.
     """
 
     def __init__(self, get: Callable[[str], operations_pb2.Operation]) -> None:
@@ -53,11 +53,11 @@ class Waits:
         self._looker.start()
 
     def take(self, rpc: Rpc, message: bytes) -> None:
-        """Let a caller wait.
+        """Add a waiting caller.
 
         Raises:
-            InvalidInputError: no request.
-            LimitError: too many wait already.
+            InvalidInputError: not a valid request.
+            LimitError: too many callers are waiting.
         """
         if len(message) > _LONGEST_REQUEST:
             raise InvalidInputError(
@@ -78,7 +78,7 @@ class Waits:
             self._news.notify()
 
     def close(self) -> None:
-        """Answer all with what is known now."""
+        """Answer all callers with the current state."""
         with self._news:
             self._closed = True
             self._news.notify()
@@ -94,7 +94,7 @@ class Waits:
                 self._look(wait)
 
     def _due(self) -> list[_Wait]:
-        """Those to look at now; waits for the first. The caller holds the lock."""
+        """The callers to poll now; waits for the first. Needs the lock."""
         while True:
             now = monotonic()
             due = [w for w in self._waits if self._closed or w.next_look <= now]

@@ -9,7 +9,7 @@ MOST_SUBJECTS = 256
 
 
 class RareLog:
-    """Writes at most one line about a subject in ten seconds, and counts the others."""
+    """Writes at most one line per subject in ten seconds, and counts the others."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -18,14 +18,14 @@ class RareLog:
         self._unwritten: dict[str, int] = {}
 
     def warn(self, subject: str, text: str) -> None:
-        """Write `text`, unless there was a line about `subject` a moment ago."""
+        """Write `text`, unless `subject` had a line within ten seconds."""
         now = time.monotonic()
         with self._guard:
             if now - self._written.get(subject, -SECONDS_BETWEEN) < SECONDS_BETWEEN:
                 self._unwritten[subject] = self._unwritten.get(subject, 0) + 1
                 return
             if len(self._written) >= MOST_SUBJECTS:
-                # One line for all that are forgotten would tell nobody more.
+                # No summary line for dropped subjects: it would not be useful.
                 self._written.clear()
                 self._unwritten.clear()
             self._written[subject] = now
@@ -34,7 +34,7 @@ class RareLog:
 
 
 class OneLine(logging.Filter):
-    """Takes the tracebacks out of what a library logs about bytes that strangers send.
+    """Removes tracebacks from gRPC's log lines about invalid bytes from clients.
 
     gRPC logs a traceback for each header that is not UTF-8.
     """
@@ -44,7 +44,7 @@ class OneLine(logging.Filter):
         self._rare = RareLog(log)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Write the record by ourselves, if it is one of these."""
+        """Write the record without its traceback if it is one of these."""
         if not str(record.msg).startswith("Invalid encoding"):
             return True
         self._rare.warn("encoding", "a header is not UTF-8")
@@ -52,5 +52,5 @@ class OneLine(logging.Filter):
 
 
 def host_of(peer: str) -> str:
-    """The machine of a peer: "ipv4:127.0.0.1:50000" is "ipv4:127.0.0.1"."""
+    """The host of a peer: "ipv4:127.0.0.1:50000" is "ipv4:127.0.0.1"."""
     return peer.rpartition(":")[0] or peer

@@ -1,9 +1,9 @@
 """Calls of grpcio's synchronous server, received and answered without a thread.
 
-In public, that server reads a message, and writes one of a stream, in a thread of its
-pool, which a client can hold for as long as it likes. Here the thread that polls for
-events is told what is to happen then. This is the one module that uses names of grpcio
-which are not public (`service/DECISIONS.md` 13);
+The public API of that server reads a message, and writes one of a stream, in a thread
+of its pool, which a client can hold without limit. Here the thread that polls for
+events runs callbacks instead. This is the only module that uses private names of
+grpcio (`service/DECISIONS.md` 13);
 `tests/faults/test_half_open.py` fails when one of them changes.
 """
 
@@ -40,25 +40,25 @@ class Rpc:
 
     @property
     def peer(self) -> str:
-        """The other end of the connection, such as "ipv4:127.0.0.1:50000"."""
+        """The remote address of the connection, such as "ipv4:127.0.0.1:50000"."""
         peer: str = self._context.peer()
         return peer
 
     @property
     def active(self) -> bool:
-        """Whether somebody still waits for the answer."""
+        """Whether the caller still waits for the answer."""
         active: bool = self._context.is_active()
         return active
 
     def when_ended(self, then: Callable[[], object]) -> None:
-        """Call `then` once when the call is over, whoever ended it and how."""
+        """Call `then` once when the call has ended, for whatever reason."""
         if not self._context.add_callback(then):
             then()
 
     def read(self, heard: Heard) -> None:
-        """Have `heard` called with the next message, or with None if there is none.
+        """Call `heard` with the next message, or with None if there is none.
 
-        It is called once, by the thread that polls for events, also when the call ends.
+        The polling thread calls it once, also when the call ends.
         """
         with self._state.condition:
             if self.active:
@@ -68,7 +68,7 @@ class Rpc:
         heard(None)
 
     def write(self, message: bytes) -> None:
-        """Send a message of a stream; one that is not under way yet is replaced."""
+        """Send a message of a stream; it replaces one that is still queued."""
         with self._state.condition:
             if not self.active:
                 return
@@ -84,13 +84,13 @@ class Rpc:
             self._start(_WRITE, operations, lambda _: self._write_again())
 
     def finish(self, message: bytes | None = None) -> None:
-        """End well, with the one message of the answer or, in a stream, without."""
+        """End with status OK and the response, or without a message in a stream."""
         with self._state.condition:
             if self.active:
                 _server._status(self._context._rpc_event, self._state, message)
 
     def fail(self, error: GleannError, code: grpc.StatusCode | None = None) -> None:
-        """End with the status of an error, under another code if one is given."""
+        """End with the status of an error; `code` overrides its code."""
         status = rpc_status.to_status(status_of(error))
         with self._state.condition:
             if self.active:
@@ -102,7 +102,7 @@ class Rpc:
 
     def _write_again(self) -> None:
         with self._state.condition:
-            # Whatever was written since the last one went out is newer than it.
+            # A message written since the last send is newer.
             unsent, self._unsent = self._unsent, None
             if unsent is not None:
                 self.write(unsent)
@@ -127,12 +127,12 @@ class Rpc:
 
 
 class Inline(Executor):
-    """Runs what the server hands to its pool: it only begins calls, and never waits."""
+    """Executor that runs the server's tasks inline: they start calls and never wait."""
 
-    def submit(  # type: ignore[override]  # as the server calls it
+    def submit(  # type: ignore[override]  # the signature that the server uses
         self, work: Callable[..., object], /, *arguments: object
     ) -> "Future[None]":
-        """Run it now."""
+        """Run `work` now."""
         work(*arguments)
         done: Future[None] = Future()
         done.set_result(None)
@@ -140,7 +140,7 @@ class Inline(Executor):
 
 
 class _Beginning:
-    """What the server calls once a call has arrived, before its message has."""
+    """Called by the server when a call has arrived, before its message."""
 
     experimental_non_blocking = True
 
@@ -154,5 +154,5 @@ class _Beginning:
 
 
 def handler(begin: Begin) -> grpc.RpcMethodHandler:
-    """A handler, of any kind of method, that leaves the whole call to `begin`."""
+    """A handler for any kind of method, which passes the whole call to `begin`."""
     return grpc.stream_stream_rpc_method_handler(_Beginning(begin))

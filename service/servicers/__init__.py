@@ -1,1 +1,1 @@
-"""One file a gRPC service: check, convert, call, convert."""
+"""One file per gRPC service: check, convert, call, convert."""

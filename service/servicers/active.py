@@ -15,7 +15,7 @@ from gleann.v1 import active_pb2, active_pb2_grpc, session_pb2
 
 
 class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
-    """Sessions of active learning."""
+    """Servicer of active-learning sessions."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -32,7 +32,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
     def NextBatch(  # noqa: N802
         self, request: active_pb2.NextBatchRequest, _: object
     ) -> active_pb2.NextBatchResponse:
-        """Say what to label next."""
+        """Return the next batch to label."""
         start = page_position(request.page_token)
         batch, more = page_of(
             self._active.next_batch(request.session),
@@ -49,7 +49,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
     def SubmitLabels(  # noqa: N802
         self, request: active_pb2.SubmitLabelsRequest, _: object
     ) -> active_pb2.SubmitLabelsResponse:
-        """Take labels."""
+        """Submit labels."""
         with self._store.changing(request.session):
             return self._receipts.once(
                 request, self._submit, active_pb2.SubmitLabelsResponse
@@ -58,7 +58,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
     def IgnoreIds(  # noqa: N802
         self, request: active_pb2.IgnoreIdsRequest, _: object
     ) -> active_pb2.IgnoreIdsResponse:
-        """Take vectors out of a session."""
+        """Exclude vectors from a session."""
         with self._store.changing(request.session):
             return self._receipts.once(
                 request, self._ignore, active_pb2.IgnoreIdsResponse
@@ -67,7 +67,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
     def GetStopAdvice(  # noqa: N802
         self, request: active_pb2.GetStopAdviceRequest, _: object
     ) -> active_pb2.StopAdvice:
-        """Say whether to go on."""
+        """Return the stopping advice."""
         return active_messages.stop_advice_to_wire(
             self._active.stop_advice(request.session)
         )
@@ -75,7 +75,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
     def ScoreItems(  # noqa: N802
         self, request: active_pb2.ScoreItemsRequest, _: object
     ) -> active_pb2.ScoreItemsResponse:
-        """Tell class probabilities."""
+        """Return class probabilities."""
         self._store.info(request.session)  # before the ids are unpacked
         page = self._active.scores(
             request.session,
@@ -89,7 +89,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
     def ListWantedIds(  # noqa: N802
         self, request: active_pb2.ListWantedIdsRequest, _: object
     ) -> active_pb2.ListWantedIdsResponse:
-        """Name the vectors whose probabilities are wanted."""
+        """List the vectors whose probabilities are needed."""
         ids = hold_id_array(self._active.wanted(request.session))
         limits, start = self._application.limits, page_position(request.page_token)
         page = page_within(id_sizes(ids), limits, start=start, name="ids")
@@ -101,7 +101,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
     def SubmitProbabilities(  # noqa: N802
         self, request: active_pb2.SubmitProbabilitiesRequest, _: object
     ) -> active_pb2.SubmitProbabilitiesResponse:
-        """Take what the client's own model says."""
+        """Submit probabilities from the client's own model."""
         with self._store.changing(request.session):
             return self._receipts.once(
                 request, self._take, active_pb2.SubmitProbabilitiesResponse
@@ -110,7 +110,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
     def GetCoverage(  # noqa: N802
         self, request: active_pb2.GetCoverageRequest, _: object
     ) -> active_pb2.Coverage:
-        """Set the batch that is out beside simpler ones."""
+        """Compare the pending batch with baselines."""
         coverage = self._active.coverage(
             request.session, concept=request.concept, top=request.top
         )

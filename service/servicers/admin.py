@@ -6,7 +6,7 @@ from gleann.v1 import admin_pb2, admin_pb2_grpc
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
-    """Tells about the server."""
+    """Servicer for information about the server."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -14,6 +14,6 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     def GetServerInfo(  # noqa: N802
         self, request: admin_pb2.GetServerInfoRequest, _: object
     ) -> admin_pb2.ServerInfo:
-        """Version, limits and features."""
+        """Return version, limits and features."""
         del request  # it has no fields
         return index_messages.server_info_to_wire(self._application.server_info())

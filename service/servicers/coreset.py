@@ -10,7 +10,7 @@ from gleann.v1 import coreset_pb2, coreset_pb2_grpc
 
 
 class CoresetServicer(coreset_pb2_grpc.CoresetServiceServicer):
-    """Chooses subsets at once."""
+    """Servicer of selection jobs."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -19,7 +19,7 @@ class CoresetServicer(coreset_pb2_grpc.CoresetServiceServicer):
     def CreateSelectionJob(  # noqa: N802
         self, request: coreset_pb2.CreateSelectionJobRequest, _: object
     ) -> operations_pb2.Operation:
-        """Begin a selection job."""
+        """Start a selection job."""
         return self._receipts.once(
             request, self._application.asked_to_select, operations_pb2.Operation
         )
@@ -33,7 +33,7 @@ class CoresetServicer(coreset_pb2_grpc.CoresetServiceServicer):
     def ListSelectedItems(  # noqa: N802
         self, request: coreset_pb2.ListSelectedItemsRequest, _: object
     ) -> coreset_pb2.ListSelectedItemsResponse:
-        """List a page of what was chosen."""
+        """List a page of the chosen vectors."""
         start = page_position(request.page_token)
         size = page_size(request.page_size, default=10_000, most=100_000)
         chosen = self._application.selections.chosen(request.name)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
-    """Estimates of one group or of several, from few labels."""
+    """Servicer of estimates, for one group or several."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -58,7 +58,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
     def NextEstimateBatch(  # noqa: N802
         self, request: estimate_pb2.NextEstimateBatchRequest, _: object
     ) -> estimate_pb2.NextEstimateBatchResponse:
-        """Say what to label next."""
+        """Return the next batch to label."""
         start = page_position(request.page_token)
         batch, more = page_of(
             self._estimates.next_batch(request.session),
@@ -75,7 +75,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
     def SubmitEstimateLabels(  # noqa: N802
         self, request: estimate_pb2.SubmitEstimateLabelsRequest, _: object
     ) -> estimate_pb2.SubmitEstimateLabelsResponse:
-        """Take labels."""
+        """Submit labels."""
         with self._store.changing(request.session):
             return self._receipts.once(
                 request, self._answer, estimate_pb2.SubmitEstimateLabelsResponse
@@ -84,7 +84,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
     def GetEstimate(  # noqa: N802
         self, request: estimate_pb2.GetEstimateRequest, _: object
     ) -> estimate_pb2.Estimate:
-        """Tell the estimate so far."""
+        """Return the current estimate."""
         return estimate_to_wire(self._estimates.estimate(request.session))
 
     def StartGroupSession(  # noqa: N802
@@ -96,7 +96,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
     def NextGroupBatches(  # noqa: N802
         self, request: estimate_pb2.NextGroupBatchesRequest, _: object
     ) -> estimate_pb2.NextGroupBatchesResponse:
-        """Say what to label next."""
+        """Return the next batch to label."""
         batches = self._groups.next_batches(request.session)
         page, more = page_of_groups(
             batches,
@@ -119,7 +119,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
     def SubmitGroupLabels(  # noqa: N802
         self, request: estimate_pb2.SubmitGroupLabelsRequest, _: object
     ) -> estimate_pb2.SubmitGroupLabelsResponse:
-        """Take labels."""
+        """Submit labels."""
         with self._store.changing(request.session):
             return self._receipts.once(
                 request, self._answer_groups, estimate_pb2.SubmitGroupLabelsResponse
@@ -128,7 +128,7 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
     def GetGroupEstimates(  # noqa: N802
         self, request: estimate_pb2.GetGroupEstimatesRequest, _: object
     ) -> estimate_pb2.GroupEstimates:
-        """Tell the estimates so far."""
+        """Return the current estimates."""
         made = self._groups.estimates(request.session)
         return estimate_pb2.GroupEstimates(
             estimates=[
@@ -210,10 +210,10 @@ def _started(
     view: "View",
     params: "EstimateParams",
 ) -> starting.Started:
-    """Begin by whichever proxy the request has.
+    """Start an estimate with the proxy in the request.
 
     Raises:
-        InvalidInputError: it has none, or known labels beside examples.
+        InvalidInputError: it has none, or known labels together with examples.
     """
     known = known_of(request)
     proxy = request.WhichOneof("proxy")

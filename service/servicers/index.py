@@ -12,7 +12,7 @@ from gleann.v1 import index_pb2, index_pb2_grpc
 
 
 class IndexServicer(index_pb2_grpc.IndexServiceServicer):
-    """Makes, describes, builds and deletes indexes."""
+    """Servicer that creates, describes, builds and deletes indexes."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -20,7 +20,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def CreateIndex(  # noqa: N802
         self, request: index_pb2.CreateIndexRequest, _: object
     ) -> index_pb2.Index:
-        """Make an empty index."""
+        """Create an empty index."""
         return self._application.receipts.once(request, self._create, index_pb2.Index)
 
     def GetIndex(  # noqa: N802
@@ -47,13 +47,13 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def DeleteIndex(  # noqa: N802
         self, request: index_pb2.DeleteIndexRequest, _: object
     ) -> Empty:
-        """Remove an index."""
+        """Delete an index."""
         return self._application.receipts.once(request, self._delete, Empty)
 
     def BuildIndex(  # noqa: N802
         self, request: index_pb2.BuildIndexRequest, _: object
     ) -> operations_pb2.Operation:
-        """Begin a build."""
+        """Start a build."""
         return self._application.receipts.once(
             request, self._application.asked_to_build, operations_pb2.Operation
         )

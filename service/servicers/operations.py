@@ -14,7 +14,7 @@ LONGEST_WAIT_SECONDS = 10.0
 class OperationsServicer(
     operations_pb2_grpc.OperationsServicer  # type: ignore[misc]  # it is untyped
 ):
-    """Tells about long work, and stops it."""
+    """Servicer of long-running operations."""
 
     def __init__(self, application: Application) -> None:
         self._jobs = application.jobs
@@ -37,34 +37,34 @@ class OperationsServicer(
     def GetOperation(  # noqa: N802
         self, request: operations_pb2.GetOperationRequest, _: object
     ) -> operations_pb2.Operation:
-        """Tell how far an operation is."""
+        """Return the state of an operation."""
         return self._jobs.get(request.name)
 
     def DeleteOperation(  # noqa: N802
         self, request: operations_pb2.DeleteOperationRequest, _: object
     ) -> Empty:
-        """Forget an operation that has ended."""
+        """Delete an operation that has ended."""
         self._jobs.delete(request.name)
         return Empty()
 
     def CancelOperation(  # noqa: N802
         self, request: operations_pb2.CancelOperationRequest, _: object
     ) -> Empty:
-        """Ask an operation to stop."""
+        """Cancel an operation."""
         self._jobs.cancel(request.name)
         return Empty()
 
     def WaitOperation(  # noqa: N802
         self, request: operations_pb2.WaitOperationRequest, _: object
     ) -> operations_pb2.Operation:
-        """Wait until it has ended, for ten seconds at most."""
+        """Wait until an operation has ended, at most ten seconds."""
         return self._jobs.wait(request.name, seconds=wait_seconds(request))
 
 
 def wait_seconds(request: operations_pb2.WaitOperationRequest) -> float:
-    """Seconds that a request wants to wait, as far as they are granted."""
+    """The requested wait in seconds, capped."""
     if not request.HasField("timeout"):
         return LONGEST_WAIT_SECONDS
-    # Not by way of a timedelta, which cannot hold all that the message can.
+    # Not through timedelta, whose range is smaller than that of the message.
     wanted: float = request.timeout.seconds + request.timeout.nanos / 1e9
     return min(max(wanted, 0.0), LONGEST_WAIT_SECONDS)

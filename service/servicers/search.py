@@ -7,7 +7,7 @@ from gleann.v1 import search_pb2, search_pb2_grpc
 
 
 class SearchServicer(search_pb2_grpc.SearchServiceServicer):
-    """Finds nearest neighbours."""
+    """Servicer of searches."""
 
     def __init__(self, application: Application) -> None:
         self._application = application

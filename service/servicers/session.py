@@ -9,7 +9,7 @@ from gleann.v1 import session_pb2, session_pb2_grpc
 
 
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):
-    """Describes and closes sessions of any kind."""
+    """Servicer that describes and closes sessions of any kind."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -51,6 +51,6 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
 
         answer = self._receipts.once(request, lambda _: close, Empty)
         for number in closed:
-            # Removing files takes time: not while others wait to write.
+            # Removing files takes time, so it is done outside the write transaction.
             self._application.registry.sweep(number)
         return answer

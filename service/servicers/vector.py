@@ -11,7 +11,7 @@ from gleann.v1 import vector_pb2, vector_pb2_grpc
 
 
 class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
-    """Puts vectors into an index, and takes them out."""
+    """Servicer of vector changes, imports and fetches."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -27,7 +27,7 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
     def ImportVectors(  # noqa: N802
         self, request: vector_pb2.ImportVectorsRequest, _: object
     ) -> operations_pb2.Operation:
-        """Begin an import."""
+        """Start an import."""
         return self._application.receipts.once(
             request, self._application.asked_to_import, operations_pb2.Operation
         )

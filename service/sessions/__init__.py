@@ -1,1 +1,1 @@
-"""Labelling sessions: begun, saved, resumed."""
+"""Labelling sessions: start, save, resume."""

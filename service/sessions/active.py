@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ActiveSessions:
-    """What only sessions of active learning do; `store` keeps them."""
+    """Operations specific to active-learning sessions, which `store` holds."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
@@ -33,9 +33,9 @@ class ActiveSessions:
         """Start active learning from `labels` (m,), or (m, q) with concepts, of `ids`.
 
         Raises:
-            NotReadyError: the index was not built, or has changed since.
-            UnknownIdError: an id is not there.
-            InvalidInputError: seed labels that cannot be used.
+            NotReadyError: the index has no sealed version, or has newer changes.
+            UnknownIdError: unknown id.
+            InvalidInputError: invalid seed labels.
         """
         from gleann.selection.active import ActiveSession
         from gleann.selection.neighbours import IndexNeighbours
@@ -54,7 +54,7 @@ class ActiveSessions:
         )
 
     def next_batch(self, name: str) -> Selected:
-        """What to label next; kept, so that a restart asks for the same."""
+        """The next batch; saved, so that a restart returns the same one."""
         with self._store.changing(name):
             session = self._opened(name)
             batch = selected_of(session.next_batch())
@@ -62,27 +62,27 @@ class ActiveSessions:
         return batch
 
     def concepts(self, name: str) -> int:
-        """How many yes-or-no questions a session asks; 0 where it asks for classes."""
+        """Number of concepts in a session; 0 for a session with classes."""
         with self._store.turn(name):
             return len(self._opened(name).params.concepts)
 
     def classes(self, name: str) -> int:
-        """How many classes the model of a session has."""
+        """Number of classes in the model of a session."""
         with self._store.turn(name):
             return len(self._opened(name).classes)
 
     def submit_labels(self, name: str, ids: HeldIds, labels: Labels) -> Keep:
-        """Take labels (m,), or (m, q) with concepts, of `ids` of the current batch.
+        """Submit labels (m,), or (m, q) with concepts, for `ids` of the current batch.
 
         Raises:
-            InvalidInputError: a label that was not asked for, or contradicts another.
+            InvalidInputError: a label that was not requested, or contradicts another.
         """
         session = self._opened(name)
         session.submit_labels(ids, labels)
         return self._saved(name, session)
 
     def wanted(self, name: str) -> Ids:
-        """Ids (m,) whose probabilities a session with model "given" must have."""
+        """Ids (m,) whose probabilities a session with model "given" needs."""
         with self._store.turn(name):
             ids: Ids = self._opened(name).wanted()
         return ids
@@ -90,22 +90,22 @@ class ActiveSessions:
     def submit_probabilities(
         self, name: str, ids: HeldIds, table: NDArray[np.float64], *, concept: str
     ) -> Keep:
-        """Take probabilities (m, c) of `ids` (m,), for a session with model "given".
+        """Submit probabilities (m, c) of `ids` (m,) to a session with model "given".
 
         Raises:
             InvalidParamsError: another model, or no such concept.
-            UnknownIdError: an id is not there.
-            InvalidInputError: they are no probabilities.
+            UnknownIdError: unknown id.
+            InvalidInputError: invalid probabilities.
         """
         session = self._opened(name)
         session.submit_probabilities(ids, table, concept=concept or None)
         return self._saved(name, session)
 
     def coverage(self, name: str, *, concept: str, top: int) -> "Coverage":
-        """The batch that is out beside simpler ones.
+        """Compare the pending batch with baselines.
 
         Raises:
-            NotReadyError: none is, or some of its labels are there already.
+            NotReadyError: no batch is pending, or some of its labels have arrived.
         """
         with self._store.turn(name):
             coverage: Coverage = self._opened(name).coverage(
@@ -114,13 +114,13 @@ class ActiveSessions:
         return coverage
 
     def ignore(self, name: str, ids: HeldIds) -> Keep:
-        """Take vectors out of an active session."""
+        """Exclude vectors from an active session."""
         session = self._opened(name)
         session.ignore(ids)
         return self._saved(name, session)
 
     def stop_advice(self, name: str) -> "StopAdvice":
-        """Whether to go on labelling."""
+        """Whether to continue labelling."""
         with self._store.turn(name):
             advice: StopAdvice = self._opened(name).stop_advice()
         return advice
@@ -134,10 +134,10 @@ class ActiveSessions:
         start: int,
         limits: Limits,
     ) -> ScorePage:
-        """Class probabilities of `ids` (m,), None for all, from the one at `start` on.
+        """Class probabilities of `ids` (m,), None for all, from position `start` on.
 
         Raises:
-            UnknownIdError: an id is not there.
+            UnknownIdError: unknown id.
         """
         with self._store.turn(name):
             session = self._opened(name)

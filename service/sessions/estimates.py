@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class EstimateSessions:
-    """What only sessions of one estimate do; `store` keeps them."""
+    """Operations specific to estimate sessions, which `store` holds."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
 
     def start(self, view: View, started: "Started") -> Keep:
-        """Keep an estimate that was started on the index of `view`.
+        """Save an estimate that was started on the index of `view`.
 
-        What it returns raises NotReadyError where the index was built again meanwhile.
+        The returned function raises NotReadyError if the index has been rebuilt since.
         """
         session = started.session
         return self._store.created(
@@ -36,7 +36,7 @@ class EstimateSessions:
         )
 
     def next_batch(self, name: str) -> Selected:
-        """What to label next; kept, so that a restart asks for the same."""
+        """The next batch; saved, so that a restart returns the same one."""
         with self._store.changing(name):
             session = self._opened(name)
             batch = selected_of(session.next_batch())
@@ -50,13 +50,13 @@ class EstimateSessions:
         positives: NDArray[np.bool_],
         values: NDArray[np.float64] | None,
     ) -> Keep:
-        """Take answers (m,) of the current batch."""
+        """Submit labels (m,) for the current batch."""
         session = self._opened(name)
         session.submit(ids, positives, values)
         return self._saved(name, session)
 
     def estimate(self, name: str) -> "Estimate":
-        """The estimate from the labels so far."""
+        """The current estimate."""
         with self._store.turn(name):
             return self._opened(name).estimate()
 

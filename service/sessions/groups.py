@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class GroupSessions:
-    """What only sessions of an estimate by group do; `store` keeps them."""
+    """Operations specific to group-estimate sessions, which `store` holds."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
 
     def start(self, view: View, started: "StartedGroups") -> Keep:
-        """Keep an estimate by group that was started on the index of `view`.
+        """Save a group estimate that was started on the index of `view`.
 
-        What it returns raises NotReadyError where the index was built again meanwhile.
+        The returned function raises NotReadyError if the index has been rebuilt since.
         """
         session = started.session
         return self._store.created(
@@ -33,7 +33,7 @@ class GroupSessions:
         )
 
     def next_batches(self, name: str) -> dict[str, Selected]:
-        """What to label next for each group, "" where the answer names the group."""
+        """The next batch of each group; of "" where the answer names the group."""
         from gleann.selection.estimate import OverlappingGroupsSession
 
         with self._store.changing(name):
@@ -54,7 +54,7 @@ class GroupSessions:
         positives: NDArray[np.bool_],
         values: NDArray[np.float64] | None,
     ) -> Keep:
-        """Take answers (m,) of one group's current batch, where groups overlap.
+        """Submit labels (m,) for one group's current batch, where groups overlap.
 
         Raises:
             InvalidInputError: answers of this session name the group.
@@ -77,10 +77,10 @@ class GroupSessions:
         groups: Labels,
         values: NDArray[np.float64] | None,
     ) -> Keep:
-        """Take group numbers (m,) of the current batch, where each item has one.
+        """Submit group numbers (m,) for the current batch, where groups are disjoint.
 
         Raises:
-            InvalidInputError: every group of this session asks its own question.
+            InvalidInputError: every group of this session has its own question.
         """
         from gleann.selection.estimate import DisjointGroupsSession
 
@@ -94,7 +94,7 @@ class GroupSessions:
         return self._saved(name, session)
 
     def estimates(self, name: str) -> "dict[str, Estimate]":
-        """The estimate of each group from the labels so far."""
+        """The current estimate of each group."""
         with self._store.turn(name):
             return self._opened(name).estimates()
 

@@ -16,10 +16,10 @@ State: TypeAlias = dict[str, object]
 
 
 class Session(Protocol):
-    """What can be saved; `resume` takes its state back."""
+    """A session that can be saved and passed to `resume`."""
 
     def state(self) -> State:
-        """All of it but what it is resumed with, as JSON values."""
+        """The state without the arguments of `resume`, as JSON values."""
 
 
 def resume(
@@ -29,17 +29,17 @@ def resume(
     *,
     kind: SessionKind,
 ) -> Session:
-    """Go on from a session's `state()`.
+    """Resume a session from its `state()`.
 
     Args:
         state: of the session.
         index: the version it was started on.
-        proxy: float64, the proxies it was started with, one after the other; None for
+        proxy: float64, the proxies at the start, concatenated; None for
             none.
         kind: of the session.
 
     Raises:
-        CorruptDataError: not such a state, or not of these proxies or this index.
+        CorruptDataError: invalid state, or it does not match the proxies or index.
     """
     if kind == "active":
         return _resume_active(state, index)
@@ -85,10 +85,10 @@ def _resume_estimate(
 def _by_name(
     names: list[str], proxy: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """The proxies that were kept one after the other.
+    """Split concatenated proxies by name.
 
     Raises:
-        CorruptDataError: they are not as many as the names that the state has.
+        CorruptDataError: their number does not match the names in the state.
     """
     if not names or len(proxy) % len(names):
         raise CorruptDataError(

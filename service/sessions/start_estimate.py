@@ -36,11 +36,11 @@ Columns: TypeAlias = Mapping[str, tuple[HeldIds, NDArray[np.float64]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Started:
-    """A session, and what it has to be resumed with beside the index.
+    """A session, and its proxies for `resume`.
 
     Attributes:
-        session: of the library.
-        proxy: float64, all proxies one after the other; None for none.
+        session: the library's session.
+        proxy: float64, all proxies, concatenated; None for none.
     """
 
     session: "SingleEstimate"
@@ -52,8 +52,8 @@ class StartedGroups:
     """A session of several groups, and their proxies.
 
     Attributes:
-        session: of the library.
-        proxy: float64, all proxies one after the other.
+        session: the library's session.
+        proxy: float64, all proxies, concatenated.
     """
 
     session: "GroupEstimates"
@@ -71,10 +71,10 @@ def from_scores(
     """Start an estimate with `proxy` (n,) for all `ids` of the index.
 
     Raises:
-        NotReadyError: the index was not built, or has changed since.
-        UnknownIdError: an id is not there.
+        NotReadyError: the index has no sealed version, or has newer changes.
+        UnknownIdError: unknown id.
         InvalidInputError: a vector without a proxy, or known labels that do not fit.
-        InvalidParamsError: a budget above the number of vectors without a label.
+        InvalidParamsError: a budget above the number of unlabelled vectors.
     """
     return _stratified(view, params, _in_order(view, ids, proxy), known=known)
 
@@ -86,10 +86,10 @@ def from_candidates(
     proxies: Columns,
     known: "Known | None" = None,
 ) -> Started:
-    """Start an estimate that a pilot chooses the proxy of.
+    """Start an estimate whose proxy is chosen by a pilot.
 
     Raises:
-        As `from_scores`, and InvalidInputError for fewer than two proxies.
+        As `from_scores`; InvalidInputError for fewer than two proxies too.
     """
     from gleann.selection.estimate import ChoosingSession
 
@@ -108,10 +108,10 @@ def from_examples(
     labels: NDArray[np.float64],
     neighbours: int | None,
 ) -> Started:
-    """Start an estimate whose proxy spreads the `labels` (m,) of `ids`.
+    """Start an estimate whose proxy is propagated from the `labels` (m,) of `ids`.
 
-    Labels that are all 0 or 1 are answers: they are counted exactly and not asked for
-    again, except positives whose value is wanted.
+    Labels that are all 0 or 1 are known labels: they are counted exactly and not
+    requested again, except positives whose value is needed.
 
     Raises:
         As `from_scores`.
@@ -142,13 +142,13 @@ def from_index(
     representatives: int | None,
     known: "Known | None" = None,
 ) -> Started:
-    """Start an estimate whose proxy every round's labels make anew (TASTI).
+    """Start an estimate whose proxy is recomputed after every round (TASTI).
 
     Raises:
-        NotReadyError: the index was not built, or has changed since.
+        NotReadyError: the index has no sealed version, or has newer changes.
         InvalidInputError: known labels that do not fit.
-        InvalidParamsError: a budget above the number of vectors without a label, or
-            too small.
+        InvalidParamsError: a budget above the number of unlabelled vectors, or too
+            small.
     """
     from gleann.selection.coreset import metric_vectors
     from gleann.selection.estimate import TastiSession
@@ -171,16 +171,16 @@ def of_overlapping_groups(
     proxies: Columns,
     known: "Mapping[str, Known] | None" = None,
 ) -> StartedGroups:
-    """Start an estimate for each group, by name; each asks a question of its own.
+    """Start an estimate for each group, by name; each has its own question.
 
     Args:
         view: the index.
-        params: how, the budget that of all groups.
-        proxies: of each group.
-        known: labels that are there already, of each group.
+        params: session parameters; the budget is for all groups together.
+        proxies: ids and proxy of each group.
+        known: existing labels of each group.
 
     Raises:
-        As `from_scores`, and InvalidInputError for too few groups.
+        As `from_scores`; InvalidInputError for too few groups too.
     """
     from gleann.selection.estimate import OverlappingGroupsSession
 
@@ -200,9 +200,9 @@ def of_disjoint_groups(
 
     Args:
         view: the index.
-        params: how, the budget that of all groups.
-        proxies: of each group.
-        known: labels that are there already.
+        params: session parameters; the budget is for all groups together.
+        proxies: ids and proxy of each group.
+        known: existing labels.
 
     Raises:
         As `of_overlapping_groups`.
@@ -245,7 +245,7 @@ def _stacked(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
 def _in_order(
     view: View, ids: HeldIds, proxy: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """A proxy (n,) of `ids` in the order of the index's rows."""
+    """A proxy (n,) of `ids`, reordered to the index's rows."""
     index = sealed_index(view)
     rows = view.require(hold_distinct(ids))
     if len(rows) != len(index):
@@ -258,10 +258,10 @@ def _in_order(
 
 
 def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_]:
-    """Which labels (m,) of a proxy are answers too, that need not be asked for.
+    """Mask (m,) of the proxy labels that are known labels, not to be requested.
 
-    None where some are numbers between or beyond 0 and 1, and no positive where the
-    target reads its value.
+    All False if some label is not 0 or 1; positives are False if the target needs
+    their values.
     """
     if not np.isin(labels, (0, 1)).all():
         return np.zeros(len(labels), np.bool_)

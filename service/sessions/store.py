@@ -42,29 +42,29 @@ FROM sessions JOIN indexes ON indexes.number = sessions.index_number
 class SessionStore:
     """The sessions of one data directory, of every kind.
 
-    What only one kind does is in `ActiveSessions`, `EstimateSessions` and
+    Operations of one kind only are in `ActiveSessions`, `EstimateSessions` and
     `GroupSessions`, which share this store.
 
     A session belongs to a sealed version, which stays on disk as long as it is open.
-    Sessions take turns: whoever calls a method that changes one is inside `changing`,
-    which is entered before a transaction, never inside one. Such a method does what
-    takes time, and returns what writes it down.
+    One thread at a time changes a session: the caller of a changing method must be
+    inside `changing`, entered before a transaction, never inside one. Such a method
+    does the slow work and returns a function that saves the result.
     """
 
     def __init__(self, registry: Registry, store: Store) -> None:
         self._registry = registry
         self._store = store
         self._open: dict[str, object] = {}
-        # A turn is there as long as somebody has it or waits for it.
+        # A turn exists as long as a thread has it or waits for it.
         self._turns: WeakValueDictionary[str, RLock] = WeakValueDictionary()
         self._guard = Lock()
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
-        """Keep others from a session.
+        """Lock a session against other threads.
 
         Raises:
-            UnknownJobError: there is none of that name.
+            UnknownJobError: no session has this name.
         """
         self._row(name)
         with self._guard:
@@ -74,10 +74,10 @@ class SessionStore:
 
     @contextmanager
     def changing(self, name: str) -> Iterator[None]:
-        """Keep others from a session, and take back in memory what is not written down.
+        """Lock a session; drop its changes in memory that were not saved.
 
         Raises:
-            UnknownJobError: there is none of that name.
+            UnknownJobError: no session has this name.
         """
         with self.turn(name):
             try:
@@ -90,8 +90,8 @@ class SessionStore:
         """Describe a session.
 
         Raises:
-            UnknownJobError: there is none of that name.
-            CorruptDataError: it was damaged on the disk; it can only be closed.
+            UnknownJobError: no session has this name.
+            CorruptDataError: it is damaged on disk; it can only be closed.
         """
         row = self._row(name)
         self._store.require_whole("sessions", name)
@@ -100,9 +100,9 @@ class SessionStore:
     def list(
         self, *, index: str, after: int, limit: int
     ) -> list[tuple[int, SessionInfo]]:
-        """Sessions numbered above `after`, oldest first, with their numbers.
+        """Sessions with numbers above `after`, oldest first, and their numbers.
 
-        Those that were damaged on the disk are left out.
+        Damaged sessions are left out.
         """
         rows = self._store.rows(
             f"{_DESCRIBE} WHERE sessions.number > ? AND (? = '' OR indexes.name = ?)"
@@ -118,10 +118,10 @@ class SessionStore:
         ]
 
     def close(self, name: str) -> int:
-        """Forget a session.
+        """Delete a session.
 
         Returns:
-            The number of its index, of which versions may be `swept` now.
+            The number of its index, whose unused versions can now be removed.
         """
         with self._store.transaction() as transaction:
             row = self._row(name)
@@ -139,16 +139,16 @@ class SessionStore:
         labelled: int,
         proxy: NDArray[np.float64] | None = None,
     ) -> Keep:
-        """What keeps a session that was started on the index of `view`.
+        """The function that saves a session that was started on the index of `view`.
 
-        It raises NotReadyError where the index was built again meanwhile.
+        It raises NotReadyError if the index has been rebuilt since.
 
         Args:
-            kind: of the session.
-            view: whose sealed version it was started on.
-            session: of the library.
-            labelled: labels it has taken.
-            proxy: float64, what it has to be resumed with beside the index.
+            kind: kind of the session.
+            view: its sealed version is that of the session.
+            session: the library's session.
+            labelled: number of its labels.
+            proxy: float64, its proxies, needed to resume it.
         """
         name = f"sessions/{kind}-{token_hex(8)}"
         state = json.dumps(session.state())
@@ -187,12 +187,12 @@ class SessionStore:
         return row
 
     def opened(self, name: str, kind: SessionKind) -> Any:
-        """The open session, resumed where it was not; the caller has its turn.
+        """The open session, resumed if necessary; the caller must have locked it.
 
         Raises:
-            UnknownJobError: there is none of that name.
-            InvalidInputError: it is of another kind.
-            CorruptDataError: it was damaged on the disk.
+            UnknownJobError: no session has this name.
+            InvalidInputError: it has another kind.
+            CorruptDataError: it is damaged on disk.
         """
         row = self._row(name)
         self._store.require_whole("sessions", name)
@@ -209,7 +209,7 @@ class SessionStore:
         return self._sealed(self._row(name))
 
     def saved(self, name: str, session: Session, *, labelled: int) -> Keep:
-        """What writes down the state that a session has now."""
+        """The function that saves the current state of a session."""
         state = json.dumps(session.state())
 
         def keep() -> SessionInfo:
@@ -234,7 +234,7 @@ class SessionStore:
 
 
 def selected_of(selection: "Selection") -> Selected:
-    """A batch of the library as the service answers with it."""
+    """Convert a batch of the library to the service's `Selected`."""
     return Selected(
         ids=selection.ids,
         scores=selection.scores,
@@ -258,10 +258,10 @@ def _info(row: Row) -> SessionInfo:
 
 
 def _read(row: Row) -> tuple[dict[str, object], NDArray[np.float64] | None]:
-    """The state of a kept session, and the proxies it was started with.
+    """The state of a saved session, and its proxies.
 
     Raises:
-        CorruptDataError: the database gives back other bytes than were kept.
+        CorruptDataError: the stored bytes are not those that were saved.
     """
     try:
         state = json.loads(row["state"])

@@ -1,1 +1,1 @@
-"""What is on disk: the database, sealed versions, the log of changes."""
+"""Persistent state: the database, sealed versions, the log of changes."""

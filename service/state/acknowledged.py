@@ -1,10 +1,10 @@
 """Count of acknowledged commits, in a file next to the database.
 
-SQLite ends a write-ahead log at the first frame that does not match, and makes a new
-database where there is none: acknowledged changes would be gone in silence. The
-database counts its commits, and a small file repeats the count after each of them. It
-is not put on disk each time: the kernel keeps it when the process is killed, and after
-a power cut it may lag behind the database, never the other way round.
+SQLite ends a write-ahead log at the first invalid frame, and creates a new database if
+the file is missing: acknowledged changes would be lost without notice. The database
+counts its commits, and a small file repeats the count after each commit. It is not
+synced each time: the kernel keeps it if the process is killed, and after a power cut it
+may lag behind the database, never the other way round.
 """
 
 import os
@@ -18,25 +18,25 @@ _LINE = re.compile(r"commits (\d{20}) ([0-9a-f]{8})\n")
 
 
 class Acknowledged:
-    """The count of acknowledged commits of one data directory, to be written."""
+    """Writer of the count of acknowledged commits of one data directory."""
 
     def __init__(self, directory: Path) -> None:
         self._descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT, 0o600)
 
     def write(self, count: int) -> None:
-        """Note a count; a disk that refuses costs the check, not the commit."""
+        """Write a count; a disk error loses the check, not the commit."""
         with suppress(OSError):
             os.pwrite(self._descriptor, _line(count).encode(), 0)
 
     def close(self) -> None:
-        """Put it on disk, and let go of it."""
+        """Sync the file and close it."""
         with suppress(OSError):
             os.fsync(self._descriptor)
         os.close(self._descriptor)
 
 
 def read_acknowledged(directory: Path) -> int | None:
-    """The count that was noted; None where there is none, or it cannot be trusted."""
+    """The written count; None if missing or invalid."""
     try:
         text = (directory / NAME).read_text(encoding="ascii", errors="replace")
     except OSError:

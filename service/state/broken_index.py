@@ -19,14 +19,14 @@ from gleann.service.values import IdType, IndexInfo
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Why an index is not served.
+    """An index that is not served, with the reason.
 
     Attributes:
         number: of the index.
-        kind: what a call on it raises; not the error itself, whose traceback would
-            hold what loading had begun.
-        reason: what that says.
-        info: what the database, or else the sealed version, says of it.
+        kind: the exception class of calls on it; not the error itself, whose
+            traceback would keep partly loaded data alive.
+        reason: message of that exception.
+        info: its description from the database, or else from the sealed version.
     """
 
     number: int
@@ -36,12 +36,12 @@ class Broken:
 
 
 def broken(row: Row, seal: Seal | None, error: BaseException) -> Broken:
-    """What is left of the index of `row`, which `error` kept from being loaded.
+    """Describe the index of `row`, whose load failed with `error`.
 
     Args:
-        row: of the table `indexes`; it may be damaged itself.
-        seal: of its sealed version, which is believed where the row is damaged.
-        error: anything that loading raised.
+        row: of the table `indexes`; it may itself be damaged.
+        seal: of its sealed version, used if the row is damaged.
+        error: the exception of the load.
     """
     name = str(row["name"]) if seal is None else seal.name
     reason = f"index {name!r} cannot be served: {_said(error)}"
@@ -75,7 +75,7 @@ def _said(error: BaseException) -> str:
 
 
 def _whole(value: object) -> int:
-    """A number that a message can hold; 0 for what damage left."""
+    """A number within the range of the message field; 0 for damaged values."""
     return value if isinstance(value, int) and 0 <= value < 1 << 31 else 0
 
 

@@ -1,4 +1,4 @@
-"""Log of acknowledged changes that are newer than the sealed version."""
+"""Log of acknowledged changes after the sealed version."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Change:
     """One row of the log.
 
     Attributes:
-        sequence: of the change that it is, or is a part of.
+        sequence: of the change, which may have several rows.
         ids: (m,).
         vectors: (m, dim) prepared rows; None for a deletion.
     """
@@ -40,10 +40,10 @@ class Change:
 def log_change(
     transaction: Transaction, view: View, ids: HeldIds, vectors: Vectors | None
 ) -> int:
-    """Log an upsert, or a deletion where there are no vectors; return its sequence.
+    """Log an upsert, or a deletion if `vectors` is None; return its sequence.
 
     Raises:
-        DimensionMismatchError: not one vector an id.
+        DimensionMismatchError: not one vector per id.
         InvalidInputError: the index has the other kind of ids.
     """
     if vectors is not None:
@@ -68,10 +68,10 @@ def log_change(
 def log_staged(
     transaction: Transaction, view: View, operation: str, ids: HeldIds, vectors: Vectors
 ) -> None:
-    """Log a part of an import, which has no sequence yet.
+    """Log a part of an import, without a sequence yet.
 
     Raises:
-        DimensionMismatchError: not one vector an id.
+        DimensionMismatchError: not one vector per id.
     """
     _require_pairs(ids, vectors)
     packed_ids, packed_vectors = ids_to_wire(ids).SerializeToString(), vectors.tobytes()
@@ -87,7 +87,7 @@ def log_staged(
 
 
 def _require_pairs(ids: HeldIds, vectors: Vectors) -> None:
-    # Once it is logged, an index that cannot be replayed is broken as a whole.
+    # Checked before: an invalid row in the log would break the whole index.
     if len(ids) != len(vectors):
         raise DimensionMismatchError(
             f"a change has {len(ids)} ids, but {len(vectors)} vectors"
@@ -95,14 +95,14 @@ def _require_pairs(ids: HeldIds, vectors: Vectors) -> None:
 
 
 def drop_staged(transaction: Transaction, operation: str) -> int:
-    """Remove the parts of an import that did not get through; returns how many."""
+    """Remove the parts of a failed import; returns their number."""
     return transaction.run(
         "DELETE FROM changes WHERE operation = ? AND sequence IS NULL", operation
     ).rowcount
 
 
 def drop_given_up(transaction: Transaction) -> int:
-    """Remove the parts of all imports that will not be done; returns how many."""
+    """Remove the parts of all abandoned imports; returns their number."""
     return transaction.run(
         "DELETE FROM changes WHERE sequence IS NULL AND operation NOT IN"
         " (SELECT name FROM operations WHERE state IN ('queued', 'running'))"
@@ -110,7 +110,7 @@ def drop_given_up(transaction: Transaction) -> int:
 
 
 def count_published(store: Store, operation: str) -> int:
-    """How many rows of an import are visible, until a build has taken them."""
+    """Number of rows that an import published; valid until the next build."""
     parts = store.rows(
         "SELECT ids FROM changes WHERE operation = ? AND sequence IS NOT NULL",
         operation,
@@ -122,12 +122,12 @@ def count_published(store: Store, operation: str) -> int:
 def publish_staged(
     transaction: Transaction, view: View, operation: str, ids: HeldIds
 ) -> None:
-    """Give all parts of an import, which have `ids`, one sequence."""
+    """Assign one sequence to all parts of an import, whose ids are `ids`."""
     claim_id_type(transaction, view, ids)
     sequence = _advance(transaction, view)
     transaction.run(
         "UPDATE changes SET sequence = ?, checksum = checksum + ?"
-        " WHERE operation = ? AND sequence IS NULL",  # a run cut off may have published
+        " WHERE operation = ? AND sequence IS NULL",  # a run may have published
         sequence,
         sequence_bits(sequence),
         operation,
@@ -135,7 +135,7 @@ def publish_staged(
 
 
 def drop_sealed(transaction: Transaction, view: View) -> None:
-    """Remove the changes that a version built from `view` holds."""
+    """Remove the changes in the version that was built from `view`."""
     transaction.run(
         "DELETE FROM changes WHERE index_number = ? AND sequence <= ?",
         view.number,
@@ -144,10 +144,10 @@ def drop_sealed(transaction: Transaction, view: View) -> None:
 
 
 def replayed(store: Store, view: View) -> View:
-    """`view` with the logged changes that are newer.
+    """`view` with the newer logged changes applied.
 
     Raises:
-        CorruptDataError: the log lacks one, or holds one that was damaged; it is named.
+        CorruptDataError: a change is missing or damaged; it is named.
     """
     for change in logged(store, view):
         if change.vectors is None:
@@ -158,10 +158,10 @@ def replayed(store: Store, view: View) -> View:
 
 
 def logged(store: Store, view: View) -> Iterator[Change]:
-    """The changes newer than `view`, in their order.
+    """The changes newer than `view`, in order.
 
     Raises:
-        CorruptDataError: as `replayed`, once those before it were given.
+        CorruptDataError: as `replayed`, after the changes before it.
     """
     where = "index_number = ? AND sequence > ?"
     numbers = store.rows(
@@ -174,7 +174,7 @@ def logged(store: Store, view: View) -> Iterator[Change]:
         if row["sequence"] > last + 1:
             break
         last = row["sequence"]
-        # A row at a time: all of them are as large as the log.
+        # One row at a time: all rows together have the size of the log.
         whole = store.row("SELECT * FROM changes WHERE number = ?", row["number"])
         assert whole is not None, "the store runs one transaction at a time"
         yield read_change(whole, view)
@@ -182,17 +182,17 @@ def logged(store: Store, view: View) -> Iterator[Change]:
 
 
 def read_change(row: Row, view: View) -> Change:
-    """A row of the log, checked.
+    """The change in a row of the log, checked.
 
     Raises:
-        CorruptDataError: it is not what was logged; the message names the row.
+        CorruptDataError: it is damaged; the message names the row.
     """
     where = (
         f"change {row['sequence']} of {view.name!r} (row {row['number']} of the table"
         " changes)"
     )
     ids, vectors = row["ids"], row["vectors"]
-    # A database that was not migrated has none.
+    # A database that was not migrated has no checksums.
     checksum = dict(row).get("checksum")
     kinds = isinstance(ids, bytes) and isinstance(vectors, bytes | None)
     if not kinds or not isinstance(checksum, int | None):
@@ -231,7 +231,7 @@ def _require_last(store: Store, view: View, last: int) -> None:
 
 
 def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
-    """Set the kind of ids by the first vectors, and hold later ones to it.
+    """Set the id type from the first vectors, and require it of later ones.
 
     Raises:
         InvalidInputError: the index has the other kind.

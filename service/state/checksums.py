@@ -1,7 +1,7 @@
 """Row checksums of the database: a damaged row is reported, not served.
 
-`changes` have theirs computed as they are logged (`change_checksum`). The other tables
-have it kept by triggers of the connection, so that no statement has to mention it.
+The checksum of a change is computed when it is logged (`change_checksum`). Triggers of
+the connection maintain those of the other tables, so statements need not set them.
 """
 
 import sqlite3
@@ -22,9 +22,9 @@ CHECKED = {
 
 
 def change_checksum(index_number: int, ids: bytes, vectors: bytes | None) -> int:
-    """The checksum of a change without a sequence: where it belongs, and its content.
+    """The checksum of a change's index and content, without its sequence.
 
-    Adding `sequence_bits` makes it that of the published change.
+    The sum with `sequence_bits` is the checksum of the published change.
     """
     kind = b"deletion" if vectors is None else b"upsert"
     head = pack("<qq", index_number, len(ids)) + kind
@@ -32,15 +32,15 @@ def change_checksum(index_number: int, ids: bytes, vectors: bytes | None) -> int
 
 
 def sequence_bits(sequence: int) -> int:
-    """The sequence above the 32 bits of a content's checksum.
+    """The sequence, shifted above the 32 bits of the content's checksum.
 
-    So publishing an import seals its rows without reading them again.
+    So an import is published without a second read of its rows.
     """
     return sequence % (1 << 31) << 32
 
 
 def keep_checksums(connection: sqlite3.Connection) -> None:
-    """Let this connection keep the checksums of what it writes to `CHECKED`."""
+    """Create triggers that maintain the checksums of the tables in `CHECKED`."""
     know_checksums(connection)
     for table in CHECKED:
         columns = _columns(table)
@@ -58,14 +58,14 @@ def keep_checksums(connection: sqlite3.Connection) -> None:
 
 
 def know_checksums(connection: sqlite3.Connection) -> None:
-    """Let the statements of this connection compute checksums."""
+    """Register the checksum function with this connection."""
     connection.create_function("row_checksum", -1, _row_checksum, deterministic=True)
 
 
 def seal_unchecked(connection: sqlite3.Connection) -> None:
-    """Give a checksum to the rows that have none, as after a migration.
+    """Add a checksum to rows without one, as after a migration.
 
-    Changes that were logged without one stay unchecked until they are folded into a
+    Changes that were logged without one stay unchecked until a build moves them to a
     sealed version.
     """
     know_checksums(connection)
@@ -77,9 +77,9 @@ def seal_unchecked(connection: sqlite3.Connection) -> None:
 
 
 def damaged_rows(connection: sqlite3.Connection, table: str) -> set[int | str]:
-    """What names the rows of a table of `CHECKED` that do not match their checksum.
+    """Keys of the rows of a table in `CHECKED` that do not match their checksum.
 
-    A row without a checksum does not match: after `seal_unchecked` there is none.
+    A row without a checksum is a mismatch: `seal_unchecked` leaves none.
     """
     know_checksums(connection)
     found = connection.execute(

@@ -1,10 +1,9 @@
 """COMMIT, and its outcome when the disk fails.
 
-The write-ahead log is written first, and put on disk then. Where the second fails
-SQLite says so, and this process and others see the database without the change; but all
-of it is in the log, and who opens the database after a crash may find it. The next
-commit overwrites it. So one is made at once; the change is in doubt only where that
-fails too.
+SQLite writes the write-ahead log first and syncs it then. If the sync fails, SQLite
+reports an error, and all processes see the database without the change; but the log
+contains it, and an open after a crash may apply it. The next commit overwrites it. So
+one is made immediately; the outcome is unknown only if that fails too.
 """
 
 import sqlite3
@@ -20,8 +19,8 @@ def commit(connection: sqlite3.Connection, *, file: Path) -> None:
     """Commit the open transaction.
 
     Raises:
-        sqlite3.OperationalError: the disk refused; the change is not there.
-        OutcomeUnknownError: the change is not seen, but a crash may bring it back.
+        sqlite3.OperationalError: a disk error; the change was not made.
+        OutcomeUnknownError: the change is not visible, but may reappear after a crash.
     """
     try:
         connection.execute("COMMIT")
@@ -38,7 +37,7 @@ def commit(connection: sqlite3.Connection, *, file: Path) -> None:
 
 
 def _overwritten(connection: sqlite3.Connection) -> bool:
-    """Commit something that changes nothing; whether that was put on disk."""
+    """Commit an empty change; return whether it was synced."""
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         connection.execute(f"PRAGMA user_version = {version}")

@@ -1,4 +1,4 @@
-"""Log rows that do not match their checksums, when a directory is opened."""
+"""Log rows that do not match their checksums when a directory is opened."""
 
 import logging
 import time
@@ -11,10 +11,10 @@ _log = logging.getLogger(__name__)
 
 
 def tell_damage(store: Store) -> None:
-    """Log what is damaged, and end the operations among it as failed.
+    """Log damaged rows, and mark damaged operations as failed.
 
-    A damaged operation must not run: its request is not what was asked for. Sessions,
-    selections and receipts stay as they are, and are refused when they are asked for.
+    A damaged operation must not run, since its request may have changed. Damaged
+    sessions, selections and receipts stay, and access to them is refused.
     """
     for table in CHECKED:
         for key in sorted(store.damaged(table), key=str):

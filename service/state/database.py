@@ -1,4 +1,4 @@
-"""Open the database file; check it before the first write."""
+"""Open the database file, and check it before the first write."""
 
 import logging
 import sqlite3
@@ -22,14 +22,14 @@ _log = logging.getLogger(__name__)
 
 
 def open_database(directory: Path) -> sqlite3.Connection:
-    """The database in `directory`, made or migrated where that is called for.
+    """Open the database in `directory`; create or migrate it if necessary.
 
-    Nothing is written before it is known to be the one that belongs there: also what
-    lies in the write-ahead log stays as it is.
+    Nothing is written before the checks have passed: the write-ahead log is not changed
+    either.
 
     Raises:
-        CorruptDataError: it is missing though it was there, older than what was
-            acknowledged, damaged, another program's, or from a later version.
+        CorruptDataError: it existed and is missing, lacks acknowledged changes, is
+            damaged, or is from another program or a later version.
     """
     file = directory / NAME
     with disk_errors(file):
@@ -70,20 +70,20 @@ def require_usable(directory: Path) -> None:
 
 
 def open_read_only(file: Path) -> sqlite3.Connection:
-    """A connection that leaves the file, and what its log holds, as they are."""
+    """A read-only connection, which changes neither the file nor its log."""
     connection = sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)
     lenient(connection)
     return connection
 
 
 def lenient(connection: sqlite3.Connection) -> None:
-    """Let damaged text be read, so that its checksum can tell."""
+    """Allow reads of damaged text, so that the checksum detects it."""
     connection.row_factory = sqlite3.Row
     connection.text_factory = lambda text: text.decode(errors="replace")
 
 
 def commits(connection: sqlite3.Connection) -> int:
-    """Number of the last commit; 0 where they are not counted yet."""
+    """Number of the last commit; 0 if commits are not counted yet."""
     if schema.version_of(connection) < 2:
         return 0
     row = connection.execute("SELECT count FROM commits").fetchone()
@@ -91,9 +91,9 @@ def commits(connection: sqlite3.Connection) -> int:
 
 
 def damage(connection: sqlite3.Connection, *, seconds: float) -> list[str]:
-    """What is wrong with the pages of a database, empty if nothing was found.
+    """Problems in the pages of a database; empty if none was found.
 
-    A look that takes longer than `seconds` is given up with a warning in the log.
+    A check longer than `seconds` is aborted with a warning in the log.
     """
     deadline = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
@@ -110,13 +110,13 @@ def damage(connection: sqlite3.Connection, *, seconds: float) -> list[str]:
 
 
 def shrink(connection: sqlite3.Connection, *, pages: int = 0) -> None:
-    """Give back free pages, at most so many; 0 for all."""
-    # `execute` would stop at the first of them: each is a row without a column.
+    """Release free pages, at most `pages`; 0 for all."""
+    # `execute` would stop at the first page: each is a row without columns.
     connection.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
 def remedy(directory: Path) -> str:
-    """What the user of a data directory is told to do about it."""
+    """The remedy in error messages about a data directory."""
     return (
         "put back what belongs there, or see what can be rebuilt:"
         f" gleann doctor --data {directory}"
@@ -125,7 +125,7 @@ def remedy(directory: Path) -> str:
 
 @contextmanager
 def disk_errors(file: Path) -> Iterator[None]:
-    """Raise what SQLite and the operating system say as exceptions of ours."""
+    """Convert errors of SQLite and the operating system to gleann's exceptions."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -142,13 +142,13 @@ def disk_errors(file: Path) -> Iterator[None]:
 
 
 def sealed_directories(directory: Path) -> list[Path]:
-    """The sealed versions that lie in a data directory, whoever knows them."""
+    """All sealed versions in a data directory, listed in the database or not."""
     manifests = directory.glob("indexes/*/versions/*/manifest.json")
     return sorted(manifest.parent for manifest in manifests)
 
 
 def _require_new(directory: Path, how: str, found: list[Path]) -> None:
-    """Refuse to begin anew where something is left of what was."""
+    """Refuse to create a database where state of an earlier one remains."""
     found = [*found, *sealed_directories(directory)]
     acknowledged = read_acknowledged(directory)
     if not found and not acknowledged:
@@ -162,7 +162,7 @@ def _require_new(directory: Path, how: str, found: list[Path]) -> None:
 
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     lenient(connection)
-    # Heeded only while there is no table: later it takes a VACUUM.
+    # Effective only before the first table exists: later it needs a VACUUM.
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -192,10 +192,10 @@ def _migrate(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _give_back_space(connection: sqlite3.Connection, file: Path) -> None:
-    """Shrink the file by what is free, and let later calls do so in small steps."""
+    """Shrink the file by its free pages; enable later shrinking in small steps."""
     (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
     if mode == 0 and disk_usage(file.parent).free > 2 * file.stat().st_size:
-        # A database from before version 2: once, and then never again.
+        # A database from before version 2: needed only once.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")
     shrink(connection)

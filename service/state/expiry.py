@@ -1,7 +1,7 @@
 """Expiry of finished operations, selections and stored answers.
 
-They go a few at a time, each few in a transaction of its own, so that writers hardly
-wait. What has not ended stays, however old.
+They are removed in small batches, one transaction each, so that writers wait only
+briefly. Unfinished operations stay, however old.
 """
 
 import logging
@@ -45,16 +45,16 @@ _log = logging.getLogger(__name__)
 
 
 class Expiry:
-    """Removes what was kept long enough, while its directory is open."""
+    """Removes expired rows while the directory is open."""
 
     def __init__(self, store: Store, *, keep_days: int, keep_operations: int) -> None:
-        """Prepare.
+        """Set the retention.
 
         Args:
-            store: where it is kept.
-            keep_days: days that operations, selections and receipts are kept after
-                they ended or were made.
-            keep_operations: operations that have ended and are kept, the latest.
+            store: the database.
+            keep_days: days to keep operations after their end, and selections and
+                receipts after their creation.
+            keep_operations: number of finished operations to keep, the latest ones.
         """
         self._store = store
         self._keep_seconds = keep_days * DAY
@@ -64,16 +64,16 @@ class Expiry:
         self._thread = Thread(target=self._serve, name="gleann-expiry", daemon=True)
 
     def open(self) -> None:
-        """Begin to look, in a thread."""
+        """Start the background thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Look no longer."""
+        """Stop the background thread."""
         self._closed.set()
         self._thread.join()
 
     def sweep(self, now: float) -> int:
-        """Remove what is too old at `now`, in seconds since 1970; how many rows."""
+        """Remove rows expired at `now` (seconds since 1970); return their number."""
         before = now - self._keep_seconds
         return (
             self._repeat(_OLD_RECEIPTS, before, BATCH)
@@ -108,7 +108,7 @@ class Expiry:
         return removed
 
     def _sweep_selections(self, before: float) -> int:
-        """Selections tell when they were made only inside; the oldest come first."""
+        """Remove selections, oldest first; only their message has the creation time."""
         removed = last = 0
         while not self._closed.is_set():
             rows = self._store.rows(_NEXT_SELECTIONS, last, BATCH)
@@ -125,7 +125,7 @@ class Expiry:
         return removed
 
     def _made(self, row: Row) -> float:
-        """When a selection was made; infinity if damaged, which is logged once."""
+        """Creation time of a selection; infinity if damaged, which is logged once."""
         try:
             self._store.require_whole("selections", row["name"])
             selection = coreset_pb2.Selection.FromString(row["description"])

@@ -33,7 +33,7 @@ Q = TypeVar("Q", bound=_Request)
 
 
 class Receipts:
-    """Answers that were given; `Expiry` forgets them after a while."""
+    """Stored answers to requests with a request_id; `Expiry` removes old ones."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -43,23 +43,23 @@ class Receipts:
     def once(
         self, request: Q, prepare: Callable[[Q], Callable[[], R]], kind: type[R]
     ) -> R:
-        """Answer a request, or return the answer it got before.
+        """Answer a request, or return its stored answer.
 
-        The answer and what it changes are committed together, so a request that was cut
-        off was either carried out and has its answer here, or never happened. Requests
-        with its id that come meanwhile wait for the answer.
+        The answer and the change are committed together, so an interrupted request was
+        either completed and has a stored answer, or had no effect. Concurrent requests
+        with the same id wait for the answer.
 
         Args:
-            request: what is asked.
-            prepare: all that takes time, outside of any transaction; it returns what
-                makes the change, and the answer, in a transaction that stops others.
-            kind: of the answer.
+            request: the request message.
+            prepare: does the slow work, outside any transaction; returns a function
+                that makes the change and the answer, in an exclusive transaction.
+            kind: class of the answer.
 
         Raises:
             AlreadyExistsError: the request_id belongs to a different request.
             InvalidParamsError: the request_id is too long.
-            CorruptDataError: the answer it got was damaged on the disk.
-            NotReadyError: an equal request has been under way for long.
+            CorruptDataError: the stored answer is damaged.
+            NotReadyError: an equal request is still running after a long wait.
         """
         name = request.request_id
         if not name:
@@ -97,10 +97,10 @@ class Receipts:
 
     @contextmanager
     def _alone(self, name: str, digest: str) -> Iterator[None]:
-        """Keep others with this request_id waiting.
+        """Lock this request_id against concurrent requests.
 
-        They are known in memory only: no other process has the directory open, and what
-        a crash cuts off has changed nothing.
+        The lock is in memory only: no other process has the directory open, and a
+        request interrupted by a crash has changed nothing.
         """
         deadline = time.monotonic() + WAIT_SECONDS
         with self._answered:

@@ -1,4 +1,4 @@
-"""`IndexInfo` of a view: the description that clients get."""
+"""`IndexInfo` of a view: the description for clients."""
 
 from datetime import UTC, datetime
 from sqlite3 import Row

@@ -1,6 +1,6 @@
 """`View`: one consistent state of an index, a sealed version and newer changes.
 
-A `View` never changes: a search keeps the one it began with, a change makes the next.
+A `View` is immutable: a search keeps its view, a change creates the next one.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from gleann.service.values import IndexVersion
 
 
 class Sealed:
-    """A sealed version, and where its ids lie."""
+    """A sealed version and its id lookup."""
 
     def __init__(self, index: SoarIndex) -> None:
         self.index = index
@@ -38,10 +38,10 @@ class Sealed:
 
 
 class Delta:
-    """Rows newer than the sealed version: appended, or masked, never changed.
+    """Rows newer than the sealed version: appended or masked, never changed.
 
-    The buffers are shared by the deltas that follow one another: a later one writes
-    only behind the rows that an earlier one reads.
+    Successive deltas share their buffers: a later one writes only behind the rows that
+    an earlier one reads.
     """
 
     def __init__(self, dim: int) -> None:
@@ -60,17 +60,17 @@ class Delta:
 
     @cached_property
     def count(self) -> int:
-        """Rows that can be found."""
+        """Number of live rows."""
         return int(np.count_nonzero(self.alive))
 
     def find(self, ids: HeldIds) -> Rows:
-        """Rows (m,) of `ids`, -1 where there is none that can be found."""
+        """Rows (m,) of `ids`, -1 without a live row."""
         rows, lookup = self._lookup
         at = lookup.find(ids)
         return np.where(at < 0, -1, rows[at]) if len(rows) else at
 
     def without(self, ids: HeldIds) -> "Delta":
-        """The next delta, in which `ids` cannot be found; for the writer only."""
+        """The next delta, without `ids`; for the writer only."""
         stale = [
             self._row_of.pop(name) for name in ids.tolist() if name in self._row_of
         ]
@@ -103,7 +103,7 @@ class Delta:
 
     def _reserve(self, rows: int) -> None:
         if rows > len(self._buffer):
-            # Doubling, so that appending a row costs little on average.
+            # Doubling, so that the amortized cost of an append is constant.
             room = max(rows, 2 * len(self._buffer), 1024)
             grown = np.empty((room, self._buffer.shape[1]), np.float32)
             grown[: len(self.ids)] = self.vectors
@@ -121,9 +121,9 @@ class View:
         metric: the distance it ranks by.
         delta: rows newer than the sealed version.
         version: number of the sealed version, 0 for none.
-        sequence: number of the last change taken in.
+        sequence: number of the last applied change.
         sealed: the sealed version, or None.
-        alive: bool (len(sealed),), rows of it that can be found; None for all.
+        alive: bool (len(sealed),), its live rows; None for all.
     """
 
     number: int
@@ -138,17 +138,17 @@ class View:
 
     @property
     def state(self) -> IndexVersion:
-        """Which state this is."""
+        """The version and sequence of this state."""
         return IndexVersion(sealed=self.version, sequence=self.sequence)
 
     @property
     def has_changes(self) -> bool:
-        """Whether it differs from its sealed version."""
+        """Whether the view differs from its sealed version."""
         return len(self.delta) > 0 or self.alive is not None
 
     @cached_property
     def sealed_count(self) -> int:
-        """Rows of the sealed version that can be found."""
+        """Number of live rows of the sealed version."""
         if self.sealed is None:
             return 0
         return (
@@ -159,16 +159,16 @@ class View:
 
     @property
     def count(self) -> int:
-        """Vectors that can be found."""
+        """Number of live vectors."""
         return self.sealed_count + self.delta.count
 
     @property
     def sealed_rows(self) -> int:
-        """Rows of the sealed version, masked ones included."""
+        """Number of rows of the sealed version, masked ones included."""
         return 0 if self.sealed is None else len(self.sealed)
 
     def find(self, ids: HeldIds) -> Rows:
-        """Rows (m,) of `ids`, -1 where there is none that can be found."""
+        """Rows (m,) of `ids`, -1 without a live row."""
         rows = self.delta.find(ids)
         rows = np.where(rows < 0, -1, rows + self.sealed_rows)
         if self.sealed is None or self.sealed_count == 0:
@@ -182,7 +182,7 @@ class View:
         """Rows (m,) of `ids`.
 
         Raises:
-            UnknownIdError: one is not there.
+            UnknownIdError: unknown id.
         """
         return require_found(self.find(ids), ids, where=repr(self.name))
 
@@ -211,7 +211,7 @@ class View:
         return joined_ids(parts)[places]
 
     def id_bytes_at(self, rows: Rows) -> int:
-        """How many bytes the ids of `rows` take in a message."""
+        """Bytes of the ids of `rows` in a message."""
         old, new = self._split(rows)
         held = bytes_at(self.delta.ids, new)
         if self.sealed is not None:
@@ -219,14 +219,14 @@ class View:
         return held
 
     def _split(self, rows: Rows) -> tuple[Rows, Rows]:
-        """Of `rows`, those of the sealed version, and those of the delta as its own."""
+        """Split `rows` into rows of the sealed version and rows of the delta."""
         if self.sealed is None:
             return rows[:0], rows
         newer = rows >= self.sealed_rows
         return rows[~newer], rows[newer] - self.sealed_rows
 
     def live_rows(self) -> Rows:
-        """All rows that can be found, those sealed first."""
+        """All live rows, sealed ones first."""
         old = np.arange(self.sealed_rows)
         if self.alive is not None:
             old = old[self.alive]
@@ -234,7 +234,7 @@ class View:
         return np.concatenate([old, new])
 
     def upserted(self, ids: HeldIds, vectors: Vectors, *, sequence: int) -> "View":
-        """The next view, with `vectors` (prepared) under `ids`."""
+        """The next view, with prepared `vectors` under `ids`."""
         return replace(
             self,
             alive=self._alive_without(ids),
@@ -243,7 +243,7 @@ class View:
         )
 
     def deleted(self, ids: HeldIds, *, sequence: int) -> "View":
-        """The next view, in which `ids` cannot be found."""
+        """The next view, without `ids`."""
         return replace(
             self,
             alive=self._alive_without(ids),
@@ -264,15 +264,15 @@ class View:
             else self.alive.copy()
         )
         alive[rows] = False
-        alive.flags.writeable = False  # so that what it leaves of lists is counted once
+        alive.flags.writeable = False  # so that live counts are computed once
         return alive
 
 
 def sealed_index(view: View) -> SoarIndex:
-    """The index of a view that is built and unchanged since.
+    """The index of a view that is built and has no newer changes.
 
     Raises:
-        NotReadyError: it is not.
+        NotReadyError: not built, or newer changes.
     """
     if view.sealed is None:
         raise NotReadyError(f"{view.name!r} was never built: build it first")

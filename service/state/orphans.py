@@ -1,9 +1,9 @@
-"""Directories that the database does not list: deleted, set aside, or refused.
+"""Directories that the database does not list: removal, quarantine or refusal.
 
-A start removes only what it can explain: files of an index whose deletion is on record,
-versions that a newer one has replaced, and versions that were never published and hold
-nothing that the database lacks. What holds sealed rows that nothing explains means that
-the database is not the one that belongs there.
+A start removes only explained files: those of an index with a recorded deletion,
+versions replaced by a newer one, and versions that were never published and whose
+changes are all in the database. Unexplained sealed rows mean that the database is the
+wrong one.
 """
 
 import logging
@@ -20,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 def settle_indexes(store: Store, versions: Versions) -> None:
-    """Remove what is left of deleted indexes, and set aside what holds nothing sealed.
+    """Remove files of deleted indexes; move directories without sealed rows to lost/.
 
     Raises:
-        CorruptDataError: there are sealed versions that the database should know.
+        CorruptDataError: a sealed version is missing in the database.
     """
     known = {row["number"] for row in store.rows("SELECT number FROM indexes")}
     damaged = store.damaged("deleted")
@@ -49,10 +49,10 @@ def settle_indexes(store: Store, versions: Versions) -> None:
 
 
 def require_not_older(store: Store, versions: Versions, row: Row) -> None:
-    """Compare an index's row with the versions that lie in its directory.
+    """Compare an index's row with the versions in its directory.
 
     Raises:
-        CorruptDataError: one holds changes that the database does not know.
+        CorruptDataError: a version has changes that are missing in the database.
     """
     for version, path in versions.numbered(row["number"]):
         seal = _readable_seal(path)
@@ -67,10 +67,10 @@ def require_not_older(store: Store, versions: Versions, row: Row) -> None:
 
 
 def sweep_versions(versions: Versions, row: Row, needed: set[int]) -> None:
-    """Tidy up the versions of an index that was loaded whole, as `row` has it.
+    """Clean up the versions of an index that was loaded completely from `row`.
 
-    What it does not need is removed if it was replaced or never published, and set
-    aside if nothing tells.
+    An unneeded version is removed if it was replaced or never published, and moved to
+    lost/ if neither is certain.
     """
     known = dict(versions.numbered(row["number"]))
     for version, path in known.items():
@@ -88,7 +88,7 @@ def sweep_versions(versions: Versions, row: Row, needed: set[int]) -> None:
 
 
 def _was_never_published(path: Path, row: Row) -> bool:
-    """Whether all that the version at `path` holds is in the log, too."""
+    """Whether all changes in the version at `path` are in the log too."""
     seal = _readable_seal(path)
     return (
         seal is not None

@@ -1,4 +1,4 @@
-"""File permissions of a data directory: its owner only."""
+"""File permissions of a data directory: owner only."""
 
 import logging
 import stat
@@ -16,10 +16,10 @@ _log = logging.getLogger(__name__)
 
 
 def keep_private(directory: Path) -> None:
-    """Close what gleann made in a data directory to other users, and say so.
+    """Remove other users' access to gleann's files in a data directory; log changes.
 
-    The directory itself stays as its owner made it: it may hold other things. What
-    cannot be changed, as it belongs to somebody else, is told.
+    The mode of the directory itself is kept: it may have other files. Files of another
+    owner, whose mode cannot be changed, are logged.
     """
     for path in sorted(path for name in OURS for path in directory.glob(name)):
         mode = path.stat().st_mode

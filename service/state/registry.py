@@ -1,4 +1,4 @@
-"""Registry of the open indexes: their views, stored changes and served versions."""
+"""Registry of open indexes: views, stored changes and served versions."""
 
 import logging
 import re
@@ -43,8 +43,8 @@ Watcher = Callable[[str, bool | None], None]
 class Registry:
     """The indexes of one data directory.
 
-    A change is committed to the store first and taken into the index's view after; the
-    store runs changes one at a time. Reading takes a view and no lock.
+    A change is committed to the store first and applied to the index's view then; the
+    store runs changes one at a time. Readers take a view and no lock.
     """
 
     def __init__(self, store: Store, versions: Versions) -> None:
@@ -55,25 +55,25 @@ class Registry:
         self._tell: Watcher = _nobody
 
     def watch(self, tell: Watcher) -> None:
-        """Let `tell` know which indexes are served, and from now on which become so.
+        """Register `tell` for the health of all indexes, now and on changes.
 
         Args:
-            tell: called with the name of an index, and whether it is served; None for
-                one that was deleted.
+            tell: called with an index name and whether it is served; None for a
+                deleted one.
         """
         self._tell = tell
         for name in self.names():
             tell(name, name in self._views)
 
     def open(self) -> None:
-        """Load every index, and tidy up what an interrupted process left behind.
+        """Load every index, and clean up files of an interrupted process.
 
-        An index that cannot be loaded, for whatever reason, does not keep the others
-        from being served: it is listed with the reason, and calls on it raise that.
+        An index that cannot be loaded does not affect the others: it is listed with the
+        reason, and calls on it raise that.
 
         Raises:
-            CorruptDataError: there are sealed rows that the database should know and
-                does not; nothing was touched.
+            CorruptDataError: sealed rows are missing in the database; nothing was
+                changed.
         """
         orphans.settle_indexes(self._store, self._versions)
         rows = self._store.rows("SELECT * FROM indexes ORDER BY number")
@@ -87,7 +87,7 @@ class Registry:
                 orphans.sweep_versions(self._versions, row, self._needed(row))
 
     def create(self, name: str, *, dim: int, metric: Metric) -> View:
-        """Make an empty index.
+        """Create an empty index.
 
         Raises:
             InvalidParamsError: a bad name.
@@ -115,13 +115,13 @@ class Registry:
         return view
 
     def view(self, name: str) -> View:
-        """What the index answers from now.
+        """The current view of the index.
 
         Raises:
             UnknownIndexError: no index has this name.
-            CorruptDataError: it could not be loaded.
-            NotReadyError: there was not enough memory to load it.
-            DeviceMemoryError: it does not fit the device that it must be on.
+            CorruptDataError: the load failed.
+            NotReadyError: not enough memory to load it.
+            DeviceMemoryError: it does not fit the required device.
             DeviceLostError: that device failed.
         """
         if (view := self._views.get(name)) is not None:
@@ -131,11 +131,11 @@ class Registry:
         raise UnknownIndexError(f"there is no index {name[:80]!r}")
 
     def names(self) -> list[str]:
-        """All indexes, sorted; also those that cannot be served."""
+        """Names of all indexes, sorted; also those that cannot be served."""
         return sorted({*self._views, *self._broken})
 
     def broken(self) -> dict[str, str]:
-        """Why the indexes that cannot be served are not, by name."""
+        """Reasons of the indexes that cannot be served, by name."""
         return {name: left.reason for name, left in list(self._broken.items())}
 
     def describe(self, name: str) -> IndexInfo:
@@ -149,7 +149,7 @@ class Registry:
         return self.info(self.view(name))
 
     def info(self, view: View) -> IndexInfo:
-        """Describe an index as `view` has it.
+        """Describe an index in the state `view`.
 
         Raises:
             UnknownIndexError: it was deleted meanwhile.
@@ -167,7 +167,7 @@ class Registry:
             number = self._number(transaction, name)
             _require_idle(transaction, name, number)
             transaction.run("DELETE FROM indexes WHERE number = ?", number)
-            # Until its files are gone, this is what explains them.
+            # Until its files are removed, this record explains them.
             transaction.run(
                 "INSERT INTO deleted (number, name) VALUES (?, ?)", number, name
             )
@@ -177,7 +177,7 @@ class Registry:
         """Store prepared `vectors` (m, dim) under distinct `ids`.
 
         Returns:
-            The first state that holds them.
+            The first state with them.
 
         Raises:
             UnknownIndexError: no index has this name.
@@ -197,11 +197,11 @@ class Registry:
         """Remove the vectors of distinct `ids`.
 
         Returns:
-            The first state that lacks them.
+            The first state without them.
 
         Raises:
             UnknownIndexError: no index has this name.
-            UnknownIdError: an id is not there; nothing is removed.
+            UnknownIdError: unknown id; nothing is removed.
         """
         with self._store.transaction() as transaction:
             view = self.view(name)
@@ -213,22 +213,22 @@ class Registry:
         return IndexVersion(sealed=view.version, sequence=sequence)
 
     def stage(self, name: str, operation: str, ids: HeldIds, vectors: Vectors) -> None:
-        """Put a part of an import on disk, where nobody sees it yet."""
+        """Write a part of an import to disk, not visible yet."""
         with self._store.transaction() as transaction:
             changes.log_staged(transaction, self.view(name), operation, ids, vectors)
 
     def drop_staged(self, operation: str) -> None:
-        """Remove the parts of an import that did not get through."""
+        """Remove the parts of a failed import."""
         with self._store.transaction() as transaction:
             if changes.drop_staged(transaction, operation):
                 transaction.after_commit(self._store.give_back_space_soon)
 
     def count_published(self, operation: str) -> int:
-        """How many rows of an import are visible, until a build has taken them."""
+        """Number of rows that an import published; valid until the next build."""
         return changes.count_published(self._store, operation)
 
     def publish_staged(self, name: str, operation: str, ids: HeldIds) -> None:
-        """Make all parts of an import, which have `ids`, visible at once.
+        """Publish all parts of an import, whose ids are `ids`, atomically.
 
         Raises:
             InvalidInputError: the index has the other kind of ids.
@@ -241,15 +241,15 @@ class Registry:
             )
 
     def publish_version(self, view: View, save: Callable[[Path], object]) -> None:
-        """Serve from now on the index that `save` builds from `view` into a directory.
+        """Serve the index that `save` builds from `view` and writes to a directory.
 
-        Changes newer than `view` stay on top of it. Until the one transaction that
-        publishes the new version, the old one is served and is what a restart finds.
+        Changes newer than `view` stay in the delta. One transaction publishes the new
+        version; before it, the old one is served and is loaded after a restart.
 
         Raises:
-            StorageError: the disk refused; the old version goes on.
+            StorageError: a disk error; the old version is still served.
             UnknownIndexError: the index was deleted meanwhile.
-            DeviceMemoryError: it does not fit the device that it must be on; likewise.
+            DeviceMemoryError: it does not fit the required device; likewise.
             DeviceLostError: that device failed.
         """
         version = view.version + 1
@@ -260,7 +260,7 @@ class Registry:
             with published as index:
                 self._publish_sealed(view, version, Sealed(index))
         except BaseException as error:
-            if not isinstance(error, OutcomeUnknownError):  # a crash may bring it
+            if not isinstance(error, OutcomeUnknownError):  # a crash may publish it
                 self._discard(view.number, version)
             raise
         self.sweep(view.number)
@@ -299,13 +299,13 @@ class Registry:
         return self._versions.load(number, version)
 
     def sweep(self, number: int) -> None:
-        """Remove the versions of an index that nobody needs any more.
+        """Remove the unneeded versions of an index.
 
-        Those of one that cannot be served stay: they may be what is left of it.
-        Errors are logged, not raised: what made them needless is committed.
+        A broken index keeps all of them: they may be its only remaining data. Errors
+        are logged, not raised: the change that made them unneeded is committed.
         """
         if self._store.damaged("sessions"):
-            return  # it is not certain which versions the sessions need
+            return  # the versions that sessions need are not certain
         try:
             row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
             if row is not None and row["name"] in self._views:
@@ -315,7 +315,7 @@ class Registry:
             _log.warning("old versions of index %d were not removed: %s", number, error)
 
     def _discard(self, number: int, version: int) -> None:
-        """Remove a version, unless the store has it after all."""
+        """Remove a version, unless it was published after all."""
         row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
         if row is None or version not in self._needed(row):
             self._versions.drop(number, version)
@@ -343,7 +343,7 @@ class Registry:
         return int(found["number"])
 
     def _opened(self, row: Row) -> bool:
-        """Load an index and serve it, or note why not; returns whether it is served."""
+        """Load an index and serve it, or record why not; return if it is served."""
         try:
             self._publish(self._load(row))
         except Exception as error:  # noqa: BLE001  the edge: one index is not all
@@ -379,7 +379,7 @@ class Registry:
         return view
 
     def _seal(self, row: Row) -> Seal | None:
-        """The seal of an index's newest version that has a readable one."""
+        """The newest readable seal of an index's versions."""
         number = row["number"]
         for _, path in reversed(self._versions.numbered(number)):
             with suppress(GleannError):
@@ -388,7 +388,7 @@ class Registry:
         return None
 
     def _seal_anew(self, row: Row) -> None:
-        """Seal a version that a gleann without seals wrote."""
+        """Write a seal for a version of an older gleann."""
         version, sequence = row["version"], row["sealed_sequence"]
         path = self._versions.path(row["number"], version)
         try:
@@ -403,10 +403,10 @@ class Registry:
             self._tell(view.name, True)
 
     def _take(self, view: View, change: Callable[[], View]) -> None:
-        """Serve what a committed change makes of `view`.
+        """Apply a committed change to `view` and serve the result.
 
-        Where that fails the index is loaded anew from what is on disk, which has the
-        change: what is served is never behind what was acknowledged.
+        On failure the index is reloaded from disk, which has the change: the served
+        state is never behind the acknowledged one.
         """
         try:
             self._publish(change())
@@ -424,7 +424,7 @@ class Registry:
 
 
 def _nobody(_name: str, _serving: bool | None) -> None:
-    """Tell nobody."""
+    """The default watcher: does nothing."""
 
 
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Database schema, and its migrations."""
+"""Database schema and its migrations."""
 
 import sqlite3
 from functools import cache
@@ -104,22 +104,22 @@ Tables = dict[str, list[tuple[str, str]]]
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """The schema version of a database; 0 where it holds nothing yet."""
+    """The schema version of a database; 0 if empty."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a database, new or of any older version, to `VERSION`.
+    """Migrate a database, new or of any older version, to `VERSION`.
 
-    The caller has a transaction open: all of it happens or nothing.
+    The caller has an open transaction, so the migration is atomic.
     """
     version = version_of(connection)
     scripts = [SCHEMA] if version == 0 else []
     if version:
         scripts = [MIGRATIONS[older] for older in range(version, VERSION)]
     for script in scripts:
-        # Not `executescript`, which would commit what is open.
+        # Not `executescript`, which would commit the open transaction.
         for statement in script.split(";\n"):
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -129,8 +129,8 @@ def require_known(connection: sqlite3.Connection, *, file: object) -> None:
     """Refuse a database that this gleann cannot read.
 
     Raises:
-        CorruptDataError: it is from a later version, or another program's, or its
-            description is damaged; the message names `file`.
+        CorruptDataError: it is from a later version or another program, or its
+            schema is damaged; the message names `file`.
     """
     version, found = version_of(connection), tables_of(connection)
     if version > VERSION:
@@ -152,7 +152,7 @@ def require_known(connection: sqlite3.Connection, *, file: object) -> None:
 
 
 def tables_of(connection: sqlite3.Connection) -> Tables:
-    """The tables of a database but SQLite's own."""
+    """The tables of a database, without SQLite's own."""
     names = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table'"
         " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
@@ -168,7 +168,7 @@ def tables_of(connection: sqlite3.Connection) -> Tables:
 
 @cache
 def expected_tables(version: int = VERSION) -> Tables:
-    """The tables that a database of a version has; the result is not to be changed."""
+    """The tables of a schema version; do not modify the result."""
     if version == 0:
         return {}
     tables = _tables_made_by(SCHEMA)

@@ -1,7 +1,7 @@
 """The seal of a sealed version: its index, and the state it was built from.
 
-The manifest of each version holds it, so that a database that is lost, older or damaged
-is noticed, and the list of indexes can be made again from the directories.
+It is in the manifest of each version, so that a lost, older or damaged database is
+detected, and the list of indexes can be rebuilt from the directories.
 """
 
 from collections.abc import Mapping
@@ -18,17 +18,17 @@ KEY = "seal"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """What the database says of a sealed version.
+    """The database's description of a sealed version.
 
     Attributes:
-        number: of the index; its directory bears it.
+        number: of the index; names its directory.
         name: of the index.
         dim: dimensions of a vector.
         metric: the distance it ranks by.
         id_type: kind of its ids, "int64" or "string".
-        version: of the sealed version; its directory bears it.
-        sequence: of the last change that the version holds.
-        created: when the index was made, seconds since 1970.
+        version: of the sealed version; names its directory.
+        sequence: of the last change in the version.
+        created: creation time of the index, seconds since 1970.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Seal:
 
 
 def seal_of(row: Row | Mapping[str, Any], *, version: int, sequence: int) -> Seal:
-    """The seal of a version of the index that `row` of the table `indexes` is of."""
+    """The seal of a version of the index in `row` of the table `indexes`."""
     return Seal(
         number=row["number"],
         name=row["name"],
@@ -56,7 +56,7 @@ def seal_of(row: Row | Mapping[str, Any], *, version: int, sequence: int) -> Sea
 
 
 def write_seal(path: Path, seal: Seal) -> None:
-    """Put a seal into the manifest of the sealed version at `path`; may be OSError."""
+    """Add a seal to the manifest of the sealed version at `path`; may raise OSError."""
     add_to_manifest(path, KEY, asdict(seal))
 
 
@@ -64,8 +64,8 @@ def read_seal(path: Path) -> Seal | None:
     """The seal of the sealed version at `path`; None if an older gleann wrote it.
 
     Raises:
-        MissingFileError: there is no version.
-        CorruptDataError: its manifest or its seal cannot be trusted.
+        MissingFileError: no version at `path`.
+        CorruptDataError: its manifest or its seal is invalid.
     """
     found = read_manifest(path).get(KEY)
     if found is None:
@@ -86,11 +86,11 @@ def read_seal(path: Path) -> Seal | None:
 
 
 def require_sealed(path: Path, row: Row) -> None:
-    """Check that the version at `path` is the one that its index's row names.
+    """Check that the version at `path` matches its index's row.
 
     Raises:
-        MissingFileError: there is no version.
-        CorruptDataError: it is another one, or cannot be trusted.
+        MissingFileError: no version at `path`.
+        CorruptDataError: another version, or an invalid seal.
     """
     seal = read_seal(path)
     if seal is None:

@@ -44,22 +44,22 @@ class Transaction:
         return self._connection.execute(sql, values)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once it is on disk, before the next transaction begins."""
+        """Call `callback` after the commit, before the next transaction begins."""
         self.committed.append(callback)
 
 
 class Store:
-    """The database of one data directory, which it keeps locked.
+    """The database of one data directory, which is locked while open.
 
     Any number of threads may use it; transactions run one after the other.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Open the database in `directory`; both are made when missing.
+        """Open the database in `directory`; both are created if missing.
 
         Raises:
             NotReadyError: another process has the directory open.
-            StorageError: the directory cannot be made or written.
+            StorageError: the directory cannot be created or written.
             CorruptDataError: as `open_database`.
         """
         self._lock = RLock()
@@ -89,24 +89,24 @@ class Store:
         """Refuse a row that did not match its checksum when the database was opened.
 
         Raises:
-            CorruptDataError: it did not.
+            CorruptDataError: checksum mismatch.
         """
         if key in self._damaged[table]:
             raise self.mismatch(table, key)
 
     def mismatch(self, table: str, key: int | str) -> CorruptDataError:
-        """What is said of a row that does not match its checksum."""
+        """The error for a row that does not match its checksum."""
         return CorruptDataError(
             f"{self.file}: the row {key!r} of the table {table} does not match its"
             " checksum"
         )
 
     def mended(self, table: str, key: int | str) -> None:
-        """Take a row as whole: it was written anew, or removed."""
+        """Mark a row as undamaged, after it was rewritten or removed."""
         self._damaged[table].discard(key)
 
     def damaged(self, table: str) -> set[int | str]:
-        """What names the rows of a table that did not match their checksum."""
+        """Keys of the rows of a table that did not match their checksum."""
         return set(self._damaged[table])
 
     @contextmanager
@@ -114,9 +114,9 @@ class Store:
         """Commit on leaving, or roll back on an exception; inside one, join it.
 
         Raises:
-            StorageError: the disk refused; nothing was changed.
-            OutcomeUnknownError: it failed; nothing is seen to have changed, but a crash
-                before the next commit may bring the change back.
+            StorageError: a disk error; nothing was changed.
+            OutcomeUnknownError: the commit failed; no change is visible, but it may
+                reappear after a crash before the next commit.
         """
         with self._lock, disk_errors(self.file):
             if self._open is not None:
@@ -147,9 +147,9 @@ class Store:
             return found
 
     def give_back_space(self, *, seconds: float = SHRINKING_SECONDS) -> None:
-        """Shrink the files by what deleted rows have left, for at most `seconds`.
+        """Shrink the files by the space of deleted rows, for at most `seconds`.
 
-        Others may write between its steps.
+        Other threads may write between the steps.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._closing:
@@ -157,14 +157,14 @@ class Store:
                 if self._open is not None or not self._free_pages():
                     break
                 shrink(self._connection, pages=PAGES_A_STEP)
-            # A lock that is free for no time goes to whoever held it last.
+            # Without a pause the same thread would get the lock again.
             time.sleep(0.001)
         with self._lock, disk_errors(self.file):
             if self._open is None and not self._closing:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def give_back_space_soon(self) -> None:
-        """Shrink the files in the background; for callers that should not wait."""
+        """Shrink the files in the background, without a wait for the caller."""
         if self._shrinking is None or not self._shrinking.is_alive():
             self._shrinking = Thread(
                 target=self._shrink, name="gleann-space", daemon=True
@@ -178,13 +178,13 @@ class Store:
             _log.warning("space was not given back: %s", error)
 
     def close(self) -> None:
-        """Close the database and let others open the directory."""
+        """Close the database and unlock the directory."""
         self._closing = True
         if self._shrinking is not None:
             self._shrinking.join()
         with self._lock:
             self._connection.close()
-            # A number that was closed may be another file's by now.
+            # A closed file descriptor may have been reused.
             if self._directory_lock is not None:
                 self._acknowledged.close()
                 os.close(self._directory_lock)
@@ -206,7 +206,7 @@ class Store:
 
 
 def lock_directory(directory: Path) -> int:
-    """Take the directory for this process; the kernel lets go when the process ends."""
+    """Lock the directory; the kernel unlocks it when the process ends."""
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
 """Sealed versions on disk, written once: indexes/<number>/versions/<version>.
 
-Names of indexes never become paths: the store numbers the directories. What nobody can
-explain is kept under lost/.
+Index names are never paths: the store numbers the directories. Unexplained directories
+are moved to lost/.
 """
 
 import shutil
@@ -41,14 +41,14 @@ class Versions:
         seal: Seal,
         old: SoarIndex | None,
     ) -> Iterator[SoarIndex]:
-        """Let `save` write a version that nobody serves yet, seal it, and open it.
+        """Write a new version with `save`, seal it, and open it.
 
-        It is whole on disk before it has its name. It takes the place of `old` on the
-        device when the block ends, and not if that raises: see `Devices.replacing`.
+        It is complete on disk before it gets its name. It replaces `old` on the device
+        when the block ends without an exception: see `Devices.replacing`.
 
         Raises:
-            StorageError: the disk refused; what was there is untouched.
-            and what `serve` raises.
+            StorageError: a disk error; existing versions are unchanged.
+            and the errors of `serve`.
         """
         self._write(save, seal)
         new = self.load(seal.number, seal.version)
@@ -66,7 +66,7 @@ class Versions:
                 save(scratch)
                 write_seal(scratch, seal)
                 if final.exists():
-                    # Left by a build that did not get to publish it, as a rule.
+                    # Usually left by a build that was not published.
                     self.set_aside(final)
                 scratch.rename(final)
                 for directory in (versions, versions.parent, self._directory):
@@ -75,12 +75,12 @@ class Versions:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def serve(self, number: int, version: int) -> SoarIndex:
-        """Open a version to be searched, on the device that `--device` says.
+        """Open a version for search on the device chosen by `--device`.
 
         Raises:
-            DeviceMemoryError: it does not fit there, and must not fall back.
+            DeviceMemoryError: it does not fit the device, and no fallback is allowed.
             DeviceLostError: the device failed before.
-            and what `load` raises.
+            and the errors of `load`.
         """
         return self._devices.place(self.load(number, version))
 
@@ -88,8 +88,8 @@ class Versions:
         """Open a version on the CPU; its vectors stay memory-mapped.
 
         Raises:
-            MissingFileError: it is not there.
-            CorruptDataError: a checksum or the format does not hold.
+            MissingFileError: it does not exist.
+            CorruptDataError: a wrong checksum or an invalid format.
         """
         return SoarIndex.load(
             self.path(number, version),
@@ -100,7 +100,7 @@ class Versions:
     def drop_older(self, number: int, *, than: int, needed: set[int]) -> None:
         """Remove the versions of an index before `than` that are not `needed`.
 
-        Later and half-written ones stay: a build may be writing them now.
+        Later and incomplete ones stay: a build may be writing them.
         """
         for version, path in self.numbered(number):
             if version < than and version not in needed:
@@ -111,18 +111,18 @@ class Versions:
         self.remove(self.path(number, version))
 
     def forget(self, number: int) -> None:
-        """Remove everything of an index that was deleted."""
+        """Remove all files of a deleted index."""
         self.remove(self.index_directory(number))
 
     def remove(self, path: Path) -> None:
-        """Remove a directory that is explained; what the disk refuses stays."""
+        """Remove an explained directory; on a disk error, the rest stays."""
         shutil.rmtree(path, ignore_errors=True)
 
     def set_aside(self, path: Path) -> Path:
-        """Move what cannot be explained to lost/; returns where it lies then.
+        """Move an unexplained path to lost/; returns its new path.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: a disk error.
         """
         words = path.relative_to(self._data).parts
         with disk_errors(path):
@@ -132,29 +132,29 @@ class Versions:
             return path.rename(kept)
 
     def index_directories(self) -> list[Path]:
-        """What lies where the directories of the indexes are."""
+        """Entries of the folder of index directories."""
         return _entries(self._directory)
 
     def index_directory(self, number: int) -> Path:
-        """Where everything of an index lies."""
+        """The directory of an index."""
         return self._directory / str(number)
 
     def entries(self, number: int) -> list[Path]:
-        """What lies where the versions of an index are."""
+        """Entries of the versions folder of an index."""
         return _entries(self.index_directory(number) / "versions")
 
     def numbered(self, number: int) -> list[tuple[int, Path]]:
-        """(version, path) of the versions of an index that lie there."""
+        """(version, path) of the versions of an index on disk."""
         found = [path for path in self.entries(number) if path.name.isdecimal()]
         numbered = sorted((int(path.name), path) for path in found)
         return [(one, path) for one, path in numbered if str(one) == path.name]
 
     def path(self, number: int, version: int) -> Path:
-        """Where a version lies."""
+        """The directory of a version."""
         return self.index_directory(number) / "versions" / str(version)
 
     def is_scratch(self, path: Path) -> bool:
-        """Whether this is what a build was writing, which never got a number."""
+        """Whether this is the unfinished directory of a build, without a number."""
         return path.name.startswith(SCRATCH)
 
 

@@ -1,1 +1,1 @@
-"""Messages to values and back: arrays as bytes, indexes, selections, sessions."""
+"""Conversion of messages and values: arrays, indexes, selections, sessions."""

@@ -1,4 +1,4 @@
-"""Messages to values and back, for active learning."""
+"""Conversion of active-learning messages and values."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 def active_params_to_wire(
     params: "ActiveParams | None",
 ) -> active_pb2.ActiveParams | None:
-    """Pack how to learn, or nothing.
+    """Pack session parameters, if any.
 
     Raises:
-        InvalidParamsError: a classifier of the caller's own, which does not travel.
+        InvalidParamsError: a classifier object, which cannot be sent.
     """
     if params is None:
         return None
@@ -56,7 +56,7 @@ def active_params_to_wire(
 
 
 def active_params_of(message: active_pb2.ActiveParams) -> "ActiveParams":
-    """Read how to learn.
+    """Read session parameters.
 
     Raises:
         InvalidParamsError: a parameter out of its range.
@@ -72,7 +72,7 @@ def active_params_of(message: active_pb2.ActiveParams) -> "ActiveParams":
 
 
 def answers_to_wire(labels: ArrayLike) -> bytes:
-    """Pack labels (m,), or the answers (m, q) to q concepts, a vector's beside another.
+    """Pack labels (m,), or answers (m, q) to q concepts, in row-major order.
 
     Raises:
         InvalidInputError: not integers, or of another shape.
@@ -85,8 +85,8 @@ def answers_of(data: bytes, *, n: int, concepts: int) -> Labels:
     """Read labels (n,), or the answers (n, concepts) where there are concepts.
 
     Raises:
-        InvalidInputError: bytes that are no whole number of labels.
-        DimensionMismatchError: not one a vector, or a vector and a concept.
+        InvalidInputError: not a whole number of labels.
+        DimensionMismatchError: not one per vector, or per vector and concept.
     """
     if not concepts:
         return labels_of(data, n=n)
@@ -125,11 +125,11 @@ def probabilities_to_wire(table: NDArray[np.generic]) -> bytes:
 
 
 def probabilities_of(data: bytes, *, n: int, classes: int) -> NDArray[np.float64]:
-    """Read class probabilities (n, classes), finite; no more is looked at.
+    """Read class probabilities (n, classes); only finiteness is checked.
 
     Raises:
-        InvalidInputError: bytes that are no whole number of numbers.
-        DimensionMismatchError: not so many.
+        InvalidInputError: not a whole number of numbers.
+        DimensionMismatchError: not n * classes numbers.
         NonFiniteError: NaN or infinity.
     """
     if (held := len(data) // 8) != n * classes:
@@ -141,14 +141,14 @@ def probabilities_of(data: bytes, *, n: int, classes: int) -> NDArray[np.float64
 
 
 def coverage_to_wire(coverage: "Coverage") -> active_pb2.Coverage:
-    """Pack what a batch is worth beside simpler ones."""
+    """Pack the comparison of a batch with baselines."""
     message = active_pb2.Coverage()
     fill(message, asdict(coverage))
     return message
 
 
 def coverage_of(message: active_pb2.Coverage) -> "Coverage":
-    """Read what a batch is worth beside simpler ones."""
+    """Read the comparison of a batch with baselines."""
     from gleann.selection.active import Coverage
 
     return Coverage(
@@ -157,14 +157,14 @@ def coverage_of(message: active_pb2.Coverage) -> "Coverage":
 
 
 def stop_advice_to_wire(advice: "StopAdvice") -> active_pb2.StopAdvice:
-    """Pack advice."""
+    """Pack stopping advice."""
     message = active_pb2.StopAdvice()
     fill(message, asdict(advice))
     return message
 
 
 def stop_advice_of(message: active_pb2.StopAdvice) -> "StopAdvice":
-    """Read advice."""
+    """Read stopping advice."""
     from gleann.selection.active import StopAdvice
 
     known = message.HasField("recent_uncertainty")

@@ -35,11 +35,11 @@ Column = tuple[ArrayLike, ArrayLike]
 
 
 def wire_array(values: ArrayLike, *, name: str) -> NDArray[np.generic]:
-    """Return `values` (n, d) in a dtype that travels; the small dtypes stay small.
+    """Return `values` (n, d) in a dtype of the protocol; small dtypes are kept.
 
     Raises:
         InvalidInputError: wrong dtype or shape, or empty.
-        NonFiniteError: NaN or infinity (in float16, the receiver finds it).
+        NonFiniteError: NaN or infinity (float16 is checked by the receiver).
     """
     array = np.asarray(values)
     if array.ndim == 2 and array.size and array.dtype in _SCALAR_TYPE_OF:
@@ -58,10 +58,10 @@ def vectors_to_wire(array: NDArray[np.generic]) -> types_pb2.Vectors:
 
 
 def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[np.generic]:
-    """Unpack (count, dim) without a copy; the values are not looked at.
+    """Unpack (count, dim) without a copy; values are not checked.
 
     Raises:
-        InvalidInputError: the sizes claimed and the bytes sent disagree.
+        InvalidInputError: declared sizes and byte count disagree.
     """
     dtype = _DTYPE_OF.get(message.scalar_type)
     if dtype is None:
@@ -84,7 +84,7 @@ def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[np.generic]:
 
 
 def float32_rows(message: types_pb2.Vectors) -> Vectors:
-    """Unpack the float32 rows of a reply, as an array of the caller's own."""
+    """Unpack the float32 rows of a response into a new array."""
     return np.array(vectors_of(message, name="vectors"), np.float32)
 
 
@@ -96,10 +96,10 @@ def ids_to_wire(ids: HeldIds) -> types_pb2.Ids:
 
 
 def ids_of(message: types_pb2.Ids, *, name: str) -> HeldIds:
-    """Unpack ids (m,); their values are not looked at.
+    """Unpack ids (m,); their values are not checked.
 
     Raises:
-        InvalidInputError: missing, or bytes that are no whole number of ids.
+        InvalidInputError: missing, or not a whole number of ids.
     """
     kind = message.WhichOneof("kind")
     if kind == "strings":
@@ -124,10 +124,10 @@ def float64s_to_wire(values: ArrayLike, *, name: str) -> bytes:
 
 
 def any_float64s_of(data: bytes, *, name: str, n: int) -> NDArray[np.float64]:
-    """Unpack n numbers, NaN and infinity among them.
+    """Unpack n numbers; NaN and infinity are allowed.
 
     Raises:
-        InvalidInputError: bytes that are no whole number of numbers.
+        InvalidInputError: not a whole number of numbers.
         DimensionMismatchError: not n of them.
     """
     values = numbers_of(data, np.dtype("<f8"), name=name)
@@ -140,7 +140,7 @@ def float64s_of(data: bytes, *, name: str, n: int) -> NDArray[np.float64]:
     """Unpack n finite numbers.
 
     Raises:
-        InvalidInputError: bytes that are no whole number of numbers.
+        InvalidInputError: not a whole number of numbers.
         DimensionMismatchError: not n of them.
         NonFiniteError: NaN or infinity.
     """
@@ -215,7 +215,7 @@ def column_of(message: types_pb2.Column, *, name: str) -> NDArray[np.generic]:
     """Unpack a column (m,).
 
     Raises:
-        InvalidInputError: missing, or bytes that are no whole number of entries.
+        InvalidInputError: missing, or not a whole number of entries.
     """
     kind = message.WhichOneof("values")
     if kind == "strings":
@@ -247,7 +247,7 @@ def labels_of(data: bytes, *, n: int, name: str = "labels") -> Labels:
     """Unpack n class labels.
 
     Raises:
-        InvalidInputError: bytes that are no whole number of labels.
+        InvalidInputError: not a whole number of labels.
         DimensionMismatchError: not n of them.
     """
     labels = numbers_of(data, np.dtype("<i8"), name=name)
@@ -257,12 +257,12 @@ def labels_of(data: bytes, *, n: int, name: str = "labels") -> Labels:
 
 
 def optional_ids_to_wire(ids: ArrayLike | None) -> types_pb2.Ids | None:
-    """Pack the caller's ids, or nothing."""
+    """Pack the caller's ids, if any."""
     return None if ids is None else ids_to_wire(hold_id_array(ids))
 
 
 def optional_ids_of(message: Message, name: str) -> HeldIds | None:
-    """Unpack the ids in field `name` of `message`, if they are there."""
+    """Unpack the ids in field `name` of `message`, if set."""
     if not message.HasField(name):
         return None
     return ids_of(getattr(message, name), name=name)

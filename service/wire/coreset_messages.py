@@ -1,4 +1,4 @@
-"""Coreset requests: costs, quotas, what a weight weighs, to messages."""
+"""Conversion of coreset options to messages: costs, cost_on, quotas."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,7 +23,7 @@ _QUOTA_RULES = {
 
 
 def quotas_to_wire(groups: Groups, rule: str) -> coreset_pb2.Quotas:
-    """Pack a group for each id, and how groups share."""
+    """Pack the group of each id and the quota rule."""
     ids, names = groups
     if rule not in _QUOTA_RULES:
         raise InvalidParamsError(
@@ -37,7 +37,7 @@ def quotas_to_wire(groups: Groups, rule: str) -> coreset_pb2.Quotas:
 
 
 def cost_on_to_wire(cost_on: str) -> coreset_pb2.CostOn:
-    """Pack what a weight of costs weighs."""
+    """Pack `cost_on`."""
     if cost_on not in _COST_ON:
         raise InvalidParamsError(
             f"cost_on must be one of {', '.join(_COST_ON)}; got {cost_on!r}"
@@ -46,7 +46,7 @@ def cost_on_to_wire(cost_on: str) -> coreset_pb2.CostOn:
 
 
 def costs_to_wire(costs: Column | None) -> coreset_pb2.Costs | None:
-    """Pack a price for each id, or nothing."""
+    """Pack the cost of each id, if any."""
     if costs is None:
         return None
     ids, prices = costs

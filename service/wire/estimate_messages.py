@@ -1,4 +1,4 @@
-"""Estimates, their parameters and proxies, to messages and back."""
+"""Conversion of estimates, their parameters and proxies."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,17 +28,17 @@ from gleann.service.wire.arrays import Column
 
 
 class ProxySource(TypedDict, total=False):
-    """What the proxy of an estimate is made from: one of three, the others left out.
+    """Source of an estimate's proxy: exactly one of three.
 
     Attributes:
-        proxy: (ids, numbers) for all vectors: cheap guesses of being positive. Of
+        proxy: (ids, numbers) for all vectors: cheap scores for being positive. With
             several, by name, a pilot chooses one.
-        examples: (ids, labels) of some vectors, from which the index makes a proxy;
-            labels that are all 0 or 1 are counted too, and not asked for again,
-            except positives whose value is wanted.
-        neighbours: with `examples`, how many of the nearest count for a vector.
-        representatives: vectors far apart that are labelled first, within the
-            budget; they and the labels of every round make the proxy of the next
+        examples: (ids, labels) of some vectors, from which the index computes a proxy;
+            labels that are all 0 or 1 are counted too, and not requested again,
+            except positives whose value is needed.
+        neighbours: with `examples`, number of nearest examples per vector.
+        representatives: number of vectors, chosen by farthest-first, to label first,
+            within the budget; all labels so far give the proxy of the next round
             (TASTI).
     """
 
@@ -56,7 +56,7 @@ def fill_proxy(
     neighbours: int | None = None,
     representatives: int | None = None,
 ) -> None:
-    """Pack what tells likely positives from the rest.
+    """Pack the source of the proxy.
 
     Raises:
         InvalidParamsError: not one of `proxy`, `examples` and `representatives`.
@@ -102,10 +102,10 @@ def scores_column_of(
 def candidates_of(
     proxies: Sequence[estimate_pb2.NamedProxy],
 ) -> dict[str, tuple[HeldIds, NDArray[np.float64]]]:
-    """Read ids (m,) and numbers (m,) of each proxy, by its name.
+    """Read ids (m,) and numbers (m,) of each proxy, by name.
 
     Raises:
-        InvalidInputError: one name twice.
+        InvalidInputError: a repeated name.
     """
     names = [proxy.name for proxy in proxies]
     if len(set(names)) != len(names):
@@ -121,14 +121,14 @@ def candidates_of(
 def estimate_params_to_wire(
     params: "EstimateParams",
 ) -> estimate_pb2.EstimateParams:
-    """Pack how to estimate."""
+    """Pack estimate parameters."""
     message = estimate_pb2.EstimateParams()
     fill(message, asdict(params))
     return message
 
 
 def estimate_params_of(message: estimate_pb2.EstimateParams) -> "EstimateParams":
-    """Read how to estimate.
+    """Read estimate parameters.
 
     Raises:
         InvalidParamsError: a parameter out of its range.

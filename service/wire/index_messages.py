@@ -1,4 +1,4 @@
-"""Messages to values and back, for indexes, searches and the server."""
+"""Conversion of messages and values for indexes, searches and the server."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -27,12 +27,12 @@ from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
 
 
 def fill(message: Message, values: Mapping[str, object]) -> None:
-    """Set the fields of `message` that `values` has; None leaves a field unset.
+    """Set the fields of `message` in `values`; None leaves a field unset.
 
     Enum fields take their text, such as "soar", and repeated ones a tuple.
 
     Raises:
-        InvalidParamsError: a value that the field cannot hold.
+        InvalidParamsError: a value out of the field's range.
     """
     for name, value in values.items():
         if value is None:
@@ -50,7 +50,7 @@ def fill(message: Message, values: Mapping[str, object]) -> None:
 
 
 def given(message: Message) -> dict[str, Any]:
-    """The fields of `message` that are set, as keyword arguments; enums as text.
+    """The set fields of `message` as keyword arguments; enums as text.
 
     Raises:
         InvalidParamsError: an enum number that this version does not know.
@@ -67,7 +67,7 @@ def given(message: Message) -> dict[str, Any]:
 
 
 def metric_of(number: int) -> Metric:
-    """The metric of a request; cosine when it is not stated."""
+    """The metric of a request; cosine by default."""
     if number == types_pb2.METRIC_UNSPECIFIED:
         return "cosine"
     metric: Metric = _enum_text(types_pb2.Metric.DESCRIPTOR, number)
@@ -106,22 +106,22 @@ def index_info_of(message: index_pb2.Index) -> IndexInfo:
 
 
 def version_to_wire(version: IndexVersion) -> types_pb2.IndexVersion:
-    """Name the state of an index."""
+    """Pack the state of an index."""
     return types_pb2.IndexVersion(sealed=version.sealed, sequence=version.sequence)
 
 
 def imported_of(message: vector_pb2.ImportVectorsResponse) -> Imported:
-    """Read what an import did."""
+    """Read the result of an import."""
     return Imported(count=message.count, index=index_info_of(message.index))
 
 
 def build_params_to_wire(params: BuildParams | None) -> index_pb2.BuildParams:
-    """Pack how to build; the metric is the index's."""
+    """Pack build parameters, without the metric."""
     message = index_pb2.BuildParams()
     if params is not None:
         values = asdict(params)
         del values["metric"]
-        # Not sent: a request that an earlier gleann made must be known again.
+        # Not sent: a repeated request from an earlier gleann must compare equal.
         for name in ("nlist", "codes"):
             if values[name] == "auto":
                 del values[name]
@@ -130,7 +130,7 @@ def build_params_to_wire(params: BuildParams | None) -> index_pb2.BuildParams:
 
 
 def build_params_of(message: index_pb2.BuildParams, *, metric: Metric) -> BuildParams:
-    """Read how to build.
+    """Read build parameters.
 
     Raises:
         InvalidParamsError: a parameter out of its range.
@@ -139,7 +139,7 @@ def build_params_of(message: index_pb2.BuildParams, *, metric: Metric) -> BuildP
 
 
 def search_params_to_wire(params: SearchParams) -> search_pb2.SearchParams:
-    """Pack how to search.
+    """Pack search parameters.
 
     Raises:
         InvalidInputError: a mask of rows, which only `SoarIndex.search` can read.
@@ -158,7 +158,7 @@ def search_params_to_wire(params: SearchParams) -> search_pb2.SearchParams:
 
 
 def search_params_of(message: search_pb2.SearchParams) -> SearchParams:
-    """Read how to search.
+    """Read search parameters.
 
     Raises:
         InvalidParamsError: a parameter out of its range.
@@ -173,8 +173,8 @@ def found_to_wire(
 
     Args:
         found: (n, k) rows and distances.
-        ids: (n * k,) of those rows, one query after the other.
-        version: of the index they are from.
+        ids: (n * k,) of those rows, in row-major order.
+        version: state of the index.
     """
     return search_pb2.SearchResponse(
         count=found.rows.shape[0],
@@ -231,14 +231,14 @@ def server_info_of(message: admin_pb2.ServerInfo) -> ServerInfo:
 
 
 def time_to_wire(moment: datetime) -> Timestamp:
-    """Pack a moment."""
+    """Pack a time."""
     message = Timestamp()
     message.FromDatetime(moment)
     return message
 
 
 def time_of(message: Timestamp) -> datetime:
-    """Read a moment, UTC."""
+    """Read a time, UTC."""
     return message.ToDatetime(tzinfo=UTC)
 
 

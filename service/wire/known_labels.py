@@ -1,4 +1,4 @@
-"""Known labels, given when an estimate starts, to messages and back."""
+"""Conversion of known labels, an input of estimate sessions."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def known_to_wire(known: "Known | None") -> estimate_pb2.KnownLabels | None:
-    """Pack known labels, or nothing."""
+    """Pack known labels, if any."""
     if known is None:
         return None
     return estimate_pb2.KnownLabels(
@@ -36,7 +36,7 @@ def known_to_wire(known: "Known | None") -> estimate_pb2.KnownLabels | None:
 
 
 def known_of(request: estimate_pb2.StartEstimateSessionRequest) -> "Known | None":
-    """Read known labels, where there are any."""
+    """Read known labels, if any."""
     from gleann.selection.estimate import Known
 
     if not request.HasField("known"):
@@ -53,11 +53,11 @@ def fill_known_groups(
     request: estimate_pb2.StartGroupSessionRequest,
     known: "KnownGroups | Mapping[str, Known] | None",
 ) -> None:
-    """Pack known labels of groups: numbers, or positives of each group by its name.
+    """Pack known labels of groups: group numbers, or positives by group name.
 
     Raises:
-        InvalidInputError: labels or values that cannot be packed, or a group that is
-            named by something else than a string.
+        InvalidInputError: labels or values of the wrong type, or a group name that is
+            not a string.
     """
     if known is None:
         return
@@ -87,7 +87,7 @@ def fill_known_groups(
 def known_groups_of(
     request: estimate_pb2.StartGroupSessionRequest,
 ) -> "KnownGroups | None":
-    """Read known labels that name the group, where there are any.
+    """Read known group numbers, if any.
 
     Raises:
         InvalidInputError: labels of the other kind, or more than one entry.
@@ -114,10 +114,10 @@ def known_groups_of(
 def known_by_group_of(
     request: estimate_pb2.StartGroupSessionRequest,
 ) -> "dict[str, Known] | None":
-    """Read known labels of each of several overlapping groups, where there are any.
+    """Read known labels of overlapping groups by name, if any.
 
     Raises:
-        InvalidInputError: labels of the other kind, or of one group twice.
+        InvalidInputError: labels of the other kind, or a repeated group.
     """
     from gleann.selection.estimate import Known
 
@@ -161,7 +161,7 @@ def _values_of(
     name: str,
     n: int,
 ) -> NDArray[np.float64] | None:
-    """Values (n,); the session asks for a finite one only where a label is positive."""
+    """Values (n,); the session requires finite ones for positives only."""
     if not message.HasField("values"):
         return None
     return any_float64s_of(message.values, name=f"{name}.values", n=n)

@@ -7,7 +7,7 @@ from gleann.index.errors import InvalidParamsError
 
 
 def page_size(asked: int, *, default: int, most: int) -> int:
-    """Entries of a page: the default for 0, and no more than `most`.
+    """Page size: the default for 0, at most `most`.
 
     Raises:
         InvalidParamsError: a negative size.
@@ -18,20 +18,20 @@ def page_size(asked: int, *, default: int, most: int) -> int:
 
 
 def page_token(position: int) -> str:
-    """The token of a page that begins after `position`."""
+    """The token of the page that begins after `position`."""
     return base64.urlsafe_b64encode(str(position).encode()).decode()
 
 
 def next_token(position: int | None) -> str:
-    """The token of the page that begins at `position`, empty where there is none."""
+    """The token of the page at `position`; "" for None."""
     return "" if position is None else page_token(position)
 
 
 def page_position(token: str) -> int:
-    """Where the page of a token begins; 0 for the first page.
+    """The position of a page token; 0 for the first page.
 
     Raises:
-        InvalidParamsError: no token of ours.
+        InvalidParamsError: not a valid token.
     """
     if not token:
         return 0

@@ -1,4 +1,4 @@
-"""Split large requests and answers into messages by bytes; ids differ in length."""
+"""Split large requests and responses into messages by size in bytes."""
 
 from collections.abc import Mapping
 
@@ -22,13 +22,13 @@ Sizes = NDArray[np.int64]
 
 
 def message_room(limits: Limits) -> int:
-    """Bytes of rows that one message can have."""
+    """Maximum bytes of rows in one message."""
     cap = limits.message_bytes
     return cap - min(ENVELOPE_BYTES, cap // 4)
 
 
 def id_sizes(ids: HeldIds) -> Sizes:
-    """What ids take: 8 bytes an integer; its UTF-8 and 4 for its length a string."""
+    """Bytes of each id: 8 for an integer; UTF-8 length + 4 for a string."""
     if isinstance(ids, Texts):
         return ids.lengths + 4
     return np.full(len(ids), 8, np.int64)
@@ -37,19 +37,19 @@ def id_sizes(ids: HeldIds) -> Sizes:
 def blocks_within(
     sizes: Sizes, limits: Limits, *, name: str, most: int | None = None
 ) -> list[slice]:
-    """Cut n rows into blocks for a message each, in order; one empty block of none.
+    """Split n rows into blocks, one per message; one empty block if n is 0.
 
     Args:
         sizes: bytes of each row.
-        limits: what the server takes.
-        name: what messages call the rows.
-        most: rows in a block.
+        limits: of the server.
+        name: of the rows, for error messages.
+        most: maximum number of rows in a block.
 
     Raises:
-        LimitError: a row that no message has room for.
+        LimitError: a row above the message limit.
     """
     require_sendable(sizes, limits, name=name)
-    # Half, since a search has queries and the ids of a filter.
+    # Half, since a search has queries and the ids of a filter in one message.
     budget = min(CHUNK_BYTES, message_room(limits) // 2)
     before = np.concatenate([[0], np.cumsum(sizes)])
     blocks: list[slice] = []
@@ -63,7 +63,7 @@ def blocks_within(
 
 
 def require_sendable(sizes: Sizes, limits: Limits, *, name: str) -> None:
-    """Refuse rows of which one is larger than a message may be.
+    """Refuse a row above the message limit.
 
     Raises:
         LimitError: with both numbers.
@@ -78,7 +78,7 @@ def require_sendable(sizes: Sizes, limits: Limits, *, name: str) -> None:
 def as_answers(
     values: ArrayLike, *, n: int, name: str = "labels"
 ) -> NDArray[np.generic]:
-    """Return what was answered for n ids as an array with one entry, or line, an id.
+    """Return the answers for n ids as an array with one entry or row per id.
 
     Raises:
         DimensionMismatchError: not n of them.
@@ -92,16 +92,16 @@ def as_answers(
 
 
 def answer_sizes(ids: HeldIds, answers: NDArray[np.generic]) -> Sizes:
-    """Bytes (n,) of ids with what was answered, 8 a number, and a value each."""
+    """Bytes (n,) of each id, its answers (8 per number) and a value."""
     each = answers.size // max(1, len(ids)) + 1
     return id_sizes(ids) + 8 * each
 
 
 def page_within(sizes: Sizes, limits: Limits, *, start: int, name: str) -> slice:
-    """The rows of the page that begins at `start`: as many as a message has room for.
+    """The rows of the page at `start`: as many as fit in a message.
 
     Raises:
-        LimitError: a row that no message has room for.
+        LimitError: a row above the message limit.
     """
     blocks = blocks_within(sizes[start:], limits, name=name)
     return slice(start, start + blocks[0].stop)
@@ -110,10 +110,10 @@ def page_within(sizes: Sizes, limits: Limits, *, start: int, name: str) -> slice
 def page_of(
     selected: Selected, limits: Limits, *, start: int, most: int | None = None
 ) -> tuple[Selected, int | None]:
-    """The items of the page that begins at `start`, and where the next one does.
+    """The items of the page at `start`, and the start of the next page.
 
     Raises:
-        LimitError: an item that no message has room for.
+        LimitError: an item above the message limit.
     """
     page = page_within(item_sizes(selected), limits, start=start, name="items")
     stop = page.stop if most is None else min(page.stop, start + most)
@@ -131,9 +131,9 @@ def page_of(
 def page_of_groups(
     batches: Mapping[str, Selected], limits: Limits, *, start: int
 ) -> tuple[dict[str, Selected], int | None]:
-    """As `page_of` of all batches, one after the other.
+    """Like `page_of`, for all batches in order.
 
-    A page has all of them, or items of one where no message has room for all.
+    A page has all batches, or items of one batch if all together exceed a message.
     """
     every = sum(int(item_sizes(batch).sum()) for batch in batches.values())
     if start == 0 and every <= message_room(limits):
@@ -149,7 +149,7 @@ def page_of_groups(
 
 
 def item_sizes(selected: Selected) -> Sizes:
-    """Bytes (m,) that each item takes in a message."""
+    """Bytes (m,) of each item in a message."""
     sizes = id_sizes(hold_id_array(selected.ids)) + 8
     for values in selected.why.values():
         sizes += _value_sizes(values)

@@ -1,4 +1,4 @@
-"""Chosen vectors to messages and back: of a selection, or of a batch."""
+"""Conversion of chosen vectors, of a selection or a batch."""
 
 import json
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def items_to_wire(selected: Selected) -> types_pb2.SelectedItems:
 def selection_to_wire(
     selected: Selected, message: coreset_pb2.Selection
 ) -> coreset_pb2.Selection:
-    """Describe a selection in `message`, which has its name, index and time."""
+    """Add a description to `message`, which has name, index and time."""
     message.method = str(selected.provenance.get("method", ""))
     message.count = len(selected)
     message.summary_json = json.dumps(selected.summary)

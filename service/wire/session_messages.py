@@ -1,4 +1,4 @@
-"""Descriptions of sessions to messages and back."""
+"""Conversion of session descriptions."""
 
 from typing import TYPE_CHECKING, cast
 

@@ -1,4 +1,4 @@
-"""Strings and numbers to bytes and back."""
+"""Conversion of strings and numbers to bytes and back."""
 
 from typing import TypeVar
 
@@ -19,10 +19,10 @@ def texts_to_wire(values: Texts) -> types_pb2.Strings:
 
 
 def texts_of(message: types_pb2.Strings, *, name: str) -> Texts:
-    """Unpack strings (m,), of either form; they take their own size, however unequal.
+    """Unpack strings (m,) in either form, without padding to equal length.
 
     Raises:
-        InvalidInputError: both forms, or bytes that do not hold what they claim to.
+        InvalidInputError: both forms, or inconsistent bytes.
     """
     if message.values:
         if message.text or message.lengths:
@@ -39,7 +39,7 @@ def numbers_of(data: bytes, dtype: np.dtype[Scalar], *, name: str) -> NDArray[Sc
     """Unpack numbers (m,) without a copy.
 
     Raises:
-        InvalidInputError: bytes that are no whole number of numbers.
+        InvalidInputError: not a whole number of numbers.
     """
     if len(data) % dtype.itemsize:
         raise InvalidInputError(

@@ -111,21 +111,21 @@ class ActiveLearningServiceServicer:
 
     def SubmitLabels(self, request, context):
         """SubmitLabels takes labels of the current batch. It fails with INVALID_ARGUMENT, and
-        takes none, when one was not asked for.
+        takes none, when a label was not requested.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IgnoreIds(self, request, context):
-        """IgnoreIds takes vectors out of a session: they will not be asked for again.
+        """IgnoreIds excludes vectors from a session.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStopAdvice(self, request, context):
-        """GetStopAdvice says whether more labels still change much.
+        """GetStopAdvice returns whether more labels still change the model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,24 +140,24 @@ class ActiveLearningServiceServicer:
 
     def ListWantedIds(self, request, context):
         """ListWantedIds names the vectors whose probabilities a session with the client's own
-        model must have before the next batch. There are none while a batch is out.
+        model needs before the next batch. There are none while a batch is pending.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitProbabilities(self, request, context):
-        """SubmitProbabilities takes what the client's own model says. It counts until labels
-        arrive; given again, the latest counts.
+        """SubmitProbabilities takes probabilities from the client's own model. They are valid
+        until labels arrive; a later submission replaces them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCoverage(self, request, context):
-        """GetCoverage compares the open batch with the vectors of highest score of all and
-        with random ones. It scores every vector, and fails with FAILED_PRECONDITION
-        when no batch is out, or some of its labels are there already.
+        """GetCoverage compares the pending batch with the highest-scored vectors and with
+        random ones. It scores every vector, and fails with FAILED_PRECONDITION when no batch
+        is pending, or some of its labels have arrived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -107,7 +107,7 @@ class EstimateServiceServicer:
 
     def SubmitEstimateLabels(self, request, context):
         """SubmitEstimateLabels takes the labels of the current batch. It fails with
-        INVALID_ARGUMENT, and takes none, when one was not asked for.
+        INVALID_ARGUMENT, and takes none, when a label was not requested.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,7 +137,7 @@ class EstimateServiceServicer:
 
     def SubmitGroupLabels(self, request, context):
         """SubmitGroupLabels takes labels of a current batch. It fails with INVALID_ARGUMENT, and
-        takes none, when one was not asked for.
+        takes none, when a label was not requested.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

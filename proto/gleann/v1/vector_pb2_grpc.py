@@ -82,8 +82,8 @@ class VectorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetVectors(self, request, context):
-        """GetVectors returns vectors by id, in the order asked for. It fails with NOT_FOUND when
-        one is not there.
+        """GetVectors returns vectors by id, in the order of the request. It fails with NOT_FOUND
+        when one is not there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,1 +1,1 @@
-"""`gleann doctor`: of the installation, and of a data directory."""
+"""`gleann doctor`: checks of the installation and of a data directory."""

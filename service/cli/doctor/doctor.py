@@ -1,4 +1,4 @@
-"""`gleann doctor`: what is installed, which engine serves, and how to mend the rest."""
+"""`gleann doctor`: installed parts, the engine in use, remedies for problems."""
 
 import platform
 import shutil
@@ -26,7 +26,7 @@ COMPILER_REMEDY = (
 
 @click.command(
     "doctor",
-    short_help="Say which engine serves here, why, and what could be mended.",
+    short_help="Report the engine in use, why, and what can be fixed.",
     epilog=options.examples(
         "gleann doctor",
         "gleann doctor --data library",
@@ -37,19 +37,19 @@ COMPILER_REMEDY = (
 @click.option(
     "--data",
     type=options.PATH,
-    help="Look at this data directory instead: every page, row and file of it is read.",
+    help="Check this data directory instead: every page, row and file is read.",
 )
 @click.option(
     "--repair",
     is_flag=True,
-    help="Rebuild the database of --data from what is whole, if anything is wrong;"
+    help="Rebuild the database of --data from its undamaged parts if it is damaged;"
     " the old one is kept under lost/.",
 )
 @click.option(
     "--export",
     type=options.PATH,
-    help="Directory to write the rows of each index of --data to, as parquet files;"
-    " made, and before a repair.",
+    help="Directory for the rows of each index of --data, as parquet files;"
+    " created if missing; written before a repair.",
 )
 @click.option(
     "--skip",
@@ -60,14 +60,14 @@ COMPILER_REMEDY = (
 @click.option(
     "--skip-damaged",
     is_flag=True,
-    help="With --repair: give up changes that are damaged or lost, and serve the rest.",
+    help="With --repair: drop damaged or lost changes and serve the rest.",
 )
 @options.takes(DataJob)
 def command(job: DataJob) -> None:
-    """Look at this machine and this installation; exits with 0 if search works.
+    """Check this machine and this installation; exits with 0 if search works.
 
-    With --data, look at a data directory that nobody has open; exits with 0 if a start
-    would serve all of it.
+    With --data, check a data directory that no process has open; exits with 0 if a
+    server would serve all of it.
     """
     if job.data is not None:
         works = look_at_data(job.data, job)
@@ -193,7 +193,7 @@ def _demo() -> Finding:
 
 
 def _search() -> tuple[Finding, bool]:
-    """Build and search a small index, and compare with exhaustive search."""
+    """Build and search a small index; compare with exhaustive search."""
     try:
         recall, engine = _trial()
     except GleannError as error:

@@ -1,4 +1,4 @@
-"""`gleann doctor --data`: what is in a data directory, and what can be rebuilt."""
+"""`gleann doctor --data`: contents of a data directory, export and repair."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ DOCTOR = "gleann doctor --data"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataJob:
-    """What `gleann doctor` was asked about a data directory; None is no question."""
+    """Parameters of `gleann doctor` for a data directory; None where not requested."""
 
     data: Path | None
     repair: bool
@@ -40,11 +40,11 @@ class DataJob:
 
 
 def look_at_data(data: Path, job: DataJob) -> bool:
-    """Say what is in a directory, and do what was asked; whether it is sound then.
+    """Report the contents, export and repair as requested; return if it is sound now.
 
     Raises:
-        MissingFileError: there is no such directory.
-        AlreadyExistsError: the directory to export to is there.
+        MissingFileError: the directory does not exist.
+        AlreadyExistsError: the export directory exists already.
         NotReadyError: a process has it open.
     """
     from gleann.service.recovery.examination import examine
@@ -75,7 +75,7 @@ def look_at_data(data: Path, job: DataJob) -> bool:
 
 @contextmanager
 def _locked(data: Path) -> Iterator[None]:
-    """Keep others from opening the directory."""
+    """Lock the directory against other processes."""
     from gleann.service.state.database import disk_errors
     from gleann.service.state.store import lock_directory
 

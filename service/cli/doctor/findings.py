@@ -1,4 +1,4 @@
-"""What `gleann doctor` prints: a name, how it is, and what to do about it."""
+"""Findings of `gleann doctor`: a subject, its state, a remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import click
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
-        name: what.
-        says: how it is.
-        remedy: what to do about it; empty where there is nothing to mend.
+        name: the subject of the check.
+        says: its state.
+        remedy: what to do about a problem; "" if there is none.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Finding:
 
 
 def echo_findings(findings: Iterable[Finding]) -> None:
-    """Print each in a line, and its remedy in another."""
+    """Print each finding on one line and its remedy on the next."""
     for one in findings:
         click.echo(f"{one.name:<8}{one.says}")
         if one.remedy:

@@ -1,8 +1,8 @@
-"""`gleann estimate`: a count, a mean or a sum over many items from few labels.
+"""`gleann estimate`: estimate a count, mean or sum over all items from few labels.
 
 The oracle is a csv file that a person fills in. A run replays the session from its seed
-and the answers, so nothing but that file has to be kept: when an answer is missing, the
-ids to label are written and the command ends; answered, it goes further.
+and the answers, so that file is the only state. When an answer is missing, the command
+writes the ids to label and exits; the next run continues with the new answers.
 """
 
 from dataclasses import asdict, replace
@@ -37,25 +37,25 @@ from gleann.service.cli.files.manifest import JobRecord, manifest_path
     "--proxy",
     type=options.PATH,
     multiple=True,
-    help="A cheap guess for every item: .npy (n,), or parquet/csv with id, proxy. Of"
-    " several a pilot, a fifth of the budget, chooses one.",
+    help="Proxy score of every item: .npy (n,), or parquet/csv with id, proxy. If"
+    " repeated, a pilot with a fifth of the budget chooses one.",
 )
 @click.option(
     "--index",
     type=options.PATH,
-    help="Index that makes the proxy from labelled items instead.",
+    help="Index that computes the proxy from labelled items instead.",
 )
 @click.option(
     "--labelled",
     type=options.PATH,
-    help="csv (id, positive) with the labels that --index spreads to the rest; they are"
-    " not asked for again, and for a count every round's labels join them.",
+    help="csv (id, positive) with labels that --index propagates; they are"
+    " not requested again; for a count, each round adds its labels.",
 )
 @click.option(
     "--representatives",
     type=int,
-    help="Or label this many far-apart items for it first; they are asked for too,"
-    " in addition to the budget. The labels of each round renew the proxy (TASTI).",
+    help="Label this many items, chosen by farthest-first, before the first round,"
+    " in addition to the budget. Each round recomputes the proxy (TASTI).",
 )
 @click.option(
     "--oracle-csv",
@@ -67,42 +67,42 @@ from gleann.service.cli.files.manifest import JobRecord, manifest_path
 @click.option(
     "--strata-cut",
     type=click.Choice(tuple(STRATA_CUTS)),
-    help="Where strata end; geometric for a count with --index, whose proxies only"
-    " rank, else sqrt_mass.",
+    help="Rule for strata bounds; geometric for a count with --index, whose proxies"
+    " only rank, else sqrt_mass.",
 )
 @click.option(
-    "--rounds", type=int, help="Labelling rounds; 2, or 10 where labelling may stop."
+    "--rounds", type=int, help="Labelling rounds; 2, or 10 if labelling may stop early."
 )
 @click.option(
     "--pilot-share",
     type=float,
-    help="Share of the budget spent evenly first; 0.5, or 0.1 where it may stop.",
+    help="Budget share of the even first round; 0.5, or 0.1 if it may stop early.",
 )
 @click.option(
     "--interval",
     type=click.Choice(tuple(INTERVALS)),
     default="delta",
     show_default=True,
-    help="How the interval is made.",
+    help="Method for the confidence interval.",
 )
 @click.option(
     "--stop-at-width",
     type=float,
-    help="Stop labelling once the interval is at most this wide.",
+    help="Stop labelling when the interval is at most this wide.",
 )
 @click.option(
     "--stop-at-relative-width",
     type=float,
-    help="The same as a share of the estimate.",
+    help="The same width, relative to the estimate.",
 )
 @options.out_option("estimate.json")
 @options.overwrite_option
 @options.takes(EstimateJob)
 def command(job: EstimateJob) -> None:
-    """Estimate a number about all items, with its interval, from few labels.
+    """Estimate a number over all items, with an interval, from few labels.
 
-    When the answers lack an item that is drawn, its id goes to the file of --todo and
-    the command ends with exit code 3; answer, add the answers to the file, and run it
+    When the answers lack a drawn item, its id is written to the --todo file and the
+    command exits with code 3. Label the items, add the answers to the file and run it
     again. The same seed draws the same items.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
@@ -110,7 +110,7 @@ def command(job: EstimateJob) -> None:
     try:
         with record.timed("estimate"):
             session, answers = start(job, record)
-            # A whole round at a time, so that a person is asked for all of it at once.
+            # A whole round at a time, so that a person gets all its questions at once.
             made = run_estimate(session, answers.ask, chunk=session.params.budget)
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)

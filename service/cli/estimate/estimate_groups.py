@@ -1,7 +1,6 @@
-"""`gleann estimate-groups`: a number for each of several groups from few labels.
+"""`gleann estimate-groups`: an estimate for each of several groups from few labels.
 
-As `gleann estimate`, whose ways it shares: a run replays the session from its seed and
-the answers.
+Works like `gleann estimate`: a run replays the session from its seed and the answers.
 """
 
 from collections.abc import Mapping
@@ -41,7 +40,7 @@ Proxies = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupsJob:
-    """What `gleann estimate-groups` was asked."""
+    """Parameters of `gleann estimate-groups`."""
 
     group: tuple[str, ...]
     overlapping: bool
@@ -74,13 +73,13 @@ class GroupsJob:
     multiple=True,
     required=True,
     metavar="NAME=PATH",
-    help="A group and its proxy: .npy (n,), or parquet/csv with id, proxy. Give one a"
-    " group.",
+    help="A group and its proxy: .npy (n,), or parquet/csv with id, proxy. Repeat for"
+    " each group.",
 )
 @click.option(
     "--overlapping",
     is_flag=True,
-    help="An item may be in several groups: each group asks a question of its own.",
+    help="An item may be in several groups: each group has its own question.",
 )
 @click.option(
     "--oracle-csv",
@@ -97,24 +96,24 @@ class GroupsJob:
     type=click.Choice(tuple(STRATA_CUTS)),
     default="sqrt_mass",
     show_default=True,
-    help="Where strata end; geometric for proxies that only rank.",
+    help="Rule for strata bounds; geometric for proxies that only rank.",
 )
 @click.option(
     "--pilot-share",
     default=0.5,
     show_default=True,
-    help="Share of the budget spent evenly first, before the groups share the rest.",
+    help="Budget share of the even first round, before groups share the rest.",
 )
 @options.out_option("estimates.json")
 @options.overwrite_option
 @options.takes(GroupsJob)
 def command(job: GroupsJob) -> None:
-    """Estimate a number for each group, with its interval, from shared labels.
+    """Estimate a number for each group, with an interval, from shared labels.
 
-    The labels go where the group that is estimated worst gains most. When the answers
-    lack an item that is drawn, it is written to the file of --todo and the command ends
-    with exit code 3; answer, add the answers to the file, and run it again. The same
-    seed draws the same items.
+    The labels are allocated to reduce the largest error of any group. When the answers
+    lack a drawn item, it is written to the --todo file and the command exits with code
+    3. Label the items, add the answers to the file and run it again. The same seed
+    draws the same items.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
     record = JobRecord("estimate-groups", job)
@@ -145,10 +144,10 @@ def command(job: GroupsJob) -> None:
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:
-    """Proxies by the names of their groups.
+    """Proxy paths by group name.
 
     Raises:
-        InvalidInputError: no NAME=PATH, or a name twice.
+        InvalidInputError: not NAME=PATH, or a repeated name.
     """
     pairs = [group.partition("=") for group in groups]
     for group, (name, _, path) in zip(groups, pairs, strict=True):
@@ -178,7 +177,7 @@ def _params(job: GroupsJob) -> EstimateParams:
 def _naming_oracle(
     job: GroupsJob, names: IdMap, proxies: Proxies
 ) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
-    """Every answer names the item's group: the estimates, and each group's oracle."""
+    """Disjoint groups, one answer names the group: estimates and group oracles."""
     answers = read_group_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )
@@ -193,7 +192,7 @@ def _naming_oracle(
 def _own_oracles(
     job: GroupsJob, names: IdMap, proxies: Proxies
 ) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
-    """Every group has a question of its own; what is asked is asked of all at once."""
+    """Overlapping groups, one question each; all pending ids are requested at once."""
     answers = read_own_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )

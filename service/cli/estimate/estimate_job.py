@@ -1,4 +1,4 @@
-"""What `gleann estimate` was asked, and the session that answers it."""
+"""Parameters of `gleann estimate`, and the session that they start."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ Session = ChoosingSession | EstimateSession | TastiSession
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateJob:
-    """What `gleann estimate` was asked."""
+    """Parameters of `gleann estimate`."""
 
     proxy: tuple[Path, ...]
     index: Path | None
@@ -53,7 +53,7 @@ class EstimateJob:
 
 
 def params_of(job: EstimateJob) -> EstimateParams:
-    """Where labelling may stop early, there are more and smaller rounds to stop at."""
+    """Session parameters; early stopping uses more and smaller rounds."""
     plan = EstimateParams(
         target=job.target,
         budget=job.budget,
@@ -74,10 +74,10 @@ def params_of(job: EstimateJob) -> EstimateParams:
 
 
 def start(job: EstimateJob, record: JobRecord) -> tuple[Session, Answers]:
-    """Read the files of a job and begin.
+    """Read the files of a job and start its session.
 
     Raises:
-        InvalidInputError: no source of proxies, or two.
+        InvalidInputError: no proxy source, or two.
     """
     params = params_of(job)
     _refuse_unread(job)
@@ -93,7 +93,7 @@ def start(job: EstimateJob, record: JobRecord) -> tuple[Session, Answers]:
 
 
 def _refuse_unread(job: EstimateJob) -> None:
-    """Refuse options that only an index reads.
+    """Refuse options that apply to an index only.
 
     Raises:
         InvalidInputError: naming the option.
@@ -132,7 +132,7 @@ def _start_from_index(
     vectors = metric_vectors(index)
     answers = _read_answers(job, IdMap(index.held_ids, n=len(index)))
     if job.labelled is None:
-        # Representatives are beside the budget of the command, within the session's.
+        # The session's budget includes the representatives, the command's does not.
         first = job.representatives or 0
         whole = replace(params, budget=params.budget + first)
         return (
@@ -164,9 +164,9 @@ def _read_answers(job: EstimateJob, names: IdMap) -> Answers:
 
 
 def _strata_cut(job: EstimateJob) -> str:
-    """Scores from an index rank the items; they are no probabilities.
+    """The rule for strata bounds: scores from an index rank, but are no probabilities.
 
-    A mean, unlike a count, cannot do without the few positives that are ranked low.
+    A mean, unlike a count, needs labels of the few low-ranked positives.
     """
     ranked = job.index is not None and job.target == "count"
     return "geometric" if ranked else "sqrt_mass"
@@ -175,7 +175,7 @@ def _strata_cut(job: EstimateJob) -> str:
 def _known(
     rows: Rows, positives: Mask, answers: Answers, *, target: Target
 ) -> tuple[Known, NDArray[np.bool_]]:
-    """Labels of a file, which has no values: positives that need one are asked for."""
+    """Known labels from a file; it has no values, so these are requested if needed."""
     told = np.ones(len(rows), np.bool_) if target == "count" else ~positives
     known = Known(
         ids=answers.names.ids_of(rows[told]),

@@ -14,11 +14,11 @@ Callback = TypeVar("Callback", bound=Callable[..., None])
 
 
 def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback]:
-    """Say what is estimated, from how many labels, and where they are asked for.
+    """Options for the target, the label budget and the file of label requests.
 
     Args:
-        budget: help of --budget.
-        todo: columns of the file of --todo.
+        budget: help text of --budget.
+        todo: columns of the --todo file.
     """
     question = (
         click.option(
@@ -29,9 +29,11 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
             help="Count the positives, or average or sum the values over them.",
         ),
         click.option("--budget", type=int, required=True, help=budget),
-        click.option("--strata", default=5, show_default=True, help="Strata by proxy."),
         click.option(
-            "--confidence", default=0.95, show_default=True, help="Of the interval."
+            "--strata", default=5, show_default=True, help="Number of proxy strata."
+        ),
+        click.option(
+            "--confidence", default=0.95, show_default=True, help="Confidence level."
         ),
         options.seed_option,
         click.option(
@@ -39,7 +41,7 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
             type=options.PATH,
             default=Path("todo.csv"),
             show_default=True,
-            help=f"Where what needs a label is written: {todo}; every run rewrites it.",
+            help=f"File for the items to label: {todo}; every run rewrites it.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""What the estimate commands print: the number, and what rivals would have given."""
+"""Printed results of the estimate commands: the estimate and its baselines."""
 
 import numpy as np
 
@@ -12,16 +12,16 @@ from gleann.service.cli.files.answers import LabelsNeeded
 def drawn_uniformly(
     ask: Oracle, names: IdMap, params: EstimateParams
 ) -> Estimate | None:
-    """The same budget spent uniformly, if the answers happen to cover its draws."""
+    """The estimate from uniform draws of the same budget, if all have answers."""
     try:
         return uniform_estimate(np.ones(len(names)), ask, params, ids=names.held)
-    # What no session drew may stand without the value that a draw of this one needs.
+    # Items that no session drew may lack the value that this draw needs.
     except (LabelsNeeded, NonFiniteError):
         return None
 
 
 def compared_lines(name: str, made: Estimate, uniform: Estimate | None) -> list[str]:
-    """Lines with an estimate of `name`, and what simpler methods give."""
+    """Lines for an estimate of `name` and for its baselines, if known."""
     lines = [sentence(f"{name} by ABae", made)]
     if uniform is not None:
         lines.append(sentence(f"{name} by uniform sampling", uniform))
@@ -35,7 +35,7 @@ def compared_lines(name: str, made: Estimate, uniform: Estimate | None) -> list[
 
 
 def sentence(name: str, made: Estimate) -> str:
-    """An estimate in a line."""
+    """An estimate as one line."""
     used = f"{made.labels_used:,} labels, {made.positives:,} positive"
     if made.value is None:
         return f"{name}: undefined ({used}); {made.note}"
@@ -45,9 +45,9 @@ def sentence(name: str, made: Estimate) -> str:
 
 
 def expected_line(made: Estimate) -> str:
-    """What uniform sampling and ABae as written would be expected to give, or "".
+    """Expected half-widths for uniform sampling and for ABae as published, or "".
 
-    With as many labels, where these say it.
+    At equal label counts, where the labels allow these estimates.
     """
     if made.low is None or made.high is None:
         return ""

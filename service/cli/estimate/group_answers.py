@@ -1,4 +1,4 @@
-"""The oracles of `gleann estimate-groups`: answers that name a group."""
+"""The oracles of `gleann estimate-groups`: answers from a file, by group."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ from gleann.service.cli.files.answers import (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GroupAnswers:
-    """What has been answered so far of items that are in one group at most.
+    """Answers so far, for disjoint groups.
 
     Attributes:
-        names: ids of all items, and the way back to rows.
-        known: bool (n,), rows that are answered.
+        names: ids of all items, and their rows.
+        known: bool (n,), rows with an answer.
         group: int64 (n,), -1 for none and where unknown.
         value: float64 (n,), 0 where unknown, or None if there is no such column.
     """
@@ -39,7 +39,7 @@ class GroupAnswers:
     value: NDArray[np.float64] | None
 
     def ask(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
-        """Answer for `ids` (m,): group numbers, and values if there are any.
+        """Group numbers and, if the file has them, values of `ids` (m,).
 
         Raises:
             LabelsNeeded: naming the ids without an answer.
@@ -50,7 +50,7 @@ class GroupAnswers:
         return self.group[rows], None if self.value is None else self.value[rows]
 
     def oracle(self, number: int) -> Oracle:
-        """Whether items are in one group, and their values: `ask` of that alone."""
+        """The oracle of one group: membership and values of items."""
 
         def ask(ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None]:
             groups, values = self.ask(ids)
@@ -62,14 +62,14 @@ class GroupAnswers:
 def read_group_answers(
     path: Path, names: IdMap, groups: Sequence[str], *, with_values: bool
 ) -> GroupAnswers:
-    """Read a csv or parquet file with the columns id, group and, if asked, value.
+    """Read a csv or parquet file with the columns id, group and, if requested, value.
 
-    An empty group is none. A file that is not there holds no answers yet.
+    An empty group means no group. A missing file has no answers yet.
 
     Raises:
         InvalidInputError: a column is missing, or a group has no proxy.
-        UnknownIdError: an id that no item has.
-        DuplicateIdError: one id twice.
+        UnknownIdError: an id of no item.
+        DuplicateIdError: a repeated id.
     """
     n = len(names)
     known, group = np.zeros(n, np.bool_), np.full(n, NO_GROUP, np.int64)
@@ -87,10 +87,10 @@ def read_group_answers(
 def read_own_answers(
     path: Path, names: IdMap, groups: Sequence[str], *, with_values: bool
 ) -> dict[str, Answers]:
-    """Answers of each group to its own question, by its name.
+    """Answers of overlapping groups, by group name.
 
-    From the columns id, group, positive or label and, if asked, value; an id stands
-    once for each group that it was asked of. A file that is not there holds none yet.
+    From the columns id, group, positive or label and, if requested, value; an id has
+    one row for each group with an answer. A missing file has no answers yet.
 
     Raises:
         As `read_group_answers`.

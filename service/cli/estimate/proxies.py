@@ -12,10 +12,10 @@ from gleann.service.cli.files import inputs
 
 
 def by_file_name(paths: Sequence[Path]) -> dict[str, Path]:
-    """Paths by the names of their files.
+    """Paths by file name.
 
     Raises:
-        InvalidInputError: two files of one name.
+        InvalidInputError: two files with the same name.
     """
     if len({path.name for path in paths}) != len(paths):
         raise InvalidInputError(
@@ -28,7 +28,7 @@ def by_file_name(paths: Sequence[Path]) -> dict[str, Path]:
 def read_proxies(
     paths: Mapping[str, Path],
 ) -> tuple[IdMap, dict[str, NDArray[np.float64]]]:
-    """Proxies by name, at least one, all in the order of the first one's ids."""
+    """Proxies by name, at least one, in the id order of the first."""
     (_, one), *others = paths.items()
     names, first = _read_proxy(one)
     proxies = {next(iter(paths)): first}

@@ -1,1 +1,1 @@
-"""Files of batch jobs: read, written, recorded in a manifest."""
+"""Input and output files of batch jobs, and their manifest."""

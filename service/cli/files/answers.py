@@ -1,4 +1,4 @@
-"""The oracle of `gleann estimate`: answers that a person keeps in a csv file."""
+"""The oracle of `gleann estimate`: a csv file of answers that a person fills in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ FALSE_WORDS = {"0", "false", "no", "n"}
 
 
 class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
-    """There is no answer yet for `ids`."""
+    """`ids` have no answer yet."""
 
     def __init__(self, ids: Ids) -> None:
         super().__init__(f"{len(ids)} labels are needed")
@@ -34,10 +34,10 @@ class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
 def ask_for(
     columns: Mapping[str, NDArray[np.generic]], todo: Path, answers: Path
 ) -> NoReturn:
-    """Write what must be labelled to `todo` and end the command.
+    """Write the items to label to `todo` and exit.
 
     Raises:
-        InvalidInputError: `todo` is the file of the answers, which would be lost.
+        InvalidInputError: `todo` is the answers file, which would be overwritten.
     """
     if todo.resolve() == answers.resolve():
         raise InvalidInputError(
@@ -55,11 +55,11 @@ def ask_for(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answers:
-    """What has been answered so far.
+    """Answers so far.
 
     Attributes:
-        names: ids of all items, and the way back to rows.
-        known: bool (n,), rows that are answered.
+        names: ids of all items, and their rows.
+        known: bool (n,), rows with an answer.
         positive: bool (n,), whether the predicate holds; False where unknown.
         value: float64 (n,), 0 where unknown, or None if the file has no such column.
     """
@@ -70,7 +70,7 @@ class Answers:
     value: NDArray[np.float64] | None
 
     def ask(self, ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None]:
-        """Answer for `ids` (m,): positives, and values if there are any.
+        """Labels and, if the file has them, values of `ids` (m,).
 
         Raises:
             LabelsNeeded: naming the ids without an answer.
@@ -83,16 +83,16 @@ class Answers:
 
 
 def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
-    """Read a csv or parquet file with the columns id, positive and, if asked, value.
+    """Read a csv or parquet file with columns id, positive and, if requested, value.
 
-    The column of positives may be called label as well. A file that is not there, or
-    is empty, holds no answers yet.
+    The positive column may also be named label. A missing or empty file has no answers
+    yet.
 
     Raises:
         InvalidInputError: a column is missing, a positive is neither yes nor no, or a
-            value is no number.
-        UnknownIdError: an id that no item has.
-        DuplicateIdError: one id twice.
+            value is not a number.
+        UnknownIdError: an id of no item.
+        DuplicateIdError: a repeated id.
     """
     table = None
     if has_content(path):
@@ -103,14 +103,14 @@ def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
 
 
 def has_content(path: Path) -> bool:
-    """Whether there is a file of at least a byte, or what only reading will tell."""
+    """Whether a file is non-empty; True if only reading it can show that."""
     return path.exists() and (not path.is_file() or path.stat().st_size > 0)
 
 
 def answers_in(
     path: Path, table: pa.Table | None, names: IdMap, *, with_values: bool
 ) -> Answers:
-    """The answers in a table that was read from `path`; None holds none yet.
+    """The answers in a table read from `path`; None has no answers yet.
 
     Raises:
         As `read_answers`.
@@ -138,7 +138,7 @@ def _positives(path: Path, table: pa.Table) -> NDArray[np.generic]:
 
 
 def rows_in(path: Path, names: IdMap, ids: NDArray[np.generic]) -> Rows:
-    """Rows of the ids that a file names; errors name the file."""
+    """Rows of the ids in a file; errors name the file."""
     try:
         return rows_named(names, ids)
     except (DuplicateIdError, UnknownIdError) as error:
@@ -146,26 +146,26 @@ def rows_in(path: Path, names: IdMap, ids: NDArray[np.generic]) -> Rows:
 
 
 def read_examples(path: Path, names: IdMap) -> tuple[Rows, NDArray[np.bool_]]:
-    """Read labelled items, a csv or parquet file with the columns id and positive."""
+    """Read labelled items: a csv or parquet file with the columns id and positive."""
     table = inputs.read_table(path, columns=("id",))
     rows = rows_in(path, names, inputs.column_array(path, table, "id"))
     return rows, as_flags(_positives(path, table), path)
 
 
 def rows_named(names: IdMap, ids: NDArray[np.generic]) -> Rows:
-    """Rows of ids from a file, where a csv reader took digits for numbers."""
+    """Rows of ids from a file; a csv reader parses digit strings as numbers."""
     if isinstance(names.held, Texts) and ids.dtype.kind in "iu":
         ids = ids.astype(np.str_)
     return names.rows_of(ids)
 
 
 def as_flags(values: NDArray[np.generic], path: Path) -> NDArray[np.bool_]:
-    """Understand 0/1, true/false, yes/no and y/n.
+    """Parse 0/1, true/false, yes/no and y/n.
 
     Raises:
-        InvalidInputError: naming what is none of these.
+        InvalidInputError: any other value; it is named.
     """
-    if not len(values):  # of which a reader cannot tell the type
+    if not len(values):  # a reader cannot infer the type of an empty column
         return np.zeros(0, np.bool_)
     words = np.char.lower(np.char.strip(values.astype(np.str_)))
     words = np.char.replace(words, ".0", "")

@@ -1,7 +1,7 @@
-"""Read what batch jobs are given: .npy, parquet and csv files.
+"""Read input files of batch jobs: .npy, parquet and csv.
 
-Nothing here unpickles. The vectors of a `.npy` file are read when they are asked for,
-so that a job may read a file larger than memory.
+Nothing here unpickles. The vectors of a `.npy` file are read on access, so that a file
+may be larger than memory.
 """
 
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NamedVectors:
-    """Vectors that were read, and their ids.
+    """Vectors from a file, and their ids.
 
     Attributes:
-        vectors: (n, d), of the dtype that is stored; a file is read slice by slice.
-        ids: (n,) int64 or string, or None where the file names none.
+        vectors: (n, d), of the stored dtype; a `.npy` file is read slice by slice.
+        ids: (n,) int64 or string, or None where the file has none.
     """
 
     vectors: NDArray[np.generic] | NpyFile
@@ -47,12 +47,12 @@ def read_vectors(
     Args:
         path: a `.npy` file with an (n, d) array, or a parquet file with a column of
             equally long lists of numbers.
-        vectors_column: which column; None takes the only one there is.
+        vectors_column: name of that column; None if the file has only one.
         id_column: column with the ids, if any.
 
     Raises:
-        MissingFileError: the file is not there or cannot be read.
-        InvalidInputError: it does not hold vectors.
+        MissingFileError: the file does not exist or cannot be read.
+        InvalidInputError: it contains no vectors.
     """
     if path.suffix == ".npy":
         if vectors_column or id_column:
@@ -81,7 +81,7 @@ def read_array(path: Path) -> NDArray[np.generic]:
 
 
 def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
-    """Read a csv or parquet file that has at least `columns`."""
+    """Read a csv or parquet file that must have `columns`."""
     with reading(path):
         if path.suffix in PARQUET_SUFFIXES:
             table = pa.parquet.read_table(path)
@@ -92,19 +92,19 @@ def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
 
 
 def column_array(path: Path, table: pa.Table, name: str) -> NDArray[np.generic]:
-    """Take one column without gaps out of a table: numbers, flags or strings.
+    """One column of a table, without nulls: numbers, flags or strings.
 
-    Strings come as objects, since NumPy's own lose NULs at their ends.
+    Strings have dtype object, since NumPy's string dtype drops trailing NULs.
 
     Raises:
-        InvalidInputError: it has gaps, or holds something else.
+        InvalidInputError: it has nulls, or another type.
     """
     column = table[name].combine_chunks()
     if column.null_count:
         raise InvalidInputError(
             f"{path}: column {name!r} has {column.null_count} empty values"
         )
-    if not len(column):  # of which a reader cannot tell the type
+    if not len(column):  # a reader cannot infer the type of an empty column
         return np.empty(0)
     kind = column.type.value_type if _is_dictionary(column) else column.type
     if not _is_plain(kind):
@@ -121,18 +121,18 @@ def _is_dictionary(column: pa.Array) -> bool:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    # A csv column of which only the heading is there holds nulls, none of them.
+    # A csv column with a heading only has the null type and no entries.
     tests = ("integer", "floating", "boolean", "string", "large_string", "null")
     return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
 
 
 def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
-    """Read one number a row.
+    """Read one number per row.
 
     Args:
         path: a `.npy` array (n,), or a csv or parquet file with a column `name`.
-        n: how many are needed.
-        name: what they are called.
+        n: expected count.
+        name: of the numbers, in messages.
     """
     if path.suffix == ".npy":
         values = read_array(path)
@@ -146,14 +146,14 @@ def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
 
 
 def as_numbers(path: Path, values: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Return what a file holds as float64; text is refused."""
+    """Return values from a file as float64; text is refused."""
     if values.dtype.kind not in "fiub":
         raise InvalidInputError(f"{path} must hold numbers, got {values.dtype}")
     return values.astype(np.float64)
 
 
 def numbers_or_nan(path: Path, column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """A column of numbers; empty ones, as the values of negatives may be, are NaN."""
+    """A column of numbers; nulls, such as values of negatives, become NaN."""
     gapless = column.combine_chunks()
     with reading(path):
         if gapless.null_count or pa.types.is_null(gapless.type):

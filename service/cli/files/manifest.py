@@ -1,6 +1,6 @@
-"""The record of a batch job: what went in, what came out, with what, how long.
+"""The record of a batch job: inputs, parameters, results, versions, times.
 
-It stands beside the output as `<output>.manifest.json`.
+It is written next to the output as `<output>.manifest.json`.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ BLOCK_BYTES = 1 << 22
 
 
 def manifest_path(output: Path) -> Path:
-    """Where the record of `output` stands."""
+    """Path of the record of `output`."""
     return output.with_name(output.name + ".manifest.json")
 
 
@@ -32,7 +32,7 @@ class JobRecord:
     """Collects the record of one job while it runs.
 
     Args:
-        command: which command, such as "search".
+        command: its name, such as "search".
         job: its parameters, as a dataclass.
     """
 
@@ -45,19 +45,19 @@ class JobRecord:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Measure the seconds that one phase takes."""
+        """Measure the duration of one phase."""
         start = perf_counter()
         yield
         self._seconds[phase] = perf_counter() - start
 
     @contextmanager
     def timed_until(self, phase: str, report: Report, *, then: str) -> Iterator[Report]:
-        """Measure `phase`, and from its first progress on the phase `then`.
+        """Measure `phase` until its first progress report, then the phase `then`.
 
         Args:
             phase: measured first.
-            report: called with every progress.
-            then: a phase of the progress; without any, only `phase` is measured.
+            report: called with every progress value.
+            then: name of the phase from the first report on; unused without a report.
         """
         start = perf_counter()
         switched: list[float] = []
@@ -69,17 +69,17 @@ class JobRecord:
 
         yield heard
         end = perf_counter()
-        # The last: work that failed on a GPU began again on the CPU.
+        # The last one: work that failed on a GPU was restarted on the CPU.
         self._seconds[phase] = (switched[-1] if switched else end) - start
         if switched:
             self._seconds[then] = end - switched[-1]
 
     def seconds(self, phase: str) -> float:
-        """Seconds that a finished phase took."""
+        """Duration of a finished phase in seconds."""
         return self._seconds[phase]
 
     def add_file(self, path: Path) -> None:
-        """Note an input file by its bytes."""
+        """Record an input file by the hash of its bytes."""
         digest = hashlib.sha256()
         with reading(path), path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
@@ -90,11 +90,11 @@ class JobRecord:
         )
 
     def add_index(self, path: Path, data_hash: str) -> None:
-        """Note an index by the hash of its data."""
+        """Record an index by the hash of its data."""
         self._inputs.append({"path": str(path), "data_hash": data_hash})
 
     def write(self, output: Path, results: Mapping[str, object]) -> None:
-        """Write the record beside `output`."""
+        """Write the record next to `output`."""
         contents = {
             "command": self._command,
             "command_line": command_line(),

@@ -1,4 +1,4 @@
-"""Write what batch jobs make: whole or not at all, and never over something else."""
+"""Write output files of batch jobs atomically, without overwriting by accident."""
 
 import json
 import os
@@ -19,7 +19,7 @@ Values: TypeAlias = NDArray[np.generic] | Texts
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
-    """Refuse to go on when an output exists and overwriting was not asked for."""
+    """Refuse an output path that exists, unless `overwrite` is set."""
     for path in paths:
         if not overwrite and path.exists():
             raise AlreadyExistsError(
@@ -28,10 +28,10 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, and its parents, unless it is there.
+    """Create a directory and its parents if missing.
 
     Raises:
-        StorageError: the disk refused, or a file is in the way.
+        StorageError: a disk error, or a file is in the way.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -40,10 +40,10 @@ def make_directory(path: Path) -> None:
 
 
 def publish(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file, then rename it to `path`.
+    """Write a temporary file with `write`, then rename it to `path`.
 
     Raises:
-        StorageError: the disk refused; what was at `path` is still there.
+        StorageError: a disk error; an existing file at `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -76,13 +76,13 @@ def _table(columns: Mapping[str, Values]) -> pa.Table:
 
 def _column(values: Values) -> pa.Array:
     if isinstance(values, Texts) or values.dtype.kind in "UO":
-        # Arrow reads NumPy's strings up to the first NUL.
+        # Arrow cuts NumPy strings at the first NUL.
         return pa.array(values.tolist(), pa.string())
     return pa.array(values)
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON; NumPy scalars and paths are understood."""
+    """Write `value` as indented JSON; NumPy scalars and paths are allowed."""
     text = json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n"
     publish(path, lambda temporary: _write_text(temporary, text))
 

@@ -1,4 +1,4 @@
-"""What selection commands draw from: an index, or a file of vectors."""
+"""The source of a selection command: an index or a file of vectors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ class Source:
     """The items to choose among.
 
     Attributes:
-        vectors: float32 (n, d); those of an index as it searches them.
-        names: their ids, and the way back to rows.
-        index: the index they came from, or None for a file.
+        vectors: float32 (n, d); for an index, as prepared for search.
+        names: their ids, and the rows of ids.
+        index: the source index, or None for a file.
     """
 
     vectors: Vectors
@@ -31,16 +31,16 @@ class Source:
 
     @property
     def ids(self) -> HeldIds:
-        """(n,) the caller's ids."""
+        """The caller's ids (n,)."""
         return self.names.held
 
     @property
     def has_metric(self) -> bool:
-        """Whether there is a true metric between the items: not under "ip"."""
+        """Whether the distance is a metric; False for "ip"."""
         return self.index is None or self.index.metric != "ip"
 
     def metric_vectors(self) -> Vectors:
-        """Vectors for which plain L2 is the true metric; refused under "ip"."""
+        """Vectors whose L2 distance is the metric; refused for "ip"."""
         return self.vectors if self.index is None else metric_vectors(self.index)
 
 
@@ -51,7 +51,7 @@ def open_source(
     vectors_column: str | None = None,
     id_column: str | None = None,
 ) -> Source:
-    """Open an index directory, or read a file of vectors, and note it in `record`."""
+    """Open an index directory or read a file of vectors, and add it to `record`."""
     if path.is_dir():
         if vectors_column or id_column:
             raise InvalidInputError(f"{path} is an index and has no columns")

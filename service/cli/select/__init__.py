@@ -1,1 +1,1 @@
-"""`gleann select`: its commands and the work behind them."""
+"""`gleann select`: its commands and their jobs."""

@@ -1,4 +1,4 @@
-"""The work behind `gleann select active`: start or go on, ask, save, compare."""
+"""The job of `gleann select active`: start or resume, select, save, compare."""
 
 import json
 from contextlib import suppress
@@ -34,7 +34,7 @@ INDEXED_POOLS = ("seals", "classifier", "anchors")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveJob:
-    """What `gleann select active` was asked."""
+    """Parameters of `gleann select active`."""
 
     source: Path
     labels: Path
@@ -60,7 +60,7 @@ class ActiveJob:
 
 
 def run(job: ActiveJob) -> None:
-    """Start a session or go on with one, and write its next batch and its state."""
+    """Start or resume a session; write its next batch and its state."""
     new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
     outputs.refuse_existing(*new, overwrite=job.overwrite)
     record = JobRecord("select active", job)
@@ -125,9 +125,9 @@ def _told(one: Coverage) -> dict[str, float | str]:
 
 
 def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
-    """The batch beside simpler ones, by concept; "" where there is one question.
+    """Compare the batch with baselines, by concept; "" without concepts.
 
-    Random draws are the baseline themselves.
+    A random batch is itself a baseline and is not compared.
     """
     if session.params.pool == "random":
         return {}
@@ -136,7 +136,7 @@ def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
     )
     compared = {}
     for name in names:
-        # Nothing is left to say of a batch that labels have arrived of, or of none.
+        # A batch that is empty or has labels already cannot be compared.
         with suppress(NotReadyError):
             compared[name or ""] = session.coverage(concept=name)
     return compared
@@ -145,7 +145,7 @@ def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
 def _read_labels(
     path: Path, source: sources.Source, concepts: tuple[str, ...]
 ) -> tuple[Rows, NDArray[np.generic]]:
-    """Rows (m,) and their labels (m,), or (m, q) answers to q concepts."""
+    """Rows (m,) and labels (m,), or (m, q) with q concepts."""
     names = concepts or ("label",)
     table = inputs.read_table(path, columns=("id", *names))
     rows = rows_named(source.names, inputs.column_array(path, table, "id"))
@@ -163,7 +163,7 @@ def _read_ignored(job: ActiveJob, source: sources.Source, record: JobRecord) -> 
 def _take_probabilities(
     job: ActiveJob, session: ActiveSession, source: sources.Source, record: JobRecord
 ) -> None:
-    """Hand over what the caller's own model says of all items."""
+    """Submit the probabilities of the caller's own model for all items."""
     if job.probabilities is None:
         if missing := len(session.wanted()):
             raise InvalidInputError(
@@ -227,7 +227,7 @@ def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
         neighbours=_neighbours(source),
     )
     rows, labels = _read_labels(job.labels, source, session.params.concepts)
-    # Those that are labelled too: a label that was changed since is refused by name.
+    # Labelled rows too: the error for a changed label then names its id.
     session.submit_labels(source.ids[rows], labels)
     return session
 

@@ -1,4 +1,4 @@
-"""What the coreset commands are asked, and what the files that they name hold."""
+"""Parameters and input files of the coreset commands."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoresetJob:
-    """What one of the coreset commands was asked."""
+    """Parameters of a coreset command."""
 
     source: Path
     out: Path
@@ -51,15 +51,15 @@ class CoresetJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inputs:
-    """What the files of a job hold.
+    """Contents of a job's input files.
 
     Attributes:
         source: the items.
-        vectors: float32 (n, d), between which plain L2 is the true metric; None where
-            there is no such metric and none is needed.
-        costs: float64 (n,), or None where none were given.
-        locked: int64 (m,), rows that count as chosen already.
-        groups: (n,), or None where none were given.
+        vectors: float32 (n, d), whose L2 distance is the metric; None where there is no
+            metric and the method needs none.
+        costs: float64 (n,), or None.
+        locked: int64 (m,), rows that count as already chosen.
+        groups: (n,), or None.
     """
 
     source: sources.Source
@@ -70,17 +70,17 @@ class Inputs:
 
 
 def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
-    """Read all files of a job, and note them.
+    """Read all files of a job and record them.
 
     Args:
-        job: names them.
-        record: notes them.
-        measured: whether the method looks at distances; False lets an index for inner
-            product pass.
+        job: has their paths.
+        record: stores their hashes.
+        measured: whether the method needs distances; False accepts an index with metric
+            "ip".
 
     Raises:
-        InvalidInputError: files that do not fit.
-        InvalidParamsError: an index for inner product, where distances are needed.
+        InvalidInputError: inconsistent files.
+        InvalidParamsError: the method needs distances, and the metric is "ip".
     """
     source = sources.open_source(
         job.source,

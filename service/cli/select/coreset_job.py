@@ -1,4 +1,4 @@
-"""The work of the coreset commands: read, call the library, write."""
+"""The job of the coreset commands: read inputs, call the library, write."""
 
 import click
 import numpy as np
@@ -31,13 +31,13 @@ def run(
     options: tuple[str, ...] = (),
     needs_costs: bool = True,
 ) -> None:
-    """Read, choose, write; print a summary with the baselines.
+    """Run a coreset command; print a summary with its baselines.
 
     Args:
-        method: of the library.
-        job: of the command.
+        method: name in the library.
+        job: parameters of the command.
         options: fields of `job` that are options of the method.
-        needs_costs: whether costs must be given.
+        needs_costs: whether costs are required.
     """
     written = [job.out, manifest_path(job.out)] + (
         [job.coverage] if job.coverage else []
@@ -89,7 +89,7 @@ def _request(
 def _run_draw(
     job: CoresetJob, request: CoresetRequest, given: Inputs, record: JobRecord
 ) -> None:
-    """Draw at random without measuring, where there is no metric."""
+    """Draw at random without distances, where there is no metric."""
     with record.timed("select"):
         drawn = draw(request, n=len(given.source.ids), ids=given.source.ids)
     outputs.write_parquet(job.out, _picks(drawn))

@@ -1,4 +1,4 @@
-"""`gleann select`: choose what to label, or what to train on."""
+"""`gleann select`: choose items to label or to train on."""
 
 import click
 
@@ -36,11 +36,10 @@ class _Select(click.Group):
 def command() -> None:
     """Choose items of an index or of a file of vectors.
 
-    I want labels that teach a classifier most: active. A subset that covers the rest
-    and that the model is unsure of: weighted-k-center. Coverage alone: farthest-first.
-    Uncertainty and distance between items: gist. A little of everything from easy to
-    hard, for small subsets: ccs. Uncertainty alone: margin. The baseline all must beat:
-    random.
+    active: the most informative labels for a classifier. weighted-k-center: coverage
+    and uncertainty. farthest-first: coverage alone. gist: uncertainty and diversity.
+    ccs: a stratified sample from easy to hard, for small subsets. margin: uncertainty
+    alone. random: the baseline.
     """
 
 

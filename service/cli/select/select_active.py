@@ -1,4 +1,4 @@
-"""`gleann select active`: which items to label next."""
+"""`gleann select active`: choose the items to label next."""
 
 from typing import get_args
 
@@ -12,7 +12,7 @@ from gleann.service.cli.select.active_job import ActiveJob, run
 def _integers(
     _context: click.Context, _option: click.Parameter, text: str | None
 ) -> tuple[int, ...] | None:
-    """Read integers between commas."""
+    """Parse comma-separated integers."""
     if text is None:
         return None
     try:
@@ -24,7 +24,7 @@ def _integers(
 def _names(
     _context: click.Context, _option: click.Parameter, text: str
 ) -> tuple[str, ...]:
-    """Read names between commas; none of an empty text."""
+    """Parse comma-separated names; "" has none."""
     names = tuple(word.strip() for word in text.split(",")) if text else ()
     if not all(names):
         raise click.BadParameter(f"must be like city,river; got {text!r}")
@@ -33,7 +33,7 @@ def _names(
 
 @click.command(
     "active",
-    short_help="Ask for the labels that teach a classifier most (SEALS).",
+    short_help="Choose the most informative items to label (SEALS).",
     epilog=options.examples(
         "gleann select active words.gleann --labels seed.csv --state session.json"
         " --out batch-1.parquet",
@@ -55,27 +55,27 @@ def _names(
     "--state",
     type=options.PATH,
     required=True,
-    help="File that keeps the session; --resume goes on from it.",
+    help="File for the session state; --resume continues from it.",
 )
-@click.option("--resume", is_flag=True, help="Go on from --state and rewrite it.")
+@click.option("--resume", is_flag=True, help="Continue from --state and rewrite it.")
 @options.out_option("batch.parquet")
 @click.option(
     "--strategy",
     type=click.Choice(get_args(Strategy)),
     default="entropy",
     show_default=True,
-    help="What makes an item worth its label.",
+    help="Query strategy: the score by which items are chosen.",
 )
 @click.option(
     "--pool",
     type=click.Choice(get_args(PoolName)),
     default="classifier",
     show_default=True,
-    help="Neighbours of the labelled (seals), these and what the classifier asks the"
-    " index for (classifier), AnchorAL's (anchors), every item, or random draws. The"
-    " first three need an index.",
+    help="Candidates: neighbours of the labelled items (seals), these plus index"
+    " results for the classifier (classifier), AnchorAL's (anchors), every item,"
+    " or random draws. The first three need an index.",
 )
-@click.option("--batch", default=100, show_default=True, help="Items to ask for.")
+@click.option("--batch", default=100, show_default=True, help="Items per batch.")
 @click.option(
     "--neighbours",
     default=100,
@@ -90,57 +90,58 @@ def _names(
     help="Inverse strength of the logistic regression's penalty.",
 )
 @click.option(
-    "--class-weight", type=click.Choice(["balanced"]), help="Weigh rare classes up."
+    "--class-weight",
+    type=click.Choice(["balanced"]),
+    help="Give rare classes a higher weight.",
 )
 @click.option(
     "--classes",
     callback=_integers,
-    help="All labels there are, ascending, as 0,1,2; those of --labels without it.",
+    help="All labels, ascending, as 0,1,2; by default those in --labels.",
 )
 @click.option(
     "--concepts",
     callback=_names,
     default="",
-    help="Several yes-or-no questions at once, as city,river: they share the pool, and"
-    " take turns in picking.",
+    help="Several yes-or-no questions, as city,river: they share the pool and"
+    " pick in turns.",
 )
 @click.option(
     "--probabilities",
     type=options.PATH,
-    help="What your own model says, in row order as .npy, instead of training one:"
-    " (n, c) of the classes, or with --concepts (n, q), how likely each is. Needed"
-    " again for every batch.",
+    help="Probabilities of your own model as .npy, in row order, instead of training:"
+    " (n, c) by class, or with --concepts (n, q). Required"
+    " for every batch.",
 )
 @click.option(
     "--anchors",
     default=10,
     show_default=True,
-    help="Labelled items of each class that the anchors pool is made around.",
+    help="Anchors per class: labelled items whose neighbours form the pool.",
 )
 @click.option(
     "--subpool",
     default=10_000,
     show_default=True,
-    help="Most items in the anchors pool.",
+    help="Maximum size of the anchors pool.",
 )
 @click.option(
     "--ignore",
     type=options.PATH,
-    help="Ids never to ask for (again) (.npy, or csv with a column id).",
+    help="Ids to exclude from all batches (.npy, or csv with a column id).",
 )
 @options.seed_option
 @options.column_options
 @options.overwrite_option
 @options.takes(ActiveJob)
 def active(job: ActiveJob) -> None:
-    """Ask for labels of items of SOURCE, an index or a file of vectors.
+    """Choose items of SOURCE, an index or a file of vectors, to label next.
 
-    Labels are integers of at least two classes, the largest the positive one. Run it,
-    label what OUT lists, add those labels to the file, and run it with --resume; the
-    parameters are then those of the session, not of the command line, but for --ignore
-    and --probabilities.
+    Labels are integers of at least two classes; the largest is the positive one. Run
+    it, label the items in OUT, add their labels to the file and run it with --resume.
+    The parameters then come from the session, except --ignore and --probabilities.
 
-    Prints what the batch is worth by the strategy's score, compared with as many random
-    items and the strongest simple choice: the items of highest score of all.
+    Prints the batch's strategy score, compared with as many random items and with the
+    strongest simple baseline: the items with the highest score of all.
     """
     run(job)

@@ -1,4 +1,4 @@
-"""The coreset commands of `gleann select`: what to train on."""
+"""The coreset commands of `gleann select`."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,12 +23,12 @@ def shared_options(function: Callback) -> Callback:
         click.option(
             "--locked",
             type=options.PATH,
-            help="Ids that count as chosen already (.npy, or csv with a column id).",
+            help="Ids that count as already chosen (.npy, or csv with a column id).",
         ),
         click.option(
             "--groups",
             type=options.PATH,
-            help="One class or group an item, in row order (.npy, or a column group):"
+            help="One class or group per item, in row order (.npy, or a column group):"
             " choose within each.",
         ),
         click.option(
@@ -36,12 +36,12 @@ def shared_options(function: Callback) -> Callback:
             type=click.Choice(list(QUOTA_RULES)),
             default="proportional",
             show_default=True,
-            help="How --groups share the K items.",
+            help="Split of the K items among --groups.",
         ),
         click.option(
             "--coverage",
             type=options.PATH,
-            help="Also write each item's nearest chosen one to this parquet file.",
+            help="Also write each item's nearest chosen item to this parquet file.",
         ),
         options.column_options,
         options.device_option("distances are measured"),
@@ -54,17 +54,17 @@ def shared_options(function: Callback) -> Callback:
 
 
 def cost_options(function: Callback) -> Callback:
-    """Say what each item costs: small where the model is unsure."""
+    """Options for item costs: low where the model is uncertain."""
     decorators = [
         click.option(
             "--costs",
             type=options.PATH,
-            help="One cost an item, in row order (.npy, or a column cost).",
+            help="One cost per item, in row order (.npy, or a column cost).",
         ),
         click.option(
             "--probabilities",
             type=options.PATH,
-            help="Class probabilities (n, c) as .npy, which make the costs.",
+            help="Class probabilities (n, c) as .npy, from which costs are computed.",
         ),
         click.option(
             "--uncertainty",
@@ -93,32 +93,32 @@ def cost_options(function: Callback) -> Callback:
     "--cost-weight",
     default=defaults.COST_WEIGHT,
     show_default=True,
-    help="How much a unit of cost weighs against a unit of radius.",
+    help="Weight of one unit of cost relative to one unit of radius.",
 )
 @click.option(
     "--cost-on",
     type=click.Choice(["sum", "mean"]),
     default="sum",
     show_default=True,
-    help="What COST_WEIGHT weighs: the sum of the chosen items' costs or their mean.",
+    help="Weight the sum or the mean of the chosen items' costs.",
 )
 @click.option(
     "--eps",
     default=defaults.RADIUS_STEP,
     show_default=True,
-    help="Step between radius guesses.",
+    help="Relative step between radius guesses.",
 )
 @click.option(
     "--shards",
     default=1,
     show_default=True,
-    help="Parts to work on one by one, for less memory at work; the factor is then 5.",
+    help="Parts to process one at a time, to use less memory; the factor is then 5.",
 )
 @options.takes(CoresetJob)
 def weighted_k_center(job: CoresetJob) -> None:
     """Choose K items of SOURCE with a small radius + COST_WEIGHT * cost.
 
-    Prints a certificate: how far from the best possible the choice is at most.
+    Prints a certificate: an upper bound on the ratio to the optimum.
     """
     run("weighted_k_center", job, options=("eps", "shards"))
 
@@ -134,13 +134,13 @@ def weighted_k_center(job: CoresetJob) -> None:
 @options.seed_option
 @options.takes(CoresetJob)
 def farthest_first(job: CoresetJob) -> None:
-    """Choose the item of SOURCE farthest from those chosen, K times."""
+    """Choose K times the item of SOURCE farthest from the chosen items."""
     run("farthest_first", job, needs_costs=False)
 
 
 @click.command(
     "gist",
-    short_help="Take uncertain items at a distance from each other (GIST).",
+    short_help="Choose uncertain items that are far apart (GIST).",
     epilog=options.examples(
         "gleann select gist items.npy --k 500 --probabilities p.npy --diversity 50"
         " --out picks.parquet"
@@ -152,23 +152,23 @@ def farthest_first(job: CoresetJob) -> None:
     "--diversity",
     default=defaults.DIVERSITY,
     show_default=True,
-    help="Weight of the least distance between two chosen items.",
+    help="Weight of the minimum distance between two chosen items.",
 )
 @click.option(
     "--eps",
     default=defaults.THRESHOLD_STEP,
     show_default=True,
-    help="Step between thresholds.",
+    help="Relative step between distance thresholds.",
 )
 @options.takes(CoresetJob)
 def gist(job: CoresetJob) -> None:
-    """Choose K items of SOURCE with a large sum of 1 - cost, and far apart."""
+    """Choose K items of SOURCE that are far apart, with a large sum of 1 - cost."""
     run("gist", job, options=("diversity", "eps"))
 
 
 @click.command(
     "ccs",
-    short_help="Spread over easy and hard items (coverage-centric selection).",
+    short_help="Sample evenly from easy to hard items (coverage-centric selection).",
     epilog=options.examples(
         "gleann select ccs items.npy --k 500 --probabilities p.npy --out picks.parquet"
     ),
@@ -179,24 +179,24 @@ def gist(job: CoresetJob) -> None:
     "--hardest-share",
     default=defaults.HARDEST_SHARE,
     show_default=True,
-    help="Share of the items, those of least cost, that is dropped first.",
+    help="Share of the items with the lowest costs that is dropped first.",
 )
 @click.option(
     "--strata",
     default=defaults.STRATA,
     show_default=True,
-    help="Strata of cost.",
+    help="Number of cost strata.",
 )
 @options.seed_option
 @options.takes(CoresetJob)
 def ccs(job: CoresetJob) -> None:
-    """Choose K items of SOURCE at random, evenly over stretches of cost."""
+    """Choose K items of SOURCE at random, evenly over strata of cost."""
     run("ccs", job, options=("hardest_share", "strata"))
 
 
 @click.command(
     "margin",
-    short_help="Take the most uncertain items.",
+    short_help="Choose the most uncertain items.",
     epilog=options.examples(
         "gleann select margin items.npy --k 500 --costs costs.npy --out picks.parquet"
     ),
