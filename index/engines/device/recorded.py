@@ -40,7 +40,7 @@ def recorded_blocks(
         task: the task, for blocks of a padded size.
         recordings: recordings of the engine.
 
-        Yields:
+    Yields:
             `packed` answers, overwritten by the next block, and their number of valid
             queries.
     """

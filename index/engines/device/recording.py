@@ -116,7 +116,7 @@ class Recordings:
             queries: at most `MOST_QUERIES`, at least one.
             key: equal for equivalent steps.
 
-            Returns:
+        Returns:
                 The result of `step`, valid until the next call; only the first nq
                 queries count.
         """

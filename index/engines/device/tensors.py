@@ -38,7 +38,7 @@ def prepared_tensor(queries: Tensor, metric: Metric) -> tuple[Tensor, Tensor]:
         queries: float32 (nq, d).
         metric: the metric.
 
-        Returns:
+    Returns:
             Prepared queries (nq, d), with invalid ones replaced by zeros; and bool (),
             whether any query is invalid, or may be.
     """

@@ -35,8 +35,8 @@ def turn_on(device: torch.device) -> Iterator[None]:
             try:
                 raise failure from error
             finally:
-                # Its traceback refers to this frame and, by its cause, to tensors of the
-                # work: a reference from this frame would keep them on the device.
+                # Its traceback refers to this frame and, by its cause, to tensors: a
+                # reference from this frame would keep them on the device.
                 del failure
 
 
