@@ -1,4 +1,4 @@
-"""What `bench.gpu` searches: real sets, and made ones of a known inner dimension."""
+"""Data of `bench.gpu`: real sets, and generated ones of known intrinsic dimension."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ COMPILED_WITH, WARM_LISTS = 20_000, 64
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Workload:
-    """What is searched, what is asked, and the right answers.
+    """Rows, queries and ground truth.
 
     Attributes:
         name: of the set.
@@ -92,7 +92,7 @@ class Workload:
 
 
 def workload(run: Run, name: str) -> Workload:
-    """The named workload, made or read when it is first asked for."""
+    """The named workload, generated or read on first use."""
     key = f"workload {name}"
     if key not in run.kept:
         say(f"preparing {name}")
@@ -102,7 +102,7 @@ def workload(run: Run, name: str) -> Workload:
 
 
 def index_of(run: Run, name: str) -> SoarIndex:
-    """The spilled index of a workload, built on the device when first asked for."""
+    """The spilled index of a workload, built on the device on first use."""
     key = f"index {name}"
     if key not in run.kept:
         say(f"building {name}")

@@ -1,4 +1,4 @@
-"""How many kernels one recorded step of a search launches, counted without a GPU.
+"""Kernel launches of one recorded search step, counted without a GPU.
 
 The engine is the one that is shipped, on the CPU; where it would record a CUDA graph,
 the step runs on tensors that have shapes but no values, and what it asks of torch and
@@ -108,7 +108,7 @@ SETTINGS = (
 
 @dataclass(slots=True)
 class Operation:
-    """An operation of torch, all its launches together.
+    """A torch operation with all its launches.
 
     Attributes:
         launches: how many.
@@ -137,7 +137,7 @@ class Kernel:
 
 
 class Launches(TorchDispatchMode):
-    """Counts what launches a kernel on a CUDA device while it is entered.
+    """Counts kernel launches on a CUDA device inside the context.
 
     Attributes:
         operations: of torch, by name.
@@ -198,7 +198,7 @@ def rows_of(tensor: Tensor) -> int:
 
 
 def is_view(operation: Any) -> bool:
-    """Whether an operation returns memory that it was given, unwritten."""
+    """Whether an operation returns its input memory unchanged."""
     returns = operation._schema.returns
     return any(
         result.alias_info is not None and not result.alias_info.is_write

@@ -1,4 +1,4 @@
-"""Rows of predictions for `bench/results/gpu-notes.md`, out of the counts.
+"""Rows of predictions for `bench/results/gpu-notes.md`, from the counts.
 
     python -m bench.gpu.predicted
 

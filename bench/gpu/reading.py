@@ -1,4 +1,4 @@
-"""What of a result is read first, as lines of text: `bench/GPU.md` says why."""
+"""The summary lines of a result; `bench/GPU.md` gives the reasons."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

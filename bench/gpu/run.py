@@ -1,4 +1,4 @@
-"""What the stages of `bench.gpu` share: a device, time limits, and the result file."""
+"""State shared by the stages of `bench.gpu`: device, time limits, result file."""
 
 import gc
 import json
@@ -63,7 +63,7 @@ class Run:
     _missed: int = 0
 
     def begin(self, unit: Unit) -> None:
-        """Start a unit; what is kept for another data set is given up."""
+        """Start a unit; data kept for another data set are freed."""
         self._limit = min(unit.seconds, self.ends - monotonic())
         self._began = monotonic()
         say(f"{unit.title}: at most {max(0, self._limit):.0f} s")
@@ -78,7 +78,7 @@ class Run:
         self.save()
 
     def give_up_kept(self) -> None:
-        """Free the memory of what stages shared."""
+        """Free the memory shared by stages."""
         self.kept.clear()
         gc.collect()
         if self.device.type == "cuda":
@@ -94,7 +94,7 @@ class Run:
 
     @property
     def entry(self) -> dict[str, Any]:
-        """What the stage under way has found."""
+        """The results of the current stage."""
         return self.result["stages"][self._unit.stage]
 
     @property
@@ -109,7 +109,7 @@ class Run:
         self.save()
 
     def skip(self, what: str, why: str) -> None:
-        """Keep what was not measured, and why."""
+        """Record a skipped measurement and its reason."""
         skipped = {"what": what, "why": why, "unit": self._unit.key}
         self.entry["skipped"].append(skipped)
         say(f"SKIPPED {what}: {why}")
@@ -128,7 +128,7 @@ class Run:
             return self._tried(what, lambda: self._once(work))
 
     def group(self, what: str, work: Callable[[], object]) -> bool:
-        """Do what several cases share; a failure is kept as a skip."""
+        """Do the shared preparation of several cases; a failure is kept as a skip."""
         with self._named(what):
             return self._tried(what, work)
 
@@ -235,7 +235,7 @@ def open_run(run: Run) -> Run:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """A result file; empty where there is none that can be read."""
+    """A result file; empty if it is missing or unreadable."""
     if path.exists():
         with suppress(ValueError):
             return json.loads(path.read_text())
@@ -243,7 +243,7 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def drop_stages(path: Path, stages: Iterable[str]) -> None:
-    """Forget what a result file has of some stages, so that they are measured anew."""
+    """Remove some stages from a result file, so that they are measured again."""
     result = read_result(path)
     if result:
         for stage in stages:

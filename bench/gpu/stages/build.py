@@ -106,7 +106,7 @@ def _train(
 def host_labels(
     found: Workload, centroids: np.ndarray, params: BuildParams
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the CPU assigns the first rows to, from the same centroids."""
+    """The lists that the CPU assigns the first rows to, with the same centroids."""
     rows = found.vectors[:COMPARED]
     scale = scale_of(found.vectors[: 10 * COMPARED])
     parts = list(assign_blocks(rows, centroids, params=params, scale=scale))

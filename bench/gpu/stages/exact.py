@@ -47,7 +47,7 @@ def single_list(found: Workload, codes: Codes, encoding: Encoding) -> IndexData:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TorchSearch:
-    """Product and top-k in torch: what everybody can write in five lines.
+    """Product and top-k in plain torch, the simple baseline.
 
     Attributes:
         rows: (n, d) in the dtype that is multiplied.

@@ -1,4 +1,4 @@
-"""Others' indexes on the same data and device, where they are installed.
+"""Peer indexes on the same data and device, if they are installed.
 
 Each peer is built once and searched with growing effort. Searches are timed twice:
 with answers brought to the host, as ours are, and with answers left on the device.

@@ -53,7 +53,7 @@ class Point:
     request: ScanRequest
 
     def search(self, queries: np.ndarray) -> Scanned:
-        """Host to host, as a caller has it."""
+        """Host to host, like an ordinary caller."""
         return self.engine.search(queries, nprobe=self.nprobe, request=self.request)
 
     def search_resident(self, queries: torch.Tensor) -> Scanned:

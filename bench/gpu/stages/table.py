@@ -19,7 +19,7 @@ from bench.gpu.unit import Options, Unit
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a stage does.
+    """A stage.
 
     Attributes:
         work: takes the run and the name of a data set, or "" where it needs none.
