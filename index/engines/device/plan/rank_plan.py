@@ -25,7 +25,7 @@ FEWEST_KEYS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankPlan:
-    """Plan of the ranking kernels; see `triton_kernels.rank_lists`.
+    """Plan of the ranking kernels; see `triton_kernels.coarse.rank_lists`.
 
     Attributes:
         shift: a block has 2^shift tiles of lists, so a group has 2^shift lists.

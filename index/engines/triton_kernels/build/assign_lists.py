@@ -104,7 +104,7 @@ def assign_lists(
             weight = tl.load(weights + numbers, mask=live, other=0)
             # Multiply by the weight first: a long row's square can overflow float32.
             losses = losses * (losses * weight[:, None])
-            # The minimum has no effect on values; see `rank_lists.list_scores`.
+            # The minimum has no effect on values; see `coarse.rank_lists.score_of`.
             scores = dots + bias[None, :] - tl.minimum(losses, float("inf"))
         if barred is not None:
             taken = tl.load(barred + numbers, mask=live, other=-1)

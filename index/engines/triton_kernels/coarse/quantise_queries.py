@@ -1,7 +1,7 @@
 """Quantisation of queries for the scan and the coarse step.
 
-Bit-identical to the torch twins `device.queries.code_queries` and `quantise`. Divisions
-are IEEE-rounded; scaling by powers of two multiplies.
+Bit-identical to the torch twins `device.steps.queries.code_queries` and `quantise`.
+Divisions are IEEE-rounded; scaling by powers of two multiplies.
 """
 
 import triton

@@ -10,7 +10,7 @@ doubt.
 
 Scores are bit-identical to `metric.ListRanking`: integer sums, then single rounded
 operations, which must not be fused. The torch twin is
-`device.coarse.DeviceRanking.likely`.
+`device.steps.coarse.DeviceRanking.likely`.
 """
 
 import triton

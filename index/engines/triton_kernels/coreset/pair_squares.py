@@ -1,10 +1,10 @@
 """Squared distances of pairs of rows, in the summation order that defines picks.
 
-The definition is that of `gleann.selection.coreset.distance`: float64 differences,
+The definition is `selection.coreset.distance.contract.squared_l2`: float64 differences,
 squared and summed in sixteen lanes, which are then folded by halves; every operation is
 rounded separately, so products and sums must not be fused. The torch twin
-`selection.coreset.device.squared_l2` stores several float64 copies of each pair's
-values; here they stay in registers.
+`selection.coreset.distance.device.squared_l2` stores several float64 copies of each
+pair's values; here they stay in registers.
 """
 
 import triton

@@ -1,7 +1,7 @@
 """Distances and order of candidates, one tile of candidates per program.
 
-The torch twin is `device.rerank.rerank`. Both sum in float64 and round once to float32,
-but in different orders: a distance may differ by one unit in the last place.
+The torch twin is `device.steps.rerank.rerank`. Both sum in float64 and round once to
+float32, but in different orders: a distance may differ by one unit in the last place.
 """
 
 import triton
@@ -31,7 +31,7 @@ def terms_of(rows, query, METRIC: tl.constexpr):
 
 @triton.jit
 def distance_of(total, METRIC: tl.constexpr):
-    """The distance from its sum of terms; see `device.rerank.pair_distances`."""
+    """The distance from its sum of terms; see `device.steps.rerank.pair_distances`."""
     if METRIC == "ip":
         total = -total
     if METRIC == "cosine":

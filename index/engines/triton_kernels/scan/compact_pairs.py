@@ -1,6 +1,6 @@
 """Compaction of flagged pairs and their queries into a fixed capacity.
 
-The twin in plain torch is `device.compaction.compact`.
+The twin in plain torch is `device.steps.compaction.compact`.
 """
 
 import triton

@@ -4,7 +4,7 @@ Three kernels: one counts the pairs of each list and ranks each pair in its list
 sums the counts and writes the items, one scatters the pairs. The order of the pairs of
 a list depends on the order of the device's atomics; no answer depends on it, since each
 pair writes to a separate place. The torch twin of the grouping is
-`device.grouping.group`, which keeps the order of the queries.
+`device.steps.grouping.group`, which keeps the order of the queries.
 """
 
 import triton

@@ -1,9 +1,9 @@
 """Selection in the scan kernels: pack scores, keep the best of each bucket, unpack.
 
-The torch twin `device.scan.select` defines the results. Only kept entries become 64-bit
-keys; all comparisons are of packed float32 scores. Scores are negated until then, so
-the greatest are the best: products enter one fused multiply-add with each bias without
-a sign change.
+The torch twin `device.steps.scan.select` defines the results. Only kept entries become
+64-bit keys; all comparisons are of packed float32 scores. Scores are negated until
+then, so the greatest are the best: products enter one fused multiply-add with each bias
+without a sign change.
 """
 
 import triton
@@ -48,7 +48,7 @@ def least_keys(scores):
 
 @triton.jit
 def make_keys(scores, entries):
-    """See `device.keys.make_keys`; NONE for the score of a missing entry."""
+    """See `device.steps.keys.make_keys`; NONE for the score of a missing entry."""
     key = least_keys(scores) | entries.to(tl.int64)
     return tl.where(scores >= EMPTY_SCORE, NONE, key)
 
@@ -86,7 +86,7 @@ def with_four_more(a1, a2, a3, four):
 def kept_keys(packed, start, buckets, low_bits, SLOTS: tl.constexpr):
     """Keys of packed scores of `buckets`, in the span that starts at entry `start`.
 
-    The slots of a bucket are those of `device.bucketing.slot_table`.
+    The slots of a bucket are those of `device.plan.bucketing.slot_table`.
     """
     scores, numbers = split_packed(packed, low_bits)
     entries = start + numbers // SLOTS * TILE
