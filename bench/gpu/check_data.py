@@ -36,7 +36,7 @@ K, DEPTH = 10, 100
 RERANK = 4 * K
 NLIST, QUERIES, ROWS = 1024, 500, 250_000
 EASY_SPREAD = 2.0
-"""What the made sets had first, to show what it hid."""
+"""The first setting of the generated sets, to show its effect."""
 
 
 SEGMENTS: tuple[Segments, ...] = ("both", "primary")
@@ -44,7 +44,7 @@ SEGMENTS: tuple[Segments, ...] = ("both", "primary")
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """What probes are counted for: which copies are scanned, and a recall."""
+    """Cases of the probe counts: the scanned copies, and a recall."""
 
     segments: Segments
     level: float

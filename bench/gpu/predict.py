@@ -23,16 +23,16 @@ Entry = dict[str, Any]
 Trips = tuple[float | tuple[float, ...], ...]
 
 LAUNCH = 2e-6
-"""Seconds of a small kernel in a CUDA graph: two or three, as others measured them."""
+"""Seconds of a small kernel in a CUDA graph: two or three in published measurements."""
 
 CYCLES = 4
-"""From one instruction of a warp to the next that needs it, by the ALUs of Hopper."""
+"""Latency between dependent instructions of a warp on the ALUs of Hopper."""
 
 CLOCK_SHARE = 4
-"""Warp instructions that a multiprocessor issues a cycle."""
+"""Warp instructions that a multiprocessor issues per cycle."""
 
 LOAD = 0.4e-6
-"""Seconds of a read from memory that the next read waits for."""
+"""Latency in seconds of a dependent read from memory."""
 
 REGISTERS, SHARED, WARPS = 65_536, 227 << 10, 64
 """Of a multiprocessor."""
@@ -331,7 +331,7 @@ WORK: dict[str, Callable[[Search, Entry], Work]] = {
     "merge_runs": _merge_runs,
     "rerank_rows": _rerank_rows,
 }
-"""What a launch of each kernel does, by what it was given."""
+"""The work of a launch of each kernel, by its arguments."""
 
 SPILLED = 0.85
 """Rows with a second copy, of data of realistic spread (`made spread 1.0`)."""

@@ -8,7 +8,7 @@ from bench.gpu.unit import Unit
 Row = dict[str, Any]
 
 KERNELS_SHOWN = 8
-"""Of those that keep the device busy, the longest."""
+"""Number of longest kernels listed."""
 
 
 def first_lines(result: Row, units: Iterable[Unit]) -> Iterator[str]:

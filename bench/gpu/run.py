@@ -86,7 +86,7 @@ class Run:
             torch.cuda.empty_cache()
 
     def end(self) -> None:
-        """Mark the unit as finished, if no case of it failed or was left out."""
+        """Mark the unit as finished if no case of it failed or was skipped."""
         entry = self.entry
         entry["seconds"][self._unit.name] = round(monotonic() - self._began, 1)
         if not self._missed and self._unit.key not in entry["finished"]:
@@ -164,12 +164,12 @@ class Run:
             self._path.pop()
 
     def miss(self, what: str, why: str) -> None:
-        """A skip that another try may mend: the unit is not finished."""
+        """A skip that another try may resolve: the unit is not finished."""
         self._missed += 1
         self.skip(what, why)
 
     def batches(self, *, there: int, least: int = 1) -> list[int]:
-        """The sizes asked for; a quick run takes two, cut to what is there.
+        """The requested sizes; a quick run takes two, limited to the data.
 
         Args:
             there: queries there are.

@@ -66,7 +66,7 @@ class Loop:
 
 
 def instructions_of(code: str) -> list[Instruction]:
-    """The instructions in what `cuobjdump -sass` prints of one kernel.
+    """The instructions of one kernel in the output of `cuobjdump -sass`.
 
     Padding after the last is left out: a branch to itself, and NOP.
     """

@@ -153,7 +153,7 @@ def _distances(index: SoarIndex, rows: Rows, near: Rows) -> Distances:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _World:
-    """The labelling task and its settings."""
+    """Data, index and options of the labelling runs."""
 
     data: Labelled
     index: SoarIndex

@@ -44,7 +44,7 @@ class Clock:
         self.seconds: dict[str, float] = {}
 
     def timed(self, what: str, work: Callable[[], Value]) -> Value:
-        """What `work` returns; its seconds are kept under `what`."""
+        """Return the result of `work`; its seconds are recorded under `what`."""
         start = perf_counter()
         value = work()
         wait(self._device)

@@ -25,7 +25,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 def exact(run: Run, name: str) -> None:
-    """One row for each way, kind of number and batch."""
+    """One row for each method, number kind and batch."""
     for kind in kinds_of(run):
         if kind in DTYPES and run.options.wants("torch"):
             run.group(f"torch {kind}", lambda kind=kind: _torch_rows(run, name, kind))

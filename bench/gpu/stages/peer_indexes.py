@@ -208,4 +208,4 @@ MAKERS: dict[str, dict[str, Maker]] = {
     },
     "faiss": {"faiss IVF": faiss_ivf},
 }
-"""By library and title, in the order of what matters most when time runs out."""
+"""By library and title, most important first in case time runs out."""

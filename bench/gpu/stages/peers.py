@@ -24,7 +24,7 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.metric import pair_distances
 
 LEAST_BATCH = 100
-"""Peers are batch engines: one query is no fair question to them."""
+"""Batch sizes for peers: they are batch engines, so one query is not a fair test."""
 
 
 def peers(run: Run, name: str) -> None:
