@@ -1,1 +1,1 @@
-"""Measurements: gleann beside its peers. Run as `python -m bench`; see README.md."""
+"""Benchmarks of gleann and its peers. Run as `python -m bench`; see README.md."""

@@ -1,4 +1,4 @@
-"""`python -m bench ann`: recall against queries a second, gleann beside its peers."""
+"""`python -m bench ann`: recall against queries per second, gleann and its peers."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -29,7 +29,7 @@ QUICK_SETTINGS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line asked for.
+    """The options of the command line.
 
     Attributes:
         data: folder or HDF5 file.
@@ -57,7 +57,7 @@ class Options:
 
 
 class Run:
-    """One run over one data set; `result` is what goes to the file."""
+    """One run over one data set; `result` is written to the file."""
 
     def __init__(self, options: Options, out: Path) -> None:
         self._options = options
@@ -205,7 +205,7 @@ class Run:
 
 
 def shortened(sweep: Sweep) -> Sweep:
-    """The first settings, and every second way to search."""
+    """The first settings, and every second search variant."""
     return Sweep(
         settings=sweep.settings[:QUICK_SETTINGS],
         fixed=sweep.fixed[::2],
@@ -214,7 +214,7 @@ def shortened(sweep: Sweep) -> Sweep:
 
 
 def make_task(options: Options, dataset: Dataset, judge: Judge) -> Task:
-    """What is measured: one query at a time needs fewer of them."""
+    """The measured queries: one query at a time needs fewer of them."""
     queries = len(dataset.queries)
     if options.mode == "single":
         queries = min(queries, judge.queries, SINGLE_QUERIES)
@@ -228,7 +228,7 @@ def make_task(options: Options, dataset: Dataset, judge: Judge) -> Task:
 
 
 def make_shape(options: Options, dataset: Dataset) -> Shape:
-    """What sweeps depend on."""
+    """The parameters of the sweeps."""
     n, dim = dataset.base.shape
     return Shape(
         n=n,
@@ -241,7 +241,7 @@ def make_shape(options: Options, dataset: Dataset) -> Shape:
 
 
 def header(options: Options, dataset: Dataset) -> dict[str, Any]:
-    """The part of a result that every mode has."""
+    """The part of a result common to all modes."""
     return {
         "schema": SCHEMA,
         "mode": options.mode,

@@ -1,4 +1,4 @@
-"""`python -m bench.certain`: the recall that a search without certainty costs.
+"""`python -m bench.certain`: the recall lost by a search without certainty.
 
 Runs the pipeline of the device engines in plain torch, on a CPU: which entries a
 selection by buckets drops does not depend on where it runs.
@@ -19,7 +19,7 @@ COLUMNS = ("segments", "nprobe", "certain", "recall@10", "answers that differ")
 
 
 def main() -> int:
-    """Print recall with and without certainty, at 0.95 and where all lists do."""
+    """Print recall with and without certainty, at 0.95 and with all lists probed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=200_000)
@@ -59,7 +59,7 @@ def probes_for(
     *,
     target: float,
 ) -> int:
-    """The fewest probes of which certain answers have the recall."""
+    """The fewest probes at which certain answers reach the recall."""
     low, high = 0, 1
     while recall(index, queries, exact, replace(params, nprobe=high)) < target:
         low, high = high, min(2 * high, index.nlist)

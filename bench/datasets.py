@@ -17,7 +17,7 @@ from gleann.index.params import Metric
 QUICK_ROWS = 20_000
 QUICK_QUERIES = 1000
 COMPUTED_TRUTHS = 1000
-"""Queries that get a ground truth where the data has none."""
+"""Queries with a computed ground truth if the data has none."""
 
 HDF5_METRICS: dict[str, Metric] = {
     "angular": "cosine",
@@ -28,12 +28,12 @@ HDF5_METRICS: dict[str, Metric] = {
 
 
 class DatasetError(Exception):
-    """A data set that is not there, or not in a form that can be measured."""
+    """A data set that is missing, or not in a measurable form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """What is searched, what is asked, and the right answers to some of it.
+    """Base vectors, queries, and the ground truth of some queries.
 
     Attributes:
         name: as its `meta.json` or file name has it.
@@ -53,7 +53,7 @@ class Dataset:
 
     @property
     def sha256(self) -> str:
-        """Of the file that holds the base (`base.npy`, or the whole HDF5 file)."""
+        """Hash of the file with the base (`base.npy`, or the whole HDF5 file)."""
         with self.file.open("rb") as opened:
             return file_digest(opened, "sha256").hexdigest()
 
@@ -84,7 +84,7 @@ def load_dataset(path: Path, *, quick: bool = False) -> Dataset:
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """For the result file: what was measured, hash included."""
+    """The data set's entry of the result file, with its hash."""
     n, dim = dataset.base.shape
     return {
         "name": dataset.name,

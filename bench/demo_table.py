@@ -7,7 +7,7 @@ from bench.tables import markdown
 
 
 def demo_table(result: dict[str, Any]) -> str:
-    """Exact search beside tuned settings at equal recall, then the gRPC calls."""
+    """Exact search and tuned settings at equal recall, then the gRPC calls."""
     speed = result["speed"]
     points = [point for race in speed["raced"].values() for point in race]
     exact = {p["method"]: p for p in points if not p["nprobe"]}

@@ -1,4 +1,4 @@
-"""Where a number comes from: machine, versions, commit, time."""
+"""Provenance of a result: machine, versions, commit, time."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 COMMIT_FILE = ROOT / ".gpu" / "commit"
 CHANGED = "+changes"
-"""Ends the commit that is sent along, if the tree had changes beside it."""
+"""Suffix of the recorded commit if the tree had uncommitted changes."""
 
 PACKAGES = (
     "gleann",
@@ -57,13 +57,13 @@ def commit() -> str | None:
 def uncommitted() -> bool:
     """Whether the tree differs from its commit, results aside."""
     if _git("rev-parse", "HEAD"):
-        # Results of runs before this one are no change of what runs.
+        # Result files of earlier runs do not change the code.
         return bool(_git("status", "--porcelain", "--", ".", ":!bench/results"))
     return _sent_commit().endswith(CHANGED)
 
 
 def _sent_commit() -> str:
-    """By `GLEANN_COMMIT` or a file: what travels to another machine has no .git."""
+    """From `GLEANN_COMMIT` or a file: copies on other machines have no .git."""
     if said := os.environ.get("GLEANN_COMMIT"):
         return said.strip()
     return COMMIT_FILE.read_text().strip() if COMMIT_FILE.exists() else ""

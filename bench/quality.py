@@ -1,4 +1,4 @@
-"""How right an answer is, from the rows alone: distances are recomputed here."""
+"""Quality of an answer from its rows alone: distances are recomputed here."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class Judge:
 
     @property
     def queries(self) -> int:
-        """How many queries, from the front, have a ground truth."""
+        """Number of leading queries with a ground truth."""
         return len(self._exact)
 
     def recall(self, rows: Rows) -> float:

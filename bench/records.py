@@ -9,7 +9,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def default_file(name: str, *, quick: bool = False) -> Path:
-    """Where `name`.json goes; what a quick run says, to a temporary folder."""
+    """Path of `name`.json; quick runs write to a temporary folder."""
     folder = Path(gettempdir()) / "gleann-bench" if quick else RESULTS
     return folder / f"{name}.json"
 

@@ -25,7 +25,7 @@ HEADLINE = 0.95
 
 
 def summary(results: dict[str, Result]) -> str:
-    """Batches, single queries and builds, beside the best of each kind of rival."""
+    """Batches, single queries and builds, against the best of each kind of rival."""
     of_mode = {
         mode: [one for one in results.values() if one.get("mode") == mode]
         for mode in ("batch", "single", "build")
@@ -39,7 +39,7 @@ def summary(results: dict[str, Result]) -> str:
 
 
 def headline(results: dict[str, Result]) -> str:
-    """Batches at one recall, a line a data set: what the front page shows.
+    """Batches at one recall, one line per data set, for the front page.
 
     Rivals that were not run together are in one line, each with the ratio of its own
     run; the speed of gleann is that of the first run.
@@ -102,7 +102,7 @@ def _p50(sides: Iterable[Result]) -> str:
 
 
 def _builds(results: Sequence[Result]) -> str:
-    """Each rival's first way to build beside gleann's, which has more lists."""
+    """Each rival's first build parameters against gleann's, which has more lists."""
     rows = []
     for result in results:
         ours, *others = result["builds"]

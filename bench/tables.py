@@ -12,12 +12,12 @@ OVERUSE = 1.15
 
 
 def ann_tables(result: dict[str, Any]) -> str:
-    """Speed at equal recall, what is missing, and the settings behind it."""
+    """Speed at equal recall, missing results, and the settings."""
     return "\n\n".join([speed_tables(result), _settings_table(result)]).rstrip()
 
 
 def speed_tables(result: dict[str, Any]) -> str:
-    """Speed at equal recall, what the forms of gleann read for it, what is missing."""
+    """Speed at equal recall, entries read by the forms of gleann, missing results."""
     ours = list(dict.fromkeys(found["ours"]["name"] for found in result["comparisons"]))
     parts = [title(result)]
     parts += [_speed_table(result, name) for name in ours]
@@ -58,7 +58,7 @@ def build_table(result: dict[str, Any]) -> str:
 
 
 def title(result: dict[str, Any]) -> str:
-    """What was measured, on what."""
+    """The measurement and its machine."""
     data, machine = result["data"], result["machine"]
     flags = [name for name in ("amx", "vnni", "avx512", "avx2") if machine[name]]
     quick = ", QUICK (not a measurement)" if result["quick"] else ""
@@ -70,7 +70,7 @@ def title(result: dict[str, Any]) -> str:
 
 
 def notes(result: dict[str, Any]) -> str:
-    """What was skipped, failed, dropped or is doubtful."""
+    """Skipped, failed, dropped and doubtful results."""
     lines = []
     for name, report in result["peers"].items():
         if report.get("status") in ("skipped", "failed"):
@@ -136,7 +136,7 @@ def _cells(one: dict[str, Any], *, single: bool) -> list[str]:
 
 
 def ratio_of(one: dict[str, Any]) -> str:
-    """How many times faster ours is in a comparison, with its spread."""
+    """Speed-up of ours in a comparison, with its spread."""
     return spread({"median": one["ratio"], "low": one["low"], "high": one["high"]})
 
 
@@ -168,7 +168,7 @@ def _settings_table(result: dict[str, Any]) -> str:
 
 
 def _work_table(result: dict[str, Any]) -> str:
-    """Work counts a query, of the peers that tell them."""
+    """Work counts per query, of the peers that report them."""
     counts = ("lists_probed", "entries_scanned", "survivors", "reranked")
     rows = [
         [name, str(level), side["work"]["engine"]]
@@ -211,7 +211,7 @@ def _params(params: dict[str, Any]) -> str:
 
 
 def spread(ratio: dict[str, float] | None) -> str:
-    """A ratio's median, least and greatest; empty where there is none."""
+    """A ratio's median, minimum and maximum; empty without a ratio."""
     if ratio is None:
         return ""
     return f"{ratio['median']:.2f}x ({ratio['low']:.2f}..{ratio['high']:.2f})"

@@ -1,4 +1,4 @@
-"""`python -m bench work`: what a search does, counted, on seeded clustered data.
+"""`python -m bench work`: work counts of a search, on seeded clustered data.
 
 Vectors and centroids are small integers (under cosine, sign vectors of length 8: their
 unit form is exact too), so that every product is exact in float32 and the counts do not

@@ -1,4 +1,4 @@
-"""Validation where data enters the library; inner functions trust their callers."""
+"""Validation of data that enters the library; inner functions trust their callers."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ MOST_ROWS = (1 << 31) - 1
 """Rows are numbered in int32."""
 
 FINITE_BLOCK = 4096
-"""Rows looked at together, so that what `isfinite` returns stays in the caches."""
+"""Rows checked at once, so that the result of `isfinite` stays in the caches."""
 MOST_SQUARED = 2.0**124
 """The largest squared length of a row or query under l2 and ip, 2.1e37.
 
@@ -30,7 +30,7 @@ _NUMERIC = (np.float16, np.float32, np.float64, np.int8, np.uint8)
 
 
 def as_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
-    """Return `values` as an array, without a copy where they are one.
+    """Return `values` as an array, without a copy if they are one.
 
     Raises:
         InvalidInputError: masked entries, whose mask would be lost, or what makes no
@@ -53,7 +53,7 @@ def as_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
 def as_vectors(
     values: ArrayLike, *, name: str = "vectors", dim: int | None = None
 ) -> Vectors:
-    """Return `values` as float32 rows, without a copy where they already are.
+    """Return `values` as float32 rows, without a copy if they already are.
 
     Args:
         values: (n, d), n and d at least 1, of dtype float16, float32, float64, int8

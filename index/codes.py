@@ -22,7 +22,7 @@ CENTRE_ROWS = 4096
 """Rows whose median is the centre: it is then off by about 2 % of their spread."""
 
 CENTRED_PEAKS = 0.8
-"""The centre is taken off where that makes the codes of most rows so much finer."""
+"""The centre is subtracted if the codes of most rows become finer by this factor."""
 
 _MOST = np.finfo(np.float32).max
 
@@ -75,7 +75,7 @@ class Encoding:
     Attributes:
         metric: which distance.
         kind: what a row is stored as.
-        center: float32 (d,), zero where nothing is taken off.
+        center: float32 (d,), zero if nothing is subtracted.
     """
 
     metric: Metric
@@ -89,7 +89,7 @@ class Encoding:
 
     @property
     def is_centred(self) -> bool:
-        """Whether anything is taken off."""
+        """Whether a centre is subtracted."""
         return bool(self.center.any())
 
     @property
@@ -228,7 +228,7 @@ def quantise(vectors: Vectors, center: NDArray[np.float32] | None = None) -> Cod
 
     Args:
         vectors: (n, d).
-        center: (d,), taken off first; None takes nothing off.
+        center: (d,), subtracted first; None subtracts nothing.
     """
     values = np.empty(vectors.shape, np.int8)
     scales = np.empty(len(vectors), np.float32)

@@ -44,7 +44,7 @@ class DimensionMismatchError(InvalidInputError):
 
 
 class NonFiniteError(InvalidInputError):
-    """NaN or infinity where a finite number is needed."""
+    """NaN or infinity in data that must be finite."""
 
 
 class ZeroVectorError(InvalidInputError):
@@ -80,7 +80,7 @@ class MissingFileError(NotFoundError):
 
 
 class AlreadyExistsError(GleannError):
-    """The name is taken, or the output exists and overwriting was not asked for."""
+    """The name is in use, or the output exists and overwriting was not requested."""
 
 
 class NotReadyError(GleannError):
@@ -92,7 +92,7 @@ class LimitError(GleannError):
 
 
 class AnswerTooLargeError(LimitError):
-    """The answer takes more bytes than a message may have: ask for less at once."""
+    """The answer is larger than a message may be: request less at once."""
 
 
 class DeviceMemoryError(LimitError):
@@ -100,7 +100,7 @@ class DeviceMemoryError(LimitError):
 
 
 class ForbiddenPathError(GleannError):
-    """The file lies outside the configured roots."""
+    """The file is outside the configured roots."""
 
 
 class EngineUnavailableError(GleannError):
@@ -108,7 +108,7 @@ class EngineUnavailableError(GleannError):
 
 
 class DeviceLostError(EngineUnavailableError):
-    """The device failed; nothing it was asked since is answered."""
+    """The device failed; all later work on it fails too."""
 
 
 class CancelledError(GleannError):
@@ -136,4 +136,4 @@ class UnauthenticatedError(GleannError):
 
 
 class RecallWarning(UserWarning):
-    """A recall was asked for that nothing measured on the index reaches."""
+    """No measured operating point of the index reaches the requested recall."""

@@ -20,13 +20,13 @@ SLACK = 32
 """Candidates beyond k, so that float32 rounding of the product cannot hide a row."""
 
 SHIFT_ROWS = 64
-"""Rows, at least, whose median says where the others are."""
+"""Minimum sample of rows whose median estimates the common offset."""
 
 SHIFTED = 0.5
-"""Rows are moved where their greatest coordinates are then so much smaller."""
+"""Rows are shifted if their greatest coordinates shrink by this factor."""
 
 GATHERED = 8
-"""Allowed rows are copied where they are fewer than one of so many."""
+"""Allowed rows are copied if they are fewer than 1 / this of the rows."""
 
 _PAIR_BYTES = 1 << 26
 
@@ -158,7 +158,7 @@ def _of_all(
 
 
 def _shift_of(vectors: Vectors) -> Vectors | None:
-    """What rows (n, d) have in common, (d,); None where that is little of them.
+    """The common offset (d,) of rows (n, d); None if it is small.
 
     The median of a few rows, which no row that is far from the others moves.
     """
@@ -178,7 +178,7 @@ class LeastDistances:
     Args:
         queries: (nq, d), prepared.
         metric: which distance.
-        shift: (d,), taken off the rows, and off the queries where that keeps their
+        shift: (d,), subtracted from the rows, and from the queries if that keeps their
             distances; None takes nothing off.
     """
 

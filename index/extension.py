@@ -33,7 +33,7 @@ def available() -> bool:
 
 
 def unavailable_reason() -> str:
-    """Why `available` is False; empty where it is True."""
+    """Why `available` is False; empty if it is True."""
     return _IMPORT_ERROR
 
 

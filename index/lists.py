@@ -15,7 +15,7 @@ BLOCK_ROWS = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InvertedLists:
-    """Which rows lie in which list.
+    """The inverted lists: rows of each list, primary and spilled.
 
     List j holds entries `offsets[j]:offsets[j + 1]`, of which those before `mids[j]`
     are primary and the rest spilled; both parts ascend by row.
@@ -48,7 +48,7 @@ def invert(primary: ListNos, secondary: ListNos, *, nlist: int) -> InvertedLists
 
     Args:
         primary: (n,) list of each row.
-        secondary: (n,) second list of each row, -1 where it is not spilled.
+        secondary: (n,) second list of each row, -1 if it is not spilled.
         nlist: number of lists.
     """
     primaries = np.bincount(primary, minlength=nlist)

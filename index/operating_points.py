@@ -67,7 +67,7 @@ class SpillReport:
 
 
 def default_rerank(k: int) -> int:
-    """Rows to re-rank when nothing was measured or asked for: 4k, at least 32."""
+    """Default number of rows to re-rank without measurements: 4k, at least 32."""
     return max(4 * k, 32)
 
 

@@ -17,7 +17,7 @@ CodesChoice = Literal["auto", "int8", "float32"]
 
 DEFAULT_TARGET_RECALL = 0.95
 DEFAULT_LAMBDA = 1.0
-"""Weight of the SOAR or AIR penalty where `spill_lambda` is None."""
+"""Weight of the SOAR or AIR penalty if `spill_lambda` is None."""
 
 ZERO_RESIDUAL = 1e-7
 """A squared residual below this share of the mean squared row length is zero."""
@@ -74,7 +74,7 @@ class BuildParams:
 
     @property
     def assumed_spill(self) -> Spill:
-        """What lists are made with before "auto" is decided, and where it cannot be."""
+        """Spilling used before "auto" is decided, and if it cannot be."""
         return "soar" if self.spill == "auto" else self.spill
 
 

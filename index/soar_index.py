@@ -39,7 +39,7 @@ from gleann.index.storage.packing import Header
 
 
 class SoarIndex:
-    """A sealed inverted-file index in which a row can lie in two lists.
+    """A sealed inverted-file index in which a row can be in two lists.
 
     Immutable: searching changes nothing, and any number of threads may search at once.
     Make one with `build` or `load`.

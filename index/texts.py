@@ -109,7 +109,7 @@ class Texts:
         return self.text[self._begins[0] : self._begins[-1]]
 
     def take(self, rows: NDArray[np.int64]) -> "Texts":
-        """The strings at `rows` (m,); "" where a row is -1."""
+        """The strings at `rows` (m,); "" for row -1."""
         import pyarrow as pa
 
         # What a null would say is in a bitmap that is left behind: its length is 0.
@@ -148,7 +148,7 @@ class Texts:
         return self.to_numpy() if dtype is None else self.to_numpy().astype(dtype)
 
     def texts_at(self, rows: NDArray[np.int64]) -> FixedWidth:
-        """Fixed-width strings at `rows`, in their shape; "" where a row is -1."""
+        """Fixed-width strings at `rows`, in their shape; "" for row -1."""
         if rows.size > FEW:
             return self.take(rows.ravel()).to_numpy().reshape(rows.shape)
         text, begins = self.text, self._begins

@@ -1,1 +1,1 @@
-"""gleann beside its peers: tuned within a budget, timed in turn, each in a process."""
+"""gleann and its peers: tuned within a budget, timed in turn, one process each."""

@@ -1,4 +1,4 @@
-"""`python -m bench ann --mode build`: seconds, peak memory, bytes a vector.
+"""`python -m bench ann --mode build`: seconds, peak memory, bytes per vector.
 
 Every build happens in a fresh process, in turn with gleann's, so that its peak is its
 own and drift of the machine hits all alike.
@@ -25,7 +25,7 @@ SAMPLE_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """One build in a process of its own.
+    """One build in a separate process.
 
     Attributes:
         seconds: from float32 rows to an index that answers.
@@ -128,7 +128,7 @@ def _build_once(entry: Entry, options: Options) -> Built:
 
 
 def _ratio(ours: Entry, theirs: Entry) -> dict[str, float] | None:
-    """Seconds of theirs over ours, round by round: median, least, greatest."""
+    """Ratio of the peer's seconds to ours per round: median, minimum, maximum."""
     pairs = list(zip(ours.runs, theirs.runs, strict=False))
     if not pairs:
         return None

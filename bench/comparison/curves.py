@@ -1,4 +1,4 @@
-"""What tuning measured: points, and the curves of recall against cost they lie on."""
+"""Results of tuning: points and curves of recall against cost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from bench.peers.contract import Params
 
 STALLED = 1e-4
-"""Recall that two more steps of effort must gain, once it is above `WORTHWHILE`."""
+"""Minimum gain in recall of two more steps of effort, above `WORTHWHILE`."""
 
 WORTHWHILE = 0.8
 
@@ -44,14 +44,14 @@ Curve = list[Point]
 
 
 def stalled(curve: Curve) -> bool:
-    """Whether the last two steps of effort gained nothing at a recall worth having."""
+    """Whether the last two steps of effort gained nothing at a useful recall."""
     if len(curve) < 3 or curve[-1].recall < WORTHWHILE:
         return False
     return curve[-1].recall - curve[-3].recall < STALLED
 
 
 def bracket(curve: Curve, level: float) -> tuple[int, Point | None]:
-    """The greatest effort known to miss `level` and the first point that reaches it."""
+    """The greatest measured effort below `level`, and the first point reaching it."""
     reaching = next((point for point in curve if point.recall >= level), None)
     if reaching is None:
         return 0, None
@@ -78,7 +78,7 @@ def best_at(points: list[Point], level: float) -> Point | None:
 
 
 def front(points: list[Point]) -> Iterator[Point]:
-    """Points that no other beats in both recall and cost, by ascending cost."""
+    """The Pareto front of recall and cost, by ascending cost."""
     best = -inf
     for point in sorted(points, key=lambda p: (p.cost, -p.recall)):
         if point.recall > best:

@@ -1,4 +1,4 @@
-"""Alternate the best settings of gleann and of a peer, so that drift hits both."""
+"""Alternate the best settings of gleann and of a peer, so that drift affects both."""
 
 from dataclasses import asdict, dataclass
 from time import sleep
@@ -13,10 +13,10 @@ from bench.comparison.worker import Ask, Timed
 from bench.quality import Judge
 
 SETTLE_SECONDS = 0.05
-"""Between two timings: OpenMP threads spin for a while after their last work."""
+"""Pause between two timings: OpenMP threads spin for a while after their last work."""
 
 REPEATS = 20
-"""At most; one call, where a call takes a quarter of a second or more."""
+"""Maximum calls per timing; one if a call takes a quarter of a second or more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """`ours` against `theirs` at one level; a ratio above 1 says ours is faster.
+    """`ours` against `theirs` at one level; above 1, ours is faster.
 
     Attributes:
         level: the recall that both reach.
@@ -70,7 +70,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contestant:
-    """A peer's live process and the point that is its best at one level."""
+    """A peer's live process and its best point at one level."""
 
     name: str
     process: PeerProcess
@@ -81,7 +81,7 @@ class Contestant:
 def time_rounds(
     contestants: list[Contestant], task: Task, judge: Judge, *, rounds: int
 ) -> dict[str, Side]:
-    """Time each contestant once a round, in turn, and return a side for each.
+    """Time each contestant once per round, in turn, and return a side for each.
 
     Raises:
         PeerFailedError: one of them died.
@@ -101,7 +101,7 @@ def time_rounds(
 
 
 def compare(ours: Side, theirs: Side, *, level: float) -> Comparison:
-    """Pair the rounds of two sides that were timed together."""
+    """Pair the rounds of two sides timed together."""
     pairs = zip(ours.costs, theirs.costs, strict=True)
     ratios = [other / own for own, other in pairs]
     return Comparison(
@@ -116,7 +116,7 @@ def compare(ours: Side, theirs: Side, *, level: float) -> Comparison:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """For the result file."""
+    """The entry of the result file."""
     return asdict(comparison)
 
 

@@ -1,4 +1,4 @@
-"""Recall against speed, one line a peer."""
+"""Plot of recall against speed, one line per peer."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ STYLES = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def plot_recall(result: dict[str, Any], path: Path) -> bool:
-    """Draw what tuning measured to `path` (.svg or .png); False without matplotlib."""
+    """Plot the tuning results to `path` (.svg or .png); False without matplotlib."""
     try:
         from matplotlib import rc_context
         from matplotlib.backends.backend_agg import FigureCanvasAgg

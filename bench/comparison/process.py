@@ -1,4 +1,4 @@
-"""The parent's side of a worker: start it, ask it, notice when it dies or hangs."""
+"""The parent's side of a worker: start it, call it, detect when it dies or hangs."""
 
 import os
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class PeerProcess:
         self._folder.cleanup()
 
     def restart(self) -> None:
-        """Begin again with an empty process that has the data loaded.
+        """Restart with a new process that has the data loaded.
 
         Raises:
             PeerFailedError: it failed to load.
@@ -69,7 +69,7 @@ class PeerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the worker."""
+        """Process id of the worker."""
         return self._process.pid or 0
 
     def ask(self, method: str, argument: Any = None, *, seconds: float) -> Any:
@@ -82,14 +82,14 @@ class PeerProcess:
         return self.wait(seconds=seconds)
 
     def post(self, method: str, argument: Any = None) -> None:
-        """Call a method without waiting; `wait` has the answer."""
+        """Call a method without waiting; `wait` returns the answer."""
         try:
             self._pipe.send((method, argument))
         except OSError as error:
             raise self._failure("its process is gone") from error
 
     def answered(self, seconds: float) -> bool:
-        """Whether an answer came (or the process died) within `seconds`."""
+        """Whether an answer arrived (or the process died) within `seconds`."""
         return self._pipe.poll(seconds)
 
     def wait(self, *, seconds: float) -> Any:
@@ -121,14 +121,14 @@ class PeerProcess:
 
 
 def _thread_settings(threads: int) -> dict[str, str]:
-    """What BLAS and OpenMP read when they load; each peer also sets its own."""
+    """Environment of BLAS and OpenMP; each peer also sets its own."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return dict.fromkeys(names, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 @contextmanager
 def _environment(changes: dict[str, str]) -> Iterator[None]:
-    """A child inherits the environment of the moment it starts in."""
+    """Set the environment for a child that is started inside."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:

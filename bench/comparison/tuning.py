@@ -27,30 +27,30 @@ from bench.say import say
 
 CEILING = 0.995
 SWEEP_SHARE = 0.75
-"""Of the budget; the rest is for the refinement."""
+"""Share of the budget for the sweep; the rest is for the refinement."""
 
 SETTING_SHARE = 0.5
-"""Of the time left to the sweep: what one way to build may take."""
+"""Share of the sweep's remaining time that one set of build parameters may take."""
 
 FULL_SECONDS = 1.0
-"""A slower pass over all queries is estimated from those that have a ground truth."""
+"""Slower passes over all queries are estimated from the queries with a ground truth."""
 
 SKIP_MARGIN = 0.1
-"""Efforts that missed the lowest level by more are not tried again on that build."""
+"""Efforts further below the lowest level are not tried again on that build."""
 
 HOPELESS = 1.1
-"""A curve ends where it costs so many times what a better point is known to cost."""
+"""A curve ends at this multiple of the cost of a better known point."""
 
 FIXED_KEPT = 2
 CURVES_REFINED = 2
 SEARCH_SECONDS = 120.0
 BUILD_SECONDS = 900.0
-"""What takes longer counts as hanging."""
+"""A longer call counts as hanging."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is measured, the same for all peers.
+    """The measured task, the same for all peers.
 
     Attributes:
         mode: "batch", "batch100" or "single".
@@ -69,7 +69,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """What tuning found.
+    """The result of tuning.
 
     Attributes:
         points: everything measured.
@@ -83,7 +83,7 @@ class Tuned:
 
 
 def cost_of(timed: Timed) -> float:
-    """What a mode is judged by, a query: the median latency, or the mean seconds."""
+    """Cost per query of a mode: the median latency, or the mean seconds."""
     if timed.latencies.size:
         return float(np.median(timed.latencies))
     return timed.seconds / len(timed.rows)
@@ -181,7 +181,7 @@ class Tuner:
         return tuple(e for e in setting.efforts if e >= start) or setting.efforts
 
     def _hopeless(self, point: Point) -> bool:
-        """Whether all that this curve could still reach is known to be had for less."""
+        """Whether known points dominate all that this curve could still reach."""
         top = max(self._task.levels)
         known = min(cost_at(curve, top) for curve in self._curves)
         return point.recall < top and point.cost > HOPELESS * known
@@ -251,7 +251,7 @@ class Tuner:
         return self._process.ask("search", ask, seconds=SEARCH_SECONDS)
 
     def _best_fixed(self) -> list[Params]:
-        """The ways to search that were among the best at any level."""
+        """The search variants that were among the best at any level."""
         kept: list[Params] = []
         for level in self._task.levels:
             ranked = sorted(
@@ -285,5 +285,5 @@ class Tuner:
 
 
 def as_json(tuned: Tuned) -> dict[str, Any]:
-    """For the result file."""
+    """The entry of the result file."""
     return asdict(tuned)

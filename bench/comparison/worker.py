@@ -28,18 +28,18 @@ from bench.provenance import allowed_cores
 
 SMALL_BATCH = 100
 WARMUP_QUERIES = 200
-"""Searched before each timing, to wake threads and caches; they do not count."""
+"""Warm-up queries before each timing, for threads and caches; not timed."""
 
 WARMUP_ROWS = 2000
-"""In the graph that is made before any is timed."""
+"""Rows of the warm-up graph."""
 
 LEAST_SECONDS = 0.25
-"""A timing repeats its call until it has taken so long."""
+"""Minimum seconds of a timing, which repeats its call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a worker is started for.
+    """The task of a worker.
 
     Attributes:
         module: dotted name of the peer.
@@ -79,7 +79,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Timed:
-    """The answer and what it took.
+    """The answer and its cost.
 
     Attributes:
         rows: int64 (nq, k).
@@ -96,10 +96,10 @@ class Timed:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GraphAsk:
-    """Neighbours of rows of the data among all of them.
+    """Neighbours of data rows among all rows.
 
     Attributes:
-        build: how what answers was built.
+        build: build parameters of the index.
         search: search parameters.
         k: neighbours.
         own: rows (m,) whose neighbours come back.
@@ -114,7 +114,7 @@ class GraphAsk:
 
 
 def serve(pipe: Connection, job: Job) -> None:
-    """Answer requests (method, argument) until told to stop."""
+    """Answer requests (method, argument) until a stop request."""
     _redirect_output(Path(job.log))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, allowed_cores()[: job.threads])
@@ -135,7 +135,7 @@ class Worker:
         self._built: dict[str, Any] = {}
 
     def open(self, _: None) -> tuple[bool, str]:
-        """Load the peer: (True, its version) or (False, why it is not usable)."""
+        """Load the peer: (True, version) or (False, the reason it is not usable)."""
         try:
             self._module = import_module(self._job.module)
             return True, self._module.version()
@@ -143,13 +143,13 @@ class Worker:
             return False, str(error)
 
     def load(self, _: None) -> int:
-        """Load the data; its bytes of anonymous memory before that."""
+        """Load the data; returns the bytes of anonymous memory before."""
         before = anonymous_bytes()
         self._dataset = load_dataset(Path(self._job.data), quick=self._job.quick)
         return before
 
     def build(self, params: Params) -> tuple[float, float]:
-        """Build what is not built yet; seconds and CPU seconds a second."""
+        """Build if not built yet; returns seconds and mean CPU cores used."""
         key = build_key(params)
         if key in self._built:
             return 0.0, 0.0
@@ -187,7 +187,7 @@ class Worker:
         )
 
     def warm(self, ask: GraphAsk) -> None:
-        """Make a graph of a few rows: what compiles at first use has then done so."""
+        """Build a graph of a few rows, to trigger compilation at first use."""
         few = self._dataset.base[:WARMUP_ROWS]
         built = self._module.build(
             few, self._dataset.metric, self._job.threads, dict(ask.build)
@@ -209,7 +209,7 @@ class Worker:
         )
 
     def work(self, ask: Ask) -> dict[str, float | str] | None:
-        """Work counts of a search, where the peer tells them."""
+        """Work counts of a search, if the peer reports them."""
         count = getattr(self._module, "work", None)
         if count is None:
             return None
@@ -218,7 +218,7 @@ class Worker:
         return count(index, queries, ask.k, dict(ask.search))
 
     def normaliser(self, _: None) -> list[float]:
-        """Seconds of one fixed matrix product, to see the machine drift."""
+        """Seconds of one fixed matrix product, to detect drift of the machine."""
         rng = np.random.default_rng(0)
         square = rng.normal(size=(1024, 1024)).astype(np.float32)
         seconds = []
@@ -229,7 +229,7 @@ class Worker:
         return seconds
 
     def serving_bytes(self, _: None) -> int:
-        """Anonymous memory with the data gone and only the indexes kept."""
+        """Anonymous memory after the data are freed, with the indexes kept."""
         del self._dataset
         gc.collect()
         with suppress(OSError, AttributeError):  # only glibc can trim
@@ -259,17 +259,17 @@ class Worker:
 
 
 def build_key(params: Params) -> str:
-    """A name for a way to build."""
+    """A name for a set of build parameters."""
     return repr(sorted(params.items()))
 
 
 def anonymous_bytes(pid: int | str = "self") -> int:
-    """Resident anonymous memory of a process; 0 where the system does not tell."""
+    """Resident anonymous memory of a process; 0 if the system does not report it."""
     return status_bytes("RssAnon", pid)
 
 
 def status_bytes(field: str, pid: int | str = "self") -> int:
-    """A memory field of /proc/<pid>/status in bytes; 0 where there is none."""
+    """A memory field of /proc/<pid>/status in bytes; 0 if absent."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -284,7 +284,7 @@ def _since(wall: float, cpu: float) -> tuple[float, float]:
 
 
 def _redirect_output(log: Path) -> None:
-    """Send what C++ libraries print to the log, and keep it off the tables."""
+    """Redirect the output of C++ libraries to the log, away from the tables."""
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

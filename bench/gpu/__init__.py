@@ -1,1 +1,1 @@
-"""What is measured on a GPU: one module a stage; `bench/GPU.md` says how to run it."""
+"""GPU benchmarks, one module per stage; `bench/GPU.md` explains how to run them."""

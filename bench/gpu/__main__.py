@@ -1,4 +1,4 @@
-"""`python -m bench.gpu --stage ...`: everything about the GPU engine that is measured.
+"""`python -m bench.gpu --stage ...`: all benchmarks of the GPU engine.
 
 Each stage runs on each data set within a time limit, in a process that is killed where
 it does not keep to it, and writes its part of one result file after every row.
@@ -27,7 +27,7 @@ BESIDE = "sift-128"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the stages asked for; returns the exit status."""
+    """Run the requested stages; returns the exit status."""
     given = _parser().parse_args(arguments)
     options = Options(
         levels=tuple(sorted(given.levels)),
@@ -52,7 +52,7 @@ def _usual_sets(data: Path | None) -> list[str]:
 
 
 def setup_of(given: argparse.Namespace) -> Setup:
-    """How to measure, by the options of `add_setup`."""
+    """The measurement settings from the options of `add_setup`."""
     return Setup(
         device=given.device,
         out=given.out,

@@ -1,4 +1,4 @@
-"""`python -m bench.gpu.check_data`: is what `bench.gpu` generates as hard as real data?
+"""`python -m bench.gpu.check_data`: are generated sets as hard as real data?
 
 On a CPU: the probes that recall 0.90, 0.95 and 0.99 take, with second copies and
 without, on sift-128 and on made rows of the same number, dimension and lists. The
@@ -36,7 +36,7 @@ K, DEPTH = 10, 100
 RERANK = 4 * K
 NLIST, QUERIES, ROWS = 1024, 500, 250_000
 EASY_SPREAD = 2.0
-"""What the made sets had first, to show what it hid."""
+"""The first setting of the generated sets, to show its effect."""
 
 
 SEGMENTS: tuple[Segments, ...] = ("both", "primary")
@@ -44,7 +44,7 @@ SEGMENTS: tuple[Segments, ...] = ("both", "primary")
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """What probes are counted for: which copies are scanned, and a recall."""
+    """Cases of the probe counts: the scanned copies, and a recall."""
 
     segments: Segments
     level: float
@@ -52,7 +52,7 @@ class At:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardness:
-    """How hard a set is to search by lists.
+    """The difficulty of a set for a search by lists.
 
     Attributes:
         inner_dimension: of the neighbourhoods of the queries.
@@ -70,7 +70,7 @@ class Hardness:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """As a result file has it."""
+        """The entry of the result file."""
         return {
             "inner_dimension": round(self.inner_dimension, 1),
             "spilled": round(self.spilled, 3),
@@ -82,7 +82,7 @@ class Hardness:
 
 
 def hardness(rows: Vectors, queries: Vectors, *, nlist: int) -> Hardness:
-    """Build, and search with ever more probes.
+    """Build, and search with increasing probes.
 
     Args:
         rows: float32 (n, d), under l2.
@@ -110,7 +110,7 @@ def hardness(rows: Vectors, queries: Vectors, *, nlist: int) -> Hardness:
 
 
 def first_lists(index: SoarIndex) -> NDArray[np.int64]:
-    """The list (n,) that holds the first copy of each row."""
+    """The primary list (n,) of each row."""
     lists = index.data.lists
     list_nos = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
     first = np.arange(lists.entries) < lists.mids[list_nos]

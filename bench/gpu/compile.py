@@ -1,4 +1,4 @@
-"""Compile kernels for a GPU that is not there, and read what the compiler made.
+"""Compile kernels for a GPU that is absent, and read the compiler's output.
 
 The compiler, its assembler and its disassembler are part of the triton package: neither
 a GPU nor a driver is needed.
@@ -18,7 +18,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 ELEMENT = {"bf16": "bf16", "fp16": "fp16", "fp32": "fp32", "int8": "i8"}
-"""Triton's name of each kind of number."""
+"""Triton's name of each number kind."""
 
 TYPES = {
     "*i64": "slots keys bounds list_nos starts ends out first second candidates",
@@ -85,7 +85,7 @@ def _alignments(kernel: Any, signature: dict[str, str]) -> dict[Any, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one program of a kernel takes of a multiprocessor.
+    """Resources of a multiprocessor that one program of a kernel takes.
 
     Attributes:
         registers: a thread.
@@ -108,7 +108,7 @@ def usage_of(made: Any) -> Usage:
 
 
 def dumped(made: Any, *what: str) -> str:
-    """What `cuobjdump` says about a compiled kernel."""
+    """The output of `cuobjdump` for a compiled kernel."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(made.asm["cubin"])
         file.flush()
@@ -125,7 +125,7 @@ def dumped(made: Any, *what: str) -> str:
 
 @cache
 def tool(name: str) -> str:
-    """Path of a program that triton ships.
+    """Path of a tool that triton ships.
 
     Raises:
         FileNotFoundError: this triton has no such program.

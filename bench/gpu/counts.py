@@ -1,4 +1,4 @@
-"""What the compiler makes of each shipped kernel, counted without a GPU.
+"""Instruction counts of each compiled shipped kernel, without a GPU.
 
     python -m bench.gpu.counts --label before --out bench/results/gpu-counts.json
 
@@ -52,13 +52,13 @@ def counted(case: Case) -> dict[str, Any]:
 
 
 def loop_from(entry: dict[str, Any]) -> Loop:
-    """A `Loop` out of its entry in a file."""
+    """A `Loop` from its entry in a file."""
     inner = tuple(loop_from(inside) for inside in entry["inner"])
     return Loop(**{**entry, "inner": inner})
 
 
 def table(results: dict[str, Any]) -> str:
-    """All labels as Markdown: a row for a kernel and label, then the launches."""
+    """All labels as Markdown: one row per kernel and label, then the launches."""
     lines = [
         "Instructions a warp as `outside (in a loop (in a loop inside it))`: of"
         " `scan_lists` that is a program, an item, a tile of rows, and for long d a"

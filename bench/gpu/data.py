@@ -1,4 +1,4 @@
-"""What `bench.gpu` searches: real sets, and made ones of a known inner dimension."""
+"""Data of `bench.gpu`: real sets, and generated ones of known intrinsic dimension."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,11 @@ from gleann.index.engines.device.steps.rerank import DeviceRows, answer
 from gleann.index.params import Metric
 
 DEPTH = 100
-"""Nearest rows known of each query; the inner dimension is estimated from them."""
+"""Computed neighbours per query; the intrinsic dimension is estimated from them."""
 
 QUERIES = 10_000
 TUNED = 1000
-"""Queries that nprobe is chosen with; recall is told on the others."""
+"""Queries for the choice of nprobe; recall is reported on the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ CLUSTER_SPREAD = 1.0
 both). With 2.0 the ten nearest lie in three lists, and 3 probes find them."""
 
 NOISE = 0.02
-"""Off the plane, beside 1 for the spread of a cluster along it."""
+"""Spread off the plane, relative to 1 for the spread of a cluster along it."""
 
 BLOCK_ROWS = 1 << 18
 
@@ -68,7 +68,7 @@ COMPILED_WITH, WARM_LISTS = 20_000, 64
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Workload:
-    """What is searched, what is asked, and the right answers.
+    """Rows, queries and ground truth.
 
     Attributes:
         name: of the set.
@@ -92,7 +92,7 @@ class Workload:
 
 
 def workload(run: Run, name: str) -> Workload:
-    """The named workload, made or read when it is first asked for."""
+    """The named workload, generated or read on first use."""
     key = f"workload {name}"
     if key not in run.kept:
         say(f"preparing {name}")
@@ -102,7 +102,7 @@ def workload(run: Run, name: str) -> Workload:
 
 
 def index_of(run: Run, name: str) -> SoarIndex:
-    """The spilled index of a workload, built on the device when first asked for."""
+    """The spilled index of a workload, built on the device on first use."""
     key = f"index {name}"
     if key not in run.kept:
         say(f"building {name}")
@@ -158,7 +158,7 @@ def generate(
 
 
 def inner_dimension(distances: Distances) -> float:
-    """Of the neighbourhoods of queries, from squared L2 (nq, depth), ascending.
+    """Intrinsic dimension at the queries, from squared L2 (nq, depth), ascending.
 
     The maximum-likelihood estimate of Levina and Bickel (2004), with the correction of
     MacKay and Ghahramani: the inverse of the mean over all queries.

@@ -1,4 +1,4 @@
-"""Our engines as `bench.gpu` runs them: which, how right, at which nprobe."""
+"""Our engines in `bench.gpu`: selection, recall and nprobe."""
 
 from collections.abc import Callable
 
@@ -15,14 +15,14 @@ from gleann.index.engines.triton import triton_engine
 
 
 def kinds_of(run: Run) -> tuple[str, ...]:
-    """The kinds asked for; on a CPU torch stands in, which reads float32 for bf16."""
+    """The requested kinds; a CPU uses torch, with float32 for bf16."""
     if run.device.type == "cuda":
         return run.options.kinds
     return tuple("fp32" if kind == "bf16" else kind for kind in run.options.kinds)
 
 
 def engine_of(run: Run, name: str, kind: str) -> DeviceEngine:
-    """The engine over the index of a data set, kept for the stages to come."""
+    """The engine over the index of a data set, kept for later stages."""
     key = f"engine {name} {kind}"
     if key not in run.kept:
         run.kept[key] = new_engine(run, index_of(run, name).data, kind)
@@ -44,14 +44,14 @@ def recall_of(found: Workload, distances: Distances, *, first: int = 0) -> float
 
 
 def tuned_queries(found: Workload) -> int:
-    """How many queries, from the front, are tuned with."""
+    """Number of leading queries used for tuning."""
     return min(TUNED, len(found.queries) // 2)
 
 
 def least_nprobe(
     recall_at: Callable[[int], float], level: float, *, nlist: int
 ) -> int | None:
-    """The least nprobe of recall `level`, None if no nprobe has it.
+    """The least nprobe that reaches recall `level`, None if none does.
 
     By doubling and halving: recall grows with nprobe.
     """
@@ -71,5 +71,5 @@ def least_nprobe(
 
 
 def answer_share(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Share of places at which two engines name the same row."""
+    """Share of positions at which two engines return the same row."""
     return float((ours == theirs).mean())

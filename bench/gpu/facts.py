@@ -1,4 +1,4 @@
-"""What the device is, and how it is clocked."""
+"""Description of the device and its clocks."""
 
 from subprocess import DEVNULL, CalledProcessError, check_output
 from typing import Any
@@ -25,7 +25,7 @@ def device_facts(device: torch.device) -> dict[str, Any]:
 
 
 def clocks() -> dict[str, str]:
-    """What nvidia-smi reports of the first device; empty where there is none."""
+    """The nvidia-smi report of the first device; empty without one."""
     ask = ["nvidia-smi", f"--query-gpu={CLOCKS}", "--format=csv,noheader", "--id=0"]
     try:
         said = check_output(ask, text=True, stderr=DEVNULL, timeout=10)

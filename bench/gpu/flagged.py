@@ -1,4 +1,4 @@
-"""How many queries a first pass flags, on real data: `python -m bench.gpu.flagged DIR`.
+"""Queries flagged by a first pass on real data: `python -m bench.gpu.flagged DIR`.
 
 The torch pipeline as it is shipped, on a CPU in float32: what is flagged follows
 from scores and buckets alone, so a GPU flags the same but for rounding. Prints one line
@@ -33,7 +33,7 @@ PROGRAMS = 132
 
 
 def main() -> None:
-    """Build, look at each choice, print."""
+    """Build, measure each choice, print."""
     args = _arguments()
     found = load_dataset(args.data)
     rows, queries = found.base[: args.rows], found.queries[: args.queries]

@@ -1,4 +1,4 @@
-"""How many kernels one recorded step of a search launches, counted without a GPU.
+"""Kernel launches of one recorded search step, counted without a GPU.
 
 The engine is the one that is shipped, on the CPU; where it would record a CUDA graph,
 the step runs on tensors that have shapes but no values, and what it asks of torch and
@@ -32,14 +32,14 @@ from gleann.index.engines.triton_kernels.scanner import TritonScanner
 from gleann.index.lists import invert
 
 MULTIPROCESSORS = 132
-"""Of an H100 or H200: plans depend on it."""
+"""Multiprocessors of an H100 or H200; plans depend on them."""
 
 FREE_BYTES = 32 << 30
-"""For keys: blocks are not cut by it."""
+"""Memory budget for keys, large enough not to limit blocks."""
 
 FREE = {"empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided"}
 FREE |= {"lift_fresh", "alias", "detach", "_unsafe_view", "_reshape_alias"}
-"""Operations of torch that launch nothing, beside views."""
+"""Torch operations that launch nothing, in addition to views."""
 
 RERANK = 40
 """Rows re-ranked for ten neighbours."""
@@ -108,7 +108,7 @@ SETTINGS = (
 
 @dataclass(slots=True)
 class Operation:
-    """An operation of torch, all its launches together.
+    """A torch operation with all its launches.
 
     Attributes:
         launches: how many.
@@ -137,7 +137,7 @@ class Kernel:
 
 
 class Launches(TorchDispatchMode):
-    """Counts what launches a kernel on a CUDA device while it is entered.
+    """Counts kernel launches on a CUDA device inside the context.
 
     Attributes:
         operations: of torch, by name.
@@ -187,7 +187,7 @@ class Launches(TorchDispatchMode):
 
 
 def bytes_of(tensor: Tensor) -> int:
-    """What a tensor holds, without what is only repeated."""
+    """Elements of a tensor, without broadcast repetitions."""
     stored = tensor.untyped_storage().nbytes()
     return min(stored, tensor.numel() * tensor.element_size())
 
@@ -198,7 +198,7 @@ def rows_of(tensor: Tensor) -> int:
 
 
 def is_view(operation: Any) -> bool:
-    """Whether an operation returns memory that it was given, unwritten."""
+    """Whether an operation returns its input memory unchanged."""
     returns = operation._schema.returns
     return any(
         result.alias_info is not None and not result.alias_info.is_write
@@ -235,7 +235,7 @@ class CountingRecorder:
 
 
 def launches_of(setting: Setting) -> Launches:
-    """Launches of the step that a search of `setting` would record."""
+    """Launches of the recorded step of a search of `setting`."""
     recorder = CountingRecorder()
     with as_if_on_a_gpu():
         engine = DeviceEngine(

@@ -31,7 +31,7 @@ FLASHLIB_MORE = ("flashlib IVF bf16", "flashlib IVF 1024", "flashlib CAGRA 64")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one call measures.
+    """The measurements of one call.
 
     Attributes:
         seconds: for all of it; the call's own limit is to be half a minute more.
@@ -89,7 +89,7 @@ PARTS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure one part; returns 0 only where every unit came to its end."""
+    """Measure one part; returns 0 only if every unit finished."""
     given = _parser().parse_args(arguments)
     part = PARTS[given.part]
     given.out = given.out or out_of(given.part)

@@ -1,4 +1,4 @@
-"""What a recorded step should take on a GPU, from counts and sizes: to be refuted.
+"""Predicted time of a recorded step on a GPU, from counts and sizes, to be tested.
 
 Every launch waits for the one before. One of torch takes `LAUNCH` seconds and the bytes
 of its tensors. One of Triton takes the longest of three: the instructions of all warps
@@ -23,16 +23,16 @@ Entry = dict[str, Any]
 Trips = tuple[float | tuple[float, ...], ...]
 
 LAUNCH = 2e-6
-"""Seconds of a small kernel in a CUDA graph: two or three, as others measured them."""
+"""Seconds of a small kernel in a CUDA graph: two or three in published measurements."""
 
 CYCLES = 4
-"""From one instruction of a warp to the next that needs it, by the ALUs of Hopper."""
+"""Latency between dependent instructions of a warp on the ALUs of Hopper."""
 
 CLOCK_SHARE = 4
-"""Warp instructions that a multiprocessor issues a cycle."""
+"""Warp instructions that a multiprocessor issues per cycle."""
 
 LOAD = 0.4e-6
-"""Seconds of a read from memory that the next read waits for."""
+"""Latency in seconds of a dependent read from memory."""
 
 REGISTERS, SHARED, WARPS = 65_536, 227 << 10, 64
 """Of a multiprocessor."""
@@ -72,7 +72,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a launch of a Triton kernel does.
+    """The work of a launch of a Triton kernel.
 
     Attributes:
         case: its name in the counts.
@@ -95,7 +95,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """Seconds of a launch, and what bounds them: the longest of four.
+    """Seconds of a launch and their bound: the longest of four.
 
     Attributes:
         issue: of issuing the instructions of all warps.
@@ -111,12 +111,12 @@ class Taken:
 
     @property
     def seconds(self) -> float:
-        """At the least."""
+        """Lower bound on the seconds."""
         return LAUNCH + max(self.issue, self.chain, self.memory, self.matrix)
 
     @property
     def bound_by(self) -> str:
-        """Which of the four."""
+        """The binding one of the four."""
         named = {
             "instructions": self.issue,
             "latency": self.chain,
@@ -155,7 +155,7 @@ def taken_by(work: Work, counts: Entry, *, on: Ceilings) -> Taken:
 
 
 def resident_programs(entry: Entry) -> int:
-    """Programs that a multiprocessor holds at once."""
+    """Resident programs per multiprocessor."""
     threads = 32 * entry["warps"]
     by_registers = REGISTERS // (threads * max(32, entry["registers"]))
     by_shared = SHARED // (entry["shared"] + 1024)
@@ -175,7 +175,7 @@ def operation_seconds(name: str, operation: Entry, *, on: Ceilings) -> float:
 
 
 def step_seconds(search: Search, counts: Entry, *, on: Ceilings) -> dict[str, float]:
-    """What a recorded step takes by part: its kernels, and the rest of torch's."""
+    """Time of a recorded step by part: its kernels, and torch's other operations."""
     launches = counts["launches"][search.name]
     parts: dict[str, float] = defaultdict(float)
     for kernel in launches["kernels"]:
@@ -331,7 +331,7 @@ WORK: dict[str, Callable[[Search, Entry], Work]] = {
     "merge_runs": _merge_runs,
     "rerank_rows": _rerank_rows,
 }
-"""What a launch of each kernel does, by what it was given."""
+"""The work of a launch of each kernel, by its arguments."""
 
 SPILLED = 0.85
 """Rows with a second copy, of data of realistic spread (`made spread 1.0`)."""

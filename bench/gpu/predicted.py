@@ -1,4 +1,4 @@
-"""Rows of predictions for `bench/results/gpu-notes.md`, out of the counts.
+"""Rows of predictions for `bench/results/gpu-notes.md`, from the counts.
 
     python -m bench.gpu.predicted
 
@@ -54,7 +54,7 @@ ANSWERS = 60e-6, 440e-6
 copies into pageable memory for 10,000 queries."""
 
 BUS = 5e10
-"""Bytes a second into page-locked memory."""
+"""Bytes per second into page-locked memory."""
 
 DECODE = 1.3e-9
 """Of an answer on the host, as measured here on one core: 0.13 ms for 100,000."""
@@ -184,7 +184,7 @@ EXPERIMENTS = (
     ("P8 coarse step", LARGE, RANKING),
     ("P8 coarse step", LISTS_16K, RANKING),
 )
-"""With the kernels that each is about."""
+"""Changes P1 to P8, each with a setting and its kernels."""
 
 
 SHAPES = (
@@ -196,7 +196,7 @@ SHAPES = (
 
 
 def batches(rows: int, setting: Setting, probes: tuple[int, int]) -> tuple[Batch, ...]:
-    """The same search with second copies, and without."""
+    """The same search with spilled copies, and without."""
     return tuple(
         Batch(
             queries=setting.queries,
@@ -225,7 +225,7 @@ def scans(results: Entry) -> Iterator[tuple[str, ...]]:
 
 
 def choices() -> Iterator[tuple[str, ...]]:
-    """What the planner reckons with and without second copies, and takes."""
+    """The planner's predictions with and without spilled copies, and its choice."""
     for name, rows, setting, probes in SHAPES:
         both, primary = batches(rows, setting, probes)
         for kind in ("bf16", "int8"):

@@ -1,4 +1,4 @@
-"""What of a result is read first, as lines of text: `bench/GPU.md` says why."""
+"""The summary lines of a result; `bench/GPU.md` gives the reasons."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from bench.gpu.unit import Unit
 Row = dict[str, Any]
 
 KERNELS_SHOWN = 8
-"""Of those that keep the device busy, the longest."""
+"""Number of longest kernels listed."""
 
 
 def first_lines(result: Row, units: Iterable[Unit]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the stages of `bench.gpu` share: a device, time limits, and the result file."""
+"""State shared by the stages of `bench.gpu`: device, time limits, result file."""
 
 import gc
 import json
@@ -64,7 +64,7 @@ class Run:
     _missed: int = 0
 
     def begin(self, unit: Unit) -> None:
-        """Start a unit; what is kept for another data set is given up."""
+        """Start a unit; data kept for another data set are freed."""
         self._limit = min(unit.seconds, self.ends - monotonic())
         self._began = monotonic()
         say(f"{unit.title}: at most {max(0, self._limit):.0f} s")
@@ -79,14 +79,14 @@ class Run:
         self.save()
 
     def give_up_kept(self) -> None:
-        """Free the memory of what stages shared."""
+        """Free the memory shared by stages."""
         self.kept.clear()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def end(self) -> None:
-        """Mark the unit as finished, if no case of it failed or was left out."""
+        """Mark the unit as finished if no case of it failed or was skipped."""
         entry = self.entry
         entry["seconds"][self._unit.name] = round(monotonic() - self._began, 1)
         if not self._missed and self._unit.key not in entry["finished"]:
@@ -95,7 +95,7 @@ class Run:
 
     @property
     def entry(self) -> dict[str, Any]:
-        """What the stage under way has found."""
+        """The results of the current stage."""
         return self.result["stages"][self._unit.stage]
 
     @property
@@ -110,7 +110,7 @@ class Run:
         self.save()
 
     def skip(self, what: str, why: str) -> None:
-        """Keep what was not measured, and why."""
+        """Record a skipped measurement and its reason."""
         skipped = {"what": what, "why": why, "unit": self._unit.key}
         self.entry["skipped"].append(skipped)
         say(f"SKIPPED {what}: {why}")
@@ -129,7 +129,7 @@ class Run:
             return self._tried(what, lambda: self._once(work))
 
     def group(self, what: str, work: Callable[[], object]) -> bool:
-        """Do what several cases share; a failure is kept as a skip."""
+        """Do the shared preparation of several cases; a failure is kept as a skip."""
         with self._named(what):
             return self._tried(what, work)
 
@@ -164,12 +164,12 @@ class Run:
             self._path.pop()
 
     def miss(self, what: str, why: str) -> None:
-        """A skip that another try may mend: the unit is not finished."""
+        """A skip that another try may resolve: the unit is not finished."""
         self._missed += 1
         self.skip(what, why)
 
     def batches(self, *, there: int, least: int = 1) -> list[int]:
-        """The sizes asked for; a quick run takes two, cut to what is there.
+        """The requested sizes; a quick run takes two, limited to the data.
 
         Args:
             there: queries there are.
@@ -236,7 +236,7 @@ def open_run(run: Run) -> Run:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """A result file; empty where there is none that can be read."""
+    """A result file; empty if it is missing or unreadable."""
     if path.exists():
         with suppress(ValueError):
             return json.loads(path.read_text())
@@ -244,7 +244,7 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def drop_stages(path: Path, stages: Iterable[str]) -> None:
-    """Forget what a result file has of some stages, so that they are measured anew."""
+    """Remove some stages from a result file, so that they are measured again."""
     result = read_result(path)
     if result:
         for stage in stages:

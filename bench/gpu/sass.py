@@ -1,4 +1,4 @@
-"""Machine instructions of a kernel: how many there are, and in which loops.
+"""Counts of the machine instructions of a kernel, by loop.
 
 A loop is what a backward branch closes: all instructions that reach the branch without
 passing its target. Counts are of instructions as they stand, a warp: each counts once,
@@ -16,7 +16,7 @@ COUNTED = {
     "shuffles": re.compile(r"SHFL\b"),
     "products": re.compile(r"(?:HG|IG|QG|H|I|D)MMA\b"),
 }
-"""Instructions that are told apart, by the beginning of their names."""
+"""Instruction classes, by name prefix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Loop:
 
 
 def instructions_of(code: str) -> list[Instruction]:
-    """The instructions in what `cuobjdump -sass` prints of one kernel.
+    """The instructions of one kernel in the output of `cuobjdump -sass`.
 
     Padding after the last is left out: a branch to itself, and NOP.
     """

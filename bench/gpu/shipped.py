@@ -54,7 +54,7 @@ DIMS = (96, 128, 768)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A kernel as it is compiled.
+    """A compiled kernel configuration.
 
     Attributes:
         name: in results.
@@ -74,7 +74,7 @@ class Case:
 
 
 def shipped() -> list[Case]:
-    """Every case."""
+    """All cases."""
     return [
         *_scans(),
         *_pairs(),
@@ -94,7 +94,7 @@ SCANS = (
     *((768, "bf16", queries) for queries in (16, 32, 64)),
     *((768, "int8", queries) for queries in (16, 32, 64)),
 )
-"""d, kind of number, queries a tile."""
+"""d, number kind, queries per tile."""
 
 
 def _scans() -> Iterator[Case]:

@@ -66,6 +66,6 @@ def _profiled(run: Run, call: Callable[[], object]) -> dict[str, float]:
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done all it was given."""
+    """Wait until the device has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

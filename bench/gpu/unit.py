@@ -1,4 +1,4 @@
-"""What is asked of one run: a stage on one data set, with its limit and options."""
+"""The unit of a run: a stage on one data set, with its limit and options."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ SEGMENTS = ("both", "primary")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a stage measures; a stage ignores what it has no use for.
+    """Options of the stages; a stage ignores those it does not use.
 
     Attributes:
         levels: of recall, ascending.
@@ -27,7 +27,7 @@ class Options:
     only: tuple[str, ...] = ()
 
     def wants(self, name: str) -> bool:
-        """Whether the case of that name is asked for."""
+        """Whether the case of that name is requested."""
         return not self.only or name in self.only
 
 
@@ -59,5 +59,5 @@ class Unit:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Display name."""
         return f"{self.stage} {self.name}".strip()

@@ -1,4 +1,4 @@
-"""Runs units in a process of their own, and kills it where one takes too long."""
+"""Runs units in a separate process, which is killed if one takes too long."""
 
 import ctypes
 import multiprocessing

@@ -1,4 +1,4 @@
-"""gleann: `SoarIndex.build` without what only searches need, then `knn_graph`."""
+"""gleann: `SoarIndex.build` without search-only parts, then `knn_graph`."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ __all__ = ["build", "neighbours", "sweep", "version"]
 SEARCHES = False
 
 TARGETS = (900, 950, 960, 970, 980, 990)
-"""Recall to ask for, in thousandths."""
+"""Requested recall, in thousandths."""
 
 # The time of a build counts, so fewer lists, no second copies and a shorter training
 # can be better than a search would want. In the order of what they cost to build.

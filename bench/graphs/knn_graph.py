@@ -1,4 +1,4 @@
-"""`python -m bench knn-graph`: the neighbour graph of all rows, beside peers.
+"""`python -m bench knn-graph`: the neighbour graph of all rows, gleann and peers.
 
 Each peer is tuned on a sample of rows with known neighbours, then builds and joins in a
 fresh process, in turn with gleann, from the same float32 rows on the same threads.

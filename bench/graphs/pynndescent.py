@@ -1,4 +1,4 @@
-"""pynndescent: its graph comes with the build; the first column is the row itself."""
+"""pynndescent: the build returns the graph; the first column is the row itself."""
 
 from importlib.metadata import version as installed_version
 from typing import Any

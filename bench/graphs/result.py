@@ -33,13 +33,13 @@ class Made:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds of both: what a busy machine distorts the least."""
+        """CPU seconds of both, the figure least distorted by a busy machine."""
         return self.build * self.cores[0] + self.graph * self.cores[1]
 
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """A peer, what tuning saw of it, and its rounds at its best setting."""
+    """A peer, its tuning results, and its rounds at its best setting."""
 
     name: str
     version: str = ""
@@ -88,7 +88,7 @@ def graph_table(result: dict[str, Any]) -> str:
 
 
 def _doubts(result: dict[str, Any]) -> list[str]:
-    """Who has no graph, or one that fell below the level that tuning had reached."""
+    """Peers without a graph, or with one below the level reached in tuning."""
     lines = []
     for peer in result["peers"]:
         if peer["failure"]:

@@ -1,1 +1,1 @@
-"""What gleann alone does: work, recall and memory, on hard data too."""
+"""Measurements of gleann alone: work, recall and memory, also on hard data."""

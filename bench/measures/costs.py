@@ -85,7 +85,7 @@ def measure(dataset: Dataset, repeats: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 def fit(work: np.ndarray, times: np.ndarray, *, dim: int) -> dict[str, Any]:
-    """Non-negative least squares on relative errors, beside the model's own error."""
+    """Non-negative least squares on relative errors, and the model's own error."""
     constants, _ = nnls(work / times[:, None], np.ones(len(times)))
     modelled = [
         CostModel(dim, int(nlist)).search(entries=entries, nprobe=nprobe, rerank=rerank)

@@ -1,4 +1,4 @@
-"""What recall a filter leaves, and what it costs: work is counted, not timed.
+"""Recall and cost of filtered searches; work is counted, not timed.
 
 Rows are let through at random, or by their place along the first principal direction
 of the data: on the side of the queries or on the far side, as after the deletion of a
@@ -23,7 +23,7 @@ from gleann.index.arrays import Mask, Vectors
 SHARES = (0.99, 0.9, 0.69, 0.5, 0.3, 0.16, 0.09, 0.02, 0.005)
 KINDS = ("random", "against", "along")
 ASKING = 0.4
-"""Share of the queries, the furthest along, that ask under "against" and "along"."""
+"""Share of the queries, furthest along, that search under "against" and "along"."""
 
 K = 10
 
@@ -71,7 +71,7 @@ def run_filters(args: argparse.Namespace) -> int:
 def filters(
     rows: Vectors, queries: Vectors, rng: np.random.Generator
 ) -> Iterator[tuple[str, float, Vectors, Mask | None]]:
-    """Every filter: its kind, the share of rows it allows, who asks, and the mask."""
+    """Every filter: its kind, the share of allowed rows, the queries, and the mask."""
     few = rows[rng.choice(len(rows), min(5000, len(rows)), replace=False)]
     along = np.linalg.svd(few - few.mean(axis=0), full_matrices=False)[2][0]
     places, asked = rows @ along, queries @ along
@@ -89,7 +89,7 @@ def filters(
 def measure(
     index: SoarIndex, queries: Vectors, mask: Mask | None, recall: float
 ) -> dict[str, Any]:
-    """One search beside the exact answer."""
+    """One search compared with the exact answer."""
     params = SearchParams(k=K, target_recall=recall, allowed=mask)
     found = index.search(queries, params)
     exact = index.search(queries, SearchParams(k=K, exact=True, allowed=mask))

@@ -1,4 +1,4 @@
-"""`python -m bench grpc`: what gRPC leaves of the speed in process.
+"""`python -m bench grpc`: speed over gRPC compared with in process.
 
 The same index searched in this process (`SoarIndex.search`), and through a server in
 another one by `gleann.Client`: by one caller, one call at a time, and by several at
@@ -105,7 +105,7 @@ def make_ids(n: int, kind: str) -> Ids:
 
 @contextmanager
 def served(dataset: Dataset, ids: Ids, build: BuildParams) -> Iterator[Client]:
-    """A client of a server, in a process of its own, that holds the data."""
+    """A client of a server that runs in a separate process and holds the data."""
     with TemporaryDirectory(prefix="gleann-bench-") as folder:
         with Client(folder) as client:
             say("building in the service")
@@ -151,7 +151,7 @@ def kept(local: list[float], remote: list[float]) -> dict[str, float]:
 
 
 def grpc_table(result: dict[str, Any]) -> str:
-    """Queries a second by each way to call, and what is kept, with its spread."""
+    """Queries per second of each way to call, and the share kept, with its spread."""
     rows = []
     for calls in result["calls"]:
         local = calls["queries"] / np.median(calls["local_seconds"])

@@ -1,4 +1,4 @@
-"""`python -m bench hard`: the recall that hard data get, beside what is claimed.
+"""`python -m bench hard`: measured and claimed recall on hard data.
 
 Each set of `bench/measures/hard_sets.py` is built by default and searched with held-out
 queries, on every engine of this machine that scans the lists: what was asked, what the
@@ -76,7 +76,7 @@ def run_hard(args: argparse.Namespace) -> int:
 
 
 def measured(one: HardSet, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One set, on every engine, at every recall that is asked for."""
+    """One set, on every engine, at every requested recall."""
     index = SoarIndex.build(
         one.rows, BuildParams(metric=one.metric, seed=args.seed), threads=args.threads
     )

@@ -19,12 +19,12 @@ Table = NDArray[np.float64]
 """Rows before they are rounded to float32."""
 
 BLOCK = 64
-"""Queries whose distances to all rows are held at once."""
+"""Queries whose distances to all rows are kept in memory at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HardSet:
-    """Rows, queries that are none of them, and what is nearest.
+    """Rows, held-out queries, and the true neighbours.
 
     Attributes:
         name: of the set.
@@ -64,7 +64,7 @@ class HardSet:
         if self.metric == "cosine":
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
             queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-        # Under l2 and cosine nothing depends on where 0 lies: products lose no digits.
+        # l2 and cosine do not depend on the origin here: products lose no digits.
         middle = rows.mean(axis=0) if self.metric != "ip" else np.zeros(rows.shape[1])
         rows, queries = rows - middle, queries - middle
         lengths = np.einsum("ij,ij->i", rows, rows)
@@ -111,7 +111,7 @@ def make(
 
 
 class MissingSourceError(Exception):
-    """What a set is made from is not on this machine."""
+    """The source data of a set are not on this machine."""
 
 
 Source = Callable[[np.random.Generator, int, Path | None], Table]

@@ -67,7 +67,7 @@ def run_on_disk(args: argparse.Namespace) -> int:
 
 
 def on_disk_table(result: dict[str, Any]) -> str:
-    """The peak of each phase in MiB, and what was built."""
+    """The peak memory of each phase in MiB, and the built index."""
     data, peaks = result["data"], result["peak_anonymous_bytes"]
     built = (
         f"{data['n']} x {data['dim']} float32 ({result['source_bytes'] / 1e9:.2f} GB,"
@@ -80,7 +80,7 @@ def on_disk_table(result: dict[str, Any]) -> str:
 
 
 def _data(args: argparse.Namespace) -> dict[str, Any]:
-    """How the vectors were drawn: with the seed, all there is to know about them."""
+    """The distribution of the vectors: with the seed, it defines them."""
     return {
         "n": args.rows,
         "dim": args.dim,

@@ -1,4 +1,4 @@
-"""How many entries a query must read for each recall: what lists and spilling buy.
+"""Entries read per query at each recall: the effect of lists and spilling.
 
 This counts work, not time, so it can run on a busy machine. The decisions on `nlist`,
 `spill_lambda` and the size of the training sample rest on it.

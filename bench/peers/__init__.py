@@ -23,5 +23,5 @@ DEFAULT_PEERS = ("gleann", "scann", "faiss-ivfpq", "faiss-hnsw", "hnswlib", "use
 
 
 def is_ours(name: str) -> bool:
-    """Whether `name` is a form of gleann: what the others are compared with."""
+    """Whether `name` is a form of gleann, the reference of the comparisons."""
     return name.split("-", maxsplit=1)[0] == "gleann"

@@ -1,4 +1,4 @@
-"""What a peer is: a module with two functions that work, and two that describe it.
+"""Interface of a peer: a module with two functions that work and two that describe.
 
     version() -> str                            what runs; see below
     sweep(shape: Shape) -> Sweep                what tuning tries
@@ -19,22 +19,22 @@ from typing import Any
 Params = dict[str, Any]
 
 STANDARD_SETTINGS = 2
-"""How many of a sweep's settings `--mode build` measures, from the front."""
+"""Number of leading settings of a sweep that `--mode build` measures."""
 
 
 class PeerUnavailableError(Exception):
-    """The peer is installed but cannot run here; the message says why."""
+    """The peer is installed but cannot run here; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What a sweep may depend on: the problem, never the data.
+    """The problem sizes that a sweep may depend on, never the data.
 
     Attributes:
         n: rows.
         dim: dimensions.
         metric: "ip", "cosine" or "l2".
-        k: neighbours asked for.
+        k: neighbours per query.
         mode: "batch", "batch100", "single" or "build".
         seed: for every random choice of a build.
     """
@@ -62,7 +62,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What tuning tries, the most promising first.
+    """The settings that tuning tries, the most promising first.
 
     Attributes:
         settings: ways to build.

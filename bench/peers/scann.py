@@ -24,7 +24,7 @@ BATCHES = (256, 1024)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A searcher and what its queries need."""
+    """A searcher and the preparation of its queries."""
 
     searcher: Any
     threads: int

@@ -1,4 +1,4 @@
-"""`python -m bench.selection.active`: SEALS and our pools beside the global method.
+"""`python -m bench.selection.active`: SEALS and our pools against the global method.
 
 For each data set: rare concepts, three seeds, 5 + 95 labels to begin with, 500 in the
 end. Every method starts from the same seeds, and differences from the global method are
@@ -99,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Every data set, strategy, method, concept and seed; written to `out`."""
     origin = provenance() | {"command": command_of("active")}
-    # Global is what the others are compared with.
+    # Global is the reference of the comparisons.
     methods = [m for m in METHODS if m.name in {*args.methods, "global"}]
     params = {
         name: getattr(args, name)

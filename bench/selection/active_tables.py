@@ -1,4 +1,4 @@
-"""Results of active learning: means, what is lost against the global pool, tables."""
+"""Results of active learning: means, losses against the global pool, tables."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -35,7 +35,7 @@ def _mean_measured(runs: Runs) -> float | None:
 def summaries(
     runs: dict[str, Runs], strategies: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
-    """One summary a strategy and method, beside the global pool of that strategy.
+    """One summary per strategy and method, and the global pool of that strategy.
 
     Methods that follow no strategy ("any") stand beside that of each.
 
@@ -89,7 +89,7 @@ def _beside_global(strategy: str, runs: dict[str, Runs]) -> Iterator[dict[str, A
 
 
 def tables(result: dict[str, Any]) -> str:
-    """One table a data set: means, and what is lost against the global method."""
+    """One table per data set: means, and losses against the global method."""
     parts = []
     for one in result["sets"]:
         rows = [_row(summary) for summary in one["summary"]]

@@ -1,4 +1,4 @@
-"""Choosing among proxies, and sharing a budget over groups, beside what is simpler."""
+"""Choice among proxies and budgets shared over groups, against simpler methods."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -85,7 +85,7 @@ class _Grouped:
     Attributes:
         proxies: (n,) of each group.
         values: (n,).
-        apart: who is in each group, each by a predicate of its own.
+        apart: the members of each group, each by a separate predicate.
         group: (n,) number of the one group of each row, -1 for none.
     """
 
@@ -113,7 +113,7 @@ def _grouped_people() -> _Grouped:
 
 
 def _group_methods(people: _Grouped) -> dict[str, tuple[Callable[..., Any], Any]]:
-    """What runs a method, and who is in each group there."""
+    """The function that runs a method, and the members of each group there."""
     proxies, values, apart, group = (
         people.proxies,
         people.values,

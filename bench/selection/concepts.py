@@ -27,7 +27,7 @@ class Labelled:
         queries: float32 (m, d), unit rows.
         query_classes: (m,).
         names: of the classes.
-        sha256: of the file that holds the base.
+        sha256: hash of the base's file.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Labelled:
 
 
 def load_labelled(folder: Path) -> Labelled:
-    """Read a folder with labels beside its vectors.
+    """Read a folder with vectors and labels.
 
     Raises:
         DatasetError: there are none.

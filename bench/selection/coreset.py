@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def run(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
-    """Measure what `arguments` ask for; the result, as JSON values, goes to `out`."""
+    """Measure according to `arguments` and write the result as JSON to `out`."""
     origin = provenance()
     result = arguments.measure(arguments, out, origin) | origin
     result |= {"command": command_of("coreset")}

@@ -1,4 +1,4 @@
-"""Accuracy of a classifier trained on what each rival chooses."""
+"""Accuracy of a classifier trained on each rival's subset."""
 
 import argparse
 from collections.abc import Callable
@@ -31,7 +31,7 @@ T_975 = {3: 4.303, 5: 2.776, 10: 2.262}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _World:
-    """What a run over one data set looks at.
+    """The settings of a run over one data set.
 
     Attributes:
         dataset: rows to choose from, and queries to be judged on.
@@ -49,7 +49,7 @@ class _World:
 def measure_accuracy(
     arguments: argparse.Namespace, out: Path, origin: dict[str, Any]
 ) -> dict[str, Any]:
-    """Train a classifier on what each rival chooses, seed by seed."""
+    """Train a classifier on each rival's subset, seed by seed."""
     dataset = load_dataset(arguments.data, quick=arguments.quick)
     labels, wanted = _labels(arguments.data, dataset)
     if arguments.rows and arguments.rows < len(labels):
@@ -63,7 +63,7 @@ def measure_accuracy(
     world = _World(dataset=dataset, labels=labels, wanted=wanted, c=arguments.c)
     found: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
-        # Trained when the first subset that is not noted yet asks for it.
+        # Trained when the first subset without a note needs it.
         scored = cache(partial(_scored, world, seed))
         for share in arguments.shares:
             for name in arguments.rivals:
@@ -118,7 +118,7 @@ def _judge(
     seed: int,
     scored: Callable[[], tuple[Any, Rows]],
 ) -> dict[str, Any]:
-    """Accuracy on the queries, and what the subset is like."""
+    """Accuracy on the queries, and statistics of the subset."""
     probabilities, columns = scored()
     wanted = world.wanted
     at = Situation(

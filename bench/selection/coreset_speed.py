@@ -1,4 +1,4 @@
-"""How fast farthest-first chooses, beside the same in NumPy."""
+"""Speed of farthest-first, compared with the same in NumPy."""
 
 import argparse
 import os

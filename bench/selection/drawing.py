@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 GAPS = {"ap_pool": "AP, pool", "ap_held_out": "AP, held out", "recall": "recall"}
-"""Metrics that are compared with the global method, and what the legend calls them."""
+"""Metrics compared with the global method, and their names in the legend."""
 
 
 def draw(
@@ -26,7 +26,7 @@ def draw(
         sharey: whether the panels have one vertical axis.
 
     Returns:
-        False where there is no matplotlib.
+        False without matplotlib.
     """
     try:
         from matplotlib import rc_context
@@ -46,7 +46,7 @@ def draw(
 
 
 def plot_active(result: dict[str, Any], path: Path) -> bool:
-    """Draw what every pool loses against the global one, a panel a data set."""
+    """Plot the losses of every pool against the global one, one panel per data set."""
 
     def fill(panels: list[Any]) -> None:
         for axes, one in zip(panels, result["sets"], strict=True):
@@ -76,7 +76,7 @@ def _gaps(axes: Any, summaries: list[dict[str, Any]]) -> None:
 
 
 def plot_growth(result: dict[str, Any], path: Path) -> bool:
-    """Draw what a batch costs against the size of the pool, a line a pool."""
+    """Plot the cost of a batch against the size of the pool, one line per pool."""
 
     def fill(panels: list[Any]) -> None:
         (axes,) = panels

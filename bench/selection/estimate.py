@@ -40,7 +40,7 @@ STOP_WIDTHS = (1.0, 0.5, 0.25)
 STOP_PLAN = {"rounds": 10, "pilot_share": 0.1}
 NORMAL = 1.959963984540054
 
-# A method: what it is called, the parameters that differ, and how it is tried.
+# A method: its name, the parameters that differ, and how it is tried.
 METHODS: dict[str, tuple[Callable[[Population, EstimateParams], Trial], dict]] = {
     "uniform": (uniform, {}),
     "ABae as written": (abae, {}),
@@ -54,7 +54,7 @@ METHODS: dict[str, tuple[Callable[[Population, EstimateParams], Trial], dict]] =
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What is summed up of an estimate; see `Estimate`."""
+    """The summarised fields of an estimate; see `Estimate`."""
 
     value: float | None
     low: float | None
@@ -63,7 +63,7 @@ class Told:
 
     @classmethod
     def of(cls, made: Estimate) -> "Told":
-        """What an estimate says."""
+        """The fields of an estimate."""
         return cls(
             value=made.value,
             low=made.low,

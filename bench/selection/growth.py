@@ -1,4 +1,4 @@
-"""`python -m bench.selection.growth`: what a batch costs when the pool doubles.
+"""`python -m bench.selection.growth`: cost of a batch as the pool doubles.
 
 The pool is a quarter, a half and all of a data set's rows, each with an index of as
 many lists, so that the lists double too. Seconds are CPU seconds with one thread for
@@ -38,7 +38,7 @@ _TRAINING: list[float] = []
 
 
 class TimedRegression(LogisticRegression):
-    """Logistic regression that says how long its training took."""
+    """Logistic regression that records its training time."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "TimedRegression":  # noqa: N803
         start = process_time()
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     origin = provenance() | {"command": command_of("growth")}
     data = load_labelled(args.data)
     concept = rare_concepts(data, count=1, seed=args.seed)[0]
-    # The seed must lie in the smallest pool, so that all begin alike.
+    # The seed must be in the smallest pool, so that all start alike.
     order = _seed_first(data, concept, seed=args.seed)
     sizes = [len(order) // 4, len(order) // 2, len(order)]
     indexes = {size: _build(data, order[:size], args) for size in sizes}

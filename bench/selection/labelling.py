@@ -1,4 +1,4 @@
-"""One run of active learning on one rare concept: how it ended, what it looked at."""
+"""One run of active learning on one rare concept: its result and its cost."""
 
 from dataclasses import dataclass
 from time import perf_counter
@@ -57,7 +57,7 @@ def run_concept(  # noqa: PLR0913 (what is run, and how it is measured)
         params: how to pick.
         index: over the pool.
         budget: labels in all.
-        coverage: whether to measure what the pools let through.
+        coverage: whether to measure the coverage of the pools.
         nprobe: lists searched for the neighbours of a row.
     """
     positive = data.classes == concept

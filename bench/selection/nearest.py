@@ -1,4 +1,4 @@
-"""The simplest search for positives: what lies nearest to those that were found.
+"""The simplest search for positives: the nearest rows to the positives found.
 
 No classifier takes part until the end: before each batch the rows most similar to any
 labelled positive are labelled next, over the whole pool. Together with the plain rule

@@ -61,11 +61,11 @@ class Notes:
             say(f"going on after {self.resumed} measurements of {self._path.name}")
 
     def has(self, key: Key) -> bool:
-        """Whether there is a note under `key`."""
+        """Whether a note exists under `key`."""
         return json.dumps(key) in self._known
 
     def once(self, key: Key, measure: Callable[[], Measured]) -> Measured:
-        """What was noted under `key`; else measure it now, and note it.
+        """The value noted under `key`; if absent, measure it now and note it.
 
         Args:
             key: names the measurement within the plan.
@@ -87,12 +87,12 @@ class Notes:
         return found
 
     def _begin(self) -> None:
-        """Say what is measured, before the first measurement."""
+        """Write the plan before the first measurement."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(self._plan + "\n", encoding="utf-8")
 
     def _read(self) -> dict[str, Any]:
-        """What is noted already; a last line that was cut off is dropped."""
+        """The existing notes; a truncated last line is dropped."""
         if not self._path.is_file():
             return {}
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -22,8 +22,8 @@ class Population:
     Attributes:
         name: of the data.
         proxy: float64 (n,), cheap scores.
-        held: bool (n,), whether the predicate holds.
-        values: float64 (n,), what is averaged or added up.
+        held: bool (n,), whether the predicate is true.
+        values: float64 (n,), the values that are averaged or summed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`python -m bench.selection.recall`: what a neighbour that was missed costs labelling.
+"""`python -m bench.selection.recall`: effect of missed neighbours on labelling.
 
 One index, searched with fewer and fewer lists: the share of the true neighbours that
 SEALS and the classifier's pool are given falls, and with it, perhaps, the average
@@ -34,7 +34,7 @@ from gleann.selection.neighbours import without_self
 
 TARGETS = (0.5, 0.8, 0.9, 0.99, 1.0)
 SAMPLE = 1_000
-"""Rows whose neighbours tell the recall."""
+"""Rows whose neighbours measure the recall."""
 METRICS = ("ap_pool", "ap_held_out", "recall")
 
 
@@ -145,7 +145,7 @@ def levels_of(
 
 
 def _distances(index: SoarIndex, rows: Rows, near: Rows) -> Distances:
-    """Squared L2 distances (m, k) of unit rows; inf where there is no neighbour."""
+    """Squared L2 distances (m, k) of unit rows; inf for no neighbour."""
     differences = index.vectors[rows, None] - index.vectors[near]
     squared = np.einsum("ijk,ijk->ij", differences, differences)
     return np.where(near < 0, np.float32(np.inf), squared)
@@ -153,7 +153,7 @@ def _distances(index: SoarIndex, rows: Rows, near: Rows) -> Distances:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _World:
-    """What is labelled, and how."""
+    """Data, index and options of the labelling runs."""
 
     data: Labelled
     index: SoarIndex
@@ -199,7 +199,7 @@ def _runs(world: _World, notes: Notes, pool: str, nprobe: int) -> Runs:
 def _row(
     pool: str, level: dict[str, float] | None, runs: Runs, best: Runs
 ) -> dict[str, Any]:
-    """Means of one line, and what is lost against the global pool."""
+    """Means of one line, and losses against the global pool."""
     names = (*METRICS, "looked_at", "seconds")
     return {
         "pool": pool,

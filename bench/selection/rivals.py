@@ -15,7 +15,7 @@ from gleann.selection.coreset import Coreset
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Situation:
-    """What the methods may look at.
+    """The inputs of the methods.
 
     Attributes:
         vectors: (n, d).

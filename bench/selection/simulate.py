@@ -34,7 +34,7 @@ class Strata:
     """A population, cut.
 
     Attributes:
-        people: who is in it.
+        people: its members.
         numbers: (n,) the stratum of each row.
         members: rows of each stratum.
     """
@@ -45,7 +45,7 @@ class Strata:
 
     @classmethod
     def cut(cls, people: Population, params: EstimateParams) -> "Strata":
-        """Cut as the parameters say."""
+        """Stratify according to the parameters."""
         numbers = STRATA_CUTS[params.strata_cut](people.proxy, strata=params.strata)
         members = tuple(np.flatnonzero(numbers == k) for k in range(numbers.max() + 1))
         return cls(people=people, numbers=numbers, members=members)

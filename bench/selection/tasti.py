@@ -48,7 +48,7 @@ BLOCK = 20
 """Trials that are noted at a time."""
 
 _Noted: TypeAlias = dict[str, dict[str, Any]]
-"""What is noted of a trial: by method, the fields of `Told` and the seconds."""
+"""The notes of a trial: by method, the fields of `Told` and the seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,7 +165,7 @@ def _of_data(
     concepts: int,
     notes: Notes,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What was counted of one data set, and the rows of the table."""
+    """The counts of one data set, and the rows of the table."""
     data = load_labelled(folder)
     drawn = np.random.default_rng(args.seed).permutation(len(data.base))[: args.rows]
     vectors = np.ascontiguousarray(data.base[drawn])

@@ -6,7 +6,7 @@ from bench.tables import markdown
 
 
 def tasti_table(result: dict[str, Any]) -> str:
-    """Error, bias, coverage and width of every method, and what was counted."""
+    """Error, bias, coverage and width of every method, and the counts."""
     said = (
         f"{result['rows']} rows, {result['labels']} labels, {result['representatives']}"
         f" of them representatives where there is a proxy; {result['trials']} trials,"

@@ -1,4 +1,4 @@
-"""The phases that builds in memory and on disk share: train, assign, tune."""
+"""Phases shared by builds in memory and on disk: train, assign, tune."""
 
 from dataclasses import dataclass, replace
 
@@ -28,8 +28,8 @@ class Arranged:
     Attributes:
         centroids: float32 (nlist, d).
         lists: the inverted lists, primary and spilled entries.
-        encoding: how the rows are to be encoded.
-        header: the parameters, "auto" spilling resolved, and what was measured.
+        encoding: the encoding of the rows.
+        header: the parameters, with "auto" spilling resolved, and the measurements.
     """
 
     centroids: Vectors
@@ -39,7 +39,7 @@ class Arranged:
 
 
 def auto_nlist(n: int) -> int:
-    """Lists for n rows when the caller does not choose: 4 sqrt(n), at most n / 64.
+    """Default number of lists for n rows: 4 sqrt(n), at most n / 64.
 
     `index/DECISIONS.md` 2 has the entries read for other choices.
     """
@@ -74,7 +74,7 @@ def arrange(
 
     Args:
         rows: (n, d), prepared.
-        params: how.
+        params: the build parameters.
         queries: prepared sample queries (m, d); None draws from the rows.
         report: called with the progress of each phase.
         kernels: the numeric kernels of the build.
@@ -129,7 +129,7 @@ def as_sample(queries: ArrayLike | None, dim: int, metric: Metric) -> Vectors | 
 def _judge(
     sample: Sample | None, primary: ListNos, secondary: ListNos, params: BuildParams
 ) -> tuple[Header, ListNos]:
-    """The header that the sample leads to, and the second lists that are kept."""
+    """The header computed from the sample, and the second lists that are kept."""
     if sample is None:
         return Header(params=replace(params, spill=params.assumed_spill)), secondary
     if params.spill != "auto":

@@ -16,11 +16,11 @@ from gleann.index.parallel.blocks import BLOCK_SCORES, block_slices, map_blocks
 from gleann.index.params import BuildParams
 
 PROGRESS_ROWS = 32_768
-"""Rows assigned natively between two reports of progress."""
+"""Rows assigned by the native kernels between two progress reports."""
 
 
 def nearest_lists(vectors: Vectors, centroids: Vectors, *, threads: int = 0) -> ListNos:
-    """The nearest centroid (squared L2) of each row (n, d), ties to the lower."""
+    """The nearest centroid (squared L2) of each row (n, d); ties go to the lower."""
     if native.available():
         return native.NativeAssigner(centroids, threads=threads).nearest(vectors)
     params = BuildParams(spill="none")
@@ -43,10 +43,11 @@ def assign_blocks(
         vectors: (n, d), prepared; may be memory-mapped.
         centroids: (nlist, d).
         params: metric, spill and spill_lambda.
-        scale: mean squared length of the rows, less `center`.
-        threads: of the native kernels; 0 takes all cores.
-        center: (d,), taken off rows and centroids, whose distances stay as they are,
-            so that float32 products tell far-off rows apart; None takes nothing off.
+        scale: mean squared length of the rows after subtracting `center`.
+        threads: threads of the native kernels; 0 takes all cores.
+        center: (d,), subtracted from rows and centroids. Distances do not change, and
+            float32 products stay accurate for rows far from the origin; None
+            subtracts nothing.
 
     Yields:
         Each block of rows, the first list of each, and its second, -1 for none.

@@ -46,7 +46,7 @@ def choose_spill(
     spilled = measure_points(sample, primary, secondary)
     plain = measure_points(sample, primary, None)
     k = min(JUDGED_K, max(point.k for point in spilled))
-    # Costs compare only at a recall that both reach.
+    # Costs are comparable only at a recall that both reach.
     most = min(best_recall(spilled, k=k), best_recall(plain, k=k))
     wanted = DEFAULT_RECALLS if target_recall is None else (target_recall,)
     recalls = tuple(min(recall, most) for recall in wanted)

@@ -1,4 +1,6 @@
-"""The numeric kernels that a build calls; `build/host.py` and `build/device` have them.
+"""Interface of the numeric kernels of a build.
+
+`build/host.py` implements it on the CPU, `build/device` on a GPU.
 
 Every comparison of rows with centroids goes through `BuildKernels`; sampling, averaging
 and decisions are the same code on both.
@@ -19,14 +21,14 @@ class TrainingRows(Protocol):
     """The training rows of k-means."""
 
     def nearest(self, centroids: Vectors) -> ListNos:
-        """The nearest centroid (squared L2) of each row (n,), ties to the lower."""
+        """The nearest centroid (squared L2) of each row (n,); ties go to the lower."""
 
     def sums(self, list_nos: ListNos, *, nlist: int) -> Vectors:
         """Sum (nlist, d) of the rows of each list, in float32, in row order."""
 
 
 class BuildKernels(Protocol):
-    """The arithmetic of a build."""
+    """The numeric kernels of a build."""
 
     def training_rows(self, rows: Vectors) -> TrainingRows:
         """Rows (n, d), prepared for k-means."""
@@ -55,7 +57,7 @@ class BuildKernels(Protocol):
     def prepare(
         self, vectors: Vectors, metric: Metric, *, first_row: int = 0
     ) -> Vectors:
-        """Rows (n, d) in the form that is searched; see `metric.prepare`."""
+        """Rows (n, d) prepared for search; see `metric.prepare`."""
 
     def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
         """The codes of prepared rows (n, d); see `Encoding.encode`."""

@@ -19,7 +19,7 @@ class HostKernels:
     """NumPy and the native kernels.
 
     Args:
-        threads: of the native kernels; 0 takes all cores.
+        threads: threads of the native kernels; 0 takes all cores.
     """
 
     def __init__(self, threads: int = 0) -> None:

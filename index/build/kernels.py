@@ -7,14 +7,15 @@ from gleann.index.errors import EngineUnavailableError
 
 
 def kernels_on(device: str | None, *, threads: int = 0) -> BuildKernels:
-    """The kernels of a device, or of the host.
+    """The build kernels of a device, or of the host.
 
     Args:
-        device: torch's name of one, such as "cuda" or "cpu"; None builds without torch.
-        threads: of the native kernels, on the host; 0 takes all cores.
+        device: torch's name of a device, such as "cuda" or "cpu"; None builds without
+            torch.
+        threads: threads of the native kernels on the host; 0 takes all cores.
 
     Raises:
-        EngineUnavailableError: torch is not installed, or sees no such device.
+        EngineUnavailableError: torch is not installed, or has no such device.
     """
     if device is None:
         return HostKernels(threads)

@@ -1,6 +1,6 @@
 """Train the coarse quantizer: Lloyd's k-means on a sample of the rows.
 
-`index/DECISIONS.md` 1 has the measurement behind writing this ourselves.
+`index/DECISIONS.md` 1 has the measurements that led to our own implementation.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from gleann.index.params import Metric
 
 TRAIN_ROWS_PER_LIST = 64
 OVERSIZE = 8
-"""A list this many times the mean size is split."""
+"""Lists larger than this multiple of the mean size are split."""
 
 SPLIT_ROUNDS = 4
 
 MOST_TRAIN_BYTES = 1 << 29
-"""Of training rows, however many lists there are: what they take in memory."""
+"""Limit on the memory of the training rows, for any number of lists."""
 
 
 def train_centroids(  # noqa: PLR0913  each is a setting of k-means
@@ -38,16 +38,17 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
 
     Args:
         vectors: (n, d), prepared; n at least nlist.
-        nlist: centroids wanted.
+        nlist: number of centroids.
         metric: under cosine the centroids are kept on the unit sphere.
         iterations: Lloyd iterations.
-        seed: of the sample and the initial centroids.
-        progress: called with the iterations done.
-        kernels: who compares rows with centroids; None takes the host, on all cores.
-        center: (d,), taken off rows and centroids while they are compared, so that
-            float32 products tell far-off rows apart; None takes nothing off.
-        kept_out: rows (m,), ascending, that are not learned from, at most n - nlist;
-            not heeded where every row is a centroid.
+        seed: seed of the sample and the initial centroids.
+        progress: called with the number of iterations done.
+        kernels: the numeric kernels; None takes those of the host, on all cores.
+        center: (d,), subtracted from rows and centroids in comparisons, so that float32
+            products stay accurate for rows far from the origin; None subtracts
+            nothing.
+        kept_out: rows (m,), ascending, excluded from training, at most n - nlist;
+            ignored if every row is a centroid.
 
     Returns:
         float32 (nlist, d).
@@ -103,7 +104,7 @@ def _means(
 ) -> Vectors:
     """Mean row of each list; an empty list restarts at a random row.
 
-    Means are moved onto the unit sphere around `sphere` (d,), if there is one.
+    Means are projected onto the unit sphere around `sphere` (d,), unless it is None.
     """
     sizes = np.bincount(list_nos, minlength=len(sums))
     means: Vectors = sums / np.maximum(sizes, 1).astype(np.float32)[:, None]
@@ -122,8 +123,8 @@ def _split_oversized(
 ) -> Vectors:
     """Move the centroids of the smallest lists into those `OVERSIZE` times the mean.
 
-    An oversized list is a batch's slowest piece of work, an empty one is waste; the
-    number of lists stays what the caller asked for.
+    An oversized list is the slowest work item of a batch and an empty one is wasted;
+    the number of lists stays as requested.
     """
     centroids = centroids.copy()
     mean = len(sample) / len(centroids)
@@ -144,7 +145,7 @@ def _split_oversized(
 def _halves(
     members: Vectors, *, sphere: Vectors | None, rng: np.random.Generator
 ) -> Vectors:
-    """Two-means of the rows of one list."""
+    """k-means with k = 2 on the rows of one list."""
     centres = members[rng.choice(len(members), 2, replace=False)]
     few = HostTrainingRows(members, threads=1)
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""Build an index larger than memory, straight into its files."""
+"""Build an index larger than memory directly into its files."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from gleann.index.storage import files, packing
 from gleann.index.storage.array_file import GrowingArray
 
 BLOCK_BYTES = 1 << 25
-"""Of float32 rows that are read, checked and written at once."""
+"""Bytes of float32 rows that are read, checked and written at once."""
 
 
 class RowSource(Protocol):
@@ -44,17 +44,17 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSummary:
-    """What a build has written.
+    """Description of an index built on disk.
 
     Attributes:
-        n: rows.
+        n: number of rows.
         dim: dimensions of a row.
-        nlist: inverted lists.
-        params: how it was built; `spill` is what "auto" chose.
+        nlist: number of inverted lists.
+        params: the build parameters, with "auto" resolved in `spill`.
         spilled_share: share of rows that have a second copy.
         spill_report: as `SoarIndex.spill_report`.
-        best_recall: the most recall@10 that any setting was measured to reach (at the
-            largest k that was measured, where there are fewer rows); None if none was.
+        best_recall: the highest measured recall@10 of any setting (at the largest
+            measured k if there are fewer rows); None if none was measured.
         data_hash: as `SoarIndex.data_hash`.
     """
 
@@ -81,7 +81,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     """Build into the directory `path`; see `SoarIndex.build_on_disk`."""
     require_matrix(source.dtype, source.shape, name="vectors")
     n, dim = source.shape
-    resolve_nlist(params, n)  # refused before hours of work
+    resolve_nlist(params, n)  # fail before hours of work
     row_ids = hold_row_ids(ids, n=n)
     sample = as_sample(queries, dim, params.metric)
     with files.drafting(path) as draft:
@@ -99,8 +99,8 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
             arranged.centroids, lists, row_ids
         ).items():
             draft.add(name, array)
-        # Said before it is so: a caller who stops the build here still keeps what was
-        # at the path.
+        # Reported before the files are replaced: a caller that stops the build in this
+        # callback keeps the previous index.
         report(Progress(phase="done", done=n, total=n))
         draft.publish(packing.pack_header(arranged.header, arranged.encoding))
     points = arranged.header.points
@@ -123,7 +123,7 @@ def _write_rows(
     report: Report,
     kernels: BuildKernels,
 ) -> str:
-    """Write prepared rows; their hash."""
+    """Write prepared rows and return their hash."""
     n, dim = source.shape
     digest = sha256()
     with draft.growing("vectors", dtype="<f4", shape=(n, dim)) as vectors:
@@ -136,7 +136,7 @@ def _write_rows(
 
 
 def _write_codes(draft: files.Draft, encoding: Encoding, kernels: BuildKernels) -> None:
-    """Read the rows that were written once more, and write what is scanned of them."""
+    """Read the written rows again and write their scan data."""
     rows = draft.mapped("vectors")
     n, dim = rows.shape
     draft.add("center", encoding.center)

@@ -1,4 +1,4 @@
-"""The best rows of the whole index by the scores of their codes, for sample queries."""
+"""Exhaustive ranking of all rows by code score, for sample queries."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
 
 SCORES_HELD = 1 << 21
-"""Scores of sample queries against rows held at once."""
+"""Scores of sample queries against rows kept in memory at once."""
 
 VALUES_HELD = 1 << 21
-"""Values of rows held at once, in a few copies."""
+"""Values of rows kept in memory at once, in a few copies."""
 
 
 def rank_by_code(  # noqa: PLR0913  the sample, and what is asked of it
@@ -29,17 +29,18 @@ def rank_by_code(  # noqa: PLR0913  the sample, and what is asked of it
 ) -> Rows:
     """The `width` rows with the best scores for each query, best first.
 
-    Rows of equal score come in random order: engines keep any of them, and the order of
-    the true distances must not decide.
+    Ties are ordered at random: engines may keep any of the tied rows, so the order must
+    not depend on the true distances.
 
     Args:
-        encoding: what scores.
+        encoding: the encoding whose scores rank.
         vectors: (n, d), prepared; may be memory-mapped.
         queries: (nq, d), prepared.
-        own: rows (nq,) that the queries are, to be left out; None where they are not.
-        width: rows a query; at most n, less the own one.
-        rng: orders ties.
-        progress: called with the rows looked at, and how many will be.
+        own: the row (nq,) of each query, excluded from its answer; None if the queries
+            are not rows.
+        width: rows per query; at most n, minus the own one.
+        rng: random generator that orders ties.
+        progress: called with (rows scanned, rows in total).
 
     Returns:
         int64 (nq, width).
@@ -70,19 +71,19 @@ def distances_of_ranked(  # noqa: PLR0913  the sample, and what is known of it
     depth: int,
     metric: Metric,
 ) -> Distances:
-    """Distances (nq, w) of `ranked` rows, +inf for those behind the nearest `depth`.
+    """Distances (nq, w) of `ranked` rows, +inf for rows beyond the nearest `depth`.
 
-    Only where rows at the end of `near` tie with the last of the `depth` are vectors
-    read: that is rare, and on disk slow.
+    Vectors are read only if rows at the end of `near` tie with the last of the `depth`:
+    that is rare, and slow on disk.
 
     Args:
         vectors: (n, d), prepared.
         queries: (nq, d), prepared.
         ranked: (nq, w).
         near: (nq, m), the nearest rows.
-        distances: (nq, m), theirs, ascending.
+        distances: (nq, m), distances of `near`, ascending.
         depth: at most m.
-        metric: which distance.
+        metric: the metric.
     """
     found = np.full(ranked.shape, np.inf, np.float32)
     for q, rows in enumerate(ranked):
@@ -99,7 +100,7 @@ def distances_of_ranked(  # noqa: PLR0913  the sample, and what is known of it
 def _best(
     scores: Vectors, rows: Rows, found: Vectors, numbers: Rows, width: int
 ) -> tuple[Vectors, Rows]:
-    """The `width` best of what was kept and of a block (nq, m) of scores."""
+    """The `width` best of the kept rows and of a block (nq, m) of scores."""
     if scores.shape[1] == width:
         kept = found > scores.min(axis=1, keepdims=True)
         found, columns = _left_aligned(found, kept)
@@ -115,7 +116,7 @@ def _best(
 
 
 def _left_aligned(found: Vectors, kept: np.ndarray) -> tuple[Vectors, Rows]:
-    """What each query keeps of a block, and in which columns; -inf fills the rest."""
+    """The best scores of a block for each query and their columns, padded with -inf."""
     query, column = np.divmod(np.flatnonzero(kept), kept.shape[1])
     counts = np.bincount(query, minlength=len(kept))
     place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,7 +1,7 @@
 """Preparation and encoding of rows, by native kernels or by NumPy.
 
-Codes are the same to the last bit. The squared lengths are summed in double in another
-order, so one value in many millions differs in its last bit of float32.
+Both give identical codes. Squared lengths are summed in double in different orders, so
+one value in many millions differs in its last float32 bit.
 """
 
 from gleann.index.arrays import Vectors
@@ -18,9 +18,9 @@ def prepare_rows(
 
     Args:
         vectors: (n, d), finite.
-        metric: which distance.
+        metric: the metric.
         threads: 0 takes every core.
-        first_row: what messages count rows from.
+        first_row: number of the first row in error messages.
 
     Raises:
         ZeroVectorError: a row of length zero under cosine.

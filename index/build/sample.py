@@ -1,13 +1,12 @@
 """Sample queries with their exact neighbours and code ranks, for counting recall.
 
-One exhaustive pass finds the nearest rows of each query, and another the rows that
-score best by their codes, of all rows of the index. Which of the nearest a search
-returns follows by counting: a row is found if one of its lists is probed, and if fewer
-than `rerank` rows of the probed lists score better. So no setting has to be tried out
-by searching, and no engine is needed.
+One exhaustive pass finds the nearest rows of each query, and another ranks all rows by
+the scores of their codes. The recall of a setting follows by counting: a row is found
+if one of its lists is probed and fewer than `rerank` rows of the probed lists score
+better. So no setting is measured by searching, and no engine is needed.
 
-The queries are the caller's, or rows that no centroid was trained on and that are left
-out of their own answers: those are queries that the index does not hold.
+The queries come from the caller, or are rows excluded from training and from their own
+answers, so that they stand for queries that are not in the index.
 """
 
 from collections.abc import Callable
@@ -29,10 +28,10 @@ DEPTH = 100
 """The largest k whose recall can be counted."""
 
 TIES = 20
-"""Nearest rows known beyond `DEPTH`, to see whether more rows tie there."""
+"""Nearest rows computed beyond `DEPTH`, to detect ties at that rank."""
 
 WIDE = 1000
-"""Rows kept of each query by their codes; no rerank that is measured is larger."""
+"""Rows kept per query by code score; the largest `rerank` that is measured."""
 
 TOLD_K = 10
 CODES_RERANK = 100
@@ -43,16 +42,16 @@ TOLD_RECALL = 0.998
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """Queries that stand for those to come, and the rows that matter to them.
+    """Sample queries, their exact neighbours and their best rows by code score.
 
     Attributes:
         encoding: of the codes that were ranked.
-        dim: d of the queries.
+        dim: dimensions of a query.
         truth: float32 (nq, depth), exact distances of the nearest rows, ascending.
         rows: int64 (nq, m), the rows that score best by their codes, best first.
         distances: float32 (nq, m), exact distances of `rows`, +inf where a row is not
             among the nearest.
-        list_ranks: int32 (nq, nlist), place of each list in the query's probe order.
+        list_ranks: int32 (nq, nlist), position of each list in the query's probe order.
     """
 
     encoding: Encoding
@@ -64,18 +63,18 @@ class Sample:
 
     @property
     def cost_model(self) -> CostModel:
-        """What searches of this index take."""
+        """Costs of the searches of this index."""
         return CostModel(self.dim, self.list_ranks.shape[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SampleQueries:
-    """Who asks.
+    """The sample queries.
 
     Attributes:
         vectors: float32 (nq, d), prepared.
-        own: int64 (nq,), ascending, the rows that they are; None where the caller gave
-            them.
+        own: int64 (nq,), ascending, the row of each query; None if the caller supplied
+            the queries.
     """
 
     vectors: Vectors
@@ -85,17 +84,17 @@ class SampleQueries:
 def draw_queries(
     vectors: Vectors, params: BuildParams, *, nlist: int, queries: Vectors | None
 ) -> SampleQueries | None:
-    """Draw sample queries, before anything is trained.
+    """Draw sample queries before training.
 
     Args:
         vectors: (n, d), prepared; may be memory-mapped.
         params: tune_queries and seed.
-        nlist: lists that the rows left for training must fill.
+        nlist: number of lists; as many rows must be left for training.
         queries: (m, d), prepared, to draw from; None draws rows of `vectors`, at most a
             quarter of them.
 
     Returns:
-        None where there is nothing to draw, or nothing to find.
+        None if there is nothing to draw, or nothing to find.
     """
     rng = np.random.default_rng([params.seed, 7])
     if queries is not None:
@@ -103,7 +102,7 @@ def draw_queries(
         drawn = np.sort(rng.choice(len(queries), count, replace=False))
         return SampleQueries(vectors=queries[drawn], own=None) if count else None
     n = len(vectors)
-    # Every row is its own centroid where there are as many lists: none can be spared.
+    # With as many lists as rows, every row is a centroid: none can be excluded.
     most = n if nlist == n else min(max(1, n // 4), n - nlist)
     count = min(params.tune_queries, most)
     if count < 1 or n < 2:
@@ -122,16 +121,17 @@ def make_sample(  # noqa: PLR0913  the index so far, and who asks
     kernels: BuildKernels,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sample:
-    """Find what matters to the queries.
+    """Compute the neighbours, code ranks and probe orders of the queries.
 
     Args:
         vectors: (n, d), prepared; may be memory-mapped.
         centroids: (nlist, d).
         params: metric, codes and seed.
-        encoding: of the index; its kind is chosen here where `params` leave it open.
-        queries: who asks.
-        kernels: who searches all rows.
-        progress: called with the rows looked at, and how many will be.
+        encoding: the encoding of the index; its kind is chosen here if `params` do not
+            fix it.
+        queries: the sample queries.
+        kernels: the kernels for the exhaustive search.
+        progress: called with (rows scanned, rows in total).
     """
     others = len(vectors) - (queries.own is not None)
     depth, wide = min(DEPTH, others), min(WIDE, others)
@@ -164,7 +164,7 @@ def make_sample(  # noqa: PLR0913  the index so far, and who asks
         if params.codes == "auto" and not _told_apart(found, truth):
             encoding = replace(encoding, kind="float32")
     if encoding.kind == "float32":
-        # Scores in float32 order rows as distances do.
+        # float32 scores rank rows as distances do.
         rows, found = nearest(wide)
         truth = found[:, :depth].copy()
     return Sample(
@@ -178,7 +178,7 @@ def make_sample(  # noqa: PLR0913  the index so far, and who asks
 
 
 class _Passes:
-    """Passes over n rows, reported as one piece of work."""
+    """Several passes over n rows, reported as one phase."""
 
     def __init__(self, n: int, report: Callable[[int, int], None] | None) -> None:
         self._n = n
@@ -186,7 +186,7 @@ class _Passes:
         self._begun = 0
 
     def next(self) -> Callable[[int, int], None]:
-        """What the next pass tells its progress."""
+        """The progress callback of the next pass."""
         before = self._begun * self._n
         self._begun += 1
 
@@ -206,7 +206,7 @@ def _nearest(
     kernels: BuildKernels,
     progress: Callable[[int, int], None],
 ) -> tuple[Rows, Distances]:
-    """The k nearest rows (nq, k) of each query, its own left out."""
+    """The k nearest rows (nq, k) of each query, excluding its own."""
     own = 0 if queries.own is None else 1
     rows, distances = kernels.nearest_rows(
         queries.vectors, vectors, metric=metric, k=k + own, progress=progress
@@ -218,7 +218,7 @@ def _nearest(
 
 
 def _told_apart(distances: Distances, truth: Distances) -> bool:
-    """Whether the rows with the best codes hold the nearest rows."""
+    """Whether the best rows by code score include the nearest rows."""
     k = min(TOLD_K, truth.shape[1])
     hits = (distances[:, :CODES_RERANK] <= cut_at_k(truth[:, :k])).sum(axis=1)
     return float(np.minimum(hits, k).mean()) >= TOLD_RECALL * k

@@ -6,11 +6,11 @@ is found by the queries that miss the primary. For L2 the sign of the correlatio
 matters: AIR (Yang and Chen, SIGMOD 2026, https://arxiv.org/abs/2601.07183) minimises
 |r'|^2 + lambda * r.r', which is the nearest centroid to x + (lambda / 2) r.
 
-Where we differ: in both the primary stays in the arg-min (as in ScaNN and SRAIR), so a
-row whose best second list is its first is not spilled, and lambda = 0 spills nothing.
-A residual counts as zero relative to the scale of the data, not absolutely. And r.c'
-comes from x.c' and the products among centroids, which saves the second product of
-rows and centroids.
+Differences from the papers: in both, the primary stays in the arg-min (as in ScaNN and
+SRAIR), so a row whose best second list is its first is not spilled, and lambda = 0
+spills nothing. A residual counts as zero relative to the scale of the data, not
+absolutely. And r.c' is computed from x.c' and the products among centroids, which saves
+the second product of rows and centroids.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams
 
 MOST_PRODUCTS = 1 << 26
-"""Products among centroids that are kept; beyond, they are computed block by block."""
+"""Limit on cached products among centroids; larger sets are computed block by block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Products:
-    """The inner products of a block of rows from which the losses follow.
+    """The inner products of a block of rows that determine the losses.
 
     Attributes:
         squares: (nlist,) |c'|^2.
@@ -82,7 +82,7 @@ class Spiller:
         return primary, second
 
     def products(self, vectors: Vectors, dots: Vectors, primary: ListNos) -> Products:
-        """The products of a block whose x.c' and primaries are known."""
+        """The products of a block, from its x.c' and primaries."""
         residuals = vectors - self._centroids[primary]
         if self._gram is None:
             among = self._centroids[primary] @ self._centroids.T
@@ -110,11 +110,11 @@ class Spiller:
 
 
 def soar_loss(products: Products, *, spill_lambda: float) -> Vectors:
-    """|r'|^2 + lambda * (r_hat . r')^2 of every list (m, nlist), less |x|^2."""
+    """|r'|^2 + lambda * (r_hat . r')^2 of every list (m, nlist), minus |x|^2."""
     square = products.residual_square
     weight = spill_lambda / np.where(square > 0, square, 1)
     loss: Vectors = products.residual_row[:, None] - products.residual_dots
-    # The weight first: squared without it, a long row's loss leaves float32.
+    # Multiply by the weight first: the square alone can overflow float32 for long rows.
     loss *= loss * weight.astype(np.float32)[:, None]
     loss += products.squares
     loss -= 2 * products.dots
@@ -122,7 +122,7 @@ def soar_loss(products: Products, *, spill_lambda: float) -> Vectors:
 
 
 def air_loss(products: Products, *, spill_lambda: float) -> Vectors:
-    """|r'|^2 + lambda * r.r' of every list (m, nlist), less what all lists share."""
+    """|r'|^2 + lambda * r.r' of every list (m, nlist), minus terms common to all."""
     loss: Vectors = products.residual_dots * np.float32(-spill_lambda)
     loss += products.squares
     loss -= 2 * products.dots
@@ -130,19 +130,19 @@ def air_loss(products: Products, *, spill_lambda: float) -> Vectors:
 
 
 def naive_loss(products: Products) -> Vectors:
-    """|r'|^2 of every list but the primary (m, nlist), less |x|^2."""
+    """|r'|^2 of every list but the primary (m, nlist), minus |x|^2."""
     loss: Vectors = products.squares - 2 * products.dots
     np.put_along_axis(loss, products.primary[:, None].astype(np.int64), np.inf, axis=1)
     return loss
 
 
 def less(vectors: Vectors, center: Vectors | None) -> Vectors:
-    """Rows (m, d) without `center` (d,), if there is one."""
+    """Rows (m, d) minus `center` (d,), unless it is None."""
     return vectors if center is None else vectors - center
 
 
 def scale_of(vectors: Vectors, center: Vectors | None = None) -> float:
-    """Mean squared length of the rows (n, d) without `center` (d,)."""
+    """Mean squared length of the rows (n, d) minus `center` (d,)."""
     total = 0.0
     for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
         beat()

@@ -1,4 +1,4 @@
-"""Measures operating points: the recall of each (nprobe, rerank), by counting.
+"""Measure operating points: the recall of each (nprobe, rerank), by counting.
 
 The sample queries are drawn from the rows unless the caller gives some, so queries of
 another distribution can have another recall.
@@ -19,17 +19,17 @@ MEASURED_K = (1, 10, 100)
 RERANKED_PER_K = (1.3, 2, 3, 5, 10)
 GRID_STEP = 1.15
 ENOUGH = 0.998
-"""Recall beyond which no more probes are measured: they would cost the most."""
+"""Recall at which measuring stops: settings with more probes cost the most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Reached:
-    """What the first `nprobe` lists hold of the sample's rows.
+    """The sample's rows that the first `nprobe` lists contain.
 
     Attributes:
         nprobe: lists probed.
-        place: int16 (nq, m), place of each row among those that the lists hold, 1 for
-            the best code; `_ABSENT` for a row that they do not hold.
+        place: int16 (nq, m), rank of each row by code score among the rows of these
+            lists, from 1; `_ABSENT` for a row in none of them.
     """
 
     nprobe: int
@@ -47,11 +47,11 @@ def measure_points(
     Args:
         sample: the queries.
         primary: (n,) first list of each row.
-        secondary: (n,) second list of each row, -1 for none; None for none at all.
+        secondary: (n,) second list of each row, -1 for none; None without spilling.
 
     Returns:
-        For each k of `MEASURED_K` that the row count allows, points in ascending cost
-        and recall.
+        For each k of `MEASURED_K` up to the row count, points of ascending cost and
+        recall.
     """
     entries = _entries_read(sample, primary, secondary)
     found_at = _found_at(sample, primary, secondary)
@@ -80,7 +80,7 @@ def _entries_read(
 
 
 def _found_at(sample: Sample, primary: ListNos, secondary: ListNos | None) -> ListNos:
-    """Place (nq, m) in the probe order of the first list that holds each row."""
+    """Probe rank (nq, m) of the first list that contains each row."""
     ranks = sample.list_ranks
     place = np.take_along_axis(ranks, primary[sample.rows], axis=1)
     if secondary is None:

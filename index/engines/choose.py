@@ -77,9 +77,9 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
 
 
 def best_engine() -> tuple[str, str]:
-    """Name the engine that "auto" takes, and say why in one line.
+    """The engine that "auto" takes, and the reason in one line.
 
-    Never faiss-gpu, torch or triton: those are asked for by name.
+    Never faiss-gpu, torch or triton: those must be requested by name.
     """
     if native.available():
         return "native", "the native kernels are built"

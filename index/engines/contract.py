@@ -97,7 +97,7 @@ class Scanned(NamedTuple):
 
     Attributes:
         rows: int64 (nq, k), nearest first, ties by lower row; -1 past the last.
-        distances: float32 (nq, k), ascending; +inf where there is no row.
+        distances: float32 (nq, k), ascending; +inf for no row.
         short: queries with fewer than k rows.
         work: its counts.
         engine: name of the fallback engine that answered; "" if none was used.

@@ -87,7 +87,7 @@ class FaissEngine(StepwiseEngine):
 
 
 def faiss_module() -> Any:
-    """Return faiss, or say how to get it.
+    """Import faiss; the error explains how to install it.
 
     Raises:
         EngineUnavailableError: faiss is not installed.

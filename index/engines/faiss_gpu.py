@@ -50,7 +50,7 @@ class FaissGpuEngine(StepwiseEngine):
 
         Args:
             data: the sealed index.
-            make_lists: where they go; None takes the first GPU.
+            make_lists: creates the lists on a device; None takes the first GPU.
         """
         self._faiss = faiss_module()
         super().__init__(data)
@@ -121,7 +121,7 @@ def gpu_lists(faiss: Any, quantizer: Any, data: IndexData) -> Any:
 
 
 def unavailable_reason(faiss: Any) -> str:
-    """Why this faiss cannot hold given lists on a GPU; empty where it can."""
+    """Why this faiss cannot store given lists on a GPU; empty if it can."""
     if not hasattr(faiss, "GpuIndexIVFFlat"):
         return f"faiss {faiss.__version__} was built without GPU support"
     if not hasattr(faiss.GpuIndexIVFFlat, "add_core"):

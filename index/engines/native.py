@@ -131,7 +131,7 @@ class NativeEngine:
         )
 
     def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
-        """Both: rows have copies only where those pay; see `Engine`."""
+        """Both: rows have copies only if those pay; see `Engine`."""
         return "both"
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
@@ -149,7 +149,7 @@ class NativeEngine:
                 self._threads,
             )
         except ValueError:
-            # These two say which query is at fault.
+            # These two name the invalid query.
             require_finite(queries, name="queries")
             prepare(queries, self._metric, name="queries")
             raise
@@ -248,7 +248,7 @@ def _given(codes: Codes, encoding: Encoding) -> _Given:
 
 
 def _shift(center: Vectors | None) -> Vectors:
-    """A center (d,) as the kernels read it: empty where nothing is taken off."""
+    """A centre (d,) in the form of the kernels: empty if nothing is subtracted."""
     if center is None or not center.any():
         return _NOTHING
     return _packed(center, np.float32)
@@ -259,6 +259,6 @@ def _packed_mask(allowed: Mask | None) -> Mask | None:
 
 
 def _packed(values: NDArray[Number], dtype: type[Number]) -> NDArray[Number]:
-    """`values` as the kernels read them; the same array where it is so already."""
+    """`values` in the layout of the kernels; the same array if it has it already."""
     packed = np.ascontiguousarray(values, dtype)
     return packed if packed.flags.aligned else packed.copy()

@@ -27,7 +27,7 @@ class StepwiseEngine(ABC):
         return top_lists(self._ranking.scores(queries), nprobe=nprobe)
 
     def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
-        """Both: rows have copies only where those pay; see `Engine.choose_segments`."""
+        """Both: rows have copies only if those pay; see `Engine.choose_segments`."""
         return "both"
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:

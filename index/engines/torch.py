@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def unavailable_reason() -> str:
-    """Why torch cannot be used; empty where it can."""
+    """Why torch cannot be used; empty if it can."""
     try:
         import torch
     except ImportError as error:
@@ -36,7 +36,7 @@ def torch_engine(
         data: the sealed index.
         device: torch's name of one, such as "cpu" or "cuda:1"; None takes the first
             CUDA device, or the CPU.
-        kind: of number to scan; None takes bf16, or int8 where that does not fit, on
+        kind: number kind of the scan; None takes bf16, or int8 if that does not fit, on
             CUDA and float32 on a CPU.
         threads: of torch on a CPU, which are the process's; 0 leaves them as they are.
 

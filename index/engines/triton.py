@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def unavailable_reason() -> str:
-    """Why the kernels cannot be compiled here; empty where they can."""
+    """Why the kernels cannot be compiled here; empty if they can."""
     if reason := torch_reason():
         return reason
     try:
@@ -27,7 +27,7 @@ def unavailable_reason() -> str:
 
 
 def device_reason(device: str | None = None) -> str:
-    """Why the kernels cannot run on `device`, or on the first; empty where they can."""
+    """Why the kernels cannot run on `device`, or on the first; empty if they can."""
     if reason := unavailable_reason():
         return reason
     from gleann.index.engines.device.plan.choice import require_cuda, resolve_device
@@ -65,7 +65,7 @@ def triton_engine(
     Args:
         data: the sealed index.
         device: torch's name of a CUDA device; None takes the first.
-        kind: of number to scan; None takes bf16, or int8 where that does not fit.
+        kind: number kind of the scan; None takes bf16, or int8 if that does not fit.
 
     Raises:
         EngineUnavailableError: torch or triton is not installed, or there is no CUDA

@@ -19,7 +19,7 @@ from gleann.index.graph.self_join import ask, lists_of, take
 
 SAMPLE_ROWS = 512
 PAIRS_A_ROW = 10
-"""True neighbours looked into for each sampled row; each costs a search of its own."""
+"""True neighbours examined per sampled row; each costs one search."""
 
 TRUTH_RERANK = 10
 """Rows re-ranked for each neighbour wanted, when all is scanned for the truth."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnnGraph:
-    """Who lies near whom, in compressed sparse rows.
+    """The k nearest neighbours of every row, in CSR form.
 
     Row i has the neighbours `rows[indptr[i]:indptr[i + 1]]`, nearest first, ties by
     lower row; it is never its own neighbour. All rows have the same number of them.
@@ -42,7 +42,7 @@ class KnnGraph:
         rows: int32 (m,), as the rows of `InvertedLists`: half the memory of int64.
         distances: float32 (m,): squared L2, 1 - cos, or -ip.
         held_ids: (n,) the caller's ids, in row order, as the index holds them.
-        k: neighbours of each row: what was asked for, or n - 1 where that is less.
+        k: neighbours per row: as requested, or n - 1 if that is less.
         nprobe: lists that each row probed.
         estimated_recall: recall@k of a sample of rows in this graph.
         engine: which engine scanned.
@@ -102,7 +102,7 @@ def knn_graph(
 
     Args:
         index: of n rows.
-        k: neighbours a row; n - 1 where there are no more others.
+        k: neighbours per row; at most n - 1 are returned.
         target_recall: recall@k to aim for, 0.95 if nprobe is not given either; chooses
             nprobe from a sample of rows that the seed of the index draws.
         nprobe: lists a row probes, instead. Rows whose lists hold fewer than k others
@@ -170,7 +170,7 @@ def _check(
 
 
 def _complete(found: CandidateLists, data: IndexData) -> None:
-    """Answer rows whose lists held too few others by exhaustive search, in place."""
+    """Answer rows whose lists contain too few others by exhaustive search, in place."""
     short = np.flatnonzero((found.rows < 0).any(axis=1))
     if not short.size:
         return

@@ -22,7 +22,7 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.progress import Progress
 
 CHUNK_ROWS = 16_384
-"""Rows that ask in one call of the engine, and between two reports of progress."""
+"""Query rows per call of the engine, and between two progress reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""Validation of ids where they enter; inner functions trust their callers.
+"""Validation of ids that enter the library; inner functions trust their callers.
 
 An id is an integer of int64 that is at least 0, or a string, and all ids of an index
 are of one kind. A string is kept byte for byte. It has UTF-8, is not empty, and does

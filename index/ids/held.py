@@ -36,7 +36,7 @@ def ids_at(ids: HeldIds, rows: Rows) -> Ids:
 
 
 def take_ids(ids: HeldIds, rows: Rows) -> HeldIds:
-    """Ids at `rows` (m,) as they are held; "" or -1 for row -1."""
+    """Ids at `rows` (m,) in their stored form; "" or -1 for row -1."""
     if isinstance(ids, Texts):
         return ids.take(rows)
     return _integers_at(ids, rows)
@@ -49,7 +49,7 @@ def _integers_at(ids: NDArray[np.int64], rows: Rows) -> NDArray[np.int64]:
 
 
 def bytes_at(ids: HeldIds, rows: Rows) -> int:
-    """How many bytes the ids at `rows` take, beside 4 for the length of each string."""
+    """Bytes of the ids at `rows`, without 4 for the length of each string."""
     if not isinstance(ids, Texts):
         return 8 * rows.size
     there = rows[rows >= 0]
@@ -62,7 +62,7 @@ def id_at(ids: HeldIds, row: int) -> int | str:
 
 
 def shown_id(value: object) -> str:
-    """An id as a message shows it: cut where it is long."""
+    """An id for a message, truncated if it is long."""
     text = repr(value[: _SHOWN + 1]) if isinstance(value, str) else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
@@ -120,7 +120,7 @@ class IdLookup:
         self._sorted = hashes[self._order]
 
     def find(self, ids: HeldIds) -> Rows:
-        """Positions (m,) of `ids`, -1 where there is none."""
+        """Positions (m,) of `ids`, -1 for absent ones."""
         rows = np.full(len(ids), -1, np.int64)
         if not len(self._sorted) or kind_of(ids) != kind_of(self._ids):
             return rows

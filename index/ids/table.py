@@ -19,8 +19,8 @@ class IdTable:
     """Distinct ids in row order, and rows by id; immutable.
 
     Args:
-        held: the ids (n,), in the form in which they are stored.
-        where: what messages call the table.
+        held: the ids (n,), in their stored form.
+        where: name of the table in messages.
     """
 
     def __init__(self, held: HeldIds, *, where: str = "the index") -> None:

@@ -11,7 +11,7 @@ from threadpoolctl import ThreadpoolController
 
 
 class _Limit:
-    """Keeps the libraries that multiply matrices to one thread while anybody asks.
+    """Limits BLAS libraries to one thread while any caller requests it.
 
     Those that keep a number for each thread that calls are not among them.
     """

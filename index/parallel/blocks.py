@@ -10,11 +10,11 @@ from gleann.index.parallel.cores import usable_cores
 T = TypeVar("T")
 
 BLOCK_SCORES = 1 << 19
-"""Scores of rows against lists held at once: what a core's own cache holds."""
+"""Scores of rows against lists kept at once: the size of a core's private cache."""
 
 
 BLOCK_VALUES = 1 << 16
-"""Values of rows worked on at once where each is looked at once or twice."""
+"""Values of rows processed at once if each is read once or twice."""
 
 
 def block_slices(n: int, step: int) -> list[slice]:

@@ -1,6 +1,6 @@
 """Search with tensors: queries and answers stay on the device.
 
-torch is imported only where it is used: the rest of the library does without.
+torch is imported only where it is used: the rest of the library does not need it.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ScanAll = Callable[[Vectors, ScanRequest], tuple[Rows, Distances]]
 
 _REFUSED = (BufferError, TypeError, ValueError, RuntimeError, AssertionError)
-"""What makers of DLPack capsules raise where they cannot make one."""
+"""Exceptions of DLPack exporters that cannot create a capsule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +84,7 @@ def as_tensor(queries: object, *, dim: int, device: "torch.device") -> "torch.Te
     Args:
         queries: (nq, dim), a tensor or anything with `__dlpack__`, of any strides.
         dim: the d they must have.
-        device: where they must be.
+        device: the required device.
 
     Raises:
         InvalidInputError: no such array, another device or dtype, not two-dimensional,

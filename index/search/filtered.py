@@ -30,13 +30,13 @@ LEAST_SHARE = 1 / 64
 """Share of allowed rows that the first scan reckons with, at least."""
 
 EXACT_ROW = 8
-"""Entries scanned by their codes in the time of one row looked at in float32."""
+"""Entries scanned by codes in the time of one row compared in float32."""
 
 RANKED = 8
 """Lists ranked at first, as a multiple of those that would do without a filter."""
 
 QUERIES = 1024
-"""Searched at once: the lists of each are held in order."""
+"""Queries searched at once: the ranked lists of each are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +84,7 @@ def search_filtered(
         allowed: what the filter leaves of the lists.
 
     Returns:
-        The answer, and how many queries looked at all allowed rows.
+        The answer, and the number of queries that scanned all allowed rows.
     """
     blocks = [
         _Search(engine, data, queries[block], request, allowed).run(nprobe)
@@ -142,7 +142,7 @@ class _Search:
         return scanned, self._exhaustive
 
     def _scan_as_without(self, nprobe: int) -> tuple[NDArray[np.float64], Mask]:
-        """Search as if without the filter where nearly all is allowed.
+        """Search as without the filter if nearly all rows are allowed.
 
         Returns:
             The share of allowed entries in the best `nprobe` lists of each query (nq,),

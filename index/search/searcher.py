@@ -82,7 +82,7 @@ class Searcher:
     def _cheaper(
         self, plan: SearchPlan, params: SearchParams, *, count: int
     ) -> SearchPlan:
-        """`plan`, or one of primaries only where those cost the engine less."""
+        """`plan`, or a plan of primaries only if it costs the engine less."""
         other = without_copies(
             plan, params, self._primary_points, nlist=self._data.lists.nlist
         )
@@ -149,7 +149,7 @@ class Searcher:
     def _complete(
         self, queries: Vectors, scanned: Scanned, request: ScanRequest
     ) -> int:
-        """Answer the queries whose lists held too few rows by exhaustive search."""
+        """Answer the queries whose lists contain too few rows by exhaustive search."""
         if scanned.short == 0:
             return 0
         exist = min(request.k, allowed_count(request, self._n))

@@ -74,7 +74,7 @@ class GrowingArray:
             self._write(content[start : start + CHUNK_BYTES].data)
 
     def require_whole(self) -> None:
-        """Check that as much was written as the header says.
+        """Check that the data written match the header.
 
         Raises:
             DimensionMismatchError: more or less was.
@@ -100,7 +100,7 @@ def read_array(
     The file is read once, for its checksum; its numbers are looked at on the way.
 
     Args:
-        folder: where it is.
+        folder: the folder of the file.
         name: of the array.
         entry: its dtype, shape and sha256.
         mapped: leave it on disk, memory-mapped; else it is read into memory.
@@ -154,7 +154,7 @@ def _read(
 def _read_header(
     handle: FileIO, file: Path
 ) -> tuple[bytes, np.dtype[Any], tuple[int, ...]]:
-    """The header of a `.npy` file in format 1.0, and what it says.
+    """The header of a `.npy` file in format 1.0, and its fields.
 
     Not by NumPy, which evaluates it as Python and fails in as many ways as that can.
     """
@@ -191,7 +191,7 @@ def _chunks(handle: FileIO, length: int, *, into: Array | None) -> Iterator[Arra
 def _require_numbers(values: Array, file: Path) -> None:
     """No array of an index has NaN or infinity, nor a code without its negative."""
     if values.dtype.kind == "f":
-        # Either end is NaN where there is one.
+        # Either end is NaN if any value is.
         if not np.isfinite([values.min(), values.max()]).all():
             raise CorruptDataError(f"{file} has NaN or infinity")
     elif values.dtype == np.int8 and values.min() < -CODE_MAX:

@@ -1,4 +1,4 @@
-"""The on-disk format of a sealed index; `FORMAT.md` beside this file specifies it.
+"""The on-disk format of a sealed index, specified in `FORMAT.md` in this folder.
 
 A saved index is a directory: `manifest.json` names one `data-<16 hex>` folder of `.npy`
 files with their checksums. A save writes a new folder first and then replaces the

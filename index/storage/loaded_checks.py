@@ -98,10 +98,10 @@ def check_lists(lists: InvertedLists, *, n: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Entries:
-    """What the offsets say of every entry.
+    """List and segment of every entry, from the offsets.
 
     Attributes:
-        list_nos: int32 (entries), the list it lies in.
+        list_nos: int32 (entries), the list of each entry.
         is_primary: bool (entries).
     """
 

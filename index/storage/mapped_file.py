@@ -31,7 +31,7 @@ class MappedFile(mmap.mmap):
         return mapped
 
     def require_whole(self) -> None:
-        """Refuse to go on where the file was cut or grew.
+        """Raise if the file was truncated or grew.
 
         Raises:
             CorruptDataError: with both lengths.
@@ -44,7 +44,7 @@ class MappedFile(mmap.mmap):
 
 
 def mapped_files(*arrays: NDArray[Any]) -> tuple[MappedFile, ...]:
-    """The mapped files that `arrays` lie in, each once."""
+    """The mapped files of `arrays`, each once."""
     owners = [_owner(array) for array in arrays]
     files = [owner for owner in owners if isinstance(owner, MappedFile)]
     return tuple({id(file): file for file in files}.values())

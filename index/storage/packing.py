@@ -47,13 +47,13 @@ _STRING_IDS = {"id_offsets": "<i8", "id_bytes": "|u1"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What is known of an index beside its arrays.
+    """The metadata of an index.
 
     Attributes:
         params: how it was built.
         points: operating points, if any were measured.
-        primary_points: the same without second copies, where there are some.
-        spill_report: why spilling was chosen or not, where it was "auto".
+        primary_points: the same without second copies, if there are any.
+        spill_report: the reason for the choice of spilling, if it was "auto".
     """
 
     params: BuildParams
@@ -231,7 +231,7 @@ def _unpack_ids(arrays: Mapping[str, Array]) -> HeldIds:
 
 
 def _check_dtypes(arrays: Mapping[str, Array], expected: dict[str, str]) -> None:
-    """Check that an index has these arrays, and ids beside them."""
+    """Check that an index has these arrays and ids."""
     expected = expected | (_INT_IDS if "ids" in arrays else _STRING_IDS)
     if set(arrays) != set(expected):
         raise CorruptDataError(

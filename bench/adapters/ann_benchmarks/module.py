@@ -15,10 +15,10 @@ try:
 except ImportError:  # outside ann-benchmarks, as in our tests
 
     class BaseANN:  # type: ignore[no-redef]
-        """What of upstream's base class is used."""
+        """The used part of upstream's base class."""
 
         def done(self) -> None:
-            """Free what is held."""
+            """Free the index."""
 
 
 METRICS = {"angular": "cosine", "euclidean": "l2", "dot": "ip", "ip": "ip"}
@@ -59,7 +59,7 @@ class Gleann(BaseANN):
         self._index = SoarIndex.build(rows, params)
 
     def set_query_arguments(self, nprobe: int, rerank_factor: int) -> None:
-        """Lists to probe, and rows to re-rank for each neighbour asked for."""
+        """Lists to probe, and rows to re-rank per requested neighbour."""
         self._nprobe, self._rerank_factor = nprobe, rerank_factor
         self._stats, self._searched = None, 0
         self.name = str(self)
@@ -73,11 +73,11 @@ class Gleann(BaseANN):
         self._results = self._search(X, n)
 
     def get_batch_results(self) -> np.ndarray:
-        """Rows (nq, n) that the last `batch_query` found."""
+        """Rows (nq, n) of the last `batch_query`."""
         return self._results
 
     def get_additional(self) -> dict[str, Any]:
-        """Distances computed a query in the last search, for the harness' plots."""
+        """Distances computed per query in the last search, for the harness' plots."""
         if self._stats is None:
             return {}
         scored = self._stats.entries_scanned + self._stats.reranked

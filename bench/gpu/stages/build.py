@@ -44,7 +44,7 @@ class Clock:
         self.seconds: dict[str, float] = {}
 
     def timed(self, what: str, work: Callable[[], Value]) -> Value:
-        """What `work` returns; its seconds are kept under `what`."""
+        """Return the result of `work`; its seconds are recorded under `what`."""
         start = perf_counter()
         value = work()
         wait(self._device)
@@ -106,7 +106,7 @@ def _train(
 def host_labels(
     found: Workload, centroids: np.ndarray, params: BuildParams
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the CPU assigns the first rows to, from the same centroids."""
+    """The lists that the CPU assigns the first rows to, with the same centroids."""
     rows = found.vectors[:COMPARED]
     scale = scale_of(found.vectors[: 10 * COMPARED])
     parts = list(assign_blocks(rows, centroids, params=params, scale=scale))

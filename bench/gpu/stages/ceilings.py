@@ -1,4 +1,4 @@
-"""What the device can do at best: `copy`, `product`, and the bus from host memory."""
+"""Ceilings of the device: `copy`, `product`, and the bus from host memory."""
 
 from collections.abc import Callable
 

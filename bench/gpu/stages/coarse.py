@@ -1,4 +1,4 @@
-"""The coarse step alone: which lists to probe, by random centroids.
+"""The coarse step alone, with random centroids.
 
 Two ways: a matrix product whose scores go through memory, and kernels that keep the
 best score of each group of lists, and score the lists of the best groups again.

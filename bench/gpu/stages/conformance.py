@@ -1,4 +1,4 @@
-"""Whether the kernels are right on this device: their tests, before any timing."""
+"""The tests of the kernels on this device, before any timing."""
 
 import os
 import re
@@ -79,7 +79,7 @@ def tests(run: Run, name: str, arguments: tuple[str, ...]) -> None:
 
 
 def counted(said: str) -> dict[str, int]:
-    """What the last line of pytest counts."""
+    """The counts in the last line of pytest."""
     last = said.strip().rpartition("\n")[2]
     found = re.findall(r"(\d+) (passed|failed|skipped|errors?|deselected)", last)
     return {what: int(number) for number, what in found}

@@ -25,7 +25,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 def exact(run: Run, name: str) -> None:
-    """One row for each way, kind of number and batch."""
+    """One row for each method, number kind and batch."""
     for kind in kinds_of(run):
         if kind in DTYPES and run.options.wants("torch"):
             run.group(f"torch {kind}", lambda kind=kind: _torch_rows(run, name, kind))
@@ -47,7 +47,7 @@ def single_list(found: Workload, codes: Codes, encoding: Encoding) -> IndexData:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TorchSearch:
-    """Product and top-k in torch: what everybody can write in five lines.
+    """Product and top-k in plain torch, the simple baseline.
 
     Attributes:
         rows: (n, d) in the dtype that is multiplied.

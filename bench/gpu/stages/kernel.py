@@ -65,7 +65,7 @@ def kernel(run: Run, name: str) -> None:
 
 
 def shape_of(run: Run, name: str) -> Shape | None:
-    """The sizes of a data set that is made; the others are left out."""
+    """The sizes of a generated data set; the others are skipped."""
     if name not in SHAPES:
         run.skip(name, "random lists have the sizes of the data sets that are made")
         return None
@@ -131,7 +131,7 @@ def _row(
 
 
 def _config(view: ListView, tile: int) -> Any:
-    """What is shipped for a tile: it may be a smaller one. None where torch scans."""
+    """The shipped configuration for a tile, or a smaller one. None if torch scans."""
     device = view.lists.vectors.device
     if device.type != "cuda":
         return None
@@ -146,7 +146,7 @@ def _config(view: ListView, tile: int) -> Any:
 def _scan(
     queries: CodedQueries, list_nos: Tensor, view: ListView, config: Any
 ) -> scan.Kept:
-    """Grouping and filling included: what a search pays for it."""
+    """The scan with grouping and filling, as in a search."""
     if config is None:
         return scan.bucketed(queries, list_nos, view, BUCKETING)
     from gleann.index.engines.triton_kernels.scan.launch_scan import launch_scan_lists

@@ -1,4 +1,4 @@
-"""What the environment costs, measured before anything else: it can spoil the rest."""
+"""Costs of the environment, measured first because they can distort the rest."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""How each peer is built and searched, as its own documentation advises."""
+"""Build and search of each peer, as its documentation advises."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ INITIAL_SAMPLES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Peer:
-    """An index that was built.
+    """A built index.
 
     Attributes:
         name: of library and index.
@@ -208,4 +208,4 @@ MAKERS: dict[str, dict[str, Maker]] = {
     },
     "faiss": {"faiss IVF": faiss_ivf},
 }
-"""By library and title, in the order of what matters most when time runs out."""
+"""By library and title, most important first in case time runs out."""

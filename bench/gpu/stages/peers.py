@@ -1,4 +1,4 @@
-"""Others' indexes on the same data and device, where they are installed.
+"""Peer indexes on the same data and device, if they are installed.
 
 Each peer is built once and searched with growing effort. Searches are timed twice:
 with answers brought to the host, as ours are, and with answers left on the device.
@@ -24,7 +24,7 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.metric import pair_distances
 
 LEAST_BATCH = 100
-"""Peers are batch engines: one query is no fair question to them."""
+"""Batch sizes for peers: they are batch engines, so one query is not a fair test."""
 
 
 def peers(run: Run, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Search: our engine at each recall, batch, kind of number, with and without copies."""
+"""Search: our engine at each recall, batch and number kind, with and without copies."""
 
 from dataclasses import dataclass, replace
 from statistics import quantiles
@@ -24,7 +24,7 @@ from gleann.index.engines.device.engine import DeviceEngine
 from gleann.index.engines.reference import ReferenceEngine
 
 TARGET = 0.95
-"""The level of the targets: only there is looked at more than the clock."""
+"""The level of the targets, the only one with more measurements than time."""
 
 K = 10
 RERANK = 4 * K
@@ -53,29 +53,29 @@ class Point:
     request: ScanRequest
 
     def search(self, queries: np.ndarray) -> Scanned:
-        """Host to host, as a caller has it."""
+        """Host to host, like an ordinary caller."""
         return self.engine.search(queries, nprobe=self.nprobe, request=self.request)
 
     def search_resident(self, queries: torch.Tensor) -> Scanned:
-        """Queries on the device, answers to the host: as peers are timed."""
+        """Queries on the device, answers to the host, as peers are timed."""
         return self.engine.search_resident(
             queries, nprobe=self.nprobe, request=self.request
         )
 
     def search_tensors(self, queries: torch.Tensor) -> object:
-        """Queries and answers on the device: the other way that peers are timed."""
+        """Queries and answers on the device, the other way that peers are timed."""
         return self.engine.search_tensors(
             queries, nprobe=self.nprobe, request=self.request
         )
 
     @property
     def uncertain(self) -> "Point":
-        """The same, but pairs whose buckets may hide a row are not scanned again."""
+        """The same, without second scans of pairs that may have dropped a row."""
         return replace(self, request=replace(self.request, certain=False))
 
 
 def search(run: Run, name: str) -> None:
-    """A row for each kind of number, segments, level and batch."""
+    """A row for each number kind, segments, level and batch."""
     for kind in kinds_of(run):
         run.group(kind, lambda kind=kind: _kind(run, name, kind))
 
@@ -151,7 +151,7 @@ def _row(run: Run, point: Point, batch: int) -> None:
 
 
 def _looked_at(run: Run, point: Point, queries: torch.Tensor) -> dict[str, Any]:
-    """At the level of the targets, more than the clock; elsewhere nothing."""
+    """At the level of the targets, further measurements; elsewhere none."""
     if point.level != TARGET:
         return {"same_rows": None, "busy": {}}
     loose = point.uncertain
@@ -165,7 +165,7 @@ def _looked_at(run: Run, point: Point, queries: torch.Tensor) -> dict[str, Any]:
 
 
 def _recall(point: Point) -> float:
-    """On the queries that nprobe was not chosen with."""
+    """Recall on the queries not used to choose nprobe."""
     first = tuned_queries(point.found)
     rest = point.search(point.found.queries[first:])
     return recall_of(point.found, rest.distances, first=first)

@@ -17,7 +17,7 @@ from gleann.selection.coreset.methods.facility_location import CANDIDATES, make_
 WARM = 64
 PICKS = 1024
 COMPARED = 4
-"""Picks compared with the host's, each of which looks at all rows there."""
+"""Picks compared with the host's, each of which scans all rows there."""
 
 NEIGHBOURS = 10
 
@@ -89,7 +89,7 @@ def _graph(run: Run, name: str) -> None:
 
 
 def _gains(run: Run, name: str) -> None:
-    """What 256 rows would add to a facility location, all at once."""
+    """Facility-location gains of 256 rows, computed together."""
     found = workload(run, name)
     there = make_gains(found.vectors, device=str(run.device))
     asked = np.arange(min(CANDIDATES, len(found.vectors)))

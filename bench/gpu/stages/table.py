@@ -19,7 +19,7 @@ from bench.gpu.unit import Options, Unit
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a stage does.
+    """A stage.
 
     Attributes:
         work: takes the run and the name of a data set, or "" where it needs none.
@@ -50,7 +50,7 @@ STAGES = {
 def units_of(
     stages: list[str], sets: list[str], options: Options, *, patience: float = 1.0
 ) -> list[Unit]:
-    """Stages that need no data set, then data set by data set: what is built is shared.
+    """Stages without a data set, then one data set after another, sharing builds.
 
     Args:
         stages: names, in the order wanted.

@@ -1,6 +1,7 @@
 """Assignment of rows to lists on a device: `spill.Spiller` in torch.
 
-Where Triton can run, one kernel computes scores and takes the best; else torch does.
+Where Triton is available, one kernel computes the scores and selects the best; else
+torch does.
 """
 
 import torch
@@ -13,15 +14,15 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams
 
 BLOCK_SCORES = 1 << 23
-"""Scores of rows against centroids held at once, three times over under SOAR: what the
-cache of a large device holds."""
+"""Scores of rows against centroids kept in memory at once, three times as many under
+SOAR: the cache size of a large device."""
 
 
 class DeviceAssigner:
     """Assigns rows to lists.
 
-    All lists compete, the primary too: where it is the best second list, the row is
-    not spilled. Ties go to the lower list.
+    All lists compete, the primary too: if it is the best second list, the row is not
+    spilled. Ties go to the lower list.
 
     Args:
         centroids: float32 (nlist, d), on the device.
@@ -69,7 +70,7 @@ class DeviceAssigner:
     def _assigned_by_kernel(
         self, rows: Tensor, lists: Columns, *, spilled: bool
     ) -> tuple[Tensor, Tensor]:
-        """`assign`, all rows at once: they leave no scores."""
+        """`assign` for all rows at once; the kernel keeps no scores in memory."""
         from gleann.index.engines.triton_kernels.build.launch_assign import best_lists
 
         columns = columns_of(rows)
@@ -91,12 +92,12 @@ class DeviceAssigner:
         return block_slices(len(rows), BLOCK_SCORES // len(self._centroids))
 
     def _scores(self, rows: Tensor) -> Tensor:
-        """x.c' - |c'|^2 / 2 of every row and list: the nearest has the largest."""
+        """x.c' - |c'|^2 / 2 of every row and list, largest for the nearest list."""
         return torch.addmm(self._biases, rows, self._centroids.T)
 
     def _find(self, rows: Tensor, scores: Tensor, first: Tensor) -> Tensor:
-        # Not chosen once and kept: an assigner that held its own method would stay on
-        # the device until the collector comes.
+        # Not stored as an attribute: a bound method would be a reference cycle, which
+        # keeps device memory until the garbage collector runs.
         if self._rule == "naive":
             return self._naive(rows, scores, first)
         if self._metric == "l2":
@@ -122,7 +123,7 @@ class DeviceAssigner:
         residuals = rows - self._centroids[first]
         pull = self._pull(rows, residuals)
         losses = torch.addmm(-pull.along[:, None], residuals, self._centroids.T)
-        # The weight first: squared without it, a long row's loss leaves float32.
+        # Multiply by the weight first: a long row's square can overflow float32.
         losses.mul_(losses * pull.weights[:, None])
         second = scores.sub_(losses).argmax(dim=1)
         return self._gated(second, first, residuals)

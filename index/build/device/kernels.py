@@ -37,9 +37,9 @@ Fetched = Iterator[tuple[slice, tuple[NDArray[Any], ...]]]
 class DeviceKernels:
     """Trains, assigns and encodes on one device.
 
-    Products are taken in float32 without TF32, sums in one order: the same build comes
-    out every time. It is that of `HostKernels` but for rows to which two lists are
-    equally good to rounding.
+    Products are computed in float32 without TF32 and sums in a fixed order, so builds
+    are reproducible. The result equals that of `HostKernels` except for rows to which
+    two lists are equally good to rounding.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -92,7 +92,7 @@ class DeviceKernels:
     def prepare(
         self, vectors: Vectors, metric: Metric, *, first_row: int = 0
     ) -> Vectors:
-        """See `BuildKernels.prepare`; on the host, where rows begin and end."""
+        """See `BuildKernels.prepare`; on the host, which reads and writes the rows."""
         return prepare_rows(vectors, metric, threads=0, first_row=first_row)
 
     def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
@@ -115,12 +115,12 @@ class DeviceKernels:
         return _sent(center, self._device)
 
     def _scale_of(self, vectors: Vectors, shift: Tensor) -> float:
-        """Mean squared length of the rows less `shift`, as `spill.scale_of`."""
+        """Mean squared length of the rows minus `shift`, as `spill.scale_of`."""
         parts = self._passed(vectors, lambda rows: _squared_length(rows - shift))
         return sum(float(total) for _, (total,) in parts) / len(vectors)
 
     def _passed(self, vectors: Vectors, work: Callable[[Tensor], Arrays]) -> Fetched:
-        """`work` applied to the rows block by block; searches may run in between."""
+        """Apply `work` to the rows block by block; searches may run between blocks."""
         rows = upload(vectors, self._device)
         return by_turns(in_turn(work, rows), self._device)
 
@@ -131,7 +131,7 @@ class DeviceTrainingRows:
     def __init__(self, rows: Vectors, device: torch.device) -> None:
         n, dim = rows.shape
         with turn_on(device):
-            # Twice: they are sorted by list to be added up.
+            # Counted twice: they are sorted by list before they are summed.
             needed = 2 * 4 * n * dim + RESERVE
             require_room(needed, device, what=f"training on {n:,} rows of {dim} values")
             self._rows = torch.empty(rows.shape, dtype=torch.float32, device=device)
@@ -149,7 +149,7 @@ class DeviceTrainingRows:
     def sums(self, list_nos: ListNos, *, nlist: int) -> Vectors:
         """See `TrainingRows.sums`.
 
-        By sorting: adding up by atomics would come out differently every time.
+        Rows are sorted first: sums by atomics are not reproducible.
         """
         device = self._rows.device
         with turn_on(device):

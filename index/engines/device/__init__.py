@@ -1,1 +1,1 @@
-"""Search on a device: what the torch and triton engines share. Needs torch."""
+"""Device search shared by the torch and triton engines. Needs torch."""

@@ -1,8 +1,8 @@
 """Copies the answers of a batch to the host, block by block.
 
-A block's answers are one tensor: a few counts, then a key a neighbour. So one copy
-brings all of it, into page-locked memory, and the host decodes it while the device
-works on the next block.
+A block's answers are one tensor: a few counts, then one key per neighbour. One copy
+moves it into page-locked memory, and the host decodes it while the device computes the
+next block.
 """
 
 from collections import deque
@@ -21,10 +21,10 @@ from gleann.index.engines.device.steps.rerank import answer
 from gleann.index.engines.stepwise import count_short
 
 BUFFERS = 2
-"""Blocks on their way at once: one is decoded while the next is computed."""
+"""Blocks in flight: one is decoded while the next is computed."""
 
 MOST_STAGED = 32 << 20
-"""Bytes of a page-locked buffer that is kept for later searches."""
+"""Largest page-locked buffer, in bytes, that is kept for later searches."""
 
 _INFINITE = 0x7F800000
 _MAGNITUDE = 0x7FFFFFFF
@@ -34,25 +34,25 @@ class Answers(Protocol):
     """Collects the answers to queries, block by block."""
 
     def like(self, count: int) -> Self:
-        """Answers of the same sort for `count` queries, none of them taken."""
+        """An empty object of the same type for `count` queries."""
 
     def take(self, block: Tensor, count: int) -> None:
-        """Add `packed` answers, of which the first `count` queries count.
+        """Add `packed` answers; only the first `count` queries are used.
 
-        The tensor may be overwritten by work that is started later.
+        Work started later may overwrite the tensor.
         """
 
     def unanswered(self) -> NDArray[np.int64]:
-        """Which queries must be asked again; waits for all that was taken."""
+        """The queries that must be searched again; waits for all pending copies."""
 
     def replace(self, numbers: NDArray[np.int64], others: Self) -> None:
-        """Take the answers of the queries at `numbers` from `others`, all of it."""
+        """Replace the answers of the queries `numbers` by all answers of `others`."""
 
 
 class Staging:
-    """Page-locked memory that answers arrive in; plain memory beside a CPU.
+    """Page-locked memory for answers; plain memory if the device is the CPU.
 
-    Not for two searches at once.
+    Not for concurrent searches.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -60,7 +60,7 @@ class Staging:
         self._kept: list[Tensor | None] = [None] * BUFFERS
 
     def buffer(self, number: int, size: int) -> Tensor:
-        """Int64 (size,), the same memory whenever `number` comes again."""
+        """An int64 buffer (size,); the same `number` returns the same memory."""
         number %= BUFFERS
         kept = self._kept[number]
         if kept is None or len(kept) < size:
@@ -73,7 +73,7 @@ class Staging:
 
 
 class HostAnswers:
-    """Answers as arrays of the host; see `Answers`."""
+    """Answers as host arrays; see `Answers`."""
 
     def __init__(self, staging: Staging, *, count: int, k: int) -> None:
         self._staging = staging
@@ -119,7 +119,7 @@ class HostAnswers:
 
     @property
     def scanned(self) -> Scanned:
-        """All of it, once `unanswered` was asked and answered."""
+        """All answers. Call it after `unanswered` and `replace`."""
         return Scanned(
             rows=self._rows,
             distances=self._distances,
@@ -141,12 +141,12 @@ class HostAnswers:
 
 
 class TensorAnswers:
-    """Answers that stay on the device; see `Answers`. One wait, in `unanswered`.
+    """Answers that stay on the device; see `Answers`. Waits once, in `unanswered`.
 
     Args:
-        faulty: bool (), on the device: whether a query is not one; fetched with the
+        faulty: bool (), on the device: whether a query is invalid; copied with the
             counts.
-        k: neighbours.
+        k: neighbours per query.
     """
 
     def __init__(self, faulty: Tensor, *, k: int) -> None:
@@ -158,7 +158,7 @@ class TensorAnswers:
         self._known = np.zeros(COUNTS + 2, np.int64)
 
     def like(self, count: int) -> "TensorAnswers":
-        """See `Answers.like`: it grows with what is taken."""
+        """See `Answers.like`; grows with each `take`."""
         return TensorAnswers(self._faulty, k=self._k)
 
     def take(self, block: Tensor, count: int) -> None:
@@ -188,29 +188,30 @@ class TensorAnswers:
 
     @property
     def faulty(self) -> bool:
-        """Whether a query is not one, once `unanswered` was asked."""
+        """Whether a query is invalid. Call it after `unanswered`."""
         return bool(self._known[COUNTS + 1])
 
     @property
     def short(self) -> int:
-        """Queries with fewer than k rows, once `unanswered` was asked."""
+        """Number of queries with fewer than k rows. Call it after `unanswered`."""
         return int(self._known[COUNTS])
 
     @property
     def work(self) -> Work:
-        """What it cost, once `unanswered` was asked."""
+        """The cost counts. Call it after `unanswered`."""
         return work_of(self._known[:COUNTS])
 
     @property
     def nearest(self) -> tuple[Tensor, Tensor]:
-        """Rows int64 (nq, k) and distances float32, once all are answered."""
+        """Rows int64 (nq, k) and distances float32. Call it once all are answered."""
         return answer(self._keys)
 
 
 def decode(keys: NDArray[np.int64], rows: Rows, distances: Distances) -> None:
-    """Write what `keys` (n, k) say into `rows` and `distances`; see `rerank.answer`.
+    """Decode `keys` (n, k) into `rows` and `distances`; see `rerank.answer`.
 
-    By halves, in few passes: a batch of 10,000 waits for this.
+    Decodes both halves of the keys in few passes: it is on the critical path of a batch
+    of 10,000.
     """
     halves = np.ascontiguousarray(keys, "<i8").view("<i4").reshape(*keys.shape, 2)
     rows[:] = halves[..., 0]  # the lower half of `NONE` is -1

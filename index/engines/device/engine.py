@@ -1,4 +1,4 @@
-"""The search on a device, from queries to neighbours: one pipeline for two scanners."""
+"""Device search from queries to neighbours: one pipeline for both scanners."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,12 +66,12 @@ from gleann.index.params import Segments
 class DeviceEngine:
     """Ranks, scans, merges and re-ranks on one device; see `Engine`.
 
-    The k best rows by scan score are certain: pairs of which buckets may have hidden
-    one are scanned again (`certificate.py`). The other re-ranked rows may lack one that
-    a bucket hid: there, answers can depend on the other queries of the batch.
+    The k best rows by scan score are exact: pairs whose buckets may have dropped one of
+    them are scanned again (`certificate.py`). The other re-ranked rows may miss a row
+    that a bucket dropped: for these, answers can depend on the other queries of the
+    batch.
 
-    Threads take turns: see `turns.py` for what each method raises where the device
-    fails.
+    Threads use the device in turn; see `turns.py` for the errors of a failed device.
     """
 
     def __init__(
@@ -88,24 +88,24 @@ class DeviceEngine:
 
         Args:
             data: the sealed index.
-            scanner: who scans and merges.
-            device: where.
-            kind: of number to scan; None takes what suits the device and fits it.
-            recorder: records the first pass for batches to come; None repeats its
-                steps one by one.
-            threads: of torch, where the device is the CPU; 0 leaves them as they are.
+            scanner: scans and merges.
+            device: device of the tensors.
+            kind: number kind of the scan; None takes the best that fits the device.
+            recorder: records the first pass for later batches; None runs its steps one
+                by one.
+            threads: torch threads if the device is the CPU; 0 leaves the setting.
 
         Raises:
             DeviceMemoryError: the device has too little memory.
-            InvalidParamsError: `threads` below 0; a `kind` that is not of the codes of
-                the index.
+            InvalidParamsError: `threads` below 0; a `kind` that does not match the
+                codes of the index.
         """
         self._device = device
         self._threads = _checked(threads)
         self._programs = programs_on(device)
         self._dim = data.vectors.shape[1]
         self._entries = {"both": data.lists.entries, "primary": len(data.vectors)}
-        order = shuffled(data)  # while others use the device
+        order = shuffled(data)  # outside the turn: others may use the device
         with turn_on(device):
             kinds = (_suiting(kind, data),) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
@@ -126,7 +126,7 @@ class DeviceEngine:
             metric=data.metric,
         )
         self._staging = Staging(device)
-        # Rows on the host are gathered by the host: that cannot be recorded.
+        # Rows in host memory are gathered by the host, which cannot be recorded.
         self._recordings = None
         if recorder is not None and rows is not None:
             self._recordings = Recordings(recorder, device, recorded=self._free.refresh)
@@ -144,7 +144,7 @@ class DeviceEngine:
         return other
 
     def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
-        """By what each would read and multiply here; see `Engine.choose_segments`."""
+        """Choose by predicted cost on this device; see `Engine.choose_segments`."""
         return choose_segments(
             self._batch(queries, both, "both"),
             self._batch(queries, primary, "primary"),
@@ -160,11 +160,11 @@ class DeviceEngine:
 
     @property
     def device(self) -> torch.device:
-        """Where it searches."""
+        """The device of the search."""
         return self._device
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
-        """Rank and scan without leaving the device; see `Engine.search`."""
+        """Rank and scan on the device; see `Engine.search`."""
         require_finite(queries, name="queries")
         prepared = prepare(queries, self._parts.metric, name="queries")
         with self._turn():
@@ -173,7 +173,7 @@ class DeviceEngine:
     def search_resident(
         self, queries: Tensor, *, nprobe: int, request: ScanRequest
     ) -> Scanned:
-        """`search` for prepared float32 queries (nq, d) that are on the device."""
+        """`search` for prepared float32 queries (nq, d) on the device."""
         with self._turn():
             return self._search(queries, nprobe, request)
 
@@ -182,22 +182,22 @@ class DeviceEngine:
     ) -> FoundOnDevice:
         """Search without copying queries or answers to the host.
 
-        All work is put on torch's current stream of the device, and waited for once.
+        All work runs on torch's current stream of the device, with one synchronisation.
 
         Args:
             queries: float32 (nq, d), contiguous, on the device; not prepared.
-            nprobe: lists a query.
-            request: what to bring back, of all rows.
+            nprobe: lists per query.
+            request: the search request, over all rows.
 
         Raises:
-            NonFiniteError, ZeroVectorError, InvalidInputError: as `search`.
+            NonFiniteError, ZeroVectorError, InvalidInputError: as in `search`.
         """
         with self._turn():
             prepared, faulty = prepared_tensor(queries, self._parts.metric)
             found = TensorAnswers(faulty, k=request.k)
             self._find(prepared, nprobe, request, found)
             rows, distances = found.nearest
-        if found.faulty:  # the host knows how to say which
+        if found.faulty:  # the host check names the row
             given = queries.cpu().numpy()
             require_finite(given, name="queries")
             prepare(given, self._parts.metric, name="queries")
@@ -214,7 +214,7 @@ class DeviceEngine:
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
-        """Keep the best scan scores, re-rank those rows; see `Engine.scan`."""
+        """Keep the best scan scores and re-rank those rows; see `Engine.scan`."""
         with self._turn():
             chosen = torch.from_numpy(list_nos.astype(np.int64)).to(self._device)
             found = HostAnswers(self._staging, count=len(queries), k=request.k)
@@ -230,7 +230,7 @@ class DeviceEngine:
     def _find(
         self, queries: Tensor, nprobe: int, request: ScanRequest, found: Answers
     ) -> None:
-        """Search for prepared queries; `found` has all answers then."""
+        """Search prepared queries and store all answers in `found`."""
         nprobe = min(nprobe, self._lists.nlist)
         if self._recordings is None or request.allowed is not None:
             best = self._best_lists(queries, nprobe)
@@ -271,7 +271,7 @@ class DeviceEngine:
     def _take_steps(
         self, queries: Tensor, list_nos: Tensor, task: Task, found: Answers
     ) -> None:
-        """Both passes, block by block and step by step; none is left unanswered."""
+        """Both passes, block by block and unrecorded; every query is answered."""
         for block in block_slices(len(queries), task.planned.block):
             asked = queries[block]
             passed = first_pass(asked, list_nos[block], parts=self._parts, task=task)
@@ -281,10 +281,10 @@ class DeviceEngine:
             found.take(self._parts.scanner.pack(passed.found, none), len(asked))
 
     def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
-        """The best lists of each query, ranked in full where they are in doubt."""
+        """The best lists of each query; queries in doubt are ranked in full."""
         shape = (len(queries), nprobe)
         best = torch.empty(shape, dtype=torch.int64, device=queries.device)
-        # A kernel of the coarse step takes some kilobytes a query beside them.
+        # A kernel of the coarse step takes a few more kilobytes per query.
         for block in block_slices(len(queries), MOST_QUERIES):
             best[block], doubted = self._likely(queries[block], nprobe)
             again = doubted.nonzero()[:, 0] + block.start
@@ -298,7 +298,7 @@ class DeviceEngine:
     def _recorded_task(
         self, request: ScanRequest, *, queries: int, nprobe: int
     ) -> Task:
-        """Plan a search by blocks of a padded size, and room for second scans."""
+        """Plan a search: blocks of a padded size, and capacity for second scans."""
         size = padded_size(min(queries, MOST_QUERIES))
         task = self._task(request, queries=size, nprobe=nprobe, share=RECORDED_SHARE)
         room = room_for(
@@ -312,7 +312,7 @@ class DeviceEngine:
     def _task(
         self, request: ScanRequest, *, queries: int, nprobe: int, share: int = 1
     ) -> Task:
-        """Plan a search that may take one of `share` parts of the budget."""
+        """Plan a search within 1 / `share` of the memory budget."""
         view = view_for(self._lists, request)
         sizes = Sizes(
             queries=queries,
@@ -337,7 +337,7 @@ class DeviceEngine:
         )
 
     def _to_device(self, queries: Vectors) -> Tensor:
-        # A copy: torch will not borrow what may not be written, such as a mapped file.
+        # Copied: torch cannot wrap read-only memory, such as a mapped file.
         return torch.from_numpy(np.array(queries, np.float32)).to(self._device)
 
     @contextmanager
@@ -348,7 +348,7 @@ class DeviceEngine:
                     torch.set_num_threads(self._threads)
                 yield
         except DeviceMemoryError:
-            self._free.forget()  # others took memory meanwhile
+            self._free.forget()  # other threads or processes allocated memory meanwhile
             raise
 
 

@@ -18,25 +18,25 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
 
 BLOCK_SCORES = 1 << 27
-"""Scores held at once, for a few keys of eight bytes each."""
+"""Scores kept in memory at once; each takes a few keys of eight bytes."""
 
 
 class DeviceExact:
-    """The k nearest rows of each query, of all rows that are offered.
+    """The k nearest rows of each query among all rows passed in.
 
-    Candidates come from a float32 product, `SLACK` more than k, and are re-ranked in
-    float64. Where more than `SLACK` rows lie as near the k-th as the product rounds,
-    one can be missed: such queries are doubtful, and `found` asks the host about them.
+    A float32 product selects k + `SLACK` candidates, which are re-ranked in float64. If
+    more than `SLACK` rows are within the product's rounding error of the k-th distance,
+    one can be missed: such queries are doubtful, and `found` searches them on the host.
 
     Args:
         queries: float32 (nq, d), prepared, on the device.
-        metric: which distance.
-        k: neighbours.
+        metric: the metric.
+        k: neighbours per query.
     """
 
     def __init__(self, queries: Tensor, *, metric: Metric, k: int) -> None:
         self._queries = queries
-        # Distances stay as they are, and a product loses less of rows near zero.
+        # Distances do not change, and products of rows near zero round less.
         self._shift = queries.mean(dim=0) if len(queries) else queries.new_zeros(())
         if metric == "ip":
             self._shift = torch.zeros_like(self._shift)
@@ -48,7 +48,7 @@ class DeviceExact:
         self._longest = queries.new_zeros(())
 
     def offer(self, rows: Tensor, *, first_row: int) -> None:
-        """Look at prepared float32 rows (m, d), numbered from `first_row` on."""
+        """Add prepared float32 rows (m, d), numbered from `first_row`."""
         step = max(1, BLOCK_SCORES // max(1, len(self._queries)))
         rows = rows - self._shift
         squares = rows.square().sum(dim=1).max()
@@ -61,13 +61,13 @@ class DeviceExact:
         scores = self._scores(rows)
         width = min(self._keys.shape[1], len(rows))
         best = torch.topk(scores, width, dim=1, largest=False, sorted=False)
-        # The lowest of equal rows is not always among topk's: slack makes up for it.
+        # topk may drop the lowest of tied rows; the slack compensates for it.
         keys = make_keys(best.values, best.indices + first_row)
         both = torch.cat([self._keys, keys], dim=1)
         self._keys = smallest(both, self._keys.shape[1])
 
     def _scores(self, rows: Tensor) -> Tensor:
-        """Less is nearer: |x|^2 / 2 - q.x, or -q.x, of shifted rows and queries."""
+        """|x|^2 / 2 - q.x, or -q.x, of shifted rows and queries; less is nearer."""
         if self._metric == "ip":
             return -(self._asked @ rows.T)
         halves = rows.square().sum(dim=1) / 2
@@ -78,7 +78,7 @@ class DeviceExact:
         return rerank(self._queries, self._keys, store, metric=self._metric, k=self._k)
 
     def doubtful(self, found: Tensor) -> Tensor:
-        """Which queries bool (nq,) may have lost a row of `found` to rounding."""
+        """The queries, bool (nq,), whose `found` may miss a row by rounding."""
         last, cut = key_scores(found[:, -1]), key_scores(self._keys[:, -1])
         lengths = self._asked.square().sum(dim=1).sqrt()
         eps = torch.finfo(torch.float32).eps * (8 + self._queries.shape[1] ** 0.5)
@@ -94,7 +94,7 @@ class DeviceExact:
         """Rows int64 (nq, k), -1 for none, and distances float32, +inf for none.
 
         Args:
-            vectors: (n, d), all rows that were offered.
+            vectors: (n, d), all rows passed in.
         """
         keys = self.found_on_device(HostRows(vectors))
         rows, distances = (part.cpu().numpy() for part in answer(keys))

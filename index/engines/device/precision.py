@@ -8,10 +8,10 @@ import torch
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Take float32 products without TF32, whatever the process is set to.
+    """Compute float32 products without TF32, whatever the process setting.
 
-    Bounds on the rounding of a product hold only then. The setting is the process's: it
-    is put back at the end.
+    Rounding bounds of products hold only without TF32. The setting is global to the
+    process and is restored at the end.
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")

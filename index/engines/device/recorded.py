@@ -1,4 +1,4 @@
-"""A search recorded as one step a block: coarse step, both passes, packed answers."""
+"""Recorded search, one step per block: coarse step, both passes, packed answers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,19 +29,20 @@ def recorded_blocks(
 ) -> Iterator[tuple[Tensor, int]]:
     """Replay a search, block by block.
 
-    A query is left unanswered where its lists tie at the cut, or where more pairs are
-    flagged than there is room for.
+    A query stays unanswered if its lists tie at the cut, or if more pairs are flagged
+    than the capacity.
 
     Args:
         queries: float32 (nq, d), prepared.
-        nprobe: lists a query.
-        ranking: of the lists.
-        parts: what to search with.
-        task: what is wanted, for blocks of a padded size.
-        recordings: of the engine.
+        nprobe: lists per query.
+        ranking: ranking of the lists.
+        parts: components of the search.
+        task: the task, for blocks of a padded size.
+        recordings: recordings of the engine.
 
     Yields:
-        `packed` answers, overwritten by the next, and how many queries of them count.
+            `packed` answers, overwritten by the next block, and their number of valid
+            queries.
     """
 
     def step(block: Tensor, live: Tensor) -> Outputs:
@@ -51,7 +52,7 @@ def recorded_blocks(
         passed = first_pass(block, list_nos, parts=parts, task=task)
         unanswered = doubted & counts
         if task.request.certain:
-            # A last block that is smaller needs less.
+            # A smaller last block needs less.
             mine = replace(task, room=min(task.room, len(block) // ROOM_SHARE))
             passed, left = second_pass_within(passed, block, parts=parts, task=mine)
             unanswered = unanswered | left

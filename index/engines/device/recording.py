@@ -1,7 +1,7 @@
-"""CUDA graphs: steps are recorded once a batch shape and replayed in one launch.
+"""CUDA graphs: steps are recorded once per batch shape and replayed in one launch.
 
-A batch is padded to the next of a few sizes, so that few recordings serve all. What
-pads it has no lists to scan: it costs the coarse step and the merge, and finds nothing.
+A batch is padded to the next of a few sizes, so that a few recordings suffice. Padding
+queries have no lists: they cost the coarse step and the merge, and find nothing.
 """
 
 from collections import OrderedDict
@@ -14,26 +14,26 @@ from torch import Tensor
 from gleann.index.engines.device.plan.planner import MOST_QUERIES
 
 SMALL_BATCHES = (1, 8, 32, 128, 256, 512, 1024, 2048)
-"""Sizes to pad to; beyond the last, its multiples up to `MOST_QUERIES`."""
+"""Padded sizes; beyond the last, its multiples up to `MOST_QUERIES`."""
 
 MOST_RECORDED = 16
-"""Recordings kept by an engine: each holds its queries and what it returns."""
+"""Recordings kept by an engine; each keeps its queries and results in memory."""
 
 RECORDED_SHARE = 2
-"""A recording may take one part in so many of the budget.
+"""A recording may take 1 / this of the budget.
 
-They take turns with what they need while they run, but may not fill the same gaps."""
+Recordings share their temporaries, but may not fit the same gaps in memory."""
 
 WARM_UPS = 2
-"""Runs before a step is recorded: kernels are compiled, libraries take buffers."""
+"""Runs before recording: kernels are compiled and libraries allocate buffers."""
 
 Outputs = tuple[Tensor, ...]
 Step = Callable[[Tensor, Tensor], Outputs]
-"""Of queries (size, d) and how many of them count (1,)."""
+"""Takes queries (size, d) and the number of valid ones (1,)."""
 
 
 class Recorder(Protocol):
-    """Turns a step into something that repeats it on the same memory."""
+    """Records a step so that it can be repeated on the same memory."""
 
     def record(
         self, step: Step, queries: Tensor, live: Tensor
@@ -41,8 +41,8 @@ class Recorder(Protocol):
         """Record `step` on two tensors.
 
         Returns:
-            What reads the two as they are when it is called. Each call returns the
-            same tensors and overwrites what the one before left in them.
+            A function that runs the step on the current contents of the two tensors.
+            Each call returns the same tensors and overwrites the previous results.
         """
 
 
@@ -56,8 +56,8 @@ class CudaGraphs:
         self._device = device
         self._memory = torch.cuda.graph_pool_handle()
         # cuBLAS keeps 32 MB for each stream that multiplied, so all recordings share
-        # these. Torch's own stream for captures is of the device that captured first,
-        # and its workspace belongs to the graphs of whoever did.
+        # these. Torch's default capture stream belongs to the device of the first
+        # capture, and its workspace to the graphs recorded there.
         self._warming = torch.cuda.Stream(device)
         self._capturing = torch.cuda.Stream(device)
 
@@ -73,7 +73,7 @@ class CudaGraphs:
                     step(queries, live)
             ours.wait_stream(self._warming)
             graph = torch.cuda.CUDAGraph()
-            # Other threads may use the device for something else meanwhile.
+            # Other threads may use the device for other work meanwhile.
             with torch.cuda.graph(
                 graph,
                 pool=self._memory,
@@ -90,7 +90,7 @@ class CudaGraphs:
 
 
 class Recordings:
-    """The recordings of one engine. Not for two threads at once."""
+    """The recordings of one engine. Not thread-safe."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Recordings:
         *,
         recorded: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start with none; `recorded` is called after each new one."""
+        """Start without recordings; `recorded` is called after each new one."""
         self._recorder = recorder
         self._recorded = recorded
         self._device = device
@@ -112,13 +112,13 @@ class Recordings:
         """Run `step` on `queries` (nq, d), padded.
 
         Args:
-            step: what to do; recorded if it is new.
+            step: the step; recorded if its key is new.
             queries: at most `MOST_QUERIES`, at least one.
-            key: equal for steps that do the same.
+            key: equal for equivalent steps.
 
         Returns:
-            What `step` returned, until the next call: there, the first nq queries
-            count.
+                The result of `step`, valid until the next call; only the first nq
+                queries count.
         """
         size = padded_size(len(queries))
         known = size, queries.shape[1], key
@@ -138,7 +138,7 @@ class Recordings:
 
 
 class _Recording:
-    """One recorded step, and the memory it reads."""
+    """One recorded step and its input memory."""
 
     def __init__(
         self, queries: Tensor, live: Tensor, replay: Callable[[], Outputs]
@@ -148,14 +148,14 @@ class _Recording:
         self._replay = replay
 
     def run(self, queries: Tensor) -> Outputs:
-        # Rows past the last keep what an earlier batch left there: `live` says so.
+        # Later rows still have values of an earlier batch; `live` excludes them.
         self._queries[: len(queries)] = queries
         self._live.fill_(len(queries))
         return self._replay()
 
 
 def padded_size(count: int) -> int:
-    """The size that a batch of `count` queries is padded to."""
+    """The padded size of a batch of `count` queries."""
     largest = SMALL_BATCHES[-1]
     whole = -(-count // largest) * largest
     return next((size for size in SMALL_BATCHES if size >= count), whole)

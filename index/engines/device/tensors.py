@@ -9,18 +9,18 @@ from gleann.index.params import Metric
 
 
 def prepared_tensor(queries: Tensor, metric: Metric) -> tuple[Tensor, Tensor]:
-    """`metric.prepare` on a device; nothing in it waits.
+    """`metric.prepare` on a device, without synchronisation.
 
-    Lengths are summed in float64 like there, but in another order: unit vectors can
-    differ in the last bit.
+    Lengths are summed in float64 too, but in another order: unit vectors can differ in
+    the last bit.
 
     Args:
         queries: float32 (nq, d).
-        metric: which distance.
+        metric: the metric.
 
     Returns:
-        Prepared queries (nq, d), those that no search would take replaced by zeros; and
-        bool (), whether there are such queries, or may be.
+            Prepared queries (nq, d), with invalid ones replaced by zeros; and bool (),
+            whether any query is invalid, or may be.
     """
     prepared = torch.empty_like(queries)
     faulty = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
@@ -32,7 +32,7 @@ def prepared_tensor(queries: Tensor, metric: Metric) -> tuple[Tensor, Tensor]:
             lengths = torch.where(sound, squares, 1.0).sqrt()
             wide = wide / lengths[:, None]
         else:
-            sound = squares <= MOST_SQUARED  # not so for NaN
+            sound = squares <= MOST_SQUARED  # false for NaN
         prepared[block] = torch.where(sound[:, None], wide, 0.0)
         faulty[block] = ~sound
     return prepared, faulty.any()

@@ -9,22 +9,22 @@ import torch
 from gleann.index.errors import DeviceLostError, DeviceMemoryError, GleannError
 
 _FAILED = ("CUDA error", "Triton Error [CUDA]")
-"""What torch and triton begin with where the driver refused."""
+"""Prefixes of torch and triton messages about driver errors."""
 
 _SHORT = ("out of memory", "ALLOC_FAILED")
-"""What they say there if it was for want of memory."""
+"""Phrases in these messages that mean insufficient memory."""
 
 
 @contextmanager
 def turn_on(device: torch.device) -> Iterator[None]:
-    """Use `device` alone, among the threads of this process.
+    """Exclusive use of `device` among the threads of this process.
 
-    All engines on one device share its memory, and what one has planned to take the
-    next must not have taken meanwhile.
+    All engines on one device share its memory: memory planned by one must not be
+    allocated by another meanwhile.
 
     Raises:
-        DeviceMemoryError: it ran out of memory all the same.
-        DeviceLostError: it failed. CUDA then refuses all further work in this process.
+        DeviceMemoryError: the device ran out of memory nevertheless.
+        DeviceLostError: the device failed; CUDA then fails in this process from now on.
     """
     with _turn(str(device)), _current(device), _plain(device):
         try:
@@ -35,19 +35,19 @@ def turn_on(device: torch.device) -> Iterator[None]:
             try:
                 raise failure from error
             finally:
-                # Its traceback holds this frame, and by its cause the tensors of the
-                # work: a frame that held it too would keep them on the device.
+                # Its traceback refers to this frame and, by its cause, to tensors: a
+                # reference from this frame would keep them on the device.
                 del failure
 
 
 def finish(device: torch.device) -> None:
-    """Wait until all work on `device` is done, on whatever stream."""
+    """Wait until all work on `device` is done, on every stream."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def failure_of(error: RuntimeError, device: torch.device) -> GleannError | None:
-    """What `error` says of `device`; None if it is about something else."""
+    """The device error for `error`; None if it is not about `device`."""
     said = str(error).strip().partition("\n")[0]
     refused = isinstance(error, torch.AcceleratorError) or said.startswith(_FAILED)
     short = refused and any(words in said for words in _SHORT)
@@ -59,15 +59,15 @@ def failure_of(error: RuntimeError, device: torch.device) -> GleannError | None:
 
 
 def _current(device: torch.device) -> AbstractContextManager[object]:
-    """Make `device` the one that kernels are launched on: triton asks torch for it."""
+    """Set torch's current device, which triton launches kernels on."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _plain(device: torch.device) -> AbstractContextManager[object]:
-    """Leave the modes that the caller's thread has set for its own models.
+    """Disable the torch modes that the caller's thread has set for its own models.
 
-    Autocast would round products to 16 bits, and tensors that are made in inference
-    mode cannot be written to outside of it, such as those of recordings.
+    Autocast would round products to 16 bits, and tensors created in inference mode,
+    such as those of recordings, cannot be written outside of it.
     """
     on = torch.is_inference_mode_enabled() or torch.is_autocast_enabled(device.type)
     return _without_modes(device) if on else nullcontext()

@@ -1,1 +1,1 @@
-"""Triton kernels of the scan; all but `configs` need triton to be imported."""
+"""Triton kernels of the scan; importing any module but `configs` needs triton."""

@@ -1,8 +1,7 @@
 """All kernel configurations; tests compile each and inspect the result.
 
-Tiles are TILE rows by `queries` queries. What the compiler makes of them (registers,
-shared memory, matrix instructions) is checked without a GPU; how fast they are is to be
-measured on one.
+Tiles are TILE rows by `queries` queries. The compiled code (registers, shared memory,
+matrix instructions) is checked without a GPU; speed must be measured on one.
 """
 
 from dataclasses import dataclass, replace
@@ -12,23 +11,23 @@ from gleann.index.engines.device.plan.kinds import Kind, padded_dim
 from gleann.index.engines.device.plan.planner import FEW_BUCKETS, QUERY_TILES
 
 FIRST_WITH_TENSOR_MEMORY = 10
-"""CUDA devices by the major number of their compute capability."""
+"""CUDA devices by the major version of their compute capability."""
 
 FEWEST_QUERIES, MOST_QUERIES = QUERY_TILES[0], QUERY_TILES[-1]
 
 RESIDENT_WIDTH = 128
-"""Up to here a tile of queries is read once and stays; beyond, once a tile of rows."""
+"""Up to this d a tile of queries is loaded once; beyond, once per tile of rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanConfig:
-    """How a list-major scan kernel is built.
+    """Build options of a list-major scan kernel.
 
     Attributes:
-        kind: of number.
-        queries: a tile.
-        block: values along d that one matrix instruction sequence takes, at most.
-        warps: a program.
+        kind: number kind.
+        queries: queries per tile.
+        block: maximum values along d per sequence of matrix instructions.
+        warps: warps per program.
         stages: tiles of rows in flight.
     """
 
@@ -41,11 +40,11 @@ class ScanConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """A dimension as a sum of powers of two, so that none of it is padding.
+    """A dimension as a sum of powers of two, without padding.
 
     Attributes:
-        block: of the whole steps.
-        steps: how many there are.
+        block: length of the whole steps.
+        steps: number of whole steps.
         rests: two more parts, each a power of two or 0, in descending order.
     """
 
@@ -69,7 +68,7 @@ SHORT: dict[tuple[Kind, int], ScanConfig] = {
 }
 """For padded d up to `RESIDENT_WIDTH`.
 
-With 4 warps all slots of a bucket lie in one thread (`bucketing.SHARED_STEPS`). fp32
+With 4 warps all slots of a bucket are in one thread (`bucketing.SHARED_STEPS`). fp32
 with 32 queries takes 8, since it spills 8 bytes on sm_80 with 4.
 """
 
@@ -86,18 +85,18 @@ LONG: dict[tuple[Kind, int], ScanConfig] = {
     ("int8", 32): ScanConfig(kind="int8", queries=32, block=128, warps=4, stages=3),
     ("int8", 64): ScanConfig(kind="int8", queries=64, block=128, warps=4, stages=3),
 }
-"""For longer ones."""
+"""For larger padded d."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignConfig:
-    """How a kernel of float32 products is built: of rows and lists, or candidates.
+    """Build options of a float32 product kernel: rows by lists, or by candidates.
 
     Attributes:
-        rows: a tile.
-        lists: a tile.
-        block: values along d that are taken at once.
-        warps: a program.
+        rows: rows per tile.
+        lists: lists per tile.
+        block: values along d per step.
+        warps: warps per program.
         stages: blocks in flight.
     """
 
@@ -114,11 +113,11 @@ Table = dict[tuple[Kind, int], ScanConfig]
 def table_for(
     dim: int, kind: Kind, *, generation: int, buckets: int = FEW_BUCKETS
 ) -> Table:
-    """What is shipped for d on CUDA devices of a generation (8, 9, 10, ...).
+    """The shipped configurations for d on CUDA devices of a generation (8, 9, 10, ...).
 
-    Some tiles need 8 warps not to spill: of 32 and 64 queries where more buckets are
-    kept, and from generation 10 on, whose sums of 16-bit products come out of a memory
-    of their own, of 64 queries. With 3 stages int8 would still spill 8 bytes there.
+    Some tiles need 8 warps to avoid register spills: 32 and 64 queries with more
+    buckets, and 64 queries from generation 10 on, which keeps sums of 16-bit products
+    in separate tensor memory. With 3 stages int8 would still spill 8 bytes there.
     """
     table = SHORT if padded_dim(dim, kind) <= RESIDENT_WIDTH else LONG
     tensor_memory = generation >= FIRST_WITH_TENSOR_MEMORY
@@ -138,65 +137,65 @@ def table_for(
 
 
 PAIR_BLOCKS: dict[Kind, int] = {"bf16": 32, "fp16": 32, "fp32": 32, "int8": 64}
-"""Values along d that the query-major kernels take at once, at most.
+"""Maximum values along d per step of the query-major kernels.
 
-All but int8 spill a register or two on sm_80 with 64.
+All kinds but int8 spill a register or two on sm_80 with 64.
 """
 
 PAIR_WARPS = 4
 
 RANK = ScanConfig(kind="int8", queries=64, block=128, warps=8, stages=3)
-"""Of the kernel that finds the best score of each group of lists.
+"""Options of the kernel for the best score of each group of lists.
 
-Tiles of 128 queries take 14 % fewer instructions a score on sm_90, and all registers.
+Tiles of 128 queries take 14 % fewer instructions per score on sm_90, and all registers.
 """
 
 RANKED_AT_ONCE = 32
 """Lists of one query that the second kernel of the coarse step scores at once."""
 
 RANK_WARPS = 1
-"""Of that kernel: all that it counts stays within a warp."""
+"""Warps of that kernel: with one, all counts stay within a warp."""
 
 BITMAP_WORDS, BITMAP_WARPS = 128, 1
-"""Words of a bitmap that one program sets."""
+"""Bitmap words set per program."""
 
 QUANTISED_A_WARP = 512
-"""Values of a query that one warp codes; 16 a thread."""
+"""Values of a query that one warp quantises; 16 per thread."""
 
 COUNTED_PAIRS = 128
-"""(query, list) pairs that one program counts."""
+"""(query, list) pairs counted per program."""
 
 CUT_LISTS, LISTS_BEFORE, CUT_WARPS = 128, 2048, 8
-"""Lists whose items one program cuts, and lists before them that it adds up at once."""
+"""Lists whose items one program creates, and earlier lists that it sums at once."""
 
 PAIRS_A_PROGRAM = 32
-"""Pairs of rows whose distance one program computes, 16 lanes each."""
+"""Pairs of rows per program of the distance kernel, 16 lanes each."""
 
 SQUARES_WARPS = 4
 
 ASSIGN = AssignConfig(rows=128, lists=128, block=16, warps=8, stages=3)
-"""Of the kernel that assigns rows to lists by one product."""
+"""Options of the kernel that assigns rows to lists by one product."""
 
 ASSIGN_SOAR = AssignConfig(rows=64, lists=64, block=16, warps=4, stages=3)
-"""By two, under SOAR; with 128 rows and 8 warps it spills on sm_90."""
+"""With two products, for SOAR; with 128 rows and 8 warps it spills on sm_90."""
 
 GAINS = AssignConfig(rows=128, lists=128, block=16, warps=8, stages=3)
-"""Of the kernel that sums what candidates add to a coverage."""
+"""Options of the kernel that sums coverage gains of candidates."""
 
 PROGRAMS_A_PLACE = 4
-"""Of those kernels for each multiprocessor, at least: the last ones then leave a fifth
-of the time idle at most."""
+"""Minimum programs of those kernels per multiprocessor, so that the last wave wastes at
+most a fifth of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeConfig:
-    """How the two kernels that merge keys are built.
+    """Build options of the two kernels that merge keys.
 
     Attributes:
-        keep: keys a run, a power of two.
-        runs: of entries, sorted at once; a power of two.
-        warps: a program that sorts.
-        sorted_warps: a program that merges sorted runs.
+        keep: keys per run, a power of two.
+        runs: runs of entries sorted at once; a power of two.
+        warps: warps of a program that sorts.
+        sorted_warps: warps of a program that merges sorted runs.
     """
 
     keep: int
@@ -206,12 +205,12 @@ class MergeConfig:
 
     @property
     def at_once(self) -> int:
-        """Keys of entries that are sorted at once."""
+        """Keys of entries sorted at once."""
         return self.runs * self.keep
 
     @property
     def sorted_runs(self) -> int:
-        """Sorted runs that are merged at once."""
+        """Sorted runs merged at once."""
         return SORTED_AT_ONCE // self.keep
 
 
@@ -222,46 +221,46 @@ MERGE = (
     MergeConfig(keep=512, runs=1, warps=1, sorted_warps=4),
     MergeConfig(keep=1024, runs=1, warps=8, sorted_warps=8),
 )
-"""By keys kept. Eight a thread and one warp: most comparisons are within a thread, and
-up to 256 there is no barrier.
+"""By keys kept. With eight keys per thread and one warp, most comparisons are within a
+thread, and up to 256 keys need no barrier.
 
-Keeping 512, two warps spill 8 bytes on sm_90; keeping 1,024, two do there and four on
+For 512 keys, two warps spill 8 bytes on sm_90; for 1,024, two spill on sm_90, four on
 sm_80, and four that merge sorted runs on sm_100.
 """
 
 MERGE_MOST = MERGE[-1].keep
-"""Rows kept a query by the merge kernels; more candidates are selected by torch."""
+"""Maximum rows per query of the merge kernels; beyond, torch selects."""
 
 SORTED_AT_ONCE = 1024
-"""Keys of sorted runs that are merged at once."""
+"""Keys of sorted runs merged at once."""
 
 RERANK: dict[int, int] = {64: 4, 128: 8}
-"""Warps of the kernel that re-ranks, by the candidates of its tile."""
+"""Warps of the re-ranking kernel, by candidates per tile."""
 
 RERANK_BLOCKS = (64, 32)
-"""Values along d that it reads at once."""
+"""Values along d that it loads per step."""
 
 ADJACENT = 4
-"""Values, 16 bytes, that a thread of it reads at once of rows aligned to them."""
+"""Values (16 bytes) that one of its threads loads at once from aligned rows."""
 
 
 def merge_config_for(keep: int) -> MergeConfig:
-    """The first configuration that keeps so many of at most `MERGE_MOST` keys."""
+    """The first configuration that keeps at least this many of `MERGE_MOST` keys."""
     return next(config for config in MERGE if config.keep >= keep)
 
 
 def rerank_tile_for(width: int) -> int:
-    """The smallest tile that holds the candidates, or the largest there is."""
+    """The smallest tile that fits the candidates, or the largest tile."""
     return next((tile for tile in RERANK if tile >= width), max(RERANK))
 
 
 def rerank_block_for(dim: int) -> int:
-    """The longest block among those that pad d the least."""
+    """The longest of the blocks with the least padding of d."""
     return min(RERANK_BLOCKS, key=lambda block: -dim % block)
 
 
 def adjacent_for(dim: int) -> int:
-    """Values that a thread reads at once of rows of d values."""
+    """Values that a thread loads at once from rows of d values."""
     return 1 if dim % ADJACENT else ADJACENT
 
 
@@ -273,7 +272,7 @@ def config_for(
     generation: int = 9,
     buckets: int = FEW_BUCKETS,
 ) -> ScanConfig:
-    """The shipped configuration for d, a wanted tile of queries, and buckets a span.
+    """The shipped configuration for d, a maximum tile of queries, and buckets per span.
 
     The tile is the largest shipped one of at most `queries`.
     """
@@ -283,10 +282,10 @@ def config_for(
 
 
 def parts_of(width: int, *, block: int) -> Parts:
-    """Cut a padded dimension into steps of at most `block` and two rests.
+    """Split a padded dimension into steps of at most `block` and two rests.
 
-    Where `block` does not divide `width`, steps are at most 64, so that two rests are
-    always enough: 96 is 64 + 32 and 112 is 64 + 32 + 16.
+    If `block` does not divide `width`, steps are at most 64, so that two rests always
+    suffice: 96 is 64 + 32 and 112 is 64 + 32 + 16.
     """
     if width % block:
         block = min(block, 64, 1 << (width.bit_length() - 1))
@@ -296,7 +295,7 @@ def parts_of(width: int, *, block: int) -> Parts:
 
 
 def constants_for(width: int, *, block: int) -> dict[str, Any]:
-    """The compile-time constants of a kernel that say how a padded d is cut."""
+    """The compile-time constants of a kernel for the split of a padded d."""
     parts = parts_of(width, block=block)
     return {
         "D": width,
@@ -308,7 +307,7 @@ def constants_for(width: int, *, block: int) -> dict[str, Any]:
 
 
 def quantise_constants(width: int) -> dict[str, Any]:
-    """How the kernel that codes queries is built for a padded d."""
+    """Build options of the kernel that quantises queries, for a padded d."""
     block = 1 << (width - 1).bit_length()
     return {
         "WIDTH": width,
@@ -319,7 +318,7 @@ def quantise_constants(width: int) -> dict[str, Any]:
 
 
 PACK_QUERIES, PACK_COLUMNS, PACK_WARPS = 32, 16, 4
-"""Of the kernel that packs answers."""
+"""Options of the kernel that packs answers."""
 
 COMPACT_PAIRS, COMPACT_WARPS = 512, 4
-"""Of the kernel that moves flagged pairs to the front."""
+"""Options of the kernel that compacts flagged pairs."""

@@ -35,7 +35,7 @@ from gleann.index.params import Metric
 
 
 class TritonScanner:
-    """Scans and merges by Triton kernels; see `device.steps.scan.Scanner`."""
+    """Scans and merges in Triton kernels; see `device.steps.scan.Scanner`."""
 
     name = "triton"
 
@@ -46,7 +46,7 @@ class TritonScanner:
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
     ) -> tuple[Tensor, Tensor]:
-        """By two kernels from some hundred lists on, else by a matrix product."""
+        """By two kernels from a few hundred lists on, else by a matrix product."""
         nprobe = min(nprobe, ranking.nlist)
         fused = ranks_in_kernels(nlist=ranking.nlist, nprobe=nprobe)
         if ranking.whole or not fused:
@@ -64,7 +64,7 @@ class TritonScanner:
         view: ListView,
         bucketing: Bucketing,
     ) -> Kept:
-        """List-major where lists are shared, query-major where they are not."""
+        """List-major if lists are shared, else query-major."""
         out = nothing_kept(list_nos, longest=view.longest, bucketing=bucketing)
         shared = list_nos.numel() / view.lists.nlist
         if choose_kernel(shared) == "query-major":
@@ -83,7 +83,7 @@ class TritonScanner:
     def exact(
         self, queries: CodedQueries, list_nos: Tensor, view: ListView, *, keep: int
     ) -> Tensor:
-        """Score every entry into memory, and let torch select."""
+        """Store the scores of all entries, and select by torch."""
         return launch_score_pairs(queries, list_nos, view, keep=keep)
 
     def merge(

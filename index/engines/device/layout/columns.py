@@ -6,26 +6,26 @@ import torch
 from torch import Tensor
 
 WHOLE = 128
-"""Columns are padded to a multiple of this, which every shipped tile divides."""
+"""Column counts are padded to a multiple of this; every shipped tile divides it."""
 
 WHOLE_VALUES = 16
-"""And values along d to one of this, which every shipped block divides."""
+"""d is padded to a multiple of this; every shipped block divides it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Columns:
-    """Vectors as columns, with zeros to whole tiles.
+    """Vectors as columns, zero-padded to whole tiles.
 
     Attributes:
         values: float32 (D, width).
-        count: of vectors.
+        count: number of vectors.
     """
 
     values: Tensor
     count: int
 
     def of(self, numbers: Tensor) -> "Columns":
-        """Some of them, by their numbers int64 (m,)."""
+        """The vectors `numbers`, int64 (m,)."""
         dim, count = len(self.values), len(numbers)
         chosen = empty_columns(count, dim, device=self.values.device)
         chosen.values[:, :count] = self.values[:, numbers]
@@ -56,7 +56,7 @@ def columns_of(vectors: Tensor) -> Columns:
 
 
 def empty_columns(count: int, dim: int, *, device: torch.device) -> Columns:
-    """Zeros, to be filled."""
+    """Zero columns to be filled."""
     shape = _padded(dim, WHOLE_VALUES), _padded(count, WHOLE)
     values = torch.zeros(shape, dtype=torch.float32, device=device)
     return Columns(values=values, count=count)

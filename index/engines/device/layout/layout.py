@@ -1,18 +1,18 @@
-"""The layout of the lists on a device.
+"""Device layout of the inverted lists.
 
-Entries of a list are contiguous, primaries first, and shuffled inside each of the two
-segments: bucketed selection (`scan.py`) loses least when near rows lie in random
-buckets, and rows that were added together often are near duplicates.
+Entries of a list are contiguous, primaries first, and shuffled within each of the two
+segments: bucketed selection (`scan.py`) drops least when near rows are in random
+buckets, and rows added together are often near duplicates.
 
-Every kind of number scores an entry x for a query q as
+Every number kind scores an entry x for a query q as
 
     bias_x * ratio_q - factor_x * (stored x . stored q),    less is better,
 
 which is |x|^2 / 2 - x.q under l2 and -x.q otherwise, times a power of two (or a query's
-int8 scale) that is the same for all scores of one query. Rows and queries are those
-without the centre of the index: under cosine scores are then those of l2, and under ip
-the bias has -c.x. Where the codes of the index are float32 and compared by distance,
-the score is the sum of (x * ratio_q - q)^2 instead, which the kernels do not know.
+int8 scale) common to all scores of one query. The centre c of the index is subtracted
+from rows and queries: under cosine scores are then those of l2, and under ip the bias
+includes -c.x. For float32 codes compared by distance, the score is the sum of
+(x * ratio_q - q)^2 instead, which the Triton kernels do not support.
 """
 
 from dataclasses import dataclass
@@ -37,19 +37,19 @@ DTYPES: dict[Kind, torch.dtype] = {
 }
 
 SHUFFLE_SEED = 20_240_404
-"""Any number: answers do not depend on it, only how often a pair is scanned twice."""
+"""Seed of the shuffle; answers do not depend on it, only the number of second scans."""
 
 EMPTY_BIAS = 2.0**84
-"""Bias of an entry that must not win, such as one that is not allowed.
+"""Bias of an excluded entry, such as a filtered row.
 
-Not infinite, since the kernels write into the low bits of scores. Real scores are below
+Not infinite, since kernels store numbers in low bits of scores. Real scores are below
 2^52 and, by the bounds of `queries.RATIO_RANGE`, these are above 2^60."""
 
 EMPTY_SCORE = 2.0**56
-"""Scores from here on are those of entries that must not win."""
+"""Scores from this value on belong to excluded entries."""
 
 ENTRY_BLOCK = 1 << 22
-"""Entries that are numbered at once."""
+"""Entries numbered at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,20 +57,20 @@ class DeviceLists:
     """Inverted lists on a device; entries are padded by one tile.
 
     Attributes:
-        center: float32 (d,), taken off rows and queries.
+        center: float32 (d,), subtracted from rows and queries.
         differences: whether rows are compared by differences, not by products.
-        kind: of number the scan reads.
-        dim: d as given; `vectors` has `padded_dim(dim, kind)` columns.
-        exponent: stored values are the given ones divided by 2^exponent.
-        offsets: int64 (nlist + 1), where lists start.
-        mids: int64 (nlist), where their spilled entries start.
+        kind: number kind that the scan reads.
+        dim: d of the rows; `vectors` has `padded_dim(dim, kind)` columns.
+        exponent: stored values are the original ones divided by 2^exponent.
+        offsets: int64 (nlist + 1), first entry of each list.
+        mids: int64 (nlist), first spilled entry of each list.
         rows: int32 (entries + TILE), the row of each entry.
         copy_of: int32 (entries + TILE), the primary list of a spilled entry's row; -1
             for a primary entry.
-        vectors: (entries + TILE, padded d), what is scanned.
+        vectors: (entries + TILE, padded d), the scanned values.
         biases: float32 (entries + TILE), `EMPTY_BIAS` in the padding.
         factors: float32 (entries + TILE), the scales of int8 codes; 1 otherwise.
-        longest: entries of the longest list, by segments.
+        longest: entries of the longest list, by kind of segments.
     """
 
     center: Tensor
@@ -94,7 +94,7 @@ class DeviceLists:
 
     @property
     def device(self) -> torch.device:
-        """Where the arrays are."""
+        """Device of the arrays."""
         return self.vectors.device
 
 
@@ -106,19 +106,19 @@ def lay_out(
     order: NDArray[np.int64] | None = None,
     resident: Tensor | None = None,
 ) -> DeviceLists:
-    """Copy the lists of `data` to `device`, shuffled, as numbers of one kind.
+    """Copy the lists of `data` to `device`, shuffled, in one number kind.
 
-    Rows (or their int8 codes) are read in their own order, block by block, and the
-    device writes each to its one or two entries: host memory is never read at random.
+    Rows (or their int8 codes) are read sequentially, block by block, and the device
+    writes each to its one or two entries, so host memory is never read at random.
 
     Args:
         data: the sealed index.
-        kind: of number.
-        device: where.
-        order: of entries, as `shuffled` finds it, which takes the host a while and
-            needs no device; None finds it here.
-        resident: float32 (n, d), the rows of `data` where they are on `device`
-            already; None sends them, block by block.
+        kind: number kind.
+        device: device of the tensors.
+        order: order of the entries from `shuffled`, which is slow and needs no device;
+            None computes it here.
+        resident: float32 (n, d), the rows of `data` if they are on `device` already;
+            None copies them block by block.
     """
     lists = data.lists
     order = shuffled(data) if order is None else order
@@ -151,7 +151,7 @@ def lay_out(
 
 
 def shuffled(data: IndexData) -> NDArray[np.int64]:
-    """An order (entries) that shuffles the entries of each segment among themselves."""
+    """An order (entries) that shuffles the entries within each segment."""
     lists = data.lists
     list_of = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
     spilled = np.arange(lists.entries) >= lists.mids[list_of]
@@ -201,7 +201,7 @@ def _entries_of(out: DeviceLists, *, n: int, count: int) -> Tensor:
 
 
 def _row_blocks(out: DeviceLists, data: IndexData, resident: Tensor | None) -> Blocks:
-    """What the entries are made of, on the device: codes for int8, else rows."""
+    """The source of the entries, on the device: codes for int8, else rows."""
     if out.kind == "int8":
         return upload(data.codes.values, out.device, dtype=np.int8)
     if resident is None:
@@ -213,7 +213,7 @@ def _row_blocks(out: DeviceLists, data: IndexData, resident: Tensor | None) -> B
 def _coded(
     out: DeviceLists, data: IndexData, block: slice, rows: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What is stored of a block of rows, with its factors and biases."""
+    """Stored values of a block of rows, with their factors and biases."""
     unit = 2.0**out.exponent
     factors = torch.ones(len(rows), dtype=torch.float32, device=out.device)
     if out.kind == "int8":
@@ -227,14 +227,14 @@ def _coded(
         return stored, factors, _dot_biases(data, block, unit).to(out.device)
     if out.differences or not data.encoding.has_biases:
         return stored, factors, torch.zeros_like(factors)
-    # Of what is stored, not of what was given: near a query the two errors cancel.
+    # From the stored, rounded values: for rows near a query the two errors cancel.
     squares = stored.double().square().sum(dim=1)
     halves = squares * factors.double().square() / 2
     return stored, factors, halves.float()
 
 
 def _dots(data: IndexData, rows: slice) -> NDArray[np.float64]:
-    """-c.x of some rows under ip, x without the centre c of the index."""
+    """-c.x of a block of rows under ip, with c subtracted from x."""
     biases = data.codes.biases
     if data.metric != "ip" or biases is None:
         return np.zeros(len(data.codes.scales[rows]))
@@ -243,7 +243,7 @@ def _dots(data: IndexData, rows: slice) -> NDArray[np.float64]:
 
 
 def _dots_exponent(data: IndexData) -> int:
-    """The least e for which all of `_dots` are at most 4^e."""
+    """The least e with all of `_dots` at most 4^e."""
     most = np.abs(_dots(data, slice(None))).max(initial=0.0)
     return int(np.ceil(np.log2(most) / 2)) if most > 0 else -1 << 10
 

@@ -1,7 +1,7 @@
-"""Powers of two that bring rows and queries into the range of every kind of number.
+"""Powers of two that scale rows and queries into the range of every number kind.
 
-Scaling by a power of two loses nothing, and the order of one query's scores does not
-change when all of them are scaled alike. So the scan may assume values of at most 1.
+Scaling by a power of two is exact, and a common factor keeps the order of one query's
+scores. So the scan may assume values of at most 1.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ _BIAS, _MANTISSA = 1023, 52  # of float64
 def power_of_two(exponents: Tensor) -> Tensor:
     """Exactly 2^e (float64) for int `exponents` in -1022..1023.
 
-    From the bits: `exp2` need not be exact on every device.
+    Built from bits: `exp2` need not be exact on every device.
     """
     return ((exponents.long() + _BIAS) << _MANTISSA).view(torch.float64)
 
@@ -28,7 +28,7 @@ def exponents_above(peaks: Tensor) -> Tensor:
 
 
 def exponent_of(vectors: Vectors, center: Vectors) -> int:
-    """The least e with |x| < 2^e for every value of `vectors` (n, d) less `center`.
+    """The least e with |x| < 2^e for every value of `vectors` (n, d) minus `center`.
 
     0 if all are zero.
     """
@@ -40,7 +40,7 @@ def exponent_of(vectors: Vectors, center: Vectors) -> int:
 
 
 def exponent_on_device(rows: Tensor, center: Tensor) -> int:
-    """`exponent_of` for rows and centre that are on a device."""
+    """`exponent_of` for rows and a centre on a device."""
     step = max(1, BLOCK_VALUES // rows.shape[1])
     peaks = [
         (rows[block] - center).abs().amax() for block in block_slices(len(rows), step)

@@ -13,10 +13,10 @@ from gleann.index.engines.device.turns import turn_on
 from gleann.index.parallel.blocks import block_slices
 
 BLOCK_BYTES = 32 << 20
-"""Of rows sent at once: long enough for the full speed of the bus."""
+"""Bytes of rows copied at once: large enough for full bus bandwidth."""
 
 BUFFERS = 2
-"""Blocks in page-locked memory: one being filled while the other is sent."""
+"""Blocks in page-locked memory: one is filled while the other is copied."""
 
 Step = TypeVar("Step")
 Arrays = tuple[Tensor, ...]
@@ -28,18 +28,18 @@ def upload(
 ) -> Blocks:
     """The rows (n, d), which may be memory-mapped, as blocks on `device`.
 
-    On CUDA the next block is read and sent while the device works on this one.
+    On CUDA the next block is read and copied while the device computes on this one.
 
     Args:
         vectors: (n, d).
-        device: where to.
-        dtype: what values are sent as.
+        device: target device.
+        dtype: dtype of the copied values.
     """
     step = max(1, BLOCK_BYTES // (np.dtype(dtype).itemsize * vectors.shape[1]))
     blocks = block_slices(len(vectors), step)
     if device.type == "cuda":
         return _upload_ahead(vectors, blocks, device, dtype)
-    # A copy: torch will not borrow what may not be written, such as a mapped file.
+    # Copied: torch cannot wrap read-only memory, such as a mapped file.
     return (
         (block, torch.from_numpy(np.array(vectors[block], dtype)).to(device))
         for block in blocks
@@ -49,10 +49,9 @@ def upload(
 def in_turn(
     work: Callable[[Tensor], Arrays], blocks: Blocks
 ) -> Iterator[tuple[slice, tuple[NDArray[Any], ...]]]:
-    """What `work` makes of each block, as arrays of the host, in order.
+    """The result of `work` for each block, as host arrays, in order.
 
-    A block's answer is waited for only after the next block's work was handed to the
-    device.
+    Waits for a block's result only after the next block's work was launched.
     """
     waiting: deque[tuple[slice, _Coming]] = deque()
     for block, rows in blocks:
@@ -64,7 +63,7 @@ def in_turn(
 
 
 def by_turns(steps: Iterator[Step], device: torch.device) -> Iterator[Step]:
-    """The same steps, each in a turn of its own: others use the device in between."""
+    """The same steps, each in its own turn: other threads use the device in between."""
     while True:
         with turn_on(device):
             try:
@@ -82,7 +81,7 @@ def _arrived(
 
 
 class _Coming:
-    """Tensors on their way to the host."""
+    """Tensors being copied to the host."""
 
     def __init__(self, tensors: Arrays) -> None:
         self._arrived = None
@@ -119,7 +118,7 @@ def _upload_ahead(
         if following is not None:
             sent = sender.send(following)
         torch.cuda.current_stream(device).wait_event(arrival)
-        # Until the consumer's kernels are done, this memory must not be given away.
+        # This memory must not be reused until the consumer's kernels are done.
         rows.record_stream(torch.cuda.current_stream(device))
         yield block, rows
 
@@ -132,7 +131,7 @@ def _staging(rows: int, dim: int, dtype: type[np.generic]) -> Tensor:
 
 
 class _Sender:
-    """Copies blocks through page-locked memory on a stream of its own."""
+    """Copies blocks through page-locked memory on a separate stream."""
 
     def __init__(
         self, vectors: NDArray[Any], staging: Tensor, device: torch.device
@@ -145,10 +144,10 @@ class _Sender:
         self._turn = 0
 
     def send(self, block: slice) -> tuple[Tensor, torch.cuda.Event]:
-        """Start to send a block; the event says when it is there."""
+        """Start the copy of a block; the event marks its completion."""
         turn = self._turn % BUFFERS
         self._turn += 1
-        self._left[turn].synchronize()  # the block sent before from this buffer
+        self._left[turn].synchronize()  # the previous copy from this buffer
         buffer = self._staging[turn, : block.stop - block.start]
         buffer.numpy()[:] = self._vectors[block]
         arrival = torch.cuda.Event()

@@ -1,4 +1,4 @@
-"""A view of the lists for one search: its segments and its allowed rows."""
+"""View of the lists for one search: its segments and its allowed rows."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from gleann.index.engines.device.layout.layout import EMPTY_BIAS, DeviceLists
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ListView:
-    """The part of `lists` that a request is about.
+    """The part of `lists` that a request covers.
 
     Attributes:
-        lists: all of it.
+        lists: all lists.
         starts: int64 (nlist), the first entry of each list.
-        ends: int64 (nlist), past the last entry that is scanned.
-        biases: float32 (entries + TILE), `EMPTY_BIAS` where a row is not allowed.
-        longest: entries scanned of the longest list.
+        ends: int64 (nlist), the end of the scanned entries of each list, exclusive.
+        biases: float32 (entries + TILE), `EMPTY_BIAS` for rows that are not allowed.
+        longest: the most entries scanned of any list.
     """
 
     lists: DeviceLists
@@ -34,9 +34,9 @@ class ListView:
 
 
 def view_for(lists: DeviceLists, request: ScanRequest) -> ListView:
-    """Look at `lists` as `request` does.
+    """Restrict `lists` to the segments and allowed rows of `request`.
 
-    A filter costs one pass over the biases of all entries, and the scan nothing.
+    A filter costs one pass over the biases of all entries; the scan is not slower.
     """
     biases = lists.biases
     if request.allowed is not None:

@@ -1,1 +1,1 @@
-"""Choices before a search on a device: kernel, kind of number, memory."""
+"""Planning of a device search: kernel, number kind, memory."""

@@ -1,11 +1,12 @@
-"""The placement of entries in buckets, computed from sizes.
+"""Assignment of entries to buckets, computed from sizes.
 
-An entry of a span lies at (chunk, slot) = divmod(place in the span, TILE). Some slots
-share a bucket, which keeps the two best of its entries over all chunks. What it drops
-is no better than its third best: the least third of a span bounds whatever was dropped.
+An entry of a span is at (chunk, slot) = divmod(position in the span, TILE). Several
+slots share a bucket, which keeps its two best entries over all chunks. Dropped entries
+are no better than the bucket's third best, so the least third best of a span bounds all
+its dropped entries.
 
-A score gives up its low bits for the number that tells an entry of a bucket from the
-others, so that one minimum of floats takes both along.
+The low bits of a score store the number of the entry in its bucket, so one float
+minimum selects both.
 """
 
 from dataclasses import dataclass
@@ -15,26 +16,26 @@ from gleann.index.engines.device.plan.kinds import TILE
 MAX_CHUNKS = 64
 
 MAX_SPAN = TILE * MAX_CHUNKS
-"""Entries of a span, at most: more chunks would take more bits of a score."""
+"""Maximum entries of a span: more chunks would take more bits of a score."""
 
 KEPT = 2
-"""Entries kept a bucket."""
+"""Entries kept per bucket."""
 
 SHARED_STEPS: dict[int, tuple[int, ...]] = {128: (), 64: (8,), 32: (8, 64)}
-"""Slots that differ by these share a bucket, by the number of buckets.
+"""Offsets between slots that share a bucket, by the number of buckets.
 
-On sm_80 and sm_90 a thread of four warps gets the products of rows r, r + 8, r + 64 and
-r + 72: they are compared without leaving its registers.
+On sm_80 and sm_90 with four warps, a thread has the products of rows r, r + 8, r + 64
+and r + 72, so they are compared in its registers.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucketing:
-    """How a list is cut.
+    """Partition of a list into spans and buckets.
 
     Attributes:
-        buckets: a span, one of `SHARED_STEPS`.
-        span: entries that share buckets, a multiple of TILE of at most MAX_SPAN.
+        buckets: buckets per span, one of `SHARED_STEPS`.
+        span: entries per span, a multiple of TILE of at most MAX_SPAN.
     """
 
     buckets: int
@@ -47,9 +48,9 @@ class Bucketing:
 
     @property
     def low_bits(self) -> int:
-        """Bits of a score that give way to chunk * slots + place in the bucket.
+        """Low bits of a score replaced by chunk * slots + position in the bucket.
 
-        All spans of a search lose as many, so that rounding keeps the order of scores.
+        The same for all spans of a search, so that rounding keeps the order of scores.
         """
         return (self.span // TILE * self.slots - 1).bit_length()
 
@@ -65,5 +66,5 @@ def slot_table(buckets: int) -> list[list[int]]:
 
 
 def span_count(longest: int, span: int) -> int:
-    """Spans of `span` entries in the longest list, at least one."""
+    """Number of spans of `span` entries in the longest list, at least one."""
     return max(1, -(-longest // span))

@@ -1,4 +1,4 @@
-"""The choice of a device and of its kind of number."""
+"""The choice of a device and its number kind."""
 
 from dataclasses import replace
 
@@ -10,14 +10,14 @@ from gleann.index.engines.device.plan.roofline import H200, Batch, Ceilings
 from gleann.index.errors import EngineUnavailableError
 
 LEAST_CAPABILITY = (8, 0)
-"""Of a CUDA device: the first with bf16 matrix instructions."""
+"""Minimum compute capability: the first with bf16 matrix instructions."""
 
 
 def resolve_device(name: str | None) -> torch.device:
-    """The named device; without a name the first CUDA device, or else the CPU.
+    """The named device; without a name, the first CUDA device or else the CPU.
 
     Raises:
-        EngineUnavailableError: there is no such device here.
+        EngineUnavailableError: the device does not exist.
     """
     if name is None:
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
@@ -28,7 +28,7 @@ def resolve_device(name: str | None) -> torch.device:
             f"torch knows no device {name!r}: {error}"
         ) from error
     if device.type == "cuda":
-        # One name a device: turns on it are taken by name.
+        # One name per device: `turns.py` keeps one lock per name.
         device = torch.device("cuda", device.index or 0)
         seen = torch.cuda.device_count()
         if device.index >= seen:
@@ -39,9 +39,10 @@ def resolve_device(name: str | None) -> torch.device:
 
 
 def default_kinds(device: torch.device, batch: Batch) -> tuple[Kind, ...]:
-    """Best first for `batch`: float32 on a CPU, bf16 or int8 on CUDA.
+    """Number kinds for `batch`, best first: float32 on a CPU, bf16 or int8 on CUDA.
 
-    Whatever the formulas say of time, int8 is half the bytes where bf16 does not fit.
+    int8 takes half the bytes, for devices that bf16 does not fit, whatever the
+    predicted times.
     """
     if device.type != "cuda":
         return ("fp32",)
@@ -50,10 +51,10 @@ def default_kinds(device: torch.device, batch: Batch) -> tuple[Kind, ...]:
 
 
 def ceilings_of(device: torch.device) -> Ceilings:
-    """What to weigh costs on `device` by.
+    """Performance ceilings of `device` for the cost model.
 
-    Those of one GPU, with the multiprocessors of this one: choices depend on how the
-    ceilings compare, which differs less between GPUs than they do.
+    They are the figures of one GPU model with this device's multiprocessors: choices
+    depend on ratios of the ceilings, which differ less between GPUs than the ceilings.
     """
     return replace(H200, programs=programs_on(device))
 

@@ -1,4 +1,4 @@
-"""Kinds of numbers the scan can read: how many bytes, and in what steps of d."""
+"""Number kinds of the scan: bytes per value and steps along d."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,17 +6,17 @@ from typing import Literal
 Kind = Literal["bf16", "fp16", "fp32", "int8"]
 
 TILE = 128
-"""Rows a kernel scores at once; the tail of the entries is padded by as many."""
+"""Rows that a kernel scores at once; entries are padded at the end by as many."""
 
 
 @dataclass(frozen=True, slots=True)
 class KindFacts:
-    """What is fixed by a kind.
+    """Constants of a number kind.
 
     Attributes:
-        bytes: of one value.
-        step: d is padded to a multiple of this, the least that a matrix
-            instruction takes along d.
+        bytes: bytes per value.
+        step: d is padded to a multiple of this, the shortest length along d of a matrix
+            instruction.
     """
 
     bytes: int
@@ -32,6 +32,6 @@ KINDS: dict[Kind, KindFacts] = {
 
 
 def padded_dim(dim: int, kind: Kind) -> int:
-    """D as it is stored: the next multiple of the kind's step."""
+    """Stored d: the next multiple of the kind's step."""
     step = KINDS[kind].step
     return -(-dim // step) * step

@@ -1,4 +1,4 @@
-"""The memory that an index takes on a device, checked before anything is copied."""
+"""Device memory of an index, checked before any copy."""
 
 import gc
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from gleann.index.engines.device.plan.planner import usual_batch
 from gleann.index.errors import DeviceMemoryError
 
 KEYS_SHARE = 0.25
-"""Of what is free after the index is loaded, for the keys of one block of queries."""
+"""Share of the memory free after loading that the keys of one block may take."""
 
 HOST_BUDGET = 256 << 20
-"""For the keys of one block on the CPU, whose free memory nobody promises."""
+"""Bytes for the keys of one block on the CPU, whose free memory is not reliable."""
 
 RESERVE = 512 << 20
-"""For kernels, blocks on their way, temporaries of the coarse step, and slack."""
+"""Reserved for kernels, blocks in flight, temporaries of the coarse step, and slack."""
 
 ENTRY_BYTES = 16
-"""Row, home, bias and factor."""
+"""Bytes per entry of row, primary list, bias and factor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """Bytes an index takes on a device.
+    """Bytes of an index on a device.
 
     Attributes:
-        lists: entries, copies included.
+        lists: entries, spilled copies included.
         coarse: centroids and offsets.
-        rows: float32 rows for re-ranking; 0 where they stay in host memory.
-        loading: only while it is loaded: the numbers of each row's two entries.
+        rows: float32 rows for re-ranking; 0 if they stay in host memory.
+        loading: the numbers of each row's two entries, during loading only.
     """
 
     lists: int
@@ -42,12 +42,12 @@ class Footprint:
 
     @property
     def total(self) -> int:
-        """All of it, as it is loaded."""
+        """Total during loading."""
         return self.lists + self.coarse + self.rows + self.loading
 
 
 def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint:
-    """What `data` would take on a device."""
+    """The memory that `data` would take on a device."""
     n, dim = data.vectors.shape
     entries = data.lists.entries + TILE
     entry = padded_dim(dim, kind) * KINDS[kind].bytes + ENTRY_BYTES
@@ -62,13 +62,13 @@ def footprint(data: IndexData, *, kind: Kind, rows_on_device: bool) -> Footprint
 def admit(
     data: IndexData, *, kinds: tuple[Kind, ...], device: torch.device
 ) -> tuple[Kind, Footprint]:
-    """Choose the kind of number, and whether the float32 rows go to `device` too.
+    """Choose the number kind, and whether the float32 rows are copied to `device`.
 
-    The first of `kinds` that fits with the rows; else the first that fits without:
-    rows in host memory are gathered over the bus, which is slower than any scan.
+    Takes the first of `kinds` that fits with the rows, else the first that fits without
+    them: gathering rows from host memory over the bus is slower than any scan.
 
     Raises:
-        DeviceMemoryError: the lists fit as none of `kinds`.
+        DeviceMemoryError: the lists do not fit in any of `kinds`.
     """
     free = room_on(device)
     if free is None:
@@ -86,7 +86,7 @@ def admit(
 
 
 def fits(data: IndexData, *, device: torch.device) -> bool:
-    """Whether `admit` would find room for all of `data`, rows too, as it is best."""
+    """Whether all of `data`, rows included, fits on the device in the best kind."""
     free = room_on(device)
     if free is None:
         return True
@@ -95,7 +95,7 @@ def fits(data: IndexData, *, device: torch.device) -> bool:
 
 
 def kinds_for(data: IndexData, device: torch.device) -> tuple[Kind, ...]:
-    """The kinds of number that suit `data` on `device`, best first."""
+    """The number kinds for `data` on `device`, best first."""
     if data.encoding.kind == "float32":
         return ("fp32",)
     batch = usual_batch(
@@ -107,12 +107,12 @@ def kinds_for(data: IndexData, device: torch.device) -> tuple[Kind, ...]:
 
 
 def require_room(needed: int, device: torch.device, *, what: str) -> None:
-    """Refuse work that takes more memory than is free.
+    """Raise if work needs more memory than is free.
 
     Args:
         needed: bytes.
-        device: where.
-        what: takes them, for the message.
+        device: the device.
+        what: the consumer of the memory, for the message.
 
     Raises:
         DeviceMemoryError: with both numbers.
@@ -125,35 +125,35 @@ def require_room(needed: int, device: torch.device, *, what: str) -> None:
 
 
 class FreeMemory:
-    """What is free on a device, asked for rarely: a driver can take milliseconds.
+    """Free memory of a device, cached because a driver query can take milliseconds.
 
-    Who else takes memory in between is not noticed before an allocation fails: then
-    `forget` has the next search ask again. Not for two threads at once.
+    Allocations by others are noticed only when an allocation fails: then `forget` makes
+    the next search query again. Not thread-safe.
     """
 
     def __init__(self, device: torch.device) -> None:
-        """Ask for the first time."""
+        """Query the free memory."""
         self._device = device
         self._free = free_bytes(device)
         self._stale = False
 
     def refresh(self) -> None:
-        """Ask again."""
+        """Query again."""
         self._free = free_bytes(self._device)
         self._stale = False
 
     def forget(self) -> None:
-        """Ask again at the next search: what was known proved wrong."""
+        """Query again at the next search: the cached value was wrong."""
         self._stale = True
 
     def budget(self, *, a_query: int) -> int:
         """Bytes that the keys of one block of queries may take.
 
         Args:
-            a_query: bytes for a block of one, by the planner.
+            a_query: bytes of a block of one query, from the planner.
 
         Raises:
-            DeviceMemoryError: not even that fits, and did not when asked again.
+            DeviceMemoryError: not even one query fits, also after a new query.
         """
         if self._stale or (self._free is not None and a_query > self._free):
             self.refresh()
@@ -168,16 +168,16 @@ class FreeMemory:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Bytes free on a CUDA device, None for the host."""
+    """Free bytes of a CUDA device; None for the host."""
     if device.type != "cuda":
         return None
     return int(torch.cuda.mem_get_info(device)[0])
 
 
 def room_on(device: torch.device) -> int | None:
-    """`free_bytes`, once torch has given back what it keeps of things that are gone."""
+    """`free_bytes` after torch has released its unused cached memory."""
     if device.type == "cuda":
-        gc.collect()  # an engine and what it recorded may refer to each other
+        gc.collect()  # an engine and its recordings can form reference cycles
         torch.cuda.empty_cache()
     return free_bytes(device)
 

@@ -1,6 +1,6 @@
-"""Plans the search of a batch: kernel, kind of number, buckets, segments, blocks.
+"""Plans the search of a batch: kernel, number kind, buckets, segments, blocks.
 
-The plan follows from sizes alone, so it can be tested without a device.
+The plan depends on sizes alone, so it can be tested without a device.
 """
 
 from dataclasses import dataclass
@@ -22,46 +22,46 @@ Kernel = Literal["list-major", "query-major"]
 KEY_BYTES = 8
 
 TEMPORARIES = 4
-"""Copies of the keys that are alive at once while they are merged."""
+"""Copies of the keys in memory at once during the merge."""
 
 _KINDS: tuple[Kind, ...] = ("bf16", "int8")
 
 MOST_QUERIES = 16_384
-"""Queries searched at once: more share no list that these do not."""
+"""Maximum queries searched at once: larger blocks share no more lists."""
 
 QUERY_TILES = (16, 32, 64)
-"""Queries a work item, as kernels are built for."""
+"""Queries per work item for which kernels are built."""
 
 FEW_BUCKETS, MANY_BUCKETS = 32, TILE
 FEW_NEIGHBOURS, MANY_NEIGHBOURS = 16, 100
-"""With more neighbours than the second, most pairs would be scanned twice."""
+"""Above the second limit on k, most pairs would be scanned twice."""
 
 USUAL_QUERIES = 10_000
-"""In a batch; beyond it the choice of a kind hardly changes."""
+"""Batch size used to choose a number kind; larger ones hardly change the choice."""
 
 ITEMS_A_PROGRAM = 2
-"""Spans are cut until every multiprocessor has so many, in small batches."""
+"""Small batches cut spans until every multiprocessor has this many."""
 
 SHORT_SPAN = KEPT * TILE
-"""Entries of a span whose slots drop none: a tenth as many pairs are scanned again."""
+"""Span size whose slots drop no entry: a tenth as many pairs are scanned again."""
 
 SHORT_ITEMS = 32
-"""Short spans that a multiprocessor is given at most: each is folded by itself."""
+"""Maximum short spans per multiprocessor: each is folded separately."""
 
 MERGES_A_PROGRAM = 8
-"""Programs of the first merge that every multiprocessor is given, in small batches."""
+"""Programs of the first merge per multiprocessor, in small batches."""
 
 STEPS_A_LAUNCH = 2
-"""Steps of a merge that take as long as a second launch to merge its parts."""
+"""Merge steps that take as long as a second launch that merges parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How one block of queries is searched.
+    """Search plan of one block of queries.
 
     Attributes:
-        selection: keep the best of buckets and certify, or score into memory and sort.
-        bucketing: how spans are cut; of no meaning for "exact".
+        selection: keep the best of buckets and certify, or store all scores and sort.
+        bucketing: partition of the spans; unused for "exact".
         block: queries searched at once.
         again: queries scanned again at once.
     """
@@ -73,7 +73,7 @@ class Plan:
 
     @property
     def how(self) -> tuple[Selection, Bucketing]:
-        """What a block of a given size is searched by."""
+        """The selection for a block of a given size."""
         return self.selection, self.bucketing
 
 
@@ -82,11 +82,11 @@ class Sizes:
     """The sizes that a plan depends on.
 
     Attributes:
-        queries: in the call.
-        nprobe: lists a query.
-        longest: entries of the longest list, of the segments scanned.
-        k: neighbours.
-        rerank: rows re-ranked.
+        queries: queries per call.
+        nprobe: lists per query.
+        longest: entries of the longest list, in the scanned segments.
+        k: neighbours per query.
+        rerank: rows re-ranked per query.
         nlist: number of lists.
     """
 
@@ -102,9 +102,9 @@ def plan(sizes: Sizes, *, programs: int, budget: int) -> Plan:
     """Plan a search.
 
     Args:
-        sizes: of the search.
-        programs: kernel programs that the device runs side by side.
-        budget: bytes that one block of queries may take for keys.
+        sizes: sizes of the search.
+        programs: kernel programs that the device runs concurrently.
+        budget: bytes for the keys of one block of queries.
     """
     selection, bucketing = select_by(sizes, programs=programs)
     first, second = bytes_a_query(sizes, selection, bucketing)
@@ -118,7 +118,7 @@ def plan(sizes: Sizes, *, programs: int, budget: int) -> Plan:
 
 
 def select_by(sizes: Sizes, *, programs: int) -> tuple[Selection, Bucketing]:
-    """How the best entries of a list are found."""
+    """The selection method for the best entries of a list."""
     bucketing = Bucketing(
         buckets=FEW_BUCKETS if sizes.k <= FEW_NEIGHBOURS else MANY_BUCKETS,
         span=span_for(sizes, programs=programs),
@@ -129,10 +129,10 @@ def select_by(sizes: Sizes, *, programs: int) -> tuple[Selection, Bucketing]:
 def bytes_a_query(
     sizes: Sizes, selection: Selection, bucketing: Bucketing
 ) -> tuple[int, int]:
-    """Bytes of keys, and of the bitmap of lists, that a query takes.
+    """Bytes of keys and of the bitmap of lists per query.
 
     Returns:
-        When it is scanned first, and when all its pairs are scanned again.
+        The bytes in the first pass, and the bytes if all its pairs are scanned again.
     """
     first = sizes.nprobe * keys_a_pair(sizes, selection, bucketing) + sizes.rerank
     second = first + sizes.nprobe * max(1, sizes.longest)
@@ -144,16 +144,16 @@ def bytes_a_query(
 
 
 def keys_a_pair(sizes: Sizes, selection: Selection, bucketing: Bucketing) -> int:
-    """Keys that one (query, list) pair leaves."""
+    """Keys kept per (query, list) pair."""
     if selection == "exact":
         return max(1, sizes.longest)
     return 2 * bucketing.buckets * span_count(sizes.longest, bucketing.span)
 
 
 def span_for(sizes: Sizes, *, programs: int) -> int:
-    """Entries a span: few in small batches, else all that can be numbered.
+    """Entries per span: few in small batches, else as many as can be numbered.
 
-    Short spans leave more keys to merge, and hardly a pair to be scanned again.
+    Short spans leave more keys to merge, and hardly any pair to scan again.
     """
     pairs = max(1, sizes.queries * sizes.nprobe)
     if pairs * span_count(sizes.longest, SHORT_SPAN) <= SHORT_ITEMS * programs:
@@ -164,13 +164,13 @@ def span_for(sizes: Sizes, *, programs: int) -> int:
 
 
 def merge_share(queries: int, width: int, *, at_once: int, programs: int) -> int:
-    """Keys of a query that one program merges: all `width` but in small batches.
+    """Keys of a query that one program merges: all `width` except in small batches.
 
     Args:
-        queries: in the batch.
-        width: keys a query.
-        at_once: keys that a program takes in a step.
-        programs: kernel programs that the device runs side by side.
+        queries: queries in the batch.
+        width: keys per query.
+        at_once: keys that a program processes per step.
+        programs: kernel programs that the device runs concurrently.
     """
     steps = -(-width // at_once)
     parts = min(steps, MERGES_A_PROGRAM * programs // max(1, queries))
@@ -179,33 +179,33 @@ def merge_share(queries: int, width: int, *, at_once: int, programs: int) -> int
 
 
 def choose_kernel(queries_a_list: float) -> Kernel:
-    """List-major once lists are shared, query-major below.
+    """List-major if queries share lists, else query-major.
 
-    Where every list has about one query, nothing is shared and a tile of queries is
-    mostly empty.
+    With about one query per list, nothing is shared and a tile of queries is mostly
+    empty.
     """
     return "list-major" if queries_a_list >= 1 else "query-major"
 
 
 def choose_query_tile(queries_a_list: float) -> int:
-    """The smallest tile that holds a list's queries, or the largest there is."""
+    """The smallest tile that fits a list's queries, or the largest tile."""
     return next((t for t in QUERY_TILES if t >= queries_a_list), QUERY_TILES[-1])
 
 
 def choose_kind(batch: Batch, *, on: Ceilings) -> Kind:
-    """The kind of number for the scan: int8 where it saves a quarter, else bf16.
+    """The number kind of the scan: int8 if it saves a quarter of the time, else bf16.
 
-    bf16 keeps more digits; int8 halves the bytes, which counts where memory bounds.
+    bf16 has more precision; int8 halves the bytes, which matters if memory bounds.
     """
     by_kind = {kind: least_seconds(batch, kind=kind, on=on) for kind in _KINDS}
     return "int8" if by_kind["int8"] < 0.75 * by_kind["bf16"] else "bf16"
 
 
 def usual_batch(*, nlist: int, entries: int, dim: int) -> Batch:
-    """The batch that an index is laid out for, before any query is seen.
+    """The batch that the layout of an index is planned for.
 
-    Recall 0.95 took 15 probes of 4,096 lists and 20 to 32 of 16,384 where data were
-    real, or as hard as real ones: about a quarter of the root of the lists.
+    Recall 0.95 took 15 probes of 4,096 lists and 20 to 32 of 16,384 on real data, or
+    data as hard: about a quarter of the square root of the number of lists.
     """
     nprobe = max(1, round(nlist**0.5 / 4))
     return Batch(
@@ -216,10 +216,10 @@ def usual_batch(*, nlist: int, entries: int, dim: int) -> Batch:
 def choose_segments(
     both: Batch, primary: Batch, *, kind: Kind, on: Ceilings
 ) -> Segments:
-    """The cheaper of two searches of equal recall: with second copies, or without.
+    """The cheaper of two searches of equal recall, with or without spilled copies.
 
-    A batch that touches all lists reads every copy once, whatever nprobe is: there
-    copies pay only if the pairs that they save cost more than reading them.
+    A batch that touches all lists reads every copy once, whatever nprobe is: copies
+    then pay only if the pairs that they save cost more than reading the copies.
     """
     with_copies = least_seconds(both, kind=kind, on=on)
     without = least_seconds(primary, kind=kind, on=on)
@@ -227,6 +227,6 @@ def choose_segments(
 
 
 def least_seconds(batch: Batch, *, kind: Kind, on: Ceilings) -> float:
-    """What scanning and merging `batch` takes at the least."""
+    """Lower bound on the time to scan and merge `batch`."""
     query_tile = choose_query_tile(batch.queries_a_list)
     return bounds(batch, kind=kind, on=on, query_tile=query_tile).seconds

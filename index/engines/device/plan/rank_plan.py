@@ -1,6 +1,6 @@
-"""Plans the coarse step: groups of lists, and the room for their scores.
+"""Plans the coarse step: groups of lists, and the capacity for their scores.
 
-The plan follows from sizes alone, so it can be tested without a device.
+The plan depends on sizes alone, so it can be tested without a device.
 """
 
 from dataclasses import dataclass
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from gleann.index.engines.device.plan.kinds import TILE
 
 MOST_RANKED = TILE
-"""Probes up to which lists are ranked by the kernels."""
+"""Maximum nprobe for which the kernels rank lists."""
 
 FEWEST_LISTS = 8 * TILE
-"""From which on it pays to keep their scores out of memory."""
+"""Number of lists from which it pays not to store their scores."""
 
 FEW_BLOCKS, MANY_BLOCKS = 4, 8
 """Blocks of lists: up to the first with groups of up to `FEW_TILES` lists, then the
-second. More lists a group are scored again, fewer leave more peaks to look through."""
+second. Larger groups score more lists again, smaller ones leave more peaks to scan."""
 
 FEW_TILES = 8
 
 FEWEST_KEYS = 64
-"""So that any few probes share one compiled kernel."""
+"""Minimum capacity, so that all small nprobe share one compiled kernel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankPlan:
-    """How lists are ranked; see `triton_kernels.coarse.rank_lists`.
+    """Plan of the ranking kernels; see `triton_kernels.coarse.rank_lists`.
 
     Attributes:
-        shift: a block has 2^shift tiles of lists, so a group has as many lists.
-        blocks: of lists.
-        room: groups a query whose lists are scored again, at most.
-        keys: lists a query that are sorted, at most; a power of two.
+        shift: a block has 2^shift tiles of lists, so a group has 2^shift lists.
+        blocks: number of blocks of lists.
+        room: maximum groups per query whose lists are scored again.
+        keys: maximum lists per query that are sorted; a power of two.
     """
 
     shift: int
@@ -41,16 +41,16 @@ class RankPlan:
 
     @property
     def groups(self) -> int:
-        """Groups of lists."""
+        """Number of groups of lists."""
         return self.blocks * TILE
 
 
 def plan_ranking(*, nlist: int, nprobe: int) -> RankPlan:
     """Plan for at most `MOST_RANKED` probes.
 
-    The more groups there is room for, the sooner a threshold is found, and the more
-    lists are scored again. Of G groups that lists lie in at random, r have
-    G * ln(G / (G - r)) lists above the least of their peaks.
+    A larger group capacity finds a threshold sooner, and scores more lists again. With
+    lists at random in G groups, the r best groups have G * ln(G / (G - r)) lists above
+    the least of their peaks.
     """
     tiles = -(-nlist // TILE)
     few = min(FEW_TILES, _power_of_two(-(-tiles // FEW_BLOCKS)))
@@ -65,7 +65,7 @@ def plan_ranking(*, nlist: int, nprobe: int) -> RankPlan:
 
 
 def ranks_in_kernels(*, nlist: int, nprobe: int) -> bool:
-    """Whether lists are ranked by the kernels, not by a matrix product."""
+    """Whether the kernels rank lists, instead of a matrix product."""
     return nlist >= FEWEST_LISTS and nprobe <= MOST_RANKED
 
 

@@ -1,10 +1,9 @@
-"""A lower bound on the time of a scan, in closed form, for choices and not for reports.
+"""Closed-form lower bound on the time of a scan, for choices and not for reports.
 
 A list-major batch reads each list that it touches once, whatever nprobe is. It is bound
-by memory, by the matrix units or by the instructions that it issues: those of a tile of
-entries, and those that fold what an item of work has kept, which are more. Each pair of
-a query and a list then costs its share of the merge. `bench/gpu/counts.py` counts the
-instructions in what is compiled.
+by memory, matrix units or issued instructions: per tile of entries, and, more of them,
+to fold the kept entries of a work item. Each (query, list) pair then costs its share of
+the merge. `bench/gpu/counts.py` counts the instructions of the compiled kernels.
 """
 
 from dataclasses import dataclass
@@ -13,21 +12,21 @@ from gleann.index.engines.device.plan.bucketing import MAX_SPAN
 from gleann.index.engines.device.plan.kinds import KINDS, TILE, Kind
 
 BYTES_BESIDE = 4
-"""The bias of an entry."""
+"""Bytes of the bias of an entry."""
 
 STEP = 64
-"""Values along d that `ScanCost.step` is for."""
+"""Values along d per `ScanCost.step`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanCost:
-    """Instructions of the list-major kernel, a warp.
+    """Instructions of the list-major kernel per warp.
 
     Attributes:
-        warps: a program.
-        item: to begin an item of work, to fold what it kept and to store it.
-        tile: to score a tile of entries and to select from it.
-        step: to multiply `STEP` values along d, a tile.
+        warps: warps per program.
+        item: per work item, to start it and to fold and store its kept entries.
+        tile: per tile of entries, to score it and to select from it.
+        step: per tile, to multiply `STEP` values along d.
     """
 
     warps: int
@@ -46,21 +45,21 @@ SCAN_COSTS = {
     32: ScanCost(warps=4, item=1020, tile=221, step=56),
     64: ScanCost(warps=4, item=1900, tile=436, step=59),
 }
-"""By queries a tile, for bf16 on sm_90, 32 buckets; those of int8 are up to 17 % more a
-tile at d = 128, and less at 768."""
+"""By queries per tile, for bf16 on sm_90 and 32 buckets; int8 takes up to 17 % more per
+tile at d = 128, and fewer at 768."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceilings:
-    """What a device can do at best.
+    """Performance ceilings of a device.
 
     Attributes:
-        bytes_a_second: copied.
-        flops: multiply-adds count twice; by kind of number.
-        warp_instructions: a second, over all schedulers.
-        pair_seconds: of merging what one pair of a query and a list has kept; to be
+        bytes_a_second: memory bandwidth of a copy.
+        flops: per second, by number kind; a multiply-add counts twice.
+        warp_instructions: per second, over all schedulers.
+        pair_seconds: time to merge the kept entries of one (query, list) pair; to be
             fitted on hardware.
-        programs: kernel programs that run side by side, at one a multiprocessor.
+        programs: kernel programs that run concurrently, one per multiprocessor.
     """
 
     bytes_a_second: float
@@ -71,26 +70,26 @@ class Ceilings:
 
     @property
     def lane_instructions(self) -> float:
-        """Simple instructions a second, over all lanes."""
+        """Simple instructions per second, over all lanes."""
         return 32 * self.warp_instructions
 
 
 H200 = Ceilings(
-    # As measured by others on such a card; the datasheet has 4.8e12.
+    # Published measurement on this card; the datasheet has 4.8e12.
     bytes_a_second=4.3e12,
-    # bf16 as measured; int8 assumed twice, fp32 a third of tf32's half.
+    # bf16 measured; int8 assumed twice that, fp32 a third of tf32's half.
     flops={"bf16": 7.9e14, "fp16": 7.9e14, "fp32": 1.3e14, "int8": 1.5e15},
-    # Four schedulers each at 1.98 GHz, which the datasheet's 67 TFLOP/s of float32
-    # follow from.
+    # Four schedulers per multiprocessor at 1.98 GHz, which gives the datasheet's
+    # 67 TFLOP/s of float32.
     warp_instructions=132 * 4 * 1.98e9,
-    # 1,208 instructions of one warp a step of the merge, which takes four pairs; and 64
-    # keys and a bound a pair, written and read.
+    # 1,208 instructions of one warp per merge step, which takes four pairs; and 64
+    # keys and a bound per pair, written and read.
     pair_seconds=0.53e-9,
     programs=132,
 )
 
 H100 = Ceilings(
-    # 90 % of the datasheet's 3.35e12, and the clock of long runs.
+    # 90 % of the datasheet's 3.35e12, and the clock during long runs.
     bytes_a_second=3.0e12,
     flops=H200.flops,
     warp_instructions=132 * 4 * 1.755e9,
@@ -101,14 +100,14 @@ H100 = Ceilings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A batch of queries against an index, as sizes.
+    """The sizes of a batch of queries and an index.
 
     Attributes:
-        queries: in the batch.
-        nprobe: lists a query.
+        queries: queries in the batch.
+        nprobe: lists per query.
         nlist: number of lists.
-        entries: scanned if all lists are, copies included.
-        dim: d.
+        entries: entries of all scanned segments, copies included.
+        dim: dimensions of a row.
     """
 
     queries: int
@@ -134,7 +133,7 @@ class Batch:
 
     @property
     def touched(self) -> float:
-        """Share of the lists that some query probes, were probes independent."""
+        """Share of the lists that any query probes, for independent probes."""
         return 1.0 - (1.0 - self.nprobe / self.nlist) ** self.queries
 
 
@@ -143,8 +142,8 @@ class Items:
     """Work of a list-major scan, for lists of equal length.
 
     Attributes:
-        count: items: a tile of queries against a span of a list.
-        tiles: of entries, an item.
+        count: number of items: a tile of queries against a span of a list.
+        tiles: tiles of entries per item.
     """
 
     count: float
@@ -153,13 +152,13 @@ class Items:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Seconds that a batch takes at the least.
+    """Lower bounds on the seconds of a batch.
 
     Attributes:
-        memory: reading entries.
-        matrix: multiplying.
-        issue: issuing instructions, the folding of what items kept included.
-        pairs: merging, after the scan.
+        memory: to read entries.
+        matrix: to multiply.
+        issue: to issue instructions, including the folds of work items.
+        pairs: to merge, after the scan.
     """
 
     memory: float
@@ -169,12 +168,12 @@ class Bounds:
 
     @property
     def scan(self) -> float:
-        """The scan takes no less."""
+        """Lower bound of the scan."""
         return max(self.memory, self.matrix, self.issue)
 
     @property
     def seconds(self) -> float:
-        """The scan and all that grows with the number of pairs."""
+        """The scan plus the costs per pair."""
         return self.scan + self.pairs
 
 
@@ -183,9 +182,9 @@ def bounds(batch: Batch, *, kind: Kind, on: Ceilings, query_tile: int) -> Bounds
 
     Args:
         batch: the sizes.
-        kind: of number.
-        on: the device.
-        query_tile: queries an item, one of `SCAN_COSTS`.
+        kind: number kind.
+        on: ceilings of the device.
+        query_tile: queries per item, one of `SCAN_COSTS`.
     """
     entry_bytes = batch.dim * KINDS[kind].bytes + BYTES_BESIDE
     items = items_of(batch, query_tile=query_tile)
@@ -199,9 +198,9 @@ def bounds(batch: Batch, *, kind: Kind, on: Ceilings, query_tile: int) -> Bounds
 
 
 def items_of(batch: Batch, *, query_tile: int) -> Items:
-    """The items that a batch is cut into, on average.
+    """Mean number of work items of a batch.
 
-    A list's last tiles, of queries and of entries, are half full on average.
+    A list's last tiles of queries and of entries are half full on average.
     """
     lists = batch.touched * batch.nlist
     groups = max(1.0, batch.pairs / lists / query_tile + 0.5)

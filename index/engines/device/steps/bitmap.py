@@ -1,4 +1,4 @@
-"""The lists that each query probes, as bits."""
+"""Bitmap of the probed lists of each query."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ WORD_BITS = 32
 
 
 def bitmap_of(list_nos: Tensor, *, nlist: int) -> Tensor:
-    """Which lists each query scans: bit j % 32 of word j // 32, int32 (nq, words).
+    """Probed lists of each query: bit j % 32 of word j // 32, int32 (nq, words).
 
     Args:
-        list_nos: int64 (nq, nprobe), no list twice a query, -1 for none.
+        list_nos: int64 (nq, nprobe), distinct lists per query, -1 for none.
         nlist: number of lists.
     """
     words = -(-nlist // WORD_BITS)
-    # Bits of one word are distinct, so adding sets them; -1 goes to a spare word.
+    # Bits of one word are distinct, so addition sets them; -1 maps to a spare word.
     known = torch.where(list_nos < 0, words * WORD_BITS, list_nos)
     bits = torch.ones_like(known) << (known % WORD_BITS)
     wide = torch.zeros(

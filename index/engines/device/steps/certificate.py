@@ -1,8 +1,8 @@
-"""The exactness certificate: which pairs may hide one of a query's k best rows.
+"""Exactness certificate: the pairs that may have dropped one of a query's k best rows.
 
-A scan bounds from below every entry that it dropped (`bucketing.py`). So where the
-bounds of all pairs are worse than the k-th best row found, the k best of all probed
-rows, by scan scores, are found; any other pair is scanned again, keeping all it needs.
+A scan bounds from below every entry that it dropped (`bucketing.py`). If the bounds of
+all pairs are worse than the k-th best row found, the k best of all probed rows by scan
+score are found. Pairs with a better bound are scanned again without dropping entries.
 """
 
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from gleann.index.engines.device.steps.scan import Scanner
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rescanned:
-    """The flagged queries of a block of nq for which fixed room sufficed.
+    """The flagged queries of a block of nq that fit a fixed capacity.
 
     Attributes:
         query_nos: int64 (room,), the flagged queries, in order; 0 past the last.
-        candidates: keys (room, keep) of their rows; of no meaning past the last.
+        candidates: keys (room, keep) of their rows; undefined past the last.
         places: int64 (nq,), the row of `candidates` of each flagged query.
         done: bool (nq,), the queries all of whose flagged pairs were scanned again.
-        left: bool (nq,), the flagged queries for which there was no room.
+        left: bool (nq,), the flagged queries beyond the capacity.
     """
 
     query_nos: Tensor
@@ -36,15 +36,15 @@ class Rescanned:
 
 
 def violations(bounds: Tensor, merged: Tensor, *, k: int) -> Tensor:
-    """Which pairs may hide a row of the k best: bool (nq, nprobe).
+    """Pairs that may have dropped one of the k best rows: bool (nq, nprobe).
 
     Args:
-        bounds: (nq, nprobe, spans), as scanned.
+        bounds: (nq, nprobe, spans), from the scan.
         merged: (nq, at least k), the best rows of each query.
-        k: how deep the answer must be exact.
+        k: number of best rows that must be exact.
     """
-    # Scores are rounded towards zero, which keeps their order but makes ties: only a
-    # bound of a worse score is known to be worse.
+    # Scores are rounded towards zero, which keeps their order but creates ties: only
+    # a bound with a strictly worse score is certainly worse.
     kth = (merged[:, k - 1] >> NUMBER_BITS)[:, None, None]
     return (((bounds >> NUMBER_BITS) <= kth) & (bounds != NONE)).any(dim=2)
 
@@ -52,13 +52,13 @@ def violations(bounds: Tensor, merged: Tensor, *, k: int) -> Tensor:
 def rescanned(
     scanner: Scanner, keys: Tensor, violated: Tensor, probe: Probe, *, keep: int
 ) -> Tensor:
-    """Merge again, with exact keys in place of those of the violated pairs.
+    """Merge again with exact keys for the violated pairs.
 
     Args:
-        scanner: who scans.
+        scanner: the scanner.
         keys: (nq, nprobe, spans, KEPT, buckets) of queries that all have a violation.
         violated: bool (nq, nprobe).
-        probe: those queries.
+        probe: these queries.
         keep: rows to keep.
 
     Returns:
@@ -73,7 +73,7 @@ def rescanned(
         probe.view,
         keep=depth,
     )
-    # Pairs come by query: each goes to the next free place of its query.
+    # Pairs are sorted by query: each goes to the next free place of its query.
     counts = violated.sum(dim=1)
     firsts = counts.cumsum(0) - counts
     places = torch.arange(len(query_nos), device=keys.device) - firsts[query_nos]
@@ -93,18 +93,18 @@ def rescanned_within(
     keep: int,
     room: int,
 ) -> Rescanned:
-    """`rescanned` for the first `room` flagged pairs of a block, whatever is flagged.
+    """`rescanned` for the first `room` flagged pairs of a block.
 
-    Shapes follow from sizes alone and nothing waits for the device, so it can be
+    Shapes depend on sizes alone and nothing waits for the device, so it can be
     recorded. A query is done only if all of its flagged pairs are among them.
 
     Args:
-        scanner: who scans.
+        scanner: the scanner.
         keys: (nq, nprobe, spans, KEPT, buckets) of all queries.
         violated: bool (nq, nprobe).
         probe: all queries.
         keep: rows to keep.
-        room: pairs, at least 1.
+        room: capacity in pairs, at least 1.
     """
     flags = counted(violated)
     first = scanner.compact(flags, probe.list_nos, room=room)
@@ -125,7 +125,7 @@ def rescanned_within(
 def _extra_keys(
     scanner: Scanner, pairs: Compacted, probe: Probe, *, keep: int
 ) -> Tensor:
-    """Exact keys (room, nprobe * depth) of compacted pairs, by query."""
+    """Exact keys (room, nprobe * depth) of compacted pairs, grouped by query."""
     room, nprobe = len(pairs.rows), probe.list_nos.shape[1]
     depth = min(keep, max(1, probe.view.longest))
     found = scanner.exact(

@@ -18,18 +18,18 @@ from gleann.index.metric import ListRanking
 from gleann.index.parallel.blocks import block_slices
 
 BLOCK_SCORES = 1 << 25
-"""Scores held at once."""
+"""Scores kept in memory at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PaddedLists:
-    """The lists with one tile of nothing after the last.
+    """Codes of the lists, padded by one tile.
 
     Attributes:
         codes: int8 (nlist + TILE, padded d).
         scales: float32 (nlist + TILE,).
         norms: float32 (nlist + TILE,), their biases, or zero; infinite in the padding.
-        shifted: whether scores are doubled and less by the biases.
+        shifted: whether scores are doubled and biases subtracted.
     """
 
     codes: Tensor
@@ -41,14 +41,14 @@ class PaddedLists:
 class DeviceRanking:
     """Ranks lists on a device by codes on both sides; see `metric.ListRanking`.
 
-    Sums of integers are exact, those of floats made one dimension after another, and
-    every further step is one rounded operation, done in the same order as there: so the
-    same lists are probed on every engine.
+    Integer sums are exact, float sums add one dimension after another, and every
+    further step is one rounded operation in the order of `ListRanking`, so every engine
+    probes the same lists.
 
     Args:
         centroids: float32 (nlist, d).
-        encoding: of the index.
-        device: where.
+        encoding: encoding of the index.
+        device: device of the tensors.
 
     """
 
@@ -60,7 +60,7 @@ class DeviceRanking:
         self._metric = encoding.metric
         self._center = _sent(encoding.center, device)
         self._whole = encoding.kind == "float32"
-        # Floating-point products of integers are exact while the sums fit the mantissa.
+        # Float products of integers are exact while the sums fit the mantissa.
         self._exact = torch.float32 if dim * CODE_MAX**2 < 1 << 24 else torch.float64
         self._codes = _sent(directions.values, device).to(self._exact)
         if self._whole:
@@ -94,12 +94,12 @@ class DeviceRanking:
     def likely(self, queries: Tensor, *, nprobe: int) -> tuple[Tensor, Tensor]:
         """The best lists of prepared queries (nq, d), unless scores tie at the cut.
 
-        Cheaper than `best`: floats are selected, of half the bytes of keys. Nothing in
-        it waits for the device.
+        Cheaper than `best`: it selects floats, half the bytes of keys. It does not wait
+        for the device.
 
         Returns:
-            int64 (nq, min(nprobe, nlist)), lists of equal scores in any order, and bool
-            (nq), whose lists are in doubt since the last one ties with one left out.
+            int64 (nq, min(nprobe, nlist)), lists of equal scores in any order; and bool
+            (nq), the queries in doubt, whose last list ties with an excluded one.
         """
         nlist = len(self._scales)
         nprobe = min(nprobe, nlist)
@@ -115,7 +115,7 @@ class DeviceRanking:
 
     @property
     def center(self) -> Tensor:
-        """What is taken off queries: float32 (d,)."""
+        """The centre subtracted from queries: float32 (d,)."""
         return self._center
 
     @property
@@ -128,7 +128,7 @@ class DeviceRanking:
         return quantise(queries - self._center)
 
     def scores(self, queries: Tensor) -> Tensor:
-        """(nq, nlist), higher is better."""
+        """Scores (nq, nlist), higher is better."""
         if self._whole:
             return self._float_scores(queries - self._center)
         codes, scales = self.coded(queries)
@@ -139,7 +139,7 @@ class DeviceRanking:
         return scores * (2 * scales)[:, None] - self._norms
 
     def _float_scores(self, queries: Tensor) -> Tensor:
-        """The steps of `Encoding.scan_scores`, one by one: a product may fuse them."""
+        """The steps of `Encoding.scan_scores` one by one: a product could fuse them."""
         scores = queries.new_zeros((len(queries), self.nlist))
         for query, values in zip(queries.T, self._codes.T, strict=True):
             if self._metric == "ip":
@@ -151,7 +151,7 @@ class DeviceRanking:
 
     @cached_property
     def padded(self) -> PaddedLists:
-        """The lists as the kernel of the coarse step reads them, made for the first."""
+        """The lists in the layout of the coarse kernel, created on first use."""
         nlist, dim = self._codes.shape
         device = self._codes.device
         shape = (nlist + TILE, padded_dim(dim, "int8"))

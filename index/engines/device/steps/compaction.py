@@ -1,6 +1,6 @@
-"""Flagged pairs and their queries moved to the front of fixed room.
+"""Compaction of flagged pairs and their queries into a fixed capacity.
 
-Shapes follow from sizes alone and nothing waits for the device, so it can be recorded.
+Shapes depend on sizes alone and nothing waits for the device, so it can be recorded.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from torch import Tensor
 class Compacted:
     """The first `room` flagged pairs of a block of nq queries, in order.
 
-    Past the last flagged pair: query 0, no list, and a row of their own. A query's
-    place is its number among the flagged ones.
+    Past the last flagged pair: query 0, no list, and a separate row. A query's place is
+    its index among the flagged ones.
 
     Attributes:
-        queries: int64 (room,), of each pair.
-        list_nos: int64 (room,), of each pair; -1 past the last.
+        queries: int64 (room,), query of each pair.
+        list_nos: int64 (room,), list of each pair; -1 past the last.
         rows: int64 (room,), the place of each pair's query; `room` past the last.
-        columns: int64 (room,), the number of each pair among those of its query.
+        columns: int64 (room,), the index of each pair among those of its query.
         query_nos: int64 (room,), the query at each place; 0 past the last that has a
             pair here.
     """
@@ -34,13 +34,13 @@ class Compacted:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Flags:
-    """The flagged pairs of a block of nq queries, counted.
+    """The flagged pairs of a block of nq queries, with running counts.
 
     Attributes:
         pairs: bool (nq, nprobe).
-        upto: int64 (nq, nprobe), flagged pairs up to each, itself included.
-        queries: bool (nq,), which have a flagged pair.
-        order: int64 (nq,), flagged queries up to each, itself included.
+        upto: int64 (nq, nprobe), running count of flagged pairs, inclusive.
+        queries: bool (nq,), the queries with a flagged pair.
+        order: int64 (nq,), running count of flagged queries, inclusive.
     """
 
     pairs: Tensor
@@ -64,9 +64,9 @@ def compact(flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
     """Move flagged pairs to the front.
 
     Args:
-        flags: of a block, counted.
+        flags: flags of a block.
         list_nos: int64 (nq, nprobe), the list of each pair.
-        room: pairs, at least 1.
+        room: capacity in pairs, at least 1.
     """
     nprobe = list_nos.shape[1]
     upto = flags.upto.reshape(-1)
@@ -85,11 +85,11 @@ def compact(flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
 
 
 def _compacted(flags: Tensor, order: Tensor, room: int) -> Tensor:
-    """The numbers int64 (room,) of the first `room` true flags; 0 past the last.
+    """The indices int64 (room,) of the first `room` true flags; 0 past the last.
 
     Args:
         flags: bool (m,).
-        order: int64 (m,), how many are true up to each, itself included.
+        order: int64 (m,), running count of true flags, inclusive.
         room: at least 1.
     """
     places = torch.where(flags & (order <= room), order - 1, room)

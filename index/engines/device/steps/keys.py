@@ -1,14 +1,14 @@
-"""Keys: a score and a number in one int64 that sorts as the answer does.
+"""Keys: a score and a number packed into one int64 that sorts like the answer.
 
-The upper half is the score as an integer that ascends with it, the lower half an entry
-or a row, so the smallest keys are the best and equal scores go to the lower number.
+The upper half is the score as an order-preserving integer, the lower half an entry or a
+row, so the smallest keys are the best and ties go to the lower number.
 """
 
 import torch
 from torch import Tensor
 
 NONE = (1 << 63) - 1
-"""The key of nothing; larger than the key of any finite score."""
+"""The empty key; larger than the key of any finite score."""
 
 NUMBER_BITS = 32
 NUMBER_MASK = (1 << NUMBER_BITS) - 1
@@ -16,8 +16,8 @@ _MAGNITUDE = 0x7FFFFFFF
 
 
 def ordered(scores: Tensor) -> Tensor:
-    """Integers (int32) that ascend as float32 `scores` do; -0 and 0 are one."""
-    # A float's bits ascend with it where it is positive, and descend below zero.
+    """Order-preserving int32 of float32 `scores`; -0 and 0 are equal."""
+    # The bits of a float ascend with it if it is positive, and descend below zero.
     bits = (scores + 0.0).view(torch.int32)
     return bits ^ ((bits >> 31) & _MAGNITUDE)
 
@@ -28,7 +28,7 @@ def make_keys(scores: Tensor, numbers: Tensor) -> Tensor:
 
 
 def key_numbers(keys: Tensor) -> Tensor:
-    """The entry or row (int64) of each key; that of `NONE` means nothing."""
+    """The entry or row (int64) of each key; undefined for `NONE`."""
     return keys & NUMBER_MASK
 
 
@@ -40,20 +40,20 @@ def key_scores(keys: Tensor) -> Tensor:
 
 
 def least_keys(keys: Tensor) -> Tensor:
-    """The least keys of the same scores; `NONE` stays."""
+    """The least keys of the same scores; `NONE` is unchanged."""
     return torch.where(keys == NONE, NONE, keys & ~NUMBER_MASK)
 
 
 def renumbered(keys: Tensor, numbers: Tensor) -> Tensor:
-    """The same scores with other numbers."""
+    """Keys of the same scores with other numbers."""
     return (keys & ~NUMBER_MASK) | numbers.long()
 
 
 def smallest(keys: Tensor, count: int) -> Tensor:
     """The `count` smallest keys (m, count) of each row (m, w), ascending.
 
-    Padded with `NONE` where w < count. Keys of one row are distinct, or `NONE`: so the
-    answer does not depend on how the device selects.
+    Padded with `NONE` if w < count. Keys of one row are distinct or `NONE`, so the
+    answer does not depend on the device's selection algorithm.
     """
     width = min(count, keys.shape[1])
     if width == 0:

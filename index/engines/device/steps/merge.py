@@ -1,4 +1,4 @@
-"""Merges the kept entries to the best distinct rows of each query."""
+"""Merges kept entries into the best distinct rows of each query."""
 
 import torch
 from torch import Tensor
@@ -14,9 +14,9 @@ from gleann.index.engines.device.steps.keys import (
 
 
 def rows_of(keys: Tensor, lists: DeviceLists, probed: Tensor) -> Tensor:
-    """Keys (nq, w) of entries as keys of rows, `NONE` for second copies.
+    """Convert keys (nq, w) of entries to keys of rows, `NONE` for second copies.
 
-    A spilled entry is a copy of a primary one: it counts only where the query does not
+    A spilled entry is a copy of a primary one: it counts only if the query does not
     scan the primary's list.
     """
     none = keys == NONE

@@ -9,19 +9,19 @@ from gleann.index.engines.device.layout.view import ListView
 from gleann.index.engines.device.steps.keys import NONE
 
 COUNTS = 4
-"""Lists probed, entries scanned, rows re-ranked; and queries without an answer yet."""
+"""Lists probed, entries scanned, rows re-ranked, and unanswered queries."""
 
 OPEN = -(1 << 63)
-"""In place of the first key: this query has no answer yet."""
+"""First key of an unanswered query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Block:
-    """What was found for nq queries.
+    """The results of nq queries.
 
     Attributes:
         near: (nq, k), keys of rows with their distances, ascending.
-        candidates: (nq, rerank), keys of the rows that were re-ranked.
+        candidates: (nq, rerank), keys of the re-ranked rows.
         list_nos: int64 (nq, nprobe), -1 for no list.
         view: the lists.
     """
@@ -33,14 +33,14 @@ class Block:
 
 
 def packed(block: Block, unanswered: Tensor) -> Tensor:
-    """The answers of a block, and what they took: int64 (COUNTS + nq * k).
+    """The cost counts and answers of a block: int64 (COUNTS + nq * k).
 
-    Nothing in it waits for the device.
+    It does not wait for the device.
 
     Args:
-        block: nq queries, all their passes over.
-        unanswered: bool (nq,), queries that must be asked again: they count for
-            nothing, and `OPEN` is their first key.
+        block: nq queries after all their passes.
+        unanswered: bool (nq,), queries that must be searched again: they do not count,
+            and their first key is `OPEN`.
     """
     list_nos = torch.where(unanswered[:, None], -1, block.list_nos)
     known = list_nos >= 0

@@ -1,10 +1,10 @@
 """The two passes over a block of queries.
 
-The first does what every query needs: scan, merge, re-rank. Its shapes follow from the
-sizes alone and nothing in it waits for the device, so that it can be recorded once and
-replayed (`recording.py`). The second scans again the few pairs that the certificate
-flags: either as many as there are, which is known only then, or as many as fit a room
-that is fixed before, and then it can be recorded too.
+The first scans, merges and re-ranks every query. Its shapes depend on sizes alone and
+nothing waits for the device, so that it can be recorded once and replayed
+(`recording.py`). The second scans again the few pairs that the certificate flags:
+either all of them, a number known only at run time, or as many as fit a fixed capacity,
+and then it can be recorded too.
 """
 
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ from gleann.index.params import Metric
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parts:
-    """What an engine searches with.
+    """The components of a search.
 
     Attributes:
-        scanner: who scans, merges and re-ranks.
-        rows: for re-ranking.
-        metric: which distance.
+        scanner: scans, merges and re-ranks.
+        rows: the rows for re-ranking.
+        metric: the metric.
     """
 
     scanner: Scanner
@@ -44,15 +44,15 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
-    """What one search wants of every block of its queries.
+    """The task of one search, the same for every block of its queries.
 
     Attributes:
         view: the lists.
-        planned: how they are scanned.
-        request: what to bring back.
-        room: pairs of a block that are scanned again where that is recorded; 0 for
-            none.
-        budget: bytes that the keys of a block may take.
+        planned: the scan plan.
+        request: the scan request.
+        room: capacity for pairs of a block that a recorded second pass scans again; 0
+            for none.
+        budget: bytes for the keys of a block.
     """
 
     view: ListView
@@ -68,9 +68,9 @@ class Passed:
 
     Attributes:
         probe: the queries and their lists.
-        keys: of entries, as the buckets kept them; see `scan.Kept`.
+        keys: keys of the kept entries; see `scan.Kept`.
         candidates: (nq, rerank), keys of the best rows by scan score, ascending.
-        violated: bool (nq, nprobe), pairs that may hide one of the k best.
+        violated: bool (nq, nprobe), pairs that may have dropped one of the k best.
         near: (nq, k), keys of rows with their distances, ascending.
     """
 
@@ -82,7 +82,7 @@ class Passed:
 
     @property
     def found(self) -> Block:
-        """What goes to the caller."""
+        """The results for the caller."""
         return Block(
             near=self.near,
             candidates=self.candidates,
@@ -99,8 +99,8 @@ def first_pass(
     Args:
         queries: float32 (nq, d), prepared.
         list_nos: int64 (nq, nprobe), -1 for no list.
-        parts: what to search with.
-        task: what is wanted.
+        parts: components of the search.
+        task: the task.
     """
     lists = task.view.lists
     probe = Probe(
@@ -124,9 +124,9 @@ def first_pass(
 
 
 def second_pass(passed: Passed, queries: Tensor, *, parts: Parts, task: Task) -> Passed:
-    """Scan again what the certificate flags, and re-rank those queries again.
+    """Scan the flagged pairs again, and re-rank their queries again.
 
-    The k best rows by scan score are certain after it.
+    The k best rows by scan score are exact afterwards.
     """
     flagged = passed.violated.any(dim=1).nonzero()[:, 0]
     if len(flagged) == 0:
@@ -154,10 +154,10 @@ def second_pass(passed: Passed, queries: Tensor, *, parts: Parts, task: Task) ->
 def second_pass_within(
     passed: Passed, queries: Tensor, *, parts: Parts, task: Task
 ) -> tuple[Passed, Tensor]:
-    """`second_pass` of the pairs that `task.room` has room for; it can be recorded.
+    """`second_pass` for the pairs that fit `task.room`; it can be recorded.
 
     Returns:
-        The block, and bool (nq,): the flagged queries that are left as they were.
+        The block, and bool (nq,): the flagged queries that are unchanged.
     """
     if task.room == 0:
         return passed, passed.violated.any(dim=1)
@@ -184,33 +184,33 @@ def second_pass_within(
 
 
 ROOM_SHARE = 16
-"""A block's room is one flagged pair for so many queries.
+"""A block's capacity is one flagged pair per this many queries.
 
-None in small blocks: the launches would cost more than the few second scans do."""
+Small blocks have none: the launches would cost more than the few second scans."""
 
 MOST_ROOM_KEYS = 1 << 22
-"""Keys of pairs scanned again in a recording: what is never flagged is paid for too."""
+"""Maximum keys of a recorded second scan, whose unused capacity costs time too."""
 
 
 def room_for(planned: Plan, *, queries: int, longest: int, budget: int) -> int:
-    """Pairs that a recorded second pass has room for; 0 leaves it out.
+    """Capacity of a recorded second pass in pairs; 0 omits the pass.
 
     Args:
-        planned: how the first pass runs.
-        queries: of a block.
+        planned: the plan of the first pass.
+        queries: queries per block.
         longest: entries of the longest list.
-        budget: bytes of a block; a quarter of it may be taken besides.
+        budget: bytes of a block; the second pass may take a quarter of it more.
     """
     if planned.selection == "exact":
         return 0
     keys = min(MOST_ROOM_KEYS, budget // (4 * TEMPORARIES * KEY_BYTES))
-    # The pairs may be of as many queries, each of which is merged again.
+    # Each pair may be of another query, and each query is merged again.
     most = min(keys // max(1, longest), planned.again // 4)
     return min(queries // ROOM_SHARE, most)
 
 
 def exact_candidates(scanner: Scanner, probe: Probe, *, keep: int) -> Tensor:
-    """The best rows (nq, keep) by scores of every probed entry, in memory."""
+    """The best rows (nq, keep) from the stored scores of all probed entries."""
     nq, nprobe = probe.list_nos.shape
     numbers = torch.arange(nq, device=probe.list_nos.device)
     depth = min(keep, max(1, probe.view.longest))
@@ -227,7 +227,7 @@ def exact_candidates(scanner: Scanner, probe: Probe, *, keep: int) -> Tensor:
 def _bucketed_candidates(
     scanner: Scanner, probe: Probe, task: Task
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Keys kept, the candidates, and the pairs that may hide one of its k best."""
+    """Kept keys, candidates, and the pairs that may have dropped one of the k best."""
     found = scanner.bucketed(
         probe.queries, probe.list_nos, probe.view, task.planned.bucketing
     )

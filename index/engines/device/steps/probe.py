@@ -1,4 +1,4 @@
-"""One block of queries, and the lists that they probe."""
+"""One block of queries and its probed lists."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from gleann.index.engines.device.steps.queries import CodedQueries
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Probe:
-    """Queries, their lists, and what is seen of these.
+    """Queries, their probed lists, and the view of the lists.
 
     Attributes:
-        queries: nq of them.
+        queries: nq queries.
         list_nos: int64 (nq, nprobe), -1 for no list.
-        probed: the same as a bitmap; see `bitmap.bitmap_of`.
+        probed: `list_nos` as a bitmap; see `bitmap.bitmap_of`.
         view: the lists.
     """
 
@@ -25,7 +25,7 @@ class Probe:
     view: ListView
 
     def take(self, numbers: Tensor) -> "Probe":
-        """The queries at `numbers`, in that order."""
+        """The queries `numbers`, in that order."""
         return Probe(
             queries=self.queries.take(numbers),
             list_nos=self.list_nos[numbers],

@@ -1,4 +1,4 @@
-"""Conversion of queries to the kind of number in which the lists are stored."""
+"""Conversion of queries to the number kind of the lists."""
 
 from dataclasses import dataclass
 
@@ -10,29 +10,29 @@ from gleann.index.engines.device.layout.layout import DeviceLists
 from gleann.index.engines.device.layout.scaling import exponents_above, power_of_two
 
 RATIO_RANGE = (2.0**-24, 2.0**40)
-"""Beyond it the smaller of the two terms of a score is lost in float32 anyway."""
+"""Beyond it, float32 rounding loses the smaller of the two terms of a score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CodedQueries:
-    """A batch of queries beside `DeviceLists`.
+    """A batch of queries in the number kind of `DeviceLists`.
 
     Attributes:
         values: (nq, padded d), in the kind of the lists.
-        ratios: float32 (nq,), what biases are multiplied with, or rows where those are
-            subtracted; see `layout`.
+        ratios: float32 (nq,), factors of the biases, or of the rows if these are
+            compared by differences; see `layout`.
     """
 
     values: Tensor
     ratios: Tensor
 
     def take(self, numbers: Tensor) -> "CodedQueries":
-        """The queries at `numbers`, in that order."""
+        """The queries `numbers`, in that order."""
         return CodedQueries(values=self.values[numbers], ratios=self.ratios[numbers])
 
 
 def code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:
-    """Bring prepared float32 queries (nq, d) into the kind of number of `lists`."""
+    """Convert prepared float32 queries (nq, d) to the number kind of `lists`."""
     width = lists.vectors.shape[1]
     values = torch.zeros(
         (len(queries), width), dtype=lists.vectors.dtype, device=lists.device
@@ -54,7 +54,7 @@ def code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:
 
 
 def _beside_rows(queries: Tensor, lists: DeviceLists, values: Tensor) -> CodedQueries:
-    """Queries and rows in one unit, that of the greater: they will be subtracted."""
+    """Scale queries and rows to one unit, the larger, for subtraction."""
     own = exponents_above(queries.abs().amax(dim=1))
     units = power_of_two(own.clamp(min=lists.exponent))
     values[:, : lists.dim] = (queries.double() / units[:, None]).to(values.dtype)
@@ -63,7 +63,7 @@ def _beside_rows(queries: Tensor, lists: DeviceLists, values: Tensor) -> CodedQu
 
 
 def quantise(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """The torch twin of `codes.quantise`, equal to the last bit.
+    """The torch twin of `codes.quantise`, bit-identical.
 
     Args:
         vectors: float32 (n, d).
@@ -72,7 +72,7 @@ def quantise(vectors: Tensor) -> tuple[Tensor, Tensor]:
         Codes int8 (n, d), and scales float32 (n,).
     """
     peaks = vectors.abs().amax(dim=1)
-    # A tensor, not a number: CUDA divides by a number by multiplying with 1 / number.
+    # A tensor, not a scalar: CUDA divides by a scalar through its reciprocal.
     scales = peaks / torch.full_like(peaks, CODE_MAX)
     scales = torch.where(scales == 0, 1.0, scales)
     codes = torch.round(vectors / scales[:, None]).clamp(-CODE_MAX, CODE_MAX)

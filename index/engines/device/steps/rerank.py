@@ -18,11 +18,11 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
 
 BLOCK_VALUES = 1 << 24
-"""Values of candidates gathered at once."""
+"""Maximum values of candidates gathered at once."""
 
 
 class RowStore(Protocol):
-    """Where the float32 rows are."""
+    """Storage of the float32 rows."""
 
     def gather(self, rows: Tensor) -> Tensor:
         """float32 (..., d) of int64 `rows` (...), on the device of `rows`."""
@@ -46,7 +46,7 @@ class DeviceRows:
 
 
 class HostRows:
-    """Rows in host memory or mapped from a file: for indexes the device cannot hold."""
+    """Rows in host memory or a mapped file, for indexes larger than device memory."""
 
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
@@ -66,8 +66,8 @@ def rerank(
         queries: float32 (nq, d), prepared.
         candidates: keys (nq, w) of distinct rows, `NONE` for none; scores are ignored.
         store: the rows.
-        metric: which distance.
-        k: neighbours to keep.
+        metric: the metric.
+        k: number of neighbours kept.
 
     Returns:
         Keys (nq, k) of rows with their distances, ascending; `NONE` past the last.
@@ -84,7 +84,7 @@ def rerank(
 
 
 def pair_distances(queries: Tensor, rows: Tensor, metric: Metric) -> Tensor:
-    """The torch twin of `metric.pair_distances`: summed in float64, rounded once."""
+    """The torch twin of `metric.pair_distances`: sums in float64, rounded once."""
     wide = queries.double()[:, None, :]
     if metric == "ip":
         return -(rows.double() * wide).sum(dim=2).float()

@@ -1,8 +1,8 @@
-"""The scan in plain torch, on any device: the oracle of the Triton kernels.
+"""The scan in plain torch on any device: the reference for the Triton kernels.
 
-What runs here, list by list, is what the kernels run, tile by tile: same buckets, same
-rounding of scores to make room for a number, same keys. Only the order in which a
-dot product is summed may differ.
+It does list by list what the kernels do tile by tile: the same buckets, the same
+rounding of scores to store a number, the same keys. Only the summation order of a dot
+product may differ.
 """
 
 from dataclasses import dataclass
@@ -31,22 +31,22 @@ from gleann.index.engines.device.steps.rerank import RowStore
 from gleann.index.params import Metric
 
 PACKED_NOTHING = 2.0**100
-"""Score of no entry; its low bits are zero."""
+"""Score of a missing entry; its low bits are zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kept:
-    """What bucketed selection keeps of the lists of a block of queries.
+    """The entries kept by bucketed selection for a block of queries.
 
-    Keys are of entries (see `keys`), their scores rounded towards zero by
-    `Bucketing.low_bits` bits; `NONE` stands for no entry, and for one that is not
+    Keys are of entries (see `keys`), with scores rounded towards zero by
+    `Bucketing.low_bits` bits; `NONE` stands for a missing entry or one that is not
     allowed.
 
     Attributes:
         keys: (nq, nprobe, spans, KEPT, buckets), the best of each bucket before the
-            second; of two equal scores either may come first.
-        bounds: (nq, nprobe, spans), the least key that the best of the dropped entries
-            can have, by its score; `NONE` where no allowed entry was dropped.
+            second; ties are in any order.
+        bounds: (nq, nprobe, spans), the least possible key of the best dropped entry,
+            from its score; `NONE` if no allowed entry was dropped.
     """
 
     keys: Tensor
@@ -54,7 +54,7 @@ class Kept:
 
 
 def nothing_kept(list_nos: Tensor, *, longest: int, bucketing: Bucketing) -> Kept:
-    """Room for the pairs of `list_nos` (nq, nprobe) in lists of at most `longest`."""
+    """Allocate for pairs of `list_nos` (nq, nprobe), lists of at most `longest`."""
     shape = (*list_nos.shape, span_count(longest, bucketing.span))
     device = list_nos.device
     return Kept(
@@ -64,14 +64,14 @@ def nothing_kept(list_nos: Tensor, *, longest: int, bucketing: Bucketing) -> Kep
 
 
 class Scanner(Protocol):
-    """Who ranks lists, scans, merges and re-ranks: plain torch, or Triton's kernels."""
+    """Ranks lists, scans, merges and re-ranks, in plain torch or in Triton kernels."""
 
     @property
     def name(self) -> str:
-        """Such as "torch"."""
+        """Name of the scanner, such as "torch"."""
 
     def coded(self, queries: Tensor, lists: DeviceLists) -> CodedQueries:
-        """Prepared float32 queries (nq, d) in the kind of number of `lists`."""
+        """Prepared float32 queries (nq, d) in the number kind of `lists`."""
 
     def likely(
         self, ranking: DeviceRanking, queries: Tensor, *, nprobe: int
@@ -91,10 +91,10 @@ class Scanner(Protocol):
         """The two best of each bucket of each span of the probed lists.
 
         Args:
-            queries: nq of them.
+            queries: nq queries.
             list_nos: int64 (nq, nprobe), -1 for no list.
-            view: what to scan.
-            bucketing: how spans are cut into buckets.
+            view: the lists.
+            bucketing: partition into spans and buckets.
         """
 
     def exact(
@@ -103,10 +103,10 @@ class Scanner(Protocol):
         """The best entries of one list for each query, by full scan scores.
 
         Args:
-            queries: m of them.
+            queries: m queries.
             list_nos: int64 (m,), -1 for no list.
-            view: what to scan.
-            keep: entries to keep.
+            view: the lists.
+            keep: number of entries kept.
 
         Returns:
             Keys (m, keep) of entries, ascending.
@@ -119,13 +119,13 @@ class Scanner(Protocol):
 
         Args:
             keys: (nq, w) of entries.
-            lists: whose entries.
+            lists: the lists of the entries.
             probed: int32 (nq, words), the lists each query scans; see `probed`.
             keep: rows to keep.
 
         Returns:
-            Keys (nq, keep) of rows, ascending. A spilled entry counts only where its
-            row's primary list is not probed, so no row comes twice.
+            Keys (nq, keep) of rows, ascending. A spilled entry counts only if its
+            row's primary list is not probed, so rows are distinct.
         """
 
     def compact(self, flags: Flags, list_nos: Tensor, *, room: int) -> Compacted:
@@ -185,7 +185,7 @@ def score(view: ListView, entries: slice, queries: CodedQueries) -> Tensor:
 
 
 def _differences(view: ListView, entries: slice, queries: CodedQueries) -> Tensor:
-    """Sums of squares, one dimension after another: see `codes.Encoding`."""
+    """Sums of squares, one dimension after another; see `codes.Encoding`."""
     rows, ratios = view.lists.vectors[entries], queries.ratios
     scores = view.biases[entries, None] + torch.zeros_like(ratios)
     for j in range(view.lists.dim):
@@ -201,8 +201,8 @@ def select(
 
     Args:
         scores: float32 (entries, nq), less is better.
-        first_entry: of the span.
-        bucketing: how it is cut.
+        first_entry: first entry of the span.
+        bucketing: its partition into buckets.
 
     Returns:
         Keys (nq, KEPT, buckets) and bounds (nq,); see `Kept`.
@@ -215,10 +215,10 @@ def select(
 
 
 def _by_bucket(scores: Tensor, bucketing: Bucketing) -> Tensor:
-    """Packed scores (entries a bucket, buckets, nq), padded to more than are kept.
+    """Packed scores (entries per bucket, buckets, nq), padded to more than are kept.
 
-    Negated, as kernels have them: so the same of several equal scores are kept, also
-    where those are zero, which has no other sign.
+    Negated as in the kernels, so that ties keep the same entries, also for zero, which
+    has no opposite sign.
     """
     count, nq = scores.shape
     slots = bucketing.slots
@@ -228,7 +228,7 @@ def _by_bucket(scores: Tensor, bucketing: Bucketing) -> Tensor:
     table = torch.tensor(slot_table(bucketing.buckets), device=scores.device)
     by_slot = padded.view(chunks, TILE, nq)[:, table.T].flatten(0, 1)
     numbers = torch.arange(chunks * slots, dtype=torch.int32, device=scores.device)
-    # Past the end of the span numbers do not matter, and might need more bits.
+    # Past the end of the span, numbers are unused and could need more bits.
     numbers &= (1 << bucketing.low_bits) - 1
     bits = by_slot.view(torch.int32) >> bucketing.low_bits << bucketing.low_bits
     return (bits | numbers[:, None, None]).view(torch.float32)
@@ -251,7 +251,7 @@ def _keys(scores: Tensor, entries: Tensor) -> Tensor:
 
 
 def _touched(pairs: Pairs) -> list[tuple[int, Tensor]]:
-    """Each list that is probed, with the slots of its pairs."""
+    """Each probed list with the slots of its pairs."""
     counts = pairs.counts.tolist()
     parts = pairs.slots[: sum(counts)].split(counts)
     return [(j, slots) for j, slots in enumerate(parts) if len(slots)]
@@ -260,13 +260,13 @@ def _touched(pairs: Pairs) -> list[tuple[int, Tensor]]:
 def _dots(lists: DeviceLists, entries: slice, queries: Tensor) -> Tensor:
     """Dot products float32 (entries, nq), accumulated in float32 or exactly.
 
-    Products of 16-bit numbers are exact in float32, so this is what tensor cores do;
-    a matrix product of 16-bit tensors would round its result to 16 bits.
+    Products of 16-bit numbers are exact in float32, so this equals tensor cores; a
+    matrix product of 16-bit tensors would round its result to 16 bits.
     """
     stored = lists.vectors[entries]
     if lists.kind != "int8":
         return stored.float() @ queries.float().T
-    # Floating-point products of integers are exact while the sums fit the mantissa.
+    # Float products of integers are exact while the sums fit the mantissa.
     narrow = stored.shape[1] * CODE_MAX**2 < 1 << 24
     wide = torch.float32 if narrow else torch.float64
     dots = (stored.to(wide) @ queries.to(wide).T).float()

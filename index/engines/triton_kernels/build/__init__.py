@@ -1,1 +1,1 @@
-"""The kernel that assigns rows to lists, and its launch."""
+"""Kernel and launcher of the assignment of rows to lists."""

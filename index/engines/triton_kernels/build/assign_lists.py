@@ -1,16 +1,16 @@
-"""The best list of each row in one kernel: no score of a row and a list reaches memory.
+"""Fused kernel for the best list of each row; scores are never written to memory.
 
-A program takes a tile of rows past a share of the lists. Products, loss and the best so
-far stay in registers. Without residuals the best list is the nearest; with them it is
-the one of the least SOAR loss, for which a second product runs beside the first, on the
-same values of the centroids. Ties go to the lower list.
+A program compares a tile of rows with a share of the lists. Products, loss and running
+best stay in registers. Without residuals the best list is the nearest; with residuals
+it has the least SOAR loss, which takes a second product over the same centroid values.
+Ties go to the lower list.
 
-Products are of float32 and not of TF32. Where they are exact, as for integers, scores
-are those of `build.device.assigner` to the last bit: single rounded operations, which
-must not be fused.
+Products use float32, not TF32. If they are exact, as for integers, scores are
+bit-identical to `build.device.assigner`: single rounded operations, which must not be
+fused.
 
-Vectors come as columns: then four of one value lie side by side in shared memory, from
-where these products, which no matrix unit takes, are read.
+Vectors are columns, so that four of one dimension are contiguous in shared memory,
+which these products (not on matrix units) read.
 """
 
 import triton
@@ -19,7 +19,7 @@ import triton.language as tl
 
 @triton.jit
 def values_of(columns, width, first, numbers, BLOCK: tl.constexpr):
-    """(BLOCK, numbers): values first.. of some columns."""
+    """(BLOCK, numbers): values from `first` on of a tile of columns."""
     along = (first + tl.arange(0, BLOCK)).to(tl.int64)
     return tl.load(columns + along[:, None] * width + numbers[None, :])
 
@@ -28,7 +28,7 @@ def values_of(columns, width, first, numbers, BLOCK: tl.constexpr):
 def products(
     rows, rows_width, lists, lists_width, D: tl.constexpr, BLOCK: tl.constexpr
 ):
-    """(rows, lists): x.c' of some rows and lists; each a pointer and numbers."""
+    """(rows, lists): x.c' of a tile; rows and lists are each a pointer and numbers."""
     dots = tl.zeros((rows[1].shape[0], lists[1].shape[0]), tl.float32)
     for first in range(0, D, BLOCK):
         c = values_of(lists[0], lists_width, first, lists[1], BLOCK)
@@ -47,7 +47,7 @@ def products_twice(
     D: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """(rows, lists), twice: x.c' and r.c'."""
+    """Two (rows, lists): x.c' and r.c'."""
     dots = tl.zeros((rows[1].shape[0], lists[1].shape[0]), tl.float32)
     others = tl.zeros((rows[1].shape[0], lists[1].shape[0]), tl.float32)
     for first in range(0, D, BLOCK):
@@ -59,30 +59,30 @@ def products_twice(
     return dots, others
 
 
-# Blocks of rows differ in length: they would have it compiled anew, for no gain. Widths
-# and shares are whole tiles: compiled as multiples of 16, they keep loads wide.
+# Not specialised on n: block lengths vary and would trigger recompilation for no gain.
+# Widths and shares are whole tiles: known multiples of 16, they keep loads wide.
 @triton.jit(do_not_specialize=["n", "nlist"])
 def assign_lists(
-    vectors,  # float32 (D, rows_width), a row a column
+    vectors,  # float32 (D, rows_width), one row per column
     centroids,  # float32 (D, lists_width)
     biases,  # float32 (nlist), -|c'|^2 / 2
-    residuals,  # float32 (D, rows_width), None but under SOAR; so are the next two
+    residuals,  # float32 (D, rows_width), None unless SOAR, like the next two
     along,  # float32 (n), r.x
     weights,  # float32 (n), lambda / 2 / |r|^2
-    barred,  # int32 (n), a list that is not taken, or None
+    barred,  # int32 (n), an excluded list per row, or None
     best,  # float32 (shares, n)
     found,  # int32 (shares, n)
     n,
     nlist,
-    rows_width,  # n to whole tiles
-    lists_width,  # nlist to whole tiles
+    rows_width,  # n rounded up to whole tiles
+    lists_width,  # nlist rounded up to whole tiles
     share,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
     ROWS: tl.constexpr,
     LISTS: tl.constexpr,
 ):
-    """The best list of each row in each share of `share` lists, and its score."""
+    """The best list of each row within each share of `share` lists, and its score."""
     numbers = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     live = numbers < n
     rows = vectors, numbers
@@ -102,16 +102,16 @@ def assign_lists(
             )
             losses = others - tl.load(along + numbers, mask=live, other=0)[:, None]
             weight = tl.load(weights + numbers, mask=live, other=0)
-            # The weight first: squared without it, a long row's loss leaves float32.
+            # Multiply by the weight first: a long row's square can overflow float32.
             losses = losses * (losses * weight[:, None])
-            # The minimum changes nothing; see `coarse.rank_lists.score_of`.
+            # The minimum has no effect on values; see `coarse.rank_lists.score_of`.
             scores = dots + bias[None, :] - tl.minimum(losses, float("inf"))
         if barred is not None:
             taken = tl.load(barred + numbers, mask=live, other=-1)
             other = taken[:, None] != place[None, :]
             scores = tl.where(other, scores, float("-inf"))
         highest, column = tl.max(scores, axis=1, return_indices=True)
-        # Lists come in ascending order: an equal one is later.
+        # Lists ascend, so a tied list is a higher one.
         chosen = tl.where(highest > most, first + column, chosen)
         most = tl.maximum(most, highest)
     into = tl.program_id(1).to(tl.int64) * n + numbers

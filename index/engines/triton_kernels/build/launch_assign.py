@@ -21,14 +21,14 @@ def best_lists(
     pull: Pull | None = None,
     barred: Tensor | None = None,
 ) -> Tensor:
-    """The best list int32 (m,) of each row, ties to the lower.
+    """The best list int32 (m,) of each row; ties go to the lower list.
 
     Args:
-        rows: m of them.
+        rows: m rows.
         lists: the centroids.
         biases: float32 (nlist,), -|c'|^2 / 2.
         pull: the SOAR penalty; None finds the nearest list.
-        barred: int32 (m,), a list that a row must not get.
+        barred: int32 (m,), an excluded list for each row.
     """
     config = ASSIGN if pull is None else ASSIGN_SOAR
     tiles = -(-rows.count // config.rows)
@@ -59,14 +59,14 @@ def best_lists(
             num_stages=config.stages,
             enable_fp_fusion=False,
         )
-    # Shares ascend, and of equal ones torch takes the first.
+    # Shares ascend, and torch takes the first of ties.
     return found.gather(0, best.argmax(dim=0)[None])[0]
 
 
 def share_of(count: int, tile: int, *, tiles: int, places: int) -> int:
-    """How many of `count` lists a program goes past, in whole tiles of `tile`.
+    """Lists of `count` that one program scans, in whole tiles of `tile`.
 
-    All, if `tiles` of rows fill the device's `places` often enough; else fewer.
+    All, if `tiles` tiles of rows fill the device's `places` often enough; else fewer.
     """
     columns = -(-count // tile)
     shares = min(columns, -(-PROGRAMS_A_PLACE * places // max(1, tiles)))

@@ -1,1 +1,1 @@
-"""Kernels that rank lists and code queries, and their launches."""
+"""Kernels and launchers that rank lists and quantise queries."""

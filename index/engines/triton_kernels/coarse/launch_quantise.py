@@ -1,4 +1,4 @@
-"""Launches the kernel that codes queries on torch's tensors."""
+"""Launches the kernel that quantises queries on torch's tensors."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from gleann.index.engines.triton_kernels.configs import quantise_constants
 
 
 def launch_code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:
-    """For the scan; see `device.steps.queries.code_queries`."""
+    """Quantise queries for the scan; see `device.steps.queries.code_queries`."""
     nq, width = len(queries), lists.vectors.shape[1]
     dtype, device = lists.vectors.dtype, queries.device
     values = torch.empty((nq, width), dtype=dtype, device=device)
@@ -33,7 +33,7 @@ def launch_code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:
 
 
 def launch_quantise(queries: Tensor, ranking: DeviceRanking) -> tuple[Tensor, Tensor]:
-    """For the coarse step: int8 codes (nq, padded d) of queries, and scales (nq,)."""
+    """int8 codes (nq, padded d) of queries and scales (nq,), for the coarse step."""
     nq, width = len(queries), ranking.padded.codes.shape[1]
     codes = torch.empty((nq, width), dtype=torch.int8, device=queries.device)
     scales = torch.empty(nq, dtype=torch.float32, device=queries.device)

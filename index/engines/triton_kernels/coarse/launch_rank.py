@@ -23,8 +23,8 @@ def launch_rank_lists(
 ) -> tuple[Tensor, Tensor]:
     """Rank lists by the kernels, best first; see `DeviceRanking.likely`.
 
-    A query is in doubt where more lists can be among the best than there is room for;
-    its lists are -1.
+    A query is in doubt if more lists can be among the best than fit the capacity; its
+    lists are -1.
     """
     lists, nq, device = ranking.padded, len(queries), queries.device
     list_nos = torch.empty((nq, nprobe), dtype=torch.int64, device=device)

@@ -1,8 +1,7 @@
-"""Queries as the scan and the coarse step read them.
+"""Quantisation of queries for the scan and the coarse step.
 
-The twins in plain torch are `device.steps.queries.code_queries` and `quantise`: values
-are theirs to the last bit. Divisions are rounded as IEEE has it; powers of two
-multiply.
+Bit-identical to the torch twins `device.steps.queries.code_queries` and `quantise`.
+Divisions are IEEE-rounded; scaling by powers of two multiplies.
 """
 
 import triton
@@ -15,12 +14,12 @@ CODE_MAX = tl.constexpr(float(host_codes.CODE_MAX))
 LEAST_RATIO = tl.constexpr(device_queries.RATIO_RANGE[0])
 MOST_RATIO = tl.constexpr(device_queries.RATIO_RANGE[1])
 ROUNDER = tl.constexpr(1.5 * 2**23)
-"""Added to a float32 below 2^22, it leaves no digits for a fraction."""
+"""Adding it to a float32 below 2^22 rounds to an integer."""
 
 
 @triton.jit
 def quantised(values, peak):
-    """int8 codes of `values`, and their scale; see `codes.quantise`."""
+    """int8 codes of `values` and their scale; see `codes.quantise`."""
     scale = tl.div_rn(peak, CODE_MAX)
     scale = tl.where(scale == 0, 1.0, scale)
     coded = (tl.div_rn(values, scale) + ROUNDER) - ROUNDER
@@ -53,12 +52,12 @@ def quantise_queries(
     codes,  # int8 (nq, WIDTH) for the coarse step, or None
     scales,  # float32 (nq), or None
     dim,
-    exponent,  # of the unit of the lists
+    exponent,  # exponent of the unit of the lists
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
     DIFFERENCES: tl.constexpr,
 ):
-    """One query; BLOCK values hold it. WIDTH is padded with zeros."""
+    """One query of at most BLOCK values; WIDTH is zero-padded."""
     query = tl.program_id(0).to(tl.int64)
     along = tl.arange(0, BLOCK)
     given = tl.load(prepared + query * dim + along, mask=along < dim, other=0.0)
@@ -78,7 +77,7 @@ def quantise_queries(
             own = exponent_above(peak)
             if DIFFERENCES:
                 own = tl.maximum(own, unit)
-            # Through float32, as torch rounds float64 to shorter kinds.
+            # Through float32, as torch rounds float64 to shorter dtypes.
             scaled = (centred.to(tl.float64) * power_of_two(-own)).to(tl.float32)
             tl.store(target, scaled.to(values.dtype.element_ty), mask=along < WIDTH)
             ratio = power_of_two(unit - own)

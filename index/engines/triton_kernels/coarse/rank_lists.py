@@ -1,15 +1,16 @@
 """The coarse step in two kernels: the best score of each group of lists, then lists.
 
-Lists are cut into blocks of tiles; the lists of one block that have the same place in
-their tile are a group. The first kernel writes the best score of each group, its peak.
-No list is in two groups, so at least nprobe lists score as much as the nprobe-th best
-peak: the second kernel scores again the lists of the groups that reach it, or a little
-less, and sorts those that do. Where more groups or lists reach it than have room
-(many equal scores, or near lists crowded in few groups), the query is in doubt.
+Lists are partitioned into blocks of tiles; the lists of one block at the same position
+in their tiles form a group. The first kernel writes the best score of each group, its
+peak. Groups are disjoint, so at least nprobe lists score no less than the nprobe-th
+best peak. The second kernel scores the lists of the groups that reach this threshold,
+or one slightly lower, again and sorts the lists that reach it. If more groups or lists
+reach it than fit (many ties, or near lists crowded in few groups), the query is in
+doubt.
 
-Scores are those of `metric.ListRanking` to the last bit: sums of integers, and then
-single rounded operations, which must not be fused. The twin in plain torch is
-`device.coarse.DeviceRanking.likely`.
+Scores are bit-identical to `metric.ListRanking`: integer sums, then single rounded
+operations, which must not be fused. The torch twin is
+`device.steps.coarse.DeviceRanking.likely`.
 """
 
 import triton
@@ -25,27 +26,27 @@ from gleann.index.engines.triton_kernels.scan.selecting import (
 )
 
 LEAST_COLUMNS = tl.constexpr(16)
-"""The fewest columns a product has; all of them are the same query."""
+"""Minimum columns of a matrix product; all of them are the same query."""
 
 
 @triton.jit
 def score_of(dots, scales, doubled, norms):
-    """Scores, higher is better, from sums of codes; all arguments broadcast."""
+    """Scores from sums of code products, higher is better; all arguments broadcast."""
     scores = dots.to(tl.float32) * scales * doubled
-    # The minimum changes nothing and keeps the product from being fused with the
-    # difference: for sm_100 it is even where the compiler is told not to.
+    # The minimum has no effect on values and prevents fusion of product and
+    # difference, which happens on sm_100 even if fusion is disabled.
     return tl.minimum(scores, float("inf")) - norms
 
 
 @triton.jit
 def doubled_or_one(query_scales, numbers, shifted):
-    """What scores are multiplied with before biases are taken off, if there are any."""
+    """Factor of the scores before biases, if any, are subtracted."""
     return tl.where(shifted == 0, 1.0, 2 * tl.load(query_scales + numbers))
 
 
 @triton.jit
 def ascending(scores):
-    """Integers (int32) that ascend as `scores` do; -0 and 0 are one."""
+    """Order-preserving int32 of `scores`; -0 and 0 are equal."""
     bits = (scores + 0.0).to(tl.int32, bitcast=True)
     return bits ^ ((bits >> 31) & MAGNITUDE)
 
@@ -104,10 +105,10 @@ def group_peaks(
 
 @triton.jit
 def threshold(bits, nprobe, room):
-    """A number that at least nprobe of `bits` reach, and at most `room` if one exists.
+    """A threshold that at least nprobe of `bits` reach, and at most `room` if possible.
 
     Returns:
-        It, and how many reach it.
+        The threshold, and how many reach it.
     """
     missing = ascending(tl.full(bits.shape, float("-inf"), tl.float32))
     high = tl.max(bits, axis=0).to(tl.int64) + 1
@@ -125,10 +126,10 @@ def threshold(bits, nprobe, room):
 
 @triton.jit
 def chosen_groups(peaks, near, groups, nprobe, room, GROUPS: tl.constexpr):
-    """Write down up to `room` groups that reach a threshold.
+    """Store up to `room` groups that reach a threshold.
 
     Returns:
-        The threshold, as `ascending` has it, and how many groups reach it.
+        The threshold in the form of `ascending`, and how many groups reach it.
     """
     columns = tl.arange(0, GROUPS)
     peak = tl.load(peaks + columns, mask=columns < groups, other=float("-inf"))
@@ -137,13 +138,13 @@ def chosen_groups(peaks, near, groups, nprobe, room, GROUPS: tl.constexpr):
     reach = bits >= least
     place = tl.cumsum(reach.to(tl.int32), axis=0) - 1
     tl.store(near + place, columns, mask=reach & (place < room))
-    tl.debug_barrier()  # other threads of the program read them
+    tl.debug_barrier()  # visible to the other threads of the program
     return least, count
 
 
 @triton.jit
 def list_of(near, member, end, shift):
-    """List of each `member` of the chosen groups, counted one group after another."""
+    """The list of each `member`, numbered through the chosen groups."""
     group = tl.load(near + (member >> shift), mask=member < end, other=0)
     tile = ((group // TILE) << shift) + (member & ((1 << shift) - 1))
     return tile * TILE + group % TILE
@@ -151,7 +152,7 @@ def list_of(near, member, end, shift):
 
 @triton.jit
 def store_best(keys, list_nos, nprobe, written, doubt, KEYS: tl.constexpr):
-    """Sort `written` keys, and write the lists of the first nprobe; -1 if in doubt."""
+    """Sort `written` keys and store the lists of the first nprobe; -1 if in doubt."""
     tl.debug_barrier()
     ranks = tl.arange(0, KEYS)
     key = tl.load(keys + ranks, mask=ranks < written, other=NONE)
@@ -159,7 +160,7 @@ def store_best(keys, list_nos, nprobe, written, doubt, KEYS: tl.constexpr):
     tl.store(list_nos + ranks, best, mask=ranks < nprobe)
 
 
-# What does not fit a screen are the arguments.
+# The arguments make it longer than a screen.
 @triton.jit(do_not_specialize=["nlist", "nprobe", "blocks", "shift", "room", "shifted"])
 def best_lists(
     codes,  # int8 (nlist + TILE, D)
@@ -187,7 +188,7 @@ def best_lists(
     KEYS: tl.constexpr,
     LISTS: tl.constexpr,
 ):
-    """The nprobe best lists of one query; LISTS are scored at once."""
+    """The nprobe best lists of one query; scores LISTS lists at once."""
     PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
     query = tl.program_id(0).to(tl.int64)
     groups, near = blocks * TILE, near + query * room

@@ -1,1 +1,1 @@
-"""Kernels of coreset selection, and their launches."""
+"""Kernels and launchers of coreset selection."""

@@ -11,12 +11,12 @@ from gleann.index.engines.triton_kernels.coreset.sum_gains import sum_gains
 
 
 def launch_sum_gains(rows: Columns, chosen: Columns, covered: Tensor) -> Tensor:
-    """The sums float64 (m,) over all rows of what m candidates add to `covered`.
+    """Coverage gains float64 (m,) of m candidates over `covered`, summed over all rows.
 
     Args:
-        rows: n of them.
+        rows: n rows.
         chosen: the candidates, at least one.
-        covered: float32 (width,) as many as there are columns of rows, 0 for padding.
+        covered: float32 (width,), one per column of `rows`, 0 for padding.
     """
     width, rows_width = chosen.values.shape[1], rows.values.shape[1]
     tiles = -(-chosen.count // GAINS.lists)

@@ -1,10 +1,10 @@
-"""Squared distances of pairs of rows, in the one order that picks are defined by.
+"""Squared distances of pairs of rows, in the summation order that defines picks.
 
-The definition is `selection.coreset.distance.contract.squared_l2`: differences in
-float64, squared, and added in sixteen lanes, which are then folded in halves; every
-operation is rounded by itself. So products and sums must not be fused. The twin in
-plain torch, `selection.coreset.distance.device.squared_l2`, holds each pair's values in
-float64 several times over; here they never leave the registers.
+The definition is `selection.coreset.distance.contract.squared_l2`: float64 differences,
+squared and summed in sixteen lanes, which are then folded by halves; every operation is
+rounded separately, so products and sums must not be fused. The torch twin
+`selection.coreset.distance.device.squared_l2` stores several float64 copies of each
+pair's values; here they stay in registers.
 """
 
 import triton
@@ -22,7 +22,7 @@ def halved(lanes):
     return low + high
 
 
-# Counts of pairs differ from call to call: each kind would have it compiled anew.
+# Not specialised on the count of pairs, which varies: it would trigger recompilation.
 @triton.jit(do_not_specialize=["count"])
 def pair_squares(
     vectors,  # float32 (n, dim)
@@ -33,7 +33,7 @@ def pair_squares(
     dim,
     PAIRS: tl.constexpr,
 ):
-    """The squared distance of each row of `first` to the one of `second` beside it."""
+    """The squared distances of corresponding rows of `first` and `second`."""
     place = tl.program_id(0).to(tl.int64) * PAIRS + tl.arange(0, PAIRS)
     live = place < count
     a = vectors + tl.load(first + place, mask=live, other=0)[:, None] * dim

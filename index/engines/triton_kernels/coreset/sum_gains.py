@@ -1,8 +1,8 @@
-"""What candidates add to a coverage, in one kernel: no similarity reaches memory.
+"""Fused kernel for coverage gains of candidates; similarities never reach memory.
 
-A program takes a tile of candidates past a share of the rows, and keeps one sum a
-candidate. Gains of a tile of rows are added in float32 and the tiles in float64, in one
-order: sums come out the same every time, and exactly where values are integers.
+A program compares a tile of candidates with a share of the rows and keeps one sum per
+candidate. Gains of a tile of rows are summed in float32 and the tiles in float64, in a
+fixed order, so sums are reproducible, and exact for integer values.
 """
 
 import triton
@@ -11,12 +11,12 @@ import triton.language as tl
 from gleann.index.engines.triton_kernels.build.assign_lists import products
 
 
-# Widths and shares are whole tiles: compiled as multiples of 16, they keep loads wide.
+# Widths and shares are whole tiles: known multiples of 16, they keep loads wide.
 @triton.jit
 def sum_gains(
-    vectors,  # float32 (D, rows_width), a row a column, zeros to whole tiles
+    vectors,  # float32 (D, rows_width), one row per column, zero-padded to whole tiles
     chosen,  # float32 (D, chosen_width), likewise
-    covered,  # float32 (rows_width), 0 for what is no row
+    covered,  # float32 (rows_width), 0 for padding
     sums,  # float64 (shares, chosen_width)
     rows_width,
     chosen_width,

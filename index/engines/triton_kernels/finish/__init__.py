@@ -1,1 +1,1 @@
-"""Kernels that merge, re-rank and pack answers, and their launches."""
+"""Kernels and launchers that merge, re-rank and pack answers."""

@@ -19,7 +19,7 @@ def launch_merge_keys(
 ) -> Tensor:
     """Merge by the kernels, or by torch for more candidates than a program can sort.
 
-    Where queries are few, several programs merge a part of the keys of each.
+    With few queries, several programs each merge a part of a query's keys.
     """
     if keep > MERGE_MOST:
         return merge.merge(keys, lists, probed, keep=keep)
@@ -66,7 +66,7 @@ def _merged_parts(
 def launch_merge_runs(runs: Tensor, *, keep: int) -> Tensor:
     """The smallest keys (nq, keep) of ascending runs (nq, parts, length).
 
-    `keep` is at most `MERGE_MOST`, and so is the length of a run.
+    `keep` and `length` are at most `MERGE_MOST`.
     """
     nq, parts, length = runs.shape
     config = merge_config_for(max(keep, length))

@@ -22,7 +22,7 @@ def launch_rerank_rows(
 ) -> Tensor:
     """Re-rank by the kernel; rows in host memory by torch. See `rerank.rerank`.
 
-    More candidates than one tile leave the nearest of each to be merged.
+    With more candidates than one tile, the nearest of each tile are merged.
     """
     if not isinstance(store, DeviceRows):
         return rerank(queries, candidates, store, metric=metric, k=k)

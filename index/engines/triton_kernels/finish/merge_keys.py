@@ -1,4 +1,4 @@
-"""Merges the kept entries to the best distinct rows of each query.
+"""Merges kept entries into the best distinct rows of each query.
 
 The twin in plain torch is `device.steps.merge.merge`.
 """
@@ -25,7 +25,7 @@ WORD_BITS = tl.constexpr(bitmap.WORD_BITS)
 
 @triton.jit
 def row_keys(key, rows, copy_of, words):
-    """Keys of entries as keys of rows; NONE for second copies. See `merge.rows_of`."""
+    """Keys of entries as keys of rows, NONE for second copies; see `merge.rows_of`."""
     none = key == NONE
     entry = tl.where(none, 0, key & NUMBER_MASK)
     home = tl.load(copy_of + entry)
@@ -53,7 +53,7 @@ def merge_keys(
 ):
     """Keep the `keep` smallest keys of each part of a query, ascending; KEEP >= keep.
 
-    A part is `share` keys of a query's `width`.
+    A part is `share` of a query's `width` keys.
     """
     LENGTH: tl.constexpr = log2_of(KEEP)
     query = (tl.program_id(0) // parts).to(tl.int64)
@@ -65,7 +65,7 @@ def merge_keys(
         place = start + places
         key = tl.load(keys + query * width + place, mask=place < end, other=NONE)
         found = row_keys(key, rows, copy_of, probed + query * words)
-        # Any order will do for keys that are sorted.
+        # Keys are sorted afterwards, so any order works.
         found = sorted_runs(tl.reshape(found, cube_of(RUNS * KEEP)), LENGTH, True)
         best = merged(tl.minimum(best, found), LENGTH, False)
     store_run(out + tl.program_id(0).to(tl.int64) * keep, best, keep, LENGTH)
@@ -87,7 +87,7 @@ def merge_runs(
     flat = tl.arange(0, RUNS * KEEP)
     run = flat % RUNS
     place = reversed_bits(flat // RUNS, LENGTH)
-    # Even runs of the best ascend: theirs must descend, and the other way about.
+    # Even runs of `best` ascend, so the new ones must descend, and vice versa.
     place = tl.where(2 * run < RUNS, KEEP - 1 - place, place)
     best = tl.full(cube_of(RUNS * KEEP), NONE, tl.int64)
     for first in range(0, parts, RUNS):

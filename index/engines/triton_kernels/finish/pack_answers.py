@@ -25,7 +25,7 @@ def count_lists(
     QUERIES: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Lists and entries (QUERIES) that the queries which are counted probed."""
+    """Numbers of lists and entries (QUERIES) probed by the counted queries."""
     probed = tl.zeros((QUERIES, COLUMNS), tl.int64)
     read = tl.zeros((QUERIES, COLUMNS), tl.int64)
     for first in range(0, nprobe, COLUMNS):
@@ -60,7 +60,7 @@ def pack_answers(
     QUERIES: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Pack QUERIES queries, COLUMNS of their lists, candidates and keys at a time."""
+    """Pack QUERIES queries; COLUMNS lists, candidates or keys per step."""
     numbers = tl.program_id(0).to(tl.int64) * QUERIES + tl.arange(0, QUERIES)
     inside = numbers < nq
     again = tl.load(unanswered + numbers, mask=inside, other=0) != 0
@@ -82,7 +82,7 @@ def pack_answers(
         key = tl.load(near + query * k + place, mask=wanted, other=NONE)
         key = tl.where(again[:, None] & (place == 0), OPEN, key)
         tl.store(out + COUNTS + query * k + place, key, mask=wanted)
-    # Of integers: the order in which programs add does not matter.
+    # Integer sums: the order of atomic adds does not matter.
     tl.atomic_add(out, tl.sum(probed, axis=0))
     tl.atomic_add(out + 1, tl.sum(read, axis=0))
     tl.atomic_add(out + 2, tl.sum(tl.sum(reranked, axis=1), axis=0))

@@ -1,8 +1,7 @@
-"""Distances of candidates and their order, a tile of candidates a program.
+"""Distances and order of candidates, one tile of candidates per program.
 
-The twin in plain torch is `device.steps.rerank.rerank`. Both sum in float64 and round
-once to float32, but in other orders: a distance may differ by one unit in the last
-place.
+The torch twin is `device.steps.rerank.rerank`. Both sum in float64 and round once to
+float32, but in different orders: a distance may differ by one unit in the last place.
 """
 
 import triton
@@ -23,7 +22,7 @@ NUMBER_MASK = tl.constexpr(key_format.NUMBER_MASK)
 
 @triton.jit
 def terms_of(rows, query, METRIC: tl.constexpr):
-    """The float64 terms whose sum gives the distance."""
+    """The float64 terms of the distance."""
     if METRIC == "ip":
         return rows * query
     apart = rows - query
@@ -32,7 +31,7 @@ def terms_of(rows, query, METRIC: tl.constexpr):
 
 @triton.jit
 def distance_of(total, METRIC: tl.constexpr):
-    """The distance by its sum of terms; see `device.steps.rerank.pair_distances`."""
+    """The distance from its sum of terms; see `device.steps.rerank.pair_distances`."""
     if METRIC == "ip":
         total = -total
     if METRIC == "cosine":
@@ -64,7 +63,7 @@ def summed_terms(
             other=0,
         )
         terms = terms_of(stored.to(tl.float64), asked.to(tl.float64)[None, :], METRIC)
-        # What a thread has read at once it adds up at once: fewer sums to hold.
+        # Values loaded together are summed at once, which keeps fewer partial sums.
         sums += tl.sum(tl.reshape(terms, SHAPE), axis=2)
     return tl.sum(sums, axis=1)
 
@@ -95,8 +94,8 @@ def rerank_rows(
     total = summed_terms(
         queries + query * D, vectors, row, known, D, METRIC, BLOCK, ADJACENT
     )
-    # The sums come copied to every thread of a row. Gathered they do not, and sorting
-    # them takes a quarter of the instructions.
+    # Reduced sums are replicated to every thread of a row. A gather removes the copies,
+    # and sorting then takes a quarter of the instructions.
     near = tl.gather(distance_of(total, METRIC), column, 0)
     found = tl.where(known, least_keys(near) | row, NONE)
     runs = sorted_runs(tl.reshape(found, cube_of(TILE)), LENGTH, False)

@@ -1,16 +1,16 @@
-"""Bitonic networks over keys: what the merge and the re-ranking select with.
+"""Bitonic networks over keys, for the selections of merge and re-ranking.
 
-Keys lie in a cube of two an axis. Axis b is bit b of a key's place in its run of
-`2 ** length` keys, and the axes after those number the runs. The compiler gives the
-first axes to registers and the last ones to lanes, and a network compares along its
-lowest bits most: so most comparisons stay within a thread.
+Keys form a hypercube of size two per axis. Axis b is bit b of a key's position in its
+run of `2 ** length` keys, and later axes number the runs. The compiler maps the first
+axes to registers and the last ones to lanes, and a network compares along its lowest
+bits most, so most comparisons stay within a thread.
 """
 
 import triton
 import triton.language as tl
 
 IN_A_THREAD = tl.constexpr(3)
-"""Axes that are within a thread, where there are eight keys to each."""
+"""Axes within a thread, with eight keys per thread."""
 
 
 @triton.constexpr_function
@@ -33,19 +33,19 @@ def along(axis, axes):
 
 @triton.jit
 def bit_of(axis: tl.constexpr, axes: tl.constexpr):
-    """Bit `axis` of each place, to broadcast; 0 for an axis past the last."""
+    """Bit `axis` of each position, for broadcasting; 0 for an axis past the last."""
     VALUES: tl.constexpr = 2 if axis < axes else 1
     return tl.reshape(tl.arange(0, VALUES), along(axis, axes)) == 1
 
 
 @triton.jit
 def compared(cube, axis: tl.constexpr, descending):
-    """Put the two keys along `axis` in order."""
+    """Order the two keys along `axis`."""
     AXES: tl.constexpr = log2_of(cube.numel)
     other = cube ^ tl.xor_sum(cube, axis, True)
     upper = bit_of(axis, AXES)
     if axis < IN_A_THREAD:
-        # Both keys are at hand: compared once, not once for each.
+        # Both keys are in registers: one comparison serves both.
         swapped = tl.where(upper, other > cube, cube > other) != descending
     else:
         swapped = (cube > other) != (upper != descending)
@@ -54,9 +54,9 @@ def compared(cube, axis: tl.constexpr, descending):
 
 @triton.jit
 def merged(cube, length: tl.constexpr, opposite: tl.constexpr):
-    """Put bitonic runs in order: runs of even number ascend, or descend if `opposite`.
+    """Order bitonic runs: even runs ascend, or descend if `opposite`.
 
-    Odd ones do the contrary.
+    Odd runs do the reverse.
     """
     AXES: tl.constexpr = log2_of(cube.numel)
     descending = bit_of(length, AXES) != opposite
@@ -75,19 +75,19 @@ def sorted_runs(cube, length: tl.constexpr, opposite: tl.constexpr):
 
 @triton.jit
 def least_run(cube, length: tl.constexpr):
-    """The smallest keys of all runs, of which even ones ascend and odd ones descend."""
+    """The smallest keys of all runs; even runs ascend and odd runs descend."""
     RUNS: tl.constexpr = log2_of(cube.numel) - length
     for _ in tl.static_range(RUNS):
-        # Of an ascending and a descending run the smaller of each two are the smallest.
+        # Pairwise minima of an ascending and a descending run are the smallest keys.
         cube = merged(tl.min(cube, axis=length), length, False)
     return cube
 
 
 @triton.jit
 def reversed_bits(numbers, length: tl.constexpr):
-    """Numbers of `length` bits with their bits in reverse.
+    """Numbers of `length` bits with their bits reversed.
 
-    A cube that is laid flat has the lowest bit of a place as its highest.
+    A flattened cube has the lowest bit of a position as its highest.
     """
     turned = tl.zeros_like(numbers)
     for bit in tl.static_range(length):

@@ -1,1 +1,1 @@
-"""Kernels that scan lists, and their launches."""
+"""Kernels and launchers that scan lists."""

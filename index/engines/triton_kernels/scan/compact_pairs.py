@@ -1,4 +1,4 @@
-"""Flagged pairs and their queries moved to the front of fixed room.
+"""Compaction of flagged pairs and their queries into a fixed capacity.
 
 The twin in plain torch is `device.steps.compaction.compact`.
 """
@@ -10,10 +10,10 @@ import triton.language as tl
 @triton.jit(do_not_specialize=["count", "nprobe", "room"])
 def compact_pairs(
     flagged,  # uint8 (count)
-    upto,  # int64 (count), flagged pairs up to each, itself included
-    order,  # int64 (nq), flagged queries up to each, itself included
+    upto,  # int64 (count), running count of flagged pairs, inclusive
+    order,  # int64 (nq), running count of flagged queries, inclusive
     list_nos,  # int64 (count)
-    out_queries,  # int64 (room), as are all that follow
+    out_queries,  # int64 (room), like all that follow
     out_list_nos,
     out_rows,
     out_columns,
@@ -23,7 +23,7 @@ def compact_pairs(
     room,
     PAIRS: tl.constexpr,
 ):
-    """Move the flagged among PAIRS pairs; fill up what of the room is not used."""
+    """Move the flagged of PAIRS pairs to the front; fill the unused capacity."""
     numbers = tl.program_id(0).to(tl.int64) * PAIRS + tl.arange(0, PAIRS)
     inside = numbers < count
     place = tl.load(upto + numbers, mask=inside, other=0) - 1

@@ -1,10 +1,10 @@
-"""(query, list) pairs grouped by list through counting, and cut into items of work.
+"""Counting sort of (query, list) pairs by list, and creation of work items.
 
 Three kernels: one counts the pairs of each list and ranks each pair in its list, one
-adds up the counts and writes the items, one puts the pairs in their places. The order
-of the pairs of a list follows from the order in which the device counts; no answer
-depends on it, since each pair writes to a place of its own. The twin of the grouping in
-plain torch is `device.steps.grouping.group`, which keeps the order of the queries.
+sums the counts and writes the items, one scatters the pairs. The order of the pairs of
+a list depends on the order of the device's atomics; no answer depends on it, since each
+pair writes to a separate place. The torch twin of the grouping is
+`device.steps.grouping.group`, which keeps the order of the queries.
 """
 
 import triton
@@ -19,7 +19,7 @@ ITEM_FIELDS = tl.constexpr(grouping.ITEM_FIELDS)
 def count_pairs(
     list_nos,  # int64 (pairs), -1 for no list
     counts,  # int32 (nlist), zero
-    ranks,  # int32 (pairs), of each pair in its list
+    ranks,  # int32 (pairs), rank of each pair in its list
     pairs,
     PAIRS: tl.constexpr,
 ):
@@ -34,7 +34,7 @@ def count_pairs(
 
 @triton.jit
 def tiles_and_spans(counts, starts, ends, lists, upto, query_tile, span):
-    """Pairs of some lists below `upto`, and their tiles of queries and spans."""
+    """Pairs of a tile of lists below `upto`, and their tiles of queries and spans."""
     live = lists < upto
     count = tl.load(counts + lists, mask=live, other=0)
     start = tl.load(starts + lists, mask=live, other=0)
@@ -59,7 +59,7 @@ def cut_items(
     LISTS: tl.constexpr,
     BEFORE: tl.constexpr,
 ):
-    """Cut the pairs of LISTS lists; what earlier lists have is added up again."""
+    """Create the items of LISTS lists; the counts of earlier lists are summed again."""
     block = tl.program_id(0) * LISTS
     pair, item = 0, 0
     for first in range(0, block, BEFORE):
@@ -80,7 +80,7 @@ def cut_items(
     start = tl.load(starts + lists, mask=lists < nlist, other=0)
     length = tl.load(ends + lists, mask=lists < nlist, other=0) - start
     for number in range(0, tl.max(own, axis=0)):
-        # All tiles of queries of one span come together: they read the same entries.
+        # All tiles of queries of one span are adjacent: they read the same entries.
         tile = number % tl.maximum(tiles, 1)
         span_no = number // tl.maximum(tiles, 1)
         target = items + (place + number).to(tl.int64) * ITEM_FIELDS
@@ -105,7 +105,7 @@ def place_pairs(
     pairs,
     PAIRS: tl.constexpr,
 ):
-    """Put PAIRS pairs in their places; those without a list have none."""
+    """Scatter PAIRS pairs to their places; pairs without a list are skipped."""
     pair = tl.program_id(0) * PAIRS + tl.arange(0, PAIRS)
     list_no = tl.load(list_nos + pair, mask=pair < pairs, other=-1)
     known = list_no >= 0

@@ -26,8 +26,8 @@ def launch_group_pairs(
     Args:
         list_nos: int64, -1 for no list; at least one pair.
         view: the lists.
-        query_tile: pairs an item, at most.
-        span: entries an item, at most.
+        query_tile: maximum pairs per item.
+        span: maximum entries per item.
     """
     pairs, nlist, device = list_nos.numel(), view.lists.nlist, list_nos.device
     list_nos = list_nos.contiguous()

@@ -21,14 +21,14 @@ from gleann.index.engines.triton_kernels.scan.scan_lists import scan_lists
 from gleann.index.engines.triton_kernels.scan.scan_pairs import scan_pairs, score_pairs
 
 PROGRAMS_A_MULTIPROCESSOR = 2
-"""One's selection hides behind the other's matrix instructions."""
+"""The selection of one overlaps the matrix instructions of the other."""
 
 
 def pair_grid(pairs: int, parts: int) -> tuple[int]:
-    """Programs of a query-major kernel: the parts of one pair's list are neighbours.
+    """Grid of a query-major kernel: programs of one pair's list are adjacent.
 
-    They share the first axis of the grid, which takes 2^31 - 1 of them; the other two
-    take 65,535.
+    All are on the first axis of the grid, which allows 2^31 - 1 programs; the other two
+    allow 65,535.
     """
     return (pairs * parts,)
 
@@ -41,7 +41,7 @@ def launch_scan_lists(
     out: Kept,
     config: ScanConfig,
 ) -> None:
-    """Run the list-major kernel; `out` keeps what it holds where nothing is found."""
+    """Run the list-major kernel; places of `out` without a result are unchanged."""
     spans = out.bounds.shape[2]
     items = launch_group_pairs(
         list_nos, view, query_tile=config.queries, span=bucketing.span
@@ -101,7 +101,7 @@ def launch_scan_pairs(
 def launch_score_pairs(
     queries: CodedQueries, list_nos: Tensor, view: ListView, *, keep: int
 ) -> Tensor:
-    """Score every entry of one list a query into memory, and let torch select."""
+    """Store the scores of all entries of one list per query, and select by torch."""
     longest = max(1, view.longest)
     shape = (len(list_nos), longest)
     out = torch.empty(shape, dtype=torch.int64, device=list_nos.device)
@@ -123,6 +123,6 @@ def launch_score_pairs(
 
 
 def _arrays(queries: CodedQueries, view: ListView) -> tuple[Tensor, ...]:
-    """What every scan kernel begins with."""
+    """The first arguments of every scan kernel."""
     lists = view.lists
     return lists.vectors, view.biases, lists.factors, queries.values, queries.ratios

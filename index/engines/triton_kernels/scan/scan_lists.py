@@ -1,7 +1,7 @@
 """The list-major scan: one list's entries against all the queries that probe it.
 
-Rows lie along M and queries along N of the matrix instructions, whose N can be as small
-as 8: a list with few queries wastes little. A persistent grid takes item after item.
+Rows are along M and queries along N of the matrix instructions, whose N can be as small
+as 8, so a list with few queries wastes little. A persistent grid loops over the items.
 """
 
 import triton
@@ -24,24 +24,24 @@ ITEM_FIELDS = tl.constexpr(grouping.ITEM_FIELDS)
 
 @triton.jit
 def query_part(queries, numbers, FIRST: tl.constexpr, WIDTH: tl.constexpr, D):
-    """(WIDTH, queries): values FIRST.. of some queries, transposed."""
+    """(WIDTH, queries): values from FIRST on of a tile of queries, transposed."""
     along = tl.arange(0, WIDTH) + FIRST
     return tl.load(queries + numbers[None, :] * D + along[:, None])
 
 
 @triton.jit
 def row_part(vectors, rows, FIRST, WIDTH: tl.constexpr, D):
-    """(TILE, WIDTH): values FIRST.. of some entries."""
+    """(TILE, WIDTH): values from FIRST on of a tile of entries."""
     along = tl.arange(0, WIDTH) + FIRST
     return tl.load(vectors + rows[:, None] * D + along[None, :])
 
 
 @triton.jit
 def held_parts(queries, numbers, D, PARTS: tl.constexpr):
-    """Parts of some queries that stay while rows pass; 0 for one that there is not.
+    """Parts of a tile of queries kept for all tiles of rows; 0 for an absent part.
 
     PARTS is (BLOCK, STEPS, REST, LAST), with D = STEPS * BLOCK + REST + LAST: a single
-    step stays, several are read anew for each tile of rows.
+    step is kept, several are loaded again for each tile of rows.
     """
     AFTER: tl.constexpr = PARTS[0] * PARTS[1]
     whole = query_part(queries, numbers, 0, PARTS[0], D) if PARTS[1] == 1 else 0
@@ -64,7 +64,7 @@ def dots_with(
     ACC: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """(rows, queries): dot products of some entries and some queries."""
+    """(rows, queries): dot products of a tile of entries and a tile of queries."""
     AFTER: tl.constexpr = PARTS[0] * PARTS[1]
     dots = tl.zeros((rows.shape[0], numbers.shape[0]), dtype=ACC)
     if PARTS[1] == 1:
@@ -86,7 +86,7 @@ def dots_with(
 
 @triton.jit
 def by_slot(scores, BUCKETS: tl.constexpr):
-    """(TILE, queries) scores, apart for each slot of a bucket: (.., 8, queries).
+    """(TILE, queries) scores, split by slot of a bucket: (.., 8, queries).
 
     See `device.plan.bucketing.SHARED_STEPS`.
     """
@@ -136,7 +136,7 @@ def three_a_bucket(
     third = tl.full(SHAPE, PACKED_NOTHING, tl.float32)
     for chunk in range(0, tl.cdiv(length, TILE)):
         place = tl.arange(0, TILE) + chunk * TILE
-        # A tile may read into the next list: only the bias keeps its rows out.
+        # A tile may read into the next list; its rows are excluded by the bias only.
         tile = (start + chunk * TILE).to(tl.int64)
         rows = tl.arange(0, TILE)
         bias = tl.load(biases + tile + rows, mask=place < length, other=EMPTY_BIAS)
@@ -163,8 +163,8 @@ def three_a_bucket(
     return best, second, third
 
 
-# Numbers that change with the search would have it compiled anew, for no gain.
-# Half of it are the arguments: the compiler wants each array and constant by itself.
+# Not specialised on numbers that vary by search: it would recompile for no gain.
+# Half of it are arguments: the compiler needs each array and constant separately.
 @triton.jit(do_not_specialize=["nprobe", "spans", "low_bits"])
 def scan_lists(
     vectors,  # (entries + TILE, D)
@@ -199,7 +199,7 @@ def scan_lists(
         first = tl.load(items + item * ITEM_FIELDS + 2)
         live = columns < tl.load(items + item * ITEM_FIELDS + 3)
         span = tl.load(items + item * ITEM_FIELDS + 4)
-        # Columns past the last pair score query 0 again, and are not stored.
+        # Columns past the last pair score query 0 again and are not stored.
         slot = tl.load(slots + first + columns, mask=live, other=0)
         # All pairs of a block fit int32, whose division is ten times shorter.
         numbers = (slot.to(tl.int32) // nprobe).to(tl.int64)

@@ -1,6 +1,6 @@
-"""Query-major kernels: one (query, list) pair a program, without matrix instructions.
+"""Query-major kernels: one (query, list) pair per program, no matrix instructions.
 
-For batches in which lists are hardly shared, and for pairs that are scanned again.
+For batches with hardly any shared lists, and for pairs that are scanned again.
 """
 
 import triton
@@ -24,7 +24,7 @@ from gleann.index.engines.triton_kernels.scan.selecting import (
 def dot_part(
     vectors, queries, rows, number, first, WIDTH: tl.constexpr, D, ACC: tl.constexpr
 ):
-    """(TILE): dot products of some entries and one query, over WIDTH values."""
+    """(TILE): dot products of a tile of entries and one query, over WIDTH values."""
     along = tl.arange(0, WIDTH) + first
     part = tl.load(vectors + rows[:, None] * D + along[None, :])
     asked = tl.load(queries + number * D + along)
@@ -45,7 +45,7 @@ def negated_scores(
     PARTS: tl.constexpr,
     CODED: tl.constexpr,
 ):
-    """(TILE): negated scan scores of some entries for one query.
+    """(TILE): negated scan scores of a tile of entries for one query.
 
     PARTS is as in `held_parts`.
     """
@@ -69,7 +69,7 @@ def negated_scores(
 
 @triton.jit
 def slots_within(places, SLOTS: tl.constexpr):
-    """Which of the slots of its bucket each place of a tile is."""
+    """The index, within its bucket, of the slot at each place of a tile."""
     within = places * 0
     if SLOTS > 1:
         within += (places >> 3) & 1
@@ -80,7 +80,7 @@ def slots_within(places, SLOTS: tl.constexpr):
 
 @triton.jit
 def folded(best, second, third, SLOTS: tl.constexpr):
-    """From the three best of each slot to those of each bucket.
+    """Reduce the three best of each slot to the three best of each bucket.
 
     See `device.plan.bucketing.SHARED_STEPS`.
     """
@@ -115,9 +115,9 @@ def folded(best, second, third, SLOTS: tl.constexpr):
     )
 
 
-# Numbers that change with the search would have it compiled anew, for no gain, and so
-# would `ends`, which begins at the second of `offsets` or the first of `mids`.
-# Half of it are the arguments: the compiler wants each array and constant by itself.
+# Not specialised on numbers that vary by search: it would recompile for no gain. Nor
+# on the alignment of `ends`, which starts at `offsets[1]` or at `mids[0]`.
+# Half of it are arguments: the compiler needs each array and constant separately.
 @triton.jit(
     do_not_specialize=["nprobe", "spans", "span_entries", "low_bits"],
     do_not_specialize_on_alignment=["starts", "ends"],
@@ -145,7 +145,7 @@ def scan_pairs(
     BUCKETS: tl.constexpr,
     CODED: tl.constexpr,
 ):
-    """Select from one span of one pair's list; writes NONE where it has no entries."""
+    """Select from one span of one pair's list; writes NONE if it has no entries."""
     PARTS: tl.constexpr = (BLOCK, STEPS, REST, LAST)
     arrays = vectors, biases, factors, queries
     slot = (tl.program_id(0) // spans).to(tl.int64)
@@ -214,7 +214,7 @@ def score_pairs(
     place = tl.arange(0, TILE) + tl.program_id(0) % tiles * TILE
     rows = start + place
     inside = rows < end
-    # Past the end of the list there may be nothing at all to read.
+    # Past the end of the list the memory may not be readable.
     rows = tl.where(inside, rows, 0)
     ratio = tl.load(ratios + pair)
     scores = -negated_scores(*arrays, ratio, rows, inside, pair, D, PARTS, CODED)

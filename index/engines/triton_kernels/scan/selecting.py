@@ -1,9 +1,9 @@
 """Selection in the scan kernels: pack scores, keep the best of each bucket, unpack.
 
-The twin in plain torch is `device.steps.scan.select`, which says what all this means.
-Only what is kept becomes a key of 64 bits; all comparisons are of packed float32
-scores. Scores are negated until then, and so the greatest are the best: products enter
-one fused multiply-add with each bias without having their signs changed first.
+The torch twin `device.steps.scan.select` defines the results. Only kept entries become
+64-bit keys; all comparisons are of packed float32 scores. Scores are negated until
+then, so the greatest are the best: products enter one fused multiply-add with each bias
+without a sign change.
 """
 
 import triton
@@ -32,7 +32,7 @@ def packed_with(negated, numbers, low_bits):
 
 @triton.jit
 def split_packed(packed, low_bits):
-    """Rounded scores, no longer negated, and what took their low bits."""
+    """Rounded scores, no longer negated, and the numbers in their low bits."""
     bits = packed.to(tl.int32, bitcast=True)
     rounded = bits & (-1 << low_bits)
     return -rounded.to(tl.float32, bitcast=True), bits ^ rounded
@@ -48,7 +48,7 @@ def least_keys(scores):
 
 @triton.jit
 def make_keys(scores, entries):
-    """See `device.steps.keys.make_keys`; NONE where the score is that of no entry."""
+    """See `device.steps.keys.make_keys`; NONE for the score of a missing entry."""
     key = least_keys(scores) | entries.to(tl.int64)
     return tl.where(scores >= EMPTY_SCORE, NONE, key)
 
@@ -84,7 +84,7 @@ def with_four_more(a1, a2, a3, four):
 
 @triton.jit
 def kept_keys(packed, start, buckets, low_bits, SLOTS: tl.constexpr):
-    """Keys of packed scores of `buckets`, in the span that begins at entry `start`.
+    """Keys of packed scores of `buckets`, in the span that starts at entry `start`.
 
     The slots of a bucket are those of `device.plan.bucketing.slot_table`.
     """
@@ -100,6 +100,6 @@ def kept_keys(packed, start, buckets, low_bits, SLOTS: tl.constexpr):
 
 @triton.jit
 def dropped_key(third, low_bits):
-    """The least key of what was dropped, by the best third of all buckets."""
+    """The least possible key of a dropped entry, from the best third of all buckets."""
     score, _ = split_packed(third, low_bits)
     return tl.where(score >= EMPTY_SCORE, NONE, least_keys(score))
