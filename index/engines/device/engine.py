@@ -67,6 +67,10 @@ class DeviceEngine:
 
     Threads take turns: see `turns.py` for what each method raises where the device
     fails.
+
+    Attributes:
+        ranking: ranks the lists of queries.
+        parts: the scanner, the rows and the metric that the passes share.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class DeviceEngine:
         with turn_on(device):
             kinds = (_suiting(kind, data),) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
-            self._ranking = DeviceRanking(data.centroids, data.encoding, device)
+            self.ranking = DeviceRanking(data.centroids, data.encoding, device)
             rows = DeviceRows(data.vectors, device) if fitting.rows else None
             self._lists = lay_out(
                 data,
@@ -115,7 +119,7 @@ class DeviceEngine:
             )
             finish(device)  # searches may run on other streams
             self._free = FreeMemory(device)
-        self._parts = Parts(
+        self.parts = Parts(
             scanner=scanner,
             rows=rows or HostRows(data.vectors),
             metric=data.metric,
@@ -129,7 +133,7 @@ class DeviceEngine:
     @property
     def name(self) -> str:
         """Scanner, device and kind, such as "triton/cuda/bf16"."""
-        scanner, kind = self._parts.scanner.name, self._lists.kind
+        scanner, kind = self.parts.scanner.name, self._lists.kind
         return f"{scanner}/{self._device.type}/{kind}"
 
     def with_threads(self, threads: int) -> "DeviceEngine":
@@ -150,7 +154,7 @@ class DeviceEngine:
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Score all lists on the device; see `Engine.rank_lists`."""
         with self._turn():
-            best = self._ranking.best(self._to_device(queries), nprobe=nprobe)
+            best = self.ranking.best(self._to_device(queries), nprobe=nprobe)
             return best.to(torch.int32).cpu().numpy()
 
     @property
@@ -161,7 +165,7 @@ class DeviceEngine:
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Rank and scan without leaving the device; see `Engine.search`."""
         require_finite(queries, name="queries")
-        prepared = prepare(queries, self._parts.metric, name="queries")
+        prepared = prepare(queries, self.parts.metric, name="queries")
         with self._turn():
             return self._search(self._to_device(prepared), nprobe, request)
 
@@ -188,14 +192,14 @@ class DeviceEngine:
             NonFiniteError, ZeroVectorError, InvalidInputError: as `search`.
         """
         with self._turn():
-            prepared, faulty = prepared_tensor(queries, self._parts.metric)
+            prepared, faulty = prepared_tensor(queries, self.parts.metric)
             found = TensorAnswers(faulty, k=request.k)
             self._find(prepared, nprobe, request, found)
             rows, distances = found.nearest
         if found.faulty:  # the host knows how to say which
             given = queries.cpu().numpy()
             require_finite(given, name="queries")
-            prepare(given, self._parts.metric, name="queries")
+            prepare(given, self.parts.metric, name="queries")
         return FoundOnDevice(
             rows=rows, distances=distances, short=found.short, work=found.work
         )
@@ -204,7 +208,7 @@ class DeviceEngine:
         """See `SearchesRows.search_rows`."""
         with self._turn():
             asking = torch.from_numpy(rows).to(self._device)
-            return self._search(self._parts.rows.gather(asking), nprobe, request)
+            return self._search(self.parts.rows.gather(asking), nprobe, request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
@@ -236,8 +240,8 @@ class DeviceEngine:
         blocks = recorded_blocks(
             queries,
             nprobe=nprobe,
-            ranking=self._ranking,
-            parts=self._parts,
+            ranking=self.ranking,
+            parts=self.parts,
             task=task,
             recordings=self._recordings,
         )
@@ -246,7 +250,7 @@ class DeviceEngine:
         numbers = found.unanswered()
         if len(numbers):
             again = queries[torch.from_numpy(numbers).to(self._device)]
-            best = self._ranking.best(again, nprobe=nprobe)
+            best = self.ranking.best(again, nprobe=nprobe)
             others = found.like(len(numbers))
             self._take_steps(again, best, task, others)
             found.replace(numbers, others)
@@ -260,7 +264,7 @@ class DeviceEngine:
     ) -> None:
         if list_nos.shape[1] == 0:
             list_nos = list_nos.new_full((len(queries), 1), -1)
-        task = self._task(request, queries=len(queries), nprobe=list_nos.shape[1])
+        task = self.task(request, queries=len(queries), nprobe=list_nos.shape[1])
         self._take_steps(queries, list_nos, task, found)
 
     def _take_steps(
@@ -269,11 +273,11 @@ class DeviceEngine:
         """Both passes, block by block and step by step; none is left unanswered."""
         for block in block_slices(len(queries), task.planned.block):
             asked = queries[block]
-            passed = first_pass(asked, list_nos[block], parts=self._parts, task=task)
+            passed = first_pass(asked, list_nos[block], parts=self.parts, task=task)
             if task.request.certain:
-                passed = second_pass(passed, asked, parts=self._parts, task=task)
+                passed = second_pass(passed, asked, parts=self.parts, task=task)
             none = torch.zeros(len(asked), dtype=torch.bool, device=asked.device)
-            found.take(self._parts.scanner.pack(passed.found, none), len(asked))
+            found.take(self.parts.scanner.pack(passed.found, none), len(asked))
 
     def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
         """The best lists of each query, ranked in full where they are in doubt."""
@@ -284,18 +288,18 @@ class DeviceEngine:
             best[block], doubted = self._likely(queries[block], nprobe)
             again = doubted.nonzero()[:, 0] + block.start
             if len(again):
-                best[again] = self._ranking.best(queries[again], nprobe=nprobe)
+                best[again] = self.ranking.best(queries[again], nprobe=nprobe)
         return best
 
     def _likely(self, queries: Tensor, nprobe: int) -> tuple[Tensor, Tensor]:
-        return self._parts.scanner.likely(self._ranking, queries, nprobe=nprobe)
+        return self.parts.scanner.likely(self.ranking, queries, nprobe=nprobe)
 
     def _recorded_task(
         self, request: ScanRequest, *, queries: int, nprobe: int
     ) -> Task:
         """Plan a search by blocks of a padded size, and room for second scans."""
         size = padded_size(min(queries, MOST_QUERIES))
-        task = self._task(request, queries=size, nprobe=nprobe, share=RECORDED_SHARE)
+        task = self.task(request, queries=size, nprobe=nprobe, share=RECORDED_SHARE)
         room = room_for(
             task.planned,
             queries=min(size, size_within(task.planned.block)),
@@ -304,7 +308,7 @@ class DeviceEngine:
         )
         return replace(task, room=room)
 
-    def _task(
+    def task(
         self, request: ScanRequest, *, queries: int, nprobe: int, share: int = 1
     ) -> Task:
         """Plan a search that may take one of `share` parts of the budget."""

@@ -26,7 +26,7 @@ def turn_on(device: torch.device) -> Iterator[None]:
         DeviceMemoryError: it ran out of memory all the same.
         DeviceLostError: it failed. CUDA then refuses all further work in this process.
     """
-    with _turn(str(device)), _current(device), _plain(device):
+    with turn_lock(str(device)), _current(device), _plain(device):
         try:
             yield
         except RuntimeError as error:
@@ -83,6 +83,7 @@ _GUARD = Lock()
 _TURNS: dict[str, Lock] = {}
 
 
-def _turn(device: str) -> Lock:
+def turn_lock(device: str) -> Lock:
+    """The lock that a turn on `device` holds."""
     with _GUARD:
         return _TURNS.setdefault(device, Lock())
