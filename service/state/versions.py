@@ -60,7 +60,7 @@ class Versions:
         versions = final.parent
         scratch = versions / f"{SCRATCH}{token_hex(8)}"
         try:
-            with _disk_errors(final):
+            with file_errors(final):
                 self._directory.mkdir(mode=PRIVATE, exist_ok=True)
                 versions.mkdir(parents=True, exist_ok=True)
                 save(scratch)
@@ -125,7 +125,7 @@ class Versions:
             StorageError: the disk refused.
         """
         words = path.relative_to(self._data).parts
-        with _disk_errors(path):
+        with file_errors(path):
             lost = self._data / LOST
             lost.mkdir(mode=PRIVATE, exist_ok=True)
             kept = lost / f"{'-'.join(words)}-{token_hex(4)}"
@@ -163,7 +163,7 @@ def _entries(directory: Path) -> list[Path]:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def file_errors(path: Path) -> Iterator[None]:
     """Raise what the disk refuses; `path` is named where the system names no file."""
     try:
         yield

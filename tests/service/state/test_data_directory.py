@@ -95,7 +95,7 @@ def test_a_disk_that_refuses_is_told_by_its_path(tmp_path: Path) -> None:
         raise nameless
     with (
         pytest.raises(errors.StorageError, match=f"{tmp_path}: No space left"),
-        versions._disk_errors(tmp_path),
+        versions.file_errors(tmp_path),
     ):
         raise nameless
 
