@@ -72,6 +72,11 @@ class SessionStore:
         with turn:
             yield
 
+    def in_turn(self) -> "list[str]":
+        """The sessions that somebody has, or waits for."""
+        with self._guard:
+            return list(self._turns)
+
     @contextmanager
     def changing(self, name: str) -> Iterator[None]:
         """Keep others from a session, and take back in memory what is not written down.
