@@ -127,7 +127,7 @@ def test_the_kernel_of_the_coarse_step(monkeypatch, doubtful):
     ranking = DeviceRanking(rows[: shape.nlist].numpy(), plain, cpu)
     written = []
     run = SimpleNamespace(row=lambda **row: written.append(row))
-    gpu_coarse._row(run, shape, ranking, rows[shape.nlist :], "kernel")
+    gpu_coarse.record_row(run, shape, ranking, rows[shape.nlist :], "kernel")
     (row,) = json.loads(json.dumps(written, allow_nan=False))
     assert (row["way"], row["batch"], row["doubted"]) == ("kernel", 9, doubtful)
     assert row["same_lists"] == (None if doubtful else 1.0)

@@ -182,7 +182,7 @@ def test_a_killed_run_of_coresets_goes_on(mode, folder, tmp_path, monkeypatch):
                      "--rivals", "random", "margin", "k-center"],
         "speed": ["--k", "50", "--rows", "2000", "--rounds", "2", "--threads", "1"],
     }[mode]  # fmt: skip
-    args = coreset._parser().parse_args([mode, "--data", str(folder), *words])
+    args = coreset.make_parser().parse_args([mode, "--data", str(folder), *words])
     part = coreset_accuracy if mode == "accuracy" else coreset_speed
     step = "_judge" if mode == "accuracy" else "_timed"
     with monkeypatch.context() as patch:
