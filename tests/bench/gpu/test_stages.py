@@ -458,7 +458,7 @@ def test_hardware_needs_a_commit():
 
 @pytest.mark.parametrize("changed", [False, True])
 def test_the_commit_that_is_sent_along(tmp_path, monkeypatch, changed):
-    monkeypatch.setattr(provenance, "_git", lambda *_: None)
+    monkeypatch.setattr(provenance, "run_git", lambda *_: None)
     monkeypatch.setattr(provenance, "COMMIT_FILE", tmp_path / "commit")
     monkeypatch.delenv("GLEANN_COMMIT", raising=False)
     assert provenance.commit() is None
