@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.gpu.reading import short_time
 from gleann.index.engines.device.plan.kinds import KINDS
 from gleann.index.engines.device.plan.planner import choose_query_tile
 from gleann.index.engines.device.plan.roofline import H200, Batch, bounds
@@ -68,13 +69,14 @@ def _search(result: Row, row: Row) -> Iterator[tuple[str, ...]]:
         f" recall {row['recall']:.4f}, nprobe {row['nprobe']}"
     )
     taken = row["resident_seconds"]
-    said = f"{row['qps']:,.0f} QPS ({_time(taken)}; {_time(row['seconds'])} to host)"
+    to_host = short_time(row["seconds"])
+    said = f"{row['qps']:,.0f} QPS ({short_time(taken)}; {to_host} to host)"
     verdict = "no prediction" if least is None else f"{taken / least:.1f}x it"
     target = TARGETS.get((row["set"], row["batch"]))
     if target and row["level"] == 0.95:
         met = "meets" if row["qps"] >= target else "MISSES"
         verdict += f"; {met} {target:,.0f} QPS"
-    yield what, "-" if least is None else f"scan >= {_time(least)}", said, verdict
+    yield what, "-" if least is None else f"scan >= {short_time(least)}", said, verdict
 
 
 def _kernel(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
@@ -83,8 +85,8 @@ def _kernel(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
         f"scan kernel, {row['entries']:,} x {row['dim']} {row['kind']},"
         f" tile {row['tile']}, batch {row['batch']}"
     )
-    said = f"{_time(row['seconds'])}, {row['tflops']:.0f} TFLOP/s"
-    yield what, f">= {_time(least)}", said, f"{row['seconds'] / least:.1f}x it"
+    said = f"{short_time(row['seconds'])}, {row['tflops']:.0f} TFLOP/s"
+    yield what, f">= {short_time(least)}", said, f"{row['seconds'] / least:.1f}x it"
 
 
 def _coarse(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
@@ -93,18 +95,18 @@ def _coarse(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
         f"coarse step by {row['way']}, {row['nlist']:,} lists of d = {row['dim']},"
         f" nprobe {row['nprobe']}, batch {row['batch']}"
     )
-    said = f"{_time(row['seconds'])}, {row['doubted']:.2%} in doubt"
+    said = f"{short_time(row['seconds'])}, {row['doubted']:.2%} in doubt"
     same = row["same_lists"]
     right = "none compared" if same is None else f"lists {same:.2%} right"
     verdict = f"{row['seconds'] / least:.1f}x it, {right}"
-    yield what, f">= {_time(least)}", said, verdict
+    yield what, f">= {short_time(least)}", said, verdict
 
 
 def _latency(_: Row, row: Row) -> Iterator[tuple[str, ...]]:
     busy = sum(row["busy"].values())
     what = f"{row['set']} {row['engine']}, one query, nprobe {row['nprobe']}"
-    said = f"p50 {_time(row['p50_seconds'])}, p99 {_time(row['p99_seconds'])}"
-    verdict = f"device busy {_time(busy)}" if busy else "device time unknown"
+    said = f"p50 {short_time(row['p50_seconds'])}, p99 {short_time(row['p99_seconds'])}"
+    verdict = f"device busy {short_time(busy)}" if busy else "device time unknown"
     yield what, "30-70 us in a graph", said, verdict
 
 
@@ -128,10 +130,6 @@ TELLERS = {
     "coarse": _coarse,
     "latency": _latency,
 }
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e6:.0f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
 
 
 def _line(cells: Any) -> str:

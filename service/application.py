@@ -39,8 +39,8 @@ from gleann.service.sessions.store import SessionStore
 from gleann.service.state.damaged_rows import tell_damage
 from gleann.service.state.expiry import Expiry
 from gleann.service.state.idempotency import Receipts
-from gleann.service.state.live_index import View
-from gleann.service.state.registry import Registry, require_vectors
+from gleann.service.state.live_index import View, require_not_empty
+from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
 from gleann.service.values import IndexInfo, IndexVersion, ServerInfo
@@ -258,7 +258,7 @@ class Application:
     def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
         """What begins a build."""
         view = self.registry.view(request.name)
-        require_vectors(view)
+        require_not_empty(view)
         build_params_of(request.params, metric=view.metric)
         built = self.building.current(request)
         if built is None or not self.jobs.is_settled(request.name):

@@ -33,7 +33,7 @@ from gleann.index.params import Segments
 
 LEVELS = (0.90, 0.95, 0.99)
 K, DEPTH = 10, 100
-POOL = 4 * K
+RERANK = 4 * K
 NLIST, QUERIES, ROWS = 1024, 500, 250_000
 EASY_SPREAD = 2.0
 """What the made sets had first, to show what it hid."""
@@ -125,7 +125,7 @@ def least_probes(
     """The least nprobe that reaches a level, by the engine of the CPU."""
 
     def recall_at(nprobe: int) -> float:
-        params = SearchParams(k=K, nprobe=nprobe, rerank=POOL, segments=at.segments)
+        params = SearchParams(k=K, nprobe=nprobe, rerank=RERANK, segments=at.segments)
         return float(recall_at_k(index.search(queries, params).distances, exact))
 
     found = least_nprobe(recall_at, at.level, nlist=index.nlist)
@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     real = load_dataset(given.data / "sift-128")
     n = min(given.rows, len(real.base))
     nlist = max(1, NLIST * n // ROWS)
-    result |= {"rows": n, "nlist": nlist, "queries": QUERIES, "pool": POOL}
+    result |= {"rows": n, "nlist": nlist, "queries": QUERIES, "pool": RERANK}
     sets = {"sift-128": real_rows(real, n)}
     for spread in (CLUSTER_SPREAD, EASY_SPREAD):
         sets[f"made, spread {spread:g}"] = made_rows(n, spread=spread, seed=given.seed)

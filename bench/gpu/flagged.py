@@ -26,7 +26,7 @@ from gleann.index.engines.device.steps.queries import code_queries
 from gleann.index.engines.reference import ReferenceEngine
 
 K = 10
-POOL = 4 * K
+RERANK = 4 * K
 BUCKETS = (32, 64)
 PROGRAMS = 132
 """Multiprocessors of the GPU for which spans are planned."""
@@ -44,7 +44,7 @@ def main() -> None:
     ranked = ReferenceEngine(data).rank_lists(queries, nprobe=max(args.probes))
     print("segments nprobe buckets recall flagged_queries flagged_pairs")
     for segments, nprobe in zip(("both", "primary"), args.probes, strict=True):
-        request = ScanRequest(k=K, rerank=POOL, segments=segments)
+        request = ScanRequest(k=K, rerank=RERANK, segments=segments)
         list_nos = torch.from_numpy(ranked[:, :nprobe].astype(np.int64))
         view = view_for(lists, request)
         for buckets in BUCKETS:
@@ -66,19 +66,19 @@ def first_pass(
         nprobe=list_nos.shape[1],
         longest=view.longest,
         k=K,
-        rerank=POOL,
+        rerank=RERANK,
         nlist=view.lists.nlist,
     )
     bucketing = Bucketing(buckets=buckets, span=span_for(sizes, programs=PROGRAMS))
     kept = scan.bucketed(code_queries(asked, view.lists), list_nos, view, bucketing)
     probed = bitmap_of(list_nos, nlist=view.lists.nlist)
     flat = kept.keys.reshape(len(asked), -1)
-    pool = merge.merge(flat, view.lists, probed, keep=POOL)
+    kept_keys = merge.merge(flat, view.lists, probed, keep=RERANK)
     # Re-ranking sorts the pool by exact distances: what it holds of the K nearest is
     # what is found of them.
-    rows = torch.where(pool == keys.NONE, -1, keys.key_numbers(pool)).numpy()
+    rows = torch.where(kept_keys == keys.NONE, -1, keys.key_numbers(kept_keys)).numpy()
     hits = (truth[:, :, None] == rows[:, None, :]).any(axis=2)
-    return float(hits.mean()), violations(kept.bounds, pool, k=K)
+    return float(hits.mean()), violations(kept.bounds, kept_keys, k=K)
 
 
 def _built(found: Dataset, rows: np.ndarray, *, nlist: int) -> IndexData:

@@ -41,7 +41,7 @@ FREE = {"empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided"
 FREE |= {"lift_fresh", "alias", "detach", "_unsafe_view", "_reshape_alias"}
 """Operations of torch that launch nothing, beside views."""
 
-POOL = 40
+RERANK = 40
 """Rows re-ranked for ten neighbours."""
 
 
@@ -246,7 +246,7 @@ def launches_of(setting: Setting) -> Launches:
             recorder=recorder,
         )
         queries = np.zeros((setting.queries, setting.dim), np.float32)
-        request = ScanRequest(k=10, rerank=POOL)
+        request = ScanRequest(k=10, rerank=RERANK)
         try:
             engine.search(queries, nprobe=setting.nprobe, request=request)
         except StepCountedError:

@@ -55,13 +55,13 @@ class Search:
         name: of its step in the counts.
         batch: the sizes, with second copies.
         kind: of number.
-        pool: rows re-ranked a query.
+        rerank: rows re-ranked a query.
     """
 
     name: str
     batch: Batch
     kind: Kind
-    pool: int = 40
+    rerank: int = 40
 
     @property
     def entry_bytes(self) -> float:
@@ -275,7 +275,7 @@ def _rerank_rows(search: Search, kernel: Entry) -> Work:
         case=f"rerank_rows d={dim} tile {kernel['numbers']['TILE']}",
         programs=kernel["programs"],
         trips=(steps,),
-        bytes=kernel["programs"] * search.pool * dim * 4,
+        bytes=kernel["programs"] * search.rerank * dim * 4,
         reads=2,
     )
 

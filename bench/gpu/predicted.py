@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.gpu.launches import POOL, SETTINGS, Setting
+from bench.gpu.launches import RERANK, SETTINGS, Setting
 from bench.gpu.predict import (
     LAUNCH,
     SPILLED,
@@ -22,6 +22,7 @@ from bench.gpu.predict import (
     step_seconds,
     taken_by,
 )
+from bench.gpu.reading import short_time
 from bench.provenance import ROOT
 from gleann.index.engines.device.plan.planner import (
     choose_query_tile,
@@ -128,7 +129,7 @@ def searches(results: Entry) -> Iterator[tuple[str, ...]]:
         yield "the same on an H100", *_both(results, setting, on=H100), wanted, "-"
     name = f"{ONE.name}, {ONE.nprobe} probes, one query after another"
     cells = _cells(
-        results, lambda label, of: _time(search_seconds(ONE, label, of, on=H200))
+        results, lambda label, of: short_time(search_seconds(ONE, label, of, on=H200))
     )
     yield name, *cells, "at least 300 us, aim 150 us", "-"
 
@@ -136,7 +137,7 @@ def searches(results: Entry) -> Iterator[tuple[str, ...]]:
 def _both(results: Entry, setting: Setting, *, on: Ceilings) -> Iterator[str]:
     def cell(label: str, counts: Entry) -> str:
         seconds = search_seconds(setting, label, counts, on=on)
-        return f"{_time(seconds)}: {_millions(setting.queries / seconds)}"
+        return f"{short_time(seconds)}: {_millions(setting.queries / seconds)}"
 
     return _cells(results, cell)
 
@@ -149,12 +150,12 @@ def _cells(results: Entry, cell: Callable[[str, Entry], str]) -> Iterator[str]:
 
 def experiments(results: Entry) -> Iterator[tuple[str, ...]]:
     """A row for each change P1 to P8, by what it changes of a step."""
-    rows = LARGE.queries * POOL * LARGE.dim
+    rows = LARGE.queries * RERANK * LARGE.dim
     by_torch = RERANK_BYTES * rows / H200.bytes_a_second + 80 * LAUNCH
     before = {
-        "P1": f"{_time(by_torch)}, by torch",
-        "P4": f"{_time(sum(SECOND_PASS))}, outside of the graph",
-        "P5": _time(sum(ANSWERS)),
+        "P1": f"{short_time(by_torch)}, by torch",
+        "P4": f"{short_time(sum(SECOND_PASS))}, outside of the graph",
+        "P5": short_time(sum(ANSWERS)),
     }
     for name, setting, kernels in EXPERIMENTS:
         first, second = _cells(
@@ -165,7 +166,7 @@ def experiments(results: Entry) -> Iterator[tuple[str, ...]]:
     yield (
         f"P5 answers to the host, {LARGE.name}",
         before["P5"],
-        _time(answers_seconds(LARGE)),
+        short_time(answers_seconds(LARGE)),
         "-",
         "-",
     )
@@ -233,7 +234,7 @@ def choices() -> Iterator[tuple[str, ...]]:
             )
             chosen = choose_segments(both, primary, kind=kind, on=H200)
             what = f"{name}, batch {setting.queries:,}, {kind}"
-            yield what, *(_time(cost) for cost in costs), chosen, "-", "-"
+            yield what, *(short_time(cost) for cost in costs), chosen, "-", "-"
 
 
 def _scan(search: Search, counts: Entry) -> str:
@@ -247,8 +248,8 @@ def _scan(search: Search, counts: Entry) -> str:
     taken = taken_by(WORK["scan_lists"](search, kernel), counts, on=H200)
     least = max(taken.issue, taken.memory, taken.matrix)
     return (
-        f"{_time(taken.seconds)} by {taken.bound_by} (tile {tile}; no less than"
-        f" {_time(least)})"
+        f"{short_time(taken.seconds)} by {taken.bound_by} (tile {tile}; no less than"
+        f" {short_time(least)})"
     )
 
 
@@ -258,16 +259,12 @@ def _launches(setting: Setting, kernels: set[str], counts: Entry) -> str:
         return "no kernel of its own"
     seconds = sum(one.seconds for one in taken)
     longest = max(taken, key=lambda one: one.seconds)
-    return f"{_time(seconds)}, bound by {longest.bound_by}"
+    return f"{short_time(seconds)}, bound by {longest.bound_by}"
 
 
 def _step(setting: Setting, counts: Entry) -> str:
     total = counts["launches"][setting.name]["total"]
-    return f"{total} launches, {_time(total * LAUNCH)}"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e6:.0f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
+    return f"{total} launches, {short_time(total * LAUNCH)}"
 
 
 def _millions(rate: float) -> str:

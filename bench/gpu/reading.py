@@ -90,7 +90,7 @@ def _peers(row: Row) -> str:
 
 def _plain(row: Row) -> str:
     shown = {name: value for name, value in row.items() if name not in HIDDEN}
-    return " ".join(f"{name}={_short(value)}" for name, value in shown.items())
+    return " ".join(f"{name}={short(value)}" for name, value in shown.items())
 
 
 HIDDEN = {"case", "busy"}
@@ -127,5 +127,11 @@ def _us(seconds: float) -> str:
     return f"{seconds * 1e6:,.1f} us"
 
 
-def _short(value: Any) -> str:
+def short_time(seconds: float) -> str:
+    """A time in us, or in ms from one on."""
+    return f"{seconds * 1e6:.0f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
+
+
+def short(value: Any) -> str:
+    """A value to four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

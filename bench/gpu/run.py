@@ -4,7 +4,7 @@ import gc
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 
 from bench.ann import write_json
 from bench.gpu.facts import clocks, device_facts
+from bench.gpu.reading import short
 from bench.gpu.unit import Options, Unit
 from bench.provenance import provenance
 from bench.say import say
@@ -105,7 +106,7 @@ class Run:
     def row(self, **values: Any) -> None:
         """Keep one measurement."""
         self.entry["rows"].append({**values, "case": self._case()})
-        say(" ".join(f"{key}={_short(value)}" for key, value in values.items()))
+        say(" ".join(f"{key}={short(value)}" for key, value in values.items()))
         self.save()
 
     def skip(self, what: str, why: str) -> None:
@@ -265,12 +266,3 @@ def stale_stages(path: Path, *, now: dict[str, Any]) -> list[str]:
         for stage, entry in result.get("stages", {}).items()
         if not same or entry.get("commit") != now["commit"]
     ]
-
-
-def with_limit(unit: Unit, patience: float) -> Unit:
-    """The unit with its limit times `patience`."""
-    return replace(unit, seconds=unit.seconds * patience)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

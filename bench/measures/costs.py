@@ -21,7 +21,7 @@ from gleann.index.engines.native import NativeEngine
 
 NLISTS = (500, 2000)
 NPROBES = (4, 10, 20, 40, 80, 150)
-POOLS = (12, 20, 40, 100, 150)
+RERANKS = (12, 20, 40, 100, 150)
 TERMS = ("query", "list", "probe", "entry", "pooled")
 QUERIES = 3000
 TIER = "avx512"
@@ -71,15 +71,15 @@ def measure(dataset: Dataset, repeats: int, seed: int) -> tuple[np.ndarray, np.n
         )
         data = SoarIndex.build(dataset.base, params).data
         engine = NativeEngine(data, tier=TIER, threads=1)
-        for nprobe, pool in product(NPROBES, POOLS):
-            request = ScanRequest(k=10, rerank=pool)
+        for nprobe, rerank in product(NPROBES, RERANKS):
+            request = ScanRequest(k=10, rerank=rerank)
             taken = []
             for _ in range(repeats):
                 start = process_time()
                 found = engine.search(queries, nprobe=nprobe, request=request)
                 taken.append(process_time() - start)
             entries = found.work.entries_scanned / len(queries)
-            work.append([1, nlist, nprobe, entries, pool])
+            work.append([1, nlist, nprobe, entries, rerank])
             times.append(min(taken) / len(queries) * 1e9)
     return np.array(work, np.float64), np.array(times)
 
@@ -88,8 +88,8 @@ def fit(work: np.ndarray, times: np.ndarray, *, dim: int) -> dict[str, Any]:
     """Non-negative least squares on relative errors, beside the model's own error."""
     constants, _ = nnls(work / times[:, None], np.ones(len(times)))
     modelled = [
-        CostModel(dim, int(nlist)).search(entries=entries, nprobe=nprobe, rerank=pool)
-        for _, nlist, nprobe, entries, pool in work
+        CostModel(dim, int(nlist)).search(entries=entries, nprobe=nprobe, rerank=rerank)
+        for _, nlist, nprobe, entries, rerank in work
     ]
     return {
         "nanoseconds": dict(zip(TERMS, constants.tolist(), strict=True)),

@@ -20,8 +20,6 @@ from gleann.index.params import Metric, Segments
 if TYPE_CHECKING:
     import torch
 
-    from gleann.index.engines.device.tensors import FoundOnDevice
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IndexData:
@@ -112,6 +110,23 @@ class Scanned(NamedTuple):
     engine: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoundOnDevice:
+    """Neighbours by row, as tensors of the device; see `Scanned`.
+
+    Attributes:
+        rows: int64 (nq, k), -1 past the last.
+        distances: float32 (nq, k), +inf where there is no row.
+        short: queries with fewer than k rows.
+        work: what it cost.
+    """
+
+    rows: "torch.Tensor"
+    distances: "torch.Tensor"
+    short: int
+    work: Work
+
+
 class Engine(Protocol):
     """One way to rank lists and scan them."""
 
@@ -175,7 +190,7 @@ class SearchesTensors(Protocol):
 
     def search_tensors(
         self, queries: "torch.Tensor", *, nprobe: int, request: ScanRequest
-    ) -> "FoundOnDevice":
+    ) -> FoundOnDevice:
         """`Engine.search` for float32 queries (nq, d), contiguous, on the device.
 
         Raises:

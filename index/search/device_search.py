@@ -11,7 +11,12 @@ import numpy as np
 
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.checks import require_matrix
-from gleann.index.engines.contract import Engine, ScanRequest, SearchesTensors
+from gleann.index.engines.contract import (
+    Engine,
+    FoundOnDevice,
+    ScanRequest,
+    SearchesTensors,
+)
 from gleann.index.errors import (
     EngineUnavailableError,
     InvalidInputError,
@@ -23,8 +28,6 @@ from gleann.index.search.plan import SearchPlan, stats_of
 
 if TYPE_CHECKING:
     import torch
-
-    from gleann.index.engines.device.tensors import FoundOnDevice
 
 ScanAll = Callable[[Vectors, ScanRequest], tuple[Rows, Distances]]
 
@@ -149,7 +152,7 @@ def search_planned(
 
 
 def _complete(
-    found: "FoundOnDevice",
+    found: FoundOnDevice,
     queries: "torch.Tensor",
     request: ScanRequest,
     *,

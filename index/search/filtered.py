@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest, Work
+from gleann.index.engines.stepwise import count_short
 from gleann.index.exact import exact_search_prepared
 from gleann.index.lists import InvertedLists
 from gleann.index.parallel.blocks import block_slices
@@ -95,7 +96,7 @@ def search_filtered(
     scanned = Scanned(
         rows=rows,
         distances=np.concatenate([scanned.distances for scanned, _ in blocks]),
-        short=_short(rows),
+        short=count_short(rows),
         work=_summed([scanned.work for scanned, _ in blocks]),
         engine=blocks[0][0].engine,
     )
@@ -134,7 +135,7 @@ class _Search:
         scanned = Scanned(
             rows=self._rows,
             distances=self._distances,
-            short=_short(self._rows),
+            short=count_short(self._rows),
             work=_summed(self._work),
             engine=self._served_by,
         )
@@ -271,10 +272,6 @@ def _merged(rows: Rows, distances: Distances, *, k: int) -> tuple[Rows, Distance
         np.take_along_axis(rows, order, axis=1),
         np.take_along_axis(distances, order, axis=1),
     )
-
-
-def _short(rows: Rows) -> int:
-    return int((rows[:, -1] < 0).sum())
 
 
 def _summed(work: list[Work]) -> Work:

@@ -13,8 +13,8 @@ from gleann.index.errors import GleannError
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.jobs import Task
 from gleann.service.jobs.queue import Demand
-from gleann.service.state.live_index import View
-from gleann.service.state.registry import Registry, require_vectors
+from gleann.service.state.live_index import View, require_not_empty
+from gleann.service.state.registry import Registry
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 
@@ -68,7 +68,7 @@ class Building:
         """Build one index from what it holds now, and serve it."""
         request = index_pb2.BuildIndexRequest.FromString(task.request)
         view = self._registry.view(request.name)
-        require_vectors(view)
+        require_not_empty(view)
         if self._is_current(view, request):
             return self._told(view)
         rows = view.live_rows()

@@ -11,8 +11,7 @@ from gleann.index.ids.checks import MAX_ID_BYTES, hold_distinct
 from gleann.index.ids.held import IdLookup, id_at, shown_id
 from gleann.index.ids.table import require_found
 from gleann.index.texts import Texts
-from gleann.service.state.live_index import View
-from gleann.service.state.registry import require_vectors
+from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.wire.arrays import float64s_of, ids_of, optional_ids_of
 from gleann.v1 import coreset_pb2
 
@@ -28,7 +27,7 @@ class Candidates:
         costs: float64 (n,), or None where none were given.
         locked: int64 (m,), positions of those that cover but are not chosen.
         groups: (n,) the group of each, or None where there are no quotas.
-        measured: whether the method looks at distances, or they are told at least.
+        measured: whether distances are measured, by the method or for the summary.
     """
 
     rows: Rows
@@ -49,7 +48,7 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
         InvalidInputError: no strategy, or a vector without a cost or a group.
         InvalidParamsError: k outside 1..n, or a strategy that needs another metric.
     """
-    require_vectors(view)
+    require_not_empty(view)
     method = request.WhichOneof("strategy")
     if method is None:
         raise InvalidInputError(

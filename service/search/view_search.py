@@ -12,8 +12,7 @@ from gleann.index.exact import exact_search_prepared
 from gleann.index.found import FoundRows, sum_stats
 from gleann.index.metric import prepare
 from gleann.index.parallel.blas import one_blas_thread
-from gleann.service.state.live_index import Sealed, View
-from gleann.service.state.registry import require_vectors
+from gleann.service.state.live_index import Sealed, View, require_not_empty
 
 ONE_THREAD = 1 << 31
 """Products of numbers, up to which newer rows are scanned on one thread. More of them
@@ -50,7 +49,7 @@ def search(
             refuses.
         UnknownIdError: an allowed id is not there.
     """
-    require_vectors(view)
+    require_not_empty(view)
     if params.k > view.count:
         raise InvalidParamsError(
             f"k is {params.k}, but {view.name!r} holds {view.count} vectors"

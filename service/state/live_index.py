@@ -283,3 +283,13 @@ def sealed_index(view: View) -> SoarIndex:
             " build it first"
         )
     return view.sealed.index
+
+
+def require_not_empty(view: View) -> None:
+    """Refuse an empty index.
+
+    Raises:
+        NotReadyError: it has no vectors.
+    """
+    if view.count == 0:
+        raise NotReadyError(f"{view.name!r} is empty: upsert or import vectors first")

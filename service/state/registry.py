@@ -423,16 +423,6 @@ class Registry:
         self._store.give_back_space_soon()
 
 
-def require_vectors(view: View) -> None:
-    """Refuse an empty index.
-
-    Raises:
-        NotReadyError: it has no vectors.
-    """
-    if view.count == 0:
-        raise NotReadyError(f"{view.name!r} is empty: upsert or import vectors first")
-
-
 def _nobody(_name: str, _serving: bool | None) -> None:
     """Tell nobody."""
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from secrets import token_hex
 
 from gleann.index import SoarIndex
-from gleann.index.errors import StorageError
 from gleann.index.storage.manifest import sync_dir
 from gleann.service.devices.devices import Devices
+from gleann.service.state.database import disk_errors
 from gleann.service.state.permissions import PRIVATE
 from gleann.service.state.seal import Seal, write_seal
 
@@ -60,7 +60,7 @@ class Versions:
         versions = final.parent
         scratch = versions / f"{SCRATCH}{token_hex(8)}"
         try:
-            with file_errors(final):
+            with disk_errors(final):
                 self._directory.mkdir(mode=PRIVATE, exist_ok=True)
                 versions.mkdir(parents=True, exist_ok=True)
                 save(scratch)
@@ -125,7 +125,7 @@ class Versions:
             StorageError: the disk refused.
         """
         words = path.relative_to(self._data).parts
-        with file_errors(path):
+        with disk_errors(path):
             lost = self._data / LOST
             lost.mkdir(mode=PRIVATE, exist_ok=True)
             kept = lost / f"{'-'.join(words)}-{token_hex(4)}"
@@ -160,13 +160,3 @@ class Versions:
 
 def _entries(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
-
-
-@contextmanager
-def file_errors(path: Path) -> Iterator[None]:
-    """Raise what the disk refuses; `path` is named where the system names no file."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"{error.filename or path}: {reason}") from error

@@ -45,6 +45,21 @@ def test_all_is_exactly_what_is_public(name):
     assert public == set(offered) - modules
 
 
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("gleann.index.errors", ["GleannError", "CorruptDataError", "StorageError"]),
+        ("gleann.index.manifest", ["manifest_checksum", "read_manifest"]),
+        ("gleann.index.engines.native", ["NativeAssigner", "NativeEngine"]),
+        ("gleann.service.server", ["Server", "serve"]),
+        ("gleann.service.config", ["Config", "load_config"]),
+        ("gleann.service.cli.main", ["cli", "main"]),
+    ],
+)
+def test_modules_that_users_import_stay_where_they_are(module, names):
+    assert [name for name in names if not hasattr(import_module(module), name)] == []
+
+
 def test_the_top_package_loads_its_names_on_first_use():
     assert dir(gleann) == gleann.__all__ == sorted(set(gleann.__all__))
     for name in gleann.__all__:

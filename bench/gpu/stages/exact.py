@@ -18,7 +18,7 @@ from gleann.index.lists import invert
 
 LEAST_BATCH = 100
 K = 10
-POOL = 4 * K
+RERANK = 4 * K
 SCORES_AT_ONCE = 1 << 30
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 """Of torch, by our kind of number; torch has no top-k of int8 products."""
@@ -111,7 +111,7 @@ def _our_rows(run: Run, name: str, kind: str) -> None:
 
 
 def _our_row(run: Run, found: Workload, engine: DeviceEngine, asked: Tensor) -> None:
-    request = ScanRequest(k=K, rerank=min(POOL, len(found.vectors)))
+    request = ScanRequest(k=K, rerank=min(RERANK, len(found.vectors)))
 
     def search() -> Scanned:
         return engine.search_resident(asked, nprobe=1, request=request)

@@ -27,7 +27,7 @@ TARGET = 0.95
 """The level of the targets: only there is looked at more than the clock."""
 
 K = 10
-POOL = 4 * K
+RERANK = 4 * K
 COMPARED = 50
 """Queries whose rows are compared with the reference's, which is slow."""
 
@@ -43,7 +43,7 @@ class Point:
         found: the workload.
         level: recall asked for.
         nprobe: the least that has it.
-        request: k, pool and segments.
+        request: k, rerank and segments.
     """
 
     engine: DeviceEngine
@@ -107,7 +107,9 @@ def _point(run: Run, name: str, kind: str, at: tuple[str, float]) -> Point | Non
     segments, level = at
     found, engine = workload(run, name), engine_of(run, name, kind)
     count = tuned_queries(found)
-    request = ScanRequest(k=K, rerank=min(POOL, len(found.vectors)), segments=segments)
+    request = ScanRequest(
+        k=K, rerank=min(RERANK, len(found.vectors)), segments=segments
+    )
     recalls = run.kept.setdefault(f"recalls {name} {kind} {segments}", {})
 
     def recall_at(nprobe: int) -> float:
@@ -170,7 +172,7 @@ def _recall(point: Point) -> float:
 
 
 def _same_rows(run: Run, point: Point) -> float:
-    """Share of answers that the reference gives too, for the same lists and pool."""
+    """Share of answers that the reference gives too, for the same lists and rerank."""
     key = f"same {point.engine.name} {point.request.segments} {point.nprobe}"
     if key not in run.kept:
         reference = ReferenceEngine(index_of(run, point.found.name).data)

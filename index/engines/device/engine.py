@@ -11,7 +11,12 @@ from torch import Tensor
 
 from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.checks import require_finite
-from gleann.index.engines.contract import IndexData, Scanned, ScanRequest
+from gleann.index.engines.contract import (
+    FoundOnDevice,
+    IndexData,
+    Scanned,
+    ScanRequest,
+)
 from gleann.index.engines.device.answers import (
     Answers,
     HostAnswers,
@@ -50,7 +55,7 @@ from gleann.index.engines.device.steps.passes import (
 )
 from gleann.index.engines.device.steps.rerank import DeviceRows, HostRows
 from gleann.index.engines.device.steps.scan import Scanner
-from gleann.index.engines.device.tensors import FoundOnDevice, prepared_tensor
+from gleann.index.engines.device.tensors import prepared_tensor
 from gleann.index.engines.device.turns import finish, turn_on
 from gleann.index.errors import DeviceMemoryError, InvalidParamsError
 from gleann.index.metric import prepare

@@ -1,31 +1,11 @@
-"""Queries and answers that stay on the device."""
-
-from dataclasses import dataclass
+"""Queries that are prepared on the device that they are on."""
 
 import torch
 from torch import Tensor
 
 from gleann.index.checks import MOST_SQUARED
-from gleann.index.engines.contract import Work
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import Metric
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FoundOnDevice:
-    """Neighbours by row, as tensors of the device; see `contract.Scanned`.
-
-    Attributes:
-        rows: int64 (nq, k), -1 past the last.
-        distances: float32 (nq, k), +inf where there is no row.
-        short: queries with fewer than k rows.
-        work: what it cost.
-    """
-
-    rows: Tensor
-    distances: Tensor
-    short: int
-    work: Work
 
 
 def prepared_tensor(queries: Tensor, metric: Metric) -> tuple[Tensor, Tensor]:

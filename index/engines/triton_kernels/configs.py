@@ -8,7 +8,7 @@ measured on one.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gleann.index.engines.device.plan.kinds import KINDS, Kind, padded_dim
+from gleann.index.engines.device.plan.kinds import Kind, padded_dim
 from gleann.index.engines.device.plan.planner import FEW_BUCKETS, QUERY_TILES
 
 FIRST_WITH_TENSOR_MEMORY = 10
@@ -316,11 +316,6 @@ def quantise_constants(width: int) -> dict[str, Any]:
         "num_warps": min(8, max(1, block // QUANTISED_A_WARP)),
         "enable_fp_fusion": False,
     }
-
-
-def smallest_step(kind: Kind) -> int:
-    """The shortest part along d that a matrix instruction of `kind` takes."""
-    return KINDS[kind].step
 
 
 PACK_QUERIES, PACK_COLUMNS, PACK_WARPS = 32, 16, 4

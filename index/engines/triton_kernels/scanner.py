@@ -35,7 +35,7 @@ from gleann.index.params import Metric
 
 
 class TritonScanner:
-    """Scans and merges by Triton kernels; see `device.scan.Scanner`."""
+    """Scans and merges by Triton kernels; see `device.steps.scan.Scanner`."""
 
     name = "triton"
 

@@ -155,8 +155,8 @@ class ActiveLearningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCoverage(self, request, context):
-        """GetCoverage sets the batch that is out beside the vectors of highest score of all,
-        and beside random ones. It scores every vector, and fails with FAILED_PRECONDITION
+        """GetCoverage compares the open batch with the vectors of highest score of all and
+        with random ones. It scores every vector, and fails with FAILED_PRECONDITION
         when no batch is out, or some of its labels are there already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -42,8 +42,8 @@ COMPILER_REMEDY = (
 @click.option(
     "--repair",
     is_flag=True,
-    help="Make the database of --data anew from what is whole, if anything is wrong;"
-    " what was there is kept under lost/.",
+    help="Rebuild the database of --data from what is whole, if anything is wrong;"
+    " the old one is kept under lost/.",
 )
 @click.option(
     "--export",

@@ -89,11 +89,11 @@ def _locked(data: Path) -> Iterator[None]:
 
 def _findings(found: "Examination", data: Path) -> Iterator[Finding]:
     repair = f"{DOCTOR} {data} --repair"
-    anew = f"put back the right one, or let it be made anew: {repair}"
+    remedy = f"put back the right one, or let it be rebuilt: {repair}"
     yield Finding(
         name="data",
         says=found.refusal or f"the database of {data} is whole",
-        remedy=anew if found.refusal else "",
+        remedy=remedy if found.refusal else "",
     )
     for index in found.indexes:
         yield from _index_findings(index, repair)

@@ -15,7 +15,7 @@ from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of, start
 from gleann.service.cli.estimate.estimate_options import question_options
-from gleann.service.cli.estimate.estimate_words import beside_uniform, drawn_uniformly
+from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
@@ -55,7 +55,7 @@ from gleann.service.cli.files.manifest import JobRecord, manifest_path
     "--representatives",
     type=int,
     help="Or label this many far-apart items for it first; they are asked for too,"
-    " beside the budget. Every round's labels make the proxy anew (TASTI).",
+    " in addition to the budget. The labels of each round renew the proxy (TASTI).",
 )
 @click.option(
     "--oracle-csv",
@@ -115,12 +115,12 @@ def command(job: EstimateJob) -> None:
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
     params = replace(params_of(job), budget=made.labels_used)
-    beside = drawn_uniformly(answers.ask, answers.names, params)
+    uniform = drawn_uniformly(answers.ask, answers.names, params)
     results = {
         "estimate": asdict(made),
-        "uniform": None if beside is None else asdict(beside),
+        "uniform": None if uniform is None else asdict(uniform),
     }
     outputs.write_json(job.out, results)
     record.write(job.out, results)
-    for line in beside_uniform(job.target, made, beside):
+    for line in compared_lines(job.target, made, uniform):
         click.echo(line)

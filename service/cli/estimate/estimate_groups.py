@@ -26,7 +26,7 @@ from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
 from gleann.service.cli.estimate.estimate_options import question_options
-from gleann.service.cli.estimate.estimate_words import beside_uniform, drawn_uniformly
+from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
     read_own_answers,
@@ -125,7 +125,7 @@ def command(job: GroupsJob) -> None:
         made, oracles = read(job, names, proxies)
     for path in (*paths.values(), job.oracle_csv):
         record.add_file(path)
-    beside = {
+    uniform = {
         name: drawn_uniformly(
             oracles[name], names, replace(_params(job), budget=one.labels_used)
         )
@@ -134,13 +134,13 @@ def command(job: GroupsJob) -> None:
     results = {
         "estimates": {name: asdict(one) for name, one in made.items()},
         "uniform": {
-            name: None if one is None else asdict(one) for name, one in beside.items()
+            name: None if one is None else asdict(one) for name, one in uniform.items()
         },
     }
     outputs.write_json(job.out, results)
     record.write(job.out, results)
     for name, one in made.items():
-        for line in beside_uniform(f"{name}: {job.target}", one, beside[name]):
+        for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
             click.echo(line)
 
 

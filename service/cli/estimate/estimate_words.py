@@ -20,15 +20,17 @@ def drawn_uniformly(
         return None
 
 
-def beside_uniform(name: str, made: Estimate, beside: Estimate | None) -> list[str]:
-    """Lines that tell an estimate of `name`, and what is known of its rivals."""
+def compared_lines(name: str, made: Estimate, uniform: Estimate | None) -> list[str]:
+    """Lines with an estimate of `name`, and what simpler methods give."""
     lines = [sentence(f"{name} by ABae", made)]
-    if beside is not None:
-        lines.append(sentence(f"{name} by uniform sampling", beside))
-    if told := rivals(made):
-        lines.append(told)
-    elif beside is None:
-        lines.append("uniform sampling beside it: the answers lack what it draws")
+    if uniform is not None:
+        lines.append(sentence(f"{name} by uniform sampling", uniform))
+    if expected := expected_line(made):
+        lines.append(expected)
+    elif uniform is None:
+        lines.append(
+            "no uniform sampling to compare with: the answers lack what it draws"
+        )
     return lines
 
 
@@ -42,14 +44,14 @@ def sentence(name: str, made: Estimate) -> str:
     )
 
 
-def rivals(made: Estimate) -> str:
+def expected_line(made: Estimate) -> str:
     """What uniform sampling and ABae as written would be expected to give, or "".
 
-    With as many labels, where these tell it.
+    With as many labels, where these say it.
     """
     if made.low is None or made.high is None:
         return ""
-    told = [
+    widths = [
         f"{name} +- {width / 2:,.4g}"
         for name, width in (
             ("uniform sampling", made.uniform_width),
@@ -57,10 +59,10 @@ def rivals(made: Estimate) -> str:
         )
         if width is not None
     ]
-    if not told:
+    if not widths:
         return ""
     return (
-        f"to be expected of as many labels: {', '.join(told)}; this interval is"
+        f"to be expected of as many labels: {', '.join(widths)}; this interval is"
         f" +- {(made.high - made.low) / 2:,.4g}"
     )
 

@@ -41,7 +41,7 @@ def ask_for(
     """
     if todo.resolve() == answers.resolve():
         raise InvalidInputError(
-            f"{todo} holds the answers: give --todo another file, it is written anew"
+            f"{todo} holds the answers: give --todo another file, as it is overwritten"
         )
     outputs.write_csv(todo, columns)
     count = len(next(iter(columns.values())))

@@ -109,7 +109,7 @@ def _names(
     type=options.PATH,
     help="What your own model says, in row order as .npy, instead of training one:"
     " (n, c) of the classes, or with --concepts (n, q), how likely each is. Needed"
-    " anew for every batch.",
+    " again for every batch.",
 )
 @click.option(
     "--anchors",
@@ -140,7 +140,7 @@ def active(job: ActiveJob) -> None:
     parameters are then those of the session, not of the command line, but for --ignore
     and --probabilities.
 
-    Prints what the batch is worth by the strategy's score, beside as many random items
-    and the strongest simple choice: the items of highest score of all.
+    Prints what the batch is worth by the strategy's score, compared with as many random
+    items and the strongest simple choice: the items of highest score of all.
     """
     run(job)

@@ -26,7 +26,7 @@ def test_the_fit_finds_what_made_the_times():
 def test_a_run_records_what_it_measured(tmp_path, clustered, monkeypatch, capsys):
     monkeypatch.setattr(costs, "NLISTS", (20,))
     monkeypatch.setattr(costs, "NPROBES", (2, 5))
-    monkeypatch.setattr(costs, "POOLS", (12, 20))
+    monkeypatch.setattr(costs, "RERANKS", (12, 20))
     monkeypatch.setattr(costs, "TIER", native.tiers()[0])
     np.save(tmp_path / "base.npy", clustered(600, 8, seed=1))
     np.save(tmp_path / "queries.npy", clustered(40, 8, seed=2))

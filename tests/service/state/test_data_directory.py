@@ -17,7 +17,6 @@ import gleann
 from gleann.index import BuildParams, errors
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.state import versions
 from gleann.service.state.database import disk_errors
 from gleann.service.state.expiry import DAY, Expiry
 from gleann.service.state.permissions import OTHERS
@@ -91,11 +90,6 @@ def test_a_disk_that_refuses_is_told_by_its_path(tmp_path: Path) -> None:
     with (
         pytest.raises(errors.StorageError, match=f"{tmp_path}: No space left"),
         disk_errors(tmp_path),
-    ):
-        raise nameless
-    with (
-        pytest.raises(errors.StorageError, match=f"{tmp_path}: No space left"),
-        versions.file_errors(tmp_path),
     ):
         raise nameless
 

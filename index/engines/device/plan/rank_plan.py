@@ -25,7 +25,7 @@ FEWEST_KEYS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankPlan:
-    """How lists are ranked; see `triton_kernels.rank_lists`.
+    """How lists are ranked; see `triton_kernels.coarse.rank_lists`.
 
     Attributes:
         shift: a block has 2^shift tiles of lists, so a group has as many lists.

@@ -104,7 +104,7 @@ def assign_lists(
             weight = tl.load(weights + numbers, mask=live, other=0)
             # The weight first: squared without it, a long row's loss leaves float32.
             losses = losses * (losses * weight[:, None])
-            # The minimum changes nothing; see `rank_lists.list_scores`.
+            # The minimum changes nothing; see `coarse.rank_lists.score_of`.
             scores = dots + bias[None, :] - tl.minimum(losses, float("inf"))
         if barred is not None:
             taken = tl.load(barred + numbers, mask=live, other=-1)

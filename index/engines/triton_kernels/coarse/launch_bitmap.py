@@ -9,7 +9,7 @@ from gleann.index.engines.triton_kernels.configs import BITMAP_WARPS, BITMAP_WOR
 
 
 def launch_set_bitmap(list_nos: Tensor, *, nlist: int) -> Tensor:
-    """See `device.bitmap.bitmap_of`."""
+    """See `device.steps.bitmap.bitmap_of`."""
     nq, nprobe = list_nos.shape
     words = -(-nlist // WORD_BITS)
     probed = torch.empty((nq, words), dtype=torch.int32, device=list_nos.device)

@@ -11,7 +11,7 @@ from gleann.index.engines.triton_kernels.configs import quantise_constants
 
 
 def launch_code_queries(queries: Tensor, lists: DeviceLists) -> CodedQueries:
-    """For the scan; see `device.queries.code_queries`."""
+    """For the scan; see `device.steps.queries.code_queries`."""
     nq, width = len(queries), lists.vectors.shape[1]
     dtype, device = lists.vectors.dtype, queries.device
     values = torch.empty((nq, width), dtype=dtype, device=device)

@@ -1,7 +1,8 @@
 """Queries as the scan and the coarse step read them.
 
-The twins in plain torch are `device.queries.code_queries` and `quantise`: values are
-theirs to the last bit. Divisions are rounded as IEEE has it; powers of two multiply.
+The twins in plain torch are `device.steps.queries.code_queries` and `quantise`: values
+are theirs to the last bit. Divisions are rounded as IEEE has it; powers of two
+multiply.
 """
 
 import triton

@@ -1,6 +1,6 @@
 """The bitmap of the lists that each query probes.
 
-The twin in plain torch is `device.bitmap.bitmap_of`.
+The twin in plain torch is `device.steps.bitmap.bitmap_of`.
 """
 
 import triton

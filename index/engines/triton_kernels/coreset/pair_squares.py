@@ -1,10 +1,10 @@
 """Squared distances of pairs of rows, in the one order that picks are defined by.
 
-The definition is that of `gleann.selection.coreset.distance`: differences in float64,
-squared, and added in sixteen lanes, which are then folded in halves; every operation is
-rounded by itself. So products and sums must not be fused. The twin in plain torch is
-`selection.coreset.device.squared_l2`, which holds each pair's values in float64 several
-times over; here they never leave the registers.
+The definition is `selection.coreset.distance.contract.squared_l2`: differences in
+float64, squared, and added in sixteen lanes, which are then folded in halves; every
+operation is rounded by itself. So products and sums must not be fused. The twin in
+plain torch, `selection.coreset.distance.device.squared_l2`, holds each pair's values in
+float64 several times over; here they never leave the registers.
 """
 
 import triton

@@ -1,6 +1,6 @@
 """Merges the kept entries to the best distinct rows of each query.
 
-The twin in plain torch is `device.merge.merge`.
+The twin in plain torch is `device.steps.merge.merge`.
 """
 
 import triton

@@ -1,6 +1,6 @@
 """Packs the answers of a block and its summed counts into one array.
 
-The twin in plain torch is `device.packed.packed`.
+The twin in plain torch is `device.steps.packed.packed`.
 """
 
 import triton

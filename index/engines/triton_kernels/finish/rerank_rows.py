@@ -1,7 +1,8 @@
 """Distances of candidates and their order, a tile of candidates a program.
 
-The twin in plain torch is `device.rerank.rerank`. Both sum in float64 and round once to
-float32, but sum in other orders: a distance may differ by one unit in the last place.
+The twin in plain torch is `device.steps.rerank.rerank`. Both sum in float64 and round
+once to float32, but in other orders: a distance may differ by one unit in the last
+place.
 """
 
 import triton
@@ -31,7 +32,7 @@ def terms_of(rows, query, METRIC: tl.constexpr):
 
 @triton.jit
 def distance_of(total, METRIC: tl.constexpr):
-    """The distance by its sum of terms; see `device.rerank.pair_distances`."""
+    """The distance by its sum of terms; see `device.steps.rerank.pair_distances`."""
     if METRIC == "ip":
         total = -total
     if METRIC == "cosine":

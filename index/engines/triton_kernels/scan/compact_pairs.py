@@ -1,6 +1,6 @@
 """Flagged pairs and their queries moved to the front of fixed room.
 
-The twin in plain torch is `device.compaction.compact`.
+The twin in plain torch is `device.steps.compaction.compact`.
 """
 
 import triton

@@ -4,7 +4,7 @@ Three kernels: one counts the pairs of each list and ranks each pair in its list
 adds up the counts and writes the items, one puts the pairs in their places. The order
 of the pairs of a list follows from the order in which the device counts; no answer
 depends on it, since each pair writes to a place of its own. The twin of the grouping in
-plain torch is `device.grouping.group`, which keeps the order of the queries.
+plain torch is `device.steps.grouping.group`, which keeps the order of the queries.
 """
 
 import triton

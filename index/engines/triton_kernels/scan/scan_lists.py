@@ -88,7 +88,7 @@ def dots_with(
 def by_slot(scores, BUCKETS: tl.constexpr):
     """(TILE, queries) scores, apart for each slot of a bucket: (.., 8, queries).
 
-    See `device.bucketing.SHARED_STEPS`.
+    See `device.plan.bucketing.SHARED_STEPS`.
     """
     QUERIES: tl.constexpr = scores.shape[1]
     if BUCKETS == TILE:

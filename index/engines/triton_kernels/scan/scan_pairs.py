@@ -82,7 +82,7 @@ def slots_within(places, SLOTS: tl.constexpr):
 def folded(best, second, third, SLOTS: tl.constexpr):
     """From the three best of each slot to those of each bucket.
 
-    See `device.bucketing.SHARED_STEPS`.
+    See `device.plan.bucketing.SHARED_STEPS`.
     """
     BUCKETS: tl.constexpr = TILE // SLOTS
     if SLOTS > 1:

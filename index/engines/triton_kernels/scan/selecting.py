@@ -1,9 +1,9 @@
 """Selection in the scan kernels: pack scores, keep the best of each bucket, unpack.
 
-The twin in plain torch is `device.scan.select`, which says what all this means. Only
-what is kept becomes a key of 64 bits; all comparisons are of packed float32 scores.
-Scores are negated until then, and so the greatest are the best: products enter one
-fused multiply-add with each bias without having their signs changed first.
+The twin in plain torch is `device.steps.scan.select`, which says what all this means.
+Only what is kept becomes a key of 64 bits; all comparisons are of packed float32
+scores. Scores are negated until then, and so the greatest are the best: products enter
+one fused multiply-add with each bias without having their signs changed first.
 """
 
 import triton
@@ -48,7 +48,7 @@ def least_keys(scores):
 
 @triton.jit
 def make_keys(scores, entries):
-    """See `device.keys.make_keys`; NONE where the score is that of no entry."""
+    """See `device.steps.keys.make_keys`; NONE where the score is that of no entry."""
     key = least_keys(scores) | entries.to(tl.int64)
     return tl.where(scores >= EMPTY_SCORE, NONE, key)
 
@@ -86,7 +86,7 @@ def with_four_more(a1, a2, a3, four):
 def kept_keys(packed, start, buckets, low_bits, SLOTS: tl.constexpr):
     """Keys of packed scores of `buckets`, in the span that begins at entry `start`.
 
-    The slots of a bucket are those of `device.bucketing.slot_table`.
+    The slots of a bucket are those of `device.plan.bucketing.slot_table`.
     """
     scores, numbers = split_packed(packed, low_bits)
     entries = start + numbers // SLOTS * TILE

@@ -9,7 +9,7 @@ from gleann.index.engines.device.plan.bucketing import (
     slot_table,
     span_count,
 )
-from gleann.index.engines.device.plan.kinds import TILE, padded_dim
+from gleann.index.engines.device.plan.kinds import KINDS, TILE, padded_dim
 from gleann.index.engines.device.plan.planner import (
     Sizes,
     choose_kernel,
@@ -31,7 +31,6 @@ from gleann.index.engines.triton_kernels.configs import (
     parts_of,
     rerank_block_for,
     rerank_tile_for,
-    smallest_step,
     table_for,
 )
 
@@ -213,8 +212,8 @@ def test_any_dimension_is_a_sum_of_parts(kind, dim):
         assert parts.block * parts.steps + sum(parts.rests) == width
         for part in (parts.block, *parts.rests):
             assert part & (part - 1) == 0
-            assert part == 0 or part >= smallest_step(kind)
-    assert width - dim < smallest_step(kind)
+            assert part == 0 or part >= KINDS[kind].step
+    assert width - dim < KINDS[kind].step
 
 
 def test_tiles_of_a_generation():
