@@ -28,7 +28,7 @@ from bench.work import work_table
 
 def main() -> int:
     """Run one command; the exit status."""
-    arguments = _parser().parse_args()
+    arguments = make_parser().parse_args()
     try:
         return arguments.run(arguments)
     except DatasetError as error:
@@ -36,7 +36,7 @@ def main() -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))

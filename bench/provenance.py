@@ -51,14 +51,14 @@ def provenance() -> dict[str, Any]:
 
 def commit() -> str | None:
     """The commit of this tree; of a copy without .git, the one that was sent along."""
-    return _git("rev-parse", "HEAD") or _sent_commit().removesuffix(CHANGED) or None
+    return run_git("rev-parse", "HEAD") or _sent_commit().removesuffix(CHANGED) or None
 
 
 def uncommitted() -> bool:
     """Whether the tree differs from its commit, results aside."""
-    if _git("rev-parse", "HEAD"):
+    if run_git("rev-parse", "HEAD"):
         # Result files of earlier runs do not change the code.
-        return bool(_git("status", "--porcelain", "--", ".", ":!bench/results"))
+        return bool(run_git("status", "--porcelain", "--", ".", ":!bench/results"))
     return _sent_commit().endswith(CHANGED)
 
 
@@ -119,7 +119,7 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _git(*arguments: str) -> str | None:
+def run_git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
             ["git", "--no-optional-locks", *arguments],

@@ -6,8 +6,8 @@ from math import ceil
 from gleann.index.parallel.cores import cpu_quota
 
 __all__ = [
-    "_native",
     "available",
+    "compiled",
     "obey_quota",
     "tiers",
     "unavailable_reason",
@@ -16,12 +16,12 @@ __all__ = [
 
 try:
     # Not `from gleann.index import _native`: where it is missing, that blames a circle.
-    import gleann.index._native as _native  # noqa: PLR0402
+    import gleann.index._native as compiled
 except ModuleNotFoundError:
-    _native = None  # type: ignore[assignment]
+    compiled = None  # type: ignore[assignment]
     _IMPORT_ERROR = "they were not built when gleann was installed"
 except ImportError as error:
-    _native = None  # type: ignore[assignment]
+    compiled = None  # type: ignore[assignment]
     _IMPORT_ERROR = str(error)
 else:
     _IMPORT_ERROR = ""
@@ -29,7 +29,7 @@ else:
 
 def available() -> bool:
     """Whether the extension was built and can be loaded."""
-    return _native is not None
+    return compiled is not None
 
 
 def unavailable_reason() -> str:
@@ -39,7 +39,7 @@ def unavailable_reason() -> str:
 
 def tiers() -> tuple[str, ...]:
     """The tiers this CPU can run, best first; none without the extension."""
-    return tuple(_native.runnable_tiers()) if available() else ()
+    return tuple(compiled.runnable_tiers()) if available() else ()
 
 
 def watch(callback: Callable[[], None] | None) -> None:
@@ -48,14 +48,14 @@ def watch(callback: Callable[[], None] | None) -> None:
     What it raises stops the call. The caller must keep it until another is set.
     """
     if available():
-        _native.watch(callback)
+        compiled.watch(callback)
 
 
 def obey_quota() -> None:
     """Let the kernels take no more threads than the container's quota has CPUs."""
     quota = cpu_quota()
     if available() and quota is not None:
-        _native.limit_cores(ceil(quota))
+        compiled.limit_cores(ceil(quota))
 
 
 obey_quota()

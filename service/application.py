@@ -104,11 +104,11 @@ class Application:
         self.limits = config.limits
         self._batcher = Batcher()
         devices = Devices(config.device)
-        self._store = Store(config.data_dir)
+        self.store = Store(config.data_dir)
         try:
             self._open(config, devices)
         except BaseException:
-            self._store.close()
+            self.store.close()
             raise
         self._expiry.open()
 
@@ -118,26 +118,26 @@ class Application:
         versions = Versions(
             config.data_dir, engine=engine, threads=threads, devices=devices
         )
-        self.registry = Registry(self._store, versions)
-        self.jobs = Jobs(self._store)
-        self.selections = Selecting(self.registry, self._store, devices)
-        self.sessions = SessionStore(self.registry, self._store)
+        self.registry = Registry(self.store, versions)
+        self.jobs = Jobs(self.store)
+        self.selections = Selecting(self.registry, self.store, devices)
+        self.sessions = SessionStore(self.registry, self.store)
         self.active = ActiveSessions(self.sessions)
         self.estimates = EstimateSessions(self.sessions)
         self.groups = GroupSessions(self.sessions)
-        self.receipts = Receipts(self._store)
+        self.receipts = Receipts(self.store)
         self._expiry = Expiry(
-            self._store,
+            self.store,
             keep_days=config.keep_days,
             keep_operations=config.keep_operations,
         )
-        self._building = Building(self.registry, threads=threads, devices=devices)
+        self.building = Building(self.registry, threads=threads, devices=devices)
         works: dict[str, Building | Importing | Selecting] = {
-            "build": self._building,
+            "build": self.building,
             "import": Importing(self.registry, self._rules),
             "select": self.selections,
         }
-        tell_damage(self._store)
+        tell_damage(self.store)
         self.registry.open()
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
@@ -148,7 +148,7 @@ class Application:
         """
         self._expiry.close()
         self.jobs.close(seconds=seconds)
-        self._store.close()
+        self.store.close()
 
     def server_info(self) -> ServerInfo:
         """Version, limits and features."""
@@ -260,7 +260,7 @@ class Application:
         view = self.registry.view(request.name)
         require_not_empty(view)
         build_params_of(request.params, metric=view.metric)
-        built = self._building.current(request)
+        built = self.building.current(request)
         if built is None or not self.jobs.is_settled(request.name):
             return self.jobs.asked("build", index=request.name, request=request)
         response = built

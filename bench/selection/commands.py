@@ -29,7 +29,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def run_selection(arguments: argparse.Namespace) -> int:
     """Run one family, or all of them in turn; the exit status."""
     if arguments.family != "all":
-        return _run(arguments.family, arguments.options)
+        return run_family(arguments.family, arguments.options)
     root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
     return _run_all(root)
 
@@ -37,7 +37,7 @@ def run_selection(arguments: argparse.Namespace) -> int:
 def _run_all(root: Path) -> int:
     """Run every stage that this machine and code have not finished yet."""
     out = RESULTS / "selection-all"
-    stages = _everything(root)
+    stages = everything(root)
     finished = Notes(out, {"stages": [list(stage) for stage in stages]}, provenance())
     worst = 0
     for family, options in stages:
@@ -46,7 +46,7 @@ def _run_all(root: Path) -> int:
             say(f"selection {family} {' '.join(options)}: finished before")
             continue
         start = monotonic()
-        status = _run(family, options)
+        status = run_family(family, options)
         worst = max(worst, status)
         if not status:
             seconds = round(monotonic() - start)
@@ -57,7 +57,7 @@ def _run_all(root: Path) -> int:
     return worst
 
 
-def _everything(root: Path) -> list[tuple[str, list[str]]]:
+def everything(root: Path) -> list[tuple[str, list[str]]]:
     """The commands behind `bench/results`."""
     words, intents = str(root / "wordnet-384"), str(root / "intents-384")
     both = ["--data", words, intents]
@@ -77,7 +77,7 @@ def _everything(root: Path) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _run(family: str, options: list[str]) -> int:
+def run_family(family: str, options: list[str]) -> int:
     say(f"selection {family} {' '.join(options)}")
     # The families are programs of their own, which read and record `sys.argv`.
     sys.argv = [f"bench.selection.{family}", *options]

@@ -27,7 +27,7 @@ from bench.selection.rivals import RIVALS
 
 def main() -> int:
     """Run one command; the exit status."""
-    arguments = _parser().parse_args()
+    arguments = make_parser().parse_args()
     if load() > BUSY_LOAD:
         say(f"the machine is busy (load {load()}): wall times will be noise")
     out = arguments.out or _default_out(arguments)
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
     return result
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.selection.coreset", description=__doc__
     )

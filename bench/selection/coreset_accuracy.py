@@ -69,7 +69,7 @@ def measure_accuracy(
             for name in arguments.rivals:
                 one = notes.once(
                     (dataset.sha256, seed, share, name),
-                    partial(_judge, world, name, share, seed, scored),
+                    partial(judge, world, name, share, seed, scored),
                 )
                 found.append({"seed": seed, "share": share, "rival": name, **one})
             say(f"seed {seed}, {share:.1%} of the rows: {len(found)} subsets")
@@ -111,7 +111,7 @@ def _scored(world: _World, seed: int) -> tuple[Any, Rows]:
     return model.predict_proba(vectors).astype(np.float64), model.classes_
 
 
-def _judge(
+def judge(
     world: _World,
     name: str,
     share: float,

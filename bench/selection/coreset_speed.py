@@ -40,7 +40,7 @@ def measure_speed(
     for number in range(arguments.rounds):
         for name, call in calls.items():
             key = (dataset.sha256, number, name)
-            timed[name].append(notes.once(key, partial(_timed, call)))
+            timed[name].append(notes.once(key, partial(time_call, call)))
         say(f"round {number} of {arguments.rounds}")
     checked = arguments.checked or k
     exact = notes.once(
@@ -81,7 +81,7 @@ def plain_numpy(vectors: Any, k: int, first: int) -> Rows:
     return rows
 
 
-def _timed(call: Callable[[], Rows]) -> dict[str, Any]:
+def time_call(call: Callable[[], Rows]) -> dict[str, Any]:
     wall, cpu = perf_counter(), process_time()
     found = call()
     return {

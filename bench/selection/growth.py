@@ -129,7 +129,7 @@ def _timed(
         for pool, size in product(POOLS, indexes):
             seconds, counts = notes.once(
                 (sha256, number, pool, size),
-                partial(_select, indexes[size], labels[:size], pool, args),
+                partial(choose_batches, indexes[size], labels[:size], pool, args),
             )
             times[pool, size].append(seconds)
             work[pool, size] = counts
@@ -158,7 +158,7 @@ def _build(data: Labelled, rows: np.ndarray, args: argparse.Namespace) -> SoarIn
     return SoarIndex.build(data.base[rows], params, threads=1)
 
 
-def _select(
+def choose_batches(
     index: SoarIndex, labels: np.ndarray, pool: Any, args: argparse.Namespace
 ) -> tuple[float, dict[str, float]]:
     """CPU seconds of choosing a batch, on average, and the work behind it."""

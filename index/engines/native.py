@@ -15,7 +15,7 @@ from gleann.index.checks import require_finite
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
-from gleann.index.extension import _native, available, tiers, unavailable_reason
+from gleann.index.extension import available, compiled, tiers, unavailable_reason
 from gleann.index.metric import ListRanking, prepare
 from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams, Segments
 
@@ -76,7 +76,7 @@ class NativeEngine:
         directions = ListRanking(data.centroids, encoding).directions
         codes = _given(data.codes, encoding)
         of_lists = _given(directions, encoding)
-        self._scanner = _native.Scanner(
+        self._scanner = compiled.Scanner(
             metric=data.metric,
             center=_shift(encoding.center),
             directions=of_lists.values,
@@ -172,7 +172,7 @@ class NativeAssigner:
         """Pack `centroids` (nlist, d); `tier` and `threads` as in `NativeEngine`."""
         biases = -np.einsum("ij,ij->i", centroids, centroids) / 2
         self._threads = threads
-        self._assigner = _native.Assigner(
+        self._assigner = compiled.Assigner(
             centroids=_packed(centroids, np.float32),
             biases=_packed(biases, np.float32),
             tier=tier or "",
@@ -211,7 +211,7 @@ def mutual_neighbours(
     rows: NDArray[np.int32], distances: Distances, *, k: int, threads: int
 ) -> tuple[NDArray[np.int32], Distances]:
     """The native twin of `mutual_reference`, on the arrays of `CandidateLists`."""
-    return _native.mutual_neighbours(rows, distances, k=k, threads=threads)
+    return compiled.mutual_neighbours(rows, distances, k=k, threads=threads)
 
 
 def unit_rows(
@@ -219,7 +219,7 @@ def unit_rows(
 ) -> tuple[Vectors, list[int]]:
     """Rows (n, d) at unit length by a tier (empty: the best), and which are zero."""
     packed = _packed(vectors, np.float32)
-    return _native.unit_rows(packed, tier=tier, threads=threads)
+    return compiled.unit_rows(packed, tier=tier, threads=threads)
 
 
 def quantise_rows(
@@ -227,7 +227,7 @@ def quantise_rows(
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """The native twin of `codes.quantise` in a tier: values (n, d) and scales (n,)."""
     packed, shift = _packed(vectors, np.float32), _shift(center)
-    return _native.quantise_rows(packed, shift, tier=tier, threads=threads)
+    return compiled.quantise_rows(packed, shift, tier=tier, threads=threads)
 
 
 class _Given(NamedTuple):

@@ -90,7 +90,7 @@ def command(job: SearchJob) -> None:
     with record.timed("search"), progress_bars(wanted=job.progress) as report:
         blocks = _search(index, read.vectors, params, report)
     names = np.arange(len(read.vectors)) if read.ids is None else read.ids
-    outputs.write_parquet(job.out, _columns(index, blocks, names))
+    outputs.write_parquet(job.out, columns_of(index, blocks, names))
     qps = len(names) / record.seconds("search")
     stats = _sum([found.stats for found in blocks])
     record.write(job.out, {"queries": len(names), "qps": qps, **stats})
@@ -117,9 +117,16 @@ def _search(
     return blocks
 
 
-def _columns(
+def columns_of(
     index: SoarIndex, blocks: list[FoundRows], names: NDArray[np.generic]
 ) -> dict[str, outputs.Values]:
+    """What is written: query, rank, id and distance, without places left empty.
+
+    Args:
+        index: that was searched.
+        blocks: what it found, in the order of the queries.
+        names: (nq,) of the queries.
+    """
     rows = np.concatenate([found.rows for found in blocks])
     distances = np.concatenate([found.distances for found in blocks])
     there = rows >= 0

@@ -92,6 +92,10 @@ class Building:
         self._note(view, params)
         return self._told(self._registry.view(request.name))
 
+    def names(self) -> set[str]:
+        """The indexes of which it is known how they were built."""
+        return set(self._built)
+
     def _note(self, view: View, params: BuildParams) -> None:
         """Record the parameters of a build from `view`; drop deleted indexes."""
         for deleted in set(self._built).difference(self._registry.names()):

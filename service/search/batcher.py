@@ -79,6 +79,11 @@ class Batcher:
         finally:
             self._pass_on(key)
 
+    def waiting(self) -> list[int]:
+        """How many searches wait, of each kind that is under way now."""
+        with self._guard:
+            return [len(batch) for batch in self._waiting.values()]
+
     def _pass_on(self, key: Hashable) -> None:
         """Let the first waiting search run the next batch."""
         with self._guard:

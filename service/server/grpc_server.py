@@ -101,15 +101,15 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         """Open the data directory and listen; errors as `serve`."""
-        self._application = Application(config)
+        self.application = Application(config)
         try:
             self._open(config)
         except BaseException:
-            self._application.close()
+            self.application.close()
             raise
         host, _ = split_address(config.listen)
         self.target = f"grpc://{_bracketed(host)}:{self.port}"
-        self._application.registry.watch(self._set_index_health)
+        self.application.registry.watch(self._set_index_health)
         _log.info("serving %s at %s", config.data_dir, self.target)
 
     @property
@@ -127,9 +127,7 @@ class Server:
             if self._stopped.is_set():
                 return
             self._health.close()
-            jobs = Thread(
-                target=self._application.jobs.close, kwargs={"seconds": grace}
-            )
+            jobs = Thread(target=self.application.jobs.close, kwargs={"seconds": grace})
             jobs.start()
             ended = self._grpc.stop(grace)
             self._waits.close()
@@ -139,7 +137,7 @@ class Server:
                 lane.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
             jobs.join()
-            self._application.close(seconds=0)
+            self.application.close(seconds=0)
             self._stopped.set()
 
     def wait(self) -> None:
@@ -170,14 +168,14 @@ class Server:
         self._grpc = grpc.server(Inline(), options=_options(config))
         # Last, as it can fail, and before any thread is started.
         self.port = _listen(self._grpc, config.listen)
-        self._waits = operation_waits.Waits(self._application.jobs.get)
+        self._waits = operation_waits.Waits(self.application.jobs.get)
         self._silence = Silence(
             seconds=config.message_seconds, most=SILENT_CALLS_A_PLACE * config.rpc_queue
         )
         rare = RareLog(_log)
         takes = {
-            **_computed(_COMPUTING, self._application, computing, rare),
-            **_computed(_CONTROLLING, self._application, control, rare),
+            **_computed(_COMPUTING, self.application, computing, rare),
+            **_computed(_CONTROLLING, self.application, control, rare),
             operation_waits.METHOD: self._waits.take,
             health.CHECK: self._health.check,
             health.WATCH: self._health.watch,

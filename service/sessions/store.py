@@ -72,6 +72,11 @@ class SessionStore:
         with turn:
             yield
 
+    def in_turn(self) -> "list[str]":
+        """The sessions that somebody has, or waits for."""
+        with self._guard:
+            return list(self._turns)
+
     @contextmanager
     def changing(self, name: str) -> Iterator[None]:
         """Lock a session; drop its changes in memory that were not saved.

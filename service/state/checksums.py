@@ -59,7 +59,7 @@ def keep_checksums(connection: sqlite3.Connection) -> None:
 
 def know_checksums(connection: sqlite3.Connection) -> None:
     """Register the checksum function with this connection."""
-    connection.create_function("row_checksum", -1, _row_checksum, deterministic=True)
+    connection.create_function("row_checksum", -1, row_checksum, deterministic=True)
 
 
 def seal_unchecked(connection: sqlite3.Connection) -> None:
@@ -101,7 +101,8 @@ def _expression(columns: list[str], prefix: str = "") -> str:
     return f"row_checksum({', '.join(values)})"
 
 
-def _row_checksum(*values: str | bytes | None) -> int:
+def row_checksum(*values: str | bytes | None) -> int:
+    """CRC-32 of values, each with its length in bytes before it."""
     checksum = 0
     for value in values:
         content = value.encode() if isinstance(value, str) else value or b""

@@ -171,12 +171,13 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
         raise CorruptDataError(
             f"{file} is damaged: {'; '.join(found)[:300]}; {remedy(file.parent)}"
         )
-    _migrate(connection, file)
+    migrate(connection, file)
     keep_checksums(connection)
-    _give_back_space(connection, file)
+    give_back_space(connection, file)
 
 
-def _migrate(connection: sqlite3.Connection, file: Path) -> None:
+def migrate(connection: sqlite3.Connection, file: Path) -> None:
+    """Bring what an older gleann wrote to the tables of this one."""
     if (version := schema.version_of(connection)) == schema.VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -191,7 +192,7 @@ def _migrate(connection: sqlite3.Connection, file: Path) -> None:
         _log.info("%s: schema version %d is now %d", file, version, schema.VERSION)
 
 
-def _give_back_space(connection: sqlite3.Connection, file: Path) -> None:
+def give_back_space(connection: sqlite3.Connection, file: Path) -> None:
     """Shrink the file by its free pages; enable later shrinking in small steps."""
     (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
     if mode == 0 and disk_usage(file.parent).free > 2 * file.stat().st_size:

@@ -118,16 +118,16 @@ def test_a_search_waits_once_a_block(monkeypatch):
     )
     monkeypatch.setattr(recorded, "size_within", lambda _: 32)
     events = []
-    take, arrive = HostAnswers.take, HostAnswers._arrive
+    take = HostAnswers.take
     monkeypatch.setattr(
         HostAnswers,
         "take",
         lambda found, *block: (events.append("take"), take(found, *block)),
     )
     monkeypatch.setattr(
-        HostAnswers,
-        "_arrive",
-        lambda found: (events.append("arrive"), arrive(found)),
+        module,
+        "decode",
+        lambda *block: (events.append("arrive"), decode(*block)),
     )
     asked = world.integer_queries(100, 16)
     request = ScanRequest(k=2, rerank=40)

@@ -80,9 +80,14 @@ def test_an_index_on_a_device_reads_what_its_engine_chooses(monkeypatch):
 
 def test_one_query_more_than_fits_is_refused_with_both_numbers(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 40)
+    lay_out = engines.lay_out
+
+    def crowded(*data, **settings):
+        monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 10)
+        return lay_out(*data, **settings)
+
+    monkeypatch.setattr(engines, "lay_out", crowded)
     engine = torch_engine(world.random_index(), device="cpu")
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 10)
-    engine._free.refresh()
     asked = world.integer_queries(3, 16)
     with pytest.raises(
         DeviceMemoryError, match=r"query takes [\d,]+ bytes.* 1,024 bytes"

@@ -200,7 +200,8 @@ def test_tensors_on_a_stream_of_the_caller(index):
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
         late = torch.zeros_like(asked)
-        torch.cuda._sleep(20_000_000)  # some 10 ms before the queries are there
+        # Some 10 ms before the queries are there; torch has no public way to wait.
+        torch.cuda._sleep(20_000_000)  # noqa: SLF001
         late += asked
         got = index.search_tensors(late, params).rows + 0
     stream.synchronize()

@@ -36,12 +36,12 @@ class SmallGpu:
 
     def __init__(self, monkeypatch, room):
         self._room = room
-        self._there = WeakSet()
+        self.there = WeakSet()
         monkeypatch.setattr(memory, "free_bytes", lambda _: self.free)
 
     @property
     def free(self):
-        held = sum(taken_by(engine.data) for engine in self._there)
+        held = sum(taken_by(engine.data) for engine in self.there)
         return memory.RESERVE + self._room - held
 
     def reason(self):
@@ -53,7 +53,7 @@ class SmallGpu:
     def engine(self, data):
         engine = torch_engine(data, device="cpu")
         engine.data = data
-        self._there.add(engine)
+        self.there.add(engine)
         return engine
 
 
@@ -95,8 +95,8 @@ def test_the_old_version_leaves_for_the_new(monkeypatch, choice, old, new):
         assert_right(before)
         assert placed.engine_name == "torch/cpu/fp32"
         assert gpu.free == memory.RESERVE + room - taken_by(new.data)
-    engine = placed.engine._seat._engine
-    assert isinstance(engine._parts.rows, DeviceRows)
+    (engine,) = gpu.there
+    assert isinstance(engine.parts.rows, DeviceRows)
     assert_right(placed)
 
 
@@ -133,11 +133,11 @@ def test_the_old_version_comes_back_where_the_new_is_too_large(monkeypatch, old)
 @pytest.mark.parametrize("enough", [True, False])
 def test_picking(monkeypatch, choice, enough, old):
     made = []
-    take = on_device.DevicePoints._take
+    upload = on_device.upload
     monkeypatch.setattr(
-        on_device.DevicePoints,
-        "_take",
-        lambda points, vectors: (made.append(1), take(points, vectors)),
+        on_device,
+        "upload",
+        lambda vectors, device: made.append(1) or upload(vectors, device),
     )
     gpu = SmallGpu(monkeypatch, (1 << 31) if enough else 0)
     work = on_device.WORK_BYTES + 500 * (8 * 12 + on_device.ROW_BYTES)

@@ -29,10 +29,10 @@ NQ, NPROBE, KEEP = 40, 3, 10
 
 def first_pass_of(data, asked, request, *, nprobe):
     engine = DeviceEngine(data, scanner=TorchScanner(), device=CPU)
-    task = engine._task(request, queries=len(asked), nprobe=nprobe)
+    task = engine.task(request, queries=len(asked), nprobe=nprobe)
     queries = torch.from_numpy(asked)
-    best = engine._ranking.best(queries, nprobe=nprobe)
-    return passes.first_pass(queries, best, parts=engine._parts, task=task)
+    best = engine.ranking.best(queries, nprobe=nprobe)
+    return passes.first_pass(queries, best, parts=engine.parts, task=task)
 
 
 def flags(kind):

@@ -71,7 +71,7 @@ def test_others_have_their_turn_between_groups_of_centres(monkeypatch):
 
     @contextmanager
     def turn(device):
-        taken.append(covering._count)
+        taken.append(covering.count)
         with turn_on(device):
             yield
 
@@ -87,20 +87,24 @@ def test_pairs_are_settled_so_many_at_once(monkeypatch):
     """Integers, where most bounds are equal to the distances they bound."""
     rows = integers(3000, 5, seed=3)
     want = k_center(rows, k=300, seed=1)
-    asked = []
-    settle = on_device.DeviceCovering._settle
+    points, asked = on_device.DevicePoints(rows, "cpu"), []
+    pairs = points.pairs
 
-    def counted(covering, block, rows, group, places):
-        asked.append(len(rows))
-        settle(covering, block, rows, group, places)
+    def counted(first, second):
+        asked.append(len(first))
+        return pairs(first, second)
 
-    monkeypatch.setattr(on_device.DeviceCovering, "_settle", counted)
-    assert_same(k_center(rows, k=300, seed=1, device="cpu"), want, CORESET)
+    monkeypatch.setattr(points, "pairs", counted)
+    points.covering().cover(want.rows)
     assert max(asked) > 300
+    assert_same(k_center(rows, k=300, seed=1, device="cpu"), want, CORESET)
     asked.clear()
     monkeypatch.setattr(on_device, "MOST_PAIRS", 300)
-    assert_same(k_center(rows, k=300, seed=1, device="cpu"), want, CORESET)
+    covering = points.covering()
+    covering.cover(want.rows)
     assert max(asked) <= 300
+    np.testing.assert_array_equal(covering.nearest, want.nearest)
+    assert_same(k_center(rows, k=300, seed=1, device="cpu"), want, CORESET)
 
 
 def test_weighted_k_center(clustered):
@@ -127,11 +131,11 @@ def test_every_coreset_method_measures_on_a_device(monkeypatch, clustered, name)
     rows = clustered(400, 6, seed=9)
     want = method(rows, locked=[1], **COSTED, **own)
     made = []
-    take = on_device.DevicePoints._take
+    upload = on_device.upload
     monkeypatch.setattr(
-        on_device.DevicePoints,
-        "_take",
-        lambda points, vectors: (made.append(len(vectors)), take(points, vectors)),
+        on_device,
+        "upload",
+        lambda vectors, device: made.append(len(vectors)) or upload(vectors, device),
     )
     assert_same(method(rows, locked=[1], device="cpu", **COSTED, **own), want, CORESET)
     # Three shards see a part of the rows each, in three rounds.
@@ -196,18 +200,13 @@ def test_running_out_of_memory_is_no_crash(monkeypatch):
 def test_what_is_read_from_a_device_that_fails(monkeypatch):
     """The gains, and both that a covering has."""
 
-    class Lost:
-        def cpu(self):
-            raise torch.AcceleratorError("CUDA error: unspecified launch failure")
-
-        def sum(self, **_):
-            self.cpu()
+    def lost(*_, **__):
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
 
     gains = device_gains.DeviceGains(integers(50, 3, seed=0), "cpu")
-    monkeypatch.setattr(gains, "_covered", Lost())
     covering = on_device.DevicePoints(integers(50, 3, seed=0), "cpu").covering()
-    monkeypatch.setattr(covering, "found", Lost())
-    monkeypatch.setattr(covering, "_nearest", Lost())
+    monkeypatch.setattr(torch.Tensor, "cpu", lost)
+    monkeypatch.setattr(torch.Tensor, "sum", lost)
     for of, name in ((gains, "value"), (covering, "squared"), (covering, "nearest")):
         with pytest.raises(DeviceLostError, match="launch failure"):
             getattr(of, name)

@@ -207,8 +207,8 @@ def test_where_nothing_is_violated_nothing_is_missing():
     engine = on_cpu(data)
     list_nos = torch.from_numpy(some_lists(80, 3, 5).astype(np.int64))
     asked = torch.from_numpy(integer_queries(80, 8))
-    task = engine._task(ScanRequest(k=10, rerank=10), queries=80, nprobe=3)
-    passed = passes.first_pass(asked, list_nos, parts=engine._parts, task=task)
+    task = engine.task(ScanRequest(k=10, rerank=10), queries=80, nprobe=3)
+    passed = passes.first_pass(asked, list_nos, parts=engine.parts, task=task)
     violated = passed.violated.any(dim=1)
     exact = passes.exact_candidates(TorchScanner(), passed.probe, keep=10)
     assert 0 < int(violated.sum()) < 80
@@ -235,7 +235,7 @@ def test_rows_stay_behind_where_only_lists_fit(monkeypatch, free, where):
     room = free or memory.RESERVE + lists
     monkeypatch.setattr(memory, "free_bytes", lambda device: room)
     engine = on_cpu(data)
-    assert type(engine._parts.rows).__name__ == where
+    assert type(engine.parts.rows).__name__ == where
     asked = integer_queries(5, 16)
     list_nos = some_lists(5, 4, 9)
     request = ScanRequest(k=10, rerank=40)
@@ -311,7 +311,7 @@ def test_the_order_of_entries_is_found_while_others_use_the_device(monkeypatch):
     in_turn = []
 
     def find(asked):
-        in_turn.append(turns._turn("cpu").locked())
+        in_turn.append(turns.turn_lock("cpu").locked())
         return shuffled(asked)
 
     for module in (engine_module, layout):

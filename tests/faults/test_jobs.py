@@ -13,10 +13,9 @@ from gleann.index import Progress, SoarIndex, errors
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.jobs import jobs as jobs_module
-from gleann.service.jobs.jobs import MAX_ATTEMPTS, Jobs
+from gleann.service.jobs.jobs import MAX_ATTEMPTS
 from gleann.service.jobs.queue import SHORT
-from gleann.service.state.registry import Registry
-from gleann.service.state.store import Store
+from gleann.service.state.store import Store, Transaction
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
@@ -77,25 +76,38 @@ def done_within(application: Application, names: list[str], seconds: float) -> b
     return True
 
 
-@pytest.mark.parametrize("step", ["_begin", "_write_all"])
+BEGIN = "UPDATE operations SET state = 'running', started"
+OUTCOME = "UPDATE operations SET state = ?, ended"
+
+
+def refuse(
+    patched: pytest.MonkeyPatch, write: str, left: list[int] | None = None
+) -> None:
+    """Refuse statements that begin so: always, or as often as `left` has entries."""
+    run = Transaction.run
+
+    def refusing(transaction: Transaction, sql: str, *values: object) -> Any:
+        if sql.startswith(write) and (left is None or left):
+            if left:
+                left.pop()
+            raise errors.StorageError("the database refused: disk is full")
+        return run(transaction, sql, *values)
+
+    patched.setattr(Transaction, "run", refusing)
+
+
+@pytest.mark.parametrize("write", [BEGIN, OUTCOME], ids=["begin", "outcome"])
 def test_a_write_that_is_refused_is_tried_again(
     open_directory: Callable[[], Application],
     monkeypatch: pytest.MonkeyPatch,
-    step: str,
+    write: str,
 ) -> None:
     """The disk is full for a moment, as work begins or as its outcome is written."""
     monkeypatch.setattr(jobs_module, "FIRST_PAUSE", 0.2)
     application = open_directory()
     filled(application, "a", 9)
-    real, refusals = getattr(Jobs, step), [1, 2]
-
-    def refuse(self: Jobs, *arguments: Any) -> Any:
-        if refusals:
-            refusals.pop()
-            raise errors.StorageError("the database refused: disk is full")
-        return real(self, *arguments)
-
-    monkeypatch.setattr(Jobs, step, refuse)
+    refusals = [1, 2]
+    refuse(monkeypatch, write, refusals)
     names = [application.build(asked("a")).name for _ in range(2)]
     used = time.process_time()
     assert not application.jobs.wait(names[0], seconds=0.3).done
@@ -114,28 +126,30 @@ def test_a_read_that_is_refused_once_work_began_is_tried_again(
     monkeypatch.setattr(jobs_module, "FIRST_PAUSE", 0.05)
     application = open_directory()
     filled(application, "a", 9)
-    begin, row, begun = Jobs._begin_all, Jobs._row, []
+    run, row = Transaction.run, Store.row
+    begun: list[threading.Thread] = []
+    refused: list[str] = []
 
-    def began(self: Jobs, run: Any) -> bool:
-        has_work = begin(self, run)
-        begun.append(threading.current_thread())
-        return has_work
+    def began(transaction: Transaction, sql: str, *values: object) -> Any:
+        if sql.startswith(BEGIN):
+            begun.append(threading.current_thread())
+        return run(transaction, sql, *values)
 
-    def refuse_once(self: Jobs, name: str) -> Any:
-        if threading.current_thread() in begun:
-            begun.clear()
+    def refuse_once(store: Store, sql: str, *values: object) -> Any:
+        if threading.current_thread() in begun and not refused:
+            refused.append(sql)
             raise errors.StorageError("the database refused: disk I/O error")
-        return row(self, name)
+        return row(store, sql, *values)
 
-    monkeypatch.setattr(Jobs, "_begin_all", began)
-    monkeypatch.setattr(Jobs, "_row", refuse_once)
+    monkeypatch.setattr(Transaction, "run", began)
+    monkeypatch.setattr(Store, "row", refuse_once)
     name = application.build(asked("a")).name
     assert done_within(application, [name], 20)
-    assert not begun
+    assert refused == ["SELECT * FROM operations WHERE name = ?"]
     assert application.jobs.get(name).WhichOneof("result") == "response"
 
 
-@pytest.mark.parametrize("step", ["_needed", "give_back_space"])
+@pytest.mark.parametrize("step", ["rows", "give_back_space"])
 def test_a_build_that_is_published_is_not_reported_as_failed(
     open_directory: Callable[[], Application],
     monkeypatch: pytest.MonkeyPatch,
@@ -143,28 +157,31 @@ def test_a_build_that_is_published_is_not_reported_as_failed(
 ) -> None:
     """The disk refuses what comes after the commit: old files and free pages stay."""
 
-    def refuse(*_: Any, **__: Any) -> Any:
+    real, refused = getattr(Store, step), []
+
+    def refuse(store: Store, *what: Any, **how: Any) -> Any:
+        if step == "rows" and "version FROM sessions" not in what[0]:
+            return real(store, *what, **how)
+        refused.append(what)
         raise errors.StorageError("the database refused: disk I/O error")
 
     application = open_directory()
     filled(application, "a", 9)
-    monkeypatch.setattr(Registry if step == "_needed" else Store, step, refuse)
+    monkeypatch.setattr(Store, step, refuse)
     name = application.build(asked("a")).name
     assert application.jobs.wait(name, seconds=30).WhichOneof("result") == "response"
     assert application.get_index("a").version == 1
-    assert application._building.current(asked("a")) is not None
+    assert application.building.current(asked("a")) is not None
+    assert refused
 
 
 def test_a_job_that_waits_for_the_disk_can_be_cancelled(
     open_directory: Callable[[], Application], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> bool:
-        raise errors.StorageError("the database refused: disk is full")
-
     application = open_directory()
     filled(application, "a", 9)
     with monkeypatch.context() as patched:
-        patched.setattr(Jobs, "_begin", refuse)
+        refuse(patched, BEGIN)
         name = application.build(asked("a")).name
         application.jobs.cancel(name)
         assert application.jobs.get(name).error.message == f"{name} was cancelled"
@@ -180,7 +197,7 @@ def test_a_waiter_of_work_that_never_ends_takes_no_cpu(
     filled(application, "a", 9)
     name = application.build(asked("a")).name
     application.jobs.wait(name, seconds=30)
-    with application._store.transaction() as transaction:
+    with application.store.transaction() as transaction:
         transaction.run("UPDATE operations SET state = 'running'")
     used, began = time.process_time(), time.monotonic()
     assert not application.jobs.wait(name, seconds=1).done
@@ -189,7 +206,7 @@ def test_a_waiter_of_work_that_never_ends_takes_no_cpu(
 
 
 def staged(application: Application) -> int:
-    (row,) = application._store.rows(
+    (row,) = application.store.rows(
         "SELECT count(*) FROM changes WHERE sequence IS NULL"
     )
     return int(row[0])
@@ -213,7 +230,7 @@ def test_the_parts_of_an_import_that_ended_are_dropped(
     state = "queued" if end == "cancelled" else "running"
     attempts = MAX_ATTEMPTS if end == "gave up" else 1
     application.registry.stage("a", name, np.arange(100), ROWS[:100])
-    with application._store.transaction() as transaction:
+    with application.store.transaction() as transaction:
         transaction.run("DELETE FROM changes WHERE sequence IS NOT NULL")
         transaction.run("UPDATE indexes SET sequence = 0, id_type = NULL")
         transaction.run(
@@ -244,14 +261,10 @@ def test_an_import_that_got_through_is_not_done_again(
     np.save(path, ROWS)
     application = open_directory()
     application.create_index("a", dim=8, metric="l2")
-
-    def refuse(*_: Any) -> None:
-        raise errors.StorageError("the database refused: disk is full")
-
     request = vector_pb2.ImportVectorsRequest(index="a")
     request.npy.path = str(path)
     with monkeypatch.context() as patched:
-        patched.setattr(Jobs, "_write_all", refuse)
+        refuse(patched, OUTCOME)
         name = application.import_vectors(request).name
         end = time.monotonic() + 20
         while application.get_index("a").count == 0 and time.monotonic() < end:
@@ -280,8 +293,8 @@ def test_a_selection_that_is_done_again_takes_its_own_place(
     name = application.select(request).name
     for _ in range(2):
         assert application.jobs.wait(name, seconds=30).done
-        assert len(application._store.rows("SELECT name FROM selections")) == 1
-        with application._store.transaction() as transaction:
+        assert len(application.store.rows("SELECT name FROM selections")) == 1
+        with application.store.transaction() as transaction:
             transaction.run("UPDATE operations SET state = 'running', response = NULL")
         application = open_directory()
 
@@ -430,8 +443,8 @@ def test_what_is_short(open_directory: Callable[[], Application]) -> None:
     assert SHORT == 4_194_304
     application = open_directory()
     filled(application, "a", 50)
-    assert application._building.demand(asked("a").SerializeToString()).size() == 400
-    gone = application._building.demand(asked("gone").SerializeToString())
+    assert application.building.demand(asked("a").SerializeToString()).size() == 400
+    gone = application.building.demand(asked("gone").SerializeToString())
     assert gone.short
 
 
@@ -444,7 +457,7 @@ def test_a_request_that_cannot_be_read_fails_alone(
     name = application.build(asked("a")).name
     application.jobs.wait(name, seconds=30)
     for damaged in ("text", b"\xff\xff\xff"):
-        with application._store.transaction() as transaction:
+        with application.store.transaction() as transaction:
             transaction.run(
                 "UPDATE operations SET state = 'queued', request = ?, response = NULL",
                 damaged,

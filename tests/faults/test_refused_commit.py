@@ -171,8 +171,9 @@ def test_a_full_disk_is_no_doubt(tmp_path: Path) -> None:
     """The log itself was not written: no more than a refusal."""
     (tmp_path / "d").mkdir()
     kept = Store(tmp_path / "d")
-    pages = kept._connection.execute("PRAGMA page_count").fetchone()[0]
-    kept._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with kept.transaction() as it:
+        (pages,) = it.run("PRAGMA page_count").fetchone()
+        it.run(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(errors.StorageError, match="full"), kept.transaction() as it:
         it.run("INSERT INTO selections VALUES ('a', zeroblob(100000), x'')")
     kept.close()

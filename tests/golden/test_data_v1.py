@@ -166,14 +166,14 @@ def killing(*values):
     result = real(*values)
     os.kill(os.getpid(), signal.SIGKILL)
     return result
-def counting(*values, real=checksums._row_checksum):
+def counting(*values, real=checksums.row_checksum):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*values)
 if left:
-    checksums._row_checksum = counting
+    checksums.row_checksum = counting
 else:
     setattr(database, name, killing)
 gleann.Client(sys.argv[1])
@@ -186,8 +186,8 @@ gleann.Client(sys.argv[1])
         ("seal_unchecked", 1),  # in the middle of its transaction
         ("seal_unchecked", 9),
         ("seal_unchecked", 0),  # before it is committed
-        ("_migrate", 0),  # after it is committed
-        ("_give_back_space", 0),
+        ("migrate", 0),  # after it is committed
+        ("give_back_space", 0),
     ],
 )
 def test_a_migration_that_is_killed(data: Path, moment: str, after: int) -> None:

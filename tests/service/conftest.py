@@ -9,8 +9,12 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams
+from gleann.service.client.client import REMOTE_SCHEME
+from gleann.service.client.remote import connect
 from gleann.service.config import Config
+from gleann.service.local import open_directory
 from gleann.service.server import Server, serve
+from gleann.service.stubs import Stubs
 
 N, DIM = 240, 8
 QUICK = BuildParams(metric="l2", nlist=8, tune_queries=0)
@@ -48,15 +52,22 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(params=["local", "remote"])
-def client(
+def stubs(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     start_server: Callable[..., Server],
-) -> Iterator[gleann.Client]:
+) -> Stubs:
+    """What `client` calls, for requests that it never makes."""
+    if request.param == "local":
+        return open_directory(tmp_path / "local")
+    address = start_server().target.removeprefix(REMOTE_SCHEME)
+    return connect(address, api_key=None, timeout=None)
+
+
+@pytest.fixture
+def client(stubs: Stubs) -> Iterator[gleann.Client]:
     """A client in process, and one through gRPC."""
-    local = request.param == "local"
-    target = str(tmp_path / "local") if local else start_server().target
-    with gleann.Client(target) as client:
+    with gleann.Client.of_stubs(stubs) as client:
         yield client
 
 

@@ -45,11 +45,11 @@ def coarse(run: Run, name: str) -> None:
         for way in ("product", "kernel") if run.device.type == "cuda" else ("product",):
             run.attempt(
                 f"{way} batch {batch}",
-                lambda q=asked, w=way: _row(run, shape, ranking, q, w),
+                lambda q=asked, w=way: record_row(run, shape, ranking, q, w),
             )
 
 
-def _row(
+def record_row(
     run: Run, shape: Shape, ranking: DeviceRanking, queries: Tensor, name: str
 ) -> None:
     way = _way(ranking, name)

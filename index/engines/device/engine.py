@@ -72,6 +72,10 @@ class DeviceEngine:
     batch.
 
     Threads use the device in turn; see `turns.py` for the errors of a failed device.
+
+    Attributes:
+        ranking: ranks the lists of queries.
+        parts: the scanner, the rows and the metric that the passes share.
     """
 
     def __init__(
@@ -109,7 +113,7 @@ class DeviceEngine:
         with turn_on(device):
             kinds = (_suiting(kind, data),) if kind else kinds_for(data, device)
             chosen, fitting = admit(data, kinds=kinds, device=device)
-            self._ranking = DeviceRanking(data.centroids, data.encoding, device)
+            self.ranking = DeviceRanking(data.centroids, data.encoding, device)
             rows = DeviceRows(data.vectors, device) if fitting.rows else None
             self._lists = lay_out(
                 data,
@@ -120,7 +124,7 @@ class DeviceEngine:
             )
             finish(device)  # searches may run on other streams
             self._free = FreeMemory(device)
-        self._parts = Parts(
+        self.parts = Parts(
             scanner=scanner,
             rows=rows or HostRows(data.vectors),
             metric=data.metric,
@@ -134,7 +138,7 @@ class DeviceEngine:
     @property
     def name(self) -> str:
         """Scanner, device and kind, such as "triton/cuda/bf16"."""
-        scanner, kind = self._parts.scanner.name, self._lists.kind
+        scanner, kind = self.parts.scanner.name, self._lists.kind
         return f"{scanner}/{self._device.type}/{kind}"
 
     def with_threads(self, threads: int) -> "DeviceEngine":
@@ -155,7 +159,7 @@ class DeviceEngine:
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Score all lists on the device; see `Engine.rank_lists`."""
         with self._turn():
-            best = self._ranking.best(self._to_device(queries), nprobe=nprobe)
+            best = self.ranking.best(self._to_device(queries), nprobe=nprobe)
             return best.to(torch.int32).cpu().numpy()
 
     @property
@@ -166,7 +170,7 @@ class DeviceEngine:
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Rank and scan on the device; see `Engine.search`."""
         require_finite(queries, name="queries")
-        prepared = prepare(queries, self._parts.metric, name="queries")
+        prepared = prepare(queries, self.parts.metric, name="queries")
         with self._turn():
             return self._search(self._to_device(prepared), nprobe, request)
 
@@ -193,14 +197,14 @@ class DeviceEngine:
             NonFiniteError, ZeroVectorError, InvalidInputError: as in `search`.
         """
         with self._turn():
-            prepared, faulty = prepared_tensor(queries, self._parts.metric)
+            prepared, faulty = prepared_tensor(queries, self.parts.metric)
             found = TensorAnswers(faulty, k=request.k)
             self._find(prepared, nprobe, request, found)
             rows, distances = found.nearest
         if found.faulty:  # the host check names the row
             given = queries.cpu().numpy()
             require_finite(given, name="queries")
-            prepare(given, self._parts.metric, name="queries")
+            prepare(given, self.parts.metric, name="queries")
         return FoundOnDevice(
             rows=rows, distances=distances, short=found.short, work=found.work
         )
@@ -209,7 +213,7 @@ class DeviceEngine:
         """See `SearchesRows.search_rows`."""
         with self._turn():
             asking = torch.from_numpy(rows).to(self._device)
-            return self._search(self._parts.rows.gather(asking), nprobe, request)
+            return self._search(self.parts.rows.gather(asking), nprobe, request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
@@ -241,8 +245,8 @@ class DeviceEngine:
         blocks = recorded_blocks(
             queries,
             nprobe=nprobe,
-            ranking=self._ranking,
-            parts=self._parts,
+            ranking=self.ranking,
+            parts=self.parts,
             task=task,
             recordings=self._recordings,
         )
@@ -251,7 +255,7 @@ class DeviceEngine:
         numbers = found.unanswered()
         if len(numbers):
             again = queries[torch.from_numpy(numbers).to(self._device)]
-            best = self._ranking.best(again, nprobe=nprobe)
+            best = self.ranking.best(again, nprobe=nprobe)
             others = found.like(len(numbers))
             self._take_steps(again, best, task, others)
             found.replace(numbers, others)
@@ -265,7 +269,7 @@ class DeviceEngine:
     ) -> None:
         if list_nos.shape[1] == 0:
             list_nos = list_nos.new_full((len(queries), 1), -1)
-        task = self._task(request, queries=len(queries), nprobe=list_nos.shape[1])
+        task = self.task(request, queries=len(queries), nprobe=list_nos.shape[1])
         self._take_steps(queries, list_nos, task, found)
 
     def _take_steps(
@@ -274,11 +278,11 @@ class DeviceEngine:
         """Both passes, block by block and unrecorded; every query is answered."""
         for block in block_slices(len(queries), task.planned.block):
             asked = queries[block]
-            passed = first_pass(asked, list_nos[block], parts=self._parts, task=task)
+            passed = first_pass(asked, list_nos[block], parts=self.parts, task=task)
             if task.request.certain:
-                passed = second_pass(passed, asked, parts=self._parts, task=task)
+                passed = second_pass(passed, asked, parts=self.parts, task=task)
             none = torch.zeros(len(asked), dtype=torch.bool, device=asked.device)
-            found.take(self._parts.scanner.pack(passed.found, none), len(asked))
+            found.take(self.parts.scanner.pack(passed.found, none), len(asked))
 
     def _best_lists(self, queries: Tensor, nprobe: int) -> Tensor:
         """The best lists of each query; queries in doubt are ranked in full."""
@@ -289,18 +293,18 @@ class DeviceEngine:
             best[block], doubted = self._likely(queries[block], nprobe)
             again = doubted.nonzero()[:, 0] + block.start
             if len(again):
-                best[again] = self._ranking.best(queries[again], nprobe=nprobe)
+                best[again] = self.ranking.best(queries[again], nprobe=nprobe)
         return best
 
     def _likely(self, queries: Tensor, nprobe: int) -> tuple[Tensor, Tensor]:
-        return self._parts.scanner.likely(self._ranking, queries, nprobe=nprobe)
+        return self.parts.scanner.likely(self.ranking, queries, nprobe=nprobe)
 
     def _recorded_task(
         self, request: ScanRequest, *, queries: int, nprobe: int
     ) -> Task:
         """Plan a search: blocks of a padded size, and capacity for second scans."""
         size = padded_size(min(queries, MOST_QUERIES))
-        task = self._task(request, queries=size, nprobe=nprobe, share=RECORDED_SHARE)
+        task = self.task(request, queries=size, nprobe=nprobe, share=RECORDED_SHARE)
         room = room_for(
             task.planned,
             queries=min(size, size_within(task.planned.block)),
@@ -309,7 +313,7 @@ class DeviceEngine:
         )
         return replace(task, room=room)
 
-    def _task(
+    def task(
         self, request: ScanRequest, *, queries: int, nprobe: int, share: int = 1
     ) -> Task:
         """Plan a search within 1 / `share` of the memory budget."""

@@ -26,7 +26,7 @@ def turn_on(device: torch.device) -> Iterator[None]:
         DeviceMemoryError: the device ran out of memory nevertheless.
         DeviceLostError: the device failed; CUDA then fails in this process from now on.
     """
-    with _turn(str(device)), _current(device), _plain(device):
+    with turn_lock(str(device)), _current(device), _plain(device):
         try:
             yield
         except RuntimeError as error:
@@ -83,6 +83,7 @@ _GUARD = Lock()
 _TURNS: dict[str, Lock] = {}
 
 
-def _turn(device: str) -> Lock:
+def turn_lock(device: str) -> Lock:
+    """The lock that a turn on `device` holds."""
     with _GUARD:
         return _TURNS.setdefault(device, Lock())

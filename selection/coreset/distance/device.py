@@ -149,12 +149,13 @@ class DeviceCovering:
 
     Attributes:
         found: float64 (n,), squared distances to the nearest centre.
+        count: centres so far.
     """
 
     def __init__(self, points: DevicePoints) -> None:
         n = len(points.vectors)
         self._points = points
-        self._count = 0
+        self.count = 0
         self.found = torch.full(
             (n,), torch.inf, dtype=torch.float64, device=points.device
         )
@@ -178,7 +179,7 @@ class DeviceCovering:
         while done < len(rows):
             # Bounds are of the distances before the group: while centres are few, a
             # large group would have almost all of its distances computed.
-            most = min(GROUP, max(1, self._count))
+            most = min(GROUP, max(1, self.count))
             with turn_on(self._points.device), full_precision():
                 self._cover_group(rows[done : done + most])
             done += most
@@ -188,7 +189,7 @@ class DeviceCovering:
         step = BLOCK_BOUNDS // len(group)
         for block in block_slices(len(self.found), step):
             self._cover_block(block, group)
-        self._count += len(group)
+        self.count += len(group)
 
     def _cover_block(self, block: slice, group: Tensor) -> None:
         near = self._bounds(block, group) < 0
@@ -230,7 +231,7 @@ class DeviceCovering:
         first = first.scatter_reduce(0, rows, at_best, "amin")
         closer = best < before
         self._nearest[block] = torch.where(
-            closer, self._count + first, self._nearest[block]
+            closer, self.count + first, self._nearest[block]
         )
         self.found[block] = best
 

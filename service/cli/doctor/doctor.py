@@ -195,7 +195,7 @@ def _demo() -> Finding:
 def _search() -> tuple[Finding, bool]:
     """Build and search a small index; compare with exhaustive search."""
     try:
-        recall, engine = _trial()
+        recall, engine = trial()
     except GleannError as error:
         return Finding(name="search", says=f"does not work: {error}"), False
     says = f"recall@10 {recall:.3f} on {TRIAL_ROWS:,} rows, all lists, by {engine}"
@@ -204,7 +204,8 @@ def _search() -> tuple[Finding, bool]:
     return Finding(name="search", says=f"works: {says}"), True
 
 
-def _trial() -> tuple[float, str]:
+def trial() -> tuple[float, str]:
+    """Recall@k of a small index that is built and searched here, and its engine."""
     from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 
     rng = np.random.default_rng(0)

@@ -127,7 +127,7 @@ def test_the_kernel_of_the_coarse_step(monkeypatch, doubtful):
     ranking = DeviceRanking(rows[: shape.nlist].numpy(), plain, cpu)
     written = []
     run = SimpleNamespace(row=lambda **row: written.append(row))
-    gpu_coarse._row(run, shape, ranking, rows[shape.nlist :], "kernel")
+    gpu_coarse.record_row(run, shape, ranking, rows[shape.nlist :], "kernel")
     (row,) = json.loads(json.dumps(written, allow_nan=False))
     assert (row["way"], row["batch"], row["doubted"]) == ("kernel", 9, doubtful)
     assert row["same_lists"] == (None if doubtful else 1.0)
@@ -458,7 +458,7 @@ def test_hardware_needs_a_commit():
 
 @pytest.mark.parametrize("changed", [False, True])
 def test_the_commit_that_is_sent_along(tmp_path, monkeypatch, changed):
-    monkeypatch.setattr(provenance, "_git", lambda *_: None)
+    monkeypatch.setattr(provenance, "run_git", lambda *_: None)
     monkeypatch.setattr(provenance, "COMMIT_FILE", tmp_path / "commit")
     monkeypatch.delenv("GLEANN_COMMIT", raising=False)
     assert provenance.commit() is None

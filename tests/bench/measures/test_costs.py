@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.__main__ import _parser
+from bench.__main__ import make_parser
 from bench.measures import costs
 from bench.measures.costs import TERMS, fit
 from gleann.index.engines import native
@@ -33,7 +33,7 @@ def test_a_run_records_what_it_measured(tmp_path, clustered, monkeypatch, capsys
     (tmp_path / "meta.json").write_text('{"name": "tiny", "metric": "l2"}')
     out = tmp_path / "out" / "costs.json"
     line = ["costs", "--data", str(tmp_path), "--repeats", "1", "--out", str(out)]
-    arguments = _parser().parse_args(line)
+    arguments = make_parser().parse_args(line)
     assert arguments.run(arguments) == 0
     result = json.loads(out.read_text())
     (fitted,) = result["fits"]

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from bench.__main__ import _parser
+from bench.__main__ import make_parser
 from bench.measures.filters import KINDS, SHARES, filters, filters_table
 
 
@@ -30,7 +30,7 @@ def test_a_folder_is_measured_and_recorded(tmp_path, capsys):
     (tmp_path / "meta.json").write_text(json.dumps({"metric": "l2"}))
     out = tmp_path / "out.json"
     line = f"filters --data {tmp_path} --rows 2500 --recall 0.9 --out {out}"
-    arguments = _parser().parse_args(line.split())
+    arguments = make_parser().parse_args(line.split())
     assert arguments.run(arguments) == 0
     result = json.loads(out.read_text())
     assert result["n"] == 2500

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.__main__ import _parser
+from bench.__main__ import make_parser
 from bench.measures import grpc_calls
 from bench.recorded import tables
 
@@ -26,7 +26,7 @@ def test_a_run_records_every_way_to_call(tmp_path, clustered, monkeypatch, capsy
     (tmp_path / "meta.json").write_text('{"name": "tiny", "metric": "l2"}')
     out = tmp_path / "out" / "grpc.json"
     line = f"grpc --data {tmp_path} --sizes 8 24 --callers 1 3 --rounds 2 --ids string"
-    arguments = _parser().parse_args([*line.split(), "--out", str(out)])
+    arguments = make_parser().parse_args([*line.split(), "--out", str(out)])
     assert arguments.run(arguments) == 0
     result = json.loads(out.read_text())
     assert result["same_answers"]

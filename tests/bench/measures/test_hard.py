@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.__main__ import _parser
+from bench.__main__ import make_parser
 from bench.measures.hard import hard_table
 from bench.measures.hard_sets import HardSet, MissingSourceError, make, names
 
@@ -54,7 +54,7 @@ def test_a_run_is_recorded(tmp_path):
     line = (
         f"hard --sets time-and-price mean-30-cosine --rows 400 --queries 40 --out {out}"
     )
-    arguments = _parser().parse_args([*line.split(), "--rounds", "1"])
+    arguments = make_parser().parse_args([*line.split(), "--rounds", "1"])
     assert arguments.run(arguments) == 0
     result = json.loads(out.read_text())
     assert {"machine", "versions", "commit", "command"} <= result.keys()

@@ -2,14 +2,14 @@ import json
 
 import numpy as np
 
-from bench.__main__ import _parser
+from bench.__main__ import make_parser
 from bench.measures import on_disk
 
 
 def test_peaks_of_every_phase(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(on_disk, "SAMPLE_SECONDS", 1e-4)
     line = "on-disk --rows 30000 --dim 8 --nlist 64"
-    arguments = _parser().parse_args(
+    arguments = make_parser().parse_args(
         [*line.split(), "--folder", str(tmp_path), "--out", str(tmp_path / "o.json")]
     )
     assert arguments.run(arguments) == 0

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from bench.__main__ import _parser
+from bench.__main__ import make_parser
 from bench.measures.reads import reads_at
 
 
@@ -29,7 +29,7 @@ def test_a_run_is_recorded(tmp_path, clustered, capsys):
     (tmp_path / "meta.json").write_text('{"name": "tiny", "metric": "l2"}')
     out = tmp_path / "out.json"
     line = f"reads --data {tmp_path} --nlist 8 --spill-lambda 1 --out {out}"
-    arguments = _parser().parse_args(line.split())
+    arguments = make_parser().parse_args(line.split())
     assert arguments.run(arguments) == 0
     result = json.loads(out.read_text())
     assert (result["n"], result["queries"], result["metric"]) == (400, 30, "l2")

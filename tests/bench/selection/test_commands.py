@@ -35,7 +35,7 @@ def test_all_runs_every_family_and_tells_of_a_failure(monkeypatch, tmp_path):
         assert any(str(tmp_path) in option for option in options)
         return status.get(family, 0)
 
-    monkeypatch.setattr(commands, "_run", record)
+    monkeypatch.setattr(commands, "run_family", record)
     assert commands.run_selection(parse("all")) == 2
     assert set(ran) == set(commands.FAMILIES)
     # What is finished is not repeated, until everything is.
@@ -49,7 +49,7 @@ def test_all_runs_every_family_and_tells_of_a_failure(monkeypatch, tmp_path):
 
 def test_all_repeats_what_is_recorded(tmp_path):
     """The speed run's options are those of the recorded file."""
-    commands_of = [options for _, options in commands._everything(tmp_path)]
+    commands_of = [options for _, options in commands.everything(tmp_path)]
     speed = next(options for options in commands_of if options[0] == "speed")
     for option, value in (("--k", "2000"), ("--threads", "1"), ("--rounds", "2")):
         assert speed[speed.index(option) + 1] == value
@@ -62,5 +62,5 @@ def test_a_data_set_that_is_missing_ends_one_family_only(monkeypatch, capsys):
             raise DatasetError("no folder supg-proxies")
 
     monkeypatch.setattr(commands, "import_module", lambda name: Missing)
-    assert commands._run("estimate", []) == 2
+    assert commands.run_family("estimate", []) == 2
     assert "bench: no folder supg-proxies" in capsys.readouterr().err

@@ -161,11 +161,11 @@ def test_a_killed_run_of_growth_times_the_rest(folder, tmp_path, monkeypatch):
     )  # fmt: skip
     out = tmp_path / "growth.json"
     with monkeypatch.context() as patch:
-        interrupted(patch, growth, "_select", after=5)
+        interrupted(patch, growth, "choose_batches", after=5)
         with pytest.raises(Killed):
             growth.run(args, out)
     with monkeypatch.context() as patch:
-        calls = interrupted(patch, growth, "_select", after=10**9)
+        calls = interrupted(patch, growth, "choose_batches", after=10**9)
         result = growth.run(args, out)
     assert (result["resumed_after"], len(calls)) == (5, 7)
     assert len(result["rows"]) == 12
@@ -182,9 +182,9 @@ def test_a_killed_run_of_coresets_goes_on(mode, folder, tmp_path, monkeypatch):
                      "--rivals", "random", "margin", "k-center"],
         "speed": ["--k", "50", "--rows", "2000", "--rounds", "2", "--threads", "1"],
     }[mode]  # fmt: skip
-    args = coreset._parser().parse_args([mode, "--data", str(folder), *words])
+    args = coreset.make_parser().parse_args([mode, "--data", str(folder), *words])
     part = coreset_accuracy if mode == "accuracy" else coreset_speed
-    step = "_judge" if mode == "accuracy" else "_timed"
+    step = "judge" if mode == "accuracy" else "time_call"
     with monkeypatch.context() as patch:
         patch.setattr("os.sched_setaffinity", lambda *_: None)
         interrupted(patch, part, step, after=3)

@@ -66,7 +66,7 @@ def test_lists_are_those_of_torch(monkeypatch, metric, spill, weight, shape):
     params = BuildParams(metric=metric, spill=spill, spill_lambda=weight)
     want = labels(rows, centroids, params)
     monkeypatch.setattr(assigner, "device_reason", lambda device: "")
-    monkeypatch.setattr(assigner.DeviceAssigner, "_scores", None)
+    monkeypatch.setattr(assigner, "full_precision", None)  # of torch alone
     got = labels(rows, centroids, params)
     host = Spiller(centroids, params, scale=scale_of(rows)).assign(rows)
     for mine, theirs in zip(got, want, strict=True):

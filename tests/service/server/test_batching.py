@@ -68,13 +68,12 @@ class Crowd:
             pass
 
     def waiting(self) -> int:
-        with self.batcher._guard:
-            return sum(map(len, self.batcher._waiting.values()))
+        return sum(self.batcher.waiting())
 
     def finish(self) -> list[Any]:
         self.engine.go.set()
         self.threads.shutdown()
-        assert not self.batcher._waiting
+        assert self.batcher.waiting() == []  # nothing is kept of what ended
         return [job.exception() or job.result() for job in self.futures]
 
 
@@ -152,20 +151,28 @@ def test_a_bug_lets_the_next_one_run(
     assert batcher.search(view, rows[:1], SearchParams(k=1)).rows.tolist() == [[0]]
 
 
-def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone() -> None:
+def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone(
+    engine: Engine, view: View, rows: np.ndarray
+) -> None:
     held: list[weakref.ref[np.ndarray]] = []
+    search = engine.real
 
-    def run(queries: np.ndarray) -> Any:
+    def run(view: View, queries: np.ndarray, *rest: Any, **named: Any) -> Any:
         if len(queries) > 2:
             work = np.zeros(8)
             held.append(weakref.ref(work))
             raise errors.DeviceMemoryError("cuda:0 is out of memory")
-        assert held[0]() is None
-        return queries
+        assert all(work() is None for work in held)
+        return search(view, queries, *rest, **named)
 
-    calls = [batcher._Call(np.full((2, 3), i)) for i in range(2)]
-    assert batcher._answer(calls, run)[0, 0] == 0
-    assert calls[1].outcome.result(0)[0, 0] == 1
+    engine.real = run
+    crowd = Crowd(engine, view)
+    for first in (0, 2, 4):
+        crowd.search(rows[first : first + 2], SearchParams(k=1))
+    answers = crowd.finish()
+    assert engine.sizes == [2, 4, 2, 2]
+    assert len(held) == 1
+    assert [found.rows[:, 0].tolist() for found in answers] == [[0, 1], [2, 3], [4, 5]]
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])

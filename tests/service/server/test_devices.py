@@ -57,7 +57,7 @@ class FakeGpu:
 
     def __init__(self, *, reason="", refusal=None, rows=10**9):
         self._reason = reason
-        self._rows = rows
+        self.room = rows
         self._there = WeakSet()
         self.refusal = refusal
         self.failure = None
@@ -75,7 +75,7 @@ class FakeGpu:
     def has_room(self, data):
         if LOST in (self.failure, self.refusal):
             raise LOST
-        return self.rows + len(data.vectors) <= self._rows
+        return self.rows + len(data.vectors) <= self.room
 
     def engine(self, data):
         if self.refusal is not None:
@@ -479,7 +479,7 @@ def test_an_index_that_is_refused_is_not_held(fake, start_server, rows, quick):
 
 
 def test_a_new_version_takes_the_place_of_the_old(fake, start_server, rows, quick):
-    fake._rows = len(rows)
+    fake.room = len(rows)
     with gleann.Client(start_server(device="require-cuda").target) as client:
         filled(client, rows, quick)
         for seed in (1, 2):

@@ -6,8 +6,9 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import numpy as np
-import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import gleann
 from gleann.index import BuildParams
@@ -15,31 +16,41 @@ from gleann.service.server import Server
 from gleann.service.sessions.store import SessionStore
 
 
+def has_health(server: Server, service: str) -> bool:
+    request = health_pb2.HealthCheckRequest(service=service)
+    with grpc.insecure_channel(server.target.removeprefix("grpc://")) as channel:
+        try:
+            health_pb2_grpc.HealthStub(channel).Check(request, timeout=30)
+        except grpc.RpcError as error:
+            return error.code() != grpc.StatusCode.NOT_FOUND
+    return True
+
+
 def test_deleted_indexes_and_closed_sessions(
     start_server: Callable[..., Server], rows: np.ndarray, quick: BuildParams
 ) -> None:
     server = start_server()
     with gleann.Client(server.target) as client:
-        known = set(server._health._states)
         ids = np.arange(len(rows))
         for name in ("a", "b", "c"):
             client.create_index(name, dim=8, metric="l2")
             client.upsert(name, ids, rows)
             client.build(name, quick).wait(timeout=60)
+            assert has_health(server, f"indexes/{name}")
             session = client.active.start(name, ids=ids[:20], labels=ids[:20] % 2)
             client.next_batch(session)
             client.sessions.close(session)
             client.delete_index(name)
-        assert set(server._health._states) == known
+        assert not any(has_health(server, f"indexes/{name}") for name in "abc")
         # The last one goes with the next build.
-        assert set(server._application._building._built) == {"c"}
-        assert not server._application.sessions._turns
+        assert server.application.building.names() == {"c"}
+        assert server.application.sessions.in_turn() == []
 
 
-def test_turns_are_taken_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turns_are_taken_one_at_a_time() -> None:
     nothing: Any = SimpleNamespace()
-    keeper = SessionStore(nothing, nothing)
-    monkeypatch.setattr(keeper, "_row", lambda name: name)
+    rows: Any = SimpleNamespace(row=lambda *_: {})
+    keeper = SessionStore(nothing, rows)
     waits, entered = Event(), Event()
 
     def second() -> None:
@@ -53,7 +64,7 @@ def test_turns_are_taken_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
                 job = other.submit(second)
             assert waits.wait(30)
             assert not entered.wait(0.1)
-            assert list(keeper._turns) == ["s"]
+            assert keeper.in_turn() == ["s"]
         job.result(30)
     assert entered.is_set()
-    assert not keeper._turns
+    assert keeper.in_turn() == []

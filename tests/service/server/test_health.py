@@ -1,6 +1,8 @@
 """The state of a service that watchers hear last is the one it has."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from grpc._cython import cygrpc
 from grpc_health.v1 import health_pb2
 
+from gleann.index import errors
 from gleann.service.server.health import Health
 from gleann.service.server.rpc import Rpc
 
@@ -61,9 +64,13 @@ def test_nothing_is_kept_of_what_is_forgotten() -> None:
         STATES.SERVING,
         STATES.SERVICE_UNKNOWN,
     ]
-    assert list(health._states) == [""]
+    with pytest.raises(errors.NotFoundError, match="no service 'a'"):
+        health.check(watcher, REQUEST)
+    gone = weakref.ref(watcher)
     watcher.leave()
-    assert not health._watches
+    del watcher
+    gc.collect()
+    assert gone() is None
 
 
 def test_closing_is_heard_and_final() -> None:
@@ -82,23 +89,36 @@ def test_a_message_that_waited_never_replaces_a_newer_one(
     """One that was written when the last went out, before the waiting one was sent."""
     monkeypatch.setattr(cygrpc, "SendMessageOperation", lambda message, _: message)
     sent: list[bytes] = []
-    rpc = Rpc(_context(sent))
+    under_way: list[Callable[[Any], object]] = []
+    rpc = Rpc(_context(sent, under_way))
+
+    class Meanwhile:
+        """The event that the first went out; another thread writes before its end."""
+
+        @property
+        def batch_operations(self) -> list[None]:
+            rpc.write(b"three")
+            return [None]
+
     rpc.write(b"one")
     rpc.write(b"two")  # waits for the first
-    rpc._state.due.clear()  # which went out
-    rpc.write(b"three")
-    rpc._write_again()
-    rpc._state.due.clear()
-    rpc._write_again()
+    under_way.pop()(Meanwhile())
+    under_way.pop()(SimpleNamespace(batch_operations=[None]))
+    assert not under_way
     assert sent == [b"one", b"three"]
 
 
-def _context(sent: list[bytes]) -> Any:
-    def start(operations: Any, _: Any) -> None:
+def _context(sent: list[bytes], under_way: list[Callable[[Any], object]]) -> Any:
+    def start(operations: Any, done: Callable[[Any], object]) -> None:
+        under_way.append(done)
         sent.append(operations[-1])
 
     state = SimpleNamespace(
-        condition=threading.Condition(), due=set(), initial_metadata_allowed=False
+        condition=threading.Condition(),
+        due=set(),
+        initial_metadata_allowed=False,
+        client=None,
+        statused=False,
     )
     call = SimpleNamespace(start_server_batch=start)
     event = SimpleNamespace(call=call)

@@ -1,6 +1,7 @@
 """What is larger than a message is cut by bytes, and comes back as one answer."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from gleann.index import BuildParams, SearchParams, errors
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.service.application import Application
+from gleann.service.client.client import REMOTE_SCHEME
+from gleann.service.client.remote import connect
 from gleann.service.config import Config
 from gleann.service.local import application_stubs
 from gleann.service.server import Server
+from gleann.service.stubs import Stubs
 from gleann.service.values import Limits, Selected
 from gleann.service.wire.paging import blocks_within, page_of, page_of_groups
 
@@ -28,18 +32,23 @@ EXACT = SearchParams(k=10, exact=True)
 
 
 @pytest.fixture(params=["local", "remote"])
-def small(
+def stubs(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     start_server: Callable[..., Server],
-) -> Iterator[gleann.Client]:
-    """A client, in process and through gRPC, where messages have 64 KiB."""
+) -> Stubs:
+    """In process and through gRPC, where messages have 64 KiB."""
     if request.param == "remote":
-        client = gleann.Client(start_server(limits=LIMITS).target)
-    else:
-        config = Config(data_dir=tmp_path / "local", limits=LIMITS)
-        client = gleann.Client.of_stubs(application_stubs(Application(config)))
-    with client:
+        address = start_server(limits=LIMITS).target.removeprefix(REMOTE_SCHEME)
+        return connect(address, api_key=None, timeout=None)
+    config = Config(data_dir=tmp_path / "local", limits=LIMITS)
+    return application_stubs(Application(config))
+
+
+@pytest.fixture
+def small(stubs: Stubs) -> Iterator[gleann.Client]:
+    """A client of them, with an index of long ids."""
+    with gleann.Client.of_stubs(stubs) as client:
         client.create_index("long", dim=DIM, metric="l2")
         assert client.upsert("long", IDS, ROWS) == N
         yield client
@@ -152,7 +161,7 @@ def test_an_estimate_over_long_ids(small: gleann.Client) -> None:
     assert small.estimates.get(session).labels_used == 500
 
 
-def test_pages_of_another_model_are_refused(small: gleann.Client) -> None:
+def test_pages_of_another_model_are_refused(small: gleann.Client, stubs: Stubs) -> None:
     small.build("long", QUICK).wait(timeout=60)
     session = small.active.start(
         "long",
@@ -160,8 +169,7 @@ def test_pages_of_another_model_are_refused(small: gleann.Client) -> None:
         labels=np.arange(20) % 2,
         params=ActiveParams(pool="global", batch=5),
     )
-    stub = small._stubs.active
-    real, calls = stub.ScoreItems, []
+    stub, calls = stubs.active, []
 
     class Between:
         """Labels arrive between the first page and the second."""
@@ -174,11 +182,11 @@ def test_pages_of_another_model_are_refused(small: gleann.Client) -> None:
             if len(calls) == 2:
                 batch = small.next_batch(session)
                 small.submit_labels(session, batch.ids, [0, 1, 0, 1, 0])
-            return real(request)
+            return stub.ScoreItems(request)
 
-    object.__setattr__(small._stubs, "active", Between())
+    reader = gleann.Client.of_stubs(replace(stubs, active=Between()))
     with pytest.raises(errors.NotReadyError, match="20, then 25 labels"):
-        small.active.score_items(session)
+        reader.active.score_items(session)
 
 
 def test_blocks_are_cut_by_bytes_and_by_rows() -> None:

@@ -15,6 +15,7 @@ from gleann.selection import (
     estimate_overlapping_groups,
     run_estimate,
 )
+from gleann.service.stubs import Stubs
 
 IDS = np.arange(240) * 10
 PARAMS = EstimateParams(target="sum", budget=80, strata=3, seed=2)
@@ -109,7 +110,7 @@ def test_groups_go_on_after_a_restart_to_the_library_s_estimates(
 
 
 def test_labels_of_the_other_kind_are_refused_and_change_nothing(
-    built: gleann.Client, rows: np.ndarray
+    built: gleann.Client, stubs: Stubs, rows: np.ndarray
 ) -> None:
     groups, _ = world(rows)
     start = {"params": PARAMS, "proxies": proxies_of(groups)}
@@ -132,8 +133,10 @@ def test_labels_of_the_other_kind_are_refused_and_change_nothing(
     for session in (naming, own):
         assert built.sessions.get(session).labelled == 0
         with pytest.raises(errors.InvalidInputError, match="groups, not estimate"):
-            built._stubs.estimate.GetEstimate(  # type: ignore[attr-defined]
-                gleann.v1.estimate_pb2.GetEstimateRequest(session=session.name)
+            stubs.estimate.GetEstimate(
+                gleann.v1.estimate_pb2.GetEstimateRequest(  # type: ignore[attr-defined]
+                    session=session.name
+                )
             )
 
 

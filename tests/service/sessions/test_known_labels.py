@@ -21,6 +21,7 @@ from gleann.selection import (
     run_estimate,
     run_overlapping_groups,
 )
+from gleann.service.stubs import Stubs
 
 IDS = np.arange(240) * 10
 ROWS = np.arange(0, 240, 6)
@@ -292,9 +293,8 @@ def test_known_groups_that_do_not_fit_are_refused(
         )
 
 
-def test_entries_of_known_groups_that_contradict_are_refused(
-    built: gleann.Client,
-) -> None:
+@pytest.mark.usefixtures("built")
+def test_entries_of_known_groups_that_contradict_are_refused(stubs: Stubs) -> None:
     estimate_pb2 = gleann.v1.estimate_pb2  # type: ignore[attr-defined]
 
     def start(known: Any, *, overlapping: bool) -> None:
@@ -308,7 +308,7 @@ def test_entries_of_known_groups_that_contradict_are_refused(
             scores = request.groups.add(name=name).scores
             scores.ids.int64s = IDS.astype("<i8").tobytes()
             scores.values = np.ones(240).tobytes()
-        built._stubs.estimate.StartGroupSession(request)
+        stubs.estimate.StartGroupSession(request)
 
     with pytest.raises(errors.InvalidInputError, match=r"2 entries .* of 1 groups"):
         start(estimate_pb2.KnownGroupLabels(positives={"group": "a"}), overlapping=True)
@@ -316,6 +316,7 @@ def test_entries_of_known_groups_that_contradict_are_refused(
         start(estimate_pb2.KnownGroupLabels(groups={}), overlapping=False)
 
 
+@pytest.mark.usefixtures("built")
 @pytest.mark.parametrize(
     ("values", "error", "says"),
     [
@@ -325,7 +326,7 @@ def test_entries_of_known_groups_that_contradict_are_refused(
     ids=["no whole number", "one of two"],
 )
 def test_known_values_of_another_length_name_their_group(
-    values: bytes, error: type[Exception], says: str, built: gleann.Client
+    values: bytes, error: type[Exception], says: str, stubs: Stubs
 ) -> None:
     estimate_pb2 = gleann.v1.estimate_pb2  # type: ignore[attr-defined]
     known = estimate_pb2.KnownGroupLabels(
@@ -341,4 +342,4 @@ def test_known_values_of_another_length_name_their_group(
         scores.ids.int64s = IDS.astype("<i8").tobytes()
         scores.values = np.ones(240).tobytes()
     with pytest.raises(error, match=says):
-        built._stubs.estimate.StartGroupSession(request)
+        stubs.estimate.StartGroupSession(request)

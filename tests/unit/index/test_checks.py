@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors, extension
 from gleann.index.checks import as_mask, as_vectors
 from gleann.index.engines import native
 from gleann.index.ids.checks import as_id_array, as_ids
@@ -216,10 +216,10 @@ def test_kernels_refuse_arrays_that_begin_anywhere():
     centroids = np.ones((3, 4), np.float32)
     biases = np.zeros(3, np.float32)
     with pytest.raises(ValueError, match="not aligned"):
-        native._native.Assigner(
+        extension.compiled.Assigner(
             centroids=unaligned(centroids), biases=biases, tier="portable"
         )
-    assigner = native._native.Assigner(
+    assigner = extension.compiled.Assigner(
         centroids=centroids, biases=biases, tier="portable"
     )
     with pytest.raises(ValueError, match="not aligned"):
@@ -227,7 +227,7 @@ def test_kernels_refuse_arrays_that_begin_anywhere():
             unaligned(centroids), rule="none", spill_lambda=0, zero=0, threads=1
         )
     with pytest.raises(ValueError, match="not aligned"):
-        native._native.unit_rows(unaligned(centroids), tier="portable", threads=1)
+        extension.compiled.unit_rows(unaligned(centroids), tier="portable", threads=1)
 
 
 class TooMany:

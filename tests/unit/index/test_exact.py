@@ -131,15 +131,17 @@ def test_wherever_rows_lie(metric, kind):
 
 
 def test_one_row_far_from_all_makes_no_others_doubtful(monkeypatch):
-    again = []
-    search = exact._search_near_cut
+    measured = []
+    distances = exact.pair_distances
     monkeypatch.setattr(
-        exact, "_search_near_cut", lambda *a: again.append(1) or search(*a)
+        exact,
+        "pair_distances",
+        lambda queries, *of: measured.append(len(queries)) or distances(queries, *of),
     )
     rows = np.random.default_rng(1).standard_normal((5000, 16)).astype(np.float32)
     rows[7] *= 1e16
     exact_search(rows[100:200] + 3000, rows + 3000, metric="l2", k=10)
-    assert not again
+    assert measured == [100]  # all at once, none again alone
 
 
 def test_nothing_allowed():

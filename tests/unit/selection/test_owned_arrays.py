@@ -27,6 +27,7 @@ from gleann.selection import (
     OverlappingGroupsSession,
     TastiSession,
 )
+from gleann.selection.active import session as active_session
 
 N = 120
 RNG = np.random.default_rng(21)
@@ -190,11 +191,18 @@ def test_writing_into_what_was_given_or_handed_out_changes_nothing(name):
     assert session.state() == twin.state()
 
 
-def test_an_index_that_is_only_read_is_not_copied():
-    session = ActiveSession.start(
+def test_an_index_that_is_only_read_is_not_copied(monkeypatch):
+    used, begin = [], active_session.seeded_strategy
+    monkeypatch.setattr(
+        active_session,
+        "seeded_strategy",
+        lambda points, *how, **seed: used.append(points) or begin(points, *how, **seed),
+    )
+    ActiveSession.start(
         INDEX.vectors, params(pool="global"), rows=[0, 1, 2, 3], labels=[0, 1, 0, 1]
     )
-    assert np.shares_memory(session._strategy.vectors, INDEX.vectors)
+    (points,) = used
+    assert np.shares_memory(points, INDEX.vectors)
 
 
 def test_a_classifier_that_is_set_otherwise_later_is_not_the_sessions():

@@ -219,20 +219,22 @@ def test_a_cancelled_build_leaves_what_was_there(rows, tmp_path, phase):
 @pytest.mark.parametrize("fail_at", [0, 1, 7, 30, 36])
 def test_a_full_disk_leaves_what_was_there(rows, tmp_path, monkeypatch, fail_at):
     SoarIndex.build_on_disk(rows[:500], tmp_path / "old", PARAMS)
-    real = files.GrowingArray._write
+    growing, writes = files.GrowingArray, itertools.count()
 
-    class FullDisk:
+    class FillingDisk:
+        def __init__(self, handle):
+            self.handle = handle
+
         def write(self, content):
-            raise OSError(errno.ENOSPC, "No space left on device")
+            if next(writes) >= fail_at:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return self.handle.write(content)
 
-    writes = itertools.count()
-
-    def write(self, content):
-        if next(writes) >= fail_at:
-            self._handle = FullDisk()
-        real(self, content)
-
-    monkeypatch.setattr(files.GrowingArray, "_write", write)
+    monkeypatch.setattr(
+        files,
+        "GrowingArray",
+        lambda handle, *rest, **array: growing(FillingDisk(handle), *rest, **array),
+    )
     for name in ("old", "new"):
         with pytest.raises(errors.StorageError, match="No space left"):
             SoarIndex.build_on_disk(rows, tmp_path / name, PARAMS)

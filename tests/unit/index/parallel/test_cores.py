@@ -87,10 +87,10 @@ def test_kernels_obey_the_quota(monkeypatch):
     monkeypatch.setattr(extension, "cpu_quota", lambda: 0.5)
     try:
         extension.obey_quota()
-        assert native._native.usable_cores() == 1
+        assert extension.compiled.usable_cores() == 1
     finally:
-        native._native.limit_cores(1 << 20)
-    assert native._native.usable_cores() == most
+        extension.compiled.limit_cores(1 << 20)
+    assert extension.compiled.usable_cores() == most
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ import pytest
 from active_world import Exact, begin, picks, rare
 
 from gleann.selection import ActiveSession, SealsPool, run_active
+from gleann.selection.active.models.classifier import FittedClassifier
 from gleann.selection.active.pools.global_pool import GlobalPool
+from gleann.selection.active.query import strategy
 from gleann.selection.active.query.greedy import pick_batch
-from gleann.selection.active.query.strategy import QueryStrategy
 
 
 def test_the_pool_grows_after_every_pick_and_late_comers_are_picked():
@@ -223,18 +224,28 @@ def test_a_batch_that_cannot_be_described_is_taken_back_whole(pool, monkeypatch)
     whole = begin(vectors, labels, seed, near=near, pool=pool)
     session = begin(vectors, labels, seed, near=near, pool=pool)
 
-    def failing(strategy, rows, by):
+    def failing(*_, **__):
         raise OSError("gone")
 
+    def refused(patch):
+        def picked(*pool, **how):
+            found = pick_batch(*pool, **how)
+            patch.setattr(FittedClassifier, "probabilities", failing)
+            return found
+
+        patch.setattr(strategy, "pick_batch", picked)
+        with pytest.raises(OSError, match="gone"):
+            session.next_batch()
+        return session.state()
+
     for _ in range(3):
-        # The classifier pool asks the index before a batch, which is no part of it.
-        session._strategy.prepare(session._pending.number)
-        before = session.state()
-        with monkeypatch.context() as patch:
-            patch.setattr(QueryStrategy, "_probabilities", failing)
-            with pytest.raises(OSError, match="gone"):
-                session.next_batch()
-        assert session.state() == before
+        # The classifier pool asks the index before a batch, which is no part of it:
+        # so the states after two refusals are compared.
+        states = []
+        for _ in range(2):
+            with monkeypatch.context() as patch:
+                states.append(refused(patch))
+        assert states[0] == states[1]
         rows = session.next_batch().rows
         assert rows.tolist() == whole.next_batch().rows.tolist()
         for one in (session, whole):

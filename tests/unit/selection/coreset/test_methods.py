@@ -146,18 +146,20 @@ def test_the_bound_by_hand():
 
 
 def test_the_finest_grid_of_guesses_walks_no_farther_than_one_step(monkeypatch):
-    picked = []
-    plain = Walk._add
-    monkeypatch.setattr(
-        Walk, "_add", lambda w, rows: picked.extend(rows) or plain(w, rows)
-    )
+    walks, begin = [], Walk.__init__
+
+    def keeping(walk, *points, **how):
+        walks.append(walk)
+        begin(walk, *points, **how)
+
+    monkeypatch.setattr(Walk, "__init__", keeping)
     rng = np.random.default_rng(0)
     points = rng.normal(size=(300, 3))
     for eps in (1.0, 0.01):
-        picked.clear()
+        walks.clear()
         weighted_k_center(points, k=20, costs=rng.random(300), cost_weight=0.1, eps=eps)
         # The traversal and the greedy rival walk k rows each, whatever the grid.
-        assert len(picked) == 40
+        assert sum(len(walk.picked) for walk in walks) == 40
 
 
 def test_a_coreset_becomes_a_selection():

@@ -16,6 +16,7 @@ from gleann.index.errors import (
 from gleann.selection import (
     DisjointGroupsSession,
     EstimateParams,
+    EstimateSession,
     OverlappingGroupsSession,
     estimate_disjoint_groups,
     estimate_overlapping_groups,
@@ -65,16 +66,29 @@ def oracles_of(held, values, asked=None):
     return {name: oracle(name) for name in held}
 
 
-def test_what_pilots_leave_is_shared_in_proportion_to_cost(apart):
+@pytest.fixture
+def started(monkeypatch):
+    """The sessions of single groups, in the order in which they are started."""
+    sessions, start = [], EstimateSession.start
+
+    def keeping(*given, **settings):
+        sessions.append(start(*given, **settings))
+        return sessions[-1]
+
+    monkeypatch.setattr(EstimateSession, "start", keeping)
+    return sessions
+
+
+def test_what_pilots_leave_is_shared_in_proportion_to_cost(apart, started):
     proxies, held, values = apart
     params = EstimateParams(target="avg", budget=900, seed=1)
     session = OverlappingGroupsSession.start(proxies, params)
     run_overlapping_groups(session, oracles_of(held, values))
-    inner = list(session._sessions.values())
+    inner = started
     pilots = [one.design.round_budgets[0] for one in inner]
     later = np.array([one.design.round_budgets[1] for one in inner])
     assert sum(pilots) + later.sum() == 900 == session.labels_used
-    first = [one._evidence().rounds[0] for one in inner]
+    first = [one.pilot.rounds[0] for one in inner]
     costs = np.array(
         [
             labelling_cost(one.design, seen)
@@ -86,14 +100,14 @@ def test_what_pilots_leave_is_shared_in_proportion_to_cost(apart):
     assert later.max() > 2 * later.min()
 
 
-def test_the_cost_of_a_group_by_hand(apart):
+def test_the_cost_of_a_group_by_hand(apart, started):
     proxies, held, _ = apart
     session = OverlappingGroupsSession.start(
         proxies, EstimateParams(target="count", budget=300)
     )
     name, batch = session.next_batch()
     session.submit(name, batch.ids, held[name][batch.ids])
-    one = session._sessions[name]
+    one = started[session.groups.index(name)]
     seen = moments(one.pilot.total)
     by_hand = (one.design.sizes * np.sqrt(seen.rates * (1 - seen.rates))).sum() ** 2
     assert labelling_cost(one.design, one.pilot.total) == pytest.approx(by_hand)

@@ -342,6 +342,6 @@ def test_neighbours_are_those_that_have_an_id(vectors):
     found = index.find_rows(vectors[:2], SearchParams(k=3))
     found.distances[1, 2] = np.inf
     found.rows[0, 2] = -1
-    columns = search._columns(index, [found], np.array([5, 6]))
+    columns = search.columns_of(index, [found], np.array([5, 6]))
     assert columns["query"].tolist() == [5, 5, 6, 6, 6]
     assert columns["rank"].tolist() == [0, 1, 0, 1, 2]

@@ -100,12 +100,12 @@ def test_doctor_fails_when_search_does(monkeypatch, capsys):
     def broken():
         raise EngineUnavailableError("nothing to search with")
 
-    monkeypatch.setattr(doctor, "_trial", broken)
+    monkeypatch.setattr(doctor, "trial", broken)
     assert run(["doctor"]) == 1
     assert "nothing to search with" in capsys.readouterr().out
 
 
 def test_doctor_fails_when_search_is_wrong(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "_trial", lambda: (0.5, "native/avx2"))
+    monkeypatch.setattr(doctor, "trial", lambda: (0.5, "native/avx2"))
     assert run(["doctor"]) == 1
     assert "is wrong" in capsys.readouterr().out

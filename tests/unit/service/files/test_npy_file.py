@@ -97,13 +97,14 @@ import os, sys
 import numpy as np
 from gleann.index.build import on_disk
 from gleann.service.cli.main import run
+from gleann.service.files.npy_file import NpyFile
 on_disk.BLOCK_BYTES = 4 * 8 * 1000
-read = on_disk._read_rows
-def cut_first(source, block, *rest):
+read = NpyFile.__getitem__
+def cut_first(source, block):
     if block.start == 3000:
         os.truncate("v.npy", 4096)
-    return read(source, block, *rest)
-on_disk._read_rows = cut_first
+    return read(source, block)
+NpyFile.__getitem__ = cut_first
 sys.exit(run(["build", "v.npy", "out.gleann", "--metric", "l2"]))
 """
 
