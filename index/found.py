@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gleann.index.arrays import Distances, Ids, Rows
+import numpy as np
+
+from gleann.index.arrays import Distances, Ids, Mask, Rows
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
+from gleann.index.tabular import Table, Tabular
 
 
 class SearchStats(NamedTuple):
@@ -55,7 +58,7 @@ def sum_stats(stats: Sequence[SearchStats]) -> SearchStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Found:
+class Found(Tabular):
     """Neighbours of a batch of queries.
 
     Attributes:
@@ -70,9 +73,14 @@ class Found:
     distances: Distances
     stats: SearchStats
 
+    def table(self) -> Table:
+        """One line per neighbour: query, rank, id and distance; none for no id."""
+        there = self.ids != ("" if self.ids.dtype.kind == "U" else -1)
+        return _hits("id", self.ids, self.distances, there, self.stats)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FoundRows:
+class FoundRows(Tabular):
     """Neighbours of a batch of queries, by row.
 
     Attributes:
@@ -85,6 +93,26 @@ class FoundRows:
     rows: Rows
     distances: Distances
     stats: SearchStats
+
+    def table(self) -> Table:
+        """One line per neighbour: query, rank, row and distance; none for no row."""
+        return _hits("row", self.rows, self.distances, self.rows >= 0, self.stats)
+
+
+def _hits(
+    name: str, found: Ids, distances: Distances, there: Mask, stats: SearchStats
+) -> Table:
+    """Neighbours (nq, k) as lines, where there are any."""
+    query, rank = np.nonzero(there)
+    return Table(
+        columns={
+            "query": query,
+            "rank": rank,
+            name: found[there],
+            "distance": distances[there],
+        },
+        facts={"stats": stats._asdict()},
+    )
 
 
 def shortfall(stats: SearchStats, params: SearchParams) -> str | None:

@@ -75,7 +75,8 @@ class ActiveSession:
                 that can be written to is copied: later writes change nothing.
             params: how; defaults to `ActiveParams()`.
             ids: (n,) names of the rows; None numbers them.
-            rows: (m,) the seed, of two classes at least.
+            rows: (m,) the seed, of two classes at least; or a mask (n,) of it, whose
+                labels come in row order.
             labels: (m,) their labels, integers; (m, q) of 0 and 1 with q concepts.
             neighbours: over the same n rows; the pools "seals", "classifier" and
                 "anchors" need them.
@@ -229,7 +230,9 @@ class ActiveSession:
         return self._labels.add(rows, given)
 
     def ignore(self, ids: ArrayLike) -> None:
-        """Exclude `ids` from later batches; rows with labels keep them.
+        """Exclude `ids`, or a mask (n,) of rows, from later batches.
+
+        Rows with labels keep them.
 
         Raises:
             UnknownIdError: an id that no row has.

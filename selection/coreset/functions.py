@@ -129,11 +129,12 @@ def ccs(
     return methods.ccs(problem, hardest_share=hardest_share, strata=strata, seed=seed)
 
 
-def farthest_first(
+def farthest_first(  # noqa: PLR0913 (the problem)
     vectors: ArrayLike,
     *,
     k: int,
     covered: ArrayLike | None = None,
+    ids: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
     device: str | None = None,
@@ -148,7 +149,9 @@ def farthest_first(
         vectors: (n, d); plain L2 between them must be the intended metric.
         k: rows to pick, at most n - 1 and at most the rows not covered.
         covered: rows that are centres already, such as labelled ones; never picked.
-            Without any, the first pick is drawn from the seed.
+            A mask (n,) of bool, or their ids where `ids` are given, else rows. Without
+            any, the first pick is drawn from the seed.
+        ids: (n,) names of the rows, by which `covered` is given; None numbers them.
         seed: the only source of randomness.
         progress: called before each batch of picks, at most 256.
         device: torch's name of a device that holds the rows and measures distances,
@@ -160,7 +163,7 @@ def farthest_first(
         EngineUnavailableError: no such device, or it failed.
         DeviceMemoryError: too little memory on it.
     """
-    problem = Problem.of(vectors, k=k, locked=covered, device=device)
+    problem = Problem.of(vectors, k=k, locked=covered, ids=ids, device=device)
     return traversal(problem, seed=seed, progress=progress)
 
 

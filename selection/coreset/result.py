@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, Rows
+from gleann.index.tabular import Table, Tabular
 from gleann.selection.checks import IdMap
 from gleann.selection.result import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Coreset:
+class Coreset(Tabular):
     """Chosen rows with their objective, F = radius + cost_weight * cost.
+
+    Its table is that of `to_selection()`.
 
     Attributes:
         method: the algorithm that chose them; `provenance` has the one requested.
@@ -33,6 +36,7 @@ class Coreset:
         apart: float32 (k,), the distance to it; inf where there is none.
         why: further reasons, one array (k,) each, such as "stratum".
         provenance: method, params, seed, data_hash, version: JSON values.
+        names: the caller's ids of all n rows; None where none were given.
     """
 
     method: str
@@ -49,18 +53,25 @@ class Coreset:
     apart: Distances
     why: dict[str, NDArray[Any]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    names: IdMap | None = field(default=None, repr=False)
+
+    def table(self) -> Table:
+        """One line per chosen row, in the order they were chosen."""
+        return self.to_selection().table()
 
     def to_selection(self, ids: ArrayLike | None = None) -> Selection:
         """The chosen rows as a `Selection`, with the number of rows each one covers.
 
         Args:
-            ids: (n,) names of the rows; None numbers them.
+            ids: (n,) names of the rows; None takes those that the method was given,
+                or numbers the rows.
 
         Raises:
             DuplicateIdError: one id twice.
         """
         k = len(self.rows)
-        names = IdMap(ids, n=len(self.nearest)).ids_of(self.rows)
+        held = self.names if ids is None else None
+        names = (held or IdMap(ids, n=len(self.nearest))).ids_of(self.rows)
         mine = self.nearest >= 0
         reach = np.zeros(k, np.float32)
         np.maximum.at(reach, self.nearest[mine], self.distances[mine])

@@ -103,7 +103,7 @@ class CoresetRequest:
         cost_weight: lambda of the objective radius + lambda * cost; None is
             `defaults.COST_WEIGHT` for "weighted_k_center" and 0 for the others.
         cost_on: what it multiplies, the "sum" or the "mean" of the chosen rows' costs.
-        locked: rows that are centres already, never chosen.
+        locked: rows that are centres already, or a mask (n,) of them; never chosen.
         groups: (n,) integers or strings, to choose within each; None for no groups.
         quotas: how groups share k: "proportional" to their open rows, "equal", or the
             number of rows of each group.
@@ -247,13 +247,15 @@ def draw(request: CoresetRequest, *, n: int, ids: ArrayLike | None = None) -> Se
     locked = as_rows(
         [] if request.locked is None else request.locked, n=n, name="locked"
     )
+    mask = np.zeros(n, np.bool_)
+    mask[locked] = True
     if request.groups is None:
-        return draw_uniform(n, k=request.k, seed=request.seed, ids=ids, excluded=locked)
+        return draw_uniform(n, k=request.k, seed=request.seed, ids=ids, excluded=mask)
     groups = as_groups(request.groups)
     return draw_within_groups(
         groups,
         quotas=request.shares(groups, locked=locked),
-        locked=locked,
+        locked=mask,
         seed=request.seed,
         ids=ids,
     )

@@ -1,6 +1,7 @@
 """Estimates of counts, sums and averages from few labels, with intervals."""
 
 from gleann.selection.estimate.baselines.abae import abae_estimate
+from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.labels.known import Known, KnownGroups
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.choice import ProxyChoice
@@ -37,6 +38,7 @@ __all__ = [
     "Estimate",
     "EstimateParams",
     "EstimateSession",
+    "GroupEstimates",
     "Known",
     "KnownGroups",
     "OverlappingGroupsSession",

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.special import ndtri
 
+from gleann.index.tabular import Record
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.bootstrap import bootstrap_interval
 from gleann.selection.estimate.stratified.estimators import Design, Totals, totals
@@ -67,8 +68,10 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Record):
     """A count, sum or average over all rows, estimated from few labels.
+
+    As a table it is one line; strata and provenance are its facts.
 
     Attributes:
         target: what was estimated.

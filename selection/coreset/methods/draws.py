@@ -36,7 +36,8 @@ def draw_within_groups(
     Args:
         groups: (n,) integers or strings.
         quotas: rows to draw from each group, as in `within_groups`.
-        locked: rows that are never drawn.
+        locked: rows that are never drawn: a mask (n,) of bool, or their ids where
+            `ids` are given, else rows.
         seed: the only source of randomness.
         ids: (n,) names of the rows; None numbers them.
 
@@ -46,7 +47,8 @@ def draw_within_groups(
             larger than the group's open rows; or nothing to draw.
     """
     names = as_groups(groups)
-    closed = as_rows(locked, n=len(names), name="locked")
+    held = None if ids is None else IdMap(ids, n=len(names))
+    closed = as_rows(locked, n=len(names), name="locked", names=held)
     require_counts(quotas)
     require_quotas(names, quotas, locked=closed)
     wanted = {label: int(quota) for label, quota in quotas.items() if quota}
@@ -61,7 +63,7 @@ def draw_within_groups(
     rows, _ = alternated(parts)
     return Selection(
         rows=rows,
-        ids=IdMap(ids, n=len(names)).ids_of(rows),
+        ids=(held or IdMap(None, n=len(names))).ids_of(rows),
         scores=np.ones(len(rows), np.float32),
         weights=np.ones(len(rows), np.float32),
         why={"group": names[rows]},

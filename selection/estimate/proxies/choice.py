@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.tabular import Record
 from gleann.selection.checks import as_scores
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.stratified.estimators import (
@@ -31,7 +32,7 @@ from gleann.selection.estimate.stratified.weighted import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyChoice:
+class ProxyChoice(Record):
     """Which proxy was chosen, and why.
 
     Attributes:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap
+from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.groups.merge import merge
 from gleann.selection.estimate.groups.samples import GroupSamples
 from gleann.selection.estimate.labels.answers import NO_GROUP, as_groups, as_values
@@ -21,7 +22,6 @@ from gleann.selection.estimate.labels.known import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.choice import as_proxies
-from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import (
     check_groups,
@@ -182,7 +182,7 @@ class DisjointGroupsSession:
         # Labels are at least 0 in `RoundAnswers`.
         return self._core.answers.write(rows, numbers + 1, given)
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> GroupEstimates:
         """The estimate of each group from its finished rounds.
 
         Raises:
@@ -207,7 +207,7 @@ class DisjointGroupsSession:
                 provenance=self._provenance(),
             )
             made[name] = replace(merged, abae_width=widths[group])
-        return made
+        return GroupEstimates(made)
 
     def state(self) -> dict[str, Any]:
         """All but the proxies, as JSON values for `resume`."""
