@@ -62,8 +62,9 @@ class Found(Tabular):
     """Neighbours of a batch of queries.
 
     Attributes:
-        ids: (nq, k), nearest first, ties by lower row; -1 or "" where fewer than k
-            rows were allowed. Strings are as wide as the longest of this answer.
+        ids: (nq, k), nearest first, ties by lower row; -1 or "" where there are fewer
+            than k rows, or fewer were allowed. Strings are as wide as the longest of
+            this answer.
         distances: float32 (nq, k), ascending: squared L2, 1 - cos, or -ip; +inf where
             there is no id.
         stats: settings and work of the search.
@@ -84,8 +85,8 @@ class FoundRows(Tabular):
     """Neighbours of a batch of queries, by row.
 
     Attributes:
-        rows: (nq, k), nearest first, ties by lower row; -1 where fewer than k rows were
-            allowed.
+        rows: (nq, k), nearest first, ties by lower row; -1 where there are fewer than k
+            rows, or fewer were allowed.
         distances: as in `Found`.
         stats: as in `Found`.
     """
@@ -112,6 +113,16 @@ def _hits(
             "distance": distances[there],
         },
         facts={"stats": stats._asdict()},
+    )
+
+
+def widened(found: FoundRows, *, k: int) -> FoundRows:
+    """`found` with k places a query, -1 and +inf in those behind its last."""
+    empty = ((0, 0), (0, k - found.rows.shape[1]))
+    return FoundRows(
+        rows=np.pad(found.rows, empty, constant_values=-1),
+        distances=np.pad(found.distances, empty, constant_values=np.float32(np.inf)),
+        stats=found.stats,
     )
 
 

@@ -14,9 +14,9 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
+from gleann.index.list_columns import holds_vectors
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_columns import (
-    holds_vectors,
     matrix_of,
     reading,
     require_columns,
