@@ -122,7 +122,7 @@ def from_examples(
     rows = view.require(hold_distinct(ids))
     chosen = {} if neighbours is None else {"neighbours": neighbours}
     proxy = propagate_labels(index.vectors, rows=rows, labels=labels, **chosen)
-    told = _answers_in(labels, target=params.target)
+    told = _answers_in(labels, target=params.statistic)
     return _stratified(
         view,
         params,

@@ -85,7 +85,7 @@ def abae_estimate(
         rows = next_rows(order, sizes, draws, after=after)
         positives, values = given_by(oracle(names.ids_of(rows)))
         held = as_positives(positives, n=len(rows))
-        return numbers[rows], held, as_values(values, held, target=params.target)
+        return numbers[rows], held, as_values(values, held, target=params.statistic)
 
     pilot = pilot_draws(design)
     rounds = [label(pilot, after=np.zeros_like(pilot))]
@@ -97,7 +97,7 @@ def abae_estimate(
         seed=params.seed,
         data_hash=fingerprint(scores),
     )
-    return conclude_from(
+    made = conclude_from(
         design,
         pooled(design, evidence := gather(rounds, strata=len(pilot))),
         evidence,
@@ -108,6 +108,7 @@ def abae_estimate(
         ),
         provenance=origin,
     )
+    return params.presented(made)
 
 
 def pooled(design: Design, evidence: Evidence) -> Totals:

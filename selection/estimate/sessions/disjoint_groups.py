@@ -99,7 +99,7 @@ class DisjointGroupsSession:
         n = len(next(iter(checked.values())))
         names = IdMap(ids, n=n)
         before = known_group_rows(
-            known, names, groups=len(checked), target=params.target
+            known, names, groups=len(checked), target=params.statistic
         )
         require_open_rows(params, n=n, known=before)
         data_hash = fingerprint(*checked.values())
@@ -178,7 +178,7 @@ class DisjointGroupsSession:
         rows = self._core.names.rows_of(ids)
         numbers = as_groups(groups, n=len(rows), groups=len(self._groups))
         held = numbers > NO_GROUP
-        given = as_values(values, held, target=self._core.params.target)
+        given = as_values(values, held, target=self._core.params.statistic)
         # Labels are at least 0 in `RoundAnswers`.
         return self._core.answers.write(rows, numbers + 1, given)
 
@@ -206,7 +206,8 @@ class DisjointGroupsSession:
                 precision=precision,
                 provenance=self._provenance(),
             )
-            made[name] = replace(merged, abae_width=widths[group])
+            both = replace(merged, abae_width=widths[group])
+            made[name] = self._core.params.presented(both)
         return GroupEstimates(made)
 
     def state(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class EstimateSession:
             sizes=sizes.astype(np.float64),
             proxy_means=np.bincount(cut, weights=proxy[open_rows]) / sizes,
             round_budgets=params.round_budgets(len(sizes)),
-            target=params.target,
+            target=params.statistic,
             floor=params.floor,
             known=known.totals,
         )
@@ -108,7 +108,7 @@ class EstimateSession:
         """
         checked = as_scores(proxy, name="proxy")
         names = IdMap(ids, n=len(checked))
-        before = known_rows(known, names, target=params.target)
+        before = known_rows(known, names, target=params.statistic)
         require_open_rows(params, n=len(checked), known=before)
         core = SessionCore.of(params, names, before, data_hash=fingerprint(checked))
         return cls(core, checked)
@@ -225,7 +225,7 @@ class EstimateSession:
             DimensionMismatchError: lengths differ.
             NonFiniteError: a value of a positive that is NaN or infinite.
         """
-        target = self._core.params.target
+        target = self._core.params.statistic
         return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
@@ -254,7 +254,7 @@ class EstimateSession:
                 provenance=self._provenance(),
             )
             self._made = (about, self._beside_abae(made, evidence.total, precision))
-        return self._made[1]
+        return self._core.params.presented(self._made[1])
 
     def state(self) -> dict[str, Any]:
         """All but the proxies, as JSON values for `resume`."""

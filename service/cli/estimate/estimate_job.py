@@ -19,7 +19,11 @@ from gleann.selection import (
     propagate_labels,
 )
 from gleann.selection.checks import IdMap
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import (
+    Target,
+    TargetName,
+    statistic_of,
+)
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
 from gleann.service.cli.files.answers import Answers, read_answers, read_examples
 from gleann.service.cli.files.manifest import JobRecord
@@ -36,7 +40,7 @@ class EstimateJob:
     labelled: Path | None
     representatives: int | None
     oracle_csv: Path
-    target: Target
+    target: TargetName
     budget: int
     strata: int
     strata_cut: str | None
@@ -145,7 +149,7 @@ def _start_from_index(
             f"{job.labelled} has 0 labelled items: --index needs some to make the proxy"
             " from"
         )
-    known, told = _known(rows, positives, answers, target=job.target)
+    known, told = _known(rows, positives, answers, target=statistic_of(job.target))
     if told.all() and len(rows) > 1 and params.interval == "delta":
         return (
             TastiSession.start(
@@ -160,7 +164,9 @@ def _start_from_index(
 
 
 def _read_answers(job: EstimateJob, names: IdMap) -> Answers:
-    return read_answers(job.oracle_csv, names, with_values=job.target != "count")
+    return read_answers(
+        job.oracle_csv, names, with_values=statistic_of(job.target) != "count"
+    )
 
 
 def _strata_cut(job: EstimateJob) -> str:
@@ -168,7 +174,7 @@ def _strata_cut(job: EstimateJob) -> str:
 
     A mean, unlike a count, needs labels of the few low-ranked positives.
     """
-    ranked = job.index is not None and job.target == "count"
+    ranked = job.index is not None and statistic_of(job.target) == "count"
     return "geometric" if ranked else "sqrt_mass"
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar, get_args
 
 import click
 
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import TargetName
 from gleann.service.cli import options
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
@@ -23,10 +23,11 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
     question = (
         click.option(
             "--target",
-            type=click.Choice(get_args(Target)),
+            type=click.Choice(get_args(TargetName)),
             default="count",
             show_default=True,
-            help="Count the positives, or average or sum the values over them.",
+            help="Count the positives, give their share of all, or average (mean) or"
+            " sum the values over them.",
         ),
         click.option("--budget", type=int, required=True, help=budget),
         click.option(

@@ -101,3 +101,19 @@ def test_columns_of_lists_uuids_and_integers_are_stored(client):
     assert nearest.tolist() == [str(ids[1])]
     with pytest.raises(InvalidInputError, match="row 1 has 33554433"):
         client.upsert("u", ids, np.array([[0, 1], [2**25 + 1, 0]]))
+
+
+@pytest.mark.parametrize(("name", "target"), [("share", "share"), ("mean", "avg")])
+def test_other_names_of_targets_travel(built, rows, name, target):
+    ids, held = np.arange(len(rows)), rows[:, 0] > 0
+    params = EstimateParams(budget=60, strata=2, target=name)
+    session = built.estimates.start("a", params=params, proxy=(ids, held * 0.5))
+    while len(batch := built.estimates.next_batch(session)):
+        built.estimates.submit_labels(
+            session, batch.ids, held[batch.ids], values=rows[batch.ids, 1]
+        )
+    made = built.estimates.get(session)
+    assert (made.target, made.rows) == (target, len(rows))
+    if name == "share":
+        assert made.low <= held.mean() <= made.high <= 1
+    assert json.loads(json.dumps(made.to_dict()))["target"] == target
