@@ -109,10 +109,9 @@ def run_active(
 
 
 def _record(session: ActiveSession, evaluate: Evaluate | None) -> BatchRecord:
-    positive = session.classes[-1]
     return BatchRecord(
         labelled=len(session.labelled_rows),
-        positives=int(np.sum(session.labels == positive)),
+        positives=session.positives,
         looked_at=session.looked_at,
         metrics=dict(evaluate(session)) if evaluate is not None else {},
     )

@@ -1,5 +1,7 @@
 """The query strategy of a session: made from a seed of labels, or from saved state."""
 
+from collections.abc import Hashable
+
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows, Vectors
@@ -127,6 +129,7 @@ def saved_strategy(
     *,
     neighbours: Neighbours | None,
     classifier: Classifier | None,
+    classes: tuple[Hashable, ...] | None = None,
 ) -> QueryStrategy:
     """A strategy with the labels of a session's `state`; its pool is still empty.
 
@@ -135,7 +138,8 @@ def saved_strategy(
         InvalidParamsError: no neighbours, or no classifier, where one is needed.
     """
     params = state.params("params", ActiveParams)
-    questions = Questions.of_state(state, params)
+    questions = Questions.of_state(state, params, classes)
+    params = questions.stated_params(params)
     labels = Labels.of_state(state.part("ledger"), n=len(vectors), questions=questions)
     with rebuilding("ledger"):
         questions.check_seed(labels.answers, params)
