@@ -18,6 +18,7 @@ import gleann
 from gleann.index import SearchParams
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.checks import as_vectors, require_measurable
+from gleann.index.engines.choose import require_usable
 from gleann.index.errors import AnswerTooLargeError, InvalidParamsError, LimitError
 from gleann.index.found import FoundRows
 from gleann.index.ids.checks import hold_distinct, hold_ids
@@ -94,8 +95,9 @@ class Application:
             NotReadyError: another process has it open.
             StorageError: it cannot be created or written.
             CorruptDataError: its contents cannot be read.
-            EngineUnavailableError: the required device is not usable.
+            EngineUnavailableError: the engine or the required device is not usable.
         """
+        require_usable(config.engine)
         self._rules = ImportRules(
             roots=config.import_roots,
             most_rows=config.import_rows,
