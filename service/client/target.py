@@ -71,7 +71,9 @@ def _host_and_port(address: str, target: str) -> str:
 def _refuse_address(target: str) -> None:
     """Refuse what looks like an address: as a directory it would silently be made."""
     if (match := _SCHEME.fullmatch(target)) is not None:
-        why = _NO_TLS if match["scheme"].lower() in ("https", "grpcs") else "use grpc://"
+        why = (
+            _NO_TLS if match["scheme"].lower() in ("https", "grpcs") else "use grpc://"
+        )
         raise InvalidParamsError(f"{match['scheme']}:// is not served: {why}")
     if _ADDRESS.fullmatch(target):
         raise InvalidParamsError(

@@ -43,11 +43,11 @@ def require_free(address: str) -> None:
     if len(absent) < len(places):
         # One kind of address may be switched off, such as that of IPv6.
         failures = [error for error in failures if error not in absent]
-    for error in failures:
-        if error is not None:
-            used = error.errno == EADDRINUSE
-            why = f"port {port} is in use" if used else error.strerror
-            raise ServiceError(f"cannot listen on {address}: {why}") from error
+    for failure in failures:
+        if failure is not None:
+            used = failure.errno == EADDRINUSE
+            why = f"port {port} is in use" if used else failure.strerror
+            raise ServiceError(f"cannot listen on {address}: {why}") from failure
 
 
 def _require_free_path(path: Path) -> None:

@@ -61,7 +61,10 @@ def test_the_environment_alone() -> None:
     [
         ("nonsense", "not TOML"),
         ("data_dir = 'd'\nport = 1", "c.toml: port is no setting"),
-        ("data_dir = 'd'\n[limits]\nsize = 1", "c.toml: limits.size is no setting; did you mean"),
+        (
+            "data_dir = 'd'\n[limits]\nsize = 1",
+            "c.toml: limits.size is no setting; did you mean",
+        ),
         ("listen = '127.0.0.1:1'", "data_dir is required"),
         ("data_dir = 'd'\nlisten = 'here'", "host:port"),
         ("data_dir = 'd'\nlisten = '127.0.0.1:70000'", "host:port"),

@@ -1,6 +1,5 @@
 """What a client's target is."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -58,4 +57,4 @@ def test_what_is_refused_makes_no_directory(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidParamsError, match=says):
         gleann.Client(target)
-    assert not os.listdir(tmp_path)
+    assert not list(tmp_path.iterdir())
