@@ -211,7 +211,7 @@ def test_a_host_that_takes_connections_and_says_nothing() -> None:
         start = time.monotonic()
         with (
             gleann.Client(target, timeout=0.5) as client,
-            pytest.raises(errors.UnavailableError, match="no server .* within 0.5 s"),
+            pytest.raises(errors.UnavailableError, match=r"within 0\.5 s"),
         ):
             client.list_indexes()
         assert time.monotonic() - start < 5
