@@ -1,6 +1,6 @@
 """`python -m bench.selection.defaults`: measurements behind the default parameters.
 
-`tune` labels with every batch size, number of neighbours and pool of a grid, on twelve
+`tune` labels with every batch size, number of neighbours and pool of a grid, on six
 classes of each set. `confirm` labels with `ActiveParams()`, on classes that neither the
 grid nor an earlier table used, beside the global pool with batches as large, SEALS as
 published and the former defaults. Every run has 500 labels, 5 positives and 95
@@ -34,8 +34,8 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.selection import ActiveParams
 
 BUDGET = 500
-BATCHES = (10, 25, 50, 100)
-NEIGHBOURS = {"classifier": (5, 10, 15, 25, 100), "seals": (10, 15, 100)}
+BATCHES = (10, 25, 100)
+NEIGHBOURS = {"classifier": (5, 10, 15, 25, 100), "seals": (15, 100)}
 SUBSETS = {"wordnet-384": 75_000}
 """Rows of a set from which the share looked at is promised: confirmed on too."""
 
@@ -113,7 +113,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="folders with labels, and digits (default: two of $GLEANN_DATA, digits)",
     )
     parser.add_argument("--seeds", type=int, help="default: 1 to tune, 5 to confirm")
-    parser.add_argument("--concepts", type=int, default=24, help="to confirm on")
+    parser.add_argument(
+        "--concepts", type=int, help="default: 6 to tune, 14 to confirm"
+    )
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     return parser
 
@@ -132,7 +134,8 @@ def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     }
     notes = Notes(out, params, origin)
     sets = []
-    for data, concepts in _worlds(args.data, tuning=tuning, count=args.concepts):
+    count = args.concepts or (6 if tuning else 14)
+    for data, concepts in _worlds(args.data, tuning=tuning, count=count):
         world = _World(data, concepts, seeds=seeds, notes=notes)
         runs = {one.name: world.runs(one) for one in settings}
         sets.append(world.described() | {"summary": summarised(runs, settings)})
@@ -154,7 +157,7 @@ def _worlds(
         data = load_labelled(folder)
         tuned = tuned_concepts(data)
         if tuning:
-            yield data, tuned
+            yield data, tuned[:count]
             continue
         parts = [data]
         if (rows := SUBSETS.get(folder.name)) is not None:
