@@ -36,6 +36,8 @@ from gleann.selection import ActiveParams
 BUDGET = 500
 BATCHES = (10, 25, 100)
 NEIGHBOURS = {"classifier": (5, 10, 15, 25, 100), "seals": (15, 100)}
+RIVAL_SEEDS = 2
+"""Seeds of what is neither the default nor the global pool with its batch size."""
 SUBSETS = {"wordnet-384": 75_000}
 """Rows of a set from which the share looked at is promised: confirmed on too."""
 
@@ -54,11 +56,27 @@ class Setting:
     batch: int
     neighbours: int
 
+    @classmethod
+    def named(cls, name: str) -> "Setting":
+        """The setting of that `name`."""
+        pool, _, sizes = name.partition(" ")
+        batch, _, neighbours = sizes.partition("/")
+        return cls(pool=pool, batch=int(batch), neighbours=int(neighbours or 1))
+
     @property
     def name(self) -> str:
         """Such as "classifier 25/15": pool, batch, neighbours."""
         free = self.pool in ("global", "random")
         return f"{self.pool} {self.batch}{'' if free else f'/{self.neighbours}'}"
+
+    @property
+    def judged(self) -> bool:
+        """Whether it is the default, or the global pool that it is compared with."""
+        ours = ActiveParams()
+        default = (ours.batch, ours.neighbours)
+        if self.pool == "global":
+            return self.batch == ours.batch
+        return (self.batch, self.neighbours) == default and self.pool != "seals"
 
 
 def grid() -> list[Setting]:
@@ -77,7 +95,6 @@ def rivals() -> list[Setting]:
     ours = ActiveParams()
     return [
         Setting(pool="global", batch=ours.batch, neighbours=1),
-        Setting(pool=ours.pool, batch=ours.batch, neighbours=ours.neighbours),
         Setting(pool="classifier", batch=ours.batch, neighbours=ours.neighbours),
         Setting(pool="seals", batch=ours.batch, neighbours=ours.neighbours),
         Setting(pool="seals", batch=100, neighbours=100),
@@ -116,6 +133,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "--concepts", type=int, help="default: 6 to tune, 14 to confirm"
     )
+    parser.add_argument(
+        "--settings", nargs="+", help='such as "classifier 25/15"; default: all'
+    )
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     return parser
 
@@ -125,19 +145,21 @@ def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     origin = provenance() | {"command": command_of("defaults")}
     tuning = args.phase == "tune"
     settings = grid() if tuning else rivals()
+    if args.settings:
+        settings = [Setting.named(name) for name in args.settings]
     seeds = args.seeds or (1 if tuning else 5)
-    params = {
-        "phase": args.phase,
-        "budget": BUDGET,
-        "seeds": seeds,
-        "settings": [asdict(one) for one in settings],
-    }
+    params = {"phase": args.phase, "budget": BUDGET, "seeds": seeds}
     notes = Notes(out, params, origin)
     sets = []
     count = args.concepts or (6 if tuning else 14)
     for data, concepts in _worlds(args.data, tuning=tuning, count=count):
-        world = _World(data, concepts, seeds=seeds, notes=notes)
-        runs = {one.name: world.runs(one) for one in settings}
+        world = _World(data, concepts, notes=notes)
+        runs = {
+            one.name: world.runs(
+                one, seeds=seeds if one.judged else min(seeds, RIVAL_SEEDS)
+            )
+            for one in settings
+        }
         sets.append(world.described() | {"summary": summarised(runs, settings)})
     result = {
         "mode": "selection-defaults",
@@ -169,12 +191,9 @@ def _worlds(
 class _World:
     """The runs over one data set."""
 
-    def __init__(
-        self, data: Labelled, concepts: list[int], *, seeds: int, notes: Notes
-    ) -> None:
+    def __init__(self, data: Labelled, concepts: list[int], *, notes: Notes) -> None:
         self._data = data
         self._concepts = concepts
-        self._seeds = seeds
         self._notes = notes
         params = BuildParams(metric="cosine", seed=0)
         self._index = SoarIndex.build(data.base, params, threads=1)
@@ -193,7 +212,7 @@ class _World:
             "positives": [int((data.classes == c).sum()) for c in self._concepts],
         }
 
-    def runs(self, setting: Setting) -> list[list[dict[str, Any]]]:
+    def runs(self, setting: Setting, *, seeds: int) -> list[list[dict[str, Any]]]:
         """(concepts, seeds) endings of one setting."""
         found = [
             [
@@ -201,7 +220,7 @@ class _World:
                     (self._data.sha256, setting.name, concept, seed),
                     partial(self._ending, setting, concept, seed),
                 )
-                for seed in range(self._seeds)
+                for seed in range(seeds)
             ]
             for concept in self._concepts
         ]

@@ -21,7 +21,9 @@ def summarised(runs: dict[str, Runs], settings: Sequence[Any]) -> list[dict[str,
     """
     lines = []
     for one in settings:
-        ours, best = runs[one.name], runs[f"global {one.batch}"]
+        ours = runs[one.name]
+        # A rival may have fewer seeds: they are the first ones.
+        best = [row[: len(ours[0])] for row in runs[f"global {one.batch}"]]
         rounds, cpu = column(ours, "rounds"), column(ours, "cpu_seconds")
         lines.append(
             {
@@ -29,6 +31,7 @@ def summarised(runs: dict[str, Runs], settings: Sequence[Any]) -> list[dict[str,
                 **{name: getattr(one, name) for name in ("pool", "batch")},
                 "neighbours": one.neighbours,
                 "mean": {name: float(column(ours, name).mean()) for name in METRICS},
+                "seeds": len(ours[0]),
                 "most_looked_at": float(column(ours, "looked_at").max()),
                 "cpu_seconds": float(cpu.mean()),
                 "cpu_seconds_a_round": float(cpu.sum() / rounds.sum()),

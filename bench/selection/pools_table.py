@@ -63,7 +63,7 @@ def _fit(points: list[dict[str, Any]], work: str) -> dict[str, Any]:
 
 
 def pools_table(result: dict[str, Any]) -> str:
-    """By size, the milliseconds of both pools, measured and modelled, and the choice."""
+    """By size: milliseconds of both pools, measured and modelled, and the choice."""
     fit = result["fit"]
     said = [
         f"{kind}: median error {fit[kind]['median_error']:.0%}, largest"

@@ -20,7 +20,7 @@ NEIGHBOUR_COSTS = (1570.0, 221.0, 0.0008, 0.00176, 0.00147, 0.02)
 ROUNDS = 20
 """Rounds over which the pool is taken to grow."""
 MARGIN = 0.85
-"""Neighbours must be cheaper by this much: at equal cost all rows are the better pool."""
+"""Neighbours are taken below this share of the cost of all rows, the better pool."""
 DISTINCT = 0.5
 """Share of the neighbours of labelled rows that no other labelled row has."""
 

@@ -70,7 +70,7 @@ def make_model(
     return TrainedModel(vectors, make_classifier(params, classifier), questions)
 
 
-def make_strategy(
+def make_strategy(  # noqa: PLR0913 (the parts of one strategy)
     params: ActiveParams,
     vectors: Vectors,
     questions: Questions,
