@@ -16,7 +16,7 @@ from bench.records import RESULTS
 from bench.say import say
 from bench.selection.notes import Notes, notes_of
 
-FAMILIES = ("active", "recall", "growth", "estimate", "tasti", "coreset")
+FAMILIES = ("active", "defaults", "recall", "growth", "estimate", "tasti", "coreset")
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +67,8 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
     return [
         ("active", both),
         ("active", [*both, *rules, "--out", str(RESULTS / "selection-rules.json")]),
+        ("defaults", ["tune", "--data", words, intents, "digits"]),
+        ("defaults", ["confirm", "--data", words, intents, "digits"]),
         ("recall", ["--data", words]),
         ("growth", ["--data", words]),
         ("estimate", ["--data", str(root / "supg-proxies")]),
