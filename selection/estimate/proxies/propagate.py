@@ -7,7 +7,7 @@ and score every row by them.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index import as_vectors
+from gleann.index import Progress, as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import as_rows, as_scores, require_between, require_count
@@ -75,6 +75,7 @@ def propagate_labels(
     rows: ArrayLike,
     labels: ArrayLike,
     neighbours: int | None = None,
+    progress: ProgressCallback | None = None,
 ) -> NDArray[np.float32]:
     """Score every row by the labels of the labelled rows, weighted by distance.
 
@@ -93,6 +94,7 @@ def propagate_labels(
         labels: (m,) numbers, such as 0 and 1.
         neighbours: number of nearest labelled rows that vote, with ties of the last;
             None for all.
+        progress: called as rows are scored.
 
     Returns:
         (n,) proxies between the least and the largest label; a labelled row gets its
@@ -114,6 +116,9 @@ def propagate_labels(
     for part in _blocks(len(points), labelled=len(labelled)):
         squares = _squared_distances(points[part] - middle, centres)
         proxy[part] = _vote(squares, values, k=k)
+        if progress is not None:
+            done = min(part.stop, len(points))
+            progress(Progress(phase="propagate", done=done, total=len(points)))
     return proxy
 
 

@@ -152,6 +152,16 @@ class TastiSession:
         """Rows labelled so far, those known before not among them."""
         return self._core.answers.used
 
+    @property
+    def representatives(self) -> int:
+        """Number of representatives, labelled first."""
+        return len(self._first)
+
+    @property
+    def labelled_rows(self) -> Rows:
+        """Rows (m,) labelled so far, those known before not among them."""
+        return self._core.answers.labelled_rows
+
     def next_batch(self) -> Selection:
         """The rows to label next: the representatives, then one round after the other.
 
