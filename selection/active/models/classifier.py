@@ -1,4 +1,8 @@
-"""Classifiers: the caller's or a logistic regression, and one fitted to labels."""
+"""Classifiers: the caller's or a logistic regression, and one fitted to labels.
+
+scikit-learn is imported where it is used: it takes a second, which an estimate or a
+coreset does not need.
+"""
 
 import warnings
 from threading import Lock
@@ -7,10 +11,6 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC, NuSVC
 
 from gleann.index.arrays import Vectors
 from gleann.index.errors import InvalidInputError, InvalidParamsError
@@ -61,6 +61,9 @@ def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
         InvalidParamsError: `own` is given but `params` do not ask for it, or the other
             way round; or it lacks a method.
     """
+    from sklearn.base import clone
+    from sklearn.linear_model import LogisticRegression
+
     if (own is not None) != (params.model == "own"):
         given = "None" if own is None else type(own).__name__
         raise InvalidParamsError(
@@ -84,6 +87,8 @@ def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
 
 def _seeded(classifier: Classifier, seed: int) -> Classifier:
     """`classifier` with `seed` wherever it or a part of it has no random state."""
+    from sklearn.base import clone
+
     missing = {
         name: seed % 2**32
         for name, value in classifier.get_params().items()
@@ -116,6 +121,9 @@ class FittedClassifier:
         *,
         classes: tuple[int, ...],
     ) -> None:
+        from sklearn.base import clone
+        from sklearn.base import clone
+        from sklearn.linear_model import LogisticRegression
         self._fitted = cast(Any, clone(classifier))
         self._predict = self._fitted.predict_proba
         # One BLAS thread: the answer then does not depend on how many there are, and a
@@ -173,6 +181,8 @@ class FittedClassifier:
         with the most similar weights, where the classifier is least certain. Weights
         for pairs of classes, such as those of `SVC`, are not used.
         """
+        from sklearn.svm import SVC, NuSVC
+
         if not isinstance(self._fitted, Linear):
             return None
         weights = np.atleast_2d(np.asarray(self._fitted.coef_, np.float32))
@@ -200,4 +210,6 @@ def _most_alike(weights: Vectors) -> NDArray[np.int64]:
 
 
 def _is_convergence(caught: warnings.WarningMessage) -> bool:
+    from sklearn.exceptions import ConvergenceWarning
+
     return issubclass(caught.category, ConvergenceWarning)
