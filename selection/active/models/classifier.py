@@ -122,8 +122,8 @@ class FittedClassifier:
         classes: tuple[int, ...],
     ) -> None:
         from sklearn.base import clone
-        from sklearn.base import clone
         from sklearn.linear_model import LogisticRegression
+
         self._fitted = cast(Any, clone(classifier))
         self._predict = self._fitted.predict_proba
         # One BLAS thread: the answer then does not depend on how many there are, and a
