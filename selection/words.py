@@ -63,9 +63,11 @@ class Words:
 
     @cached_property
     def array(self) -> NDArray[Any]:
-        """The words (c,): texts as NumPy's strings, others as objects."""
+        """The words (c,): as NumPy's strings or integers, others as objects."""
         if all(isinstance(word, str) for word in self.words):
             return np.array(self.words, np.str_)
+        if all(type(word) is int for word in self.words):
+            return np.array(self.words, np.int64)
         held = np.empty(len(self.words), object)
         held[:] = self.words
         return held
