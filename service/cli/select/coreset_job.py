@@ -18,6 +18,7 @@ from gleann.service.cli.files import outputs
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.select.coreset_inputs import CoresetJob, Inputs, read
+from gleann.service.cli.select.quota_option import quotas_of
 from gleann.service.devices.devices import Devices
 
 _NAMES = {"farthest_first": "farthest-first", "margin": "the cheapest"}
@@ -80,7 +81,7 @@ def _request(
         cost_on=job.cost_on,
         locked=given.locked,
         groups=given.groups,
-        quotas=job.quotas,
+        quotas=quotas_of(job.quotas, given.groups),
         seed=job.seed,
         options={name: getattr(job, name) for name in options},
     )
