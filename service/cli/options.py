@@ -1,5 +1,6 @@
 """Options that several commands share, and command lines as values."""
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -7,12 +8,28 @@ from typing import TypeVar, get_args
 
 import click
 
+from gleann.index.params import Metric
 from gleann.service.values import DeviceChoice
 
 Job = TypeVar("Job")
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
-PATH = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A path that is not empty; `Path("")` would be the current folder."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        if not os.fspath(value):
+            self.fail("the path is empty", param, ctx)
+        return Path(value)
+
+
+PATH = _Path(path_type=Path)
 """A path; whether it exists is for the reader to say, with its own error."""
 
 
@@ -40,7 +57,10 @@ def examples(*lines: str) -> str:
 def out_option(example: str) -> Callable[[Callback], Callback]:
     """The option --out for the output file."""
     return click.option(
-        "--out", type=PATH, required=True, help=f"File to write, such as {example}."
+        "--out",
+        type=PATH,
+        required=True,
+        help=f"File to write, such as {example}; the suffix decides the format.",
     )
 
 
@@ -60,6 +80,13 @@ def progress_option(function: Callback) -> Callback:
     )(function)
 
 
+def verbose_option(function: Callback) -> Callback:
+    """The option --verbose."""
+    return click.option(
+        "--verbose", "-v", is_flag=True, help="Also print how the work was done."
+    )(function)
+
+
 def seed_option(function: Callback) -> Callback:
     """The option --seed."""
     return click.option(
@@ -74,15 +101,31 @@ def column_options(function: Callback) -> Callback:
         help="Parquet column with the vectors; needed if several columns qualify.",
     )
     ids = click.option(
-        "--id-column", help="Parquet column with the ids; row numbers by default."
+        "--id-column",
+        help="Parquet column with the ids; by default id if there is one, else row"
+        " numbers. '' takes row numbers always.",
     )
     return vectors(ids(function))
+
+
+def metric_option(function: Callback) -> Callback:
+    """The option --metric of selections."""
+    return click.option(
+        "--metric",
+        type=click.Choice(get_args(Metric)),
+        help="Distance metric of a file of vectors: cosine by default, as in `gleann"
+        " build`. An index has its own.",
+    )(function)
 
 
 def threads_option(function: Callback) -> Callback:
     """The option --threads."""
     return click.option(
-        "--threads", default=0, show_default=True, help="0 uses all cores."
+        "--threads",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="0 uses all cores.",
     )(function)
 
 

@@ -14,11 +14,14 @@ from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of, start
-from gleann.service.cli.estimate.estimate_options import question_options
+from gleann.service.cli.estimate.estimate_options import (
+    question_options,
+    require_outputs,
+)
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files.manifest import JobRecord
 
 
 @click.command(
@@ -105,7 +108,12 @@ def command(job: EstimateJob) -> None:
     command exits with code 3. Label the items, add the answers to the file and run it
     again. The same seed draws the same items.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    require_outputs(
+        job.out,
+        job.todo,
+        inputs=(*job.proxy, job.index, job.labelled, job.oracle_csv),
+        overwrite=job.overwrite,
+    )
     record = JobRecord("estimate", job)
     try:
         with record.timed("estimate"):
@@ -120,7 +128,8 @@ def command(job: EstimateJob) -> None:
         "estimate": asdict(made),
         "uniform": None if uniform is None else asdict(uniform),
     }
-    outputs.write_json(job.out, results)
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results)
     for line in compared_lines(job.target, made, uniform):
         click.echo(line)

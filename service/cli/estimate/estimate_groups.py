@@ -24,7 +24,10 @@ from gleann.selection.estimate.labels.answers import Oracle
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
-from gleann.service.cli.estimate.estimate_options import question_options
+from gleann.service.cli.estimate.estimate_options import (
+    question_options,
+    require_outputs,
+)
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
@@ -33,7 +36,7 @@ from gleann.service.cli.estimate.group_answers import (
 from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files.manifest import JobRecord
 
 Proxies = dict[str, NDArray[np.float64]]
 
@@ -115,9 +118,14 @@ def command(job: GroupsJob) -> None:
     3. Label the items, add the answers to the file and run it again. The same seed
     draws the same items.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
-    record = JobRecord("estimate-groups", job)
     paths = _paths(job.group)
+    require_outputs(
+        job.out,
+        job.todo,
+        inputs=(*paths.values(), job.oracle_csv),
+        overwrite=job.overwrite,
+    )
+    record = JobRecord("estimate-groups", job)
     with record.timed("estimate"):
         names, proxies = read_proxies(paths)
         read = _own_oracles if job.overlapping else _naming_oracle
@@ -136,8 +144,9 @@ def command(job: GroupsJob) -> None:
             name: None if one is None else asdict(one) for name, one in uniform.items()
         },
     }
-    outputs.write_json(job.out, results)
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results)
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
             click.echo(line)

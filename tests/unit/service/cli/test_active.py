@@ -68,6 +68,7 @@ def test_pools_and_strategies_are_those_of_the_library(
         folder, out, "active", str(folder / source), "--labels",
         str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"), "--batch", "7",
         "--neighbours", "9", "--pool", pool, "--strategy", strategy,
+        "--metric", "l2",
     )  # fmt: skip
     assert code == 0
     index = SoarIndex.load(folder / "index")
