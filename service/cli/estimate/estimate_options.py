@@ -54,7 +54,12 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
 
 
 def require_outputs(
-    out: Path, todo: Path, *, inputs: Iterable[Path | None], overwrite: bool
+    out: Path,
+    todo: Path,
+    state: Path | None,
+    *,
+    inputs: Iterable[Path | None],
+    overwrite: bool,
 ) -> None:
     """Refuse output paths of an estimate that cannot be written.
 
@@ -62,10 +67,27 @@ def require_outputs(
         As `output_paths.require_writable`.
     """
     estimate = OutputPath(flag="--out", path=out, suffixes=(".json",))
+    kept = [OutputPath(flag="--state", path=state, replaces=True)] if state else []
     output_paths.require_writable(
         estimate,
         output_paths.manifest(estimate),
         output_paths.table("--todo", todo, replaces=True),
+        *kept,
         inputs=inputs,
         overwrite=overwrite,
     )
+
+
+def session_options(function: Callback) -> Callback:
+    """The options --state and --resume."""
+    state = click.option(
+        "--state",
+        type=options.PATH,
+        help="File for the session: a run continues from it if it is there, instead of"
+        " repeating all rounds. One of other data or parameters is refused;"
+        " --overwrite replaces it.",
+    )
+    resume = click.option(
+        "--resume", is_flag=True, help="Continue from --state, which must be there."
+    )
+    return state(resume(function))
