@@ -1,6 +1,7 @@
 """Options that several commands share, and command lines as values."""
 
 import os
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -8,11 +9,16 @@ from typing import TypeVar, get_args
 
 import click
 
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.params import Metric
 from gleann.service.values import DeviceChoice
 
 Job = TypeVar("Job")
 Callback = TypeVar("Callback", bound=Callable[..., None])
+
+
+_VERBS = "is|are|must|has|have|needs|need|cannot|of"
+"""What follows the name of a parameter at the begin of a message."""
 
 
 class _Path(click.Path):
@@ -42,11 +48,35 @@ def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., Non
     def decorate(function: Callable[[Job], None]) -> Callable[..., None]:
         @wraps(function)
         def callback(**parsed: object) -> None:
-            function(job(**parsed))
+            try:
+                function(job(**parsed))
+            except (InvalidParamsError, InvalidInputError) as error:
+                flags = _flags(click.get_current_context().command)
+                raise type(error)(_in_flags(str(error), flags)) from error
 
         return callback
 
     return decorate
+
+
+def _flags(command: click.Command) -> dict[str, str]:
+    """The first spelling of each option, by all its names in Python."""
+    return {
+        spelling.lstrip("-").replace("-", "_"): option.opts[0]
+        for option in command.params
+        if isinstance(option, click.Option)
+        for spelling in option.opts
+    }
+
+
+def _in_flags(message: str, flags: dict[str, str]) -> str:
+    """A message of the library with its parameters as the options that set them."""
+
+    def named(found: re.Match[str]) -> str:
+        return flags.get(found[0], found[0])
+
+    message = re.sub(rf"^\w+(?= ({_VERBS})\b)", named, message)
+    return re.sub(r"(?<![\w/.-])[a-z]+(_[a-z]+)+(?![\w/.-])", named, message)
 
 
 def examples(*lines: str) -> str:

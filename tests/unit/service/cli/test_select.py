@@ -276,7 +276,7 @@ def test_labels_behind_a_proxy_are_not_asked_for_again(
         ),
         (["--proxy", "proxy.npy", "--oracle-csv", "bare.csv"], "positive"),
         (["--proxy", "proxy.npy", "--oracle-csv", "both.csv"], "has 2 of them"),
-        (["--proxy", "proxy.npy", "--stop-at-width", "-1"], "stop_at_width"),
+        (["--proxy", "proxy.npy", "--stop-at-width", "-1"], "--stop-at-width must"),
         (["--proxy", "proxy.npy", "--budget", "0"], "budget must be at least 1, got 0"),
         (["--proxy", "nan.npy"], "has NaN or infinity (1 of 2000"),
         (["--proxy", "below.npy"], "at least 0, got -0.5"),
