@@ -15,6 +15,7 @@ from gleann.selection.estimate.proxies.propagate import (
 from gleann.selection.estimate.refreshed.rounds import (
     Cut,
     Round,
+    blind_round,
     chances_of,
     foresee,
     looked_at,
@@ -82,16 +83,22 @@ class RefreshedRounds:
         """Cut the open rows into strata by the labels so far; draw the next round."""
         number = len(self.drawn)
         labels = self._labels(number)
+        seed = stream_seed(self._params.seed, number)
+        if design.allocation == "adaptive" and not labels.positives.any():
+            open_rows = np.delete(np.arange(len(self._vectors)), labels.rows)
+            return blind_round(open_rows, design.round_budgets[number], seed=seed)
         cut = self._cut_before(number).without(labels.rows)
         held_out = held_out_proxies(
             self._vectors, rows=labels.rows, labels=labels.positives.astype(np.float64)
         )
         budgets = design.round_budgets
         looked = looked_at(self.drawn, strata=cut.strata, pilot=budgets[0])
-        seen = foresee(cut, labels, held_out, looked=looked)
+        seen = foresee(
+            cut, labels, held_out, looked=looked, allocation=design.allocation
+        )
         left = cut.sizes.astype(np.float64)
         draws = round_draws(left, seen, design, budgets[number])
-        return cut.draw(draws, seen, seed=stream_seed(self._params.seed, number))
+        return cut.draw(draws, seen, seed=seed)
 
     def evidence(self, rounds: list[Round], *, strata: int) -> Evidence:
         """The labels of finished rounds by stratum, highest strata aligned."""
@@ -153,9 +160,11 @@ class RefreshedRounds:
         """The cut by the labels of the first `rounds`; the first and last are kept."""
         if rounds not in self._cuts:
             labels = self._labels(rounds)
-            proxy = propagate_labels(
-                self._vectors, rows=labels.rows, labels=labels.positives
-            )
+            proxy = np.zeros(len(self._vectors), np.float32)
+            if len(labels.rows):
+                proxy = propagate_labels(
+                    self._vectors, rows=labels.rows, labels=labels.positives
+                )
             open_rows = np.delete(np.arange(len(self._vectors)), labels.rows)
             cut = Cut.of(open_rows, proxy[open_rows].astype(np.float64), self._params)
             kept = {0: self._cuts[0]} if 0 in self._cuts else {}

@@ -244,7 +244,9 @@ class TastiSession:
         evidence = self._rounds.evidence(finished, strata=len(design.sizes))
         precision = replace(
             self._core.params.precision(len(self._budgets)),
-            interval=refreshed_interval(finished),
+            interval=refreshed_interval(
+                finished, allocation=self._core.params.allocation
+            ),
         )
         made = conclude_from(
             design,
@@ -265,6 +267,7 @@ class TastiSession:
             target=self._core.params.target,
             floor=self._core.params.floor,
             known=self._rounds.known,
+            allocation=self._core.params.allocation,
         )
 
     def _provenance(self) -> dict[str, Any]:
@@ -287,10 +290,11 @@ def _first_size(first: int | None, params: EstimateParams, *, known: int) -> int
     Raises:
         InvalidParamsError: fewer than two labels to make proxies from.
     """
+    adaptive = params.allocation == "adaptive"
     if first is None:
-        return 0 if known > 1 else max(2 - known, params.budget // 5)
+        return 0 if known > 1 or adaptive else max(2 - known, params.budget // 5)
     require_count("first", first, at_least=0)
-    if first + known < 2:
+    if first + known < 2 and not adaptive:
         raise InvalidParamsError(
             f"proxies need at least 2 labels to be made from, got {first}"
             f" representatives and {known} known labels"
