@@ -1,4 +1,8 @@
-"""Classifiers: the caller's or a logistic regression, and one fitted to labels."""
+"""Classifiers: the caller's or a logistic regression, and one fitted to labels.
+
+scikit-learn is imported where it is used: it takes a second, which an estimate or a
+coreset does not need.
+"""
 
 import warnings
 from threading import Lock
@@ -6,10 +10,6 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC, NuSVC
 
 from gleann.index.arrays import Vectors
 from gleann.index.errors import InvalidInputError, InvalidParamsError
@@ -60,6 +60,9 @@ def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
         InvalidParamsError: `own` is given but `params` do not ask for it, or the other
             way round; or it lacks a method.
     """
+    from sklearn.base import clone
+    from sklearn.linear_model import LogisticRegression
+
     if (own is not None) != (params.model == "own"):
         given = "None" if own is None else type(own).__name__
         raise InvalidParamsError(
@@ -83,6 +86,8 @@ def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
 
 def _seeded(classifier: Classifier, seed: int) -> Classifier:
     """`classifier` with `seed` wherever it or a part of it has no random state."""
+    from sklearn.base import clone
+
     missing = {
         name: seed % 2**32
         for name, value in classifier.get_params().items()
@@ -115,6 +120,8 @@ class FittedClassifier:
         *,
         classes: tuple[int, ...],
     ) -> None:
+        from sklearn.base import clone
+
         self._fitted = cast(Any, clone(classifier))
         # One BLAS thread: the answer then does not depend on how many there are, and a
         # fit to a few hundred rows takes milliseconds instead of waiting for threads.
@@ -158,6 +165,8 @@ class FittedClassifier:
         with the most similar weights, where the classifier is least certain. Weights
         for pairs of classes, such as those of `SVC`, are not used.
         """
+        from sklearn.svm import SVC, NuSVC
+
         if not isinstance(self._fitted, Linear):
             return None
         weights = np.atleast_2d(np.asarray(self._fitted.coef_, np.float32))
@@ -185,4 +194,6 @@ def _most_alike(weights: Vectors) -> NDArray[np.int64]:
 
 
 def _is_convergence(caught: warnings.WarningMessage) -> bool:
+    from sklearn.exceptions import ConvergenceWarning
+
     return issubclass(caught.category, ConvergenceWarning)
