@@ -28,6 +28,8 @@ from gleann.selection.estimate.stratified.tally import Evidence, Tally, gather
 
 Trial = Callable[[int], Estimate]
 """Seed to estimate."""
+LookTrial = Callable[[int], list[Estimate]]
+"""Seed to the estimates of all rounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,15 +98,7 @@ class Draw:
 def ours(people: Population, params: EstimateParams) -> Trial:
     """Trials of `EstimateSession`."""
     strata = Strata.cut(people, params)
-    sizes = np.bincount(strata.numbers)
-    design = Design(
-        sizes=sizes.astype(np.float64),
-        proxy_means=np.bincount(strata.numbers, weights=people.proxy) / sizes,
-        round_budgets=params.round_budgets(len(sizes)),
-        target=params.target,
-        floor=params.floor,
-        allocation=params.allocation,
-    )
+    design = _design(strata, params)
 
     def trial(seed: int) -> Estimate:
         draw = Draw(strata, budget=params.budget, seed=seed)
@@ -118,6 +112,37 @@ def ours(people: Population, params: EstimateParams) -> Trial:
     return trial
 
 
+def all_looks(people: Population, params: EstimateParams) -> LookTrial:
+    """Trials of `EstimateSession` that keep the estimate of every round."""
+    strata = Strata.cut(people, params)
+    design = _design(strata, params)
+
+    def trial(seed: int) -> list[Estimate]:
+        draw = Draw(strata, budget=params.budget, seed=seed)
+        made, budgets = [], design.round_budgets
+        for number in range(len(budgets)):
+            draw.label(round_draws(design, draw.tallies))
+            precision = params.precision(len(budgets), drawn=budgets[: number + 1])
+            found = conclude(design, draw.evidence, precision=precision, provenance={})
+            made.append(found)
+        return made
+
+    return trial
+
+
+def _design(strata: Strata, params: EstimateParams) -> Design:
+    sizes = np.bincount(strata.numbers)
+    sums = np.bincount(strata.numbers, weights=strata.people.proxy)
+    return Design(
+        sizes=sizes.astype(np.float64),
+        proxy_means=sums / sizes,
+        round_budgets=params.round_budgets(len(sizes)),
+        target=params.target,
+        floor=params.floor,
+        allocation=params.allocation,
+    )
+
+
 def _stopped(design: Design, params: EstimateParams, draw: Draw) -> Estimate:
     """The estimate at which labelling stops."""
     labels, budgets = first_labels(params, len(design.sizes)), []
@@ -129,7 +154,8 @@ def _stopped(design: Design, params: EstimateParams, draw: Draw) -> Estimate:
         made = conclude(grown, draw.evidence, precision=precision, provenance={})
         if params.is_narrow(made) or made.labels_used >= params.budget:
             return made
-        labels = next_labels(params, made, grown, draw.evidence.total)
+        left = params.budget - made.labels_used
+        labels = next_labels(params, made, grown, draw.evidence.total, left=left)
 
 
 def uniform(people: Population, params: EstimateParams) -> Trial:

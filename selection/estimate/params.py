@@ -114,17 +114,26 @@ class EstimateParams:
         """Whether a narrow interval ends labelling before the budget does."""
         return self.stop_at_width is not None or self.stop_at_relative_width is not None
 
-    def width_to_stop_at(self, value: float) -> float:
-        """The width to stop at where the estimate is `value`; 0 for none."""
+    def width_to_stop_at(self, made: Estimate) -> float:
+        """The width at which labelling stops with this estimate; 0 for none.
+
+        That of a count or a sum goes with its value: a sample that found few positives
+        has a narrow interval too early. So it must fit at a value that is larger by
+        half a standard error of the positives found. Relative widths do not favour
+        small values, nor does the width of an average.
+        """
         if self.stop_at_relative_width is not None:
-            return self.stop_at_relative_width * abs(value)
-        return self.stop_at_width or 0.0
+            return self.stop_at_relative_width * abs(made.value or 0.0)
+        width = self.stop_at_width or 0.0
+        if self.target == "avg" or not made.positives or self.allocation == "even":
+            return width
+        return width / (1 + 0.5 / made.positives**0.5) ** 0.5
 
     def is_narrow(self, made: Estimate) -> bool:
-        """Whether the interval of `made` is as narrow as `stop_at_width` requires."""
+        """Whether the interval of `made` is narrow enough to stop labelling."""
         if made.value is None or made.low is None or made.high is None:
             return False
-        return made.high - made.low <= self.width_to_stop_at(made.value)
+        return made.high - made.low <= self.width_to_stop_at(made)
 
     @property
     def sizes_rounds(self) -> bool:

@@ -320,7 +320,12 @@ def round_labels(more: int | None, *, used: int, left: int, strata: int) -> int:
 
 
 def next_labels(
-    params: EstimateParams, made: Estimate, design: Design, counts: Tally
+    params: EstimateParams,
+    made: Estimate,
+    design: Design,
+    counts: Tally,
+    *,
+    left: int,
 ) -> int:
     """Labels of the next round where labelling stops at a width.
 
@@ -329,13 +334,13 @@ def next_labels(
         made: the estimate so far.
         design: of the session.
         counts: the labels so far.
+        left: labels of the budget that are left, at least 1.
     """
     used = int(counts.labelled.sum())
     more = None
     if made.value is not None and made.low is not None and made.high is not None:
-        aim = params.width_to_stop_at(made.value)
+        aim = params.width_to_stop_at(made)
         more = more_labels(made.high - made.low, aim, design, counts) if aim else None
-    left = params.budget - used
     return round_labels(more, used=used, left=left, strata=len(design.sizes))
 
 

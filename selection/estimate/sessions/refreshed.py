@@ -343,7 +343,8 @@ class TastiSession:
             return min(first_labels(params, params.strata), rest)
         design = whole_design(finished, self._design())
         counts = self._rounds.evidence(finished, strata=len(design.sizes)).total
-        return next_labels(params, self.estimate(), design, counts)
+        left = params.budget - self.labels_used
+        return next_labels(params, self.estimate(), design, counts, left=left)
 
     def _conclude(self, finished: list[Round]) -> Estimate:
         design = whole_design(finished, self._design())

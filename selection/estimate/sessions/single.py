@@ -390,7 +390,11 @@ class EstimateSession:
             if self._draws:
                 counts = self._evidence().total
                 labels = next_labels(
-                    self._core.params, self.estimate(), self._design, counts
+                    self._core.params,
+                    self.estimate(),
+                    self._design,
+                    counts,
+                    left=self._core.params.budget - self.labels_used,
                 )
             budgets = (*self._design.round_budgets, labels)
             self._design = replace(self._design, round_budgets=budgets)
