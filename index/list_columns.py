@@ -75,7 +75,7 @@ def matrix_of_lists(
     import pyarrow.compute as pc
 
     if lists.null_count:
-        row = first + _first_null(lists)
+        row = first + first_null(lists)
         raise InvalidInputError(
             f"{where} has {lists.null_count} nulls in {len(lists)} rows, such as row"
             f" {row}"
@@ -90,7 +90,7 @@ def matrix_of_lists(
         )
     numbers = lists.flatten()
     if numbers.null_count:
-        row = first + _first_null(numbers) // dim
+        row = first + first_null(numbers) // dim
         raise InvalidInputError(
             f"{where} has {numbers.null_count} nulls inside its lists, such as in row"
             f" {row}"
@@ -130,6 +130,7 @@ def holds_vectors(kind: Any) -> bool:
     return bool(pa.types.is_floating(inner) or pa.types.is_integer(inner))
 
 
-def _first_null(values: Any) -> int:
+def first_null(values: Any) -> int:
+    """Row of the first null of an Arrow array; there is one."""
     nulls = values.is_null().to_numpy(zero_copy_only=False)
     return int(np.flatnonzero(nulls)[0])

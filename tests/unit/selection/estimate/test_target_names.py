@@ -19,6 +19,7 @@ from gleann.selection import (
     uniform_estimate,
 )
 from gleann.selection.estimate import estimate
+from gleann.selection.estimate.planning import plan_labels
 
 N = 1500
 RNG = np.random.default_rng(2)
@@ -125,3 +126,16 @@ def test_an_unknown_target_is_refused_with_those_there_are():
         InvalidParamsError, match="count, avg, sum, share, mean; got 'median'"
     ):
         EstimateParams(budget=10, target="median")
+
+
+def test_a_plan_for_a_share_is_that_for_the_count_of_as_many_rows():
+    count = plan_labels(PROXY, COUNT, width=0.05 * N)
+    share = plan_labels(PROXY, replace(COUNT, target="share"), width=0.05)
+    assert share.width == pytest.approx(0.05)
+    assert (share.labels, share.uniform_labels) == (count.labels, count.uniform_labels)
+    relative = plan_labels(PROXY, replace(COUNT, target="share"), relative_width=0.2)
+    of_count = plan_labels(PROXY, COUNT, relative_width=0.2)
+    assert relative.labels == of_count.labels
+    assert relative.width == pytest.approx(of_count.width / N)
+    assert plan_labels(PROXY, replace(COUNT, target="mean"), width=1.0).labels > 0
+    assert share.to_dict()["labels"] == count.labels
