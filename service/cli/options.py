@@ -7,6 +7,7 @@ from typing import TypeVar, get_args
 
 import click
 
+from gleann.service.cli.say import json_option
 from gleann.service.values import DeviceChoice
 
 Job = TypeVar("Job")
@@ -17,7 +18,7 @@ PATH = click.Path(path_type=Path)
 
 
 def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
-    """Pass the parsed parameters to a command as one `job` value.
+    """Pass the parsed parameters to a command as one `job` value; add --json.
 
     The dataclass `job` has one field per click parameter, with the same name.
     """
@@ -27,7 +28,7 @@ def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., Non
         def callback(**parsed: object) -> None:
             function(job(**parsed))
 
-        return callback
+        return json_option(callback)
 
     return decorate
 
