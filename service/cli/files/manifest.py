@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gleann.index import Progress
-from gleann.service.cli.files.outputs import write_json
+from gleann.service.cli.files.outputs import Staged, staged
 from gleann.service.cli.progress import Report
 from gleann.service.cli.say import result
 from gleann.service.files.vector_columns import reading
@@ -96,6 +96,13 @@ class JobRecord:
 
     def write(self, output: Path, results: Mapping[str, object]) -> None:
         """Write the record next to `output`; it is also what --json prints."""
+        with staged() as files:
+            self.add_to(files, output, results)
+
+    def add_to(
+        self, files: Staged, output: Path, results: Mapping[str, object]
+    ) -> None:
+        """Write the record of `output` together with other files."""
         contents = {
             "command": self._command,
             "command_line": command_line(),
@@ -110,5 +117,5 @@ class JobRecord:
             "machine": machine(),
             "versions": versions(),
         }
-        write_json(manifest_path(output), contents)
+        files.add_json(manifest_path(output), contents)
         result(**contents)
