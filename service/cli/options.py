@@ -11,6 +11,7 @@ import click
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.params import Metric
+from gleann.service.cli.say import json_option
 from gleann.service.values import DeviceChoice
 
 Job = TypeVar("Job")
@@ -40,7 +41,7 @@ PATH = _Path(path_type=Path)
 
 
 def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
-    """Pass the parsed parameters to a command as one `job` value.
+    """Pass the parsed parameters to a command as one `job` value; add --json.
 
     The dataclass `job` has one field per click parameter, with the same name.
     """
@@ -54,7 +55,7 @@ def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., Non
                 flags = _flags(click.get_current_context().command)
                 raise type(error)(_in_flags(str(error), flags)) from error
 
-        return callback
+        return json_option(callback)
 
     return decorate
 

@@ -26,6 +26,7 @@ from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
 
 
 @click.command(
@@ -144,7 +145,7 @@ def command(job: EstimateJob) -> None:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results)
     for line in compared_lines(job.target, made, uniform):
-        click.echo(line)
+        say(line)
 
 
 def _label(started: Started, file: SessionFile) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +31,7 @@ from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.tables import read_table
+from gleann.service.cli.say import say
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
 
@@ -110,7 +110,7 @@ def run(job: ActiveJob) -> None:
         files.add_table(job.out, _columns(picked))
         files.add_json(job.state, session.state())
         record.add_to(files, job.out, results)
-    click.echo(
+    say(
         f"{job.out}: {len(picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
         f" {session.looked_at:,} of {len(source.ids):,}"
@@ -118,15 +118,15 @@ def run(job: ActiveJob) -> None:
         f" {source.metric})"
     )
     choice = session.pool_choice
-    click.echo(f"pool: {choice.pool} ({_why(choice)})")
+    say(f"pool: {choice.pool} ({_why(choice)})")
     for concept, one in compared.items():
         _say(session.params.strategy, concept, one)
-    click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
+    say(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
 
 
 def _say(strategy: str, concept: str, one: Coverage) -> None:
     of = f" for {concept}" if concept else ""
-    click.echo(
+    say(
         f"mean {strategy.replace('_', ' ')}{of} {one.score:.4g}; as many random items"
         f" {one.random_score:.4g}; strongest simple choice, the highest of all items"
         f" {one.baseline_score:.4g} ({one.in_pool:.0%} of them were candidates)"
