@@ -22,6 +22,7 @@ from gleann.selection import (
     ActiveSession,
     Coverage,
     IndexNeighbours,
+    PoolChoice,
     Selection,
 )
 from gleann.selection.active.params import PoolName, Strategy
@@ -89,6 +90,9 @@ def run(job: ActiveJob) -> None:
             "asked": len(picked),
             "labelled": len(session.labelled_rows),
             "looked_at": session.looked_at,
+            "pool": session.pool_choice.pool,
+            "pool_asked": session.pool_choice.asked,
+            "pool_reason": session.pool_choice.reason,
             "stop": advice.stop,
             "stop_reason": advice.reason,
             "compared": {name: _told(one) for name, one in compared.items()},
@@ -97,8 +101,11 @@ def run(job: ActiveJob) -> None:
     click.echo(
         f"{job.out}: {len(picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
-        f" {session.looked_at:,} of {len(source.ids):,} were looked at"
+        f" {session.looked_at:,} of {len(source.ids):,}"
+        f" ({session.looked_at / len(source.ids):.1%}) were looked at"
     )
+    choice = session.pool_choice
+    click.echo(f"pool: {choice.pool} ({_why(choice)})")
     for concept, one in compared.items():
         _say(session.params.strategy, concept, one)
     click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
@@ -111,6 +118,12 @@ def _say(strategy: str, concept: str, one: Coverage) -> None:
         f" {one.random_score:.4g}; strongest simple choice, the highest of all items"
         f" {one.baseline_score:.4g} ({one.in_pool:.0%} of them were candidates)"
     )
+
+
+def _why(choice: PoolChoice) -> str:
+    if choice.asked == "auto":
+        return f"auto: {choice.reason}"
+    return choice.reason
 
 
 def _told(one: Coverage) -> dict[str, float | str]:
