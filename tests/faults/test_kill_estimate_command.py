@@ -100,11 +100,14 @@ def test_a_kill_between_the_two_files_and_the_request_is_made_good(folder, lost)
     asked, kept = [], {}
     while (code := begin(folder, kind, "--state", "s.json").wait()) == LABELS_NEEDED:
         asked.append(answer(folder))
-        before, kept = kept, {
-            name: (folder / name).read_bytes()
-            for name in ("s.json", "s.json.npz")
-            if (folder / name).exists()
-        }
+        before, kept = (
+            kept,
+            {
+                name: (folder / name).read_bytes()
+                for name in ("s.json", "s.json.npz")
+                if (folder / name).exists()
+            },
+        )
         (folder / "todo.csv").unlink()
         for name in {"session": ["s.json"], "sums": ["s.json.npz"]}.get(lost, [*kept]):
             if name in before:
