@@ -19,7 +19,8 @@ from gleann.service.cli.estimate.estimate_options import (
     session_options,
 )
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
-from gleann.service.cli.estimate.session_file import SessionFile
+from gleann.service.cli.estimate.option_names import naming_options
+from gleann.service.cli.estimate.session_file import SessionFile, require_apart
 from gleann.service.cli.estimate.start_session import Run, Started, start
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
@@ -114,10 +115,12 @@ def command(job: EstimateJob) -> None:
     again. The same seed draws the same items.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    require_apart(job.state, job.out, job.todo, job.oracle_csv, *job.proxy)
     file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
     record = JobRecord("estimate", job)
     try:
         with (
+            naming_options(job),
             progress_bars(wanted=job.progress) as report,
             record.timed("estimate"),
         ):

@@ -33,8 +33,9 @@ from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
     read_own_answers,
 )
+from gleann.service.cli.estimate.option_names import naming_options
 from gleann.service.cli.estimate.proxies import read_proxies
-from gleann.service.cli.estimate.session_file import SessionFile
+from gleann.service.cli.estimate.session_file import SessionFile, require_apart
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
@@ -124,10 +125,11 @@ def command(job: GroupsJob) -> None:
     draws the same items.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    paths = _paths(job.group)
+    require_apart(job.state, job.out, job.todo, job.oracle_csv, *paths.values())
     file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
     record = JobRecord("estimate-groups", job)
-    paths = _paths(job.group)
-    with record.timed("estimate"):
+    with naming_options(job), record.timed("estimate"):
         names, proxies = read_proxies(paths)
         read = _own_oracles if job.overlapping else _naming_oracle
         made, oracles = read(job, names, proxies, file)
