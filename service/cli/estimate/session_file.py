@@ -160,25 +160,6 @@ class SessionFile:
         return type(error)(f"--state {self._path}: {error}; {advice}")
 
 
-def require_apart(state: Path | None, *others: Path) -> None:
-    """Refuse a path of --state that the command uses for something else.
-
-    Raises:
-        InvalidInputError: a folder, or one of `others`.
-    """
-    if state is None:
-        return
-    if state.is_dir():
-        raise InvalidInputError(f"--state: {state} is a folder, not a file")
-    if not state.parent.is_dir():
-        raise InvalidInputError(f"--state: there is no folder {state.parent}")
-    for path in (state, _arrays_path(state)):
-        if path.resolve() in [other.resolve() for other in others]:
-            raise InvalidInputError(
-                f"--state {state} needs files of its own, but {path} is used otherwise"
-            )
-
-
 def _write_npz(path: Path, arrays: Arrays) -> None:
     # Given a path, NumPy would add a suffix.
     with path.open("wb") as file:

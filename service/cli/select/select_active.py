@@ -137,6 +137,7 @@ def _names(
 )
 @options.seed_option
 @options.column_options
+@options.metric_option
 @options.overwrite_option
 @options.takes(ActiveJob)
 def active(job: ActiveJob) -> None:
