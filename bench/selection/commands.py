@@ -19,6 +19,7 @@ from bench.selection.notes import Notes, notes_of
 FAMILIES = (
     "active",
     "defaults",
+    "pools",
     "recall",
     "growth",
     "estimate",
@@ -78,6 +79,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("active", [*both, *rules, "--out", str(RESULTS / "selection-rules.json")]),
         ("defaults", ["tune", "--data", words, intents, "digits"]),
         ("defaults", ["confirm", "--data", words, intents, "digits"]),
+        ("pools", ["--root", str(root)]),
         ("recall", ["--data", words]),
         ("growth", ["--data", words]),
         ("estimate", ["--data", str(root / "supg-proxies")]),
