@@ -119,7 +119,7 @@ class EstimateParams:
 
         That of a count or a sum goes with its value: a sample that found few positives
         has a narrow interval too early. So it must fit at a value that is larger by
-        half a standard error of the positives found. Relative widths do not favour
+        a standard error of the positives found. Relative widths do not favour
         small values, nor does the width of an average.
         """
         if self.stop_at_relative_width is not None:
@@ -127,7 +127,7 @@ class EstimateParams:
         width = self.stop_at_width or 0.0
         if self.target == "avg" or not made.positives or self.allocation == "even":
             return width
-        return width / (1 + 0.5 / made.positives**0.5) ** 0.5
+        return width / (1 + 1 / made.positives**0.5) ** 0.5
 
     def is_narrow(self, made: Estimate) -> bool:
         """Whether the interval of `made` is narrow enough to stop labelling."""
