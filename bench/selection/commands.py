@@ -18,6 +18,7 @@ from bench.selection.notes import Notes, notes_of
 
 FAMILIES = (
     "active",
+    "defaults",
     "recall",
     "growth",
     "estimate",
@@ -75,6 +76,8 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
     return [
         ("active", both),
         ("active", [*both, *rules, "--out", str(RESULTS / "selection-rules.json")]),
+        ("defaults", ["tune", "--data", words, intents, "digits"]),
+        ("defaults", ["confirm", "--data", words, intents, "digits"]),
         ("recall", ["--data", words]),
         ("growth", ["--data", words]),
         ("estimate", ["--data", str(root / "supg-proxies")]),

@@ -16,6 +16,7 @@ from gleann.service.cli import options
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
 from gleann.service.cli.estimate.estimate_options import (
     question_options,
+    require_outputs,
     session_options,
 )
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
@@ -23,7 +24,7 @@ from gleann.service.cli.estimate.session_file import SessionFile
 from gleann.service.cli.estimate.start_session import Run, Started, start
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 
 
@@ -113,7 +114,13 @@ def command(job: EstimateJob) -> None:
     command exits with code 3. Label the items, add the answers to the file and run it
     again. The same seed draws the same items.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    require_outputs(
+        job.out,
+        job.todo,
+        job.state,
+        inputs=(*job.proxy, job.index, job.labelled, job.oracle_csv),
+        overwrite=job.overwrite,
+    )
     file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
     record = JobRecord("estimate", job)
     try:
@@ -133,8 +140,9 @@ def command(job: EstimateJob) -> None:
         "estimate": asdict(made),
         "uniform": None if uniform is None else asdict(uniform),
     }
-    outputs.write_json(job.out, results)
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results)
     for line in compared_lines(job.target, made, uniform):
         click.echo(line)
 
