@@ -25,6 +25,7 @@ FAMILIES = (
     "estimate",
     "estimate_rounds",
     "tasti",
+    "widths",
     "coreset",
 )
 
@@ -85,6 +86,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("estimate", ["--data", str(root / "supg-proxies")]),
         ("estimate_rounds", ["--data", "made-200000x128", "made-200000x384", words]),
         ("tasti", both),
+        ("widths", ["--data", str(root / "supg-proxies"), words, intents]),
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),
         ("coreset", [*speed, "--threads", "1", "--rounds", "2"]),

@@ -33,6 +33,7 @@ COMMANDS = {
     "search": "search",
     "graph": "graph",
     "select": "select.select",
+    "plan-labels": "estimate.plan_labels",
     "estimate": "estimate.estimate",
     "estimate-groups": "estimate.estimate_groups",
     "demo": "demo",
