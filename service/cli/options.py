@@ -18,6 +18,7 @@ Job = TypeVar("Job")
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
 
+MAX_THREADS = 1024
 _VERBS = "is|are|must|has|have|needs|need|cannot|of"
 """What follows the name of a parameter at the begin of a message."""
 
@@ -153,7 +154,7 @@ def threads_option(function: Callback) -> Callback:
     """The option --threads."""
     return click.option(
         "--threads",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, MAX_THREADS),
         default=0,
         show_default=True,
         help="0 uses all cores.",

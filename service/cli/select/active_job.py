@@ -168,7 +168,7 @@ def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
     return compared
 
 
-def _read_labels(
+def read_labels(
     path: Path, source: sources.Source, concepts: tuple[str, ...]
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Rows (m,) and labels (m,), or (m, q) with q concepts."""
@@ -234,7 +234,7 @@ def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
             f"{job.source} is not an index, which the {job.pool} pool needs:"
             " build one, or take --pool global"
         )
-    rows, labels = _read_labels(job.labels, source, params.concepts)
+    rows, labels = read_labels(job.labels, source, params.concepts)
     return ActiveSession.start(
         source.vectors,
         params,
@@ -252,7 +252,7 @@ def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
         ids=source.ids,
         neighbours=_neighbours(source),
     )
-    rows, labels = _read_labels(job.labels, source, session.params.concepts)
+    rows, labels = read_labels(job.labels, source, session.params.concepts)
     # Labelled rows too: the error for a changed label then names its id.
     session.submit_labels(source.ids[rows], labels)
     return session
