@@ -16,7 +16,7 @@ from bench.records import RESULTS
 from bench.say import say
 from bench.selection.notes import Notes, notes_of
 
-FAMILIES = ("active", "recall", "growth", "estimate", "tasti", "coreset")
+FAMILIES = ("active", "recall", "growth", "estimate", "tasti", "coreset", "rounds")
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +74,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),
         ("coreset", [*speed, "--threads", "1", "--rounds", "2"]),
+        ("rounds", [*both, "digits"]),
     ]
 
 

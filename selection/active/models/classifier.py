@@ -128,7 +128,7 @@ class FittedClassifier:
         # Reported as `converged`, where a caller can act on it; others are re-issued.
         self.converged = not any(_is_convergence(one) for one in caught)
         for one in caught:
-            if not _is_convergence(one):
+            if not _is_convergence(one) and not _is_of_many_classes(one):
                 warnings.warn_explicit(
                     one.message, one.category, one.filename, one.lineno
                 )
@@ -186,3 +186,8 @@ def _most_alike(weights: Vectors) -> NDArray[np.int64]:
 
 def _is_convergence(caught: warnings.WarningMessage) -> bool:
     return issubclass(caught.category, ConvergenceWarning)
+
+
+def _is_of_many_classes(caught: warnings.WarningMessage) -> bool:
+    """Whether scikit-learn takes few labels of many classes for a regression."""
+    return str(caught.message).startswith("The number of unique classes is greater")
