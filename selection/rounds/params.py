@@ -82,14 +82,15 @@ class RoundsParams:
         self._check_weights()
 
     def _check_weights(self) -> None:
-        listed = self.weights if isinstance(self.weights, tuple | list) else ()
+        given: object = self.weights
+        listed = list(given) if isinstance(given, tuple | list) else []
         if not listed:
             raise InvalidParamsError(
                 f"weights must be one or more numbers, got {self.weights!r}"
             )
         for weight in listed:
             require_between("weights", weight, low=0, high=1e6)
-        if list(listed) != sorted(set(listed)):
+        if listed != sorted(set(listed)):
             raise InvalidParamsError(
                 f"weights must be distinct and ascending, got {listed}"
             )

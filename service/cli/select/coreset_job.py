@@ -136,6 +136,8 @@ def _say(job: CoresetJob, answer: CoresetAnswer, *, seconds: float) -> None:
             click.echo(f"strongest simple choice{within}, {name}: {numbers}")
     if chosen.ratio is not None:
         click.echo(f"at most {chosen.ratio:.2f} times the best possible objective")
+    if chosen.note:
+        click.echo(chosen.note)
 
 
 def _results(chosen: Coreset) -> dict[str, object]:
@@ -146,6 +148,8 @@ def _results(chosen: Coreset) -> dict[str, object]:
         "objective": chosen.objective,
         "lower_bound": chosen.lower_bound,
         "ratio": chosen.ratio,
+        "winners": chosen.winners,
+        "note": chosen.note,
         "provenance": chosen.provenance,
     }
 

@@ -72,6 +72,7 @@ def test_many_rows_take_k_means_lists(monkeypatch):
 
 
 def test_few_rows_are_one_cluster():
-    assert cluster(np.eye(5, dtype=np.float32), cluster_rows=10, seed=0).tolist() == [
-        0
-    ] * 5
+    assert (
+        cluster(np.eye(5, dtype=np.float32), cluster_rows=10, seed=0).tolist()
+        == [0] * 5
+    )

@@ -128,7 +128,7 @@ def test_a_session_begins_without_labels(picker):
 
 
 def test_margins_are_those_of_the_model_of_all_labels():
-    session, rows, labels = started("margin")
+    session, _rows, labels = started("margin")
     through(session, labels, 1)
     table = session.probabilities()
     margins = margin_costs(table)
@@ -183,7 +183,7 @@ def test_badge_leaves_no_row_out_where_gradients_are_equal():
 
 
 def test_cluster_margin_takes_from_the_smallest_margins():
-    session, _, labels = started("cluster_margin", oversampling=1.0)
+    session, _, _labels = started("cluster_margin", oversampling=1.0)
     margins = margin_costs(session.probabilities())
     margins[session.labelled_rows] = np.inf
     picked = session.next_batch().rows
@@ -200,7 +200,7 @@ def test_labels_may_be_new_classes_in_any_round():
 
 
 def test_what_labels_are_refused():
-    session, rows, labels = started("random")
+    session, _rows, labels = started("random")
     picked = session.next_batch().rows
     assert session.submit_labels(picked[:2], labels[picked[:2]]) == 2
     assert session.submit_labels(picked[:2], labels[picked[:2]]) == 0
@@ -238,7 +238,7 @@ def test_a_damaged_state_is_refused(part, value, message):
     session, rows, _ = started("margin")
     session.next_batch()
     state = {**session.state(), part: value}
-    with pytest.raises(CorruptDataError, match="checksum|format|of vectors"):
+    with pytest.raises(CorruptDataError, match=r"checksum|format|of vectors"):
         RoundsSession.resume(state, rows)
     del state["checksums"]
     with pytest.raises(CorruptDataError, match=message):

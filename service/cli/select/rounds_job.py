@@ -1,0 +1,158 @@
+"""The job of `gleann select rounds`: start or resume, pick, save."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Rows
+from gleann.selection import Selection
+from gleann.selection.rounds import PickerName, RoundsParams, RoundsSession
+from gleann.service.cli.files import inputs, outputs, sources
+from gleann.service.cli.files.answers import rows_named
+from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.select.session_file import read_state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundsJob:
+    """Parameters of `gleann select rounds`."""
+
+    source: Path
+    labels: Path | None
+    out: Path
+    state: Path
+    resume: bool
+    picker: str
+    batch: int
+    weights: tuple[float, ...]
+    diversity: float
+    eps: float
+    oversampling: float
+    cluster_items: int
+    regularisation: float
+    class_weight: Literal["balanced"] | None
+    ignore: Path | None
+    seed: int
+    vectors_column: str | None
+    id_column: str | None
+    progress: bool
+    overwrite: bool
+
+
+def run(job: RoundsJob) -> None:
+    """Start or resume a session; write its next batch and its state."""
+    new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
+    outputs.refuse_existing(*new, overwrite=job.overwrite)
+    record = JobRecord("select rounds", job)
+    with record.timed("read"):
+        source = sources.open_source(
+            job.source,
+            record,
+            vectors_column=job.vectors_column,
+            id_column=job.id_column,
+        )
+        rows, labels = _read_labels(job, source, record)
+        ignored = _read_ignored(job, source, record)
+    with (
+        progress_bars(wanted=job.progress) as bars,
+        record.timed("select"),
+    ):
+        open_session = _resume if job.resume else _start
+        session = open_session(job, source, rows, labels)
+        session.ignore(source.ids[ignored])
+        picked = session.next_batch(progress=bars)
+    outputs.write_parquet(job.out, _columns(picked))
+    outputs.write_json(job.state, session.state())
+    record.write(
+        job.out,
+        {
+            "asked": len(picked),
+            **picked.summary,
+            "provenance": picked.provenance,
+        },
+    )
+    _say(job, session, picked, items=len(source.ids))
+
+
+def _say(
+    job: RoundsJob, session: RoundsSession, picked: Selection, *, items: int
+) -> None:
+    summary = picked.summary
+    click.echo(
+        f"{job.out}: round {session.round}, {len(picked):,} items to label;"
+        f" {len(session.labelled_rows):,} of {items:,} are labelled, in"
+        f" {len(session.classes)} classes"
+    )
+    if "weight" in summary:
+        click.echo(
+            f"weight {summary['weight']:g} of the mean margin; the items are those of"
+            f" {str(summary['method']).replace('_', ' ')}"
+        )
+    if not summary["converged"]:
+        click.echo("the model's training did not converge")
+    if summary["note"]:
+        click.echo(str(summary["note"]))
+
+
+def _start(
+    job: RoundsJob, source: sources.Source, rows: Rows, labels: NDArray[Any]
+) -> RoundsSession:
+    params = RoundsParams(
+        picker=cast(PickerName, job.picker.replace("-", "_")),
+        batch=job.batch,
+        weights=job.weights,
+        diversity=job.diversity,
+        eps=job.eps,
+        oversampling=job.oversampling,
+        cluster_rows=job.cluster_items,
+        C=job.regularisation,
+        class_weight=job.class_weight,
+        seed=job.seed,
+    )
+    return RoundsSession.start(
+        source.metric_vectors(), params, ids=source.ids, rows=rows, labels=labels
+    )
+
+
+def _resume(
+    job: RoundsJob, source: sources.Source, rows: Rows, labels: NDArray[Any]
+) -> RoundsSession:
+    session = RoundsSession.resume(
+        read_state(job.state), source.metric_vectors(), ids=source.ids
+    )
+    session.submit_labels(source.ids[rows], labels)
+    return session
+
+
+def _read_labels(
+    job: RoundsJob, source: sources.Source, record: JobRecord
+) -> tuple[Rows, NDArray[Any]]:
+    """Rows (m,) and labels (m,); none without a file."""
+    if job.labels is None:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    record.add_file(job.labels)
+    table = inputs.read_table(job.labels, columns=("id", "label"))
+    rows = rows_named(source.names, inputs.column_array(job.labels, table, "id"))
+    return rows, inputs.column_array(job.labels, table, "label")
+
+
+def _read_ignored(job: RoundsJob, source: sources.Source, record: JobRecord) -> Rows:
+    if job.ignore is None:
+        return np.empty(0, np.int64)
+    record.add_file(job.ignore)
+    return rows_named(source.names, sources.read_ids(job.ignore))
+
+
+def _columns(picked: Selection) -> dict[str, NDArray[np.generic]]:
+    return {
+        "id": picked.ids,
+        "rank": np.arange(len(picked), dtype=np.int32),
+        "score": picked.scores,
+        "weight": picked.weights,
+        **picked.why,
+    }
