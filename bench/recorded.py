@@ -25,6 +25,7 @@ from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
+from bench.selection.rounds_tables import rounds_tables
 from bench.selection.tasti_table import tasti_table
 from bench.summary import headline, summary
 from bench.tables import build_table, speed_tables
@@ -41,6 +42,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
+    "selection-rounds": rounds_tables,
     "selection-tasti": tasti_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""

@@ -35,6 +35,7 @@ from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
+from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
 from gleann.service.state.damaged_rows import tell_damage
 from gleann.service.state.expiry import Expiry
@@ -67,6 +68,7 @@ FEATURES = (
     "session:active",
     "session:active:concepts",
     "session:active:given",
+    "session:rounds",
     "session:estimate",
     "session:groups",
 )
@@ -81,6 +83,7 @@ class Application:
         selections: stored results of selection jobs.
         sessions: the store of labelling sessions.
         active: operations on active-learning sessions.
+        rounds: operations on rounds sessions.
         estimates: operations on estimate sessions.
         groups: operations on group-estimate sessions.
         receipts: stored answers to idempotent requests.
@@ -123,6 +126,7 @@ class Application:
         self.selections = Selecting(self.registry, self.store, devices)
         self.sessions = SessionStore(self.registry, self.store)
         self.active = ActiveSessions(self.sessions)
+        self.rounds = RoundsSessions(self.sessions)
         self.estimates = EstimateSessions(self.sessions)
         self.groups = GroupSessions(self.sessions)
         self.receipts = Receipts(self.store)

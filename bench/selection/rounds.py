@@ -15,8 +15,8 @@ from bench.records import RESULTS
 from bench.say import say
 from bench.selection.coreset_accuracy import T_975
 from bench.selection.notes import Notes, command_of, write_result
-from bench.selection.rounds_pools import Pool, load_pool
 from bench.selection.rounds_curves import VARIANTS, draw_curve
+from bench.selection.rounds_pools import Pool, load_pool
 from bench.selection.rounds_tables import plot_rounds, rounds_tables, summarise
 
 
@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
         for source in arguments.data
     ]
     result = {
+        "mode": "selection-rounds",
         "params": params,
         "variants": {name: VARIANTS[name] for name in arguments.pickers},
         "sets": sets,

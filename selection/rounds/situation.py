@@ -12,7 +12,9 @@ from gleann.selection.progress import ProgressCallback
 from gleann.selection.rounds.model import TrainedModel
 from gleann.selection.rounds.params import RoundsParams
 
-NO_MODEL = "the labels are of one class: no model yet, the batch is drawn at random"
+NO_MODEL = (
+    "the labels have fewer than two classes: no model yet, the batch is drawn at random"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

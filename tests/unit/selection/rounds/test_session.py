@@ -112,7 +112,7 @@ def test_with_one_class_only_there_is_no_model_yet(picker):
     picked = session.next_batch()
     assert np.isnan(picked.why["margin"]).all()
     drawn = picker not in ("random", "farthest_first")
-    assert ("one class" in picked.summary["note"]) == drawn
+    assert ("fewer than two classes" in picked.summary["note"]) == drawn
     with pytest.raises(NotReadyError, match="5 labels have 1 class"):
         session.probabilities()
     session.submit_labels(picked.rows, labels[picked.rows])
