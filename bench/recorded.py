@@ -27,6 +27,7 @@ from bench.records import RESULTS, read_results
 from bench.say import say
 from bench.selection.rounds_tables import rounds_tables
 from bench.selection.tasti_table import tasti_table
+from bench.selection.widths_table import widths_table
 from bench.summary import headline, summary
 from bench.tables import build_table, speed_tables
 
@@ -44,6 +45,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "on-disk": on_disk_table,
     "selection-rounds": rounds_tables,
     "selection-tasti": tasti_table,
+    "selection-widths": widths_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.params import Metric
 from gleann.selection import Selection
 from gleann.selection.rounds import PickerName, RoundsParams, RoundsSession
-from gleann.service.cli.files import inputs, outputs, sources
-from gleann.service.cli.files.answers import rows_named
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files import columns, inputs, output_paths, outputs, sources
+from gleann.service.cli.files.inputs import ID_COLUMN
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.select.session_file import read_state
 
@@ -40,14 +43,21 @@ class RoundsJob:
     seed: int
     vectors_column: str | None
     id_column: str | None
+    metric: Metric | None
     progress: bool
     overwrite: bool
 
 
 def run(job: RoundsJob) -> None:
     """Start or resume a session; write its next batch and its state."""
-    new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
-    outputs.refuse_existing(*new, overwrite=job.overwrite)
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        OutputPath(flag="--state", path=job.state, replaces=job.resume),
+        inputs=(job.source, job.labels, job.ignore),
+        overwrite=job.overwrite,
+    )
     record = JobRecord("select rounds", job)
     with record.timed("read"):
         source = sources.open_source(
@@ -55,6 +65,7 @@ def run(job: RoundsJob) -> None:
             record,
             vectors_column=job.vectors_column,
             id_column=job.id_column,
+            metric=job.metric,
         )
         rows, labels = _read_labels(job, source, record)
         ignored = _read_ignored(job, source, record)
@@ -66,16 +77,17 @@ def run(job: RoundsJob) -> None:
         session = open_session(job, source, rows, labels)
         session.ignore(source.ids[ignored])
         picked = session.next_batch(progress=bars)
-    outputs.write_parquet(job.out, _columns(picked))
-    outputs.write_json(job.state, session.state())
-    record.write(
-        job.out,
-        {
-            "asked": len(picked),
-            **picked.summary,
-            "provenance": picked.provenance,
-        },
-    )
+    results = {
+        "asked": len(picked),
+        **picked.summary,
+        "provenance": picked.provenance,
+        "metric": source.metric,
+    }
+    # In this order: without the new state, the same batch comes again.
+    with outputs.staged() as files:
+        files.add_table(job.out, _columns(picked))
+        files.add_json(job.state, session.state())
+        record.add_to(files, job.out, results)
     _say(job, session, picked, items=len(source.ids))
 
 
@@ -136,16 +148,16 @@ def _read_labels(
     if job.labels is None:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     record.add_file(job.labels)
-    table = inputs.read_table(job.labels, columns=("id", "label"))
-    rows = rows_named(source.names, inputs.column_array(job.labels, table, "id"))
-    return rows, inputs.column_array(job.labels, table, "label")
+    table = read_table(job.labels, columns=(ID_COLUMN, "label"))
+    rows = columns.rows_in(table, ID_COLUMN, source.names)
+    return rows, columns.labels(table, "label")
 
 
 def _read_ignored(job: RoundsJob, source: sources.Source, record: JobRecord) -> Rows:
     if job.ignore is None:
         return np.empty(0, np.int64)
     record.add_file(job.ignore)
-    return rows_named(source.names, sources.read_ids(job.ignore))
+    return inputs.read_id_rows(job.ignore, source.names)
 
 
 def _columns(picked: Selection) -> dict[str, NDArray[np.generic]]:

@@ -111,6 +111,7 @@ def _numbers(
 )
 @options.seed_option
 @options.column_options
+@options.metric_option
 @options.progress_option
 @options.overwrite_option
 @options.takes(RoundsJob)
