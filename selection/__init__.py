@@ -66,6 +66,13 @@ from gleann.selection.estimate import (
 )
 from gleann.selection.neighbours import GraphNeighbours, IndexNeighbours, Neighbours
 from gleann.selection.result import Selection
+from gleann.selection.rounds import (
+    RoundRecord,
+    RoundsParams,
+    RoundsRun,
+    RoundsSession,
+    run_rounds,
+)
 from gleann.selection.uncertainty import (
     entropy,
     entropy_costs,
@@ -102,6 +109,10 @@ __all__ = [
     "OverlappingGroupsSession",
     "PoolChoice",
     "ProxyChoice",
+    "RoundRecord",
+    "RoundsParams",
+    "RoundsRun",
+    "RoundsSession",
     "SealsPool",
     "Selection",
     "StopAdvice",
@@ -138,6 +149,7 @@ __all__ = [
     "run_disjoint_groups",
     "run_estimate",
     "run_overlapping_groups",
+    "run_rounds",
     "select_by_score",
     "uniform",
     "uniform_estimate",

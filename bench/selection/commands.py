@@ -27,6 +27,7 @@ FAMILIES = (
     "tasti",
     "widths",
     "coreset",
+    "rounds",
 )
 
 
@@ -90,6 +91,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),
         ("coreset", [*speed, "--threads", "1", "--rounds", "2"]),
+        ("rounds", [*both, "digits"]),
     ]
 
 

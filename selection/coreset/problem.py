@@ -222,6 +222,7 @@ class Problem:
         seed: int | None = None,
         params: Mapping[str, Any] | None = None,
         why: Mapping[str, NDArray[Any]] | None = None,
+        winners: Mapping[str, int] | None = None,
     ) -> Coreset:
         """`chosen` with its provenance, reasons and nearest chosen neighbours.
 
@@ -232,7 +233,11 @@ class Problem:
             seed: the only source of its randomness; None if it drew nothing.
             params: parameters of its method, beyond those of the problem.
             why: further reasons, one array (k,) each.
+            winners: as in `Coreset`; None is `chosen.method` where `method` may answer
+                with another method's rows.
         """
+        if winners is None:
+            winners = {chosen.method: 1} if method else {}
         neighbours, apart = _nearest_others(self.vectors[chosen.rows])
         shared = {
             "k": self.k,
@@ -245,12 +250,14 @@ class Problem:
             neighbours=neighbours,
             apart=apart,
             why={**chosen.why, **(why or {})},
+            winners=dict(winners),
             provenance=provenance(
                 method or chosen.method,
                 params={**shared, **(params or {})},
                 seed=seed,
                 data_hash=self.data_hash,
-            ),
+            )
+            | ({"winners": dict(winners)} if winners else {}),
         )
 
 

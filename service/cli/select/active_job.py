@@ -1,6 +1,5 @@
 """The job of `gleann select active`: start or resume, select, save, compare."""
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
-    MissingFileError,
     NotReadyError,
 )
 from gleann.index.params import Metric
@@ -32,6 +30,7 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.say import say
+from gleann.service.cli.select.session_file import read_state
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
 
@@ -247,7 +246,7 @@ def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
 
 def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
     session = ActiveSession.resume(
-        _read_state(job.state),
+        read_state(job.state),
         source.vectors,
         ids=source.ids,
         neighbours=_neighbours(source),
@@ -260,18 +259,6 @@ def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
 
 def _neighbours(source: sources.Source) -> IndexNeighbours | None:
     return None if source.index is None else IndexNeighbours(source.index)
-
-
-def _read_state(path: Path) -> dict[str, object]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingFileError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"{path} is not a session: {error}") from error
-    if not isinstance(state, dict):
-        raise InvalidInputError(f"{path} is not a session: it holds no object")
-    return state
 
 
 def _columns(picked: Selection) -> dict[str, NDArray[np.generic]]:

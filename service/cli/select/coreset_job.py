@@ -170,6 +170,8 @@ def _say(
             say(f"strongest simple choice{within}, {name}: {numbers}")
     if chosen.ratio is not None:
         say(f"at most {chosen.ratio:.2f} times the best possible objective")
+    if chosen.note:
+        say(chosen.note)
 
 
 def _results(chosen: Coreset) -> dict[str, object]:
@@ -180,6 +182,8 @@ def _results(chosen: Coreset) -> dict[str, object]:
         "objective": chosen.objective,
         "lower_bound": chosen.lower_bound,
         "ratio": chosen.ratio,
+        "winners": chosen.winners,
+        "note": chosen.note,
         "provenance": chosen.provenance,
     }
 
