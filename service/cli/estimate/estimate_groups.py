@@ -21,7 +21,10 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import Oracle
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import (
+    TargetName,
+    statistic_of,
+)
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
 from gleann.service.cli.estimate.estimate_options import (
@@ -52,7 +55,7 @@ class GroupsJob:
     group: tuple[str, ...]
     overlapping: bool
     oracle_csv: Path
-    target: Target
+    target: TargetName
     budget: int
     strata: int
     strata_cut: str
@@ -197,7 +200,10 @@ def _naming_oracle(
 ) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
     """Disjoint groups, one answer names the group: estimates and group oracles."""
     answers = read_group_answers(
-        job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
+        job.oracle_csv,
+        names,
+        tuple(proxies),
+        with_values=statistic_of(job.target) != "count",
     )
 
     def resume(state: State) -> DisjointGroupsSession:
@@ -230,7 +236,10 @@ def _own_oracles(
 ) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
     """Overlapping groups, one question each; all pending ids are requested at once."""
     answers = read_own_answers(
-        job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
+        job.oracle_csv,
+        names,
+        tuple(proxies),
+        with_values=statistic_of(job.target) != "count",
     )
 
     def resume(state: State) -> OverlappingGroupsSession:

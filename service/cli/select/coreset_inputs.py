@@ -10,10 +10,11 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import Metric
 from gleann.selection import entropy_costs, margin_costs
-from gleann.selection.coreset import CostOn, QuotaRule
+from gleann.selection.coreset import CostOn
 from gleann.selection.coreset.methods import defaults
 from gleann.service.cli.files import inputs, sources
 from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.select.quota_option import Quotas
 from gleann.service.values import DeviceChoice
 
 COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
@@ -33,7 +34,7 @@ class CoresetJob:
     locked: Path | None
     coverage: Path | None
     groups: str | None
-    quotas: QuotaRule
+    quotas: Quotas
     device: DeviceChoice
     overwrite: bool
     progress: bool

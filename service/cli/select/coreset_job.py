@@ -19,6 +19,7 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.cli.select.coreset_inputs import CoresetJob, Inputs, read
+from gleann.service.cli.select.quota_option import quotas_of
 from gleann.service.devices.devices import Devices
 
 _NAMES = {"farthest_first": "farthest-first", "margin": "the cheapest"}
@@ -103,7 +104,7 @@ def _request(
         cost_on=job.cost_on,
         locked=given.locked,
         groups=given.groups,
-        quotas=job.quotas,
+        quotas=quotas_of(job.quotas, given.groups),
         seed=job.seed,
         options={name: getattr(job, name) for name in options},
     )

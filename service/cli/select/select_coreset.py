@@ -6,10 +6,14 @@ from typing import TypeVar
 import click
 
 from gleann.selection.coreset.methods import defaults
-from gleann.selection.coreset.select import QUOTA_RULES
 from gleann.service.cli import options
 from gleann.service.cli.select.coreset_inputs import COSTS_OF, CoresetJob
 from gleann.service.cli.select.coreset_job import run
+from gleann.service.cli.select.quota_option import (
+    METAVAR,
+    complete_rules,
+    read_quotas,
+)
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
@@ -36,10 +40,13 @@ def shared_options(function: Callback) -> Callback:
         ),
         click.option(
             "--quotas",
-            type=click.Choice(list(QUOTA_RULES)),
+            callback=read_quotas,
+            metavar=METAVAR,
+            shell_complete=complete_rules,
             default="proportional",
             show_default=True,
-            help="Split of the K items among --groups.",
+            help="Split of the K items among --groups: a rule, or numbers and shares"
+            " of K by group, such as cat=10,dog=0.2.",
         ),
         click.option(
             "--coverage",
