@@ -45,6 +45,7 @@ from gleann.selection.estimate import (
     GroupEstimates,
     Known,
     KnownGroups,
+    LabelPlan,
     OverlappingGroupsSession,
     ProxyChoice,
     Stratum,
@@ -56,6 +57,7 @@ from gleann.selection.estimate import (
     estimate_disjoint_groups,
     estimate_overlapping_groups,
     negated,
+    plan_labels,
     propagate_labels,
     representatives,
     run_disjoint_groups,
@@ -65,6 +67,13 @@ from gleann.selection.estimate import (
 )
 from gleann.selection.neighbours import GraphNeighbours, IndexNeighbours, Neighbours
 from gleann.selection.result import Selection
+from gleann.selection.rounds import (
+    RoundRecord,
+    RoundsParams,
+    RoundsRun,
+    RoundsSession,
+    run_rounds,
+)
 from gleann.selection.uncertainty import (
     entropy,
     entropy_costs,
@@ -97,10 +106,15 @@ __all__ = [
     "IndexNeighbours",
     "Known",
     "KnownGroups",
+    "LabelPlan",
     "Neighbours",
     "OverlappingGroupsSession",
     "PoolChoice",
     "ProxyChoice",
+    "RoundRecord",
+    "RoundsParams",
+    "RoundsRun",
+    "RoundsSession",
     "SealsPool",
     "Selection",
     "StopAdvice",
@@ -129,6 +143,7 @@ __all__ = [
     "most_likely_positive",
     "negated",
     "parallel_weighted_k_center",
+    "plan_labels",
     "propagate_labels",
     "proportional_quotas",
     "representatives",
@@ -136,6 +151,7 @@ __all__ = [
     "run_disjoint_groups",
     "run_estimate",
     "run_overlapping_groups",
+    "run_rounds",
     "select_by_score",
     "uniform",
     "uniform_estimate",
