@@ -7,17 +7,21 @@ import click
 import numpy as np
 
 from gleann.index import KnnGraph, SoarIndex, knn_graph
-from gleann.service.cli import options
+from gleann.index.params import Metric
+from gleann.selection.checks import IdMap
+from gleann.service.cli import options, reports
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
 from gleann.service.config import require_host_engine
 from gleann.service.devices.devices import Devices
+from gleann.service.report.asked import Asked, Step
+from gleann.service.report.pages.graph import GraphReport, graph_page
 from gleann.service.values import DeviceChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraphJob:
+class GraphJob(options.ReportOptions):
     """Parameters of `gleann graph`."""
 
     index: Path
@@ -51,6 +55,7 @@ class GraphJob:
 @click.option("--nprobe", type=int, help="Lists to scan per row.")
 @options.engine_options
 @options.device_option("rows search")
+@options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(GraphJob)
@@ -62,6 +67,7 @@ def command(job: GraphJob) -> None:
     the rows.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    reports.check(job, own=None, overwrite=job.overwrite)
     require_host_engine(job.engine, job.device)
     devices = Devices(job.device)
     record = JobRecord("graph", job)
@@ -95,6 +101,40 @@ def command(job: GraphJob) -> None:
         f"{job.out}: {graph.k} neighbours of {len(graph):,} rows in"
         f" {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"
         f" {graph.estimated_recall:.4f}, engine {graph.engine}"
+    )
+    if job.report is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(job.report, _page(job, graph, index.metric, asked))
+
+
+def _page(job: GraphJob, graph: KnnGraph, metric: Metric, asked: Asked) -> str:
+    names = IdMap(graph.held_ids, n=len(graph))
+    load = f"import scipy.sparse as s; print(s.load_npz({str(job.out)!r}))"
+    index = reports.quoted(job.index)
+    steps = [
+        Step(
+            what="Read the graph in Python, as distances in a sparse matrix:",
+            command=reports.in_python(load),
+        ),
+        Step(
+            what="Choose items that cover all others, without near-duplicates:",
+            command=f"gleann select farthest-first {index} --k 500 --out picks.parquet"
+            " --report picks.html",
+        ),
+        Step(
+            what="Estimate from few labels how many items have a property:",
+            command=f"gleann estimate --index {index} --representatives 300 --budget"
+            " 1000 --oracle-csv answers.csv --out share.json --report share.html",
+        ),
+    ]
+    return graph_page(
+        GraphReport(
+            asked=asked,
+            graph=graph,
+            metric=metric,
+            items=reports.open_items(job, names, own=None),
+            steps=steps,
+        )
     )
 
 

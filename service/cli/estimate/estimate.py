@@ -12,13 +12,15 @@ import click
 from gleann.selection import run_estimate
 from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
-from gleann.service.cli import options
+from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of, start
 from gleann.service.cli.estimate.estimate_options import question_options
+from gleann.service.cli.estimate.estimate_report import answer_page, first_proxy
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.report.asked import Asked
 
 
 @click.command(
@@ -96,6 +98,7 @@ from gleann.service.cli.files.manifest import JobRecord, manifest_path
     help="The same width, relative to the estimate.",
 )
 @options.out_option("estimate.json")
+@options.report_options
 @options.overwrite_option
 @options.takes(EstimateJob)
 def command(job: EstimateJob) -> None:
@@ -106,6 +109,7 @@ def command(job: EstimateJob) -> None:
     again. The same seed draws the same items.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    reports.check(job, own=first_proxy(job.proxy), overwrite=job.overwrite)
     record = JobRecord("estimate", job)
     try:
         with record.timed("estimate"):
@@ -124,3 +128,6 @@ def command(job: EstimateJob) -> None:
     record.write(job.out, results)
     for line in compared_lines(job.target, made, uniform):
         click.echo(line)
+    if job.report is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(job.report, answer_page(job, answers, made, uniform, asked))

@@ -23,8 +23,9 @@ from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import Oracle
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
-from gleann.service.cli import options
+from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_options import question_options
+from gleann.service.cli.estimate.estimate_report import groups_page
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
@@ -34,12 +35,13 @@ from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.report.asked import Asked
 
 Proxies = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupsJob:
+class GroupsJob(options.ReportOptions):
     """Parameters of `gleann estimate-groups`."""
 
     group: tuple[str, ...]
@@ -105,6 +107,7 @@ class GroupsJob:
     help="Budget share of the even first round, before groups share the rest.",
 )
 @options.out_option("estimates.json")
+@options.report_options
 @options.overwrite_option
 @options.takes(GroupsJob)
 def command(job: GroupsJob) -> None:
@@ -116,6 +119,7 @@ def command(job: GroupsJob) -> None:
     draws the same items.
     """
     outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    reports.check(job, own=None, overwrite=job.overwrite)
     record = JobRecord("estimate-groups", job)
     paths = _paths(job.group)
     with record.timed("estimate"):
@@ -141,6 +145,9 @@ def command(job: GroupsJob) -> None:
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
             click.echo(line)
+    if job.report is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(job.report, groups_page(job, names, made, uniform, asked))
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:

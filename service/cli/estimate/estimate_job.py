@@ -23,12 +23,13 @@ from gleann.selection.estimate.stratified.allocate import Target
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
 from gleann.service.cli.files.answers import Answers, read_answers, read_examples
 from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.options import ReportOptions
 
 Session = ChoosingSession | EstimateSession | TastiSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EstimateJob:
+class EstimateJob(ReportOptions):
     """Parameters of `gleann estimate`."""
 
     proxy: tuple[Path, ...]

@@ -93,9 +93,11 @@ class JobRecord:
         """Record an index by the hash of its data."""
         self._inputs.append({"path": str(path), "data_hash": data_hash})
 
-    def write(self, output: Path, results: Mapping[str, object]) -> None:
-        """Write the record next to `output`."""
-        contents = {
+    def contents(
+        self, output: Path, results: Mapping[str, object]
+    ) -> dict[str, object]:
+        """The record of the job so far."""
+        return {
             "command": self._command,
             "command_line": command_line(),
             "parameters": self._parameters,
@@ -109,4 +111,7 @@ class JobRecord:
             "machine": machine(),
             "versions": versions(),
         }
-        write_json(manifest_path(output), contents)
+
+    def write(self, output: Path, results: Mapping[str, object]) -> None:
+        """Write the record next to `output`."""
+        write_json(manifest_path(output), self.contents(output, results))

@@ -25,15 +25,19 @@ from gleann.selection import (
     Selection,
 )
 from gleann.selection.active.params import PoolName, Strategy
+from gleann.service.cli import reports
 from gleann.service.cli.files import inputs, outputs, sources
 from gleann.service.cli.files.answers import rows_named
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.select.active_report import Batch, batch_page, next_steps
+from gleann.service.report.asked import Asked
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActiveJob:
+class ActiveJob(ReportOptions):
     """Parameters of `gleann select active`."""
 
     source: Path
@@ -63,6 +67,7 @@ def run(job: ActiveJob) -> None:
     """Start or resume a session; write its next batch and its state."""
     new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
     outputs.refuse_existing(*new, overwrite=job.overwrite)
+    reports.check(job, own=job.source, overwrite=job.overwrite)
     record = JobRecord("select active", job)
     with record.timed("read"):
         source = sources.open_source(
@@ -83,17 +88,15 @@ def run(job: ActiveJob) -> None:
     outputs.write_parquet(job.out, _columns(picked))
     outputs.write_json(job.state, session.state())
     advice = session.stop_advice()
-    record.write(
-        job.out,
-        {
-            "asked": len(picked),
-            "labelled": len(session.labelled_rows),
-            "looked_at": session.looked_at,
-            "stop": advice.stop,
-            "stop_reason": advice.reason,
-            "compared": {name: _told(one) for name, one in compared.items()},
-        },
-    )
+    results = {
+        "asked": len(picked),
+        "labelled": len(session.labelled_rows),
+        "looked_at": session.looked_at,
+        "stop": advice.stop,
+        "stop_reason": advice.reason,
+        "compared": {name: _told(one) for name, one in compared.items()},
+    }
+    record.write(job.out, results)
     click.echo(
         f"{job.out}: {len(picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
@@ -102,6 +105,18 @@ def run(job: ActiveJob) -> None:
     for concept, one in compared.items():
         _say(session.params.strategy, concept, one)
     click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
+    if job.report is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        batch = Batch(session=session, picked=picked, compared=compared)
+        reports.write(job.report, _page(job, source, batch, asked))
+
+
+def _page(job: ActiveJob, source: sources.Source, batch: Batch, asked: Asked) -> str:
+    items = reports.open_items(
+        job, source.names, own=job.source, id_column=job.id_column
+    )
+    steps = next_steps(job.out, job.labels, job.report)
+    return batch_page(source, batch, items, asked, steps=steps)
 
 
 def _say(strategy: str, concept: str, one: Coverage) -> None:

@@ -14,6 +14,7 @@ from gleann.selection.coreset.methods import defaults
 from gleann.service.cli.files import inputs, sources
 from gleann.service.cli.files.answers import rows_named
 from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.options import ReportOptions
 from gleann.service.values import DeviceChoice
 
 COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
@@ -21,7 +22,7 @@ COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CoresetJob:
+class CoresetJob(ReportOptions):
     """Parameters of a coreset command."""
 
     source: Path

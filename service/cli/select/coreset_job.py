@@ -14,11 +14,14 @@ from gleann.selection.coreset import (
     draw,
     select,
 )
+from gleann.service.cli import reports
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.manifest import JobRecord, manifest_path
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.select.coreset_inputs import CoresetJob, Inputs, read
+from gleann.service.cli.select.coreset_report import answer_page, draw_page
 from gleann.service.devices.devices import Devices
+from gleann.service.report.asked import Asked
 
 _NAMES = {"farthest_first": "farthest-first", "margin": "the cheapest"}
 """Names of the baselines in summaries."""
@@ -43,6 +46,7 @@ def run(
         [job.coverage] if job.coverage else []
     )
     outputs.refuse_existing(*written, overwrite=job.overwrite)
+    reports.check(job, own=job.source, overwrite=job.overwrite)
     devices = Devices(job.device)
     record = JobRecord(f"select {method.replace('_', '-')}", job)
     with record.timed("read"):
@@ -65,8 +69,11 @@ def run(
                 select(request, vectors, device=device, progress=report),
             )
         )
-    _write(job, given, answer, record, where=where)
+    results = _write(job, given, answer, record, where=where)
     _say(job, answer, seconds=record.seconds("select"))
+    if job.report is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(job.report, answer_page(job, given, answer, asked))
 
 
 def _request(
@@ -93,11 +100,15 @@ def _run_draw(
     with record.timed("select"):
         drawn = draw(request, n=len(given.source.ids), ids=given.source.ids)
     outputs.write_parquet(job.out, _picks(drawn))
-    record.write(job.out, {"chosen": len(drawn), "provenance": drawn.provenance})
+    results = {"chosen": len(drawn), "provenance": drawn.provenance}
+    record.write(job.out, results)
     click.echo(
         f"{job.out}: {len(drawn):,} of {len(given.source.ids):,} items; inner product"
         " is no metric, so nothing is said of their radius"
     )
+    if job.report is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(job.report, draw_page(job, given, drawn, asked))
 
 
 def _write(
@@ -107,13 +118,16 @@ def _write(
     record: JobRecord,
     *,
     where: str,
-) -> None:
+) -> dict[str, object]:
+    """Write the picks and the record; return the record's results."""
     chosen, baselines = answer.chosen, answer.baselines
     outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
     if job.coverage:
         outputs.write_parquet(job.coverage, _coverage(chosen, given.source.names))
     compared = {} if baselines is None else baselines.summary()
-    record.write(job.out, _results(chosen) | compared | {"device": where})
+    results = _results(chosen) | compared | {"device": where}
+    record.write(job.out, results)
+    return results
 
 
 def _say(job: CoresetJob, answer: CoresetAnswer, *, seconds: float) -> None:

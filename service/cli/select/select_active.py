@@ -132,6 +132,7 @@ def _names(
 )
 @options.seed_option
 @options.column_options
+@options.report_options
 @options.overwrite_option
 @options.takes(ActiveJob)
 def active(job: ActiveJob) -> None:

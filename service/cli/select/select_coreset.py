@@ -45,6 +45,7 @@ def shared_options(function: Callback) -> Callback:
         ),
         options.column_options,
         options.device_option("distances are measured"),
+        options.report_options,
         options.overwrite_option,
         options.progress_option,
     ]

@@ -9,7 +9,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gleann.service.report.charts import (
-    WIDTH,
     Series,
     Whisker,
     line_chart,
@@ -19,6 +18,7 @@ from gleann.service.report.charts import (
 from gleann.service.report.markup import element
 from gleann.service.report.numerals import percent
 from gleann.service.report.page import Section, figure, page
+from gleann.service.report.plot import WIDTH
 from gleann.service.report.scales import Axis, axis_over
 
 FETCHES = re.compile(
