@@ -7,7 +7,6 @@ import click
 import numpy as np
 
 from gleann.index import KnnGraph, SoarIndex, knn_graph
-from gleann.index.params import Metric
 from gleann.selection.checks import IdMap
 from gleann.service.cli import options, reports
 from gleann.service.cli.files import outputs
@@ -42,6 +41,7 @@ class GraphJob(options.ReportOptions):
     epilog=options.examples(
         "gleann graph words.gleann --k 10 --out words-graph.npz",
         "gleann graph words.gleann --k 100 --target-recall 0.99 --out graph.npz",
+        "gleann graph words.gleann --out graph.npz --report graph.html",
     ),
 )
 @click.argument("index", type=options.PATH)
@@ -74,6 +74,8 @@ def command(job: GraphJob) -> None:
     with record.timed("load"):
         index = SoarIndex.load(job.index, engine=job.engine, threads=job.threads)
         record.add_index(job.index, index.data_hash)
+        names = IdMap(index.held_ids, n=len(index))
+        items = reports.open_items(job, names, own=None)
     with record.timed("graph"), progress_bars(wanted=job.progress) as report:
 
         def join(served: SoarIndex) -> KnnGraph:
@@ -102,16 +104,22 @@ def command(job: GraphJob) -> None:
         f" {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"
         f" {graph.estimated_recall:.4f}, engine {graph.engine}"
     )
-    if job.report is not None:
+    if items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        reports.write(job.report, _page(job, graph, index.metric, asked))
+        made = GraphReport(
+            asked=asked,
+            graph=graph,
+            metric=index.metric,
+            items=items,
+            steps=_steps(job),
+        )
+        reports.write(items, graph_page(made))
 
 
-def _page(job: GraphJob, graph: KnnGraph, metric: Metric, asked: Asked) -> str:
-    names = IdMap(graph.held_ids, n=len(graph))
+def _steps(job: GraphJob) -> list[Step]:
     load = f"import scipy.sparse as s; print(s.load_npz({str(job.out)!r}))"
     index = reports.quoted(job.index)
-    steps = [
+    return [
         Step(
             what="Read the graph in Python, as distances in a sparse matrix:",
             command=reports.in_python(load),
@@ -127,15 +135,6 @@ def _page(job: GraphJob, graph: KnnGraph, metric: Metric, asked: Asked) -> str:
             " 1000 --oracle-csv answers.csv --out share.json --report share.html",
         ),
     ]
-    return graph_page(
-        GraphReport(
-            asked=asked,
-            graph=graph,
-            metric=metric,
-            items=reports.open_items(job, names, own=None),
-            steps=steps,
-        )
-    )
 
 
 def _write(path: Path, graph: KnnGraph) -> None:

@@ -130,15 +130,20 @@ class ReportOptions:
     class_column: str | None = None
 
 
+def report_option(function: Callback) -> Callback:
+    """The option --report alone."""
+    return click.option(
+        "--report",
+        type=PATH,
+        help="Also write a page with the result in tables and charts: one .html file"
+        " that needs nothing else.",
+    )(function)
+
+
 def report_options(function: Callback) -> Callback:
     """The option --report, and what its page shows of single rows."""
     decorators = [
-        click.option(
-            "--report",
-            type=PATH,
-            help="Also write a page with the result in tables and charts: one .html"
-            " file that needs nothing else.",
-        ),
+        report_option,
         click.option(
             "--show-column",
             multiple=True,

@@ -1,7 +1,7 @@
 """The option --report of a job: checked before the work, written after it."""
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,12 +34,14 @@ class FileItems:
     """The rows of a job, with their columns in a file.
 
     Attributes:
+        page: the file to write.
         names: ids of all rows.
         table: their columns, or None.
         classes: the class of every row, or None.
         album: the pictures of the page.
     """
 
+    page: Path
     names: IdMap
     table: ItemTable | None
     classes: Classes | None
@@ -129,54 +131,62 @@ def columns_of(
             f"{path or 'the input'} has no columns to show: name a parquet or csv file"
             " with --show-from"
         )
-    if job.show_from is None:
-        ids = id_column
-    else:
-        ids = "id" if "id" in column_names(path) else id_column
+    if job.show_from is not None:
+        id_column = "id" if "id" in column_names(path) else None
     return Columns(
         path=path,
         text=job.show_column,
         image=job.image_column,
         label=job.class_column,
-        id=ids,
+        id=id_column,
     )
 
 
 def open_items(
     job: ReportOptions, names: IdMap, *, own: Path | None, id_column: str | None = None
-) -> FileItems:
-    """The rows that the report shows.
+) -> FileItems | None:
+    """The rows that the report shows, or None without a report.
+
+    To be called before the work, since it refuses a file of other rows.
 
     Args:
         job: its options.
         names: ids of all rows.
         own: the job's input.
         id_column: column of `own` with the ids of its rows.
+
+    Raises:
+        InvalidInputError: the file has another number of rows, and no ids.
+        UnknownIdError: an id of no row.
     """
+    if job.report is None:
+        return None
     columns = columns_of(job, own=own, id_column=id_column)
     if columns is None:
-        return FileItems(names=names, table=None, classes=None)
+        return FileItems(page=job.report, names=names, table=None, classes=None)
     table = ItemTable(columns, names)
     classes = None
     if columns.label is not None:
         classes = Classes(name=columns.label, values=table.classes())
-    return FileItems(names=names, table=table, classes=classes)
+    return FileItems(page=job.report, names=names, table=table, classes=classes)
 
 
-def write(path: Path, page: str) -> None:
+def write(items: FileItems, page: str) -> None:
     """Write the page of a finished job."""
-    outputs.write_text(path, page)
-    click.echo(f"{path}: the report, {len(page.encode()) / 1e3:,.0f} kB")
+    outputs.write_text(items.page, page)
+    click.echo(f"{items.page}: the report, {len(page.encode()) / 1e3:,.0f} kB")
 
 
-def command_with(keep: Collection[str] | None = None, **changed: object) -> str:
+def command_with(
+    changed: Mapping[str, object], *, keep: Collection[str] | None = None
+) -> str:
     """The running command with other values of some options, for a shell.
 
     Options that were not typed are left out, as are those that are changed to None.
 
     Args:
+        changed: new values by parameter.
         keep: parameters to take over; None takes all.
-        **changed: new values by parameter.
     """
     context = click.get_current_context()
     words = context.command_path.split()
@@ -200,7 +210,9 @@ def quoted(path: Path | str) -> str:
 
 def in_python(statements: str) -> str:
     """The command that runs `statements` in Python."""
-    return shlex.join(["python", "-c", statements])
+    if set(statements) & set('"\\$`!'):
+        return shlex.join(["python", "-c", statements])
+    return f'python -c "{statements}"'
 
 
 def sibling(path: Path | None, word: str) -> Path | None:

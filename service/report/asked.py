@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gleann.service.report.markup import Html
-from gleann.service.report.page import Section, code, paragraph
+from gleann.service.report.page import Section, code, paragraph, side_by_side
 from gleann.service.report.tables import facts, table
 
 SHORT_HASH = 12
@@ -93,8 +93,7 @@ def asked_section(asked: Asked) -> Section:
         title="What was asked",
         body=(
             code(asked.command_line),
-            table(["data", "content"], rows),
-            facts(pairs),
+            side_by_side([table(["data", "content"], rows), facts(pairs)]),
         ),
     )
 
@@ -109,8 +108,8 @@ def next_section(steps: Sequence[Step]) -> Section:
 
 def _content(one: Mapping[str, Any]) -> str:
     if "sha256" in one:
-        return f"{one['bytes']:,} bytes, SHA-256 {str(one['sha256'])[:SHORT_HASH]}…"
-    return f"index, data {str(one['data_hash'])[:SHORT_HASH]}…"
+        return f"SHA-256 {str(one['sha256'])[:SHORT_HASH]}…, {one['bytes']:,} bytes"
+    return f"an index, its data {str(one['data_hash'])[:SHORT_HASH]}…"
 
 
 def _seconds(asked: Asked) -> str:

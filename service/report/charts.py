@@ -114,7 +114,8 @@ def _band(plot: Plot, one: Series, colour: int) -> Html:
 
 def _line(plot: Plot, one: Series, colour: int) -> Html:
     points = [(plot.x(a), plot.y(b)) for a, b in zip(one.x, one.y, strict=True)]
-    return element("path", {"class": f"line c{colour}", "d": _path(points)})
+    look = "line" if one.marked else "line plain"  # then dashes tell lines apart too
+    return element("path", {"class": f"{look} c{colour}", "d": _path(points)})
 
 
 def _dots(plot: Plot, one: Series, look: str, radius: float) -> Html:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SIDE = 128
 """Largest width and height of a thumbnail in pixels."""
+SMALLEST = 64
+"""Smaller images are enlarged to about this, each pixel to a square."""
 MOST_PICTURES = 64
 MOST_BYTES = 2_000_000
 MOST_PIXELS = 64_000_000
@@ -101,6 +103,8 @@ def _encoded(image: "Image") -> str:
     image.draft("RGB", (SIDE, SIDE))  # a JPEG is decoded at a fraction of its size
     small = image.convert("RGBA" if image.has_transparency_data else "RGB")
     small.thumbnail((SIDE, SIDE))
+    if (times := SMALLEST // max(small.size)) > 1:  # digits of 8 x 8 pixels
+        small = small.resize((small.width * times, small.height * times), 0)
     written = BytesIO()
     # A PNG keeps drawings and digits crisp; photographs are many times smaller as JPEG.
     photo = small.mode == "RGB" and image.format == "JPEG"

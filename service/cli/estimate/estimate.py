@@ -15,7 +15,11 @@ from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of, start
 from gleann.service.cli.estimate.estimate_options import question_options
-from gleann.service.cli.estimate.estimate_report import answer_page, first_proxy
+from gleann.service.cli.estimate.estimate_report import (
+    answer_page,
+    first_proxy,
+    open_items,
+)
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
@@ -33,6 +37,8 @@ from gleann.service.report.asked import Asked
         " answers.csv --budget 1000 --todo todo.csv --out share.json",
         "gleann estimate --index words.gleann --representatives 300 --oracle-csv"
         " answers.csv --target avg --budget 1000 --todo todo.csv --out mean.json",
+        "gleann estimate --proxy scores.parquet --oracle-csv answers.csv --budget 1000"
+        " --out share.json --report share.html --show-column text",
     ),
 )
 @click.option(
@@ -114,6 +120,7 @@ def command(job: EstimateJob) -> None:
     try:
         with record.timed("estimate"):
             session, answers = start(job, record)
+            items = open_items(job, answers.names, own=first_proxy(job.proxy))
             # A whole round at a time, so that a person gets all its questions at once.
             made = run_estimate(session, answers.ask, chunk=session.params.budget)
     except LabelsNeeded as needed:
@@ -128,6 +135,7 @@ def command(job: EstimateJob) -> None:
     record.write(job.out, results)
     for line in compared_lines(job.target, made, uniform):
         click.echo(line)
-    if job.report is not None:
+    if items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        reports.write(job.report, answer_page(job, answers, made, uniform, asked))
+        page = answer_page(job, answers, items, (made, uniform), asked)
+        reports.write(items, page)

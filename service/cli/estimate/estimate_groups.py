@@ -107,7 +107,7 @@ class GroupsJob(options.ReportOptions):
     help="Budget share of the even first round, before groups share the rest.",
 )
 @options.out_option("estimates.json")
-@options.report_options
+@options.report_option
 @options.overwrite_option
 @options.takes(GroupsJob)
 def command(job: GroupsJob) -> None:
@@ -124,6 +124,7 @@ def command(job: GroupsJob) -> None:
     paths = _paths(job.group)
     with record.timed("estimate"):
         names, proxies = read_proxies(paths)
+        items = reports.open_items(job, names, own=None)
         read = _own_oracles if job.overlapping else _naming_oracle
         made, oracles = read(job, names, proxies)
     for path in (*paths.values(), job.oracle_csv):
@@ -145,9 +146,9 @@ def command(job: GroupsJob) -> None:
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
             click.echo(line)
-    if job.report is not None:
+    if items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        reports.write(job.report, groups_page(job, names, made, uniform, asked))
+        reports.write(items, groups_page(job, names, made, uniform, asked))
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.selection import Estimate
 from gleann.selection.checks import IdMap
 from gleann.service.cli import reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob
+from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.files.answers import Answers
 from gleann.service.cli.files.item_table import TABLE_SUFFIXES
 from gleann.service.cli.options import ReportOptions
@@ -35,26 +37,31 @@ def first_proxy(paths: Sequence[Path]) -> Path | None:
 def answer_page(
     job: EstimateJob,
     answers: Answers,
-    made: Estimate,
-    uniform: Estimate | None,
+    items: FileItems,
+    made: tuple[Estimate, Estimate | None],
     asked: Asked,
 ) -> str:
-    """The page of one estimate."""
-    own = first_proxy(job.proxy)
-    items = open_items(job, answers.names, own)
+    """The page of one estimate, `made` with the one of uniform draws."""
+    estimate, uniform = made
+    proxy = first_scores(job.proxy, answers.names)
     samples = [
-        _sample("Items with the property", answers, items, positive=True),
-        _sample("Items without it", answers, items, positive=False),
+        _sample(answers, items, proxy, positive=positive) for positive in (True, False)
     ]
     return estimate_page(
         EstimateReport(
             asked=asked,
-            made={"": made},
+            made={"": estimate},
             uniform={"": uniform},
             n=len(answers.names),
             samples=samples,
             picture_note=items.note(),
-            steps=steps(job.out, job.report, made.labels_used, rounds=job.rounds),
+            steps=steps(
+                job.out,
+                job.report,
+                estimate.labels_used,
+                n=len(answers.names),
+                changed=_half_widths(job),
+            ),
         )
     )
 
@@ -76,51 +83,106 @@ def groups_page(
             n=len(names),
             samples=(),
             picture_note="",
-            steps=steps(Path(asked.output), job.report, used, rounds=None),
+            steps=steps(Path(asked.output), job.report, used, n=len(names), changed={}),
         )
     )
 
 
-def open_items(job: ReportOptions, names: IdMap, own: Path | None) -> FileItems:
+def open_items(
+    job: ReportOptions, names: IdMap, *, own: Path | None
+) -> FileItems | None:
     """The rows as the proxy file or --show-from describes them."""
     named = own is not None and own.suffix in TABLE_SUFFIXES
     return reports.open_items(job, names, own=own, id_column="id" if named else None)
 
 
 def steps(
-    out: Path, report: Path | None, labels: int, *, rounds: int | None
+    out: Path,
+    report: Path | None,
+    labels: int,
+    *,
+    n: int,
+    changed: Mapping[str, object],
 ) -> list[Step]:
-    """Half the width, and the numbers in Python."""
+    """The numbers in Python, and half the width.
+
+    Args:
+        out: file with the numbers.
+        report: the page.
+        labels: behind the estimate.
+        n: items in all, which bound the labels.
+        changed: further options of the command with half the width.
+    """
     load = f"import json; print(json.load(open({str(out)!r})))"
-    more = command_with(
-        budget=labels_for_half(labels),
-        out=sibling(out, "narrower"),
-        report=sibling(report, "narrower"),
-        rounds=rounds,
+    made = [Step(what="Read the numbers in Python:", command=in_python(load))]
+    if labels >= n:
+        return made
+    narrower = command_with(
+        {
+            "budget": min(labels_for_half(labels), n),
+            "out": sibling(out, "narrower"),
+            "report": sibling(report, "narrower"),
+            **changed,
+        }
     )
-    return [
-        Step(
-            what="Read the numbers in Python:",
-            command=in_python(load),
-        ),
-        Step(
-            what="An interval of about half the width takes four times the labels. The"
-            " answers so far count where the design draws these items again:",
-            command=more,
-        ),
-    ]
+    words = (
+        "An interval of about half the width takes four times the labels. Answers that"
+        " are in the file already are used where these items are drawn again:"
+    )
+    return [*made, Step(what=words, command=narrower)]
+
+
+def _half_widths(job: EstimateJob) -> dict[str, object]:
+    widths = {
+        "stop_at_width": job.stop_at_width,
+        "stop_at_relative_width": job.stop_at_relative_width,
+    }
+    return {name: width / 2 for name, width in widths.items() if width is not None}
+
+
+def first_scores(paths: Sequence[Path], names: IdMap) -> NDArray[np.float64] | None:
+    """The scores of the first proxy file in the order of `names`, or None."""
+    if not paths:
+        return None
+    held, proxies = read_proxies({"": paths[0]})
+    return proxies[""][held.rows_of(names.held)]
+
+
+def surprising(
+    rows: Rows, proxy: NDArray[np.float64] | None, *, positive: bool
+) -> Rows:
+    """Labelled rows in order of surprise: low proxies of positives, high of negatives.
+
+    Args:
+        rows: ascending; their order stays without a proxy, and among equals.
+        proxy: (n,) or None.
+        positive: whether the rows are positive.
+    """
+    if proxy is None:
+        return rows
+    return rows[np.argsort(proxy[rows] * (1 if positive else -1), kind="stable")]
 
 
 def _sample(
-    title: str, answers: Answers, items: FileItems, *, positive: bool
+    answers: Answers,
+    items: FileItems,
+    proxy: NDArray[np.float64] | None,
+    *,
+    positive: bool,
 ) -> Sample:
     rows = np.flatnonzero(answers.known & (answers.positive == positive))
-    shown: Rows = rows[:SHOWN]
-    facts: list[Facts] = [_value(answers, row) for row in shown.tolist()]
+    shown = surprising(rows, proxy, positive=positive)[:SHOWN]
+    facts = [_facts(answers, proxy, row) for row in shown.tolist()]
+    kind = "Positive" if positive else "Negative"
+    order = "lowest" if positive else "highest"
+    title = f"{kind} items" + (
+        f", those with the {order} proxy" if proxy is not None else ""
+    )
     return Sample(title=title, examples=items.examples(shown, facts), count=len(rows))
 
 
-def _value(answers: Answers, row: int) -> Facts:
+def _facts(answers: Answers, proxy: NDArray[np.float64] | None, row: int) -> Facts:
+    scored = () if proxy is None else (("proxy", f"{proxy[row]:.4g}"),)
     if answers.value is None or not answers.positive[row]:
-        return ()
-    return (("value", f"{answers.value[row]:.6g}"),)
+        return scored
+    return (*scored, ("value", f"{answers.value[row]:.6g}"))

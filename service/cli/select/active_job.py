@@ -78,6 +78,9 @@ def run(job: ActiveJob) -> None:
         )
         record.add_file(job.labels)
         ignored = _read_ignored(job, source, record)
+        items = reports.open_items(
+            job, source.names, own=job.source, id_column=job.id_column
+        )
     with record.timed("select"):
         session = _resume(job, source) if job.resume else _start(job, source)
         session.ignore(source.ids[ignored])
@@ -105,18 +108,11 @@ def run(job: ActiveJob) -> None:
     for concept, one in compared.items():
         _say(session.params.strategy, concept, one)
     click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
-    if job.report is not None:
+    if items is not None:
         asked = Asked.of(record.contents(job.out, results))
         batch = Batch(session=session, picked=picked, compared=compared)
-        reports.write(job.report, _page(job, source, batch, asked))
-
-
-def _page(job: ActiveJob, source: sources.Source, batch: Batch, asked: Asked) -> str:
-    items = reports.open_items(
-        job, source.names, own=job.source, id_column=job.id_column
-    )
-    steps = next_steps(job.out, job.labels, job.report)
-    return batch_page(source, batch, items, asked, steps=steps)
+        steps = next_steps(job.out, job.labels, job.report)
+        reports.write(items, batch_page(source, batch, items, asked, steps=steps))
 
 
 def _say(strategy: str, concept: str, one: Coverage) -> None:

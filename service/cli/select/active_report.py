@@ -88,7 +88,8 @@ def batch_page(
 def next_steps(out: Path, labels: Path, report: Path | None) -> list[Step]:
     """Label the batch, and ask for the next one."""
     again = command_with(
-        keep=SESSION_OPTIONS, resume=True, out=numbered(out), report=numbered(report)
+        {"resume": True, "out": numbered(out), "report": numbered(report)},
+        keep=SESSION_OPTIONS,
     )
     show = f"import pyarrow.parquet as pq; print(pq.read_table({str(out)!r}))"
     return [

@@ -71,9 +71,9 @@ def run(
         )
     results = _write(job, given, answer, record, where=where)
     _say(job, answer, seconds=record.seconds("select"))
-    if job.report is not None:
+    if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        reports.write(job.report, answer_page(job, given, answer, asked))
+        reports.write(given.items, answer_page(job, given, answer, given.items, asked))
 
 
 def _request(
@@ -106,9 +106,9 @@ def _run_draw(
         f"{job.out}: {len(drawn):,} of {len(given.source.ids):,} items; inner product"
         " is no metric, so nothing is said of their radius"
     )
-    if job.report is not None:
+    if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        reports.write(job.report, draw_page(job, given, drawn, asked))
+        reports.write(given.items, draw_page(job, given, drawn, given.items, asked))
 
 
 def _write(

@@ -4,7 +4,6 @@ import numpy as np
 
 from gleann.selection import Selection
 from gleann.selection.coreset import CoresetAnswer
-from gleann.service.cli import reports
 from gleann.service.cli.reports import (
     FileItems,
     command_with,
@@ -20,7 +19,11 @@ from gleann.service.report.pages.drawn import DrawnReport, drawn_page
 
 
 def answer_page(
-    job: CoresetJob, given: Inputs, answer: CoresetAnswer, asked: Asked
+    job: CoresetJob,
+    given: Inputs,
+    answer: CoresetAnswer,
+    items: FileItems,
+    asked: Asked,
 ) -> str:
     """The page of a measured choice."""
     return coreset_page(
@@ -32,13 +35,15 @@ def answer_page(
             locked=given.locked,
             priced=given.costs is not None,
             groups=_groups(given),
-            items=_items(job, given),
+            items=items,
             steps=_steps(job),
         )
     )
 
 
-def draw_page(job: CoresetJob, given: Inputs, drawn: Selection, asked: Asked) -> str:
+def draw_page(
+    job: CoresetJob, given: Inputs, drawn: Selection, items: FileItems, asked: Asked
+) -> str:
     """The page of a random draw without distances."""
     return drawn_page(
         DrawnReport(
@@ -47,7 +52,7 @@ def draw_page(job: CoresetJob, given: Inputs, drawn: Selection, asked: Asked) ->
             n=len(given.source.ids),
             locked=given.locked,
             groups=_groups(given),
-            items=_items(job, given),
+            items=items,
             steps=_steps(job),
         )
     )
@@ -55,12 +60,6 @@ def draw_page(job: CoresetJob, given: Inputs, drawn: Selection, asked: Asked) ->
 
 def _groups(given: Inputs) -> Classes | None:
     return None if given.groups is None else Classes(name="group", values=given.groups)
-
-
-def _items(job: CoresetJob, given: Inputs) -> FileItems:
-    return reports.open_items(
-        job, given.source.names, own=job.source, id_column=job.id_column
-    )
 
 
 def _steps(job: CoresetJob) -> list[Step]:
@@ -73,10 +72,12 @@ def _steps(job: CoresetJob) -> list[Step]:
     ]
     if job.locked is None:
         more = command_with(
-            locked=job.out,
-            out=sibling(job.out, "more"),
-            report=sibling(job.report, "more"),
-            coverage=None,
+            {
+                "locked": job.out,
+                "out": sibling(job.out, "more"),
+                "report": sibling(job.report, "more"),
+                "coverage": None,
+            }
         )
         steps.append(
             Step(what="Choose as many more, with these as locked:", command=more)

@@ -86,6 +86,8 @@ def cost_options(function: Callback) -> Callback:
     epilog=options.examples(
         "gleann select weighted-k-center items.gleann --k 500 --probabilities p.npy"
         " --cost-weight 0.1 --cost-on mean --out picks.parquet",
+        "gleann select weighted-k-center items.parquet --k 500 --costs c.npy --out"
+        " picks.parquet --report picks.html --image-column image --class-column label",
     ),
 )
 @shared_options
@@ -128,7 +130,9 @@ def weighted_k_center(job: CoresetJob) -> None:
     "farthest-first",
     short_help="Cover the rest (farthest-first traversal).",
     epilog=options.examples(
-        "gleann select farthest-first items.npy --k 500 --out picks.parquet"
+        "gleann select farthest-first items.npy --k 500 --out picks.parquet",
+        "gleann select farthest-first items.parquet --k 500 --out picks.parquet"
+        " --report picks.html --show-column text",
     ),
 )
 @shared_options

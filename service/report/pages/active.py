@@ -170,6 +170,8 @@ def _examples(report: ActiveReport) -> Section:
         facts,
         report.items,
     )
+    if report.distances:  # more pictures follow, and the note after them
+        return made
     return Section(title=made.title, body=(*made.body, *picture_note(report.items)))
 
 

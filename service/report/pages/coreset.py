@@ -14,7 +14,14 @@ from gleann.service.report.markup import Html
 from gleann.service.report.measures.distances import spread
 from gleann.service.report.measures.groups import count_groups
 from gleann.service.report.numerals import percent, short
-from gleann.service.report.page import Section, page, paragraph, side_by_side, tiles
+from gleann.service.report.page import (
+    Section,
+    note,
+    page,
+    paragraph,
+    side_by_side,
+    tiles,
+)
 from gleann.service.report.pages.parts import (
     best_spreads,
     coverage_figure,
@@ -22,7 +29,6 @@ from gleann.service.report.pages.parts import (
     groups_section,
     histogram_figure,
     left_out_section,
-    picture_note,
 )
 from gleann.service.report.tables import Cell, best_of, table
 
@@ -76,7 +82,12 @@ def coreset_page(report: CoresetReport) -> str:
     sections = [
         Section(
             title="At a glance",
-            body=(tiles(glance(report)), _sets_table(report), _words(report)),
+            body=(
+                tiles(glance(report)),
+                _sets_table(report),
+                _words(report),
+                *(note(words) for words in same_as(report)),
+            ),
         ),
         asked_section(report.asked),
         _coverage(report),
@@ -117,6 +128,17 @@ def glance(report: CoresetReport) -> list[tuple[str, str]]:
     return shown
 
 
+def same_as(report: CoresetReport) -> list[str]:
+    """Baselines that chose the same items, in words."""
+    chosen = np.sort(report.chosen.rows)
+    return [
+        f"The same items as by the simple choice {name}: with these parameters the"
+        " method adds nothing to it."
+        for name, one in report.sets().items()
+        if name != "chosen" and np.array_equal(np.sort(one.rows), chosen)
+    ]
+
+
 def _or_locked(report: CoresetReport) -> str:
     return " or locked" if len(report.locked) else ""
 
@@ -134,7 +156,7 @@ def _sets_table(report: CoresetReport) -> Html:
         head.append("mean cost")
         costs = [one.cost for one in sets.values()]
         best |= best_of(costs, column=len(head) - 1, want="low")
-    caption = "Distance of every item to its nearest selected one; as many items each"
+    caption = "Distance of every item to its nearest selected one"
     return table(head, rows, best=best, caption=caption)
 
 
@@ -181,14 +203,13 @@ def _examples(report: CoresetReport) -> Section:
         chosen.nearest[chosen.nearest >= 0], minlength=len(chosen.rows)
     )
     facts: list[Facts] = [(("covers", f"{count:,}"),) for count in covered.tolist()]
-    made = examples_section(
+    return examples_section(
         "Chosen items",
         "The first chosen items, and how many items each is the nearest chosen one of.",
         chosen.rows,
         facts,
         report.items,
     )
-    return Section(title=made.title, body=(*made.body, *picture_note(report.items)))
 
 
 def _nearest(report: CoresetReport) -> Ids:

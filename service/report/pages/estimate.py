@@ -91,7 +91,7 @@ def glance(name: str, made: Estimate, *, n: int) -> list[tuple[str, str]]:
     shown = [(short(made.value), what + _share(made, n))]
     if made.low is not None and made.high is not None:
         ends = f"{short(made.low)} to {short(made.high)}"
-        shown.append((ends, f"{percent(made.confidence)} interval"))
+        shown.append((ends, f"{100 * made.confidence:g} % interval"))
     shown.append(
         (f"{made.labels_used:,}", f"labels, {made.positives:,} of them positive")
     )
@@ -99,28 +99,26 @@ def glance(name: str, made: Estimate, *, n: int) -> list[tuple[str, str]]:
 
 
 def comparison(
-    name: str, made: Estimate, uniform: Estimate | None
+    made: Estimate, uniform: Estimate | None
 ) -> list[tuple[str, float | None, float | None, int]]:
     """Method, value, half-width and labels: ABae and what it is compared with.
 
     A value is None where only the width to expect is known.
     """
-    of = f", {name}" if name else ""
     used = made.labels_used
     rows: list[tuple[str, float | None, float | None, int]] = [
-        (f"ABae{of}", made.value, half_width(made.low, made.high), used)
+        ("ABae", made.value, half_width(made.low, made.high), used)
     ]
     if uniform is not None:
         width = half_width(uniform.low, uniform.high)
-        rows.append(
-            (f"uniform draws, measured{of}", uniform.value, width, uniform.labels_used)
-        )
+        drawn = "uniform draws, measured"
+        rows.append((drawn, uniform.value, width, uniform.labels_used))
     for what, width in (
         ("uniform draws, to be expected", made.uniform_width),
         ("ABae as published, to be expected", made.abae_width),
     ):
         if width is not None:
-            rows.append((f"{what}{of}", None, width / 2, used))
+            rows.append((what, None, width / 2, used))
     return rows
 
 
@@ -164,13 +162,14 @@ def _comparison(report: EstimateReport) -> Section:
 
 
 def _comparison_table(name: str, made: Estimate, uniform: Estimate | None) -> Html:
-    listed = comparison(name, made, uniform)
+    listed = comparison(made, uniform)
     rows: list[list[Cell]] = [
         [what, value, None if half is None else f"{PLUS_MINUS} {short(half)}", used]
         for what, value, half, used in listed
     ]
     best = best_of([half for _, _, half, _ in listed], column=2, want="low")
-    return table(["method", "estimate", "half-width", "labels"], rows, best=best)
+    head = ["method", "estimate", "half-width", "labels"]
+    return table(head, rows, best=best, caption=name)
 
 
 def _whiskers(
@@ -219,7 +218,7 @@ def _strata(name: str, made: Estimate) -> Section:
         body=(
             paragraph(words),
             figure(_strata_chart(made.by_stratum), caption=caption),
-            _strata_table(made.by_stratum),
+            _strata_table(made.by_stratum, valued=made.target != "count"),
         ),
     )
 
@@ -248,7 +247,7 @@ def _strata_chart(strata: Sequence[Stratum]) -> Html:
     return bar_chart(groups, bars, x=axis)
 
 
-def _strata_table(strata: Sequence[Stratum]) -> Html:
+def _strata_table(strata: Sequence[Stratum], *, valued: bool) -> Html:
     rows: list[list[Cell]] = [
         [
             f"stratum {place}",
@@ -257,12 +256,12 @@ def _strata_table(strata: Sequence[Stratum]) -> Html:
             one.labelled,
             one.positives,
             percent(one.rate),
-            one.mean,
+            *([one.mean] if valued else []),
         ]
         for place, one in enumerate(strata, start=1)
     ]
     head = ["stratum", "items", "mean proxy", "labels", "positive", "rate"]
-    return table([*head, "mean value"], rows)
+    return table(head + ["mean value"] * valued, rows)
 
 
 def _samples(report: EstimateReport) -> list[Section]:

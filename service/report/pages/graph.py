@@ -29,7 +29,7 @@ from gleann.service.report.pages.parts import (
 )
 from gleann.service.report.tables import Cell, table
 
-PAIRS = 12
+PAIRS = 6
 UNITS = {"l2": "squared L2", "cosine": "1 - cos", "ip": "minus the inner product"}
 """What the distance is, by metric."""
 
@@ -150,7 +150,7 @@ def _quantiles(report: GraphReport, numbers: GraphMeasures) -> Html:
         )
         if len(values)
     ]
-    head = ["quantiles over rows", *(percent(mark) for mark in marks)]
+    head = ["quantiles over rows", *(f"{100 * mark:g} %" for mark in marks)]
     return table(head, rows)
 
 

@@ -21,7 +21,13 @@ from gleann.service.report.measures.distances import (
 )
 from gleann.service.report.measures.groups import GroupCount, GroupCounts
 from gleann.service.report.numerals import percent, short
-from gleann.service.report.page import Section, figure, note, paragraph
+from gleann.service.report.page import (
+    Section,
+    figure,
+    note,
+    paragraph,
+    side_by_side,
+)
 from gleann.service.report.scales import Axis, axis_over
 from gleann.service.report.tables import Cell, best_of, table
 
@@ -87,16 +93,14 @@ def groups_section(counts: GroupCounts, *, name: str, chosen: str) -> Section:
         chosen: what the chosen rows are called in the legend.
     """
     shown = counts.shown
-    body = [
-        figure(
-            _group_chart(counts, shown, chosen),
-            caption=f"Shares by {name}: of all {counts.before:,} rows, and of the"
-            f" {counts.after:,} {chosen}.",
-        ),
-        _group_table(counts, name),
-    ]
+    chart = figure(
+        _group_chart(counts, shown, chosen),
+        caption=f"Shares by {name}: of all {counts.before:,} rows, and of the"
+        f" {counts.after:,} {chosen}.",
+    )
+    body = [side_by_side([chart, _group_table(counts, name, chosen)])]
     if counts.empty_count:
-        body.append(note(_empty_words(counts, name)))
+        body.append(note(_empty_words(counts, name, chosen)))
     return Section(title=f"Before and after, by {name}", body=tuple(body))
 
 
@@ -122,6 +126,7 @@ def left_out_section(
         body=(
             paragraph("The rows farthest from any selected one, the farthest first."),
             example_grid(items.examples(rows, facts), of=uncovered),
+            *picture_note(items),
         ),
     )
 
@@ -196,7 +201,7 @@ def _group_chart(counts: GroupCounts, shown: Sequence[GroupCount], chosen: str) 
     )
 
 
-def _group_table(counts: GroupCounts, name: str) -> Html:
+def _group_table(counts: GroupCounts, name: str, chosen: str) -> Html:
     listed = [*counts.shown, *([counts.rest] if counts.rest else [])]
     locked = any(one.locked for one in listed)
     rows: list[list[Cell]] = [
@@ -212,7 +217,7 @@ def _group_table(counts: GroupCounts, name: str) -> Html:
         for one in listed
     ]
     head = [name, "rows", "share", *(["chosen before"] if locked else [])]
-    return table([*head, "chosen", "share of chosen", "times its share"], rows)
+    return table([*head, chosen, "share", "times its share"], rows)
 
 
 def _times(counts: GroupCounts, one: GroupCount) -> str | None:
@@ -220,11 +225,11 @@ def _times(counts: GroupCounts, one: GroupCount) -> str | None:
     return f"{counts.share_after(one) / before:.2f}" if before else None
 
 
-def _empty_words(counts: GroupCounts, name: str) -> str:
+def _empty_words(counts: GroupCounts, name: str, chosen: str) -> str:
     names = ", ".join(counts.empty)
     more = counts.empty_count - len(counts.empty)
     return (
-        f"{counts.empty_count:,} values of {name} have no selected row: {names}"
+        f"{counts.empty_count:,} values of {name} are not among the {chosen}: {names}"
         + (f" and {more:,} more" if more else "")
         + "."
     )
