@@ -98,12 +98,12 @@ def asked_section(asked: Asked) -> Section:
     )
 
 
-def next_section(steps: Sequence[Step]) -> Section:
+def next_section(steps: Sequence[Step], *, title: str = "How to go on") -> Section:
     """Commands to go on with, in order."""
     made: list[Html] = []
     for one in steps:
         made += [paragraph(one.what), code(one.command)]
-    return Section(title="How to go on", body=tuple(made))
+    return Section(title=title, body=tuple(made))
 
 
 def _content(one: Mapping[str, Any]) -> str:

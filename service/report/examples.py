@@ -70,3 +70,12 @@ def _picture(one: Example) -> Html:
     if not one.picture:
         return element("span", {"class": "missing"}, one.missing)
     return element("img", {"src": one.picture, "alt": f"picture of {one.id}"})
+
+
+def strip(pictures: Sequence[tuple[str, str]]) -> Html:
+    """Small pictures beside each other: data URIs with the text for each."""
+    images = [
+        element("img", {"src": source, "alt": words, "title": words})
+        for source, words in pictures
+    ]
+    return element("div", {"class": "strip"}, *images)
