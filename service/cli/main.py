@@ -4,14 +4,18 @@ Exit codes: 0 success, 1 gleann error (one line with the reason), 2 wrong usage,
 labels are still needed (`estimate`, `estimate-groups`), 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from click.shell_completion import shell_complete
 
 import gleann
 from gleann.index.errors import GleannError
+from gleann.service.cli.completion import VARIABLE
+from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.options import examples
 
 COMMANDS = {
@@ -24,11 +28,12 @@ COMMANDS = {
     "estimate-groups": "estimate.estimate_groups",
     "demo": "demo",
     "doctor": "doctor.doctor",
+    "completion": "completion",
 }
 """The module of each command, in the order one meets them."""
 
 
-class CommandGroup(click.Group):
+class CommandGroup(SuggestingGroup):
     """A group whose commands load on first use, so that `--help` stays quick."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -42,6 +47,14 @@ class CommandGroup(click.Group):
         module = import_module(f"gleann.service.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
+
+    def unknown(self, name: str, ctx: click.Context) -> str:
+        """What is said of an unknown command, which may be one of `select`."""
+        select = self.get_command(ctx, "select")
+        assert isinstance(select, click.Group)
+        if select.get_command(ctx, name) is not None:
+            return f"no command {name!r}; did you mean select {name}?"
+        return super().unknown(name, ctx)
 
 
 @click.group(
@@ -86,6 +99,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `gleann` script."""
+    if instruction := os.environ.get(VARIABLE):
+        sys.exit(shell_complete(cli, {}, "gleann", VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))
 
 

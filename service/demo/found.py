@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.service.demo import digits
 from gleann.service.demo.digits import Subset
@@ -91,7 +92,7 @@ def digit_pictures(subsets: Sequence[Subset], *, seed: int) -> list[DigitPicture
     ]
 
 
-def _picture(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> str:
+def _picture(pixels: NDArray[np.float32]) -> str:
     """Dark strokes on white, as a data URI."""
     from PIL import Image
 

@@ -116,9 +116,9 @@ def _note(name: str, subsets: Sequence[Subset]) -> str:
 
 
 def _digits_table(subsets: Sequence[Subset]) -> Html:
-    qualities = [[s for s in subsets if s.method == method] for method in METHODS]
+    by_method = [[s for s in subsets if s.method == method] for method in METHODS]
     rows: list[list[Cell]] = []
-    for method, mine in zip(METHODS, qualities, strict=True):
+    for method, mine in zip(METHODS, by_method, strict=True):
         ratios = [s.ratio for s in mine if s.ratio is not None]
         rows.append(
             [
@@ -129,14 +129,13 @@ def _digits_table(subsets: Sequence[Subset]) -> Html:
                 f"{max(ratios):.2f}" if ratios else None,
             ]
         )
+    radii = [fmean(s.radius for s in mine) for mine in by_method]
+    margins = [fmean(s.mean_cost for s in mine) for mine in by_method]
+    accuracies = [fmean(s.accuracy for s in mine) for mine in by_method]
     best = (
-        best_of([fmean(s.radius for s in q) for q in qualities], column=1, want="low")
-        | best_of(
-            [fmean(s.mean_cost for s in q) for q in qualities], column=2, want="low"
-        )
-        | best_of(
-            [fmean(s.accuracy for s in q) for q in qualities], column=3, want="high"
-        )
+        best_of(radii, column=1, want="low")
+        | best_of(margins, column=2, want="low")
+        | best_of(accuracies, column=3, want="high")
     )
     head = ["method", "radius", "mean margin", "accuracy", "at most x best objective"]
     return table(head, rows, best=best)
@@ -163,7 +162,7 @@ def _digits_words(digits: DigitsResult) -> str:
     ratios = [s.ratio for s in digits.subsets if s.ratio is not None]
     return (
         f"The certificate says that weighted k-center's objective was at most"
-        f" {max(ratios):.2f} times the best possible one on any split. The service chose"
-        f" {'the same' if digits.remote_same else 'other'} images"
+        f" {max(ratios):.2f} times the best possible one on any split. The service"
+        f" chose {'the same' if digits.remote_same else 'other'} images"
         f" {'as' if digits.remote_same else 'than'} the library in process."
     )

@@ -20,7 +20,7 @@ from gleann.service.report.tables import facts
 
 YOUR_FILE = (
     Step(
-        what="Index the vectors of a parquet file (a .npy file has no columns to name):",
+        what="Index the vectors of a parquet file:",
         command="gleann build items.parquet items.gleann --id-column id",
     ),
     Step(
@@ -74,8 +74,9 @@ def _glance(result: DemoResult) -> Html:
                     f" {times:.0f} times exact search",
                 )
             )
-    looked = [r.checkpoints[-1].looked_at for r in result.runs if r.method == "seals"]
-    shown.append((percent(fmean(looked)), "of the words SEALS looked at, on average"))
+    ours = [r for r in result.runs if r.method == "default"]
+    looked = fmean(r.checkpoints[-1].looked_at for r in ours)
+    shown.append((percent(looked), "of the words looked at to find rare concepts"))
     ratios = [s.ratio for s in result.digits.subsets if s.ratio is not None]
     shown.append(
         (f"{max(ratios):.2f} x", "the best possible, at most: the certificate")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gleann.index.arrays import Rows
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
 from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import EstimateParams
@@ -128,6 +129,10 @@ class OverlappingGroupsSession:
     def groups(self) -> tuple[str, ...]:
         """Names of the groups."""
         return tuple(self._sessions)
+
+    def labelled_rows(self, group: str) -> Rows:
+        """Rows (m,) that the group's labels so far are of."""
+        return self._sessions[group].labelled_rows
 
     def submit(
         self,

@@ -1,11 +1,12 @@
 """An estimate session whose proxies come from the index, updated every round."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
@@ -20,6 +21,7 @@ from gleann.selection.estimate.labels.known import (
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.propagate import representatives
 from gleann.selection.estimate.refreshed.interval import refreshed_interval
+from gleann.selection.estimate.refreshed.round_proxies import RoundProxies
 from gleann.selection.estimate.refreshed.rounds import (
     Round,
     refreshed_totals,
@@ -29,6 +31,7 @@ from gleann.selection.estimate.refreshed.session_rounds import RefreshedRounds
 from gleann.selection.estimate.result import Estimate, conclude_from
 from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.stratified.estimators import Design
+from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import (
     check_format,
     fingerprint,
@@ -61,14 +64,25 @@ class TastiSession:
     """
 
     def __init__(
-        self, core: SessionCore[KnownRows], vectors: Vectors, first: Rows
+        self,
+        core: SessionCore[KnownRows],
+        vectors: Vectors,
+        first: Rows,
+        *,
+        progress: ProgressCallback | None = None,
     ) -> None:
         params = core.params
         self._core = core
         self._first = first
         rest = replace(params, budget=params.budget - len(first))
         self._budgets = rest.round_budgets(params.strata)
-        self._rounds = RefreshedRounds(vectors, params, core.known, first, core.answers)
+        self._rounds = RefreshedRounds(
+            params,
+            core.known,
+            first,
+            core.answers,
+            partial(RoundProxies, vectors, origin=core.data_hash, progress=progress),
+        )
         if len(first):
             self._core.answers.add_round(first)
         self._made: tuple[int, Estimate] | None = None
@@ -82,6 +96,7 @@ class TastiSession:
         first: int | None = None,
         ids: ArrayLike | None = None,
         known: Known | None = None,
+        progress: ProgressCallback | None = None,
     ) -> "TastiSession":
         """Start an estimate over the rows of an index.
 
@@ -95,6 +110,8 @@ class TastiSession:
             ids: (n,) names of the rows; None numbers them.
             known: labels known before; they make proxies too, are counted exactly and
                 do not cost budget.
+            progress: called as representatives are chosen, and before each round as
+                rows are scored.
 
         Raises:
             InvalidInputError: vectors, ids or known labels that do not fit.
@@ -111,10 +128,14 @@ class TastiSession:
         picked = np.empty(0, np.int64)
         if size:
             picked = representatives(
-                points, k=size, covered=before.rows, seed=params.seed
+                points,
+                k=size,
+                covered=before.rows,
+                seed=params.seed,
+                progress=progress,
             )
         core = SessionCore.of(params, names, before, data_hash=fingerprint(points))
-        return cls(core, points, picked)
+        return cls(core, points, picked, progress=progress)
 
     @property
     def params(self) -> EstimateParams:
@@ -130,6 +151,16 @@ class TastiSession:
     def labels_used(self) -> int:
         """Rows labelled so far, those known before not among them."""
         return self._core.answers.used
+
+    @property
+    def representatives(self) -> int:
+        """Number of representatives, labelled first."""
+        return len(self._first)
+
+    @property
+    def labelled_rows(self) -> Rows:
+        """Rows (m,) labelled so far, those known before not among them."""
+        return self._core.answers.labelled_rows
 
     def next_batch(self) -> Selection:
         """The rows to label next: the representatives, then one round after the other.
@@ -193,11 +224,32 @@ class TastiSession:
             **self._core.answers.state(),
         )
 
+    def proxy_sums(self) -> dict[str, NDArray[np.generic]]:
+        """What proxies are made from so far, for `resume`; at most 32 bytes a row.
+
+        Without it, a resumed session scans all labels again when a round needs them.
+        """
+        return self._rounds.proxies.saved()
+
     @classmethod
     def resume(
-        cls, state: dict[str, Any], vectors: ArrayLike, *, ids: ArrayLike | None = None
+        cls,
+        state: dict[str, Any],
+        vectors: ArrayLike,
+        *,
+        ids: ArrayLike | None = None,
+        proxy_sums: Mapping[str, NDArray[np.generic]] | None = None,
+        progress: ProgressCallback | None = None,
     ) -> "TastiSession":
         """Continue from `state()`, with the same vectors and ids.
+
+        Args:
+            state: of the session.
+            vectors: (n, d).
+            ids: (n,) names of the rows; None numbers them.
+            proxy_sums: of `proxy_sums`, then or earlier; ignored if damaged, or of
+                other labels.
+            progress: as for `start`.
 
         Raises:
             CorruptDataError: not such a state, or of other vectors or ids.
@@ -220,9 +272,11 @@ class TastiSession:
             require_open_rows(params, n=n, known=known)
             _first_size(len(first), params, known=len(known.rows))
             _require_room(params, first=len(first))
-            session = cls(core, points, first)
+            session = cls(core, points, first, progress=progress)
         session._restore_rounds(saved)
         session._core.answers.restore(saved)
+        if proxy_sums:
+            session._rounds.restore_proxies(proxy_sums)
         return session
 
     def _restore_rounds(self, saved: Saved) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.baselines.abae_widths import abae_width
@@ -132,6 +133,11 @@ class EstimateSession:
     def labels_used(self) -> int:
         """Rows labelled so far, those known before not among them."""
         return self._core.answers.used
+
+    @property
+    def labelled_rows(self) -> Rows:
+        """Rows (m,) labelled so far, those known before not among them."""
+        return self._core.answers.labelled_rows
 
     @property
     def pilot(self) -> Evidence | None:

@@ -49,3 +49,18 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
         return reduce(lambda wrapped, option: option(wrapped), question[::-1], function)
 
     return add
+
+
+def session_options(function: Callback) -> Callback:
+    """The options --state and --resume."""
+    state = click.option(
+        "--state",
+        type=options.PATH,
+        help="File for the session: a run continues from it if it is there, instead of"
+        " repeating all rounds. One of other data or parameters is refused;"
+        " --overwrite replaces it.",
+    )
+    resume = click.option(
+        "--resume", is_flag=True, help="Continue from --state, which must be there."
+    )
+    return state(resume(function))

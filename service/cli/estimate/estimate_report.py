@@ -122,6 +122,8 @@ def steps(
             "budget": min(labels_for_half(labels), n),
             "out": sibling(out, "narrower"),
             "report": sibling(report, "narrower"),
+            "state": None,  # of a session with another budget
+            "resume": None,
             **changed,
         }
     )

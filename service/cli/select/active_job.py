@@ -22,6 +22,7 @@ from gleann.selection import (
     ActiveSession,
     Coverage,
     IndexNeighbours,
+    PoolChoice,
     Selection,
 )
 from gleann.selection.active.params import PoolName, Strategy
@@ -90,29 +91,43 @@ def run(job: ActiveJob) -> None:
         compared = _compare(session, picked)
     outputs.write_parquet(job.out, _columns(picked))
     outputs.write_json(job.state, session.state())
-    advice = session.stop_advice()
-    results = {
-        "asked": len(picked),
-        "labelled": len(session.labelled_rows),
-        "looked_at": session.looked_at,
-        "stop": advice.stop,
-        "stop_reason": advice.reason,
-        "compared": {name: _told(one) for name, one in compared.items()},
-    }
+    batch = Batch(session=session, picked=picked, compared=compared)
+    results = _results(batch)
     record.write(job.out, results)
-    click.echo(
-        f"{job.out}: {len(picked):,} items to label;"
-        f" {len(session.labelled_rows):,} are labelled,"
-        f" {session.looked_at:,} of {len(source.ids):,} were looked at"
-    )
-    for concept, one in compared.items():
-        _say(session.params.strategy, concept, one)
-    click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
+    _print(job.out, batch, n=len(source.ids))
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        batch = Batch(session=session, picked=picked, compared=compared)
         steps = next_steps(job.out, job.labels, job.report)
         reports.write(items, batch_page(source, batch, items, asked, steps=steps))
+
+
+def _results(batch: Batch) -> dict[str, object]:
+    session, advice = batch.session, batch.session.stop_advice()
+    return {
+        "asked": len(batch.picked),
+        "labelled": len(session.labelled_rows),
+        "looked_at": session.looked_at,
+        "pool": session.pool_choice.pool,
+        "pool_asked": session.pool_choice.asked,
+        "pool_reason": session.pool_choice.reason,
+        "stop": advice.stop,
+        "stop_reason": advice.reason,
+        "compared": {name: _told(one) for name, one in batch.compared.items()},
+    }
+
+
+def _print(out: Path, batch: Batch, *, n: int) -> None:
+    session = batch.session
+    click.echo(
+        f"{out}: {len(batch.picked):,} items to label;"
+        f" {len(session.labelled_rows):,} are labelled,"
+        f" {session.looked_at:,} of {n:,} ({session.looked_at / n:.1%}) were looked at"
+    )
+    click.echo(f"pool: {session.pool_choice.pool} ({_why(session.pool_choice)})")
+    for concept, one in batch.compared.items():
+        _say(session.params.strategy, concept, one)
+    advice = session.stop_advice()
+    click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
 
 
 def _say(strategy: str, concept: str, one: Coverage) -> None:
@@ -122,6 +137,12 @@ def _say(strategy: str, concept: str, one: Coverage) -> None:
         f" {one.random_score:.4g}; strongest simple choice, the highest of all items"
         f" {one.baseline_score:.4g} ({one.in_pool:.0%} of them were candidates)"
     )
+
+
+def _why(choice: PoolChoice) -> str:
+    if choice.asked == "auto":
+        return f"auto: {choice.reason}"
+    return choice.reason
 
 
 def _told(one: Coverage) -> dict[str, float | str]:

@@ -99,7 +99,6 @@ def _active(job: CoresetJob) -> str:
         ("--id-column", job.id_column),
     ):
         words += [option, quoted(column)] if column else []
-    words += [] if job.source.is_dir() else ["--pool global"]
     return " ".join(
         [*words, "--labels labels.csv --state session.json --out batch-1.parquet"]
     )

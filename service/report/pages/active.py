@@ -40,6 +40,7 @@ class ActiveReport:
         n: items in all.
         labels: numbers of labels by class, by concept; "" without concepts.
         looked_at: items that were candidates so far.
+        pool: the pool they came from, and why.
         advice: whether to stop.
         compared: the batch with its baselines, by concept.
         distances: (n,) of every item to the nearest labelled one, by `BEFORE`, `AFTER`
@@ -54,6 +55,7 @@ class ActiveReport:
     n: int
     labels: Mapping[str, Mapping[str, int]]
     looked_at: int
+    pool: str
     advice: StopAdvice
     compared: Mapping[str, Coverage]
     distances: Mapping[str, Distances]
@@ -96,7 +98,8 @@ def glance(report: ActiveReport) -> list[tuple[str, str]]:
 
 
 def _advice(report: ActiveReport) -> list[Html]:
-    return [note(f"{report.advice.reason}.")] if report.advice.reason else []
+    pool = paragraph(f"Candidates came from the pool {report.pool}.")
+    return [pool, note(f"{report.advice.reason}.")] if report.advice.reason else [pool]
 
 
 def _compared(report: ActiveReport) -> Section:
