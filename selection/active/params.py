@@ -58,7 +58,7 @@ class ActiveParams:
     strategy: Strategy = "entropy"
     pool: PoolName = "auto"
     batch: int = 25
-    neighbours: int = 15
+    neighbours: int = 10
     model: ModelName = "logistic_regression"
     C: float = 1.0
     class_weight: Literal["balanced"] | None = None

@@ -4,19 +4,23 @@ Exit codes: 0 success, 1 gleann error (one line with the reason), 2 wrong usage,
 labels are still needed (`estimate`, `estimate-groups`), 130 interrupted.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-import click
-from click.shell_completion import shell_complete
+from gleann.service.cli.interrupts import INTERRUPTED, leaving_on_interrupt
 
-import gleann
-from gleann.index.errors import GleannError
-from gleann.service.cli.completion import VARIABLE
-from gleann.service.cli.groups import SuggestingGroup
-from gleann.service.cli.options import examples
+with leaving_on_interrupt():
+    import click
+    from click.shell_completion import shell_complete
+
+    import gleann
+    from gleann.index.errors import GleannError
+    from gleann.service.cli.completion import VARIABLE
+    from gleann.service.cli.groups import SuggestingGroup
+    from gleann.service.cli.options import examples
 
 COMMANDS = {
     "serve": "serve",
@@ -44,7 +48,8 @@ class CommandGroup(SuggestingGroup):
         """Load one command from its module."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"gleann.service.cli.{COMMANDS[cmd_name]}")
+        with leaving_on_interrupt():
+            module = import_module(f"gleann.service.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
 
@@ -75,7 +80,8 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
     else:
         # Imported here: it loads NumPy, which `--help` does not need.
-        from gleann.index.parallel.cores import limit_blas
+        with leaving_on_interrupt():
+            from gleann.index.parallel.cores import limit_blas
 
         limit_blas()
 
@@ -93,15 +99,23 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), code=1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("gleann: interrupted", err=True)
-        return 130
+        return INTERRUPTED
     return 0
 
 
 def main() -> None:
     """Entry point of the `gleann` script."""
+    _escape_what_streams_cannot_encode()
     if instruction := os.environ.get(VARIABLE):
         sys.exit(shell_complete(cli, {}, "gleann", VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))
+
+
+def _escape_what_streams_cannot_encode() -> None:
+    """Print paths that the terminal cannot show, rather than fail after the work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, *, code: int) -> int:

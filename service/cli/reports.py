@@ -13,6 +13,7 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import outputs
+from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.item_table import (
     TABLE_SUFFIXES,
     Columns,
@@ -20,6 +21,7 @@ from gleann.service.cli.files.item_table import (
     ItemTable,
     column_names,
 )
+from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.options import ReportOptions
 from gleann.service.files.vector_columns import require_columns
 from gleann.service.report.examples import Example
@@ -74,76 +76,63 @@ class FileItems:
         return replace(one, texts=held.texts, picture=picture, missing=missing)
 
 
-def check(job: ReportOptions, *, own: Path | None, overwrite: bool) -> None:
-    """Refuse a report that cannot be written, before any work.
+def pages_of(job: ReportOptions, *, own: Path | None) -> tuple[OutputPath, ...]:
+    """The page that a job will write, if any; refuses what it cannot show.
+
+    To be checked with the job's other outputs, before any work.
 
     Args:
         job: its options.
         own: the job's input, which may have the columns.
-        overwrite: whether the page may exist.
 
     Raises:
-        InvalidInputError: a suffix other than .html, options of a report that is not
-            asked for, or a column that is missing.
-        AlreadyExistsError: the page exists.
+        InvalidInputError: options of a report that is not asked for, or a column that
+            is missing.
         EngineUnavailableError: pictures, and no Pillow to decode them.
     """
     if job.report is None:
         _refuse_unread(job)
-        return
-    if job.report.suffix.lower() not in PAGE_SUFFIXES:
-        raise InvalidInputError(
-            f"--report writes .html, {job.report} ends in {job.report.suffix!r}"
-        )
-    outputs.refuse_existing(job.report, overwrite=overwrite)
-    if not job.report.absolute().parent.is_dir():
-        raise InvalidInputError(
-            f"--report {job.report}: there is no folder {job.report.parent}"
-        )
+        return ()
     if job.image_column and find_spec("PIL") is None:
         raise EngineUnavailableError(
             "--image-column needs Pillow: pip install 'gleann[report]'"
         )
-    columns = columns_of(job, own=own)
-    if columns is not None:
-        require_columns(columns.path, columns.named, column_names(columns.path))
+    named = columns_of(job, own=own)
+    if named is not None:
+        require_columns(named.path, named.named, list(column_names(named.path)))
+    return (OutputPath(flag="--report", path=job.report, suffixes=PAGE_SUFFIXES),)
 
 
-def columns_of(
-    job: ReportOptions, *, own: Path | None, id_column: str | None = None
-) -> Columns | None:
+def columns_of(job: ReportOptions, *, own: Path | None) -> Columns | None:
     """The columns that the report shows, or None if it shows none.
 
     Args:
         job: its options.
-        own: the job's input.
-        id_column: column of `own` with the ids of its rows.
+        own: the job's input, in whose row order the items are.
 
     Raises:
         InvalidInputError: columns, and no file that could have them.
     """
-    named = [*job.show_column, job.image_column, job.class_column]
-    if not any(named):
+    if not any([*job.show_column, job.image_column, job.class_column]):
         return None
     path = job.show_from or own
-    if path is None or path.suffix not in TABLE_SUFFIXES:
+    if path is None or path.suffix.lower() not in TABLE_SUFFIXES:
         raise InvalidInputError(
-            f"{path or 'the input'} has no columns to show: name a parquet or csv file"
-            " with --show-from"
+            f"{path or 'the input'} has no columns to show: name a parquet, csv or"
+            " jsonl file with --show-from"
         )
-    if job.show_from is not None:
-        id_column = "id" if "id" in column_names(path) else None
+    by_id = job.show_from is not None and ID_COLUMN in column_names(path)
     return Columns(
         path=path,
         text=job.show_column,
         image=job.image_column,
         label=job.class_column,
-        id=id_column,
+        id=ID_COLUMN if by_id else None,
     )
 
 
 def open_items(
-    job: ReportOptions, names: IdMap, *, own: Path | None, id_column: str | None = None
+    job: ReportOptions, names: IdMap, *, own: Path | None
 ) -> FileItems | None:
     """The rows that the report shows, or None without a report.
 
@@ -152,22 +141,21 @@ def open_items(
     Args:
         job: its options.
         names: ids of all rows.
-        own: the job's input.
-        id_column: column of `own` with the ids of its rows.
+        own: the job's input, in whose row order they are.
 
     Raises:
-        InvalidInputError: the file has another number of rows, and no ids.
-        UnknownIdError: an id of no row.
+        InvalidInputError: the file has another number of rows and no ids, or none of
+            its ids is one of the job.
     """
     if job.report is None:
         return None
-    columns = columns_of(job, own=own, id_column=id_column)
-    if columns is None:
+    named = columns_of(job, own=own)
+    if named is None:
         return FileItems(page=job.report, names=names, table=None, classes=None)
-    table = ItemTable(columns, names)
+    table = ItemTable(named, names)
     classes = None
-    if columns.label is not None:
-        classes = Classes(name=columns.label, values=table.classes())
+    if named.label is not None:
+        classes = Classes(name=named.label, values=table.classes())
     return FileItems(page=job.report, names=names, table=table, classes=classes)
 
 

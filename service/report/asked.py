@@ -10,6 +10,12 @@ from gleann.service.report.page import Section, code, paragraph, side_by_side
 from gleann.service.report.tables import facts, table
 
 SHORT_HASH = 12
+METRICS = {
+    "cosine": "cosine; distances are chords of unit vectors, from 0 to 2",
+    "l2": "l2; distances are Euclidean",
+    "ip": "ip, which has no distances",
+}
+"""What the distances of a selection are, by metric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +27,7 @@ class Asked:
         command_line: as it was typed.
         inputs: records of the input files.
         seed: None where nothing is drawn.
+        metric: of the distances, or "" where there are none.
         version: of gleann.
         machine: its processor and cores.
         seconds: by phase.
@@ -32,6 +39,7 @@ class Asked:
     command_line: str
     inputs: tuple[Mapping[str, Any], ...]
     seed: int | None
+    metric: str
     version: str
     machine: str
     seconds: Mapping[str, float]
@@ -47,6 +55,7 @@ class Asked:
             command_line=record["command_line"],
             inputs=tuple(record["inputs"]),
             seed=record["seed"],
+            metric=record["results"].get("metric", ""),
             version=record["versions"].get("gleann", "unknown"),
             machine=f"{machine['cores']} cores of {machine['cpu']}",
             seconds=record["seconds"],
@@ -81,6 +90,11 @@ class Step:
 def asked_section(asked: Asked) -> Section:
     """The command, its data, seed, version and seconds."""
     pairs = [
+        *(
+            [("metric", METRICS.get(asked.metric, asked.metric))]
+            if asked.metric
+            else []
+        ),
         ("seed", "none is needed" if asked.seed is None else str(asked.seed)),
         ("gleann", asked.version),
         ("machine", asked.machine),

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Rows
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
 from gleann.selection.estimate.labels.known import Known
-from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.params import BEFORE_1_1, EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.sessions.single import EstimateSession
 from gleann.selection.estimate.stratified.allocate import capped
@@ -186,7 +186,7 @@ class OverlappingGroupsSession:
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
         parts = saved.part("sessions")
         check_groups(parts.names, list(proxies))
-        params = saved.params("params", EstimateParams)
+        params = saved.params("params", EstimateParams, absent=BEFORE_1_1)
         with rebuilding("params"):
             own = _own_params(params, groups=len(proxies))
         sessions = {
@@ -271,8 +271,9 @@ def require_two_rounds(params: EstimateParams) -> None:
     Raises:
         InvalidParamsError: other than two rounds, or an early stop.
     """
-    if params.rounds != 2 or params.may_stop:
+    if params.rounds != 2 or params.may_stop or params.anytime:
         raise InvalidParamsError(
             f"group-by has 2 rounds and spends its budget, got {params.rounds} rounds"
             + (" and a width to stop at" if params.may_stop else "")
+            + (" and anytime" if params.anytime else "")
         )

@@ -16,19 +16,19 @@ from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
 from gleann.service.cli.estimate.estimate_options import (
     question_options,
+    require_outputs,
     session_options,
 )
 from gleann.service.cli.estimate.estimate_report import (
     answer_page,
     first_proxy,
-    open_items,
 )
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.session_file import SessionFile
 from gleann.service.cli.estimate.start_session import Run, Started, start
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.report.asked import Asked
 
@@ -122,8 +122,14 @@ def command(job: EstimateJob) -> None:
     command exits with code 3. Label the items, add the answers to the file and run it
     again. The same seed draws the same items.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
-    reports.check(job, own=first_proxy(job.proxy), overwrite=job.overwrite)
+    require_outputs(
+        job.out,
+        job.todo,
+        job.state,
+        pages=reports.pages_of(job, own=first_proxy(job.proxy)),
+        inputs=(*job.proxy, job.index, job.labelled, job.oracle_csv),
+        overwrite=job.overwrite,
+    )
     file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
     record = JobRecord("estimate", job)
     try:
@@ -133,7 +139,7 @@ def command(job: EstimateJob) -> None:
         ):
             started = start(job, Run(record=record, file=file, report=report))
             names = started.answers.names
-            items = open_items(job, names, own=first_proxy(job.proxy))
+            items = reports.open_items(job, names, own=first_proxy(job.proxy))
             _label(started, file)
             made = started.session.estimate()
     except LabelsNeeded as needed:
@@ -145,8 +151,9 @@ def command(job: EstimateJob) -> None:
         "estimate": asdict(made),
         "uniform": None if uniform is None else asdict(uniform),
     }
-    outputs.write_json(job.out, results)
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results)
     for line in compared_lines(job.target, made, uniform):
         click.echo(line)
     if items is not None:

@@ -26,6 +26,7 @@ from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_options import (
     question_options,
+    require_outputs,
     session_options,
 )
 from gleann.service.cli.estimate.estimate_report import groups_page
@@ -38,7 +39,7 @@ from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.estimate.session_file import SessionFile
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.saved_state import State
 from gleann.service.report.asked import Asked
 
@@ -126,11 +127,17 @@ def command(job: GroupsJob) -> None:
     3. Label the items, add the answers to the file and run it again. The same seed
     draws the same items.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
-    reports.check(job, own=None, overwrite=job.overwrite)
+    paths = _paths(job.group)
+    require_outputs(
+        job.out,
+        job.todo,
+        job.state,
+        pages=reports.pages_of(job, own=None),
+        inputs=(*paths.values(), job.oracle_csv),
+        overwrite=job.overwrite,
+    )
     file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
     record = JobRecord("estimate-groups", job)
-    paths = _paths(job.group)
     with record.timed("estimate"):
         names, proxies = read_proxies(paths)
         items = reports.open_items(job, names, own=None)
@@ -150,8 +157,9 @@ def command(job: GroupsJob) -> None:
             name: None if one is None else asdict(one) for name, one in uniform.items()
         },
     }
-    outputs.write_json(job.out, results)
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results)
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
             click.echo(line)

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Rows
 from gleann.selection import Estimate
 from gleann.selection.checks import IdMap
-from gleann.service.cli import reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob
 from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.files.answers import Answers
-from gleann.service.cli.files.item_table import TABLE_SUFFIXES
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.reports import FileItems, command_with, in_python, sibling
 from gleann.service.report.asked import Asked, Step
@@ -86,14 +84,6 @@ def groups_page(
             steps=steps(Path(asked.output), job.report, used, n=len(names), changed={}),
         )
     )
-
-
-def open_items(
-    job: ReportOptions, names: IdMap, *, own: Path | None
-) -> FileItems | None:
-    """The rows as the proxy file or --show-from describes them."""
-    named = own is not None and own.suffix in TABLE_SUFFIXES
-    return reports.open_items(job, names, own=own, id_column="id" if named else None)
 
 
 def steps(

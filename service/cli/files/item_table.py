@@ -1,4 +1,4 @@
-"""Texts, pictures and classes of single rows, from columns of a parquet or csv file."""
+"""Texts, pictures and classes of single rows, from columns of a file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,18 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap
-from gleann.service.cli.files import inputs
-from gleann.service.cli.files.answers import rows_named
-from gleann.service.files.vector_columns import reading, require_columns
+from gleann.service.cli.files import columns
+from gleann.service.cli.files.tables import (
+    JSONL_SUFFIXES,
+    PARQUET_SUFFIXES,
+    Table,
+    read_table,
+)
+from gleann.service.files.vector_columns import reading
 
-TABLE_SUFFIXES = (*inputs.PARQUET_SUFFIXES, ".csv")
+TABLE_SUFFIXES = (*PARQUET_SUFFIXES, ".csv", *JSONL_SUFFIXES)
 BATCH_ROWS = 4096
 MOST_IMAGE_BYTES = 32_000_000
 """Larger picture files are not read."""
@@ -28,7 +32,7 @@ class Columns:
     """Columns of a file that describe rows.
 
     Attributes:
-        path: parquet or csv file.
+        path: the file.
         text: columns with texts or numbers.
         image: column with encoded images, or paths of them, or None.
         label: column with classes, or None.
@@ -63,50 +67,38 @@ class Content:
     problem: str = ""
 
 
-def column_names(path: Path) -> list[str]:
-    """Columns of a parquet or csv file.
+def column_names(path: Path) -> tuple[str, ...]:
+    """Names of all columns of a file.
 
     Raises:
         MissingFileError: it cannot be read.
-        InvalidInputError: another kind of file.
     """
-    with reading(path):
-        if path.suffix in inputs.PARQUET_SUFFIXES:
-            return list(pa.parquet.read_schema(path).names)
-        if path.suffix == ".csv":
-            with pa.csv.open_csv(path) as batches:
-                return list(batches.schema.names)
-    raise InvalidInputError(
-        f"{path}: columns are read from .parquet or .csv, not {path.suffix!r}"
-    )
+    return read_table(path, columns=()).names
 
 
 class ItemTable:
     """Rows of a file, found by the ids of a job.
 
     Args:
-        columns: what to read.
+        named: what to read.
         names: ids of all rows of the job.
 
     Raises:
-        InvalidInputError: a column is missing, or the file has another number of rows
-            and no ids.
-        UnknownIdError: an id of no row.
+        InvalidInputError: a column is missing, the file has another number of rows and
+            no ids, or none of its ids is one of the job.
     """
 
-    def __init__(self, columns: Columns, names: IdMap) -> None:
-        self._columns = columns
-        wanted = columns.named + ([columns.id] if columns.id else [])
-        require_columns(columns.path, wanted, column_names(columns.path))
+    def __init__(self, named: Columns, names: IdMap) -> None:
+        self._named = named
         self._places = self._find(names)
 
     def classes(self) -> NDArray[np.generic]:
         """The class of every row of the job (n,), "" where the file has none."""
-        name = self._columns.label
-        table = self._read([name] if name else [])
-        column = table[name].cast(pa.string()).fill_null("")
-        values = np.asarray(column.to_pylist(), object)
         named = np.full(len(self._places), "", object)
+        if self._named.label is None:
+            return named
+        column = self._read(self._named.label).columns[self._named.label]
+        values = np.array([_text(one) for one in column.to_pylist()], object)
         there = self._places >= 0
         named[there] = values[self._places[there]]
         return named
@@ -114,12 +106,10 @@ class ItemTable:
     def contents(self, rows: Rows) -> list[Content]:
         """The columns of some rows of the job; an empty one where the file has none."""
         places = self._places[rows]
-        columns = [*self._columns.text] + (
-            [self._columns.image] if self._columns.image else []
-        )
-        if not columns:
+        shown = [*self._named.text] + ([self._named.image] if self._named.image else [])
+        if not shown:
             return [Content() for _ in places]
-        found = dict(self._pick(columns, set(places[places >= 0].tolist())))
+        found = dict(self._pick(shown, set(places[places >= 0].tolist())))
         return [
             self._content(found[place]) if place in found else Content()
             for place in places.tolist()
@@ -127,62 +117,56 @@ class ItemTable:
 
     def _find(self, names: IdMap) -> Rows:
         """Place in the file of every row of the job, -1 where it has none."""
-        path, n = self._columns.path, len(names)
-        if self._columns.id is None:
-            count = self._count()
+        path, n = self._named.path, len(names)
+        if self._named.id is None:
+            count = len(self._read(self._named.named[0]))
             if count != n:
                 raise InvalidInputError(
                     f"{path} has {count:,} rows for {n:,} items, and no column id to"
                     " find them by"
                 )
             return np.arange(n)
-        table = self._read([self._columns.id])
-        ids = inputs.column_array(path, table, self._columns.id)
-        places = np.full(n, -1, np.int64)
-        places[rows_named(names, ids)] = np.arange(len(ids))
+        table = self._read(self._named.id)
+        ids = columns.ids_like(table, self._named.id, names.held)
+        place_of = {one: place for place, one in enumerate(ids.tolist())}
+        held = names.held.tolist()
+        places = np.array([place_of.get(one, -1) for one in held], np.int64)
+        if n and not (places >= 0).any():
+            raise InvalidInputError(
+                f"{path}: none of its {len(ids):,} ids is one of the {n:,} items"
+            )
         return places
 
-    def _count(self) -> int:
-        with reading(self._columns.path):
-            if self._columns.path.suffix in inputs.PARQUET_SUFFIXES:
-                return int(pa.parquet.read_metadata(self._columns.path).num_rows)
-        return len(self._read([column_names(self._columns.path)[0]]))
-
-    def _read(self, columns: list[str]) -> pa.Table:
-        path = self._columns.path
-        with reading(path):
-            if path.suffix in inputs.PARQUET_SUFFIXES:
-                return pa.parquet.read_table(path, columns=columns)
-            keep = pa.csv.ConvertOptions(include_columns=columns)
-            return pa.csv.read_csv(path, convert_options=keep)
+    def _read(self, *names: str) -> Table:
+        return read_table(self._named.path, columns=names)
 
     def _pick(
-        self, columns: list[str], places: set[int]
+        self, shown: list[str], places: set[int]
     ) -> Iterator[tuple[int, dict[str, object]]]:
-        """Some rows of the file, read in batches so that memory holds few."""
+        """Some rows of the file."""
         wanted = np.array(sorted(places), np.int64)
         first = 0
-        for batch in self._batches(columns):
+        for batch in self._batches(shown):
             last = first + len(batch)
             inside = wanted[(wanted >= first) & (wanted < last)]
             taken = batch.take(pa.array(inside - first)).to_pylist()
             yield from zip(inside.tolist(), taken, strict=True)
             first = last
 
-    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        path = self._columns.path
-        with reading(path):
-            if path.suffix in inputs.PARQUET_SUFFIXES:
-                with pa.parquet.ParquetFile(path) as file:
-                    yield from file.iter_batches(BATCH_ROWS, columns=columns)
-            else:
-                yield from self._read(columns).to_batches()
+    def _batches(self, shown: list[str]) -> Iterator[pa.RecordBatch]:
+        path = self._named.path
+        if path.suffix.lower() not in PARQUET_SUFFIXES:
+            yield pa.RecordBatch.from_pydict(self._read(*shown).columns).select(shown)
+            return
+        # Texts and pictures may exceed the memory, so few rows are held at a time.
+        with reading(path), pa.parquet.ParquetFile(path) as file:
+            yield from file.iter_batches(BATCH_ROWS, columns=shown)
 
     def _content(self, held: dict[str, object]) -> Content:
-        texts = tuple((name, _text(held[name])) for name in self._columns.text)
-        if self._columns.image is None:
+        texts = tuple((name, _text(held[name])) for name in self._named.text)
+        if self._named.image is None:
             return Content(texts=texts)
-        image, problem = _image(held[self._columns.image], self._columns.path.parent)
+        image, problem = _image(held[self._named.image], self._named.path.parent)
         return Content(texts=texts, image=image, problem=problem)
 
 

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gleann.index import Progress
-from gleann.service.cli.files.outputs import write_json
+from gleann.service.cli.files.outputs import Staged, staged
 from gleann.service.cli.progress import Report
 from gleann.service.files.vector_columns import reading
 from gleann.service.report.machine import command_line, machine, now, versions
@@ -93,6 +93,17 @@ class JobRecord:
         """Record an index by the hash of its data."""
         self._inputs.append({"path": str(path), "data_hash": data_hash})
 
+    def write(self, output: Path, results: Mapping[str, object]) -> None:
+        """Write the record next to `output`."""
+        with staged() as files:
+            self.add_to(files, output, results)
+
+    def add_to(
+        self, files: Staged, output: Path, results: Mapping[str, object]
+    ) -> None:
+        """Write the record of `output` together with other files."""
+        files.add_json(manifest_path(output), self.contents(output, results))
+
     def contents(
         self, output: Path, results: Mapping[str, object]
     ) -> dict[str, object]:
@@ -111,7 +122,3 @@ class JobRecord:
             "machine": machine(),
             "versions": versions(),
         }
-
-    def write(self, output: Path, results: Mapping[str, object]) -> None:
-        """Write the record next to `output`."""
-        write_json(manifest_path(output), self.contents(output, results))

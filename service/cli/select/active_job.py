@@ -17,6 +17,7 @@ from gleann.index.errors import (
     MissingFileError,
     NotReadyError,
 )
+from gleann.index.params import Metric
 from gleann.selection import (
     ActiveParams,
     ActiveSession,
@@ -27,9 +28,11 @@ from gleann.selection import (
 )
 from gleann.selection.active.params import PoolName, Strategy
 from gleann.service.cli import reports
-from gleann.service.cli.files import inputs, outputs, sources
-from gleann.service.cli.files.answers import rows_named
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files import columns, inputs, output_paths, outputs, sources
+from gleann.service.cli.files.inputs import ID_COLUMN
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.select.active_report import Batch, batch_page, next_steps
 from gleann.service.report.asked import Asked
@@ -61,14 +64,21 @@ class ActiveJob(ReportOptions):
     seed: int
     vectors_column: str | None
     id_column: str | None
+    metric: Metric | None
     overwrite: bool
 
 
 def run(job: ActiveJob) -> None:
     """Start or resume a session; write its next batch and its state."""
-    new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
-    outputs.refuse_existing(*new, overwrite=job.overwrite)
-    reports.check(job, own=job.source, overwrite=job.overwrite)
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        OutputPath(flag="--state", path=job.state, replaces=job.resume),
+        *reports.pages_of(job, own=job.source),
+        inputs=(job.source, job.labels, job.probabilities, job.ignore),
+        overwrite=job.overwrite,
+    )
     record = JobRecord("select active", job)
     with record.timed("read"):
         source = sources.open_source(
@@ -76,12 +86,11 @@ def run(job: ActiveJob) -> None:
             record,
             vectors_column=job.vectors_column,
             id_column=job.id_column,
+            metric=job.metric,
         )
         record.add_file(job.labels)
         ignored = _read_ignored(job, source, record)
-        items = reports.open_items(
-            job, source.names, own=job.source, id_column=job.id_column
-        )
+        items = reports.open_items(job, source.names, own=job.source)
     with record.timed("select"):
         session = _resume(job, source) if job.resume else _start(job, source)
         session.ignore(source.ids[ignored])
@@ -89,12 +98,14 @@ def run(job: ActiveJob) -> None:
         picked = session.next_batch()
     with record.timed("compare"):
         compared = _compare(session, picked)
-    outputs.write_parquet(job.out, _columns(picked))
-    outputs.write_json(job.state, session.state())
     batch = Batch(session=session, picked=picked, compared=compared)
-    results = _results(batch)
-    record.write(job.out, results)
-    _print(job.out, batch, n=len(source.ids))
+    results = {**_results(batch), "metric": source.metric}
+    # In this order: without the new state, the same batch comes again.
+    with outputs.staged() as files:
+        files.add_table(job.out, _columns(picked))
+        files.add_json(job.state, session.state())
+        record.add_to(files, job.out, results)
+    _print(job.out, batch, source)
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
         steps = next_steps(job.out, job.labels, job.report)
@@ -116,12 +127,13 @@ def _results(batch: Batch) -> dict[str, object]:
     }
 
 
-def _print(out: Path, batch: Batch, *, n: int) -> None:
-    session = batch.session
+def _print(out: Path, batch: Batch, source: sources.Source) -> None:
+    session, n = batch.session, len(source.ids)
     click.echo(
         f"{out}: {len(batch.picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
         f" {session.looked_at:,} of {n:,} ({session.looked_at / n:.1%}) were looked at"
+        f" (metric {source.metric})"
     )
     click.echo(f"pool: {session.pool_choice.pool} ({_why(session.pool_choice)})")
     for concept, one in batch.compared.items():
@@ -179,17 +191,17 @@ def _read_labels(
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Rows (m,) and labels (m,), or (m, q) with q concepts."""
     names = concepts or ("label",)
-    table = inputs.read_table(path, columns=("id", *names))
-    rows = rows_named(source.names, inputs.column_array(path, table, "id"))
-    columns = [inputs.column_array(path, table, name) for name in names]
-    return rows, np.stack(columns, axis=1) if concepts else columns[0]
+    table = read_table(path, columns=(ID_COLUMN, *names))
+    rows = columns.rows_in(table, ID_COLUMN, source.names)
+    labels = [columns.labels(table, name) for name in names]
+    return rows, np.stack(labels, axis=1) if concepts else labels[0]
 
 
 def _read_ignored(job: ActiveJob, source: sources.Source, record: JobRecord) -> Rows:
     if job.ignore is None:
         return np.empty(0, np.int64)
     record.add_file(job.ignore)
-    return rows_named(source.names, sources.read_ids(job.ignore))
+    return inputs.read_id_rows(job.ignore, source.names)
 
 
 def _take_probabilities(

@@ -35,6 +35,7 @@ SESSION_OPTIONS = (
     "probabilities",
     "vectors_column",
     "id_column",
+    "metric",
     "show_column",
     "image_column",
     "class_column",

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
+from gleann.index.params import Metric
 from gleann.selection import Coreset, Selection
 from gleann.selection.checks import IdMap
 from gleann.selection.coreset import (
@@ -15,8 +16,8 @@ from gleann.selection.coreset import (
     select,
 )
 from gleann.service.cli import reports
-from gleann.service.cli.files import outputs
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.select.coreset_inputs import CoresetJob, Inputs, read
 from gleann.service.cli.select.coreset_report import answer_page, draw_page
@@ -42,18 +43,18 @@ def run(
         options: fields of `job` that are options of the method.
         needs_costs: whether costs are required.
     """
-    written = [job.out, manifest_path(job.out)] + (
-        [job.coverage] if job.coverage else []
-    )
-    outputs.refuse_existing(*written, overwrite=job.overwrite)
-    reports.check(job, own=job.source, overwrite=job.overwrite)
+    priced = job.costs is not None or job.probabilities is not None
+    if needs_costs and not priced:
+        raise InvalidInputError(
+            f"{_command(method)} needs costs: give --costs or --probabilities"
+            " (farthest-first needs none)"
+        )
+    _require_outputs(job)
     devices = Devices(job.device)
-    record = JobRecord(f"select {method.replace('_', '-')}", job)
+    record = JobRecord(f"select {_command(method)}", job)
     with record.timed("read"):
         measured = method != "random" or job.coverage is not None
         given = read(job, record, measured=measured)
-    if needs_costs and given.costs is None:
-        raise InvalidInputError("costs are needed: give --costs or --probabilities")
     request = _request(method, job, given, options)
     vectors = given.vectors
     if vectors is None:
@@ -70,10 +71,32 @@ def run(
             )
         )
     results = _write(job, given, answer, record, where=where)
-    _say(job, answer, seconds=record.seconds("select"))
+    if method == "weighted_k_center" and not priced:
+        click.echo("without --costs or --probabilities: coverage alone")
+    _say(job, answer, seconds=record.seconds("select"), metric=given.source.metric)
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
         reports.write(given.items, answer_page(job, given, answer, given.items, asked))
+
+
+def _command(method: MethodName) -> str:
+    return method.replace("_", "-")
+
+
+def _require_outputs(job: CoresetJob) -> None:
+    out = output_paths.table("--out", job.out)
+    coverage = [output_paths.table("--coverage", job.coverage)] if job.coverage else []
+    groups = None
+    if job.groups:
+        groups, _ = inputs.split_column(job.groups, inputs.GROUP_COLUMN)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        *coverage,
+        *reports.pages_of(job, own=job.source),
+        inputs=(job.source, job.locked, job.costs, job.probabilities, groups),
+        overwrite=job.overwrite,
+    )
 
 
 def _request(
@@ -99,9 +122,10 @@ def _run_draw(
     """Draw at random without distances, where there is no metric."""
     with record.timed("select"):
         drawn = draw(request, n=len(given.source.ids), ids=given.source.ids)
-    outputs.write_parquet(job.out, _picks(drawn))
     results = {"chosen": len(drawn), "provenance": drawn.provenance}
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        files.add_table(job.out, _picks(drawn))
+        record.add_to(files, job.out, results)
     click.echo(
         f"{job.out}: {len(drawn):,} of {len(given.source.ids):,} items; inner product"
         " is no metric, so nothing is said of their radius"
@@ -121,16 +145,24 @@ def _write(
 ) -> dict[str, object]:
     """Write the picks and the record; return the record's results."""
     chosen, baselines = answer.chosen, answer.baselines
-    outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
-    if job.coverage:
-        outputs.write_parquet(job.coverage, _coverage(chosen, given.source.names))
     compared = {} if baselines is None else baselines.summary()
     results = _results(chosen) | compared | {"device": where}
-    record.write(job.out, results)
+    results["metric"] = given.source.metric
+    with outputs.staged() as files:
+        files.add_table(job.out, _picks(chosen.to_selection(given.source.ids)))
+        if job.coverage:
+            files.add_table(job.coverage, _coverage(chosen, given.source.names))
+        record.add_to(files, job.out, results)
     return results
 
 
-def _say(job: CoresetJob, answer: CoresetAnswer, *, seconds: float) -> None:
+def _say(
+    job: CoresetJob,
+    answer: CoresetAnswer,
+    *,
+    seconds: float,
+    metric: Metric,
+) -> None:
     chosen, baselines = answer.chosen, answer.baselines
     priced = job.costs is not None or job.probabilities is not None
 
@@ -140,7 +172,7 @@ def _say(job: CoresetJob, answer: CoresetAnswer, *, seconds: float) -> None:
 
     click.echo(
         f"{job.out}: {len(chosen.rows):,} of {len(chosen.nearest):,} items in"
-        f" {seconds:.2f} s, {shown(chosen)}"
+        f" {seconds:.2f} s, {shown(chosen)} (metric {metric})"
     )
     within = " of each group" if job.groups else ""
     if baselines is not None:

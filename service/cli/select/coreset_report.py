@@ -97,6 +97,7 @@ def _active(job: CoresetJob) -> str:
     for option, column in (
         ("--vectors-column", job.vectors_column),
         ("--id-column", job.id_column),
+        ("--metric", job.metric),
     ):
         words += [option, quoted(column)] if column else []
     return " ".join(

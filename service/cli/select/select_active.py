@@ -139,6 +139,7 @@ def _names(
 )
 @options.seed_option
 @options.column_options
+@options.metric_option
 @options.report_options
 @options.overwrite_option
 @options.takes(ActiveJob)

@@ -69,6 +69,7 @@ def test_pools_and_strategies_are_those_of_the_library(
         folder, out, "active", str(folder / source), "--labels",
         str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"), "--batch", "7",
         "--neighbours", "9", "--pool", pool, "--strategy", strategy,
+        "--metric", "l2",
     )  # fmt: skip
     assert code == 0
     index = SoarIndex.load(folder / "index")
@@ -99,6 +100,7 @@ def test_by_default_few_items_are_all_looked_at_and_it_says_why(
     code = select(
         folder, out, "active", str(folder / source), "--labels",
         str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"),
+        "--metric", "l2",
     )  # fmt: skip
     assert code == 0
     session = ActiveSession.start(points, ids=names, rows=seed, labels=labels)

@@ -325,7 +325,7 @@ def test_a_graph_page_shows_hubs_pairs_and_outliers():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--report", "p.pdf"], "--report writes .html, p.pdf ends in '.pdf'"),
+        (["--report", "p.pdf"], "--report p.pdf: the suffix decides"),
         (["--report", "no/p.html"], "there is no folder no"),
         (["--report", "there.html"], "there.html exists already"),
         (["--show-column", "text"], "--show-column is for a report"),
