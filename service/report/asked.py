@@ -90,11 +90,7 @@ class Step:
 def asked_section(asked: Asked) -> Section:
     """The command, its data, seed, version and seconds."""
     pairs = [
-        *(
-            [("metric", METRICS.get(asked.metric, asked.metric))]
-            if asked.metric
-            else []
-        ),
+        ("metric", METRICS.get(asked.metric, "")),
         ("seed", "none is needed" if asked.seed is None else str(asked.seed)),
         ("gleann", asked.version),
         ("machine", asked.machine),
@@ -107,7 +103,12 @@ def asked_section(asked: Asked) -> Section:
         title="What was asked",
         body=(
             code(asked.command_line),
-            side_by_side([table(["data", "content"], rows), facts(pairs)]),
+            side_by_side(
+                [
+                    table(["data", "content"], rows),
+                    facts([(name, value) for name, value in pairs if value]),
+                ]
+            ),
         ),
     )
 
