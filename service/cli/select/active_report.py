@@ -77,7 +77,7 @@ def batch_page(
             n=len(source.ids),
             labels=count_labels(session),
             looked_at=session.looked_at,
-            pool=f"{session.pool_choice.pool}: {session.pool_choice.reason}",
+            pool=f"{session.pool_choice.pool} ({session.pool_choice.reason})",
             advice=session.stop_advice(),
             compared=batch.compared,
             distances=_distances(source, batch),

@@ -98,7 +98,7 @@ def glance(report: ActiveReport) -> list[tuple[str, str]]:
 
 
 def _advice(report: ActiveReport) -> list[Html]:
-    pool = paragraph(f"Candidates came from the pool {report.pool}.")
+    pool = paragraph(f"Pool of candidates: {report.pool}.")
     return [pool, note(f"{report.advice.reason}.")] if report.advice.reason else [pool]
 
 
