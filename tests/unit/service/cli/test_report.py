@@ -363,3 +363,44 @@ def test_a_page_is_bounded_however_long_the_texts_are():
     assert Path("p.html").stat().st_size < 100_000
     assert "99,719 more letters" in read().text
     assert "Shown: 12 of 50." in read().text
+
+
+def test_ids_of_a_shown_file_are_what_was_written():
+    points = np.eye(4, dtype=np.float32)
+    names = ["007", "7", "08", "8"]
+    params = BuildParams(metric="l2", nlist=1, tune_queries=0)
+    SoarIndex.build(points, params, ids=names).save(Path("zips.gleann"))
+    Path("t.csv").write_text('id,text\n7,seven\n007,"agent, ""Bond"""\n99,nobody\n')
+    Path("t.jsonl").write_text(
+        '{"id": "7", "text": "seven"}\n{"id": "007", "text": "agent, \\"Bond\\""}\n'
+    )
+    for shown in ("t.csv", "t.jsonl"):
+        assert select("farthest-first", "zips.gleann", "--k", 3, "--show-from", shown,
+                      "--show-column", "text", "--overwrite") == 0  # fmt: skip
+        page = Path("p.html").read_text()
+        assert "<b>7</b>" in page
+        assert re.search(r"<b>7</b>.{,120}?seven", page)
+        assert re.search(r"<b>007</b>.{,120}?agent, &quot;Bond&quot;", page)
+        assert "nobody" not in page
+    Path("t.csv").write_text("id,text\nnone,of them\n")
+    assert select("farthest-first", "zips.gleann", "--k", 3, "--show-from", "t.csv",
+                  "--show-column", "text", "--overwrite") == 1  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_the_smallest_graphs_have_a_page(n):
+    points = np.eye(n, 3, dtype=np.float32)
+    params = BuildParams(metric="l2", nlist=1, tune_queries=0)
+    SoarIndex.build(points, params).save(Path("tiny.gleann"))
+    assert run("graph", "tiny.gleann", "--k", 2, "--out", "g.npz", "--report",
+               "g.html") == 0  # fmt: skip
+    text = read("g.html").text
+    assert f"of {n} rows" in text
+    assert ("distance 2" in text) == (n > 1)
+
+
+def test_one_chosen_row_has_no_other_to_be_apart_from():
+    assert select("farthest-first", *PARQUET, "--k", 1) == 0
+    text = read().text
+    assert "How far apart" not in text
+    assert "1 of 300 items" in text
