@@ -15,7 +15,7 @@ from gleann.service.report.tables import Cell, best_of, table
 TARGET_NAMES = {"share": "share", "mean": "mean log10 rank"}
 WRITE = {"share": lambda value: f"{100 * value:.3g} %", "mean": short}
 SHOWN_DRAWS = 6
-ERROR, WIDTH = 4, 6
+ERROR, WIDTH = 3, 5
 """Columns of the mean error and of the interval in the table."""
 
 
@@ -85,13 +85,13 @@ def _estimate_table(trials: Sequence[Trial], concepts: Sequence[str]) -> Html:
             ]
             best |= _best(by_method, before=len(rows))
             uniform = by_method[METHODS.index(UNIFORM)]
+            name = f"{concept}: {TARGET_NAMES[target]}"
             rows += [
-                [concept, TARGET_NAMES[target], mine[0].method, *_judged(mine, uniform)]
-                for mine in by_method
+                [name, mine[0].method, *_judged(mine, uniform)] for mine in by_method
             ]
-    head = ["concept", "estimated", "method", "truth", "mean error", "x uniform's"]
-    head += ["interval", "x uniform's", "truth inside", "undefined"]
-    return table([*head, "positives drawn", "seconds"], rows, best=best)
+    head = ["estimated", "method", "truth", "mean error", "x uniform's", "interval"]
+    head += ["x uniform's", "truth inside", "positives drawn", "seconds"]
+    return table(head, rows, best=best)
 
 
 def _best(by_method: Sequence[Sequence[Trial]], *, before: int) -> set[tuple[int, int]]:
@@ -115,7 +115,6 @@ def _judged(trials: Sequence[Trial], uniform: Sequence[Trial]) -> list[Cell]:
         None if width is None else f"{PLUS_MINUS} {write(width)}",
         _times(width, _mean(_half_widths(uniform))),
         f"{sum(t.covers for t in trials)} of {len(with_interval)}",
-        sum(t.value is None for t in trials),
         round(fmean(t.positives for t in trials), 1),
         f"{fmean(t.seconds for t in trials):.2f}",
     ]

@@ -145,6 +145,7 @@ def _means_table(result: DemoResult) -> Html:
         for method in METHODS
     }
     precision = [fmean(end.ap_pool for end in ends[m]) for m in METHODS]
+    best_known = precision[METHODS.index("global")]
     found = [fmean(end.positives for end in ends[m]) for m in METHODS]
     looked = [fmean(end.looked_at for end in ends[m]) for m in METHODS]
     seconds = [fmean(run.select_seconds for run in _of(result, m)) for m in METHODS]
@@ -152,7 +153,7 @@ def _means_table(result: DemoResult) -> Html:
         [
             METHOD_NAMES[method],
             f"{precision[number]:.3f}",
-            signed(precision[number] - precision[METHODS.index("global")]),
+            None if method == "global" else signed(precision[number] - best_known),
             round(found[number], 1),
             percent(looked[number]),
             f"{seconds[number]:.2f}",

@@ -107,5 +107,5 @@ def _write(cell: Cell) -> str:
 
 def _is_number(cell: Cell) -> bool:
     if isinstance(cell, str):
-        return cell[:1].isdigit() or cell[:1] in (MINUS, PLUS_MINUS)
+        return cell[:1].isdigit() or cell[:1] in (MINUS, PLUS_MINUS, "+")
     return isinstance(cell, Real)

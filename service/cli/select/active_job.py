@@ -34,7 +34,8 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.options import ReportOptions
-from gleann.service.cli.select.active_report import Batch, batch_page, next_steps
+from gleann.service.cli.select.active_report import Batch, active_page
+from gleann.service.cli.select.batch_report import next_steps
 from gleann.service.report.asked import Asked
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
@@ -109,7 +110,7 @@ def run(job: ActiveJob) -> None:
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
         steps = next_steps(job.out, job.labels, job.report)
-        reports.write(items, batch_page(source, batch, items, asked, steps=steps))
+        reports.write(items, active_page(source, batch, items, asked, steps=steps))
 
 
 def _results(batch: Batch) -> dict[str, object]:

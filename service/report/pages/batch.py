@@ -1,4 +1,4 @@
-"""The report of a batch of active learning."""
+"""The report of a batch to label: of active learning, or of a round."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Distances
-from gleann.selection import Coverage, Selection, StopAdvice
+from gleann.selection import Coverage, Selection
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.items import Facts, Items
 from gleann.service.report.markup import Html
@@ -30,19 +30,19 @@ BEFORE = "labelled so far"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ActiveReport:
+class BatchReport:
     """Contents of the page.
 
     Attributes:
         asked: the job.
         picked: the batch.
-        strategy: name of its score.
+        how: strategy or picker, in words.
         n: items in all.
         labels: numbers of labels by class, by concept; "" without concepts.
-        looked_at: items that were candidates so far.
-        pool: the pool they came from, and why.
-        advice: whether to stop.
-        compared: the batch with its baselines, by concept.
+        key_figures: further figures at a glance, with their labels.
+        words: what else there is to say, in sentences.
+        caveats: what the reader must not miss.
+        compared: the batch with its baselines, by concept; may be empty.
         distances: (n,) of every item to the nearest labelled one, by `BEFORE`, `AFTER`
             and `RANDOM`; empty where there is no metric.
         items: contents of rows.
@@ -51,28 +51,33 @@ class ActiveReport:
 
     asked: Asked
     picked: Selection
-    strategy: str
+    how: str
     n: int
     labels: Mapping[str, Mapping[str, int]]
-    looked_at: int
-    pool: str
-    advice: StopAdvice
+    key_figures: Sequence[tuple[str, str]]
+    words: Sequence[str]
+    caveats: Sequence[str]
     compared: Mapping[str, Coverage]
     distances: Mapping[str, Distances]
     items: Items
     steps: Sequence[Step]
 
 
-def active_page(report: ActiveReport) -> str:
+def batch_page(report: BatchReport) -> str:
     """One self-contained HTML document."""
     lead = (
-        f"{len(report.picked):,} items of {report.asked.data} to label next,"
-        f" by {report.strategy}; {report.looked_at:,} of {report.n:,} were looked at."
+        f"{len(report.picked):,} of {report.n:,} items of {report.asked.data} to label"
+        f" next, by {report.how}."
+    )
+    glance = (
+        tiles([*key_figures(report), *report.key_figures]),
+        *(paragraph(words) for words in report.words),
+        *(note(words) for words in report.caveats),
     )
     sections = [
-        Section(title="At a glance", body=(tiles(glance(report)), *_advice(report))),
+        Section(title="At a glance", body=glance),
         asked_section(report.asked),
-        _compared(report),
+        *_compared(report),
         *_labels(report),
         *_classes(report),
         *_coverage(report),
@@ -83,59 +88,51 @@ def active_page(report: ActiveReport) -> str:
     return page(f"gleann {report.asked.command}", lead, sections)
 
 
-def glance(report: ActiveReport) -> list[tuple[str, str]]:
-    """Key figures with their labels."""
-    labelled = max(sum(counts.values()) for counts in report.labels.values())
+def key_figures(report: BatchReport) -> list[tuple[str, str]]:
+    """Items and labels, with what they are."""
+    labelled = max(
+        (sum(counts.values()) for counts in report.labels.values()), default=0
+    )
     return [
         (f"{len(report.picked):,}", "items to label"),
         (f"{labelled:,}", "labels so far"),
-        (
-            percent(report.looked_at / report.n),
-            f"of the items were looked at ({report.looked_at:,} of {report.n:,})",
-        ),
-        ("stop" if report.advice.stop else "go on", "advice on further labels"),
     ]
 
 
-def _advice(report: ActiveReport) -> list[Html]:
-    pool = paragraph(f"Pool of candidates: {report.pool}.")
-    return [pool, note(f"{report.advice.reason}.")] if report.advice.reason else [pool]
-
-
-def _compared(report: ActiveReport) -> Section:
+def _compared(report: BatchReport) -> list[Section]:
     body: list[Html] = []
     for concept, one in report.compared.items():
-        rows: list[list[Cell]] = [
-            ["this batch", one.score],
-            ["as many random items", one.random_score],
-            ["the highest of all items", one.baseline_score],
-        ]
-        head = ["items", f"mean {report.strategy.replace('_', ' ')}"]
-        best = best_of([row[1] for row in rows], column=1, want="high")  # type: ignore[misc]
-        body.append(table(head, rows, best=best, caption=concept))
-        body.append(
-            paragraph(
-                f"{percent(one.in_pool)} of the {one.top:,} highest were candidates,"
-                f" {percent(one.picked)} were picked."
-            )
-        )
-    if not body:
-        body.append(paragraph("A random batch is its own baseline."))
-    scores = report.picked.scores
-    if len(scores):
+        body += _compared_with(one, concept, report.how)
+    if len(set(report.picked.scores.tolist())) > 1:
         body.append(
             histogram_figure(
-                {"batch": scores},
-                label=report.strategy.replace("_", " "),
+                {"batch": report.picked.scores},
+                label="score",
                 of="items",
-                caption="Scores of the batch.",
+                caption=f"Scores of the batch, by {report.how}.",
             )
         )
-    return Section(title="How informative the batch is", body=tuple(body))
+    title = "How informative the batch is"
+    return [Section(title=title, body=tuple(body))] if body else []
 
 
-def _labels(report: ActiveReport) -> list[Section]:
+def _compared_with(one: Coverage, concept: str, how: str) -> list[Html]:
+    scores = [one.score, one.random_score, one.baseline_score]
+    names = ["this batch", "as many random items", "the highest of all items"]
+    rows: list[list[Cell]] = [[*pair] for pair in zip(names, scores, strict=True)]
+    best = best_of(scores, column=1, want="high")
+    words = (
+        f"{percent(one.in_pool)} of the {one.top:,} highest were candidates,"
+        f" {percent(one.picked)} were picked."
+    )
+    head = ["items", f"mean {how}"]
+    return [table(head, rows, best=best, caption=concept), paragraph(words)]
+
+
+def _labels(report: BatchReport) -> list[Section]:
     tables = []
+    if not any(sum(counts.values()) for counts in report.labels.values()):
+        return []
     for concept, counts in report.labels.items():
         total = sum(counts.values()) or 1
         rows: list[list[Cell]] = [
@@ -145,7 +142,7 @@ def _labels(report: ActiveReport) -> list[Section]:
     return [Section(title="Labels so far", body=tuple(tables))]
 
 
-def _classes(report: ActiveReport) -> list[Section]:
+def _classes(report: BatchReport) -> list[Section]:
     classes = report.items.classes
     if classes is None:
         return []
@@ -153,14 +150,14 @@ def _classes(report: ActiveReport) -> list[Section]:
     return [groups_section(counts, name=classes.name, chosen="items to label")]
 
 
-def _coverage(report: ActiveReport) -> list[Section]:
+def _coverage(report: BatchReport) -> list[Section]:
     if not report.distances:
         return []
     body = (coverage_figure(report.distances), spread_table(report.distances))
     return [Section(title="Coverage", body=body)]
 
 
-def _examples(report: ActiveReport) -> Section:
+def _examples(report: BatchReport) -> Section:
     picked = report.picked
     facts: list[Facts] = [
         (("score", short(score)), *_reasons(picked, number))
@@ -191,7 +188,7 @@ def _written(value: object) -> str:
     return str(value)
 
 
-def _left_out(report: ActiveReport) -> list[Section]:
+def _left_out(report: BatchReport) -> list[Section]:
     if AFTER not in report.distances:
         return []
     return [left_out_section(report.distances[AFTER], report.items)]
