@@ -44,6 +44,7 @@ from gleann.selection.estimate import (
     EstimateSession,
     Known,
     KnownGroups,
+    LabelPlan,
     OverlappingGroupsSession,
     ProxyChoice,
     Stratum,
@@ -55,6 +56,7 @@ from gleann.selection.estimate import (
     estimate_disjoint_groups,
     estimate_overlapping_groups,
     negated,
+    plan_labels,
     propagate_labels,
     representatives,
     run_disjoint_groups,
@@ -64,6 +66,13 @@ from gleann.selection.estimate import (
 )
 from gleann.selection.neighbours import GraphNeighbours, IndexNeighbours, Neighbours
 from gleann.selection.result import Selection
+from gleann.selection.rounds import (
+    RoundRecord,
+    RoundsParams,
+    RoundsRun,
+    RoundsSession,
+    run_rounds,
+)
 from gleann.selection.uncertainty import (
     entropy,
     entropy_costs,
@@ -95,10 +104,15 @@ __all__ = [
     "IndexNeighbours",
     "Known",
     "KnownGroups",
+    "LabelPlan",
     "Neighbours",
     "OverlappingGroupsSession",
     "PoolChoice",
     "ProxyChoice",
+    "RoundRecord",
+    "RoundsParams",
+    "RoundsRun",
+    "RoundsSession",
     "SealsPool",
     "Selection",
     "StopAdvice",
@@ -127,6 +141,7 @@ __all__ = [
     "most_likely_positive",
     "negated",
     "parallel_weighted_k_center",
+    "plan_labels",
     "propagate_labels",
     "proportional_quotas",
     "representatives",
@@ -134,6 +149,7 @@ __all__ = [
     "run_disjoint_groups",
     "run_estimate",
     "run_overlapping_groups",
+    "run_rounds",
     "select_by_score",
     "uniform",
     "uniform_estimate",

@@ -21,7 +21,7 @@ Labels: TypeAlias = NDArray[np.int64]
 
 IdType = Literal["int64", "string"]
 DeviceChoice = Literal["cpu", "auto", "cuda", "require-cuda"]
-SessionKind = Literal["active", "estimate", "groups"]
+SessionKind = Literal["active", "rounds", "estimate", "groups"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +181,7 @@ class SessionInfo:
 
     Attributes:
         name: such as "sessions/active-3f2a".
-        kind: "active", "estimate" or "groups".
+        kind: "active", "rounds", "estimate" or "groups".
         index: the index it works on.
         version: the sealed version of the index that it belongs to.
         labelled: number of labels so far, initial ones included.

@@ -1,5 +1,6 @@
 """Quotas: a number of rows from each class or group, by any method."""
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
@@ -86,6 +87,7 @@ def within_groups(
             },
         },
         why={"group": names[rows], **_shared_why(parts, order)},
+        winners=_winners(parts),
     )
 
 
@@ -224,6 +226,14 @@ def alternated(parts: list[Rows]) -> tuple[Rows, Rows]:
     shares = np.concatenate([(np.arange(len(p)) + 0.5) / len(p) for p in parts])
     order = np.argsort(shares, kind="stable")
     return np.concatenate(parts)[order], order
+
+
+def _winners(parts: list[tuple[Rows, Coreset | None]]) -> dict[str, int]:
+    """In how many groups each candidate set of the method won."""
+    counts: Counter[str] = Counter()
+    for _, part in parts:
+        counts.update(part.winners if part else {})
+    return dict(counts)
 
 
 def _shared_why(

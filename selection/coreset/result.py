@@ -10,6 +10,12 @@ from gleann.index.arrays import Distances, Rows
 from gleann.selection.checks import IdMap
 from gleann.selection.result import Selection
 
+_RIVALS = {
+    "margin": "margin sampling: the cheapest rows have the lowest objective",
+    "farthest_first": "farthest-first: it has the lowest objective",
+}
+"""Simple methods among the candidates of weighted k-center, as notes put them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Coreset:
@@ -32,7 +38,12 @@ class Coreset:
             where there is no other.
         apart: float32 (k,), the distance to it; inf where there is none.
         why: further reasons, one array (k,) each, such as "stratum".
-        provenance: method, params, seed, data_hash, version: JSON values.
+        winners: of weighted k-center, which of its candidate sets had the lowest
+            objective: "weighted_k_center" (of a radius guess), "margin" (the cheapest
+            rows), "farthest_first" or "greedy", with the number of groups where it did
+            (1 without groups). Empty for other methods.
+        provenance: method, params, seed, data_hash, version and, where there are any,
+            winners: JSON values.
     """
 
     method: str
@@ -48,7 +59,19 @@ class Coreset:
     neighbours: Rows
     apart: Distances
     why: dict[str, NDArray[Any]] = field(default_factory=dict)
+    winners: dict[str, int] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def note(self) -> str:
+        """Which rivals the best-of rule ended in; "" where none of them won."""
+        total = sum(self.winners.values())
+        parts = [
+            f"{_where(count, total)}your weight makes this {_RIVALS[name]}"
+            for name, count in self.winners.items()
+            if name in _RIVALS
+        ]
+        return "; ".join(parts)
 
     def to_selection(self, ids: ArrayLike | None = None) -> Selection:
         """The chosen rows as a `Selection`, with the number of rows each one covers.
@@ -87,6 +110,11 @@ class Coreset:
             summary={
                 "method": self.method,
                 **{name: x for name, x in numbers.items() if x is not None},
+                **({"note": self.note} if self.note else {}),
             },
             provenance=self.provenance,
         )
+
+
+def _where(count: int, total: int) -> str:
+    return f"in {count} of {total} groups " if total > 1 else ""

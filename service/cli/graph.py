@@ -13,6 +13,7 @@ from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
 from gleann.service.config import require_host_engine
 from gleann.service.devices.devices import Devices
 from gleann.service.report.asked import Asked, Step
@@ -106,7 +107,7 @@ def command(job: GraphJob) -> None:
         with record.timed("save"):
             files.add(job.out, lambda temporary: _write(temporary, graph))
         record.add_to(files, job.out, results)
-    click.echo(
+    say(
         f"{job.out}: {graph.k} neighbours of {len(graph):,} rows in"
         f" {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"
         f" {graph.estimated_recall:.4f}, engine {graph.engine}"
@@ -138,8 +139,8 @@ def _steps(job: GraphJob) -> list[Step]:
         ),
         Step(
             what="Estimate from few labels how many items have a property:",
-            command=f"gleann estimate --index {index} --representatives 300 --budget"
-            " 1000 --oracle-csv answers.csv --out share.json --report share.html",
+            command=f"gleann estimate --index {index} --budget 1000 --oracle-csv"
+            " answers.csv --out share.json --report share.html",
         ),
     ]
 

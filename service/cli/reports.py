@@ -23,6 +23,7 @@ from gleann.service.cli.files.item_table import (
 )
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.say import result, say
 from gleann.service.files.vector_columns import require_columns
 from gleann.service.report.examples import Example
 from gleann.service.report.items import Classes, Facts
@@ -162,7 +163,8 @@ def open_items(
 def write(items: FileItems, page: str) -> None:
     """Write the page of a finished job."""
     outputs.write_text(items.page, page)
-    click.echo(f"{items.page}: the report, {len(page.encode()) / 1e3:,.0f} kB")
+    say(f"{items.page}: the report, {len(page.encode()) / 1e3:,.0f} kB")
+    result(report=str(items.page))
 
 
 def command_with(
@@ -180,6 +182,8 @@ def command_with(
     words = context.command_path.split()
     for parameter in context.command.params:
         name = str(parameter.name)
+        if not parameter.expose_value:  # such as --json
+            continue
         typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if name in changed:
             value = changed[name]

@@ -6,13 +6,15 @@ from statistics import fmean
 from gleann.service.demo.digits import METHODS, Subset
 from gleann.service.demo.found import DigitPictures
 from gleann.service.demo.result import DemoResult, DigitsResult
-from gleann.service.demo.speech import mean_and_spread
+from gleann.service.demo.speech import listed, mean_and_spread
 from gleann.service.report.charts import Series, line_chart, scatter_chart
 from gleann.service.report.examples import strip
 from gleann.service.report.markup import Html
 from gleann.service.report.page import Section, figure, paragraph, side_by_side
 from gleann.service.report.scales import axis_over
 from gleann.service.report.tables import Cell, best_of, table
+
+_RIVALS = {"margin": "margin sampling", "farthest_first": "farthest-first"}
 
 
 def digits_section(result: DemoResult) -> Section:
@@ -45,6 +47,7 @@ def digits_section(result: DemoResult) -> Section:
                     ),
                 ]
             ),
+            paragraph(rival_words(digits.curve)),
             _digits_table(digits.subsets),
             *([side_by_side(_strips(result.pictures))] if result.pictures else []),
             paragraph(_digits_words(digits)),
@@ -112,6 +115,24 @@ def _note(name: str, subsets: Sequence[Subset]) -> str:
         f" {fmean(s.radius for s in subsets):.3f}, mean margin"
         f" {fmean(s.mean_cost for s in subsets):.3f}, accuracy"
         f" {fmean(s.accuracy for s in subsets):.3f}"
+    )
+
+
+def rival_words(curve: Sequence[Subset]) -> str:
+    """At which weights the best-of rule ended in a simple method."""
+    parts = []
+    for weight in sorted({s.cost_weight for s in curve}):
+        winners = [s.winner for s in curve if s.cost_weight == weight]
+        parts += [
+            f"weight {weight} makes it {words} on {winners.count(name)} of"
+            f" {len(winners)} splits"
+            for name, words in _RIVALS.items()
+            if name in winners
+        ]
+    ends = listed(parts) if parts else "no weight on the line ended in either"
+    return (
+        "Weighted k-center takes the best of its own sets, margin sampling and"
+        f" farthest-first: {ends}."
     )
 
 

@@ -31,8 +31,8 @@ YOUR_FILE = (
     Step(
         what="Estimate how many items have a property: it lists the items to label, and"
         " goes on when their answers are in answers.csv:",
-        command="gleann estimate --index items.gleann --representatives 300 --budget"
-        " 1000 --oracle-csv answers.csv --out share.json --report share.html",
+        command="gleann estimate --index items.gleann --budget 1000 --oracle-csv"
+        " answers.csv --out share.json --report share.html",
     ),
 )
 """The next three commands of a reader."""

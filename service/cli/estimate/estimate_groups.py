@@ -41,6 +41,7 @@ from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.saved_state import State
+from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
 
 Proxies = dict[str, NDArray[np.float64]]
@@ -162,7 +163,7 @@ def command(job: GroupsJob) -> None:
         record.add_to(files, job.out, results)
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
-            click.echo(line)
+            say(line)
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
         reports.write(items, groups_page(job, names, made, uniform, asked))

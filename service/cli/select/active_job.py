@@ -1,12 +1,10 @@
 """The job of `gleann select active`: start or resume, select, save, compare."""
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +12,6 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
-    MissingFileError,
     NotReadyError,
 )
 from gleann.index.params import Metric
@@ -34,8 +31,10 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.say import say
 from gleann.service.cli.select.active_report import Batch, active_page
 from gleann.service.cli.select.batch_report import next_steps
+from gleann.service.cli.select.session_file import read_state
 from gleann.service.report.asked import Asked
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
@@ -130,22 +129,22 @@ def _results(batch: Batch) -> dict[str, object]:
 
 def _print(out: Path, batch: Batch, source: sources.Source) -> None:
     session, n = batch.session, len(source.ids)
-    click.echo(
+    say(
         f"{out}: {len(batch.picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
         f" {session.looked_at:,} of {n:,} ({session.looked_at / n:.1%}) were looked at"
         f" (metric {source.metric})"
     )
-    click.echo(f"pool: {session.pool_choice.pool} ({_why(session.pool_choice)})")
+    say(f"pool: {session.pool_choice.pool} ({_why(session.pool_choice)})")
     for concept, one in batch.compared.items():
         _say(session.params.strategy, concept, one)
     advice = session.stop_advice()
-    click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
+    say(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
 
 
 def _say(strategy: str, concept: str, one: Coverage) -> None:
     of = f" for {concept}" if concept else ""
-    click.echo(
+    say(
         f"mean {strategy.replace('_', ' ')}{of} {one.score:.4g}; as many random items"
         f" {one.random_score:.4g}; strongest simple choice, the highest of all items"
         f" {one.baseline_score:.4g} ({one.in_pool:.0%} of them were candidates)"
@@ -187,7 +186,7 @@ def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
     return compared
 
 
-def _read_labels(
+def read_labels(
     path: Path, source: sources.Source, concepts: tuple[str, ...]
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Rows (m,) and labels (m,), or (m, q) with q concepts."""
@@ -253,7 +252,7 @@ def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
             f"{job.source} is not an index, which the {job.pool} pool needs:"
             " build one, or take --pool global"
         )
-    rows, labels = _read_labels(job.labels, source, params.concepts)
+    rows, labels = read_labels(job.labels, source, params.concepts)
     return ActiveSession.start(
         source.vectors,
         params,
@@ -266,12 +265,12 @@ def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
 
 def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
     session = ActiveSession.resume(
-        _read_state(job.state),
+        read_state(job.state),
         source.vectors,
         ids=source.ids,
         neighbours=_neighbours(source),
     )
-    rows, labels = _read_labels(job.labels, source, session.params.concepts)
+    rows, labels = read_labels(job.labels, source, session.params.concepts)
     # Labelled rows too: the error for a changed label then names its id.
     session.submit_labels(source.ids[rows], labels)
     return session
@@ -279,18 +278,6 @@ def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
 
 def _neighbours(source: sources.Source) -> IndexNeighbours | None:
     return None if source.index is None else IndexNeighbours(source.index)
-
-
-def _read_state(path: Path) -> dict[str, object]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingFileError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"{path} is not a session: {error}") from error
-    if not isinstance(state, dict):
-        raise InvalidInputError(f"{path} is not a session: it holds no object")
-    return state
 
 
 def _columns(picked: Selection) -> dict[str, NDArray[np.generic]]:

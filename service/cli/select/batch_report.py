@@ -35,12 +35,17 @@ SESSION_OPTIONS = (
 """Parameters that a resumed session still takes from the command line."""
 
 
-def next_steps(out: Path, labels: Path, report: Path | None) -> list[Step]:
-    """Label the batch, and ask for the next one."""
-    again = command_with(
-        {"resume": True, "out": numbered(out), "report": numbered(report)},
-        keep=SESSION_OPTIONS,
-    )
+def next_steps(out: Path, labels: Path | None, report: Path | None) -> list[Step]:
+    """Label the batch, and ask for the next one.
+
+    Args:
+        out: file with the batch.
+        labels: file with the labels so far, or None before the first ones.
+        report: the page.
+    """
+    labels = labels or Path("labels.csv")
+    changed = {"resume": True, "out": numbered(out), "report": numbered(report)}
+    again = command_with({**changed, "labels": labels}, keep=SESSION_OPTIONS)
     show = f"import pyarrow.parquet as pq; print(pq.read_table({str(out)!r}))"
     return [
         Step(

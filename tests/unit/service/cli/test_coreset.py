@@ -315,3 +315,22 @@ def test_the_earlier_name_of_weighted_k_center_is_understood_and_not_listed(
     capsys.readouterr()
     assert run(["select", "--help"]) == 0
     assert "\n  k-center" not in capsys.readouterr().out
+
+
+def test_a_weight_that_makes_it_another_method_is_named(folder, tmp_path, capsys):
+    out = tmp_path / "picks.parquet"
+    shared = (
+        "weighted-k-center", str(folder / "points.npy"), "--k", "9", "--costs",
+        str(folder / "costs.npy"), "--overwrite",
+    )  # fmt: skip
+    assert select(folder, out, *shared, "--cost-weight", "1e6") == 0
+    said = capsys.readouterr().out
+    assert "your weight makes this margin sampling" in said
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["winners"] == {"margin": 1}
+    assert record["results"]["note"] in said
+    assert record["results"]["provenance"]["winners"] == {"margin": 1}
+    assert select(folder, out, *shared[:-1], "--cost-weight", "0.5", "--overwrite") == 0
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    note, said = record["results"]["note"], capsys.readouterr().out
+    assert bool(note) == ("your weight" in said)

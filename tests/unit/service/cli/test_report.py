@@ -404,3 +404,23 @@ def test_one_chosen_row_has_no_other_to_be_apart_from():
     text = read().text
     assert "How far apart" not in text
     assert "1 of 300 items" in text
+
+
+def test_a_page_of_rounds_goes_on_to_the_next_round():
+    out = ("--out", "round-1.parquet", "--report", "round-1.html", "--json")
+    assert run("select", "rounds", "items.parquet", "--batch", 8, "--picker", "margin",
+               "--state", "r.json", *SHOWN, *out) == 0  # fmt: skip
+    page = read("round-1.html")
+    first = pq.read_table("round-1.parquet")["id"].to_pylist()
+    assert all(one in page.text for one in first)
+    assert "1 rounds so far" in " ".join(page.text.split())
+    labels = {"id": first, "label": [int(one[1:]) % 2 for one in first]}
+    pacsv.write_csv(pa.table(labels), "labels.csv")
+    (again,) = next_commands("round-1.html")
+    assert command(again) == 0
+    second = pq.read_table("round-2.parquet")["id"].to_pylist()
+    assert len(second) == 8
+    assert not set(first) & set(second)
+    page = read("round-2.html")
+    assert page.row("0")[1] == str(labels["label"].count(0))
+    assert "by margin" in page.text
