@@ -256,9 +256,7 @@ def require_one_width(width: float | None, relative_width: float | None) -> None
         raise InvalidParamsError(f"a width must be a finite number above 0: {given}")
 
 
-def predicted_width(
-    now: float, design: Design, counts: Tally, more: int
-) -> float:
+def predicted_width(now: float, design: Design, counts: Tally, more: int) -> float:
     """Width after `more` labels of an interval that is `now` wide.
 
     Every interval rule's width is taken to shrink as the standard error does.
@@ -341,6 +339,9 @@ def next_labels(
     if made.value is not None and made.low is not None and made.high is not None:
         aim = params.width_to_stop_at(made)
         more = more_labels(made.high - made.low, aim, design, counts) if aim else None
+        if not more and aim:
+            # Narrow, but by too few positives to stop.
+            more = used // 2
     return round_labels(more, used=used, left=left, strata=len(design.sizes))
 
 

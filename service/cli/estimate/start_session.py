@@ -152,10 +152,8 @@ def _single(
 def _of_index(
     job: EstimateJob, params: EstimateParams, path: Path, run: Run
 ) -> Started:
-    if (job.labelled is None) == (job.representatives is None):
-        raise InvalidInputError(
-            "with --index give --labelled or --representatives, one of them"
-        )
+    if job.labelled is not None and job.representatives is not None:
+        raise InvalidInputError("give --labelled or --representatives, not both")
     # Nothing is searched, and this engine has nothing to prepare.
     index = SoarIndex.load(path, engine="reference")
     run.record.add_index(path, index.data_hash)
