@@ -26,12 +26,13 @@ from gleann.selection.estimate.stratified.allocate import (
     statistic_of,
 )
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
-from gleann.service.cli import options
+from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_options import (
     question_options,
     require_outputs,
     session_options,
 )
+from gleann.service.cli.estimate.estimate_report import groups_page
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
@@ -44,12 +45,13 @@ from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.saved_state import State
 from gleann.service.cli.say import say
+from gleann.service.report.asked import Asked
 
 Proxies = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupsJob:
+class GroupsJob(options.ReportOptions):
     """Parameters of `gleann estimate-groups`."""
 
     group: tuple[str, ...]
@@ -118,6 +120,7 @@ class GroupsJob:
 )
 @options.out_option("estimates.json")
 @session_options
+@options.report_option
 @options.overwrite_option
 @options.takes(GroupsJob)
 def command(job: GroupsJob) -> None:
@@ -133,6 +136,7 @@ def command(job: GroupsJob) -> None:
         job.out,
         job.todo,
         job.state,
+        pages=reports.pages_of(job, own=None),
         inputs=(*paths.values(), job.oracle_csv),
         overwrite=job.overwrite,
     )
@@ -140,6 +144,7 @@ def command(job: GroupsJob) -> None:
     record = JobRecord("estimate-groups", job)
     with record.timed("estimate"):
         names, proxies = read_proxies(paths)
+        items = reports.open_items(job, names, own=None)
         read = _own_oracles if job.overlapping else _naming_oracle
         made, oracles = read(job, names, proxies, file)
     for path in (*paths.values(), job.oracle_csv):
@@ -162,6 +167,9 @@ def command(job: GroupsJob) -> None:
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
             say(line)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(items, groups_page(job, names, made, uniform, asked))
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:

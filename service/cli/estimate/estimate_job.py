@@ -4,11 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gleann.selection import EstimateParams
-from gleann.selection.estimate.stratified.allocate import TargetName, statistic_of
+from gleann.selection.estimate.stratified.allocate import (
+    TargetName,
+    statistic_of,
+)
+from gleann.service.cli.options import ReportOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EstimateJob:
+class EstimateJob(ReportOptions):
     """Parameters of `gleann estimate`."""
 
     proxy: tuple[Path, ...]

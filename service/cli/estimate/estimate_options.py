@@ -61,6 +61,7 @@ def require_outputs(
     todo: Path,
     state: Path | None,
     *,
+    pages: Iterable[OutputPath],
     inputs: Iterable[Path | None],
     overwrite: bool,
 ) -> None:
@@ -76,6 +77,7 @@ def require_outputs(
         output_paths.manifest(estimate),
         output_paths.table("--todo", todo, replaces=True),
         *kept,
+        *pages,
         inputs=inputs,
         overwrite=overwrite,
     )

@@ -56,6 +56,7 @@ def shared_options(function: Callback) -> Callback:
         options.column_options,
         options.metric_option,
         options.device_option("distances are measured"),
+        options.report_options,
         options.overwrite_option,
         options.progress_option,
     ]
@@ -96,6 +97,8 @@ def cost_options(function: Callback) -> Callback:
     epilog=options.examples(
         "gleann select weighted-k-center items.gleann --k 500 --probabilities p.npy"
         " --cost-weight 0.1 --cost-on mean --out picks.parquet",
+        "gleann select weighted-k-center items.parquet --k 500 --costs c.npy --out"
+        " picks.parquet --report picks.html --image-column image --class-column label",
     ),
 )
 @shared_options
@@ -141,7 +144,9 @@ def weighted_k_center(job: CoresetJob) -> None:
     "farthest-first",
     short_help="Cover the rest (farthest-first traversal).",
     epilog=options.examples(
-        "gleann select farthest-first items.npy --k 500 --out picks.parquet"
+        "gleann select farthest-first items.npy --k 500 --out picks.parquet",
+        "gleann select farthest-first items.parquet --k 500 --out picks.parquet"
+        " --report picks.html --show-column text",
     ),
 )
 @shared_options
