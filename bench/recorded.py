@@ -25,6 +25,7 @@ from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
+from bench.selection.proxy_choices import choices_table
 from bench.selection.tasti_table import tasti_table
 from bench.selection.widths_table import widths_table
 from bench.summary import headline, summary
@@ -42,6 +43,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
+    "selection-choices": choices_table,
     "selection-tasti": tasti_table,
     "selection-widths": widths_table,
 }

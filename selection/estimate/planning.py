@@ -256,9 +256,7 @@ def require_one_width(width: float | None, relative_width: float | None) -> None
         raise InvalidParamsError(f"a width must be a finite number above 0: {given}")
 
 
-def predicted_width(
-    now: float, design: Design, counts: Tally, more: int
-) -> float:
+def predicted_width(now: float, design: Design, counts: Tally, more: int) -> float:
     """Width after `more` labels of an interval that is `now` wide.
 
     Every interval rule's width is taken to shrink as the standard error does.
@@ -296,7 +294,7 @@ def more_labels(now: float, width: float, design: Design, counts: Tally) -> int:
 
 def first_labels(params: EstimateParams, strata: int) -> int:
     """Labels of the first round where labelling stops at a width."""
-    pilot = max(strata, round(params.pilot_share * params.budget))
+    pilot = max(strata, round(params.first_share * params.budget))
     return min(pilot, max(FIRST_LABELS, 10 * strata), params.budget)
 
 

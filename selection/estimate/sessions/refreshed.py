@@ -323,9 +323,7 @@ class TastiSession:
         """The sizes of rounds that the labels determined."""
         most = self._core.params.budget
         parts = saved.parts("rounds", at_most=most)
-        budgets = [
-            len(one.rows("rows", n=len(self._core.names))) for one in parts
-        ]
+        budgets = [len(one.rows("rows", n=len(self._core.names))) for one in parts]
         if not all(budgets) or sum(budgets) + len(self._first) > most:
             saved.refuse("rounds", f"are {budgets} labels, the budget is {most}")
         self._budgets = tuple(budgets)
@@ -393,9 +391,7 @@ class TastiSession:
         return self._core.params.is_narrow(self.estimate())
 
 
-def _planned(
-    params: EstimateParams, *, first: int, given: int
-) -> tuple[int, ...]:
+def _planned(params: EstimateParams, *, first: int, given: int) -> tuple[int, ...]:
     """Labels of each round; none yet where the labels determine them.
 
     Without representatives or known labels, a first round of a fifth of the budget is

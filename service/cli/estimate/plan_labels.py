@@ -76,9 +76,7 @@ class PlanJob:
     show_default=True,
     help="Rule for strata bounds.",
 )
-@click.option(
-    "--confidence", default=0.95, show_default=True, help="Confidence level."
-)
+@click.option("--confidence", default=0.95, show_default=True, help="Confidence level.")
 @options.takes(PlanJob)
 def command(job: PlanJob) -> None:
     """Say how many labels `gleann estimate` will need for an interval.
