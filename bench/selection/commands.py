@@ -19,6 +19,7 @@ from bench.selection.notes import Notes, notes_of
 FAMILIES = (
     "active",
     "defaults",
+    "pools",
     "recall",
     "growth",
     "estimate",
@@ -27,6 +28,7 @@ FAMILIES = (
     "widths",
     "proxy_choices",
     "coreset",
+    "rounds",
 )
 
 
@@ -80,6 +82,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("active", [*both, *rules, "--out", str(RESULTS / "selection-rules.json")]),
         ("defaults", ["tune", "--data", words, intents, "digits"]),
         ("defaults", ["confirm", "--data", words, intents, "digits"]),
+        ("pools", ["--root", str(root)]),
         ("recall", ["--data", words]),
         ("growth", ["--data", words]),
         ("estimate", ["--data", str(root / "supg-proxies")]),
@@ -90,6 +93,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),
         ("coreset", [*speed, "--threads", "1", "--rounds", "2"]),
+        ("rounds", [*both, "digits"]),
     ]
 
 
