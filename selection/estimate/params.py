@@ -151,8 +151,8 @@ class EstimateParams:
 
         That of a count or a sum goes with its value: a sample that found few positives
         has a narrow interval too early. So it must fit at a value that is larger by
-        a quarter of a standard error of the positives found. Relative widths do not favour
-        small values, nor does the width of an average.
+        a quarter of a standard error of the positives found. Relative widths do not
+        favour small values, nor does the width of an average.
         """
         if self.stop_at_relative_width is not None:
             return self.stop_at_relative_width * abs(made.value or 0.0)
