@@ -1,6 +1,6 @@
 """The report of an estimate, or of one per group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gleann.selection import Estimate
@@ -19,9 +19,13 @@ from gleann.service.report.tables import Cell, best_of, table
 WORDS = {
     "count": "positives",
     "avg": "mean value of the positives",
+    "mean": "mean value of the positives",
+    "share": "share of positives",
     "sum": "sum of the values of the positives",
 }
 """What each target estimates."""
+VALUED = ("avg", "mean", "sum")
+"""Targets that have values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +92,10 @@ def glance(name: str, made: Estimate, *, n: int) -> list[tuple[str, str]]:
     what = f"{name}: {WORDS[made.target]}" if name else WORDS[made.target]
     if made.value is None:
         return [("undefined", what)]
-    shown = [(short(made.value), what + _share(made, n))]
+    write = _writer(made)
+    shown = [(write(made.value), what + _share(made, n))]
     if made.low is not None and made.high is not None:
-        ends = f"{short(made.low)} to {short(made.high)}"
+        ends = f"{write(made.low)} to {write(made.high)}"
         shown.append((ends, f"{100 * made.confidence:g} % interval"))
     shown.append(
         (f"{made.labels_used:,}", f"labels, {made.positives:,} of them positive")
@@ -124,6 +129,10 @@ def comparison(
 
 def _of_data(report: EstimateReport) -> str:
     return f" of {report.asked.data}" if report.asked.data else ""
+
+
+def _writer(made: Estimate) -> Callable[[float], str]:
+    return percent if made.target == "share" else short
 
 
 def _share(made: Estimate, n: int) -> str:
@@ -163,8 +172,14 @@ def _comparison(report: EstimateReport) -> Section:
 
 def _comparison_table(name: str, made: Estimate, uniform: Estimate | None) -> Html:
     listed = comparison(made, uniform)
+    write = _writer(made)
     rows: list[list[Cell]] = [
-        [what, value, None if half is None else f"{PLUS_MINUS} {short(half)}", used]
+        [
+            what,
+            None if value is None else write(value),
+            None if half is None else f"{PLUS_MINUS} {write(half)}",
+            used,
+        ]
         for what, value, half, used in listed
     ]
     best = best_of([half for _, _, half, _ in listed], column=2, want="low")
@@ -187,7 +202,8 @@ def _whiskers(
     ends = [end for one in whiskers for end in (one.low, one.high)]
     target = made[0][1].target
     words = "Intervals by ABae, and below by as many uniform draws where answers allow."
-    chart = whisker_chart(whiskers, x=axis_over(WORDS[target], ends))
+    axis = axis_over(WORDS[target], ends, write=_writer(made[0][1]))
+    chart = whisker_chart(whiskers, x=axis)
     return figure(chart, caption=words)
 
 
@@ -218,7 +234,7 @@ def _strata(name: str, made: Estimate) -> Section:
         body=(
             paragraph(words),
             figure(_strata_chart(made.by_stratum), caption=caption),
-            _strata_table(made.by_stratum, valued=made.target != "count"),
+            _strata_table(made.by_stratum, valued=made.target in VALUED),
         ),
     )
 

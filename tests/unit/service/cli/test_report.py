@@ -17,7 +17,7 @@ import pytest
 from gleann.index import BuildParams, SoarIndex
 from gleann.service.cli.main import run as command
 from gleann.service.report.measures.distances import spread
-from gleann.service.report.numerals import percent
+from gleann.service.report.numerals import percent, short
 
 N, D = 300, 6
 NASTY = "<script>alert('x')</script>"
@@ -157,10 +157,10 @@ def test_the_commands_of_a_coreset_page_run():
 def test_a_choice_that_adds_nothing_to_a_simple_one_says_so():
     assert select("weighted-k-center", *PARQUET, "--k", 5, "--costs", "costs.npy",
                   "--cost-weight", "1e6") == 0  # fmt: skip
-    assert "the simple choice cheapest" in read().text
+    assert "Your weight makes this margin sampling" in read().text
     assert select("weighted-k-center", *PARQUET, "--k", 5, "--costs", "costs.npy",
                   "--cost-weight", "0.01", "--overwrite") == 0  # fmt: skip
-    assert "adds nothing" not in read().text
+    assert "Your weight" not in read().text
 
 
 def test_an_index_shows_columns_of_another_file_by_id():
@@ -262,7 +262,7 @@ def proxy():
     return scores
 
 
-@pytest.mark.parametrize("target", ["count", "avg"])
+@pytest.mark.parametrize("target", ["count", "avg", "share"])
 def test_an_estimate_page_has_the_numbers_of_the_estimate(target):
     scores = proxy()
     answers()
@@ -271,8 +271,9 @@ def test_an_estimate_page_has_the_numbers_of_the_estimate(target):
                "o.json", "--report", "o.html") == 0  # fmt: skip
     made = json.loads(Path("o.json").read_text())["estimate"]
     page = read("o.html")
-    assert f"{made['value']:.4g}" in page.row("ABae")
-    assert page.row("ABae")[2] == f"± {(made['high'] - made['low']) / 2:.4g}"
+    write = percent if target == "share" else short
+    assert write(made["value"]) in page.row("ABae")
+    assert page.row("ABae")[2] == f"± {write((made['high'] - made['low']) / 2)}"
     for place, one in enumerate(made["by_stratum"], start=1):
         numbers = [f"{one['size']}", f"{one['labelled']}", f"{one['positives']}"]
         row = page.row(f"stratum {place}")
