@@ -3,16 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gleann.index.arrays import Rows
 from gleann.selection import Estimate
 from gleann.selection.estimate.result import Stratum
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.bars import Bars, bar_chart
 from gleann.service.report.charts import Whisker, whisker_chart
 from gleann.service.report.examples import Example, example_grid
+from gleann.service.report.items import Classes
 from gleann.service.report.markup import Html
+from gleann.service.report.measures.groups import count_groups
 from gleann.service.report.measures.strata import half_width, stratum_shares
 from gleann.service.report.numerals import PLUS_MINUS, percent, short
 from gleann.service.report.page import Section, figure, note, page, paragraph, tiles
+from gleann.service.report.pages.parts import groups_section
 from gleann.service.report.scales import Axis, axis_over
 from gleann.service.report.tables import Cell, best_of, table
 
@@ -43,6 +47,19 @@ class Sample:
     count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelledClasses:
+    """The classes of all items, and which items have a label.
+
+    Attributes:
+        classes: of all items.
+        rows: labelled rows.
+    """
+
+    classes: Classes
+    rows: Rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateReport:
     """Contents of the page.
@@ -54,6 +71,7 @@ class EstimateReport:
             lack these.
         n: items in all.
         samples: labelled items to show.
+        classes: the classes of all items and the labelled rows, or None.
         picture_note: which pictures are not shown, or "".
         steps: commands to go on with.
     """
@@ -63,6 +81,7 @@ class EstimateReport:
     uniform: Mapping[str, Estimate | None]
     n: int
     samples: Sequence[Sample]
+    classes: LabelledClasses | None
     picture_note: str
     steps: Sequence[Step]
 
@@ -81,6 +100,7 @@ def estimate_page(report: EstimateReport) -> str:
         asked_section(report.asked),
         _comparison(report),
         *(_strata(name, one) for name, one in report.made.items()),
+        *_classes(report),
         *_samples(report),
         next_section(report.steps),
     ]
@@ -278,6 +298,14 @@ def _strata_table(strata: Sequence[Stratum], *, valued: bool) -> Html:
     ]
     head = ["stratum", "items", "mean proxy", "labels", "positive", "rate"]
     return table(head + ["mean value"] * valued, rows)
+
+
+def _classes(report: EstimateReport) -> list[Section]:
+    if report.classes is None:
+        return []
+    classes, rows = report.classes.classes, report.classes.rows
+    counts = count_groups(classes.values, rows)
+    return [groups_section(counts, name=classes.name, chosen="labelled")]
 
 
 def _samples(report: EstimateReport) -> list[Section]:

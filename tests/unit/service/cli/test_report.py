@@ -257,7 +257,7 @@ def answers(rows=range(N)):
 
 def proxy():
     scores = np.clip(POINTS[:, 0] / 10 + 0.5, 0, 1).astype(np.float64)
-    columns = {"id": np.arange(N), "proxy": scores, "text": TEXTS}
+    columns = {"id": np.arange(N), "proxy": scores, "text": TEXTS, "kind": KIND}
     pq.write_table(pa.table(columns), "proxy.parquet")
     return scores
 
@@ -267,8 +267,9 @@ def test_an_estimate_page_has_the_numbers_of_the_estimate(target):
     scores = proxy()
     answers()
     assert run("estimate", "--proxy", "proxy.parquet", "--oracle-csv", "answers.csv",
-               "--budget", 60, "--target", target, "--show-column", "text", "--out",
-               "o.json", "--report", "o.html") == 0  # fmt: skip
+               "--budget", 60, "--target", target, "--show-column", "text",
+               "--class-column", "kind", "--out", "o.json", "--report",
+               "o.html") == 0  # fmt: skip
     made = json.loads(Path("o.json").read_text())["estimate"]
     page = read("o.html")
     write = percent if target == "share" else short
@@ -279,6 +280,7 @@ def test_an_estimate_page_has_the_numbers_of_the_estimate(target):
         row = page.row(f"stratum {place}")
         assert [row[1], row[3], row[4]] == numbers
     positives = np.flatnonzero(KIND == "rare")
+    assert page.row("rare")[1:4] == [str(len(positives)), "10 %", str(len(positives))]
     lowest = positives[np.argmin(scores[positives])]
     assert f"text {lowest} of" in page.text
     (narrower,) = next_commands("o.html")
