@@ -427,3 +427,10 @@ def test_a_page_of_rounds_goes_on_to_the_next_round():
     page = read("round-2.html")
     assert page.row("0")[1] == str(labels["label"].count(0))
     assert "by margin" in page.text
+
+
+def test_pictures_without_pillow_are_refused_with_the_command(monkeypatch, capsys):
+    monkeypatch.setattr("gleann.service.cli.reports.find_spec", lambda name: None)
+    assert select("farthest-first", *PARQUET, "--k", 5, "--image-column", "text") == 1
+    assert "pip install 'gleann[report]'" in capsys.readouterr().err
+    assert not Path("picks.parquet").exists()
