@@ -15,7 +15,15 @@ from gleann.service.report.markup import Html
 from gleann.service.report.measures.groups import count_groups
 from gleann.service.report.measures.strata import half_width, stratum_shares
 from gleann.service.report.numerals import PLUS_MINUS, percent, short
-from gleann.service.report.page import Section, figure, note, page, paragraph, tiles
+from gleann.service.report.page import (
+    Section,
+    figure,
+    note,
+    page,
+    paragraph,
+    side_by_side,
+    tiles,
+)
 from gleann.service.report.pages.parts import groups_section
 from gleann.service.report.scales import Axis, axis_over
 from gleann.service.report.tables import Cell, best_of, table
@@ -253,15 +261,19 @@ def _strata(name: str, made: Estimate) -> Section:
         title=title,
         body=(
             paragraph(words),
-            figure(_strata_chart(made.by_stratum), caption=caption),
-            _strata_table(made.by_stratum, valued=made.target in VALUED),
+            side_by_side(
+                [
+                    figure(_strata_chart(made.by_stratum), caption=caption),
+                    _strata_table(made.by_stratum, valued=made.target in VALUED),
+                ]
+            ),
         ),
     )
 
 
 def _strata_chart(strata: Sequence[Stratum]) -> Html:
     shares = stratum_shares(strata)
-    groups = [f"stratum {place + 1}" for place in range(len(shares))]
+    groups = [f"stratum\N{NO-BREAK SPACE}{place + 1}" for place in range(len(shares))]
     sets: dict[str, list[float | None]] = {
         "items": [one.rows for one in shares],
         "labels": [one.labels for one in shares],
@@ -286,7 +298,7 @@ def _strata_chart(strata: Sequence[Stratum]) -> Html:
 def _strata_table(strata: Sequence[Stratum], *, valued: bool) -> Html:
     rows: list[list[Cell]] = [
         [
-            f"stratum {place}",
+            f"stratum\N{NO-BREAK SPACE}{place}",
             one.size,
             one.proxy_mean,
             one.labelled,

@@ -236,6 +236,7 @@ def test_an_active_page_goes_on_to_the_next_batch():
     batch = pq.read_table("batch-1.parquet").to_pydict()
     assert all(one in page.text for one in batch["id"])
     assert f"{batch['score'][0]:.4g}" in page.text
+    assert "How informative" in page.text
     # More selected rows never cover less.
     before, after = page.row("labelled so far"), page.row("with this batch")
     assert float(after[1]) <= float(before[1])
@@ -277,7 +278,7 @@ def test_an_estimate_page_has_the_numbers_of_the_estimate(target):
     assert page.row("ABae")[2] == f"± {write((made['high'] - made['low']) / 2)}"
     for place, one in enumerate(made["by_stratum"], start=1):
         numbers = [f"{one['size']}", f"{one['labelled']}", f"{one['positives']}"]
-        row = page.row(f"stratum {place}")
+        row = page.row(f"stratum\N{NO-BREAK SPACE}{place}")
         assert [row[1], row[3], row[4]] == numbers
     positives = np.flatnonzero(KIND == "rare")
     assert page.row("rare")[1:4] == [str(len(positives)), "10 %", str(len(positives))]
@@ -417,6 +418,7 @@ def test_a_page_of_rounds_goes_on_to_the_next_round():
     first = pq.read_table("round-1.parquet")["id"].to_pylist()
     assert all(one in page.text for one in first)
     assert "1 rounds so far" in " ".join(page.text.split())
+    assert "How informative" not in page.text
     labels = {"id": first, "label": [int(one[1:]) % 2 for one in first]}
     pacsv.write_csv(pa.table(labels), "labels.csv")
     (again,) = next_commands("round-1.html")
