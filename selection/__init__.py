@@ -42,6 +42,7 @@ from gleann.selection.estimate import (
     Estimate,
     EstimateParams,
     EstimateSession,
+    GroupEstimates,
     Known,
     KnownGroups,
     LabelPlan,
@@ -66,6 +67,13 @@ from gleann.selection.estimate import (
 )
 from gleann.selection.neighbours import GraphNeighbours, IndexNeighbours, Neighbours
 from gleann.selection.result import Selection
+from gleann.selection.rounds import (
+    RoundRecord,
+    RoundsParams,
+    RoundsRun,
+    RoundsSession,
+    run_rounds,
+)
 from gleann.selection.uncertainty import (
     entropy,
     entropy_costs,
@@ -94,6 +102,7 @@ __all__ = [
     "FacilityLocation",
     "GlobalPool",
     "GraphNeighbours",
+    "GroupEstimates",
     "IndexNeighbours",
     "Known",
     "KnownGroups",
@@ -102,6 +111,10 @@ __all__ = [
     "OverlappingGroupsSession",
     "PoolChoice",
     "ProxyChoice",
+    "RoundRecord",
+    "RoundsParams",
+    "RoundsRun",
+    "RoundsSession",
     "SealsPool",
     "Selection",
     "StopAdvice",
@@ -138,6 +151,7 @@ __all__ = [
     "run_disjoint_groups",
     "run_estimate",
     "run_overlapping_groups",
+    "run_rounds",
     "select_by_score",
     "uniform",
     "uniform_estimate",

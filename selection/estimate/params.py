@@ -11,7 +11,11 @@ from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.estimate.result import INTERVALS, Estimate, Precision
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import (
+    Target,
+    TargetName,
+    statistic_of,
+)
 from gleann.selection.estimate.stratified.estimators import ALLOCATIONS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
@@ -27,14 +31,16 @@ class EstimateParams:
     """Parameters of an estimate.
 
     Attributes:
-        target: "count" (rows for which the predicate holds), or "avg" or "sum" (of a
-            value over those rows).
+        target: "count" (rows for which the predicate holds) or "share" (that count
+            over all rows, 0 to 1), or "avg" or "sum" (of a value over those rows).
+            "mean" is another name of "avg", which takes its place.
         budget: labels to spend in all.
         strata: strata to cut the rows into, by proxy.
         strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", "equal_size" as ABae, or
             "geometric" for a proxy that ranks but is no probability.
         pilot_share: share of the budget that is spent first, half of it evenly over the
-            strata and half by their sizes.
+            strata and half by their sizes; None is a fifth. With even pilots, as those
+            of groups and of ABae, None is a half.
         rounds: labelling rounds, the pilot included; 2 is ABae. There are fewer if a
             round would have fewer labels than strata.
         floor: share of each later round that is split over the strata by size.
@@ -55,11 +61,11 @@ class EstimateParams:
         seed: the only source of randomness.
     """
 
-    target: Target = "count"
+    target: TargetName = "count"
     budget: int
     strata: int = 5
     strata_cut: str = "sqrt_mass"
-    pilot_share: float = 0.2
+    pilot_share: float | None = None
     rounds: int = 2
     floor: float = 0.1
     confidence: float = 0.95
@@ -71,7 +77,9 @@ class EstimateParams:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_one_of("target", self.target, get_args(Target))
+        require_one_of("target", self.target, get_args(TargetName))
+        if self.target == "mean":
+            object.__setattr__(self, "target", "avg")
         require_one_of("strata_cut", self.strata_cut, tuple(STRATA_CUTS))
         require_one_of("interval", self.interval, tuple(INTERVALS))
         require_one_of("allocation", self.allocation, tuple(ALLOCATIONS))
@@ -79,7 +87,7 @@ class EstimateParams:
         require_count("strata", self.strata)
         require_count("rounds", self.rounds)
         require_count("seed", self.seed, at_least=0)
-        require_between("pilot_share", self.pilot_share, low=0, high=1)
+        require_between("pilot_share", self.even_pilot_share, low=0, high=1)
         require_between("floor", self.floor, low=0, high=1)
         require_between("confidence", self.confidence, low=0, high=1)
         if not 0 < self.confidence < 1:
@@ -113,6 +121,27 @@ class EstimateParams:
             )
 
     @property
+    def even_pilot_share(self) -> float:
+        """Share of the budget in an even pilot."""
+        return 0.5 if self.pilot_share is None else self.pilot_share
+
+    @property
+    def first_share(self) -> float:
+        """Share of the budget in the first round."""
+        if self.pilot_share is None and self.allocation != "even":
+            return 0.2
+        return self.even_pilot_share
+
+    @property
+    def statistic(self) -> Target:
+        """What is estimated from labels: the count, where its share is asked for."""
+        return statistic_of(self.target)
+
+    def presented(self, made: Estimate) -> Estimate:
+        """An estimate of `statistic` in the unit of `target`."""
+        return made.as_share() if self.target == "share" else made
+
+    @property
     def may_stop(self) -> bool:
         """Whether a narrow interval ends labelling before the budget does."""
         return self.stop_at_width is not None or self.stop_at_relative_width is not None
@@ -122,8 +151,8 @@ class EstimateParams:
 
         That of a count or a sum goes with its value: a sample that found few positives
         has a narrow interval too early. So it must fit at a value that is larger by
-        a quarter of a standard error of the positives found. Relative widths do not favour
-        small values, nor does the width of an average.
+        a quarter of a standard error of the positives found. Relative widths do not
+        favour small values, nor does the width of an average.
         """
         if self.stop_at_relative_width is not None:
             return self.stop_at_relative_width * abs(made.value or 0.0)
@@ -165,7 +194,7 @@ class EstimateParams:
 
     def round_budgets(self, strata: int) -> tuple[int, ...]:
         """Labels of each round, pilot first, with `strata` strata."""
-        pilot = min(max(round(self.pilot_share * self.budget), strata), self.budget)
+        pilot = min(max(round(self.first_share * self.budget), strata), self.budget)
         later = min(self.rounds - 1, (self.budget - pilot) // strata)
         if not later:
             return (self.budget,)

@@ -45,6 +45,8 @@ def resume(
     """
     if kind == "active":
         return _resume_active(state, index)
+    if kind == "rounds":
+        return _resume_rounds(state, index)
     return _resume_estimate(state, index, proxy)
 
 
@@ -58,6 +60,13 @@ def _resume_active(state: State, index: SoarIndex) -> Session:
         ids=index.held_ids,
         neighbours=IndexNeighbours(index),
     )
+
+
+def _resume_rounds(state: State, index: SoarIndex) -> Session:
+    from gleann.selection.coreset import metric_vectors
+    from gleann.selection.rounds import RoundsSession
+
+    return RoundsSession.resume(state, metric_vectors(index), ids=index.held_ids)
 
 
 def _resume_estimate(

@@ -46,8 +46,8 @@ FROM sessions JOIN indexes ON indexes.number = sessions.index_number
 class SessionStore:
     """The sessions of one data directory, of every kind.
 
-    Operations of one kind only are in `ActiveSessions`, `EstimateSessions` and
-    `GroupSessions`, which share this store.
+    Operations of one kind only are in `ActiveSessions`, `RoundsSessions`,
+    `EstimateSessions` and `GroupSessions`, which share this store.
 
     A session belongs to a sealed version, which stays on disk as long as it is open.
     One thread at a time changes a session: the caller of a changing method must be

@@ -39,7 +39,8 @@ class ProxySource(TypedDict, total=False):
         neighbours: with `examples`, number of nearest examples per vector.
         representatives: number of vectors, chosen by farthest-first, to label first,
             within the budget; all labels so far give the proxy of the next round
-            (TASTI).
+            (TASTI). With 0 the first round is a uniform sample, which mostly costs
+            less.
     """
 
     proxy: Column | Mapping[str, Column] | None
@@ -157,7 +158,7 @@ def estimate_of(message: estimate_pb2.Estimate) -> "Estimate":
     strata = tuple(_stratum_of(stratum) for stratum in message.by_stratum)
     optional = {
         name: getattr(message, name) if message.HasField(name) else None
-        for name in ("value", "low", "high", "uniform_width", "abae_width")
+        for name in ("value", "low", "high", "uniform_width", "abae_width", "rows")
     }
     return Estimate(
         target=given(message)["target"],

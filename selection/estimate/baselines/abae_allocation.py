@@ -18,7 +18,7 @@ def abae_design(proxy: Proxy, numbers: StratumNos, params: EstimateParams) -> De
     """
     sizes = np.bincount(numbers)
     pilot = min(
-        max(round(params.pilot_share * params.budget), len(sizes)), params.budget
+        max(round(params.even_pilot_share * params.budget), len(sizes)), params.budget
     )
     if pilot == params.budget:
         raise InvalidParamsError(
@@ -29,7 +29,7 @@ def abae_design(proxy: Proxy, numbers: StratumNos, params: EstimateParams) -> De
         sizes=sizes.astype(np.float64),
         proxy_means=np.bincount(numbers, weights=proxy) / sizes,
         round_budgets=(pilot, params.budget - pilot),
-        target=params.target,
+        target=params.statistic,
         floor=0.0,
     )
 

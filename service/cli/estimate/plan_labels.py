@@ -1,4 +1,4 @@
-"""`gleann plan-labels`: how many labels an interval will take, before the first label."""
+"""`gleann plan-labels`: how many labels an interval will take, before the first."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +76,7 @@ class PlanJob:
     show_default=True,
     help="Rule for strata bounds.",
 )
-@click.option(
-    "--confidence", default=0.95, show_default=True, help="Confidence level."
-)
+@click.option("--confidence", default=0.95, show_default=True, help="Confidence level.")
 @options.takes(PlanJob)
 def command(job: PlanJob) -> None:
     """Say how many labels `gleann estimate` will need for an interval.
