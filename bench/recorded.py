@@ -25,7 +25,11 @@ from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
+from bench.selection.defaults_table import defaults_table
+from bench.selection.pools_table import pools_table
+from bench.selection.rounds_tables import rounds_tables
 from bench.selection.tasti_table import tasti_table
+from bench.selection.widths_table import widths_table
 from bench.summary import headline, summary
 from bench.tables import build_table, speed_tables
 
@@ -41,7 +45,11 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
+    "selection-defaults": defaults_table,
+    "selection-pools": pools_table,
+    "selection-rounds": rounds_tables,
     "selection-tasti": tasti_table,
+    "selection-widths": widths_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

@@ -1,13 +1,15 @@
 """The estimate as a value, and its computation from finished rounds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
 
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.index.errors import InvalidParamsError
+from gleann.index.tabular import Record
+from gleann.selection.estimate.stratified.allocate import TargetName
 from gleann.selection.estimate.stratified.bootstrap import bootstrap_interval
 from gleann.selection.estimate.stratified.estimators import Design, Totals, totals
 from gleann.selection.estimate.stratified.intervals import (
@@ -18,6 +20,8 @@ from gleann.selection.estimate.stratified.intervals import (
     uniform_width,
     within_possible,
 )
+from gleann.selection.estimate.stratified.looks import confidence_of_look
+from gleann.selection.estimate.stratified.merging import merged
 from gleann.selection.estimate.stratified.tally import Evidence, Tally
 
 FEW_LABELS = 30
@@ -67,8 +71,10 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A count, sum or average over all rows, estimated from few labels.
+class Estimate(Record):
+    """A count, share, sum or average over all rows, estimated from few labels.
+
+    As a table it is one line; strata and provenance are its facts.
 
     Attributes:
         target: what was estimated.
@@ -88,9 +94,10 @@ class Estimate:
         note: a caveat of the number; "" if there is none.
         provenance: method, params, seed, data_hash, version, and labels of each round
             where a session drew them: JSON values.
+        rows: number of rows the estimate is over; None where it is not known.
     """
 
-    target: Target
+    target: TargetName
     value: float | None
     low: float | None
     high: float | None
@@ -102,6 +109,35 @@ class Estimate:
     uniform_width: float | None = None
     abae_width: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    rows: int | None = None
+
+    @property
+    def share(self) -> float | None:
+        """The estimated share of rows for which the predicate holds, 0 to 1.
+
+        Raises:
+            InvalidParamsError: as `as_share`.
+        """
+        return self.as_share().value
+
+    def as_share(self) -> "Estimate":
+        """A count as a share of all rows: value, interval and widths over `rows`.
+
+        Raises:
+            InvalidParamsError: neither a count nor a share, or `rows` is not known.
+        """
+        if self.target == "share":
+            return self
+        if self.target != "count" or not self.rows:
+            raise InvalidParamsError(
+                f"a share is that of a count over its rows; this is the {self.target}"
+                f" over {self.rows or 'unknown'} rows"
+            )
+        scaled: dict[str, Any] = {
+            name: None if (size := getattr(self, name)) is None else size / self.rows
+            for name in ("value", "low", "high", "uniform_width", "abae_width")
+        }
+        return replace(self, target="share", **scaled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +151,15 @@ class Precision:
             stops. By the union bound each interval has confidence
             1 - (1 - confidence) / interim_analyses, so that the one at which labelling
             stops has the confidence promised.
+        looks: share of the budget labelled at each look so far, where the intervals of
+            all looks must hold together (`stratified.looks`).
         seed: of the resamples, if any.
     """
 
     interval: IntervalRule
     confidence: float
     interim_analyses: int = 1
+    looks: tuple[float, ...] = ()
     seed: int
 
     @property
@@ -130,7 +169,9 @@ class Precision:
 
     @property
     def confidence_each(self) -> float:
-        """Confidence of one interim analysis."""
+        """Confidence of this interim analysis."""
+        if self.looks:
+            return confidence_of_look(self.looks, confidence=self.confidence)
         return 1 - (1 - self.confidence) / self.interim_analyses
 
 
@@ -143,8 +184,12 @@ def conclude(
 ) -> Estimate:
     """The estimate from at least one finished round, without the bias of pooling."""
     found = totals(design, evidence.rounds)
+    strata = (design, found, evidence)
     return conclude_from(
-        design, found, evidence, precision=precision, provenance=provenance
+        *strata,
+        precision=precision,
+        provenance=provenance,
+        strata=merged(*strata) if design.allocation == "adaptive" else None,
     )
 
 
@@ -155,10 +200,20 @@ def conclude_from(
     *,
     precision: Precision,
     provenance: dict[str, Any],
+    strata: tuple[Design, Totals, Evidence] | None = None,
 ) -> Estimate:
-    """The estimate from totals that were computed from the evidence."""
+    """The estimate from totals that were computed from the evidence.
+
+    Args:
+        design: of the session.
+        found: its totals.
+        evidence: the labels.
+        precision: of the interval.
+        provenance: of the estimate.
+        strata: the same in the strata that the interval goes by, if these are others.
+    """
     seen = evidence.total
-    value, low, high, note = _numbers(design, found, evidence, precision)
+    value, low, high, note = _numbers(*(strata or (design, found, evidence)), precision)
     notes = [
         note,
         few_labels(design, seen),
@@ -177,6 +232,7 @@ def conclude_from(
         note="; ".join(part for part in notes if part),
         uniform_width=_uniform_width(design, found, seen, precision),
         provenance=provenance,
+        rows=int(design.sizes.sum()) + design.known.labelled,
     )
 
 
@@ -251,6 +307,11 @@ def few_labels(design: Design, seen: Tally) -> str:
 
 
 def _interim_note(precision: Precision) -> str:
+    if precision.looks:
+        return (
+            "the interval holds at every look, however labelling is stopped: at look"
+            f" {len(precision.looks)} it has confidence {precision.confidence_each:.4g}"
+        )
     analyses = precision.interim_analyses
     if analyses == 1:
         return ""

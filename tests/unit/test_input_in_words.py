@@ -166,8 +166,8 @@ CALLS = {
 
 ELSEWHERE = {
     "ActiveRun", "AnchorPool", "BatchRecord", "ClassifierPool", "Coreset", "Coverage",
-    "Estimate", "FacilityLocation", "Found", "GlobalPool", "KnnGraph", "KnownGroups",
-    "Neighbours", "Progress", "ProxyChoice", "SealsPool", "SearchStats", "Selection",
+    "Estimate", "FacilityLocation", "Found", "GlobalPool", "GroupEstimates", "KnnGraph", "KnownGroups",
+    "Neighbours", "PoolChoice", "Progress", "ProxyChoice", "SealsPool", "SearchStats", "Selection",
     "StopAdvice", "Stratum", "Traversal",  # values that answers hold, and pools
     "GraphNeighbours", "IndexNeighbours", "SoarIndex", "metric_vectors",  # take values
     "abae_estimate", "estimate_choosing", "estimate_disjoint_groups", "estimate_overlapping_groups",

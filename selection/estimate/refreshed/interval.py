@@ -14,10 +14,13 @@ from gleann.selection.estimate.stratified.intervals import (
     point_estimate,
     row_variances,
 )
+from gleann.selection.estimate.stratified.merging import merged_rates
 from gleann.selection.estimate.stratified.tally import Evidence, moments
 
 
-def refreshed_interval(rounds: Sequence[Round]) -> IntervalRule:
+def refreshed_interval(
+    rounds: Sequence[Round], *, allocation: str = "even"
+) -> IntervalRule:
     """The delta interval, with the variance of each round by its own strata.
 
     The variance of a round's total comes from its own strata. The stratum of the same
@@ -27,6 +30,8 @@ def refreshed_interval(rounds: Sequence[Round]) -> IntervalRule:
 
     Args:
         rounds: finished, as drawn.
+        allocation: of the draws; where it is adaptive, strata of a round that are alike
+            and sampled alike count as one (`stratified.merging`).
     """
 
     def interval(
@@ -43,9 +48,12 @@ def refreshed_interval(rounds: Sequence[Round]) -> IntervalRule:
         weights = round_weights(rounds, design)
         for one, seen, weight in zip(rounds, evidence.rounds, weights, strict=True):
             left = aligned(one.left, len(design.sizes))
-            of_round = replace(of_all, rates=moments(seen).rates)
-            of_a_row = row_variances(of_round, target=target, average=value)
             factors = weight**2 * row_factor(seen.labelled, left)
+            rates = moments(seen).rates
+            if allocation == "adaptive":
+                rates = merged_rates(seen, factors / np.maximum(left, 1))
+            of_round = replace(of_all, rates=rates)
+            of_a_row = row_variances(of_round, target=target, average=value)
             variance += float((factors * of_a_row).sum())
         return interval_around(
             found,

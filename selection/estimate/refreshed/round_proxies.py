@@ -65,6 +65,11 @@ class RoundProxies:
         self._stages = 0
         self._proxies: dict[int, Proxies] = {}
 
+    @property
+    def stages(self) -> int:
+        """Number of stages whose labels the sums have."""
+        return self._stages
+
     def after(self, rounds: int, *, beside: int = 0) -> Proxies:
         """Proxies (n,) by the labels before the first round and of `rounds` rounds.
 
@@ -130,8 +135,12 @@ class RoundProxies:
 
     def _add_stage(self) -> None:
         labels = self._stage(self._stages)
+        if not len(labels.rows):
+            # Nothing was labelled before the first round.
+            self._stages += 1
+            return
         if self._votes is None:
-            self._votes = LabelVotes(self._vectors, self._stage(0).rows)
+            self._votes = LabelVotes(self._vectors, self._first_rows())
         self._sums = self._votes.added(
             self._sums,
             labels.rows,
@@ -139,6 +148,11 @@ class RoundProxies:
             progress=self._progress,
         )
         self._stages += 1
+
+    def _first_rows(self) -> Rows:
+        """Rows of the first stage that has labels."""
+        first = self._stage(0).rows
+        return first if len(first) else self._stage(1).rows
 
     def _source(self, stages: int) -> str:
         """Hash of all that the sums of so many stages are made from."""

@@ -17,6 +17,7 @@ from gleann.selection.estimate.refreshed.round_proxies import (
 from gleann.selection.estimate.refreshed.rounds import (
     Cut,
     Round,
+    blind_round,
     chances_of,
     foresee,
     looked_at,
@@ -84,15 +85,21 @@ class RefreshedRounds:
         """Cut the open rows into strata by the labels so far; draw the next round."""
         number = len(self.drawn)
         labels = self._labels(number)
+        seed = stream_seed(self._params.seed, number)
+        if design.allocation == "adaptive" and not labels.positives.any():
+            open_rows = np.delete(np.arange(len(self._answers.labels)), labels.rows)
+            return blind_round(open_rows, design.round_budgets[number], seed=seed)
         by = self._rounds_of_cut(number)
         cut = self._cut_by(by).without(labels.rows)
         held_out = self.proxies.after(number, beside=by)[labels.rows]
         budgets = design.round_budgets
         looked = looked_at(self.drawn, strata=cut.strata, pilot=budgets[0])
-        seen = foresee(cut, labels, held_out, looked=looked)
+        seen = foresee(
+            cut, labels, held_out, looked=looked, allocation=design.allocation
+        )
         left = cut.sizes.astype(np.float64)
         draws = round_draws(left, seen, design, budgets[number])
-        return cut.draw(draws, seen, seed=stream_seed(self._params.seed, number))
+        return cut.draw(draws, seen, seed=seed)
 
     def restore_proxies(self, arrays: Mapping[str, NDArray[np.generic]]) -> bool:
         """Take `proxies.saved()` if it is of these labels; returns whether it was."""

@@ -19,6 +19,12 @@ from gleann.selection.estimate.labels.known import (
     require_open_rows,
 )
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.planning import (
+    LabelPlan,
+    first_labels,
+    next_labels,
+    plan_from,
+)
 from gleann.selection.estimate.proxies.propagate import representatives
 from gleann.selection.estimate.refreshed.interval import refreshed_interval
 from gleann.selection.estimate.refreshed.round_proxies import RoundProxies
@@ -57,7 +63,8 @@ class TastiSession:
 
     TASTI (Kang et al. 2022, https://arxiv.org/abs/2009.04540) labels farthest-first
     representatives and scores the other rows by them; here each later label is one
-    more. The representatives are counted exactly. Before a round, the unlabelled rows
+    more, and by default the first are a uniform sample that counts in the estimate.
+    Representatives are counted exactly. Before a round, the unlabelled rows
     are scored and cut into strata again, unless no round has found a positive since the
     last cut. Make one with `start` or `resume`; use it as an `EstimateSession`. Not
     thread-safe.
@@ -74,8 +81,8 @@ class TastiSession:
         params = core.params
         self._core = core
         self._first = first
-        rest = replace(params, budget=params.budget - len(first))
-        self._budgets = rest.round_budgets(params.strata)
+        given = len(first) + len(core.known.rows)
+        self._budgets = _planned(params, first=len(first), given=given)
         self._rounds = RefreshedRounds(
             params,
             core.known,
@@ -105,8 +112,11 @@ class TastiSession:
                 array that can be written to is copied: later writes change nothing.
             params: of the estimate; `budget` includes the representatives. The proxies
                 rank and are no probabilities: for a count cut them "geometric".
-            first: representatives to label first; None takes a fifth of the budget, or
-                none where labels are known.
+            first: representatives to label first. They are not drawn at random, so they
+                count for themselves only, and cost more labels than they save unless
+                the concept is rare and compact. None takes none (with the allocation
+                "even" a fifth of the budget, where no labels are known): the first
+                round is then a uniform sample.
             ids: (n,) names of the rows; None numbers them.
             known: labels known before; they make proxies too, are counted exactly and
                 do not cost budget.
@@ -121,7 +131,7 @@ class TastiSession:
         """
         points = kept(as_vectors(vectors), vectors)
         names = IdMap(ids, n=len(points))
-        before = known_rows(known, names, target=params.target)
+        before = known_rows(known, names, target=params.statistic)
         size = _first_size(first, params, known=len(before.rows))
         require_open_rows(params, n=len(points), known=before)
         _require_room(params, first=size)
@@ -170,8 +180,9 @@ class TastiSession:
         stratum that it represents in its round; a representative has weight 1.
         """
         stopped = self._stopped()
-        left = len(self._rounds.drawn) < len(self._budgets)
+        left = self.labels_used < self._core.params.budget
         if not len(self._core.answers.pending) and left and not stopped:
+            self._size_round()
             self._rounds.add(self._rounds.plan(self._design()))
         rows = self._core.answers.pending
         scores, weights, strata = self._rounds.describe(rows)
@@ -195,7 +206,7 @@ class TastiSession:
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
         """Take labels as `EstimateSession.submit`; returns the number of new ones."""
-        target = self._core.params.target
+        target = self._core.params.statistic
         return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
@@ -206,14 +217,27 @@ class TastiSession:
         """
         finished = self._rounds.finished
         if not finished:
-            need = len(self._first) + self._budgets[0]
+            budgets = self._budgets or (self._next_labels(),)
+            need = len(self._first) + budgets[0]
             raise NotReadyError(
                 f"representatives and first round need {need} labels,"
                 f" {self.labels_used} are there"
             )
         if self._made is None or self._made[0] != len(finished):
             self._made = (len(finished), self._conclude(finished))
-        return self._made[1]
+        return self._core.params.presented(self._made[1])
+
+    def plan(
+        self, *, width: float | None = None, relative_width: float | None = None
+    ) -> LabelPlan:
+        """How many labels a width will take, as `EstimateSession.plan`."""
+        finished = self._rounds.finished
+        made = self.estimate()
+        design = whole_design(finished, self._design())
+        counts = self._rounds.evidence(finished, strata=len(design.sizes)).total
+        return plan_from(
+            made, design, counts, width=width, relative_width=relative_width
+        )
 
     def state(self) -> dict[str, Any]:
         """All but the vectors, as JSON values for `resume`."""
@@ -223,6 +247,11 @@ class TastiSession:
             rounds=[one.state() for one in self._rounds.drawn],
             **self._core.answers.state(),
         )
+
+    @property
+    def scans(self) -> int:
+        """How many sets of labels `proxy_sums` has: it is new where this has grown."""
+        return self._rounds.proxies.stages
 
     def proxy_sums(self) -> dict[str, NDArray[np.generic]]:
         """What proxies are made from so far, for `resume`; at most 32 bytes a row.
@@ -281,6 +310,8 @@ class TastiSession:
 
     def _restore_rounds(self, saved: Saved) -> None:
         taken = np.concatenate([self._core.known.rows, self._first])
+        if self._core.params.sizes_rounds:
+            self._restore_budgets(saved)
         parts = saved.parts("rounds", at_most=len(self._budgets))
         for one, labels in zip(parts, self._budgets, strict=False):
             drawn = Round.of_state(
@@ -293,12 +324,41 @@ class TastiSession:
             taken = np.concatenate([taken, drawn.rows])
             self._rounds.add(drawn)
 
+    def _restore_budgets(self, saved: Saved) -> None:
+        """The sizes of rounds that the labels determined."""
+        most = self._core.params.budget
+        parts = saved.parts("rounds", at_most=most)
+        budgets = [len(one.rows("rows", n=len(self._core.names))) for one in parts]
+        if not all(budgets) or sum(budgets) + len(self._first) > most:
+            saved.refuse("rounds", f"are {budgets} labels, the budget is {most}")
+        self._budgets = tuple(budgets)
+
+    def _size_round(self) -> None:
+        """Plan one more round where the labels determine its size."""
+        if self._core.params.sizes_rounds:
+            self._budgets = (*self._budgets, self._next_labels())
+
+    def _next_labels(self) -> int:
+        params = self._core.params
+        finished = self._rounds.finished
+        if not finished:
+            rest = params.budget - len(self._first)
+            return min(first_labels(params, params.strata), rest)
+        design = whole_design(finished, self._design())
+        counts = self._rounds.evidence(finished, strata=len(design.sizes)).total
+        left = params.budget - self.labels_used
+        return next_labels(params, self.estimate(), design, counts, left=left)
+
     def _conclude(self, finished: list[Round]) -> Estimate:
         design = whole_design(finished, self._design())
         evidence = self._rounds.evidence(finished, strata=len(design.sizes))
         precision = replace(
-            self._core.params.precision(len(self._budgets)),
-            interval=refreshed_interval(finished),
+            self._core.params.precision(
+                len(self._budgets), drawn=[len(one.rows) for one in finished]
+            ),
+            interval=refreshed_interval(
+                finished, allocation=self._core.params.allocation
+            ),
         )
         made = conclude_from(
             design,
@@ -316,9 +376,10 @@ class TastiSession:
             sizes=np.empty(0),
             proxy_means=np.empty(0),
             round_budgets=self._budgets,
-            target=self._core.params.target,
+            target=self._core.params.statistic,
             floor=self._core.params.floor,
             known=self._rounds.known,
+            allocation=self._core.params.allocation,
         )
 
     def _provenance(self) -> dict[str, Any]:
@@ -335,16 +396,31 @@ class TastiSession:
         return self._core.params.is_narrow(self.estimate())
 
 
+def _planned(params: EstimateParams, *, first: int, given: int) -> tuple[int, ...]:
+    """Labels of each round; none yet where the labels determine them.
+
+    Without representatives or known labels, a first round of a fifth of the budget is
+    drawn uniformly: its labels make the first proxies, and are part of the estimate.
+    """
+    if params.sizes_rounds:
+        return ()
+    rest = params.budget - first
+    uniform = min(rest // 5, rest - params.strata) if given < 2 else 0
+    later = replace(params, budget=rest - uniform).round_budgets(params.strata)
+    return (uniform, *later) if uniform else later
+
+
 def _first_size(first: int | None, params: EstimateParams, *, known: int) -> int:
     """Number of representatives to label.
 
     Raises:
         InvalidParamsError: fewer than two labels to make proxies from.
     """
+    adaptive = params.allocation == "adaptive"
     if first is None:
-        return 0 if known > 1 else max(2 - known, params.budget // 5)
+        return 0 if known > 1 or adaptive else max(2 - known, params.budget // 5)
     require_count("first", first, at_least=0)
-    if first + known < 2:
+    if first + known < 2 and not adaptive:
         raise InvalidParamsError(
             f"proxies need at least 2 labels to be made from, got {first}"
             f" representatives and {known} known labels"

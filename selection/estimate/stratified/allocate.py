@@ -8,6 +8,24 @@ from numpy.typing import NDArray
 from gleann.selection.estimate.stratified.tally import Moments, PerStratum
 
 Target: TypeAlias = Literal["count", "avg", "sum"]
+
+TargetName: TypeAlias = Literal["count", "avg", "sum", "share", "mean"]
+"""What callers may ask for: "share" is a count over all rows, "mean" is "avg"."""
+
+_STATISTICS: dict[TargetName, Target] = {
+    "count": "count",
+    "share": "count",
+    "avg": "avg",
+    "mean": "avg",
+    "sum": "sum",
+}
+
+
+def statistic_of(target: TargetName) -> Target:
+    """What is estimated from labels to answer `target`."""
+    return _STATISTICS[target]
+
+
 Draws: TypeAlias = NDArray[np.int64]
 """Rows to draw from each stratum, (K,)."""
 PerPair = NDArray[np.float64]
@@ -73,6 +91,31 @@ def capped(wanted: PerStratum, *, budget: int, room: Draws, at_least: int = 0) -
     # Raising some to the minimum overspends: take it from those above theirs.
     exact -= (exact - base) * _surplus_share(exact, base, budget)
     return _rounded(exact, budget=budget, room=room)
+
+
+def topped_up(
+    wanted: PerStratum, *, before: PerStratum, budget: int, room: Draws
+) -> Draws:
+    """Draws (K,) that bring all draws, with those before, in proportion to `wanted`.
+
+    A stratum that has more than its part already gets one: this minimises
+    sum(wanted^2 / (before + draws)).
+
+    Args:
+        wanted: (K,) at least 0.
+        before: (K,) earlier draws.
+        budget: rows to draw.
+        room: (K,) rows that are left in each stratum.
+    """
+    open_ = wanted > 0
+    lacking = np.where(open_, 1.0, 0.0)
+    while open_.any():
+        level = (budget + before[open_].sum()) / wanted[open_].sum()
+        lacking = np.where(open_, level * wanted - before, 0.0)
+        if (lacking >= 0).all():
+            break
+        open_ &= lacking >= 0
+    return capped(lacking, budget=budget, room=room, at_least=1)
 
 
 def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:

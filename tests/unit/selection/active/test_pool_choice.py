@@ -17,7 +17,7 @@ from gleann.selection.active.questions import Questions
 YES_OR_NO = Questions(concepts=(), classes=(0, 1))
 NEAR = Exact(np.zeros((3, 2), np.float32))
 DEFAULT = Round(
-    rows=1, dim=384, batch=25, neighbours=15, labelled=100, scores=1, searches=1
+    rows=1, dim=384, batch=25, neighbours=10, labelled=100, scores=1, searches=1
 )
 
 

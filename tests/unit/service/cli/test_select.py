@@ -35,7 +35,7 @@ def answer(path, rows, positive, value):
     pacsv.write_csv(table, path)
 
 
-@pytest.mark.parametrize("target", ["count", "avg", "sum"])
+@pytest.mark.parametrize("target", ["count", "share", "avg", "mean", "sum"])
 def test_a_person_answers_until_the_estimate_is_there(
     target, population, tmp_path, capsys
 ):
