@@ -196,10 +196,8 @@ def _require_rows(job: EstimateJob, *, first: int, rows: int) -> None:
             f"--budget {job.budget} and --representatives {first} are"
             f" {first + job.budget} labels, but --index has {rows} items"
         )
-    if first < 2:
-        raise InvalidInputError(
-            f"--representatives must be at least 2, to make proxies from, got {first}"
-        )
+    if first < 0:
+        raise InvalidInputError(f"--representatives must be at least 0, got {first}")
     if job.interval != "delta":
         raise InvalidInputError(
             f"--interval {job.interval} does not go with --representatives, as each"
