@@ -300,7 +300,7 @@ def more_labels(now: float, width: float, design: Design, counts: Tally) -> int:
 
 def first_labels(params: EstimateParams, strata: int) -> int:
     """Labels of the first round where labelling stops at a width."""
-    pilot = max(strata, round(params.pilot_share * params.budget))
+    pilot = max(strata, round(params.first_share * params.budget))
     return min(pilot, max(FIRST_LABELS, 10 * strata), params.budget)
 
 
