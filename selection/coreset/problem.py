@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index import as_vectors, exact_search
+from gleann.index import Progress, as_vectors, exact_search
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
@@ -22,7 +22,11 @@ from gleann.selection.checks import (
 from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.distance.contract import Points, squared_l2
 from gleann.selection.coreset.result import Coreset
+from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import fingerprint, provenance
+
+MEASURED_AT_ONCE = 256
+"""Centres between two progress reports of a measurement."""
 
 LARGEST = 1e37
 """Rows of a greater length could lie farther apart than float32 holds."""
@@ -57,6 +61,7 @@ class Problem:
         cost_on: what it multiplies, the "sum" or the "mean" of the chosen rows' costs.
         locked: int64 (m,), rows that are centres already, never chosen.
         device: torch's name of the device that measures distances; None is the host.
+        progress: called as rows are measured, with the phase "measure".
     """
 
     vectors: Vectors
@@ -66,6 +71,7 @@ class Problem:
     cost_on: CostOn
     locked: Rows
     device: str | None = None
+    progress: ProgressCallback | None = None
 
     @classmethod
     def of(  # noqa: PLR0913 (the problem)
@@ -123,6 +129,15 @@ class Problem:
             device=device,
         )
 
+    def reporting(self, progress: ProgressCallback | None) -> "Problem":
+        """The same problem, whose measurements call `progress`."""
+        return replace(self, progress=progress)
+
+    def report(self, phase: str, *, done: int, total: int) -> None:
+        """Call `progress`, if there is any."""
+        if self.progress is not None:
+            self.progress(Progress(phase=phase, done=done, total=total))
+
     def within(self, rows: Rows, *, k: int) -> "Problem":
         """The same problem on `rows` (m,) only, of which k are chosen."""
         return replace(
@@ -164,7 +179,11 @@ class Problem:
         """Measure radius, cost and objective of `rows`. O(n * d * k)."""
         covering = self.points.covering()
         # Locked rows first: of equally near ones they count, as in a traversal.
-        covering.cover(np.concatenate([self.locked, rows]).astype(np.int64))
+        centres = np.concatenate([self.locked, rows]).astype(np.int64)
+        for first in range(0, len(centres), MEASURED_AT_ONCE):
+            covering.cover(centres[first : first + MEASURED_AT_ONCE])
+            done = min(first + MEASURED_AT_ONCE, len(centres))
+            self.report("measure", done=done, total=len(centres))
         found = self.achieved(
             rows,
             np.maximum(covering.nearest - len(self.locked), -1),

@@ -212,7 +212,7 @@ def select(
         EngineUnavailableError: no such device, or it failed.
         DeviceMemoryError: too little memory on it.
     """
-    problem = request.problem(vectors, device=device)
+    problem = request.problem(vectors, device=device).reporting(progress)
     choose = _chooser(request, problem)
     method = _METHODS[request.method]
     reporting = {"progress": progress} if method.reports else {}

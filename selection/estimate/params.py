@@ -15,6 +15,9 @@ from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.estimators import ALLOCATIONS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
+FEWEST_TO_STOP = 6
+"""Positives that an interval of some width needs to be believed; or none at all."""
+
 BEFORE_1_1 = {"allocation": "even", "anytime": False}
 """Parameters that older saved sessions lack: they go on as they were begun."""
 
@@ -119,7 +122,7 @@ class EstimateParams:
 
         That of a count or a sum goes with its value: a sample that found few positives
         has a narrow interval too early. So it must fit at a value that is larger by
-        half a standard error of the positives found. Relative widths do not favour
+        a quarter of a standard error of the positives found. Relative widths do not favour
         small values, nor does the width of an average.
         """
         if self.stop_at_relative_width is not None:
@@ -127,11 +130,14 @@ class EstimateParams:
         width = self.stop_at_width or 0.0
         if self.target == "avg" or not made.positives or self.allocation == "even":
             return width
-        return width / (1 + 0.5 / made.positives**0.5) ** 0.5
+        return width / (1 + 0.25 / made.positives**0.5) ** 0.5
 
     def is_narrow(self, made: Estimate) -> bool:
         """Whether the interval of `made` is narrow enough to stop labelling."""
         if made.value is None or made.low is None or made.high is None:
+            return False
+        few = 0 < made.positives < FEWEST_TO_STOP and self.allocation != "even"
+        if few and self.stop_at_width is not None:
             return False
         return made.high - made.low <= self.width_to_stop_at(made)
 

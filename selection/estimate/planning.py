@@ -339,6 +339,9 @@ def next_labels(
     if made.value is not None and made.low is not None and made.high is not None:
         aim = params.width_to_stop_at(made)
         more = more_labels(made.high - made.low, aim, design, counts) if aim else None
+        if not more and aim:
+            # Narrow, but by too few positives to stop.
+            more = used // 2
     return round_labels(more, used=used, left=left, strata=len(design.sizes))
 
 

@@ -104,6 +104,7 @@ def as_uniform(params: EstimateParams) -> EstimateParams:
         strata_cut="equal_size",
         stop_at_width=None,
         stop_at_relative_width=None,
+        anytime=False,
     )
 
 

@@ -12,6 +12,7 @@ from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
 from gleann.service.config import require_host_engine
 from gleann.service.devices.devices import Devices
 from gleann.service.values import DeviceChoice
@@ -96,7 +97,7 @@ def command(job: GraphJob) -> None:
         with record.timed("save"):
             files.add(job.out, lambda temporary: _write(temporary, graph))
         record.add_to(files, job.out, results)
-    click.echo(
+    say(
         f"{job.out}: {graph.k} neighbours of {len(graph):,} rows in"
         f" {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"
         f" {graph.estimated_recall:.4f}, engine {graph.engine}"

@@ -11,12 +11,14 @@ import click
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.params import Metric
+from gleann.service.cli.say import json_option
 from gleann.service.values import DeviceChoice
 
 Job = TypeVar("Job")
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
 
+MAX_THREADS = 1024
 _VERBS = "is|are|must|has|have|needs|need|cannot|of"
 """What follows the name of a parameter at the begin of a message."""
 
@@ -40,7 +42,7 @@ PATH = _Path(path_type=Path)
 
 
 def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
-    """Pass the parsed parameters to a command as one `job` value.
+    """Pass the parsed parameters to a command as one `job` value; add --json.
 
     The dataclass `job` has one field per click parameter, with the same name.
     """
@@ -54,7 +56,7 @@ def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., Non
                 flags = _flags(click.get_current_context().command)
                 raise type(error)(_in_flags(str(error), flags)) from error
 
-        return callback
+        return json_option(callback)
 
     return decorate
 
@@ -152,7 +154,7 @@ def threads_option(function: Callback) -> Callback:
     """The option --threads."""
     return click.option(
         "--threads",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, MAX_THREADS),
         default=0,
         show_default=True,
         help="0 uses all cores.",

@@ -28,6 +28,12 @@ class EstimateInterval(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ESTIMATE_INTERVAL_UNSPECIFIED: _ClassVar[EstimateInterval]
     ESTIMATE_INTERVAL_DELTA: _ClassVar[EstimateInterval]
     ESTIMATE_INTERVAL_BOOTSTRAP: _ClassVar[EstimateInterval]
+
+class EstimateAllocation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ESTIMATE_ALLOCATION_UNSPECIFIED: _ClassVar[EstimateAllocation]
+    ESTIMATE_ALLOCATION_ADAPTIVE: _ClassVar[EstimateAllocation]
+    ESTIMATE_ALLOCATION_EVEN: _ClassVar[EstimateAllocation]
 ESTIMATE_TARGET_UNSPECIFIED: EstimateTarget
 ESTIMATE_TARGET_COUNT: EstimateTarget
 ESTIMATE_TARGET_AVG: EstimateTarget
@@ -39,9 +45,12 @@ STRATA_CUT_GEOMETRIC: StrataCut
 ESTIMATE_INTERVAL_UNSPECIFIED: EstimateInterval
 ESTIMATE_INTERVAL_DELTA: EstimateInterval
 ESTIMATE_INTERVAL_BOOTSTRAP: EstimateInterval
+ESTIMATE_ALLOCATION_UNSPECIFIED: EstimateAllocation
+ESTIMATE_ALLOCATION_ADAPTIVE: EstimateAllocation
+ESTIMATE_ALLOCATION_EVEN: EstimateAllocation
 
 class EstimateParams(_message.Message):
-    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width")
+    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width", "anytime", "allocation")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     STRATA_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +63,8 @@ class EstimateParams(_message.Message):
     INTERVAL_FIELD_NUMBER: _ClassVar[int]
     STOP_AT_WIDTH_FIELD_NUMBER: _ClassVar[int]
     STOP_AT_RELATIVE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    ANYTIME_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATION_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     budget: int
     strata: int
@@ -66,7 +77,9 @@ class EstimateParams(_message.Message):
     interval: EstimateInterval
     stop_at_width: float
     stop_at_relative_width: float
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ..., interval: _Optional[_Union[EstimateInterval, str]] = ..., stop_at_width: _Optional[float] = ..., stop_at_relative_width: _Optional[float] = ...) -> None: ...
+    anytime: bool
+    allocation: EstimateAllocation
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ..., interval: _Optional[_Union[EstimateInterval, str]] = ..., stop_at_width: _Optional[float] = ..., stop_at_relative_width: _Optional[float] = ..., anytime: _Optional[bool] = ..., allocation: _Optional[_Union[EstimateAllocation, str]] = ...) -> None: ...
 
 class ProxyScores(_message.Message):
     __slots__ = ("ids", "values")

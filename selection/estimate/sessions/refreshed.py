@@ -248,6 +248,11 @@ class TastiSession:
             **self._core.answers.state(),
         )
 
+    @property
+    def scans(self) -> int:
+        """How many sets of labels `proxy_sums` has: it is new where this has grown."""
+        return self._rounds.proxies.stages
+
     def proxy_sums(self) -> dict[str, NDArray[np.generic]]:
         """What proxies are made from so far, for `resume`; at most 32 bytes a row.
 

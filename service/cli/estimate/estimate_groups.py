@@ -40,6 +40,7 @@ from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.saved_state import State
+from gleann.service.cli.say import say
 
 Proxies = dict[str, NDArray[np.float64]]
 
@@ -157,7 +158,7 @@ def command(job: GroupsJob) -> None:
         record.add_to(files, job.out, results)
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
-            click.echo(line)
+            say(line)
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:

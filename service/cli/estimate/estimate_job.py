@@ -26,6 +26,7 @@ class EstimateJob:
     interval: str
     stop_at_width: float | None
     stop_at_relative_width: float | None
+    anytime: bool
     seed: int
     todo: Path
     out: Path
@@ -36,7 +37,7 @@ class EstimateJob:
 
 
 def params_of(job: EstimateJob) -> EstimateParams:
-    """Session parameters; early stopping uses more and smaller rounds."""
+    """Session parameters."""
     plan = EstimateParams(
         target=job.target,
         budget=job.budget,
@@ -46,13 +47,12 @@ def params_of(job: EstimateJob) -> EstimateParams:
         interval=job.interval,
         stop_at_width=job.stop_at_width,
         stop_at_relative_width=job.stop_at_relative_width,
+        anytime=job.anytime,
         seed=job.seed,
     )
-    rounds, pilot_share = (10, 0.1) if plan.may_stop else (2, 0.5)
+    given = {"rounds": job.rounds, "pilot_share": job.pilot_share}
     return replace(
-        plan,
-        rounds=rounds if job.rounds is None else job.rounds,
-        pilot_share=pilot_share if job.pilot_share is None else job.pilot_share,
+        plan, **{name: value for name, value in given.items() if value is not None}
     )
 
 

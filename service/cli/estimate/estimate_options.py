@@ -14,6 +14,14 @@ from gleann.service.cli.files.output_paths import OutputPath
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
+target_option = click.option(
+    "--target",
+    type=click.Choice(get_args(Target)),
+    default="count",
+    show_default=True,
+    help="Count the positives, or average or sum the values over them.",
+)
+
 
 def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback]:
     """Options for the target, the label budget and the file of label requests.
@@ -23,13 +31,7 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
         todo: columns of the --todo file.
     """
     question = (
-        click.option(
-            "--target",
-            type=click.Choice(get_args(Target)),
-            default="count",
-            show_default=True,
-            help="Count the positives, or average or sum the values over them.",
-        ),
+        target_option,
         click.option("--budget", type=int, required=True, help=budget),
         click.option(
             "--strata", default=5, show_default=True, help="Number of proxy strata."

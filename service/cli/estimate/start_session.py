@@ -152,17 +152,21 @@ def _single(
 def _of_index(
     job: EstimateJob, params: EstimateParams, path: Path, run: Run
 ) -> Started:
-    if (job.labelled is None) == (job.representatives is None):
-        raise InvalidInputError(
-            "with --index give --labelled or --representatives, one of them"
-        )
+    if job.labelled is not None and job.representatives is not None:
+        raise InvalidInputError("give --labelled or --representatives, not both")
     # Nothing is searched, and this engine has nothing to prepare.
     index = SoarIndex.load(path, engine="reference")
     run.record.add_index(path, index.data_hash)
+    if index.metric == "ip":
+        raise InvalidInputError(
+            f"--index {path} ranks by inner product, which is no distance: build it"
+            " with --metric cosine or l2"
+        )
     vectors = metric_vectors(index)
     answers = _read_answers(job, IdMap(index.held_ids, n=len(index)))
     if job.labelled is None:
         first = job.representatives or 0
+        _require_rows(job, first=first, rows=len(index))
         # The session's budget includes the representatives, the command's does not.
         whole = replace(params, budget=params.budget + first)
         return _refreshed(vectors, whole, answers, run, first=first)
@@ -179,6 +183,28 @@ def _of_index(
     proxy = arrays["proxy"].astype(np.float64)
     session = _single(proxy, params, answers, run.file, known=known)
     return Started(session=session, answers=answers, arrays=lambda: arrays)
+
+
+def _require_rows(job: EstimateJob, *, first: int, rows: int) -> None:
+    """Refuse more labels than rows, and an interval that refreshed rounds lack.
+
+    Raises:
+        InvalidInputError: naming the options.
+    """
+    if first + job.budget > rows:
+        raise InvalidInputError(
+            f"--budget {job.budget} and --representatives {first} are"
+            f" {first + job.budget} labels, but --index has {rows} items"
+        )
+    if first < 2:
+        raise InvalidInputError(
+            f"--representatives must be at least 2, to make proxies from, got {first}"
+        )
+    if job.interval != "delta":
+        raise InvalidInputError(
+            f"--interval {job.interval} does not go with --representatives, as each"
+            " round has its own strata: take delta"
+        )
 
 
 def _refreshed(

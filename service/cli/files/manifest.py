@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gleann.index import Progress
 from gleann.service.cli.files.outputs import Staged, staged
 from gleann.service.cli.progress import Report
+from gleann.service.cli.say import result
 from gleann.service.files.vector_columns import reading
 from gleann.service.report.machine import command_line, machine, now, versions
 
@@ -94,7 +95,7 @@ class JobRecord:
         self._inputs.append({"path": str(path), "data_hash": data_hash})
 
     def write(self, output: Path, results: Mapping[str, object]) -> None:
-        """Write the record next to `output`."""
+        """Write the record next to `output`; it is also what --json prints."""
         with staged() as files:
             self.add_to(files, output, results)
 
@@ -117,3 +118,4 @@ class JobRecord:
             "versions": versions(),
         }
         files.add_json(manifest_path(output), contents)
+        result(**contents)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,8 +28,9 @@ from gleann.service.cli.files import columns, inputs, output_paths, outputs, sou
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.files.saved_state import read_state
 from gleann.service.cli.files.tables import read_table
-from gleann.service.cli.select.session_file import read_state
+from gleann.service.cli.say import say
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
 
@@ -109,7 +109,7 @@ def run(job: ActiveJob) -> None:
         files.add_table(job.out, _columns(picked))
         files.add_json(job.state, session.state())
         record.add_to(files, job.out, results)
-    click.echo(
+    say(
         f"{job.out}: {len(picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
         f" {session.looked_at:,} of {len(source.ids):,}"
@@ -117,15 +117,15 @@ def run(job: ActiveJob) -> None:
         f" {source.metric})"
     )
     choice = session.pool_choice
-    click.echo(f"pool: {choice.pool} ({_why(choice)})")
+    say(f"pool: {choice.pool} ({_why(choice)})")
     for concept, one in compared.items():
         _say(session.params.strategy, concept, one)
-    click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
+    say(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
 
 
 def _say(strategy: str, concept: str, one: Coverage) -> None:
     of = f" for {concept}" if concept else ""
-    click.echo(
+    say(
         f"mean {strategy.replace('_', ' ')}{of} {one.score:.4g}; as many random items"
         f" {one.random_score:.4g}; strongest simple choice, the highest of all items"
         f" {one.baseline_score:.4g} ({one.in_pool:.0%} of them were candidates)"
@@ -167,7 +167,7 @@ def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
     return compared
 
 
-def _read_labels(
+def read_labels(
     path: Path, source: sources.Source, concepts: tuple[str, ...]
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Rows (m,) and labels (m,), or (m, q) with q concepts."""
@@ -233,7 +233,7 @@ def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
             f"{job.source} is not an index, which the {job.pool} pool needs:"
             " build one, or take --pool global"
         )
-    rows, labels = _read_labels(job.labels, source, params.concepts)
+    rows, labels = read_labels(job.labels, source, params.concepts)
     return ActiveSession.start(
         source.vectors,
         params,
@@ -251,7 +251,7 @@ def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
         ids=source.ids,
         neighbours=_neighbours(source),
     )
-    rows, labels = _read_labels(job.labels, source, session.params.concepts)
+    rows, labels = read_labels(job.labels, source, session.params.concepts)
     # Labelled rows too: the error for a changed label then names its id.
     session.submit_labels(source.ids[rows], labels)
     return session

@@ -1,6 +1,5 @@
 """The job of the coreset commands: read inputs, call the library, write."""
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from gleann.selection.coreset import (
 from gleann.service.cli.files import inputs, output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
 from gleann.service.cli.select.coreset_inputs import CoresetJob, Inputs, read
 from gleann.service.devices.devices import Devices
 
@@ -69,7 +69,7 @@ def run(
         )
     _write(job, given, answer, record, where=where)
     if method == "weighted_k_center" and not priced:
-        click.echo("without --costs or --probabilities: coverage alone")
+        say("without --costs or --probabilities: coverage alone")
     _say(job, answer, seconds=record.seconds("select"), metric=given.source.metric)
 
 
@@ -119,7 +119,7 @@ def _run_draw(
     with outputs.staged() as files:
         files.add_table(job.out, _picks(drawn))
         record.add_to(files, job.out, results)
-    click.echo(
+    say(
         f"{job.out}: {len(drawn):,} of {len(given.source.ids):,} items; inner product"
         " is no metric, so nothing is said of their radius"
     )
@@ -158,20 +158,20 @@ def _say(
         numbers = f"radius {coreset.radius:.4g}"
         return numbers + (f", cost {coreset.cost:.4g}" if priced else "")
 
-    click.echo(
+    say(
         f"{job.out}: {len(chosen.rows):,} of {len(chosen.nearest):,} items in"
         f" {seconds:.2f} s, {shown(chosen)} (metric {metric})"
     )
     within = " of each group" if job.groups else ""
     if baselines is not None:
-        click.echo(f"as many random items{within}: {shown(baselines.drawn)}")
+        say(f"as many random items{within}: {shown(baselines.drawn)}")
         if baselines.strongest is not None:
             name, numbers = _NAMES[baselines.name], shown(baselines.strongest)
-            click.echo(f"strongest simple choice{within}, {name}: {numbers}")
+            say(f"strongest simple choice{within}, {name}: {numbers}")
     if chosen.ratio is not None:
-        click.echo(f"at most {chosen.ratio:.2f} times the best possible objective")
+        say(f"at most {chosen.ratio:.2f} times the best possible objective")
     if chosen.note:
-        click.echo(chosen.note)
+        say(chosen.note)
 
 
 def _results(chosen: Coreset) -> dict[str, object]:

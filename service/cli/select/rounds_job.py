@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,9 +15,10 @@ from gleann.service.cli.files import columns, inputs, output_paths, outputs, sou
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.files.saved_state import read_state
 from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.progress import progress_bars
-from gleann.service.cli.select.session_file import read_state
+from gleann.service.cli.say import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,20 +95,20 @@ def _say(
     job: RoundsJob, session: RoundsSession, picked: Selection, *, items: int
 ) -> None:
     summary = picked.summary
-    click.echo(
+    say(
         f"{job.out}: round {session.round}, {len(picked):,} items to label;"
         f" {len(session.labelled_rows):,} of {items:,} are labelled, in"
         f" {len(session.classes)} classes"
     )
     if "weight" in summary:
-        click.echo(
+        say(
             f"weight {summary['weight']:g} of the mean margin; the items are those of"
             f" {str(summary['method']).replace('_', ' ')}"
         )
     if not summary["converged"]:
-        click.echo("the model's training did not converge")
+        say("the model's training did not converge")
     if summary["note"]:
-        click.echo(str(summary["note"]))
+        say(str(summary["note"]))
 
 
 def _start(

@@ -13,6 +13,9 @@ from gleann.service.cli.select.coreset_job import run
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
+MAX_PARTS = 100_000
+"""Shards or strata; each takes time, also if it is empty."""
+
 
 def shared_options(function: Callback) -> Callback:
     """Arguments and options of every coreset command."""
@@ -111,6 +114,7 @@ def cost_options(function: Callback) -> Callback:
 )
 @click.option(
     "--shards",
+    type=click.IntRange(1, MAX_PARTS),
     default=1,
     show_default=True,
     help="Parts to process one at a time, to use less memory; the factor is then 5.",
@@ -186,6 +190,7 @@ def gist(job: CoresetJob) -> None:
 )
 @click.option(
     "--strata",
+    type=click.IntRange(1, MAX_PARTS),
     default=defaults.STRATA,
     show_default=True,
     help="Number of cost strata.",
