@@ -101,10 +101,7 @@ def _say(
         f" {len(session.classes)} classes"
     )
     if "weight" in summary:
-        say(
-            f"weight {summary['weight']:g} of the mean margin; the items are those of"
-            f" {str(summary['method']).replace('_', ' ')}"
-        )
+        say(f"weight {summary['weight']:g} of the mean margin, in mean distances")
     if not summary["converged"]:
         say("the model's training did not converge")
     if summary["note"]:

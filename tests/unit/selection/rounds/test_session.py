@@ -166,7 +166,9 @@ def test_weighted_k_center_weighs_in_mean_distances(weight):
 
 def test_a_large_weight_is_reported_as_margin_sampling():
     session, _, _ = started("weighted_k_center", weights=(1000.0,))
-    assert session.next_batch().summary["method"] == "margin"
+    summary = session.next_batch().summary
+    assert summary["method"] == "margin"
+    assert summary["note"] == "weight 1000 makes this round margin sampling"
 
 
 def test_badge_leaves_no_row_out_where_gradients_are_equal():
