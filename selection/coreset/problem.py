@@ -14,6 +14,7 @@ from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.selection.checks import (
+    IdMap,
     as_costs,
     as_rows,
     require_between,
@@ -44,6 +45,7 @@ class ProblemOptions(TypedDict, total=False):
     cost_weight: float
     cost_on: CostOn
     locked: ArrayLike | None
+    ids: ArrayLike | None
     device: str | None
 
 
@@ -62,6 +64,7 @@ class Problem:
         locked: int64 (m,), rows that are centres already, never chosen.
         device: torch's name of the device that measures distances; None is the host.
         progress: called as rows are measured, with the phase "measure".
+        names: the caller's ids of the rows; None where none were given.
     """
 
     vectors: Vectors
@@ -72,6 +75,7 @@ class Problem:
     locked: Rows
     device: str | None = None
     progress: ProgressCallback | None = None
+    names: IdMap | None = None
 
     @classmethod
     def of(  # noqa: PLR0913 (the problem)
@@ -83,6 +87,7 @@ class Problem:
         cost_weight: float = 0.0,
         cost_on: CostOn = "sum",
         locked: ArrayLike | None = None,
+        ids: ArrayLike | None = None,
         uncovered: int = 1,
         device: str | None = None,
     ) -> "Problem":
@@ -98,6 +103,9 @@ class Problem:
             cost_on: what lambda multiplies, the "sum" or the "mean" of the chosen
                 rows' costs. With the mean the balance does not change with k.
             locked: rows that are centres already, such as labelled ones; never chosen.
+                A mask (n,) of bool, or their ids where `ids` are given, else rows.
+            ids: (n,) names of the rows, which the answer's table has; None numbers
+                them.
             uncovered: rows that must remain to be covered; 0 lets a draw take all.
             device: torch's name of the device that measures distances, such as "cuda";
                 None is the host. The rows chosen are the same.
@@ -110,7 +118,10 @@ class Problem:
         rows = as_vectors(vectors)
         n = len(rows)
         _require_measurable(rows)
-        closed = as_rows([] if locked is None else locked, n=n, name="locked")
+        names = None if ids is None else IdMap(ids, n=n)
+        closed = as_rows(
+            [] if locked is None else locked, n=n, name="locked", names=names
+        )
         room = n - max(uncovered, len(closed))
         require_count("k", k, at_least=0)
         require_between(
@@ -127,6 +138,7 @@ class Problem:
             cost_on=cost_on,
             locked=closed,
             device=device,
+            names=names,
         )
 
     def reporting(self, progress: ProgressCallback | None) -> "Problem":
@@ -146,6 +158,7 @@ class Problem:
             k=k,
             costs=self.costs[rows],
             locked=np.flatnonzero(np.isin(rows, self.locked)),
+            names=None,
         )
 
     @property
@@ -212,6 +225,7 @@ class Problem:
             distances=distances,
             neighbours=np.arange(len(rows)),
             apart=np.full(len(rows), np.inf, np.float32),
+            names=self.names,
         )
 
     def finished(

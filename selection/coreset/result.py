@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, Rows
+from gleann.index.tabular import Table, Tabular
 from gleann.selection.checks import IdMap
 from gleann.selection.result import Selection
 
@@ -18,8 +19,10 @@ _RIVALS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Coreset:
+class Coreset(Tabular):
     """Chosen rows with their objective, F = radius + cost_weight * cost.
+
+    Its table is that of `to_selection()`.
 
     Attributes:
         method: the algorithm that chose them; `provenance` has the one requested.
@@ -44,6 +47,7 @@ class Coreset:
             (1 without groups). Empty for other methods.
         provenance: method, params, seed, data_hash, version and, where there are any,
             winners: JSON values.
+        names: the caller's ids of all n rows; None where none were given.
     """
 
     method: str
@@ -61,6 +65,11 @@ class Coreset:
     why: dict[str, NDArray[Any]] = field(default_factory=dict)
     winners: dict[str, int] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    names: IdMap | None = field(default=None, repr=False)
+
+    def table(self) -> Table:
+        """One line per chosen row, in the order they were chosen."""
+        return self.to_selection().table()
 
     @property
     def note(self) -> str:
@@ -77,13 +86,15 @@ class Coreset:
         """The chosen rows as a `Selection`, with the number of rows each one covers.
 
         Args:
-            ids: (n,) names of the rows; None numbers them.
+            ids: (n,) names of the rows; None takes those that the method was given,
+                or numbers the rows.
 
         Raises:
             DuplicateIdError: one id twice.
         """
         k = len(self.rows)
-        names = IdMap(ids, n=len(self.nearest)).ids_of(self.rows)
+        held = self.names if ids is None else None
+        names = (held or IdMap(ids, n=len(self.nearest))).ids_of(self.rows)
         mine = self.nearest >= 0
         reach = np.zeros(k, np.float32)
         np.maximum.at(reach, self.nearest[mine], self.distances[mine])

@@ -1,6 +1,7 @@
 """Estimates of counts, sums and averages from few labels, with intervals."""
 
 from gleann.selection.estimate.baselines.abae import abae_estimate
+from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.labels.known import Known, KnownGroups
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.planning import LabelPlan, plan_labels
@@ -38,6 +39,7 @@ __all__ = [
     "Estimate",
     "EstimateParams",
     "EstimateSession",
+    "GroupEstimates",
     "Known",
     "KnownGroups",
     "LabelPlan",

@@ -11,7 +11,11 @@ from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.estimate.result import INTERVALS, Estimate, Precision
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import (
+    Target,
+    TargetName,
+    statistic_of,
+)
 from gleann.selection.estimate.stratified.estimators import ALLOCATIONS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
@@ -27,8 +31,9 @@ class EstimateParams:
     """Parameters of an estimate.
 
     Attributes:
-        target: "count" (rows for which the predicate holds), or "avg" or "sum" (of a
-            value over those rows).
+        target: "count" (rows for which the predicate holds) or "share" (that count
+            over all rows, 0 to 1), or "avg" or "sum" (of a value over those rows).
+            "mean" is another name of "avg", which takes its place.
         budget: labels to spend in all.
         strata: strata to cut the rows into, by proxy.
         strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", "equal_size" as ABae, or
@@ -55,7 +60,7 @@ class EstimateParams:
         seed: the only source of randomness.
     """
 
-    target: Target = "count"
+    target: TargetName = "count"
     budget: int
     strata: int = 5
     strata_cut: str = "sqrt_mass"
@@ -71,7 +76,9 @@ class EstimateParams:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_one_of("target", self.target, get_args(Target))
+        require_one_of("target", self.target, get_args(TargetName))
+        if self.target == "mean":
+            object.__setattr__(self, "target", "avg")
         require_one_of("strata_cut", self.strata_cut, tuple(STRATA_CUTS))
         require_one_of("interval", self.interval, tuple(INTERVALS))
         require_one_of("allocation", self.allocation, tuple(ALLOCATIONS))
@@ -111,6 +118,15 @@ class EstimateParams:
                 f"give stop_at_width ({absolute}) or stop_at_relative_width"
                 f" ({relative}), not both"
             )
+
+    @property
+    def statistic(self) -> Target:
+        """What is estimated from labels: the count, where its share is asked for."""
+        return statistic_of(self.target)
+
+    def presented(self, made: Estimate) -> Estimate:
+        """An estimate of `statistic` in the unit of `target`."""
+        return made.as_share() if self.target == "share" else made
 
     @property
     def may_stop(self) -> bool:

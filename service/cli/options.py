@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -183,3 +184,62 @@ def device_option(what: str) -> Callable[[Callback], Callback]:
         help=f"Where {what}. auto and cuda fall back to the CPU, require-cuda does"
         " not.",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """Parameters of a command's report; jobs inherit them.
+
+    Attributes:
+        report: page to write, or None for no report.
+        show_from: file with the columns below; None is the job's own input.
+        show_column: columns whose text is shown.
+        image_column: column with pictures, or None.
+        class_column: column with a class of every row, or None.
+    """
+
+    report: Path | None = None
+    show_from: Path | None = None
+    show_column: tuple[str, ...] = ()
+    image_column: str | None = None
+    class_column: str | None = None
+
+
+def report_option(function: Callback) -> Callback:
+    """The option --report alone."""
+    return click.option(
+        "--report",
+        type=PATH,
+        help="Also write a page with the result in tables and charts: one .html file"
+        " that needs nothing else.",
+    )(function)
+
+
+def report_options(function: Callback) -> Callback:
+    """The option --report, and what its page shows of single rows."""
+    decorators = [
+        report_option,
+        click.option(
+            "--show-column",
+            multiple=True,
+            help="Column whose text the report shows of single rows. Repeat for more.",
+        ),
+        click.option(
+            "--image-column",
+            help="Column with pictures for the report: bytes, or paths from its file's"
+            " folder.",
+        ),
+        click.option(
+            "--class-column",
+            help="Column with the class of every row, by which the report counts.",
+        ),
+        click.option(
+            "--show-from",
+            type=PATH,
+            help="Parquet, csv or jsonl file with these columns, by its column id or in"
+            " row order; by default the input, if that is such a file.",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function

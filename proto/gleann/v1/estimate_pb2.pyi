@@ -15,6 +15,7 @@ class EstimateTarget(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ESTIMATE_TARGET_COUNT: _ClassVar[EstimateTarget]
     ESTIMATE_TARGET_AVG: _ClassVar[EstimateTarget]
     ESTIMATE_TARGET_SUM: _ClassVar[EstimateTarget]
+    ESTIMATE_TARGET_SHARE: _ClassVar[EstimateTarget]
 
 class StrataCut(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -38,6 +39,7 @@ ESTIMATE_TARGET_UNSPECIFIED: EstimateTarget
 ESTIMATE_TARGET_COUNT: EstimateTarget
 ESTIMATE_TARGET_AVG: EstimateTarget
 ESTIMATE_TARGET_SUM: EstimateTarget
+ESTIMATE_TARGET_SHARE: EstimateTarget
 STRATA_CUT_UNSPECIFIED: StrataCut
 STRATA_CUT_SQRT_MASS: StrataCut
 STRATA_CUT_EQUAL_SIZE: StrataCut
@@ -212,7 +214,7 @@ class Stratum(_message.Message):
     def __init__(self, size: _Optional[int] = ..., labelled: _Optional[int] = ..., positives: _Optional[int] = ..., rate: _Optional[float] = ..., mean: _Optional[float] = ..., proxy_mean: _Optional[float] = ...) -> None: ...
 
 class Estimate(_message.Message):
-    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width", "abae_width")
+    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width", "abae_width", "rows")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     LOW_FIELD_NUMBER: _ClassVar[int]
@@ -225,6 +227,7 @@ class Estimate(_message.Message):
     PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
     UNIFORM_WIDTH_FIELD_NUMBER: _ClassVar[int]
     ABAE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     value: float
     low: float
@@ -237,7 +240,8 @@ class Estimate(_message.Message):
     provenance_json: str
     uniform_width: float
     abae_width: float
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ..., abae_width: _Optional[float] = ...) -> None: ...
+    rows: int
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ..., abae_width: _Optional[float] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class KnownGroupLabels(_message.Message):
     __slots__ = ("ids", "groups", "positives", "values")

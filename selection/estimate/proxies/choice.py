@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.tabular import Record
 from gleann.selection.checks import as_scores
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.stratified.estimators import (
@@ -51,12 +52,13 @@ SHRUNK_BY = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyChoice:
+class ProxyChoice(Record):
     """Which proxy was chosen, and why.
 
     Attributes:
         name: of the proxy.
-        errors: expected standard error by proxy, in the unit of the estimate, if the
+        errors: expected standard error by proxy, in the unit of the estimate (of the
+            count, where a share is estimated), if the
             pilot allocated the rest of the budget at once. Lower than that of the
             session, for comparison only. Empty if no positive was drawn.
         pilot_labels: number of labels of the pilot.
@@ -239,13 +241,13 @@ def _expected_error(
         sizes=left.astype(np.float64),
         proxy_means=np.bincount(numbers, weights=proxy) / np.bincount(numbers),
         round_budgets=(params.budget,),
-        target=params.target,
+        target=params.statistic,
         floor=params.floor,
     )
     draws = next_draws(design, seen, labelled=np.zeros_like(left), budget=params.budget)
-    of_a_row = row_variances(seen, target=params.target, average=labels.sum / count)
+    of_a_row = row_variances(seen, target=params.statistic, average=labels.sum / count)
     variance = (row_factor(draws.astype(np.float64), design.sizes) * of_a_row).sum()
-    scale = count if params.target == "avg" else 1.0
+    scale = count if params.statistic == "avg" else 1.0
     return float(np.sqrt(variance) / scale)
 
 

@@ -114,7 +114,7 @@ class ChoosingSession:
         checked = as_proxies(proxies)
         n = len(next(iter(checked.values())))
         names = IdMap(ids, n=n)
-        before = known_rows(known, names, target=params.target)
+        before = known_rows(known, names, target=params.statistic)
         size = max(1, params.budget // 5) if pilot is None else pilot
         require_count("pilot", size)
         require_open_rows(params, n=n, known=before)
@@ -178,7 +178,7 @@ class ChoosingSession:
         """Take labels as `EstimateSession.submit`; returns the number of new ones."""
         rows = self._core.names.rows_of(ids)
         held = as_positives(positives, n=len(rows))
-        numbers = as_values(values, held, target=self._core.params.target)
+        numbers = as_values(values, held, target=self._core.params.statistic)
         labels = held.astype(np.int32)
         if self._session is None:
             new = self._core.answers.write(rows, labels, numbers)

@@ -12,12 +12,16 @@ import click
 
 from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
-from gleann.service.cli import options
+from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
 from gleann.service.cli.estimate.estimate_options import (
     question_options,
     require_outputs,
     session_options,
+)
+from gleann.service.cli.estimate.estimate_report import (
+    answer_page,
+    first_proxy,
 )
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.session_file import SessionFile
@@ -27,6 +31,7 @@ from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
+from gleann.service.report.asked import Asked
 
 
 @click.command(
@@ -42,6 +47,8 @@ from gleann.service.cli.say import say
         "gleann plan-labels --proxy scores.npy --relative-width 0.2",
         "gleann estimate --proxy scores.npy --oracle-csv answers.csv --budget 5000"
         " --stop-at-relative-width 0.2 --todo todo.csv --out share.json",
+        "gleann estimate --proxy scores.parquet --oracle-csv answers.csv --budget 1000"
+        " --out share.json --report share.html --show-column text",
     ),
 )
 @click.option(
@@ -118,6 +125,7 @@ from gleann.service.cli.say import say
 )
 @options.out_option("estimate.json")
 @session_options
+@options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(EstimateJob)
@@ -132,6 +140,7 @@ def command(job: EstimateJob) -> None:
         job.out,
         job.todo,
         job.state,
+        pages=reports.pages_of(job, own=first_proxy(job.proxy)),
         inputs=(*job.proxy, job.index, job.labelled, job.oracle_csv),
         overwrite=job.overwrite,
     )
@@ -143,6 +152,8 @@ def command(job: EstimateJob) -> None:
             record.timed("estimate"),
         ):
             started = start(job, Run(record=record, file=file, report=report))
+            names = started.answers.names
+            items = reports.open_items(job, names, own=first_proxy(job.proxy))
             _label(started, file)
             made = started.session.estimate()
     except LabelsNeeded as needed:
@@ -159,6 +170,10 @@ def command(job: EstimateJob) -> None:
         record.add_to(files, job.out, results)
     for line in compared_lines(job.target, made, uniform):
         say(line)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        page = answer_page(job, answers, items, (made, uniform), asked)
+        reports.write(items, page)
 
 
 def _label(started: Started, file: SessionFile) -> None:

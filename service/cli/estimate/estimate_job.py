@@ -4,11 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gleann.selection import EstimateParams
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import (
+    TargetName,
+    statistic_of,
+)
+from gleann.service.cli.options import ReportOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EstimateJob:
+class EstimateJob(ReportOptions):
     """Parameters of `gleann estimate`."""
 
     proxy: tuple[Path, ...]
@@ -16,7 +20,7 @@ class EstimateJob:
     labelled: Path | None
     representatives: int | None
     oracle_csv: Path
-    target: Target
+    target: TargetName
     budget: int
     strata: int
     strata_cut: str | None
@@ -61,5 +65,5 @@ def _strata_cut(job: EstimateJob) -> str:
 
     A mean, unlike a count, needs labels of the few low-ranked positives.
     """
-    ranked = job.index is not None and job.target == "count"
+    ranked = job.index is not None and statistic_of(job.target) == "count"
     return "geometric" if ranked else "sqrt_mass"

@@ -22,7 +22,7 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.known import known_rows
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import Target, statistic_of
 from gleann.selection.provenance import fingerprint
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
@@ -176,7 +176,7 @@ def _of_index(
             f"{job.labelled} has 0 labelled items: --index needs some to make the proxy"
             " from"
         )
-    known, told = _known(rows, positives, answers, target=job.target)
+    known, told = _known(rows, positives, answers, target=statistic_of(job.target))
     if told.all() and len(rows) > 1 and params.interval == "delta":
         return _refreshed(vectors, params, answers, run, known=known)
     arrays = _propagated(vectors, rows, positives, index.data_hash, run)
@@ -196,10 +196,8 @@ def _require_rows(job: EstimateJob, *, first: int, rows: int) -> None:
             f"--budget {job.budget} and --representatives {first} are"
             f" {first + job.budget} labels, but --index has {rows} items"
         )
-    if first < 2:
-        raise InvalidInputError(
-            f"--representatives must be at least 2, to make proxies from, got {first}"
-        )
+    if first < 0:
+        raise InvalidInputError(f"--representatives must be at least 0, got {first}")
     if job.interval != "delta":
         raise InvalidInputError(
             f"--interval {job.interval} does not go with --representatives, as each"
@@ -271,7 +269,9 @@ def _is_of(kept: Arrays, source: str) -> bool:
 
 
 def _read_answers(job: EstimateJob, names: IdMap) -> Answers:
-    return read_answers(job.oracle_csv, names, with_values=job.target != "count")
+    return read_answers(
+        job.oracle_csv, names, with_values=statistic_of(job.target) != "count"
+    )
 
 
 def _require_known(
@@ -282,7 +282,7 @@ def _require_known(
     Raises:
         InvalidInputError: naming the option.
     """
-    now = known_rows(known, names, target=params.target).state()
+    now = known_rows(known, names, target=params.statistic).state()
     if state["known"] != now:
         raise InvalidInputError(
             f"it was started with {len(state['known']['rows'])} labels of --labelled,"

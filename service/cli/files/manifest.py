@@ -103,7 +103,15 @@ class JobRecord:
         self, files: Staged, output: Path, results: Mapping[str, object]
     ) -> None:
         """Write the record of `output` together with other files."""
-        contents = {
+        contents = self.contents(output, results)
+        files.add_json(manifest_path(output), contents)
+        result(**contents)
+
+    def contents(
+        self, output: Path, results: Mapping[str, object]
+    ) -> dict[str, object]:
+        """The record of the job so far."""
+        return {
             "command": self._command,
             "command_line": command_line(),
             "parameters": self._parameters,
@@ -117,5 +125,3 @@ class JobRecord:
             "machine": machine(),
             "versions": versions(),
         }
-        files.add_json(manifest_path(output), contents)
-        result(**contents)

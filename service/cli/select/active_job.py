@@ -24,19 +24,24 @@ from gleann.selection import (
     Selection,
 )
 from gleann.selection.active.params import PoolName, Strategy
+from gleann.service.cli import reports
 from gleann.service.cli.files import columns, inputs, output_paths, outputs, sources
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.saved_state import read_state
 from gleann.service.cli.files.tables import read_table
+from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.say import say
+from gleann.service.cli.select.active_report import Batch, active_page
+from gleann.service.cli.select.batch_report import next_steps
+from gleann.service.report.asked import Asked
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActiveJob:
+class ActiveJob(ReportOptions):
     """Parameters of `gleann select active`."""
 
     source: Path
@@ -70,6 +75,7 @@ def run(job: ActiveJob) -> None:
         out,
         output_paths.manifest(out),
         OutputPath(flag="--state", path=job.state, replaces=job.resume),
+        *reports.pages_of(job, own=job.source),
         inputs=(job.source, job.labels, job.probabilities, job.ignore),
         overwrite=job.overwrite,
     )
@@ -84,6 +90,7 @@ def run(job: ActiveJob) -> None:
         )
         record.add_file(job.labels)
         ignored = _read_ignored(job, source, record)
+        items = reports.open_items(job, source.names, own=job.source)
     with record.timed("select"):
         session = _resume(job, source) if job.resume else _start(job, source)
         session.ignore(source.ids[ignored])
@@ -91,9 +98,24 @@ def run(job: ActiveJob) -> None:
         picked = session.next_batch()
     with record.timed("compare"):
         compared = _compare(session, picked)
-    advice = session.stop_advice()
-    results = {
-        "asked": len(picked),
+    batch = Batch(session=session, picked=picked, compared=compared)
+    results = {**_results(batch), "metric": source.metric}
+    # In this order: without the new state, the same batch comes again.
+    with outputs.staged() as files:
+        files.add_table(job.out, _columns(picked))
+        files.add_json(job.state, session.state())
+        record.add_to(files, job.out, results)
+    _print(job.out, batch, source)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        steps = next_steps(job.out, job.labels, job.report)
+        reports.write(items, active_page(source, batch, items, asked, steps=steps))
+
+
+def _results(batch: Batch) -> dict[str, object]:
+    session, advice = batch.session, batch.session.stop_advice()
+    return {
+        "asked": len(batch.picked),
         "labelled": len(session.labelled_rows),
         "looked_at": session.looked_at,
         "pool": session.pool_choice.pool,
@@ -101,25 +123,22 @@ def run(job: ActiveJob) -> None:
         "pool_reason": session.pool_choice.reason,
         "stop": advice.stop,
         "stop_reason": advice.reason,
-        "compared": {name: _told(one) for name, one in compared.items()},
-        "metric": source.metric,
+        "compared": {name: _told(one) for name, one in batch.compared.items()},
     }
-    # In this order: without the new state, the same batch comes again.
-    with outputs.staged() as files:
-        files.add_table(job.out, _columns(picked))
-        files.add_json(job.state, session.state())
-        record.add_to(files, job.out, results)
+
+
+def _print(out: Path, batch: Batch, source: sources.Source) -> None:
+    session, n = batch.session, len(source.ids)
     say(
-        f"{job.out}: {len(picked):,} items to label;"
+        f"{out}: {len(batch.picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
-        f" {session.looked_at:,} of {len(source.ids):,}"
-        f" ({session.looked_at / len(source.ids):.1%}) were looked at (metric"
-        f" {source.metric})"
+        f" {session.looked_at:,} of {n:,} ({session.looked_at / n:.1%}) were looked at"
+        f" (metric {source.metric})"
     )
-    choice = session.pool_choice
-    say(f"pool: {choice.pool} ({_why(choice)})")
-    for concept, one in compared.items():
+    say(f"pool: {session.pool_choice.pool} ({_why(session.pool_choice)})")
+    for concept, one in batch.compared.items():
         _say(session.params.strategy, concept, one)
+    advice = session.stop_advice()
     say(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
 
 

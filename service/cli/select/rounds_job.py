@@ -11,18 +11,23 @@ from gleann.index.arrays import Rows
 from gleann.index.params import Metric
 from gleann.selection import Selection
 from gleann.selection.rounds import PickerName, RoundsParams, RoundsSession
+from gleann.service.cli import reports
 from gleann.service.cli.files import columns, inputs, output_paths, outputs, sources
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.saved_state import read_state
 from gleann.service.cli.files.tables import read_table
+from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
+from gleann.service.cli.select.batch_report import next_steps
+from gleann.service.cli.select.rounds_report import Round, round_page
+from gleann.service.report.asked import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoundsJob:
+class RoundsJob(ReportOptions):
     """Parameters of `gleann select rounds`."""
 
     source: Path
@@ -55,6 +60,7 @@ def run(job: RoundsJob) -> None:
         out,
         output_paths.manifest(out),
         OutputPath(flag="--state", path=job.state, replaces=job.resume),
+        *reports.pages_of(job, own=job.source),
         inputs=(job.source, job.labels, job.ignore),
         overwrite=job.overwrite,
     )
@@ -69,6 +75,7 @@ def run(job: RoundsJob) -> None:
         )
         rows, labels = _read_labels(job, source, record)
         ignored = _read_ignored(job, source, record)
+        items = reports.open_items(job, source.names, own=job.source)
     with (
         progress_bars(wanted=job.progress) as bars,
         record.timed("select"),
@@ -89,6 +96,11 @@ def run(job: RoundsJob) -> None:
         files.add_json(job.state, session.state())
         record.add_to(files, job.out, results)
     _say(job, session, picked, items=len(source.ids))
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        steps = next_steps(job.out, job.labels, job.report)
+        made = Round(session=session, picked=picked)
+        reports.write(items, round_page(source, made, items, asked, steps=steps))
 
 
 def _say(

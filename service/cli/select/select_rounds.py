@@ -29,6 +29,8 @@ def _numbers(
         " --batch 200 --state rounds.json --out round-1.parquet",
         "gleann select rounds items.npy --labels labels.csv --state rounds.json"
         " --resume --out round-2.parquet",
+        "gleann select rounds items.parquet --labels labels.csv --state rounds.json"
+        " --out round-1.parquet --report round-1.html --show-column text",
     ),
 )
 @click.argument("source", type=options.PATH)
@@ -112,6 +114,7 @@ def _numbers(
 @options.seed_option
 @options.column_options
 @options.metric_option
+@options.report_options
 @options.progress_option
 @options.overwrite_option
 @options.takes(RoundsJob)

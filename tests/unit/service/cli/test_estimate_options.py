@@ -39,8 +39,7 @@ def folder(tmp_path, monkeypatch):
             395,
             "--budget 395 and --representatives 10 are 405 labels, but --index has 400",
         ),
-        ((*INDEX, "--representatives", 1), 60, "--representatives must be at least 2"),
-        ((*INDEX, "--representatives", -1), 60, "--representatives must be at least 2"),
+        ((*INDEX, "--representatives", -1), 60, "--representatives must be at least 0"),
         ((*INDEX, "--representatives", 10), 3, "--budget is 3, but 5 strata"),
         (
             (*INDEX, "--representatives", 10, "--interval", "bootstrap"),
@@ -49,13 +48,13 @@ def folder(tmp_path, monkeypatch):
         ),
         ((*INDEX, "--labelled", "l.csv"), 398, "--budget is 398, but there are 397"),
         (("--index", "ip", "--representatives", 5), 60, "--index ip ranks by inner"),
-        ((*PROXY, "--state", "a.csv"), 60, "--state a.csv needs files of its own"),
-        ((*PROXY, "--state", "o.json"), 60, "--state o.json needs files of its own"),
-        ((*PROXY, "--state", "i"), 60, "--state: i is a folder"),
-        ((*PROXY, "--state", "no/s"), 60, "--state: there is no folder no"),
+        ((*PROXY, "--state", "a.csv"), 60, "--state a.csv is also an input"),
+        ((*PROXY, "--state", "o.json"), 60, "--state o.json is also --out o.json"),
+        ((*PROXY, "--state", "i"), 60, "--state i is a folder"),
+        ((*PROXY, "--state", "no/s"), 60, "--state no/s: there is no folder no"),
         (GROUPS, 5, "--budget is 5, but 2 groups with 5 strata need 20"),
         ((*GROUPS, "--pilot-share", 3), 60, "--pilot-share must be in 0..1, got 3.0"),
-        ((*GROUPS, "--state", "todo.csv"), 60, "--state todo.csv needs files of its"),
+        ((*GROUPS, "--state", "todo.csv"), 60, "--state todo.csv is also --todo"),
     ],
 )
 def test_an_option_is_named(given, budget, says, capsys):
