@@ -278,6 +278,11 @@ def test_a_run_labels_to_its_budget_and_goes_on():
     assert run.history[-1].metrics == {"classes": 4}
     assert run.history[0].method == ""
     assert run.history[-1].method == "margin"
+    table = run.to_dict()
+    assert table["columns"]["labelled"] == [12, 20, 25]
+    assert table["columns"]["method"] == ["", "margin", "margin"]
+    assert table["columns"]["weight"] == [None, None, None]
+    assert table["columns"]["classes"] == [one.classes for one in run.history]
     run_rounds(session, oracle, budget=30)
     assert len(asked) == len(set(asked)) == 18
     with pytest.raises(InvalidParamsError, match="budget is 121, but 120 rows"):
