@@ -25,7 +25,9 @@ FAMILIES = (
     "estimate",
     "estimate_rounds",
     "tasti",
+    "widths",
     "coreset",
+    "rounds",
 )
 
 
@@ -85,9 +87,11 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("estimate", ["--data", str(root / "supg-proxies")]),
         ("estimate_rounds", ["--data", "made-200000x128", "made-200000x384", words]),
         ("tasti", both),
+        ("widths", ["--data", str(root / "supg-proxies"), words, intents]),
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),
         ("coreset", [*speed, "--threads", "1", "--rounds", "2"]),
+        ("rounds", [*both, "digits"]),
     ]
 
 

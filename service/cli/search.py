@@ -13,6 +13,7 @@ from gleann.service.cli import options
 from gleann.service.cli.files import inputs, output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
+from gleann.service.cli.say import say
 from gleann.service.files.npy_file import NpyFile
 
 QUERY_BLOCK = 16_384
@@ -105,13 +106,13 @@ def command(job: SearchJob) -> None:
     with outputs.staged() as files:
         files.add_table(job.out, columns_of(index, blocks, names))
         record.add_to(files, job.out, {"queries": len(names), "qps": qps, **stats})
-    recall = "exact" if job.exact else f"estimated recall {_recall(stats)}"
-    click.echo(
+    recall = "exact" if job.exact else _recall(stats["estimated_recall"])
+    say(
         f"{job.out}: {len(names):,} queries, up to {job.k:,} neighbours each\n"
         f"{seconds:.2f} s, {qps:,.0f} queries/s, {recall}"
     )
     if job.verbose:
-        click.echo(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
+        say(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
     if (text := shortfall(blocks[0].stats, params)) is not None:
         click.echo(f"gleann: warning: {text} (--exact)", err=True)
 
@@ -164,9 +165,10 @@ def _sum(stats: list[SearchStats]) -> dict[str, object]:
     }
 
 
-def _recall(stats: dict[str, object]) -> str:
-    recall = stats["estimated_recall"]
-    return f"{recall:.3f}" if isinstance(recall, float) else "not measured"
+def _recall(estimate: object) -> str:
+    if isinstance(estimate, float):
+        return f"estimated recall {estimate:.3f}"
+    return "recall not measured"
 
 
 def _write(value: object) -> str:

@@ -137,7 +137,7 @@ class FittedClassifier:
         # Reported as `converged`, where a caller can act on it; others are re-issued.
         self.converged = not any(_is_convergence(one) for one in caught)
         for one in caught:
-            if not _is_convergence(one):
+            if not _is_convergence(one) and not _is_of_many_classes(one):
                 warnings.warn_explicit(
                     one.message, one.category, one.filename, one.lineno
                 )
@@ -214,3 +214,8 @@ def _is_convergence(caught: warnings.WarningMessage) -> bool:
     from sklearn.exceptions import ConvergenceWarning
 
     return issubclass(caught.category, ConvergenceWarning)
+
+
+def _is_of_many_classes(caught: warnings.WarningMessage) -> bool:
+    """Whether scikit-learn takes few labels of many classes for a regression."""
+    return str(caught.message).startswith("The number of unique classes is greater")

@@ -131,7 +131,7 @@ class TastiSession:
         """
         points = kept(as_vectors(vectors), vectors)
         names = IdMap(ids, n=len(points))
-        before = known_rows(known, names, target=params.target)
+        before = known_rows(known, names, target=params.statistic)
         size = _first_size(first, params, known=len(before.rows))
         require_open_rows(params, n=len(points), known=before)
         _require_room(params, first=size)
@@ -206,7 +206,7 @@ class TastiSession:
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
         """Take labels as `EstimateSession.submit`; returns the number of new ones."""
-        target = self._core.params.target
+        target = self._core.params.statistic
         return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
@@ -225,7 +225,7 @@ class TastiSession:
             )
         if self._made is None or self._made[0] != len(finished):
             self._made = (len(finished), self._conclude(finished))
-        return self._made[1]
+        return self._core.params.presented(self._made[1])
 
     def plan(
         self, *, width: float | None = None, relative_width: float | None = None
@@ -247,6 +247,11 @@ class TastiSession:
             rounds=[one.state() for one in self._rounds.drawn],
             **self._core.answers.state(),
         )
+
+    @property
+    def scans(self) -> int:
+        """How many sets of labels `proxy_sums` has: it is new where this has grown."""
+        return self._rounds.proxies.stages
 
     def proxy_sums(self) -> dict[str, NDArray[np.generic]]:
         """What proxies are made from so far, for `resume`; at most 32 bytes a row.
@@ -371,7 +376,7 @@ class TastiSession:
             sizes=np.empty(0),
             proxy_means=np.empty(0),
             round_budgets=self._budgets,
-            target=self._core.params.target,
+            target=self._core.params.statistic,
             floor=self._core.params.floor,
             known=self._rounds.known,
             allocation=self._core.params.allocation,

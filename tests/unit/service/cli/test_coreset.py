@@ -52,6 +52,56 @@ def test_costs_and_probabilities_mean_the_same(folder, tmp_path):
     assert picks(one) == picks(other)
 
 
+def test_without_costs_it_covers_and_says_so(folder, points, tmp_path, capsys):
+    out = tmp_path / "picks.csv"
+    source = [str(folder / "index"), "--k", "7"]
+    assert select(folder, out, "k-center", *source) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("without --costs or --probabilities: coverage alone\n")
+    assert "cost " not in said.partition("\n")[2]
+    chosen = weighted_k_center(points, k=7, costs=np.zeros(N))
+    record = json.loads((tmp_path / "picks.csv.manifest.json").read_text())
+    assert record["results"]["radius"] == chosen.radius
+    assert record["results"]["ratio"] == chosen.ratio
+
+
+def test_a_file_has_the_metric_of_an_index_built_from_it(
+    folder, points, tmp_path, capsys
+):
+    """Cosine unless another one is asked for; a selection names it."""
+    source, index = str(folder / "points.npy"), str(tmp_path / "index")
+    assert run(["build", source, index]) == 0
+    capsys.readouterr()
+    radii = {}
+    for name, words in (
+        ("index", [index]),
+        ("file", [source]),
+        ("l2", [source, "--metric", "l2"]),
+    ):
+        out = tmp_path / f"{name}.parquet"
+        assert select(folder, out, "farthest-first", *words, "--k", "9") == 0
+        metric = "l2" if name == "l2" else "cosine"
+        assert f"(metric {metric})" in capsys.readouterr().out
+        record = json.loads((tmp_path / f"{name}.parquet.manifest.json").read_text())
+        assert record["results"]["metric"] == metric
+        radii[name] = record["results"]["radius"]
+    assert picks(tmp_path / "file.parquet") == picks(tmp_path / "index.parquet")
+    assert radii["file"] == radii["index"]
+    assert radii["l2"] == k_center(points, k=9).radius
+    out = tmp_path / "other.parquet"
+    words = ["farthest-first", index, "--k", "9", "--metric", "l2"]
+    assert select(folder, out, *words) == 1
+    assert "--metric is l2, but the index" in capsys.readouterr().err
+    zero = points.copy()
+    zero[3] = 0
+    np.save(tmp_path / "zero.npy", zero)
+    words = ["farthest-first", str(tmp_path / "zero.npy"), "--k", "9"]
+    assert select(folder, out, *words) == 1
+    assert "row 3 is a zero vector" in (said := capsys.readouterr().err)
+    assert "; --metric l2 allows it" in said
+    assert select(folder, out, *words, "--metric", "l2") == 0
+
+
 def test_an_index_answers_with_its_ids(folder, points, tmp_path):
     out = tmp_path / "picks.parquet"
     source = str(folder / "index")
@@ -143,6 +193,34 @@ def test_quotas_serve_every_method(method, folder, points, probabilities, tmp_pa
     table = pq.read_table(out).to_pydict()
     assert (groups[table["id"]] == table["group"]).all()
     assert table["group"].count("rare") == table["group"].count("often") == 6
+
+
+def test_quotas_by_group_are_numbers_and_shares(folder, points, tmp_path, capsys):
+    np.save(tmp_path / "groups.npy", np.arange(len(points)) % 3)
+    out = tmp_path / "picks.parquet"
+    shared = ("--k", "20", "--groups", str(tmp_path / "groups.npy"), "--overwrite")
+
+    def picked(quotas, *groups):
+        command = (str(folder / "points.npy"), *(groups or shared), "--quotas", quotas)
+        return select(folder, out, "random", *command)
+
+    assert picked("0=4,2=0.5") == 0
+    table = pq.read_table(out).to_pydict()
+    assert [table["group"].count(group) for group in range(3)] == [4, 6, 10]
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["provenance"]["params"]["quotas"]["2"] == 10
+    for quotas, said in (
+        ("0=4,2=0.9", "sum to 22, but k is 20"),
+        ("0=4,zebra=3", "group 'zebra' is 3"),
+        ("0=4,0=3", "'0=3' is no quota"),
+        ("often", "'often' is no quota: give proportional, equal, or GROUP=N"),
+        ("0=many", "'0=many' is no quota"),
+        ("0=1.5", "share of k"),
+    ):
+        assert picked(quotas) != 0
+        assert said in capsys.readouterr().err
+    assert picked("0=4", "--k", "20", "--overwrite") != 0
+    assert "--quotas by group needs --groups" in capsys.readouterr().err
 
 
 def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
@@ -315,3 +393,22 @@ def test_the_earlier_name_of_weighted_k_center_is_understood_and_not_listed(
     capsys.readouterr()
     assert run(["select", "--help"]) == 0
     assert "\n  k-center" not in capsys.readouterr().out
+
+
+def test_a_weight_that_makes_it_another_method_is_named(folder, tmp_path, capsys):
+    out = tmp_path / "picks.parquet"
+    shared = (
+        "weighted-k-center", str(folder / "points.npy"), "--k", "9", "--costs",
+        str(folder / "costs.npy"), "--overwrite",
+    )  # fmt: skip
+    assert select(folder, out, *shared, "--cost-weight", "1e6") == 0
+    said = capsys.readouterr().out
+    assert "your weight makes this margin sampling" in said
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["winners"] == {"margin": 1}
+    assert record["results"]["note"] in said
+    assert record["results"]["provenance"]["winners"] == {"margin": 1}
+    assert select(folder, out, *shared[:-1], "--cost-weight", "0.5", "--overwrite") == 0
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    note, said = record["results"]["note"], capsys.readouterr().out
+    assert bool(note) == ("your weight" in said)
