@@ -14,7 +14,16 @@ from gleann.selection.list_scan import ROWS
 GLOBAL_COSTS = (1120.0, 0.161, 0.000355)
 """Microseconds: a round; a row and score; its dimensions."""
 
-NEIGHBOUR_COSTS = (321.0, 58.0, 139.0, 0.00223, 0.00217, 2320.0, 0.0, 0.0192)
+NEIGHBOUR_COSTS = (
+    321.0,
+    58.0,
+    139.0,
+    0.00223,
+    0.00217,
+    2320.0,
+    0.0,
+    0.0192,
+)
 """Microseconds of the parts of `Round.neighbour_work`."""
 
 ROUNDS = 20
