@@ -99,7 +99,7 @@ class RoundsSession:
         points = kept(as_vectors(vectors), vectors)
         chosen = params or RoundsParams()
         held = Labels(len(points), questions=1)
-        seed_rows = as_rows(np.asarray(rows), n=len(points))
+        seed_rows = as_rows(rows, n=len(points))
         held.add(seed_rows, _as_labels(labels, n=len(seed_rows)))
         clusters = None
         if chosen.picker == "cluster_margin":
