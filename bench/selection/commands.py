@@ -26,6 +26,7 @@ FAMILIES = (
     "estimate_rounds",
     "tasti",
     "widths",
+    "proxy_choices",
     "coreset",
     "rounds",
 )
@@ -87,6 +88,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("estimate", ["--data", str(root / "supg-proxies")]),
         ("estimate_rounds", ["--data", "made-200000x128", "made-200000x384", words]),
         ("tasti", both),
+        ("proxy_choices", ["--data", str(root / "supg-proxies")]),
         ("widths", ["--data", str(root / "supg-proxies"), words, intents]),
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),

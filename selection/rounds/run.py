@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tabular import Table, Tabular, table_of_records
 from gleann.selection.checks import require_count
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.rounds.session import RoundsSession
@@ -47,22 +46,8 @@ class RoundsRun(Tabular):
     history: tuple[RoundRecord, ...]
 
     def table(self) -> Table:
-        """One line per record; weights and metrics are NaN where they are not there."""
-        metrics = {name: None for record in self.history for name in record.metrics}
-        weights = [np.nan if r.weight is None else r.weight for r in self.history]
-        counts = ("labelled", "classes", "method")
-        return Table(
-            columns={
-                name: np.array([getattr(record, name) for record in self.history])
-                for name in counts
-            }
-            | {"weight": np.array(weights)}
-            | {
-                name: np.array([r.metrics.get(name, np.nan) for r in self.history])
-                for name in metrics
-            },
-            facts={},
-        )
+        """One line per record; each metric is a column, NaN where it is not there."""
+        return Table(columns=table_of_records(self.history))
 
 
 def run_rounds(
