@@ -84,12 +84,7 @@ def run(job: RoundsJob) -> None:
         session = open_session(job, source, rows, labels)
         session.ignore(source.ids[ignored])
         picked = session.next_batch(progress=bars)
-    results = {
-        "asked": len(picked),
-        **picked.summary,
-        "provenance": picked.provenance,
-        "metric": source.metric,
-    }
+    results = _results(picked, source)
     # In this order: without the new state, the same batch comes again.
     with outputs.staged() as files:
         files.add_table(job.out, _columns(picked))
@@ -101,6 +96,15 @@ def run(job: RoundsJob) -> None:
         steps = next_steps(job.out, job.labels, job.report)
         made = Round(session=session, picked=picked)
         reports.write(items, round_page(source, made, items, asked, steps=steps))
+
+
+def _results(picked: Selection, source: sources.Source) -> dict[str, object]:
+    return {
+        "asked": len(picked),
+        **picked.summary,
+        "provenance": picked.provenance,
+        "metric": source.metric,
+    }
 
 
 def _say(
