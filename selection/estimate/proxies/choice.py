@@ -236,7 +236,7 @@ def _expected_error(
     seen = weighted_moments(drawn, labels, strata=strata, rate=count / len(proxy))
     if params.allocation != "even":
         held = labels.positives.astype(np.float64)
-        found = np.bincount(drawn, weights=held, minlength=strata)
+        found = np.bincount(drawn, weights=held, minlength=strata).astype(np.float64)
         seen = _shrunk(seen, labels, found)
     design = Design(
         sizes=left.astype(np.float64),

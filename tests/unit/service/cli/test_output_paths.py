@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -190,3 +193,27 @@ def test_numbers_that_json_has_not_are_null(tmp_path):
     outputs.write_table(tmp_path / "t.jsonl", columns)
     lines = (tmp_path / "t.jsonl").read_text().splitlines()
     assert [json.loads(line)["a"] for line in lines] == [1.5, None, None]
+
+
+@pytest.mark.slow
+def test_a_result_that_cannot_be_printed_is_one_line():
+    script = "from gleann.service.cli.main import main; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script, "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "the result cannot be printed: [Errno 28] No space left" in done.stderr
+
+
+def test_a_path_may_have_bytes_that_are_no_utf8(folder, tmp_path, capfd):
+    out = os.fsdecode(os.fsencode(tmp_path / "f") + b"\xff.csv")
+    words = [str(folder / "index"), str(folder / "points.npy"), "--out", out]
+    assert run(["search", *words]) == 0
+    assert Path(out).stat().st_size > 0
