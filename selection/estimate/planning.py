@@ -121,7 +121,10 @@ class Assumed:
 
         The draws are those of an adaptive pilot and of later rounds that even them out.
         """
-        pilot = replace(self.params, budget=labels).round_budgets(len(self.sizes))[0]
+        # There may be fewer strata than were asked for, and labels for these only.
+        strata = len(self.sizes)
+        sized = replace(self.params, budget=labels, strata=strata)
+        pilot = sized.round_budgets(strata)[0]
         design = Design(
             sizes=self.sizes,
             proxy_means=self.rates,
@@ -156,8 +159,9 @@ class Assumed:
 
     def labels(self, width: float) -> int:
         """Fewest labels whose expected interval is at most this wide."""
-        least = len(self.sizes)
-        return least_labels(self.width, width, low=least, high=int(self.rows))
+        rows = int(self.rows)
+        least = min(self.params.strata, rows)
+        return least_labels(self.width, width, low=least, high=rows)
 
 
 def least_labels(
@@ -315,7 +319,9 @@ def more_labels(now: float, width: float, design: Design, counts: Tally) -> int:
 def first_labels(params: EstimateParams, strata: int) -> int:
     """Labels of the first round where labelling stops at a width."""
     pilot = max(strata, round(params.first_share * params.budget))
-    return min(pilot, max(FIRST_LABELS, 10 * strata), params.budget)
+    first = min(pilot, max(FIRST_LABELS, 10 * strata), params.budget)
+    # A rest with less than a label a stratum is no round: totals would be biased.
+    return params.budget if params.budget - first < strata else first
 
 
 def round_labels(more: int | None, *, used: int, left: int, strata: int) -> int:
