@@ -350,6 +350,7 @@ def next_labels(
     counts: Tally,
     *,
     left: int,
+    strata: int,
 ) -> int:
     """Labels of the next round where labelling stops at a width.
 
@@ -359,6 +360,7 @@ def next_labels(
         design: of the session.
         counts: the labels so far.
         left: labels of the budget that are left, at least 1.
+        strata: most strata that the next round may have.
     """
     used = int(counts.labelled.sum())
     more = None
@@ -368,7 +370,7 @@ def next_labels(
         if not more and aim:
             # Narrow, but by too few positives to stop.
             more = used // 2
-    return round_labels(more, used=used, left=left, strata=len(design.sizes))
+    return round_labels(more, used=used, left=left, strata=strata)
 
 
 def plan_from(

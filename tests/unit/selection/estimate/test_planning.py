@@ -186,6 +186,26 @@ def test_totals_of_few_labels_that_may_stop_are_unbiased(budget):
     assert abs(np.mean(made) - held.sum()) <= 3 * error
 
 
+@pytest.mark.parametrize(
+    ("first", "budget", "stop"),
+    [(8, 20, {"stop_at_width": 1e-9}), (0, 150, {"stop_at_relative_width": 0.62})],
+)
+def test_rounds_of_an_index_session_have_a_label_a_stratum(first, budget, stop):
+    """After a uniform round, of one stratum, and with representatives too."""
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(200, 3)).astype(np.float32)
+    held = rng.random(200) < 1 / (1 + np.exp(2 - 3 * vectors[:, 0]))
+    for seed in range(40):
+        session = TastiSession.start(
+            vectors,
+            EstimateParams(budget=budget, seed=seed, strata_cut="equal_size", **stop),
+            first=first,
+        )
+        while len(batch := session.next_batch()):
+            assert len(batch) >= 5
+            session.submit(batch.ids, held[batch.ids])
+
+
 @pytest.mark.parametrize("width", [1e-6, 0.1, 1e6])
 def test_a_plan_of_fewer_strata_than_were_asked_for(width):
     """A constant proxy makes one stratum, and a budget has a label for each of five."""
