@@ -23,6 +23,9 @@ Params = TypeVar("Params")
 
 LARGEST = int(np.iinfo(np.int64).max)
 
+LATER = "gleann.later"
+"""Metadata of a parameter that states of earlier versions lack."""
+
 
 class Saved:
     """A JSON object, read part by part.
@@ -184,12 +187,20 @@ class Saved:
         return np.array(flat, np.float64).reshape(rows, columns)
 
     def params(self, name: str, kind: type[Params]) -> Params:
-        """Parameters from the values of `asdict`, in which JSON made tuples lists."""
+        """Parameters from the values of `asdict`, in which JSON made tuples lists.
+
+        Fields with the metadata `LATER` may be missing: older versions had none.
+        """
         values = self.value(name)
         if not isinstance(values, dict):
             self.refuse(name, f"must be an object, got {_kind(values)}")
         known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-        if strange := known.symmetric_difference(values):
+        later = {
+            field.name
+            for field in fields(kind)  # type: ignore[arg-type]
+            if field.metadata.get(LATER)
+        }
+        if strange := known.symmetric_difference(values) - (later - set(values)):
             self.refuse(name, f"lack or add {', '.join(sorted(map(str, strange)))}")
         with rebuilding(self._path(name)):
             return kind(

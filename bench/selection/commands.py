@@ -16,7 +16,7 @@ from bench.records import RESULTS
 from bench.say import say
 from bench.selection.notes import Notes, notes_of
 
-FAMILIES = ("active", "recall", "growth", "estimate", "tasti", "coreset")
+FAMILIES = ("active", "recall", "growth", "estimate", "coverage", "tasti", "coreset")
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +70,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("recall", ["--data", words]),
         ("growth", ["--data", words]),
         ("estimate", ["--data", str(root / "supg-proxies")]),
+        ("coverage", ["--data", str(root / "supg-proxies")]),
         ("tasti", both),
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),

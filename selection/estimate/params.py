@@ -1,15 +1,20 @@
 """Parameters of an estimate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from sys import float_info
 from typing import get_args
 
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count
+from gleann.selection.estimate.labels.answers import LARGEST_VALUE
 from gleann.selection.estimate.result import INTERVALS, Estimate, Precision
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
+from gleann.selection.saved import LATER
+
+RANGED = ("auto", "polya")
+"""Intervals that read `EstimateParams.value_range`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +33,19 @@ class EstimateParams:
             round would have fewer labels than strata.
         floor: share of each later round that is split evenly over the strata.
         confidence: of the interval.
-        interval: one of `result.INTERVALS`: "delta", symmetric around a count, or
-            "bootstrap", which leans to the side where the unlabelled rows are.
+        interval: one of `result.INTERVALS`: "auto" takes "delta", symmetric around the
+            estimate, for a count that few positives do not skew, and else "polya",
+            which leans to the side where the unlabelled rows are. "bootstrap" is the
+            latter by resamples.
         stop_at_width: stop labelling as soon as a finished round leaves high - low at
             most this, in the target's unit; None spends the budget. Each round ends in
             an interim analysis, and each interval is wide enough for all of them
             together, so give more than two rounds, and a small `pilot_share`.
         stop_at_relative_width: the same, as a share of the estimate.
+        value_range: least and greatest value that a positive may have, (low, high).
+            With it the interval of an average or a sum holds for any values inside.
+            None supposes that none lies outside the range which the estimate's note
+            names.
         seed: the only source of randomness.
     """
 
@@ -46,9 +57,12 @@ class EstimateParams:
     rounds: int = 2
     floor: float = 0.1
     confidence: float = 0.95
-    interval: str = "delta"
+    interval: str = "auto"
     stop_at_width: float | None = None
     stop_at_relative_width: float | None = None
+    value_range: tuple[float, float] | None = field(
+        default=None, metadata={LATER: True}
+    )
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,6 +86,33 @@ class EstimateParams:
             )
 
         self._require_one_width()
+        self._require_range()
+
+    def _require_range(self) -> None:
+        if self.value_range is None:
+            return
+        if self.target == "count":
+            raise InvalidParamsError(
+                f"value_range {self.value_range} needs the target avg or sum, got count"
+            )
+        if len(self.value_range) != 2:
+            raise InvalidParamsError(
+                f"value_range must be (low, high), got {len(self.value_range)} numbers"
+            )
+        low, high = self.value_range
+        for end in self.value_range:
+            require_between(
+                "value_range", end, low=-LARGEST_VALUE, high=LARGEST_VALUE
+            )
+        if low >= high:
+            raise InvalidParamsError(
+                f"value_range must rise, got {low:g} to {high:g}"
+            )
+        if self.interval not in RANGED:
+            raise InvalidParamsError(
+                f"value_range needs an interval of {', '.join(RANGED)}, got"
+                f" {self.interval!r}"
+            )
 
     def _require_one_width(self) -> None:
         absolute, relative = self.stop_at_width, self.stop_at_relative_width

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Ids, Mask
+from gleann.index.arrays import HeldIds, Ids, Mask
 from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
@@ -80,6 +80,30 @@ def as_values(
             f" {LARGEST_VALUE:g}, such as {kept[beyond[0]]:g}"
         )
     return kept
+
+
+def require_in_range(
+    values: NDArray[np.float64],
+    held: Mask,
+    ids: HeldIds,
+    value_range: tuple[float, float] | None,
+) -> None:
+    """Refuse values of positives outside the range that the caller gave.
+
+    Raises:
+        InvalidInputError: naming the ids and the values.
+    """
+    if value_range is None:
+        return
+    low, high = value_range
+    outside = np.flatnonzero(held & ((values < low) | (values > high)))
+    if outside.size:
+        first = outside[0]
+        raise InvalidInputError(
+            f"values of {outside.size} of {int(held.sum())} positives are outside"
+            f" value_range {low:g} to {high:g}, such as {values[first]:g} of id"
+            f" {ids[first]!s}"
+        )
 
 
 def as_groups(labels: ArrayLike, *, n: int, groups: int) -> NDArray[np.int32]:

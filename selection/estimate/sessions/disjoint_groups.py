@@ -98,9 +98,7 @@ class DisjointGroupsSession:
         _require_plan(params, groups=len(checked))
         n = len(next(iter(checked.values())))
         names = IdMap(ids, n=n)
-        before = known_group_rows(
-            known, names, groups=len(checked), target=params.target
-        )
+        before = known_group_rows(known, names, params, groups=len(checked))
         require_open_rows(params, n=n, known=before)
         data_hash = fingerprint(*checked.values())
         core = SessionCore.of(params, names, before, data_hash=data_hash)

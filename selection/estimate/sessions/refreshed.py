@@ -104,7 +104,7 @@ class TastiSession:
         """
         points = kept(as_vectors(vectors), vectors)
         names = IdMap(ids, n=len(points))
-        before = known_rows(known, names, target=params.target)
+        before = known_rows(known, names, params)
         size = _first_size(first, params, known=len(before.rows))
         require_open_rows(params, n=len(points), known=before)
         _require_room(params, first=size)
@@ -265,6 +265,7 @@ class TastiSession:
             target=self._core.params.target,
             floor=self._core.params.floor,
             known=self._rounds.known,
+            value_range=self._core.params.value_range,
         )
 
     def _provenance(self) -> dict[str, Any]:

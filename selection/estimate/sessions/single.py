@@ -73,6 +73,7 @@ class EstimateSession:
             target=params.target,
             floor=params.floor,
             known=known.totals,
+            value_range=params.value_range,
         )
         # Returned by `design`, and read again every round.
         for array in (self._design.sizes, self._design.proxy_means):
@@ -108,7 +109,7 @@ class EstimateSession:
         """
         checked = as_scores(proxy, name="proxy")
         names = IdMap(ids, n=len(checked))
-        before = known_rows(known, names, target=params.target)
+        before = known_rows(known, names, params)
         require_open_rows(params, n=len(checked), known=before)
         core = SessionCore.of(params, names, before, data_hash=fingerprint(checked))
         return cls(core, checked)
