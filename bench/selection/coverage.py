@@ -221,7 +221,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     head = {"mode": "selection-coverage", "trials": trials, "seed": args.seed}
     notes = Notes(args.out, head | {"fresh": fresh}, origin)
     rows = []
-    for cell in cells(args.sets):
+    asked = [cell for cell in cells(args.sets) if notes.has(cell.key) or not args.noted]
+    for cell in asked:
         row = notes.once(
             cell.key,
             lambda cell=cell: measure(  # type: ignore[misc]
@@ -231,10 +232,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         rows.append({**_named(cell), **row, "reached": verdict(cell, row)})
         say(f"{cell.key}: {row['all'].get('auto', {}).get('coverage')}")
     again = []
-    for cell, row in zip(cells(args.sets), rows, strict=True):
-        if is_doubted(cell, row):
+    for cell, row in zip(asked, rows, strict=True):
+        fresh_key = ("fresh", *cell.key)
+        if is_doubted(cell, row) and (notes.has(fresh_key) or not args.noted):
             more = notes.once(
-                ("fresh", *cell.key),
+                fresh_key,
                 lambda cell=cell: measure(  # type: ignore[misc]
                     args.data, cell, trials=fresh, seed=args.seed + FRESH_SEED
                 ),
@@ -296,6 +298,9 @@ def main() -> int:
     parser.add_argument("--fresh", type=int, default=FRESH, help="of doubted cells")
     parser.add_argument("--seed", type=int, default=0, help="of the first trial")
     parser.add_argument("--out", type=Path, default=RESULTS / "selection-coverage.json")
+    parser.add_argument(
+        "--noted", action="store_true", help="only the cells that are measured already"
+    )
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     run(parser.parse_args())
     return 0
