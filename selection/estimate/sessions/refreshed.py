@@ -244,7 +244,11 @@ class TastiSession:
         evidence = self._rounds.evidence(finished, strata=len(design.sizes))
         precision = replace(
             self._core.params.precision(len(self._budgets)),
-            interval=refreshed_interval(finished),
+            interval=refreshed_interval(
+                finished,
+                self._rounds.side_by_side(finished, strata=len(design.sizes)),
+                name=self._core.params.interval,
+            ),
         )
         made = conclude_from(
             design,
@@ -300,10 +304,10 @@ def _first_size(first: int | None, params: EstimateParams, *, known: int) -> int
 
 
 def _require_room(params: EstimateParams, *, first: int) -> None:
-    if params.interval != "delta":
+    if params.interval == "bootstrap":
         raise InvalidParamsError(
-            "rounds of different strata are combined with the interval 'delta', got"
-            f" {params.interval!r}"
+            "rounds of different strata have no interval by resamples: take 'auto',"
+            " 'polya' or 'delta', got 'bootstrap'"
         )
     if params.budget - first < params.strata:
         raise InvalidParamsError(

@@ -165,6 +165,8 @@ class _Posterior:
     def average_ends(self, tail: float) -> tuple[float, float]:
         """Ends of the average, each missed with probability `tail`."""
         least, most = self._range
+        if not self._cumulants(0.0, upper=True).variances.any():
+            return self._centre, self._centre
 
         def short(a: float, chance: float, *, upper: bool) -> float:
             return _chance_below(self._cumulants(a, upper=upper), 0.0) - chance

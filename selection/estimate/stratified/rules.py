@@ -25,7 +25,7 @@ def auto_interval(
     rng: np.random.Generator,
 ) -> Interval:
     """The delta interval of a count that is nearly symmetric, else Pólya's."""
-    if design.target == "count" and _is_symmetric(design, found, evidence):
+    if design.target == "count" and is_symmetric(design, found, evidence):
         return symmetric_interval(design, found, evidence, confidence, rng)
     return polya_interval(design, found, evidence, confidence, rng)
 
@@ -41,7 +41,14 @@ def symmetric_interval(
     made = delta_interval(
         found, evidence.total, target=design.target, confidence=confidence
     )
-    if _is_symmetric(design, found, evidence):
+    return doubting_skew(made, design, found, evidence)
+
+
+def doubting_skew(
+    made: Interval, design: Design, found: Totals, evidence: Evidence
+) -> Interval:
+    """A symmetric interval, in doubt where the estimate is skewed."""
+    if is_symmetric(design, found, evidence):
         return made
     skew = estimate_skewness(design, found, evidence)
     return replace(
@@ -65,5 +72,6 @@ def assumption(design: Design, evidence: Evidence) -> tuple[str, ...]:
     )
 
 
-def _is_symmetric(design: Design, found: Totals, evidence: Evidence) -> bool:
+def is_symmetric(design: Design, found: Totals, evidence: Evidence) -> bool:
+    """Whether the estimate is so little skewed that a symmetric interval will do."""
     return abs(estimate_skewness(design, found, evidence)) <= MOST_SKEW

@@ -37,27 +37,56 @@ def value_doubts(design: Design, evidence: Evidence) -> tuple[str, ...]:
     None applies with a range of values: the interval then holds for any values inside
     it, and few positives make it wide.
     """
+    if design.target == "count" or not evidence.total.positives.sum():
+        return ()
+    return doubts_of_values(
+        design,
+        evidence,
+        values=np.concatenate(evidence.values),
+        labels=int(evidence.total.labelled.sum()),
+        positives=int(evidence.total.positives.sum()),
+    )
+
+
+def doubts_of_values(
+    design: Design,
+    evidence: Evidence,
+    *,
+    values: PerStratum,
+    labels: int,
+    positives: int,
+) -> tuple[str, ...]:
+    """`value_doubts` where several samples tell about the values.
+
+    Args:
+        design: of the sample that weighs most.
+        evidence: of that sample, for the values' line over the proxies.
+        values: (m,) of the positives of all samples.
+        labels: of all samples.
+        positives: of all samples.
+    """
     if design.target == "count" or design.value_range is not None:
         return ()
-    labels, rows = int(evidence.total.labelled.sum()), int(design.sizes.sum())
-    found = int(evidence.total.positives.sum())
-    if found < LEAST_POSITIVES:
+    rows = int(design.sizes.sum())
+    if positives < LEAST_POSITIVES:
         return (
-            f"the interval is not valid: {found} positives were drawn, it needs"
-            f" {LEAST_POSITIVES}; {_enough(labels, LEAST_POSITIVES / found, rows)}, or"
-            " a value_range",
+            f"the interval is not valid: {positives} positives were drawn, it needs"
+            f" {LEAST_POSITIVES};"
+            f" {_enough(labels, LEAST_POSITIVES / positives, rows)}, or a value_range",
         )
-    needed = positives_needed(design, evidence)
-    if found <= needed:
+    needed = positives_needed(design, evidence, values)
+    if positives <= needed:
         return (
             "the interval is not valid: the values have a heavy tail, for which it"
-            f" needs {needed:.0f} positives, {found} were drawn;"
-            f" {_enough(labels, needed / found, rows)}, or a value_range",
+            f" needs {needed:.0f} positives, {positives} were drawn;"
+            f" {_enough(labels, needed / positives, rows)}, or a value_range",
         )
     return _growth_doubts(design, evidence)
 
 
-def positives_needed(design: Design, evidence: Evidence) -> float:
+def positives_needed(
+    design: Design, evidence: Evidence, values: PerStratum
+) -> float:
     """Positives for which the mean of such values is near enough to normal.
 
     As in Cochran's rule (1977, Sampling Techniques, 2.15) they grow with the skewness.
@@ -65,7 +94,6 @@ def positives_needed(design: Design, evidence: Evidence) -> float:
     values is mostly not among them; a lognormal distribution foresees it from the
     others.
     """
-    values = np.concatenate(evidence.values)
     line = proxy_trend(design, evidence).line
     off = np.concatenate([own - line[k] for k, own in enumerate(evidence.values)])
     return max(

@@ -146,7 +146,7 @@ def _start_from_index(
             " from"
         )
     known, told = _known(rows, positives, answers, target=job.target)
-    if told.all() and len(rows) > 1 and params.interval == "delta":
+    if told.all() and len(rows) > 1 and params.interval != "bootstrap":
         return (
             TastiSession.start(
                 vectors, params, first=0, ids=index.held_ids, known=known
