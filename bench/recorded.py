@@ -26,6 +26,7 @@ from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
 from bench.selection.tasti_table import tasti_table
+from bench.selection.widths_table import widths_table
 from bench.summary import headline, summary
 from bench.tables import build_table, speed_tables
 
@@ -42,6 +43,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
     "selection-tasti": tasti_table,
+    "selection-widths": widths_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

@@ -23,6 +23,7 @@ GleannError
 ├── CancelledError                       the caller cancelled the work
 ├── StorageError                         the disk refused (full, read-only)
 ├── ServiceError                         the service cannot be reached, or failed inside
+│   ├── UnavailableError                 no server answers at the address
 │   └── OutcomeUnknownError              a change may be kept, or not
 ├── UnauthenticatedError                 the service wants another key
 └── CorruptDataError                     stored data fails its checksum or format
@@ -125,6 +126,10 @@ class CorruptDataError(GleannError):
 
 class ServiceError(GleannError):
     """The service cannot be reached, did not answer in time, or failed inside."""
+
+
+class UnavailableError(ServiceError):
+    """No server answers at the address, or it stopped during the call."""
 
 
 class OutcomeUnknownError(ServiceError):

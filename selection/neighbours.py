@@ -179,7 +179,11 @@ def without_self(found: Rows, rows: Rows, *, k: int) -> Rows:
         k: columns of the answer. A row that did not find itself, as happens among
             duplicates, loses its farthest neighbour instead.
     """
-    others = np.where(found == rows[:, None], -1, found)
+    itself = found == rows[:, None]
+    if found.shape[1] > k and itself[:, 0].all() and (found >= 0).all():
+        # The usual case, once a pick: every row found itself first, and k others.
+        return found[:, 1 : k + 1]
+    others = np.where(itself, -1, found)
     # A stable sort by "is missing" moves the gaps last and keeps the order.
     order = np.argsort(others < 0, axis=1, kind="stable")
     packed = np.take_along_axis(others, order, axis=1)[:, :k]

@@ -4,7 +4,7 @@ A part that does not fit is a `CorruptDataError` that names it, such as `ledger.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
@@ -22,9 +22,6 @@ from gleann.index.errors import (
 Params = TypeVar("Params")
 
 LARGEST = int(np.iinfo(np.int64).max)
-
-LATER = "gleann.later"
-"""Metadata of a parameter that states of earlier versions lack."""
 
 
 class Saved:
@@ -186,21 +183,22 @@ class Saved:
         self._require_numbers(name, flat, low=low, high=high)
         return np.array(flat, np.float64).reshape(rows, columns)
 
-    def params(self, name: str, kind: type[Params]) -> Params:
+    def params(
+        self, name: str, kind: type[Params], *, absent: Mapping[str, Any] | None = None
+    ) -> Params:
         """Parameters from the values of `asdict`, in which JSON made tuples lists.
 
-        Fields with the metadata `LATER` may be missing: older versions had none.
+        Args:
+            name: of the part.
+            kind: class of the parameters.
+            absent: parameters that older states lack, with the values that they imply.
         """
         values = self.value(name)
         if not isinstance(values, dict):
             self.refuse(name, f"must be an object, got {_kind(values)}")
+        values = {**(absent or {}), **values}
         known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-        later = {
-            field.name
-            for field in fields(kind)  # type: ignore[arg-type]
-            if field.metadata.get(LATER)
-        }
-        if strange := known.symmetric_difference(values) - (later - set(values)):
+        if strange := known.symmetric_difference(values):
             self.refuse(name, f"lack or add {', '.join(sorted(map(str, strange)))}")
         with rebuilding(self._path(name)):
             return kind(

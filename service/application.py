@@ -18,6 +18,7 @@ import gleann
 from gleann.index import SearchParams
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.checks import as_vectors, require_measurable
+from gleann.index.engines.choose import require_usable
 from gleann.index.errors import AnswerTooLargeError, InvalidParamsError, LimitError
 from gleann.index.found import FoundRows
 from gleann.index.ids.checks import hold_distinct, hold_ids
@@ -94,8 +95,9 @@ class Application:
             NotReadyError: another process has it open.
             StorageError: it cannot be created or written.
             CorruptDataError: its contents cannot be read.
-            EngineUnavailableError: the required device is not usable.
+            EngineUnavailableError: the engine or the required device is not usable.
         """
+        require_usable(config.engine)
         self._rules = ImportRules(
             roots=config.import_roots,
             most_rows=config.import_rows,
@@ -209,21 +211,25 @@ class Application:
         prepared = prepare(rows, view.metric)
         return lambda: self.registry.upsert(name, names, prepared)
 
-    def delete_vectors(self, name: str, ids: HeldIds) -> IndexVersion:
-        """Remove vectors; return the first state without them.
+    def delete_vectors(
+        self, name: str, ids: HeldIds, *, missing_ok: bool = False
+    ) -> tuple[int, IndexVersion]:
+        """Remove vectors; return their number and the first state without them.
 
         Raises:
             UnknownIndexError: no index has this name.
-            UnknownIdError: unknown id; nothing is removed.
+            UnknownIdError: unknown id without `missing_ok`; nothing is removed.
             LimitError: too many.
         """
-        return self.deleting(name, ids)()
+        return self.deleting(name, ids, missing_ok=missing_ok)()
 
-    def deleting(self, name: str, ids: HeldIds) -> Callable[[], IndexVersion]:
+    def deleting(
+        self, name: str, ids: HeldIds, *, missing_ok: bool
+    ) -> Callable[[], tuple[int, IndexVersion]]:
         """Check a `delete_vectors`; return the function that performs it."""
         require_within(len(ids), self.limits.rows, "ids")
         names = hold_distinct(ids)
-        return lambda: self.registry.delete_vectors(name, names)
+        return lambda: self.registry.delete_vectors(name, names, missing_ok=missing_ok)
 
     def get_vectors(self, name: str, ids: HeldIds) -> Vectors:
         """Vectors (m, dim) by id.

@@ -2,17 +2,27 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
-from gleann.index.errors import InvalidParamsError, MissingFileError
+from gleann.index.engines.choose import require_known
+from gleann.index.errors import InvalidParamsError
+from gleann.service.security import require_key
+from gleann.service.settings import (
+    CONVERTERS,
+    Setting,
+    read_settings,
+    variable_of,
+)
 from gleann.service.values import DeviceChoice, Limits
 
-PREFIX = "GLEANN_"
+LIMITS = "limits."
+UNIX = "unix:"
+SOCKET_BYTES = 107
+"""Longest path of a socket file on Linux."""
 _NUMBERS = (
     "threads",
     "rpc_threads",
@@ -23,6 +33,8 @@ _NUMBERS = (
     "keep_days",
     "keep_operations",
 )
+LARGEST = 1_000_000_000
+"""Largest value of a number: gRPC takes options of 32 bits, one of them doubled."""
 _NOT_SPARE = ("faiss-gpu", "torch", "triton")
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+)\]?:(?P<port>\d{1,5})")
 
@@ -33,14 +45,17 @@ class Config:
 
     Attributes:
         data_dir: directory of all state; created if missing.
-        listen: "host:port"; port 0 picks a free one.
+        listen: "host:port", where port 0 picks a free one, or "unix:path" for a socket
+            file.
         allow_remote: whether other machines may reach the `listen` address.
         import_roots: directories under which files may be imported; none by default.
         import_rows: maximum number of vectors in an imported file.
         api_key: if set, every call must send it.
-        engine: the scan engine, as in `SoarIndex.load`. If `device` is not "cpu", it is
-            the CPU engine; GPU and torch engines need device "cpu".
-        device: "cpu", "auto", "cuda" or "require-cuda"; see `gleann.service.devices`.
+        engine: the scan engine: "auto", "native", "faiss", "faiss-gpu", "reference",
+            "torch" or "triton". If `device` is not "cpu", it is the CPU engine; GPU and
+            torch engines need device "cpu".
+        device: where searches, builds and subset selections run: "cpu", "auto", "cuda"
+            or "require-cuda". "auto" and "cuda" fall back to the CPU.
         threads: worker threads of the engine; 0 takes all cores.
         rpc_threads: maximum number of concurrent calls.
         rpc_queue: maximum number of running and queued calls; more are refused.
@@ -70,32 +85,46 @@ class Config:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        host, _ = split_address(self.listen)
-        if not self.allow_remote and not _is_loopback(host):
+        if not self.allow_remote and _is_remote(self.listen):
             raise InvalidParamsError(
                 f"listen is {self.listen!r}, which other machines can reach;"
-                " set allow_remote to mean it"
+                " --allow-remote (allow_remote = true) permits that"
             )
         if self.device not in get_args(DeviceChoice):
             raise InvalidParamsError(
                 f"device must be one of {', '.join(get_args(DeviceChoice))};"
                 f" got {self.device!r}"
             )
+        require_known(self.engine)
         require_host_engine(self.engine, self.device)
-        if self.api_key == "":
-            raise InvalidParamsError("api_key is empty")
+        if self.api_key is not None:
+            require_key(self.api_key)
         for name in _NUMBERS:
             floor = 0 if name == "threads" else 1
-            if getattr(self, name) < floor:
-                raise InvalidParamsError(
-                    f"{name} must be at least {floor}, got {getattr(self, name)}"
-                )
+            _require_number(name, getattr(self, name), at_least=floor)
         for cap in fields(Limits):
-            if getattr(self.limits, cap.name) < 1:
-                raise InvalidParamsError(
-                    f"limits.{cap.name} must be at least 1,"
-                    f" got {getattr(self.limits, cap.name)}"
-                )
+            _require_number(LIMITS + cap.name, getattr(self.limits, cap.name))
+
+
+def _require_number(name: str, value: int, *, at_least: int = 1) -> None:
+    if not at_least <= value <= LARGEST:
+        side = f"least {at_least}" if value < at_least else f"most {LARGEST}"
+        raise InvalidParamsError(f"{name} must be at {side}, got {value}")
+
+
+def _kind(hint: object) -> str:
+    """The name of a field's converter."""
+    if hint in (int, bool, str, Path):
+        return str(getattr(hint, "__name__", hint))
+    return "tuple[Path, ...]" if hint == tuple[Path, ...] else "str"
+
+
+_LIMITS = tuple(cap.name for cap in fields(Limits))
+SETTINGS: dict[str, str] = {
+    **{k: _kind(hint) for k, hint in get_type_hints(Config).items() if k != "limits"},
+    **{LIMITS + name: "int" for name in _LIMITS},
+}
+"""The name of each setting, and of its converter."""
 
 
 def require_host_engine(engine: str, device: DeviceChoice) -> None:
@@ -116,6 +145,7 @@ def load_config(
     *,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
+    flags: Mapping[str, str] | None = None,
 ) -> Config:
     """Read a configuration from file, environment and overrides; later ones win.
 
@@ -124,21 +154,52 @@ def load_config(
         environ: variables GLEANN_<FIELD> and GLEANN_LIMITS_<FIELD>; defaults to the
             process environment. GLEANN_IMPORT_ROOTS separates paths as PATH does.
         overrides: fields by name; None leaves a field alone.
+        flags: how messages name an override, such as "--data" for data_dir.
 
     Raises:
         MissingFileError: the file does not exist.
-        InvalidParamsError: not TOML, an unknown field, or a value out of its range.
+        InvalidParamsError: not TOML, an unknown field, or a value of the wrong type or
+            out of its range.
     """
-    values = {} if path is None else _read_file(Path(path))
-    values |= _from_environment(os.environ if environ is None else environ)
-    values |= {k: v for k, v in (overrides or {}).items() if v is not None}
-    limits = {k: values.pop(k) for k in list(values) if k.startswith("limits_")}
-    known = {field.name for field in fields(Config)}
-    if unknown := sorted(values.keys() - known):
-        raise InvalidParamsError(f"configuration has no field {unknown[0]!r}")
+    found = given_settings(path, environ=environ, overrides=overrides, flags=flags)
+    values = typed_settings(found)
     if "data_dir" not in values:
-        raise InvalidParamsError("data_dir is required")
-    return Config(**_typed(values), limits=_limits(limits))
+        raise InvalidParamsError(
+            f"data_dir is required: give --data, {variable_of('data_dir')}, or data_dir"
+            " in the file of --config"
+        )
+    limits = {k: values.pop(LIMITS + k) for k in _LIMITS if LIMITS + k in values}
+    return Config(**values, limits=Limits(**limits))
+
+
+def given_settings(
+    path: str | os.PathLike[str] | None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> dict[str, Setting]:
+    """The settings that were given, by name; arguments as those of `load_config`."""
+    names = flags or {}
+    return read_settings(
+        None if path is None else Path(path),
+        names=SETTINGS,
+        environ=os.environ if environ is None else environ,
+        overrides={
+            name: Setting(value, names.get(name, name))
+            for name, value in (overrides or {}).items()
+            if value is not None
+        },
+    )
+
+
+def typed_settings(found: Mapping[str, Setting]) -> dict[str, Any]:
+    """The values of settings, converted to the types of their fields.
+
+    Raises:
+        InvalidParamsError: a value of another type.
+    """
+    return {name: CONVERTERS[SETTINGS[name]](one) for name, one in found.items()}
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -153,66 +214,30 @@ def split_address(address: str) -> tuple[str, int]:
     return match["host"], int(match["port"])
 
 
-def _is_loopback(host: str) -> bool:
+def socket_path(address: str) -> Path | None:
+    """The socket file of "unix:path" or "unix:///path"; None for other addresses.
+
+    Raises:
+        InvalidParamsError: no path, or one that is too long for a socket.
+    """
+    if not address.startswith(UNIX):
+        return None
+    path = address.removeprefix(UNIX)
+    path = path[2:] if path.startswith("//") else path
+    size = len(os.fsencode(path))
+    if not 0 < size <= SOCKET_BYTES or "\0" in path:
+        raise InvalidParamsError(
+            f"a socket's path has 1 to {SOCKET_BYTES} bytes, {address!r} has {size}"
+        )
+    return Path(path)
+
+
+def _is_remote(listen: str) -> bool:
+    """Whether other machines can reach an address."""
+    if socket_path(listen) is not None:
+        return False
+    host, _ = split_address(listen)
     try:
-        return ip_address(host).is_loopback
+        return not ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise MissingFileError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidParamsError(f"{path} is not TOML: {error}") from error
-    limits = values.pop("limits", {})
-    return values | {f"limits_{name}": value for name, value in limits.items()}
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    names = [field.name for field in fields(Config) if field.name != "limits"]
-    names += [f"limits_{field.name}" for field in fields(Limits)]
-    found = {name: environ.get(PREFIX + name.upper()) for name in names}
-    values: dict[str, Any] = {k: v for k, v in found.items() if v}
-    if "import_roots" in values:
-        values["import_roots"] = values["import_roots"].split(os.pathsep)
-    return values
-
-
-def _typed(values: dict[str, Any]) -> dict[str, Any]:
-    """Convert text from a file or the environment to the field types."""
-    typed = dict(values)
-    typed["data_dir"] = Path(values["data_dir"])
-    if "import_roots" in values:
-        typed["import_roots"] = tuple(map(Path, values["import_roots"]))
-    if "allow_remote" in values:
-        typed["allow_remote"] = _flag(values["allow_remote"], "allow_remote")
-    for name in _NUMBERS:
-        if name in values:
-            typed[name] = _whole(values[name], name)
-    return typed
-
-
-def _limits(values: dict[str, Any]) -> Limits:
-    known = {f"limits_{field.name}" for field in fields(Limits)}
-    if unknown := sorted(values.keys() - known):
-        raise InvalidParamsError(f"configuration has no field {unknown[0]!r}")
-    return Limits(
-        **{k.removeprefix("limits_"): _whole(v, k) for k, v in values.items()}
-    )
-
-
-def _flag(value: object, name: str) -> bool:
-    text = str(value).lower()
-    if text not in ("true", "false", "1", "0"):
-        raise InvalidParamsError(f"{name} must be true or false, got {value!r}")
-    return text in ("true", "1")
-
-
-def _whole(value: object, name: str) -> int:
-    try:
-        return int(str(value))
-    except ValueError as error:
-        raise InvalidParamsError(f"{name} must be an integer, got {value!r}") from error
+        return host != "localhost"

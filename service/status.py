@@ -34,6 +34,7 @@ STATUS_OF: dict[type[errors.GleannError], grpc.StatusCode] = {
     errors.StorageError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.CorruptDataError: grpc.StatusCode.DATA_LOSS,
     errors.ServiceError: grpc.StatusCode.INTERNAL,
+    errors.UnavailableError: grpc.StatusCode.UNAVAILABLE,
     errors.UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
 }
 """The code of each exception; a subclass that is not listed has its parent's."""
@@ -42,6 +43,7 @@ _CLASS_WITHOUT_INFO: dict[grpc.StatusCode, type[errors.GleannError]] = {
     # Codes that gRPC itself returns, before gleann's code runs.
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitError,
     grpc.StatusCode.CANCELLED: errors.CancelledError,
+    grpc.StatusCode.UNAVAILABLE: errors.UnavailableError,
     grpc.StatusCode.UNAUTHENTICATED: errors.UnauthenticatedError,
 }
 

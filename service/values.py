@@ -153,6 +153,29 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionInfo:
+    """A stored selection, without its vectors.
+
+    Attributes:
+        name: such as "selections/3f2a".
+        index: the index it chose from.
+        method: how it chose, such as "farthest_first".
+        count: number of chosen vectors.
+        summary: figures about the whole set.
+        provenance: method, params, seed, data hash and version.
+        created_at: when it was chosen, UTC.
+    """
+
+    name: str
+    index: str
+    method: str
+    count: int
+    summary: JsonObject
+    provenance: JsonObject
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
     """A labelling session.
 

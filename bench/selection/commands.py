@@ -16,7 +16,17 @@ from bench.records import RESULTS
 from bench.say import say
 from bench.selection.notes import Notes, notes_of
 
-FAMILIES = ("active", "recall", "growth", "estimate", "coverage", "tasti", "coreset")
+FAMILIES = (
+    "active",
+    "defaults",
+    "recall",
+    "growth",
+    "estimate",
+    "coverage",
+    "estimate_rounds",
+    "tasti",
+    "coreset",
+)
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -67,10 +77,13 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
     return [
         ("active", both),
         ("active", [*both, *rules, "--out", str(RESULTS / "selection-rules.json")]),
+        ("defaults", ["tune", "--data", words, intents, "digits"]),
+        ("defaults", ["confirm", "--data", words, intents, "digits"]),
         ("recall", ["--data", words]),
         ("growth", ["--data", words]),
         ("estimate", ["--data", str(root / "supg-proxies")]),
         ("coverage", ["--data", str(root / "supg-proxies")]),
+        ("estimate_rounds", ["--data", "made-200000x128", "made-200000x384", words]),
         ("tasti", both),
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),

@@ -35,6 +35,7 @@ from gleann.selection.estimate.stratified.intervals import (
     point_estimate,
     within_possible,
 )
+from gleann.selection.estimate.stratified.merging import merged
 from gleann.selection.estimate.stratified.tally import Evidence
 from gleann.selection.estimate.stratified.validity import value_doubts
 
@@ -132,6 +133,8 @@ def _reply(
     name: str, design: Design, found: Totals, evidence: Evidence, seed: int
 ) -> Reply:
     """The interval that `conclude` would give."""
+    if design.allocation == "adaptive":
+        design, found, evidence = merged(design, found, evidence)
     rng = np.random.default_rng([seed, len(evidence.rounds)])
     made = INTERVALS[name](design, found, evidence, CONFIDENCE, rng)
     if design.target == "count":

@@ -1,7 +1,7 @@
 """One run of active learning on one rare concept: its result and its cost."""
 
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Ending:
             None where it was not measured.
         labelled: rows labelled.
         seconds: choosing and training, evaluation left out.
+        cpu_seconds: likewise, of all threads.
+        rounds: batches chosen.
     """
 
     ap_pool: float
@@ -37,6 +39,23 @@ class Ending:
     in_pool: float | None
     labelled: int
     seconds: float
+    cpu_seconds: float
+    rounds: int
+
+
+class Stopwatch:
+    """Clock and CPU time of the parts of a run that are timed."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.cpu_seconds = 0.0
+
+    def __enter__(self) -> None:
+        self._begun = perf_counter(), process_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += perf_counter() - self._begun[0]
+        self.cpu_seconds += process_time() - self._begun[1]
 
 
 def run_concept(  # noqa: PLR0913 (what is run, and how it is measured)
@@ -47,7 +66,7 @@ def run_concept(  # noqa: PLR0913 (what is run, and how it is measured)
     *,
     budget: int,
     coverage: bool,
-    nprobe: int = NPROBE,
+    nprobe: int | None = NPROBE,
 ) -> Ending:
     """Label `budget` rows, seed included, and judge the last classifier.
 
@@ -58,45 +77,54 @@ def run_concept(  # noqa: PLR0913 (what is run, and how it is measured)
         index: over the pool.
         budget: labels in all.
         coverage: whether to measure the coverage of the pools.
-        nprobe: lists searched for the neighbours of a row.
+        nprobe: lists searched for the neighbours of a row; None takes the setting that
+            the index has tuned, as the command line does.
     """
     positive = data.classes == concept
     rows = draw_seed(positive, seed=params.seed)
     labels = positive.astype(np.int64)
-    neighbours = IndexNeighbours(index, nprobe=min(nprobe, index.nlist))
-    start = perf_counter()
-    session = ActiveSession.start(
-        index.vectors, params, rows=rows, labels=labels[rows], neighbours=neighbours
-    )
-    seconds = perf_counter() - start
+    lists = None if nprobe is None else min(nprobe, index.nlist)
+    watch = Stopwatch()
+    with watch:
+        session = ActiveSession.start(
+            index.vectors,
+            params,
+            rows=rows,
+            labels=labels[rows],
+            neighbours=IndexNeighbours(index, nprobe=lists),
+        )
     shares: list[float] = []
+    rounds = 0
     while (left := budget - len(session.labelled_rows)) > 0:
-        start = perf_counter()
-        picked = session.next_batch().rows[:left]
-        seconds += perf_counter() - start
+        with watch:
+            picked = session.next_batch().rows[:left]
         if not len(picked):
             break
         if coverage:
             shares.append(session.coverage().in_pool)
-        session.submit_labels(picked, labels[picked])
+        with watch:
+            session.submit_labels(picked, labels[picked])
+        rounds += 1
     return ending_of(
         session,
         data,
         concept,
         looked_at=session.looked_at / len(index),
         in_pool=float(np.mean(shares)) if shares else None,
-        seconds=seconds,
+        watch=watch,
+        rounds=rounds,
     )
 
 
-def ending_of(
+def ending_of(  # noqa: PLR0913 (what is judged, and what it took)
     session: ActiveSession,
     data: Labelled,
     concept: int,
     *,
     looked_at: float,
     in_pool: float | None,
-    seconds: float,
+    watch: Stopwatch,
+    rounds: int,
 ) -> Ending:
     """Judge the classifier of all labels of `session`; the rest is as in `Ending`."""
     positive = data.classes == concept
@@ -108,5 +136,7 @@ def ending_of(
         looked_at=looked_at,
         in_pool=in_pool,
         labelled=len(session.labelled_rows),
-        seconds=seconds,
+        seconds=watch.seconds,
+        cpu_seconds=watch.cpu_seconds,
+        rounds=rounds,
     )

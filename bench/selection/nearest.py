@@ -5,12 +5,10 @@ labelled positive are labelled next, over the whole pool. Together with the plai
 over the whole pool ("global") it is what a method has to be compared with.
 """
 
-from time import perf_counter
-
 import numpy as np
 
 from bench.selection.concepts import Labelled, draw_seed
-from bench.selection.labelling import Ending, ending_of
+from bench.selection.labelling import Ending, Stopwatch, ending_of
 from gleann.index.arrays import Rows, Vectors
 from gleann.selection import ActiveParams, ActiveSession
 
@@ -28,23 +26,24 @@ def run_nearest(
         batch: rows between two looks.
     """
     positive = data.classes == concept
-    start = perf_counter()
-    rows = _labelled(data.base, positive, seed=seed, budget=budget, batch=batch)
-    session = ActiveSession.start(
-        data.base,
-        ActiveParams(pool="global"),
-        rows=rows,
-        labels=positive[rows].astype(np.int64),
-    )
-    session.probabilities(rows[:1])
-    seconds = perf_counter() - start
+    watch = Stopwatch()
+    with watch:
+        rows = _labelled(data.base, positive, seed=seed, budget=budget, batch=batch)
+        session = ActiveSession.start(
+            data.base,
+            ActiveParams(pool="global"),
+            rows=rows,
+            labels=positive[rows].astype(np.int64),
+        )
+        session.probabilities(rows[:1])
     return ending_of(
         session,
         data,
         concept,
         looked_at=1.0,
         in_pool=None,
-        seconds=seconds,
+        watch=watch,
+        rounds=-(-(budget - 100) // batch),
     )
 
 

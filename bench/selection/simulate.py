@@ -7,7 +7,7 @@ against each other.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     second_draws,
 )
+from gleann.selection.estimate.planning import first_labels, next_labels
 from gleann.selection.estimate.result import Precision, conclude, conclude_from
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, round_draws
@@ -27,6 +28,8 @@ from gleann.selection.estimate.stratified.tally import Evidence, Tally, gather
 
 Trial = Callable[[int], Estimate]
 """Seed to estimate."""
+LookTrial = Callable[[int], list[Estimate]]
+"""Seed to the estimates of all rounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,16 +107,7 @@ class Plan:
     def of(cls, people: Population, params: EstimateParams) -> "Plan":
         """The design of `EstimateSession`."""
         strata = Strata.cut(people, params)
-        sizes = np.bincount(strata.numbers)
-        design = Design(
-            sizes=sizes.astype(np.float64),
-            proxy_means=np.bincount(strata.numbers, weights=people.proxy) / sizes,
-            round_budgets=params.round_budgets(len(sizes)),
-            target=params.target,
-            floor=params.floor,
-            value_range=params.value_range,
-        )
-        return cls(params=params, strata=strata, design=design)
+        return cls(params=params, strata=strata, design=_design(strata, params))
 
     def evidence(self, seed: int) -> tuple[Design, Evidence]:
         """Labels of all rounds of one trial."""
@@ -130,18 +124,61 @@ def ours(people: Population, params: EstimateParams) -> Trial:
 
     def trial(seed: int) -> Estimate:
         draw = Draw(strata, budget=params.budget, seed=seed)
+        if params.may_stop:
+            return _stopped(design, params, draw)
         precision = params.precision(len(design.round_budgets))
         for _ in design.round_budgets:
             draw.label(round_draws(design, draw.tallies))
-            if params.may_stop:
-                made = conclude(
-                    design, draw.evidence, precision=precision, provenance={}
-                )
-                if params.is_narrow(made):
-                    return made
         return conclude(design, draw.evidence, precision=precision, provenance={})
 
     return trial
+
+
+def all_looks(people: Population, params: EstimateParams) -> LookTrial:
+    """Trials of `EstimateSession` that keep the estimate of every round."""
+    strata = Strata.cut(people, params)
+    design = _design(strata, params)
+
+    def trial(seed: int) -> list[Estimate]:
+        draw = Draw(strata, budget=params.budget, seed=seed)
+        made, budgets = [], design.round_budgets
+        for number in range(len(budgets)):
+            draw.label(round_draws(design, draw.tallies))
+            precision = params.precision(len(budgets), drawn=budgets[: number + 1])
+            found = conclude(design, draw.evidence, precision=precision, provenance={})
+            made.append(found)
+        return made
+
+    return trial
+
+
+def _design(strata: Strata, params: EstimateParams) -> Design:
+    sizes = np.bincount(strata.numbers)
+    sums = np.bincount(strata.numbers, weights=strata.people.proxy)
+    return Design(
+        sizes=sizes.astype(np.float64),
+        proxy_means=sums / sizes,
+        round_budgets=params.round_budgets(len(sizes)),
+        target=params.target,
+        floor=params.floor,
+        allocation=params.allocation,
+        value_range=params.value_range,
+    )
+
+
+def _stopped(design: Design, params: EstimateParams, draw: Draw) -> Estimate:
+    """The estimate at which labelling stops."""
+    labels, budgets = first_labels(params, len(design.sizes)), []
+    while True:
+        budgets.append(labels)
+        grown = replace(design, round_budgets=tuple(budgets))
+        draw.label(round_draws(grown, draw.tallies))
+        precision = params.precision(len(budgets), drawn=budgets)
+        made = conclude(grown, draw.evidence, precision=precision, provenance={})
+        if params.is_narrow(made) or made.labels_used >= params.budget:
+            return made
+        left = params.budget - made.labels_used
+        labels = next_labels(params, made, grown, draw.evidence.total, left=left)
 
 
 def uniform(people: Population, params: EstimateParams) -> Trial:
@@ -153,8 +190,6 @@ def uniform(people: Population, params: EstimateParams) -> Trial:
 
 def abae(people: Population, params: EstimateParams) -> Trial:
     """Trials of `abae_estimate`."""
-    from dataclasses import replace
-
     strata = Strata.cut(people, replace(params, strata_cut="equal_size"))
     design = abae_design(people.proxy, strata.numbers, params)
 

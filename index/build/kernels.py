@@ -4,6 +4,7 @@ from gleann.index.build.contract import BuildKernels
 from gleann.index.build.host import HostKernels
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError
+from gleann.index.remedies import DEVICE
 
 
 def kernels_on(device: str | None, *, threads: int = 0) -> BuildKernels:
@@ -20,9 +21,7 @@ def kernels_on(device: str | None, *, threads: int = 0) -> BuildKernels:
     if device is None:
         return HostKernels(threads)
     if reason := unavailable_reason():
-        raise EngineUnavailableError(
-            f"{reason}: to build on {device!r} takes pip install 'gleann[gpu]'"
-        )
+        raise EngineUnavailableError(f"{reason}: to build on {device!r} needs {DEVICE}")
     from gleann.index.build.device.kernels import DeviceKernels
     from gleann.index.engines.device.plan.choice import resolve_device
 

@@ -9,7 +9,7 @@ from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.engines.faiss import FaissEngine
 from gleann.index.engines.native import NativeEngine
 from gleann.index.engines.reference import ReferenceEngine
-from gleann.index.errors import InvalidParamsError
+from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 
 TIER_VARIABLE = "GLEANN_NATIVE_TIER"
 
@@ -54,6 +54,40 @@ ENGINES: dict[str, Callable[[IndexData, int], Engine]] = {
 }
 
 
+def _why_no_faiss() -> str:
+    return "" if find_spec("faiss") else "faiss is not installed"
+
+
+def _why_no_faiss_gpu() -> str:
+    from gleann.index.engines import faiss_gpu
+    from gleann.index.engines.faiss import faiss_module
+
+    return _why_no_faiss() or faiss_gpu.unavailable_reason(faiss_module())
+
+
+def _why_no_torch() -> str:
+    from gleann.index.engines import torch
+
+    return torch.unavailable_reason()
+
+
+def _why_no_triton() -> str:
+    from gleann.index.engines import triton
+
+    return triton.device_reason()
+
+
+REASONS: dict[str, Callable[[], str]] = {
+    "native": native.unavailable_reason,
+    "faiss": _why_no_faiss,
+    "faiss-gpu": _why_no_faiss_gpu,
+    "reference": str,
+    "torch": _why_no_torch,
+    "triton": _why_no_triton,
+}
+"""Why an engine cannot run here, by name; "" where it can."""
+
+
 def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Engine:
     """Make the named engine over `data`, or the fastest one that is installed.
 
@@ -67,13 +101,34 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
         InvalidParamsError: no such engine.
         EngineUnavailableError: the engine is not installed here.
     """
+    require_known(name)
     if name == "auto":
         name = best_engine()[0]
-    if name not in ENGINES:
+    return ENGINES[name](data, threads)
+
+
+def require_known(name: str) -> None:
+    """Refuse the name of no engine.
+
+    Raises:
+        InvalidParamsError: neither "auto" nor the name of an engine.
+    """
+    if name != "auto" and name not in ENGINES:
         raise InvalidParamsError(
             f"engine must be one of auto, {', '.join(ENGINES)}; got {name!r}"
         )
-    return ENGINES[name](data, threads)
+
+
+def require_usable(name: str) -> None:
+    """Refuse an engine that cannot run here, before there is an index to load.
+
+    Raises:
+        InvalidParamsError: no such engine.
+        EngineUnavailableError: what it needs is not installed or not there.
+    """
+    require_known(name)
+    if name != "auto" and (reason := REASONS[name]()):
+        raise EngineUnavailableError(f"engine {name!r} cannot run here: {reason}")
 
 
 def best_engine() -> tuple[str, str]:

@@ -18,6 +18,7 @@ from gleann.index.lists import InvertedLists
 from gleann.index.metric import pair_distances
 from gleann.index.parallel.cores import usable_cores
 from gleann.index.params import Segments
+from gleann.index.remedies import FAISS
 
 ADD_BLOCK = 65_536
 
@@ -95,10 +96,7 @@ def faiss_module() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise EngineUnavailableError(
-            "the faiss engine needs faiss: install it with pip install 'gleann[cpu]'"
-            " (or 'gleann[gpu]' on a CUDA machine)"
-        ) from error
+        raise EngineUnavailableError(f"the faiss engine needs {FAISS}") from error
     return faiss
 
 

@@ -27,6 +27,7 @@ from gleann.index.engines.native import NativeEngine
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.engines.stepwise import StepwiseEngine
 from gleann.index.errors import EngineUnavailableError
+from gleann.index.remedies import FAISS_GPU
 
 MOST = 2048
 """Of faiss' kernels, for answers a query and for lists a query."""
@@ -102,7 +103,7 @@ def gpu_lists(faiss: Any, quantizer: Any, data: IndexData) -> Any:
     """
     if reason := unavailable_reason(faiss):
         raise EngineUnavailableError(
-            f"{reason}: the faiss-gpu engine comes with pip install 'gleann[gpu]'"
+            f"{reason}: the faiss-gpu engine needs {FAISS_GPU}"
         )
     config = faiss.GpuIndexIVFFlatConfig()
     if hasattr(config, "use_cuvs"):

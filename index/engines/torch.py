@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.errors import EngineUnavailableError
+from gleann.index.remedies import DEVICE
 
 if TYPE_CHECKING:
     from gleann.index.engines.device.plan.kinds import Kind
@@ -45,9 +46,7 @@ def torch_engine(
         DeviceMemoryError: the device has too little memory.
     """
     if reason := unavailable_reason():
-        raise EngineUnavailableError(
-            f"{reason}: the torch engine comes with pip install 'gleann[gpu]'"
-        )
+        raise EngineUnavailableError(f"{reason}: the torch engine needs {DEVICE}")
     from gleann.index.engines.device.engine import DeviceEngine
     from gleann.index.engines.device.plan.choice import resolve_device
     from gleann.index.engines.device.torch_scanner import TorchScanner

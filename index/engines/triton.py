@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.engines.torch import unavailable_reason as torch_reason
 from gleann.index.errors import EngineUnavailableError
+from gleann.index.remedies import DEVICE
 
 if TYPE_CHECKING:
     from gleann.index.engines.device.plan.kinds import Kind
@@ -73,9 +74,7 @@ def triton_engine(
         DeviceMemoryError: it has too little memory.
     """
     if reason := unavailable_reason():
-        raise EngineUnavailableError(
-            f"{reason}: the triton engine comes with pip install 'gleann[gpu]'"
-        )
+        raise EngineUnavailableError(f"{reason}: the triton engine needs {DEVICE}")
     from gleann.index.engines.device.engine import DeviceEngine
     from gleann.index.engines.device.plan.choice import require_cuda, resolve_device
     from gleann.index.engines.device.recording import CudaGraphs

@@ -4,6 +4,7 @@ from gleann.selection.active.coverage import Coverage
 from gleann.selection.active.models.classifier import Classifier
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.pools.anchors import AnchorPool, OpenNeighbours
+from gleann.selection.active.pools.choice import PoolChoice
 from gleann.selection.active.pools.classifier import ClassifierPool, Searcher
 from gleann.selection.active.pools.global_pool import GlobalPool
 from gleann.selection.active.pools.seals import SealsPool
@@ -22,6 +23,7 @@ __all__ = [
     "Coverage",
     "GlobalPool",
     "OpenNeighbours",
+    "PoolChoice",
     "SealsPool",
     "Searcher",
     "StopAdvice",

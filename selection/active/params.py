@@ -19,7 +19,8 @@ Strategy = Literal[
     "most_likely_positive",
     "information_density",
 ]
-PoolName = Literal["seals", "classifier", "anchors", "global", "random"]
+UsedPool = Literal["seals", "classifier", "anchors", "global", "random"]
+PoolName = Literal["auto", UsedPool]
 ModelName = Literal["logistic_regression", "own", "given"]
 
 
@@ -31,12 +32,14 @@ class ActiveParams:
         strategy: the score: one of `uncertainty.STRATEGIES`, or "information_density",
             which is entropy times the mean similarity to the pool; the pool "random"
             uses none.
-        pool: "classifier" (neighbours of what is labelled, the likeliest rows and the
+        pool: "auto" ("global" where a round over every row costs no more, else
+            "classifier", by a cost model; `ActiveSession.pool_choice` has the reason),
+            "classifier" (neighbours of what is labelled, the likeliest rows and the
             rows nearest to the classifier's boundary; without a linear classifier the
             neighbours alone), "seals" (the neighbours alone, as published),
             "anchors" (AnchorAL: neighbours of a few labelled rows of each class),
             "global" (every row) or "random" (uniform draws, the baseline).
-        batch: rows per batch.
+        batch: rows per batch. Defaults were measured: selection/DECISIONS.md 60.
         neighbours: neighbours of each labelled row (or anchor) that enter the pool.
         model: "logistic_regression", "own" (a classifier passed to `start`) or "given"
             (probabilities submitted to the session before each batch).
@@ -53,9 +56,9 @@ class ActiveParams:
     """
 
     strategy: Strategy = "entropy"
-    pool: PoolName = "classifier"
-    batch: int = 100
-    neighbours: int = 100
+    pool: PoolName = "auto"
+    batch: int = 25
+    neighbours: int = 10
     model: ModelName = "logistic_regression"
     C: float = 1.0
     class_weight: Literal["balanced"] | None = None

@@ -15,6 +15,7 @@ from gleann.selection.active.models.classifier import Classifier
 from gleann.selection.active.models.given import GivenProbabilities
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.pending import PendingBatch
+from gleann.selection.active.pools.choice import PoolChoice
 from gleann.selection.active.query.factory import saved_strategy, seeded_strategy
 from gleann.selection.active.query.strategy import QueryStrategy
 from gleann.selection.active.questions import LabelArray
@@ -78,7 +79,7 @@ class ActiveSession:
             rows: (m,) the seed, of two classes at least.
             labels: (m,) their labels, integers; (m, q) of 0 and 1 with q concepts.
             neighbours: over the same n rows; the pools "seals", "classifier" and
-                "anchors" need them.
+                "anchors" need them, and "auto" does for many rows.
             classifier: for `model="own"`: any of scikit-learn, not fitted; cloned.
 
         Raises:
@@ -100,8 +101,13 @@ class ActiveSession:
 
     @property
     def params(self) -> ActiveParams:
-        """How the session picks."""
+        """How the session picks; for "auto", `pool` is the one that it took."""
         return self._strategy.params
+
+    @property
+    def pool_choice(self) -> PoolChoice:
+        """The pool, whether it was asked for, and the reason; kept by `state`."""
+        return self._strategy.pool_choice
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -151,6 +157,9 @@ class ActiveSession:
             summary={
                 "labelled": len(self._labels.rows),
                 "looked_at": self.looked_at,
+                "rows": len(self._strategy.vectors),
+                "pool": self.pool_choice.pool,
+                "pool_reason": self.pool_choice.reason,
                 "short": len(self._pending.batch.rows) < self.params.batch,
             },
             provenance=provenance(
@@ -158,7 +167,8 @@ class ActiveSession:
                 params=asdict(self.params),
                 seed=self.params.seed,
                 data_hash=self._data_hash,
-            ),
+            )
+            | {"pool_choice": asdict(self.pool_choice)},
         )
 
     def wanted(self) -> Ids:
@@ -309,6 +319,7 @@ class ActiveSession:
             {
                 "format": FORMAT,
                 "params": asdict(self.params),
+                "pool_choice": self.pool_choice.state(),
                 "data_hash": self._data_hash,
                 "ids_hash": self._ids_hash,
                 "classes": list(self.classes),

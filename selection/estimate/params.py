@@ -1,8 +1,11 @@
 """Parameters of an estimate."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from sys import float_info
 from typing import get_args
+
+import numpy as np
 
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
@@ -10,11 +13,14 @@ from gleann.selection.checks import require_between, require_count
 from gleann.selection.estimate.labels.answers import LARGEST_VALUE
 from gleann.selection.estimate.result import INTERVALS, Estimate, Precision
 from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.estimators import ALLOCATIONS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
-from gleann.selection.saved import LATER
 
 RANGED = ("auto", "polya")
 """Intervals that read `EstimateParams.value_range`."""
+
+BEFORE_1_1 = {"allocation": "even", "anytime": False, "value_range": None}
+"""Parameters that older saved sessions lack: they go on as they were begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,24 +34,31 @@ class EstimateParams:
         strata: strata to cut the rows into, by proxy.
         strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", "equal_size" as ABae, or
             "geometric" for a proxy that ranks but is no probability.
-        pilot_share: share of the budget that is spent evenly over the strata first.
+        pilot_share: share of the budget that is spent first, half of it evenly over the
+            strata and half by their sizes.
         rounds: labelling rounds, the pilot included; 2 is ABae. There are fewer if a
             round would have fewer labels than strata.
-        floor: share of each later round that is split evenly over the strata.
+        floor: share of each later round that is split over the strata by size.
         confidence: of the interval.
         interval: one of `result.INTERVALS`: "auto" takes "delta", symmetric around the
             estimate, for a count that few positives do not skew, and else "polya",
             which leans to the side where the unlabelled rows are. "bootstrap" is the
             latter by resamples.
         stop_at_width: stop labelling as soon as a finished round leaves high - low at
-            most this, in the target's unit; None spends the budget. Each round ends in
-            an interim analysis, and each interval is wide enough for all of them
-            together, so give more than two rounds, and a small `pilot_share`.
+            most this, in the target's unit; None spends the budget. Rounds are then as
+            large as the labels so far say is needed, up to the budget, whatever
+            `rounds` is. Stopping by the width costs the interval nothing; whoever looks
+            at the value and stops by it needs `anytime`.
         stop_at_relative_width: the same, as a share of the estimate.
         value_range: least and greatest value that a positive may have, (low, high).
             With it the interval of an average or a sum holds for any values inside.
             None supposes that none lies outside the range which the estimate's note
             names.
+        anytime: make the intervals of all rounds hold together, however labelling is
+            stopped: `stratified.looks`. They are 1.2 times as wide or more.
+        allocation: "adaptive", which falls back to uniform sampling where the labels do
+            not show that the proxy helps; or "even", as ABae: an even pilot, and an
+            even floor.
         seed: the only source of randomness.
     """
 
@@ -53,22 +66,23 @@ class EstimateParams:
     budget: int
     strata: int = 5
     strata_cut: str = "sqrt_mass"
-    pilot_share: float = 0.5
+    pilot_share: float = 0.2
     rounds: int = 2
     floor: float = 0.1
     confidence: float = 0.95
     interval: str = "auto"
     stop_at_width: float | None = None
     stop_at_relative_width: float | None = None
-    value_range: tuple[float, float] | None = field(
-        default=None, metadata={LATER: True}
-    )
+    value_range: tuple[float, float] | None = None
+    anytime: bool = False
+    allocation: str = "adaptive"
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_one_of("target", self.target, get_args(Target))
         require_one_of("strata_cut", self.strata_cut, tuple(STRATA_CUTS))
         require_one_of("interval", self.interval, tuple(INTERVALS))
+        require_one_of("allocation", self.allocation, tuple(ALLOCATIONS))
         require_count("budget", self.budget)
         require_count("strata", self.strata)
         require_count("rounds", self.rounds)
@@ -138,21 +152,46 @@ class EstimateParams:
         """Whether a narrow interval ends labelling before the budget does."""
         return self.stop_at_width is not None or self.stop_at_relative_width is not None
 
+    def width_to_stop_at(self, made: Estimate) -> float:
+        """The width at which labelling stops with this estimate; 0 for none.
+
+        That of a count or a sum goes with its value: a sample that found few positives
+        has a narrow interval too early. So it must fit at a value that is larger by
+        half a standard error of the positives found. Relative widths do not favour
+        small values, nor does the width of an average.
+        """
+        if self.stop_at_relative_width is not None:
+            return self.stop_at_relative_width * abs(made.value or 0.0)
+        width = self.stop_at_width or 0.0
+        if self.target == "avg" or not made.positives or self.allocation == "even":
+            return width
+        return width / (1 + 0.5 / made.positives**0.5) ** 0.5
+
     def is_narrow(self, made: Estimate) -> bool:
-        """Whether the interval of `made` is as narrow as `stop_at_width` requires."""
+        """Whether the interval of `made` is narrow enough to stop labelling."""
         if made.value is None or made.low is None or made.high is None:
             return False
-        width = made.high - made.low
-        if self.stop_at_relative_width is not None:
-            return width <= self.stop_at_relative_width * abs(made.value)
-        return self.stop_at_width is not None and width <= self.stop_at_width
+        return made.high - made.low <= self.width_to_stop_at(made)
 
-    def precision(self, rounds: int) -> Precision:
-        """Confidence and interim analyses of the interval, with `rounds` rounds."""
+    @property
+    def sizes_rounds(self) -> bool:
+        """Whether each round is sized by the labels before it."""
+        return self.may_stop and self.allocation != "even"
+
+    def precision(self, rounds: int, *, drawn: Sequence[int] = ()) -> Precision:
+        """Confidence and kind of the interval.
+
+        Args:
+            rounds: of the session.
+            drawn: labels of each finished round, for `anytime`.
+        """
+        looks = np.cumsum(drawn) / self.budget if self.anytime else np.empty(0)
+        by_union = self.may_stop and not self.sizes_rounds and not self.anytime
         return Precision(
             interval=INTERVALS[self.interval],
             confidence=self.confidence,
-            interim_analyses=rounds if self.may_stop else 1,
+            interim_analyses=rounds if by_union else 1,
+            looks=tuple(looks.tolist()),
             seed=self.seed,
         )
 

@@ -23,6 +23,8 @@ from gleann.selection.estimate.stratified.rules import (
     auto_interval,
     symmetric_interval,
 )
+from gleann.selection.estimate.stratified.looks import confidence_of_look
+from gleann.selection.estimate.stratified.merging import merged
 from gleann.selection.estimate.stratified.tally import Evidence, Tally
 from gleann.selection.estimate.stratified.validity import value_doubts
 
@@ -117,12 +119,15 @@ class Precision:
             stops. By the union bound each interval has confidence
             1 - (1 - confidence) / interim_analyses, so that the one at which labelling
             stops has the confidence promised.
+        looks: share of the budget labelled at each look so far, where the intervals of
+            all looks must hold together (`stratified.looks`).
         seed: of the resamples, if any.
     """
 
     interval: IntervalRule
     confidence: float
     interim_analyses: int = 1
+    looks: tuple[float, ...] = ()
     seed: int
 
     @property
@@ -132,7 +137,9 @@ class Precision:
 
     @property
     def confidence_each(self) -> float:
-        """Confidence of one interim analysis."""
+        """Confidence of this interim analysis."""
+        if self.looks:
+            return confidence_of_look(self.looks, confidence=self.confidence)
         return 1 - (1 - self.confidence) / self.interim_analyses
 
 
@@ -145,8 +152,12 @@ def conclude(
 ) -> Estimate:
     """The estimate from at least one finished round, without the bias of pooling."""
     found = totals(design, evidence.rounds)
+    strata = (design, found, evidence)
     return conclude_from(
-        design, found, evidence, precision=precision, provenance=provenance
+        *strata,
+        precision=precision,
+        provenance=provenance,
+        strata=merged(*strata) if design.allocation == "adaptive" else None,
     )
 
 
@@ -157,10 +168,20 @@ def conclude_from(
     *,
     precision: Precision,
     provenance: dict[str, Any],
+    strata: tuple[Design, Totals, Evidence] | None = None,
 ) -> Estimate:
-    """The estimate from totals that were computed from the evidence."""
+    """The estimate from totals that were computed from the evidence.
+
+    Args:
+        design: of the session.
+        found: its totals.
+        evidence: the labels.
+        precision: of the interval.
+        provenance: of the estimate.
+        strata: the same in the strata that the interval goes by, if these are others.
+    """
     seen = evidence.total
-    answer = _answer(design, found, evidence, precision)
+    answer = _answer(*(strata or (design, found, evidence)), precision)
     notes = [
         *answer.notes,
         few_labels(design, seen),
@@ -276,6 +297,11 @@ def few_labels(design: Design, seen: Tally) -> str:
 
 
 def _interim_note(precision: Precision) -> str:
+    if precision.looks:
+        return (
+            "the interval holds at every look, however labelling is stopped: at look"
+            f" {len(precision.looks)} it has confidence {precision.confidence_each:.4g}"
+        )
     analyses = precision.interim_analyses
     if analyses == 1:
         return ""

@@ -11,8 +11,8 @@ from gleann.index.build.on_disk import BuildSummary
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import CodesChoice, Metric, Spill
 from gleann.service.cli import options
-from gleann.service.cli.files import inputs, outputs
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files import inputs, output_paths
+from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.devices.devices import Devices
 from gleann.service.values import DeviceChoice
@@ -62,7 +62,7 @@ class BuildJob:
 )
 @click.argument("vectors", type=options.PATH)
 @click.argument("out", type=options.PATH)
-@click.option("--ids", type=options.PATH, help="A .npy file with one id per row.")
+@click.option("--ids", type=options.PATH, help="One id per row (.npy, or a column id).")
 @options.column_options
 @click.option(
     "--metric",
@@ -117,16 +117,24 @@ def command(job: BuildJob) -> None:
 
     OUT.manifest.json records the input, the parameters, the times and the machine.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    out = output_paths.folder("OUT", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        inputs=(job.vectors, job.ids, job.queries),
+        overwrite=job.overwrite,
+    )
+    if job.ids and job.id_column:
+        raise InvalidInputError("give --ids or --id-column, not both")
     devices = Devices(job.device)
     record = JobRecord("build", job)
     with record.timed("read"):
         read = inputs.read_vectors(
-            job.vectors, vectors_column=job.vectors_column, id_column=job.id_column
+            job.vectors,
+            vectors_column=job.vectors_column,
+            id_column=inputs.ROW_NUMBERS if job.ids else job.id_column,
         )
-        ids = inputs.read_array(job.ids) if job.ids else read.ids
-        if job.ids and job.id_column:
-            raise InvalidInputError("give --ids or --id-column, not both")
+        ids = inputs.read_own_ids(job.ids) if job.ids else read.ids
         record.add_file(job.vectors)
         queries = inputs.read_array(job.queries) if job.queries else None
     with record.timed("build"), progress_bars(wanted=job.progress) as report:

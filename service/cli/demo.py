@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from gleann.service.cli import options
-from gleann.service.cli.files import outputs
+from gleann.service.cli.files import output_paths, outputs
+from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.progress import progress_bars
 
 
@@ -57,7 +58,11 @@ def command(job: DemoJob) -> None:
     from gleann.service.demo.stage import Stage
 
     page, figures = job.out / "report.html", job.out / "report.json"
-    outputs.refuse_existing(page, figures, overwrite=job.overwrite)
+    output_paths.require_writable(
+        OutputPath(flag="--out", path=page, makes_parents=True),
+        OutputPath(flag="--out", path=figures, makes_parents=True),
+        overwrite=job.overwrite,
+    )
     engine, reason = best_engine()
     if engine == "native":
         scale = FULL

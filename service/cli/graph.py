@@ -8,8 +8,9 @@ import numpy as np
 
 from gleann.index import KnnGraph, SoarIndex, knn_graph
 from gleann.service.cli import options
-from gleann.service.cli.files import outputs
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files import output_paths, outputs
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.progress import progress_bars
 from gleann.service.config import require_host_engine
 from gleann.service.devices.devices import Devices
@@ -61,7 +62,10 @@ def command(job: GraphJob) -> None:
     distances in CSR form, nearest first), which also has the array ids with the ids of
     the rows.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    out = OutputPath(flag="--out", path=job.out, suffixes=(".npz",))
+    output_paths.require_writable(
+        out, output_paths.manifest(out), overwrite=job.overwrite
+    )
     require_host_engine(job.engine, job.device)
     devices = Devices(job.device)
     record = JobRecord("graph", job)
@@ -81,8 +85,6 @@ def command(job: GraphJob) -> None:
             )
 
         graph = devices.run_on(index, join)
-    with record.timed("save"):
-        outputs.publish(job.out, lambda temporary: _write(temporary, graph))
     results = {
         "n": len(graph),
         "k": graph.k,
@@ -90,7 +92,10 @@ def command(job: GraphJob) -> None:
         "estimated_recall": graph.estimated_recall,
         "engine": graph.engine,
     }
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        with record.timed("save"):
+            files.add(job.out, lambda temporary: _write(temporary, graph))
+        record.add_to(files, job.out, results)
     click.echo(
         f"{job.out}: {graph.k} neighbours of {len(graph):,} rows in"
         f" {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"

@@ -4,15 +4,23 @@ Exit codes: 0 success, 1 gleann error (one line with the reason), 2 wrong usage,
 labels are still needed (`estimate`, `estimate-groups`), 130 interrupted.
 """
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-import click
+from gleann.service.cli.interrupts import INTERRUPTED, leaving_on_interrupt
 
-import gleann
-from gleann.index.errors import GleannError
-from gleann.service.cli.options import examples
+with leaving_on_interrupt():
+    import click
+    from click.shell_completion import shell_complete
+
+    import gleann
+    from gleann.index.errors import GleannError
+    from gleann.service.cli.completion import VARIABLE
+    from gleann.service.cli.groups import SuggestingGroup
+    from gleann.service.cli.options import examples
 
 COMMANDS = {
     "serve": "serve",
@@ -24,11 +32,12 @@ COMMANDS = {
     "estimate-groups": "estimate.estimate_groups",
     "demo": "demo",
     "doctor": "doctor.doctor",
+    "completion": "completion",
 }
 """The module of each command, in the order one meets them."""
 
 
-class CommandGroup(click.Group):
+class CommandGroup(SuggestingGroup):
     """A group whose commands load on first use, so that `--help` stays quick."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -39,9 +48,18 @@ class CommandGroup(click.Group):
         """Load one command from its module."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"gleann.service.cli.{COMMANDS[cmd_name]}")
+        with leaving_on_interrupt():
+            module = import_module(f"gleann.service.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
+
+    def unknown(self, name: str, ctx: click.Context) -> str:
+        """What is said of an unknown command, which may be one of `select`."""
+        select = self.get_command(ctx, "select")
+        assert isinstance(select, click.Group)
+        if select.get_command(ctx, name) is not None:
+            return f"no command {name!r}; did you mean select {name}?"
+        return super().unknown(name, ctx)
 
 
 @click.group(
@@ -62,7 +80,8 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
     else:
         # Imported here: it loads NumPy, which `--help` does not need.
-        from gleann.index.parallel.cores import limit_blas
+        with leaving_on_interrupt():
+            from gleann.index.parallel.cores import limit_blas
 
         limit_blas()
 
@@ -80,13 +99,23 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), code=1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("gleann: interrupted", err=True)
-        return 130
+        return INTERRUPTED
     return 0
 
 
 def main() -> None:
     """Entry point of the `gleann` script."""
+    _escape_what_streams_cannot_encode()
+    if instruction := os.environ.get(VARIABLE):
+        sys.exit(shell_complete(cli, {}, "gleann", VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))
+
+
+def _escape_what_streams_cannot_encode() -> None:
+    """Print paths that the terminal cannot show, rather than fail after the work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, *, code: int) -> int:

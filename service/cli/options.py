@@ -1,5 +1,7 @@
 """Options that several commands share, and command lines as values."""
 
+import os
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -7,12 +9,33 @@ from typing import TypeVar, get_args
 
 import click
 
+from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.params import Metric
 from gleann.service.values import DeviceChoice
 
 Job = TypeVar("Job")
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
-PATH = click.Path(path_type=Path)
+
+_VERBS = "is|are|must|has|have|needs|need|cannot|of"
+"""What follows the name of a parameter at the begin of a message."""
+
+
+class _Path(click.Path):
+    """A path that is not empty; `Path("")` would be the current folder."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        if not os.fspath(value):
+            self.fail("the path is empty", param, ctx)
+        return Path(value)
+
+
+PATH = _Path(path_type=Path)
 """A path; whether it exists is for the reader to say, with its own error."""
 
 
@@ -25,11 +48,35 @@ def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., Non
     def decorate(function: Callable[[Job], None]) -> Callable[..., None]:
         @wraps(function)
         def callback(**parsed: object) -> None:
-            function(job(**parsed))
+            try:
+                function(job(**parsed))
+            except (InvalidParamsError, InvalidInputError) as error:
+                flags = _flags(click.get_current_context().command)
+                raise type(error)(_in_flags(str(error), flags)) from error
 
         return callback
 
     return decorate
+
+
+def _flags(command: click.Command) -> dict[str, str]:
+    """The first spelling of each option, by all its names in Python."""
+    return {
+        spelling.lstrip("-").replace("-", "_"): option.opts[0]
+        for option in command.params
+        if isinstance(option, click.Option)
+        for spelling in option.opts
+    }
+
+
+def _in_flags(message: str, flags: dict[str, str]) -> str:
+    """A message of the library with its parameters as the options that set them."""
+
+    def named(found: re.Match[str]) -> str:
+        return flags.get(found[0], found[0])
+
+    message = re.sub(rf"^\w+(?= ({_VERBS})\b)", named, message)
+    return re.sub(r"(?<![\w/.-])[a-z]+(_[a-z]+)+(?![\w/.-])", named, message)
 
 
 def examples(*lines: str) -> str:
@@ -40,7 +87,10 @@ def examples(*lines: str) -> str:
 def out_option(example: str) -> Callable[[Callback], Callback]:
     """The option --out for the output file."""
     return click.option(
-        "--out", type=PATH, required=True, help=f"File to write, such as {example}."
+        "--out",
+        type=PATH,
+        required=True,
+        help=f"File to write, such as {example}; the suffix decides the format.",
     )
 
 
@@ -60,6 +110,13 @@ def progress_option(function: Callback) -> Callback:
     )(function)
 
 
+def verbose_option(function: Callback) -> Callback:
+    """The option --verbose."""
+    return click.option(
+        "--verbose", "-v", is_flag=True, help="Also print how the work was done."
+    )(function)
+
+
 def seed_option(function: Callback) -> Callback:
     """The option --seed."""
     return click.option(
@@ -74,15 +131,31 @@ def column_options(function: Callback) -> Callback:
         help="Parquet column with the vectors; needed if several columns qualify.",
     )
     ids = click.option(
-        "--id-column", help="Parquet column with the ids; row numbers by default."
+        "--id-column",
+        help="Parquet column with the ids; by default id if there is one, else row"
+        " numbers. '' takes row numbers always.",
     )
     return vectors(ids(function))
+
+
+def metric_option(function: Callback) -> Callback:
+    """The option --metric of selections."""
+    return click.option(
+        "--metric",
+        type=click.Choice(get_args(Metric)),
+        help="Distance metric of a file of vectors: cosine by default, as in `gleann"
+        " build`. An index has its own.",
+    )(function)
 
 
 def threads_option(function: Callback) -> Callback:
     """The option --threads."""
     return click.option(
-        "--threads", default=0, show_default=True, help="0 uses all cores."
+        "--threads",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="0 uses all cores.",
     )(function)
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
 from gleann.index.found import COUNTS, FoundRows, shortfall, sum_stats
 from gleann.service.cli import options
-from gleann.service.cli.files import inputs, outputs
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.files.npy_file import NpyFile
 
@@ -37,6 +37,7 @@ class SearchJob:
     threads: int
     overwrite: bool
     progress: bool
+    verbose: bool
 
 
 @click.command(
@@ -64,14 +65,22 @@ class SearchJob:
 @options.engine_options
 @options.overwrite_option
 @options.progress_option
+@options.verbose_option
 @options.takes(SearchJob)
 def command(job: SearchJob) -> None:
     """Find the neighbours of QUERIES (.npy or parquet) in INDEX.
 
-    Writes a parquet file with the columns query (row number, or id with --id-column),
-    rank (from 0), id and distance (squared L2, 1 - cos, or -ip).
+    Writes a table with the columns query (id, or row number if QUERIES has no ids),
+    rank (from 0), id and distance (squared L2, 1 - cos, or -ip), as .parquet, .csv,
+    .jsonl or .npz. Prints time, queries a second and the estimated recall.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        inputs=(job.index, job.queries),
+        overwrite=job.overwrite,
+    )
     params = SearchParams(
         k=job.k,
         nprobe=job.nprobe,
@@ -90,14 +99,19 @@ def command(job: SearchJob) -> None:
     with record.timed("search"), progress_bars(wanted=job.progress) as report:
         blocks = _search(index, read.vectors, params, report)
     names = np.arange(len(read.vectors)) if read.ids is None else read.ids
-    outputs.write_parquet(job.out, columns_of(index, blocks, names))
-    qps = len(names) / record.seconds("search")
+    seconds = record.seconds("search")
+    qps = len(names) / seconds
     stats = _sum([found.stats for found in blocks])
-    record.write(job.out, {"queries": len(names), "qps": qps, **stats})
+    with outputs.staged() as files:
+        files.add_table(job.out, columns_of(index, blocks, names))
+        record.add_to(files, job.out, {"queries": len(names), "qps": qps, **stats})
+    recall = "exact" if job.exact else f"estimated recall {_recall(stats)}"
     click.echo(
-        f"{job.out}: {len(names):,} queries, {qps:,.0f} queries/s\n"
-        + ", ".join(f"{name} {_write(value)}" for name, value in stats.items())
+        f"{job.out}: {len(names):,} queries, up to {job.k:,} neighbours each\n"
+        f"{seconds:.2f} s, {qps:,.0f} queries/s, {recall}"
     )
+    if job.verbose:
+        click.echo(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
     if (text := shortfall(blocks[0].stats, params)) is not None:
         click.echo(f"gleann: warning: {text} (--exact)", err=True)
 
@@ -118,7 +132,7 @@ def _search(
 
 
 def columns_of(
-    index: SoarIndex, blocks: list[FoundRows], names: NDArray[np.generic]
+    index: SoarIndex, blocks: list[FoundRows], names: outputs.Values
 ) -> dict[str, outputs.Values]:
     """What is written: query, rank, id and distance, without places left empty.
 
@@ -148,6 +162,11 @@ def _sum(stats: list[SearchStats]) -> dict[str, object]:
         **{name: getattr(total, name) for name in COUNTS},
         "estimated_recall": total.estimated_recall,
     }
+
+
+def _recall(stats: dict[str, object]) -> str:
+    recall = stats["estimated_recall"]
+    return f"{recall:.3f}" if isinstance(recall, float) else "not measured"
 
 
 def _write(value: object) -> str:

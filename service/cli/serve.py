@@ -40,6 +40,7 @@ class ServeJob:
     device: str | None
     threads: int | None
     config: Path | None
+    print_config: bool
     log_level: str
 
 
@@ -51,6 +52,7 @@ class ServeJob:
         "gleann serve --data library --listen 127.0.0.1:50051 --import-root /data",
         "gleann serve --data library --device auto",
         "GLEANN_API_KEY=... gleann serve --config gleann.toml",
+        "gleann serve --data library --print-config > gleann.toml",
     ),
 )
 @click.option(
@@ -89,6 +91,12 @@ class ServeJob:
     "--config", type=options.PATH, help="TOML file with these settings and more."
 )
 @click.option(
+    "--print-config",
+    is_flag=True,
+    help="Print every setting with its value, origin and meaning as a TOML file"
+    " (without the API key), and exit.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
@@ -104,22 +112,25 @@ def command(job: ServeJob) -> None:
     Settings come from --config, GLEANN_* variables and these options; later ones win.
     An API key is read from GLEANN_API_KEY or the file, never from the command line.
     """
-    from gleann.service.config import load_config
+    from gleann.service.cli.config_text import FLAGS, config_text
+    from gleann.service.config import given_settings, load_config
     from gleann.service.server import serve
 
     logging.basicConfig(level=job.log_level.upper(), format=LOG_FORMAT)
-    config = load_config(
-        job.config,
-        overrides={
-            "data_dir": job.data,
-            "listen": job.listen,
-            "allow_remote": job.allow_remote,
-            "import_roots": job.import_root or None,
-            "engine": job.engine,
-            "device": job.device,
-            "threads": job.threads,
-        },
-    )
+    overrides = {
+        "data_dir": job.data,
+        "listen": job.listen,
+        "allow_remote": job.allow_remote,
+        "import_roots": job.import_root or None,
+        "engine": job.engine,
+        "device": job.device,
+        "threads": job.threads,
+    }
+    if job.print_config:
+        found = given_settings(job.config, overrides=overrides, flags=FLAGS)
+        click.echo(config_text(found))
+        return
+    config = load_config(job.config, overrides=overrides, flags=FLAGS)
     # Files hold vectors and keys: other users must not be able to read them.
     os.umask(0o077)
     _allow_many_connections()

@@ -14,13 +14,12 @@ from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.operation_calls import OperationCalls
 from gleann.service.client.session_calls import SessionCalls
+from gleann.service.client.target import Server, read_target
 from gleann.service.client.vector_calls import VectorCalls
 from gleann.service.stubs import Stubs
 from gleann.service.values import Selected, ServerInfo, SessionInfo
 from gleann.service.wire import index_messages
 from gleann.v1 import admin_pb2
-
-REMOTE_SCHEME = "grpc://"
 
 
 class Client:
@@ -60,12 +59,16 @@ class Client:
         """Open a data directory, or connect to a server.
 
         Args:
-            target: a directory (created if missing), or "grpc://host:port".
+            target: a directory (created if missing), or a server: "grpc://host:port",
+                "dns:///host:port" or "unix:path". What looks like an address without
+                such a scheme is refused; "./name" and path objects are directories.
             api_key: the server's API key, if it has one.
-            timeout: seconds after which a remote call fails with `ServiceError`; None
-                waits without limit. It does not apply to operations.
+            timeout: seconds after which a remote call fails with `ServiceError`, or
+                with `UnavailableError` if no server answers there; None waits without
+                limit. It does not apply to operations.
 
         Raises:
+            InvalidParamsError: neither a directory nor the address of a server.
             NotReadyError: another process has the directory open.
             CorruptDataError: its contents cannot be read.
         """
@@ -164,11 +167,11 @@ class Client:
 def _open_stubs(
     target: str | PathLike[str], *, api_key: str | None, timeout: float | None
 ) -> Stubs:
-    if isinstance(target, str) and target.startswith(REMOTE_SCHEME):
+    place = read_target(target)
+    if isinstance(place, Server):
         from gleann.service.client.remote import connect
 
-        address = target.removeprefix(REMOTE_SCHEME)
-        return connect(address, api_key=api_key, timeout=timeout)
+        return connect(place.address, api_key=api_key, timeout=timeout)
     from gleann.service.local import open_directory
 
-    return open_directory(target)
+    return open_directory(place)

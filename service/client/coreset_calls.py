@@ -5,9 +5,9 @@ from typing import TypedDict, Unpack
 from numpy.typing import ArrayLike
 
 from gleann.index.ids.checks import hold_id_array
-from gleann.service.client.connection import Connection
+from gleann.service.client.connection import Connection, pages_of
 from gleann.service.client.operation import Operation, read_selection
-from gleann.service.values import Selected
+from gleann.service.values import Selected, SelectionInfo
 from gleann.service.wire.arrays import Column, ids_to_wire, optional_ids_to_wire
 from gleann.service.wire.coreset_messages import (
     Groups,
@@ -16,6 +16,7 @@ from gleann.service.wire.coreset_messages import (
     quotas_to_wire,
 )
 from gleann.service.wire.index_messages import fill
+from gleann.service.wire.selected_messages import selection_info_of
 from gleann.v1 import coreset_pb2
 
 
@@ -214,6 +215,28 @@ class CoresetCalls:
         """
         request = coreset_pb2.GetSelectionRequest(name=name)
         return read_selection(self._stubs.coreset.GetSelection(request), self._stubs)
+
+    def list(self, index: str = "") -> list[SelectionInfo]:
+        """Describe the stored selections, oldest first.
+
+        They are kept for `keep_days` of the configuration.
+
+        Args:
+            index: only selections from this index; from all indexes if empty.
+        """
+        request = coreset_pb2.ListSelectionsRequest(index=index)
+        pages = pages_of(self._stubs.coreset.ListSelections, request)
+        return [selection_info_of(one) for page in pages for one in page.selections]
+
+    def delete(self, name: str | SelectionInfo | Selected) -> None:
+        """Remove a stored selection; its vectors stay in the index.
+
+        Raises:
+            UnknownJobError: no such selection.
+        """
+        named = name if isinstance(name, str) else name.name
+        request = coreset_pb2.DeleteSelectionRequest(name=named)
+        self._stubs.coreset.DeleteSelection(request)
 
     def _select_with_locked(
         self,

@@ -77,17 +77,30 @@ class VectorCalls:
             self._stubs.vector.UpsertVectors(request)
         return len(matrix)
 
-    def delete(self, name: str, ids: ArrayLike, *, request_id: str = "") -> int:
+    def delete(
+        self,
+        name: str,
+        ids: ArrayLike,
+        *,
+        missing_ok: bool = False,
+        request_id: str = "",
+    ) -> int:
         """Remove vectors; all of them, or none if an id is unknown.
 
         Ids above the message limit are sent in several messages, each atomic.
+
+        Args:
+            name: the index.
+            ids: (m,) distinct ids.
+            missing_ok: leave unknown ids out instead of refusing the request.
+            request_id: a repeat with the same string changes nothing.
 
         Returns:
             Number of removed vectors.
 
         Raises:
             UnknownIndexError: no such index.
-            UnknownIdError: unknown id.
+            UnknownIdError: unknown id without `missing_ok`.
             DuplicateIdError: a repeated id.
         """
         gone = hold_distinct(ids)
@@ -97,6 +110,7 @@ class VectorCalls:
                 index=name,
                 ids=ids_to_wire(gone[part]),
                 request_id=part_id(request_id, part),
+                missing_ok=missing_ok,
             )
             count += self._stubs.vector.DeleteVectors(request).count
         return count

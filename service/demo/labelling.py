@@ -1,4 +1,4 @@
-"""Active learning on rare concepts: SEALS against global and random selection."""
+"""Active learning on rare concepts: the default pool, SEALS, global and random."""
 
 from dataclasses import dataclass
 from time import perf_counter
@@ -11,8 +11,11 @@ from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
 from gleann.service.demo.scale import Scale
 
-Method = Literal["seals", "global", "random"]
-METHODS: tuple[Method, ...] = ("seals", "global", "random")
+Method = Literal["default", "seals", "global", "random"]
+METHODS: tuple[Method, ...] = ("default", "seals", "global", "random")
+
+PUBLISHED_NEIGHBOURS = 100
+"""Neighbours of each labelled row in the SEALS paper."""
 
 SEED_POSITIVES = 5
 SEED_LABELS = 100
@@ -75,6 +78,8 @@ class Run:
         checkpoints: evaluations in order.
         select_seconds: time of selection and training, without evaluation.
         rows: labelled rows, in order.
+        pool: pool that was used.
+        pool_reason: why, if the session chose it.
     """
 
     concept: str
@@ -83,6 +88,8 @@ class Run:
     checkpoints: tuple[Checkpoint, ...]
     select_seconds: float
     rows: Rows
+    pool: str
+    pool_reason: str
 
 
 def run_method(
@@ -108,6 +115,8 @@ def run_method(
         checkpoints=tuple(checkpoints),
         select_seconds=seconds,
         rows=session.labelled_rows,
+        pool=session.pool_choice.pool,
+        pool_reason=session.pool_choice.reason,
     )
 
 
@@ -128,12 +137,13 @@ def start_session(
 
 
 def active_params(method: Method, scale: Scale, *, seed: int) -> ActiveParams:
-    """Session parameters; only the pool differs between methods."""
+    """Session parameters; only the pool and its neighbours differ between methods."""
+    ours = ActiveParams()
     return ActiveParams(
         strategy="entropy",
-        pool=method,
+        pool="auto" if method == "default" else method,
         batch=scale.batch,
-        neighbours=scale.neighbours,
+        neighbours=PUBLISHED_NEIGHBOURS if method == "seals" else ours.neighbours,
         C=REGULARISATION,
         class_weight="balanced",
         seed=seed,

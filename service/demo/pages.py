@@ -53,8 +53,9 @@ def _glance(result: DemoResult) -> Html:
                     f" {times:.0f} times exact search",
                 )
             )
-    looked = [r.checkpoints[-1].looked_at for r in result.runs if r.method == "seals"]
-    shown.append((percent(fmean(looked)), "of the words SEALS looked at, on average"))
+    ours = [r for r in result.runs if r.method == "default"]
+    looked = fmean(r.checkpoints[-1].looked_at for r in ours)
+    shown.append((percent(looked), "of the words looked at to find rare concepts"))
     ratios = [s.ratio for s in result.digits.subsets if s.ratio is not None]
     shown.append(
         (f"{max(ratios):.2f} x", "the best possible, at most: the certificate")

@@ -1,4 +1,4 @@
-"""Labelling of rare concepts with the SEALS pool, a global pool and at random."""
+"""Labelling of rare concepts with the default pool, SEALS, all words, at random."""
 
 from time import perf_counter
 
@@ -73,7 +73,7 @@ def check_session(
     """Run the first batches of one session through gRPC and in process."""
     names = np.array([words.words[row] for row in words.base])
     neighbours = IndexNeighbours(index)
-    local = start_session(task, "seals", neighbours, stage.scale, seed=stage.seed)
+    local = start_session(task, "default", neighbours, stage.scale, seed=stage.seed)
     rows = seed_rows(task, seed=stage.seed)
     with stage.timed("one labelling session through gRPC"):
         start = perf_counter()
@@ -81,7 +81,7 @@ def check_session(
             NAME,
             ids=names[rows],
             labels=task.positive[rows].astype(np.int64),
-            params=active_params("seals", stage.scale, seed=stage.seed),
+            params=active_params("default", stage.scale, seed=stage.seed),
         )
         client.active.ignore(session, names[task.ambiguous])
         same = True

@@ -14,7 +14,6 @@ class Scale:
         repeats: timings per method, alternating.
         labels: labels per active-learning run, including its seed labels.
         batch: labels per batch.
-        neighbours: neighbours of each labelled word that enter the SEALS pool.
         evaluate_every: batches between two evaluations of the classifier.
         label_seeds: runs per concept and method.
         budget: labels per estimate.
@@ -29,7 +28,6 @@ class Scale:
     repeats: int = 7
     labels: int = 500
     batch: int = 25
-    neighbours: int = 50
     evaluate_every: int = 4
     label_seeds: int = 2
     budget: int = 4_000

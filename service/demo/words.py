@@ -3,6 +3,7 @@
 Pennington, Socher and Manning, EMNLP 2014, https://nlp.stanford.edu/projects/glove/.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,8 +45,13 @@ def require_packages() -> None:
     absent = [name for name in PACKAGES if find_spec(name) is None]
     if absent:
         raise EngineUnavailableError(
-            f"the demo needs {', '.join(absent)}: pip install 'gleann[cpu,demo]'"
+            f"the demo needs {', '.join(absent)}: {install_command(absent)}"
         )
+
+
+def install_command(modules: Sequence[str]) -> str:
+    """The command that installs the packages of these modules."""
+    return f"pip install {' '.join(name.replace('_', '-') for name in modules)}"
 
 
 def load_words(*, limit: int, held_out_share: float, seed: int) -> Words:

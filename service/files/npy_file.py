@@ -21,6 +21,8 @@ from gleann.index.errors import CorruptDataError, InvalidInputError, MissingFile
 _HEADER_READERS = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
+    # As 2.0, but for names of fields outside Latin-1; fields are refused.
+    (3, 0): npy.read_array_header_2_0,
 }
 _NO_HEADER = (
     ValueError, KeyError, TypeError, EOFError, OverflowError, SyntaxError, TokenError,
@@ -117,7 +119,9 @@ def _header(
         read_header = _HEADER_READERS[npy.read_magic(file)]
         shape, by_columns, dtype = read_header(file)
     except _NO_HEADER as error:
-        raise InvalidInputError(f"{path.name} is not a .npy file") from error
+        file.seek(0)
+        kind = " but a .npz archive" if file.read(2) == b"PK" else ""
+        raise InvalidInputError(f"{path.name} is not a .npy file{kind}") from error
     if dtype.hasobject:
         raise InvalidInputError(
             f"{path.name} holds pickled objects, which are never loaded"

@@ -102,7 +102,7 @@ def matrix_of(
     """
     where = f"{shown}: column {name!r}"
     if lists.null_count:
-        row = first + _first_null(lists)
+        row = first + first_null(lists)
         raise InvalidInputError(
             f"{where} has {lists.null_count} nulls in {len(lists)} rows, such as row"
             f" {row}"
@@ -117,7 +117,7 @@ def matrix_of(
         )
     numbers = lists.flatten()
     if numbers.null_count:
-        row = first + _first_null(numbers) // dim
+        row = first + first_null(numbers) // dim
         raise InvalidInputError(
             f"{where} has {numbers.null_count} nulls inside its lists, such as in row"
             f" {row}"
@@ -126,6 +126,7 @@ def matrix_of(
     return flat.reshape(len(lists), dim)
 
 
-def _first_null(values: pa.Array) -> int:
+def first_null(values: pa.Array) -> int:
+    """Row of the first null; there is one."""
     nulls = values.is_null().to_numpy(zero_copy_only=False)
     return int(np.flatnonzero(nulls)[0])

@@ -1,10 +1,13 @@
 """Selection job: choose a subset of vectors and store it."""
 
+import logging
 import time
 from sqlite3 import Row
 
+from google.protobuf.message import DecodeError
+
 from gleann.index import Progress
-from gleann.index.errors import GleannError, UnknownJobError
+from gleann.index.errors import CorruptDataError, GleannError, UnknownJobError
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.coreset import choose
 from gleann.service.jobs.jobs import Task
@@ -18,6 +21,10 @@ from gleann.service.wire.selected_messages import (
     selection_to_wire,
 )
 from gleann.v1 import coreset_pb2, types_pb2
+
+LISTED_AT_ONCE = 100
+_NEXT = "SELECT rowid, name FROM selections WHERE rowid > ? ORDER BY rowid LIMIT ?"
+_log = logging.getLogger(__name__)
 
 VECTORS_A_SIZE = 64
 """A choice of so many reads all vectors once, in the reckoning of what is short."""
@@ -87,6 +94,53 @@ class Selecting:
         """
         stored = types_pb2.SelectedItems.FromString(self._row(name)["items"])
         return selected_of(self.get(name), [stored])
+
+    def listed(
+        self, index: str, *, after: int, most: int
+    ) -> tuple[list[coreset_pb2.Selection], int | None]:
+        """Descriptions of stored selections, oldest first.
+
+        A damaged one is left out and logged; `get` tells what is wrong with it.
+
+        Args:
+            index: only selections from this index; all if empty.
+            after: position from which to go on; 0 starts.
+            most: selections to return.
+
+        Returns:
+            At most `most` selections, and the position after them if there are more.
+        """
+        found: list[coreset_pb2.Selection] = []
+        while rows := self._store.rows(_NEXT, after, LISTED_AT_ONCE):
+            for row in rows:
+                described = self._described(row["name"])
+                if described is not None and index in ("", described.index):
+                    if len(found) == most:
+                        return found, after
+                    found.append(described)
+                after = row["rowid"]
+        return found, None
+
+    def delete(self, name: str) -> None:
+        """Remove a stored selection, also a damaged one.
+
+        Raises:
+            UnknownJobError: no selection has this name.
+        """
+        with self._store.transaction() as transaction:
+            sql = "DELETE FROM selections WHERE name = ?"
+            if not transaction.run(sql, name).rowcount:
+                raise UnknownJobError(f"there is no selection {name[:80]!r}")
+
+    def _described(self, name: str) -> coreset_pb2.Selection | None:
+        """The description of a selection; None if it is damaged or gone meanwhile."""
+        try:
+            return self.get(name)
+        except UnknownJobError:
+            return None
+        except (CorruptDataError, DecodeError) as error:
+            _log.error("a selection is left out of a list: %s", error)
+            return None
 
     def _row(self, name: str) -> Row:
         row = self._store.row("SELECT * FROM selections WHERE name = ?", name)

@@ -14,10 +14,11 @@ from grpc_reflection.v1alpha import reflection
 
 from gleann.index.errors import ServiceError
 from gleann.service.application import Application
-from gleann.service.config import Config, split_address
+from gleann.service.config import Config, socket_path, split_address
 from gleann.service.security import KeyCheck
 from gleann.service.server import admission, health, operation_waits
 from gleann.service.server.connections import Connections, Silence
+from gleann.service.server.free_port import require_free
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
@@ -95,7 +96,7 @@ class Server:
     """A running server; `serve` starts one.
 
     Attributes:
-        port: the port it listens on.
+        port: the port it listens on; 1 for a socket file.
         target: address for `gleann.Client` on this machine.
     """
 
@@ -107,8 +108,7 @@ class Server:
         except BaseException:
             self.application.close()
             raise
-        host, _ = split_address(config.listen)
-        self.target = f"grpc://{_bracketed(host)}:{self.port}"
+        self.target = _target(config.listen, self.port)
         self.application.registry.watch(self._set_index_health)
         _log.info("serving %s at %s", config.data_dir, self.target)
 
@@ -279,6 +279,7 @@ def _options(config: Config) -> list[tuple[str, int]]:
 
 
 def _listen(server: grpc.Server, address: str) -> int:
+    require_free(address)
     try:
         port: int = server.add_insecure_port(address)
     except RuntimeError as error:
@@ -286,5 +287,9 @@ def _listen(server: grpc.Server, address: str) -> int:
     return port
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _target(listen: str, port: int) -> str:
+    """What `gleann.Client` on this machine takes."""
+    if socket_path(listen) is not None:
+        return listen
+    host, _ = split_address(listen)
+    return f"grpc://[{host}]:{port}" if ":" in host else f"grpc://{host}:{port}"

@@ -1,6 +1,7 @@
 """CoresetService."""
 
 from google.longrunning import operations_pb2
+from google.protobuf.empty_pb2 import Empty
 
 from gleann.service.application import Application
 from gleann.service.wire.page_tokens import next_token, page_position, page_size
@@ -42,3 +43,23 @@ class CoresetServicer(coreset_pb2_grpc.CoresetServiceServicer):
             items=items_to_wire(page),
             next_page_token=next_token(more),
         )
+
+    def ListSelections(  # noqa: N802
+        self, request: coreset_pb2.ListSelectionsRequest, _: object
+    ) -> coreset_pb2.ListSelectionsResponse:
+        """Describe a page of stored selections, oldest first."""
+        found, more = self._application.selections.listed(
+            request.index,
+            after=page_position(request.page_token),
+            most=page_size(request.page_size, default=100, most=1000),
+        )
+        return coreset_pb2.ListSelectionsResponse(
+            selections=found, next_page_token=next_token(more)
+        )
+
+    def DeleteSelection(  # noqa: N802
+        self, request: coreset_pb2.DeleteSelectionRequest, _: object
+    ) -> Empty:
+        """Delete a stored selection."""
+        self._application.selections.delete(request.name)
+        return Empty()

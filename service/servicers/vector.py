@@ -65,7 +65,14 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
     ) -> Callable[[], vector_pb2.DeleteVectorsResponse]:
         self._application.registry.view(request.index)
         ids = ids_of(request.ids, name="ids")
-        change = self._application.deleting(request.index, ids)
-        return lambda: vector_pb2.DeleteVectorsResponse(
-            count=len(ids), version=index_messages.version_to_wire(change())
+        change = self._application.deleting(
+            request.index, ids, missing_ok=request.missing_ok
         )
+
+        def delete() -> vector_pb2.DeleteVectorsResponse:
+            count, version = change()
+            return vector_pb2.DeleteVectorsResponse(
+                count=count, version=index_messages.version_to_wire(version)
+            )
+
+        return delete

@@ -120,8 +120,9 @@ def from_examples(
 
     index = sealed_index(view)
     rows = view.require(hold_distinct(ids))
-    chosen = {} if neighbours is None else {"neighbours": neighbours}
-    proxy = propagate_labels(index.vectors, rows=rows, labels=labels, **chosen)
+    proxy = propagate_labels(
+        index.vectors, rows=rows, labels=labels, neighbours=neighbours
+    )
     told = _answers_in(labels, target=params.target)
     return _stratified(
         view,

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Row
 
+import numpy as np
+
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import (
@@ -18,6 +20,7 @@ from gleann.index.errors import (
     OutcomeUnknownError,
     UnknownIndexError,
 )
+from gleann.index.ids.held import take_ids
 from gleann.index.params import Metric
 from gleann.service.state import changes, orphans
 from gleann.service.state.broken_index import Broken, broken
@@ -193,11 +196,13 @@ class Registry:
             )
         return IndexVersion(sealed=view.version, sequence=sequence)
 
-    def delete_vectors(self, name: str, ids: HeldIds) -> IndexVersion:
-        """Remove the vectors of distinct `ids`.
+    def delete_vectors(
+        self, name: str, ids: HeldIds, *, missing_ok: bool
+    ) -> tuple[int, IndexVersion]:
+        """Remove the vectors of distinct `ids`; unknown ones only if `missing_ok`.
 
         Returns:
-            The first state without them.
+            The number of removed vectors, and the first state without them.
 
         Raises:
             UnknownIndexError: no index has this name.
@@ -205,12 +210,17 @@ class Registry:
         """
         with self._store.transaction() as transaction:
             view = self.view(name)
-            view.require(ids)
+            if missing_ok:
+                ids = take_ids(ids, np.flatnonzero(view.find(ids) >= 0))
+                if not len(ids):
+                    return 0, IndexVersion(sealed=view.version, sequence=view.sequence)
+            else:
+                view.require(ids)
             sequence = changes.log_change(transaction, view, ids, None)
             transaction.after_commit(
                 lambda: self._take(view, lambda: view.deleted(ids, sequence=sequence))
             )
-        return IndexVersion(sealed=view.version, sequence=sequence)
+        return len(ids), IndexVersion(sealed=view.version, sequence=sequence)
 
     def stage(self, name: str, operation: str, ids: HeldIds, vectors: Vectors) -> None:
         """Write a part of an import to disk, not visible yet."""

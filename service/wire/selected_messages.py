@@ -2,24 +2,21 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import joined_ids, own_ids
-from gleann.service.values import JsonObject, Selected
+from gleann.service.values import JsonObject, Selected, SelectionInfo
 from gleann.service.wire.arrays import (
     column_of,
     column_to_wire,
     ids_of,
     ids_to_wire,
 )
+from gleann.service.wire.index_messages import time_of
 from gleann.v1 import active_pb2, coreset_pb2, estimate_pb2, types_pb2
-
-if TYPE_CHECKING:
-    pass
 
 
 def items_to_wire(selected: Selected) -> types_pb2.SelectedItems:
@@ -52,6 +49,19 @@ def selected_of(
         summary=json.loads(message.summary_json),
         provenance=json.loads(message.provenance_json),
         name=message.name,
+    )
+
+
+def selection_info_of(message: coreset_pb2.Selection) -> SelectionInfo:
+    """Read the description of a stored selection."""
+    return SelectionInfo(
+        name=message.name,
+        index=message.index,
+        method=message.method,
+        count=message.count,
+        summary=json.loads(message.summary_json),
+        provenance=json.loads(message.provenance_json),
+        created_at=time_of(message.create_time),
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams
-from gleann.service.client.client import REMOTE_SCHEME
 from gleann.service.client.remote import connect
+from gleann.service.client.target import REMOTE_SCHEME
 from gleann.service.config import Config
 from gleann.service.local import open_directory
 from gleann.service.server import Server, serve

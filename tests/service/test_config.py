@@ -60,8 +60,11 @@ def test_the_environment_alone() -> None:
     ("text", "says"),
     [
         ("nonsense", "not TOML"),
-        ("data_dir = 'd'\nport = 1", "'port'"),
-        ("data_dir = 'd'\n[limits]\nsize = 1", "'limits_size'"),
+        ("data_dir = 'd'\nport = 1", "c.toml: port is no setting"),
+        (
+            "data_dir = 'd'\n[limits]\nsize = 1",
+            "c.toml: limits.size is no setting; did you mean",
+        ),
         ("listen = '127.0.0.1:1'", "data_dir is required"),
         ("data_dir = 'd'\nlisten = 'here'", "host:port"),
         ("data_dir = 'd'\nlisten = '127.0.0.1:70000'", "host:port"),
@@ -70,6 +73,20 @@ def test_the_environment_alone() -> None:
         ("data_dir = 'd'\nrpc_queue = 'many'", "rpc_queue must be an integer"),
         ("data_dir = 'd'\nallow_remote = 'perhaps'", "true or false"),
         ("data_dir = 'd'\napi_key = ''", "api_key is empty"),
+        ("data_dir = 'd'\napi_key = 'a b'", "letter 2 of 3"),
+        ("data_dir = 'd'\napi_key = 'né'", "letter 2 of 2"),
+        ("data_dir = 'd'\napi_key = 5", "c.toml: api_key must be text, got a int"),
+        ("data_dir = 'd'\nengine = 'gpu9'", "engine must be one of auto.*'gpu9'"),
+        ("data_dir = 'd'\nengine = 9", "c.toml: engine must be text, got 9"),
+        ("data_dir = 'd'\nlimits = 3", r"limits must be a table \[limits\], got 3"),
+        ("data_dir = 'd'\nthreads = true", "threads must be an integer, got True"),
+        ("data_dir = 'd'\nthreads = 2.0", "threads must be an integer, got 2.0"),
+        ("data_dir = 'd'\nthread = 2", "thread is no setting; did you mean threads"),
+        ("data_dir = 'd'\nimport_roots = '/a'", "must be a list of paths, got '/a'"),
+        ("data_dir = 'd'\nimport_roots = [1]", "import_roots must be a path"),
+        ("data_dir = 5", "data_dir must be a path, got 5"),
+        ("data_dir = 'd'\nrpc_threads = 9999999999", "at most 1000000000"),
+        ("data_dir = 'd'\n[limits]\ndim = 'x'", "limits.dim must be an integer"),
         ("data_dir = 'd'\n[limits]\nhits = 0", "limits.hits must be at least 1"),
     ],
 )
@@ -90,3 +107,12 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_addresses(address: str, parts: Any) -> None:
     assert split_address(address) == parts
+
+
+def test_variables_and_options_are_named_as_given() -> None:
+    with pytest.raises(errors.InvalidParamsError, match=r"^GLEANN_RPC_QUEUE must be"):
+        load_config(environ={"GLEANN_RPC_QUEUE": "x", "GLEANN_DATA_DIR": "d"})
+    with pytest.raises(errors.InvalidParamsError, match=r"^--data must be a path"):
+        load_config(
+            environ={}, overrides={"data_dir": "a\0b"}, flags={"data_dir": "--data"}
+        )

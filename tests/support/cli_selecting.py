@@ -14,6 +14,11 @@ def select(folder, out, *arguments):
     return run(["select", *arguments, "--out", str(out)])
 
 
+def points_file(folder):
+    """Arguments for the raw points of the folder as the source."""
+    return [str(folder / "points.npy"), "--metric", "l2"]
+
+
 def picks(path):
     return pq.read_table(path)["id"].to_pylist()
 

@@ -66,10 +66,18 @@ ACTIVE: dict[str, ActiveParams] = {
         for pool in ("classifier", "seals", "anchors", "global", "random")
     },
     "density": ActiveParams(
-        strategy="information_density", batch=6, neighbours=8, class_weight="balanced"
+        strategy="information_density",
+        pool="classifier",
+        batch=6,
+        neighbours=8,
+        class_weight="balanced",
     ),
-    "given": ActiveParams(model="given", batch=6, neighbours=8, classes=(0, 1)),
-    "concepts": ActiveParams(concepts=("warm", "bright"), batch=6, neighbours=8),
+    "given": ActiveParams(
+        model="given", pool="classifier", batch=6, neighbours=8, classes=(0, 1)
+    ),
+    "concepts": ActiveParams(
+        concepts=("warm", "bright"), pool="classifier", batch=6, neighbours=8
+    ),
 }
 
 ESTIMATES: dict[str, dict[str, Any]] = {

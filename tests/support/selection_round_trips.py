@@ -120,6 +120,30 @@ def list_selected_items(world: Any) -> None:
     assert set(ids) <= set(range(len(world.rows)))
 
 
+@rpc("gleann.v1.CoresetService/ListSelections")
+def list_selections(world: Any) -> None:
+    made = [random_selection(world, k=k) for k in (2, 3)]
+    found, token = [], ""
+    while True:
+        request = coreset_pb2.ListSelectionsRequest(
+            index="w", page_size=1, page_token=token
+        )
+        page = world.coreset.ListSelections(request)
+        found += list(page.selections)
+        if not (token := page.next_page_token):
+            break
+    assert found[-2:] == made
+
+
+@rpc("gleann.v1.CoresetService/DeleteSelection")
+def delete_selection(world: Any) -> None:
+    name = random_selection(world, k=2).name
+    world.coreset.DeleteSelection(coreset_pb2.DeleteSelectionRequest(name=name))
+    with pytest.raises(grpc.RpcError) as caught:
+        world.coreset.GetSelection(coreset_pb2.GetSelectionRequest(name=name))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
 def random_selection(world: Any, *, k: int) -> coreset_pb2.Selection:
     request = coreset_pb2.CreateSelectionJobRequest(index="w", k=k)
     request.random.seed = 0

@@ -167,7 +167,7 @@ CALLS = {
 ELSEWHERE = {
     "ActiveRun", "AnchorPool", "BatchRecord", "ClassifierPool", "Coreset", "Coverage",
     "Estimate", "FacilityLocation", "Found", "GlobalPool", "KnnGraph", "KnownGroups",
-    "Neighbours", "Progress", "ProxyChoice", "SealsPool", "SearchStats", "Selection",
+    "Neighbours", "PoolChoice", "Progress", "ProxyChoice", "SealsPool", "SearchStats", "Selection",
     "StopAdvice", "Stratum", "Traversal",  # values that answers hold, and pools
     "GraphNeighbours", "IndexNeighbours", "SoarIndex", "metric_vectors",  # take values
     "abae_estimate", "estimate_choosing", "estimate_disjoint_groups", "estimate_overlapping_groups",

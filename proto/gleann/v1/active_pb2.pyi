@@ -26,6 +26,7 @@ class ActivePool(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTIVE_POOL_RANDOM: _ClassVar[ActivePool]
     ACTIVE_POOL_CLASSIFIER: _ClassVar[ActivePool]
     ACTIVE_POOL_ANCHORS: _ClassVar[ActivePool]
+    ACTIVE_POOL_AUTO: _ClassVar[ActivePool]
 
 class ActiveModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,6 +45,7 @@ ACTIVE_POOL_GLOBAL: ActivePool
 ACTIVE_POOL_RANDOM: ActivePool
 ACTIVE_POOL_CLASSIFIER: ActivePool
 ACTIVE_POOL_ANCHORS: ActivePool
+ACTIVE_POOL_AUTO: ActivePool
 ACTIVE_MODEL_UNSPECIFIED: ActiveModel
 ACTIVE_MODEL_LOGISTIC_REGRESSION: ActiveModel
 ACTIVE_MODEL_GIVEN: ActiveModel

@@ -2,6 +2,7 @@ import datetime
 
 from gleann.v1 import types_pb2 as _types_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
+from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -179,3 +180,27 @@ class ListSelectedItemsResponse(_message.Message):
     items: _types_pb2.SelectedItems
     next_page_token: str
     def __init__(self, items: _Optional[_Union[_types_pb2.SelectedItems, _Mapping]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListSelectionsRequest(_message.Message):
+    __slots__ = ("index", "page_size", "page_token")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    index: str
+    page_size: int
+    page_token: str
+    def __init__(self, index: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListSelectionsResponse(_message.Message):
+    __slots__ = ("selections", "next_page_token")
+    SELECTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    selections: _containers.RepeatedCompositeFieldContainer[Selection]
+    next_page_token: str
+    def __init__(self, selections: _Optional[_Iterable[_Union[Selection, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteSelectionRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...

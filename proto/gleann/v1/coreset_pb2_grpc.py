@@ -5,6 +5,7 @@ import warnings
 
 from gleann.v1 import coreset_pb2 as gleann_dot_v1_dot_coreset__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -51,6 +52,16 @@ class CoresetServiceStub:
                 request_serializer=gleann_dot_v1_dot_coreset__pb2.ListSelectedItemsRequest.SerializeToString,
                 response_deserializer=gleann_dot_v1_dot_coreset__pb2.ListSelectedItemsResponse.FromString,
                 _registered_method=True)
+        self.ListSelections = channel.unary_unary(
+                '/gleann.v1.CoresetService/ListSelections',
+                request_serializer=gleann_dot_v1_dot_coreset__pb2.ListSelectionsRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_coreset__pb2.ListSelectionsResponse.FromString,
+                _registered_method=True)
+        self.DeleteSelection = channel.unary_unary(
+                '/gleann.v1.CoresetService/DeleteSelection',
+                request_serializer=gleann_dot_v1_dot_coreset__pb2.DeleteSelectionRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class CoresetServiceServicer:
@@ -80,6 +91,21 @@ class CoresetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSelections(self, request, context):
+        """ListSelections describes the stored selections, oldest first, a page at a time. They
+        are kept for as many days as the server is configured to keep them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSelection(self, request, context):
+        """DeleteSelection removes a stored selection; the vectors stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CoresetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +123,16 @@ def add_CoresetServiceServicer_to_server(servicer, server):
                     servicer.ListSelectedItems,
                     request_deserializer=gleann_dot_v1_dot_coreset__pb2.ListSelectedItemsRequest.FromString,
                     response_serializer=gleann_dot_v1_dot_coreset__pb2.ListSelectedItemsResponse.SerializeToString,
+            ),
+            'ListSelections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSelections,
+                    request_deserializer=gleann_dot_v1_dot_coreset__pb2.ListSelectionsRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_coreset__pb2.ListSelectionsResponse.SerializeToString,
+            ),
+            'DeleteSelection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSelection,
+                    request_deserializer=gleann_dot_v1_dot_coreset__pb2.DeleteSelectionRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +217,60 @@ class CoresetService:
             '/gleann.v1.CoresetService/ListSelectedItems',
             gleann_dot_v1_dot_coreset__pb2.ListSelectedItemsRequest.SerializeToString,
             gleann_dot_v1_dot_coreset__pb2.ListSelectedItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSelections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.CoresetService/ListSelections',
+            gleann_dot_v1_dot_coreset__pb2.ListSelectionsRequest.SerializeToString,
+            gleann_dot_v1_dot_coreset__pb2.ListSelectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSelection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.CoresetService/DeleteSelection',
+            gleann_dot_v1_dot_coreset__pb2.DeleteSelectionRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

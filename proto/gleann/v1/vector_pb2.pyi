@@ -81,14 +81,16 @@ class GetVectorsResponse(_message.Message):
     def __init__(self, vectors: _Optional[_Union[_types_pb2.Vectors, _Mapping]] = ...) -> None: ...
 
 class DeleteVectorsRequest(_message.Message):
-    __slots__ = ("index", "ids", "request_id")
+    __slots__ = ("index", "ids", "request_id", "missing_ok")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MISSING_OK_FIELD_NUMBER: _ClassVar[int]
     index: str
     ids: _types_pb2.Ids
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    missing_ok: bool
+    def __init__(self, index: _Optional[str] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ..., missing_ok: _Optional[bool] = ...) -> None: ...
 
 class DeleteVectorsResponse(_message.Message):
     __slots__ = ("count", "version")

@@ -1,4 +1,8 @@
-"""Classifiers: the caller's or a logistic regression, and one fitted to labels."""
+"""Classifiers: the caller's or a logistic regression, and one fitted to labels.
+
+scikit-learn is imported where it is used: it takes a second, which an estimate or a
+coreset does not need.
+"""
 
 import warnings
 from threading import Lock
@@ -6,10 +10,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC, NuSVC
+from scipy.special import expit
 
 from gleann.index.arrays import Vectors
 from gleann.index.errors import InvalidInputError, InvalidParamsError
@@ -60,6 +61,9 @@ def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
         InvalidParamsError: `own` is given but `params` do not ask for it, or the other
             way round; or it lacks a method.
     """
+    from sklearn.base import clone
+    from sklearn.linear_model import LogisticRegression
+
     if (own is not None) != (params.model == "own"):
         given = "None" if own is None else type(own).__name__
         raise InvalidParamsError(
@@ -83,6 +87,8 @@ def make_classifier(params: ActiveParams, own: object | None) -> Classifier:
 
 def _seeded(classifier: Classifier, seed: int) -> Classifier:
     """`classifier` with `seed` wherever it or a part of it has no random state."""
+    from sklearn.base import clone
+
     missing = {
         name: seed % 2**32
         for name, value in classifier.get_params().items()
@@ -105,7 +111,7 @@ class FittedClassifier:
         classes: all labels there are, ascending.
     """
 
-    __slots__ = ("_columns", "_fitted", "_width", "converged")
+    __slots__ = ("_columns", "_fitted", "_predict", "_width", "converged")
 
     def __init__(
         self,
@@ -115,7 +121,11 @@ class FittedClassifier:
         *,
         classes: tuple[int, ...],
     ) -> None:
+        from sklearn.base import clone
+        from sklearn.linear_model import LogisticRegression
+
         self._fitted = cast(Any, clone(classifier))
+        self._predict = self._fitted.predict_proba
         # One BLAS thread: the answer then does not depend on how many there are, and a
         # fit to a few hundred rows takes milliseconds instead of waiting for threads.
         with (
@@ -132,6 +142,8 @@ class FittedClassifier:
                 warnings.warn_explicit(
                     one.message, one.category, one.filename, one.lineno
                 )
+        if type(self._fitted) is LogisticRegression and len(self._fitted.coef_) == 1:
+            self._predict = self._sigmoid
         self._columns = np.searchsorted(classes, self._fitted.classes_)
         self._width = len(classes)
 
@@ -143,13 +155,24 @@ class FittedClassifier:
         """
         table = np.zeros((len(vectors), self._width))
         if len(vectors):
-            predicted = self._fitted.predict_proba(vectors)
+            predicted = self._predict(vectors)
             try:
                 table[:, self._columns] = as_probabilities(predicted)
             except InvalidInputError as error:
                 name = type(self._fitted).__name__
                 raise InvalidInputError(f"predict_proba of {name}: {error}") from error
         return table
+
+    def _sigmoid(self, vectors: Vectors) -> NDArray[np.generic]:
+        """`predict_proba` of a logistic regression of two classes.
+
+        The same operations as scikit-learn's, in the same precision, without its checks
+        of the input: they took most of the time of scoring the rows that join after a
+        pick (selection/DECISIONS.md 60).
+        """
+        decision = vectors @ self._fitted.coef_.T + self._fitted.intercept_
+        yes = expit(decision[:, 0])
+        return np.stack([1 - yes, yes], axis=1)
 
     def hyperplanes(self) -> Hyperplanes | None:
         """The hyperplanes between the classes; None if the classifier is not linear.
@@ -158,6 +181,8 @@ class FittedClassifier:
         with the most similar weights, where the classifier is least certain. Weights
         for pairs of classes, such as those of `SVC`, are not used.
         """
+        from sklearn.svm import SVC, NuSVC
+
         if not isinstance(self._fitted, Linear):
             return None
         weights = np.atleast_2d(np.asarray(self._fitted.coef_, np.float32))
@@ -185,4 +210,6 @@ def _most_alike(weights: Vectors) -> NDArray[np.int64]:
 
 
 def _is_convergence(caught: warnings.WarningMessage) -> bool:
+    from sklearn.exceptions import ConvergenceWarning
+
     return issubclass(caught.category, ConvergenceWarning)

@@ -17,6 +17,9 @@ from gleann.selection.active.models.hyperplanes import Hyperplanes
 from gleann.selection.active.questions import Questions
 from gleann.selection.saved import Saved
 
+MOST = 0.9
+"""Share of the rows from which on all are scored, and those of the others dropped."""
+
 
 class TrainedModel:
     """One classifier per question, trained on all labels.
@@ -66,7 +69,12 @@ class TrainedModel:
 
     def probabilities(self, rows: Rows, *, question: int) -> Probabilities:
         """Class probabilities (m, c) of `rows` (m,)."""
-        return self._models[question].probabilities(self._vectors[rows])
+        model = self._models[question]
+        if len(rows) < MOST * len(self._vectors):
+            return model.probabilities(self._vectors[rows])
+        # Nearly all: to score them in place saves a copy of the vectors.
+        every: Probabilities = model.probabilities(self._vectors)
+        return every[rows]
 
     def probabilities_of_vectors(
         self, vectors: ArrayLike, question: int, /

@@ -8,7 +8,6 @@ with the labels, neither does what a batch costs.
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from sklearn.cluster import kmeans_plusplus
 
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.active.pools.base import LabelState
@@ -133,6 +132,9 @@ class AnchorPool:
     def _spread(self, rows: Rows, seed: np.random.SeedSequence) -> Rows:
         if len(rows) <= self._anchors:
             return rows
+        # Imported here: it takes a second, which an estimate does not need.
+        from sklearn.cluster import kmeans_plusplus
+
         state = int(seed.generate_state(1)[0])
         _, at = kmeans_plusplus(self._vectors[rows], self._anchors, random_state=state)
         chosen: Rows = rows[at]

@@ -1,5 +1,7 @@
 """The query strategy of a session: made from a seed of labels, or from saved state."""
 
+from dataclasses import replace
+
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows, Vectors
@@ -12,6 +14,7 @@ from gleann.selection.active.models.trained import TrainedModel
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.pools.anchors import AnchorPool, OpenNeighbours
 from gleann.selection.active.pools.base import Pool
+from gleann.selection.active.pools.choice import PoolChoice, choose_pool
 from gleann.selection.active.pools.classifier import ClassifierPool, Searcher
 from gleann.selection.active.pools.global_pool import GlobalPool
 from gleann.selection.active.pools.seals import SealsPool
@@ -24,7 +27,7 @@ from gleann.selection.saved import Saved, rebuilding
 def make_pool(
     params: ActiveParams, vectors: Vectors, neighbours: Neighbours | None
 ) -> Pool:
-    """The pool that `params` name, still empty.
+    """The pool that `params` name, still empty; "auto" was replaced before.
 
     Raises:
         InvalidParamsError: no neighbours, or none of the kind that the pool needs.
@@ -67,12 +70,13 @@ def make_model(
     return TrainedModel(vectors, make_classifier(params, classifier), questions)
 
 
-def make_strategy(
+def make_strategy(  # noqa: PLR0913 (the parts of one strategy)
     params: ActiveParams,
     vectors: Vectors,
     questions: Questions,
     labels: Labels,
     *,
+    choice: PoolChoice,
     neighbours: Neighbours | None,
     classifier: Classifier | None,
 ) -> QueryStrategy:
@@ -83,6 +87,7 @@ def make_strategy(
     """
     return QueryStrategy(
         params=params,
+        pool_choice=choice,
         vectors=vectors,
         questions=questions,
         labels=labels,
@@ -113,8 +118,22 @@ def seeded_strategy(
     questions.check_seed(answers, params)
     seed = Labels(len(vectors), questions=questions.count)
     seed.add(rows, answers)
+    choice = choose_pool(
+        params,
+        questions,
+        rows=len(vectors),
+        dim=vectors.shape[1],
+        labelled=len(rows),
+        neighbours=neighbours,
+    )
     strategy = make_strategy(
-        params, vectors, questions, seed, neighbours=neighbours, classifier=classifier
+        replace(params, pool=choice.pool),
+        vectors,
+        questions,
+        seed,
+        choice=choice,
+        neighbours=neighbours,
+        classifier=classifier,
     )
     strategy.pool.close(rows)
     strategy.pool.grow(rows)
@@ -135,12 +154,19 @@ def saved_strategy(
         InvalidParamsError: no neighbours, or no classifier, where one is needed.
     """
     params = state.params("params", ActiveParams)
+    choice = PoolChoice.of_state(state, params)
     questions = Questions.of_state(state, params)
     labels = Labels.of_state(state.part("ledger"), n=len(vectors), questions=questions)
     with rebuilding("ledger"):
         questions.check_seed(labels.answers, params)
     return make_strategy(
-        params, vectors, questions, labels, neighbours=neighbours, classifier=classifier
+        params,
+        vectors,
+        questions,
+        labels,
+        choice=choice,
+        neighbours=neighbours,
+        classifier=classifier,
     )
 
 

@@ -15,6 +15,7 @@ from gleann.selection.active.labels import Labels
 from gleann.selection.active.models.base import Probabilities, ProbabilityModel
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.pools.base import LabelState, Pool
+from gleann.selection.active.pools.choice import PoolChoice
 from gleann.selection.active.query.greedy import Score, pick_batch
 from gleann.selection.active.query.scores import make_score
 from gleann.selection.active.questions import Questions
@@ -27,7 +28,8 @@ class QueryStrategy:
     """Picks batches from a pool, by scores of a probability model.
 
     Attributes:
-        params: of the session.
+        params: of the session, with the pool that it uses.
+        pool_choice: that pool, and why.
         vectors: (n, d) the rows.
         questions: the columns of a label.
         labels: read, never written.
@@ -36,6 +38,7 @@ class QueryStrategy:
     """
 
     params: ActiveParams
+    pool_choice: PoolChoice
     vectors: Vectors
     questions: Questions
     labels: Labels

@@ -4,6 +4,7 @@ from gleann.index.arrays import Vectors
 from gleann.index.engines import native
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError
+from gleann.index.remedies import DEVICE
 from gleann.selection.coreset.distance.contract import Points
 from gleann.selection.coreset.distance.host import NativePoints, NumpyPoints
 
@@ -22,9 +23,7 @@ def make_points(vectors: Vectors, *, device: str | None = None) -> Points:
     if device is None:
         return NativePoints(vectors) if native.available() else NumpyPoints(vectors)
     if reason := unavailable_reason():
-        raise EngineUnavailableError(
-            f"{reason}: to pick on {device!r} takes pip install 'gleann[gpu]'"
-        )
+        raise EngineUnavailableError(f"{reason}: to pick on {device!r} needs {DEVICE}")
     from gleann.selection.coreset.distance.device import DevicePoints
 
     return DevicePoints(vectors, device)

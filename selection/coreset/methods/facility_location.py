@@ -18,6 +18,7 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.remedies import DEVICE
 from gleann.selection.checks import as_rows, require_between, require_count
 from gleann.selection.progress import ProgressCallback
 
@@ -109,9 +110,7 @@ def make_gains(vectors: Vectors, *, device: str | None) -> Gains:
     if device is None:
         return HostGains(vectors)
     if reason := unavailable_reason():
-        raise EngineUnavailableError(
-            f"{reason}: to pick on {device!r} takes pip install 'gleann[gpu]'"
-        )
+        raise EngineUnavailableError(f"{reason}: to pick on {device!r} needs {DEVICE}")
     from gleann.selection.coreset.methods.device_gains import DeviceGains
 
     return DeviceGains(vectors, device)

@@ -50,6 +50,11 @@ class RoundAnswers:
         return int((self.labels > UNKNOWN).sum())
 
     @property
+    def labelled_rows(self) -> Rows:
+        """Rows (m,) that are labelled, ascending."""
+        return np.flatnonzero(self.labels > UNKNOWN)
+
+    @property
     def rounds(self) -> list[Rows]:
         """The rows of each round, in order."""
         return self._rounds

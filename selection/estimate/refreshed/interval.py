@@ -24,6 +24,7 @@ from gleann.selection.estimate.stratified.intervals import (
     point_estimate,
     row_variances,
 )
+from gleann.selection.estimate.stratified.merging import merged_rates
 from gleann.selection.estimate.stratified.polya import polya_interval
 from gleann.selection.estimate.stratified.rules import doubting_skew, is_symmetric
 from gleann.selection.estimate.stratified.tally import Evidence, moments
@@ -162,9 +163,12 @@ def _symmetric(
     weights = round_weights(rounds, design)
     for one, seen, weight in zip(rounds, evidence.rounds, weights, strict=True):
         left = aligned(one.left, len(design.sizes))
-        of_round = replace(of_all, rates=moments(seen).rates)
-        of_a_row = row_variances(of_round, target=target, average=value)
         factors = weight**2 * row_factor(seen.labelled, left)
+        rates = moments(seen).rates
+        if design.allocation == "adaptive":
+            rates = merged_rates(seen, factors / np.maximum(left, 1))
+        of_round = replace(of_all, rates=rates)
+        of_a_row = row_variances(of_round, target=target, average=value)
         variance += float((factors * of_a_row).sum())
     return interval_around(
         found,

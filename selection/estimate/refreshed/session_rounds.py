@@ -1,20 +1,23 @@
 """The rounds of a session that recomputes its strata before each round."""
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Rows, Vectors
+from gleann.index.arrays import Rows
 from gleann.selection.estimate.baselines.abae_widths import abae_width
 from gleann.selection.estimate.labels.known import KnownRows
 from gleann.selection.estimate.labels.round_answers import RoundAnswers
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.proxies.propagate import (
-    held_out_proxies,
-    propagate_labels,
+from gleann.selection.estimate.refreshed.round_proxies import (
+    RoundProxies,
+    StageLabels,
 )
 from gleann.selection.estimate.refreshed.rounds import (
     Cut,
     Round,
+    blind_round,
     chances_of,
     foresee,
     looked_at,
@@ -31,31 +34,31 @@ class RefreshedRounds:
     """The rounds drawn so far, and the strata of the next one.
 
     Args:
-        vectors: (n, d).
         params: of the estimate.
         known: labels known before the session.
         first: rows of the representatives.
         answers: of the session.
+        proxies_of: makes the proxies by the labels of each stage.
 
     Attributes:
         drawn: the rounds, in order.
+        proxies: of all rows, by the labels before each round.
     """
 
     def __init__(
         self,
-        vectors: Vectors,
         params: EstimateParams,
         known: KnownRows,
         first: Rows,
         answers: RoundAnswers,
+        proxies_of: Callable[[Callable[[int], StageLabels]], RoundProxies],
     ) -> None:
-        self._vectors = vectors
         self._params = params
         self._known = known
         self._first = first
         self._answers = answers
-        self._cuts: dict[int, Cut] = {}
         self.drawn: list[Round] = []
+        self.proxies = proxies_of(self._stage)
 
     @property
     def finished(self) -> list[Round]:
@@ -82,16 +85,27 @@ class RefreshedRounds:
         """Cut the open rows into strata by the labels so far; draw the next round."""
         number = len(self.drawn)
         labels = self._labels(number)
-        cut = self._cut_before(number).without(labels.rows)
-        held_out = held_out_proxies(
-            self._vectors, rows=labels.rows, labels=labels.positives.astype(np.float64)
-        )
+        seed = stream_seed(self._params.seed, number)
+        if design.allocation == "adaptive" and not labels.positives.any():
+            open_rows = np.delete(np.arange(len(self._answers.labels)), labels.rows)
+            return blind_round(open_rows, design.round_budgets[number], seed=seed)
+        by = self._rounds_of_cut(number)
+        cut = self._cut_by(by).without(labels.rows)
+        held_out = self.proxies.after(number, beside=by)[labels.rows]
         budgets = design.round_budgets
         looked = looked_at(self.drawn, strata=cut.strata, pilot=budgets[0])
-        seen = foresee(cut, labels, held_out, looked=looked)
+        seen = foresee(
+            cut, labels, held_out, looked=looked, allocation=design.allocation
+        )
         left = cut.sizes.astype(np.float64)
         draws = round_draws(left, seen, design, budgets[number])
-        return cut.draw(draws, seen, seed=stream_seed(self._params.seed, number))
+        return cut.draw(draws, seen, seed=seed)
+
+    def restore_proxies(self, arrays: Mapping[str, NDArray[np.generic]]) -> bool:
+        """Take `proxies.saved()` if it is of these labels; returns whether it was."""
+        if not self._answers.answered(self._first):
+            return False
+        return self.proxies.restore(arrays, stages=1 + len(self.finished))
 
     def evidence(self, rounds: list[Round], *, strata: int) -> Evidence:
         """The labels of finished rounds by stratum, highest strata aligned."""
@@ -126,16 +140,16 @@ class RefreshedRounds:
         These are made from the representatives and the labels known before: ABae does
         not update its proxies.
         """
-        cut = self._cut_by(0)
+        open_rows, proxy = self._open_proxies(0)
         rows = np.concatenate([one.rows for one in rounds])
         labels = ChancedLabels(
-            rows=np.searchsorted(cut.rows, rows),
+            rows=np.searchsorted(open_rows, rows),
             positives=self._answers.labels[rows] == 1,
             values=self._answers.values[rows],
             chances=whole_chances_of(rounds),
         )
         return abae_width(
-            cut.proxy, labels, self._params, quantile=quantile, known=self.known
+            proxy, labels, self._params, quantile=quantile, known=self.known
         )
 
     def describe(
@@ -153,27 +167,37 @@ class RefreshedRounds:
         weights = (last.left / np.maximum(last.draws, 1))[strata]
         return last.scores[there], weights, strata
 
-    def _cut_before(self, number: int) -> Cut:
-        """The cut of round `number`: by the labels up to the last positive.
+    def _rounds_of_cut(self, number: int) -> int:
+        """How many rounds' labels cut round `number`: those up to the last positive.
 
         Negatives alone would move rows between strata without adding information, and
         `intervals.most_positives_unseen` bounds positives over fixed strata.
         """
         found = [self._answers.labels[one.rows].any() for one in self.drawn[:number]]
-        return self._cut_by(max((k + 1 for k in range(number) if found[k]), default=0))
+        return max((k + 1 for k in range(number) if found[k]), default=0)
 
     def _cut_by(self, rounds: int) -> Cut:
-        """The cut by the labels of the first `rounds`; the first and last are kept."""
-        if rounds not in self._cuts:
-            labels = self._labels(rounds)
-            proxy = propagate_labels(
-                self._vectors, rows=labels.rows, labels=labels.positives
-            )
-            open_rows = np.delete(np.arange(len(self._vectors)), labels.rows)
-            cut = Cut.of(open_rows, proxy[open_rows].astype(np.float64), self._params)
-            kept = {0: self._cuts[0]} if 0 in self._cuts else {}
-            self._cuts = {**kept, rounds: cut}
-        return self._cuts[rounds]
+        """The cut by the labels of the first `rounds`."""
+        return Cut.of(*self._open_proxies(rounds), self._params)
+
+    def _open_proxies(self, rounds: int) -> tuple[Rows, NDArray[np.float64]]:
+        """Rows (m,) without a label after the first `rounds`, and their proxies."""
+        labelled = self._labels(rounds).rows
+        open_rows = np.delete(np.arange(len(self._answers.labels)), labelled)
+        proxies = self.proxies.after(rounds)[open_rows]
+        return open_rows, proxies.astype(np.float64)
+
+    def _stage(self, number: int) -> StageLabels:
+        """Labels before the first round, or of the round before."""
+        if number:
+            rows = self.drawn[number - 1].rows
+            return StageLabels(rows=rows, positives=self._answers.labels[rows] == 1)
+        return StageLabels(
+            rows=np.concatenate([self._known.rows, self._first]),
+            positives=np.concatenate(
+                [self._known.positives, self._answers.labels[self._first] == 1]
+            ),
+        )
 
     def _labels(self, rounds: int) -> ChancedLabels:
         """Labels known before, of the representatives, and of the first `rounds`."""

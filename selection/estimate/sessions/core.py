@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.known import KnownGroupRows, KnownRows
 from gleann.selection.estimate.labels.round_answers import RoundAnswers
-from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.params import BEFORE_1_1, EstimateParams
 from gleann.selection.provenance import check_origin, ids_hash, provenance, sealed
 from gleann.selection.saved import Saved
 
@@ -71,7 +71,7 @@ class SessionCore(Generic[Rows]):
             CorruptDataError: other data or ids than the session was started with, or
                 parameters that do not fit.
         """
-        params = saved.params("params", EstimateParams)
+        params = saved.params("params", EstimateParams, absent=BEFORE_1_1)
         now = ids_hash(names.held)
         check_origin(saved, data=data, data_hash=data_hash, ids_hash=now)
         return cls(

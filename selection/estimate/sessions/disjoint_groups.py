@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.groups.merge import merge
@@ -122,6 +123,11 @@ class DisjointGroupsSession:
     def labels_used(self) -> int:
         """Rows labelled so far."""
         return self._core.answers.used
+
+    @property
+    def labelled_rows(self) -> Rows:
+        """Rows (m,) labelled so far, those known before not among them."""
+        return self._core.answers.labelled_rows
 
     @property
     def split(self) -> dict[str, int] | None:

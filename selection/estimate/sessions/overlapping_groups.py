@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gleann.index.arrays import Rows
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
 from gleann.selection.estimate.labels.known import Known
-from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.params import BEFORE_1_1, EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.sessions.single import EstimateSession
 from gleann.selection.estimate.stratified.allocate import capped
@@ -129,6 +130,10 @@ class OverlappingGroupsSession:
         """Names of the groups."""
         return tuple(self._sessions)
 
+    def labelled_rows(self, group: str) -> Rows:
+        """Rows (m,) that the group's labels so far are of."""
+        return self._sessions[group].labelled_rows
+
     def submit(
         self,
         group: str,
@@ -181,7 +186,7 @@ class OverlappingGroupsSession:
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
         parts = saved.part("sessions")
         check_groups(parts.names, list(proxies))
-        params = saved.params("params", EstimateParams)
+        params = saved.params("params", EstimateParams, absent=BEFORE_1_1)
         with rebuilding("params"):
             own = _own_params(params, groups=len(proxies))
         sessions = {
@@ -266,8 +271,9 @@ def require_two_rounds(params: EstimateParams) -> None:
     Raises:
         InvalidParamsError: other than two rounds, or an early stop.
     """
-    if params.rounds != 2 or params.may_stop:
+    if params.rounds != 2 or params.may_stop or params.anytime:
         raise InvalidParamsError(
             f"group-by has 2 rounds and spends its budget, got {params.rounds} rounds"
             + (" and a width to stop at" if params.may_stop else "")
+            + (" and anytime" if params.anytime else "")
         )

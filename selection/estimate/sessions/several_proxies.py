@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, require_count
 from gleann.selection.estimate.labels.answers import as_positives, as_values
@@ -141,6 +142,14 @@ class ChoosingSession:
         """Rows labelled so far, including the pilot's."""
         later = 0 if self._session is None else self._session.labels_used
         return self._core.answers.used + later
+
+    @property
+    def labelled_rows(self) -> Rows:
+        """Rows (m,) labelled so far, including the pilot's."""
+        pilot = self._core.answers.labelled_rows
+        if self._session is None:
+            return pilot
+        return np.concatenate([pilot, self._session.labelled_rows])
 
     def next_batch(self) -> Selection:
         """The rows to label next: the rest of the pilot, then as `EstimateSession`."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.baselines.abae_widths import abae_width
@@ -17,6 +18,12 @@ from gleann.selection.estimate.labels.known import (
     require_open_rows,
 )
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.planning import (
+    LabelPlan,
+    first_labels,
+    next_labels,
+    plan_from,
+)
 from gleann.selection.estimate.result import Estimate, Precision, conclude
 from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.stratified.allocate import Draws
@@ -69,11 +76,14 @@ class EstimateSession:
         self._design = Design(
             sizes=sizes.astype(np.float64),
             proxy_means=np.bincount(cut, weights=proxy[open_rows]) / sizes,
-            round_budgets=params.round_budgets(len(sizes)),
+            round_budgets=(
+                () if params.sizes_rounds else params.round_budgets(len(sizes))
+            ),
             target=params.target,
             floor=params.floor,
             known=known.totals,
             value_range=params.value_range,
+            allocation=params.allocation,
         )
         # Returned by `design`, and read again every round.
         for array in (self._design.sizes, self._design.proxy_means):
@@ -127,12 +137,19 @@ class EstimateSession:
     @property
     def budget(self) -> int:
         """Labels to spend; a second round allocated later replaces the plan."""
+        if self._core.params.sizes_rounds:
+            return self._core.params.budget
         return sum(self._design.round_budgets)
 
     @property
     def labels_used(self) -> int:
         """Rows labelled so far, those known before not among them."""
         return self._core.answers.used
+
+    @property
+    def labelled_rows(self) -> Rows:
+        """Rows (m,) labelled so far, those known before not among them."""
+        return self._core.answers.labelled_rows
 
     @property
     def pilot(self) -> Evidence | None:
@@ -237,7 +254,7 @@ class EstimateSession:
         """
         rounds = self._core.answers.finished
         if not rounds:
-            need = self._design.round_budgets[0]
+            need = (self._design.round_budgets or (self._first_labels(),))[0]
             raise NotReadyError(
                 f"the first round needs {need} labels, {self.labels_used} are there"
             )
@@ -246,7 +263,9 @@ class EstimateSession:
         if self._made is None or self._made[0] != about:
             evidence, precision = (
                 self._evidence(),
-                self._core.params.precision(len(budgets)),
+                self._core.params.precision(
+                    len(budgets), drawn=[len(rows) for rows in rounds]
+                ),
             )
             made = conclude(
                 self._design,
@@ -256,6 +275,25 @@ class EstimateSession:
             )
             self._made = (about, self._beside_abae(made, evidence.total, precision))
         return self._made[1]
+
+    def plan(
+        self, *, width: float | None = None, relative_width: float | None = None
+    ) -> LabelPlan:
+        """How many labels an interval of this width will take, from those so far.
+
+        Args:
+            width: of the interval, in the unit of the target; or give `relative_width`.
+            relative_width: the same as a share of the estimate.
+
+        Raises:
+            InvalidParamsError: no width or two.
+            NotReadyError: the first round is not labelled, or gave no interval.
+        """
+        made = self.estimate()
+        counts = self._evidence().total
+        return plan_from(
+            made, self._design, counts, width=width, relative_width=relative_width
+        )
 
     def state(self) -> dict[str, Any]:
         """All but the proxies, as JSON values for `resume`."""
@@ -294,6 +332,9 @@ class EstimateSession:
 
     def _restore_draws(self, saved: Saved) -> None:
         """Rebuild the allocated budgets and the draws of each round."""
+        if self._core.params.sizes_rounds:
+            self._restore_sized_rounds(saved)
+            return
         planned = self._design.round_budgets
         budgets = saved.integers("round_budgets", low=1, length=len(planned)).tolist()
         if tuple(budgets) != planned:
@@ -302,6 +343,19 @@ class EstimateSession:
             with rebuilding("round_budgets"):
                 self.allocate_second_round(budgets[1])
         for number, draws in enumerate(saved.items("draws", at_most=len(planned))):
+            self._restore_round(Saved({"draws": draws}), number)
+
+    def _restore_sized_rounds(self, saved: Saved) -> None:
+        """Rebuild rounds whose sizes the labels determined."""
+        most = self._core.params.budget
+        budgets = saved.integers("round_budgets", low=1, high=most)
+        if budgets.sum() > most:
+            saved.refuse(
+                "round_budgets", f"are {budgets.sum()} labels, the budget is {most}"
+            )
+        drawn = saved.items("draws", length=len(budgets))
+        self._design = replace(self._design, round_budgets=tuple(budgets.tolist()))
+        for number, draws in enumerate(drawn):
             self._restore_round(Saved({"draws": draws}), number)
 
     def _restore_round(self, saved: Saved, number: int) -> None:
@@ -323,10 +377,28 @@ class EstimateSession:
         # The allocated second round may differ from the plan of `params`.
         return origin | {"round_budgets": list(self._design.round_budgets)}
 
-    def _rounds_left(self) -> int:
-        return len(self._design.round_budgets) - len(self._draws)
+    def _rounds_left(self) -> bool:
+        if self._core.params.sizes_rounds:
+            return self.labels_used < self._core.params.budget
+        return len(self._design.round_budgets) > len(self._draws)
+
+    def _first_labels(self) -> int:
+        return first_labels(self._core.params, len(self._design.sizes))
 
     def _plan_round(self) -> None:
+        if self._core.params.sizes_rounds:
+            labels = self._first_labels()
+            if self._draws:
+                counts = self._evidence().total
+                labels = next_labels(
+                    self._core.params,
+                    self.estimate(),
+                    self._design,
+                    counts,
+                    left=self._core.params.budget - self.labels_used,
+                )
+            budgets = (*self._design.round_budgets, labels)
+            self._design = replace(self._design, round_budgets=budgets)
         rounds = self._evidence().rounds if self._draws else ()
         self._draw(round_draws(self._design, rounds))
 

@@ -75,6 +75,31 @@ def capped(wanted: PerStratum, *, budget: int, room: Draws, at_least: int = 0) -
     return _rounded(exact, budget=budget, room=room)
 
 
+def topped_up(
+    wanted: PerStratum, *, before: PerStratum, budget: int, room: Draws
+) -> Draws:
+    """Draws (K,) that bring all draws, with those before, in proportion to `wanted`.
+
+    A stratum that has more than its part already gets one: this minimises
+    sum(wanted^2 / (before + draws)).
+
+    Args:
+        wanted: (K,) at least 0.
+        before: (K,) earlier draws.
+        budget: rows to draw.
+        room: (K,) rows that are left in each stratum.
+    """
+    open_ = wanted > 0
+    lacking = np.where(open_, 1.0, 0.0)
+    while open_.any():
+        level = (budget + before[open_].sum()) / wanted[open_].sum()
+        lacking = np.where(open_, level * wanted - before, 0.0)
+        if (lacking >= 0).all():
+            break
+        open_ &= lacking >= 0
+    return capped(lacking, budget=budget, room=room, at_least=1)
+
+
 def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
     """Share (L,) of the budget for each cut, minimising the largest error of a group.
 

@@ -13,7 +13,7 @@ stratum's own pilot labels may not determine its weight: it is computed with the
 and moments that the neighbouring strata suggest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +24,9 @@ from gleann.selection.estimate.stratified.allocate import (
     capped,
     shares,
     spreads,
+    topped_up,
 )
+from gleann.selection.estimate.stratified.rates import drawing_moments, weighed_rates
 from gleann.selection.estimate.stratified.tally import (
     Moments,
     PerStratum,
@@ -33,6 +35,9 @@ from gleann.selection.estimate.stratified.tally import (
     moments,
     total,
 )
+
+EVEN_SHARE = 0.5
+"""Share of an adaptive pilot that is split evenly over strata; the rest is by size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +64,13 @@ class Design:
         proxy_means: (K,) mean proxy of each stratum.
         round_budgets: labels of each round, pilot first.
         target: what is estimated.
-        floor: share of each later round that is split evenly.
+        floor: share of each later round that is split evenly, or by size where the
+            allocation is adaptive.
         known: totals of rows that are counted exactly, outside the strata.
         value_range: within which every positive's value lies; None if unknown.
         row_shares: (K,) share of the rows added against an interval's ends that each
             stratum gets; below 1 where several rounds have strata of their own.
+        allocation: one of `ALLOCATIONS`.
     """
 
     sizes: PerStratum
@@ -74,6 +81,7 @@ class Design:
     known: KnownTotals = field(default_factory=KnownTotals)
     value_range: tuple[float, float] | None = None
     row_shares: PerStratum | float = 1.0
+    allocation: str = "even"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,8 +139,46 @@ def next_draws(design: Design, seen: Moments, *, labelled: Draws, budget: int) -
     )
 
 
-def round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
-    """Draws (K,) of the round after these finished rounds."""
+def mixed_pilot_draws(design: Design) -> Draws:
+    """Draws (K,) of the first round: half of them even, half by size.
+
+    Small strata get few labels more than uniform sampling gives them, so that the pilot
+    costs little where the proxy does not help.
+    """
+    sizes = design.sizes
+    return capped(
+        EVEN_SHARE / len(sizes) + (1 - EVEN_SHARE) * sizes / sizes.sum(),
+        budget=design.round_budgets[0],
+        room=sizes.astype(np.int64),
+        at_least=1,
+    )
+
+
+def weighted_draws(
+    design: Design, seen: Moments, *, unspent: PerStratum, labelled: Draws, budget: int
+) -> Draws:
+    """Draws (K,) of a round that minimise the variance of all rounds together.
+
+    Args:
+        design: of the session.
+        seen: moments of earlier rounds.
+        unspent: (K,) weight that the earlier rounds left in each stratum.
+        labelled: (K,) earlier draws.
+        budget: rows to draw.
+    """
+    spread = spreads(seen, target=design.target, sizes=design.sizes)
+    weighed = design.sizes * unspent
+    by_size = weighed / max(float(weighed.sum()), 1e-300)
+    wanted = shares(weighed, spread, floor=0.0)
+    return capped(
+        (1 - design.floor) * wanted + design.floor * by_size,
+        budget=budget,
+        room=design.sizes.astype(np.int64) - labelled,
+        at_least=1,
+    )
+
+
+def _even_round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
     if not rounds:
         return pilot_draws(design)
     seen = total(rounds)
@@ -142,6 +188,25 @@ def round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
         labelled=seen.labelled.astype(np.int64),
         budget=design.round_budgets[len(rounds)],
     )
+
+
+def _adaptive_round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
+    if not rounds:
+        return mixed_pilot_draws(design)
+    seen = total(rounds)
+    weights = round_weights(design, rounds, of=len(rounds) + 1)
+    return weighted_draws(
+        design,
+        drawing_moments(seen, sizes=design.sizes),
+        unspent=1 - np.sum(weights, axis=0),
+        labelled=seen.labelled.astype(np.int64),
+        budget=design.round_budgets[len(rounds)],
+    )
+
+
+def round_draws(design: Design, rounds: Sequence[Tally]) -> Draws:
+    """Draws (K,) of the round after these finished rounds."""
+    return ALLOCATIONS[design.allocation].draws(design, rounds)
 
 
 def labelling_cost(design: Design, seen: Tally) -> float:
@@ -165,31 +230,49 @@ def totals(design: Design, rounds: Sequence[Tally]) -> Totals:
     """
     counts = np.zeros(len(design.sizes))
     sums, factors = np.zeros_like(counts), np.zeros_like(counts)
-    unspent = np.ones_like(counts)
     before = _nothing(len(counts))
-    for number, seen in enumerate(rounds):
+    weights = round_weights(design, rounds, of=len(rounds))
+    for seen, weight in zip(rounds, weights, strict=True):
         left = design.sizes - before.labelled
-        weight = unspent * _weight_of_round(design, rounds, number)
         scale = left / np.maximum(seen.labelled, 1)
         counts += weight * (before.positives + scale * seen.positives)
         sums += weight * (before.sums + scale * seen.sums)
         factors += weight**2 * row_factor(seen.labelled, left)
-        unspent -= weight
         before = before + seen
     return Totals(counts=counts, sums=sums, spread_factors=factors, known=design.known)
 
 
-def _weight_of_round(
-    design: Design, rounds: Sequence[Tally], number: int
+def round_weights(
+    design: Design, rounds: Sequence[Tally], *, of: int
+) -> list[PerStratum]:
+    """Weight (K,) of the total of each finished round, of `of` rounds in all."""
+    unspent = np.ones(len(design.sizes))
+    weights = []
+    for number in range(len(rounds)):
+        later = sum(design.round_budgets[number + 1 : of])
+        part = _part_of_round(design, rounds, number, unspent=unspent, later=later)
+        weights.append(unspent * part)
+        unspent = unspent - weights[-1]
+    return weights
+
+
+def _part_of_round(
+    design: Design,
+    rounds: Sequence[Tally],
+    number: int,
+    *,
+    unspent: PerStratum,
+    later: int,
 ) -> PerStratum:
     """Share (K,) of the remaining weight that round `number` takes."""
     drawn = rounds[number].labelled
-    later = sum(design.round_budgets[number + 1 : len(rounds)])
     left_after = design.sizes - total(rounds[: number + 1]).labelled
     if not later:
         return np.ones(len(drawn))
+    foresee = ALLOCATIONS[design.allocation].foresee
+    foreseen = foresee(design, rounds[: number + 1], unspent=unspent, budget=later)
     own = row_factor(drawn, left_after + drawn)
-    rest = row_factor(_foreseen_draws(design, rounds, number, budget=later), left_after)
+    rest = row_factor(foreseen, left_after)
     # A factor of 0 is certainty (a fully labelled stratum) or, without a draw, no
     # information: then all the weight goes to that round, or to the later ones.
     own = np.where(drawn > 0, own, np.inf)
@@ -200,13 +283,13 @@ def _weight_of_round(
     return np.where(certain | np.isinf(rest), 1.0, np.where(np.isinf(own), 0.0, part))
 
 
-def _foreseen_draws(
-    design: Design, rounds: Sequence[Tally], number: int, *, budget: int
+def _foreseen_even(
+    design: Design, rounds: Sequence[Tally], *, unspent: PerStratum, budget: int
 ) -> PerStratum:
-    """Expected draws (K,) of all later rounds, without this round's own labels."""
-    labelled = total(rounds[: number + 1]).labelled.astype(np.int64)
-    if number:
-        seen = moments(total(rounds[:number]))
+    """Expected draws (K,) of all later rounds, without the last round's own labels."""
+    labelled = total(rounds).labelled.astype(np.int64)
+    if len(rounds) > 1:
+        seen = moments(total(rounds[:-1]))
         return next_draws(design, seen, labelled=labelled, budget=budget).astype(
             np.float64
         )
@@ -217,6 +300,35 @@ def _foreseen_draws(
         mixed = _with_entry(seen, guessed, k)
         draws = next_draws(design, mixed, labelled=labelled, budget=budget)
         foreseen[k] = draws[k]
+    return foreseen
+
+
+def _foreseen_adaptive(
+    design: Design, rounds: Sequence[Tally], *, unspent: PerStratum, budget: int
+) -> PerStratum:
+    """The same where draws even out those of the last round."""
+    room = (design.sizes - total(rounds).labelled).astype(np.int64)
+
+    def draws(seen: Moments) -> PerStratum:
+        spread = spreads(seen, target=design.target, sizes=design.sizes)
+        wanted = design.sizes * unspent * spread
+        return topped_up(
+            wanted, before=rounds[-1].labelled, budget=budget, room=room
+        ).astype(np.float64)
+
+    if len(rounds) > 1:
+        return draws(drawing_moments(total(rounds[:-1]), sizes=design.sizes))
+    seen = moments(rounds[0])
+    guessed = from_neighbours(seen, proxy_means=design.proxy_means)
+    foreseen = np.zeros(len(room))
+    for k in range(len(room)):
+        others = np.arange(len(room)) != k
+        mixed = weighed_rates(
+            _with_entry(seen, guessed, k),
+            rounds[0].only(others) if others.any() else rounds[0],
+            sizes=design.sizes,
+        )
+        foreseen[k] = draws(mixed)[k]
     return foreseen
 
 
@@ -267,3 +379,25 @@ def row_factor(drawn: PerStratum, left: PerStratum) -> PerStratum:
 def _nothing(strata: int) -> Tally:
     zeros = np.zeros(strata)
     return Tally(labelled=zeros, positives=zeros, sums=zeros, squares=zeros)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """How draws are allocated.
+
+    Attributes:
+        draws: draws (K,) of the round after these finished rounds.
+        foresee: expected draws (K,) of all later rounds together, which may not depend
+            on the labels of the last one: they weigh it.
+    """
+
+    draws: Callable[[Design, Sequence[Tally]], Draws]
+    foresee: Callable[..., PerStratum]
+
+
+ALLOCATIONS: dict[str, Allocation] = {
+    "adaptive": Allocation(draws=_adaptive_round_draws, foresee=_foreseen_adaptive),
+    "even": Allocation(draws=_even_round_draws, foresee=_foreseen_even),
+}
+"""Allocations by name: "adaptive" falls back to uniform sampling where strata seem
+alike; "even" is ABae's, with an even pilot and an even floor."""

@@ -42,6 +42,15 @@ class Tally:
             squares=self.squares + other.squares,
         )
 
+    def only(self, strata: NDArray[np.bool_]) -> "Tally":
+        """The same without the labels of the other strata."""
+        return Tally(
+            labelled=np.where(strata, self.labelled, 0.0),
+            positives=np.where(strata, self.positives, 0.0),
+            sums=np.where(strata, self.sums, 0.0),
+            squares=np.where(strata, self.squares, 0.0),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:

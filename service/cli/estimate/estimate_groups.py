@@ -1,6 +1,7 @@
 """`gleann estimate-groups`: an estimate for each of several groups from few labels.
 
-Works like `gleann estimate`: a run replays the session from its seed and the answers.
+Works like `gleann estimate`: with --state a run continues from the saved session, else
+it replays the session from its seed and the answers.
 """
 
 from collections.abc import Mapping
@@ -17,23 +18,28 @@ from gleann.selection import (
     Estimate,
     EstimateParams,
     OverlappingGroupsSession,
-    run_disjoint_groups,
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import Oracle
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
-from gleann.service.cli.estimate.estimate_options import question_options
+from gleann.service.cli.estimate.estimate_options import (
+    question_options,
+    require_outputs,
+    session_options,
+)
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
     read_own_answers,
 )
 from gleann.service.cli.estimate.proxies import read_proxies
+from gleann.service.cli.estimate.session_file import SessionFile
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.saved_state import State
 
 Proxies = dict[str, NDArray[np.float64]]
 
@@ -54,6 +60,8 @@ class GroupsJob:
     seed: int
     todo: Path
     out: Path
+    state: Path | None
+    resume: bool
     overwrite: bool
 
 
@@ -105,6 +113,7 @@ class GroupsJob:
     help="Budget share of the even first round, before groups share the rest.",
 )
 @options.out_option("estimates.json")
+@session_options
 @options.overwrite_option
 @options.takes(GroupsJob)
 def command(job: GroupsJob) -> None:
@@ -115,13 +124,20 @@ def command(job: GroupsJob) -> None:
     3. Label the items, add the answers to the file and run it again. The same seed
     draws the same items.
     """
-    outputs.refuse_existing(job.out, manifest_path(job.out), overwrite=job.overwrite)
-    record = JobRecord("estimate-groups", job)
     paths = _paths(job.group)
+    require_outputs(
+        job.out,
+        job.todo,
+        job.state,
+        inputs=(*paths.values(), job.oracle_csv),
+        overwrite=job.overwrite,
+    )
+    file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
+    record = JobRecord("estimate-groups", job)
     with record.timed("estimate"):
         names, proxies = read_proxies(paths)
         read = _own_oracles if job.overlapping else _naming_oracle
-        made, oracles = read(job, names, proxies)
+        made, oracles = read(job, names, proxies, file)
     for path in (*paths.values(), job.oracle_csv):
         record.add_file(path)
     uniform = {
@@ -136,8 +152,9 @@ def command(job: GroupsJob) -> None:
             name: None if one is None else asdict(one) for name, one in uniform.items()
         },
     }
-    outputs.write_json(job.out, results)
-    record.write(job.out, results)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results)
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
             click.echo(line)
@@ -175,35 +192,69 @@ def _params(job: GroupsJob) -> EstimateParams:
 
 
 def _naming_oracle(
-    job: GroupsJob, names: IdMap, proxies: Proxies
+    job: GroupsJob, names: IdMap, proxies: Proxies, file: SessionFile
 ) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
     """Disjoint groups, one answer names the group: estimates and group oracles."""
     answers = read_group_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )
-    session = DisjointGroupsSession.start(proxies, _params(job), ids=names.held)
+
+    def resume(state: State) -> DisjointGroupsSession:
+        session = DisjointGroupsSession.resume(state, proxies, ids=names.held)
+        rows = session.labelled_rows
+        ids = names.ids_of(rows[answers.known[rows]])
+        session.submit(ids, *answers.ask(ids))
+        return session
+
+    params = _params(job)
+    session = file.resumed(
+        resume,
+        lambda: DisjointGroupsSession.start(proxies, params, ids=names.held),
+        params=params,
+    )
     try:
-        made = run_disjoint_groups(session, answers.ask, chunk=job.budget)
+        while len(batch := session.next_batch()):
+            file.keep(session)
+            session.submit(batch.ids, *answers.ask(batch.ids))
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
-    return made, {name: answers.oracle(k) for k, name in enumerate(proxies)}
+    file.keep(session)
+    return session.estimates(), {
+        name: answers.oracle(k) for k, name in enumerate(proxies)
+    }
 
 
 def _own_oracles(
-    job: GroupsJob, names: IdMap, proxies: Proxies
+    job: GroupsJob, names: IdMap, proxies: Proxies, file: SessionFile
 ) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
     """Overlapping groups, one question each; all pending ids are requested at once."""
     answers = read_own_answers(
         job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
     )
-    session = OverlappingGroupsSession.start(proxies, _params(job), ids=names.held)
+
+    def resume(state: State) -> OverlappingGroupsSession:
+        session = OverlappingGroupsSession.resume(state, proxies, ids=names.held)
+        for name, own in answers.items():
+            rows = session.labelled_rows(name)
+            ids = names.ids_of(rows[own.known[rows]])
+            session.submit(name, ids, *own.ask(ids))
+        return session
+
+    params = _params(job)
+    session = file.resumed(
+        resume,
+        lambda: OverlappingGroupsSession.start(proxies, params, ids=names.held),
+        params=params,
+    )
     while batches := session.next_batches():
+        file.keep(session)
         missing = {}
         for name, batch in batches.items():
             try:
                 session.submit(name, batch.ids, *answers[name].ask(batch.ids))
             except LabelsNeeded as needed:
                 missing[name] = needed.ids
+        file.keep(session)
         if missing:
             ask_for(_columns(missing), job.todo, job.oracle_csv)
     return session.estimates(), {name: own.ask for name, own in answers.items()}

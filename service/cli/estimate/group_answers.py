@@ -5,21 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
 from gleann.selection.estimate.labels.answers import NO_GROUP, Oracle
-from gleann.service.cli.files import inputs
+from gleann.service.cli.files import columns
 from gleann.service.cli.files.answers import (
     Answers,
     LabelsNeeded,
     answers_in,
     has_content,
-    rows_in,
+    read_answer_table,
 )
+from gleann.service.cli.files.inputs import ID_COLUMN
+from gleann.service.cli.files.tables import Table, read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,12 +76,12 @@ def read_group_answers(
     known, group = np.zeros(n, np.bool_), np.full(n, NO_GROUP, np.int64)
     value = np.zeros(n) if with_values else None
     if has_content(path):
-        table = _read(path, ("id", "group"), with_values=with_values)
-        rows = rows_in(path, names, inputs.column_array(path, table, "id"))
+        table = read_table(path, columns=_wanted(with_values=with_values))
+        rows = columns.rows_in(table, ID_COLUMN, names)
         known[rows] = True
-        group[rows] = _numbers(path, _words(table["group"]), groups)
+        group[rows] = _numbers(table, groups)
         if value is not None:
-            value[rows] = inputs.numbers_or_nan(path, table["value"])
+            value[rows] = columns.numbers_or_nan(table, "value")
     return GroupAnswers(names=names, known=known, group=group, value=value)
 
 
@@ -95,45 +96,36 @@ def read_own_answers(
     Raises:
         As `read_group_answers`.
     """
-    table = None
+    parts: list[Table | None] = [None] * len(groups)
     if has_content(path):
-        table = _read(path, ("id", "group"), with_values=with_values)
-        numbers = _numbers(path, _words(table["group"]), groups)
-        if nowhere := int((numbers == NO_GROUP).sum()):
-            raise InvalidInputError(f"{path}: {nowhere} answers name no group")
+        table = read_answer_table(path, more=("group",), with_values=with_values)
+        numbers = _numbers(table, groups)
+        if (nowhere := np.flatnonzero(numbers == NO_GROUP)).size:
+            raise InvalidInputError(
+                f"{table.where(nowhere[0])}: group is empty, but an answer is for one"
+                f" ({nowhere.size} name no group)"
+            )
+        parts = [table.take(np.flatnonzero(numbers == k)) for k in range(len(groups))]
     return {
-        name: answers_in(
-            path,
-            None if table is None else table.filter(pa.array(numbers == number)),
-            names,
-            with_values=with_values,
-        )
-        for number, name in enumerate(groups)
+        name: answers_in(part, names, with_values=with_values)
+        for name, part in zip(groups, parts, strict=True)
     }
 
 
-def _read(path: Path, columns: tuple[str, ...], *, with_values: bool) -> pa.Table:
-    return inputs.read_table(
-        path, columns=(*columns, "value") if with_values else columns
-    )
+def _wanted(*, with_values: bool) -> tuple[str, ...]:
+    return (ID_COLUMN, "group", *(("value",) if with_values else ()))
 
 
-def _words(column: pa.ChunkedArray) -> NDArray[np.str_]:
-    with_gaps = column.cast(pa.string()).fill_null("")
-    words = with_gaps.combine_chunks().to_numpy(zero_copy_only=False)
-    return np.char.strip(words.astype(np.str_))
-
-
-def _numbers(
-    path: Path, words: NDArray[np.str_], groups: Sequence[str]
-) -> NDArray[np.int64]:
+def _numbers(table: Table, groups: Sequence[str]) -> NDArray[np.int64]:
+    words = columns.words(table, "group")
     numbers = np.full(len(words), NO_GROUP, np.int64)
     for number, name in enumerate(groups):
         numbers[words == name] = number
-    strange = np.unique(words[(numbers == NO_GROUP) & (words != "")])
+    strange = np.flatnonzero((numbers == NO_GROUP) & (words != ""))
     if strange.size:
         raise InvalidInputError(
-            f"{path}: there is no group {shown(strange)}, but {', '.join(groups)}"
-            " (empty for none)"
+            f"{table.where(strange[0])}: there is no group"
+            f" {shown(np.unique(words[strange]))}, but {', '.join(groups)} (empty for"
+            " none)"
         )
     return numbers

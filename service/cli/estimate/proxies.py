@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap
-from gleann.service.cli.files import inputs
+from gleann.service.cli.files import columns, inputs
+from gleann.service.cli.files.inputs import ID_COLUMN
+from gleann.service.cli.files.tables import Table, read_table
 
 
 def by_file_name(paths: Sequence[Path]) -> dict[str, Path]:
@@ -29,24 +31,40 @@ def read_proxies(
     paths: Mapping[str, Path],
 ) -> tuple[IdMap, dict[str, NDArray[np.float64]]]:
     """Proxies by name, at least one, in the id order of the first."""
-    (_, one), *others = paths.items()
-    names, first = _read_proxy(one)
-    proxies = {next(iter(paths)): first}
+    (name, one), *others = paths.items()
+    names, first = _read_first(one)
+    proxies = {name: first}
     for name, path in others:
-        ids, proxy = _read_proxy(path)
-        if len(proxy) != len(first):
-            raise InvalidInputError(
-                f"{path} has {len(proxy)} proxies, {one} has {len(first)}"
-            )
-        proxies[name] = proxy[ids.rows_of(names.held)]
+        proxies[name] = _read_other(path, names, first=one)
     return names, proxies
 
 
-def _read_proxy(path: Path) -> tuple[IdMap, NDArray[np.float64]]:
-    if path.suffix == ".npy":
-        proxy = inputs.read_array(path)
-        return IdMap(None, n=len(proxy)), inputs.as_numbers(path, proxy)
-    table = inputs.read_table(path, columns=("id", "proxy"))
-    ids = inputs.column_array(path, table, "id")
-    proxy = inputs.column_array(path, table, "proxy")
-    return IdMap(ids, n=len(ids)), inputs.as_numbers(path, proxy)
+def _read_first(path: Path) -> tuple[IdMap, NDArray[np.float64]]:
+    """The ids that define the items, and their proxies."""
+    if _is_array(path):
+        proxy = columns.numbers(inputs.array_table(path, "proxy"), "proxy")
+        return IdMap(None, n=len(proxy)), proxy
+    table = read_table(path, columns=(ID_COLUMN, "proxy"))
+    ids = columns.own_ids(table, ID_COLUMN)
+    return IdMap(ids, n=len(ids)), columns.numbers(table, "proxy")
+
+
+def _read_other(path: Path, names: IdMap, *, first: Path) -> NDArray[np.float64]:
+    """Proxies of the items `names`, which come from the file `first`."""
+    if _is_array(path):
+        table = inputs.array_table(path, "proxy")
+        named = Table.of_array(path, ID_COLUMN, np.arange(len(table)))
+    else:
+        table = named = read_table(path, columns=(ID_COLUMN, "proxy"))
+    proxy = columns.numbers(table, "proxy")
+    if len(proxy) != len(names):
+        raise InvalidInputError(
+            f"{path} has {len(proxy)} proxies, {first} has {len(names)}"
+        )
+    ordered = np.empty_like(proxy)
+    ordered[columns.rows_in(named, ID_COLUMN, names)] = proxy
+    return ordered
+
+
+def _is_array(path: Path) -> bool:
+    return path.suffix.lower() == ".npy"

@@ -1,5 +1,6 @@
 """The oracle of `gleann estimate`: a csv file of answers that a person fills in."""
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,20 +8,23 @@ from typing import NoReturn
 
 import click
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
-from gleann.index.errors import DuplicateIdError, InvalidInputError, UnknownIdError
-from gleann.index.texts import Texts
+from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap
-from gleann.service.cli.files import inputs, outputs
+from gleann.service.cli.files import columns, outputs
+from gleann.service.cli.files.inputs import ID_COLUMN
+from gleann.service.cli.files.tables import Table, read_table, shown_names
+from gleann.service.files.vector_columns import reading
 
 LABELS_NEEDED = 3
 """Exit code when ids were written that somebody must label first."""
 
-TRUE_WORDS = {"1", "true", "yes", "y"}
-FALSE_WORDS = {"0", "false", "no", "n"}
+POSITIVE_COLUMNS = ("positive", "label")
+"""Names of the column that says whether the predicate holds."""
+BLANK_BYTES = 64
+"""A file that is larger has answers."""
 
 
 class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
@@ -32,19 +36,11 @@ class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
 
 
 def ask_for(
-    columns: Mapping[str, NDArray[np.generic]], todo: Path, answers: Path
+    items: Mapping[str, NDArray[np.generic]], todo: Path, answers: Path
 ) -> NoReturn:
-    """Write the items to label to `todo` and exit.
-
-    Raises:
-        InvalidInputError: `todo` is the answers file, which would be overwritten.
-    """
-    if todo.resolve() == answers.resolve():
-        raise InvalidInputError(
-            f"{todo} holds the answers: give --todo another file, as it is overwritten"
-        )
-    outputs.write_csv(todo, columns)
-    count = len(next(iter(columns.values())))
+    """Write the items to label to `todo` and exit."""
+    outputs.write_table(todo, items)
+    count = len(next(iter(items.values())))
     click.echo(
         f"{count:,} labels are needed: {todo} lists the ids; add them to {answers} and"
         " run this again",
@@ -83,7 +79,7 @@ class Answers:
 
 
 def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
-    """Read a csv or parquet file with columns id, positive and, if requested, value.
+    """Read a table with the columns id, positive and, if requested, value.
 
     The positive column may also be named label. A missing or empty file has no answers
     yet.
@@ -96,21 +92,30 @@ def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
     """
     table = None
     if has_content(path):
-        table = inputs.read_table(
-            path, columns=("id", "value") if with_values else ("id",)
-        )
-    return answers_in(path, table, names, with_values=with_values)
+        table = read_answer_table(path, with_values=with_values)
+    return answers_in(table, names, with_values=with_values)
+
+
+def read_answer_table(
+    path: Path, *, more: tuple[str, ...] = (), with_values: bool
+) -> Table:
+    """Read the columns id, positive or label, `more`, and value if requested."""
+    wanted = (ID_COLUMN, *more, *(("value",) if with_values else ()))
+    return read_table(path, columns=wanted, optional=POSITIVE_COLUMNS)
 
 
 def has_content(path: Path) -> bool:
-    """Whether a file is non-empty; True if only reading it can show that."""
-    return path.exists() and (not path.is_file() or path.stat().st_size > 0)
+    """Whether a file holds more than blanks; True if only reading it can show that."""
+    if not path.exists():
+        return False
+    if not path.is_file() or path.stat().st_size > BLANK_BYTES:
+        return True
+    with reading(path):
+        return bool(path.read_bytes().removeprefix(codecs.BOM_UTF8).strip())
 
 
-def answers_in(
-    path: Path, table: pa.Table | None, names: IdMap, *, with_values: bool
-) -> Answers:
-    """The answers in a table read from `path`; None has no answers yet.
+def answers_in(table: Table | None, names: IdMap, *, with_values: bool) -> Answers:
+    """The answers in a table; None has no answers yet.
 
     Raises:
         As `read_answers`.
@@ -119,61 +124,25 @@ def answers_in(
     known, positive = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     value = np.zeros(n) if with_values else None
     if table is not None:
-        rows = rows_in(path, names, inputs.column_array(path, table, "id"))
+        rows = columns.rows_in(table, ID_COLUMN, names)
         known[rows] = True
-        positive[rows] = as_flags(_positives(path, table), path)
+        positive[rows] = _positives(table)
         if value is not None:
-            value[rows] = inputs.numbers_or_nan(path, table["value"])
+            value[rows] = columns.numbers_or_nan(table, "value")
     return Answers(names=names, known=known, positive=positive, value=value)
 
 
-def _positives(path: Path, table: pa.Table) -> NDArray[np.generic]:
-    named = [name for name in ("positive", "label") if name in table.column_names]
+def _positives(table: Table) -> NDArray[np.bool_]:
+    named = [name for name in POSITIVE_COLUMNS if name in table.names]
     if len(named) != 1:
         raise InvalidInputError(
-            f"{path} needs one column positive or label, it has {len(named)} of them"
-            f" among {', '.join(table.column_names)}"
+            f"{table.path} needs one column positive or label, it has {len(named)} of"
+            f" them among {shown_names(table.names)}"
         )
-    return inputs.column_array(path, table, named[0])
-
-
-def rows_in(path: Path, names: IdMap, ids: NDArray[np.generic]) -> Rows:
-    """Rows of the ids in a file; errors name the file."""
-    try:
-        return rows_named(names, ids)
-    except (DuplicateIdError, UnknownIdError) as error:
-        raise type(error)(f"{path}: {error}") from error
+    return columns.flags(table, named[0])
 
 
 def read_examples(path: Path, names: IdMap) -> tuple[Rows, NDArray[np.bool_]]:
-    """Read labelled items: a csv or parquet file with the columns id and positive."""
-    table = inputs.read_table(path, columns=("id",))
-    rows = rows_in(path, names, inputs.column_array(path, table, "id"))
-    return rows, as_flags(_positives(path, table), path)
-
-
-def rows_named(names: IdMap, ids: NDArray[np.generic]) -> Rows:
-    """Rows of ids from a file; a csv reader parses digit strings as numbers."""
-    if isinstance(names.held, Texts) and ids.dtype.kind in "iu":
-        ids = ids.astype(np.str_)
-    return names.rows_of(ids)
-
-
-def as_flags(values: NDArray[np.generic], path: Path) -> NDArray[np.bool_]:
-    """Parse 0/1, true/false, yes/no and y/n.
-
-    Raises:
-        InvalidInputError: any other value; it is named.
-    """
-    if not len(values):  # a reader cannot infer the type of an empty column
-        return np.zeros(0, np.bool_)
-    words = np.char.lower(np.char.strip(values.astype(np.str_)))
-    words = np.char.replace(words, ".0", "")
-    true = np.isin(words, list(TRUE_WORDS))
-    strange = ~true & ~np.isin(words, list(FALSE_WORDS))
-    if strange.any():
-        raise InvalidInputError(
-            f"{path}: positive must be 0 or 1, got {values[strange].tolist()[0]!r}"
-            f" ({strange.sum()} of {len(values)} are neither)"
-        )
-    return true
+    """Read labelled items: a table with the columns id and positive."""
+    table = read_answer_table(path, with_values=False)
+    return columns.rows_in(table, ID_COLUMN, names), _positives(table)

@@ -1,4 +1,4 @@
-"""Read input files of batch jobs: .npy, parquet and csv.
+"""Read input files of batch jobs: vectors, ids, scores and groups.
 
 Nothing here unpickles. The vectors of a `.npy` file are read on access, so that a file
 may be larger than memory.
@@ -7,13 +7,22 @@ may be larger than memory.
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from gleann.index.arrays import HeldIds, Rows
 from gleann.index.errors import InvalidInputError
+from gleann.selection.checks import IdMap
+from gleann.service.cli.files import columns
+from gleann.service.cli.files.tables import (
+    PARQUET_SUFFIXES,
+    Table,
+    read_table,
+    shown_names,
+)
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_columns import (
     holds_vectors,
@@ -23,7 +32,11 @@ from gleann.service.files.vector_columns import (
     require_vectors,
 )
 
-PARQUET_SUFFIXES = (".parquet", ".pq")
+ID_COLUMN = "id"
+"""Column that holds the ids unless another one is named."""
+GROUP_COLUMN = "group"
+ROW_NUMBERS = ""
+"""Value of --id-column that leaves the column `id` alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,11 +45,11 @@ class NamedVectors:
 
     Attributes:
         vectors: (n, d), of the stored dtype; a `.npy` file is read slice by slice.
-        ids: (n,) int64 or string, or None where the file has none.
+        ids: (n,) ids, or None where the file has none.
     """
 
     vectors: NDArray[np.generic] | NpyFile
-    ids: NDArray[np.generic] | None
+    ids: HeldIds | None
 
 
 def read_vectors(
@@ -48,31 +61,52 @@ def read_vectors(
         path: a `.npy` file with an (n, d) array, or a parquet file with a column of
             equally long lists of numbers.
         vectors_column: name of that column; None if the file has only one.
-        id_column: column with the ids, if any.
+        id_column: column with the ids; None for the column `id` if there is one,
+            `ROW_NUMBERS` for none.
 
     Raises:
         MissingFileError: the file does not exist or cannot be read.
         InvalidInputError: it contains no vectors.
     """
-    if path.suffix == ".npy":
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
         if vectors_column or id_column:
             raise InvalidInputError(f"{path} is a .npy file and has no columns")
         return NamedVectors(vectors=NpyFile(path), ids=None)
-    if path.suffix not in PARQUET_SUFFIXES:
+    if suffix not in PARQUET_SUFFIXES:
         raise InvalidInputError(
             f"{path}: vectors are read from .npy or .parquet, not {path.suffix!r}"
         )
     with reading(path):
         schema = pa.parquet.read_schema(path)
         name = vectors_column or _only_vector_column(path, schema)
-        wanted = [name] + ([id_column] if id_column else [])
-        require_columns(path, wanted, schema.names)
-        table = pa.parquet.read_table(path, columns=wanted)
-    ids = column_array(path, table, id_column) if id_column else None
-    require_vectors(path, name, table[name].type)
-    lists = table[name].combine_chunks()
-    matrix = matrix_of(lists, shown=path, name=name, first=0, dim=None)
+        _require_one(path, name, schema)
+        require_vectors(path, name, schema.field(name).type)
+    if id_column is None and ID_COLUMN in schema.names:
+        id_column = _usable_ids(path, schema)
+    wanted = [name] + ([id_column] if id_column else [])
+    table = read_table(path, columns=wanted)
+    matrix = matrix_of(table.columns[name], shown=path, name=name, first=0, dim=None)
+    ids = columns.own_ids(table, id_column) if id_column else None
     return NamedVectors(vectors=matrix, ids=ids)
+
+
+def _require_one(path: Path, name: str, schema: pa.Schema) -> None:
+    require_columns(path, [name], schema.names)
+    if (count := schema.names.count(name)) > 1:
+        raise InvalidInputError(f"{path} has {count} columns {name!r}")
+
+
+def _usable_ids(path: Path, schema: pa.Schema) -> str | None:
+    """The column `id`, if its type can hold ids; a note if not."""
+    kinds = [field.type for field in schema if field.name == ID_COLUMN]
+    if len(kinds) > 1 or columns.holds_ids(kinds[0]):
+        return ID_COLUMN
+    click.echo(
+        f"gleann: note: {path}: ids are row numbers, as column 'id' holds {kinds[0]}",
+        err=True,
+    )
+    return None
 
 
 def read_array(path: Path) -> NDArray[np.generic]:
@@ -80,69 +114,54 @@ def read_array(path: Path) -> NDArray[np.generic]:
     return np.asarray(NpyFile(path))
 
 
-def read_table(path: Path, *, columns: tuple[str, ...]) -> pa.Table:
-    """Read a csv or parquet file that must have `columns`."""
-    with reading(path):
-        if path.suffix in PARQUET_SUFFIXES:
-            table = pa.parquet.read_table(path)
-        else:
-            table = pa.csv.read_csv(path)
-    require_columns(path, list(columns), table.column_names)
-    return table
-
-
-def column_array(path: Path, table: pa.Table, name: str) -> NDArray[np.generic]:
-    """One column of a table, without nulls: numbers, flags or strings.
-
-    Strings have dtype object, since NumPy's string dtype drops trailing NULs.
+def array_table(path: Path, name: str) -> Table:
+    """The array (n,) of a `.npy` file as a table with one column.
 
     Raises:
-        InvalidInputError: it has nulls, or another type.
+        InvalidInputError: the array has another shape, or holds neither numbers nor
+            texts.
     """
-    column = table[name].combine_chunks()
-    if column.null_count:
+    values = read_array(path)
+    if values.ndim != 1:
         raise InvalidInputError(
-            f"{path}: column {name!r} has {column.null_count} empty values"
+            f"{path}: {name} must have shape (n,), got {values.shape}"
         )
-    if not len(column):  # a reader cannot infer the type of an empty column
-        return np.empty(0)
-    kind = column.type.value_type if _is_dictionary(column) else column.type
-    if not _is_plain(kind):
-        raise InvalidInputError(
-            f"{path}: column {name!r} must hold numbers, flags or texts, got {kind}"
-        )
-    with reading(path):
-        values: NDArray[np.generic] = column.to_numpy(zero_copy_only=False)
-    return values
+    return Table.of_array(path, name, values)
 
 
-def _is_dictionary(column: pa.Array) -> bool:
-    return bool(pa.types.is_dictionary(column.type))
+def read_column(path: Path, name: str) -> Table:
+    """A table with the column `name`: of a `.npy` array (n,), or of a table."""
+    if path.suffix.lower() == ".npy":
+        return array_table(path, name)
+    return read_table(path, columns=(name,))
 
 
-def _is_plain(kind: pa.DataType) -> bool:
-    # A csv column with a heading only has the null type and no entries.
-    tests = ("integer", "floating", "boolean", "string", "large_string", "null")
-    return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
+def read_id_rows(path: Path, pool: IdMap) -> Rows:
+    """Rows of ids: a `.npy` array, or the column `id` of a table.
+
+    Raises:
+        UnknownIdError: an id of no item.
+        DuplicateIdError: an id twice.
+    """
+    return columns.rows_in(read_column(path, ID_COLUMN), ID_COLUMN, pool)
+
+
+def read_own_ids(path: Path) -> HeldIds:
+    """Ids that define the items: a `.npy` array, or the column `id` of a table."""
+    return columns.own_ids(read_column(path, ID_COLUMN), ID_COLUMN)
 
 
 def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
-    """Read one number per row.
+    """Read one finite number per row.
 
     Args:
-        path: a `.npy` array (n,), or a csv or parquet file with a column `name`.
+        path: a `.npy` array (n,), or a table with a column `name`.
         n: expected count.
         name: of the numbers, in messages.
     """
-    if path.suffix == ".npy":
-        values = read_array(path)
-    else:
-        values = column_array(path, read_table(path, columns=(name,)), name)
-    if values.shape != (n,):
-        raise InvalidInputError(
-            f"{path}: {name} must have shape ({n},), one a row, got {values.shape}"
-        )
-    return as_numbers(path, values)
+    values = columns.numbers(read_column(path, name), name)
+    _require_count(path, name, len(values), n)
+    return values
 
 
 def as_numbers(path: Path, values: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -152,20 +171,44 @@ def as_numbers(path: Path, values: NDArray[np.generic]) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
-def numbers_or_nan(path: Path, column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """A column of numbers; nulls, such as values of negatives, become NaN."""
-    gapless = column.combine_chunks()
-    with reading(path):
-        if gapless.null_count or pa.types.is_null(gapless.type):
-            gapless = gapless.cast(pa.float64()).fill_null(np.nan)
-    return as_numbers(path, gapless.to_numpy(zero_copy_only=False))
+def read_groups(given: str, *, n: int) -> NDArray[np.generic]:
+    """Read the group of each item from FILE or FILE:COLUMN.
+
+    Args:
+        given: a `.npy` array (n,), or a table with a column `group`, or the named one.
+        n: expected count.
+    """
+    path, name = split_column(given, GROUP_COLUMN)
+    groups = columns.categories(read_column(path, name), name)
+    _require_count(path, name, len(groups), n)
+    return groups
+
+
+def split_column(given: str, default: str) -> tuple[Path, str]:
+    """The file and the column of FILE or FILE:COLUMN; a file may have a colon."""
+    file, colon, column = given.rpartition(":")
+    if not colon or not file or not column or Path(given).exists():
+        return Path(given), default
+    return Path(file), column
+
+
+def _require_count(path: Path, name: str, found: int, n: int) -> None:
+    if found != n:
+        raise InvalidInputError(
+            f"{path}: {name} must have shape ({n},), one an item, got ({found},)"
+        )
 
 
 def _only_vector_column(path: Path, schema: pa.Schema) -> str:
     names = [field.name for field in schema if holds_vectors(field.type)]
+    if not names:
+        listed = shown_names([f"{field.name} ({field.type})" for field in schema])
+        raise InvalidInputError(
+            f"{path} has no column of lists of numbers, only {listed or 'no columns'}"
+        )
     if len(names) != 1:
         raise InvalidInputError(
             f"{path} has {len(names)} columns of lists of numbers"
-            f" ({', '.join(names) or 'none'}); name one with --vectors-column"
+            f" ({shown_names(names)}); name one with --vectors-column"
         )
     return names[0]

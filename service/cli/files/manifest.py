@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gleann.index import Progress
-from gleann.service.cli.files.outputs import write_json
+from gleann.service.cli.files.outputs import Staged, staged
 from gleann.service.cli.progress import Report
 from gleann.service.files.vector_columns import reading
 from gleann.service.report.machine import command_line, machine, now, versions
@@ -95,6 +95,13 @@ class JobRecord:
 
     def write(self, output: Path, results: Mapping[str, object]) -> None:
         """Write the record next to `output`."""
+        with staged() as files:
+            self.add_to(files, output, results)
+
+    def add_to(
+        self, files: Staged, output: Path, results: Mapping[str, object]
+    ) -> None:
+        """Write the record of `output` together with other files."""
         contents = {
             "command": self._command,
             "command_line": command_line(),
@@ -109,4 +116,4 @@ class JobRecord:
             "machine": machine(),
             "versions": versions(),
         }
-        write_json(manifest_path(output), contents)
+        files.add_json(manifest_path(output), contents)

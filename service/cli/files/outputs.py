@@ -2,29 +2,26 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from gleann.index.errors import AlreadyExistsError, StorageError
+from gleann.index.errors import StorageError
 from gleann.index.texts import Texts
+from gleann.service.cli.files.tables import JSONL_SUFFIXES, PARQUET_SUFFIXES
 
 Values: TypeAlias = NDArray[np.generic] | Texts
 """A column of a table."""
 
-
-def refuse_existing(*paths: Path, overwrite: bool) -> None:
-    """Refuse an output path that exists, unless `overwrite` is set."""
-    for path in paths:
-        if not overwrite and path.exists():
-            raise AlreadyExistsError(
-                f"{path} exists already; add --overwrite to replace it"
-            )
+JSONL_ROWS = 1 << 16
+"""Rows that are Python objects at once."""
 
 
 def make_directory(path: Path) -> None:
@@ -39,35 +36,166 @@ def make_directory(path: Path) -> None:
         raise StorageError(f"cannot make {path}: {error.strerror}") from error
 
 
+def temporary_of(path: Path) -> Path:
+    """The file that is written first and then renamed to `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+class Staged:
+    """Files that are written but not yet in place; from `staged`."""
+
+    def __init__(self) -> None:
+        self._paths: list[Path] = []
+
+    def add(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Write a temporary file for `path` with `write`, on disk when this returns.
+
+        Raises:
+            StorageError: a disk error.
+        """
+        temporary = temporary_of(path)
+        self._paths.append(path)
+        with _refusing(path):
+            write(temporary)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+
+    def add_table(self, path: Path, columns: Mapping[str, Values]) -> None:
+        """Write equally long columns; the suffix decides the format."""
+        writer = _writer_of(path)
+        self.add(path, lambda temporary: writer(temporary, columns))
+
+    def add_json(self, path: Path, value: object) -> None:
+        """Write `value` as indented JSON; NumPy scalars and paths are allowed."""
+        text = json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n"
+        self.add(path, lambda temporary: _write_text(temporary, text))
+
+    def publish(self) -> None:
+        """Put the files in place, in the order in which they were added."""
+        for path in self._paths:
+            with _refusing(path):
+                temporary_of(path).replace(path)
+
+    def discard(self) -> None:
+        """Remove files that are not in place."""
+        for path in self._paths:
+            with suppress(OSError):
+                temporary_of(path).unlink()
+
+
+@contextmanager
+def staged() -> Iterator[Staged]:
+    """Write several files: all of them are put in place at the end, or none.
+
+    Raises:
+        StorageError: a disk error; existing files are unchanged unless only the renames
+            failed.
+    """
+    files = Staged()
+    try:
+        yield files
+        files.publish()
+    finally:
+        files.discard()
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(f"cannot write {path}: {reason}") from error
+
+
 def publish(path: Path, write: Callable[[Path], None]) -> None:
     """Write a temporary file with `write`, then rename it to `path`.
 
     Raises:
         StorageError: a disk error; an existing file at `path` is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(temporary)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot write {path}: {reason}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged() as files:
+        files.add(path, write)
 
 
-def write_parquet(path: Path, columns: Mapping[str, Values]) -> None:
-    """Write equally long columns to a parquet file."""
+def write_table(path: Path, columns: Mapping[str, Values]) -> None:
+    """Write equally long columns; the suffix decides the format."""
+    with staged() as files:
+        files.add_table(path, columns)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON; NumPy scalars and paths are allowed."""
+    with staged() as files:
+        files.add_json(path, value)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8."""
+    publish(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_parquet(path: Path, columns: Mapping[str, Values]) -> None:
+    pa.parquet.write_table(_table(columns), path)
+
+
+def _write_csv(path: Path, columns: Mapping[str, Values]) -> None:
+    pa.csv.write_csv(_table(columns), path)
+
+
+def _write_jsonl(path: Path, columns: Mapping[str, Values]) -> None:
     table = _table(columns)
-    publish(path, lambda temporary: pa.parquet.write_table(table, temporary))
+    with path.open("w", encoding="utf-8") as file:
+        for start in range(0, len(table), JSONL_ROWS):
+            part = table.slice(start, JSONL_ROWS)
+            cells = [_json_cells(column) for column in part.columns]
+            for row in zip(*cells, strict=True):
+                named = dict(zip(part.column_names, row, strict=True))
+                file.write(json.dumps(named, ensure_ascii=False) + "\n")
 
 
-def write_csv(path: Path, columns: Mapping[str, Values]) -> None:
-    """Write equally long columns to a csv file with a heading."""
-    table = _table(columns)
-    publish(path, lambda temporary: pa.csv.write_csv(table, temporary))
+def _json_cells(column: pa.ChunkedArray) -> list[object]:
+    """Cells as JSON has them: null for NaN and infinity."""
+    if pa.types.is_float32(column.type):  # in as few digits as float32 needs
+        column = column.cast(pa.string()).cast(pa.float64())
+    if pa.types.is_floating(column.type):
+        finite = pa.compute.is_finite(column)
+        column = pa.compute.if_else(finite, column, None)
+    values: list[object] = column.to_pylist()
+    return values
+
+
+def _write_npz(path: Path, columns: Mapping[str, Values]) -> None:
+    arrays = {
+        name: values.to_numpy() if isinstance(values, Texts) else values
+        for name, values in columns.items()
+    }
+    with path.open("wb") as file:  # NumPy would append .npz to a path
+        unpickled = {name: _unpickled(values) for name, values in arrays.items()}
+        np.savez(file, **unpickled)  # type: ignore[arg-type]  # not allow_pickle
+
+
+def _unpickled(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Texts of dtype object as NumPy's own, which need no pickle."""
+    return values.astype(np.str_) if values.dtype.kind == "O" else values
+
+
+_WRITERS: dict[str, Callable[[Path, Mapping[str, Values]], None]] = {
+    **dict.fromkeys(PARQUET_SUFFIXES, _write_parquet),
+    ".csv": _write_csv,
+    **dict.fromkeys(JSONL_SUFFIXES, _write_jsonl),
+    ".npz": _write_npz,
+}
+TABLE_SUFFIXES = tuple(_WRITERS)
+"""Formats of tables, by the suffix of the file."""
+
+
+def _writer_of(path: Path) -> Callable[[Path, Mapping[str, Values]], None]:
+    return _WRITERS[path.suffix.lower()]
 
 
 def _table(columns: Mapping[str, Values]) -> pa.Table:
@@ -79,21 +207,6 @@ def _column(values: Values) -> pa.Array:
         # Arrow cuts NumPy strings at the first NUL.
         return pa.array(values.tolist(), pa.string())
     return pa.array(values)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON; NumPy scalars and paths are allowed."""
-    text = json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n"
-    publish(path, lambda temporary: _write_text(temporary, text))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` in UTF-8."""
-    publish(path, lambda temporary: _write_text(temporary, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _plain(value: object) -> object:

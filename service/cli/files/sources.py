@@ -4,15 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gleann.index import SoarIndex, as_vectors
+from gleann.index import BuildParams, SoarIndex, as_vectors
 from gleann.index.arrays import HeldIds, Vectors
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import (
+    InvalidInputError,
+    InvalidParamsError,
+    ZeroVectorError,
+)
+from gleann.index.metric import prepare
+from gleann.index.params import Metric
 from gleann.selection.checks import IdMap
-from gleann.selection.coreset import metric_vectors
 from gleann.service.cli.files import inputs
 from gleann.service.cli.files.manifest import JobRecord
+
+FILE_METRIC: Metric = BuildParams().metric
+"""Metric of a file of vectors: that of an index built from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,13 +27,15 @@ class Source:
     """The items to choose among.
 
     Attributes:
-        vectors: float32 (n, d); for an index, as prepared for search.
+        vectors: float32 (n, d), as an index of this metric holds them.
         names: their ids, and the rows of ids.
+        metric: that of the index, or the one for a file.
         index: the source index, or None for a file.
     """
 
     vectors: Vectors
     names: IdMap
+    metric: Metric
     index: SoarIndex | None
 
     @property
@@ -37,11 +46,19 @@ class Source:
     @property
     def has_metric(self) -> bool:
         """Whether the distance is a metric; False for "ip"."""
-        return self.index is None or self.index.metric != "ip"
+        return self.metric != "ip"
 
     def metric_vectors(self) -> Vectors:
-        """Vectors whose L2 distance is the metric; refused for "ip"."""
-        return self.vectors if self.index is None else metric_vectors(self.index)
+        """Vectors whose L2 distance is the metric.
+
+        Raises:
+            InvalidParamsError: the metric is "ip".
+        """
+        if not self.has_metric:
+            raise InvalidParamsError(
+                "distances need a true metric, cosine or l2, but the metric is ip"
+            )
+        return self.vectors
 
 
 def open_source(
@@ -50,25 +67,41 @@ def open_source(
     *,
     vectors_column: str | None = None,
     id_column: str | None = None,
+    metric: Metric | None = None,
 ) -> Source:
-    """Open an index directory or read a file of vectors, and add it to `record`."""
+    """Open an index directory or read a file of vectors, and add it to `record`.
+
+    Args:
+        path: the directory or the file.
+        record: stores its hash.
+        vectors_column: of a parquet file, as `inputs.read_vectors`.
+        id_column: of a parquet file, as `inputs.read_vectors`.
+        metric: None for that of the index, or `FILE_METRIC` for a file.
+
+    Raises:
+        InvalidInputError: the index has another metric, or has no columns.
+    """
     if path.is_dir():
         if vectors_column or id_column:
             raise InvalidInputError(f"{path} is an index and has no columns")
-        index = SoarIndex.load(path)
-        record.add_index(path, index.data_hash)
-        names = IdMap(index.held_ids, n=len(index))
-        return Source(vectors=index.vectors, names=names, index=index)
+        return _open_index(path, record, metric)
     read = inputs.read_vectors(path, vectors_column=vectors_column, id_column=id_column)
     record.add_file(path)
-    vectors = as_vectors(np.asarray(read.vectors))
+    metric = metric or FILE_METRIC
+    try:
+        vectors = prepare(as_vectors(np.asarray(read.vectors)), metric)
+    except ZeroVectorError as error:
+        raise ZeroVectorError(f"{path}: {error}; --metric l2 allows it") from error
     names = IdMap(read.ids, n=len(vectors))
-    return Source(vectors=vectors, names=names, index=None)
+    return Source(vectors=vectors, names=names, metric=metric, index=None)
 
 
-def read_ids(path: Path) -> NDArray[np.generic]:
-    """Read ids: a `.npy` array, or the column "id" of a csv or parquet file."""
-    if path.suffix == ".npy":
-        return np.asarray(inputs.read_array(path))
-    table = inputs.read_table(path, columns=("id",))
-    return inputs.column_array(path, table, "id")
+def _open_index(path: Path, record: JobRecord, metric: Metric | None) -> Source:
+    index = SoarIndex.load(path)
+    if metric not in (None, index.metric):
+        raise InvalidInputError(
+            f"--metric is {metric}, but the index {path} was built with {index.metric}"
+        )
+    record.add_index(path, index.data_hash)
+    names = IdMap(index.held_ids, n=len(index))
+    return Source(vectors=index.vectors, names=names, metric=index.metric, index=index)

@@ -17,17 +17,21 @@ from gleann.index.errors import (
     MissingFileError,
     NotReadyError,
 )
+from gleann.index.params import Metric
 from gleann.selection import (
     ActiveParams,
     ActiveSession,
     Coverage,
     IndexNeighbours,
+    PoolChoice,
     Selection,
 )
 from gleann.selection.active.params import PoolName, Strategy
-from gleann.service.cli.files import inputs, outputs, sources
-from gleann.service.cli.files.answers import rows_named
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files import columns, inputs, output_paths, outputs, sources
+from gleann.service.cli.files.inputs import ID_COLUMN
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.files.tables import read_table
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
 
@@ -56,13 +60,20 @@ class ActiveJob:
     seed: int
     vectors_column: str | None
     id_column: str | None
+    metric: Metric | None
     overwrite: bool
 
 
 def run(job: ActiveJob) -> None:
     """Start or resume a session; write its next batch and its state."""
-    new = [job.out, manifest_path(job.out)] + ([] if job.resume else [job.state])
-    outputs.refuse_existing(*new, overwrite=job.overwrite)
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        OutputPath(flag="--state", path=job.state, replaces=job.resume),
+        inputs=(job.source, job.labels, job.probabilities, job.ignore),
+        overwrite=job.overwrite,
+    )
     record = JobRecord("select active", job)
     with record.timed("read"):
         source = sources.open_source(
@@ -70,6 +81,7 @@ def run(job: ActiveJob) -> None:
             record,
             vectors_column=job.vectors_column,
             id_column=job.id_column,
+            metric=job.metric,
         )
         record.add_file(job.labels)
         ignored = _read_ignored(job, source, record)
@@ -80,25 +92,33 @@ def run(job: ActiveJob) -> None:
         picked = session.next_batch()
     with record.timed("compare"):
         compared = _compare(session, picked)
-    outputs.write_parquet(job.out, _columns(picked))
-    outputs.write_json(job.state, session.state())
     advice = session.stop_advice()
-    record.write(
-        job.out,
-        {
-            "asked": len(picked),
-            "labelled": len(session.labelled_rows),
-            "looked_at": session.looked_at,
-            "stop": advice.stop,
-            "stop_reason": advice.reason,
-            "compared": {name: _told(one) for name, one in compared.items()},
-        },
-    )
+    results = {
+        "asked": len(picked),
+        "labelled": len(session.labelled_rows),
+        "looked_at": session.looked_at,
+        "pool": session.pool_choice.pool,
+        "pool_asked": session.pool_choice.asked,
+        "pool_reason": session.pool_choice.reason,
+        "stop": advice.stop,
+        "stop_reason": advice.reason,
+        "compared": {name: _told(one) for name, one in compared.items()},
+        "metric": source.metric,
+    }
+    # In this order: without the new state, the same batch comes again.
+    with outputs.staged() as files:
+        files.add_table(job.out, _columns(picked))
+        files.add_json(job.state, session.state())
+        record.add_to(files, job.out, results)
     click.echo(
         f"{job.out}: {len(picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
-        f" {session.looked_at:,} of {len(source.ids):,} were looked at"
+        f" {session.looked_at:,} of {len(source.ids):,}"
+        f" ({session.looked_at / len(source.ids):.1%}) were looked at (metric"
+        f" {source.metric})"
     )
+    choice = session.pool_choice
+    click.echo(f"pool: {choice.pool} ({_why(choice)})")
     for concept, one in compared.items():
         _say(session.params.strategy, concept, one)
     click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
@@ -111,6 +131,12 @@ def _say(strategy: str, concept: str, one: Coverage) -> None:
         f" {one.random_score:.4g}; strongest simple choice, the highest of all items"
         f" {one.baseline_score:.4g} ({one.in_pool:.0%} of them were candidates)"
     )
+
+
+def _why(choice: PoolChoice) -> str:
+    if choice.asked == "auto":
+        return f"auto: {choice.reason}"
+    return choice.reason
 
 
 def _told(one: Coverage) -> dict[str, float | str]:
@@ -147,17 +173,17 @@ def _read_labels(
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Rows (m,) and labels (m,), or (m, q) with q concepts."""
     names = concepts or ("label",)
-    table = inputs.read_table(path, columns=("id", *names))
-    rows = rows_named(source.names, inputs.column_array(path, table, "id"))
-    columns = [inputs.column_array(path, table, name) for name in names]
-    return rows, np.stack(columns, axis=1) if concepts else columns[0]
+    table = read_table(path, columns=(ID_COLUMN, *names))
+    rows = columns.rows_in(table, ID_COLUMN, source.names)
+    labels = [columns.labels(table, name) for name in names]
+    return rows, np.stack(labels, axis=1) if concepts else labels[0]
 
 
 def _read_ignored(job: ActiveJob, source: sources.Source, record: JobRecord) -> Rows:
     if job.ignore is None:
         return np.empty(0, np.int64)
     record.add_file(job.ignore)
-    return rows_named(source.names, sources.read_ids(job.ignore))
+    return inputs.read_id_rows(job.ignore, source.names)
 
 
 def _take_probabilities(

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError
+from gleann.index.params import Metric
 from gleann.selection import entropy_costs, margin_costs
 from gleann.selection.coreset import CostOn, QuotaRule
 from gleann.selection.coreset.methods import defaults
 from gleann.service.cli.files import inputs, sources
-from gleann.service.cli.files.answers import rows_named
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.values import DeviceChoice
 
@@ -29,9 +29,10 @@ class CoresetJob:
     k: int
     vectors_column: str | None
     id_column: str | None
+    metric: Metric | None
     locked: Path | None
     coverage: Path | None
-    groups: Path | None
+    groups: str | None
     quotas: QuotaRule
     device: DeviceChoice
     overwrite: bool
@@ -75,8 +76,7 @@ def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
     Args:
         job: has their paths.
         record: stores their hashes.
-        measured: whether the method needs distances; False accepts an index with metric
-            "ip".
+        measured: whether the method needs distances; False accepts the metric "ip".
 
     Raises:
         InvalidInputError: inconsistent files.
@@ -87,10 +87,11 @@ def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
         record,
         vectors_column=job.vectors_column,
         id_column=job.id_column,
+        metric=job.metric,
     )
     locked = np.empty(0, np.int64)
     if job.locked:
-        locked = rows_named(source.names, sources.read_ids(job.locked))
+        locked = inputs.read_id_rows(job.locked, source.names)
         record.add_file(job.locked)
     return Inputs(
         source=source,
@@ -125,15 +126,6 @@ def _read_groups(
 ) -> NDArray[np.generic] | None:
     if job.groups is None:
         return None
-    record.add_file(job.groups)
-    if job.groups.suffix == ".npy":
-        groups = np.asarray(inputs.read_array(job.groups))
-    else:
-        table = inputs.read_table(job.groups, columns=("group",))
-        groups = inputs.column_array(job.groups, table, "group")
-    if groups.shape != (n,):
-        raise InvalidInputError(
-            f"{job.groups}: group must have shape ({n},), one an item,"
-            f" got {groups.shape}"
-        )
-    return groups
+    path, _ = inputs.split_column(job.groups, inputs.GROUP_COLUMN)
+    record.add_file(path)
+    return inputs.read_groups(job.groups, n=n)

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
+from gleann.index.params import Metric
 from gleann.selection import Coreset, Selection
 from gleann.selection.checks import IdMap
 from gleann.selection.coreset import (
@@ -14,8 +15,8 @@ from gleann.selection.coreset import (
     draw,
     select,
 )
-from gleann.service.cli.files import outputs
-from gleann.service.cli.files.manifest import JobRecord, manifest_path
+from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.select.coreset_inputs import CoresetJob, Inputs, read
 from gleann.service.devices.devices import Devices
@@ -39,17 +40,18 @@ def run(
         options: fields of `job` that are options of the method.
         needs_costs: whether costs are required.
     """
-    written = [job.out, manifest_path(job.out)] + (
-        [job.coverage] if job.coverage else []
-    )
-    outputs.refuse_existing(*written, overwrite=job.overwrite)
+    priced = job.costs is not None or job.probabilities is not None
+    if needs_costs and not priced:
+        raise InvalidInputError(
+            f"{_command(method)} needs costs: give --costs or --probabilities"
+            " (farthest-first needs none)"
+        )
+    _require_outputs(job)
     devices = Devices(job.device)
-    record = JobRecord(f"select {method.replace('_', '-')}", job)
+    record = JobRecord(f"select {_command(method)}", job)
     with record.timed("read"):
         measured = method != "random" or job.coverage is not None
         given = read(job, record, measured=measured)
-    if needs_costs and given.costs is None:
-        raise InvalidInputError("costs are needed: give --costs or --probabilities")
     request = _request(method, job, given, options)
     vectors = given.vectors
     if vectors is None:
@@ -66,7 +68,28 @@ def run(
             )
         )
     _write(job, given, answer, record, where=where)
-    _say(job, answer, seconds=record.seconds("select"))
+    if method == "weighted_k_center" and not priced:
+        click.echo("without --costs or --probabilities: coverage alone")
+    _say(job, answer, seconds=record.seconds("select"), metric=given.source.metric)
+
+
+def _command(method: MethodName) -> str:
+    return method.replace("_", "-")
+
+
+def _require_outputs(job: CoresetJob) -> None:
+    out = output_paths.table("--out", job.out)
+    coverage = [output_paths.table("--coverage", job.coverage)] if job.coverage else []
+    groups = None
+    if job.groups:
+        groups, _ = inputs.split_column(job.groups, inputs.GROUP_COLUMN)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        *coverage,
+        inputs=(job.source, job.locked, job.costs, job.probabilities, groups),
+        overwrite=job.overwrite,
+    )
 
 
 def _request(
@@ -92,8 +115,10 @@ def _run_draw(
     """Draw at random without distances, where there is no metric."""
     with record.timed("select"):
         drawn = draw(request, n=len(given.source.ids), ids=given.source.ids)
-    outputs.write_parquet(job.out, _picks(drawn))
-    record.write(job.out, {"chosen": len(drawn), "provenance": drawn.provenance})
+    results = {"chosen": len(drawn), "provenance": drawn.provenance}
+    with outputs.staged() as files:
+        files.add_table(job.out, _picks(drawn))
+        record.add_to(files, job.out, results)
     click.echo(
         f"{job.out}: {len(drawn):,} of {len(given.source.ids):,} items; inner product"
         " is no metric, so nothing is said of their radius"
@@ -109,14 +134,23 @@ def _write(
     where: str,
 ) -> None:
     chosen, baselines = answer.chosen, answer.baselines
-    outputs.write_parquet(job.out, _picks(chosen.to_selection(given.source.ids)))
-    if job.coverage:
-        outputs.write_parquet(job.coverage, _coverage(chosen, given.source.names))
     compared = {} if baselines is None else baselines.summary()
-    record.write(job.out, _results(chosen) | compared | {"device": where})
+    results = _results(chosen) | compared | {"device": where}
+    results["metric"] = given.source.metric
+    with outputs.staged() as files:
+        files.add_table(job.out, _picks(chosen.to_selection(given.source.ids)))
+        if job.coverage:
+            files.add_table(job.coverage, _coverage(chosen, given.source.names))
+        record.add_to(files, job.out, results)
 
 
-def _say(job: CoresetJob, answer: CoresetAnswer, *, seconds: float) -> None:
+def _say(
+    job: CoresetJob,
+    answer: CoresetAnswer,
+    *,
+    seconds: float,
+    metric: Metric,
+) -> None:
     chosen, baselines = answer.chosen, answer.baselines
     priced = job.costs is not None or job.probabilities is not None
 
@@ -126,7 +160,7 @@ def _say(job: CoresetJob, answer: CoresetAnswer, *, seconds: float) -> None:
 
     click.echo(
         f"{job.out}: {len(chosen.rows):,} of {len(chosen.nearest):,} items in"
-        f" {seconds:.2f} s, {shown(chosen)}"
+        f" {seconds:.2f} s, {shown(chosen)} (metric {metric})"
     )
     within = " of each group" if job.groups else ""
     if baselines is not None:

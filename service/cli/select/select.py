@@ -3,6 +3,7 @@
 import click
 
 from gleann.service.cli import options
+from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.select.select_active import active
 from gleann.service.cli.select.select_coreset import (
     ccs,
@@ -17,7 +18,7 @@ OLD_NAMES = {"k-center": "weighted-k-center"}
 """Commands by an earlier name, which is not listed."""
 
 
-class _Select(click.Group):
+class _Select(SuggestingGroup):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         return super().get_command(context, OLD_NAMES.get(name, name))
 

@@ -4,9 +4,11 @@ from typing import get_args
 
 import click
 
-from gleann.selection.active.params import PoolName, Strategy
+from gleann.selection.active.params import ActiveParams, PoolName, Strategy
 from gleann.service.cli import options
 from gleann.service.cli.select.active_job import ActiveJob, run
+
+DEFAULTS = ActiveParams()
 
 
 def _integers(
@@ -62,23 +64,26 @@ def _names(
 @click.option(
     "--strategy",
     type=click.Choice(get_args(Strategy)),
-    default="entropy",
+    default=DEFAULTS.strategy,
     show_default=True,
     help="Query strategy: the score by which items are chosen.",
 )
 @click.option(
     "--pool",
     type=click.Choice(get_args(PoolName)),
-    default="classifier",
+    default=DEFAULTS.pool,
     show_default=True,
-    help="Candidates: neighbours of the labelled items (seals), these plus index"
-    " results for the classifier (classifier), AnchorAL's (anchors), every item,"
-    " or random draws. The first three need an index.",
+    help="Candidates: every item where that costs no more, else classifier (auto);"
+    " neighbours of the labelled items (seals), these plus index results for the"
+    " classifier (classifier), AnchorAL's (anchors), every item (global), or random"
+    " draws. Seals, classifier and anchors need an index.",
 )
-@click.option("--batch", default=100, show_default=True, help="Items per batch.")
+@click.option(
+    "--batch", default=DEFAULTS.batch, show_default=True, help="Items per batch."
+)
 @click.option(
     "--neighbours",
-    default=100,
+    default=DEFAULTS.neighbours,
     show_default=True,
     help="Neighbours of each labelled item that enter the pool.",
 )
@@ -132,6 +137,7 @@ def _names(
 )
 @options.seed_option
 @options.column_options
+@options.metric_option
 @options.overwrite_option
 @options.takes(ActiveJob)
 def active(job: ActiveJob) -> None:
@@ -141,7 +147,8 @@ def active(job: ActiveJob) -> None:
     it, label the items in OUT, add their labels to the file and run it with --resume.
     The parameters then come from the session, except --ignore and --probabilities.
 
-    Prints the batch's strategy score, compared with as many random items and with the
+    Prints the pool and why it was taken, the share of the items that were looked at,
+    and the batch's strategy score, compared with as many random items and with the
     strongest simple baseline: the items with the highest score of all.
     """
     run(job)

@@ -27,9 +27,9 @@ def shared_options(function: Callback) -> Callback:
         ),
         click.option(
             "--groups",
-            type=options.PATH,
-            help="One class or group per item, in row order (.npy, or a column group):"
-            " choose within each.",
+            metavar="FILE[:COLUMN]",
+            help="One class or group per item, in row order (.npy, or a column, group"
+            " by default): choose within each.",
         ),
         click.option(
             "--quotas",
@@ -41,9 +41,10 @@ def shared_options(function: Callback) -> Callback:
         click.option(
             "--coverage",
             type=options.PATH,
-            help="Also write each item's nearest chosen item to this parquet file.",
+            help="Also write each item's nearest chosen item to this table.",
         ),
         options.column_options,
+        options.metric_option,
         options.device_option("distances are measured"),
         options.overwrite_option,
         options.progress_option,
@@ -118,9 +119,11 @@ def cost_options(function: Callback) -> Callback:
 def weighted_k_center(job: CoresetJob) -> None:
     """Choose K items of SOURCE with a small radius + COST_WEIGHT * cost.
 
+    Without costs it is k-center: coverage alone.
+
     Prints a certificate: an upper bound on the ratio to the optimum.
     """
-    run("weighted_k_center", job, options=("eps", "shards"))
+    run("weighted_k_center", job, options=("eps", "shards"), needs_costs=False)
 
 
 @click.command(

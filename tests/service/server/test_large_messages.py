@@ -12,8 +12,8 @@ from gleann.index import BuildParams, SearchParams, errors
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.service.application import Application
-from gleann.service.client.client import REMOTE_SCHEME
 from gleann.service.client.remote import connect
+from gleann.service.client.target import REMOTE_SCHEME
 from gleann.service.config import Config
 from gleann.service.local import application_stubs
 from gleann.service.server import Server

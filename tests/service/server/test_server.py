@@ -1,5 +1,6 @@
 """The server as a neighbour: who may reach it, who may call it, how it stops."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import gleann
 from gleann.index import SearchParams, errors
+from gleann.index.engines import choose
 from gleann.service.config import Config
 from gleann.service.search import view_search
 from gleann.service.server.grpc_server import SERVICES, Server, serve
@@ -196,15 +198,83 @@ def test_a_call_that_takes_too_long(
 def test_nobody_there() -> None:
     with (
         gleann.Client("grpc://127.0.0.1:1", timeout=5) as client,
-        pytest.raises(errors.ServiceError, match="UNAVAILABLE"),
+        pytest.raises(errors.UnavailableError, match=r"at 127\.0\.0\.1:1: UNAVAILABLE"),
     ):
         client.list_indexes()
 
 
-@pytest.mark.parametrize("target", ["grpc://", "grpc://host", "grpc://host:0"])
-def test_targets_that_are_none(target: str) -> None:
-    with pytest.raises(errors.InvalidParamsError):
-        gleann.Client(target)
+def test_a_host_that_takes_connections_and_says_nothing() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        target = f"grpc://127.0.0.1:{silent.getsockname()[1]}"
+        start = time.monotonic()
+        with (
+            gleann.Client(target, timeout=0.5) as client,
+            pytest.raises(errors.UnavailableError, match=r"within 0\.5 s"),
+        ):
+            client.list_indexes()
+        assert time.monotonic() - start < 5
+
+
+def test_a_key_that_cannot_be_sent() -> None:
+    with pytest.raises(errors.InvalidParamsError, match="letter 2 of 3"):
+        gleann.Client("grpc://127.0.0.1:1", api_key="k\ny")
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_timeout_is_above_0(timeout: float) -> None:
+    with pytest.raises(errors.InvalidParamsError, match="timeout must be above 0"):
+        gleann.Client("grpc://127.0.0.1:1", timeout=timeout)
+
+
+def test_dns_and_ipv4_targets(start_server: Callable[..., Server]) -> None:
+    port = start_server().port
+    for target in (f"dns:///localhost:{port}", f"grpc://127.0.0.1:{port}/"):
+        with gleann.Client(target) as client:
+            assert client.server_info().index_count == 0
+
+
+def test_a_socket_file(tmp_path: Path) -> None:
+    listen = f"unix:{tmp_path}/gleann.sock"
+    server = serve(Config(data_dir=tmp_path / "a", listen=listen))
+    try:
+        with gleann.Client(server.target) as client:
+            client.create_index("a", dim=2)
+            assert [one.name for one in client.list_indexes()] == ["a"]
+        with pytest.raises(errors.ServiceError, match="another server does"):
+            serve(Config(data_dir=tmp_path / "b", listen=listen))
+    finally:
+        server.stop()
+    (tmp_path / "file").write_text("mine")
+    for path, why in (("file", "is no socket"), ("no/s", "there is no")):
+        config = Config(data_dir=tmp_path / "b", listen=f"unix:{tmp_path}/{path}")
+        with pytest.raises(errors.ServiceError, match=why):
+            serve(config)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_hosts_that_cannot_be_listened_on(tmp_path: Path) -> None:
+    for host, why in (("nohost.invalid", "unknown host"), ("192.0.2.1", "address")):
+        config = Config(data_dir=tmp_path, listen=f"{host}:9", allow_remote=True)
+        with pytest.raises(errors.ServiceError, match=why):
+            serve(config)
+
+
+def test_localhost_is_taken_as_a_whole(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    listen = f"localhost:{start_server().port}"
+    with pytest.raises(errors.ServiceError, match="is in use"):
+        serve(Config(data_dir=tmp_path / "second", listen=listen))
+
+
+def test_an_engine_that_cannot_run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(choose.REASONS, "torch", lambda: "torch is not installed")
+    with pytest.raises(errors.EngineUnavailableError, match="'torch' cannot run here"):
+        serve(Config(data_dir=tmp_path, listen="127.0.0.1:0", engine="torch"))
 
 
 def test_many_clients_at_once(

@@ -276,6 +276,28 @@ def test_every_pool_takes_concepts_and_probabilities(
         built.submit_labels(session, batch.ids, answers_of(labels_of, batch.ids))
 
 
+def test_a_session_by_default_says_which_pool_it_took_and_keeps_it(
+    built: gleann.Client, labels_of: Any
+) -> None:
+    session = built.active.start("built", ids=SEED, labels=labels_of(SEED))
+    batch = built.next_batch(session)
+    assert len(batch) == 25
+    assert batch.summary["pool"] == "global"
+    assert "ms a round by the cost model" in str(batch.summary["pool_reason"])
+    assert batch.provenance["pool_choice"] == {
+        "asked": "auto",
+        "pool": "global",
+        "reason": batch.summary["pool_reason"],
+    }
+    asked = built.active.start(
+        "built",
+        ids=SEED,
+        labels=labels_of(SEED),
+        params=ActiveParams(pool="auto"),
+    )
+    assert built.next_batch(asked).ids.tolist() == batch.ids.tolist()
+
+
 BAD: list[tuple[Callable[[gleann.Client, Any], object], type[Exception], str]] = [
     (lambda c, s: c.active.submit_probabilities(s, EVERY[:2], [[0.5, 0.6], [0.5, 0.5]]), errors.InvalidInputError, "row 0 sum to 1.1, not to 1"),
     (lambda c, s: c.active.submit_probabilities(s, EVERY[:1], [[1.5, -0.5]]), errors.InvalidInputError, "at least 0, got -0.5"),

@@ -22,6 +22,7 @@ from gleann.index.errors import (
 )
 from gleann.selection import ActiveSession, entropy
 from gleann.selection.active.models.classifier import FittedClassifier
+from gleann.selection.checks import as_probabilities
 
 
 def test_our_logistic_regression_handed_over_picks_the_same():
@@ -266,3 +267,42 @@ def test_two_fits_never_overlap():
     assert all(one.result().converged for one in made)
     assert max(most) == 1
     assert len(most) == 6
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_are_those_of_scikit_learn_bit_for_bit(classes):
+    """Two classes are computed without scikit-learn's checks of the input."""
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(300, 7)).astype(np.float32)
+    labels = rng.integers(classes, size=300)
+    model = LogisticRegression()
+    named = tuple(range(classes))
+    fitted = FittedClassifier(model, vectors[:90], labels[:90], classes=named)
+    ours = fitted.probabilities(vectors)
+    theirs = as_probabilities(
+        model.fit(vectors[:90], labels[:90]).predict_proba(vectors)
+    )
+    assert ours.tobytes() == theirs.tobytes()
+
+
+def test_a_regression_with_other_probabilities_is_asked_for_them():
+    """A subclass may define its own `predict_proba`."""
+
+    class Flat(LogisticRegression):
+        def predict_proba(self, X):  # noqa: N803
+            return np.full((len(X), 2), 0.5)
+
+    vectors, labels, _ = rare()
+    fitted = FittedClassifier(Flat(), vectors, labels, classes=(0, 1))
+    assert (fitted.probabilities(vectors) == 0.5).all()
+
+
+def test_nearly_all_rows_have_the_probabilities_of_few():
+    """They are scored in place; the order of the rows is kept."""
+    vectors, labels, seed = rare()
+    session = begin(vectors, labels, seed, pool="global")
+    rows = np.random.default_rng(0).permutation(len(vectors))[:380]
+    parts = [session.probabilities(part) for part in np.array_split(rows, 4)]
+    np.testing.assert_allclose(
+        session.probabilities(rows), np.concatenate(parts), rtol=1e-6
+    )

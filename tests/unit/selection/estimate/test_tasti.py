@@ -15,7 +15,6 @@ from gleann.index.errors import (
     NotReadyError,
 )
 from gleann.selection import EstimateParams, Known, TastiSession, run_estimate
-from gleann.selection.estimate.proxies.propagate import held_out_proxies
 from gleann.selection.estimate.refreshed.interval import refreshed_interval
 from gleann.selection.estimate.refreshed.rounds import (
     Cut,
@@ -56,19 +55,6 @@ def params_of(**changes):
     return EstimateParams(
         **{"budget": 200, "strata_cut": "geometric", "rounds": 3, **changes}
     )
-
-
-def test_held_out_proxies_are_those_without_the_own_label():
-    vectors, held, _ = world()
-    rows = np.arange(0, N, 50)
-    labels = held[rows].astype(float)
-    found = held_out_proxies(vectors, rows=rows, labels=labels)
-    from gleann.selection import propagate_labels
-
-    for place in range(len(rows)):
-        others = np.arange(len(rows)) != place
-        alone = propagate_labels(vectors, rows=rows[others], labels=labels[others])
-        assert found[place] == pytest.approx(alone[rows[place]], abs=1e-4)
 
 
 def test_a_row_is_placed_among_the_strata_by_its_proxy():

@@ -15,6 +15,7 @@ from gleann.selection import (
     ActiveSession,
     IndexNeighbours,
 )
+from gleann.selection.active.pools import cost
 
 
 def test_a_labelling_loop_goes_on_where_it_stopped(folder, points, tmp_path, capsys):
@@ -68,6 +69,7 @@ def test_pools_and_strategies_are_those_of_the_library(
         folder, out, "active", str(folder / source), "--labels",
         str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"), "--batch", "7",
         "--neighbours", "9", "--pool", pool, "--strategy", strategy,
+        "--metric", "l2",
     )  # fmt: skip
     assert code == 0
     index = SoarIndex.load(folder / "index")
@@ -80,6 +82,54 @@ def test_pools_and_strategies_are_those_of_the_library(
         neighbours=IndexNeighbours(index) if source == "index" else None,
     )
     assert picks(out) == session.next_batch().ids.tolist()
+
+
+@pytest.mark.parametrize("source", ["index", "points.npy"])
+def test_by_default_few_items_are_all_looked_at_and_it_says_why(
+    source, folder, points, tmp_path, capsys
+):
+    """Without an index too: it would be of no use."""
+    names = np.load(folder / "names.npy") if source == "index" else np.arange(N)
+    seed = np.array([3, 9, 50, 200, 321])
+    labels = np.array([0, 1, 0, 1, 1])
+    label_file(
+        tmp_path / "l.csv",
+        dict(zip(names[seed].tolist(), labels.tolist(), strict=True)),
+    )
+    out = tmp_path / "batch.parquet"
+    code = select(
+        folder, out, "active", str(folder / source), "--labels",
+        str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"),
+        "--metric", "l2",
+    )  # fmt: skip
+    assert code == 0
+    session = ActiveSession.start(points, ids=names, rows=seed, labels=labels)
+    batch = session.next_batch()
+    assert len(batch) == 25
+    assert picks(out) == batch.ids.tolist()
+    said = capsys.readouterr().out
+    assert f"{N:,} of {N:,} (100.0%) were looked at" in said
+    assert "pool: global (auto: " in said
+    assert f"all {N:,} rows take about" in said
+    told = json.loads((tmp_path / "batch.parquet.manifest.json").read_text())["results"]
+    assert (told["pool"], told["pool_asked"]) == ("global", "auto")
+    assert told["pool_reason"] in said
+
+
+def test_by_default_many_items_without_an_index_are_refused(
+    folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(cost, "GLOBAL_COSTS", (0.0, 1e6, 0.0))
+    label_file(tmp_path / "l.csv", {0: 0, 1: 1})
+    code = select(
+        folder, tmp_path / "b.parquet", "active", str(folder / "points.npy"),
+        "--labels", str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"),
+    )  # fmt: skip
+    assert code == 1
+    error = capsys.readouterr().err
+    assert f"no neighbours for {N:,} rows of" in error
+    assert "the pool 'global'" in error
+    assert not (tmp_path / "s.json").exists()
 
 
 def test_a_session_is_not_started_over_by_accident(folder, tmp_path, capsys):

@@ -185,7 +185,7 @@ def test_query_ids_name_the_queries(folder, queries, tmp_path):
 
 @pytest.mark.parametrize("command", ["build", "search"])
 def test_nothing_is_overwritten_without_being_told(command, folder, tmp_path, capsys):
-    out = tmp_path / "out"
+    out = tmp_path / ("out" if command == "build" else "out.parquet")
     first = str(folder / ("vectors.npy" if command == "build" else "index"))
     rest = [str(out)] if command == "build" else [
         str(folder / "queries.npy"), "--out", str(out)
@@ -259,18 +259,18 @@ BAD = {
     "nlist > n": ["build", "narrow.npy", "out", "--nlist", "21"],
     "nlist 0": ["build", "vectors.npy", "out", "--nlist", "0"],
     "no such engine": ["search", "index", "queries.npy", "--engine", "steam",
-                       "--out", "out"],
-    "no index": ["search", "absent", "queries.npy", "--out", "out"],
-    "not an index": ["search", ".", "queries.npy", "--out", "out"],
-    "other dimensions": ["search", "index", "narrow.npy", "--out", "out"],
-    "no queries": ["search", "index", "empty.npy", "--out", "out"],
-    "k 0": ["search", "index", "queries.npy", "--k", "0", "--out", "out"],
-    "k > n": ["search", "index", "queries.npy", "--k", "601", "--out", "out"],
+                       "--out", "out.csv"],
+    "no index": ["search", "absent", "queries.npy", "--out", "out.csv"],
+    "not an index": ["search", ".", "queries.npy", "--out", "out.csv"],
+    "other dimensions": ["search", "index", "narrow.npy", "--out", "out.csv"],
+    "no queries": ["search", "index", "empty.npy", "--out", "out.csv"],
+    "k 0": ["search", "index", "queries.npy", "--k", "0", "--out", "out.csv"],
+    "k > n": ["search", "index", "queries.npy", "--k", "601", "--out", "out.csv"],
     "nprobe > nlist": ["search", "index", "queries.npy", "--nprobe", "17",
-                       "--out", "out"],
+                       "--out", "out.csv"],
     "recall 2": ["search", "index", "queries.npy", "--target-recall", "2",
-                 "--out", "out"],
-    "no such folder": ["search", "index", "queries.npy", "--out", "no/such/out"],
+                 "--out", "out.csv"],
+    "no such folder": ["search", "index", "queries.npy", "--out", "no/such/out.csv"],
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
-from cli_selecting import N, label_file, picks, select
+from cli_selecting import N, label_file, picks, points_file, select
 
 from gleann.selection import (
     coreset,
@@ -22,7 +22,7 @@ from gleann.service.cli.main import run
 def test_k_center_picks_what_the_library_picks(folder, points, probabilities, tmp_path):
     out, cover = tmp_path / "picks.parquet", tmp_path / "cover.parquet"
     code = select(
-        folder, out, "weighted-k-center", str(folder / "points.npy"), "--k", "20",
+        folder, out, "weighted-k-center", *points_file(folder), "--k", "20",
         "--probabilities", str(folder / "p.npy"), "--cost-weight", "0.5",
         "--locked", str(folder / "locked.npy"), "--coverage", str(cover),
     )  # fmt: skip
@@ -45,7 +45,7 @@ def test_k_center_picks_what_the_library_picks(folder, points, probabilities, tm
 
 
 def test_costs_and_probabilities_mean_the_same(folder, tmp_path):
-    shared = ["weighted-k-center", str(folder / "points.npy"), "--k", "9"]
+    shared = ["weighted-k-center", *points_file(folder), "--k", "9"]
     one, other = tmp_path / "one.parquet", tmp_path / "other.parquet"
     assert select(folder, one, *shared, "--costs", str(folder / "costs.npy")) == 0
     assert select(folder, other, *shared, "--probabilities", str(folder / "p.npy")) == 0
@@ -64,7 +64,7 @@ def test_nearest_selected_is_another_pick_at_its_true_distance(
     folder, points, tmp_path
 ):
     out = tmp_path / "picks.parquet"
-    assert select(folder, out, "random", str(folder / "points.npy"), "--k", "12") == 0
+    assert select(folder, out, "random", *points_file(folder), "--k", "12") == 0
     table = pq.read_table(out).to_pydict()
     rows = np.array(table["id"])
     apart = np.linalg.norm(points[rows][:, None] - points[rows][None], axis=2)
@@ -79,7 +79,7 @@ def test_nearest_selected_is_another_pick_at_its_true_distance(
 def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
     out = tmp_path / "picks.parquet"
     code = select(
-        folder, out, "margin", str(folder / "points.npy"), "--k", "15",
+        folder, out, "margin", *points_file(folder), "--k", "15",
         "--costs", str(folder / "costs.npy"),
     )  # fmt: skip
     assert code == 0
@@ -90,9 +90,10 @@ def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["weighted-k-center", "points.npy", "--k", "5"], "--costs"),
+        (["gist", "points.npy", "--k", "5"], "gist needs costs: give --costs"),
         (["margin", "points.npy", "--k", "5"], "--costs"),
-        (["margin", "points.npy", "--k", "5", "--costs", "names.npy"], "numbers"),
+        (["margin", "points.npy", "--k", "5", "--costs", "names.npy"],
+         "must be a number, got 'n000'"),
         (["margin", "points.npy", "--k", "5", "--costs", "locked.npy"], "(500,)"),
         (["margin", "points.npy", "--k", "5", "--costs", "absent.npy"], "No such"),
         (["weighted-k-center", "points.npy", "--k", "5", "--costs", "costs.npy",
@@ -101,9 +102,10 @@ def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
         (["gist", "points.npy", "--k", "500", "--costs", "costs.npy"], "500"),
         (["random", "points.npy", "--k", "0"], "k"),
         (["random", "absent.npy", "--k", "5"], "absent.npy"),
-        (["random", "points.npy", "--k", "5", "--locked", "names.npy"], "integers"),
-        (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json"],
-         "not an index, which the classifier pool needs"),
+        (["random", "points.npy", "--k", "5", "--locked", "names.npy"],
+         "id must be an integer without leading zeros"),
+        (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json",
+          "--pool", "classifier"], "not an index, which the classifier pool needs"),
         (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json",
           "--pool", "seals"], "not an index, which the seals pool needs"),
         (["active", "points.npy", "--labels", "seed.csv", "--state", "s.json",
@@ -132,7 +134,7 @@ def test_quotas_serve_every_method(method, folder, points, probabilities, tmp_pa
     groups = np.where(np.arange(len(points)) % 4, "often", "rare")
     pacsv.write_csv(pa.table({"group": groups}), tmp_path / "groups.csv")
     out = tmp_path / "picks.parquet"
-    shared = (str(folder / "points.npy"), "--k", "12", "--groups")
+    shared = (*points_file(folder), "--k", "12", "--groups")
     code = select(
         folder, out, method, *shared, str(tmp_path / "groups.csv"),
         "--quotas", "equal", "--probabilities", str(folder / "p.npy"),
@@ -144,13 +146,13 @@ def test_quotas_serve_every_method(method, folder, points, probabilities, tmp_pa
 
 
 def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
-    source = str(folder / "points.npy")
+    source = points_file(folder)
     given = ["--probabilities", str(folder / "p.npy"), "--uncertainty", "entropy"]
     costs = entropy_costs(probabilities)
     out = tmp_path / "picks.parquet"
     options = ["--cost-weight", "0.3", "--cost-on", "mean", "--shards", "3"]
     assert (
-        select(folder, out, "weighted-k-center", source, "--k", "9", *given, *options)
+        select(folder, out, "weighted-k-center", *source, "--k", "9", *given, *options)
         == 0
     )
     expected = coreset.parallel_weighted_k_center(
@@ -161,21 +163,21 @@ def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
     assert record["results"]["provenance"] == expected.provenance
     assert record["results"]["provenance"]["params"]["cost_weight"] == 0.3
     options = ["--strata", "5", "--hardest-share", "0.3", "--seed", "4", "--overwrite"]
-    assert select(folder, out, "ccs", source, "--k", "9", *given, *options) == 0
+    assert select(folder, out, "ccs", *source, "--k", "9", *given, *options) == 0
     expected = coreset.ccs(
         points, k=9, costs=costs, strata=5, hardest_share=0.3, seed=4
     )
     assert picks(out) == expected.rows.tolist()
     options = ["--diversity", "7", "--eps", "0.5", "--overwrite"]
-    assert select(folder, out, "gist", source, "--k", "9", *given, *options) == 0
+    assert select(folder, out, "gist", *source, "--k", "9", *given, *options) == 0
     expected = coreset.gist(points, k=9, costs=costs, diversity=7, eps=0.5)
     assert picks(out) == expected.rows.tolist()
 
 
 def test_a_draw_may_take_everything(folder, tmp_path):
     out = tmp_path / "picks.parquet"
-    source = str(folder / "points.npy")
-    assert select(folder, out, "random", source, "--k", str(N)) == 0
+    source = points_file(folder)
+    assert select(folder, out, "random", *source, "--k", str(N)) == 0
     assert sorted(picks(out)) == list(range(N))
 
 
@@ -189,7 +191,7 @@ def test_random_items_stand_beside_the_chosen(
     out, costs = tmp_path / "picks.parquet", margin_costs(probabilities)
     weights = {"cost_weight": 0.4, "cost_on": "mean"}
     code = select(
-        folder, out, "weighted-k-center", str(folder / "points.npy"), "--k", "12",
+        folder, out, "weighted-k-center", *points_file(folder), "--k", "12",
         "--probabilities", str(folder / "p.npy"), "--cost-weight", "0.4",
         "--cost-on", "mean", *(["--groups", str(tmp_path / "groups.npy")] * grouped),
     )  # fmt: skip
@@ -223,7 +225,7 @@ def test_groups_draw_apart_from_the_command_line(folder, tmp_path):
     np.save(tmp_path / "groups.npy", np.arange(N) % 5)
     out = tmp_path / "picks.parquet"
     code = select(
-        folder, out, "random", str(folder / "points.npy"), "--k", "20",
+        folder, out, "random", *points_file(folder), "--k", "20",
         "--groups", str(tmp_path / "groups.npy"), "--seed", "3",
     )  # fmt: skip
     assert code == 0
@@ -236,9 +238,9 @@ def test_the_strongest_simple_choice_stands_beside_too(
     folder, points, probabilities, tmp_path, capsys
 ):
     out, costs = tmp_path / "picks.parquet", margin_costs(probabilities)
-    source = str(folder / "points.npy")
+    source = points_file(folder)
     given = ["--probabilities", str(folder / "p.npy")]
-    assert select(folder, out, "ccs", source, "--k", "12", *given) == 0
+    assert select(folder, out, "ccs", *source, "--k", "12", *given) == 0
     spread = coreset.k_center(points, k=12, costs=costs, seed=0)
     told = capsys.readouterr().out
     assert (
@@ -252,11 +254,13 @@ def test_the_strongest_simple_choice_stands_beside_too(
     assert results["baseline_objective"] == spread.objective
     heavy = ["--cost-weight", "1e4", "--overwrite"]
     assert (
-        select(folder, out, "weighted-k-center", source, "--k", "12", *given, *heavy)
+        select(folder, out, "weighted-k-center", *source, "--k", "12", *given, *heavy)
         == 0
     )
     assert "strongest simple choice, the cheapest: radius" in capsys.readouterr().out
-    assert select(folder, out, "farthest-first", source, "--k", "5", "--overwrite") == 0
+    assert (
+        select(folder, out, "farthest-first", *source, "--k", "5", "--overwrite") == 0
+    )
     told = capsys.readouterr().out
     assert "as many random items: radius" in told
     assert "strongest simple choice" not in told
@@ -277,9 +281,9 @@ def test_a_random_draw_needs_no_metric(grouped, inner, folder, tmp_path, capsys)
     np.save(tmp_path / "groups.npy", np.arange(N) % 3)
     options = ["--groups", str(tmp_path / "groups.npy")] if grouped else []
     drawn = []
-    for source in (str(inner), str(folder / "points.npy")):
+    for source in ([str(inner)], points_file(folder)):
         out = tmp_path / f"{len(drawn)}.parquet"
-        arguments = ["random", source, "--k", "12", "--seed", "5", *options]
+        arguments = ["random", *source, "--k", "12", "--seed", "5", *options]
         assert select(folder, out, *arguments) == 0
         drawn.append(picks(out))
     # The rows are those of a draw that is measured.
@@ -295,7 +299,7 @@ def test_what_needs_a_metric_is_refused_for_inner_product(inner, tmp_path, capsy
     random = ["random", str(inner), "--k", "3", "--coverage", str(cover)]
     for arguments in (random, ["farthest-first", str(inner), "--k", "3"]):
         assert run(["select", *arguments, "--out", str(out)]) == 1
-        assert "needs a true metric" in capsys.readouterr().err
+        assert "need a true metric" in capsys.readouterr().err
         assert not out.exists()
 
 
@@ -304,7 +308,7 @@ def test_the_earlier_name_of_weighted_k_center_is_understood_and_not_listed(
 ):
     out = tmp_path / "picks.parquet"
     given = ["--k", "5", "--costs", str(folder / "costs.npy")]
-    assert select(folder, out, "k-center", str(folder / "points.npy"), *given) == 0
+    assert select(folder, out, "k-center", *points_file(folder), *given) == 0
     record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
     assert record["command"] == "select weighted-k-center"
     assert set(record["seconds"]) >= {"read", "select", "compare"}

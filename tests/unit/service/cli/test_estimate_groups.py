@@ -195,7 +195,11 @@ def test_the_estimates_stand_where_uniform_draws_lack_a_value(world, tmp_path, c
         ("id,group\np9999,cat\n", [], "p9999"),
         ("id,group\np0001,cat\np0001,dog\n", [], "2 times"),
         ("id,group\np0001,cat\n", ["--target", "avg"], "value"),
-        ("id,group,positive\np0001,,1\n", ["--overlapping"], "1 answers name no group"),
+        (
+            "id,group,positive\np0001,,1\n",
+            ["--overlapping"],
+            "row 0 (line 2): group is empty, but an answer is for one (1 ",
+        ),
         ("id,group\np0001,cat\n", ["--overlapping"], "positive or label"),
         ("id,group,label\np0001,cat,maybe\n", ["--overlapping"], "maybe"),
         (

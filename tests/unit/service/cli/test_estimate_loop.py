@@ -91,5 +91,8 @@ def test_the_answers_are_never_written_over(capsys):
     arguments = ("--proxy", "proxy.npy", "--todo", "answers.csv")
     ANSWERS.write_text("id,positive\n1,0\n")
     assert estimate(*arguments) == 1
-    assert "give --todo another file" in capsys.readouterr().err
+    assert (
+        "--todo answers.csv is also an input: give another path"
+        in capsys.readouterr().err
+    )
     assert ANSWERS.read_text() == "id,positive\n1,0\n"

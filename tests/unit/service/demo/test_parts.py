@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search
 from gleann.index.metric import prepare
-from gleann.selection import IndexNeighbours
+from gleann.selection import ActiveParams, IndexNeighbours
 from gleann.service.demo import digits, estimating, labelling, speed
 from gleann.service.demo.scale import Scale
 from gleann.service.demo.speech import listed, mean_and_spread, signed
@@ -90,7 +90,7 @@ def task(data, index):
     )
 
 
-SCALE = Scale(labels=200, batch=25, neighbours=10, evaluate_every=2)
+SCALE = Scale(labels=200, batch=25, evaluate_every=2)
 
 
 @pytest.mark.parametrize("method", labelling.METHODS)
@@ -102,12 +102,22 @@ def test_a_run_asks_for_what_it_may_and_counts_right(method, task, index):
     assert run.checkpoints[-1].positives == task.positive[run.rows].sum()
     looked = [c.looked_at for c in run.checkpoints]
     assert looked == sorted(looked)
-    expected = {"global": 1.0, "random": 200 / 3_000}
+    # On 3,000 rows the default is the global pool.
+    expected = {"default": 1.0, "global": 1.0, "random": 200 / 3_000}
     if method in expected:
         assert looked[-1] == pytest.approx(expected[method])
     else:
         assert looked[-1] < 1.0
     assert all(0 <= c.ap_pool <= 1 and 0 <= c.ap_test <= 1 for c in run.checkpoints)
+
+
+def test_the_default_is_what_a_session_does_by_itself():
+    ours = ActiveParams()
+    default = labelling.active_params("default", Scale(), seed=0)
+    published = labelling.active_params("seals", Scale(), seed=0)
+    for name in ("pool", "batch", "neighbours", "strategy"):
+        assert getattr(default, name) == getattr(ours, name)
+    assert (published.pool, published.neighbours) == ("seals", 100)
 
 
 def test_methods_start_from_the_same_rows(task):

@@ -1,0 +1,103 @@
+"""A cost model of one round: by it the pool "auto" is chosen.
+
+Training is left out: it is the same for every pool. The constants are fitted to CPU
+time measured over rows, dimensions, neighbours and batches
+(`bench/results/selection-pools.json`, `python -m bench.selection.pools`;
+selection/DECISIONS.md 61). They are fixed, so that one seed picks the same rows on any
+machine.
+"""
+
+from dataclasses import dataclass
+
+from gleann.selection.list_scan import ROWS
+
+GLOBAL_COSTS = (1220.0, 0.2, 0.000345)
+"""Microseconds: a round; a row and score; its dimensions."""
+
+NEIGHBOUR_COSTS = (1570.0, 221.0, 0.0008, 0.00176, 0.00147, 0.02)
+"""Microseconds of the parts of `Round.neighbour_work`."""
+
+ROUNDS = 20
+"""Rounds over which the pool is taken to grow."""
+MARGIN = 0.85
+"""Neighbours are taken below this share of the cost of all rows, the better pool."""
+DISTINCT = 0.5
+"""Share of the neighbours of labelled rows that no other labelled row has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """The size of a round.
+
+    Attributes:
+        rows: n.
+        dim: d.
+        batch: rows picked.
+        neighbours: of each labelled row that enter the pool.
+        labelled: rows labelled at the start.
+        scores: linear functions that score a row: one a concept, or one a class where
+            there are more than two.
+        searches: of them, those that search rows too; 0 for the pool "seals".
+    """
+
+    rows: int
+    dim: int
+    batch: int
+    neighbours: int
+    labelled: int
+    scores: int
+    searches: int
+
+    @property
+    def pool(self) -> float:
+        """Rows expected in the pool of neighbours, on average over the first rounds."""
+        grown = self.labelled + self.batch * ROUNDS / 2
+        return min(float(self.rows), DISTINCT * self.neighbours * grown)
+
+    @property
+    def looked_at(self) -> float:
+        """Rows expected to have been candidates after those rounds."""
+        grown = self.labelled + self.batch * ROUNDS
+        return min(float(self.rows), DISTINCT * self.neighbours * grown)
+
+    @property
+    def global_work(self) -> tuple[float, ...]:
+        """What `GLOBAL_COSTS` price."""
+        scored = float(self.rows * self.scores)
+        return 1.0, scored, scored * self.dim
+
+    @property
+    def neighbour_work(self) -> tuple[float, ...]:
+        """What `NEIGHBOUR_COSTS` price.
+
+        A round; a pick; the lists that its search ranks and scans, whose number and
+        length grow as the root of the rows; the scores of the pool, and of what joins
+        it; the rows read beside each hyperplane; a row, for masks of all.
+        """
+        return (
+            1.0,
+            float(self.batch),
+            self.batch * self.rows**0.5 * self.dim,
+            (self.pool + self.batch * self.neighbours) * self.scores * self.dim,
+            float(self.searches * min(self.rows, ROWS) * self.dim),
+            float(self.rows),
+        )
+
+    @property
+    def global_ms(self) -> float:
+        """Milliseconds of one core to score all rows and pick."""
+        return _priced(self.global_work, GLOBAL_COSTS)
+
+    @property
+    def neighbours_ms(self) -> float:
+        """Milliseconds of one core to search neighbours, score the pool and pick."""
+        return _priced(self.neighbour_work, NEIGHBOUR_COSTS)
+
+    @property
+    def takes_neighbours(self) -> bool:
+        """Whether neighbours are the cheaper pool by more than the model may be off."""
+        return self.neighbours_ms < MARGIN * self.global_ms
+
+
+def _priced(work: tuple[float, ...], costs: tuple[float, ...]) -> float:
+    return sum(w * cost for w, cost in zip(work, costs, strict=True)) / 1000

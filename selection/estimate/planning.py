@@ -1,0 +1,463 @@
+"""How many labels a width will take: before the first label, and from labels so far.
+
+Nothing here decides what is estimated. A plan says what the variance of the estimate
+would be with so many labels, if rates were as assumed, and how many labels uniform
+sampling would need, which is what a useless proxy would cost (`stratified.rates`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.checks import as_scores, require_between
+from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.result import Estimate
+from gleann.selection.estimate.stratified.allocate import spreads, topped_up
+from gleann.selection.estimate.stratified.estimators import (
+    Design,
+    mixed_pilot_draws,
+    row_factor,
+)
+from gleann.selection.estimate.stratified.intervals import row_variances
+from gleann.selection.estimate.stratified.rates import drawing_moments
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS, Proxy
+from gleann.selection.estimate.stratified.tally import Moments, PerStratum, Tally
+
+GUESS = 2.0
+"""Factor by which a prevalence may be off within the range of a plan."""
+FALLBACK = 1.05
+"""Labels that a useless proxy costs, in those of uniform sampling."""
+FIRST_LABELS = 100
+"""Labels of the first round where labelling stops at a width."""
+LEAST_GROWTH = 0.05
+"""Labels of a later round there, at least, as a share of the labels so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelPlan:
+    """How many labels an interval of some width will take.
+
+    Attributes:
+        width: of the interval, in the unit of the target.
+        labels: expected labels in all, those so far among them; the number of rows if
+            nothing less will do.
+        low: the same where the assumptions err to the good side.
+        high: the same where they err to the bad side, or the proxy is useless.
+        uniform_labels: what a uniform sample needs.
+        labels_used: so far.
+        assumptions: what the numbers rest on, each a sentence.
+    """
+
+    width: float
+    labels: int
+    low: int
+    high: int
+    uniform_labels: int
+    labels_used: int = 0
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def more(self) -> int:
+        """Labels still to come."""
+        return max(self.labels - self.labels_used, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Assumed:
+    """A population as a plan assumes it.
+
+    Attributes:
+        sizes: (K,) rows of each stratum.
+        rates: (K,) of positives.
+        mean: of the value over positives.
+        deviation: of the value over positives.
+        params: of the estimate.
+    """
+
+    sizes: PerStratum
+    rates: PerStratum
+    mean: float
+    deviation: float
+    params: EstimateParams
+
+    @property
+    def rows(self) -> float:
+        """Of all strata."""
+        return float(self.sizes.sum())
+
+    @property
+    def count(self) -> float:
+        """Positives of all strata."""
+        return float((self.sizes * self.rates).sum())
+
+    @property
+    def truth(self) -> float:
+        """The number that would be estimated."""
+        target = self.params.target
+        if target == "avg":
+            return self.mean
+        return self.count * (self.mean if target == "sum" else 1.0)
+
+    def uniform_labels(self, width: float) -> int:
+        """Labels that uniform sampling needs for an interval of this width."""
+        rate, rows = self.count / self.rows, self.rows
+        of_a_row = rate * (1 - rate)
+        scale = rows
+        if self.params.target == "sum":
+            of_a_row = rate * self.deviation**2 + of_a_row * self.mean**2
+        if self.params.target == "avg":
+            of_a_row, scale = rate * self.deviation**2, 1 / rate
+        need = of_a_row * (2 * _quantile(self.params) * scale / width) ** 2
+        return int(min(np.ceil(need / (1 + need / rows)), rows))
+
+    def width(self, labels: int) -> float:
+        """Expected width of the interval from so many labels, half a positive doubted.
+
+        The draws are those of an adaptive pilot and of later rounds that even them out.
+        """
+        pilot = replace(self.params, budget=labels).round_budgets(len(self.sizes))[0]
+        design = Design(
+            sizes=self.sizes,
+            proxy_means=self.rates,
+            round_budgets=(pilot, max(labels - pilot, 0)),
+            target=self.params.target,
+            floor=self.params.floor,
+        )
+        first = mixed_pilot_draws(design)
+        seen = self._moments(first)
+        spread = spreads(seen, target=self.params.target, sizes=self.sizes)
+        later = topped_up(
+            self.sizes * spread,
+            before=first.astype(np.float64),
+            budget=labels - int(first.sum()),
+            room=self.sizes.astype(np.int64) - first,
+        )
+        drawn = (first + later).astype(np.float64)
+        seen = self._moments(drawn)
+        of_a_row = row_variances(seen, target=self.params.target, average=self.mean)
+        variance = float((row_factor(drawn, self.sizes) * of_a_row).sum())
+        scale = self.count if self.params.target == "avg" else 1.0
+        return 2 * _quantile(self.params) * variance**0.5 / scale
+
+    def _moments(self, drawn: PerStratum) -> Moments:
+        ones, positives = np.ones_like(self.sizes), drawn * self.rates
+        return Moments(
+            rates=(positives + 0.5) / (drawn + 1),
+            means=self.mean * ones,
+            mean_variances=self.deviation**2 / (positives + 1),
+            variances=self.deviation**2 * ones,
+        )
+
+    def labels(self, width: float) -> int:
+        """Fewest labels whose expected interval is at most this wide."""
+        least = len(self.sizes)
+        return least_labels(self.width, width, low=least, high=int(self.rows))
+
+
+def least_labels(
+    width_of: Callable[[int], float], width: float, *, low: int, high: int
+) -> int:
+    """The least number in low..high whose width is at most `width`; else `high`."""
+    while low < high:
+        middle = (low + high) // 2
+        if width_of(middle) <= width:
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+def plan_labels(
+    proxy: ArrayLike,
+    params: EstimateParams,
+    *,
+    width: float | None = None,
+    relative_width: float | None = None,
+    prevalence: float | None = None,
+    mean: float = 1.0,
+    deviation: float = 1.0,
+) -> LabelPlan:
+    """Labels that an interval of some width will take, before the first label.
+
+    Args:
+        proxy: (n,) cheap scores, as for `EstimateSession.start`.
+        params: of the estimate; its budget is not read.
+        width: of the interval, in the unit of the target; or give `relative_width`.
+        relative_width: the same as a share of the estimate.
+        prevalence: guessed share of positive rows; None takes the mean proxy, which
+            must lie in 0..1.
+        mean: guessed mean value of positives, for a sum or a relative width.
+        deviation: guessed standard deviation of it, for an average or a sum.
+
+    Raises:
+        InvalidInputError: proxies that are not finite, or below 0 under "sqrt_mass".
+        InvalidParamsError: no width or two, or a prevalence outside 0..1.
+    """
+    require_one_width(width, relative_width)
+    scores = as_scores(proxy, name="proxy")
+    rate = _prevalence(scores, prevalence)
+    notes = [_prevalence_note(rate, guessed=prevalence is not None)]
+    if params.target != "count":
+        notes.append(f"values of mean {mean:g} and deviation {deviation:g} (a guess)")
+    assumed = _assumed(scores, params, prevalence=rate, mean=mean, deviation=deviation)
+    aim = width if width is not None else (relative_width or 0.0) * abs(assumed.truth)
+    others = [
+        _assumed(
+            scores, params, prevalence=rate * factor, mean=mean, deviation=deviation
+        )
+        for factor in (1 / GUESS, GUESS)
+        if rate * factor < 1
+    ]
+    aims = [
+        aim if width is not None else (relative_width or 0.0) * abs(one.truth)
+        for one in others
+    ]
+    labels = assumed.labels(aim)
+    uniform = assumed.uniform_labels(aim)
+    most = [int(FALLBACK * uniform)]
+    most += [
+        int(FALLBACK * one.uniform_labels(its))
+        for one, its in zip(others, aims, strict=True)
+    ]
+    least = [one.labels(its) for one, its in zip(others, aims, strict=True)]
+    rows = len(scores)
+    return LabelPlan(
+        width=aim,
+        labels=labels,
+        low=min(labels, *least),
+        high=min(max(labels, *most), rows),
+        uniform_labels=uniform,
+        assumptions=(
+            *notes,
+            "each stratum's rate follows its mean proxy (a calibrated proxy)",
+            f"low to high: a prevalence {GUESS:g} times off either way, and a proxy"
+            " from calibrated to useless, where draws fall back to uniform sampling",
+        ),
+    )
+
+
+def require_one_width(width: float | None, relative_width: float | None) -> None:
+    """Refuse no width, two, or one that is not above 0.
+
+    Raises:
+        InvalidParamsError: naming them.
+    """
+    if (width is None) == (relative_width is None):
+        raise InvalidParamsError(
+            f"give width or relative_width, one of them, got {width} and"
+            f" {relative_width}"
+        )
+    given = width if width is not None else relative_width
+    if given is None or not 0 < given < float("inf"):
+        raise InvalidParamsError(f"a width must be a finite number above 0: {given}")
+
+
+def predicted_width(
+    now: float, design: Design, counts: Tally, more: int
+) -> float:
+    """Width after `more` labels of an interval that is `now` wide.
+
+    Every interval rule's width is taken to shrink as the standard error does.
+
+    Args:
+        now: the width.
+        design: of the session.
+        counts: the labels so far.
+        more: labels to come, at most the rows left.
+    """
+    seen = drawing_moments(counts, sizes=design.sizes)
+    spread = spreads(seen, target=design.target, sizes=design.sizes)
+    draws = topped_up(
+        design.sizes * spread,
+        before=counts.labelled,
+        budget=more,
+        room=(design.sizes - counts.labelled).astype(np.int64),
+    )
+    before = row_factor(counts.labelled, design.sizes) * spread**2
+    after = row_factor(counts.labelled + draws, design.sizes) * spread**2
+    if not before.sum():
+        return 0.0
+    return now * float((after.sum() / before.sum()) ** 0.5)
+
+
+def more_labels(now: float, width: float, design: Design, counts: Tally) -> int:
+    """Labels still needed to bring an interval from `now` to `width`."""
+    if now <= width:
+        return 0
+    left = int((design.sizes - counts.labelled).sum())
+    return least_labels(
+        lambda more: predicted_width(now, design, counts, more), width, low=1, high=left
+    )
+
+
+def first_labels(params: EstimateParams, strata: int) -> int:
+    """Labels of the first round where labelling stops at a width."""
+    pilot = max(strata, round(params.pilot_share * params.budget))
+    return min(pilot, max(FIRST_LABELS, 10 * strata), params.budget)
+
+
+def round_labels(more: int | None, *, used: int, left: int, strata: int) -> int:
+    """Labels of the next round where labelling stops at a width.
+
+    As many as are needed by the plan, but no more than so far: a plan from few labels
+    is uncertain. And some at least, so that rounds are not too many.
+
+    Args:
+        more: labels still needed; None if there is no interval yet.
+        used: labels so far.
+        left: labels of the budget that are left, at least 1.
+        strata: number of strata.
+    """
+    least = max(strata, int(np.ceil(LEAST_GROWTH * used)))
+    wanted = used if more is None else min(more, used)
+    granted = min(max(wanted, least), left)
+    # A rest too small for a round of its own is labelled now.
+    return left if left - granted < strata else granted
+
+
+def next_labels(
+    params: EstimateParams,
+    made: Estimate,
+    design: Design,
+    counts: Tally,
+    *,
+    left: int,
+) -> int:
+    """Labels of the next round where labelling stops at a width.
+
+    Args:
+        params: of the session.
+        made: the estimate so far.
+        design: of the session.
+        counts: the labels so far.
+        left: labels of the budget that are left, at least 1.
+    """
+    used = int(counts.labelled.sum())
+    more = None
+    if made.value is not None and made.low is not None and made.high is not None:
+        aim = params.width_to_stop_at(made)
+        more = more_labels(made.high - made.low, aim, design, counts) if aim else None
+    return round_labels(more, used=used, left=left, strata=len(design.sizes))
+
+
+def plan_from(
+    made: Estimate,
+    design: Design,
+    counts: Tally,
+    *,
+    width: float | None,
+    relative_width: float | None,
+) -> LabelPlan:
+    """The plan from the labels so far.
+
+    Args:
+        made: the estimate from them.
+        design: of the session.
+        counts: the labels so far.
+        width: of the interval, in the unit of the target; or
+        relative_width: the same as a share of the estimate.
+
+    Raises:
+        InvalidParamsError: no width or two.
+        NotReadyError: the labels gave no interval.
+    """
+    require_one_width(width, relative_width)
+    if made.value is None or made.low is None or made.high is None:
+        raise NotReadyError(
+            f"{made.labels_used} labels with {made.positives} positive gave no interval"
+            " to plan by"
+        )
+    aim = width if width is not None else (relative_width or 0.0) * abs(made.value)
+    used, now = int(counts.labelled.sum()), made.high - made.low
+    rows = int(design.sizes.sum())
+    # The width itself is known as well as the positives that it rests on.
+    doubt = 1 / max(made.positives, 1) ** 0.5
+    low, labels, high = (
+        used + more_labels(now * factor, aim, design, counts)
+        for factor in (1 / (1 + doubt), 1.0, 1 + doubt)
+    )
+    uniform = labels
+    if made.uniform_width:
+        of_one = made.uniform_width**2 / max(1 / used - 1 / rows, 1e-12)
+        uniform = int(min(np.ceil(1 / (aim**2 / of_one + 1 / rows)), rows))
+    return LabelPlan(
+        width=aim,
+        labels=labels,
+        low=low,
+        high=high,
+        uniform_labels=uniform,
+        labels_used=used,
+        assumptions=(
+            f"rates from {used} labels, {made.positives} positive",
+            "low to high: one standard error of the width either way",
+        ),
+    )
+
+
+def _assumed(
+    scores: Proxy,
+    params: EstimateParams,
+    *,
+    prevalence: float,
+    mean: float,
+    deviation: float,
+) -> Assumed:
+    """Rates in proportion to mean proxies, so that they have this prevalence."""
+    numbers = STRATA_CUTS[params.strata_cut](scores, strata=params.strata)
+    if scores.min() == scores.max():
+        numbers = np.zeros(len(scores), np.int64)
+    sizes = np.bincount(numbers).astype(np.float64)
+    shape = np.bincount(numbers, weights=scores - min(scores.min(), 0.0)) / sizes
+    if not shape.sum():
+        shape = np.ones_like(sizes)
+    return Assumed(
+        sizes=sizes,
+        rates=_scaled(shape, sizes, prevalence=prevalence),
+        mean=mean,
+        deviation=deviation,
+        params=params,
+    )
+
+
+def _scaled(shape: PerStratum, sizes: PerStratum, *, prevalence: float) -> PerStratum:
+    """`shape` times a factor, capped at 1, with this mean over all rows."""
+    wanted = prevalence * sizes.sum()
+    rates = np.zeros_like(shape)
+    for _ in range(len(shape)):
+        full = rates >= 1
+        rest = float((sizes * shape)[~full].sum())
+        if rest <= 0:
+            break
+        factor = (wanted - sizes[full].sum()) / rest
+        rates = np.where(full, 1.0, np.minimum(factor * shape, 1.0))
+    return rates
+
+
+def _prevalence(scores: Proxy, guessed: float | None) -> float:
+    if guessed is not None:
+        require_between("prevalence", guessed, low=0, high=1)
+        if not 0 < guessed < 1:
+            raise InvalidParamsError(
+                f"prevalence must lie between 0 and 1, got {guessed}"
+            )
+        return guessed
+    rate = float(scores.mean())
+    if scores.min() < 0 or scores.max() > 1 or not 0 < rate < 1:
+        raise InvalidParamsError(
+            "proxies outside 0..1 are no probabilities, so give a prevalence: they are"
+            f" in {scores.min():g}..{scores.max():g}"
+        )
+    return rate
+
+
+def _prevalence_note(rate: float, *, guessed: bool) -> str:
+    source = "a guess" if guessed else "the mean proxy"
+    return f"{rate:.3g} of the rows are positive ({source})"
+
+
+def _quantile(params: EstimateParams) -> float:
+    return float(ndtri(0.5 + params.confidence / 2))

@@ -1,0 +1,82 @@
+"""What a client's target is: a directory of this machine, or a server's address."""
+
+import re
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+
+from gleann.index.errors import InvalidParamsError
+from gleann.service.config import socket_path, split_address
+
+REMOTE_SCHEME = "grpc://"
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s/\\:]+):\d{1,5}/?")
+_NO_TLS = "gleann has no TLS of its own yet: put a proxy before the server"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server.
+
+    Attributes:
+        address: as gRPC takes it, such as "127.0.0.1:50051", "dns:///host:50051" or
+            "unix:/run/gleann.sock".
+    """
+
+    address: str
+
+
+def read_target(target: str | PathLike[str]) -> Server | Path:
+    """The server or the directory that a client is to open.
+
+    Args:
+        target: "grpc://host:port", "dns:///host:port" (or "dns:host:port"), "unix:path"
+            (or "unix:///path") for a server; any other text, and any path object, is a
+            directory.
+
+    Raises:
+        InvalidParamsError: an address without its scheme, another scheme, an empty
+            text, or a port that no server can have.
+    """
+    if not isinstance(target, str):
+        return Path(fspath(target))
+    if not target or "\0" in target:
+        raise InvalidParamsError(
+            f"the target of a client is a directory or grpc://host:port, got {target!r}"
+        )
+    if target.startswith(REMOTE_SCHEME):
+        return Server(_host_and_port(target.removeprefix(REMOTE_SCHEME), target))
+    if target.startswith("dns:"):
+        _host_and_port(target.removeprefix("dns:").rpartition("/")[2], target)
+        return Server(target)
+    if socket_path(target) is not None:
+        return Server(target)
+    _refuse_address(target)
+    return Path(target)
+
+
+def _host_and_port(address: str, target: str) -> str:
+    address = address.removesuffix("/")
+    try:
+        _, port = split_address(address)
+    except InvalidParamsError as error:
+        raise InvalidParamsError(
+            f"the address of a server is host:port, got {target!r}"
+        ) from error
+    if port == 0:
+        raise InvalidParamsError(f"a server never listens on port 0: {target!r}")
+    return address
+
+
+def _refuse_address(target: str) -> None:
+    """Refuse what looks like an address: as a directory it would silently be made."""
+    if (match := _SCHEME.fullmatch(target)) is not None:
+        why = (
+            _NO_TLS if match["scheme"].lower() in ("https", "grpcs") else "use grpc://"
+        )
+        raise InvalidParamsError(f"{match['scheme']}:// is not served: {why}")
+    if _ADDRESS.fullmatch(target):
+        raise InvalidParamsError(
+            f"{target!r} looks like an address: for a server use"
+            f" {REMOTE_SCHEME}{target.removesuffix('/')}, for a directory ./{target}"
+        )

@@ -1,0 +1,60 @@
+"""What a client's target is."""
+
+from pathlib import Path
+
+import pytest
+
+import gleann
+from gleann.index.errors import InvalidParamsError
+from gleann.service.client.target import Server, read_target
+
+
+@pytest.mark.parametrize(
+    ("target", "place"),
+    [
+        ("grpc://host:1", Server("host:1")),
+        ("grpc://host:1/", Server("host:1")),
+        ("grpc://[::1]:80", Server("[::1]:80")),
+        ("dns:///host:1", Server("dns:///host:1")),
+        ("dns:host:1", Server("dns:host:1")),
+        ("dns://8.8.8.8/host:1", Server("dns://8.8.8.8/host:1")),
+        ("unix:/a/b", Server("unix:/a/b")),
+        ("unix:///a/b", Server("unix:///a/b")),
+        ("library", Path("library")),
+        ("./127.0.0.1:80", Path("127.0.0.1:80")),
+        ("/data/2026-11-28T10:00", Path("/data/2026-11-28T10:00")),
+        (Path("127.0.0.1:80"), Path("127.0.0.1:80")),
+    ],
+)
+def test_places(target: str | Path, place: Server | Path) -> None:
+    assert read_target(target) == place
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("127.0.0.1:50051", "use grpc://127.0.0.1:50051, for a directory ./127"),
+        ("localhost:50051/", "use grpc://localhost:50051,"),
+        ("[::1]:80", r"use grpc://\[::1\]:80"),
+        ("http://host:1", "http:// is not served: use grpc://"),
+        ("https://host", "https:// is not served: .* TLS"),
+        ("GRPCS://host:1", "GRPCS:// is not served: .* TLS"),
+        ("s3://bucket/library", "s3:// is not served"),
+        ("file:///library", "file:// is not served"),
+        ("grpc://", "host:port, got 'grpc://'"),
+        ("grpc://host", "host:port, got 'grpc://host'"),
+        ("grpc://host:70000", "host:port"),
+        ("grpc://host:0", "never listens on port 0"),
+        ("dns:///host", "host:port, got 'dns:///host'"),
+        ("unix:", "1 to 107 bytes"),
+        ("", "got ''"),
+        ("a\0b", "a directory or grpc://host:port"),
+    ],
+)
+def test_what_is_refused_makes_no_directory(
+    target: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidParamsError, match=says):
+        gleann.Client(target)
+    assert not list(tmp_path.iterdir())
