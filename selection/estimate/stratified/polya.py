@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import gammainc, gammaincc, gammaincinv, ndtr, ndtri
+from scipy.special import gammainc, gammaincc, gammaincinv, ndtr, ndtri, stdtrit
 
 from gleann.selection.estimate.stratified.estimators import Design, Totals
 from gleann.selection.estimate.stratified.intervals import Interval, point_estimate
@@ -95,8 +95,14 @@ def polya_interval(
         confidence: of the interval.
     """
     value = point_estimate(found, target=design.target)
-    posterior = _Posterior(design, found, evidence, centre=value)
     tail = (1 - confidence) / 2
+    posterior = _Posterior(
+        design,
+        found,
+        evidence,
+        centre=value,
+        widening=_students_share(design, evidence, tail=tail),
+    )
     if design.target == "avg":
         low, high = posterior.average_ends(tail)
     else:
@@ -131,7 +137,13 @@ class _Posterior:
     """Distribution of a target over all rows, values measured from `centre`."""
 
     def __init__(
-        self, design: Design, found: Totals, evidence: Evidence, *, centre: float
+        self,
+        design: Design,
+        found: Totals,
+        evidence: Evidence,
+        *,
+        centre: float,
+        widening: float = 1.0,
     ) -> None:
         seen = evidence.total
         self._found = found
@@ -139,6 +151,7 @@ class _Posterior:
         self._labelled = seen.labelled
         self._left = design.sizes - seen.labelled
         self._stretch = stretch_of(design, found, seen.labelled)
+        self._spread = self._stretch * widening
         # Only an average is measured from itself; what is centred rounds less.
         self._centre = centre if design.target == "avg" else 0.0
         self._unit = unit = 1.0
@@ -206,8 +219,8 @@ class _Posterior:
         moved = self._stretch * left * (mean - ones / np.maximum(n, 1))
         return Cumulants(
             means=self._totals(a) + moved,
-            variances=self._stretch**2 * spread,
-            thirds=self._stretch**3 * third,
+            variances=self._spread**2 * spread,
+            thirds=self._spread**3 * third,
         )
 
     def _sums_of(self, a: float) -> tuple[PerStratum, PerStratum, PerStratum]:
@@ -242,6 +255,17 @@ class _Posterior:
         totals = totals.copy()
         totals[0] += before
         return totals
+
+
+def _students_share(design: Design, evidence: Evidence, *, tail: float) -> float:
+    """Student's quantile over the normal one: B positives tell a variance to B - 1.
+
+    A count's variance is known from its rate, and a range of values needs none.
+    """
+    if design.target == "count" or design.value_range is not None:
+        return 1.0
+    degrees = max(float(evidence.total.positives.sum()) - 1, 1.0)
+    return float(stdtrit(degrees, 1 - tail) / ndtri(1 - tail))
 
 
 def stretch_of(design: Design, found: Totals, labelled: PerStratum) -> PerStratum:
