@@ -16,7 +16,7 @@ from gleann.selection.estimate.stratified.tally import (
 LEAST_POSITIVES = 20
 """Positives below which no interval of a sum or an average is promised."""
 
-RESIDUAL_WEIGHT, LOGNORMAL_WEIGHT = 2.0, 8.0
+RESIDUAL_WEIGHT, LOGNORMAL_WEIGHT = 2.0, 13.0
 """Positives needed, over the cube of the skewness: of the values around their line, and
 of a lognormal distribution where that fits better than a normal one."""
 
