@@ -25,6 +25,9 @@ from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
+from bench.selection.defaults_table import defaults_table
+from bench.selection.pools_table import pools_table
+from bench.selection.rounds_tables import rounds_tables
 from bench.selection.tasti_table import tasti_table
 from bench.selection.widths_table import widths_table
 from bench.summary import headline, summary
@@ -42,6 +45,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
+    "selection-defaults": defaults_table,
+    "selection-pools": pools_table,
+    "selection-rounds": rounds_tables,
     "selection-tasti": tasti_table,
     "selection-widths": widths_table,
 }

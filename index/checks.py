@@ -13,6 +13,7 @@ from gleann.index.errors import (
     NonFiniteError,
 )
 from gleann.index.ids.held import id_at, shown_id
+from gleann.index.list_columns import matrix_of_column, stacked
 
 MAX_DIM = 65_536
 MOST_ROWS = (1 << 31) - 1
@@ -26,7 +27,9 @@ MOST_SQUARED = 2.0**124
 A sixteenth of what float32 holds: |q - x|^2 is at most four times the larger squared
 length, so it stays finite, and so do 2q.x, its partial sums and rows less their mean.
 """
-_NUMERIC = (np.float16, np.float32, np.float64, np.int8, np.uint8)
+_NUMERIC = ("float16", "float32", "float64")
+LARGEST_WHOLE = 1 << 24
+"""Integers are exact in float32 up to here, on either side of 0."""
 
 
 def as_array(values: ArrayLike, *, name: str) -> NDArray[Any]:
@@ -56,8 +59,10 @@ def as_vectors(
     """Return `values` as float32 rows, without a copy if they already are.
 
     Args:
-        values: (n, d), n and d at least 1, of dtype float16, float32, float64, int8
-            or uint8.
+        values: (n, d), n and d at least 1, of dtype float16, float32, float64, or of
+            integers of at most 2^24 on either side of 0, which float32 holds. Or a
+            column of lists (n,): of Arrow (List, LargeList, FixedSizeList, chunked or
+            not), polars, or pandas.
         name: what messages call them.
         dim: the d they must have, if it is known.
 
@@ -66,7 +71,7 @@ def as_vectors(
         DimensionMismatchError: d is not `dim`.
         NonFiniteError: NaN or infinity (or beyond float32's range).
     """
-    array = as_array(values, name=name)
+    array = _as_rows(values, name=name)
     require_matrix(array.dtype, array.shape, name=name, dim=dim)
     return as_float32(array, name=name)
 
@@ -79,7 +84,7 @@ def own_rows(values: ArrayLike) -> NDArray[Any]:
     Raises:
         InvalidInputError: what makes no array, or no rows by its dtype and shape.
     """
-    array = as_array(values, name="vectors")
+    array = _as_rows(values, name="vectors")
     require_matrix(array.dtype, array.shape, name="vectors")
     if array.dtype == np.float32 and not isinstance(values, list | tuple):
         return np.array(array, order="C")
@@ -87,15 +92,38 @@ def own_rows(values: ArrayLike) -> NDArray[Any]:
 
 
 def as_matrix(values: ArrayLike, *, name: str, dim: int) -> Vectors:
-    """`as_vectors` for whoever looks for NaN and infinity later.
+    """Queries as `as_vectors`, for whoever looks for NaN and infinity later.
+
+    One query (d,) is taken as (1, d).
 
     Raises:
         InvalidInputError: wrong dtype, not two-dimensional, or empty.
         DimensionMismatchError: d is not `dim`.
     """
-    array = as_array(values, name=name)
+    array = as_queries(values, name=name)
     require_matrix(array.dtype, array.shape, name=name, dim=dim)
-    return _converted(array)
+    return _converted(array, name=name)
+
+
+def as_queries(values: ArrayLike, *, name: str) -> NDArray[Any]:
+    """`values` as an array, one query (d,) as (1, d).
+
+    Raises:
+        InvalidInputError: what makes no array.
+    """
+    array = _as_rows(values, name=name)
+    return array[None, :] if array.ndim == 1 else array
+
+
+def _as_rows(values: ArrayLike, *, name: str) -> NDArray[Any]:
+    """An array of numbers, also from a column of lists."""
+    if type(values) is np.ndarray and values.dtype != np.object_:
+        return values
+    column = matrix_of_column(values, name=name)
+    array = as_array(values, name=name) if column is None else column
+    if array.dtype == np.object_ and array.ndim == 1 and array.size:
+        return stacked(array, name=name)
+    return array
 
 
 def require_matrix(
@@ -107,10 +135,9 @@ def require_matrix(
         InvalidInputError: wrong dtype, not two-dimensional, or empty.
         DimensionMismatchError: d is not `dim`.
     """
-    if dtype.type not in _NUMERIC:
+    if dtype.name not in _NUMERIC and dtype.kind not in "iu":
         raise InvalidInputError(
-            f"{name} must have dtype {', '.join(t.__name__ for t in _NUMERIC)};"
-            f" got {dtype}"
+            f"{name} must have dtype {', '.join(_NUMERIC)} or integers; got {dtype}"
         )
     if len(shape) != 2:
         raise InvalidInputError(
@@ -141,21 +168,36 @@ def as_float32(array: NDArray[Any], *, name: str, first_row: int = 0) -> Vectors
         first_row: what messages count rows from.
 
     Raises:
+        InvalidInputError: an integer beyond 2^24 on either side of 0.
         NonFiniteError: NaN or infinity (or beyond float32's range).
     """
-    vectors = _converted(array)
+    vectors = _converted(array, name=name, first_row=first_row)
     if array.dtype.kind == "f":
         require_finite(vectors, name=name, first_row=first_row)
     return vectors
 
 
-def _converted(array: NDArray[Any]) -> Vectors:
+def _converted(array: NDArray[Any], *, name: str, first_row: int = 0) -> Vectors:
     if array.dtype == np.float32:
         packed = np.ascontiguousarray(array)
         # NumPy makes arrays whose numbers begin anywhere; kernels read whole ones.
         return packed if packed.flags.aligned else packed.copy()
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 2:
+        _require_exact(array, name=name, first_row=first_row)
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _require_exact(array: NDArray[Any], *, name: str, first_row: int) -> None:
+    """Refuse integers (m, d) that float32 may not hold, by row."""
+    beyond = (array > LARGEST_WHOLE) | (array < -LARGEST_WHOLE)
+    if (bad := np.flatnonzero(beyond.any(axis=1))).size:
+        value = array[bad[0]][beyond[bad[0]]][0]
+        raise InvalidInputError(
+            f"{name} row {first_row + bad[0]} has {value}: float32 holds integers up to"
+            f" {LARGEST_WHOLE} exactly ({bad.size} of {len(array)} rows have larger"
+            " ones): scale them, or convert them to float32"
+        )
 
 
 def require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

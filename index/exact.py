@@ -6,9 +6,10 @@ from itertools import pairwise
 from typing import get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
-from gleann.index.checks import as_vectors, require_integer, require_one_of
+from gleann.index.checks import as_queries, as_vectors, require_integer, require_one_of
 from gleann.index.metric import pair_distances, prepare
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import Metric
@@ -32,8 +33,8 @@ _PAIR_BYTES = 1 << 26
 
 
 def exact_search(
-    queries: Vectors,
-    vectors: Vectors,
+    queries: ArrayLike,
+    vectors: ArrayLike,
     *,
     metric: Metric,
     k: int,
@@ -47,8 +48,8 @@ def exact_search(
     to rounding is answered by recomputing every row near the cut.
 
     Args:
-        queries: float32 (nq, d).
-        vectors: float32 (n, d).
+        queries: (nq, d), or one (d,); dtypes as in `as_vectors`.
+        vectors: (n, d).
         metric: "ip", "cosine" or "l2"; cosine normalises both sides.
         k: neighbours, at least 1.
         allowed: bool (n,), rows that may be returned; None for all.
@@ -66,7 +67,9 @@ def exact_search(
     require_one_of("metric", metric, get_args(Metric))
     require_integer("k", k, at_least=1)
     rows = as_vectors(vectors)
-    asked = as_vectors(queries, name="queries", dim=rows.shape[1])
+    asked = as_vectors(
+        as_queries(queries, name="queries"), name="queries", dim=rows.shape[1]
+    )
     return exact_search_prepared(
         prepare(asked, metric, name="queries"),
         prepare(rows, metric),

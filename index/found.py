@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gleann.index.arrays import Distances, Ids, Rows
+import numpy as np
+
+from gleann.index.arrays import Distances, Ids, Mask, Rows
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
+from gleann.index.tabular import Table, Tabular
 
 
 class SearchStats(NamedTuple):
@@ -55,12 +58,13 @@ def sum_stats(stats: Sequence[SearchStats]) -> SearchStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Found:
+class Found(Tabular):
     """Neighbours of a batch of queries.
 
     Attributes:
-        ids: (nq, k), nearest first, ties by lower row; -1 or "" where fewer than k
-            rows were allowed. Strings are as wide as the longest of this answer.
+        ids: (nq, k), nearest first, ties by lower row; -1 or "" where there are fewer
+            than k rows, or fewer were allowed. Strings are as wide as the longest of
+            this answer.
         distances: float32 (nq, k), ascending: squared L2, 1 - cos, or -ip; +inf where
             there is no id.
         stats: settings and work of the search.
@@ -70,14 +74,19 @@ class Found:
     distances: Distances
     stats: SearchStats
 
+    def table(self) -> Table:
+        """One line per neighbour: query, rank, id and distance; none for no id."""
+        there = self.ids != ("" if self.ids.dtype.kind == "U" else -1)
+        return _hits("id", self.ids, self.distances, there, self.stats)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FoundRows:
+class FoundRows(Tabular):
     """Neighbours of a batch of queries, by row.
 
     Attributes:
-        rows: (nq, k), nearest first, ties by lower row; -1 where fewer than k rows were
-            allowed.
+        rows: (nq, k), nearest first, ties by lower row; -1 where there are fewer than k
+            rows, or fewer were allowed.
         distances: as in `Found`.
         stats: as in `Found`.
     """
@@ -85,6 +94,36 @@ class FoundRows:
     rows: Rows
     distances: Distances
     stats: SearchStats
+
+    def table(self) -> Table:
+        """One line per neighbour: query, rank, row and distance; none for no row."""
+        return _hits("row", self.rows, self.distances, self.rows >= 0, self.stats)
+
+
+def _hits(
+    name: str, found: Ids, distances: Distances, there: Mask, stats: SearchStats
+) -> Table:
+    """Neighbours (nq, k) as lines, where there are any."""
+    query, rank = np.nonzero(there)
+    return Table(
+        columns={
+            "query": query,
+            "rank": rank,
+            name: found[there],
+            "distance": distances[there],
+        },
+        facts={"stats": stats._asdict()},
+    )
+
+
+def widened(found: FoundRows, *, k: int) -> FoundRows:
+    """`found` with k places a query, -1 and +inf in those behind its last."""
+    empty = ((0, 0), (0, k - found.rows.shape[1]))
+    return FoundRows(
+        rows=np.pad(found.rows, empty, constant_values=-1),
+        distances=np.pad(found.distances, empty, constant_values=np.float32(np.inf)),
+        stats=found.stats,
+    )
 
 
 def shortfall(stats: SearchStats, params: SearchParams) -> str | None:

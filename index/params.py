@@ -83,7 +83,8 @@ class SearchParams:
     """Chosen at each search.
 
     Attributes:
-        k: neighbours to return for each query.
+        k: neighbours to return for each query; where the index has fewer rows, the
+            answer has no id (-1 or "") and +inf behind the last.
         nprobe: lists to scan for each query; None takes the cheapest measured
             operating point that reaches `target_recall`.
         rerank: distinct rows to re-rank in float32, at least k; None takes a default

@@ -24,6 +24,7 @@ from gleann.index.ids.held import IdLookup
 from gleann.index.ids.table import IdTable
 from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
 from gleann.index.params import BuildParams, Metric, SearchParams
+from gleann.index.portable import Origin, Portable
 from gleann.index.progress import Progress, Report, ignore
 from gleann.index.search.device_search import (
     FoundTensors,
@@ -38,11 +39,11 @@ from gleann.index.storage.mapped_file import mapped_files
 from gleann.index.storage.packing import Header
 
 
-class SoarIndex:
+class SoarIndex(Portable):
     """A sealed inverted-file index in which a row can be in two lists.
 
     Immutable: searching changes nothing, and any number of threads may search at once.
-    Make one with `build` or `load`.
+    Make one with `build` or `load`. `Portable` says what a pickle holds.
     """
 
     def __init__(
@@ -83,11 +84,11 @@ class SoarIndex:
         """Build an index over `vectors`.
 
         Args:
-            vectors: (n, d) of float16, float32, float64, int8 or uint8; copied as
-                float32, of unit length under cosine: 4 n d bytes.
+            vectors: (n, d), dtypes and columns as in `as_vectors`; copied as float32,
+                of unit length under cosine: 4 n d bytes.
             params: how; defaults to `BuildParams()`.
-            ids: n distinct ids, int64 at least 0 or strings of at most 4 KiB in UTF-8;
-                None numbers the rows. Strings are kept byte for byte.
+            ids: n distinct ids, int64 at least 0, strings of at most 4 KiB in UTF-8,
+                kept byte for byte, or UUIDs, kept as text; None numbers the rows.
             queries: (m, d), some of the kind that will be asked, to measure recall and
                 cost with; None takes rows of the index, which is good where queries are
                 distributed as the rows are.
@@ -196,14 +197,15 @@ class SoarIndex:
         """Find the nearest rows of each query.
 
         Args:
-            queries: (nq, d), dtypes as in `build`.
+            queries: (nq, d), dtypes as in `build`; one query (d,) is (1, d), and so is
+                its answer (1, k).
             params: how; defaults to `SearchParams()`, which aims for recall 0.95.
 
         Raises:
             InvalidInputError: wrong dtype or shape, empty, NaN, a zero vector under
                 cosine, a query too long (as rows in `build`), an `allowed` that is not
                 bool (n,).
-            InvalidParamsError: k or rerank above n, nprobe above nlist.
+            InvalidParamsError: nprobe above nlist.
 
         Warns:
             RecallWarning: no operating point has the recall that is asked for.
@@ -247,9 +249,9 @@ class SoarIndex:
         Raises:
             InvalidInputError: not an array or tensor, on another device, another dtype,
                 wrong shape, empty, NaN, a zero vector under cosine, a query too long.
-            InvalidParamsError: as in `search`; `allowed`, `exact` or a target of 1.
+            InvalidParamsError: k above n, `allowed`, `exact`, or a target of 1.
             EngineUnavailableError: the index is not on a device.
-            DeviceMemoryError: the device has too little memory left.
+            DeviceMemoryError: too little memory is left on it.
 
         Warns:
             RecallWarning: as in `search`.
@@ -305,13 +307,14 @@ class SoarIndex:
                 that reads vectors raises it too where a file was cut or grew since.
             EngineUnavailableError: the engine is not installed.
         """
+        origin = Origin.of(Path(path))
         arrays, header, version = files.read(Path(path))
         try:
             data, ids, known = packing.unpack(arrays, header, version)
         except CorruptDataError as error:
             raise CorruptDataError(f"{path}: {error}") from error
         served = make_engine(data, name=engine, threads=threads)
-        return cls(data, ids=ids, header=known, engine=served)
+        return cls(data, ids=ids, header=known, engine=served)._loaded(origin)
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
         """The same index served by another engine; the arrays are shared."""
@@ -321,17 +324,15 @@ class SoarIndex:
         """The same index served by `engine`, which was made from its `data`."""
         return SoarIndex(
             self._data, ids=self.held_ids, header=self._header, engine=engine
-        )
+        )._loaded(self._origin)
 
     def __len__(self) -> int:
         return len(self._data.vectors)
 
     def __repr__(self) -> str:
-        return (
-            f"SoarIndex(n={len(self)}, dim={self.dim}, metric={self.metric!r},"
-            f" nlist={self.nlist}, spilled={self.spilled_share:.0%},"
-            f" engine={self.engine_name!r})"
-        )
+        shape = f"n={len(self)}, dim={self.dim}, metric={self.metric!r}"
+        lists = f"nlist={self.nlist}, spilled={self.spilled_share:.0%}"
+        return f"SoarIndex({shape}, {lists}, engine={self.engine_name!r})"
 
     @property
     def ids(self) -> Ids:

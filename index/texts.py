@@ -81,6 +81,9 @@ class Texts:
         offsets = np.frombuffer(ends, np.int64)[array.offset :][: len(array) + 1]
         return cls(offsets, text.to_pybytes())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.offsets - self.offsets[0], self.packed())
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

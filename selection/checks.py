@@ -17,6 +17,7 @@ from gleann.index.errors import (
 from gleann.index.ids.checks import hold_distinct, hold_row_ids
 from gleann.index.ids.held import shown_id
 from gleann.index.ids.table import IdTable
+from gleann.index.texts import Texts
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -91,13 +92,27 @@ def as_costs(values: ArrayLike, *, n: int, name: str = "costs") -> NDArray[np.fl
     return costs
 
 
-def as_rows(values: ArrayLike, *, n: int, name: str = "rows") -> Rows:
+def as_rows(
+    values: ArrayLike, *, n: int, name: str = "rows", names: "IdMap | None" = None
+) -> Rows:
     """Return `values` as distinct rows (m,) in 0..n - 1.
+
+    Args:
+        values: rows, or a mask (n,) of bool that is True for each of them.
+        n: rows there are.
+        name: what messages call them.
+        names: the rows' ids; if given, `values` are ids, or a mask.
 
     Raises:
         InvalidInputError: not integers, not one-dimensional, or out of range.
+        DimensionMismatchError: a mask of another length.
         DuplicateIdError: one row twice.
+        UnknownIdError: an id that no row has.
     """
+    if (masked := rows_of_mask(values, n=n, name=name)) is not None:
+        return masked
+    if names is not None:
+        return names.rows_of(values, name=name)
     rows = as_array(values, name=name)
     if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
         raise InvalidInputError(
@@ -111,6 +126,28 @@ def as_rows(values: ArrayLike, *, n: int, name: str = "rows") -> Rows:
             f"{name} has {len(rows)} entries, of which {len(distinct)} distinct"
         )
     return rows.astype(np.int64)
+
+
+def rows_of_mask(values: ArrayLike, *, n: int, name: str) -> Rows | None:
+    """The rows (m,) that a mask (n,) of bool holds, ascending; None for no mask.
+
+    Raises:
+        DimensionMismatchError: a mask of another length.
+    """
+    if isinstance(values, Texts):
+        return None
+    # Ids are checked with messages of their own.
+    kinds = set(map(type, values)) if isinstance(values, list | tuple) else {bool}
+    if not kinds or not kinds <= {bool, np.bool_}:
+        return None
+    mask = as_array(values, name=name)
+    if mask.dtype != np.bool_:
+        return None
+    if mask.shape != (n,):
+        raise DimensionMismatchError(
+            f"{name} is a mask of shape {mask.shape} for {n} rows"
+        )
+    return np.flatnonzero(mask)
 
 
 def require_between(
@@ -184,15 +221,19 @@ class IdMap(IdTable):
     def __init__(self, ids: ArrayLike | None, *, n: int) -> None:
         super().__init__(hold_row_ids(ids, n=n), where=f"the {n} rows")
 
-    def rows_of(self, ids: ArrayLike) -> Rows:
-        """Rows (m,) of distinct `ids` (m,).
+    def rows_of(self, ids: ArrayLike, *, name: str = "ids") -> Rows:
+        """Rows (m,) of distinct `ids` (m,), or of a mask (n,) of bool.
 
         Raises:
             InvalidInputError: not ids.
             DuplicateIdError: one id twice.
+            DimensionMismatchError: a mask of another length.
             UnknownIdError: an id that no row has.
         """
-        return super().rows_of(hold_distinct(ids))
+        masked = rows_of_mask(ids, n=len(self), name=name)
+        if masked is not None:
+            return masked
+        return super().rows_of(hold_distinct(ids, name=name))
 
 
 def shown(values: NDArray[Any]) -> str:

@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
+from gleann.index.tabular import Table, Tabular
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Selection:
+class Selection(Tabular):
     """Rows that a method picked, with scores, weights and reasons.
+
+    As a table it has the columns id, rank, row, score, weight and those of `why`.
 
     Attributes:
         rows: int64 (m,), in the order they were picked.
@@ -33,6 +36,20 @@ class Selection:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def table(self) -> Table:
+        """One line per selected row, in the order they were picked."""
+        return Table(
+            columns={
+                "id": self.ids,
+                "rank": np.arange(len(self)),
+                "row": self.rows,
+                "score": self.scores,
+                "weight": self.weights,
+                **self.why,
+            },
+            facts={"summary": self.summary, "provenance": self.provenance},
+        )
 
 
 def clipped_scores(scores: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ def uniform_rows(n: int, *, k: int, seed: int, excluded: ArrayLike = ()) -> Rows
         n: rows to draw from.
         k: rows to draw.
         seed: the only source of randomness.
-        excluded: rows that are never drawn.
+        excluded: rows that are never drawn, or a mask (n,) of them.
 
     Returns:
         (k,), in random order.
@@ -52,17 +52,21 @@ def uniform(
         k: rows to draw.
         seed: the only source of randomness.
         ids: (n,) names of the rows; None numbers them.
-        excluded: rows that are never drawn, such as the labelled ones.
+        excluded: rows that are never drawn, such as the labelled ones: a mask (n,) of
+            bool, or their ids where `ids` are given, else rows.
     """
-    rows = uniform_rows(n, k=k, seed=seed, excluded=excluded)
+    require_count("n", n)
+    names = None if ids is None else IdMap(ids, n=n)
+    closed = as_rows(excluded, n=n, name="excluded", names=names)
+    rows = uniform_rows(n, k=k, seed=seed, excluded=closed)
     return Selection(
         rows=rows,
-        ids=IdMap(ids, n=n).ids_of(rows),
+        ids=(names or IdMap(None, n=n)).ids_of(rows),
         scores=np.ones(k, np.float32),
         weights=np.ones(k, np.float32),
         provenance=provenance(
             "uniform",
-            params={"n": n, "k": k, "excluded": len(as_rows(excluded, n=n))},
+            params={"n": n, "k": k, "excluded": len(closed)},
             seed=seed,
             data_hash=None,
         ),

@@ -36,6 +36,7 @@ from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
+from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
 from gleann.service.state.damaged_rows import tell_damage
 from gleann.service.state.expiry import Expiry
@@ -68,6 +69,7 @@ FEATURES = (
     "session:active",
     "session:active:concepts",
     "session:active:given",
+    "session:rounds",
     "session:estimate",
     "session:groups",
 )
@@ -82,6 +84,7 @@ class Application:
         selections: stored results of selection jobs.
         sessions: the store of labelling sessions.
         active: operations on active-learning sessions.
+        rounds: operations on rounds sessions.
         estimates: operations on estimate sessions.
         groups: operations on group-estimate sessions.
         receipts: stored answers to idempotent requests.
@@ -125,6 +128,7 @@ class Application:
         self.selections = Selecting(self.registry, self.store, devices)
         self.sessions = SessionStore(self.registry, self.store)
         self.active = ActiveSessions(self.sessions)
+        self.rounds = RoundsSessions(self.sessions)
         self.estimates = EstimateSessions(self.sessions)
         self.groups = GroupSessions(self.sessions)
         self.receipts = Receipts(self.store)

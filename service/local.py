@@ -15,6 +15,7 @@ from gleann.service.servicers.coreset import CoresetServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.operations import OperationsServicer
+from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.servicers.session import SessionServicer
 from gleann.service.servicers.vector import VectorServicer
@@ -45,6 +46,7 @@ def application_stubs(application: Application) -> Stubs:
         search=_Direct(SearchServicer(application), state),
         coreset=_Direct(CoresetServicer(application), state),
         active=_Direct(ActiveServicer(application), state),
+        rounds=_Direct(RoundsServicer(application), state),
         estimate=_Direct(EstimateServicer(application), state),
         session=_Direct(SessionServicer(application), state),
         admin=_Direct(AdminServicer(application), state),

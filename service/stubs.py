@@ -17,6 +17,7 @@ class Stubs:
         search: SearchService.
         coreset: CoresetService.
         active: ActiveLearningService.
+        rounds: RoundsService.
         estimate: EstimateService.
         session: SessionService.
         admin: AdminService.
@@ -29,6 +30,7 @@ class Stubs:
     search: Any
     coreset: Any
     active: Any
+    rounds: Any
     estimate: Any
     session: Any
     admin: Any

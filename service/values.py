@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Ids
 from gleann.index.params import Metric, Spill
+from gleann.index.tabular import Table, Tabular
 
 JsonObject: TypeAlias = dict[str, object]
 """A JSON object: text keys, and values that JSON has."""
@@ -21,7 +22,7 @@ Labels: TypeAlias = NDArray[np.int64]
 
 IdType = Literal["int64", "string"]
 DeviceChoice = Literal["cpu", "auto", "cuda", "require-cuda"]
-SessionKind = Literal["active", "estimate", "groups"]
+SessionKind = Literal["active", "rounds", "estimate", "groups"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +127,10 @@ class ServerInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Selected:
+class Selected(Tabular):
     """Chosen vectors, in order of choice.
+
+    As a table it has the columns id, rank, score, weight and those of `why`.
 
     Attributes:
         ids: (m,) the vectors.
@@ -150,6 +153,23 @@ class Selected:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def table(self) -> Table:
+        """One line per chosen vector, in order of choice."""
+        return Table(
+            columns={
+                "id": self.ids,
+                "rank": np.arange(len(self)),
+                "score": self.scores,
+                "weight": self.weights,
+                **self.why,
+            },
+            facts={
+                "name": self.name,
+                "summary": self.summary,
+                "provenance": self.provenance,
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +201,7 @@ class SessionInfo:
 
     Attributes:
         name: such as "sessions/active-3f2a".
-        kind: "active", "estimate" or "groups".
+        kind: "active", "rounds", "estimate" or "groups".
         index: the index it works on.
         version: the sealed version of the index that it belongs to.
         labelled: number of labels so far, initial ones included.
@@ -199,7 +219,7 @@ class SessionInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scores:
+class Scores(Tabular):
     """Class probabilities of a session's current model.
 
     Attributes:
@@ -211,6 +231,16 @@ class Scores:
     ids: Ids
     classes: Labels
     probabilities: NDArray[np.float64]
+
+    def table(self) -> Table:
+        """One line per vector: its id, and a column for each class, by its name."""
+        return Table(
+            columns={"id": self.ids}
+            | {
+                str(name): self.probabilities[:, column]
+                for column, name in enumerate(self.classes.tolist())
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -19,13 +19,16 @@ from bench.selection.notes import Notes, notes_of
 FAMILIES = (
     "active",
     "defaults",
+    "pools",
     "recall",
     "growth",
     "estimate",
     "coverage",
     "estimate_rounds",
     "tasti",
+    "widths",
     "coreset",
+    "rounds",
 )
 
 
@@ -79,15 +82,18 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("active", [*both, *rules, "--out", str(RESULTS / "selection-rules.json")]),
         ("defaults", ["tune", "--data", words, intents, "digits"]),
         ("defaults", ["confirm", "--data", words, intents, "digits"]),
+        ("pools", ["--root", str(root)]),
         ("recall", ["--data", words]),
         ("growth", ["--data", words]),
         ("estimate", ["--data", str(root / "supg-proxies")]),
         ("coverage", ["--data", str(root / "supg-proxies")]),
         ("estimate_rounds", ["--data", "made-200000x128", "made-200000x384", words]),
         ("tasti", both),
+        ("widths", ["--data", str(root / "supg-proxies"), words, intents]),
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),
         ("coreset", [*speed, "--threads", "1", "--rounds", "2"]),
+        ("rounds", [*both, "digits"]),
     ]
 
 

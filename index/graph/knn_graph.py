@@ -21,17 +21,18 @@ from gleann.index.graph.join_plan import draw_sample, plan_nprobe
 from gleann.index.graph.mutual import mutual_neighbours
 from gleann.index.graph.self_join import CandidateLists, candidates_of, join_lists, take
 from gleann.index.heartbeat import repeating
-from gleann.index.ids.held import ids_at, to_numpy
+from gleann.index.ids.held import ids_at, take_ids, to_numpy
 from gleann.index.params import DEFAULT_TARGET_RECALL
 from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
+from gleann.index.tabular import Table, Tabular
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class KnnGraph:
+class KnnGraph(Tabular):
     """The k nearest neighbours of every row, in CSR form.
 
     Row i has the neighbours `rows[indptr[i]:indptr[i + 1]]`, nearest first, ties by
@@ -74,6 +75,26 @@ class KnnGraph:
     def neighbours(self) -> NDArray[np.int32]:
         """(n, k) `rows` as a table."""
         return self.rows.reshape(len(self), self.k)
+
+    def table(self) -> Table:
+        """One line per edge: id, rank, neighbour and distance."""
+        own = np.repeat(np.arange(len(self)), self.k)
+        return Table(
+            columns={
+                "id": take_ids(self.held_ids, own),
+                "rank": np.tile(np.arange(self.k), len(self)),
+                "neighbour": take_ids(self.held_ids, self.rows.astype(np.int64)),
+                "distance": self.distances,
+            },
+            facts={
+                "summary": {
+                    "k": self.k,
+                    "nprobe": self.nprobe,
+                    "estimated_recall": self.estimated_recall,
+                    "engine": self.engine,
+                }
+            },
+        )
 
     def to_scipy(self) -> "csr_array":
         """The distances as a scipy matrix (n, n); rows are in order of distance.

@@ -3,11 +3,14 @@
 An id is an integer of int64 that is at least 0, or a string, and all ids of an index
 are of one kind. A string is kept byte for byte. It has UTF-8, is not empty, and does
 not end in NUL, which NumPy's strings, in which answers come, would lose. A new one has
-at most `MAX_ID_BYTES`; a stored one may be longer, as earlier versions had no limit.
+at most `MAX_ID_BYTES`; a stored one may be longer, as earlier versions had no limit. A
+UUID, of Python or of Arrow, is kept as its text, such as
+"00000000-0000-0000-0000-000000000001".
 """
 
 from collections.abc import Sequence
 from typing import Any, NoReturn
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +29,7 @@ MAX_ID_BYTES = 4096
 
 _INTEGERS = (int, np.integer)
 _TEXTS = (str,)
+UUID_BYTES = 16
 
 
 def as_ids(values: ArrayLike, *, n: int, name: str = "ids") -> Ids:
@@ -92,6 +96,8 @@ def hold_id_array(values: ArrayLike, *, name: str = "ids") -> HeldIds:
         return _checked_texts(values, name)
     if isinstance(values, list | tuple):
         return _of_sequence(values, name)
+    if type(values).__module__.partition(".")[0] == "pyarrow":
+        return _of_arrow(values, name)
     _require_unmasked(values, name)
     array = np.asarray(values)
     if array.ndim != 1:
@@ -122,10 +128,30 @@ def _require_count(ids: HeldIds, n: int, name: str) -> None:
         raise DimensionMismatchError(f"{name} has {len(ids)} entries for {n} rows")
 
 
+def _of_arrow(column: Any, name: str) -> HeldIds:
+    """Ids in an Arrow column; UUIDs are its uuid type, or binary of 16 bytes each."""
+    import pyarrow as pa
+
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise InvalidInputError(
+            f"{name} row {row} is null ({column.null_count} of {len(column)} are)"
+        )
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if pa.types.is_fixed_size_binary(kind) and kind.byte_width == UUID_BYTES:
+        values = column.cast(kind).to_pylist()
+        return _of_sequence([UUID(bytes=value) for value in values], name)
+    return hold_id_array(np.asarray(column), name=name)
+
+
 def _of_sequence(
     values: Sequence[Any], name: str, dtype: np.dtype[Any] | None = None
 ) -> HeldIds:
     kinds = set(map(type, values))
+    if kinds == {UUID}:
+        return _hold_texts(list(map(str, values)), name)
     if all(issubclass(kind, _TEXTS) for kind in kinds) and kinds:
         return _checked_texts(_hold_texts(values, name), name)
     whole = all(

@@ -1,12 +1,14 @@
 """A search of one index on the host: planned, carried out, completed and counted."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
 from gleann.index.exact import exact_search_prepared
-from gleann.index.found import FoundRows, SearchStats
+from gleann.index.found import FoundRows, SearchStats, widened
 from gleann.index.metric import prepare
 from gleann.index.operating_points import OperatingPoint
 from gleann.index.params import SearchParams
@@ -54,8 +56,10 @@ class Searcher:
             NonFiniteError: a query with NaN or infinity.
             ZeroVectorError: a query of length zero under cosine.
             InvalidInputError: a query too long; an `allowed` that is not bool (n,).
-            InvalidParamsError: k or rerank above n, nprobe above nlist.
+            InvalidParamsError: nprobe above nlist.
         """
+        if params.k > self._n or (params.rerank or 0) > self._n:
+            return widened(self.search(queries, self._within(params)), k=params.k)
         plan = self.plan(params, count=len(queries))
         if not (plan.exact or plan.adaptive):
             return self._search_lists(queries, plan)
@@ -64,6 +68,11 @@ class Searcher:
         if plan.exact:
             return self._search_exact(prepared, plan.request)
         return self._search_filtered(prepared, plan)
+
+    def _within(self, params: SearchParams) -> SearchParams:
+        """The parameters with no more neighbours or candidates than there are rows."""
+        rerank = params.rerank and min(params.rerank, self._n)
+        return replace(params, k=min(params.k, self._n), rerank=rerank)
 
     def plan(self, params: SearchParams, *, count: int) -> SearchPlan:
         """How a search of `count` queries runs; the last plan is kept.

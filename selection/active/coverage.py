@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.tabular import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
+class Coverage(Record):
     """A batch compared with the highest-scoring of all open rows.
 
     With model "given" only rows with probabilities are scored; the others count only in

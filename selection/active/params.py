@@ -11,6 +11,7 @@ from gleann.selection.checks import (
     require_count,
     require_names,
 )
+from gleann.selection.words import as_words
 
 Strategy = Literal[
     "entropy",
@@ -46,7 +47,8 @@ class ActiveParams:
         C: inverse strength of the logistic regression's penalty.
         class_weight: "balanced" or None, as in scikit-learn.
         max_iter: iterations of lbfgs at most.
-        classes: all labels, ascending; None takes those of the seed.
+        classes: all labels, integers ascending, or words of any kind in their order,
+            of which the last is the positive one; None takes those of the seed.
         concepts: names of several yes-or-no questions; empty for one question.
         anchors: number per class, for "anchors".
         subpool: rows in the pool of "anchors" at most.
@@ -63,7 +65,7 @@ class ActiveParams:
     C: float = 1.0
     class_weight: Literal["balanced"] | None = None
     max_iter: int = 1000
-    classes: tuple[int, ...] | None = None
+    classes: tuple[Any, ...] | None = None
     concepts: tuple[str, ...] = ()
     anchors: int = 10
     subpool: int = 10_000
@@ -97,11 +99,14 @@ class ActiveParams:
 
     def _check_classes(self, classes: object) -> None:
         listed: list[Any] = list(classes) if isinstance(classes, tuple | list) else [0]
+        words = as_words(listed, name="classes")
         whole = all(isinstance(label, int) for label in listed)
-        if not whole or len(listed) < 2 or listed != sorted(set(listed)):
+        known = whole or words is not None
+        ordered = words if words is not None else sorted(set(listed)) if whole else []
+        if not known or len(set(listed)) < max(2, len(listed)) or listed != ordered:
             raise InvalidParamsError(
-                "classes must be two or more distinct integers, ascending; got"
-                f" {classes}"
+                "classes must be two or more distinct integers, ascending, or distinct"
+                f" words; got {classes}"
             )
 
     def _check_concepts(self) -> None:

@@ -1,6 +1,8 @@
 """The questions of a session: one with classes, or several yes-or-no concepts."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,14 +13,19 @@ from gleann.index.errors import (
     InvalidInputError,
     InvalidParamsError,
 )
+from gleann.index.tabular import as_json
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.checks import shown
 from gleann.selection.saved import Saved
+from gleann.selection.words import Words, as_words, shown_words
 
 LARGEST = int(np.iinfo(np.int64).max)
 
 LabelArray = NDArray[np.int64]
 """Class labels, int64: (m,) of one question, or (m, q) of q."""
+
+GivenLabels = NDArray[Any]
+"""Labels as callers have them: int64, or words (strings or objects)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +34,50 @@ class Questions:
 
     Attributes:
         concepts: names of q yes-or-no questions; none stands for one question.
-        classes: the answers to each, ascending; the last is the positive one.
+        classes: the answers to each, ascending; the last is the positive one. Where
+            labels are words, their numbers.
+        words: that the classes are numbers of; None where labels are integers.
     """
 
     concepts: tuple[str, ...]
     classes: tuple[int, ...]
+    words: Words | None = None
 
     @classmethod
     def of_seed(cls, params: ActiveParams, labels: ArrayLike) -> "Questions":
         """Questions of `params`; classes not given there are those of the seed."""
         if params.concepts:
             return cls(concepts=params.concepts, classes=(0, 1))
-        classes = params.classes or tuple(np.unique(as_integers(labels)).tolist())
-        return cls(concepts=(), classes=classes)
+        stated = params.classes
+        given = as_words(labels, name="labels")
+        if stated is not None and as_words(list(stated), name="classes") is not None:
+            return cls._of_words(Words(words=stated, name="labels"))
+        if stated is None and given is not None:
+            return cls._of_words(Words.of_values(given, name="labels"))
+        classes = stated or np.unique(as_integers(labels)).tolist()
+        return cls(concepts=(), classes=tuple(map(int, classes)))
 
     @classmethod
-    def of_state(cls, state: Saved, params: ActiveParams) -> "Questions":
+    def _of_words(cls, words: Words) -> "Questions":
+        return cls(concepts=(), classes=tuple(range(len(words))), words=words)
+
+    @classmethod
+    def of_state(
+        cls,
+        state: Saved,
+        params: ActiveParams,
+        given: tuple[Hashable, ...] | None = None,
+    ) -> "Questions":
         """Questions of a saved session with these `params`.
+
+        Args:
+            state: of the session.
+            params: as they were saved, with numbers for words.
+            given: the words of the session, where a state cannot hold them.
 
         Raises:
             CorruptDataError: no classes, or other ones than the parameters state.
+            InvalidParamsError: words are needed that a state cannot hold.
         """
         classes = tuple(state.integers("classes", low=-LARGEST - 1).tolist())
         stated = (0, 1) if params.concepts else params.classes
@@ -56,7 +87,31 @@ class Questions:
             )
         if stated is not None and classes != stated:
             state.refuse("classes", f"are {list(classes)}, its params' {list(stated)}")
-        return cls(concepts=params.concepts, classes=classes)
+        words = None
+        if "words" in state.names:
+            saved = state.items("words", length=len(classes))
+            words = Words.of_state(saved, name="labels", given=given)
+            if classes != tuple(range(len(words))):
+                state.refuse("classes", f"must number {len(words)} words from 0")
+        return cls(concepts=params.concepts, classes=classes, words=words)
+
+    @property
+    def names(self) -> tuple[Any, ...]:
+        """The classes as callers have them: words or integers."""
+        return self.classes if self.words is None else self.words.words
+
+    def saved_params(self, params: ActiveParams) -> dict[str, Any]:
+        """`params` for a state, with numbers for words."""
+        values = asdict(params)
+        if self.words is not None and params.classes is not None:
+            values["classes"] = list(self.classes)
+        return values
+
+    def stated_params(self, params: ActiveParams) -> ActiveParams:
+        """The inverse of `saved_params`."""
+        if self.words is None or params.classes is None:
+            return params
+        return replace(params, classes=self.words.words)
 
     @property
     def count(self) -> int:
@@ -80,17 +135,17 @@ class Questions:
         return self.concepts.index(concept)
 
     def answers(self, values: ArrayLike, *, n: int) -> LabelArray:
-        """Check labels as a caller gives them; return them as (n, q).
+        """Check labels as a caller gives them; return their numbers as (n, q).
 
         Args:
-            values: (n,) of one question, or (n, q) of q concepts.
+            values: (n,) of one question, words or integers; or (n, q) of q concepts.
             n: rows they are of.
 
         Raises:
-            InvalidInputError: not integers, or outside the classes.
+            InvalidInputError: neither integers nor words, or outside the classes.
             DimensionMismatchError: not n of them, or not q columns.
         """
-        labels = as_integers(values)
+        labels = self._numbers(values)
         expected = (n, self.count) if self.concepts else (n,)
         if labels.shape != expected:
             raise DimensionMismatchError(
@@ -104,9 +159,21 @@ class Questions:
             )
         return labels.reshape(n, self.count)
 
-    def as_given(self, labels: LabelArray) -> LabelArray:
+    def as_given(self, labels: LabelArray) -> GivenLabels:
         """Labels in the shape a caller gives them: the inverse of `answers`."""
+        if self.words is not None:
+            return self.words.array[labels[:, 0]]
         return labels if self.concepts else labels[:, 0]
+
+    def _numbers(self, values: ArrayLike) -> LabelArray:
+        given = None if self.concepts else as_words(values, name="labels")
+        if given is None and self.words is not None:
+            array = as_array(values, name="labels")
+            given = array.tolist() if array.ndim == 1 else None
+        if given is None:
+            return as_integers(values)
+        known = self.words or Words(words=self.classes, name="labels")
+        return np.array(self.classes, np.int64)[known.numbers_of(given)]
 
     def check_seed(self, labels: LabelArray, params: ActiveParams) -> None:
         """Refuse a seed (m, q) from which no useful first model can be trained.
@@ -118,10 +185,13 @@ class Questions:
         if len(self.classes) < 2:
             raise InvalidInputError(
                 f"the seed of {len(labels)} labels has {len(self.classes)} class"
-                f" {shown(np.array(self.classes))}: a classifier needs two"
+                f" {shown_words(self.names)}: a classifier needs two"
             )
         for column in range(self.count):
             self._check_column(labels[:, column], params, self._of(column))
+
+    def _named(self, numbers: LabelArray) -> list[Any]:
+        return [self.names[self.classes.index(number)] for number in numbers.tolist()]
 
     def _of(self, column: int) -> str:
         return f" of concept {self.concepts[column]!r}" if self.concepts else ""
@@ -133,14 +203,23 @@ class Questions:
         if len(seen) < 2:
             raise InvalidInputError(
                 f"the seed of {len(labels)} labels{of} has {len(seen)} class"
-                f" {shown(seen)}: a classifier needs two"
+                f" {shown_words(self._named(seen))}: a classifier needs two"
             )
         positive = self.classes[-1]
         if params.strategy == "most_likely_positive" and seen[-1] != positive:
             raise InvalidInputError(
-                f"the seed{of} has no positive (label {positive}) to look for more"
-                " like it"
+                f"the seed{of} has no positive (label {self.names[-1]}) to look for"
+                " more like it"
             )
+
+
+def params_as_json(params: ActiveParams) -> dict[str, Any]:
+    """`params` as JSON values, for provenance."""
+    values = asdict(params)
+    stated = params.classes
+    if stated is not None and as_words(list(stated), name="classes") is not None:
+        values["classes"] = as_json(stated)
+    return values
 
 
 def as_integers(values: ArrayLike) -> LabelArray:

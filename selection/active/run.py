@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError
+from gleann.index.tabular import Table, Tabular
 from gleann.selection.active.session import ActiveSession
 from gleann.selection.checks import require_count
 from gleann.selection.progress import ProgressCallback
@@ -38,7 +39,7 @@ class BatchRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActiveRun:
+class ActiveRun(Tabular):
     """The history of a run.
 
     Attributes:
@@ -48,6 +49,22 @@ class ActiveRun:
 
     history: tuple[BatchRecord, ...]
     note: str
+
+    def table(self) -> Table:
+        """One line per record; each metric is a column, NaN where it is not there."""
+        metrics = {name: None for record in self.history for name in record.metrics}
+        counts = ("labelled", "positives", "looked_at")
+        return Table(
+            columns={
+                name: np.array([getattr(record, name) for record in self.history])
+                for name in counts
+            }
+            | {
+                name: np.array([r.metrics.get(name, np.nan) for r in self.history])
+                for name in metrics
+            },
+            facts={"summary": {"note": self.note}},
+        )
 
 
 def run_active(
@@ -92,10 +109,9 @@ def run_active(
 
 
 def _record(session: ActiveSession, evaluate: Evaluate | None) -> BatchRecord:
-    positive = session.classes[-1]
     return BatchRecord(
         labelled=len(session.labelled_rows),
-        positives=int(np.sum(session.labels == positive)),
+        positives=session.positives,
         looked_at=session.looked_at,
         metrics=dict(evaluate(session)) if evaluate is not None else {},
     )

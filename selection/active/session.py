@@ -1,5 +1,6 @@
 """An active-learning session: batches to label, submitted labels, saved state."""
 
+from collections.abc import Hashable
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +19,8 @@ from gleann.selection.active.pending import PendingBatch
 from gleann.selection.active.pools.choice import PoolChoice
 from gleann.selection.active.query.factory import saved_strategy, seeded_strategy
 from gleann.selection.active.query.strategy import QueryStrategy
-from gleann.selection.active.questions import LabelArray
+from gleann.selection.active.questions import GivenLabels, params_as_json
+from gleann.selection.active.scores import ClassScores
 from gleann.selection.active.stopping import StopAdvice, advise
 from gleann.selection.checks import IdMap, as_rows, kept, require_count, shown
 from gleann.selection.neighbours import Neighbours
@@ -76,8 +78,10 @@ class ActiveSession:
                 that can be written to is copied: later writes change nothing.
             params: how; defaults to `ActiveParams()`.
             ids: (n,) names of the rows; None numbers them.
-            rows: (m,) the seed, of two classes at least.
-            labels: (m,) their labels, integers; (m, q) of 0 and 1 with q concepts.
+            rows: (m,) the seed, of two classes at least; or a mask (n,) of it, whose
+                labels come in row order.
+            labels: (m,) their labels: integers, or words of any kind (texts, members
+                of an enum, tuples); (m, q) of 0 and 1 with q concepts.
             neighbours: over the same n rows; the pools "seals", "classifier" and
                 "anchors" need them, and "auto" does for many rows.
             classifier: for `model="own"`: any of scikit-learn, not fitted; cloned.
@@ -110,9 +114,13 @@ class ActiveSession:
         return self._strategy.pool_choice
 
     @property
-    def classes(self) -> tuple[int, ...]:
-        """The labels there are, ascending: the columns of `probabilities`."""
-        return self._questions.classes
+    def classes(self) -> tuple[Any, ...]:
+        """The labels there are: the columns of `probabilities`, the positive one last.
+
+        Integers ascending; words as `params.classes` has them, else sorted where they
+        have an order.
+        """
+        return self._questions.names
 
     @property
     def labelled_rows(self) -> Rows:
@@ -120,8 +128,13 @@ class ActiveSession:
         return self._labels.rows.copy()
 
     @property
-    def labels(self) -> LabelArray:
-        """The labels of `labelled_rows`: (m,), or (m, q) with q concepts."""
+    def positives(self) -> int:
+        """Answers so far that are the last class."""
+        return int((self._labels.answers == self._questions.classes[-1]).sum())
+
+    @property
+    def labels(self) -> GivenLabels:
+        """The labels of `labelled_rows` as given: (m,), or (m, q) with q concepts."""
         return self._questions.as_given(self._labels.answers).copy()
 
     @property
@@ -164,7 +177,7 @@ class ActiveSession:
             },
             provenance=provenance(
                 f"active/{self.params.pool}",
-                params=asdict(self.params),
+                params=params_as_json(self.params),
                 seed=self.params.seed,
                 data_hash=self._data_hash,
             )
@@ -216,7 +229,7 @@ class ActiveSession:
 
         Args:
             ids: (m,) of rows that `next_batch` returned.
-            labels: (m,) integers among `classes`; (m, q) with q concepts.
+            labels: (m,) among `classes`; (m, q) with q concepts.
 
         Returns:
             Number of newly labelled rows.
@@ -239,7 +252,9 @@ class ActiveSession:
         return self._labels.add(rows, given)
 
     def ignore(self, ids: ArrayLike) -> None:
-        """Exclude `ids` from later batches; rows with labels keep them.
+        """Exclude `ids`, or a mask (n,) of rows, from later batches.
+
+        Rows with labels keep them.
 
         Raises:
             UnknownIdError: an id that no row has.
@@ -276,6 +291,18 @@ class ActiveSession:
         wanted = np.arange(n) if rows is None else as_rows(rows, n=n)
         column = self._questions.column(concept)
         return self._trained().probabilities(wanted, question=column)
+
+    def scores(
+        self, rows: ArrayLike | None = None, *, concept: str | None = None
+    ) -> ClassScores:
+        """`probabilities` with the ids of the rows, as a table of a column a class."""
+        n = len(self._strategy.vectors)
+        wanted = np.arange(n) if rows is None else as_rows(rows, n=n)
+        return ClassScores(
+            ids=self._names.ids_of(wanted),
+            classes=self.classes,
+            probabilities=self.probabilities(wanted, concept=concept),
+        )
 
     def score_vectors(
         self, vectors: ArrayLike, *, concept: str | None = None
@@ -315,14 +342,16 @@ class ActiveSession:
 
     def state(self) -> dict[str, Any]:
         """All but vectors and ids, as JSON values for `resume`."""
+        words = self._questions.words
         return sealed(
             {
                 "format": FORMAT,
-                "params": asdict(self.params),
+                "params": self._questions.saved_params(self.params),
                 "pool_choice": self.pool_choice.state(),
                 "data_hash": self._data_hash,
                 "ids_hash": self._ids_hash,
-                "classes": list(self.classes),
+                "classes": list(self._questions.classes),
+                **({"words": words.state()} if words is not None else {}),
                 "ledger": self._labels.state(),
                 "picker": self._strategy.state(),
                 "docket": self._pending.state(),
@@ -338,16 +367,32 @@ class ActiveSession:
         ids: ArrayLike | None = None,
         neighbours: Neighbours | None = None,
         classifier: Classifier | None = None,
+        classes: tuple[Hashable, ...] | None = None,
     ) -> "ActiveSession":
         """Continue from `state()`, with the same vectors, ids, neighbours, classifier.
 
+        Args:
+            state: of a session.
+            vectors: as in `start`, and so are the other arguments.
+            ids: of the rows.
+            neighbours: over the rows.
+            classifier: for `model="own"`.
+            classes: the labels, in any order. Needed where they are other objects than
+                texts, integers, bools and tuples of those, such as members of an enum.
+
         Raises:
-            CorruptDataError: not such a state, or of other vectors, ids or classifier.
+            CorruptDataError: not such a state, or of other vectors, ids, classifier or
+                classes.
+            InvalidParamsError: classes are needed, and not given.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
         points = kept(as_vectors(vectors), vectors)
         strategy = saved_strategy(
-            saved, points, neighbours=neighbours, classifier=classifier
+            saved,
+            points,
+            neighbours=neighbours,
+            classifier=classifier,
+            classes=classes,
         )
         session = cls(IdMap(ids, n=len(points)), strategy)
         check_origin(

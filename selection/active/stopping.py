@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gleann.index.tabular import Record
+
 WINDOW = 3
 SETTLED = 0.05
 
@@ -21,7 +23,7 @@ class BatchOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopAdvice:
+class StopAdvice(Record):
     """Whether to stop labelling, and why.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Unpack
 from numpy.typing import ArrayLike
 
 from gleann.selection.coreset import methods
+from gleann.selection.coreset.groups import Label, Quota, as_groups, require_quotas
 from gleann.selection.coreset.methods.defaults import (
     HARDEST_SHARE,
     RADIUS_STEP,
@@ -19,7 +20,6 @@ from gleann.selection.coreset.parallel.method import (
     parallel_weighted_k_center as solve_in_shards,
 )
 from gleann.selection.coreset.problem import Problem, ProblemOptions
-from gleann.selection.coreset.quotas import Label, as_groups, require_counts
 from gleann.selection.coreset.quotas import within_groups as solve_within_groups
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.progress import ProgressCallback
@@ -129,11 +129,12 @@ def ccs(
     return methods.ccs(problem, hardest_share=hardest_share, strata=strata, seed=seed)
 
 
-def farthest_first(
+def farthest_first(  # noqa: PLR0913 (the problem)
     vectors: ArrayLike,
     *,
     k: int,
     covered: ArrayLike | None = None,
+    ids: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
     device: str | None = None,
@@ -148,7 +149,9 @@ def farthest_first(
         vectors: (n, d); plain L2 between them must be the intended metric.
         k: rows to pick, at most n - 1 and at most the rows not covered.
         covered: rows that are centres already, such as labelled ones; never picked.
-            Without any, the first pick is drawn from the seed.
+            A mask (n,) of bool, or their ids where `ids` are given, else rows. Without
+            any, the first pick is drawn from the seed.
+        ids: (n,) names of the rows, by which `covered` is given; None numbers them.
         seed: the only source of randomness.
         progress: called before each batch of picks, at most 256.
         device: torch's name of a device that holds the rows and measures distances,
@@ -160,7 +163,7 @@ def farthest_first(
         EngineUnavailableError: no such device, or it failed.
         DeviceMemoryError: too little memory on it.
     """
-    problem = Problem.of(vectors, k=k, locked=covered, device=device)
+    problem = Problem.of(vectors, k=k, locked=covered, ids=ids, device=device)
     return traversal(problem, seed=seed, progress=progress)
 
 
@@ -241,12 +244,13 @@ def parallel_weighted_k_center(  # noqa: PLR0913 (the problem, and who works on 
     )
 
 
-def within_groups(
+def within_groups(  # noqa: PLR0913 (the problem, and its groups)
     method: Callable[..., Coreset],
     vectors: ArrayLike,
     *,
     groups: ArrayLike,
-    quotas: Mapping[Label, int],
+    quotas: Mapping[Label, Quota],
+    k: int | None = None,
     costs: ArrayLike | None = None,
     seed: int | None = None,
     **shared: Unpack[ProblemOptions],
@@ -259,15 +263,18 @@ def within_groups(
             or `margin`; one that draws, such as `uniform`, with seed= too. Its own
             cost_weight and device are bound to it.
         vectors: (n, d); plain L2 between them must be the intended metric.
-        groups: (n,) integers or strings.
-        quotas: rows to choose from each group.
+        groups: (n,) integers, strings, or other words.
+        quotas: rows to choose from each group, by number or share.
+        k: rows to choose in all; None is the sum of the quotas, which are numbers then.
         costs: (n,) at least 0; None for none.
         seed: of a method that draws; None for methods that take no seed.
         **shared: as `Problem.of`, to measure the whole answer.
     """
     names = as_groups(groups)
-    require_counts(quotas)
-    problem = Problem.of(vectors, k=sum(quotas.values()), costs=costs, **shared)
+    require_quotas(quotas, k=k)
+    if k is None:
+        k = sum(int(quota) for quota in quotas.values())
+    problem = Problem.of(vectors, k=k, costs=costs, **shared)
     solve = partial(_call, method)
     return solve_within_groups(solve, problem, groups=names, quotas=quotas, seed=seed)
 

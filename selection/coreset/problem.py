@@ -8,12 +8,13 @@ from typing import Any, Literal, Protocol, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index import as_vectors, exact_search
+from gleann.index import Progress, as_vectors, exact_search
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.selection.checks import (
+    IdMap,
     as_costs,
     as_rows,
     require_between,
@@ -22,7 +23,11 @@ from gleann.selection.checks import (
 from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.distance.contract import Points, squared_l2
 from gleann.selection.coreset.result import Coreset
+from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import fingerprint, provenance
+
+MEASURED_AT_ONCE = 256
+"""Centres between two progress reports of a measurement."""
 
 LARGEST = 1e37
 """Rows of a greater length could lie farther apart than float32 holds."""
@@ -40,6 +45,7 @@ class ProblemOptions(TypedDict, total=False):
     cost_weight: float
     cost_on: CostOn
     locked: ArrayLike | None
+    ids: ArrayLike | None
     device: str | None
 
 
@@ -57,6 +63,8 @@ class Problem:
         cost_on: what it multiplies, the "sum" or the "mean" of the chosen rows' costs.
         locked: int64 (m,), rows that are centres already, never chosen.
         device: torch's name of the device that measures distances; None is the host.
+        progress: called as rows are measured, with the phase "measure".
+        names: the caller's ids of the rows; None where none were given.
     """
 
     vectors: Vectors
@@ -66,6 +74,8 @@ class Problem:
     cost_on: CostOn
     locked: Rows
     device: str | None = None
+    progress: ProgressCallback | None = None
+    names: IdMap | None = None
 
     @classmethod
     def of(  # noqa: PLR0913 (the problem)
@@ -77,6 +87,7 @@ class Problem:
         cost_weight: float = 0.0,
         cost_on: CostOn = "sum",
         locked: ArrayLike | None = None,
+        ids: ArrayLike | None = None,
         uncovered: int = 1,
         device: str | None = None,
     ) -> "Problem":
@@ -92,6 +103,9 @@ class Problem:
             cost_on: what lambda multiplies, the "sum" or the "mean" of the chosen
                 rows' costs. With the mean the balance does not change with k.
             locked: rows that are centres already, such as labelled ones; never chosen.
+                A mask (n,) of bool, or their ids where `ids` are given, else rows.
+            ids: (n,) names of the rows, which the answer's table has; None numbers
+                them.
             uncovered: rows that must remain to be covered; 0 lets a draw take all.
             device: torch's name of the device that measures distances, such as "cuda";
                 None is the host. The rows chosen are the same.
@@ -104,7 +118,10 @@ class Problem:
         rows = as_vectors(vectors)
         n = len(rows)
         _require_measurable(rows)
-        closed = as_rows([] if locked is None else locked, n=n, name="locked")
+        names = None if ids is None else IdMap(ids, n=n)
+        closed = as_rows(
+            [] if locked is None else locked, n=n, name="locked", names=names
+        )
         room = n - max(uncovered, len(closed))
         require_count("k", k, at_least=0)
         require_between(
@@ -121,7 +138,17 @@ class Problem:
             cost_on=cost_on,
             locked=closed,
             device=device,
+            names=names,
         )
+
+    def reporting(self, progress: ProgressCallback | None) -> "Problem":
+        """The same problem, whose measurements call `progress`."""
+        return replace(self, progress=progress)
+
+    def report(self, phase: str, *, done: int, total: int) -> None:
+        """Call `progress`, if there is any."""
+        if self.progress is not None:
+            self.progress(Progress(phase=phase, done=done, total=total))
 
     def within(self, rows: Rows, *, k: int) -> "Problem":
         """The same problem on `rows` (m,) only, of which k are chosen."""
@@ -131,6 +158,7 @@ class Problem:
             k=k,
             costs=self.costs[rows],
             locked=np.flatnonzero(np.isin(rows, self.locked)),
+            names=None,
         )
 
     @property
@@ -164,7 +192,11 @@ class Problem:
         """Measure radius, cost and objective of `rows`. O(n * d * k)."""
         covering = self.points.covering()
         # Locked rows first: of equally near ones they count, as in a traversal.
-        covering.cover(np.concatenate([self.locked, rows]).astype(np.int64))
+        centres = np.concatenate([self.locked, rows]).astype(np.int64)
+        for first in range(0, len(centres), MEASURED_AT_ONCE):
+            covering.cover(centres[first : first + MEASURED_AT_ONCE])
+            done = min(first + MEASURED_AT_ONCE, len(centres))
+            self.report("measure", done=done, total=len(centres))
         found = self.achieved(
             rows,
             np.maximum(covering.nearest - len(self.locked), -1),
@@ -193,6 +225,7 @@ class Problem:
             distances=distances,
             neighbours=np.arange(len(rows)),
             apart=np.full(len(rows), np.inf, np.float32),
+            names=self.names,
         )
 
     def finished(
@@ -203,6 +236,7 @@ class Problem:
         seed: int | None = None,
         params: Mapping[str, Any] | None = None,
         why: Mapping[str, NDArray[Any]] | None = None,
+        winners: Mapping[str, int] | None = None,
     ) -> Coreset:
         """`chosen` with its provenance, reasons and nearest chosen neighbours.
 
@@ -213,7 +247,11 @@ class Problem:
             seed: the only source of its randomness; None if it drew nothing.
             params: parameters of its method, beyond those of the problem.
             why: further reasons, one array (k,) each.
+            winners: as in `Coreset`; None is `chosen.method` where `method` may answer
+                with another method's rows.
         """
+        if winners is None:
+            winners = {chosen.method: 1} if method else {}
         neighbours, apart = _nearest_others(self.vectors[chosen.rows])
         shared = {
             "k": self.k,
@@ -226,12 +264,14 @@ class Problem:
             neighbours=neighbours,
             apart=apart,
             why={**chosen.why, **(why or {})},
+            winners=dict(winners),
             provenance=provenance(
                 method or chosen.method,
                 params={**shared, **(params or {})},
                 seed=seed,
                 data_hash=self.data_hash,
-            ),
+            )
+            | ({"winners": dict(winners)} if winners else {}),
         )
 
 

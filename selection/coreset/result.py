@@ -7,13 +7,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, Rows
+from gleann.index.tabular import Table, Tabular
 from gleann.selection.checks import IdMap
 from gleann.selection.result import Selection
 
+_RIVALS = {
+    "margin": "margin sampling: the cheapest rows have the lowest objective",
+    "farthest_first": "farthest-first: it has the lowest objective",
+}
+"""Simple methods among the candidates of weighted k-center, as notes put them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Coreset:
+class Coreset(Tabular):
     """Chosen rows with their objective, F = radius + cost_weight * cost.
+
+    Its table is that of `to_selection()`.
 
     Attributes:
         method: the algorithm that chose them; `provenance` has the one requested.
@@ -32,7 +41,13 @@ class Coreset:
             where there is no other.
         apart: float32 (k,), the distance to it; inf where there is none.
         why: further reasons, one array (k,) each, such as "stratum".
-        provenance: method, params, seed, data_hash, version: JSON values.
+        winners: of weighted k-center, which of its candidate sets had the lowest
+            objective: "weighted_k_center" (of a radius guess), "margin" (the cheapest
+            rows), "farthest_first" or "greedy", with the number of groups where it did
+            (1 without groups). Empty for other methods.
+        provenance: method, params, seed, data_hash, version and, where there are any,
+            winners: JSON values.
+        names: the caller's ids of all n rows; None where none were given.
     """
 
     method: str
@@ -48,19 +63,38 @@ class Coreset:
     neighbours: Rows
     apart: Distances
     why: dict[str, NDArray[Any]] = field(default_factory=dict)
+    winners: dict[str, int] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    names: IdMap | None = field(default=None, repr=False)
+
+    def table(self) -> Table:
+        """One line per chosen row, in the order they were chosen."""
+        return self.to_selection().table()
+
+    @property
+    def note(self) -> str:
+        """Which rivals the best-of rule ended in; "" where none of them won."""
+        total = sum(self.winners.values())
+        parts = [
+            f"{_where(count, total)}your weight makes this {_RIVALS[name]}"
+            for name, count in self.winners.items()
+            if name in _RIVALS
+        ]
+        return "; ".join(parts)
 
     def to_selection(self, ids: ArrayLike | None = None) -> Selection:
         """The chosen rows as a `Selection`, with the number of rows each one covers.
 
         Args:
-            ids: (n,) names of the rows; None numbers them.
+            ids: (n,) names of the rows; None takes those that the method was given,
+                or numbers the rows.
 
         Raises:
             DuplicateIdError: one id twice.
         """
         k = len(self.rows)
-        names = IdMap(ids, n=len(self.nearest)).ids_of(self.rows)
+        held = self.names if ids is None else None
+        names = (held or IdMap(ids, n=len(self.nearest))).ids_of(self.rows)
         mine = self.nearest >= 0
         reach = np.zeros(k, np.float32)
         np.maximum.at(reach, self.nearest[mine], self.distances[mine])
@@ -87,6 +121,11 @@ class Coreset:
             summary={
                 "method": self.method,
                 **{name: x for name, x in numbers.items() if x is not None},
+                **({"note": self.note} if self.note else {}),
             },
             provenance=self.provenance,
         )
+
+
+def _where(count: int, total: int) -> str:
+    return f"in {count} of {total} groups " if total > 1 else ""

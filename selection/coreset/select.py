@@ -15,13 +15,12 @@ from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.checks import as_rows
 from gleann.selection.coreset import methods
 from gleann.selection.coreset.baselines import Baselines, Choose, choose_baselines
+from gleann.selection.coreset.groups import Label, Quota, as_groups
 from gleann.selection.coreset.methods.defaults import COST_WEIGHT, RADIUS_STEP
 from gleann.selection.coreset.methods.draws import draw_within_groups
 from gleann.selection.coreset.parallel.method import parallel_weighted_k_center
 from gleann.selection.coreset.problem import CostOn, Problem
 from gleann.selection.coreset.quotas import (
-    Label,
-    as_groups,
     equal_quotas,
     proportional_quotas,
     within_groups,
@@ -103,10 +102,11 @@ class CoresetRequest:
         cost_weight: lambda of the objective radius + lambda * cost; None is
             `defaults.COST_WEIGHT` for "weighted_k_center" and 0 for the others.
         cost_on: what it multiplies, the "sum" or the "mean" of the chosen rows' costs.
-        locked: rows that are centres already, never chosen.
-        groups: (n,) integers or strings, to choose within each; None for no groups.
+        locked: rows that are centres already, or a mask (n,) of them; never chosen.
+        groups: (n,) integers, strings or other words, to choose within each; None for
+            no groups.
         quotas: how groups share k: "proportional" to their open rows, "equal", or the
-            number of rows of each group.
+            number or share of each group, as in `within_groups`.
         seed: of the methods that draw, and of the baselines.
         options: parameters of the method by name: "eps" and "shards" of
             "weighted_k_center", "diversity" and "eps" of "gist", "hardest_share" and
@@ -124,7 +124,7 @@ class CoresetRequest:
     cost_on: CostOn = "sum"
     locked: ArrayLike | None = None
     groups: ArrayLike | None = None
-    quotas: QuotaRule | Mapping[Label, int] = "proportional"
+    quotas: QuotaRule | Mapping[Label, Quota] = "proportional"
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -157,7 +157,7 @@ class CoresetRequest:
             device=device,
         )
 
-    def shares(self, groups: NDArray[Any], *, locked: Rows) -> Mapping[Label, int]:
+    def shares(self, groups: NDArray[Any], *, locked: Rows) -> Mapping[Label, Quota]:
         """Rows of each group (k in all), by its quota or the rule on open rows."""
         if isinstance(self.quotas, Mapping):
             return self.quotas
@@ -212,7 +212,7 @@ def select(
         EngineUnavailableError: no such device, or it failed.
         DeviceMemoryError: too little memory on it.
     """
-    problem = request.problem(vectors, device=device)
+    problem = request.problem(vectors, device=device).reporting(progress)
     choose = _chooser(request, problem)
     method = _METHODS[request.method]
     reporting = {"progress": progress} if method.reports else {}
@@ -247,13 +247,16 @@ def draw(request: CoresetRequest, *, n: int, ids: ArrayLike | None = None) -> Se
     locked = as_rows(
         [] if request.locked is None else request.locked, n=n, name="locked"
     )
+    mask = np.zeros(n, np.bool_)
+    mask[locked] = True
     if request.groups is None:
-        return draw_uniform(n, k=request.k, seed=request.seed, ids=ids, excluded=locked)
+        return draw_uniform(n, k=request.k, seed=request.seed, ids=ids, excluded=mask)
     groups = as_groups(request.groups)
     return draw_within_groups(
         groups,
         quotas=request.shares(groups, locked=locked),
-        locked=locked,
+        k=request.k,
+        locked=mask,
         seed=request.seed,
         ids=ids,
     )

@@ -1,8 +1,10 @@
 """Estimates of counts, sums and averages from few labels, with intervals."""
 
 from gleann.selection.estimate.baselines.abae import abae_estimate
+from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.labels.known import Known, KnownGroups
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.planning import LabelPlan, plan_labels
 from gleann.selection.estimate.proxies.choice import ProxyChoice
 from gleann.selection.estimate.proxies.predicates import both, either, negated
 from gleann.selection.estimate.proxies.propagate import (
@@ -37,8 +39,10 @@ __all__ = [
     "Estimate",
     "EstimateParams",
     "EstimateSession",
+    "GroupEstimates",
     "Known",
     "KnownGroups",
+    "LabelPlan",
     "OverlappingGroupsSession",
     "ProxyChoice",
     "Stratum",
@@ -51,6 +55,7 @@ __all__ = [
     "estimate_disjoint_groups",
     "estimate_overlapping_groups",
     "negated",
+    "plan_labels",
     "propagate_labels",
     "proxy_names",
     "representatives",

@@ -12,12 +12,19 @@ from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.estimate.labels.answers import LARGEST_VALUE
 from gleann.selection.estimate.result import INTERVALS, Estimate, Precision
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import (
+    Target,
+    TargetName,
+    statistic_of,
+)
 from gleann.selection.estimate.stratified.estimators import ALLOCATIONS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
 RANGED = ("auto", "polya")
 """Intervals that read `EstimateParams.value_range`."""
+
+FEWEST_TO_STOP = 6
+"""Positives that an interval of some width needs to be believed; or none at all."""
 
 BEFORE_1_1 = {"allocation": "even", "anytime": False, "value_range": None}
 """Parameters that older saved sessions lack: they go on as they were begun."""
@@ -28,8 +35,9 @@ class EstimateParams:
     """Parameters of an estimate.
 
     Attributes:
-        target: "count" (rows for which the predicate holds), or "avg" or "sum" (of a
-            value over those rows).
+        target: "count" (rows for which the predicate holds) or "share" (that count
+            over all rows, 0 to 1), or "avg" or "sum" (of a value over those rows).
+            "mean" is another name of "avg", which takes its place.
         budget: labels to spend in all.
         strata: strata to cut the rows into, by proxy.
         strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", "equal_size" as ABae, or
@@ -62,7 +70,7 @@ class EstimateParams:
         seed: the only source of randomness.
     """
 
-    target: Target = "count"
+    target: TargetName = "count"
     budget: int
     strata: int = 5
     strata_cut: str = "sqrt_mass"
@@ -79,7 +87,9 @@ class EstimateParams:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_one_of("target", self.target, get_args(Target))
+        require_one_of("target", self.target, get_args(TargetName))
+        if self.target == "mean":
+            object.__setattr__(self, "target", "avg")
         require_one_of("strata_cut", self.strata_cut, tuple(STRATA_CUTS))
         require_one_of("interval", self.interval, tuple(INTERVALS))
         require_one_of("allocation", self.allocation, tuple(ALLOCATIONS))
@@ -105,9 +115,10 @@ class EstimateParams:
     def _require_range(self) -> None:
         if self.value_range is None:
             return
-        if self.target == "count":
+        if self.statistic == "count":
             raise InvalidParamsError(
-                f"value_range {self.value_range} needs the target avg or sum, got count"
+                f"value_range {self.value_range} needs the target avg or sum, got"
+                f" {self.target}"
             )
         if len(self.value_range) != 2:
             raise InvalidParamsError(
@@ -148,6 +159,15 @@ class EstimateParams:
             )
 
     @property
+    def statistic(self) -> Target:
+        """What is estimated from labels: the count, where its share is asked for."""
+        return statistic_of(self.target)
+
+    def presented(self, made: Estimate) -> Estimate:
+        """An estimate of `statistic` in the unit of `target`."""
+        return made.as_share() if self.target == "share" else made
+
+    @property
     def may_stop(self) -> bool:
         """Whether a narrow interval ends labelling before the budget does."""
         return self.stop_at_width is not None or self.stop_at_relative_width is not None
@@ -157,7 +177,7 @@ class EstimateParams:
 
         That of a count or a sum goes with its value: a sample that found few positives
         has a narrow interval too early. So it must fit at a value that is larger by
-        half a standard error of the positives found. Relative widths do not favour
+        a quarter of a standard error of the positives found. Relative widths do not favour
         small values, nor does the width of an average.
         """
         if self.stop_at_relative_width is not None:
@@ -165,11 +185,14 @@ class EstimateParams:
         width = self.stop_at_width or 0.0
         if self.target == "avg" or not made.positives or self.allocation == "even":
             return width
-        return width / (1 + 0.5 / made.positives**0.5) ** 0.5
+        return width / (1 + 0.25 / made.positives**0.5) ** 0.5
 
     def is_narrow(self, made: Estimate) -> bool:
         """Whether the interval of `made` is narrow enough to stop labelling."""
         if made.value is None or made.low is None or made.high is None:
+            return False
+        few = 0 < made.positives < FEWEST_TO_STOP and self.allocation != "even"
+        if few and self.stop_at_width is not None:
             return False
         return made.high - made.low <= self.width_to_stop_at(made)
 

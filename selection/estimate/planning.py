@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.index.tabular import Record
 from gleann.selection.checks import as_scores, require_between
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
@@ -38,7 +39,7 @@ LEAST_GROWTH = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelPlan:
+class LabelPlan(Record):
     """How many labels an interval of some width will take.
 
     Attributes:
@@ -97,7 +98,7 @@ class Assumed:
     @property
     def truth(self) -> float:
         """The number that would be estimated."""
-        target = self.params.target
+        target = self.params.statistic
         if target == "avg":
             return self.mean
         return self.count * (self.mean if target == "sum" else 1.0)
@@ -107,9 +108,9 @@ class Assumed:
         rate, rows = self.count / self.rows, self.rows
         of_a_row = rate * (1 - rate)
         scale = rows
-        if self.params.target == "sum":
+        if self.params.statistic == "sum":
             of_a_row = rate * self.deviation**2 + of_a_row * self.mean**2
-        if self.params.target == "avg":
+        if self.params.statistic == "avg":
             of_a_row, scale = rate * self.deviation**2, 1 / rate
         need = of_a_row * (2 * _quantile(self.params) * scale / width) ** 2
         return int(min(np.ceil(need / (1 + need / rows)), rows))
@@ -124,12 +125,12 @@ class Assumed:
             sizes=self.sizes,
             proxy_means=self.rates,
             round_budgets=(pilot, max(labels - pilot, 0)),
-            target=self.params.target,
+            target=self.params.statistic,
             floor=self.params.floor,
         )
         first = mixed_pilot_draws(design)
-        seen = self._moments(first)
-        spread = spreads(seen, target=self.params.target, sizes=self.sizes)
+        seen = self._moments(first.astype(np.float64))
+        spread = spreads(seen, target=self.params.statistic, sizes=self.sizes)
         later = topped_up(
             self.sizes * spread,
             before=first.astype(np.float64),
@@ -138,9 +139,9 @@ class Assumed:
         )
         drawn = (first + later).astype(np.float64)
         seen = self._moments(drawn)
-        of_a_row = row_variances(seen, target=self.params.target, average=self.mean)
+        of_a_row = row_variances(seen, target=self.params.statistic, average=self.mean)
         variance = float((row_factor(drawn, self.sizes) * of_a_row).sum())
-        scale = self.count if self.params.target == "avg" else 1.0
+        scale = self.count if self.params.statistic == "avg" else 1.0
         return 2 * _quantile(self.params) * variance**0.5 / scale
 
     def _moments(self, drawn: PerStratum) -> Moments:
@@ -171,7 +172,7 @@ def least_labels(
     return high
 
 
-def plan_labels(
+def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
     proxy: ArrayLike,
     params: EstimateParams,
     *,
@@ -201,10 +202,15 @@ def plan_labels(
     scores = as_scores(proxy, name="proxy")
     rate = _prevalence(scores, prevalence)
     notes = [_prevalence_note(rate, guessed=prevalence is not None)]
-    if params.target != "count":
+    if params.statistic != "count":
         notes.append(f"values of mean {mean:g} and deviation {deviation:g} (a guess)")
     assumed = _assumed(scores, params, prevalence=rate, mean=mean, deviation=deviation)
-    aim = width if width is not None else (relative_width or 0.0) * abs(assumed.truth)
+    unit = len(scores) if params.target == "share" else 1
+    aim = (
+        width * unit
+        if width is not None
+        else (relative_width or 0.0) * abs(assumed.truth)
+    )
     others = [
         _assumed(
             scores, params, prevalence=rate * factor, mean=mean, deviation=deviation
@@ -226,7 +232,7 @@ def plan_labels(
     least = [one.labels(its) for one, its in zip(others, aims, strict=True)]
     rows = len(scores)
     return LabelPlan(
-        width=aim,
+        width=aim / unit,
         labels=labels,
         low=min(labels, *least),
         high=min(max(labels, *most), rows),
@@ -256,9 +262,7 @@ def require_one_width(width: float | None, relative_width: float | None) -> None
         raise InvalidParamsError(f"a width must be a finite number above 0: {given}")
 
 
-def predicted_width(
-    now: float, design: Design, counts: Tally, more: int
-) -> float:
+def predicted_width(now: float, design: Design, counts: Tally, more: int) -> float:
     """Width after `more` labels of an interval that is `now` wide.
 
     Every interval rule's width is taken to shrink as the standard error does.
@@ -341,6 +345,9 @@ def next_labels(
     if made.value is not None and made.low is not None and made.high is not None:
         aim = params.width_to_stop_at(made)
         more = more_labels(made.high - made.low, aim, design, counts) if aim else None
+        if not more and aim:
+            # Narrow, but by too few positives to stop.
+            more = used // 2
     return round_labels(more, used=used, left=left, strata=len(design.sizes))
 
 

@@ -1,13 +1,15 @@
 """The estimate as a value, and its computation from finished rounds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
 
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.index.errors import InvalidParamsError
+from gleann.index.tabular import Record
+from gleann.selection.estimate.stratified.allocate import TargetName
 from gleann.selection.estimate.stratified.bootstrap import bootstrap_interval
 from gleann.selection.estimate.stratified.estimators import Design, Totals, totals
 from gleann.selection.estimate.stratified.intervals import (
@@ -66,8 +68,10 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A count, sum or average over all rows, estimated from few labels.
+class Estimate(Record):
+    """A count, share, sum or average over all rows, estimated from few labels.
+
+    As a table it is one line; strata and provenance are its facts.
 
     Attributes:
         target: what was estimated.
@@ -91,9 +95,10 @@ class Estimate:
             that the note names, or that the caller gave.
         provenance: method, params, seed, data_hash, version, and labels of each round
             where a session drew them: JSON values.
+        rows: number of rows the estimate is over; None where it is not known.
     """
 
-    target: Target
+    target: TargetName
     value: float | None
     low: float | None
     high: float | None
@@ -106,6 +111,35 @@ class Estimate:
     abae_width: float | None = None
     interval_valid: bool = True
     provenance: dict[str, Any] = field(default_factory=dict)
+    rows: int | None = None
+
+    @property
+    def share(self) -> float | None:
+        """The estimated share of rows for which the predicate holds, 0 to 1.
+
+        Raises:
+            InvalidParamsError: as `as_share`.
+        """
+        return self.as_share().value
+
+    def as_share(self) -> "Estimate":
+        """A count as a share of all rows: value, interval and widths over `rows`.
+
+        Raises:
+            InvalidParamsError: neither a count nor a share, or `rows` is not known.
+        """
+        if self.target == "share":
+            return self
+        if self.target != "count" or not self.rows:
+            raise InvalidParamsError(
+                f"a share is that of a count over its rows; this is the {self.target}"
+                f" over {self.rows or 'unknown'} rows"
+            )
+        scaled: dict[str, Any] = {
+            name: None if (size := getattr(self, name)) is None else size / self.rows
+            for name in ("value", "low", "high", "uniform_width", "abae_width")
+        }
+        return replace(self, target="share", **scaled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +235,7 @@ def conclude_from(
         uniform_width=_uniform_width(design, found, seen, precision),
         interval_valid=answer.valid,
         provenance=provenance,
+        rows=int(design.sizes.sum()) + design.known.labelled,
     )
 
 

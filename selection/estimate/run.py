@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index import Progress
 from gleann.selection.checks import require_count
-from gleann.selection.estimate.labels.answers import Oracle
+from gleann.selection.estimate.labels.answers import Oracle, given_by
 from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
@@ -104,6 +104,7 @@ def as_uniform(params: EstimateParams) -> EstimateParams:
         strata_cut="equal_size",
         stop_at_width=None,
         stop_at_relative_width=None,
+        anytime=False,
     )
 
 
@@ -161,7 +162,7 @@ def label_all(
     require_count("chunk", chunk)
     while len(batch := session.next_batch()):
         ids = batch.ids[:chunk]
-        session.submit(ids, *oracle(ids))
+        session.submit(ids, *given_by(oracle(ids)))
         report(progress, session)
 
 

@@ -6,9 +6,13 @@ from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import require_count
-from gleann.selection.estimate.labels.answers import GroupOracle, Oracle
+from gleann.selection.estimate.group_estimates import GroupEstimates
+from gleann.selection.estimate.labels.answers import (
+    GroupOracle,
+    Oracle,
+    given_by,
+)
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.run import label_all, report
 from gleann.selection.estimate.sessions.disjoint_groups import DisjointGroupsSession
 from gleann.selection.estimate.sessions.overlapping_groups import (
@@ -24,7 +28,7 @@ def estimate_overlapping_groups(
     *,
     ids: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
-) -> dict[str, Estimate]:
+) -> GroupEstimates:
     """Estimate every group with its own oracle; see `OverlappingGroupsSession`.
 
     Args:
@@ -54,7 +58,7 @@ def run_overlapping_groups(
     *,
     chunk: int = 100,
     progress: ProgressCallback | None = None,
-) -> dict[str, Estimate]:
+) -> GroupEstimates:
     """Finish a session by the oracles; after an exception, a second call continues.
 
     Args:
@@ -67,7 +71,7 @@ def run_overlapping_groups(
     while (next_group := session.next_batch()) is not None:
         group, batch = next_group
         ids = batch.ids[:chunk]
-        session.submit(group, ids, *oracles[group](ids))
+        session.submit(group, ids, *given_by(oracles[group](ids)))
         report(progress, session)
     return session.estimates()
 
@@ -79,7 +83,7 @@ def estimate_disjoint_groups(
     *,
     ids: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
-) -> dict[str, Estimate]:
+) -> GroupEstimates:
     """Estimate disjoint groups by an oracle that names the group.
 
     Args:
@@ -99,7 +103,7 @@ def run_disjoint_groups(
     *,
     chunk: int = 100,
     progress: ProgressCallback | None = None,
-) -> dict[str, Estimate]:
+) -> GroupEstimates:
     """Finish a session by an oracle; after an exception, a second call continues.
 
     Args:

@@ -14,6 +14,7 @@ from gleann.service.cli import options
 from gleann.service.cli.files import inputs, output_paths
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
 from gleann.service.devices.devices import Devices
 from gleann.service.values import DeviceChoice
 
@@ -154,7 +155,7 @@ def command(job: BuildJob) -> None:
         where, built = devices.run(build)
     size = sum(file.stat().st_size for file in job.out.rglob("*") if file.is_file())
     record.write(job.out, asdict(built) | {"bytes": size, "device": where})
-    click.echo(
+    say(
         f"{job.out}: {built.n:,} vectors of {built.dim} dimensions, {job.metric},"
         f" {built.nlist:,} lists, {built.spilled_share:.1%} spilled"
         f"{_spill_note(built)}{_recall_note(built)}\n"

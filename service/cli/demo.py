@@ -9,6 +9,7 @@ from gleann.service.cli import options
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +69,12 @@ def command(job: DemoJob) -> None:
         scale = FULL
     else:
         scale = WITHOUT_KERNELS
-        click.echo(f"{engine} serves ({reason}): fewer words; see gleann doctor")
+        say(f"{engine} serves ({reason}): fewer words; see gleann doctor")
     scale = QUICK if job.quick else scale
     with progress_bars(wanted=job.progress) as report:
-        stage = Stage(scale=scale, seed=job.seed, say=click.echo, report=report)
+        stage = Stage(scale=scale, seed=job.seed, say=say, report=report)
         result = run_demo(stage)
     outputs.make_directory(job.out)
     outputs.write_text(page, render(result))
     outputs.write_json(figures, as_json(result))
-    click.echo(f"{page}: {sum(result.stages.values()):.0f} s in all")
+    say(f"{page}: {sum(result.stages.values()):.0f} s in all")

@@ -7,18 +7,22 @@ import click
 import numpy as np
 
 from gleann.index import KnnGraph, SoarIndex, knn_graph
-from gleann.service.cli import options
+from gleann.selection.checks import IdMap
+from gleann.service.cli import options, reports
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
 from gleann.service.config import require_host_engine
 from gleann.service.devices.devices import Devices
+from gleann.service.report.asked import Asked, Step
+from gleann.service.report.pages.graph import GraphReport, graph_page
 from gleann.service.values import DeviceChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraphJob:
+class GraphJob(options.ReportOptions):
     """Parameters of `gleann graph`."""
 
     index: Path
@@ -39,6 +43,7 @@ class GraphJob:
     epilog=options.examples(
         "gleann graph words.gleann --k 10 --out words-graph.npz",
         "gleann graph words.gleann --k 100 --target-recall 0.99 --out graph.npz",
+        "gleann graph words.gleann --out graph.npz --report graph.html",
     ),
 )
 @click.argument("index", type=options.PATH)
@@ -52,6 +57,7 @@ class GraphJob:
 @click.option("--nprobe", type=int, help="Lists to scan per row.")
 @options.engine_options
 @options.device_option("rows search")
+@options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(GraphJob)
@@ -64,7 +70,10 @@ def command(job: GraphJob) -> None:
     """
     out = OutputPath(flag="--out", path=job.out, suffixes=(".npz",))
     output_paths.require_writable(
-        out, output_paths.manifest(out), overwrite=job.overwrite
+        out,
+        output_paths.manifest(out),
+        *reports.pages_of(job, own=None),
+        overwrite=job.overwrite,
     )
     require_host_engine(job.engine, job.device)
     devices = Devices(job.device)
@@ -72,6 +81,8 @@ def command(job: GraphJob) -> None:
     with record.timed("load"):
         index = SoarIndex.load(job.index, engine=job.engine, threads=job.threads)
         record.add_index(job.index, index.data_hash)
+        names = IdMap(index.held_ids, n=len(index))
+        items = reports.open_items(job, names, own=None)
     with record.timed("graph"), progress_bars(wanted=job.progress) as report:
 
         def join(served: SoarIndex) -> KnnGraph:
@@ -96,11 +107,42 @@ def command(job: GraphJob) -> None:
         with record.timed("save"):
             files.add(job.out, lambda temporary: _write(temporary, graph))
         record.add_to(files, job.out, results)
-    click.echo(
+    say(
         f"{job.out}: {graph.k} neighbours of {len(graph):,} rows in"
         f" {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"
         f" {graph.estimated_recall:.4f}, engine {graph.engine}"
     )
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        made = GraphReport(
+            asked=asked,
+            graph=graph,
+            metric=index.metric,
+            items=items,
+            steps=_steps(job),
+        )
+        reports.write(items, graph_page(made))
+
+
+def _steps(job: GraphJob) -> list[Step]:
+    load = f"import scipy.sparse as s; print(s.load_npz({str(job.out)!r}))"
+    index = reports.quoted(job.index)
+    return [
+        Step(
+            what="Read the graph in Python, as distances in a sparse matrix:",
+            command=reports.in_python(load),
+        ),
+        Step(
+            what="Choose items that cover all others, without near-duplicates:",
+            command=f"gleann select farthest-first {index} --k 500 --out picks.parquet"
+            " --report picks.html",
+        ),
+        Step(
+            what="Estimate from few labels how many items have a property:",
+            command=f"gleann estimate --index {index} --budget 1000 --oracle-csv"
+            " answers.csv --out share.json --report share.html",
+        ),
+    ]
 
 
 def _write(path: Path, graph: KnnGraph) -> None:

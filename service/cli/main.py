@@ -1,7 +1,8 @@
 """Run a subcommand; report an error as one line and an exit code.
 
 Exit codes: 0 success, 1 gleann error (one line with the reason), 2 wrong usage, 3
-labels are still needed (`estimate`, `estimate-groups`), 130 interrupted.
+labels are still needed (`estimate`, `estimate-groups`), 130 interrupted, 141 the reader
+of the output left.
 """
 
 import io
@@ -21,6 +22,10 @@ with leaving_on_interrupt():
     from gleann.service.cli.completion import VARIABLE
     from gleann.service.cli.groups import SuggestingGroup
     from gleann.service.cli.options import examples
+    from gleann.service.cli.say import echo_json
+
+BROKEN_PIPE = 141
+"""As shells report a process that SIGPIPE ended."""
 
 COMMANDS = {
     "serve": "serve",
@@ -28,6 +33,7 @@ COMMANDS = {
     "search": "search",
     "graph": "graph",
     "select": "select.select",
+    "plan-labels": "estimate.plan_labels",
     "estimate": "estimate.estimate",
     "estimate-groups": "estimate.estimate_groups",
     "demo": "demo",
@@ -90,13 +96,22 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     try:
         with cli.make_context("gleann", list(arguments)) as context:
-            cli.invoke(context)
+            try:
+                cli.invoke(context)
+            except click.exceptions.Exit:
+                echo_json(context)
+                raise
+            echo_json(context)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
         return _fail(_one_line(error), code=2)
     except GleannError as error:
         return _fail(str(error), code=1)
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does: nobody is told the rest.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  until we end
+        return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         click.echo("gleann: interrupted", err=True)
         return INTERRUPTED

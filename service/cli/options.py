@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -11,12 +12,14 @@ import click
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.params import Metric
+from gleann.service.cli.say import json_option
 from gleann.service.values import DeviceChoice
 
 Job = TypeVar("Job")
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
 
+MAX_THREADS = 1024
 _VERBS = "is|are|must|has|have|needs|need|cannot|of"
 """What follows the name of a parameter at the begin of a message."""
 
@@ -40,7 +43,7 @@ PATH = _Path(path_type=Path)
 
 
 def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
-    """Pass the parsed parameters to a command as one `job` value.
+    """Pass the parsed parameters to a command as one `job` value; add --json.
 
     The dataclass `job` has one field per click parameter, with the same name.
     """
@@ -54,7 +57,7 @@ def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., Non
                 flags = _flags(click.get_current_context().command)
                 raise type(error)(_in_flags(str(error), flags)) from error
 
-        return callback
+        return json_option(callback)
 
     return decorate
 
@@ -152,7 +155,7 @@ def threads_option(function: Callback) -> Callback:
     """The option --threads."""
     return click.option(
         "--threads",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, MAX_THREADS),
         default=0,
         show_default=True,
         help="0 uses all cores.",
@@ -181,3 +184,62 @@ def device_option(what: str) -> Callable[[Callback], Callback]:
         help=f"Where {what}. auto and cuda fall back to the CPU, require-cuda does"
         " not.",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """Parameters of a command's report; jobs inherit them.
+
+    Attributes:
+        report: page to write, or None for no report.
+        show_from: file with the columns below; None is the job's own input.
+        show_column: columns whose text is shown.
+        image_column: column with pictures, or None.
+        class_column: column with a class of every row, or None.
+    """
+
+    report: Path | None = None
+    show_from: Path | None = None
+    show_column: tuple[str, ...] = ()
+    image_column: str | None = None
+    class_column: str | None = None
+
+
+def report_option(function: Callback) -> Callback:
+    """The option --report alone."""
+    return click.option(
+        "--report",
+        type=PATH,
+        help="Also write a page with the result in tables and charts: one .html file"
+        " that needs nothing else.",
+    )(function)
+
+
+def report_options(function: Callback) -> Callback:
+    """The option --report, and what its page shows of single rows."""
+    decorators = [
+        report_option,
+        click.option(
+            "--show-column",
+            multiple=True,
+            help="Column whose text the report shows of single rows. Repeat for more.",
+        ),
+        click.option(
+            "--image-column",
+            help="Column with pictures for the report: bytes, or paths from its file's"
+            " folder.",
+        ),
+        click.option(
+            "--class-column",
+            help="Column with the class of every row, by which the report counts.",
+        ),
+        click.option(
+            "--show-from",
+            type=PATH,
+            help="Parquet, csv or jsonl file with these columns, by its column id or in"
+            " row order; by default the input, if that is such a file.",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function

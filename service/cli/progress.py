@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Lock, Thread
+from time import monotonic
 from typing import NoReturn
 
 from tqdm import tqdm
@@ -10,38 +12,62 @@ from tqdm import tqdm
 from gleann.index import Progress
 
 DELAY_SECONDS = 1.0
+"""Work that ends before this shows nothing."""
+
+TICK_SECONDS = 1.0
+"""A bar is drawn again this often, so that its clock runs through a silent phase."""
 
 Report = Callable[[Progress], None]
 
 
 class _Bars:
-    """One bar per phase; a new phase closes the previous bar."""
+    """One bar per phase; a new phase closes the previous bar.
 
-    def __init__(self, *, shown: bool) -> None:
-        self._shown = shown
-        self._phase = ""
-        self._bar = self._new_bar(total=0)
+    A thread draws the bar of the current phase once the delay is over: a phase may
+    report nothing for longer than that.
+    """
+
+    def __init__(self) -> None:
+        self._now = Progress(phase="", done=0, total=0)
+        self._bar: tqdm[NoReturn] | None = None
+        self._start = monotonic()
+        self._lock = Lock()
+        self._closed = Event()
+        self._thread = Thread(target=self._tick, name="gleann-progress", daemon=True)
+        self._thread.start()
 
     def __call__(self, progress: Progress) -> None:
-        if progress.phase != self._phase:
-            self._bar.close()
-            self._phase = progress.phase
-            self._bar = self._new_bar(total=progress.total)
-        self._bar.total = progress.total
-        self._bar.update(progress.done - self._bar.n)
+        with self._lock:
+            changed = progress.phase != self._now.phase
+            self._now = progress
+            if monotonic() - self._start >= DELAY_SECONDS:
+                self._draw(anew=changed)
 
     def close(self) -> None:
-        self._bar.close()
+        self._closed.set()
+        self._thread.join()
+        if self._bar is not None:
+            self._bar.close()
 
-    def _new_bar(self, *, total: int) -> "tqdm[NoReturn]":
-        return tqdm(
-            total=total,
-            desc=self._phase,
-            delay=DELAY_SECONDS,
-            disable=not self._shown,
-            file=sys.stderr,
-            leave=False,
-        )
+    def _tick(self) -> None:
+        pause = DELAY_SECONDS
+        while not self._closed.wait(pause):
+            pause = TICK_SECONDS
+            with self._lock:
+                if self._now.phase:
+                    self._draw(anew=False).refresh()
+
+    def _draw(self, *, anew: bool) -> "tqdm[NoReturn]":
+        now = self._now
+        if anew and self._bar is not None:
+            self._bar.close()
+        if anew or self._bar is None:
+            self._bar = tqdm(
+                total=now.total, desc=now.phase, file=sys.stderr, leave=False
+            )
+        self._bar.total = now.total
+        self._bar.update(now.done - self._bar.n)
+        return self._bar
 
 
 @contextmanager
@@ -51,8 +77,15 @@ def progress_bars(*, wanted: bool) -> Iterator[Report]:
     Args:
         wanted: show bars even where stderr is not a terminal.
     """
-    bars = _Bars(shown=wanted or sys.stderr.isatty())
+    if not (wanted or sys.stderr.isatty()):
+        yield _ignore
+        return
+    bars = _Bars()
     try:
         yield bars
     finally:
         bars.close()
+
+
+def _ignore(_: Progress) -> None:
+    """Show nothing."""

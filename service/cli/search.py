@@ -13,6 +13,7 @@ from gleann.service.cli import options
 from gleann.service.cli.files import inputs, output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
+from gleann.service.cli.say import say
 from gleann.service.files.npy_file import NpyFile
 
 QUERY_BLOCK = 16_384
@@ -106,12 +107,12 @@ def command(job: SearchJob) -> None:
         files.add_table(job.out, columns_of(index, blocks, names))
         record.add_to(files, job.out, {"queries": len(names), "qps": qps, **stats})
     recall = "exact" if job.exact else f"estimated recall {_recall(stats)}"
-    click.echo(
+    say(
         f"{job.out}: {len(names):,} queries, up to {job.k:,} neighbours each\n"
         f"{seconds:.2f} s, {qps:,.0f} queries/s, {recall}"
     )
     if job.verbose:
-        click.echo(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
+        say(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
     if (text := shortfall(blocks[0].stats, params)) is not None:
         click.echo(f"gleann: warning: {text} (--exact)", err=True)
 

@@ -1,6 +1,6 @@
 """Client calls for active learning."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 
 
 class ActiveCalls:
-    """Calls on active-learning sessions: `client.active`."""
+    """Calls on active-learning sessions: `client.active`.
 
-    def __init__(self, connection: Connection) -> None:
+    Args:
+        connection: to the server, or the data directory.
+        service: the stub of another service with the same messages; None is the one of
+            active learning.
+    """
+
+    def __init__(self, connection: Connection, *, service: Any = None) -> None:
         self._connection = connection
-        self._stubs = connection.stubs
+        self._service = connection.stubs.active if service is None else service
 
     def start(
         self,
@@ -72,7 +78,7 @@ class ActiveCalls:
             request_id=request_id,
         )
         self._connection.require_sendable(request)
-        reply = self._stubs.active.StartActiveSession(request)
+        reply = self._service.StartActiveSession(request)
         return session_info_of(reply)
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
@@ -85,7 +91,7 @@ class ActiveCalls:
             UnknownJobError: no such active session.
         """
         request = active_pb2.NextBatchRequest(session=name_of(session))
-        pages = pages_of(self._stubs.active.NextBatch, request)
+        pages = pages_of(self._service.NextBatch, request)
         return batch_of(list(pages))
 
     def submit_labels(
@@ -120,7 +126,7 @@ class ActiveCalls:
                 labels=active_messages.answers_to_wire(answers[part]),
                 request_id=part_id(request_id, part),
             )
-            reply = self._stubs.active.SubmitLabels(request)
+            reply = self._service.SubmitLabels(request)
         return session_info_of(reply.session)
 
     def ignore(
@@ -139,7 +145,7 @@ class ActiveCalls:
                 ids=ids_to_wire(gone[part]),
                 request_id=part_id(request_id, part),
             )
-            reply = self._stubs.active.IgnoreIds(request)
+            reply = self._service.IgnoreIds(request)
         return session_info_of(reply.session)
 
     def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
@@ -149,7 +155,7 @@ class ActiveCalls:
             UnknownJobError: no such active session.
         """
         request = active_pb2.GetStopAdviceRequest(session=name_of(session))
-        return active_messages.stop_advice_of(self._stubs.active.GetStopAdvice(request))
+        return active_messages.stop_advice_of(self._service.GetStopAdvice(request))
 
     def score_items(
         self,
@@ -173,7 +179,7 @@ class ActiveCalls:
         request = active_pb2.ScoreItemsRequest(
             session=name_of(session), concept=concept or ""
         )
-        score = self._stubs.active.ScoreItems
+        score = self._service.ScoreItems
         if ids is None:
             return active_messages.scores_of(list(pages_of(score, request)))
         wanted = hold_distinct(ids)
@@ -194,7 +200,7 @@ class ActiveCalls:
             UnknownJobError: no such active session.
         """
         request = active_pb2.ListWantedIdsRequest(session=name_of(session))
-        pages = pages_of(self._stubs.active.ListWantedIds, request)
+        pages = pages_of(self._service.ListWantedIds, request)
         return own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages]))
 
     def submit_probabilities(
@@ -237,7 +243,7 @@ class ActiveCalls:
                 concept=concept or "",
                 request_id=part_id(request_id, part),
             )
-            reply = self._stubs.active.SubmitProbabilities(request)
+            reply = self._service.SubmitProbabilities(request)
         return session_info_of(reply.session)
 
     def coverage(
@@ -263,4 +269,4 @@ class ActiveCalls:
             session=name_of(session), concept=concept or ""
         )
         fill(request, {"top": top})
-        return active_messages.coverage_of(self._stubs.active.GetCoverage(request))
+        return active_messages.coverage_of(self._service.GetCoverage(request))

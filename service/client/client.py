@@ -13,6 +13,7 @@ from gleann.service.client.estimate_calls import EstimateCalls
 from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.operation_calls import OperationCalls
+from gleann.service.client.rounds_calls import RoundsCalls
 from gleann.service.client.session_calls import SessionCalls
 from gleann.service.client.target import Server, read_target
 from gleann.service.client.vector_calls import VectorCalls
@@ -43,6 +44,7 @@ class Client:
         vectors: stores, fetches, removes and searches vectors.
         coresets: chooses subsets by selection jobs.
         active: sessions of active learning.
+        rounds: sessions of training sets chosen in rounds.
         estimates: sessions of an estimate from few labels.
         groups: sessions of estimates for several groups.
         sessions: describes and closes sessions of any kind.
@@ -88,6 +90,7 @@ class Client:
         self.vectors = VectorCalls(connection)
         self.coresets = CoresetCalls(connection)
         self.active = ActiveCalls(connection)
+        self.rounds = RoundsCalls(connection)
         self.estimates = EstimateCalls(connection)
         self.groups = GroupCalls(connection)
         self.sessions = SessionCalls(connection)
@@ -108,16 +111,21 @@ class Client:
         self.search = self.vectors.search
         self.start_active_session = self.active.start
         self.score_items = self.active.score_items
+        self.start_rounds_session = self.rounds.start
         self.start_estimate_session = self.estimates.start
         self.list_operations = self.operations.list
 
     def next_batch(self, session: str | SessionInfo) -> Selected:
-        """The vectors to label next in an active-learning or estimate session.
+        """The vectors to label next: in active learning, rounds or an estimate.
 
-        Errors as `ActiveCalls.next_batch` and `EstimateCalls.next_batch`.
+        Errors as `ActiveCalls.next_batch`, `RoundsCalls.next_batch` and
+        `EstimateCalls.next_batch`.
         """
-        if self._info(session).kind == "estimate":
+        kind = self._info(session).kind
+        if kind == "estimate":
             return self.estimates.next_batch(session)
+        if kind == "rounds":
+            return self.rounds.next_batch(session)
         return self.active.next_batch(session)
 
     def submit_labels(
@@ -129,14 +137,19 @@ class Client:
         values: ArrayLike | None = None,
         request_id: str = "",
     ) -> SessionInfo:
-        """Submit labels to an active-learning or estimate session.
+        """Submit labels to a session of active learning, rounds or estimate.
 
-        Arguments and errors as `ActiveCalls.submit_labels`, without values, and
-        `EstimateCalls.submit_labels`.
+        Arguments and errors as `ActiveCalls.submit_labels` and
+        `RoundsCalls.submit_labels`, without values, and `EstimateCalls.submit_labels`.
         """
-        if self._info(session).kind == "estimate":
+        kind = self._info(session).kind
+        if kind == "estimate":
             return self.estimates.submit_labels(
                 session, ids, labels, values=values, request_id=request_id
+            )
+        if kind == "rounds":
+            return self.rounds.submit_labels(
+                session, ids, labels, request_id=request_id
             )
         return self.active.submit_labels(session, ids, labels, request_id=request_id)
 

@@ -11,6 +11,7 @@ from gleann.service.values import Selected, SelectionInfo
 from gleann.service.wire.arrays import Column, ids_to_wire, optional_ids_to_wire
 from gleann.service.wire.coreset_messages import (
     Groups,
+    Quotas,
     cost_on_to_wire,
     costs_to_wire,
     quotas_to_wire,
@@ -26,14 +27,15 @@ class SharedOptions(TypedDict, total=False):
     Attributes:
         groups: (ids, names) of all candidates; k is then split among the groups, and
             the method chooses within each. Default None, no groups.
-        quotas: rule for the split, "proportional" to group sizes (the default) or
-            "equal".
+        quotas: the split: "proportional" to group sizes (the default), "equal", or the
+            quota of some groups by name: an integer is their number of vectors, a float
+            in (0, 1] their share of k, and the other groups share what is left.
         allowed_ids: if set, only these vectors are candidates.
         request_id: a repeat with the same string returns the same operation.
     """
 
     groups: Groups | None
-    quotas: str
+    quotas: Quotas
     allowed_ids: ArrayLike | None
     request_id: str
 
@@ -259,7 +261,7 @@ class CoresetCalls:
         k: int,
         *,
         groups: Groups | None = None,
-        quotas: str = "proportional",
+        quotas: Quotas = "proportional",
         allowed_ids: ArrayLike | None = None,
         request_id: str = "",
     ) -> Operation[Selected]:

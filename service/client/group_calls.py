@@ -28,8 +28,8 @@ from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import (
-        Estimate,
         EstimateParams,
+        GroupEstimates,
         Known,
         KnownGroups,
     )
@@ -150,13 +150,17 @@ class GroupCalls:
             reply = self._stubs.estimate.SubmitGroupLabels(request)
         return session_info_of(reply.session)
 
-    def get(self, session: str | SessionInfo) -> "dict[str, Estimate]":
+    def get(self, session: str | SessionInfo) -> "GroupEstimates":
         """The current estimate of each group.
 
         Raises:
             UnknownJobError: no such session.
             NotReadyError: too few labels yet.
         """
+        from gleann.selection.estimate import GroupEstimates
+
         request = estimate_pb2.GetGroupEstimatesRequest(session=name_of(session))
         reply = self._stubs.estimate.GetGroupEstimates(request)
-        return {one.group: estimate_of(one.estimate) for one in reply.estimates}
+        return GroupEstimates(
+            {one.group: estimate_of(one.estimate) for one in reply.estimates}
+        )

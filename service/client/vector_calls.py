@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import Found, SearchParams
 from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.checks import as_queries
 from gleann.index.errors import (
     AnswerTooLargeError,
     RecallWarning,
@@ -50,8 +51,9 @@ class VectorCalls:
 
         Args:
             name: the index.
-            ids: n distinct ids, int64 at least 0 or strings; one kind per index.
-            vectors: (n, dim) of float16, float32, float64, int8 or uint8.
+            ids: n distinct ids, int64 at least 0, strings, or UUIDs, which are kept as
+                text; one kind per index.
+            vectors: (n, dim), dtypes and columns as in `as_vectors`.
             request_id: a repeat with the same string and data changes nothing.
 
         Returns:
@@ -189,8 +191,8 @@ class VectorCalls:
 
         Args:
             name: the index.
-            queries: (nq, dim), dtypes as in `upsert`; many at once are much cheaper
-                than many calls.
+            queries: (nq, dim), dtypes as in `upsert`, or one (dim,), whose answer is
+                (1, k); many at once are much cheaper than many calls.
             params: search parameters, with `allowed` None; defaults to
                 `SearchParams()`.
             allowed_ids: if set, only these vectors may be returned.
@@ -200,7 +202,7 @@ class VectorCalls:
             UnknownIdError: unknown allowed id.
             InvalidInputError: wrong dtype, shape or dimension, NaN, a zero vector under
                 cosine.
-            InvalidParamsError: k above the number of vectors, nprobe above nlist.
+            InvalidParamsError: nprobe above nlist.
             LimitError: one query asks for more hits than the cap.
             NotReadyError: the index is empty.
 
@@ -208,7 +210,7 @@ class VectorCalls:
             RecallWarning: no operating point reaches the target recall.
         """
         params = params or SearchParams()
-        matrix = wire_array(queries, name="queries")
+        matrix = wire_array(as_queries(queries, name="queries"), name="queries")
         request = search_pb2.SearchRequest(
             index=name, params=index_messages.search_params_to_wire(params)
         )

@@ -58,6 +58,8 @@ class Subset:
         ratio: the certificate, an upper bound on objective / optimum; or None.
         accuracy: on the test images, trained on labelled and chosen images.
         rows: the chosen images.
+        winner: of weighted k-center, the candidate set that had the lowest objective,
+            as in `Coreset.winners`; "" for other methods.
     """
 
     method: str
@@ -68,6 +70,7 @@ class Subset:
     ratio: float | None
     accuracy: float
     rows: Rows
+    winner: str
 
 
 def load(*, seed: int) -> Digits:
@@ -147,6 +150,7 @@ def _judge(
         ratio=chosen.ratio,
         accuracy=float(model.score(digits.test_vectors, digits.test_labels)),
         rows=chosen.rows,
+        winner=next(iter(chosen.winners), ""),
     )
 
 

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from gleann.service.demo.digits import METHODS, Subset
+from gleann.service.demo.found import DigitPictures
 from gleann.service.demo.result import DemoResult, DigitsResult
 from gleann.service.demo.speech import listed, mean_and_spread
 from gleann.service.report.charts import Series, line_chart, scatter_chart
+from gleann.service.report.examples import strip
 from gleann.service.report.markup import Html
 from gleann.service.report.page import Section, figure, paragraph, side_by_side
 from gleann.service.report.scales import axis_over
-from gleann.service.report.tables import Cell, table
+from gleann.service.report.tables import Cell, best_of, table
+
+_RIVALS = {"margin": "margin sampling", "farthest_first": "farthest-first"}
 
 
 def digits_section(result: DemoResult) -> Section:
@@ -43,7 +47,9 @@ def digits_section(result: DemoResult) -> Section:
                     ),
                 ]
             ),
+            paragraph(rival_words(digits.curve)),
             _digits_table(digits.subsets),
+            *([side_by_side(_strips(result.pictures))] if result.pictures else []),
             paragraph(_digits_words(digits)),
         ),
     )
@@ -112,10 +118,28 @@ def _note(name: str, subsets: Sequence[Subset]) -> str:
     )
 
 
+def rival_words(curve: Sequence[Subset]) -> str:
+    """At which weights the best-of rule ended in a simple method."""
+    parts = []
+    for weight in sorted({s.cost_weight for s in curve}):
+        winners = [s.winner for s in curve if s.cost_weight == weight]
+        parts += [
+            f"weight {weight} makes it {words} on {winners.count(name)} of"
+            f" {len(winners)} splits"
+            for name, words in _RIVALS.items()
+            if name in winners
+        ]
+    ends = listed(parts) if parts else "no weight on the line ended in either"
+    return (
+        "Weighted k-center takes the best of its own sets, margin sampling and"
+        f" farthest-first: {ends}."
+    )
+
+
 def _digits_table(subsets: Sequence[Subset]) -> Html:
+    by_method = [[s for s in subsets if s.method == method] for method in METHODS]
     rows: list[list[Cell]] = []
-    for method in METHODS:
-        mine = [s for s in subsets if s.method == method]
+    for method, mine in zip(METHODS, by_method, strict=True):
         ratios = [s.ratio for s in mine if s.ratio is not None]
         rows.append(
             [
@@ -126,21 +150,40 @@ def _digits_table(subsets: Sequence[Subset]) -> Html:
                 f"{max(ratios):.2f}" if ratios else None,
             ]
         )
+    radii = [fmean(s.radius for s in mine) for mine in by_method]
+    margins = [fmean(s.mean_cost for s in mine) for mine in by_method]
+    accuracies = [fmean(s.accuracy for s in mine) for mine in by_method]
+    best = (
+        best_of(radii, column=1, want="low")
+        | best_of(margins, column=2, want="low")
+        | best_of(accuracies, column=3, want="high")
+    )
     head = ["method", "radius", "mean margin", "accuracy", "at most x best objective"]
-    return table(head, rows)
+    return table(head, rows, best=best)
+
+
+def _strips(pictures: Sequence[DigitPictures]) -> list[Html]:
+    """The first images that each method chose."""
+    return [
+        figure(
+            strip(
+                [
+                    (picture, f"a {digit}")
+                    for picture, digit in zip(one.pictures, one.digits, strict=True)
+                ]
+            ),
+            caption=f"{one.method}: its first {len(one.pictures)} images, of"
+            f" {len(set(one.digits))} different digits.",
+        )
+        for one in pictures
+    ]
 
 
 def _digits_words(digits: DigitsResult) -> str:
-    accuracy = {
-        method: fmean(s.accuracy for s in digits.subsets if s.method == method)
-        for method in METHODS
-    }
-    ranked = sorted(accuracy, key=lambda method: -accuracy[method])
     ratios = [s.ratio for s in digits.subsets if s.ratio is not None]
-    order = listed([f"{method} {accuracy[method]:.3f}" for method in ranked])
     return (
-        f"By mean accuracy: {order}. The certificate says that weighted k-center's"
-        f" objective was at most {max(ratios):.2f} times the best possible one on any"
-        f" split. The service chose {'the same' if digits.remote_same else 'other'}"
-        f" images {'as' if digits.remote_same else 'than'} the library in process."
+        f"The certificate says that weighted k-center's objective was at most"
+        f" {max(ratios):.2f} times the best possible one on any split. The service"
+        f" chose {'the same' if digits.remote_same else 'other'} images"
+        f" {'as' if digits.remote_same else 'than'} the library in process."
     )

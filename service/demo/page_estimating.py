@@ -7,14 +7,16 @@ from gleann.service.demo.estimating import METHODS, TARGETS, UNIFORM, Trial
 from gleann.service.demo.result import DemoResult
 from gleann.service.report.charts import Whisker, whisker_chart
 from gleann.service.report.markup import Html
-from gleann.service.report.numerals import short
+from gleann.service.report.numerals import PLUS_MINUS, short
 from gleann.service.report.page import Section, figure, paragraph, side_by_side
 from gleann.service.report.scales import axis_over
-from gleann.service.report.tables import Cell, table
+from gleann.service.report.tables import Cell, best_of, table
 
 TARGET_NAMES = {"share": "share", "mean": "mean log10 rank"}
 WRITE = {"share": lambda value: f"{100 * value:.3g} %", "mean": short}
 SHOWN_DRAWS = 6
+ERROR, WIDTH = 3, 5
+"""Columns of the mean error and of the interval in the table."""
 
 
 def estimating_section(result: DemoResult) -> Section:
@@ -44,7 +46,6 @@ def estimating_section(result: DemoResult) -> Section:
             ),
             side_by_side(charts),
             _estimate_table(result.trials, concepts),
-            *(paragraph(w) for w in _estimate_words(result.trials, concepts)),
         ),
     )
 
@@ -75,30 +76,56 @@ def _estimate_chart(trials: Sequence[Trial]) -> Html:
 
 def _estimate_table(trials: Sequence[Trial], concepts: Sequence[str]) -> Html:
     rows: list[list[Cell]] = []
+    best: set[tuple[int, int]] = set()
     for concept in concepts:
         for target in TARGETS:
-            for method in METHODS:
-                mine = [t for t in _of(trials, concept, target) if t.method == method]
-                rows.append([concept, TARGET_NAMES[target], method, *_judged(mine)])
-    head = ["concept", "estimated", "method", "truth", "mean error", "interval"]
-    head += ["truth inside", "undefined", "positives drawn", "seconds"]
-    return table(head, rows)
+            by_method = [
+                [t for t in _of(trials, concept, target) if t.method == method]
+                for method in METHODS
+            ]
+            best |= _best(by_method, before=len(rows))
+            uniform = by_method[METHODS.index(UNIFORM)]
+            name = f"{concept}: {TARGET_NAMES[target]}"
+            rows += [
+                [name, mine[0].method, *_judged(mine, uniform)] for mine in by_method
+            ]
+    head = ["estimated", "method", "truth", "mean error", "x uniform's", "interval"]
+    head += ["x uniform's", "truth inside", "positives drawn", "seconds"]
+    return table(head, rows, best=best)
 
 
-def _judged(trials: Sequence[Trial]) -> list[Cell]:
+def _best(by_method: Sequence[Sequence[Trial]], *, before: int) -> set[tuple[int, int]]:
+    """The smallest mean error and the narrowest interval, in rows after `before`."""
+    errors = [_mean(_errors(mine)) for mine in by_method]
+    widths = [_mean(_half_widths(mine)) for mine in by_method]
+    above = [None] * before
+    return best_of([*above, *errors], column=ERROR, want="low") | best_of(
+        [*above, *widths], column=WIDTH, want="low"
+    )
+
+
+def _judged(trials: Sequence[Trial], uniform: Sequence[Trial]) -> list[Cell]:
     write = WRITE[trials[0].target]
-    errors = _errors(trials)
-    widths = _half_widths(trials)
+    error, width = _mean(_errors(trials)), _mean(_half_widths(trials))
     with_interval = [t for t in trials if t.low is not None]
     return [
         write(trials[0].truth),
-        write(fmean(errors)) if errors else None,
-        f"\N{PLUS-MINUS SIGN} {write(fmean(widths))}" if widths else None,
+        None if error is None else write(error),
+        _times(error, _mean(_errors(uniform))),
+        None if width is None else f"{PLUS_MINUS} {write(width)}",
+        _times(width, _mean(_half_widths(uniform))),
         f"{sum(t.covers for t in trials)} of {len(with_interval)}",
-        len(trials) - len(errors),
         round(fmean(t.positives for t in trials), 1),
         f"{fmean(t.seconds for t in trials):.2f}",
     ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _times(value: float | None, of: float | None) -> str | None:
+    return None if value is None or not of else f"{value / of:.2f}"
 
 
 def _errors(trials: Sequence[Trial]) -> list[float]:
@@ -109,30 +136,3 @@ def _half_widths(trials: Sequence[Trial]) -> list[float]:
     return [
         (t.high - t.low) / 2 for t in trials if t.low is not None and t.high is not None
     ]
-
-
-def _estimate_words(trials: Sequence[Trial], concepts: Sequence[str]) -> list[str]:
-    return [
-        f"{concept}, {TARGET_NAMES[target]}: "
-        + "; ".join(
-            _against_uniform(_of(trials, concept, target), method)
-            for method in METHODS
-            if method != UNIFORM
-        )
-        + "."
-        for concept in concepts
-        for target in TARGETS
-    ]
-
-
-def _against_uniform(trials: Sequence[Trial], method: str) -> str:
-    ours = [t for t in trials if t.method == method]
-    theirs = [t for t in trials if t.method == UNIFORM]
-    parts = [method]
-    if _errors(ours) and _errors(theirs) and fmean(_errors(theirs)):
-        ratio = fmean(_errors(ours)) / fmean(_errors(theirs))
-        parts.append(f"{ratio:.2f} times the mean error of uniform sampling")
-    if _half_widths(ours) and _half_widths(theirs):
-        ratio = fmean(_half_widths(ours)) / fmean(_half_widths(theirs))
-        parts.append(f"{ratio:.2f} times the width of its interval")
-    return ", ".join(parts)

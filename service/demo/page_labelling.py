@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
+from gleann.service.demo.found import FoundWords
 from gleann.service.demo.labelling import METHODS, PUBLISHED_NEIGHBOURS, Run
 from gleann.service.demo.result import ConceptFacts, DemoResult
 from gleann.service.demo.speech import mean_and_spread, signed
@@ -11,7 +12,7 @@ from gleann.service.report.markup import Html
 from gleann.service.report.numerals import percent
 from gleann.service.report.page import Section, figure, paragraph, side_by_side
 from gleann.service.report.scales import Axis
-from gleann.service.report.tables import Cell, table
+from gleann.service.report.tables import Cell, best_of, table
 
 METHOD_NAMES = {
     "default": "default",
@@ -47,7 +48,8 @@ def labelling_section(result: DemoResult) -> Section:
             ),
             side_by_side(charts),
             _labelling_table(result),
-            paragraph(_labelling_words(result)),
+            _means_table(result),
+            _found_table(result.found),
             paragraph(
                 f"The service ran one of these sessions too ({session.concept},"
                 f" {session.batches} batches through gRPC, {session.seconds:.1f} s):"
@@ -93,23 +95,40 @@ def _runs_words(result: DemoResult) -> str:
 
 def _labelling_table(result: DemoResult) -> Html:
     rows: list[list[Cell]] = []
+    best: set[tuple[int, int]] = set()
     for fact in result.concepts:
-        for method in METHODS:
-            ends = [run.checkpoints[-1] for run in _runs(result, fact.name, method)]
-            seconds = [r.select_seconds for r in _runs(result, fact.name, method)]
-            rows.append(
-                [
-                    fact.name,
-                    METHOD_NAMES[method],
-                    mean_and_spread([end.ap_pool for end in ends]),
-                    mean_and_spread([end.ap_test for end in ends]),
-                    round(fmean(end.positives for end in ends), 1),
-                    percent(fmean(end.looked_at for end in ends)),
-                    f"{fmean(seconds):.2f}",
-                ]
-            )
+        runs = [_runs(result, fact.name, method) for method in METHODS]
+        above = [None] * len(rows)
+        for column, quality in ((2, _pool), (3, _test), (4, _positives)):
+            means = [fmean(map(quality, mine)) for mine in runs]
+            best |= best_of([*above, *means], column=column, want="high")
+        rows += [_labelling_row(fact, mine) for mine in runs]
     head = ["concept", "method", "AP, pool", "AP, held-out", "positives found"]
-    return table([*head, "looked at", "seconds choosing"], rows)
+    return table([*head, "looked at", "seconds choosing"], rows, best=best)
+
+
+def _labelling_row(fact: ConceptFacts, runs: Sequence[Run]) -> list[Cell]:
+    return [
+        fact.name,
+        METHOD_NAMES[runs[0].method],
+        mean_and_spread([_pool(run) for run in runs]),
+        mean_and_spread([_test(run) for run in runs]),
+        round(fmean(map(_positives, runs)), 1),
+        percent(fmean(run.checkpoints[-1].looked_at for run in runs)),
+        f"{fmean(run.select_seconds for run in runs):.2f}",
+    ]
+
+
+def _pool(run: Run) -> float:
+    return run.checkpoints[-1].ap_pool
+
+
+def _test(run: Run) -> float:
+    return run.checkpoints[-1].ap_test
+
+
+def _positives(run: Run) -> float:
+    return run.checkpoints[-1].positives
 
 
 def _default_words(result: DemoResult) -> str:
@@ -119,29 +138,62 @@ def _default_words(result: DemoResult) -> str:
     return f"The default took the pool '{run.pool}': {reason}."
 
 
-def _labelling_words(result: DemoResult) -> str:
-    """What the default pool gains against all words, and what it loses."""
-    looked, seconds, precision, found = (
-        {method: fmean(map(quality, _of(result, method))) for method in METHODS}
-        for quality in (
-            lambda run: run.checkpoints[-1].looked_at,
-            lambda run: run.select_seconds,
-            lambda run: run.checkpoints[-1].ap_pool,
-            lambda run: run.checkpoints[-1].positives,
-        )
+def _means_table(result: DemoResult) -> Html:
+    """Means over all concepts and runs, by method."""
+    ends = {
+        method: [run.checkpoints[-1] for run in _of(result, method)]
+        for method in METHODS
+    }
+    precision = [fmean(end.ap_pool for end in ends[m]) for m in METHODS]
+    best_known = precision[METHODS.index("global")]
+    found = [fmean(end.positives for end in ends[m]) for m in METHODS]
+    looked = [fmean(end.looked_at for end in ends[m]) for m in METHODS]
+    seconds = [fmean(run.select_seconds for run in _of(result, m)) for m in METHODS]
+    rows: list[list[Cell]] = [
+        [
+            METHOD_NAMES[method],
+            f"{precision[number]:.3f}",
+            None if method == "global" else signed(precision[number] - best_known),
+            round(found[number], 1),
+            percent(looked[number]),
+            f"{seconds[number]:.2f}",
+        ]
+        for number, method in enumerate(METHODS)
+    ]
+    best = (
+        best_of(precision, column=1, want="high")
+        | best_of(found, column=3, want="high")
+        | _least_of_choosers(looked, column=4)
+        | _least_of_choosers(seconds, column=5)
     )
-    lost = signed(precision["default"] - precision["global"])
-    return (
-        f"Over all concepts the default looked at {percent(looked['default'])} of the"
-        f" words and took {seconds['default']:.2f} s a run to choose and train, where"
-        f" the global pool looks at every word and took {seconds['global']:.2f} s, and"
-        f" SEALS as published looked at {percent(looked['seals'])} and took"
-        f" {seconds['seals']:.2f} s. Mean average precision on the unlabelled rest:"
-        f" default {precision['default']:.3f} ({lost} against global), SEALS"
-        f" {precision['seals']:.3f}, random {precision['random']:.3f}. Positives among"
-        f" the labels: default {found['default']:.0f}, SEALS {found['seals']:.0f},"
-        f" global {found['global']:.0f}, random {found['random']:.0f}."
+    head = ["mean over concepts", "AP, pool", "against global", "positives found"]
+    return table([*head, "looked at", "seconds a run"], rows, best=best)
+
+
+def _least_of_choosers(values: Sequence[float], *, column: int) -> set[tuple[int, int]]:
+    """The least effort of the methods that choose; random draws choose nothing."""
+    choosing = [
+        None if method == "random" else value
+        for method, value in zip(METHODS, values, strict=True)
+    ]
+    return best_of(choosing, column=column, want="low")
+
+
+def _found_table(found: Sequence[FoundWords]) -> Html:
+    rows: list[list[Cell]] = [
+        [
+            one.concept,
+            f"{one.count:,}",
+            ", ".join(one.words)
+            + (f" and {more:,} more" if (more := one.count - len(one.words)) else ""),
+        ]
+        for one in found
+    ]
+    caption = (
+        f"What the pool '{METHOD_NAMES[found[0].method]}' found from"
+        f" {found[0].seeds} positives, the most frequent words first"
     )
+    return table(["concept", "found", "words"], rows, caption=caption)
 
 
 def _of(result: DemoResult, method: str) -> list[Run]:

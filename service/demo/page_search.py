@@ -8,9 +8,11 @@ from gleann.service.report.markup import Html
 from gleann.service.report.numerals import compact, percent
 from gleann.service.report.page import Section, figure, paragraph, side_by_side
 from gleann.service.report.scales import Axis, axis_over
-from gleann.service.report.tables import Cell, table
+from gleann.service.report.tables import Cell, best_of, table
 
 LOWEST_RECALL = 0.8
+RATE = 5
+"""Column of the queries per second in the table of the race."""
 
 
 def service_section(result: DemoResult) -> Section:
@@ -53,7 +55,7 @@ def speed_section(result: DemoResult) -> Section:
             ]
         ),
         _raced_table(speed),
-        *(paragraph(words) for words in _raced_words(speed)),
+        *(paragraph(words) for words in _missed_words(speed)),
     ]
     if speed.wire:
         body += [paragraph(_wire_words(speed)), _wire_table(speed)]
@@ -130,48 +132,48 @@ def _note(point: Point) -> str:
 
 def _raced_table(speed: SpeedResult) -> Html:
     rows: list[list[Cell]] = []
+    best: set[tuple[int, int]] = set()
     for target, race in speed.raced.items():
-        exact = fastest_exact(race)
-        for point in race:
-            slow, fast = point.qps_range
-            rows.append(
-                [
-                    f"{target:.2f}",
-                    point.method,
-                    point.nprobe or None,
-                    point.rerank or None,
-                    f"{point.recall:.4f}",
-                    point.qps,
-                    f"{compact(slow)} to {compact(fast)}",
-                    point.entries,
-                    percent(point.entries / speed.n),
-                    f"{point.qps / exact.qps:.1f}",
-                ]
-            )
+        rates = [None] * len(rows) + [point.qps for point in race]
+        best |= best_of(rates, column=RATE, want="high")
+        rows += [_raced_row(speed, target, point, race) for point in race]
     head = ["recall wanted", "method", "nprobe", "rerank", "recall", "queries/s"]
-    head += ["range", "entries read", "share", "x exact"]
-    return table(head, rows)
+    head += ["range", "entries read", "share", "x exact", "x no spilling"]
+    return table(head, rows, best=best)
 
 
-def _raced_words(speed: SpeedResult) -> list[str]:
-    sentences = []
-    for target, race in speed.raced.items():
-        soar, plain = at(race, "SOAR"), at(race, "no spilling")
-        if soar is None or plain is None:
-            absent = [name for name in speed.curves if at(race, name) is None]
-            sentences.append(
-                f"At recall {target}: {listed(absent)} did not reach it with any"
-                " setting that was tried."
-            )
-            continue
-        exact = fastest_exact(race)
-        sentences.append(
-            f"At recall {target} SOAR answered {soar.qps / plain.qps:.2f} times as"
-            f" many queries a second as no spilling, reading"
-            f" {soar.entries / plain.entries:.2f} times as many entries, and"
-            f" {soar.qps / exact.qps:.0f} times as many as {exact.method}."
-        )
-    return sentences
+def _raced_row(
+    speed: SpeedResult, target: float, point: Point, race: list[Point]
+) -> list[Cell]:
+    slow, fast = point.qps_range
+    plain = at(race, "no spilling")
+    return [
+        f"{target:.2f}",
+        point.method,
+        point.nprobe or None,
+        point.rerank or None,
+        f"{point.recall:.4f}",
+        point.qps,
+        f"{compact(slow)} to {compact(fast)}",
+        point.entries,
+        percent(point.entries / speed.n),
+        f"{point.qps / fastest_exact(race).qps:.1f}",
+        None if plain is None else f"{point.qps / plain.qps:.2f}",
+    ]
+
+
+def _missed_words(speed: SpeedResult) -> list[str]:
+    """Methods that no setting took to a recall."""
+    missed = {
+        target: [name for name in speed.curves if at(race, name) is None]
+        for target, race in speed.raced.items()
+    }
+    return [
+        f"At recall {target}: {listed(names)} did not reach it with any setting that"
+        " was tried."
+        for target, names in missed.items()
+        if names
+    ]
 
 
 def _wire_words(speed: SpeedResult) -> str:

@@ -12,10 +12,30 @@ from gleann.service.demo.page_search import (
     speed_section,
 )
 from gleann.service.demo.result import DemoResult
+from gleann.service.report.asked import Step, next_section
 from gleann.service.report.markup import Html
 from gleann.service.report.numerals import compact, percent
 from gleann.service.report.page import Section, code, page, paragraph, tiles
 from gleann.service.report.tables import facts
+
+YOUR_FILE = (
+    Step(
+        what="Index the vectors of a parquet file:",
+        command="gleann build items.parquet items.gleann --id-column id",
+    ),
+    Step(
+        what="Choose 500 items that cover all others, and look at them:",
+        command="gleann select farthest-first items.gleann --k 500 --out picks.parquet"
+        " --report picks.html --show-from items.parquet --show-column text",
+    ),
+    Step(
+        what="Estimate how many items have a property: it lists the items to label, and"
+        " goes on when their answers are in answers.csv:",
+        command="gleann estimate --index items.gleann --budget 1000 --oracle-csv"
+        " answers.csv --out share.json --report share.html",
+    ),
+)
+"""The next three commands of a reader."""
 
 
 def render(result: DemoResult) -> str:
@@ -34,6 +54,7 @@ def render(result: DemoResult) -> str:
         estimating_section(result),
         digits_section(result),
         _run_section(result),
+        next_section(YOUR_FILE, title="Now with your file"),
     ]
     return page("gleann demo", lead, sections)
 

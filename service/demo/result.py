@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gleann.service.demo.digits import Subset
 from gleann.service.demo.estimating import Trial
+from gleann.service.demo.found import DigitPictures, FoundWords
 from gleann.service.demo.labelling import Run
 from gleann.service.demo.scale import Scale
 from gleann.service.demo.speed import Point
@@ -115,6 +116,8 @@ class DemoResult:
         session: the check of the remote session.
         trials: results of the estimates.
         digits: results of the subsets.
+        found: words that the labelling found.
+        pictures: digits that the methods chose.
         stages: duration of every stage in seconds.
         about: machine, versions, command and time.
     """
@@ -130,6 +133,8 @@ class DemoResult:
     session: SessionCheck
     trials: list[Trial]
     digits: DigitsResult
+    found: list[FoundWords]
+    pictures: list[DigitPictures]
     stages: dict[str, float]
     about: dict[str, Any]
 
@@ -141,6 +146,7 @@ def as_json(result: DemoResult) -> dict[str, Any]:
         rows = plain["speed"]["raced"][target]
         for row, point in zip(rows, race, strict=True):
             row["qps"] = point.qps
-    # Coordinates of the chart in the report; of no use in the JSON.
+    # Coordinates and pictures of the report; of no use in the JSON.
     del plain["digits"]["map"]
+    del plain["pictures"]
     return plain

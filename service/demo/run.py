@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 from gleann.service.client import Client
 from gleann.service.demo.concepts import make_concepts
+from gleann.service.demo.found import digit_pictures, found_words
 from gleann.service.demo.result import DemoResult
 from gleann.service.demo.run_digits import run_digits
 from gleann.service.demo.run_estimating import run_estimating
@@ -65,6 +66,8 @@ def run_demo(stage: Stage) -> DemoResult:
         session=session,
         trials=trials,
         digits=digits,
+        found=found_words(tasks, runs, words),
+        pictures=digit_pictures(digits.subsets, seed=stage.seed),
         stages=stage.seconds,
         about={
             "machine": machine(),

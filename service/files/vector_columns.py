@@ -10,16 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 from numpy.typing import NDArray
 
 from gleann.index.errors import (
-    DimensionMismatchError,
     GleannError,
     InvalidInputError,
     LimitError,
     MissingFileError,
 )
+from gleann.index.list_columns import holds_vectors, matrix_of_lists
 
 
 @contextmanager
@@ -60,18 +59,6 @@ def require_columns(
         )
 
 
-def holds_vectors(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds lists of numbers."""
-    if not (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-    ):
-        return False
-    inner = kind.value_type
-    return bool(pa.types.is_floating(inner) or pa.types.is_integer(inner))
-
-
 def require_vectors(shown: str | Path, name: str, kind: pa.DataType) -> None:
     """Refuse a column that holds no lists of numbers.
 
@@ -101,32 +88,4 @@ def matrix_of(
         DimensionMismatchError: a list of another length; names the row.
     """
     where = f"{shown}: column {name!r}"
-    if lists.null_count:
-        row = first + first_null(lists)
-        raise InvalidInputError(
-            f"{where} has {lists.null_count} nulls in {len(lists)} rows, such as row"
-            f" {row}"
-        )
-    lengths = pa.compute.list_value_length(lists).to_numpy(zero_copy_only=False)
-    if dim is None:
-        dim = int(lengths[0]) if len(lengths) else 0
-    if (odd := np.flatnonzero(lengths != dim)).size:
-        raise DimensionMismatchError(
-            f"{where} has {lengths[odd[0]]} dimensions in row {first + odd[0]},"
-            f" expected {dim}"
-        )
-    numbers = lists.flatten()
-    if numbers.null_count:
-        row = first + first_null(numbers) // dim
-        raise InvalidInputError(
-            f"{where} has {numbers.null_count} nulls inside its lists, such as in row"
-            f" {row}"
-        )
-    flat: NDArray[np.generic] = numbers.to_numpy(zero_copy_only=False)
-    return flat.reshape(len(lists), dim)
-
-
-def first_null(values: pa.Array) -> int:
-    """Row of the first null; there is one."""
-    nulls = values.is_null().to_numpy(zero_copy_only=False)
-    return int(np.flatnonzero(nulls)[0])
+    return matrix_of_lists(lists, where=where, first=first, dim=dim)

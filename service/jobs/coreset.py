@@ -1,5 +1,6 @@
 """The work of a selection job: gather the vectors and call the library."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
@@ -10,10 +11,12 @@ from gleann.service.jobs.candidates import Candidates, resolve
 from gleann.service.jobs.jobs import Task
 from gleann.service.state.live_index import View
 from gleann.service.values import Selected
+from gleann.service.wire.coreset_messages import quotas_of
 from gleann.v1 import coreset_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.coreset import CoresetRequest, QuotaRule
+    from gleann.selection.coreset.groups import Label, Quota
 
 
 def choose(
@@ -74,16 +77,25 @@ def _library_request(
         cost_on="mean" if mean else "sum",
         locked=candidates.locked,
         groups=candidates.groups,
-        quotas=_quota_rule(request).get("quota_rule", "proportional"),
+        quotas=_quotas(request),
         seed=int(params.pop("seed", 0)),
         options=params,
     )
 
 
+def _quotas(
+    request: coreset_pb2.CreateSelectionJobRequest,
+) -> "QuotaRule | Mapping[Label, Quota]":
+    by_group = quotas_of(request.quotas)
+    if by_group is not None:
+        return by_group
+    return _quota_rule(request).get("quota_rule", "proportional")
+
+
 def _quota_rule(
     request: coreset_pb2.CreateSelectionJobRequest,
 ) -> "dict[str, QuotaRule]":
-    if not request.HasField("quotas"):
+    if not request.HasField("quotas") or request.quotas.quotas:
         return {}
     equal = request.quotas.rule == coreset_pb2.QUOTA_RULE_EQUAL
     return {"quota_rule": "equal" if equal else "proportional"}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-VOID_TAGS = frozenset({"br", "circle", "col", "hr", "line", "path", "rect"})
+VOID_TAGS = frozenset({"br", "circle", "col", "hr", "img", "line", "path", "rect"})
 
 
 class Html(str):

@@ -67,3 +67,8 @@ def tiles(pairs: Sequence[tuple[str, str]]) -> Html:
         for value, what in pairs
     ]
     return element("div", {"class": "tiles"}, *made)
+
+
+def note(words: str) -> Html:
+    """A caveat that the reader must not miss."""
+    return element("p", {"class": "note", "role": "note"}, words)

@@ -7,7 +7,6 @@ import numpy as np
 
 from gleann.index import SearchParams, SearchStats
 from gleann.index.arrays import HeldIds, Mask, Vectors
-from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import FoundRows, sum_stats
 from gleann.index.metric import prepare
@@ -45,15 +44,10 @@ def search(
 
     Raises:
         NotReadyError: the index is empty.
-        InvalidParamsError: k above the number of vectors, or what `SoarIndex.search`
-            refuses.
+        InvalidParamsError: what `SoarIndex.search` refuses.
         UnknownIdError: unknown allowed id.
     """
     require_not_empty(view)
-    if params.k > view.count:
-        raise InvalidParamsError(
-            f"k is {params.k}, but {view.name!r} holds {view.count} vectors"
-        )
     old, new = _allowed(view, allowed_ids)
     parts = []
     if view.sealed is not None and (old is None or old.any()):

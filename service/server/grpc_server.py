@@ -28,6 +28,7 @@ from gleann.service.servicers.coreset import CoresetServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.operations import OperationsServicer
+from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.servicers.session import SessionServicer
 from gleann.service.servicers.vector import VectorServicer
@@ -37,6 +38,7 @@ from gleann.v1 import (
     coreset_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
+    rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
     vector_pb2_grpc,
@@ -48,6 +50,7 @@ SERVICES = (
     "gleann.v1.SearchService",
     "gleann.v1.CoresetService",
     "gleann.v1.ActiveLearningService",
+    "gleann.v1.RoundsService",
     "gleann.v1.EstimateService",
     "gleann.v1.SessionService",
     "gleann.v1.AdminService",
@@ -66,6 +69,7 @@ _COMPUTING: tuple[Registration, ...] = (
     (search_pb2_grpc.add_SearchServiceServicer_to_server, SearchServicer),
     (coreset_pb2_grpc.add_CoresetServiceServicer_to_server, CoresetServicer),
     (active_pb2_grpc.add_ActiveLearningServiceServicer_to_server, ActiveServicer),
+    (rounds_pb2_grpc.add_RoundsServiceServicer_to_server, RoundsServicer),
     (estimate_pb2_grpc.add_EstimateServiceServicer_to_server, EstimateServicer),
     (session_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer),
 )

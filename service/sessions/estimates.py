@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
+from gleann.service.sessions.proxy_sums import packed
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
 from gleann.service.state.live_index import View
 from gleann.service.values import Selected
@@ -39,8 +40,10 @@ class EstimateSessions:
         """The next batch; saved, so that a restart returns the same one."""
         with self._store.changing(name):
             session = self._opened(name)
+            before = _scans(session)
             batch = selected_of(session.next_batch())
-            self._saved(name, session)()
+            sums = _sums(session) if _scans(session) != before else None
+            self._saved(name, session, proxy=sums)()
         return batch
 
     def submit(
@@ -64,5 +67,22 @@ class EstimateSessions:
         session: SingleEstimate = self._store.opened(name, "estimate")
         return session
 
-    def _saved(self, name: str, session: "SingleEstimate") -> Keep:
-        return self._store.saved(name, session, labelled=session.labels_used)
+    def _saved(
+        self, name: str, session: "SingleEstimate", *, proxy: bytes | None = None
+    ) -> Keep:
+        return self._store.saved(
+            name, session, labelled=session.labels_used, proxy=proxy
+        )
+
+
+def _scans(session: "SingleEstimate") -> int:
+    """How many sets of labels a session from the index has scanned; 0 for others."""
+    from gleann.selection.estimate import TastiSession
+
+    return session.scans if isinstance(session, TastiSession) else 0
+
+
+def _sums(session: "SingleEstimate") -> bytes | None:
+    from gleann.selection.estimate import TastiSession
+
+    return packed(session) if isinstance(session, TastiSession) else None

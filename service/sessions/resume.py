@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
 from gleann.index.errors import CorruptDataError
+from gleann.service.sessions.proxy_sums import unpacked
 from gleann.service.values import SessionKind
 
 if TYPE_CHECKING:
+    from gleann.selection.estimate import TastiSession
     from gleann.service.sessions.start_estimate import GroupEstimates, SingleEstimate
 
 State: TypeAlias = dict[str, object]
@@ -25,7 +27,7 @@ class Session(Protocol):
 def resume(
     state: State,
     index: SoarIndex,
-    proxy: NDArray[np.float64] | None,
+    proxy: bytes | None,
     *,
     kind: SessionKind,
 ) -> Session:
@@ -34,8 +36,8 @@ def resume(
     Args:
         state: of the session.
         index: the version it was started on.
-        proxy: float64, the proxies at the start, concatenated; None for
-            none.
+        proxy: the proxies at the start, float64, concatenated; of a session from
+            the index its proxy sums, None for none.
         kind: of the session.
 
     Raises:
@@ -43,6 +45,8 @@ def resume(
     """
     if kind == "active":
         return _resume_active(state, index)
+    if kind == "rounds":
+        return _resume_rounds(state, index)
     return _resume_estimate(state, index, proxy)
 
 
@@ -58,10 +62,16 @@ def _resume_active(state: State, index: SoarIndex) -> Session:
     )
 
 
-def _resume_estimate(
-    state: State, index: SoarIndex, proxy: NDArray[np.float64] | None
-) -> "SingleEstimate | GroupEstimates":
+def _resume_rounds(state: State, index: SoarIndex) -> Session:
     from gleann.selection.coreset import metric_vectors
+    from gleann.selection.rounds import RoundsSession
+
+    return RoundsSession.resume(state, metric_vectors(index), ids=index.held_ids)
+
+
+def _resume_estimate(
+    state: State, index: SoarIndex, proxy: bytes | None
+) -> "SingleEstimate | GroupEstimates":
     from gleann.selection.estimate import (
         EstimateSession,
         TastiSession,
@@ -70,16 +80,42 @@ def _resume_estimate(
     )
 
     found = session_type(state)
-    if issubclass(found, TastiSession) != (proxy is None):
-        scores = "no scores" if proxy is None else f"{len(proxy)} scores"
-        raise CorruptDataError(f"{scores} were kept for a {found.__name__}")
     if issubclass(found, TastiSession):
-        return found.resume(state, metric_vectors(index), ids=index.held_ids)
-    assert proxy is not None
+        return _resume_refreshed(state, index, proxy)
+    scores = _scores(found.__name__, proxy)
     if issubclass(found, EstimateSession):
-        return found.resume(state, proxy, ids=index.held_ids)
-    proxies = _by_name(proxy_names(state), proxy)
+        return found.resume(state, scores, ids=index.held_ids)
+    proxies = _by_name(proxy_names(state), scores)
     return found.resume(state, proxies, ids=index.held_ids)
+
+
+def _resume_refreshed(
+    state: State, index: SoarIndex, sums: bytes | None
+) -> "TastiSession":
+    from gleann.selection.coreset import metric_vectors
+    from gleann.selection.estimate import TastiSession
+
+    return TastiSession.resume(
+        state,
+        metric_vectors(index),
+        ids=index.held_ids,
+        proxy_sums=None if sums is None else unpacked(sums),
+    )
+
+
+def _scores(kind: str, proxy: bytes | None) -> NDArray[np.float64]:
+    """The proxies that were kept.
+
+    Raises:
+        CorruptDataError: none, or no float64 numbers.
+    """
+    if proxy is None:
+        raise CorruptDataError(f"no scores were kept for a {kind}")
+    if len(proxy) % 8:
+        raise CorruptDataError(
+            f"{len(proxy)} bytes of scores were kept for a {kind}, not 8 a score"
+        )
+    return np.frombuffer(proxy, "<f8")
 
 
 def _by_name(

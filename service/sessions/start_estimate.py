@@ -123,7 +123,7 @@ def from_examples(
     proxy = propagate_labels(
         index.vectors, rows=rows, labels=labels, neighbours=neighbours
     )
-    told = _answers_in(labels, target=params.target)
+    told = _answers_in(labels, target=params.statistic)
     return _stratified(
         view,
         params,

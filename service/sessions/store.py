@@ -21,8 +21,9 @@ from gleann.index.errors import (
     NotReadyError,
     UnknownJobError,
 )
+from gleann.service.sessions.open_sessions import OpenSessions
 from gleann.service.sessions.resume import Session, resume
-from gleann.service.state.live_index import View
+from gleann.service.state.live_index import View, sealed_index
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Selected, SessionInfo, SessionKind
@@ -34,16 +35,19 @@ Keep: TypeAlias = Callable[[], SessionInfo]
 """Writes down what was worked out before: a quick call, for a transaction."""
 
 _DESCRIBE = """
-SELECT sessions.*, indexes.name AS index_name
+SELECT sessions.number, sessions.name, sessions.kind, sessions.index_number,
+    sessions.version, sessions.labelled, sessions.created, sessions.updated,
+    indexes.name AS index_name
 FROM sessions JOIN indexes ON indexes.number = sessions.index_number
 """
+"""Without the state and the proxies, which may be large."""
 
 
 class SessionStore:
     """The sessions of one data directory, of every kind.
 
-    Operations of one kind only are in `ActiveSessions`, `EstimateSessions` and
-    `GroupSessions`, which share this store.
+    Operations of one kind only are in `ActiveSessions`, `RoundsSessions`,
+    `EstimateSessions` and `GroupSessions`, which share this store.
 
     A session belongs to a sealed version, which stays on disk as long as it is open.
     One thread at a time changes a session: the caller of a changing method must be
@@ -54,7 +58,7 @@ class SessionStore:
     def __init__(self, registry: Registry, store: Store) -> None:
         self._registry = registry
         self._store = store
-        self._open: dict[str, object] = {}
+        self._open = OpenSessions()
         # A turn exists as long as a thread has it or waits for it.
         self._turns: WeakValueDictionary[str, RLock] = WeakValueDictionary()
         self._guard = Lock()
@@ -180,7 +184,7 @@ class SessionStore:
                     state,
                     packed,
                 )
-                transaction.after_commit(lambda: self._open.update({name: session}))
+                transaction.after_commit(lambda: self._hold(name, session, view))
                 return self.info(name)
 
         return keep
@@ -203,39 +207,78 @@ class SessionStore:
         self._store.require_whole("sessions", name)
         if row["kind"] != kind:
             raise InvalidInputError(f"{name} is of kind {row['kind']}, not {kind}")
-        if name not in self._open:
-            state, proxy = _read(row)
+        session = self._open.get(name)
+        if session is None:
+            state, proxy = self._read(name)
             index = self._sealed(row)
-            self._open[name] = resume(state, index, proxy, kind=kind)
-        return self._open[name]
+            session = resume(state, index, proxy, kind=kind)
+            self._open.add(name, session, rows=len(index), busy=self.in_turn())
+        return session
 
     def index_of(self, name: str) -> SoarIndex:
         """The sealed version that a session belongs to."""
         return self._sealed(self._row(name))
 
-    def saved(self, name: str, session: Session, *, labelled: int) -> Keep:
-        """The function that saves the current state of a session."""
+    def saved(
+        self,
+        name: str,
+        session: Session,
+        *,
+        labelled: int,
+        proxy: bytes | None = None,
+    ) -> Keep:
+        """The function that saves the current state of a session.
+
+        Args:
+            name: of the session.
+            session: open.
+            labelled: number of its labels.
+            proxy: what `resume` needs besides the state; None leaves what is kept.
+        """
         state = json.dumps(session.state())
 
         def keep() -> SessionInfo:
             with self._store.transaction() as transaction:
                 transaction.run(
-                    "UPDATE sessions SET state = ?, labelled = ?, updated = ?"
-                    " WHERE name = ?",
+                    "UPDATE sessions SET state = ?, labelled = ?, updated = ?,"
+                    " proxy = coalesce(?, proxy) WHERE name = ?",
                     state,
                     labelled,
                     time.time(),
+                    proxy,
                     name,
                 )
                 return self.info(name)
 
         return keep
 
+    def _read(self, name: str) -> tuple[dict[str, object], bytes | None]:
+        """The state of a saved session, and its proxies.
+
+        Raises:
+            CorruptDataError: the stored bytes are not those that were saved.
+        """
+        row = self._store.row("SELECT state, proxy FROM sessions WHERE name = ?", name)
+        assert row is not None
+        try:
+            state = json.loads(row["state"])
+        except (TypeError, ValueError, RecursionError) as error:
+            raise CorruptDataError(
+                f"session {name} cannot be read from the database: {error}"
+            ) from error
+        if not isinstance(state, dict):
+            raise CorruptDataError(f"session {name}: its state is no object")
+        return state, row["proxy"]
+
+    def _hold(self, name: str, session: Session, view: View) -> None:
+        rows = len(sealed_index(view))
+        self._open.add(name, session, rows=rows, busy=self.in_turn())
+
     def _sealed(self, row: Row) -> SoarIndex:
         return self._registry.sealed_version(row["index_number"], row["version"])
 
     def _drop(self, name: str) -> None:
-        self._open.pop(name, None)
+        self._open.drop(name)
 
 
 def selected_of(selection: "Selection") -> Selected:
@@ -260,22 +303,3 @@ def _info(row: Row) -> SessionInfo:
         created_at=datetime.fromtimestamp(row["created"], UTC),
         updated_at=datetime.fromtimestamp(row["updated"], UTC),
     )
-
-
-def _read(row: Row) -> tuple[dict[str, object], NDArray[np.float64] | None]:
-    """The state of a saved session, and its proxies.
-
-    Raises:
-        CorruptDataError: the stored bytes are not those that were saved.
-    """
-    try:
-        state = json.loads(row["state"])
-        kept = row["proxy"]
-        proxy = None if kept is None else np.frombuffer(kept, "<f8")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise CorruptDataError(
-            f"session {row['name']} cannot be read from the database: {error}"
-        ) from error
-    if not isinstance(state, dict):
-        raise CorruptDataError(f"session {row['name']}: its state is no object")
-    return state, proxy

@@ -41,10 +41,11 @@ def wire_array(values: ArrayLike, *, name: str) -> NDArray[np.generic]:
         InvalidInputError: wrong dtype or shape, or empty.
         NonFiniteError: NaN or infinity (float16 is checked by the receiver).
     """
-    array = np.asarray(values)
-    if array.ndim == 2 and array.size and array.dtype in _SCALAR_TYPE_OF:
-        return np.ascontiguousarray(array)
-    return as_vectors(array, name=name)
+    if type(values) is np.ndarray and values.dtype in _SCALAR_TYPE_OF:
+        array: NDArray[np.generic] = values
+        if array.ndim == 2 and array.size:
+            return np.ascontiguousarray(array)
+    return as_vectors(values, name=name)
 
 
 def vectors_to_wire(array: NDArray[np.generic]) -> types_pb2.Vectors:

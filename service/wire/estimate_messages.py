@@ -157,7 +157,7 @@ def estimate_of(message: estimate_pb2.Estimate) -> "Estimate":
     strata = tuple(_stratum_of(stratum) for stratum in message.by_stratum)
     optional = {
         name: getattr(message, name) if message.HasField(name) else None
-        for name in ("value", "low", "high", "uniform_width", "abae_width")
+        for name in ("value", "low", "high", "uniform_width", "abae_width", "rows")
     }
     return Estimate(
         target=given(message)["target"],

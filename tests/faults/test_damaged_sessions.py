@@ -29,6 +29,8 @@ from gleann.selection import (
     Known,
     KnownGroups,
     OverlappingGroupsSession,
+    RoundsParams,
+    RoundsSession,
     TastiSession,
 )
 from gleann.selection.saved import Saved
@@ -129,6 +131,23 @@ def groups() -> Kind:
     )
 
 
+def rounds(picker: Any) -> Kind:
+    seed = np.arange(30)
+
+    def begin() -> RoundsSession:
+        params = RoundsParams(picker=picker, batch=4)
+        labels = HELD[seed].astype(np.int64)
+        return RoundsSession.start(ROWS, params, rows=seed, labels=labels)
+
+    def answer(session: RoundsSession, at_most: int) -> list[Any]:
+        batch = session.next_batch()
+        some = batch.ids[:at_most]
+        session.submit_labels(some, HELD[some].astype(np.int64))
+        return [repr(batch.ids), repr(batch.why), repr(batch.summary)]
+
+    return Kind(begin, answer, lambda state: RoundsSession.resume(state, ROWS))
+
+
 def _known() -> Known:
     rows = np.array([1, 2, 3, 4])
     return Known(ids=rows, positives=HELD[rows], values=VALUES[rows])
@@ -166,6 +185,8 @@ KINDS = {
     ),
     "classes": classes(),
     "groups": groups(),
+    "rounds margin": rounds("margin"),
+    "rounds cluster-margin": rounds("cluster_margin"),
 }
 
 STAGES = (0, 1, 2)

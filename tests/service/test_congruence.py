@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
+from gleann.selection.rounds import PickerName, RoundsParams
 from gleann.service.client import vector_calls
 from gleann.service.server import Server
 from gleann.service.wire import paging
@@ -86,6 +87,25 @@ def labelling(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterat
     yield client.active.score_items(session)
     yield client.active.coverage(other)
     yield client.active.coverage(other, top=20)
+
+
+def rounds(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
+    ids = np.arange(2, len(rows)) * 10
+    for picker in get_args(PickerName):
+        session = client.rounds.start(
+            "a",
+            ids=ids[:30],
+            labels=labels_of(ids[:30]),
+            params=RoundsParams(picker=picker, batch=6, seed=2, splits=1),
+        )
+        for _ in range(2):
+            yield (batch := client.next_batch(session))
+            client.submit_labels(session, batch.ids, labels_of(batch.ids))
+        client.rounds.ignore(session, client.next_batch(session).ids[:2])
+        yield client.next_batch(session)
+        yield client.rounds.score_items(session, ids[5:9])
+    empty = client.start_rounds_session("a", params=RoundsParams(batch=5))
+    yield client.next_batch(empty).ids  # without a model, margins are NaN
 
 
 def answering(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
@@ -170,6 +190,7 @@ def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[
     client.delete_vectors("a", [5])
     client.build("a", PARAMS).wait(timeout=60)
     yield from labelling(client, rows, labels_of)
+    yield from rounds(client, rows, labels_of)
     yield from answering(client, labels_of)
     yield from estimating(client, rows, labels_of)
     yield from grouping(client, rows, labels_of)

@@ -17,12 +17,14 @@ from gleann.index import SearchParams
 from gleann.index.errors import GleannError
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
+from gleann.selection.rounds import RoundsParams
 from gleann.v1 import (
     active_pb2,
     admin_pb2,
     coreset_pb2,
     estimate_pb2,
     index_pb2,
+    rounds_pb2,
     search_pb2,
     session_pb2,
     vector_pb2,
@@ -35,6 +37,7 @@ FILES = (
     search_pb2,
     coreset_pb2,
     active_pb2,
+    rounds_pb2,
     estimate_pb2,
     session_pb2,
     admin_pb2,
@@ -119,6 +122,7 @@ def tour(client: gleann.Client) -> None:
     client.server_info()
     _select(client, ids)
     _learn(client, ids, rows)
+    _pick_rounds(client, ids, rows)
     _estimate(client, ids, rows)
     operation = client.operations.list()[-1]
     client.operations.get(operation.name).wait()
@@ -151,6 +155,16 @@ def _learn(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
     client.active.stop_advice(session)
     client.active.score_items(session, ids[:5])
     client.sessions.get(session)
+
+
+def _pick_rounds(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
+    labels = (rows[:, 0] > 0).astype(np.int64)
+    params = RoundsParams(batch=4, picker="weighted_k_center", weights=(0.0, 1.0))
+    session = client.rounds.start(NAME, ids=ids[:20], labels=labels[:20], params=params)
+    batch = client.next_batch(session).ids
+    client.submit_labels(session, batch, labels[batch])
+    client.rounds.ignore(session, [int(client.next_batch(session).ids[0])])
+    client.rounds.score_items(session, ids[:5])
 
 
 def _estimate(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from round_trips import finish, floats, ints, named, packed, rpc
 
-from gleann.v1 import active_pb2, coreset_pb2, estimate_pb2, session_pb2
+from gleann.v1 import (
+    active_pb2,
+    coreset_pb2,
+    estimate_pb2,
+    rounds_pb2,
+    session_pb2,
+)
 
 
 def start_active(world: Any) -> session_pb2.Session:
@@ -255,6 +261,67 @@ def get_coverage(world: Any) -> None:
     assert covered.top == 4
     assert covered.open_rows == len(world.rows) - 2
     assert covered.random_score < covered.score <= covered.baseline_score + 1e-12
+
+
+def start_rounds(world: Any) -> session_pb2.Session:
+    seed = list(range(30))
+    labels = (world.rows[seed, 0] > 0).astype("<i8")
+    request = rounds_pb2.StartRoundsSessionRequest(
+        index="w",
+        params=rounds_pb2.RoundsParams(
+            batch=4, picker=rounds_pb2.ROUNDS_PICKER_CLUSTER_MARGIN
+        ),
+        ids=named(seed),
+        labels=labels.tobytes(),
+    )
+    return world.rounds.StartRoundsSession(request)
+
+
+@rpc("gleann.v1.RoundsService/StartRoundsSession")
+def start_rounds_session(world: Any) -> None:
+    session = start_rounds(world)
+    assert (session.kind, session.labelled, session.sealed_version) == ("rounds", 30, 1)
+
+
+@rpc("gleann.v1.RoundsService/NextBatch")
+def next_round(world: Any) -> None:
+    request = active_pb2.NextBatchRequest(session=start_rounds(world).name)
+    first = world.rounds.NextBatch(request)
+    assert len(ints(first.items.ids)) == 4
+    assert not set(ints(first.items.ids)) & set(range(30))
+    assert json.loads(first.summary_json)["method"] == "cluster_margin"
+    assert world.rounds.NextBatch(request) == first
+
+
+@rpc("gleann.v1.RoundsService/SubmitLabels")
+def submit_round_labels(world: Any) -> None:
+    name = start_rounds(world).name
+    request = active_pb2.SubmitLabelsRequest(
+        session=name, ids=named([31, 32]), labels=np.array([7, 0], "<i8").tobytes()
+    )
+    assert world.rounds.SubmitLabels(request).session.labelled == 32
+
+
+@rpc("gleann.v1.RoundsService/IgnoreIds")
+def ignore_round_ids(world: Any) -> None:
+    name = start_rounds(world).name
+    wanted = active_pb2.NextBatchRequest(session=name)
+    before = ints(world.rounds.NextBatch(wanted).items.ids)
+    request = active_pb2.IgnoreIdsRequest(session=name, ids=named(before[:1]))
+    world.rounds.IgnoreIds(request)
+    assert ints(world.rounds.NextBatch(wanted).items.ids) == before[1:]
+
+
+@rpc("gleann.v1.RoundsService/ScoreItems")
+def score_round_items(world: Any) -> None:
+    name = start_rounds(world).name
+    request = active_pb2.ScoreItemsRequest(session=name, ids=named([3, 4]))
+    reply = world.rounds.ScoreItems(request)
+    table = floats(reply.probabilities).reshape(2, 2)
+    np.testing.assert_allclose(table.sum(axis=1), 1)
+    request.concept = "x"
+    with pytest.raises(grpc.RpcError, match="no concepts"):
+        world.rounds.ScoreItems(request)
 
 
 @rpc("gleann.v1.EstimateService/StartEstimateSession")

@@ -166,7 +166,7 @@ CALLS = {
 
 ELSEWHERE = {
     "ActiveRun", "AnchorPool", "BatchRecord", "ClassifierPool", "Coreset", "Coverage",
-    "Estimate", "FacilityLocation", "Found", "GlobalPool", "KnnGraph", "KnownGroups",
+    "Estimate", "FacilityLocation", "Found", "GlobalPool", "GroupEstimates", "KnnGraph", "KnownGroups",
     "Neighbours", "PoolChoice", "Progress", "ProxyChoice", "SealsPool", "SearchStats", "Selection",
     "StopAdvice", "Stratum", "Traversal",  # values that answers hold, and pools
     "GraphNeighbours", "IndexNeighbours", "SoarIndex", "metric_vectors",  # take values

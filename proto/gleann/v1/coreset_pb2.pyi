@@ -58,14 +58,26 @@ class CreateSelectionJobRequest(_message.Message):
     def __init__(self, index: _Optional[str] = ..., k: _Optional[int] = ..., weighted_k_center: _Optional[_Union[WeightedKCenter, _Mapping]] = ..., farthest_first: _Optional[_Union[FarthestFirst, _Mapping]] = ..., margin: _Optional[_Union[Margin, _Mapping]] = ..., random: _Optional[_Union[Random, _Mapping]] = ..., gist: _Optional[_Union[Gist, _Mapping]] = ..., ccs: _Optional[_Union[Ccs, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ...) -> None: ...
 
 class Quotas(_message.Message):
-    __slots__ = ("ids", "groups", "rule")
+    __slots__ = ("ids", "groups", "rule", "quotas")
     IDS_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     ids: _types_pb2.Ids
     groups: _containers.RepeatedScalarFieldContainer[str]
     rule: QuotaRule
-    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., groups: _Optional[_Iterable[str]] = ..., rule: _Optional[_Union[QuotaRule, str]] = ...) -> None: ...
+    quotas: _containers.RepeatedCompositeFieldContainer[GroupQuota]
+    def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., groups: _Optional[_Iterable[str]] = ..., rule: _Optional[_Union[QuotaRule, str]] = ..., quotas: _Optional[_Iterable[_Union[GroupQuota, _Mapping]]] = ...) -> None: ...
+
+class GroupQuota(_message.Message):
+    __slots__ = ("group", "number", "share")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    number: int
+    share: float
+    def __init__(self, group: _Optional[str] = ..., number: _Optional[int] = ..., share: _Optional[float] = ...) -> None: ...
 
 class Costs(_message.Message):
     __slots__ = ("ids", "values")

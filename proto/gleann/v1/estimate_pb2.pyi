@@ -15,6 +15,7 @@ class EstimateTarget(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ESTIMATE_TARGET_COUNT: _ClassVar[EstimateTarget]
     ESTIMATE_TARGET_AVG: _ClassVar[EstimateTarget]
     ESTIMATE_TARGET_SUM: _ClassVar[EstimateTarget]
+    ESTIMATE_TARGET_SHARE: _ClassVar[EstimateTarget]
 
 class StrataCut(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -28,10 +29,17 @@ class EstimateInterval(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ESTIMATE_INTERVAL_UNSPECIFIED: _ClassVar[EstimateInterval]
     ESTIMATE_INTERVAL_DELTA: _ClassVar[EstimateInterval]
     ESTIMATE_INTERVAL_BOOTSTRAP: _ClassVar[EstimateInterval]
+
+class EstimateAllocation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ESTIMATE_ALLOCATION_UNSPECIFIED: _ClassVar[EstimateAllocation]
+    ESTIMATE_ALLOCATION_ADAPTIVE: _ClassVar[EstimateAllocation]
+    ESTIMATE_ALLOCATION_EVEN: _ClassVar[EstimateAllocation]
 ESTIMATE_TARGET_UNSPECIFIED: EstimateTarget
 ESTIMATE_TARGET_COUNT: EstimateTarget
 ESTIMATE_TARGET_AVG: EstimateTarget
 ESTIMATE_TARGET_SUM: EstimateTarget
+ESTIMATE_TARGET_SHARE: EstimateTarget
 STRATA_CUT_UNSPECIFIED: StrataCut
 STRATA_CUT_SQRT_MASS: StrataCut
 STRATA_CUT_EQUAL_SIZE: StrataCut
@@ -39,9 +47,12 @@ STRATA_CUT_GEOMETRIC: StrataCut
 ESTIMATE_INTERVAL_UNSPECIFIED: EstimateInterval
 ESTIMATE_INTERVAL_DELTA: EstimateInterval
 ESTIMATE_INTERVAL_BOOTSTRAP: EstimateInterval
+ESTIMATE_ALLOCATION_UNSPECIFIED: EstimateAllocation
+ESTIMATE_ALLOCATION_ADAPTIVE: EstimateAllocation
+ESTIMATE_ALLOCATION_EVEN: EstimateAllocation
 
 class EstimateParams(_message.Message):
-    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width")
+    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width", "anytime", "allocation")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     STRATA_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +65,8 @@ class EstimateParams(_message.Message):
     INTERVAL_FIELD_NUMBER: _ClassVar[int]
     STOP_AT_WIDTH_FIELD_NUMBER: _ClassVar[int]
     STOP_AT_RELATIVE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    ANYTIME_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATION_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     budget: int
     strata: int
@@ -66,7 +79,9 @@ class EstimateParams(_message.Message):
     interval: EstimateInterval
     stop_at_width: float
     stop_at_relative_width: float
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ..., interval: _Optional[_Union[EstimateInterval, str]] = ..., stop_at_width: _Optional[float] = ..., stop_at_relative_width: _Optional[float] = ...) -> None: ...
+    anytime: bool
+    allocation: EstimateAllocation
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ..., interval: _Optional[_Union[EstimateInterval, str]] = ..., stop_at_width: _Optional[float] = ..., stop_at_relative_width: _Optional[float] = ..., anytime: _Optional[bool] = ..., allocation: _Optional[_Union[EstimateAllocation, str]] = ...) -> None: ...
 
 class ProxyScores(_message.Message):
     __slots__ = ("ids", "values")
@@ -199,7 +214,7 @@ class Stratum(_message.Message):
     def __init__(self, size: _Optional[int] = ..., labelled: _Optional[int] = ..., positives: _Optional[int] = ..., rate: _Optional[float] = ..., mean: _Optional[float] = ..., proxy_mean: _Optional[float] = ...) -> None: ...
 
 class Estimate(_message.Message):
-    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width", "abae_width")
+    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width", "abae_width", "rows")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     LOW_FIELD_NUMBER: _ClassVar[int]
@@ -212,6 +227,7 @@ class Estimate(_message.Message):
     PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
     UNIFORM_WIDTH_FIELD_NUMBER: _ClassVar[int]
     ABAE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     value: float
     low: float
@@ -224,7 +240,8 @@ class Estimate(_message.Message):
     provenance_json: str
     uniform_width: float
     abae_width: float
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ..., abae_width: _Optional[float] = ...) -> None: ...
+    rows: int
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ..., abae_width: _Optional[float] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class KnownGroupLabels(_message.Message):
     __slots__ = ("ids", "groups", "positives", "values")

@@ -111,7 +111,7 @@ class FittedClassifier:
         classes: all labels there are, ascending.
     """
 
-    __slots__ = ("_columns", "_fitted", "_predict", "_width", "converged")
+    __slots__ = ("_columns", "_fitted", "_is_sigmoid", "_width", "converged")
 
     def __init__(
         self,
@@ -125,7 +125,6 @@ class FittedClassifier:
         from sklearn.linear_model import LogisticRegression
 
         self._fitted = cast(Any, clone(classifier))
-        self._predict = self._fitted.predict_proba
         # One BLAS thread: the answer then does not depend on how many there are, and a
         # fit to a few hundred rows takes milliseconds instead of waiting for threads.
         with (
@@ -138,12 +137,13 @@ class FittedClassifier:
         # Reported as `converged`, where a caller can act on it; others are re-issued.
         self.converged = not any(_is_convergence(one) for one in caught)
         for one in caught:
-            if not _is_convergence(one):
+            if not _is_convergence(one) and not _is_of_many_classes(one):
                 warnings.warn_explicit(
                     one.message, one.category, one.filename, one.lineno
                 )
-        if type(self._fitted) is LogisticRegression and len(self._fitted.coef_) == 1:
-            self._predict = self._sigmoid
+        self._is_sigmoid = (
+            type(self._fitted) is LogisticRegression and len(self._fitted.coef_) == 1
+        )
         self._columns = np.searchsorted(classes, self._fitted.classes_)
         self._width = len(classes)
 
@@ -155,7 +155,8 @@ class FittedClassifier:
         """
         table = np.zeros((len(vectors), self._width))
         if len(vectors):
-            predicted = self._predict(vectors)
+            predict = self._sigmoid if self._is_sigmoid else self._fitted.predict_proba
+            predicted = predict(vectors)
             try:
                 table[:, self._columns] = as_probabilities(predicted)
             except InvalidInputError as error:
@@ -168,7 +169,7 @@ class FittedClassifier:
 
         The same operations as scikit-learn's, in the same precision, without its checks
         of the input: they took most of the time of scoring the rows that join after a
-        pick (selection/DECISIONS.md 60).
+        pick (selection/DECISIONS.md 62).
         """
         decision = vectors @ self._fitted.coef_.T + self._fitted.intercept_
         yes = expit(decision[:, 0])
@@ -213,3 +214,8 @@ def _is_convergence(caught: warnings.WarningMessage) -> bool:
     from sklearn.exceptions import ConvergenceWarning
 
     return issubclass(caught.category, ConvergenceWarning)
+
+
+def _is_of_many_classes(caught: warnings.WarningMessage) -> bool:
+    """Whether scikit-learn takes few labels of many classes for a regression."""
+    return str(caught.message).startswith("The number of unique classes is greater")

@@ -1,5 +1,6 @@
 """The query strategy of a session: made from a seed of labels, or from saved state."""
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 from numpy.typing import ArrayLike
@@ -146,6 +147,7 @@ def saved_strategy(
     *,
     neighbours: Neighbours | None,
     classifier: Classifier | None,
+    classes: tuple[Hashable, ...] | None = None,
 ) -> QueryStrategy:
     """A strategy with the labels of a session's `state`; its pool is still empty.
 
@@ -155,7 +157,8 @@ def saved_strategy(
     """
     params = state.params("params", ActiveParams)
     choice = PoolChoice.of_state(state, params)
-    questions = Questions.of_state(state, params)
+    questions = Questions.of_state(state, params, classes)
+    params = questions.stated_params(params)
     labels = Labels.of_state(state.part("ledger"), n=len(vectors), questions=questions)
     with rebuilding("ledger"):
         questions.check_seed(labels.answers, params)

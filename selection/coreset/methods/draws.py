@@ -8,14 +8,8 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap, as_rows
-from gleann.selection.coreset.quotas import (
-    Label,
-    alternated,
-    as_groups,
-    require_counts,
-    require_quotas,
-    streams,
-)
+from gleann.selection.coreset.groups import Groups, Label, Quota, resolved
+from gleann.selection.coreset.quotas import alternated, streams
 from gleann.selection.provenance import provenance
 from gleann.selection.result import Selection
 from gleann.selection.uniform import uniform_rows
@@ -24,7 +18,8 @@ from gleann.selection.uniform import uniform_rows
 def draw_within_groups(
     groups: ArrayLike,
     *,
-    quotas: Mapping[Label, int],
+    quotas: Mapping[Label, Quota],
+    k: int | None = None,
     locked: ArrayLike = (),
     seed: int = 0,
     ids: ArrayLike | None = None,
@@ -34,44 +29,47 @@ def draw_within_groups(
     It also serves inner product, which is no metric: nothing is measured.
 
     Args:
-        groups: (n,) integers or strings.
+        groups: (n,) integers, strings, or other words.
         quotas: rows to draw from each group, as in `within_groups`.
-        locked: rows that are never drawn.
+        k: rows to draw in all; None is the sum of the quotas, which are numbers then.
+        locked: rows that are never drawn: a mask (n,) of bool, or their ids where
+            `ids` are given, else rows.
         seed: the only source of randomness.
         ids: (n,) names of the rows; None numbers them.
 
     Raises:
         InvalidInputError: groups or locked rows that cannot be used.
-        InvalidParamsError: a quota that is no count, of a group that is not there, or
-            larger than the group's open rows; or nothing to draw.
+        InvalidParamsError: as `within_groups`; or nothing to draw.
     """
-    names = as_groups(groups)
-    closed = as_rows(locked, n=len(names), name="locked")
-    require_counts(quotas)
-    require_quotas(names, quotas, locked=closed)
-    wanted = {label: int(quota) for label, quota in quotas.items() if quota}
+    named = Groups.of(groups)
+    n = len(named)
+    held = None if ids is None else IdMap(ids, n=n)
+    closed = as_rows(locked, n=n, name="locked", names=held)
+    counts = resolved(quotas, named, k=k, locked=closed)
+    wanted = {label: count for label, count in counts.items() if count}
+    places = [named.words.places[label] for label in wanted]
     if not wanted:
         raise InvalidParamsError("quotas must add up to at least 1, got 0")
     parts = [
-        _part(np.flatnonzero(names == label), quota, closed, seed=stream)
-        for (label, quota), stream in zip(
-            wanted.items(), streams(list(wanted), seed), strict=True
+        _part(named.rows(label), count, closed, seed=stream)
+        for (label, count), stream in zip(
+            wanted.items(), streams(places, seed), strict=True
         )
     ]
     rows, _ = alternated(parts)
     return Selection(
         rows=rows,
-        ids=IdMap(ids, n=len(names)).ids_of(rows),
+        ids=(held or IdMap(None, n=n)).ids_of(rows),
         scores=np.ones(len(rows), np.float32),
         weights=np.ones(len(rows), np.float32),
-        why={"group": names[rows]},
+        why={"group": named.names(rows)},
         provenance=provenance(
             "uniform_within_groups",
             params={
-                "n": len(names),
+                "n": n,
                 "k": len(rows),
                 "excluded": len(closed),
-                "quotas": {str(label): int(quota) for label, quota in quotas.items()},
+                "quotas": {str(label): count for label, count in counts.items()},
             },
             seed=seed,
             data_hash=None,

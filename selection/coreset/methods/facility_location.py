@@ -19,6 +19,7 @@ from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.remedies import DEVICE
+from gleann.index.tabular import Table, Tabular
 from gleann.selection.checks import as_rows, require_between, require_count
 from gleann.selection.progress import ProgressCallback
 
@@ -31,7 +32,7 @@ LARGEST = 1e15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FacilityLocation:
+class FacilityLocation(Tabular):
     """Chosen rows, and the gain of each.
 
     Attributes:
@@ -44,6 +45,17 @@ class FacilityLocation:
     rows: Rows
     gains: NDArray[np.float64]
     value: float
+
+    def table(self) -> Table:
+        """One line per picked row, in the order they were picked."""
+        return Table(
+            columns={
+                "rank": np.arange(len(self.rows)),
+                "row": self.rows,
+                "gain": self.gains,
+            },
+            facts={"summary": {"value": self.value}},
+        )
 
 
 class Gains(Protocol):
@@ -75,7 +87,8 @@ def facility_location(
     Args:
         vectors: (n, d); similarity is their inner product, 0 where it is negative.
         k: rows to pick, at most the rows not locked.
-        locked: rows that are chosen already, such as labelled ones; never picked.
+        locked: rows that are chosen already, such as labelled ones, or a mask (n,) of
+            them; never picked.
         progress: called as gains are computed and before each batch.
         device: torch's name of a device that multiplies; None is the host. Products
             may round differently, so rows of nearly equal gain can change places.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Distances, Rows
+from gleann.index.tabular import Table, Tabular
 from gleann.selection.checks import require_count
 from gleann.selection.coreset.distance.walk import Walk
 from gleann.selection.coreset.problem import Problem
@@ -16,7 +17,7 @@ from gleann.selection.progress import ProgressCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Traversal:
+class Traversal(Tabular):
     """Rows in the order of a farthest-first traversal.
 
     Attributes:
@@ -32,6 +33,16 @@ class Traversal:
     insertion_distances: Distances
     nearest: Rows
     distances: Distances
+
+    def table(self) -> Table:
+        """One line per picked row, in the order they were picked."""
+        return Table(
+            columns={
+                "rank": np.arange(len(self.rows)),
+                "row": self.rows,
+                "insertion_distance": self.insertion_distances,
+            }
+        )
 
 
 def farthest_first(

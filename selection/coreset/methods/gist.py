@@ -53,11 +53,13 @@ def gist_rows(problem: Problem, *, diversity: float, eps: float) -> Rows:
     utilities = 1 - problem.costs
     order = problem.by_cost()
     # k rows are at most this far from each other at the least: twice Gonzalez' radius.
-    spread = traverse(problem, first=int(order[0]))
+    spread = traverse(problem, first=int(order[0]), progress=problem.progress)
     full = len(spread.insertions) == problem.k
     widest = 2 * spread.insertions[-1] if full else 0.0
     best, best_value = order[: problem.k], -np.inf
-    for threshold in _thresholds(widest, eps=eps):
+    thresholds = _thresholds(widest, eps=eps)
+    for number, threshold in enumerate(thresholds):
+        problem.report("thresholds", done=number, total=len(thresholds))
         rows, least = _take(problem, order, threshold)
         if len(rows) < problem.k:
             continue

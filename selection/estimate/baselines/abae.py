@@ -20,7 +20,12 @@ from gleann.selection.estimate.baselines.abae_allocation import (
     plain_moments,
     second_draws,
 )
-from gleann.selection.estimate.labels.answers import Oracle, as_positives, as_values
+from gleann.selection.estimate.labels.answers import (
+    Oracle,
+    as_positives,
+    as_values,
+    given_by,
+)
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate, Precision, conclude_from
 from gleann.selection.estimate.stratified.allocate import Draws
@@ -78,9 +83,9 @@ def abae_estimate(
         draws: Draws, *, after: Draws
     ) -> tuple[StratumNos, Mask, NDArray[np.float64]]:
         rows = next_rows(order, sizes, draws, after=after)
-        positives, values = oracle(names.ids_of(rows))
+        positives, values = given_by(oracle(names.ids_of(rows)))
         held = as_positives(positives, n=len(rows))
-        return numbers[rows], held, as_values(values, held, target=params.target)
+        return numbers[rows], held, as_values(values, held, target=params.statistic)
 
     pilot = pilot_draws(design)
     rounds = [label(pilot, after=np.zeros_like(pilot))]
@@ -92,7 +97,7 @@ def abae_estimate(
         seed=params.seed,
         data_hash=fingerprint(scores),
     )
-    return conclude_from(
+    made = conclude_from(
         design,
         pooled(design, evidence := gather(rounds, strata=len(pilot))),
         evidence,
@@ -103,6 +108,7 @@ def abae_estimate(
         ),
         provenance=origin,
     )
+    return params.presented(made)
 
 
 def pooled(design: Design, evidence: Evidence) -> Totals:

@@ -29,7 +29,7 @@ def abae_design(proxy: Proxy, numbers: StratumNos, params: EstimateParams) -> De
         sizes=sizes.astype(np.float64),
         proxy_means=np.bincount(numbers, weights=proxy) / sizes,
         round_budgets=(pilot, params.budget - pilot),
-        target=params.target,
+        target=params.statistic,
         floor=0.0,
     )
 

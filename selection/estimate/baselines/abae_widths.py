@@ -123,7 +123,7 @@ def abae_group_widths(
     # One sample without an error leaves none.
     with np.errstate(divide="ignore"):
         merged = 1 / (1 / _variances(cuts, averages, budget=budget)).sum(axis=0)
-    scales = counts if params.target == "avg" else np.ones_like(counts)
+    scales = counts if params.statistic == "avg" else np.ones_like(counts)
     widths = 2 * quantile * np.sqrt(merged) / np.maximum(scales, 1e-300)
     return [
         float(width) if one.positives.any() else None

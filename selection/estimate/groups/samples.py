@@ -181,7 +181,7 @@ def _cut(
         sizes=sizes.astype(np.float64),
         proxy_means=np.bincount(cut, weights=proxy[rows]) / sizes,
         round_budgets=(pilot, each - pilot),
-        target=params.target,
+        target=params.statistic,
         floor=params.floor,
         value_range=params.value_range,
     )

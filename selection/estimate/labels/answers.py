@@ -15,15 +15,39 @@ from gleann.index.errors import (
 from gleann.selection.checks import shown
 from gleann.selection.estimate.stratified.allocate import Target
 
-Oracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
-"""Ids (m,) to positives (m,) bool and values (m,), or None for a count."""
+Answers = tuple[ArrayLike, ArrayLike | None] | tuple[ArrayLike]
+"""Labels (m,) and values (m,); for a count None, or the labels as a tuple of one."""
 
-GroupOracle = Callable[[Ids], tuple[ArrayLike, ArrayLike | None]]
-"""Ids (m,) to group numbers (m,), -1 for none, and values (m,), or None for a count."""
+Oracle = Callable[[Ids], Answers]
+"""Ids (m,) to positives (m,) bool, and values."""
+
+GroupOracle = Callable[[Ids], Answers]
+"""Ids (m,) to group numbers (m,), -1 for none, and values."""
 
 NO_GROUP = -1
 LARGEST_VALUE = 1e140
 """Sums of squares of as many values as there may be rows stay within float64."""
+
+
+def given_by(answers: object) -> tuple[ArrayLike, ArrayLike | None]:
+    """Labels and values, if any, as an oracle returned them.
+
+    Labels alone are refused: two of them would look like labels and values.
+
+    Raises:
+        InvalidInputError: neither a pair nor a tuple of one.
+    """
+    if isinstance(answers, tuple) and len(answers) == 1:
+        return answers[0], None
+    if isinstance(answers, tuple | list) and len(answers) == 2:
+        labels, values = answers
+        if np.ndim(labels):
+            return labels, values
+    kind = type(answers).__name__
+    raise InvalidInputError(
+        "the oracle must return (labels, values), or for a count (labels, None) or"
+        f" (labels,); it returned one {kind} of length {np.size(answers)}"  # type: ignore[arg-type]
+    )
 
 
 def as_positives(positives: ArrayLike, *, n: int) -> Mask:

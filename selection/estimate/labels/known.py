@@ -177,7 +177,7 @@ def known_group_rows(
     rows = names.rows_of(known.ids)
     numbers = as_groups(known.groups, n=len(rows), groups=groups)
     held = numbers > NO_GROUP
-    values = as_values(known.values, held, target=params.target)
+    values = as_values(known.values, held, target=params.statistic)
     require_in_range(values, held, names.ids_of(rows), params.value_range)
     return KnownGroupRows(rows=rows, groups=numbers, values=values)
 
@@ -211,7 +211,7 @@ def known_rows(
         return KnownRows.none()
     rows = names.rows_of(known.ids)
     held = as_positives(known.positives, n=len(rows))
-    values = as_values(known.values, held, target=params.target)
+    values = as_values(known.values, held, target=params.statistic)
     require_in_range(values, held, names.ids_of(rows), params.value_range)
     return KnownRows(rows=rows, positives=held, values=values)
 

@@ -65,6 +65,11 @@ class RoundProxies:
         self._stages = 0
         self._proxies: dict[int, Proxies] = {}
 
+    @property
+    def stages(self) -> int:
+        """Number of stages whose labels the sums have."""
+        return self._stages
+
     def after(self, rounds: int, *, beside: int = 0) -> Proxies:
         """Proxies (n,) by the labels before the first round and of `rounds` rounds.
 

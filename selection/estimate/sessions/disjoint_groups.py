@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.selection.checks import IdMap
+from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.groups.merge import merge
 from gleann.selection.estimate.groups.samples import GroupSamples
 from gleann.selection.estimate.labels.answers import NO_GROUP, as_groups, as_values
@@ -22,7 +23,6 @@ from gleann.selection.estimate.labels.known import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.choice import as_proxies
-from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import (
     check_groups,
@@ -181,11 +181,11 @@ class DisjointGroupsSession:
         rows = self._core.names.rows_of(ids)
         numbers = as_groups(groups, n=len(rows), groups=len(self._groups))
         held = numbers > NO_GROUP
-        given = as_values(values, held, target=self._core.params.target)
+        given = as_values(values, held, target=self._core.params.statistic)
         # Labels are at least 0 in `RoundAnswers`.
         return self._core.answers.write(rows, numbers + 1, given)
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> GroupEstimates:
         """The estimate of each group from its finished rounds.
 
         Raises:
@@ -209,8 +209,9 @@ class DisjointGroupsSession:
                 precision=precision,
                 provenance=self._provenance(),
             )
-            made[name] = replace(merged, abae_width=widths[group])
-        return made
+            both = replace(merged, abae_width=widths[group])
+            made[name] = self._core.params.presented(both)
+        return GroupEstimates(made)
 
     def state(self) -> dict[str, Any]:
         """All but the proxies, as JSON values for `resume`."""

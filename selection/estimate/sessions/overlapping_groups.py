@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
+from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import BEFORE_1_1, EstimateParams
-from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.sessions.single import EstimateSession
 from gleann.selection.estimate.stratified.allocate import capped
 from gleann.selection.estimate.stratified.estimators import labelling_cost
@@ -151,13 +151,15 @@ class OverlappingGroupsSession:
             raise InvalidInputError(f"there is no group {group!r}, but {known}")
         return self._sessions[group].submit(ids, positives, values)
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> GroupEstimates:
         """The estimate of each group from its finished rounds.
 
         Raises:
             NotReadyError: a pilot is not fully labelled.
         """
-        return {name: one.estimate() for name, one in self._sessions.items()}
+        return GroupEstimates(
+            {name: one.estimate() for name, one in self._sessions.items()}
+        )
 
     def state(self) -> dict[str, Any]:
         """All but the proxies, as JSON values for `resume`."""

@@ -206,7 +206,7 @@ class TastiSession:
         self, ids: ArrayLike, positives: ArrayLike, values: ArrayLike | None = None
     ) -> int:
         """Take labels as `EstimateSession.submit`; returns the number of new ones."""
-        target = self._core.params.target
+        target = self._core.params.statistic
         return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
@@ -225,7 +225,7 @@ class TastiSession:
             )
         if self._made is None or self._made[0] != len(finished):
             self._made = (len(finished), self._conclude(finished))
-        return self._made[1]
+        return self._core.params.presented(self._made[1])
 
     def plan(
         self, *, width: float | None = None, relative_width: float | None = None
@@ -247,6 +247,11 @@ class TastiSession:
             rounds=[one.state() for one in self._rounds.drawn],
             **self._core.answers.state(),
         )
+
+    @property
+    def scans(self) -> int:
+        """How many sets of labels `proxy_sums` has: it is new where this has grown."""
+        return self._rounds.proxies.stages
 
     def proxy_sums(self) -> dict[str, NDArray[np.generic]]:
         """What proxies are made from so far, for `resume`; at most 32 bytes a row.
@@ -323,9 +328,7 @@ class TastiSession:
         """The sizes of rounds that the labels determined."""
         most = self._core.params.budget
         parts = saved.parts("rounds", at_most=most)
-        budgets = [
-            len(one.rows("rows", n=len(self._core.names))) for one in parts
-        ]
+        budgets = [len(one.rows("rows", n=len(self._core.names))) for one in parts]
         if not all(budgets) or sum(budgets) + len(self._first) > most:
             saved.refuse("rounds", f"are {budgets} labels, the budget is {most}")
         self._budgets = tuple(budgets)
@@ -375,7 +378,7 @@ class TastiSession:
             sizes=np.empty(0),
             proxy_means=np.empty(0),
             round_budgets=self._budgets,
-            target=self._core.params.target,
+            target=self._core.params.statistic,
             floor=self._core.params.floor,
             known=self._rounds.known,
             value_range=self._core.params.value_range,
@@ -396,9 +399,7 @@ class TastiSession:
         return self._core.params.is_narrow(self.estimate())
 
 
-def _planned(
-    params: EstimateParams, *, first: int, given: int
-) -> tuple[int, ...]:
+def _planned(params: EstimateParams, *, first: int, given: int) -> tuple[int, ...]:
     """Labels of each round; none yet where the labels determine them.
 
     Without representatives or known labels, a first round of a fifth of the budget is

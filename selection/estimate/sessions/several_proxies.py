@@ -23,6 +23,7 @@ from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.proxies.choice import (
     ProxyChoice,
     as_proxies,
+    candidates_of,
     choose_proxy,
     draw_pilot,
     pilot_chances,
@@ -177,7 +178,7 @@ class ChoosingSession:
         """Take labels as `EstimateSession.submit`; returns the number of new ones."""
         rows = self._core.names.rows_of(ids)
         held = as_positives(positives, n=len(rows))
-        numbers = as_values(values, held, target=self._core.params.target)
+        numbers = as_values(values, held, target=self._core.params.statistic)
         labels = held.astype(np.int32)
         if self._session is None:
             new = self._core.answers.write(rows, labels, numbers)
@@ -261,11 +262,15 @@ class ChoosingSession:
         with rebuilding("answers"):
             self._choice, begun = self._choose()
         resumed = EstimateSession.resume(
-            state, self._proxies[self._choice.name], ids=self._core.names.held
+            state, self._proxy_of(self._choice.name), ids=self._core.names.held
         )
         if not resumed.begins_as(begun):
             saved.refuse("session", "is not the one that the pilot's labels begin")
         self._session = resumed
+
+    def _proxy_of(self, name: str) -> Proxy:
+        """The proxy that was chosen, over all rows."""
+        return candidates_of(self._proxies, self._rest)[name]
 
     def _open_proxies(self) -> dict[str, Proxy]:
         return {name: proxy[self._open_rows] for name, proxy in self._proxies.items()}
@@ -283,10 +288,12 @@ class ChoosingSession:
             values=values,
             chances=self._chances[rows],
         )
-        choice = choose_proxy(self._open_proxies(), labels, self._rest)
+        choice = choose_proxy(
+            candidates_of(self._open_proxies(), self._rest), labels, self._rest
+        )
         before = self._core.known
         begun = EstimateSession.start(
-            self._proxies[choice.name],
+            self._proxy_of(choice.name),
             self._rest,
             ids=self._core.names.held,
             known=Known(

@@ -79,7 +79,7 @@ class EstimateSession:
             round_budgets=(
                 () if params.sizes_rounds else params.round_budgets(len(sizes))
             ),
-            target=params.target,
+            target=params.statistic,
             floor=params.floor,
             known=known.totals,
             value_range=params.value_range,
@@ -243,7 +243,7 @@ class EstimateSession:
             DimensionMismatchError: lengths differ.
             NonFiniteError: a value of a positive that is NaN or infinite.
         """
-        target = self._core.params.target
+        target = self._core.params.statistic
         return self._core.answers.write_positives(ids, positives, values, target=target)
 
     def estimate(self) -> Estimate:
@@ -274,7 +274,7 @@ class EstimateSession:
                 provenance=self._provenance(),
             )
             self._made = (about, self._beside_abae(made, evidence.total, precision))
-        return self._made[1]
+        return self._core.params.presented(self._made[1])
 
     def plan(
         self, *, width: float | None = None, relative_width: float | None = None

@@ -8,6 +8,24 @@ from numpy.typing import NDArray
 from gleann.selection.estimate.stratified.tally import Moments, PerStratum
 
 Target: TypeAlias = Literal["count", "avg", "sum"]
+
+TargetName: TypeAlias = Literal["count", "avg", "sum", "share", "mean"]
+"""What callers may ask for: "share" is a count over all rows, "mean" is "avg"."""
+
+_STATISTICS: dict[TargetName, Target] = {
+    "count": "count",
+    "share": "count",
+    "avg": "avg",
+    "mean": "avg",
+    "sum": "sum",
+}
+
+
+def statistic_of(target: TargetName) -> Target:
+    """What is estimated from labels to answer `target`."""
+    return _STATISTICS[target]
+
+
 Draws: TypeAlias = NDArray[np.int64]
 """Rows to draw from each stratum, (K,)."""
 PerPair = NDArray[np.float64]

@@ -284,7 +284,11 @@ def _part_of_round(
 
 
 def _foreseen_even(
-    design: Design, rounds: Sequence[Tally], *, unspent: PerStratum, budget: int
+    design: Design,
+    rounds: Sequence[Tally],
+    *,
+    unspent: PerStratum,  # noqa: ARG001 (of the adaptive rule)
+    budget: int,
 ) -> PerStratum:
     """Expected draws (K,) of all later rounds, without the last round's own labels."""
     labelled = total(rounds).labelled.astype(np.int64)

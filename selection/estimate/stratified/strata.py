@@ -56,8 +56,8 @@ def sqrt_mass(proxy: Proxy, *, strata: int) -> StratumNos:
     """
     if (lowest := proxy.min()) < 0:
         raise InvalidInputError(
-            f"the cut sqrt_mass needs proxies of at least 0, got {lowest};"
-            " cut equal_size takes any"
+            f"strata_cut sqrt_mass needs proxies of at least 0, got {lowest};"
+            " equal_size takes any"
         )
     order = np.argsort(proxy, kind="stable")
     mass = np.sqrt(proxy[order])

@@ -1,9 +1,9 @@
 """Findings of `gleann doctor`: a subject, its state, a remedy."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-import click
+from gleann.service.cli.say import add_to, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,9 @@ class Finding:
 
 def echo_findings(findings: Iterable[Finding]) -> None:
     """Print each finding on one line and its remedy on the next."""
-    for one in findings:
-        click.echo(f"{one.name:<8}{one.says}")
+    found = list(findings)
+    for one in found:
+        say(f"{one.name:<8}{one.says}")
         if one.remedy:
-            click.echo(f"{'':<8}-> {one.remedy}")
+            say(f"{'':<8}-> {one.remedy}")
+    add_to("findings", map(asdict, found))

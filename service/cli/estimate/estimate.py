@@ -12,12 +12,16 @@ import click
 
 from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
-from gleann.service.cli import options
+from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
 from gleann.service.cli.estimate.estimate_options import (
     question_options,
     require_outputs,
     session_options,
+)
+from gleann.service.cli.estimate.estimate_report import (
+    answer_page,
+    first_proxy,
 )
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.session_file import SessionFile
@@ -26,6 +30,8 @@ from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
+from gleann.service.report.asked import Asked
 
 
 @click.command(
@@ -36,8 +42,13 @@ from gleann.service.cli.progress import progress_bars
         " --todo todo.csv --out share.json",
         "gleann estimate --proxy model-a.npy --proxy model-b.npy --oracle-csv"
         " answers.csv --budget 1000 --todo todo.csv --out share.json",
-        "gleann estimate --index words.gleann --representatives 300 --oracle-csv"
-        " answers.csv --target avg --budget 1000 --todo todo.csv --out mean.json",
+        "gleann estimate --index words.gleann --oracle-csv answers.csv --target avg"
+        " --budget 1000 --todo todo.csv --out mean.json",
+        "gleann plan-labels --proxy scores.npy --relative-width 0.2",
+        "gleann estimate --proxy scores.npy --oracle-csv answers.csv --budget 5000"
+        " --stop-at-relative-width 0.2 --todo todo.csv --out share.json",
+        "gleann estimate --proxy scores.parquet --oracle-csv answers.csv --budget 1000"
+        " --out share.json --report share.html --show-column text",
     ),
 )
 @click.option(
@@ -61,8 +72,9 @@ from gleann.service.cli.progress import progress_bars
 @click.option(
     "--representatives",
     type=int,
-    help="Label this many items, chosen by farthest-first, before the first round,"
-    " in addition to the budget. Each round recomputes the proxy (TASTI).",
+    help="With --index, label this many items first, chosen by farthest-first, in"
+    " addition to the budget (TASTI). Without them and --labelled the first round is a"
+    " uniform sample, which mostly costs less.",
 )
 @click.option(
     "--oracle-csv",
@@ -78,12 +90,15 @@ from gleann.service.cli.progress import progress_bars
     " only rank, else sqrt_mass.",
 )
 @click.option(
-    "--rounds", type=int, help="Labelling rounds; 2, or 10 if labelling may stop early."
+    "--rounds",
+    type=int,
+    help="Labelling rounds; 2. Where labelling may stop early the labels decide.",
 )
 @click.option(
     "--pilot-share",
     type=float,
-    help="Budget share of the even first round; 0.5, or 0.1 if it may stop early.",
+    help="Budget share of the first round; 0.2, and 100 labels at most if it may stop"
+    " early.",
 )
 @click.option(
     "--interval",
@@ -102,8 +117,15 @@ from gleann.service.cli.progress import progress_bars
     type=float,
     help="The same width, relative to the estimate.",
 )
+@click.option(
+    "--anytime",
+    is_flag=True,
+    help="Widen the intervals so that those of all rounds hold together. For whoever"
+    " looks after every round and stops by the number; a width to stop at needs it not.",
+)
 @options.out_option("estimate.json")
 @session_options
+@options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(EstimateJob)
@@ -118,6 +140,7 @@ def command(job: EstimateJob) -> None:
         job.out,
         job.todo,
         job.state,
+        pages=reports.pages_of(job, own=first_proxy(job.proxy)),
         inputs=(*job.proxy, job.index, job.labelled, job.oracle_csv),
         overwrite=job.overwrite,
     )
@@ -129,6 +152,8 @@ def command(job: EstimateJob) -> None:
             record.timed("estimate"),
         ):
             started = start(job, Run(record=record, file=file, report=report))
+            names = started.answers.names
+            items = reports.open_items(job, names, own=first_proxy(job.proxy))
             _label(started, file)
             made = started.session.estimate()
     except LabelsNeeded as needed:
@@ -144,7 +169,11 @@ def command(job: EstimateJob) -> None:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results)
     for line in compared_lines(job.target, made, uniform):
-        click.echo(line)
+        say(line)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        page = answer_page(job, answers, items, (made, uniform), asked)
+        reports.write(items, page)
 
 
 def _label(started: Started, file: SessionFile) -> None:

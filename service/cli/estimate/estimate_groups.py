@@ -21,14 +21,18 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import Oracle
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import (
+    TargetName,
+    statistic_of,
+)
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
-from gleann.service.cli import options
+from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_options import (
     question_options,
     require_outputs,
     session_options,
 )
+from gleann.service.cli.estimate.estimate_report import groups_page
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
@@ -40,18 +44,20 @@ from gleann.service.cli.files import outputs
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.saved_state import State
+from gleann.service.cli.say import say
+from gleann.service.report.asked import Asked
 
 Proxies = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupsJob:
+class GroupsJob(options.ReportOptions):
     """Parameters of `gleann estimate-groups`."""
 
     group: tuple[str, ...]
     overlapping: bool
     oracle_csv: Path
-    target: Target
+    target: TargetName
     budget: int
     strata: int
     strata_cut: str
@@ -114,6 +120,7 @@ class GroupsJob:
 )
 @options.out_option("estimates.json")
 @session_options
+@options.report_option
 @options.overwrite_option
 @options.takes(GroupsJob)
 def command(job: GroupsJob) -> None:
@@ -129,6 +136,7 @@ def command(job: GroupsJob) -> None:
         job.out,
         job.todo,
         job.state,
+        pages=reports.pages_of(job, own=None),
         inputs=(*paths.values(), job.oracle_csv),
         overwrite=job.overwrite,
     )
@@ -136,6 +144,7 @@ def command(job: GroupsJob) -> None:
     record = JobRecord("estimate-groups", job)
     with record.timed("estimate"):
         names, proxies = read_proxies(paths)
+        items = reports.open_items(job, names, own=None)
         read = _own_oracles if job.overlapping else _naming_oracle
         made, oracles = read(job, names, proxies, file)
     for path in (*paths.values(), job.oracle_csv):
@@ -157,7 +166,10 @@ def command(job: GroupsJob) -> None:
         record.add_to(files, job.out, results)
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
-            click.echo(line)
+            say(line)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(items, groups_page(job, names, made, uniform, asked))
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:
@@ -196,7 +208,10 @@ def _naming_oracle(
 ) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
     """Disjoint groups, one answer names the group: estimates and group oracles."""
     answers = read_group_answers(
-        job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
+        job.oracle_csv,
+        names,
+        tuple(proxies),
+        with_values=statistic_of(job.target) != "count",
     )
 
     def resume(state: State) -> DisjointGroupsSession:
@@ -229,7 +244,10 @@ def _own_oracles(
 ) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
     """Overlapping groups, one question each; all pending ids are requested at once."""
     answers = read_own_answers(
-        job.oracle_csv, names, tuple(proxies), with_values=job.target != "count"
+        job.oracle_csv,
+        names,
+        tuple(proxies),
+        with_values=statistic_of(job.target) != "count",
     )
 
     def resume(state: State) -> OverlappingGroupsSession:

@@ -4,11 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gleann.selection import EstimateParams
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import (
+    TargetName,
+    statistic_of,
+)
+from gleann.service.cli.options import ReportOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EstimateJob:
+class EstimateJob(ReportOptions):
     """Parameters of `gleann estimate`."""
 
     proxy: tuple[Path, ...]
@@ -16,7 +20,7 @@ class EstimateJob:
     labelled: Path | None
     representatives: int | None
     oracle_csv: Path
-    target: Target
+    target: TargetName
     budget: int
     strata: int
     strata_cut: str | None
@@ -26,6 +30,7 @@ class EstimateJob:
     interval: str
     stop_at_width: float | None
     stop_at_relative_width: float | None
+    anytime: bool
     seed: int
     todo: Path
     out: Path
@@ -36,7 +41,7 @@ class EstimateJob:
 
 
 def params_of(job: EstimateJob) -> EstimateParams:
-    """Session parameters; early stopping uses more and smaller rounds."""
+    """Session parameters."""
     plan = EstimateParams(
         target=job.target,
         budget=job.budget,
@@ -46,13 +51,12 @@ def params_of(job: EstimateJob) -> EstimateParams:
         interval=job.interval,
         stop_at_width=job.stop_at_width,
         stop_at_relative_width=job.stop_at_relative_width,
+        anytime=job.anytime,
         seed=job.seed,
     )
-    rounds, pilot_share = (10, 0.1) if plan.may_stop else (2, 0.5)
+    given = {"rounds": job.rounds, "pilot_share": job.pilot_share}
     return replace(
-        plan,
-        rounds=rounds if job.rounds is None else job.rounds,
-        pilot_share=pilot_share if job.pilot_share is None else job.pilot_share,
+        plan, **{name: value for name, value in given.items() if value is not None}
     )
 
 
@@ -61,5 +65,5 @@ def _strata_cut(job: EstimateJob) -> str:
 
     A mean, unlike a count, needs labels of the few low-ranked positives.
     """
-    ranked = job.index is not None and job.target == "count"
+    ranked = job.index is not None and statistic_of(job.target) == "count"
     return "geometric" if ranked else "sqrt_mass"

@@ -7,12 +7,21 @@ from typing import TypeVar, get_args
 
 import click
 
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import TargetName
 from gleann.service.cli import options
 from gleann.service.cli.files import output_paths
 from gleann.service.cli.files.output_paths import OutputPath
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
+
+target_option = click.option(
+    "--target",
+    type=click.Choice(get_args(TargetName)),
+    default="count",
+    show_default=True,
+    help="Count the positives, give their share of all, or average (mean) or sum the"
+    " values over them.",
+)
 
 
 def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback]:
@@ -23,13 +32,7 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
         todo: columns of the --todo file.
     """
     question = (
-        click.option(
-            "--target",
-            type=click.Choice(get_args(Target)),
-            default="count",
-            show_default=True,
-            help="Count the positives, or average or sum the values over them.",
-        ),
+        target_option,
         click.option("--budget", type=int, required=True, help=budget),
         click.option(
             "--strata", default=5, show_default=True, help="Number of proxy strata."
@@ -58,6 +61,7 @@ def require_outputs(
     todo: Path,
     state: Path | None,
     *,
+    pages: Iterable[OutputPath],
     inputs: Iterable[Path | None],
     overwrite: bool,
 ) -> None:
@@ -73,6 +77,7 @@ def require_outputs(
         output_paths.manifest(estimate),
         output_paths.table("--todo", todo, replaces=True),
         *kept,
+        *pages,
         inputs=inputs,
         overwrite=overwrite,
     )

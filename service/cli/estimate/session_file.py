@@ -119,7 +119,11 @@ class SessionFile:
         if self._path is None:
             return {}
         try:
-            with np.load(_arrays_path(self._path), allow_pickle=False) as found:
+            # NumPy leaves a file open that it was given by path and cannot read.
+            with (
+                _arrays_path(self._path).open("rb") as file,
+                np.load(file, allow_pickle=False) as found,
+            ):
                 arrays = {name: found[name] for name in found.files}
                 self._source = str(arrays["source"][0])
         except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile):
@@ -132,17 +136,24 @@ class SessionFile:
         """Refuse other parameters than those given; the message names the option.
 
         Raises:
-            InvalidInputError: naming the first that differs.
+            InvalidInputError: naming those that differ.
         """
         own = replace(was, budget=was.budget - first)
         asked = replace(now, budget=now.budget - first)
-        for field in fields(EstimateParams):
-            old, new = getattr(own, field.name), getattr(asked, field.name)
-            if old != new:
-                raise InvalidInputError(
-                    f"it was started with --{field.name.replace('_', '-')}"
-                    f" {_shown(old)}, not {_shown(new)}"
-                )
+        pairs = {
+            f"--{field.name.replace('_', '-')}": (
+                getattr(own, field.name),
+                getattr(asked, field.name),
+            )
+            for field in fields(EstimateParams)
+        }
+        other = [
+            f"{option} {_shown(old)}, not {_shown(new)}"
+            for option, (old, new) in pairs.items()
+            if old != new
+        ]
+        if other:
+            raise InvalidInputError(f"it was started with {'; '.join(other)}")
 
     def _named(self, error: GleannError) -> GleannError:
         advice = "add --overwrite to start anew"

@@ -22,7 +22,7 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.known import known_rows
-from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.allocate import Target, statistic_of
 from gleann.selection.provenance import fingerprint
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
@@ -152,17 +152,21 @@ def _single(
 def _of_index(
     job: EstimateJob, params: EstimateParams, path: Path, run: Run
 ) -> Started:
-    if (job.labelled is None) == (job.representatives is None):
-        raise InvalidInputError(
-            "with --index give --labelled or --representatives, one of them"
-        )
+    if job.labelled is not None and job.representatives is not None:
+        raise InvalidInputError("give --labelled or --representatives, not both")
     # Nothing is searched, and this engine has nothing to prepare.
     index = SoarIndex.load(path, engine="reference")
     run.record.add_index(path, index.data_hash)
+    if index.metric == "ip":
+        raise InvalidInputError(
+            f"--index {path} ranks by inner product, which is no distance: build it"
+            " with --metric cosine or l2"
+        )
     vectors = metric_vectors(index)
     answers = _read_answers(job, IdMap(index.held_ids, n=len(index)))
     if job.labelled is None:
         first = job.representatives or 0
+        _require_rows(job, first=first, rows=len(index))
         # The session's budget includes the representatives, the command's does not.
         whole = replace(params, budget=params.budget + first)
         return _refreshed(vectors, whole, answers, run, first=first)
@@ -172,13 +176,33 @@ def _of_index(
             f"{job.labelled} has 0 labelled items: --index needs some to make the proxy"
             " from"
         )
-    known, told = _known(rows, positives, answers, target=job.target)
+    known, told = _known(rows, positives, answers, target=statistic_of(job.target))
     if told.all() and len(rows) > 1 and params.interval != "bootstrap":
         return _refreshed(vectors, params, answers, run, known=known)
     arrays = _propagated(vectors, rows, positives, index.data_hash, run)
     proxy = arrays["proxy"].astype(np.float64)
     session = _single(proxy, params, answers, run.file, known=known)
     return Started(session=session, answers=answers, arrays=lambda: arrays)
+
+
+def _require_rows(job: EstimateJob, *, first: int, rows: int) -> None:
+    """Refuse more labels than rows, and an interval that refreshed rounds lack.
+
+    Raises:
+        InvalidInputError: naming the options.
+    """
+    if first + job.budget > rows:
+        raise InvalidInputError(
+            f"--budget {job.budget} and --representatives {first} are"
+            f" {first + job.budget} labels, but --index has {rows} items"
+        )
+    if first < 0:
+        raise InvalidInputError(f"--representatives must be at least 0, got {first}")
+    if job.interval != "delta":
+        raise InvalidInputError(
+            f"--interval {job.interval} does not go with --representatives, as each"
+            " round has its own strata: take delta"
+        )
 
 
 def _refreshed(
@@ -245,7 +269,9 @@ def _is_of(kept: Arrays, source: str) -> bool:
 
 
 def _read_answers(job: EstimateJob, names: IdMap) -> Answers:
-    return read_answers(job.oracle_csv, names, with_values=job.target != "count")
+    return read_answers(
+        job.oracle_csv, names, with_values=statistic_of(job.target) != "count"
+    )
 
 
 def _require_known(
@@ -256,7 +282,7 @@ def _require_known(
     Raises:
         InvalidInputError: naming the option.
     """
-    now = known_rows(known, names, target=params.target).state()
+    now = known_rows(known, names, target=params.statistic).state()
     if state["known"] != now:
         raise InvalidInputError(
             f"it was started with {len(state['known']['rows'])} labels of --labelled,"

@@ -16,6 +16,7 @@ from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns, outputs
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.tables import Table, read_table, shown_names
+from gleann.service.cli.say import result
 from gleann.service.files.vector_columns import reading
 
 LABELS_NEEDED = 3
@@ -46,6 +47,7 @@ def ask_for(
         " run this again",
         err=True,
     )
+    result(labels_needed=count, todo=str(todo))
     raise click.exceptions.Exit(LABELS_NEEDED)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Rows
 from gleann.index.errors import InvalidInputError
+from gleann.index.list_columns import holds_vectors
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns
 from gleann.service.cli.files.tables import (
@@ -25,7 +26,6 @@ from gleann.service.cli.files.tables import (
 )
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_columns import (
-    holds_vectors,
     matrix_of,
     reading,
     require_columns,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gleann.index import Progress
 from gleann.service.cli.files.outputs import Staged, staged
 from gleann.service.cli.progress import Report
+from gleann.service.cli.say import result
 from gleann.service.files.vector_columns import reading
 from gleann.service.report.machine import command_line, machine, now, versions
 
@@ -94,7 +95,7 @@ class JobRecord:
         self._inputs.append({"path": str(path), "data_hash": data_hash})
 
     def write(self, output: Path, results: Mapping[str, object]) -> None:
-        """Write the record next to `output`."""
+        """Write the record next to `output`; it is also what --json prints."""
         with staged() as files:
             self.add_to(files, output, results)
 
@@ -102,7 +103,15 @@ class JobRecord:
         self, files: Staged, output: Path, results: Mapping[str, object]
     ) -> None:
         """Write the record of `output` together with other files."""
-        contents = {
+        contents = self.contents(output, results)
+        files.add_json(manifest_path(output), contents)
+        result(**contents)
+
+    def contents(
+        self, output: Path, results: Mapping[str, object]
+    ) -> dict[str, object]:
+        """The record of the job so far."""
+        return {
             "command": self._command,
             "command_line": command_line(),
             "parameters": self._parameters,
@@ -116,4 +125,3 @@ class JobRecord:
             "machine": machine(),
             "versions": versions(),
         }
-        files.add_json(manifest_path(output), contents)

@@ -1,11 +1,14 @@
 """Tables of input files: csv, jsonl, npz and parquet."""
 
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +22,11 @@ from gleann.service.files.vector_columns import reading
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
+_DAMAGED_NPZ = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, SyntaxError,
+    TokenError, AttributeError, struct.error, lzma.LZMAError,
+)  # fmt: skip
+"""What NumPy and zipfile raise for bytes that are no .npz file."""
 SHOWN_NAMES = 12
 """Column names that a message lists."""
 SHOWN_CHARACTERS = 60
@@ -212,11 +220,11 @@ def _column(path: Path, rows: Sequence[dict[str, object]], name: str) -> pa.Arra
 
 def _read_npz(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Table:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             names = tuple(getattr(file, "files", ()))
             wanted = _wanted(path, names, columns, optional)
             arrays = {name: np.asarray(file[name]) for name in wanted}
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except _DAMAGED_NPZ as error:
         raise InvalidInputError(f"{path} is no .npz file: {error}") from error
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:

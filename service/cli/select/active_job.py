@@ -1,12 +1,10 @@
 """The job of `gleann select active`: start or resume, select, save, compare."""
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +12,6 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
-    MissingFileError,
     NotReadyError,
 )
 from gleann.index.params import Metric
@@ -27,17 +24,24 @@ from gleann.selection import (
     Selection,
 )
 from gleann.selection.active.params import PoolName, Strategy
+from gleann.service.cli import reports
 from gleann.service.cli.files import columns, inputs, output_paths, outputs, sources
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.tables import read_table
+from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.say import say
+from gleann.service.cli.select.active_report import Batch, active_page
+from gleann.service.cli.select.batch_report import next_steps
+from gleann.service.cli.select.session_file import read_state
+from gleann.service.report.asked import Asked
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActiveJob:
+class ActiveJob(ReportOptions):
     """Parameters of `gleann select active`."""
 
     source: Path
@@ -71,6 +75,7 @@ def run(job: ActiveJob) -> None:
         out,
         output_paths.manifest(out),
         OutputPath(flag="--state", path=job.state, replaces=job.resume),
+        *reports.pages_of(job, own=job.source),
         inputs=(job.source, job.labels, job.probabilities, job.ignore),
         overwrite=job.overwrite,
     )
@@ -85,6 +90,7 @@ def run(job: ActiveJob) -> None:
         )
         record.add_file(job.labels)
         ignored = _read_ignored(job, source, record)
+        items = reports.open_items(job, source.names, own=job.source)
     with record.timed("select"):
         session = _resume(job, source) if job.resume else _start(job, source)
         session.ignore(source.ids[ignored])
@@ -92,9 +98,24 @@ def run(job: ActiveJob) -> None:
         picked = session.next_batch()
     with record.timed("compare"):
         compared = _compare(session, picked)
-    advice = session.stop_advice()
-    results = {
-        "asked": len(picked),
+    batch = Batch(session=session, picked=picked, compared=compared)
+    results = {**_results(batch), "metric": source.metric}
+    # In this order: without the new state, the same batch comes again.
+    with outputs.staged() as files:
+        files.add_table(job.out, _columns(picked))
+        files.add_json(job.state, session.state())
+        record.add_to(files, job.out, results)
+    _print(job.out, batch, source)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        steps = next_steps(job.out, job.labels, job.report)
+        reports.write(items, active_page(source, batch, items, asked, steps=steps))
+
+
+def _results(batch: Batch) -> dict[str, object]:
+    session, advice = batch.session, batch.session.stop_advice()
+    return {
+        "asked": len(batch.picked),
         "labelled": len(session.labelled_rows),
         "looked_at": session.looked_at,
         "pool": session.pool_choice.pool,
@@ -102,31 +123,28 @@ def run(job: ActiveJob) -> None:
         "pool_reason": session.pool_choice.reason,
         "stop": advice.stop,
         "stop_reason": advice.reason,
-        "compared": {name: _told(one) for name, one in compared.items()},
-        "metric": source.metric,
+        "compared": {name: _told(one) for name, one in batch.compared.items()},
     }
-    # In this order: without the new state, the same batch comes again.
-    with outputs.staged() as files:
-        files.add_table(job.out, _columns(picked))
-        files.add_json(job.state, session.state())
-        record.add_to(files, job.out, results)
-    click.echo(
-        f"{job.out}: {len(picked):,} items to label;"
+
+
+def _print(out: Path, batch: Batch, source: sources.Source) -> None:
+    session, n = batch.session, len(source.ids)
+    say(
+        f"{out}: {len(batch.picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
-        f" {session.looked_at:,} of {len(source.ids):,}"
-        f" ({session.looked_at / len(source.ids):.1%}) were looked at (metric"
-        f" {source.metric})"
+        f" {session.looked_at:,} of {n:,} ({session.looked_at / n:.1%}) were looked at"
+        f" (metric {source.metric})"
     )
-    choice = session.pool_choice
-    click.echo(f"pool: {choice.pool} ({_why(choice)})")
-    for concept, one in compared.items():
+    say(f"pool: {session.pool_choice.pool} ({_why(session.pool_choice)})")
+    for concept, one in batch.compared.items():
         _say(session.params.strategy, concept, one)
-    click.echo(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
+    advice = session.stop_advice()
+    say(f"{'stop' if advice.stop else 'go on'}: {advice.reason}")
 
 
 def _say(strategy: str, concept: str, one: Coverage) -> None:
     of = f" for {concept}" if concept else ""
-    click.echo(
+    say(
         f"mean {strategy.replace('_', ' ')}{of} {one.score:.4g}; as many random items"
         f" {one.random_score:.4g}; strongest simple choice, the highest of all items"
         f" {one.baseline_score:.4g} ({one.in_pool:.0%} of them were candidates)"
@@ -168,7 +186,7 @@ def _compare(session: ActiveSession, picked: Selection) -> dict[str, Coverage]:
     return compared
 
 
-def _read_labels(
+def read_labels(
     path: Path, source: sources.Source, concepts: tuple[str, ...]
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Rows (m,) and labels (m,), or (m, q) with q concepts."""
@@ -234,7 +252,7 @@ def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
             f"{job.source} is not an index, which the {job.pool} pool needs:"
             " build one, or take --pool global"
         )
-    rows, labels = _read_labels(job.labels, source, params.concepts)
+    rows, labels = read_labels(job.labels, source, params.concepts)
     return ActiveSession.start(
         source.vectors,
         params,
@@ -247,12 +265,12 @@ def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
 
 def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
     session = ActiveSession.resume(
-        _read_state(job.state),
+        read_state(job.state),
         source.vectors,
         ids=source.ids,
         neighbours=_neighbours(source),
     )
-    rows, labels = _read_labels(job.labels, source, session.params.concepts)
+    rows, labels = read_labels(job.labels, source, session.params.concepts)
     # Labelled rows too: the error for a changed label then names its id.
     session.submit_labels(source.ids[rows], labels)
     return session
@@ -260,18 +278,6 @@ def _resume(job: ActiveJob, source: sources.Source) -> ActiveSession:
 
 def _neighbours(source: sources.Source) -> IndexNeighbours | None:
     return None if source.index is None else IndexNeighbours(source.index)
-
-
-def _read_state(path: Path) -> dict[str, object]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingFileError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"{path} is not a session: {error}") from error
-    if not isinstance(state, dict):
-        raise InvalidInputError(f"{path} is not a session: it holds no object")
-    return state
 
 
 def _columns(picked: Selection) -> dict[str, NDArray[np.generic]]:

@@ -10,10 +10,14 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import Metric
 from gleann.selection import entropy_costs, margin_costs
-from gleann.selection.coreset import CostOn, QuotaRule
+from gleann.selection.coreset import CostOn
 from gleann.selection.coreset.methods import defaults
+from gleann.service.cli import reports
 from gleann.service.cli.files import inputs, sources
 from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.reports import FileItems
+from gleann.service.cli.select.quota_option import Quotas
 from gleann.service.values import DeviceChoice
 
 COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
@@ -21,7 +25,7 @@ COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CoresetJob:
+class CoresetJob(ReportOptions):
     """Parameters of a coreset command."""
 
     source: Path
@@ -33,7 +37,7 @@ class CoresetJob:
     locked: Path | None
     coverage: Path | None
     groups: str | None
-    quotas: QuotaRule
+    quotas: Quotas
     device: DeviceChoice
     overwrite: bool
     progress: bool
@@ -61,6 +65,7 @@ class Inputs:
         costs: float64 (n,), or None.
         locked: int64 (m,), rows that count as already chosen.
         groups: (n,), or None.
+        items: what the report shows of the items; None without a report.
     """
 
     source: sources.Source
@@ -68,6 +73,7 @@ class Inputs:
     costs: NDArray[np.float64] | None
     locked: Rows
     groups: NDArray[np.generic] | None
+    items: FileItems | None
 
 
 def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
@@ -99,6 +105,7 @@ def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
         costs=_read_costs(job, record, len(source.ids)),
         locked=locked,
         groups=_read_groups(job, record, len(source.ids)),
+        items=reports.open_items(job, source.names, own=job.source),
     )
 
 

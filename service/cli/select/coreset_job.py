@@ -1,6 +1,5 @@
 """The job of the coreset commands: read inputs, call the library, write."""
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,11 +14,16 @@ from gleann.selection.coreset import (
     draw,
     select,
 )
+from gleann.service.cli import reports
 from gleann.service.cli.files import inputs, output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
 from gleann.service.cli.select.coreset_inputs import CoresetJob, Inputs, read
+from gleann.service.cli.select.coreset_report import answer_page, draw_page
+from gleann.service.cli.select.quota_option import quotas_of
 from gleann.service.devices.devices import Devices
+from gleann.service.report.asked import Asked
 
 _NAMES = {"farthest_first": "farthest-first", "margin": "the cheapest"}
 """Names of the baselines in summaries."""
@@ -67,10 +71,13 @@ def run(
                 select(request, vectors, device=device, progress=report),
             )
         )
-    _write(job, given, answer, record, where=where)
+    results = _write(job, given, answer, record, where=where)
     if method == "weighted_k_center" and not priced:
-        click.echo("without --costs or --probabilities: coverage alone")
+        say("without --costs or --probabilities: coverage alone")
     _say(job, answer, seconds=record.seconds("select"), metric=given.source.metric)
+    if given.items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(given.items, answer_page(job, given, answer, given.items, asked))
 
 
 def _command(method: MethodName) -> str:
@@ -87,6 +94,7 @@ def _require_outputs(job: CoresetJob) -> None:
         out,
         output_paths.manifest(out),
         *coverage,
+        *reports.pages_of(job, own=job.source),
         inputs=(job.source, job.locked, job.costs, job.probabilities, groups),
         overwrite=job.overwrite,
     )
@@ -103,7 +111,7 @@ def _request(
         cost_on=job.cost_on,
         locked=given.locked,
         groups=given.groups,
-        quotas=job.quotas,
+        quotas=quotas_of(job.quotas, given.groups),
         seed=job.seed,
         options={name: getattr(job, name) for name in options},
     )
@@ -119,10 +127,13 @@ def _run_draw(
     with outputs.staged() as files:
         files.add_table(job.out, _picks(drawn))
         record.add_to(files, job.out, results)
-    click.echo(
+    say(
         f"{job.out}: {len(drawn):,} of {len(given.source.ids):,} items; inner product"
         " is no metric, so nothing is said of their radius"
     )
+    if given.items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(given.items, draw_page(job, given, drawn, given.items, asked))
 
 
 def _write(
@@ -132,7 +143,8 @@ def _write(
     record: JobRecord,
     *,
     where: str,
-) -> None:
+) -> dict[str, object]:
+    """Write the picks and the record; return the record's results."""
     chosen, baselines = answer.chosen, answer.baselines
     compared = {} if baselines is None else baselines.summary()
     results = _results(chosen) | compared | {"device": where}
@@ -142,6 +154,7 @@ def _write(
         if job.coverage:
             files.add_table(job.coverage, _coverage(chosen, given.source.names))
         record.add_to(files, job.out, results)
+    return results
 
 
 def _say(
@@ -158,18 +171,20 @@ def _say(
         numbers = f"radius {coreset.radius:.4g}"
         return numbers + (f", cost {coreset.cost:.4g}" if priced else "")
 
-    click.echo(
+    say(
         f"{job.out}: {len(chosen.rows):,} of {len(chosen.nearest):,} items in"
         f" {seconds:.2f} s, {shown(chosen)} (metric {metric})"
     )
     within = " of each group" if job.groups else ""
     if baselines is not None:
-        click.echo(f"as many random items{within}: {shown(baselines.drawn)}")
+        say(f"as many random items{within}: {shown(baselines.drawn)}")
         if baselines.strongest is not None:
             name, numbers = _NAMES[baselines.name], shown(baselines.strongest)
-            click.echo(f"strongest simple choice{within}, {name}: {numbers}")
+            say(f"strongest simple choice{within}, {name}: {numbers}")
     if chosen.ratio is not None:
-        click.echo(f"at most {chosen.ratio:.2f} times the best possible objective")
+        say(f"at most {chosen.ratio:.2f} times the best possible objective")
+    if chosen.note:
+        say(chosen.note)
 
 
 def _results(chosen: Coreset) -> dict[str, object]:
@@ -180,6 +195,8 @@ def _results(chosen: Coreset) -> dict[str, object]:
         "objective": chosen.objective,
         "lower_bound": chosen.lower_bound,
         "ratio": chosen.ratio,
+        "winners": chosen.winners,
+        "note": chosen.note,
         "provenance": chosen.provenance,
     }
 

@@ -13,6 +13,7 @@ from gleann.service.cli.select.select_coreset import (
     random,
     weighted_k_center,
 )
+from gleann.service.cli.select.select_rounds import rounds
 
 OLD_NAMES = {"k-center": "weighted-k-center"}
 """Commands by an earlier name, which is not listed."""
@@ -30,6 +31,8 @@ class _Select(SuggestingGroup):
     epilog=options.examples(
         "gleann select active words.gleann --labels seed.csv --state s.json"
         " --out batch.parquet",
+        "gleann select rounds items.npy --labels labels.csv --picker badge"
+        " --state r.json --out round.parquet",
         "gleann select weighted-k-center items.npy --k 500 --costs c.npy"
         " --out picks.parquet",
     ),
@@ -37,7 +40,8 @@ class _Select(SuggestingGroup):
 def command() -> None:
     """Choose items of an index or of a file of vectors.
 
-    active: the most informative labels for a classifier. weighted-k-center: coverage
+    active: the most informative labels for a classifier. rounds: a training set in
+    rounds of labelling and training. weighted-k-center: coverage
     and uncertainty. farthest-first: coverage alone. gist: uncertainty and diversity.
     ccs: a stratified sample from easy to hard, for small subsets. margin: uncertainty
     alone. random: the baseline.
@@ -46,6 +50,7 @@ def command() -> None:
 
 for method in (
     active,
+    rounds,
     weighted_k_center,
     farthest_first,
     gist,

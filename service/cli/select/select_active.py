@@ -43,6 +43,8 @@ def _names(
         " --resume --out batch-2.parquet",
         "gleann select active words.gleann --labels seed.csv --concepts city,river"
         " --state both.json --out batch.parquet",
+        "gleann select active items.parquet --labels seed.csv --state s.json --out"
+        " batch.parquet --report batch.html --show-column text",
     ),
 )
 @click.argument("source", type=options.PATH)
@@ -138,6 +140,7 @@ def _names(
 @options.seed_option
 @options.column_options
 @options.metric_option
+@options.report_options
 @options.overwrite_option
 @options.takes(ActiveJob)
 def active(job: ActiveJob) -> None:

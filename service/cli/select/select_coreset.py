@@ -6,12 +6,19 @@ from typing import TypeVar
 import click
 
 from gleann.selection.coreset.methods import defaults
-from gleann.selection.coreset.select import QUOTA_RULES
 from gleann.service.cli import options
 from gleann.service.cli.select.coreset_inputs import COSTS_OF, CoresetJob
 from gleann.service.cli.select.coreset_job import run
+from gleann.service.cli.select.quota_option import (
+    METAVAR,
+    complete_rules,
+    read_quotas,
+)
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
+
+MAX_PARTS = 100_000
+"""Shards or strata; each takes time, also if it is empty."""
 
 
 def shared_options(function: Callback) -> Callback:
@@ -33,10 +40,13 @@ def shared_options(function: Callback) -> Callback:
         ),
         click.option(
             "--quotas",
-            type=click.Choice(list(QUOTA_RULES)),
+            callback=read_quotas,
+            metavar=METAVAR,
+            shell_complete=complete_rules,
             default="proportional",
             show_default=True,
-            help="Split of the K items among --groups.",
+            help="Split of the K items among --groups: a rule, or numbers and shares"
+            " of K by group, such as cat=10,dog=0.2.",
         ),
         click.option(
             "--coverage",
@@ -46,6 +56,7 @@ def shared_options(function: Callback) -> Callback:
         options.column_options,
         options.metric_option,
         options.device_option("distances are measured"),
+        options.report_options,
         options.overwrite_option,
         options.progress_option,
     ]
@@ -86,6 +97,8 @@ def cost_options(function: Callback) -> Callback:
     epilog=options.examples(
         "gleann select weighted-k-center items.gleann --k 500 --probabilities p.npy"
         " --cost-weight 0.1 --cost-on mean --out picks.parquet",
+        "gleann select weighted-k-center items.parquet --k 500 --costs c.npy --out"
+        " picks.parquet --report picks.html --image-column image --class-column label",
     ),
 )
 @shared_options
@@ -111,6 +124,7 @@ def cost_options(function: Callback) -> Callback:
 )
 @click.option(
     "--shards",
+    type=click.IntRange(1, MAX_PARTS),
     default=1,
     show_default=True,
     help="Parts to process one at a time, to use less memory; the factor is then 5.",
@@ -130,7 +144,9 @@ def weighted_k_center(job: CoresetJob) -> None:
     "farthest-first",
     short_help="Cover the rest (farthest-first traversal).",
     epilog=options.examples(
-        "gleann select farthest-first items.npy --k 500 --out picks.parquet"
+        "gleann select farthest-first items.npy --k 500 --out picks.parquet",
+        "gleann select farthest-first items.parquet --k 500 --out picks.parquet"
+        " --report picks.html --show-column text",
     ),
 )
 @shared_options
@@ -186,6 +202,7 @@ def gist(job: CoresetJob) -> None:
 )
 @click.option(
     "--strata",
+    type=click.IntRange(1, MAX_PARTS),
     default=defaults.STRATA,
     show_default=True,
     help="Number of cost strata.",

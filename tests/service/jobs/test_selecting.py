@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 import gleann
+from gleann.index.errors import InvalidParamsError
 from gleann.selection import coreset
 from gleann.selection.estimate import EstimateParams
+from gleann.service.wire.coreset_messages import quotas_of
+from gleann.v1.coreset_pb2 import GroupQuota, Quotas
 
 IDS = np.arange(240) * 10
 COSTS = np.random.default_rng(3).random(240)
@@ -42,6 +45,47 @@ def test_provenance_is_that_of_the_library(
     assert plain.provenance["method"] == "uniform"
     assert plain.provenance["seed"] == 2
     assert plain.provenance["params"] == {"n": 240, "k": 5, "excluded": 1}
+
+
+def test_quotas_by_group_travel(built: gleann.Client, rows: np.ndarray) -> None:
+    quotas = {"a": 3, "b": 0.4}
+    made = built.coresets.farthest_first(
+        "built", k=10, seed=2, groups=(IDS, GROUPS), quotas=quotas
+    ).wait(timeout=60)
+    assert np.unique(made.why["group"], return_counts=True)[1].tolist() == [3, 4, 3]
+    request = coreset.CoresetRequest(
+        method="farthest_first", k=10, seed=2, groups=GROUPS, quotas=quotas
+    )
+    assert made.ids.tolist() == IDS[coreset.select(request, rows).chosen.rows].tolist()
+    params: Any = made.provenance["params"]
+    assert params["quotas"] == {"a": 3, "b": 4, "c": 3}
+    assert "quota_rule" not in params
+    for bad, said in (
+        ({"a": 0.5, "b": 0.6}, "sum to 11, but k is 10"),
+        ({"a": "many"}, "quota of 'a' must be an integer"),
+        ({"a": -1}, "quota of 'a' must be at least 0"),
+        ({"a": 1.5}, "quota of 'a' .* must be in"),
+        ("rarely", "or a number or share by group"),
+    ):
+        with pytest.raises(InvalidParamsError, match=said):
+            built.coresets.farthest_first(
+                "built",
+                k=10,
+                groups=(IDS, GROUPS),
+                quotas=bad,  # type: ignore[arg-type]
+            ).wait(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("quotas", "said"),
+    [
+        ([GroupQuota(group="a", number=1), GroupQuota(group="a", number=2)], "twice"),
+        ([GroupQuota(group="a")], "no number and no share"),
+    ],
+)
+def test_quotas_on_the_wire_are_checked(quotas: Any, said: str) -> None:
+    with pytest.raises(InvalidParamsError, match=said):
+        quotas_of(Quotas(quotas=quotas))
 
 
 @pytest.mark.parametrize("rule", ["equal", "proportional"])

@@ -87,7 +87,6 @@ TABLE = [
     Bad("get wrong kind of id", lambda c, _: c.get_vectors("built", ["a"]), errors.UnknownIdError, "'a'"),
     # searching
     Bad("k 0", lambda c, _: c.search("built", ONE, SearchParams(k=0)), errors.InvalidParamsError, "at least 1, got 0"),
-    Bad("k over n", lambda c, _: c.search("built", ONE, SearchParams(k=241)), errors.InvalidParamsError, "241.* 240"),
     Bad("nprobe over nlist", lambda c, _: c.search("built", ONE, SearchParams(k=1, nprobe=9)), errors.InvalidParamsError, "9.* 8"),
     Bad("rerank under k", lambda c, _: c.search("built", ONE, SearchParams(k=5, rerank=4)), errors.InvalidParamsError, "5.* 4"),
     Bad("mask of rows", lambda c, _: c.search("built", ONE, SearchParams(allowed=np.ones(240, bool))), errors.InvalidInputError, "allowed_ids"),

@@ -11,8 +11,16 @@ import pytest
 from gleann.index import BuildParams, SearchParams, SearchStats
 from gleann.selection.active import ActiveParams, Coverage, StopAdvice
 from gleann.selection.estimate import Estimate, EstimateParams, Stratum
+from gleann.selection.rounds import RoundsParams
 from gleann.service.values import Limits
-from gleann.v1 import active_pb2, admin_pb2, estimate_pb2, index_pb2, search_pb2
+from gleann.v1 import (
+    active_pb2,
+    admin_pb2,
+    estimate_pb2,
+    index_pb2,
+    rounds_pb2,
+    search_pb2,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -42,6 +50,11 @@ def test_the_committed_modules(action: str) -> None:
         (
             ActiveParams,
             active_pb2.ActiveParams,
+            {"C": "c", "class_weight": "balanced"},
+        ),
+        (
+            RoundsParams,
+            rounds_pb2.RoundsParams,
             {"C": "c", "class_weight": "balanced"},
         ),
         (EstimateParams, estimate_pb2.EstimateParams, {}),

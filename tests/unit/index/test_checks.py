@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, errors, extension
+from gleann.index import (
+    BuildParams,
+    SearchParams,
+    SoarIndex,
+    errors,
+    exact_search,
+    extension,
+)
 from gleann.index.checks import as_mask, as_vectors
 from gleann.index.engines import native
 from gleann.index.ids.checks import as_id_array, as_ids
@@ -15,6 +22,13 @@ def test_numeric_dtypes_become_float32(dtype):
     assert got.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.uint32, np.uint64])
+def test_integers_that_float32_holds_are_cast(dtype):
+    rows = np.array([[0, 1], [2, 2**14]]).astype(dtype)
+    assert as_vectors(rows).tolist() == [[0.0, 1.0], [2.0, 2.0**14]]
+    assert as_vectors([[2**24, -(2**24)]]).tolist() == [[2.0**24, -(2.0**24)]]
+
+
 def test_float32_is_not_copied():
     rows = np.ones((4, 3), np.float32)
     assert as_vectors(rows) is rows
@@ -24,7 +38,14 @@ def test_float32_is_not_copied():
     ("values", "error", "says"),
     [
         (np.ones((2, 2), complex), errors.InvalidInputError, "complex128"),
-        (np.ones((2, 2), np.int64), errors.InvalidInputError, "int64"),
+        (np.ones((2, 2), bool), errors.InvalidInputError, "or integers; got bool"),
+        (
+            [[1, 2], [3, 2**24 + 1]],
+            errors.InvalidInputError,
+            "row 1 has 16777217: .*1 of 2",
+        ),
+        ([[1, 2], [-(2**53), 0]], errors.InvalidInputError, "row 1 has -90071992547"),
+        (np.full((2, 1), 2**63, np.uint64), errors.InvalidInputError, "row 0 .*2 of 2"),
         (np.array([["a"]]), errors.InvalidInputError, "<U1"),
         (np.ones(3, np.float32), errors.InvalidInputError, r"got 1: \(3,\)"),
         (np.ones((0, 3), np.float32), errors.InvalidInputError, r"empty.*\(0, 3\)"),
@@ -134,14 +155,48 @@ def small():
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"k": 61}, "k is 61, but the index has 60 rows"),
         ({"nprobe": 7}, "nprobe is 7, but the index has 6 lists"),
-        ({"k": 5, "rerank": 61}, "rerank is 61, but the index has 60 rows"),
     ],
 )
 def test_search_beyond_the_index(small, params, says):
     with pytest.raises(errors.InvalidParamsError, match=says):
         small.search(np.ones((1, 4)), SearchParams(**params))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("rerank", [None, 61, 200])
+def test_neighbours_beyond_the_rows_there_are_are_none(small, exact, rerank):
+    queries = small.vectors[:3]
+    wide = small.search(queries, SearchParams(k=61, exact=exact, rerank=rerank))
+    all_rows = small.search(queries, SearchParams(k=60, exact=True))
+    assert wide.ids.shape == wide.distances.shape == (3, 61)
+    assert wide.ids[:, :60].tolist() == all_rows.ids.tolist()
+    assert wide.ids[:, 60].tolist() == [-1, -1, -1]
+    assert np.isposinf(wide.distances[:, 60]).all()
+    assert np.isfinite(wide.distances[:, :60]).all()
+
+
+def test_more_candidates_than_rows_are_all_rows(small):
+    few = small.search(small.vectors[:3], SearchParams(k=5, rerank=61))
+    assert few.ids.shape == (3, 5)
+    assert few.ids[:, 0].tolist() == [0, 1, 2]
+
+
+def test_one_query_is_a_batch_of_one(small):
+    one = small.search(small.vectors[7], SearchParams(k=3))
+    assert (
+        one.ids.tolist()
+        == small.search(small.vectors[7:8], SearchParams(k=3)).ids.tolist()
+    )
+    assert one.ids.shape == (1, 3)
+    rows, _ = exact_search(small.vectors[7].tolist(), small.vectors, metric="l2", k=1)
+    assert rows.tolist() == [[7]]
+    with pytest.raises(errors.DimensionMismatchError, match="3 dimensions, expected 4"):
+        small.search(np.ones(3))
+    with pytest.raises(errors.InvalidInputError, match="2 dimensions"):
+        small.search(np.float32(1))
+    with pytest.raises(errors.InvalidInputError, match="empty"):
+        small.search([])
 
 
 def test_bad_queries(small):

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
@@ -121,3 +123,54 @@ def test_kinds_of_arrays_that_are_taken() -> None:
     assert hold_id_array([]).tolist() == []
     whole = np.ma.masked_array([1, 2], mask=[False, False])
     assert hold_id_array(whole).tolist() == [1, 2]
+
+
+UUIDS = [UUID(int=number) for number in (1, 7, 2**100)]
+UUID_TEXTS = [str(one) for one in UUIDS]
+UUID_BYTES = pa.array([one.bytes for one in UUIDS], pa.binary(16))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        UUIDS,
+        tuple(UUIDS),
+        np.array(UUIDS),
+        UUID_BYTES,
+        pa.chunked_array([UUID_BYTES[:1], UUID_BYTES[1:]]),
+        pa.array(UUID_TEXTS),
+    ],
+    ids=["list", "tuple", "array", "binary", "chunked", "texts"],
+)
+def test_uuids_are_kept_as_their_text(ids):
+    assert as_ids(ids, n=3).tolist() == UUID_TEXTS
+
+
+@pytest.mark.skipif(not hasattr(pa, "uuid"), reason="this pyarrow has no uuid type")
+def test_the_uuid_type_of_arrow_is_read():
+    column = pa.ExtensionArray.from_storage(pa.uuid(), UUID_BYTES)
+    assert as_ids(column, n=3).tolist() == UUID_TEXTS
+    assert as_ids(pa.chunked_array([column]), n=3).tolist() == UUID_TEXTS
+
+
+def test_an_index_finds_rows_by_uuid():
+    index = SoarIndex.build(np.eye(3, dtype=np.float32), ids=UUIDS)
+    assert index.rows_of([UUIDS[2], UUIDS[0]]).tolist() == [2, 0]
+    assert index.rows_of(UUID_TEXTS[1:2]).tolist() == [1]
+    assert index.search([0, 1, 0]).ids[0, 0] == UUID_TEXTS[1]
+
+
+@pytest.mark.parametrize(
+    ("ids", "says"),
+    [
+        ([UUIDS[0], "a"], "row 1 is 'a'|row 0 is UUID"),
+        (pa.array([b"\0" * 16, None], pa.binary(16)), "row 1"),
+        (pa.array([b"abc"]), "row 0 is b'abc'"),
+        (pa.array([3, None, 4]), "ids row 1 is null"),
+        (pa.array(["a", None]), "ids row 1 is null"),
+        (UUID_BYTES.cast(pa.binary()), "row 0"),
+    ],
+)
+def test_what_is_no_uuid_is_refused_by_row(ids, says):
+    with pytest.raises(errors.InvalidInputError, match=says):
+        as_ids(ids, n=len(ids))

@@ -33,7 +33,7 @@ from gleann.selection import ActiveParams, ActiveSession, run_active
         ({"C": "1"}, "C must be a number, got '1'"),
         ({"C": True}, "C must be a number, got True"),
         ({"density_power": float("inf")}, "density_power must be in"),
-        ({"classes": ("a", "b")}, "distinct integers"),
+        ({"classes": ("a", "a")}, "distinct words"),
         ({"classes": (0.5, 1.5)}, "distinct integers"),
         ({"concepts": ("",)}, "none of them empty"),
         ({"concepts": (1, 2)}, "must be names"),

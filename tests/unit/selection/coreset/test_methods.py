@@ -187,6 +187,7 @@ def test_a_coreset_becomes_a_selection():
         "seed": None,
         "data_hash": fingerprint(LINE.astype(np.float32)),
         "version": picked.provenance["version"],
+        "winners": {"margin": 1},
     }
     plain = margin(LINE, k=2, costs=costs).to_selection()
     assert plain.ids.tolist() == [1, 3]

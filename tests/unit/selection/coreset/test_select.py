@@ -126,8 +126,8 @@ def test_an_impossible_request_is_refused_when_it_is_made(change, error, said):
 
 
 def test_quotas_that_are_not_k_are_refused():
-    request = asked("gist", groups=GROUPS, quotas={0: 1, 1: 1})
-    with pytest.raises(InvalidParamsError, match="the quotas sum to 2, but k is 9"):
+    request = asked("gist", groups=GROUPS, quotas={0: 5, 1: 5})
+    with pytest.raises(InvalidParamsError, match="the quotas sum to 10, but k is 9"):
         select(request, ROWS)
 
 

@@ -211,7 +211,10 @@ def test_labelling_stops_at_the_first_narrow_interval():
     after = session.next_batch()
     assert len(after) == 0
     assert after.summary["stopped"]
-    assert "whichever of 10 looks" in made.note
+    # A hundred labels, then as many as are needed, or as there are.
+    budgets = session.design.round_budgets
+    assert budgets[:2] == (100, 100)
+    assert sum(budgets) == session.labels_used
     resumed = EstimateSession.resume(json.loads(json.dumps(session.state())), proxy)
     assert resumed.done
     assert resumed.estimate() == made
@@ -230,7 +233,9 @@ def test_an_absolute_width_and_one_that_is_never_reached():
 def test_looks_cost_width_as_the_union_bound_says():
     """The same labels: z(1 - 0.025 / 5) over z(0.975), where nothing was cut."""
     proxy, held, _ = world(n=20_000, scale=1.0)
-    plan = EstimateParams(budget=500, rounds=5, interval="delta")
+    plan = EstimateParams(
+        budget=500, rounds=5, allocation="even", interval="delta"
+    )
     plain = estimate(proxy, lambda ids: (held[ids], None), plan)
     careful = estimate(
         proxy, lambda ids: (held[ids], None), replace(plan, stop_at_width=1e-6)
@@ -273,7 +278,7 @@ def test_every_estimate_says_what_uniform_sampling_would_give(target):
     ]
     expected = np.mean([made.uniform_width for made in ours])
     assert expected == pytest.approx(np.mean([width(made) for made in plain]), rel=0.08)
-    gain = {"count": 1.2, "avg": 1.1, "sum": 1.2}[target]
+    gain = {"count": 1.15, "avg": 1.1, "sum": 1.15}[target]
     assert expected > gain * np.mean([width(made) for made in ours])
     # Its own sample tells it the same of itself, but for Student's quantile and priors.
     assert plain[0].uniform_width == pytest.approx(width(plain[0]), rel=0.05)

@@ -119,7 +119,7 @@ def test_a_constant_statistic_still_spends_its_budget():
 
 def test_a_batch_stays_the_same_until_labels_arrive():
     proxy, held, _ = world()
-    session = EstimateSession.start(proxy, EstimateParams(budget=60))
+    session = EstimateSession.start(proxy, EstimateParams(budget=60, pilot_share=0.5))
     batch = session.next_batch()
     assert batch.rows.tolist() == session.next_batch().rows.tolist()
     assert len(batch) == 30

@@ -220,7 +220,8 @@ def test_totals_of_all_rows_keep_positives_that_were_drawn_early():
 def test_the_budget_is_spent_exactly_on_distinct_rows(target, cut):
     vectors, held, values = world()
     asked = []
-    session = TastiSession.start(vectors, params_of(target=target, strata_cut=cut))
+    params = params_of(target=target, strata_cut=cut)
+    session = TastiSession.start(vectors, params, first=40)
     made = run_estimate(session, oracle_of(held, values, asked))
     assert len(asked) == len(set(asked)) == made.labels_used == 200
     assert session.done
@@ -234,7 +235,7 @@ def test_the_budget_is_spent_exactly_on_distinct_rows(target, cut):
 
 def test_later_rounds_rank_better_than_the_representatives_alone():
     vectors, held, values = world()
-    session = TastiSession.start(vectors, params_of(budget=300, seed=1))
+    session = TastiSession.start(vectors, params_of(budget=300, seed=1), first=60)
     run_estimate(session, oracle_of(held, values))
     rounds = session.state()["rounds"]
     first, last = (
@@ -248,11 +249,11 @@ def test_later_rounds_rank_better_than_the_representatives_alone():
 def test_strata_stand_still_until_a_round_finds_a_positive():
     vectors, _, values = world()
     nothing = np.zeros(N, bool)
-    session = TastiSession.start(vectors, params_of())
+    session = TastiSession.start(vectors, params_of(), first=40)
     made = run_estimate(session, oracle_of(nothing, values))
     rounds = session.state()["rounds"]
     for one, later in pairwise(rounds):
-        drawn = np.bincount(one["strata"], minlength=5)
+        drawn = np.bincount(one["strata"])
         assert later["left"] == (np.array(one["left"]) - drawn).tolist()
     assert (made.value, made.low) == (0.0, 0.0)
     assert 0 < made.high < N
@@ -346,11 +347,11 @@ def test_an_oracle_that_raises_half_way_keeps_its_progress():
 
 def test_a_batch_stays_the_same_and_tells_what_its_rows_stand_for():
     vectors, held, _ = world()
-    session = TastiSession.start(vectors, params_of())
+    session = TastiSession.start(vectors, params_of(), first=40)
     batch = session.next_batch()
     assert batch.weights.tolist() == [1.0] * 40
     assert set(batch.why["stratum"]) == {-1}
-    with pytest.raises(NotReadyError, match=r"need 120 labels, 0 are there"):
+    with pytest.raises(NotReadyError, match=r"need 72 labels, 0 are there"):
         session.estimate()
     session.submit(batch.ids, held[batch.ids])
     pilot = session.next_batch()
@@ -383,7 +384,13 @@ def test_labelling_stops_at_a_narrow_interval():
     assert session.done
     assert session.labels_used < 1200
     assert made.high - made.low <= 0.8 * made.value
-    assert "8 looks" in made.note
+    # Each round is sized by the labels before it.
+    sizes = [len(one["rows"]) for one in session.state()["rounds"]]
+    assert sum(sizes) == session.labels_used - 60
+    assert sizes[0] == 100
+    resumed = TastiSession.resume(session.state(), vectors)
+    assert resumed.done
+    assert resumed.estimate() == made
 
 
 def test_coinciding_rows_and_equal_labels_are_no_obstacle():
@@ -410,7 +417,7 @@ def test_input_that_does_not_fit_is_refused():
     with pytest.raises(InvalidParamsError, match="190 representatives leave 3 of 193"):
         start(vectors, params_of(budget=193), first=190)
     with pytest.raises(InvalidParamsError, match=r"at least 2 labels .* 1 repr"):
-        start(vectors, params_of(), first=1)
+        start(vectors, params_of(allocation="even"), first=1)
     with pytest.raises(InvalidParamsError, match="'delta', got 'bootstrap'"):
         start(vectors, params_of(interval="bootstrap"))
     with pytest.raises(DuplicateIdError):

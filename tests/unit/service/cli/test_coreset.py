@@ -145,6 +145,34 @@ def test_quotas_serve_every_method(method, folder, points, probabilities, tmp_pa
     assert table["group"].count("rare") == table["group"].count("often") == 6
 
 
+def test_quotas_by_group_are_numbers_and_shares(folder, points, tmp_path, capsys):
+    np.save(tmp_path / "groups.npy", np.arange(len(points)) % 3)
+    out = tmp_path / "picks.parquet"
+    shared = ("--k", "20", "--groups", str(tmp_path / "groups.npy"), "--overwrite")
+
+    def picked(quotas, *groups):
+        command = (str(folder / "points.npy"), *(groups or shared), "--quotas", quotas)
+        return select(folder, out, "random", *command)
+
+    assert picked("0=4,2=0.5") == 0
+    table = pq.read_table(out).to_pydict()
+    assert [table["group"].count(group) for group in range(3)] == [4, 6, 10]
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["provenance"]["params"]["quotas"]["2"] == 10
+    for quotas, said in (
+        ("0=4,2=0.9", "sum to 22, but k is 20"),
+        ("0=4,zebra=3", "group 'zebra' is 3"),
+        ("0=4,0=3", "'0=3' is no quota"),
+        ("often", "'often' is no quota: give proportional, equal, or GROUP=N"),
+        ("0=many", "'0=many' is no quota"),
+        ("0=1.5", "share of k"),
+    ):
+        assert picked(quotas) != 0
+        assert said in capsys.readouterr().err
+    assert picked("0=4", "--k", "20", "--overwrite") != 0
+    assert "--quotas by group needs --groups" in capsys.readouterr().err
+
+
 def test_new_options_reach_the_library(folder, points, probabilities, tmp_path):
     source = points_file(folder)
     given = ["--probabilities", str(folder / "p.npy"), "--uncertainty", "entropy"]
@@ -315,3 +343,22 @@ def test_the_earlier_name_of_weighted_k_center_is_understood_and_not_listed(
     capsys.readouterr()
     assert run(["select", "--help"]) == 0
     assert "\n  k-center" not in capsys.readouterr().out
+
+
+def test_a_weight_that_makes_it_another_method_is_named(folder, tmp_path, capsys):
+    out = tmp_path / "picks.parquet"
+    shared = (
+        "weighted-k-center", str(folder / "points.npy"), "--k", "9", "--costs",
+        str(folder / "costs.npy"), "--overwrite",
+    )  # fmt: skip
+    assert select(folder, out, *shared, "--cost-weight", "1e6") == 0
+    said = capsys.readouterr().out
+    assert "your weight makes this margin sampling" in said
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    assert record["results"]["winners"] == {"margin": 1}
+    assert record["results"]["note"] in said
+    assert record["results"]["provenance"]["winners"] == {"margin": 1}
+    assert select(folder, out, *shared[:-1], "--cost-weight", "0.5", "--overwrite") == 0
+    record = json.loads((tmp_path / "picks.parquet.manifest.json").read_text())
+    note, said = record["results"]["note"], capsys.readouterr().out
+    assert bool(note) == ("your weight" in said)

@@ -35,7 +35,7 @@ def answer(path, rows, positive, value):
     pacsv.write_csv(table, path)
 
 
-@pytest.mark.parametrize("target", ["count", "avg", "sum"])
+@pytest.mark.parametrize("target", ["count", "share", "avg", "mean", "sum"])
 def test_a_person_answers_until_the_estimate_is_there(
     target, population, tmp_path, capsys
 ):
@@ -216,7 +216,7 @@ def test_proxies_from_the_index_have_delta_intervals_only(folder, tmp_path, caps
         "bootstrap", "--out", str(tmp_path / "out.json"),
     ]  # fmt: skip
     assert run(command) == 1
-    assert "'delta', got 'bootstrap'" in capsys.readouterr().err
+    assert "--interval bootstrap does not go with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", ["representatives", "labelled"])

@@ -2,9 +2,14 @@
 
 import json
 import re
+import shlex
+from html import unescape
 from html.parser import HTMLParser
 from importlib.util import find_spec
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gleann.service.cli.main import run
@@ -58,9 +63,10 @@ def test_the_page_is_whole_and_fetches_nothing(folder):
     balance = Balance()
     balance.feed(text)
     assert balance.open == []
-    assert "http" not in text
+    plain = re.sub(r'src="data:image/png;base64,[\w+/=]+"', 'src="#"', text)
+    assert "http" not in plain
     assert not re.search(
-        r"""(?:src|href)\s*=\s*["'](?!\#)|url\(|@import|<script""", text
+        r"""(?:src|href)\s*=\s*["'](?!\#)|url\(|@import|<script""", plain
     )
     assert "nan" not in re.sub("<[^>]*>", " ", text).lower().split()
     # Words and pictures of every part are there.
@@ -68,6 +74,43 @@ def test_the_page_is_whole_and_fetches_nothing(folder):
     for heading in ("Through the service", "Recall and speed", "Finding rare concepts",
                     "How many, and what mean", "A subset to train on"):  # fmt: skip
         assert f"<h2>{heading}</h2>" in text
+
+
+def test_the_page_shows_what_was_found(folder, figures):
+    text = unescape((folder / "report.html").read_text())
+    assert len(figures["found"]) == 4
+    for one in figures["found"]:
+        assert one["seeds"] == labelling.SEED_POSITIVES
+        assert ", ".join(one["words"]) in text
+        runs = [r for r in figures["runs"] if r["concept"] == one["concept"]]
+        run = next(r for r in runs if r["method"] == one["method"])
+        positives = run["checkpoints"][-1]["positives"]
+        assert one["count"] == positives - one["seeds"]
+    assert text.count('src="data:image/png') == len(digits.METHODS) * QUICK.digits
+
+
+def test_every_table_of_methods_marks_its_best(folder):
+    text = (folder / "report.html").read_text()
+    tables = re.findall(r"<table>.*?</table>", text, re.S)
+    methods = [one for one in tables if '<th scope="col">method</th>' in one]
+    assert len(methods) == 4
+    assert all("(best)" in one for one in methods)
+
+
+def test_the_page_ends_with_commands_for_the_readers_file(
+    folder, tmp_path, monkeypatch
+):
+    text = unescape((folder / "report.html").read_text())
+    end = text.partition("<h2>Now with your file</h2>")[2]
+    commands = [shlex.split(one) for one in re.findall(r"<pre>(gleann.*?)</pre>", end)]
+    assert [words[1] for words in commands] == ["build", "select", "estimate"]
+    monkeypatch.chdir(tmp_path)
+    points = np.random.default_rng(1).normal(size=(1_500, 6)).astype(np.float32)
+    columns = {"id": [f"n{n}" for n in range(1_500)], "text": ["a"] * 1_500}
+    pq.write_table(pa.table({**columns, "vector": list(points)}), "items.parquet")
+    # The last one asks for labels, which is exit code 3.
+    assert [run(words[1:]) for words in commands] == [0, 0, 3]
+    assert "covers" in (tmp_path / "picks.html").read_text()
 
 
 def test_every_method_was_measured(figures):

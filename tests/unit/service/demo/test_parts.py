@@ -1,5 +1,7 @@
 """The demo's measuring parts, where the answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -7,7 +9,7 @@ from sklearn.metrics import average_precision_score
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search
 from gleann.index.metric import prepare
 from gleann.selection import ActiveParams, IndexNeighbours
-from gleann.service.demo import digits, estimating, labelling, speed
+from gleann.service.demo import digits, estimating, labelling, page_digits, speed
 from gleann.service.demo.scale import Scale
 from gleann.service.demo.speech import listed, mean_and_spread, signed
 
@@ -195,3 +197,26 @@ def test_words_about_numbers():
     assert mean_and_spread([1.0]) == "1.000"
     assert mean_and_spread([1.0, 3.0], digits=1) == "2.0 \N{PLUS-MINUS SIGN} 1.4"
     assert signed(-0.5, digits=1) == "\N{MINUS SIGN}0.5"
+
+
+def test_the_page_says_where_a_weight_makes_it_another_method():
+    split = digits.load(seed=0)
+    chosen = {weight: digits.weigh(split, 40, weight) for weight in (0.0, 0.02, 50.0)}
+    assert chosen[50.0].winners == {"margin": 1}
+    curve = digits.trade_off(split, k=40, seed=0)
+    assert {s.winner for s in curve} <= {
+        "weighted_k_center", "margin", "farthest_first", "greedy"
+    }  # fmt: skip
+    said = page_digits.rival_words(
+        [replace(one, cost_weight=weight, winner=winner)
+         for one, weight, winner in zip(
+             curve[:4],
+             (0.0, 0.0, 9.0, 9.0),
+             ("farthest_first", "greedy", "margin", "margin"),
+             strict=True,
+         )]
+    )  # fmt: skip
+    assert "weight 0.0 makes it farthest-first on 1 of 2 splits" in said
+    assert "weight 9.0 makes it margin sampling on 2 of 2 splits" in said
+    for subset in digits.subsets(split, k=20, seed=0)[1:]:
+        assert subset.winner == ""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from gleann.service.report.bars import Bars, Counts, bar_chart, histogram_chart
 from gleann.service.report.charts import (
-    WIDTH,
     Series,
     Whisker,
     line_chart,
@@ -17,12 +17,14 @@ from gleann.service.report.charts import (
     whisker_chart,
 )
 from gleann.service.report.markup import element
+from gleann.service.report.measures.distances import Histogram
 from gleann.service.report.numerals import percent
 from gleann.service.report.page import Section, figure, page
+from gleann.service.report.plot import WIDTH
 from gleann.service.report.scales import Axis, axis_over
 
 FETCHES = re.compile(
-    r"""(?:src|href)\s*=\s*["'](?!\#)|url\(|@import|<script|<link|<iframe""", re.I
+    r"""(?:src|href)\s*=\s*["'](?!\#|data:)|url\(|@import|<script|<link|<iframe""", re.I
 )
 
 
@@ -135,3 +137,49 @@ def test_the_check_for_fetches_can_fail():
     assert FETCHES.search(element("img", {"src": "http://example.org/a.png"}))
     assert FETCHES.search('<a href="other.html">')
     assert not FETCHES.search('<a href="#here">')
+
+
+def rects(chart, look):
+    return [r for r in svg_of(chart).iter("rect") if look in r.get("class").split()]
+
+
+def test_bars_are_as_long_as_their_values():
+    chart = bar_chart(
+        ["one", "a name that is much too long to be shown"],
+        [
+            Bars(name="before", values=[0.2, 0.4], notes=["n1", "n2"]),
+            Bars(name="after", values=[0.1, None], notes=["n3", "n4"]),
+        ],
+        x=Axis(label="share", low=0, high=0.5),
+    )
+    first, second = (float(r.get("width")) for r in rects(chart, "c0"))
+    (after,) = rects(chart, "c1")
+    assert second == pytest.approx(2 * first, abs=0.2)
+    assert float(after.get("width")) == pytest.approx(first / 2, abs=0.2)
+    assert after.find("title").text == "n3"
+    # The two bars of a group do not overlap.
+    tops = [float(r.get("y")) for r in (rects(chart, "c0")[0], after)]
+    assert tops[1] - tops[0] >= float(after.get("height"))
+    assert "<title>a name that is much too long to be shown</title>" in chart
+
+
+def test_histograms_are_as_high_as_their_counts():
+    values = Histogram(edges=(0, 1, 2, 3), counts=(2, 0, 4), left_out=0)
+    chart = histogram_chart(
+        [Counts(name="rows", values=values)],
+        x=Axis(label="x", low=0, high=3),
+        y=Axis(label="rows", low=0, high=4),
+    )
+    low, high = (float(r.get("height")) for r in rects(chart, "column"))
+    assert high == pytest.approx(2 * low, abs=0.2)
+    left, right = (float(r.get("x")) for r in rects(chart, "column"))
+    assert right - left == pytest.approx(2 * (WIDTH - 80) / 3, abs=1)
+    assert "rows: 4 from 2 to 3" in chart
+
+
+def test_charts_say_what_they_show():
+    axis = Axis(label="distance", low=0, high=1)
+    series = [Series(name="chosen", x=[0], y=[0], marked=False)]
+    svg = svg_of(line_chart(series, x=axis, y=Axis(label="rows", low=0, high=1)))
+    assert svg.get("role") == "img"
+    assert svg.get("aria-label") == "Lines of rows by distance: chosen"

@@ -4,10 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gleann.service.report.examples import Example, clip, example_grid
 from gleann.service.report.markup import Html, element, join
 from gleann.service.report.numerals import MINUS, compact, percent, short
-from gleann.service.report.page import Section, code, figure, page, paragraph, tiles
-from gleann.service.report.tables import facts, table
+from gleann.service.report.page import (
+    Section,
+    code,
+    figure,
+    note,
+    page,
+    paragraph,
+    tiles,
+)
+from gleann.service.report.tables import best_of, facts, table
 
 NASTY = '<script>alert("x")</script>&\''
 
@@ -74,16 +83,44 @@ def test_percent_tells_small_shares_from_none(value, text):
 
 def test_columns_of_numbers_stand_at_the_right():
     made = table(["name", "n", "year"], [["a", 1.5, "x"], ["b", None, "1984"]])
-    assert '<th class="number">n</th>' in made
-    assert "<th>year</th>" in made
+    assert '<th scope="col" class="number">n</th>' in made
+    assert '<th scope="col">year</th>' in made
     assert "<td>1984</td>" in made
     assert "\N{EN DASH}" in made
+
+
+def test_the_best_of_a_column_is_marked_and_said():
+    best = best_of([3.0, None, 1.0, 1.0], column=1, want="low")
+    assert best == {(2, 1), (3, 1)}
+    assert best_of([3.0, None, 1.0], column=0, want="high") == {(0, 0)}
+    # Where all are equal, none is better than another.
+    assert best_of([2.0, 2.0], column=0, want="low") == set()
+    assert best_of([None, 2.0], column=0, want="low") == set()
+    rows = [["a", 3.0], ["b", None], ["c", 1.0], ["d", 1.0]]
+    made = table(["name", "n"], rows, best=best, caption="about")
+    assert made.count('class="number best"') == 2
+    assert made.count("(best)") == 2
+    assert '<td class="number best">1<span class="said"> (best)</span></td>' in made
+    assert "<caption>about</caption>" in made
 
 
 def test_every_piece_of_a_page_escapes():
     body = (
         paragraph(NASTY),
+        note(NASTY),
         code(NASTY),
+        example_grid(
+            [
+                Example(
+                    id=NASTY,
+                    facts=((NASTY, NASTY),),
+                    texts=((NASTY, NASTY), (NASTY, NASTY)),
+                    picture=NASTY,
+                ),
+                Example(id="1", missing=NASTY),
+            ],
+            of=3,
+        ),
         tiles([(NASTY, NASTY)]),
         table([NASTY], [[NASTY]]),
         facts([(NASTY, NASTY)]),
@@ -91,8 +128,27 @@ def test_every_piece_of_a_page_escapes():
     )
     made = page(NASTY, NASTY, [Section(title=NASTY, body=body)])
     assert "<script" not in made
-    assert made.count("&lt;script&gt;") >= 13
+    assert made.count("&lt;script&gt;") >= 23
 
 
 def test_dollars_in_text_are_only_text():
     assert "$title costs $$5" in page("x", "$title costs $$5", [])
+
+
+@given(st.text(max_size=400))
+def test_clipped_text_is_one_line_and_counts_what_it_leaves_out(text):
+    clipped = clip(text, most=50)
+    whole = " ".join(text.split())
+    if len(whole) <= 50:
+        assert clipped == whole
+    else:
+        assert f"({len(whole) - 50} more letters)" in clipped
+        assert len(clipped) < 50 + 30
+    assert len(clipped.splitlines()) <= 1
+
+
+def test_a_grid_says_how_many_items_it_leaves_out():
+    three = [Example(id=str(n)) for n in range(3)]
+    assert "Shown: 3 of 1,200." in example_grid(three, of=1200)
+    assert "Shown" not in example_grid(three, of=3)
+    assert "There is none." in example_grid([], of=0)

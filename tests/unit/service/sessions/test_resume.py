@@ -32,11 +32,11 @@ def proxies() -> dict[str, np.ndarray]:
 
 def test_the_format_names_the_class(index: SoarIndex) -> None:
     one = EstimateSession.start(proxies()["a"], PARAMS, ids=index.ids)
-    again = resume(one.state(), index, proxies()["a"], kind="estimate")
+    again = resume(one.state(), index, proxies()["a"].tobytes(), kind="estimate")
     assert isinstance(again, EstimateSession)
     assert again.next_batch().ids.tolist() == one.next_batch().ids.tolist()
     groups = OverlappingGroupsSession.start(proxies(), PARAMS, ids=index.ids)
-    kept = np.concatenate(list(proxies().values()))
+    kept = np.concatenate(list(proxies().values())).tobytes()
     assert isinstance(
         resume(groups.state(), index, kept, kind="groups"), OverlappingGroupsSession
     )
@@ -62,4 +62,11 @@ def test_what_cannot_be_resumed_is_refused(
     column = proxies()["a"]
     state = EstimateSession.start(column, PARAMS, ids=index.ids).state() | change
     with pytest.raises(CorruptDataError, match=says):
-        resume(state, index, column if proxy else None, kind="estimate")
+        resume(state, index, column.tobytes() if proxy else None, kind="estimate")
+
+
+def test_scores_of_a_broken_length_are_refused(index: SoarIndex) -> None:
+    column = proxies()["a"]
+    state = EstimateSession.start(column, PARAMS, ids=index.ids).state()
+    with pytest.raises(CorruptDataError, match="not 8 a score"):
+        resume(state, index, column.tobytes()[:-3], kind="estimate")

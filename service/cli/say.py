@@ -1,0 +1,54 @@
+"""What a command prints: lines for a reader or, with --json, one JSON object."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+Callback = TypeVar("Callback", bound=Callable[..., None])
+
+_WANTED, _RESULT = "gleann.json.wanted", "gleann.json.result"
+
+
+def json_option(function: Callback) -> Callback:
+    """The option --json."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_want,
+        help="Print the result as one JSON object, for programs.",
+    )(function)
+
+
+def say(line: str) -> None:
+    """Print a line to stdout, unless JSON is wanted."""
+    if not _meta().get(_WANTED):
+        click.echo(line)
+
+
+def result(**values: object) -> None:
+    """Add to the JSON object; what has no JSON form is written as text."""
+    _meta().setdefault(_RESULT, {}).update(values)
+
+
+def add_to(name: str, values: Iterable[object]) -> None:
+    """Add to a list in the JSON object."""
+    _meta().setdefault(_RESULT, {}).setdefault(name, []).extend(values)
+
+
+def echo_json(context: click.Context) -> None:
+    """Print the JSON object if it is wanted; called once, when a command has ended."""
+    if context.meta.get(_WANTED):
+        found: Mapping[str, object] = context.meta.get(_RESULT, {})
+        click.echo(json.dumps(found, default=str, ensure_ascii=False))
+
+
+def _want(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    context.meta[_WANTED] = wanted
+
+
+def _meta() -> dict[str, Any]:
+    context = click.get_current_context(silent=True)
+    return {} if context is None else context.meta

@@ -1,0 +1,128 @@
+"""Client calls for rounds."""
+
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from gleann.service.client.active_calls import ActiveCalls
+from gleann.service.client.connection import Connection
+from gleann.service.values import Scores, Selected, SessionInfo
+from gleann.service.wire.arrays import labels_to_wire, optional_ids_to_wire
+from gleann.service.wire.rounds_messages import rounds_params_to_wire
+from gleann.service.wire.session_messages import session_info_of
+from gleann.v1 import rounds_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.rounds import RoundsParams
+
+
+class RoundsCalls:
+    """Calls on rounds sessions: `client.rounds`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+        # Batches, labels and scores travel in the messages of active learning.
+        self._calls = ActiveCalls(connection, service=connection.stubs.rounds)
+
+    def start(
+        self,
+        name: str,
+        *,
+        ids: ArrayLike | None = None,
+        labels: ArrayLike = (),
+        params: "RoundsParams | None" = None,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Start rounds, from some labels or from none.
+
+        The session belongs to the sealed version of the index; later changes of the
+        index do not touch it. It survives a restart.
+
+        Args:
+            name: a built index, for cosine or l2.
+            ids: vectors with a label already; None for none.
+            labels: their classes, integers.
+            params: how to pick; defaults to `RoundsParams()`.
+            request_id: a repeat with the same string returns the same session.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownIdError: unknown id.
+            InvalidParamsError: an index for inner product.
+            DimensionMismatchError: ids and labels differ in number.
+            NotReadyError: the index was never built.
+        """
+        request = rounds_pb2.StartRoundsSessionRequest(
+            index=name,
+            params=rounds_params_to_wire(params),
+            ids=optional_ids_to_wire(ids),
+            labels=labels_to_wire(labels),
+            request_id=request_id,
+        )
+        self._connection.require_sendable(request)
+        return session_info_of(self._stubs.rounds.StartRoundsSession(request))
+
+    def next_batch(self, session: str | SessionInfo) -> Selected:
+        """The vectors to label next; the same batch until labels arrive.
+
+        Returns:
+            The vectors, most wanted first; none when all are labelled or ignored.
+
+        Raises:
+            UnknownJobError: no such rounds session.
+        """
+        return self._calls.next_batch(session)
+
+    def submit_labels(
+        self,
+        session: str | SessionInfo,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        *,
+        request_id: str = "",
+    ) -> SessionInfo:
+        """Submit labels of any vectors, in the batch or not; all are accepted, or none.
+
+        Labels above the message limit are sent in several messages, each atomic.
+
+        Args:
+            session: the session, or its name.
+            ids: m vectors.
+            labels: m classes, integers; new classes may appear in any round.
+            request_id: a repeat with the same string changes nothing.
+
+        Raises:
+            UnknownJobError: no such rounds session.
+            UnknownIdError: unknown id.
+            InvalidInputError: a label that contradicts an earlier one.
+        """
+        return self._calls.submit_labels(session, ids, labels, request_id=request_id)
+
+    def ignore(
+        self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
+    ) -> SessionInfo:
+        """Exclude vectors from later rounds.
+
+        Raises:
+            UnknownJobError: no such rounds session.
+            UnknownIdError: unknown id.
+        """
+        return self._calls.ignore(session, ids, request_id=request_id)
+
+    def score_items(
+        self, session: str | SessionInfo, ids: ArrayLike | None = None
+    ) -> Scores:
+        """Class probabilities by the current model of a rounds session.
+
+        Args:
+            session: the session, or its name.
+            ids: the vectors to score; None scores all of the session's index version.
+
+        Raises:
+            UnknownJobError: no such rounds session.
+            UnknownIdError: unknown id.
+            NotReadyError: the labels have fewer than two classes, or the session
+                received labels during the call.
+        """
+        return self._calls.score_items(session, ids)

@@ -1,0 +1,40 @@
+"""Conversion of the parameters of rounds."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from gleann.service.wire.index_messages import fill, given
+from gleann.v1 import rounds_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.rounds import RoundsParams
+
+
+def rounds_params_to_wire(
+    params: "RoundsParams | None",
+) -> rounds_pb2.RoundsParams | None:
+    """Pack session parameters, if any."""
+    if params is None:
+        return None
+    values = asdict(params)
+    values["c"] = values.pop("C")
+    values["balanced"] = values.pop("class_weight") == "balanced"
+    message = rounds_pb2.RoundsParams()
+    fill(message, values)
+    return message
+
+
+def rounds_params_of(message: rounds_pb2.RoundsParams) -> "RoundsParams":
+    """Read session parameters.
+
+    Raises:
+        InvalidParamsError: a parameter out of its range.
+    """
+    from gleann.selection.rounds import RoundsParams
+
+    values = given(message)
+    if "c" in values:
+        values["C"] = values.pop("c")
+    if values.pop("balanced", False):
+        values["class_weight"] = "balanced"
+    return RoundsParams(**values)

@@ -1,0 +1,64 @@
+"""Progress bars: none for short work, one a phase, drawn in silent phases too."""
+
+import threading
+import time
+
+import pytest
+
+from gleann.index import Progress
+from gleann.service.cli import progress
+from gleann.service.cli.progress import progress_bars
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "TICK_SECONDS", 0.05)
+
+
+def test_short_work_shows_nothing(capsys) -> None:
+    with progress_bars(wanted=True) as report:
+        report(Progress(phase="train", done=0, total=3))
+        report(Progress(phase="train", done=3, total=3))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_pipe_shows_nothing(quick, capsys) -> None:
+    with progress_bars(wanted=False) as report:
+        report(Progress(phase="train", done=0, total=3))
+        time.sleep(0.2)
+        report(Progress(phase="train", done=1, total=3))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_phase_that_reports_once_is_shown(quick, capsys) -> None:
+    with progress_bars(wanted=True) as report:
+        report(Progress(phase="train", done=0, total=3))
+        time.sleep(0.3)
+    err = capsys.readouterr().err
+    assert "train:   0%" in err
+    assert "0/3" in err
+
+
+def test_a_bar_for_each_phase(quick, capsys) -> None:
+    with progress_bars(wanted=True) as report:
+        report(Progress(phase="train", done=0, total=3))
+        time.sleep(0.2)
+        for done in range(3):
+            report(Progress(phase="assign", done=done, total=2))
+    err = capsys.readouterr().err
+    assert err.index("train:") < err.index("assign:")
+    assert "0/2" in err
+
+
+def interrupted() -> None:
+    with progress_bars(wanted=True) as report:
+        report(Progress(phase="train", done=0, total=3))
+        raise KeyboardInterrupt
+
+
+def test_no_thread_is_left(quick) -> None:
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert threading.active_count() == before
