@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.selection.estimate.refreshed.rounds import (
     Round,
@@ -27,7 +28,7 @@ from gleann.selection.estimate.stratified.intervals import (
 from gleann.selection.estimate.stratified.merging import merged_rates
 from gleann.selection.estimate.stratified.polya import polya_interval
 from gleann.selection.estimate.stratified.rules import doubting_skew, is_symmetric
-from gleann.selection.estimate.stratified.tally import Evidence, moments
+from gleann.selection.estimate.stratified.tally import Evidence, Tally, moments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,42 +107,54 @@ def _polya(strata: RoundStrata, symmetric: Interval, confidence: float) -> Inter
 def _side_by_side(
     rounds: Sequence[Round], design: Design, by_round: Evidence, evidence: Evidence
 ) -> RoundStrata:
-    """Every stratum of every round, with its weighted share of the totals."""
+    """Every drawn stratum of every round, with its weighted share of the totals."""
     k = len(design.sizes)
-    weights = round_weights(rounds, design)
-    left = [aligned(one.left, k) for one in rounds]
-    drawn = [seen.labelled for seen in by_round.rounds]
-    scales = [
-        weight * rows / np.maximum(n, 1)
-        for weight, rows, n in zip(weights, left, drawn, strict=True)
-    ]
-    factors = [
-        weight**2 * row_factor(n, rows)
-        for weight, rows, n in zip(weights, left, drawn, strict=True)
-    ]
-    counts = [s * seen.positives for s, seen in zip(scales, by_round.rounds, strict=True)]
-    sums = [s * seen.sums for s, seen in zip(scales, by_round.rounds, strict=True)]
+    left = np.concatenate([aligned(one.left, k) for one in rounds])
+    proxies = np.concatenate([aligned(one.proxy_means, k) for one in rounds])
+    weights = np.repeat(round_weights(rounds, design), k)
+    seen = evidence.total
+    scales = weights * left / np.maximum(seen.labelled, 1)
+    counts, sums = scales * seen.positives, scales * seen.sums
     whole = refreshed_totals(rounds, by_round, design)
     known = KnownTotals(
         labelled=design.known.labelled,
-        positives=whole.count - float(np.sum(counts)),
-        total=whole.sum - float(np.sum(sums)),
+        positives=whole.count - float(counts.sum()),
+        total=whole.sum - float(sums.sum()),
     )
-    found = Totals(
-        counts=np.concatenate(counts),
-        sums=np.concatenate(sums),
-        spread_factors=np.concatenate(factors),
-        known=known,
+    of_all_rounds = np.tile(by_round.total.labelled, len(rounds))
+    # A cut with fewer strata than others lacks the lowest ones.
+    there = seen.labelled > 0
+    return RoundStrata(
+        design=replace(
+            design,
+            sizes=left[there],
+            proxy_means=proxies[there],
+            known=known,
+            row_shares=seen.labelled[there] / of_all_rounds[there],
+        ),
+        found=Totals(
+            counts=counts[there],
+            sums=sums[there],
+            spread_factors=(weights**2 * row_factor(seen.labelled, left))[there],
+            known=known,
+        ),
+        evidence=_only(evidence, there),
     )
-    shares = np.concatenate(drawn) / np.tile(np.maximum(np.sum(drawn, axis=0), 1), len(rounds))
-    flat = replace(
-        design,
-        sizes=np.concatenate(left),
-        proxy_means=np.concatenate([aligned(one.proxy_means, k) for one in rounds]),
-        known=known,
-        row_shares=shares,
-    )
-    return RoundStrata(design=flat, found=found, evidence=evidence)
+
+
+def _only(evidence: Evidence, there: NDArray[np.bool_]) -> Evidence:
+    """The evidence of some strata."""
+    rounds = [
+        Tally(
+            labelled=one.labelled[there],
+            positives=one.positives[there],
+            sums=one.sums[there],
+            squares=one.squares[there],
+        )
+        for one in evidence.rounds
+    ]
+    values = [own for own, kept in zip(evidence.values, there, strict=True) if kept]
+    return Evidence(rounds=tuple(rounds), values=tuple(values))
 
 
 def _symmetric(

@@ -105,7 +105,8 @@ from gleann.service.report.asked import Asked
     type=click.Choice(tuple(INTERVALS)),
     default="auto",
     show_default=True,
-    help="Method for the confidence interval.",
+    help="Method for the confidence interval; auto is delta for a count that few"
+    " positives do not skew, else polya, which reaches to what was not labelled.",
 )
 @click.option(
     "--stop-at-width",
