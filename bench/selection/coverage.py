@@ -1,8 +1,8 @@
 """`python -m bench selection coverage`: coverage of every interval on the same draws.
 
-Real labels with values and proxies that strain an average. Each trial is drawn once, and
-every method is asked about the same labels. Cells are noted as they are measured: a run
-that is killed goes on where it was.
+Real labels with values and proxies that strain an average. Each trial is drawn once,
+and every method is asked about the same labels. Cells are noted as they are measured: a
+run that is killed goes on where it was.
 """
 
 import argparse

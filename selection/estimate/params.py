@@ -120,19 +120,15 @@ class EstimateParams:
                 f"value_range {self.value_range} needs the target avg or sum, got"
                 f" {self.target}"
             )
-        if len(self.value_range) != 2:
+        if not isinstance(self.value_range, tuple) or len(self.value_range) != 2:
             raise InvalidParamsError(
-                f"value_range must be (low, high), got {len(self.value_range)} numbers"
+                f"value_range must be (low, high), got {self.value_range!r}"
             )
         low, high = self.value_range
         for end in self.value_range:
-            require_between(
-                "value_range", end, low=-LARGEST_VALUE, high=LARGEST_VALUE
-            )
+            require_between("value_range", end, low=-LARGEST_VALUE, high=LARGEST_VALUE)
         if low >= high:
-            raise InvalidParamsError(
-                f"value_range must rise, got {low:g} to {high:g}"
-            )
+            raise InvalidParamsError(f"value_range must rise, got {low:g} to {high:g}")
         if self.interval not in RANGED:
             raise InvalidParamsError(
                 f"value_range needs an interval of {', '.join(RANGED)}, got"

@@ -19,14 +19,14 @@ from gleann.selection.estimate.stratified.intervals import (
     uniform_width,
     within_possible,
 )
+from gleann.selection.estimate.stratified.looks import confidence_of_look
+from gleann.selection.estimate.stratified.merging import merged
 from gleann.selection.estimate.stratified.polya import polya_interval
 from gleann.selection.estimate.stratified.rules import (
     assumption,
     auto_interval,
     symmetric_interval,
 )
-from gleann.selection.estimate.stratified.looks import confidence_of_look
-from gleann.selection.estimate.stratified.merging import merged
 from gleann.selection.estimate.stratified.tally import Evidence, Tally
 from gleann.selection.estimate.stratified.validity import value_doubts
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import HeldIds, Ids, Mask
+from gleann.index.arrays import Ids, Mask
 from gleann.index.checks import as_array
 from gleann.index.errors import (
     DimensionMismatchError,
@@ -109,7 +109,7 @@ def as_values(
 def require_in_range(
     values: NDArray[np.float64],
     held: Mask,
-    ids: HeldIds,
+    ids: Ids,
     value_range: tuple[float, float] | None,
 ) -> None:
     """Refuse values of positives outside the range that the caller gave.

@@ -196,9 +196,7 @@ def require_open_rows(
         raise InvalidParamsError(f"budget is {params.budget}, but there are {there}")
 
 
-def known_rows(
-    known: Known | None, names: IdMap, params: EstimateParams
-) -> KnownRows:
+def known_rows(known: Known | None, names: IdMap, params: EstimateParams) -> KnownRows:
     """Check known labels, or none.
 
     Raises:

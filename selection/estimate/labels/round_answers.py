@@ -152,9 +152,7 @@ class RoundAnswers:
             outside = (found > 0) & ((values < low) | (values > high))
             if outside.any():
                 strange = values[outside][0]
-                state.refuse(
-                    "values", f"must be in {low:g}..{high:g}, has {strange:g}"
-                )
+                state.refuse("values", f"must be in {low:g}..{high:g}, has {strange:g}")
         self.labels[rows] = found
         self.values[rows] = values
 

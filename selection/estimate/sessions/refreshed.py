@@ -126,8 +126,8 @@ class TastiSession:
         Raises:
             InvalidInputError: vectors, ids or known labels that do not fit.
             InvalidParamsError: a budget above the rows without a label, or too small
-                for representatives and strata; nothing to make proxies from; or "bootstrap" for
-                the interval, which rounds of other strata do not have.
+                for representatives and strata; nothing to make proxies from; or the
+                interval "bootstrap", which rounds of other strata do not have.
         """
         points = kept(as_vectors(vectors), vectors)
         names = IdMap(ids, n=len(points))

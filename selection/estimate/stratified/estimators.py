@@ -68,8 +68,8 @@ class Design:
             allocation is adaptive.
         known: totals of rows that are counted exactly, outside the strata.
         value_range: within which every positive's value lies; None if unknown.
-        row_shares: (K,) share of the rows added against an interval's ends that each
-            stratum gets; below 1 where several rounds have strata of their own.
+        row_shares: (K,) or (1,) share that each stratum gets of the rows added against
+            an interval's ends; below 1 where several rounds have strata of their own.
         allocation: one of `ALLOCATIONS`.
     """
 
@@ -80,7 +80,7 @@ class Design:
     floor: float
     known: KnownTotals = field(default_factory=KnownTotals)
     value_range: tuple[float, float] | None = None
-    row_shares: PerStratum | float = 1.0
+    row_shares: PerStratum = field(default_factory=lambda: np.ones(1))
     allocation: str = "even"
 
 

@@ -233,7 +233,10 @@ class _Posterior:
         return (
             one - a * zero,
             two - 2 * a * one + a * a * zero + self._doubt,
-            three - 3 * a * two + 3 * a * a * one - a**3 * zero
+            three
+            - 3 * a * two
+            + 3 * a * a * one
+            - a**3 * zero
             + 3 * mean * self._doubt,
         )
 

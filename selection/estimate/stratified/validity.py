@@ -84,9 +84,7 @@ def doubts_of_values(
     return _growth_doubts(design, evidence)
 
 
-def positives_needed(
-    design: Design, evidence: Evidence, values: PerStratum
-) -> float:
+def positives_needed(design: Design, evidence: Evidence, values: PerStratum) -> float:
     """Positives for which the mean of such values is near enough to normal.
 
     As in Cochran's rule (1977, Sampling Techniques, 2.15) they grow with the skewness.

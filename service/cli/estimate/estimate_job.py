@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gleann.selection import EstimateParams
 from gleann.selection.estimate.stratified.allocate import (
@@ -56,7 +57,7 @@ def params_of(job: EstimateJob) -> EstimateParams:
         anytime=job.anytime,
         seed=job.seed,
     )
-    given = {"rounds": job.rounds, "pilot_share": job.pilot_share}
+    given: dict[str, Any] = {"rounds": job.rounds, "pilot_share": job.pilot_share}
     return replace(
         plan, **{name: value for name, value in given.items() if value is not None}
     )

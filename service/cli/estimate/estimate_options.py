@@ -24,7 +24,7 @@ target_option = click.option(
 )
 
 
-class RangeType(click.ParamType):
+class RangeType(click.ParamType[tuple[float, float]]):
     """Two numbers with a comma between them, such as 0,120."""
 
     name = "LO,HI"
@@ -35,6 +35,7 @@ class RangeType(click.ParamType):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[float, float]:
+        """The two numbers, or a message that shows what was given."""
         try:
             low, high = (float(part) for part in str(value).split(","))
         except ValueError:

@@ -282,7 +282,7 @@ def _require_known(
     Raises:
         InvalidInputError: naming the option.
     """
-    now = known_rows(known, names, target=params.statistic).state()
+    now = known_rows(known, names, params).state()
     if state["known"] != now:
         raise InvalidInputError(
             f"it was started with {len(state['known']['rows'])} labels of --labelled,"

@@ -233,9 +233,7 @@ def test_an_absolute_width_and_one_that_is_never_reached():
 def test_looks_cost_width_as_the_union_bound_says():
     """The same labels: z(1 - 0.025 / 5) over z(0.975), where nothing was cut."""
     proxy, held, _ = world(n=20_000, scale=1.0)
-    plan = EstimateParams(
-        budget=500, rounds=5, allocation="even", interval="delta"
-    )
+    plan = EstimateParams(budget=500, rounds=5, allocation="even", interval="delta")
     plain = estimate(proxy, lambda ids: (held[ids], None), plan)
     careful = estimate(
         proxy, lambda ids: (held[ids], None), replace(plan, stop_at_width=1e-6)
@@ -313,7 +311,10 @@ def test_the_baseline_does_not_stop_early():
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"interval": "exact"}, "interval must be one of auto, delta, polya, bootstrap"),
+        (
+            {"interval": "exact"},
+            "interval must be one of auto, delta, polya, bootstrap",
+        ),
         ({"stop_at_width": 0.0}, "stop_at_width must be a finite number above 0"),
         ({"stop_at_width": float("nan")}, "got nan"),
         ({"stop_at_relative_width": -1.0}, "got -1.0"),
