@@ -27,6 +27,7 @@ from bench.records import RESULTS, read_results
 from bench.say import say
 from bench.selection.defaults_table import defaults_table
 from bench.selection.pools_table import pools_table
+from bench.selection.proxy_choices import choices_table
 from bench.selection.rounds_tables import rounds_tables
 from bench.selection.tasti_table import tasti_table
 from bench.selection.widths_table import widths_table
@@ -45,6 +46,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
+    "selection-choices": choices_table,
     "selection-defaults": defaults_table,
     "selection-pools": pools_table,
     "selection-rounds": rounds_tables,

@@ -7,7 +7,7 @@ are imported in the call that needs them.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from importlib import import_module
@@ -120,6 +120,31 @@ class Record(Tabular):
         columns, facts = split_record(self)
         values: dict[str, Any] = as_json({**columns, **facts})
         return values
+
+
+def table_of_records(
+    records: Sequence[Any], *, lead: Mapping[str, Any] | None = None
+) -> Mapping[str, Values]:
+    """Columns of one line per dataclass: its cells, and those of its mappings by name.
+
+    Args:
+        records: of one type.
+        lead: columns that come first.
+    """
+    columns: dict[str, list[Any]] = {}
+    lines = [_flat(record) for record in records]
+    for name in dict.fromkeys(name for line in lines for name in line):
+        columns[name] = [line.get(name, np.nan) for line in lines]
+    return {
+        **(lead or {}),
+        **{name: np.array(values) for name, values in columns.items()},
+    }
+
+
+def _flat(record: object) -> dict[str, Any]:
+    cells, parts = split_record(record)
+    named = [part for part in parts.values() if isinstance(part, Mapping)]
+    return {**cells, **{k: x for part in named for k, x in part.items()}}
 
 
 def split_record(record: object) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -27,6 +27,7 @@ FAMILIES = (
     "estimate_rounds",
     "tasti",
     "widths",
+    "proxy_choices",
     "coreset",
     "rounds",
 )
@@ -89,6 +90,7 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
         ("coverage", ["--data", str(root / "supg-proxies")]),
         ("estimate_rounds", ["--data", "made-200000x128", "made-200000x384", words]),
         ("tasti", both),
+        ("proxy_choices", ["--data", str(root / "supg-proxies")]),
         ("widths", ["--data", str(root / "supg-proxies"), words, intents]),
         ("coreset", [*accuracy, intents, "--shares", "0.02", "0.1"]),
         ("coreset", [*accuracy, words, "--rows", "25000", "--shares", "0.02"]),

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.build.assign import assign_blocks, nearest_lists
@@ -88,6 +87,9 @@ class HostTrainingRows:
         """See `TrainingRows.sums`."""
         n = len(self._rows)
         ones = np.ones(n, np.float32)
+        # Imported here: what only reads an index does not need it.
+        from scipy.sparse import csr_array
+
         member = csr_array((ones, (list_nos, np.arange(n))), shape=(nlist, n))
         sums: Vectors = member @ self._rows
         return sums

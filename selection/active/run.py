@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tabular import Table, Tabular, table_of_records
 from gleann.selection.active.session import ActiveSession
 from gleann.selection.checks import require_count
 from gleann.selection.progress import ProgressCallback
@@ -52,17 +51,8 @@ class ActiveRun(Tabular):
 
     def table(self) -> Table:
         """One line per record; each metric is a column, NaN where it is not there."""
-        metrics = {name: None for record in self.history for name in record.metrics}
-        counts = ("labelled", "positives", "looked_at")
         return Table(
-            columns={
-                name: np.array([getattr(record, name) for record in self.history])
-                for name in counts
-            }
-            | {
-                name: np.array([r.metrics.get(name, np.nan) for r in self.history])
-                for name in metrics
-            },
+            columns=table_of_records(self.history),
             facts={"summary": {"note": self.note}},
         )
 

@@ -23,6 +23,9 @@ from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 RANGED = ("auto", "polya")
 """Intervals that read `EstimateParams.value_range`."""
 
+FIRST_LABELS = 50
+"""Labels that a first round needs to tell strata apart, up to half the budget."""
+
 FEWEST_TO_STOP = 6
 """Positives that an interval of some width needs to be believed; or none at all."""
 
@@ -43,7 +46,9 @@ class EstimateParams:
         strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", "equal_size" as ABae, or
             "geometric" for a proxy that ranks but is no probability.
         pilot_share: share of the budget that is spent first, half of it evenly over the
-            strata and half by their sizes.
+            strata and half by their sizes; None is a fifth, but at least 50 labels or
+            half the budget. With even pilots, as those of groups and of ABae, None is
+            a half.
         rounds: labelling rounds, the pilot included; 2 is ABae. There are fewer if a
             round would have fewer labels than strata.
         floor: share of each later round that is split over the strata by size.
@@ -74,7 +79,7 @@ class EstimateParams:
     budget: int
     strata: int = 5
     strata_cut: str = "sqrt_mass"
-    pilot_share: float = 0.2
+    pilot_share: float | None = None
     rounds: int = 2
     floor: float = 0.1
     confidence: float = 0.95
@@ -97,7 +102,7 @@ class EstimateParams:
         require_count("strata", self.strata)
         require_count("rounds", self.rounds)
         require_count("seed", self.seed, at_least=0)
-        require_between("pilot_share", self.pilot_share, low=0, high=1)
+        require_between("pilot_share", self.even_pilot_share, low=0, high=1)
         require_between("floor", self.floor, low=0, high=1)
         require_between("confidence", self.confidence, low=0, high=1)
         if not 0 < self.confidence < 1:
@@ -155,6 +160,18 @@ class EstimateParams:
             )
 
     @property
+    def even_pilot_share(self) -> float:
+        """Share of the budget in an even pilot."""
+        return 0.5 if self.pilot_share is None else self.pilot_share
+
+    @property
+    def first_share(self) -> float:
+        """Share of the budget in the first round."""
+        if self.pilot_share is None and self.allocation != "even":
+            return min(0.5, max(0.2, FIRST_LABELS / self.budget))
+        return self.even_pilot_share
+
+    @property
     def statistic(self) -> Target:
         """What is estimated from labels: the count, where its share is asked for."""
         return statistic_of(self.target)
@@ -173,8 +190,8 @@ class EstimateParams:
 
         That of a count or a sum goes with its value: a sample that found few positives
         has a narrow interval too early. So it must fit at a value that is larger by
-        a quarter of a standard error of the positives found. Relative widths do not favour
-        small values, nor does the width of an average.
+        a quarter of a standard error of the positives found. Relative widths do not
+        favour small values, nor does the width of an average.
         """
         if self.stop_at_relative_width is not None:
             return self.stop_at_relative_width * abs(made.value or 0.0)
@@ -216,7 +233,7 @@ class EstimateParams:
 
     def round_budgets(self, strata: int) -> tuple[int, ...]:
         """Labels of each round, pilot first, with `strata` strata."""
-        pilot = min(max(round(self.pilot_share * self.budget), strata), self.budget)
+        pilot = min(max(round(self.first_share * self.budget), strata), self.budget)
         later = min(self.rounds - 1, (self.budget - pilot) // strata)
         if not later:
             return (self.budget,)

@@ -204,45 +204,54 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
     notes = [_prevalence_note(rate, guessed=prevalence is not None)]
     if params.statistic != "count":
         notes.append(f"values of mean {mean:g} and deviation {deviation:g} (a guess)")
-    assumed = _assumed(scores, params, prevalence=rate, mean=mean, deviation=deviation)
-    unit = len(scores) if params.target == "share" else 1
-    aim = (
-        width * unit
-        if width is not None
-        else (relative_width or 0.0) * abs(assumed.truth)
-    )
-    others = [
-        _assumed(
-            scores, params, prevalence=rate * factor, mean=mean, deviation=deviation
+    likely, *others = [
+        _needs(
+            _assumed(
+                scores, params, prevalence=rate * factor, mean=mean, deviation=deviation
+            ),
+            width=width,
+            relative_width=relative_width,
         )
-        for factor in (1 / GUESS, GUESS)
+        for factor in (1.0, 1 / GUESS, GUESS)
         if rate * factor < 1
     ]
-    aims = [
-        aim if width is not None else (relative_width or 0.0) * abs(one.truth)
-        for one in others
-    ]
-    labels = assumed.labels(aim)
-    uniform = assumed.uniform_labels(aim)
-    most = [int(FALLBACK * uniform)]
-    most += [
-        int(FALLBACK * one.uniform_labels(its))
-        for one, its in zip(others, aims, strict=True)
-    ]
-    least = [one.labels(its) for one, its in zip(others, aims, strict=True)]
-    rows = len(scores)
+    useless = [int(FALLBACK * one.uniform_labels) for one in (likely, *others)]
     return LabelPlan(
-        width=aim / unit,
-        labels=labels,
-        low=min(labels, *least),
-        high=min(max(labels, *most), rows),
-        uniform_labels=uniform,
+        width=likely.width,
+        labels=likely.labels,
+        low=min(one.labels for one in (likely, *others)),
+        high=min(max(likely.labels, *useless), len(scores)),
+        uniform_labels=likely.uniform_labels,
         assumptions=(
             *notes,
             "each stratum's rate follows its mean proxy (a calibrated proxy)",
             f"low to high: a prevalence {GUESS:g} times off either way, and a proxy"
             " from calibrated to useless, where draws fall back to uniform sampling",
         ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Needs:
+    """Labels for one width of one assumed population; as `LabelPlan`."""
+
+    width: float
+    labels: int
+    uniform_labels: int
+
+
+def _needs(
+    assumed: Assumed, *, width: float | None, relative_width: float | None
+) -> _Needs:
+    # Of a count the population knows positives, of its share a part of the rows.
+    unit = assumed.rows if assumed.params.target == "share" else 1.0
+    aim = (
+        (relative_width or 0.0) * abs(assumed.truth) if width is None else width * unit
+    )
+    return _Needs(
+        width=aim / unit,
+        labels=assumed.labels(aim),
+        uniform_labels=assumed.uniform_labels(aim),
     )
 
 
@@ -300,7 +309,7 @@ def more_labels(now: float, width: float, design: Design, counts: Tally) -> int:
 
 def first_labels(params: EstimateParams, strata: int) -> int:
     """Labels of the first round where labelling stops at a width."""
-    pilot = max(strata, round(params.pilot_share * params.budget))
+    pilot = max(strata, round(params.first_share * params.budget))
     return min(pilot, max(FIRST_LABELS, 10 * strata), params.budget)
 
 

@@ -88,7 +88,7 @@ def estimate_disjoint_groups(
 
     Args:
         proxies: (n,) of each group, by its name.
-        oracle: returns group numbers, in the order of `proxies`.
+        oracle: returns group numbers, in the order of `proxies`, or their names.
         params: of the estimates, `budget` for all groups together.
         ids: (n,) names of the rows; None numbers them.
         progress: called as labels arrive.
@@ -108,7 +108,7 @@ def run_disjoint_groups(
 
     Args:
         session: new, or partly labelled.
-        oracle: returns group numbers.
+        oracle: returns group numbers or names.
         chunk: rows per call of the oracle.
         progress: called after each chunk.
     """

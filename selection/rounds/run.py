@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError
+from gleann.index.tabular import Table, Tabular, table_of_records
 from gleann.selection.checks import require_count
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.rounds.session import RoundsSession
@@ -39,10 +40,14 @@ class RoundRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoundsRun:
+class RoundsRun(Tabular):
     """The history of a run: one record per round, and a last one at the end."""
 
     history: tuple[RoundRecord, ...]
+
+    def table(self) -> Table:
+        """One line per record; each metric is a column, NaN where it is not there."""
+        return Table(columns=table_of_records(self.history))
 
 
 def run_rounds(

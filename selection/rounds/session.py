@@ -1,5 +1,6 @@
 """A coreset in rounds: pick a batch, take its labels, train, pick the next."""
 
+from collections.abc import Hashable
 from dataclasses import asdict
 from typing import Any
 
@@ -9,12 +10,11 @@ from numpy.typing import ArrayLike
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import (
-    DimensionMismatchError,
     InvalidInputError,
     NotReadyError,
 )
 from gleann.selection.active.labels import Labels
-from gleann.selection.active.questions import as_integers
+from gleann.selection.active.questions import GivenLabels
 from gleann.selection.checks import IdMap, as_rows, kept, shown
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import (
@@ -27,6 +27,7 @@ from gleann.selection.provenance import (
 )
 from gleann.selection.result import Selection
 from gleann.selection.rounds.batch import RoundBatch
+from gleann.selection.rounds.classes import Classes
 from gleann.selection.rounds.cluster_margin import cluster
 from gleann.selection.rounds.model import Probabilities, TrainedModel
 from gleann.selection.rounds.params import RoundsParams
@@ -58,6 +59,7 @@ class RoundsSession:
         batch: RoundBatch,
         number: int,
         clusters: Rows | None,
+        classes: Classes,
     ) -> None:
         self._vectors = vectors
         self._params = params
@@ -66,6 +68,7 @@ class RoundsSession:
         self._batch = batch
         self._number = number
         self._clusters = clusters
+        self._classes = classes
         self._model: TrainedModel | None = None
         self._learnt = 0
         self._data_hash = fingerprint(vectors)
@@ -89,8 +92,8 @@ class RoundsSession:
                 array that can be written to is copied: later writes change nothing.
             params: how to pick; defaults to `RoundsParams()`.
             ids: (n,) names of the rows; None numbers them.
-            rows: (m,) that are labelled already.
-            labels: (m,) their classes, integers.
+            rows: (m,) that are labelled already, or a mask (n,) of them.
+            labels: (m,) their classes: integers, or words of any kind.
 
         Raises:
             InvalidInputError: vectors, ids, rows or labels that cannot be used.
@@ -100,7 +103,8 @@ class RoundsSession:
         chosen = params or RoundsParams()
         held = Labels(len(points), questions=1)
         seed_rows = as_rows(np.asarray(rows), n=len(points))
-        held.add(seed_rows, _as_labels(labels, n=len(seed_rows)))
+        numbers, classes = Classes().read(labels, n=len(seed_rows), begun=False)
+        held.add(seed_rows, numbers)
         clusters = None
         if chosen.picker == "cluster_margin":
             clusters = cluster(
@@ -114,6 +118,7 @@ class RoundsSession:
             batch=RoundBatch.none(),
             number=0,
             clusters=clusters,
+            classes=classes,
         )
 
     @property
@@ -127,9 +132,12 @@ class RoundsSession:
         return self._number
 
     @property
-    def classes(self) -> tuple[int, ...]:
-        """The labels seen so far, ascending: the columns of `probabilities`."""
-        return tuple(np.unique(self._labels.answers).tolist())
+    def classes(self) -> tuple[Any, ...]:
+        """The labels seen so far: the columns of `probabilities`.
+
+        Integers are ascending, words in order of appearance.
+        """
+        return tuple(self._classes.names(np.unique(self._labels.answers)).tolist())
 
     @property
     def labelled_rows(self) -> Rows:
@@ -137,9 +145,9 @@ class RoundsSession:
         return self._labels.rows.copy()
 
     @property
-    def labels(self) -> Rows:
-        """The labels (m,) of `labelled_rows`."""
-        return self._labels.answers[:, 0].copy()
+    def labels(self) -> GivenLabels:
+        """The labels (m,) of `labelled_rows`, as given."""
+        return self._classes.names(self._labels.answers[:, 0].copy())
 
     @property
     def last_method(self) -> str:
@@ -191,25 +199,28 @@ class RoundsSession:
 
         Args:
             ids: (m,).
-            labels: (m,) integers; new classes may appear in any round.
+            labels: (m,) integers, or words if all are; new classes may appear in any
+                round.
 
         Returns:
             Number of newly labelled rows.
 
         Raises:
             UnknownIdError: an id that no row has.
-            InvalidInputError: labels that are not integers, or one that contradicts an
-                earlier label.
+            InvalidInputError: labels that are neither integers nor words, or not as
+                those before; or one that contradicts an earlier label.
             DimensionMismatchError: lengths differ.
         """
         rows = self._names.rows_of(ids)
-        given = _as_labels(labels, n=len(rows))
+        begun = bool(len(self._labels.rows))
+        given, classes = self._classes.read(labels, n=len(rows), begun=begun)
         changed = self._labels.contradicted(rows, given)
         if changed.size:
             raise InvalidInputError(
                 f"{changed.size} of {len(rows)} labels differ from those given before:"
                 f" {shown(self._names.ids_of(changed))}"
             )
+        self._classes = classes
         return self._labels.add(rows, given)
 
     def ignore(self, ids: ArrayLike) -> None:
@@ -258,17 +269,30 @@ class RoundsSession:
                 "labels": labels_state(self._labels),
                 "batch": self._batch.state(),
                 "clusters": clusters,
+                **self._classes.state(),
             }
         )
 
     @classmethod
     def resume(
-        cls, state: dict[str, Any], vectors: ArrayLike, *, ids: ArrayLike | None = None
+        cls,
+        state: dict[str, Any],
+        vectors: ArrayLike,
+        *,
+        ids: ArrayLike | None = None,
+        classes: tuple[Hashable, ...] | None = None,
     ) -> "RoundsSession":
         """Continue from `state()`, with the same vectors and ids.
 
+        Args:
+            state: of a session.
+            vectors: as in `start`.
+            ids: of the rows.
+            classes: the labels, as in `ActiveSession.resume`.
+
         Raises:
-            CorruptDataError: not such a state, or of other vectors or ids.
+            CorruptDataError: not such a state, or of other vectors, ids or classes.
+            InvalidParamsError: classes are needed, and not given.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
         points = kept(as_vectors(vectors), vectors)
@@ -277,16 +301,18 @@ class RoundsSession:
         clustered = params.picker == "cluster_margin"
         if not clustered and saved.value("clusters") is not None:
             saved.refuse("clusters", f"are not of the picker {params.picker!r}")
+        labels = labels_of_state(saved.part("labels"), n=n)
         session = cls(
             points,
             params,
             IdMap(ids, n=n),
-            labels=labels_of_state(saved.part("labels"), n=n),
+            labels=labels,
             batch=RoundBatch.of_state(saved.part("batch"), n=n),
             number=saved.integer("round"),
             clusters=saved.integers("clusters", low=0, high=n - 1, length=n)
             if clustered
             else None,
+            classes=Classes.of_state(saved, classes, numbers=labels.answers),
         )
         check_origin(
             saved,
@@ -383,16 +409,3 @@ class RoundsSession:
                 " a model needs two"
             )
         return self._model
-
-
-def _as_labels(labels: ArrayLike, *, n: int) -> Rows:
-    """Check labels (n,); return them as (n, 1).
-
-    Raises:
-        InvalidInputError: not integers.
-        DimensionMismatchError: not n of them.
-    """
-    values = as_integers(labels)
-    if values.shape != (n,):
-        raise DimensionMismatchError(f"labels has shape {values.shape} for {n} rows")
-    return values.reshape(n, 1)

@@ -7,6 +7,7 @@ import click
 import numpy as np
 
 from gleann.index import KnnGraph, SoarIndex, knn_graph
+from gleann.index.params import Metric
 from gleann.selection.checks import IdMap
 from gleann.service.cli import options, reports
 from gleann.service.cli.files import output_paths, outputs
@@ -17,6 +18,7 @@ from gleann.service.cli.say import say
 from gleann.service.config import require_host_engine
 from gleann.service.devices.devices import Devices
 from gleann.service.report.asked import Asked, Step
+from gleann.service.report.items import Items
 from gleann.service.report.pages.graph import GraphReport, graph_page
 from gleann.service.values import DeviceChoice
 
@@ -96,13 +98,7 @@ def command(job: GraphJob) -> None:
             )
 
         graph = devices.run_on(index, join)
-    results = {
-        "n": len(graph),
-        "k": graph.k,
-        "nprobe": graph.nprobe,
-        "estimated_recall": graph.estimated_recall,
-        "engine": graph.engine,
-    }
+    results = _results(graph)
     with outputs.staged() as files:
         with record.timed("save"):
             files.add(job.out, lambda temporary: _write(temporary, graph))
@@ -114,14 +110,27 @@ def command(job: GraphJob) -> None:
     )
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        made = GraphReport(
-            asked=asked,
-            graph=graph,
-            metric=index.metric,
-            items=items,
-            steps=_steps(job),
+        reports.write(items, _page(job, graph, index.metric, items, asked))
+
+
+def _results(graph: KnnGraph) -> dict[str, object]:
+    return {
+        "n": len(graph),
+        "k": graph.k,
+        "nprobe": graph.nprobe,
+        "estimated_recall": graph.estimated_recall,
+        "engine": graph.engine,
+    }
+
+
+def _page(
+    job: GraphJob, graph: KnnGraph, metric: Metric, items: Items, asked: Asked
+) -> str:
+    return graph_page(
+        GraphReport(
+            asked=asked, graph=graph, metric=metric, items=items, steps=_steps(job)
         )
-        reports.write(items, graph_page(made))
+    )
 
 
 def _steps(job: GraphJob) -> list[Step]:

@@ -108,10 +108,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(_one_line(error), code=2)
     except GleannError as error:
         return _fail(str(error), code=1)
-    except BrokenPipeError:
-        # The reader of our output left, as `head` does: nobody is told the rest.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  until we end
-        return BROKEN_PIPE
+    except OSError as error:  # of stdout: files have errors of their own
+        return _not_printed(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo("gleann: interrupted", err=True)
         return INTERRUPTED
@@ -124,6 +122,15 @@ def main() -> None:
     if instruction := os.environ.get(VARIABLE):
         sys.exit(shell_complete(cli, {}, "gleann", VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))
+
+
+def _not_printed(error: OSError) -> int:
+    """Exit code where stdout failed; the rest of the result is dropped."""
+    # Python would try again to print it when it ends.
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  until we end
+    if isinstance(error, BrokenPipeError):  # the reader left, as `head` does
+        return BROKEN_PIPE
+    return _fail(f"the result cannot be printed: {error}", code=1)
 
 
 def _escape_what_streams_cannot_encode() -> None:

@@ -106,7 +106,7 @@ def command(job: SearchJob) -> None:
     with outputs.staged() as files:
         files.add_table(job.out, columns_of(index, blocks, names))
         record.add_to(files, job.out, {"queries": len(names), "qps": qps, **stats})
-    recall = "exact" if job.exact else f"estimated recall {_recall(stats)}"
+    recall = "exact" if job.exact else _recall(stats["estimated_recall"])
     say(
         f"{job.out}: {len(names):,} queries, up to {job.k:,} neighbours each\n"
         f"{seconds:.2f} s, {qps:,.0f} queries/s, {recall}"
@@ -165,9 +165,10 @@ def _sum(stats: list[SearchStats]) -> dict[str, object]:
     }
 
 
-def _recall(stats: dict[str, object]) -> str:
-    recall = stats["estimated_recall"]
-    return f"{recall:.3f}" if isinstance(recall, float) else "not measured"
+def _recall(estimate: object) -> str:
+    if isinstance(estimate, float):
+        return f"estimated recall {estimate:.3f}"
+    return "recall not measured"
 
 
 def _write(value: object) -> str:

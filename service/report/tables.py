@@ -1,6 +1,7 @@
 """Tables as HTML."""
 
 from collections.abc import Collection, Sequence
+from math import isclose
 from numbers import Real
 from typing import Literal
 
@@ -42,16 +43,21 @@ def best_of(
 ) -> set[tuple[int, int]]:
     """Row and column of the best values; none where no value is better than another.
 
+    Values that differ by rounding only are equal.
+
     Args:
         values: one per row; None is never the best.
         column: of the table.
         want: which values are better.
     """
     held = [value for value in values if value is not None]
-    if len(set(held)) < 2:
+    if not held:
         return set()
     best = max(held) if want == "high" else min(held)
-    return {(row, column) for row, value in enumerate(values) if value == best}
+    equal = [value is not None and isclose(value, best) for value in values]
+    if sum(equal) == len(held):
+        return set()
+    return {(row, column) for row, same in enumerate(equal) if same}
 
 
 def facts(pairs: Sequence[tuple[str, Cell]]) -> Html:

@@ -39,7 +39,8 @@ class ProxySource(TypedDict, total=False):
         neighbours: with `examples`, number of nearest examples per vector.
         representatives: number of vectors, chosen by farthest-first, to label first,
             within the budget; all labels so far give the proxy of the next round
-            (TASTI).
+            (TASTI). With 0 the first round is a uniform sample, which mostly costs
+            less.
     """
 
     proxy: Column | Mapping[str, Column] | None

@@ -9,8 +9,9 @@ import pytest
 
 from bench.selection.estimate import summarise
 from bench.selection.populations import NAMES, load_population
+from bench.selection.proxy_choices import proxies_of
 from bench.selection.simulate import abae, ours, uniform
-from gleann.selection import EstimateParams
+from gleann.selection import ChoosingSession, EstimateParams
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 150
@@ -90,3 +91,18 @@ def test_stopping_early_keeps_the_promise_and_saves_labels(folder, name):
     assert found["labels"] < 2000
     assert np.isfinite(found["width"])
     assert found["width"] <= 0.5 * 1.3
+
+
+@pytest.mark.data
+def test_the_good_proxy_is_chosen_for_an_average_that_follows_it(folder):
+    """Its strata's means differ most; that must not speak against it."""
+    people = load_population(folder, "imagenet", values="correlated")
+    proxies = proxies_of(people)
+    picked = []
+    for seed in range(8):
+        params = EstimateParams(target="avg", budget=1000, seed=seed)
+        session = ChoosingSession.start(proxies, params)
+        rows = session.next_batch().rows
+        session.submit(rows, people.held[rows], people.values[rows])
+        picked.append(session.choice.name)
+    assert picked.count("real") >= 7

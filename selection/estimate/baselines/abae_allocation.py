@@ -18,7 +18,7 @@ def abae_design(proxy: Proxy, numbers: StratumNos, params: EstimateParams) -> De
     """
     sizes = np.bincount(numbers)
     pilot = min(
-        max(round(params.pilot_share * params.budget), len(sizes)), params.budget
+        max(round(params.even_pilot_share * params.budget), len(sizes)), params.budget
     )
     if pilot == params.budget:
         raise InvalidParamsError(

@@ -113,7 +113,7 @@ def abae_group_widths(
     even = replace(params, budget=budget // len(proxies))
     numbers = [equal_size(proxy, strata=params.strata) for proxy in proxies]
     strata = int(numbers[0].max()) + 1
-    if max(round(params.pilot_share * even.budget), strata) >= even.budget:
+    if max(round(params.even_pilot_share * even.budget), strata) >= even.budget:
         return [None] * len(proxies)
     cuts = [
         _cut(proxy, numbers[own], labels, even, own=own)

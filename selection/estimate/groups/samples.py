@@ -176,7 +176,9 @@ def _cut(
     numbers[rows] = cut
     sizes = np.bincount(cut)
     each = params.budget // groups
-    pilot = min(max(round(params.pilot_share * each), len(sizes)), each - len(sizes))
+    pilot = min(
+        max(round(params.even_pilot_share * each), len(sizes)), each - len(sizes)
+    )
     design = Design(
         sizes=sizes.astype(np.float64),
         proxy_means=np.bincount(cut, weights=proxy[rows]) / sizes,

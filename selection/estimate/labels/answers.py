@@ -1,6 +1,6 @@
 """Answers of an oracle: their types, and their checks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from gleann.index.errors import (
 )
 from gleann.selection.checks import shown
 from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.words import Words, as_words
 
 Answers = tuple[ArrayLike, ArrayLike | None] | tuple[ArrayLike]
 """Labels (m,) and values (m,); for a count None, or the labels as a tuple of one."""
@@ -22,7 +23,7 @@ Oracle = Callable[[Ids], Answers]
 """Ids (m,) to positives (m,) bool, and values."""
 
 GroupOracle = Callable[[Ids], Answers]
-"""Ids (m,) to group numbers (m,), -1 for none, and values."""
+"""Ids (m,) to group numbers (m,), -1 for none, or names, "" for none; and values."""
 
 NO_GROUP = -1
 LARGEST_VALUE = 1e140
@@ -130,22 +131,32 @@ def require_in_range(
         )
 
 
-def as_groups(labels: ArrayLike, *, n: int, groups: int) -> NDArray[np.int32]:
+def as_groups(labels: ArrayLike, *, n: int, groups: Sequence[str]) -> NDArray[np.int32]:
     """Group numbers (n,), -1 for none.
 
+    Args:
+        labels: (n,) numbers of `groups`, -1 for none; or their names, "" for none.
+        n: rows they are of.
+        groups: names of the groups, in order.
+
     Raises:
-        InvalidInputError: not integers, or a group that there is not.
+        InvalidInputError: neither integers nor names, or a group that there is not.
         DimensionMismatchError: not n of them.
     """
-    numbers = as_array(labels, name="groups")
+    named = as_words(labels, name="groups")
+    if named is None:
+        numbers = as_array(labels, name="groups")
+    else:
+        words = Words(words=("", *groups), name="groups")
+        numbers = words.numbers_of(named) - 1
     if numbers.size and numbers.dtype.kind not in "iu":
         raise InvalidInputError(f"groups must be integers, got dtype {numbers.dtype}")
     if numbers.shape != (n,):
         raise DimensionMismatchError(f"groups has shape {numbers.shape} for {n} ids")
-    strange = numbers[(numbers < NO_GROUP) | (numbers >= groups)]
+    strange = numbers[(numbers < NO_GROUP) | (numbers >= len(groups))]
     if strange.size:
         raise InvalidInputError(
-            f"{strange.size} of {n} groups are not in -1..{groups - 1}:"
+            f"{strange.size} of {n} groups are not in -1..{len(groups) - 1}:"
             f" {shown(strange)}"
         )
     return numbers.astype(np.int32)

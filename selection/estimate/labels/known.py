@@ -1,5 +1,6 @@
 """Labels that are known before an estimate session starts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +96,8 @@ class KnownGroups:
 
     Attributes:
         ids: (m,) distinct.
-        groups: (m,) numbers of their groups, -1 for a row in none.
+        groups: (m,) numbers of their groups, -1 for a row in none; or their names, ""
+            for a row in none.
         values: (m,) the value to add up or average; not needed for a count.
     """
 
@@ -162,7 +164,11 @@ class KnownGroupRows:
 
 
 def known_group_rows(
-    known: KnownGroups | None, names: IdMap, params: EstimateParams, *, groups: int
+    known: KnownGroups | None,
+    names: IdMap,
+    params: EstimateParams,
+    *,
+    groups: Sequence[str],
 ) -> KnownGroupRows:
     """Check known labels of groups, or none.
 

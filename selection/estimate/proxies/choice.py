@@ -235,7 +235,8 @@ def _expected_error(
     count = labels.count
     seen = weighted_moments(drawn, labels, strata=strata, rate=count / len(proxy))
     if params.allocation != "even":
-        found = np.bincount(drawn, weights=labels.positives, minlength=strata)
+        held = labels.positives.astype(np.float64)
+        found = np.bincount(drawn, weights=held, minlength=strata).astype(np.float64)
         seen = _shrunk(seen, labels, found)
     design = Design(
         sizes=left.astype(np.float64),

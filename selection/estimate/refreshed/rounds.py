@@ -350,9 +350,12 @@ def _part(one: Round, design: Design, *, later: int) -> float:
     """Share of the remaining weight that a round takes, with `later` labels to come."""
     if not later:
         return 1.0
+    after = one.left - one.draws
     if one.blind:
-        drawn = len(one.rows)
-        return drawn / (drawn + GAIN_FORESEEN * later)
+        own = float(row_factor(one.draws, one.left).sum())
+        drawn = np.minimum(float(later), after)
+        rest = float(row_factor(drawn, after).sum()) / GAIN_FORESEEN
+        return rest / (own + rest) if own > 0 else 1.0
     target, seen = design.target, one.foreseen
     found = one.left * seen.rates
     average = float((found * seen.means).sum() / max(found.sum(), 1e-300))
@@ -360,7 +363,6 @@ def _part(one: Round, design: Design, *, later: int) -> float:
     if not of_a_row.any():
         # No values, or all equal: only the variance of the count is known.
         of_a_row = row_variances(seen, target="count", average=0.0)
-    after = one.left - one.draws
     draws = round_draws(after, seen, design, min(later, int(after.sum())))
     own = float((row_factor(one.draws, one.left) * of_a_row).sum())
     rest = float((row_factor(draws.astype(np.float64), after) * of_a_row).sum())

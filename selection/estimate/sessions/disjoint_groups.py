@@ -98,7 +98,7 @@ class DisjointGroupsSession:
         _require_plan(params, groups=len(checked))
         n = len(next(iter(checked.values())))
         names = IdMap(ids, n=n)
-        before = known_group_rows(known, names, params, groups=len(checked))
+        before = known_group_rows(known, names, params, groups=list(checked))
         require_open_rows(params, n=n, known=before)
         data_hash = fingerprint(*checked.values())
         core = SessionCore.of(params, names, before, data_hash=data_hash)
@@ -166,7 +166,8 @@ class DisjointGroupsSession:
 
         Args:
             ids: (m,) of rows that `next_batch` returned.
-            groups: (m,) numbers of their groups, -1 for a row in none.
+            groups: (m,) numbers of their groups, -1 for a row in none; or their names,
+                "" for a row in none.
             values: (m,) the value to add up or average; not needed for a count.
 
         Returns:
@@ -179,7 +180,7 @@ class DisjointGroupsSession:
             DimensionMismatchError: lengths differ.
         """
         rows = self._core.names.rows_of(ids)
-        numbers = as_groups(groups, n=len(rows), groups=len(self._groups))
+        numbers = as_groups(groups, n=len(rows), groups=self._groups)
         held = numbers > NO_GROUP
         given = as_values(values, held, target=self._core.params.statistic)
         # Labels are at least 0 in `RoundAnswers`.

@@ -264,7 +264,9 @@ def _own_params(params: EstimateParams, *, groups: int) -> list[EstimateParams]:
 def _even_share(params: EstimateParams, *, budget: int) -> EstimateParams:
     """Parameters of one group whose pilot leaves a label per stratum for round 2."""
     most = 1 - params.strata / budget
-    return replace(params, budget=budget, pilot_share=min(params.pilot_share, most))
+    return replace(
+        params, budget=budget, pilot_share=min(params.even_pilot_share, most)
+    )
 
 
 def require_two_rounds(params: EstimateParams) -> None:

@@ -22,7 +22,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 GRID = 401
@@ -92,6 +91,9 @@ def _limit(
         edge = limit * scale
         out = ndtr((-edge - points) / step) + ndtr((points - edge) / step)
         return float((mass * out).sum()) - allowed
+
+    # Imported here: it takes a third of a second, and few estimates need it.
+    from scipy.optimize import brentq
 
     return float(brentq(excess, 0.0, 12.0, xtol=1e-6))
 

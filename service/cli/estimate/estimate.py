@@ -122,7 +122,8 @@ from gleann.service.report.asked import Asked
     "--anytime",
     is_flag=True,
     help="Widen the intervals so that those of all rounds hold together. For whoever"
-    " looks after every round and stops by the number; a width to stop at needs it not.",
+    " looks after every round and stops by the number; --stop-at-width does not need"
+    " it.",
 )
 @options.out_option("estimate.json")
 @session_options

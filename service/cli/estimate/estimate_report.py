@@ -19,6 +19,7 @@ from gleann.service.report.items import Facts
 from gleann.service.report.measures.strata import labels_for_half
 from gleann.service.report.pages.estimate import (
     EstimateReport,
+    LabelledClasses,
     Sample,
     estimate_page,
 )
@@ -52,6 +53,11 @@ def answer_page(
             uniform={"": uniform},
             n=len(answers.names),
             samples=samples,
+            classes=None
+            if items.classes is None
+            else LabelledClasses(
+                classes=items.classes, rows=np.flatnonzero(answers.known)
+            ),
             picture_note=items.note(),
             steps=steps(
                 job.out,
@@ -80,6 +86,7 @@ def groups_page(
             uniform=uniform,
             n=len(names),
             samples=(),
+            classes=None,
             picture_note="",
             steps=steps(Path(asked.output), job.report, used, n=len(names), changed={}),
         )

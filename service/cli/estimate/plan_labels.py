@@ -1,4 +1,4 @@
-"""`gleann plan-labels`: how many labels an interval will take, before the first label."""
+"""`gleann plan-labels`: how many labels an interval will take, before the first."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -140,11 +140,13 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _write_parquet(path: Path, columns: Mapping[str, Values]) -> None:
-    pa.parquet.write_table(_table(columns), path)
+    with path.open("wb") as file:  # Arrow takes paths in UTF-8 only
+        pa.parquet.write_table(_table(columns), file)
 
 
 def _write_csv(path: Path, columns: Mapping[str, Values]) -> None:
-    pa.csv.write_csv(_table(columns), path)
+    with path.open("wb") as file:
+        pa.csv.write_csv(_table(columns), file)
 
 
 def _write_jsonl(path: Path, columns: Mapping[str, Values]) -> None:

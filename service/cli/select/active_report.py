@@ -44,6 +44,7 @@ def active_page(
             asked=asked,
             picked=batch.picked,
             how=session.params.strategy.replace("_", " "),
+            score=session.params.strategy.replace("_", " "),
             n=n,
             labels=_labels(session),
             key_figures=(

@@ -44,12 +44,8 @@ def run(
         options: fields of `job` that are options of the method.
         needs_costs: whether costs are required.
     """
-    priced = job.costs is not None or job.probabilities is not None
-    if needs_costs and not priced:
-        raise InvalidInputError(
-            f"{_command(method)} needs costs: give --costs or --probabilities"
-            " (farthest-first needs none)"
-        )
+    if needs_costs:
+        _require_costs(method, job)
     _require_outputs(job)
     devices = Devices(job.device)
     record = JobRecord(f"select {_command(method)}", job)
@@ -72,12 +68,24 @@ def run(
             )
         )
     results = _write(job, given, answer, record, where=where)
-    if method == "weighted_k_center" and not priced:
+    if method == "weighted_k_center" and not _is_priced(job):
         say("without --costs or --probabilities: coverage alone")
     _say(job, answer, seconds=record.seconds("select"), metric=given.source.metric)
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
         reports.write(given.items, answer_page(job, given, answer, given.items, asked))
+
+
+def _is_priced(job: CoresetJob) -> bool:
+    return job.costs is not None or job.probabilities is not None
+
+
+def _require_costs(method: MethodName, job: CoresetJob) -> None:
+    if not _is_priced(job):
+        raise InvalidInputError(
+            f"{_command(method)} needs costs: give --costs or --probabilities"
+            " (farthest-first needs none)"
+        )
 
 
 def _command(method: MethodName) -> str:
@@ -165,7 +173,7 @@ def _say(
     metric: Metric,
 ) -> None:
     chosen, baselines = answer.chosen, answer.baselines
-    priced = job.costs is not None or job.probabilities is not None
+    priced = _is_priced(job)
 
     def shown(coreset: Coreset) -> str:
         numbers = f"radius {coreset.radius:.4g}"

@@ -44,6 +44,7 @@ def round_page(
             asked=asked,
             picked=made.picked,
             how=session.params.picker.replace("_", " "),
+            score="",  # the order of choice
             n=len(source.ids),
             labels={"": count_labels(session.labels, session.classes)},
             key_figures=((f"{session.round:,}", "rounds so far"),),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from gleann.index import KnnGraph
@@ -57,19 +57,18 @@ class Pair:
 def measure_graph(graph: KnnGraph) -> GraphMeasures:
     """Compute all numbers; a graph without edges has distances of 0."""
     n = len(graph)
-    heads = graph.rows.astype(np.int64)
-    tails = np.repeat(np.arange(n), np.diff(graph.indptr))
     distances = graph.distances.reshape(n, graph.k)
     empty = np.zeros(n, np.float32)
-    # Both ends in one number, to find the reverse of every edge by one search.
-    mutual = np.isin(tails * n + heads, heads * n + tails)
-    edges = coo_array((np.ones(len(heads), np.int8), (tails, heads)), shape=(n, n))
+    # A copy of the rows, which scipy may sort in place.
+    ones = np.ones(len(graph.rows), np.int8)
+    edges = csr_array((ones, graph.rows.copy(), graph.indptr), shape=(n, n))
+    both_ways = edges.multiply(edges.T).nnz
     count, part = connected_components(edges, directed=False)
     return GraphMeasures(
-        in_degree=np.bincount(heads, minlength=n),
+        in_degree=np.bincount(graph.rows, minlength=n),
         nearest=distances[:, 0] if graph.k else empty,
         last=distances[:, -1] if graph.k else empty,
-        mutual=float(mutual.mean()) if len(mutual) else 0.0,
+        mutual=both_ways / max(len(graph.rows), 1),
         components=int(count),
         largest=int(np.bincount(part).max()) if n else 0,
     )

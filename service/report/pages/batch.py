@@ -12,7 +12,14 @@ from gleann.service.report.items import Facts, Items
 from gleann.service.report.markup import Html
 from gleann.service.report.measures.groups import count_groups
 from gleann.service.report.numerals import percent, short
-from gleann.service.report.page import Section, note, page, paragraph, tiles
+from gleann.service.report.page import (
+    Section,
+    note,
+    page,
+    paragraph,
+    side_by_side,
+    tiles,
+)
 from gleann.service.report.pages.parts import (
     coverage_figure,
     examples_section,
@@ -37,6 +44,7 @@ class BatchReport:
         asked: the job.
         picked: the batch.
         how: strategy or picker, in words.
+        score: what the scores are, or "" where they only rank.
         n: items in all.
         labels: numbers of labels by class, by concept; "" without concepts.
         key_figures: further figures at a glance, with their labels.
@@ -52,6 +60,7 @@ class BatchReport:
     asked: Asked
     picked: Selection
     how: str
+    score: str
     n: int
     labels: Mapping[str, Mapping[str, int]]
     key_figures: Sequence[tuple[str, str]]
@@ -103,13 +112,13 @@ def _compared(report: BatchReport) -> list[Section]:
     body: list[Html] = []
     for concept, one in report.compared.items():
         body += _compared_with(one, concept, report.how)
-    if len(set(report.picked.scores.tolist())) > 1:
+    if report.score and len(set(report.picked.scores.tolist())) > 1:
         body.append(
             histogram_figure(
                 {"batch": report.picked.scores},
-                label="score",
+                label=report.score,
                 of="items",
-                caption=f"Scores of the batch, by {report.how}.",
+                caption="Scores of the batch.",
             )
         )
     title = "How informative the batch is"
@@ -153,19 +162,19 @@ def _classes(report: BatchReport) -> list[Section]:
 def _coverage(report: BatchReport) -> list[Section]:
     if not report.distances:
         return []
-    body = (coverage_figure(report.distances), spread_table(report.distances))
-    return [Section(title="Coverage", body=body)]
+    beside = [coverage_figure(report.distances), spread_table(report.distances)]
+    return [Section(title="Coverage", body=(side_by_side(beside),))]
 
 
 def _examples(report: BatchReport) -> Section:
     picked = report.picked
     facts: list[Facts] = [
-        (("score", short(score)), *_reasons(picked, number))
-        for number, score in enumerate(picked.scores.tolist())
+        _score(report, number) + _reasons(picked, number)
+        for number in range(len(picked))
     ]
     made = examples_section(
         "Items to label",
-        "The first items of the batch, with their scores.",
+        "The first items of the batch, and what they were chosen for.",
         picked.rows,
         facts,
         report.items,
@@ -173,6 +182,12 @@ def _examples(report: BatchReport) -> Section:
     if report.distances:  # more pictures follow, and the note after them
         return made
     return Section(title=made.title, body=(*made.body, *picture_note(report.items)))
+
+
+def _score(report: BatchReport, number: int) -> Facts:
+    if not report.score:
+        return ()
+    return ((report.score, short(float(report.picked.scores[number]))),)
 
 
 def _reasons(picked: Selection, number: int) -> Facts:

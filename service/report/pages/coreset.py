@@ -86,7 +86,7 @@ def coreset_page(report: CoresetReport) -> str:
                 tiles(glance(report)),
                 _sets_table(report),
                 _words(report),
-                *(note(words) for words in same_as(report)),
+                *(note(words) for words in caveats(report)),
             ),
         ),
         asked_section(report.asked),
@@ -128,14 +128,16 @@ def glance(report: CoresetReport) -> list[tuple[str, str]]:
     return shown
 
 
-def same_as(report: CoresetReport) -> list[str]:
-    """Baselines that chose the same items, in words."""
-    chosen = np.sort(report.chosen.rows)
+def caveats(report: CoresetReport) -> list[str]:
+    """Where the choice is that of a simple method, in sentences."""
+    if report.chosen.note:
+        return [f"{report.chosen.note[0].upper()}{report.chosen.note[1:]}."]
+    rows = np.sort(report.chosen.rows)
     return [
         f"The same items as by the simple choice {name}: with these parameters the"
         " method adds nothing to it."
         for name, one in report.sets().items()
-        if name != "chosen" and np.array_equal(np.sort(one.rows), chosen)
+        if name != "chosen" and np.array_equal(np.sort(one.rows), rows)
     ]
 
 

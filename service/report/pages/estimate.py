@@ -1,27 +1,43 @@
 """The report of an estimate, or of one per group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gleann.index.arrays import Rows
 from gleann.selection import Estimate
 from gleann.selection.estimate.result import Stratum
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.bars import Bars, bar_chart
 from gleann.service.report.charts import Whisker, whisker_chart
 from gleann.service.report.examples import Example, example_grid
+from gleann.service.report.items import Classes
 from gleann.service.report.markup import Html
+from gleann.service.report.measures.groups import count_groups
 from gleann.service.report.measures.strata import half_width, stratum_shares
 from gleann.service.report.numerals import PLUS_MINUS, percent, short
-from gleann.service.report.page import Section, figure, note, page, paragraph, tiles
+from gleann.service.report.page import (
+    Section,
+    figure,
+    note,
+    page,
+    paragraph,
+    side_by_side,
+    tiles,
+)
+from gleann.service.report.pages.parts import groups_section
 from gleann.service.report.scales import Axis, axis_over
 from gleann.service.report.tables import Cell, best_of, table
 
 WORDS = {
     "count": "positives",
     "avg": "mean value of the positives",
+    "mean": "mean value of the positives",
+    "share": "share of positives",
     "sum": "sum of the values of the positives",
 }
 """What each target estimates."""
+VALUED = ("avg", "mean", "sum")
+"""Targets that have values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +55,19 @@ class Sample:
     count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelledClasses:
+    """The classes of all items, and which items have a label.
+
+    Attributes:
+        classes: of all items.
+        rows: labelled rows.
+    """
+
+    classes: Classes
+    rows: Rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateReport:
     """Contents of the page.
@@ -50,6 +79,7 @@ class EstimateReport:
             lack these.
         n: items in all.
         samples: labelled items to show.
+        classes: the classes of all items and the labelled rows, or None.
         picture_note: which pictures are not shown, or "".
         steps: commands to go on with.
     """
@@ -59,6 +89,7 @@ class EstimateReport:
     uniform: Mapping[str, Estimate | None]
     n: int
     samples: Sequence[Sample]
+    classes: LabelledClasses | None
     picture_note: str
     steps: Sequence[Step]
 
@@ -77,6 +108,7 @@ def estimate_page(report: EstimateReport) -> str:
         asked_section(report.asked),
         _comparison(report),
         *(_strata(name, one) for name, one in report.made.items()),
+        *_classes(report),
         *_samples(report),
         next_section(report.steps),
     ]
@@ -88,9 +120,10 @@ def glance(name: str, made: Estimate, *, n: int) -> list[tuple[str, str]]:
     what = f"{name}: {WORDS[made.target]}" if name else WORDS[made.target]
     if made.value is None:
         return [("undefined", what)]
-    shown = [(short(made.value), what + _share(made, n))]
+    write = _writer(made)
+    shown = [(write(made.value), what + _share(made, n))]
     if made.low is not None and made.high is not None:
-        ends = f"{short(made.low)} to {short(made.high)}"
+        ends = f"{write(made.low)} to {write(made.high)}"
         shown.append((ends, f"{100 * made.confidence:g} % interval"))
     shown.append(
         (f"{made.labels_used:,}", f"labels, {made.positives:,} of them positive")
@@ -124,6 +157,10 @@ def comparison(
 
 def _of_data(report: EstimateReport) -> str:
     return f" of {report.asked.data}" if report.asked.data else ""
+
+
+def _writer(made: Estimate) -> Callable[[float], str]:
+    return percent if made.target == "share" else short
 
 
 def _share(made: Estimate, n: int) -> str:
@@ -163,8 +200,14 @@ def _comparison(report: EstimateReport) -> Section:
 
 def _comparison_table(name: str, made: Estimate, uniform: Estimate | None) -> Html:
     listed = comparison(made, uniform)
+    write = _writer(made)
     rows: list[list[Cell]] = [
-        [what, value, None if half is None else f"{PLUS_MINUS} {short(half)}", used]
+        [
+            what,
+            None if value is None else write(value),
+            None if half is None else f"{PLUS_MINUS} {write(half)}",
+            used,
+        ]
         for what, value, half, used in listed
     ]
     best = best_of([half for _, _, half, _ in listed], column=2, want="low")
@@ -187,7 +230,8 @@ def _whiskers(
     ends = [end for one in whiskers for end in (one.low, one.high)]
     target = made[0][1].target
     words = "Intervals by ABae, and below by as many uniform draws where answers allow."
-    chart = whisker_chart(whiskers, x=axis_over(WORDS[target], ends))
+    axis = axis_over(WORDS[target], ends, write=_writer(made[0][1]))
+    chart = whisker_chart(whiskers, x=axis)
     return figure(chart, caption=words)
 
 
@@ -217,15 +261,19 @@ def _strata(name: str, made: Estimate) -> Section:
         title=title,
         body=(
             paragraph(words),
-            figure(_strata_chart(made.by_stratum), caption=caption),
-            _strata_table(made.by_stratum, valued=made.target != "count"),
+            side_by_side(
+                [
+                    figure(_strata_chart(made.by_stratum), caption=caption),
+                    _strata_table(made.by_stratum, valued=made.target in VALUED),
+                ]
+            ),
         ),
     )
 
 
 def _strata_chart(strata: Sequence[Stratum]) -> Html:
     shares = stratum_shares(strata)
-    groups = [f"stratum {place + 1}" for place in range(len(shares))]
+    groups = [f"stratum\N{NO-BREAK SPACE}{place + 1}" for place in range(len(shares))]
     sets: dict[str, list[float | None]] = {
         "items": [one.rows for one in shares],
         "labels": [one.labels for one in shares],
@@ -250,7 +298,7 @@ def _strata_chart(strata: Sequence[Stratum]) -> Html:
 def _strata_table(strata: Sequence[Stratum], *, valued: bool) -> Html:
     rows: list[list[Cell]] = [
         [
-            f"stratum {place}",
+            f"stratum\N{NO-BREAK SPACE}{place}",
             one.size,
             one.proxy_mean,
             one.labelled,
@@ -262,6 +310,14 @@ def _strata_table(strata: Sequence[Stratum], *, valued: bool) -> Html:
     ]
     head = ["stratum", "items", "mean proxy", "labels", "positive", "rate"]
     return table(head + ["mean value"] * valued, rows)
+
+
+def _classes(report: EstimateReport) -> list[Section]:
+    if report.classes is None:
+        return []
+    classes, rows = report.classes.classes, report.classes.rows
+    counts = count_groups(classes.values, rows)
+    return [groups_section(counts, name=classes.name, chosen="labelled")]
 
 
 def _samples(report: EstimateReport) -> list[Section]:

@@ -53,15 +53,10 @@ class GraphReport:
     steps: Sequence[Step]
 
 
-def graph_page(report: GraphReport, measured: GraphMeasures | None = None) -> str:
-    """One self-contained HTML document.
-
-    Args:
-        report: contents.
-        measured: numbers of the graph; None computes them.
-    """
+def graph_page(report: GraphReport) -> str:
+    """One self-contained HTML document."""
     graph = report.graph
-    numbers = measured or measure_graph(graph)
+    numbers = measure_graph(graph)
     lead = (
         f"The {graph.k} nearest neighbours of {len(graph):,} rows of"
         f" {report.asked.data}, in {report.asked.total:.1f} s."
@@ -70,7 +65,7 @@ def graph_page(report: GraphReport, measured: GraphMeasures | None = None) -> st
         Section(title="At a glance", body=(tiles(glance(graph, numbers)),)),
         asked_section(report.asked),
         _histograms(report, numbers),
-        *_classes(report),
+        *_classes(report, numbers),
         _closest(report),
         _hubs(report, numbers),
         _isolated(report, numbers),
@@ -154,11 +149,11 @@ def _quantiles(report: GraphReport, numbers: GraphMeasures) -> Html:
     return table(head, rows)
 
 
-def _classes(report: GraphReport) -> list[Section]:
+def _classes(report: GraphReport, numbers: GraphMeasures) -> list[Section]:
     classes = report.items.classes
     if classes is None:
         return []
-    hubs = measure_graph(report.graph).hubs(most=max(1, len(report.graph) // 100))
+    hubs = numbers.hubs(most=max(1, len(report.graph) // 100))
     section = groups_section(
         count_groups(classes.values, hubs), name=classes.name, chosen="hubs"
     )

@@ -247,3 +247,20 @@ def test_group_oracles_answer_alike():
         estimate_disjoint_groups(proxies, lambda ids: groups[ids], params)
     with pytest.raises(InvalidInputError, match="the oracle must return"):
         selection.abae_estimate(PROXY, lambda ids: HELD[ids], PARAMS)
+
+
+def test_group_oracles_may_answer_by_name():
+    groups = RNG.integers(-1, 2, size=N)
+    proxies = {"cats": PROXY, "dogs": 1 - PROXY}
+    params = selection.EstimateParams(budget=40, strata=2)
+    words = np.array(["cats", "dogs", ""])
+    known = selection.KnownGroups(ids=[0, 1], groups=words[groups[:2]])
+    session = selection.DisjointGroupsSession.start(proxies, params, known=known)
+    named = selection.run_disjoint_groups(session, lambda ids: (words[groups[ids]],))
+    known = selection.KnownGroups(ids=[0, 1], groups=groups[:2])
+    session = selection.DisjointGroupsSession.start(proxies, params, known=known)
+    assert named == selection.run_disjoint_groups(session, lambda ids: (groups[ids],))
+    fresh = selection.DisjointGroupsSession.start(proxies, params)
+    ids = fresh.next_batch().ids[:2]
+    with pytest.raises(InvalidInputError, match=r"groups 'cows' .* 'cats', 'dogs'"):
+        fresh.submit(ids, ["cats", "cows"])

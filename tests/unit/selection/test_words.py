@@ -11,6 +11,7 @@ import pytest
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
 from gleann.index.ids.held import shown_id
 from gleann.selection import ActiveParams, ActiveSession, run_active
+from gleann.selection.rounds import RoundsParams, RoundsSession, run_rounds
 from gleann.selection.words import Words, as_words
 
 N = 60
@@ -254,3 +255,72 @@ def test_stated_words_must_differ():
         ActiveParams(classes=(1, 0))
     with pytest.raises(InvalidParamsError, match="two or more"):
         ActiveParams(classes=("a",))
+
+
+def rounds(words, **more):
+    labels = [words[TRUTH[row]] for row in SEED]
+    params = RoundsParams(batch=6, picker="margin")
+    return RoundsSession.start(ROWS, params, rows=SEED, labels=labels, **more)
+
+
+@pytest.mark.parametrize("kind", sorted(set(PAIRS) - {"bools"}))
+def test_rounds_take_words_and_new_ones(kind):
+    words = PAIRS[kind]
+    plain, worded = rounds((0, 1)), rounds(words)
+    for _ in range(2):
+        batch = worded.next_batch()
+        assert batch.ids.tolist() == plain.next_batch().ids.tolist()
+        plain.submit_labels(batch.ids, TRUTH[batch.ids])
+        worded.submit_labels(batch.ids, [words[TRUTH[row]] for row in batch.ids])
+    assert worded.classes == words
+    assert worded.labels.tolist() == [words[x] for x in plain.labels.tolist()]
+    assert worded.probabilities().tolist() == plain.probabilities().tolist()
+    last = worded.next_batch().ids
+    worded.submit_labels(last[:1], ["bird"])
+    assert worded.classes == (*words, "bird")
+    state = json.loads(json.dumps(worded.state()))
+    given = ("bird", *words) if kind in OBJECTS else None
+    again = RoundsSession.resume(state, ROWS, classes=given)
+    assert again.classes == (*words, "bird")
+    assert again.next_batch().ids.tolist() == last[1:].tolist()
+
+
+def test_rounds_refuse_words_after_integers_and_the_other_way_round():
+    with pytest.raises(
+        InvalidInputError, match="must be integers, as those before; got 'a'"
+    ):
+        rounds((0, 1)).submit_labels([5, 6], ["a", "b"])
+    worded = rounds(("cat", "dog"))
+    with pytest.raises(InvalidInputError, match="must be words, as 'cat', 'dog'; got"):
+        worded.submit_labels([5, 6], [0, 1])
+    empty = RoundsSession.start(ROWS, RoundsParams(batch=4))
+    assert "words" not in empty.state()
+    empty.submit_labels([1], ["late"])
+    assert empty.classes == ("late",)
+
+
+def test_labels_that_are_refused_add_no_word():
+    session = rounds(("cat", "dog"))
+    with pytest.raises(InvalidInputError, match="differ from those given before"):
+        session.submit_labels([SEED[0], 9], ["bird", "bird"])
+    assert session.state()["words"] == ["cat", "dog"]
+
+
+def test_rounds_run_to_a_table():
+    def oracle(ids):
+        return np.array(["cat", "dog"])[TRUTH[ids]]
+
+    run = run_rounds(
+        rounds(("cat", "dog")), oracle, budget=20, evaluate=lambda _: {"one": 1.0}
+    )
+    lines = run.to_arrow().to_pylist()
+    assert [line["labelled"] for line in lines] == [r.labelled for r in run.history]
+    assert lines[-1]["one"] == 1.0
+    assert lines[-1]["weight"] is None
+
+
+def test_damaged_words_of_rounds_are_refused():
+    state = {**rounds(("cat", "dog")).state(), "words": ["cat"]}
+    del state["checksums"]
+    with pytest.raises(CorruptDataError, match="words are 1, labels go to 1"):
+        RoundsSession.resume(state, ROWS)

@@ -28,7 +28,12 @@ from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     second_draws,
 )
-from gleann.selection.estimate.proxies.choice import draw_pilot, pilot_chances
+from gleann.selection.estimate.proxies.choice import (
+    MIXTURE,
+    draw_pilot,
+    mixture_of,
+    pilot_chances,
+)
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS, equal_size
 from gleann.selection.estimate.stratified.tally import gather, tally
 from gleann.selection.estimate.stratified.weighted import (
@@ -110,15 +115,43 @@ def test_choosing_does_not_bias_the_estimate():
     assert np.mean([made.low <= truth <= made.high for made in found]) >= 0.9
 
 
-def test_without_a_positive_the_first_proxy_is_taken_and_said_so():
+@pytest.mark.parametrize(
+    ("allocation", "taken"), [("adaptive", MIXTURE), ("even", "shuffled")]
+)
+def test_without_a_positive_a_mixture_is_taken_and_said_so(allocation, taken):
     proxies, _, _ = world()
     made = estimate_choosing(
         proxies,
         lambda ids: (np.zeros(len(ids), bool), None),
-        EstimateParams(budget=200),
+        EstimateParams(budget=200, allocation=allocation),
     )
-    assert made.provenance["choice"]["name"] == "shuffled"
+    assert made.provenance["choice"]["name"] == taken
     assert "no positive among 40 pilot labels" in made.note
+
+
+def test_a_mixture_orders_rows_by_their_mean_rank():
+    first, second = np.array([0.1, 0.2, 0.3, 0.9]), np.array([0.5, 0.1, 0.6, 0.7])
+    mixed = mixture_of({"a": first, "b": second})
+    # Mean ranks 0.5, 0.5, 2, 3; quantiles 0.1, 0.35, 0.45, 0.8.
+    assert mixed == pytest.approx([0.1, 0.35, 0.45, 0.8])
+
+
+@pytest.mark.parametrize(("seed", "name"), [(0, MIXTURE), (1, MIXTURE), (2, "b")])
+def test_a_mixture_is_taken_where_the_pilot_does_not_tell(seed, name):
+    """Two proxies of one quality, each with its own noise."""
+    rng = np.random.default_rng(0)
+    proxy = rng.beta(0.15, 2, 6000)
+    held = rng.random(6000) < proxy
+    proxies = {
+        one: np.clip(proxy * np.exp(rng.normal(0, 1.5, 6000)), 0, 1) for one in "ab"
+    }
+    session = ChoosingSession.start(proxies, EstimateParams(budget=800, seed=seed))
+    made = run_estimate(session, lambda ids: (held[ids], None))
+    assert session.choice.name == name
+    assert repr(name) in made.note
+    resumed = ChoosingSession.resume(json.loads(json.dumps(session.state())), proxies)
+    assert resumed.choice == session.choice
+    assert resumed.estimate() == made
 
 
 @pytest.mark.parametrize("after", [0, 13, 60, 61, 200])

@@ -122,7 +122,49 @@ def test_search_writes_what_the_library_finds(folder, queries, tmp_path, capsys)
     record = json.loads((tmp_path / "found.parquet.manifest.json").read_text())
     assert record["results"]["entries_scanned"] == found.stats.entries_scanned
     assert record["inputs"][0]["data_hash"] == index.data_hash
-    assert "queries/s" in capsys.readouterr().out
+    qps = record["results"]["qps"]
+    second = capsys.readouterr().out.splitlines()[1]
+    assert second == f"{NQ / qps:.2f} s, {qps:,.0f} queries/s, recall not measured"
+
+
+def test_how_a_search_was_done_is_printed_when_asked(folder, tmp_path, capsys):
+    search = ["search", str(folder / "index"), str(folder / "queries.npy"), "--out"]
+    assert run([*search, str(tmp_path / "a.csv")]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("a.csv: 40 queries, up to 10 neighbours each")
+    record = json.loads((tmp_path / "a.csv.manifest.json").read_text())
+    recall = record["results"]["estimated_recall"]
+    assert second.endswith(f" queries/s, estimated recall {recall:.3f}")
+    assert run([*search, str(tmp_path / "b.csv"), "-v"]) == 0
+    assert ", nprobe " in capsys.readouterr().out.splitlines()[2]
+
+
+@pytest.mark.parametrize(
+    ("write", "says"),
+    [
+        (lambda file: np.savez(file, a=np.ones((4, 3))), "not a .npy file but a .npz"),
+        (lambda file: np.save(file, np.float32(1)), "has no rows: shape ()"),
+        (lambda file: np.save(file, np.empty((0, 3))), "empty"),
+        (lambda file: np.save(file, np.empty((3, 0))), "(3, 0)"),
+        (lambda file: np.save(file, np.ones((4, 3), complex)), "complex"),
+    ],
+)
+def test_arrays_that_hold_no_vectors(write, says, tmp_path, capsys):
+    with (tmp_path / "x.npy").open("wb") as file:
+        write(file)
+    assert run(["build", str(tmp_path / "x.npy"), str(tmp_path / "out")]) == 1
+    assert says in one_error(capsys)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f8", ">f2"])
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_vectors_of_any_byte_order_and_version(dtype, version, tmp_path):
+    rows = np.random.default_rng(0).integers(-9, 9, (50, 4)).astype(dtype)
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.lib.format.write_array(file, rows, version=version)
+    build = ["build", str(tmp_path / "x.npy"), str(tmp_path / "out"), "--metric", "l2"]
+    assert run(build) == 0
+    assert SoarIndex.load(tmp_path / "out").vectors.tolist() == rows.tolist()
 
 
 def test_exact_search_is_exact(folder, vectors, queries, tmp_path):

@@ -52,6 +52,56 @@ def test_costs_and_probabilities_mean_the_same(folder, tmp_path):
     assert picks(one) == picks(other)
 
 
+def test_without_costs_it_covers_and_says_so(folder, points, tmp_path, capsys):
+    out = tmp_path / "picks.csv"
+    source = [str(folder / "index"), "--k", "7"]
+    assert select(folder, out, "k-center", *source) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("without --costs or --probabilities: coverage alone\n")
+    assert "cost " not in said.partition("\n")[2]
+    chosen = weighted_k_center(points, k=7, costs=np.zeros(N))
+    record = json.loads((tmp_path / "picks.csv.manifest.json").read_text())
+    assert record["results"]["radius"] == chosen.radius
+    assert record["results"]["ratio"] == chosen.ratio
+
+
+def test_a_file_has_the_metric_of_an_index_built_from_it(
+    folder, points, tmp_path, capsys
+):
+    """Cosine unless another one is asked for; a selection names it."""
+    source, index = str(folder / "points.npy"), str(tmp_path / "index")
+    assert run(["build", source, index]) == 0
+    capsys.readouterr()
+    radii = {}
+    for name, words in (
+        ("index", [index]),
+        ("file", [source]),
+        ("l2", [source, "--metric", "l2"]),
+    ):
+        out = tmp_path / f"{name}.parquet"
+        assert select(folder, out, "farthest-first", *words, "--k", "9") == 0
+        metric = "l2" if name == "l2" else "cosine"
+        assert f"(metric {metric})" in capsys.readouterr().out
+        record = json.loads((tmp_path / f"{name}.parquet.manifest.json").read_text())
+        assert record["results"]["metric"] == metric
+        radii[name] = record["results"]["radius"]
+    assert picks(tmp_path / "file.parquet") == picks(tmp_path / "index.parquet")
+    assert radii["file"] == radii["index"]
+    assert radii["l2"] == k_center(points, k=9).radius
+    out = tmp_path / "other.parquet"
+    words = ["farthest-first", index, "--k", "9", "--metric", "l2"]
+    assert select(folder, out, *words) == 1
+    assert "--metric is l2, but the index" in capsys.readouterr().err
+    zero = points.copy()
+    zero[3] = 0
+    np.save(tmp_path / "zero.npy", zero)
+    words = ["farthest-first", str(tmp_path / "zero.npy"), "--k", "9"]
+    assert select(folder, out, *words) == 1
+    assert "row 3 is a zero vector" in (said := capsys.readouterr().err)
+    assert "; --metric l2 allows it" in said
+    assert select(folder, out, *words, "--metric", "l2") == 0
+
+
 def test_an_index_answers_with_its_ids(folder, points, tmp_path):
     out = tmp_path / "picks.parquet"
     source = str(folder / "index")

@@ -52,6 +52,6 @@ def test_it_does_as_told_and_replaces_only_when_told(folder, capsys):
 def test_refusals_are_one_line(folder, capsys):
     out = str(folder / "not.npz")
     assert run(["graph", str(folder / "index"), "--k", "0", "--out", out]) == 1
-    assert capsys.readouterr().err == "gleann: error: k must be at least 1, got 0\n"
+    assert capsys.readouterr().err == "gleann: error: --k must be at least 1, got 0\n"
     assert run(["graph", str(folder / "none"), "--out", out]) == 1
     assert not (folder / "not.npz").exists()

@@ -91,6 +91,25 @@ def test_wrong_usage_is_one_line_and_code_2(arguments, capsys):
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["search", "i", "q.npy", "--out", "o.csv", "--target-recall", "3"],
+         "--target-recall must be in (0, 1], got 3.0"),
+        (["search", "i", "q.npy", "--out", "o.csv", "--k", "0"],
+         "--k must be at least 1, got 0"),
+        (["build", "x.npy", "o", "--threads", "-1"], "--threads"),
+        (["build", "x.npy", "o", "--threads", "9" * 20], "--threads"),
+    ],
+)  # fmt: skip
+def test_messages_name_the_option(arguments, says, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) in (1, 2)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert says in error
+
+
 def test_interrupt_is_one_line_and_code_130(monkeypatch, tmp_path, capsys):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt

@@ -303,7 +303,9 @@ def compare_with_python(path):
     except GleannError:
         return
     lines = list(
-        csv.reader(io.StringIO(path.read_text("utf-8-sig", "replace"), newline=""))
+        csv.reader(
+            io.StringIO(path.read_bytes().decode("utf-8-sig", "replace"), newline="")
+        )
     )
     heading, *rows = [line for line in lines if line]
     place = [name.strip() for name in heading].index("id")

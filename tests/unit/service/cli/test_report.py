@@ -17,7 +17,7 @@ import pytest
 from gleann.index import BuildParams, SoarIndex
 from gleann.service.cli.main import run as command
 from gleann.service.report.measures.distances import spread
-from gleann.service.report.numerals import percent
+from gleann.service.report.numerals import percent, short
 
 N, D = 300, 6
 NASTY = "<script>alert('x')</script>"
@@ -157,10 +157,10 @@ def test_the_commands_of_a_coreset_page_run():
 def test_a_choice_that_adds_nothing_to_a_simple_one_says_so():
     assert select("weighted-k-center", *PARQUET, "--k", 5, "--costs", "costs.npy",
                   "--cost-weight", "1e6") == 0  # fmt: skip
-    assert "the simple choice cheapest" in read().text
+    assert "Your weight makes this margin sampling" in read().text
     assert select("weighted-k-center", *PARQUET, "--k", 5, "--costs", "costs.npy",
                   "--cost-weight", "0.01", "--overwrite") == 0  # fmt: skip
-    assert "adds nothing" not in read().text
+    assert "Your weight" not in read().text
 
 
 def test_an_index_shows_columns_of_another_file_by_id():
@@ -236,6 +236,7 @@ def test_an_active_page_goes_on_to_the_next_batch():
     batch = pq.read_table("batch-1.parquet").to_pydict()
     assert all(one in page.text for one in batch["id"])
     assert f"{batch['score'][0]:.4g}" in page.text
+    assert "How informative" in page.text
     # More selected rows never cover less.
     before, after = page.row("labelled so far"), page.row("with this batch")
     assert float(after[1]) <= float(before[1])
@@ -257,27 +258,30 @@ def answers(rows=range(N)):
 
 def proxy():
     scores = np.clip(POINTS[:, 0] / 10 + 0.5, 0, 1).astype(np.float64)
-    columns = {"id": np.arange(N), "proxy": scores, "text": TEXTS}
+    columns = {"id": np.arange(N), "proxy": scores, "text": TEXTS, "kind": KIND}
     pq.write_table(pa.table(columns), "proxy.parquet")
     return scores
 
 
-@pytest.mark.parametrize("target", ["count", "avg"])
+@pytest.mark.parametrize("target", ["count", "avg", "share"])
 def test_an_estimate_page_has_the_numbers_of_the_estimate(target):
     scores = proxy()
     answers()
     assert run("estimate", "--proxy", "proxy.parquet", "--oracle-csv", "answers.csv",
-               "--budget", 60, "--target", target, "--show-column", "text", "--out",
-               "o.json", "--report", "o.html") == 0  # fmt: skip
+               "--budget", 60, "--target", target, "--show-column", "text",
+               "--class-column", "kind", "--out", "o.json", "--report",
+               "o.html") == 0  # fmt: skip
     made = json.loads(Path("o.json").read_text())["estimate"]
     page = read("o.html")
-    assert f"{made['value']:.4g}" in page.row("ABae")
-    assert page.row("ABae")[2] == f"± {(made['high'] - made['low']) / 2:.4g}"
+    write = percent if target == "share" else short
+    assert write(made["value"]) in page.row("ABae")
+    assert page.row("ABae")[2] == f"± {write((made['high'] - made['low']) / 2)}"
     for place, one in enumerate(made["by_stratum"], start=1):
         numbers = [f"{one['size']}", f"{one['labelled']}", f"{one['positives']}"]
-        row = page.row(f"stratum {place}")
+        row = page.row(f"stratum\N{NO-BREAK SPACE}{place}")
         assert [row[1], row[3], row[4]] == numbers
     positives = np.flatnonzero(KIND == "rare")
+    assert page.row("rare")[1:4] == [str(len(positives)), "10 %", str(len(positives))]
     lowest = positives[np.argmin(scores[positives])]
     assert f"text {lowest} of" in page.text
     (narrower,) = next_commands("o.html")
@@ -414,6 +418,7 @@ def test_a_page_of_rounds_goes_on_to_the_next_round():
     first = pq.read_table("round-1.parquet")["id"].to_pylist()
     assert all(one in page.text for one in first)
     assert "1 rounds so far" in " ".join(page.text.split())
+    assert "How informative" not in page.text
     labels = {"id": first, "label": [int(one[1:]) % 2 for one in first]}
     pacsv.write_csv(pa.table(labels), "labels.csv")
     (again,) = next_commands("round-1.html")
@@ -424,3 +429,10 @@ def test_a_page_of_rounds_goes_on_to_the_next_round():
     page = read("round-2.html")
     assert page.row("0")[1] == str(labels["label"].count(0))
     assert "by margin" in page.text
+
+
+def test_pictures_without_pillow_are_refused_with_the_command(monkeypatch, capsys):
+    monkeypatch.setattr("gleann.service.cli.reports.find_spec", lambda name: None)
+    assert select("farthest-first", *PARQUET, "--k", 5, "--image-column", "text") == 1
+    assert "pip install 'gleann[report]'" in capsys.readouterr().err
+    assert not Path("picks.parquet").exists()

@@ -26,7 +26,7 @@ def test_slices_are_those_of_the_array(tmp_path, order, shape, dtype):
     np.testing.assert_array_equal(np.asarray(file), array)
 
 
-@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
 def test_versions_of_the_header(tmp_path, version):
     with (tmp_path / "a.npy").open("wb") as out:
         np.lib.format.write_array(out, np.arange(6), version=version)

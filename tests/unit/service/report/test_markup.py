@@ -96,6 +96,9 @@ def test_the_best_of_a_column_is_marked_and_said():
     # Where all are equal, none is better than another.
     assert best_of([2.0, 2.0], column=0, want="low") == set()
     assert best_of([None, 2.0], column=0, want="low") == set()
+    assert best_of([None, None], column=0, want="low") == set()
+    assert best_of([0.1 + 0.2, 0.3], column=0, want="low") == set()
+    assert best_of([0.1 + 0.2, 0.3, 1], column=0, want="low") == {(0, 0), (1, 0)}
     rows = [["a", 3.0], ["b", None], ["c", 1.0], ["d", 1.0]]
     made = table(["name", "n"], rows, best=best, caption="about")
     assert made.count('class="number best"') == 2
