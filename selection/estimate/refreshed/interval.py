@@ -25,7 +25,7 @@ from gleann.selection.estimate.stratified.intervals import (
     point_estimate,
     row_variances,
 )
-from gleann.selection.estimate.stratified.merging import merged_rates
+from gleann.selection.estimate.stratified.merging import merged, merged_rates
 from gleann.selection.estimate.stratified.polya import polya_interval
 from gleann.selection.estimate.stratified.rules import doubting_skew, is_symmetric
 from gleann.selection.estimate.stratified.tally import Evidence, Tally, moments
@@ -124,7 +124,7 @@ def _side_by_side(
     of_all_rounds = np.tile(by_round.total.labelled, len(rounds))
     # A cut with fewer strata than others lacks the lowest ones.
     there = seen.labelled > 0
-    return RoundStrata(
+    drawn = RoundStrata(
         design=replace(
             design,
             sizes=left[there],
@@ -140,6 +140,10 @@ def _side_by_side(
         ),
         evidence=_only(evidence, there),
     )
+    if design.allocation != "adaptive":
+        return drawn
+    flat, totals, labels = merged(drawn.design, drawn.found, drawn.evidence)
+    return RoundStrata(design=flat, found=totals, evidence=labels)
 
 
 def _only(evidence: Evidence, there: NDArray[np.bool_]) -> Evidence:

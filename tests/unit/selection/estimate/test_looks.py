@@ -86,7 +86,8 @@ def test_all_looks_hold_together_only_where_it_was_asked_for():
         ]
         made = [looked(plan, proxy, held) for plan in plans]
         shares[anytime] = np.mean([all_hold(one, held.sum()) for one in made])
-    assert shares[True] >= 0.925
+    # 80 trials know a share of 0.95 to 0.025.
+    assert shares[True] >= 0.9
     assert shares[False] < shares[True]
 
 
