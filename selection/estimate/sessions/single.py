@@ -104,8 +104,9 @@ class EstimateSession:
 
         Args:
             proxy: (n,) cheap scores, higher where the predicate is likelier to hold.
-                Intervals are valid for a proxy of any quality, and narrow for a good
-                one.
+                A good one makes narrow intervals. The interval of a count holds for a
+                proxy of any quality; that of an average or a sum too where
+                `Estimate.interval_valid` says so, with values as its note supposes.
             params: of the estimate.
             ids: (n,) names of the rows; None numbers them.
             known: labels known before, however the rows were chosen, such as those that

@@ -105,7 +105,7 @@ def test_a_coded_missing_value_is_covered_with_a_range():
     )
     assert covered(ranged, truth).mean() >= 0.95
     assert all(one.interval_valid and not one.note.count("outside") for one in ranged)
-    assert all(0 <= one.low and one.high <= 2100 for one in ranged)
+    assert all(one.low >= 0 and one.high <= 2100 for one in ranged)
 
 
 def test_a_value_outside_the_range_is_refused_by_name():
