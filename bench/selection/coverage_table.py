@@ -5,8 +5,12 @@ from typing import Any
 from bench.selection.coverage_populations import HEAVY, MISSING, PLAIN, PROXIES
 from bench.tables import markdown
 
+LEAST_SHARE = 0.5
+"""Trials with 20 positives or more that a cell needs to be in the table. Where fewer
+have them they are lucky draws, and the sum of a lucky draw is too large."""
+
 FEWEST = 40
-"""Answers of 20 positives or more that a cell needs to be in the table."""
+"""Such trials that another cell needs to be mentioned."""
 
 HEAD = [
     "data, labels, proxy",
@@ -29,7 +33,7 @@ def coverage_table(result: dict[str, Any]) -> str:
         f" Plain values ({', '.join(PLAIN)}): {plain['answers']:,} answers, coverage"
         f" {plain['covered']:.3f}, {plain['flagged']:.1%} flagged; heavy ones"
         f" ({', '.join(HEAVY)}): {heavy['misses_flagged']:,} of {heavy['misses']:,}"
-        " misses flagged."
+        f" misses flagged. {_of_lucky_draws(result['rows'])}"
     )
     sets = dict.fromkeys((row["data"], row["budget"]) for row in result["rows"])
     lines = [
@@ -77,8 +81,26 @@ def _parts(
         for row in rows
         if row["target"] != "count"
         and row["values"] in values
-        and row["enough"]["answers"] >= FEWEST
+        and row["enough"]["answers"] >= LEAST_SHARE * row["trials"]
     ]
+
+
+def _of_lucky_draws(rows: list[dict[str, Any]]) -> str:
+    """The cells of plain values where fewer than half of the draws count."""
+    found = [
+        row["enough"]["auto"]["coverage"]
+        for row in rows
+        if row["target"] != "count"
+        and row["values"] in PLAIN
+        and FEWEST <= row["enough"]["answers"] < LEAST_SHARE * row["trials"]
+    ]
+    if not found:
+        return ""
+    return (
+        f"Left out are {len(found)} cells of plain values where fewer than half of the"
+        " draws have as many: what counts there are lucky draws, whose sums are too"
+        f" large (coverage from {min(found):.3f})."
+    )
 
 
 def _lowest(parts: list[dict[str, Any]]) -> str:
