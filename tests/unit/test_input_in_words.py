@@ -171,6 +171,7 @@ CALLS = {
     **{name: scores(getattr(selection, name)) for name in ("entropy", "entropy_costs", "least_confidence", "margin", "margin_costs", "most_likely_positive")},
     "select_by_score": Call(selection.select_by_score, {"probabilities": TABLE, "k": 3, "ids": np.arange(N), "strategy": "margin"}, ("probabilities", "ids"), ("k",), (), ("strategy",)),
     "uniform": Call(selection.uniform, {"n": N, "k": 3, "seed": 0, "ids": np.arange(N), "excluded": [1]}, ("ids", "excluded"), ("n", "k", "seed")),
+    "plan_labels": Call(selection.plan_labels, {"proxy": np.linspace(0.1, 0.4, 12), "params": selection.EstimateParams(budget=5, strata=2), "width": 3.0, "prevalence": 0.2, "mean": 1.0, "deviation": 1.0}, ("proxy",), (), ("width", "prevalence", "mean", "deviation")),
     "representatives": Call(selection.representatives, {"vectors": ROWS, "k": 5, "random_share": 0.5, "covered": [1], "seed": 0}, ("vectors", "covered"), ("k", "seed"), ("random_share",), told={"covered": "rows"}),
     "propagate_labels": Call(selection.propagate_labels, {"vectors": ROWS, "rows": [1, 2], "labels": [0, 1], "neighbours": 1}, ("vectors", "rows", "labels"), ("neighbours",)),
     "both": Call(lambda proxy: selection.both(proxy, PROXY), {"proxy": PROXY}, ("proxy",)),
@@ -181,7 +182,7 @@ CALLS = {
 
 ELSEWHERE = {
     "ActiveRun", "AnchorPool", "BatchRecord", "ClassifierPool", "Coreset", "Coverage",
-    "Estimate", "FacilityLocation", "Found", "GlobalPool", "GroupEstimates", "KnnGraph", "KnownGroups",
+    "Estimate", "FacilityLocation", "Found", "GlobalPool", "GroupEstimates", "KnnGraph", "KnownGroups", "LabelPlan",
     "Neighbours", "PoolChoice", "Progress", "ProxyChoice", "SealsPool", "SearchStats", "Selection",
     "StopAdvice", "Stratum", "Traversal",  # values that answers hold, and pools
     "GraphNeighbours", "IndexNeighbours", "SoarIndex", "metric_vectors",  # take values
@@ -206,7 +207,7 @@ NUMBERS = ("0.5", None, [0.5], np.array([0.5]), True, 1j, float("nan"))
 CHOICES = (None, 3, ["l2"], np.array(["l2", "ip"]), b"l2", "no such name")
 NONE_IS_RIGHT = {
     "nprobe", "rerank", "target_recall", "spill_lambda", "stop_at_width", "neighbours",
-    "first", "top", "costs", "locked", "covered", "classes",
+    "first", "top", "costs", "locked", "covered", "classes", "pilot_share", "prevalence",
 }  # fmt: skip
 
 
