@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
         "variants": {name: VARIANTS[name] for name in arguments.pickers},
         "sets": sets,
         "resumed_after": notes.resumed,
-        "command": command_of("rounds"),
     } | origin
+    result |= {"command": command_of("rounds")}
     write_result(result, out)
     return result
 

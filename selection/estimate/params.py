@@ -19,6 +19,9 @@ from gleann.selection.estimate.stratified.allocate import (
 from gleann.selection.estimate.stratified.estimators import ALLOCATIONS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 
+FIRST_LABELS = 50
+"""Labels that a first round needs to tell strata apart, up to half the budget."""
+
 FEWEST_TO_STOP = 6
 """Positives that an interval of some width needs to be believed; or none at all."""
 
@@ -39,8 +42,9 @@ class EstimateParams:
         strata_cut: one of `strata.STRATA_CUTS`: "sqrt_mass", "equal_size" as ABae, or
             "geometric" for a proxy that ranks but is no probability.
         pilot_share: share of the budget that is spent first, half of it evenly over the
-            strata and half by their sizes; None is a fifth. With even pilots, as those
-            of groups and of ABae, None is a half.
+            strata and half by their sizes; None is a fifth, but at least 50 labels or
+            half the budget. With even pilots, as those of groups and of ABae, None is
+            a half.
         rounds: labelling rounds, the pilot included; 2 is ABae. There are fewer if a
             round would have fewer labels than strata.
         floor: share of each later round that is split over the strata by size.
@@ -129,7 +133,7 @@ class EstimateParams:
     def first_share(self) -> float:
         """Share of the budget in the first round."""
         if self.pilot_share is None and self.allocation != "even":
-            return 0.2
+            return min(0.5, max(0.2, FIRST_LABELS / self.budget))
         return self.even_pilot_share
 
     @property

@@ -58,7 +58,10 @@ def _weighted_k_center(situation: Situation) -> Picked:
     """Weighted k-center with a weight chosen on the labelled rows."""
     choice = choose_weight(situation)
     rows, method = pick_weighted(situation, choice.weight)
-    return Picked(rows=rows, method=method, weight=choice.weight)
+    note = ""
+    if method in _RIVALS:
+        note = f"weight {choice.weight:g} makes this round {_RIVALS[method]}"
+    return Picked(rows=rows, method=method, weight=choice.weight, note=note)
 
 
 def _gist(situation: Situation) -> Picked:
@@ -111,3 +114,6 @@ PICKERS: dict[str, Picker] = {
 """Every picker by its name in `RoundsParams`."""
 
 _WITHOUT_MODEL = ("random", "farthest_first")
+
+_RIVALS = {"margin": "margin sampling", "farthest_first": "farthest-first"}
+"""Simple methods that the best-of rule of weighted k-center may end in."""

@@ -29,12 +29,12 @@ from gleann.service.cli.files import columns, inputs, output_paths, outputs, sou
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.files.saved_state import read_state
 from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.say import say
 from gleann.service.cli.select.active_report import Batch, active_page
 from gleann.service.cli.select.batch_report import next_steps
-from gleann.service.cli.select.session_file import read_state
 from gleann.service.report.asked import Asked
 
 INDEXED_POOLS = ("seals", "classifier", "anchors")

@@ -16,13 +16,13 @@ from gleann.service.cli.files import columns, inputs, output_paths, outputs, sou
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.files.saved_state import read_state
 from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.cli.select.batch_report import next_steps
 from gleann.service.cli.select.rounds_report import Round, round_page
-from gleann.service.cli.select.session_file import read_state
 from gleann.service.report.asked import Asked
 
 
@@ -117,10 +117,7 @@ def _say(
         f" {len(session.classes)} classes"
     )
     if "weight" in summary:
-        say(
-            f"weight {summary['weight']:g} of the mean margin; the items are those of"
-            f" {str(summary['method']).replace('_', ' ')}"
-        )
+        say(f"weight {summary['weight']:g} of the mean margin, in mean distances")
     if not summary["converged"]:
         say("the model's training did not converge")
     if summary["note"]:

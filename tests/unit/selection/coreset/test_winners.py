@@ -23,17 +23,12 @@ def test_a_large_weight_is_named_margin_sampling():
 
 
 def test_no_weight_is_named_farthest_first():
-    """0 and 20 are farthest-first's, from the cheapest row 0; 10 is a radius of 10."""
-    points = np.array([[0.0], [10], [20]], np.float32)
-    got = weighted_k_center(points, k=2, costs=np.array([0.0, 1, 1]), cost_weight=0.0)
-    assert got.radius == 10
-    got = weighted_k_center(
-        np.array([[0.0], [1], [9], [20]], np.float32),
-        k=2,
-        costs=np.array([0.0, 1, 1, 1]),
-        cost_weight=0.0,
-    )
-    assert got.rows.tolist() == [0, 3]
+    """From 24, the cheapest, the farthest are 1 and 17: a radius of 6, from 7."""
+    points = np.array([[24.0], [2], [5], [7], [5], [24], [26], [17], [1]], np.float32)
+    costs = np.array([0.1, 0.3, 0.4, 0.5, 0.4, 0.3, 0.2, 0.6, 0.6])
+    got = weighted_k_center(points, k=3, costs=costs, cost_weight=0.0)
+    assert got.rows.tolist() == [0, 8, 7]
+    assert got.radius == 6
     assert got.winners == {"farthest_first": 1}
     assert got.note.startswith("your weight makes this farthest-first")
 

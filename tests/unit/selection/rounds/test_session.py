@@ -166,7 +166,9 @@ def test_weighted_k_center_weighs_in_mean_distances(weight):
 
 def test_a_large_weight_is_reported_as_margin_sampling():
     session, _, _ = started("weighted_k_center", weights=(1000.0,))
-    assert session.next_batch().summary["method"] == "margin"
+    summary = session.next_batch().summary
+    assert summary["method"] == "margin"
+    assert summary["note"] == "weight 1000 makes this round margin sampling"
 
 
 def test_badge_leaves_no_row_out_where_gradients_are_equal():
@@ -276,6 +278,11 @@ def test_a_run_labels_to_its_budget_and_goes_on():
     assert run.history[-1].metrics == {"classes": 4}
     assert run.history[0].method == ""
     assert run.history[-1].method == "margin"
+    table = run.to_dict()
+    assert table["columns"]["labelled"] == [12, 20, 25]
+    assert table["columns"]["method"] == ["", "margin", "margin"]
+    assert table["columns"]["weight"] == [None, None, None]
+    assert table["columns"]["classes"] == [one.classes for one in run.history]
     run_rounds(session, oracle, budget=30)
     assert len(asked) == len(set(asked)) == 18
     with pytest.raises(InvalidParamsError, match="budget is 121, but 120 rows"):

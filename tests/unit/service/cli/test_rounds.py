@@ -85,9 +85,9 @@ def test_one_weight_is_not_chosen(folder, points, tmp_path, capsys):
         "--labels", str(tmp_path / "l.csv"), "--state", str(tmp_path / "s.json"),
     )  # fmt: skip
     assert code == 0
-    assert "weight 1000 of the mean margin; the items are those of margin" in (
-        capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "weight 1000 of the mean margin, in mean distances" in said
+    assert "weight 1000 makes this round margin sampling" in said
 
 
 def test_ignored_items_are_left_out(folder, points, tmp_path):
