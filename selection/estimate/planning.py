@@ -7,6 +7,7 @@ sampling would need, which is what a useless proxy would cost (`stratified.rates
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from sys import float_info
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -199,6 +200,8 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
         InvalidParamsError: no width or two, or a prevalence outside 0..1.
     """
     require_one_width(width, relative_width)
+    require_between("mean", mean, low=-float_info.max, high=float_info.max)
+    require_between("deviation", deviation, low=0, high=float_info.max)
     scores = as_scores(proxy, name="proxy")
     rate = _prevalence(scores, prevalence)
     notes = [_prevalence_note(rate, guessed=prevalence is not None)]
@@ -266,9 +269,11 @@ def require_one_width(width: float | None, relative_width: float | None) -> None
             f"give width or relative_width, one of them, got {width} and"
             f" {relative_width}"
         )
-    given = width if width is not None else relative_width
-    if given is None or not 0 < given < float("inf"):
-        raise InvalidParamsError(f"a width must be a finite number above 0: {given}")
+    name = "width" if relative_width is None else "relative_width"
+    given = width if relative_width is None else relative_width
+    require_between(name, given, low=0, high=float_info.max)
+    if not given:
+        raise InvalidParamsError(f"{name} must be a finite number above 0, got {given}")
 
 
 def predicted_width(now: float, design: Design, counts: Tally, more: int) -> float:

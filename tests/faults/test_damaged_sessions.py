@@ -168,6 +168,13 @@ KINDS = {
         ),
         lambda state: EstimateSession.resume(state, PROXY),
     ),
+    "sized rounds": estimate(
+        lambda: EstimateSession.start(
+            PROXY,
+            EstimateParams(budget=48, strata=2, pilot_share=0.3, stop_at_width=1e-3),
+        ),
+        lambda state: EstimateSession.resume(state, PROXY),
+    ),
     "choosing": estimate(
         lambda: ChoosingSession.start(
             PROXIES, EstimateParams(target="sum", budget=40, strata=2), known=_known()

@@ -44,7 +44,6 @@ from gleann.service.report.asked import Asked
         " answers.csv --budget 1000 --todo todo.csv --out share.json",
         "gleann estimate --index words.gleann --oracle-csv answers.csv --target avg"
         " --budget 1000 --todo todo.csv --out mean.json",
-        "gleann plan-labels --proxy scores.npy --relative-width 0.2",
         "gleann estimate --proxy scores.npy --oracle-csv answers.csv --budget 5000"
         " --stop-at-relative-width 0.2 --todo todo.csv --out share.json",
         "gleann estimate --proxy scores.parquet --oracle-csv answers.csv --budget 1000"
@@ -135,7 +134,8 @@ def command(job: EstimateJob) -> None:
 
     When the answers lack a drawn item, its id is written to the --todo file and the
     command exits with code 3. Label the items, add the answers to the file and run it
-    again. The same seed draws the same items.
+    again. The same seed draws the same items. How many labels an interval will take is
+    said before by `gleann plan-labels`.
     """
     require_outputs(
         job.out,

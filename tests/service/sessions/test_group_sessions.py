@@ -1,5 +1,6 @@
 """Group-by and proxies from the index, through the service and across restarts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +222,9 @@ def test_proxies_from_the_index_go_on_after_a_restart(
 def test_proxies_from_the_index_that_cannot_be_made(built: gleann.Client) -> None:
     start = built.estimates.start
     params = EstimateParams(budget=60, strata=3)
+    even = replace(params, allocation="even")
     with pytest.raises(errors.InvalidParamsError, match="at least 2 labels"):
-        start("built", params=params, representatives=1)
+        start("built", params=even, representatives=1)
     with pytest.raises(errors.InvalidParamsError, match="59 representatives leave 1"):
         start("built", params=params, representatives=59)
     with pytest.raises(errors.InvalidParamsError, match="one of proxy, examples and"):

@@ -90,7 +90,7 @@ def test_one_width_is_needed(widths):
 def test_widths_that_are_no_width_and_proxies_that_are_none_are_refused():
     proxy, _, _ = world(n=100)
     for width in (0.0, -1.0, float("inf"), float("nan")):
-        with pytest.raises(InvalidParamsError, match="finite number above 0"):
+        with pytest.raises(InvalidParamsError, match="width must be"):
             plan_labels(proxy, EstimateParams(budget=5), width=width)
     with pytest.raises(InvalidInputError):
         plan_labels(["a"], EstimateParams(budget=5), width=1.0)
