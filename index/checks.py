@@ -16,6 +16,7 @@ from gleann.index.ids.held import id_at, shown_id
 from gleann.index.list_columns import matrix_of_column, stacked
 
 MAX_DIM = 65_536
+MAX_THREADS = 1024
 MOST_ROWS = (1 << 31) - 1
 """Rows are numbered in int32."""
 
@@ -236,6 +237,19 @@ def require_integer(
     if value < at_least:
         floor = f"{floor_name} = {at_least}" if floor_name else str(at_least)
         raise InvalidParamsError(f"{name} must be at least {floor}, got {value}")
+
+
+def require_threads(threads: object) -> None:
+    """Refuse a number of threads that is no integer in 0..`MAX_THREADS`.
+
+    Raises:
+        InvalidParamsError: with the value.
+    """
+    require_integer("threads", threads, at_least=0)
+    if isinstance(threads, int | np.integer) and threads > MAX_THREADS:
+        raise InvalidParamsError(
+            f"threads must be at most {MAX_THREADS}, got {threads}"
+        )
 
 
 def require_finite(vectors: Vectors, *, name: str, first_row: int = 0) -> None:

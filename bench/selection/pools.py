@@ -7,6 +7,7 @@ and the choice of the pool "auto" is compared with them.
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.datasets import DatasetError, load_dataset
 from bench.provenance import provenance
-from bench.records import RESULTS
+from bench.records import RESULTS, write_json
 from bench.say import say
 from bench.selection.concepts import draw_seed
 from bench.selection.notes import Notes, command_of, write_result
@@ -80,7 +81,7 @@ def main() -> int:
     out = args.out or RESULTS / "selection-pools.json"
     try:
         with threadpool_limits(1):
-            result = run(args, out)
+            result = refitted(out) if args.refit else run(args, out)
     except DatasetError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -96,6 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--most", type=int, default=300_000, help="rows at most")
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--refit", action="store_true", help="the recorded points, measuring nothing"
+    )
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     return parser
 
@@ -118,6 +122,14 @@ def run(args: argparse.Namespace, out: Path) -> dict[str, Any]:
         "resumed_after": notes.resumed,
     } | origin
     write_result(result, out)
+    return result
+
+
+def refitted(out: Path) -> dict[str, Any]:
+    """The recorded result with the model of today fitted to its points."""
+    result: dict[str, Any] = json.loads(out.read_text())
+    result["fit"] = fitted(result["points"])
+    write_json(result, out)
     return result
 
 

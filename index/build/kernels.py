@@ -2,6 +2,7 @@
 
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.host import HostKernels
+from gleann.index.checks import require_threads
 from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.remedies import DEVICE
@@ -16,8 +17,10 @@ def kernels_on(device: str | None, *, threads: int = 0) -> BuildKernels:
         threads: threads of the native kernels on the host; 0 takes all cores.
 
     Raises:
+        InvalidParamsError: a number of threads that cannot be.
         EngineUnavailableError: torch is not installed, or has no such device.
     """
+    require_threads(threads)
     if device is None:
         return HostKernels(threads)
     if reason := unavailable_reason():

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from gleann.index.checks import require_threads
 from gleann.index.engines import native
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.engines.faiss import FaissEngine
@@ -98,10 +99,11 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
         threads: worker threads; 0 takes every core this process may use.
 
     Raises:
-        InvalidParamsError: no such engine.
+        InvalidParamsError: no such engine, or a number of threads that cannot be.
         EngineUnavailableError: the engine is not installed here.
     """
     require_known(name)
+    require_threads(threads)
     if name == "auto":
         name = best_engine()[0]
     return ENGINES[name](data, threads)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
-from gleann.index.checks import require_finite
+from gleann.index.checks import require_finite, require_threads
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
@@ -68,8 +68,7 @@ class NativeEngine:
             raise InvalidParamsError(
                 f"this CPU runs the tiers {', '.join(tiers())}, not {tier!r}"
             )
-        if threads < 0:
-            raise InvalidParamsError(f"threads must be at least 0, got {threads}")
+        require_threads(threads)
         self._threads = threads
         self._metric = data.metric
         encoding = data.encoding
@@ -102,8 +101,7 @@ class NativeEngine:
 
     def with_threads(self, threads: int) -> "NativeEngine":
         """See `Engine.with_threads`."""
-        if threads < 0:
-            raise InvalidParamsError(f"threads must be at least 0, got {threads}")
+        require_threads(threads)
         other = copy(self)
         other._threads = threads
         return other

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, HeldIds, Ids
-from gleann.index.checks import require_integer
+from gleann.index.checks import require_integer, require_threads
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import exact_search_prepared, others_than
@@ -186,8 +186,8 @@ def _check(
         raise InvalidParamsError(
             f"nprobe must be in 1..{index.nlist}, the lists there are; got {nprobe}"
         )
-    if threads is not None and threads < 0:
-        raise InvalidParamsError(f"threads must be at least 0, got {threads}")
+    if threads is not None:
+        require_threads(threads)
 
 
 def _complete(found: CandidateLists, data: IndexData) -> None:

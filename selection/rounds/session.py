@@ -102,7 +102,7 @@ class RoundsSession:
         points = kept(as_vectors(vectors), vectors)
         chosen = params or RoundsParams()
         held = Labels(len(points), questions=1)
-        seed_rows = as_rows(np.asarray(rows), n=len(points))
+        seed_rows = as_rows(rows, n=len(points))
         numbers, classes = Classes().read(labels, n=len(seed_rows), begun=False)
         held.add(seed_rows, numbers)
         clusters = None

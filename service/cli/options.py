@@ -10,6 +10,7 @@ from typing import TypeVar, get_args
 
 import click
 
+from gleann.index.checks import MAX_THREADS
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.params import Metric
 from gleann.service.cli.say import json_option
@@ -19,7 +20,6 @@ Job = TypeVar("Job")
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
 
-MAX_THREADS = 1024
 _VERBS = "is|are|must|has|have|needs|need|cannot|of"
 """What follows the name of a parameter at the begin of a message."""
 

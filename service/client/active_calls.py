@@ -58,8 +58,10 @@ class ActiveCalls:
             ids: vectors with a label already.
             labels: their classes, integers; at least two classes, unless the model is
                 "given". With q concepts (m, q) of 0 and 1.
-            params: session parameters; defaults to `ActiveParams()`. Its model may be
-                "logistic_regression" or "given"; a classifier object cannot be sent.
+            params: session parameters; defaults to `ActiveParams()`, whose pool "auto"
+                scores all vectors where that costs no more: the summary of every batch
+                has `pool` and `pool_reason`. Its model may be "logistic_regression" or
+                "given"; a classifier object cannot be sent.
             request_id: a repeat with the same string returns the same session.
 
         Raises:

@@ -73,6 +73,15 @@ def active(**more: Any) -> Any:
     return selection.ActiveSession.start(**{**given, **more})
 
 
+def rounds(**more: Any) -> Any:
+    given: dict[str, Any] = {"vectors": ROWS, "rows": np.arange(8), "labels": HELD[:8]}
+    return selection.RoundsSession.start(**{**given, **more})
+
+
+def labelled(**more: Any) -> Any:
+    return rounds().submit_labels(**{"ids": [20, 21], "labels": [0, 1], **more})
+
+
 def submitted(**more: Any) -> Any:
     session = active()
     ids = session.next_batch().ids
@@ -133,6 +142,12 @@ CALLS = {
     "ActiveSession.score_vectors": Call(lambda vectors: active().score_vectors(vectors), {"vectors": ROWS[:2]}, ("vectors",)),
     "ActiveSession.coverage": Call(lambda top: (s := active(), s.next_batch()) and s.coverage(top=top), {"top": 3}, (), ("top",)),
     "ActiveParams": Call(selection.ActiveParams, {"batch": 2, "neighbours": 2, "max_iter": 9, "anchors": 2, "subpool": 9, "seed": 1, "C": 1.0, "density_power": 1.0, "strategy": "entropy", "pool": "seals", "model": "own", "classes": (0, 1)}, ("classes",), ("batch", "neighbours", "max_iter", "anchors", "subpool", "seed"), ("C", "density_power"), ("strategy", "pool", "model")),
+    "RoundsSession": Call(rounds, {"vectors": ROWS, "ids": np.arange(N), "rows": np.arange(8), "labels": HELD[:8]}, ("vectors", "ids", "rows", "labels")),
+    "RoundsSession.submit_labels": Call(labelled, {}, ("ids", "labels")),
+    "RoundsSession.ignore": Call(lambda ids: rounds().ignore(ids), {"ids": [20]}, ("ids",)),
+    "RoundsSession.probabilities": Call(lambda rows: rounds().probabilities(rows), {"rows": [1, 2]}, ("rows",)),
+    "RoundsSession.score_vectors": Call(lambda vectors: rounds().score_vectors(vectors), {"vectors": ROWS[:2]}, ("vectors",)),
+    "RoundsParams": Call(selection.RoundsParams, {"picker": "gist", "batch": 2, "weights": (0.5, 1.0), "splits": 2, "diversity": 1.0, "eps": 0.2, "oversampling": 1.5, "cluster_rows": 5, "C": 1.0, "max_iter": 9, "seed": 1}, ("weights",), ("batch", "splits", "cluster_rows", "max_iter", "seed"), ("diversity", "eps", "oversampling", "C"), ("picker",)),
     "EstimateParams": Call(selection.EstimateParams, {"budget": 20, "strata": 2, "rounds": 3, "seed": 0, "pilot_share": 0.2, "floor": 0.1, "confidence": 0.9, "stop_at_width": 3.0, "target": "avg", "strata_cut": "geometric", "interval": "delta"}, (), ("budget", "strata", "rounds", "seed"), ("pilot_share", "floor", "confidence", "stop_at_width"), ("target", "strata_cut", "interval")),
     "EstimateSession": Call(lambda proxy, ids: selection.EstimateSession.start(proxy, PARAMS, ids=ids), {"proxy": PROXY, "ids": np.arange(N)}, ("proxy", "ids")),
     "EstimateSession.submit": Call(answered, {}, ("ids", "positives", "values")),
@@ -172,7 +187,8 @@ ELSEWHERE = {
     "StopAdvice", "Stratum", "Traversal",  # values that answers hold, and pools
     "GraphNeighbours", "IndexNeighbours", "SoarIndex", "metric_vectors",  # take values
     "abae_estimate", "estimate_choosing", "estimate_disjoint_groups", "estimate_overlapping_groups",
-    "run_active", "run_disjoint_groups", "run_estimate", "run_overlapping_groups", "uniform_estimate",
+    "RoundRecord", "RoundsRun",  # values that a run of rounds has
+    "run_active", "run_rounds", "run_disjoint_groups", "run_estimate", "run_overlapping_groups", "uniform_estimate",
     # drive the sessions above
     "recall_at_k",  # test_evaluate
 }  # fmt: skip

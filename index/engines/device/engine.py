@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gleann.index.arrays import ListNos, Rows, Vectors
-from gleann.index.checks import require_finite
+from gleann.index.checks import require_finite, require_threads
 from gleann.index.engines.contract import (
     FoundOnDevice,
     IndexData,
@@ -365,6 +365,5 @@ def _suiting(kind: Kind, data: IndexData) -> Kind:
 
 
 def _checked(threads: int) -> int:
-    if threads < 0:
-        raise InvalidParamsError(f"threads must be at least 0, got {threads}")
+    require_threads(threads)
     return threads

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 from gleann.selection.list_scan import ROWS
 
-GLOBAL_COSTS = (1220.0, 0.2, 0.000345)
+GLOBAL_COSTS = (1100.0, 0.168, 0.0003)
 """Microseconds: a round; a row and score; its dimensions."""
 
-NEIGHBOUR_COSTS = (1570.0, 221.0, 0.0008, 0.00176, 0.00147, 0.02)
+NEIGHBOUR_COSTS = (100.0, 77.7, 138.0, 0.00157, 0.00196, 2530.0, 2.17e-05, 0.0221)
 """Microseconds of the parts of `Round.neighbour_work`."""
 
 ROUNDS = 20
 """Rounds over which the pool is taken to grow."""
 MARGIN = 0.85
 """Neighbours are taken below this share of the cost of all rows, the better pool."""
-DISTINCT = 0.5
+DISTINCT = 0.47
 """Share of the neighbours of labelled rows that no other labelled row has."""
 
 
@@ -70,15 +70,18 @@ class Round:
     def neighbour_work(self) -> tuple[float, ...]:
         """What `NEIGHBOUR_COSTS` price.
 
-        A round; a pick; the lists that its search ranks and scans, whose number and
-        length grow as the root of the rows; the scores of the pool, and of what joins
-        it; the rows read beside each hyperplane; a row, for masks of all.
+        A round; a pick; the scoring of what joins after it, by each function; the
+        lists that its search ranks and scans, whose number and length grow as the root
+        of the rows; the scores of the pool, and of what joins it; a search by the
+        classifier; the rows it reads beside a hyperplane; a row, for masks of all.
         """
         return (
             1.0,
             float(self.batch),
+            float(self.batch * self.scores),
             self.batch * self.rows**0.5 * self.dim,
             (self.pool + self.batch * self.neighbours) * self.scores * self.dim,
+            float(self.searches),
             float(self.searches * min(self.rows, ROWS) * self.dim),
             float(self.rows),
         )

@@ -11,6 +11,7 @@ from gleann.index import (
 )
 from gleann.index.checks import as_mask, as_vectors
 from gleann.index.engines import native
+from gleann.index.graph.knn_graph import knn_graph
 from gleann.index.ids.checks import as_id_array, as_ids
 
 
@@ -302,3 +303,21 @@ def test_more_rows_than_int32_numbers_are_refused_before_work(tmp_path):
     with pytest.raises(errors.InvalidInputError, match="2147483648 rows"):
         SoarIndex.build(many, BuildParams(nlist=4))
     assert not (tmp_path / "i").exists()
+
+
+@pytest.mark.parametrize("threads", [-1, 1.5, True, 1025, 10**30, "2"])
+def test_threads_that_cannot_be_are_refused(threads, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    index = SoarIndex.build(rows, BuildParams(nlist=2, tune_queries=0))
+    index.save(tmp_path / "saved")
+    for call in (
+        lambda: SoarIndex.build(rows, BuildParams(), threads=threads),
+        lambda: SoarIndex.build_on_disk(
+            rows, tmp_path / "new", BuildParams(), threads=threads
+        ),
+        lambda: SoarIndex.load(tmp_path / "saved", threads=threads),
+        lambda: knn_graph(index, k=3, threads=threads),
+    ):
+        with pytest.raises(errors.InvalidParamsError, match="threads must be"):
+            call()
+    assert not (tmp_path / "new").exists()
