@@ -45,7 +45,10 @@ def test_guesses_change_the_plan(proxy, capsys):
     ("given", "says"),
     [
         ((), "width or --relative-width, one of them"),
-        (("--width", "1", "--relative-width", "1"), "width or --relative-width, one of them"),
+        (
+            ("--width", "1", "--relative-width", "1"),
+            "width or --relative-width, one of them",
+        ),
         (("--width", "-1"), "width must be in"),
         (("--width", "9", "--prevalence", "2"), "prevalence must be in 0..1"),
     ],
