@@ -107,6 +107,30 @@ def as_values(
     return kept
 
 
+def require_in_range(
+    values: NDArray[np.float64],
+    held: Mask,
+    ids: Ids,
+    value_range: tuple[float, float] | None,
+) -> None:
+    """Refuse values of positives outside the range that the caller gave.
+
+    Raises:
+        InvalidInputError: naming the ids and the values.
+    """
+    if value_range is None:
+        return
+    low, high = value_range
+    outside = np.flatnonzero(held & ((values < low) | (values > high)))
+    if outside.size:
+        first = outside[0]
+        raise InvalidInputError(
+            f"values of {outside.size} of {int(held.sum())} positives are outside"
+            f" value_range {low:g} to {high:g}, such as {values[first]:g} of id"
+            f" {ids[first]!s}"
+        )
+
+
 def as_groups(labels: ArrayLike, *, n: int, groups: Sequence[str]) -> NDArray[np.int32]:
     """Group numbers (n,), -1 for none.
 

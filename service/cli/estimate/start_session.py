@@ -177,7 +177,7 @@ def _of_index(
             " from"
         )
     known, told = _known(rows, positives, answers, target=statistic_of(job.target))
-    if told.all() and len(rows) > 1 and params.interval == "delta":
+    if told.all() and len(rows) > 1 and params.interval != "bootstrap":
         return _refreshed(vectors, params, answers, run, known=known)
     arrays = _propagated(vectors, rows, positives, index.data_hash, run)
     proxy = arrays["proxy"].astype(np.float64)
@@ -282,7 +282,7 @@ def _require_known(
     Raises:
         InvalidInputError: naming the option.
     """
-    now = known_rows(known, names, target=params.statistic).state()
+    now = known_rows(known, names, params).state()
     if state["known"] != now:
         raise InvalidInputError(
             f"it was started with {len(state['known']['rows'])} labels of --labelled,"

@@ -157,7 +157,18 @@ def test_each_round_is_as_sure_as_its_own_strata_by_hand():
             rate = (seen + 0.5) / 11
             variance += weight**2 * rows * (rows - 10) / 10 * rate * (1 - rate)
     rng = np.random.default_rng(0)
-    interval = refreshed_interval([first, second])(whole, found, evidence, 0.95, rng)
+    side_by_side = gather(
+        [
+            (
+                np.concatenate([first.strata, second.strata + 2]),
+                held,
+                np.zeros(40),
+            )
+        ],
+        strata=4,
+    )
+    rule = refreshed_interval([first, second], side_by_side, name="delta")
+    interval = rule(whole, found, evidence, 0.95, rng)
     assert interval.value == found.count
     half = 1.959964 * variance**0.5
     assert interval.high - interval.value == pytest.approx(half)
