@@ -29,7 +29,7 @@ def coverage_table(result: dict[str, Any]) -> str:
     plain, heavy = told["plain"], told["heavy"]
     said = (
         f"{result['trials']} trials a cell from seed {result['seed']}, confidence 0.95;"
-        f" {len(result['rows'])} cells. Answers of 20 positives or more, but for counts."
+        f" {len(result['rows'])} cells. Answers of 20 positives or more but for counts."
         f" Plain values ({', '.join(PLAIN)}): {plain['answers']:,} answers, coverage"
         f" {plain['covered']:.3f}, {plain['flagged']:.1%} flagged; heavy ones"
         f" ({', '.join(HEAVY)}): {heavy['misses_flagged']:,} of {heavy['misses']:,}"

@@ -10,7 +10,6 @@ import numpy as np
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_between, require_count
-from gleann.selection.estimate.labels.answers import LARGEST_VALUE
 from gleann.selection.estimate.result import INTERVALS, Estimate, Precision
 from gleann.selection.estimate.stratified.allocate import (
     Target,
@@ -19,6 +18,7 @@ from gleann.selection.estimate.stratified.allocate import (
 )
 from gleann.selection.estimate.stratified.estimators import ALLOCATIONS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
+from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 
 RANGED = ("auto", "polya")
 """Intervals that read `EstimateParams.value_range`."""
@@ -125,10 +125,9 @@ class EstimateParams:
                 f"value_range {self.value_range} needs the target avg or sum, got"
                 f" {self.target}"
             )
-        if not isinstance(self.value_range, tuple) or len(self.value_range) != 2:
-            raise InvalidParamsError(
-                f"value_range must be (low, high), got {self.value_range!r}"
-            )
+        given: object = self.value_range
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise InvalidParamsError(f"value_range must be (low, high), got {given!r}")
         low, high = self.value_range
         for end in self.value_range:
             require_between("value_range", end, low=-LARGEST_VALUE, high=LARGEST_VALUE)

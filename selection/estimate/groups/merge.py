@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from gleann.selection.estimate.groups.cuts import GroupCut
 from gleann.selection.estimate.result import (
+    INTERVALS,
     Estimate,
     Precision,
     conclude,
@@ -142,11 +144,14 @@ def _merged(
         totals(cut.design, one.rounds)
         for cut, one in zip(cuts, found.samples, strict=True)
     ]
-    # An average needs two positives; a sample without any has a count, which is 0.
+    symmetric = precision.interval is INTERVALS["delta"]
+    # A sample without a positive has a count, which is 0; an interval of its own
+    # average needs two.
+    least = 0 if target == "count" else 2 - symmetric
     usable = [
         number
         for number, one in enumerate(found.samples)
-        if target == "count" or one.total.positives.sum() > 1
+        if one.total.positives.sum() >= least
     ]
     if not usable:
         return None
@@ -165,23 +170,51 @@ def _merged(
         return Interval(value=exact, low=exact, high=exact)
     weights = 1 / plain / (1 / plain).sum()
     value = float(weights @ values)
-    # Each sample's own interval, and its distances from the value added up in squares
-    # (Zou and Donner 2008, Construction of confidence limits about effect measures).
+    own = _own_intervals(cuts, by_cut, found, usable, precision)
+    if symmetric:
+        # One variance for all samples: all positives together tell it.
+        scale = np.mean([by_cut[k].count for k in usable]) if target == "avg" else 1.0
+        degrees = np.inf if target == "count" else found.positives - 1
+        half = float(stdtrit(degrees, 0.5 + precision.confidence_each / 2))
+        half *= float(np.sqrt(weights**2 @ honest) / scale)
+        below, above = half, half
+    else:
+        below, above = _distances(values, weights, own)
+    return Interval(
+        value=value,
+        low=value - below,
+        high=value + above,
+        doubts=_doubts(cuts, found, usable, own, weights),
+    )
+
+
+def _own_intervals(
+    cuts: Sequence[GroupCut],
+    by_cut: Sequence[Totals],
+    found: GroupEvidence,
+    usable: Sequence[int],
+    precision: Precision,
+) -> list[Interval]:
+    """The interval of each sample alone."""
     rng = np.random.default_rng([precision.seed, len(cuts)])
-    own = [
+    return [
         precision.interval(
             cuts[k].design, by_cut[k], found.samples[k], precision.confidence_each, rng
         )
         for k in usable
     ]
-    below = weights * (values - [one.low for one in own])
-    above = weights * ([one.high for one in own] - values)
-    return Interval(
-        value=value,
-        low=value - float(np.sqrt(below @ below)),
-        high=value + float(np.sqrt(above @ above)),
-        doubts=_doubts(cuts, found, usable, own, weights),
-    )
+
+
+def _distances(
+    values: NDArray[np.float64], weights: NDArray[np.float64], own: Sequence[Interval]
+) -> tuple[float, float]:
+    """Of the ends from the merged value: those of each sample added up in squares.
+
+    Zou and Donner 2008, Construction of confidence limits about effect measures.
+    """
+    below = weights * (values - np.array([one.low for one in own]))
+    above = weights * (np.array([one.high for one in own]) - values)
+    return float(np.sqrt(below @ below)), float(np.sqrt(above @ above))
 
 
 def _doubts(

@@ -14,6 +14,7 @@ from gleann.index.errors import (
 )
 from gleann.selection.checks import shown
 from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 from gleann.selection.words import Words, as_words
 
 Answers = tuple[ArrayLike, ArrayLike | None] | tuple[ArrayLike]
@@ -26,8 +27,6 @@ GroupOracle = Callable[[Ids], Answers]
 """Ids (m,) to group numbers (m,), -1 for none, or names, "" for none; and values."""
 
 NO_GROUP = -1
-LARGEST_VALUE = 1e140
-"""Sums of squares of as many values as there may be rows stay within float64."""
 
 
 def given_by(answers: object) -> tuple[ArrayLike, ArrayLike | None]:

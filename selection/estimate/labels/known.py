@@ -11,7 +11,6 @@ from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import (
-    LARGEST_VALUE,
     NO_GROUP,
     as_groups,
     as_positives,
@@ -20,6 +19,7 @@ from gleann.selection.estimate.labels.answers import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.stratified.estimators import KnownTotals
+from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 from gleann.selection.saved import Saved
 
 

@@ -9,12 +9,12 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
 from gleann.selection.estimate.labels.answers import (
-    LARGEST_VALUE,
     as_positives,
     as_values,
     require_in_range,
 )
 from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 from gleann.selection.saved import Saved
 
 NOT_QUERIED, UNKNOWN = -2, -1

@@ -14,6 +14,7 @@ from gleann.selection.estimate.stratified.tally import (
     PerStratum,
     Tally,
     Trend,
+    trend_of,
 )
 
 RESAMPLES = 1000
@@ -115,13 +116,20 @@ def _ends(
     counts = found.counts + stretch * (unseen + seen.positives * (1 - scale))
     sums = np.zeros_like(counts)
     if design.target != "count":
-        values = _unseen_sums(unseen, evidence, proxy_trend(design, evidence), rng)
+        values = _unseen_sums(unseen, evidence, _trend(design, evidence), rng)
         sums = found.sums + stretch * (values + seen.sums * (1 - scale))
     low, high = np.quantile(
         _statistic(design, counts, sums, seen=seen),
         [(1 - confidence) / 2, (1 + confidence) / 2],
     )
     return float(low), float(high)
+
+
+def _trend(design: Design, evidence: Evidence) -> Trend:
+    """The values' line; sessions begun before 1.1 keep that over stratum numbers."""
+    if design.allocation == "even":
+        return trend_of(evidence.total)
+    return proxy_trend(design, evidence)
 
 
 def _unseen_sums(

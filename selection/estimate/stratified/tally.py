@@ -13,6 +13,9 @@ from gleann.selection.estimate.stratified.strata import StratumNos
 PerStratum: TypeAlias = NDArray[np.float64]
 """One number per stratum, (K,)."""
 
+LARGEST_VALUE = 1e140
+"""Sums of squares of as many values as there may be rows stay within float64."""
+
 ODDS_LIMIT = 1e-6
 NO_SPAN = 1e-9
 """Log odds closer together than this are taken for equal."""
