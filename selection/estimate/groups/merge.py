@@ -145,8 +145,8 @@ def _merged(
         for cut, one in zip(cuts, found.samples, strict=True)
     ]
     symmetric = precision.interval is INTERVALS["delta"]
-    # A sample without a positive has a count, which is 0; an interval of its own average
-    # needs two.
+    # A sample without a positive has a count, which is 0; an interval of its own
+    # average needs two.
     least = 0 if target == "count" else 2 - symmetric
     usable = [
         number
