@@ -198,10 +198,10 @@ def _require_rows(job: EstimateJob, *, first: int, rows: int) -> None:
         )
     if first < 0:
         raise InvalidInputError(f"--representatives must be at least 0, got {first}")
-    if job.interval != "delta":
+    if job.interval == "bootstrap":
         raise InvalidInputError(
             f"--interval {job.interval} does not go with --representatives, as each"
-            " round has its own strata: take delta"
+            " round has its own strata: take auto"
         )
 
 
