@@ -107,13 +107,14 @@ class Assumed:
     def uniform_labels(self, width: float) -> int:
         """Labels that uniform sampling needs for an interval of this width."""
         rate, rows = self.count / self.rows, self.rows
+        quantile = _quantile(self.params.confidence)
         of_a_row = rate * (1 - rate)
         scale = rows
         if self.params.statistic == "sum":
             of_a_row = rate * self.deviation**2 + of_a_row * self.mean**2
         if self.params.statistic == "avg":
             of_a_row, scale = rate * self.deviation**2, 1 / rate
-        need = of_a_row * (2 * _quantile(self.params) * scale / width) ** 2
+        need = of_a_row * (2 * quantile * scale / width) ** 2
         return int(min(np.ceil(need / (1 + need / rows)), rows))
 
     def width(self, labels: int) -> float:
@@ -146,7 +147,18 @@ class Assumed:
         of_a_row = row_variances(seen, target=self.params.statistic, average=self.mean)
         variance = float((row_factor(drawn, self.sizes) * of_a_row).sum())
         scale = self.count if self.params.statistic == "avg" else 1.0
-        return 2 * _quantile(self.params) * variance**0.5 / scale
+        plain = 2 * _quantile(self.params.confidence) * variance**0.5 / scale
+        return plain * self.widened(labels)
+
+    def widened(self, labels: int) -> float:
+        """Width of the last interval, in that of a single look with these labels.
+
+        More than 1 for `anytime`, and for a union bound over the rounds.
+        """
+        sized = replace(self.params, budget=labels, strata=len(self.sizes))
+        budgets = sized.round_budgets(len(self.sizes))
+        last = sized.precision(len(budgets), drawn=budgets)
+        return _quantile(last.confidence_each) / _quantile(last.confidence)
 
     def _moments(self, drawn: PerStratum) -> Moments:
         ones, positives = np.ones_like(self.sizes), drawn * self.rates
@@ -222,12 +234,12 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
         for factor in (1.0, 1 / GUESS, GUESS)
         if rate * factor < 1
     ]
-    useless = [int(FALLBACK * one.uniform_labels) for one in (likely, *others)]
+    worst = max(max(one.labels, one.useless) for one in (likely, *others))
     return LabelPlan(
         width=likely.width,
         labels=likely.labels,
         low=min(one.labels for one in (likely, *others)),
-        high=min(max(likely.labels, *useless), len(scores)),
+        high=min(worst, len(scores)),
         uniform_labels=likely.uniform_labels,
         assumptions=(
             *notes,
@@ -240,11 +252,16 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Needs:
-    """Labels for one width of one assumed population; as `LabelPlan`."""
+    """Labels for one width of one assumed population; as `LabelPlan`.
+
+    Attributes:
+        useless: labels where the proxy says nothing.
+    """
 
     width: float
     labels: int
     uniform_labels: int
+    useless: int
 
 
 def _needs(
@@ -255,10 +272,13 @@ def _needs(
     aim = (
         (relative_width or 0.0) * abs(assumed.truth) if width is None else width * unit
     )
+    labels = assumed.labels(aim)
+    alone = assumed.uniform_labels(aim / assumed.widened(labels))
     return _Needs(
         width=aim / unit,
-        labels=assumed.labels(aim),
+        labels=labels,
         uniform_labels=assumed.uniform_labels(aim),
+        useless=int(FALLBACK * alone),
     )
 
 
@@ -488,5 +508,5 @@ def _prevalence_note(rate: float, *, guessed: bool) -> str:
     return f"{rate:.3g} of the rows are positive ({source})"
 
 
-def _quantile(params: EstimateParams) -> float:
-    return float(ndtri(0.5 + params.confidence / 2))
+def _quantile(confidence: float) -> float:
+    return float(ndtri(0.5 + confidence / 2))

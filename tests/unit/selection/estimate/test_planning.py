@@ -215,6 +215,22 @@ def test_a_plan_of_fewer_strata_than_were_asked_for(width):
         assert plan.high <= len(proxy)
 
 
+def test_a_plan_of_intervals_that_hold_together_is_of_their_width():
+    """The boundary at the last of four rounds is 1.2 to 1.3 times as far off."""
+    proxy, _, _ = world()
+    once, looked_at = (
+        plan_labels(
+            proxy,
+            EstimateParams(budget=5, rounds=4, anytime=anytime),
+            relative_width=0.2,
+        )
+        for anytime in (False, True)
+    )
+    assert 1.2**2 * 0.9 < looked_at.labels / once.labels < 1.3**2
+    assert looked_at.uniform_labels == once.uniform_labels
+    assert looked_at.high > 1.2 * once.high
+
+
 @pytest.mark.parametrize(
     "stop", [{"stop_at_relative_width": 0.4}, {"stop_at_width": 300.0}]
 )
