@@ -88,7 +88,7 @@ class Config:
         if not self.allow_remote and _is_remote(self.listen):
             raise InvalidParamsError(
                 f"listen is {self.listen!r}, which other machines can reach;"
-                " --allow-remote (allow_remote = true) permits that"
+                " allow_remote permits that"
             )
         if self.device not in get_args(DeviceChoice):
             raise InvalidParamsError(

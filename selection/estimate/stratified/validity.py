@@ -78,7 +78,7 @@ def doubts_of_values(
     if positives <= needed:
         return (
             "the interval is not valid: the values have a heavy tail, for which it"
-            f" needs {needed:.0f} positives, {positives} were drawn;"
+            f" needs {_count_of(needed, rows)} positives, {positives} were drawn;"
             f" {_enough(labels, needed / positives, rows)}, or a value_range",
         )
     return _growth_doubts(design, evidence)
@@ -162,6 +162,10 @@ def _lognormal_skewness(values: PerStratum) -> float:
 
 def _one_sided(values: PerStratum) -> bool:
     return bool((values > 0).all() or (values < 0).all())
+
+
+def _count_of(needed: float, rows: int) -> str:
+    return f"{needed:.0f}" if needed < rows else f"more than {rows}"
 
 
 def _enough(labels: int, times: float, rows: int) -> str:
