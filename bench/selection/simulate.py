@@ -19,8 +19,8 @@ from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     second_draws,
 )
-from gleann.selection.estimate.planning import first_labels, next_labels
 from gleann.selection.estimate.result import Precision, conclude, conclude_from
+from gleann.selection.estimate.round_sizes import first_labels, next_labels
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, round_draws
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS, StratumNos
@@ -178,7 +178,14 @@ def _stopped(design: Design, params: EstimateParams, draw: Draw) -> Estimate:
         if params.is_narrow(made) or made.labels_used >= params.budget:
             return made
         left = params.budget - made.labels_used
-        labels = next_labels(params, made, grown, draw.evidence.total, left=left)
+        labels = next_labels(
+            params,
+            made,
+            grown,
+            draw.evidence.total,
+            left=left,
+            strata=len(design.sizes),
+        )
 
 
 def uniform(people: Population, params: EstimateParams) -> Trial:

@@ -23,7 +23,7 @@ from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 RANGED = ("auto", "polya")
 """Intervals that read `EstimateParams.value_range`."""
 
-FIRST_LABELS = 50
+LEAST_PILOT = 50
 """Labels that a first round needs to tell strata apart, up to half the budget."""
 
 FEWEST_TO_STOP = 6
@@ -167,7 +167,7 @@ class EstimateParams:
     def first_share(self) -> float:
         """Share of the budget in the first round."""
         if self.pilot_share is None and self.allocation != "even":
-            return min(0.5, max(0.2, FIRST_LABELS / self.budget))
+            return min(0.5, max(0.2, LEAST_PILOT / self.budget))
         return self.even_pilot_share
 
     @property

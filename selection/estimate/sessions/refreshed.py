@@ -19,12 +19,7 @@ from gleann.selection.estimate.labels.known import (
     require_open_rows,
 )
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.planning import (
-    LabelPlan,
-    first_labels,
-    next_labels,
-    plan_from,
-)
+from gleann.selection.estimate.planning import LabelPlan, plan_from
 from gleann.selection.estimate.proxies.propagate import representatives
 from gleann.selection.estimate.refreshed.interval import refreshed_interval
 from gleann.selection.estimate.refreshed.round_proxies import RoundProxies
@@ -35,6 +30,7 @@ from gleann.selection.estimate.refreshed.rounds import (
 )
 from gleann.selection.estimate.refreshed.session_rounds import RefreshedRounds
 from gleann.selection.estimate.result import Estimate, conclude_from
+from gleann.selection.estimate.round_sizes import first_labels, next_labels
 from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.stratified.estimators import Design
 from gleann.selection.progress import ProgressCallback

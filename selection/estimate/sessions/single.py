@@ -18,13 +18,9 @@ from gleann.selection.estimate.labels.known import (
     require_open_rows,
 )
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.planning import (
-    LabelPlan,
-    first_labels,
-    next_labels,
-    plan_from,
-)
+from gleann.selection.estimate.planning import LabelPlan, plan_from
 from gleann.selection.estimate.result import Estimate, Precision, conclude
+from gleann.selection.estimate.round_sizes import first_labels, next_labels
 from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, round_draws

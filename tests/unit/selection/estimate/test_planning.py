@@ -14,8 +14,8 @@ from gleann.selection import (
     plan_labels,
     run_estimate,
 )
-from gleann.selection.estimate.planning import (
-    FALLBACK,
+from gleann.selection.estimate.planning import FALLBACK
+from gleann.selection.estimate.round_sizes import (
     first_labels,
     least_labels,
     round_labels,
