@@ -25,6 +25,7 @@ from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
+from bench.selection.coverage_table import coverage_table
 from bench.selection.defaults_table import defaults_table
 from bench.selection.pools_table import pools_table
 from bench.selection.proxy_choices import choices_table
@@ -47,6 +48,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
     "selection-choices": choices_table,
+    "selection-coverage": coverage_table,
     "selection-defaults": defaults_table,
     "selection-pools": pools_table,
     "selection-rounds": rounds_tables,

@@ -37,18 +37,21 @@ CURVE_METHODS = (
     "sqrt_mass, 5, bootstrap",
 )
 STOP_WIDTHS = (1.0, 0.5, 0.25)
-STOP_PLAN = {"rounds": 10, "pilot_share": 0.1}
+BEFORE = {"allocation": "even", "interval": "delta"}
+"""The defaults when cuts were compared; all but the method "default" has them."""
+STOP_PLAN = {"rounds": 10, "pilot_share": 0.1} | BEFORE
 NORMAL = 1.959963984540054
 
 # A method: its name, the parameters that differ, and how it is tried.
 METHODS: dict[str, tuple[Callable[[Population, EstimateParams], Trial], dict]] = {
-    "uniform": (uniform, {}),
-    "ABae as written": (abae, {}),
-    "equal_size, 5": (ours, {"strata_cut": "equal_size"}),
-    "sqrt_mass, 5": (ours, {}),
-    "sqrt_mass, 5, bootstrap": (ours, {"interval": "bootstrap"}),
-    "sqrt_mass, 10": (ours, {"strata": 10}),
-    "geometric, 8": (ours, {"strata_cut": "geometric", "strata": 8}),
+    "uniform": (uniform, BEFORE),
+    "ABae as written": (abae, BEFORE),
+    "equal_size, 5": (ours, BEFORE | {"strata_cut": "equal_size"}),
+    "sqrt_mass, 5": (ours, BEFORE),
+    "sqrt_mass, 5, bootstrap": (ours, BEFORE | {"interval": "bootstrap"}),
+    "sqrt_mass, 10": (ours, BEFORE | {"strata": 10}),
+    "geometric, 8": (ours, BEFORE | {"strata_cut": "geometric", "strata": 8}),
+    "default": (ours, {}),
 }
 
 
@@ -98,8 +101,10 @@ def summarise(
     }
 
 
-def table_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any]]:
-    """Every method on every data set, target and value."""
+def table_rows(
+    folder: Path, *, methods: Sequence[str], trials: int, seed: int
+) -> list[dict[str, Any]]:
+    """Methods on every data set, target and value."""
     rows = []
     for name in NAMES:
         for values in VALUES:
@@ -114,7 +119,8 @@ def table_rows(folder: Path, *, trials: int, seed: int) -> list[dict[str, Any]]:
                     "target": target,
                     "values": "" if target == "count" else values,
                 }
-                for method, (make, changes) in METHODS.items():
+                for method in methods:
+                    make, changes = METHODS[method]
                     trial = make(people, replace(params, **changes))
                     start = perf_counter()
                     made = [trial(seed + number) for number in range(trials)]
@@ -170,18 +176,23 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     few = min(trials, CURVE_TRIALS)
     folder, fewer = args.data, min(trials, 100)
     parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "table": lambda: table_rows(folder, trials=trials, seed=seed),
+        "table": lambda: table_rows(
+            folder, methods=args.methods, trials=trials, seed=seed
+        ),
         "stopping": lambda: stopping_rows(folder, trials=few, seed=seed),
         "budgets": lambda: curve_rows(folder, trials=few, seed=seed),
         "choosing": lambda: choice_rows(folder, trials=fewer, seed=seed),
         "groups": lambda: group_rows(trials=fewer, seed=seed),
     }
+    if set(args.methods) != set(METHODS):
+        parts = {"table": parts["table"]}
     out = args.out or default_out(quick=args.quick)
     head = {
         "mode": "selection-estimate",
         "budget": BUDGET,
         "trials": trials,
         "seed": seed,
+        "methods": list(args.methods),
     }
     notes = Notes(out, head | {"data": folder.name}, origin)
     made = {name: notes.once((name,), make) for name, make in parts.items()}
@@ -189,7 +200,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     write_result(result, out)
     say(f"result: {out}")
     plot = out.with_suffix(".svg")
-    say(f"plot: {plot}" if plot_estimates(result, plot) else "no plot: no matplotlib")
+    if len(parts) > 1:
+        drawn = plot_estimates(result, plot)
+        say(f"plot: {plot}" if drawn else "no plot: no matplotlib")
     print(tables(result))
     return result
 
@@ -205,6 +218,7 @@ def tables(result: dict[str, Any]) -> str:
     return "\n\n".join(
         f"### {part}\n\n{_table(result[part])}"
         for part in ("table", "stopping", "budgets", "choosing", "groups")
+        if part in result
     )
 
 
@@ -214,6 +228,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, help="folder with supg.npz (supg-proxies)"
     )
     parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=METHODS,
+        default=list(METHODS),
+        help="of the first table; without some, the other tables are left out",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the first trial")
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     parser.add_argument(

@@ -95,10 +95,32 @@ class Draw:
         return self.evidence.rounds if self._rounds else ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """A population, cut, and the design of its estimate."""
+
+    params: EstimateParams
+    strata: Strata
+    design: Design
+
+    @classmethod
+    def of(cls, people: Population, params: EstimateParams) -> "Plan":
+        """The design of `EstimateSession`."""
+        strata = Strata.cut(people, params)
+        return cls(params=params, strata=strata, design=_design(strata, params))
+
+    def evidence(self, seed: int) -> tuple[Design, Evidence]:
+        """Labels of all rounds of one trial."""
+        draw = Draw(self.strata, budget=self.params.budget, seed=seed)
+        for _ in self.design.round_budgets:
+            draw.label(round_draws(self.design, draw.tallies))
+        return self.design, draw.evidence
+
+
 def ours(people: Population, params: EstimateParams) -> Trial:
     """Trials of `EstimateSession`."""
-    strata = Strata.cut(people, params)
-    design = _design(strata, params)
+    plan = Plan.of(people, params)
+    strata, design = plan.strata, plan.design
 
     def trial(seed: int) -> Estimate:
         draw = Draw(strata, budget=params.budget, seed=seed)
@@ -140,6 +162,7 @@ def _design(strata: Strata, params: EstimateParams) -> Design:
         target=params.target,
         floor=params.floor,
         allocation=params.allocation,
+        value_range=params.value_range,
     )
 
 

@@ -18,6 +18,10 @@ from gleann.selection.estimate.stratified.allocate import (
 )
 from gleann.selection.estimate.stratified.estimators import ALLOCATIONS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
+from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
+
+RANGED = ("auto", "polya")
+"""Intervals that read `EstimateParams.value_range`."""
 
 FIRST_LABELS = 50
 """Labels that a first round needs to tell strata apart, up to half the budget."""
@@ -25,7 +29,7 @@ FIRST_LABELS = 50
 FEWEST_TO_STOP = 6
 """Positives that an interval of some width needs to be believed; or none at all."""
 
-BEFORE_1_1 = {"allocation": "even", "anytime": False}
+BEFORE_1_1 = {"allocation": "even", "anytime": False, "value_range": None}
 """Parameters that older saved sessions lack: they go on as they were begun."""
 
 
@@ -49,14 +53,20 @@ class EstimateParams:
             round would have fewer labels than strata.
         floor: share of each later round that is split over the strata by size.
         confidence: of the interval.
-        interval: one of `result.INTERVALS`: "delta", symmetric around a count, or
-            "bootstrap", which leans to the side where the unlabelled rows are.
+        interval: one of `result.INTERVALS`: "auto" takes "delta", symmetric around the
+            estimate, for a count that few positives do not skew, and else "polya",
+            which leans to the side where the unlabelled rows are. "bootstrap" is the
+            latter by resamples.
         stop_at_width: stop labelling as soon as a finished round leaves high - low at
             most this, in the target's unit; None spends the budget. Rounds are then as
             large as the labels so far say is needed, up to the budget, whatever
             `rounds` is. Stopping by the width costs the interval nothing; whoever looks
             at the value and stops by it needs `anytime`.
         stop_at_relative_width: the same, as a share of the estimate.
+        value_range: least and greatest value that a positive may have, (low, high).
+            With it the interval of an average or a sum holds for any values inside.
+            None supposes that none lies outside the range which the estimate's note
+            names.
         anytime: make the intervals of all rounds hold together, however labelling is
             stopped: `stratified.looks`. They are 1.2 times as wide or more.
         allocation: "adaptive", which falls back to uniform sampling where the labels do
@@ -73,9 +83,10 @@ class EstimateParams:
     rounds: int = 2
     floor: float = 0.1
     confidence: float = 0.95
-    interval: str = "delta"
+    interval: str = "auto"
     stop_at_width: float | None = None
     stop_at_relative_width: float | None = None
+    value_range: tuple[float, float] | None = None
     anytime: bool = False
     allocation: str = "adaptive"
     seed: int = 0
@@ -104,6 +115,29 @@ class EstimateParams:
             )
 
         self._require_one_width()
+        self._require_range()
+
+    def _require_range(self) -> None:
+        if self.value_range is None:
+            return
+        if self.statistic == "count":
+            raise InvalidParamsError(
+                f"value_range {self.value_range} needs the target avg or sum, got"
+                f" {self.target}"
+            )
+        given: object = self.value_range
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise InvalidParamsError(f"value_range must be (low, high), got {given!r}")
+        low, high = self.value_range
+        for end in self.value_range:
+            require_between("value_range", end, low=-LARGEST_VALUE, high=LARGEST_VALUE)
+        if low >= high:
+            raise InvalidParamsError(f"value_range must rise, got {low:g} to {high:g}")
+        if self.interval not in RANGED:
+            raise InvalidParamsError(
+                f"value_range needs an interval of {', '.join(RANGED)}, got"
+                f" {self.interval!r}"
+            )
 
     def _require_one_width(self) -> None:
         absolute, relative = self.stop_at_width, self.stop_at_relative_width

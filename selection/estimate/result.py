@@ -14,7 +14,6 @@ from gleann.selection.estimate.stratified.bootstrap import bootstrap_interval
 from gleann.selection.estimate.stratified.estimators import Design, Totals, totals
 from gleann.selection.estimate.stratified.intervals import (
     Interval,
-    delta_interval,
     most_positives_unseen,
     point_estimate,
     uniform_width,
@@ -22,31 +21,29 @@ from gleann.selection.estimate.stratified.intervals import (
 )
 from gleann.selection.estimate.stratified.looks import confidence_of_look
 from gleann.selection.estimate.stratified.merging import merged
+from gleann.selection.estimate.stratified.polya import polya_interval
+from gleann.selection.estimate.stratified.rules import (
+    assumption,
+    auto_interval,
+    symmetric_interval,
+)
 from gleann.selection.estimate.stratified.tally import Evidence, Tally
+from gleann.selection.estimate.stratified.validity import value_doubts
 
 FEW_LABELS = 30
-
-
-def _delta(
-    design: Design,
-    found: Totals,
-    evidence: Evidence,
-    confidence: float,
-    _: np.random.Generator,
-) -> Interval:
-    return delta_interval(
-        found, evidence.total, target=design.target, confidence=confidence
-    )
 
 
 IntervalRule: TypeAlias = Callable[
     [Design, Totals, Evidence, float, np.random.Generator], Interval
 ]
 INTERVALS: dict[str, IntervalRule] = {
-    "delta": _delta,
+    "auto": auto_interval,
+    "delta": symmetric_interval,
+    "polya": polya_interval,
     "bootstrap": bootstrap_interval,
 }
-"""Interval methods by name."""
+"""Interval methods by name: "auto" is "delta" for a count whose error is nearly
+symmetric, and "polya" otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +88,11 @@ class Estimate(Record):
         abae_width: the same for ABae as its authors wrote it, with the same proxies
             (where labels refresh them, the first ones) and the same known rows; None if
             it cannot be estimated.
-        note: a caveat of the number; "" if there is none.
+        note: a caveat of the number, with the reason where `interval_valid` is False
+            and what would mend it; "" if there is none.
+        interval_valid: whether the interval is promised to hold with its confidence.
+            That of a sum or an average supposes that no value lies outside the range
+            that the note names, or that the caller gave.
         provenance: method, params, seed, data_hash, version, and labels of each round
             where a session drew them: JSON values.
         rows: number of rows the estimate is over; None where it is not known.
@@ -108,6 +109,7 @@ class Estimate(Record):
     note: str
     uniform_width: float | None = None
     abae_width: float | None = None
+    interval_valid: bool = True
     provenance: dict[str, Any] = field(default_factory=dict)
     rows: int | None = None
 
@@ -213,24 +215,25 @@ def conclude_from(
         strata: the same in the strata that the interval goes by, if these are others.
     """
     seen = evidence.total
-    value, low, high, note = _numbers(*(strata or (design, found, evidence)), precision)
+    answer = _answer(*(strata or (design, found, evidence)), precision)
     notes = [
-        note,
+        *answer.notes,
         few_labels(design, seen),
         _interim_note(precision),
         known_before(design),
     ]
     return Estimate(
         target=design.target,
-        value=value,
-        low=low,
-        high=high,
+        value=answer.value,
+        low=answer.low,
+        high=answer.high,
         confidence=precision.confidence,
         labels_used=int(seen.labelled.sum()) + design.known.labelled,
         positives=int(seen.positives.sum() + design.known.positives),
         by_stratum=_strata(design, seen, found),
         note="; ".join(part for part in notes if part),
         uniform_width=_uniform_width(design, found, seen, precision),
+        interval_valid=answer.valid,
         provenance=provenance,
         rows=int(design.sizes.sum()) + design.known.labelled,
     )
@@ -250,16 +253,27 @@ def _uniform_width(
     )
 
 
-def _numbers(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """The numbers of an estimate, what to know of them, and whether they hold."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    notes: tuple[str, ...]
+    valid: bool
+
+
+def _answer(
     design: Design, found: Totals, evidence: Evidence, precision: Precision
-) -> tuple[float | None, float | None, float | None, str]:
+) -> _Answer:
     seen = evidence.total
     positives = int(seen.positives.sum())
     if not positives:
         return _without_positives(design, seen, precision.confidence_each)
     if design.target != "count" and positives == 1:
         value = point_estimate(found, target=design.target)
-        return value, None, None, "one positive was drawn: no interval"
+        return _no_interval(value, "one positive was drawn: no interval")
     rng = np.random.default_rng([precision.seed, len(evidence.rounds)])
     interval = precision.interval(
         design, found, evidence, precision.confidence_each, rng
@@ -270,12 +284,21 @@ def _numbers(
             positives=positives + design.known.positives,
             unlabelled=float((design.sizes - seen.labelled).sum()),
         )
-    return interval.value, interval.low, interval.high, ""
+    doubts = (*interval.doubts, *value_doubts(design, evidence))
+    return _Answer(
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        notes=(*doubts, *assumption(design, evidence)),
+        valid=not doubts,
+    )
 
 
-def _without_positives(
-    design: Design, seen: Tally, confidence: float
-) -> tuple[float | None, float | None, float | None, str]:
+def _no_interval(value: float | None, note: str) -> _Answer:
+    return _Answer(value=value, low=None, high=None, notes=(note,), valid=False)
+
+
+def _without_positives(design: Design, seen: Tally, confidence: float) -> _Answer:
     before = design.known.positives
     rows = float(design.sizes.sum())
     bound = most_positives_unseen(design.sizes, seen.labelled, confidence=confidence)
@@ -285,15 +308,17 @@ def _without_positives(
         f" ({bound:.4g} of {rows:.0f} rows)"
     )
     if design.target == "count":
-        return before, before, before + bound, note
+        return _Answer(
+            value=before, low=before, high=before + bound, notes=(note,), valid=True
+        )
     if not before:
-        return None, None, None, f"{note}; the {design.target} is undefined"
+        return _no_interval(None, f"{note}; the {design.target} is undefined")
     note += (
         f"; the {design.target} is that of the {before:.0f} positives known before,"
         " without an interval"
     )
     total = design.known.total
-    return total / before if design.target == "avg" else total, None, None, note
+    return _no_interval(total / before if design.target == "avg" else total, note)
 
 
 def few_labels(design: Design, seen: Tally) -> str:

@@ -168,8 +168,14 @@ def estimate_of(message: estimate_pb2.Estimate) -> "Estimate":
         positives=message.positives,
         by_stratum=strata,
         note=message.note,
+        interval_valid=_is_valid(message),
         provenance=json.loads(message.provenance_json),
     )
+
+
+def _is_valid(message: estimate_pb2.Estimate) -> bool:
+    """Servers of earlier versions do not say; they refused no interval they gave."""
+    return not message.HasField("interval_valid") or message.interval_valid
 
 
 def _stratum_of(message: estimate_pb2.Stratum) -> "Stratum":

@@ -182,7 +182,8 @@ def test_counts_on_real_proxies(supg, name):
     assert rmse[2] <= 1.2 * COUNT_TABLE[name][2]
     off = errors(by_cut["sqrt_mass"], truth)
     assert abs(off.mean()) < 3 * off.std() / np.sqrt(count)
-    assert covered(by_cut["sqrt_mass"], truth) >= 0.95
+    # 80 trials know a share of 0.95 to 0.024.
+    assert covered(by_cut["sqrt_mass"], truth) >= 0.90
 
 
 @pytest.mark.data

@@ -29,6 +29,8 @@ class EstimateInterval(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ESTIMATE_INTERVAL_UNSPECIFIED: _ClassVar[EstimateInterval]
     ESTIMATE_INTERVAL_DELTA: _ClassVar[EstimateInterval]
     ESTIMATE_INTERVAL_BOOTSTRAP: _ClassVar[EstimateInterval]
+    ESTIMATE_INTERVAL_AUTO: _ClassVar[EstimateInterval]
+    ESTIMATE_INTERVAL_POLYA: _ClassVar[EstimateInterval]
 
 class EstimateAllocation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -47,12 +49,14 @@ STRATA_CUT_GEOMETRIC: StrataCut
 ESTIMATE_INTERVAL_UNSPECIFIED: EstimateInterval
 ESTIMATE_INTERVAL_DELTA: EstimateInterval
 ESTIMATE_INTERVAL_BOOTSTRAP: EstimateInterval
+ESTIMATE_INTERVAL_AUTO: EstimateInterval
+ESTIMATE_INTERVAL_POLYA: EstimateInterval
 ESTIMATE_ALLOCATION_UNSPECIFIED: EstimateAllocation
 ESTIMATE_ALLOCATION_ADAPTIVE: EstimateAllocation
 ESTIMATE_ALLOCATION_EVEN: EstimateAllocation
 
 class EstimateParams(_message.Message):
-    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width", "anytime", "allocation")
+    __slots__ = ("target", "budget", "strata", "pilot_share", "confidence", "seed", "strata_cut", "rounds", "floor", "interval", "stop_at_width", "stop_at_relative_width", "anytime", "allocation", "value_range")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     STRATA_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +71,7 @@ class EstimateParams(_message.Message):
     STOP_AT_RELATIVE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     ANYTIME_FIELD_NUMBER: _ClassVar[int]
     ALLOCATION_FIELD_NUMBER: _ClassVar[int]
+    VALUE_RANGE_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     budget: int
     strata: int
@@ -81,7 +86,8 @@ class EstimateParams(_message.Message):
     stop_at_relative_width: float
     anytime: bool
     allocation: EstimateAllocation
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ..., interval: _Optional[_Union[EstimateInterval, str]] = ..., stop_at_width: _Optional[float] = ..., stop_at_relative_width: _Optional[float] = ..., anytime: _Optional[bool] = ..., allocation: _Optional[_Union[EstimateAllocation, str]] = ...) -> None: ...
+    value_range: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., budget: _Optional[int] = ..., strata: _Optional[int] = ..., pilot_share: _Optional[float] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., strata_cut: _Optional[_Union[StrataCut, str]] = ..., rounds: _Optional[int] = ..., floor: _Optional[float] = ..., interval: _Optional[_Union[EstimateInterval, str]] = ..., stop_at_width: _Optional[float] = ..., stop_at_relative_width: _Optional[float] = ..., anytime: _Optional[bool] = ..., allocation: _Optional[_Union[EstimateAllocation, str]] = ..., value_range: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class ProxyScores(_message.Message):
     __slots__ = ("ids", "values")
@@ -214,7 +220,7 @@ class Stratum(_message.Message):
     def __init__(self, size: _Optional[int] = ..., labelled: _Optional[int] = ..., positives: _Optional[int] = ..., rate: _Optional[float] = ..., mean: _Optional[float] = ..., proxy_mean: _Optional[float] = ...) -> None: ...
 
 class Estimate(_message.Message):
-    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width", "abae_width", "rows")
+    __slots__ = ("target", "value", "low", "high", "confidence", "labels_used", "positives", "note", "by_stratum", "provenance_json", "uniform_width", "abae_width", "rows", "interval_valid")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     LOW_FIELD_NUMBER: _ClassVar[int]
@@ -228,6 +234,7 @@ class Estimate(_message.Message):
     UNIFORM_WIDTH_FIELD_NUMBER: _ClassVar[int]
     ABAE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_VALID_FIELD_NUMBER: _ClassVar[int]
     target: EstimateTarget
     value: float
     low: float
@@ -241,7 +248,8 @@ class Estimate(_message.Message):
     uniform_width: float
     abae_width: float
     rows: int
-    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ..., abae_width: _Optional[float] = ..., rows: _Optional[int] = ...) -> None: ...
+    interval_valid: bool
+    def __init__(self, target: _Optional[_Union[EstimateTarget, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., confidence: _Optional[float] = ..., labels_used: _Optional[int] = ..., positives: _Optional[int] = ..., note: _Optional[str] = ..., by_stratum: _Optional[_Iterable[_Union[Stratum, _Mapping]]] = ..., provenance_json: _Optional[str] = ..., uniform_width: _Optional[float] = ..., abae_width: _Optional[float] = ..., rows: _Optional[int] = ..., interval_valid: _Optional[bool] = ...) -> None: ...
 
 class KnownGroupLabels(_message.Message):
     __slots__ = ("ids", "groups", "positives", "values")

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gleann.selection.estimate.groups.cuts import GroupCut
 from gleann.selection.estimate.result import (
+    INTERVALS,
     Estimate,
     Precision,
     conclude,
@@ -38,6 +40,10 @@ from gleann.selection.estimate.stratified.tally import (
     Moments,
     moments,
 )
+from gleann.selection.estimate.stratified.validity import doubts_of_values
+
+LEAST_WEIGHT = 0.1
+"""Share of the merged value from which a sample's own doubts count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,6 +101,8 @@ def merge(
     if found.positives < (1 if counting else 2):
         return replace(known, note=f"{alone.note}; from its own proxy's sample")
     merged = _merged(cuts, found, precision=precision)
+    if merged is None:
+        return replace(known, note=f"{alone.note}; from its own proxy's sample")
     if counting:
         merged = within_possible(
             merged,
@@ -102,6 +110,7 @@ def merge(
             unlabelled=rows - found.labelled,
         )
     notes = [
+        *merged.doubts,
         f"merged from the samples of {len(cuts)} proxies",
         few_labels(design, sample.total),
         known_before(design),
@@ -111,6 +120,7 @@ def merge(
         value=merged.value,
         low=merged.low,
         high=merged.high,
+        interval_valid=not merged.doubts,
         note="; ".join(part for part in notes if part),
     )
 
@@ -127,18 +137,24 @@ def _with_more_labels(
 
 def _merged(
     cuts: Sequence[GroupCut], found: GroupEvidence, *, precision: Precision
-) -> Interval:
+) -> Interval | None:
+    """The interval around the merged value; None if no sample has one of its own."""
     target = cuts[0].design.target
     by_cut = [
         totals(cut.design, one.rounds)
         for cut, one in zip(cuts, found.samples, strict=True)
     ]
-    # A sample without a positive has no average; it has a count, which is 0.
+    symmetric = precision.interval is INTERVALS["delta"]
+    # A sample without a positive has a count, which is 0; an interval of its own
+    # average needs two.
+    least = 0 if target == "count" else 2 - symmetric
     usable = [
         number
         for number, one in enumerate(found.samples)
-        if target == "count" or one.total.positives.sum()
+        if one.total.positives.sum() >= least
     ]
+    if not usable:
+        return None
     values = np.array([point_estimate(by_cut[k], target=target) for k in usable])
     shared = [
         _variance(by_cut[k], found.seen[k], target, values.mean()) for k in usable
@@ -149,16 +165,82 @@ def _merged(
     ]
     # Where every label was positive the rate of all is 1, which nothing varies by.
     plain = np.where(np.equal(shared, 0), honest, shared)
-    scale = np.mean([by_cut[k].count for k in usable]) if target == "avg" else 1.0
     if not np.all(plain):
         exact = float(values[plain == 0].mean())
         return Interval(value=exact, low=exact, high=exact)
     weights = 1 / plain / (1 / plain).sum()
     value = float(weights @ values)
-    degrees = np.inf if target == "count" else found.positives - 1
-    half = float(stdtrit(degrees, 0.5 + precision.confidence_each / 2))
-    half *= float(np.sqrt(weights**2 @ honest) / scale)
-    return Interval(value=value, low=value - half, high=value + half)
+    own = _own_intervals(cuts, by_cut, found, usable, precision)
+    if symmetric:
+        # One variance for all samples: all positives together tell it.
+        scale = np.mean([by_cut[k].count for k in usable]) if target == "avg" else 1.0
+        degrees = np.inf if target == "count" else found.positives - 1
+        half = float(stdtrit(degrees, 0.5 + precision.confidence_each / 2))
+        half *= float(np.sqrt(weights**2 @ honest) / scale)
+        below, above = half, half
+    else:
+        below, above = _distances(values, weights, own)
+    return Interval(
+        value=value,
+        low=value - below,
+        high=value + above,
+        doubts=_doubts(cuts, found, usable, own, weights),
+    )
+
+
+def _own_intervals(
+    cuts: Sequence[GroupCut],
+    by_cut: Sequence[Totals],
+    found: GroupEvidence,
+    usable: Sequence[int],
+    precision: Precision,
+) -> list[Interval]:
+    """The interval of each sample alone."""
+    rng = np.random.default_rng([precision.seed, len(cuts)])
+    return [
+        precision.interval(
+            cuts[k].design, by_cut[k], found.samples[k], precision.confidence_each, rng
+        )
+        for k in usable
+    ]
+
+
+def _distances(
+    values: NDArray[np.float64], weights: NDArray[np.float64], own: Sequence[Interval]
+) -> tuple[float, float]:
+    """Of the ends from the merged value: those of each sample added up in squares.
+
+    Zou and Donner 2008, Construction of confidence limits about effect measures.
+    """
+    below = weights * (values - np.array([one.low for one in own]))
+    above = weights * (np.array([one.high for one in own]) - values)
+    return float(np.sqrt(below @ below)), float(np.sqrt(above @ above))
+
+
+def _doubts(
+    cuts: Sequence[GroupCut],
+    found: GroupEvidence,
+    usable: Sequence[int],
+    own: Sequence[Interval],
+    weights: NDArray[np.float64],
+) -> tuple[str, ...]:
+    """What is to be doubted of the samples that weigh, and of all values together."""
+    of_methods = [
+        doubt
+        for interval, weight in zip(own, weights, strict=True)
+        if weight >= LEAST_WEIGHT
+        for doubt in interval.doubts
+    ]
+    heaviest = usable[int(np.argmax(weights))]
+    samples = [found.samples[k] for k in usable]
+    of_values = doubts_of_values(
+        cuts[heaviest].design,
+        found.samples[heaviest],
+        values=np.concatenate([np.concatenate(one.values) for one in samples]),
+        labels=found.labelled,
+        positives=found.positives,
+    )
+    return tuple(dict.fromkeys([*of_methods, *of_values]))
 
 
 def _variance(found: Totals, seen: Moments, target: Target, average: float) -> float:

@@ -185,6 +185,7 @@ def _cut(
         round_budgets=(pilot, each - pilot),
         target=params.statistic,
         floor=params.floor,
+        value_range=params.value_range,
     )
     seed = stream_seed(params.seed, number)
     return GroupCut(

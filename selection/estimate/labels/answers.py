@@ -14,6 +14,7 @@ from gleann.index.errors import (
 )
 from gleann.selection.checks import shown
 from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 from gleann.selection.words import Words, as_words
 
 Answers = tuple[ArrayLike, ArrayLike | None] | tuple[ArrayLike]
@@ -26,8 +27,6 @@ GroupOracle = Callable[[Ids], Answers]
 """Ids (m,) to group numbers (m,), -1 for none, or names, "" for none; and values."""
 
 NO_GROUP = -1
-LARGEST_VALUE = 1e140
-"""Sums of squares of as many values as there may be rows stay within float64."""
 
 
 def given_by(answers: object) -> tuple[ArrayLike, ArrayLike | None]:
@@ -105,6 +104,30 @@ def as_values(
             f" {LARGEST_VALUE:g}, such as {kept[beyond[0]]:g}"
         )
     return kept
+
+
+def require_in_range(
+    values: NDArray[np.float64],
+    held: Mask,
+    ids: Ids,
+    value_range: tuple[float, float] | None,
+) -> None:
+    """Refuse values of positives outside the range that the caller gave.
+
+    Raises:
+        InvalidInputError: naming the ids and the values.
+    """
+    if value_range is None:
+        return
+    low, high = value_range
+    outside = np.flatnonzero(held & ((values < low) | (values > high)))
+    if outside.size:
+        first = outside[0]
+        raise InvalidInputError(
+            f"values of {outside.size} of {int(held.sum())} positives are outside"
+            f" value_range {low:g} to {high:g}, such as {values[first]:g} of id"
+            f" {ids[first]!s}"
+        )
 
 
 def as_groups(labels: ArrayLike, *, n: int, groups: Sequence[str]) -> NDArray[np.int32]:

@@ -11,15 +11,15 @@ from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import (
-    LARGEST_VALUE,
     NO_GROUP,
     as_groups,
     as_positives,
     as_values,
+    require_in_range,
 )
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.estimators import KnownTotals
+from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 from gleann.selection.saved import Saved
 
 
@@ -164,20 +164,27 @@ class KnownGroupRows:
 
 
 def known_group_rows(
-    known: KnownGroups | None, names: IdMap, *, groups: Sequence[str], target: Target
+    known: KnownGroups | None,
+    names: IdMap,
+    params: EstimateParams,
+    *,
+    groups: Sequence[str],
 ) -> KnownGroupRows:
     """Check known labels of groups, or none.
 
     Raises:
         UnknownIdError: an id that no row has.
         DuplicateIdError: one id twice.
-        InvalidInputError: groups or values that do not fit.
+        InvalidInputError: groups or values that do not fit, or a value outside the
+            range of the parameters.
     """
     if known is None:
         return KnownGroupRows.none()
     rows = names.rows_of(known.ids)
     numbers = as_groups(known.groups, n=len(rows), groups=groups)
-    values = as_values(known.values, numbers > NO_GROUP, target=target)
+    held = numbers > NO_GROUP
+    values = as_values(known.values, held, target=params.statistic)
+    require_in_range(values, held, names.ids_of(rows), params.value_range)
     return KnownGroupRows(rows=rows, groups=numbers, values=values)
 
 
@@ -195,19 +202,21 @@ def require_open_rows(
         raise InvalidParamsError(f"budget is {params.budget}, but there are {there}")
 
 
-def known_rows(known: Known | None, names: IdMap, *, target: Target) -> KnownRows:
+def known_rows(known: Known | None, names: IdMap, params: EstimateParams) -> KnownRows:
     """Check known labels, or none.
 
     Raises:
         UnknownIdError: an id that no row has.
         DuplicateIdError: one id twice.
-        InvalidInputError: labels or values that do not fit.
+        InvalidInputError: labels or values that do not fit, or a value outside the
+            range of the parameters.
     """
     if known is None:
         return KnownRows.none()
     rows = names.rows_of(known.ids)
     held = as_positives(known.positives, n=len(rows))
-    values = as_values(known.values, held, target=target)
+    values = as_values(known.values, held, target=params.statistic)
+    require_in_range(values, held, names.ids_of(rows), params.value_range)
     return KnownRows(rows=rows, positives=held, values=values)
 
 

@@ -9,11 +9,12 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap, shown
 from gleann.selection.estimate.labels.answers import (
-    LARGEST_VALUE,
     as_positives,
     as_values,
+    require_in_range,
 )
 from gleann.selection.estimate.stratified.allocate import Target
+from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 from gleann.selection.saved import Saved
 
 NOT_QUERIED, UNKNOWN = -2, -1
@@ -24,17 +25,21 @@ class RoundAnswers:
 
     Args:
         names: the caller's ids of the rows.
+        value_range: within which values of positives must lie; None for any.
 
     Attributes:
         labels: int32 (n,): `NOT_QUERIED`, `UNKNOWN`, or the answer, at least 0.
         values: float64 (n,), 0 where there is none.
     """
 
-    __slots__ = ("_names", "_rounds", "labels", "values")
+    __slots__ = ("_names", "_range", "_rounds", "labels", "values")
 
-    def __init__(self, names: IdMap) -> None:
+    def __init__(
+        self, names: IdMap, *, value_range: tuple[float, float] | None = None
+    ) -> None:
         n = len(names)
         self._names = names
+        self._range = value_range
         self._rounds: list[Rows] = []
         self.labels: NDArray[np.int32] = np.full(n, NOT_QUERIED, np.int32)
         self.values: NDArray[np.float64] = np.zeros(n)
@@ -82,10 +87,12 @@ class RoundAnswers:
         """Take labels (m,) and values (m,) of rows (m,); returns how many were new.
 
         Raises:
-            InvalidInputError: a row that was not queried, or another answer than
-                before. Nothing is written then.
+            InvalidInputError: a row that was not queried, another answer than before,
+                or a value outside the range. Nothing is written then.
         """
         self._require_queried(rows)
+        held = labels > 0
+        require_in_range(values, held, self._names.ids_of(rows), self._range)
         self._require_same(rows, labels, values)
         new = int((self.labels[rows] == UNKNOWN).sum())
         self.labels[rows] = labels
@@ -140,6 +147,12 @@ class RoundAnswers:
         )
         if values[found <= 0].any():
             state.refuse("values", "must be 0 where the label is not positive")
+        if self._range is not None:
+            low, high = self._range
+            outside = (found > 0) & ((values < low) | (values > high))
+            if outside.any():
+                strange = values[outside][0]
+                state.refuse("values", f"must be in {low:g}..{high:g}, has {strange:g}")
         self.labels[rows] = found
         self.values[rows] = values
 

@@ -121,6 +121,19 @@ class RefreshedRounds:
             strata=strata,
         )
 
+    def side_by_side(self, rounds: list[Round], *, strata: int) -> Evidence:
+        """The same with the strata of all rounds side by side, as one round."""
+        numbers = [
+            one.strata + (number + 1) * strata - len(one.left)
+            for number, one in enumerate(rounds)
+        ]
+        rows = np.concatenate([one.rows for one in rounds])
+        held = self._answers.labels[rows] == 1
+        return gather(
+            [(np.concatenate(numbers), held, self._answers.values[rows])],
+            strata=strata * len(rounds),
+        )
+
     def abae_width(self, rounds: list[Round], *, quantile: float) -> float | None:
         """`baselines.abae_widths.abae_width` with the proxies that ABae would have.
 

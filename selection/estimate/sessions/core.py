@@ -43,7 +43,7 @@ class SessionCore(Generic[Rows]):
             params=params,
             names=names,
             known=known,
-            answers=RoundAnswers(names),
+            answers=RoundAnswers(names, value_range=params.value_range),
             data_hash=data_hash,
             ids_hash=ids_hash(names.held),
         )
@@ -78,7 +78,7 @@ class SessionCore(Generic[Rows]):
             params=params,
             names=names,
             known=known_of(saved.part("known")),
-            answers=RoundAnswers(names),
+            answers=RoundAnswers(names, value_range=params.value_range),
             data_hash=data_hash,
             ids_hash=now,
         )

@@ -92,16 +92,13 @@ class DisjointGroupsSession:
         Raises:
             InvalidInputError: proxies, ids or known labels that do not fit.
             InvalidParamsError: a budget above the rows without a label or below two
-                labels a stratum and group, or parameters for other than two rounds, or
-                for another interval than "delta".
+                labels a stratum and group, or parameters for other than two rounds.
         """
         checked = as_proxies(proxies)
         _require_plan(params, groups=len(checked))
         n = len(next(iter(checked.values())))
         names = IdMap(ids, n=n)
-        before = known_group_rows(
-            known, names, groups=list(checked), target=params.statistic
-        )
+        before = known_group_rows(known, names, params, groups=list(checked))
         require_open_rows(params, n=n, known=before)
         data_hash = fingerprint(*checked.values())
         core = SessionCore.of(params, names, before, data_hash=data_hash)
@@ -289,15 +286,10 @@ def _require_plan(params: EstimateParams, *, groups: int) -> None:
     """Refuse parameters that samples of several proxies do not support.
 
     Raises:
-        InvalidParamsError: other than two rounds, another interval than "delta", or a
-            budget below two labels a stratum and group.
+        InvalidParamsError: other than two rounds, or a budget below two labels a
+            stratum and group.
     """
     require_two_rounds(params)
-    if params.interval != "delta":
-        raise InvalidParamsError(
-            "samples of several proxies are merged with the interval 'delta', got"
-            f" {params.interval!r}"
-        )
     if params.budget < (least := 2 * params.strata * groups):
         raise InvalidParamsError(
             f"budget is {params.budget}, but {groups} groups with {params.strata}"

@@ -126,12 +126,12 @@ class TastiSession:
         Raises:
             InvalidInputError: vectors, ids or known labels that do not fit.
             InvalidParamsError: a budget above the rows without a label, or too small
-                for representatives and strata; nothing to make proxies from; or an
-                interval other than "delta".
+                for representatives and strata; nothing to make proxies from; or the
+                interval "bootstrap", which rounds of other strata do not have.
         """
         points = kept(as_vectors(vectors), vectors)
         names = IdMap(ids, n=len(points))
-        before = known_rows(known, names, target=params.statistic)
+        before = known_rows(known, names, params)
         size = _first_size(first, params, known=len(before.rows))
         require_open_rows(params, n=len(points), known=before)
         _require_room(params, first=size)
@@ -357,7 +357,9 @@ class TastiSession:
                 len(self._budgets), drawn=[len(one.rows) for one in finished]
             ),
             interval=refreshed_interval(
-                finished, allocation=self._core.params.allocation
+                finished,
+                self._rounds.side_by_side(finished, strata=len(design.sizes)),
+                name=self._core.params.interval,
             ),
         )
         made = conclude_from(
@@ -379,6 +381,7 @@ class TastiSession:
             target=self._core.params.statistic,
             floor=self._core.params.floor,
             known=self._rounds.known,
+            value_range=self._core.params.value_range,
             allocation=self._core.params.allocation,
         )
 
@@ -429,10 +432,10 @@ def _first_size(first: int | None, params: EstimateParams, *, known: int) -> int
 
 
 def _require_room(params: EstimateParams, *, first: int) -> None:
-    if params.interval != "delta":
+    if params.interval == "bootstrap":
         raise InvalidParamsError(
-            "rounds of different strata are combined with the interval 'delta', got"
-            f" {params.interval!r}"
+            "rounds of different strata have no interval by resamples: take 'auto',"
+            " 'polya' or 'delta', got 'bootstrap'"
         )
     if params.budget - first < params.strata:
         raise InvalidParamsError(

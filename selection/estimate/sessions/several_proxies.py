@@ -114,7 +114,7 @@ class ChoosingSession:
         checked = as_proxies(proxies)
         n = len(next(iter(checked.values())))
         names = IdMap(ids, n=n)
-        before = known_rows(known, names, target=params.statistic)
+        before = known_rows(known, names, params)
         size = max(1, params.budget // 5) if pilot is None else pilot
         require_count("pilot", size)
         require_open_rows(params, n=n, known=before)

@@ -82,6 +82,7 @@ class EstimateSession:
             target=params.statistic,
             floor=params.floor,
             known=known.totals,
+            value_range=params.value_range,
             allocation=params.allocation,
         )
         # Returned by `design`, and read again every round.
@@ -103,8 +104,9 @@ class EstimateSession:
 
         Args:
             proxy: (n,) cheap scores, higher where the predicate is likelier to hold.
-                Intervals are valid for a proxy of any quality, and narrow for a good
-                one.
+                A good one makes narrow intervals. The interval of a count holds for a
+                proxy of any quality; that of an average or a sum too where
+                `Estimate.interval_valid` says so, with values as its note supposes.
             params: of the estimate.
             ids: (n,) names of the rows; None numbers them.
             known: labels known before, however the rows were chosen, such as those that
@@ -118,7 +120,7 @@ class EstimateSession:
         """
         checked = as_scores(proxy, name="proxy")
         names = IdMap(ids, n=len(checked))
-        before = known_rows(known, names, target=params.statistic)
+        before = known_rows(known, names, params)
         require_open_rows(params, n=len(checked), known=before)
         core = SessionCore.of(params, names, before, data_hash=fingerprint(checked))
         return cls(core, checked)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.estimators import Design, Totals
 from gleann.selection.estimate.stratified.intervals import Interval, point_estimate
+from gleann.selection.estimate.stratified.polya import proxy_trend, stretch_of
 from gleann.selection.estimate.stratified.tally import (
     Evidence,
     PerStratum,
@@ -111,11 +112,11 @@ def _ends(
     """Ends of the interval if `unseen` (b, K) further rows are positive."""
     seen = evidence.total
     scale = design.sizes / np.maximum(seen.labelled, 1)
-    stretch = _stretch(found, design, seen)
+    stretch = stretch_of(design, found, seen.labelled)
     counts = found.counts + stretch * (unseen + seen.positives * (1 - scale))
     sums = np.zeros_like(counts)
     if design.target != "count":
-        values = _unseen_sums(unseen, evidence, rng)
+        values = _unseen_sums(unseen, evidence, _trend(design, evidence), rng)
         sums = found.sums + stretch * (values + seen.sums * (1 - scale))
     low, high = np.quantile(
         _statistic(design, counts, sums, seen=seen),
@@ -124,22 +125,17 @@ def _ends(
     return float(low), float(high)
 
 
-def _stretch(found: Totals, design: Design, seen: Tally) -> PerStratum:
-    """Spread of our total over that of the pooled labels, which are resampled."""
-    left = design.sizes - seen.labelled
-    pooled = design.sizes * left / np.maximum(seen.labelled, 1)
-    ratio = np.divide(
-        found.spread_factors, pooled, out=np.ones_like(pooled), where=pooled > 0
-    )
-    stretched: PerStratum = np.sqrt(ratio)
-    return stretched
+def _trend(design: Design, evidence: Evidence) -> Trend:
+    """The values' line; sessions begun before 1.1 keep that over stratum numbers."""
+    if design.allocation == "even":
+        return trend_of(evidence.total)
+    return proxy_trend(design, evidence)
 
 
 def _unseen_sums(
-    unseen: Replicates, evidence: Evidence, rng: np.random.Generator
+    unseen: Replicates, evidence: Evidence, trend: Trend, rng: np.random.Generator
 ) -> Replicates:
     """Sum of the values of `unseen` (b, K) positives of each stratum."""
-    trend = trend_of(evidence.total)
     residuals = np.concatenate(
         [own - trend.line[k] for k, own in enumerate(evidence.values)]
     )

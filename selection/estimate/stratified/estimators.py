@@ -31,11 +31,11 @@ from gleann.selection.estimate.stratified.tally import (
     Moments,
     PerStratum,
     Tally,
+    log_odds,
     moments,
     total,
 )
 
-ODDS_LIMIT = 1e-6
 EVEN_SHARE = 0.5
 """Share of an adaptive pilot that is split evenly over strata; the rest is by size."""
 
@@ -67,6 +67,9 @@ class Design:
         floor: share of each later round that is split evenly, or by size where the
             allocation is adaptive.
         known: totals of rows that are counted exactly, outside the strata.
+        value_range: within which every positive's value lies; None if unknown.
+        row_shares: (K,) or (1,) share that each stratum gets of the rows added against
+            an interval's ends; below 1 where several rounds have strata of their own.
         allocation: one of `ALLOCATIONS`.
     """
 
@@ -76,6 +79,8 @@ class Design:
     target: Target
     floor: float
     known: KnownTotals = field(default_factory=KnownTotals)
+    value_range: tuple[float, float] | None = None
+    row_shares: PerStratum = field(default_factory=lambda: np.ones(1))
     allocation: str = "even"
 
 
@@ -341,8 +346,8 @@ def from_neighbours(seen: Moments, *, proxy_means: PerStratum) -> Moments:
     """
     if len(seen.rates) == 1:
         return seen
-    offsets = _log_odds(seen.rates) - _log_odds(proxy_means)
-    odds = np.exp(_log_odds(proxy_means) + _mean_of_neighbours(offsets))
+    offsets = log_odds(seen.rates) - log_odds(proxy_means)
+    odds = np.exp(log_odds(proxy_means) + _mean_of_neighbours(offsets))
     return Moments(
         rates=odds / (1 + odds),
         means=_mean_of_neighbours(seen.means),
@@ -357,11 +362,6 @@ def _mean_of_neighbours(values: PerStratum) -> PerStratum:
     neighbours[[0, -1]] = 1.0
     means: PerStratum = (padded[:-2] + padded[2:]) / neighbours
     return means
-
-
-def _log_odds(rates: PerStratum) -> PerStratum:
-    inside = np.clip(rates, ODDS_LIMIT, 1 - ODDS_LIMIT)
-    return np.log(inside / (1 - inside))
 
 
 def _with_entry(seen: Moments, guessed: Moments, k: int) -> Moments:

@@ -1,6 +1,6 @@
 """Confidence intervals of an estimate by the delta method."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
@@ -19,11 +19,19 @@ BISECTIONS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """An estimate and its bounds, low <= value <= high."""
+    """An estimate and its bounds, low <= value <= high.
+
+    Attributes:
+        value: the estimate.
+        low: lower end.
+        high: upper end.
+        doubts: reasons of its method why it is not promised to hold.
+    """
 
     value: float
     low: float
     high: float
+    doubts: tuple[str, ...] = ()
 
 
 def point_estimate(found: Totals, *, target: Target) -> float:
@@ -100,8 +108,8 @@ def within_possible(
         unlabelled: rows that have no label.
     """
     most = positives + unlabelled
-    return Interval(
-        value=interval.value,
+    return replace(
+        interval,
         low=min(max(interval.low, positives), interval.value),
         high=max(min(interval.high, most), interval.value, positives),
     )

@@ -76,6 +76,8 @@ def merged(
             design,
             sizes=sizes,
             proxy_means=added(design.proxy_means * design.sizes) / sizes,
+            row_shares=added(design.row_shares * counts.labelled)
+            / added(counts.labelled),
         ),
         replace(
             found,

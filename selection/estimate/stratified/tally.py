@@ -13,6 +13,13 @@ from gleann.selection.estimate.stratified.strata import StratumNos
 PerStratum: TypeAlias = NDArray[np.float64]
 """One number per stratum, (K,)."""
 
+LARGEST_VALUE = 1e140
+"""Sums of squares of as many values as there may be rows stay within float64."""
+
+ODDS_LIMIT = 1e-6
+NO_SPAN = 1e-9
+"""Log odds closer together than this are taken for equal."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tally:
@@ -162,14 +169,12 @@ def total(rounds: Sequence[Tally]) -> Tally:
 
 def moments(counts: Tally) -> Moments:
     """Shrunken rates and moments of each stratum."""
-    found = counts.positives.sum()
-    mean_of_all = counts.sums.sum() / found if found else 0.0
     raw = counts.sums / np.where(counts.positives > 0, counts.positives, 1)
     trend = trend_of(counts)
     # Rounding can leave a sum of squares of deviations just below zero.
     deviations = np.maximum(counts.squares - counts.positives * raw**2, 0)
     degrees = np.maximum(counts.positives - 1, 0)
-    pooled = _pooled_variance(counts, deviations, degrees, mean_of_all)
+    pooled = pooled_variance(counts, deviations, degrees)
     return Moments(
         rates=(counts.positives + 0.5) / (counts.labelled + 1),
         means=trend.means,
@@ -178,30 +183,56 @@ def moments(counts: Tally) -> Moments:
     )
 
 
-def trend_of(counts: Tally) -> Trend:
-    """The line through the strata's mean values; 0 without a positive."""
+def trend_of(counts: Tally, *, places: PerStratum | None = None) -> Trend:
+    """The line through the strata's mean values; 0 without a positive.
+
+    Args:
+        counts: labels of each stratum.
+        places: (K,) of the strata on the line; None takes their numbers.
+    """
     weights = counts.positives
     found = weights.sum()
     if not found:
         nothing = np.zeros(len(weights))
         return Trend(line=nothing, means=nothing, step=0.0)
     centre = counts.sums.sum() / found
-    numbers = np.arange(len(weights), dtype=np.float64)
-    x = numbers - (weights * numbers).sum() / found
+    at = np.arange(len(weights), dtype=np.float64) if places is None else places
+    x = at - (weights * at).sum() / found
     lift = (x * (counts.sums - weights * centre)).sum()
     line = centre + x * lift / ((weights * x * x).sum() + 1)
     means = (counts.sums + line) / (weights + 1)
-    step = np.abs(np.diff(means)).max(initial=0.0)
+    step = np.abs(np.diff(means[np.argsort(at, kind="stable")])).max(initial=0.0)
     return Trend(line=line, means=means, step=float(step))
 
 
-def _pooled_variance(
-    counts: Tally, deviations: PerStratum, degrees: PerStratum, mean_of_all: float
+def log_odds_places(proxy_means: PerStratum) -> PerStratum:
+    """Places (K,) of strata by the log odds of their mean proxies, within 0 to K - 1.
+
+    Equal ones, and proxies that are no probabilities throughout, go by number.
+    """
+    numbers = np.arange(len(proxy_means), dtype=np.float64)
+    if (proxy_means < 0).any() or (proxy_means > 1).any():
+        return numbers
+    odds = log_odds(proxy_means)
+    span = np.ptp(odds)
+    return (odds - odds.min()) / span * numbers[-1] if span > NO_SPAN else numbers
+
+
+def log_odds(rates: PerStratum) -> PerStratum:
+    """Log odds of rates in 0..1, those of 0 and 1 cut to about -14 and 14."""
+    inside = np.clip(rates, ODDS_LIMIT, 1 - ODDS_LIMIT)
+    return np.log(inside / (1 - inside))
+
+
+def pooled_variance(
+    counts: Tally, deviations: PerStratum, degrees: PerStratum
 ) -> float:
+    """Variance of the value within strata, or over all if no stratum has two."""
     if degrees.sum():
         return float(deviations.sum() / degrees.sum())
     # At most one positive per stratum: only the variance between strata is known.
     found = counts.positives.sum()
     if found < 2:
         return 0.0
+    mean_of_all = counts.sums.sum() / found
     return float(max(counts.squares.sum() / found - mean_of_all**2, 0.0))

@@ -102,9 +102,10 @@ from gleann.service.report.asked import Asked
 @click.option(
     "--interval",
     type=click.Choice(tuple(INTERVALS)),
-    default="delta",
+    default="auto",
     show_default=True,
-    help="Method for the confidence interval.",
+    help="Method for the confidence interval; auto is delta for a count that few"
+    " positives do not skew, else polya, which reaches to what was not labelled.",
 )
 @click.option(
     "--stop-at-width",

@@ -63,6 +63,7 @@ class GroupsJob(options.ReportOptions):
     strata_cut: str
     pilot_share: float
     confidence: float
+    value_range: tuple[float, float] | None
     seed: int
     todo: Path
     out: Path
@@ -199,6 +200,7 @@ def _params(job: GroupsJob) -> EstimateParams:
         strata_cut=job.strata_cut,
         pilot_share=job.pilot_share,
         confidence=job.confidence,
+        value_range=job.value_range,
         seed=job.seed,
     )
 

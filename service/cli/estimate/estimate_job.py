@@ -29,6 +29,7 @@ class EstimateJob(ReportOptions):
     pilot_share: float | None
     confidence: float
     interval: str
+    value_range: tuple[float, float] | None
     stop_at_width: float | None
     stop_at_relative_width: float | None
     anytime: bool
@@ -50,6 +51,7 @@ def params_of(job: EstimateJob) -> EstimateParams:
         strata_cut=job.strata_cut or _strata_cut(job),
         confidence=job.confidence,
         interval=job.interval,
+        value_range=job.value_range,
         stop_at_width=job.stop_at_width,
         stop_at_relative_width=job.stop_at_relative_width,
         anytime=job.anytime,

@@ -24,6 +24,33 @@ target_option = click.option(
 )
 
 
+class RangeType(click.ParamType[tuple[float, float]]):
+    """Two numbers with a comma between them, such as 0,120."""
+
+    name = "LO,HI"
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[float, float]:
+        """The two numbers, or a message that shows what was given."""
+        try:
+            low, high = (float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} must be two numbers such as 0,120", param, ctx)
+        return low, high
+
+
+value_range_option = click.option(
+    "--value-range",
+    type=RangeType(),
+    help="Least and greatest value that an item may have, such as 0,120. With it the"
+    " interval of an average or a sum holds for any values inside.",
+)
+
+
 def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback]:
     """Options for the target, the label budget and the file of label requests.
 
@@ -40,6 +67,7 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
         click.option(
             "--confidence", default=0.95, show_default=True, help="Confidence level."
         ),
+        value_range_option,
         options.seed_option,
         click.option(
             "--todo",

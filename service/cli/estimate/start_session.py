@@ -177,7 +177,7 @@ def _of_index(
             " from"
         )
     known, told = _known(rows, positives, answers, target=statistic_of(job.target))
-    if told.all() and len(rows) > 1 and params.interval == "delta":
+    if told.all() and len(rows) > 1 and params.interval != "bootstrap":
         return _refreshed(vectors, params, answers, run, known=known)
     arrays = _propagated(vectors, rows, positives, index.data_hash, run)
     proxy = arrays["proxy"].astype(np.float64)
@@ -198,10 +198,10 @@ def _require_rows(job: EstimateJob, *, first: int, rows: int) -> None:
         )
     if first < 0:
         raise InvalidInputError(f"--representatives must be at least 0, got {first}")
-    if job.interval != "delta":
+    if job.interval == "bootstrap":
         raise InvalidInputError(
             f"--interval {job.interval} does not go with --representatives, as each"
-            " round has its own strata: take delta"
+            " round has its own strata: take auto"
         )
 
 
@@ -282,7 +282,7 @@ def _require_known(
     Raises:
         InvalidInputError: naming the option.
     """
-    now = known_rows(known, names, target=params.statistic).state()
+    now = known_rows(known, names, params).state()
     if state["known"] != now:
         raise InvalidInputError(
             f"it was started with {len(state['known']['rows'])} labels of --labelled,"

@@ -297,10 +297,6 @@ def test_classes_refuse_what_they_cannot_use(disjoint):
         DisjointGroupsSession.start(proxies, EstimateParams(budget=29))
     with pytest.raises(InvalidParamsError, match=f"there are {N} rows"):
         DisjointGroupsSession.start(proxies, EstimateParams(budget=N + 1))
-    with pytest.raises(InvalidParamsError, match="'delta', got 'bootstrap'"):
-        DisjointGroupsSession.start(
-            proxies, EstimateParams(budget=100, interval="bootstrap")
-        )
     session = DisjointGroupsSession.start(proxies, EstimateParams(budget=100))
     rows = session.next_batch().rows
     before = session.state()

@@ -86,8 +86,10 @@ def test_all_looks_hold_together_only_where_it_was_asked_for():
         ]
         made = [looked(plan, proxy, held) for plan in plans]
         shares[anytime] = np.mean([all_hold(one, held.sum()) for one in made])
-    assert shares[True] >= 0.925
-    assert shares[False] < shares[True]
+    # The same draws; 80 trials know a share of 0.95 to 0.024. 20,000 simulated ones of
+    # this plan hold in 0.946 and 0.854.
+    assert shares[True] >= 0.89
+    assert shares[False] <= shares[True] - 0.04
 
 
 def test_the_note_says_how_the_interval_holds_and_a_resumed_session_agrees():

@@ -156,7 +156,7 @@ def test_a_compound_proxy_beats_its_parts():
             for seed in range(80)
         ]
         errors.append(np.sqrt(np.mean((np.array(runs) - held.sum()) ** 2)))
-    assert errors[0] < errors[1] < errors[2]
+    assert errors[0] < 0.9 * min(errors[1:])
 
 
 def test_proxies_that_cannot_be_combined_are_refused():
