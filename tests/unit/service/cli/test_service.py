@@ -55,7 +55,7 @@ def test_serve_ends_with_0_when_told_to(number, tmp_path):
     [
         ([], "data_dir"),
         (["--data", "d", "--listen", "nowhere"], "nowhere"),
-        (["--data", "d", "--listen", "0.0.0.0:0"], "allow_remote"),
+        (["--data", "d", "--listen", "0.0.0.0:0"], "--allow-remote"),
         (["--data", "d", "--config", "absent.toml"], "absent.toml"),
         (["--data", "d", "--threads", "-1"], "-1"),
     ],
