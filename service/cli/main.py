@@ -106,10 +106,9 @@ def run(arguments: Sequence[str]) -> int:
         return done.exit_code
     except click.ClickException as error:
         return _fail(_one_line(error), code=2)
-    except GleannError as error:
-        return _fail(str(error), code=1)
-    except MemoryError as error:
-        return _fail(f"not enough memory: {error}", code=1)
+    except (GleannError, MemoryError) as error:
+        memory = "not enough memory: " if isinstance(error, MemoryError) else ""
+        return _fail(f"{memory}{error}", code=1)
     except OSError as error:  # mostly of stdout: files have errors of their own
         return _not_printed(error)
     except (KeyboardInterrupt, click.Abort):

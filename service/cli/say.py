@@ -40,7 +40,7 @@ def add_to(name: str, values: Iterable[object]) -> None:
 
 
 def echo_json(context: click.Context) -> None:
-    """Print the JSON object, once, if it is wanted: at the latest when a command ends."""
+    """Print the JSON object if it is wanted: once, at the latest at the end."""
     if context.meta.get(_WANTED) and not context.meta.get(_PRINTED):
         context.meta[_PRINTED] = True
         found: Mapping[str, object] = context.meta.get(_RESULT, {})

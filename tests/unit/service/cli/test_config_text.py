@@ -71,9 +71,9 @@ def test_a_refused_value_is_named_as_it_was_given(tmp_path: Path) -> None:
     file.write_text('data_dir = "d"\nengine = "gpu9"')
     with pytest.raises(InvalidParamsError, match=f"^{file}: engine must be one of"):
         load_config(file, environ={})
-    with pytest.raises(InvalidParamsError, match="^GLEANN_ENGINE must be one of"):
+    with pytest.raises(InvalidParamsError, match=r"^GLEANN_ENGINE must be one of"):
         load_config(environ={"GLEANN_ENGINE": "gpu9", "GLEANN_DATA_DIR": "d"})
-    with pytest.raises(InvalidParamsError, match="^--engine must be one of"):
+    with pytest.raises(InvalidParamsError, match=r"^--engine must be one of"):
         load_config(
             environ={}, overrides={"data_dir": "d", "engine": "gpu9"}, flags=FLAGS
         )

@@ -276,7 +276,7 @@ def test_costs_and_groups_are_found_by_id(suffix, tmp_path):
     assert inputs.read_groups(str(path), pool).tolist() == ["z", "x", "y"]
     own = inputs.read_scores(path, pool, name="cost", own=path)
     assert own.tolist() == costs
-    with pytest.raises(UnknownIdError, match="row 1.*no id '007'"):
+    with pytest.raises(UnknownIdError, match=r"row 1.*no id '007'"):
         inputs.read_groups(str(path), named_pool("7", "07", "b"))
 
 
@@ -294,7 +294,7 @@ def test_names_beside_row_numbers_leave_the_row_order_and_say_so(path, capsys):
     written(path, [["id", "group"], ["1", "x"], ["0", "y"]])
     assert inputs.read_groups(str(path), pool).tolist() == ["y", "x"]
     written(path, [["id", "group"], ["1", "x"], ["cat", "y"]])
-    with pytest.raises(InvalidInputError, match="row 1 .*got 'cat'"):
+    with pytest.raises(InvalidInputError, match=r"row 1 .*got 'cat'"):
         inputs.read_groups(str(path), pool)
 
 
