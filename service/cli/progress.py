@@ -18,8 +18,8 @@ DELAY_SECONDS = 1.0
 TICK_SECONDS = 1.0
 """A bar is drawn again this often, so that its clock runs through a silent phase."""
 
-COLUMNS = 80
-"""Of a terminal that does not say."""
+COLUMNS, ROWS = 80, 24
+"""Of a terminal that does not say; tqdm hides bars below the last row."""
 
 Report = Callable[[Progress], None]
 
@@ -72,6 +72,7 @@ class _Bars:
                 file=sys.stderr,
                 leave=False,
                 ncols=_columns(),
+                nrows=ROWS,
             )
         self._bar.total = now.total
         self._bar.update(now.done - self._bar.n)

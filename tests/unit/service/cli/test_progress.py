@@ -69,6 +69,7 @@ def test_no_thread_is_left(quick) -> None:
 
 def test_a_terminal_that_does_not_say_its_width(quick, monkeypatch) -> None:
     seen, own = pty.openpty()
+    os.set_blocking(seen, False)
     with open(own, "w") as stream:  # noqa: PTH123  a descriptor
         assert os.get_terminal_size(own).columns == 0
         monkeypatch.setattr(sys, "stderr", stream)
