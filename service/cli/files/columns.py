@@ -259,6 +259,18 @@ def holds_ids(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind)) or _is_text(kind)
 
 
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds bytes, as UUIDs are stored."""
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind)

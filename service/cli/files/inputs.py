@@ -98,10 +98,19 @@ def _require_one(path: Path, name: str, schema: pa.Schema) -> None:
 
 
 def _usable_ids(path: Path, schema: pa.Schema) -> str | None:
-    """The column `id`, if its type can hold ids; a note if not."""
+    """The column `id`, if its type can hold ids; a note if not.
+
+    Raises:
+        InvalidInputError: it holds bytes, such as UUIDs, which are ids of no index.
+    """
     kinds = [field.type for field in schema if field.name == ID_COLUMN]
     if len(kinds) > 1 or columns.holds_ids(kinds[0]):
         return ID_COLUMN
+    if columns.holds_bytes(kinds[0]):
+        raise InvalidInputError(
+            f"{path}: column {ID_COLUMN!r} holds {kinds[0]}, and ids are integers or"
+            " texts: write them as text, or take row numbers by --id-column ''"
+        )
     click.echo(
         f"gleann: note: {path}: ids are row numbers, as column 'id' holds {kinds[0]}",
         err=True,
