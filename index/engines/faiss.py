@@ -96,7 +96,8 @@ def faiss_module() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise EngineUnavailableError(f"the faiss engine needs {FAISS}") from error
+        reason = f"the faiss engine needs faiss: {FAISS}"
+        raise EngineUnavailableError(reason) from error
     return faiss
 
 

@@ -95,9 +95,7 @@ def pages_of(job: ReportOptions, *, own: Path | None) -> tuple[OutputPath, ...]:
         _refuse_unread(job)
         return ()
     if job.image_column and find_spec("PIL") is None:
-        raise EngineUnavailableError(
-            "--image-column needs Pillow: pip install 'gleann[report]'"
-        )
+        raise EngineUnavailableError("--image-column needs Pillow: pip install pillow")
     named = columns_of(job, own=own)
     if named is not None:
         require_columns(named.path, named.named, list(column_names(named.path)))

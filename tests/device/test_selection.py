@@ -219,7 +219,7 @@ def test_a_device_that_is_not_there():
 
 def test_missing_torch_is_said_plainly(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(EngineUnavailableError, match=r"torch is not.*gleann\[gpu\]"):
+    with pytest.raises(EngineUnavailableError, match=r"torch is not.*install torch"):
         farthest_first(integers(200, 4, seed=0), k=5, device="cuda")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gleann
+from gleann.selection.active import ActiveParams
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -53,7 +54,10 @@ def upserts(client):
 
 
 def labels(client):
-    session = client.active.start("words", ids=LABELLED, labels=LABELLED % 2)
+    params = ActiveParams(pool="classifier")  # what "auto" takes of more rows
+    session = client.active.start(
+        "words", ids=LABELLED, labels=LABELLED % 2, params=params
+    )
     batch = client.active.next_batch(session)
     client.active.submit_labels(session, batch.ids, np.ones(len(batch.ids), np.int64))
 

@@ -55,6 +55,10 @@ class KnownTotals:
     total: float = 0.0
 
 
+_WHOLE = np.ones(1)
+_WHOLE.flags.writeable = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Design:
     """The sampling design, fixed before any label is known.
@@ -80,7 +84,7 @@ class Design:
     floor: float
     known: KnownTotals = field(default_factory=KnownTotals)
     value_range: tuple[float, float] | None = None
-    row_shares: PerStratum = field(default_factory=lambda: np.ones(1))
+    row_shares: PerStratum = field(default_factory=lambda: _WHOLE)
     allocation: str = "even"
 
 

@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincc, gammaincinv, ndtr, ndtri, stdtrit
 
 from gleann.selection.estimate.stratified.estimators import Design, Totals
@@ -373,6 +372,9 @@ def _root(
     *,
     precision: float = END_PRECISION,
 ) -> float:
+    # Imported here: with scipy.sparse it takes a third of a second.
+    from scipy.optimize import brentq
+
     found: float = brentq(function, low, high, xtol=precision)
     return found
 

@@ -139,7 +139,7 @@ def spoilt(rows, row, value):
         (lambda r: spoilt(r, 700, 0), errors.ZeroVectorError, "row 700 is a zero"),
         (lambda r: r[0], errors.InvalidInputError, "2 dimensions"),
         (lambda r: r[:0], errors.InvalidInputError, "is empty"),
-        (lambda r: r.astype(np.int64), errors.InvalidInputError, "int64"),
+        (lambda r: (r * 1e9).astype(np.int64), errors.InvalidInputError, "row 0"),
         (lambda r: r[:20], errors.InvalidParamsError, "nlist is 24, .* 20 rows"),
     ],
 )

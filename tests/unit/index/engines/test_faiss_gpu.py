@@ -158,7 +158,7 @@ def test_what_is_missing_is_said(data):
     old = Gpu()
     del old.GpuIndexIVFFlat.add_core
     for there, said in (
-        (faiss, r"built without GPU support.*gleann\[gpu\]"),
+        (faiss, "built without GPU support.*pip install faiss-gpu"),
         (old, r"1\.15\.1 cannot add to given lists"),
         (Gpu(gpus=0), "sees 0 GPUs"),
     ):

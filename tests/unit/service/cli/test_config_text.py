@@ -133,7 +133,7 @@ def test_every_variable_is_on_the_page() -> None:
     files = [*TOP.glob("index/**/*.py"), *TOP.glob("selection/**/*.py")]
     files += [*TOP.glob("service/**/*.py"), TOP / "setup.py"]
     text = "".join(file.read_text() for file in files)
-    named = set(re.findall(r"GLEANN_[A-Z]+(?:_[A-Z]+)*", text))
+    named = set(re.findall(r"(?<!_)GLEANN_[A-Z]+(?:_[A-Z]+)*", text))
     assert len(named) >= 3
     assert not {name for name in named if name not in PAGE}
 
