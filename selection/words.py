@@ -64,7 +64,8 @@ class Words:
     @cached_property
     def array(self) -> NDArray[Any]:
         """The words (c,): as NumPy's strings or integers, others as objects."""
-        if all(isinstance(word, str) for word in self.words):
+        # NumPy's strings would lose a NUL at the end, and with it the difference.
+        if all(isinstance(x, str) and not x.endswith("\0") for x in self.words):
             return np.array(self.words, np.str_)
         if all(type(word) is int for word in self.words):
             return np.array(self.words, np.int64)

@@ -151,7 +151,8 @@ def farthest_first(  # noqa: PLR0913 (the problem)
         covered: rows that are centres already, such as labelled ones; never picked.
             A mask (n,) of bool, or their ids where `ids` are given, else rows. Without
             any, the first pick is drawn from the seed.
-        ids: (n,) names of the rows, by which `covered` is given; None numbers them.
+        ids: (n,) names of the rows, by which `covered` is given, and which the answer's
+            table has; None numbers them.
         seed: the only source of randomness.
         progress: called before each batch of picks, at most 256.
         device: torch's name of a device that holds the rows and measures distances,

@@ -107,13 +107,14 @@ class Assumed:
     def uniform_labels(self, width: float) -> int:
         """Labels that uniform sampling needs for an interval of this width."""
         rate, rows = self.count / self.rows, self.rows
+        quantile = _quantile(self.params.confidence)
         of_a_row = rate * (1 - rate)
         scale = rows
         if self.params.statistic == "sum":
             of_a_row = rate * self.deviation**2 + of_a_row * self.mean**2
         if self.params.statistic == "avg":
             of_a_row, scale = rate * self.deviation**2, 1 / rate
-        need = of_a_row * (2 * _quantile(self.params) * scale / width) ** 2
+        need = of_a_row * (2 * quantile * scale / width) ** 2
         return int(min(np.ceil(need / (1 + need / rows)), rows))
 
     def width(self, labels: int) -> float:
@@ -121,7 +122,10 @@ class Assumed:
 
         The draws are those of an adaptive pilot and of later rounds that even them out.
         """
-        pilot = replace(self.params, budget=labels).round_budgets(len(self.sizes))[0]
+        # There may be fewer strata than were asked for, and labels for these only.
+        strata = len(self.sizes)
+        sized = replace(self.params, budget=labels, strata=strata)
+        pilot = sized.round_budgets(strata)[0]
         design = Design(
             sizes=self.sizes,
             proxy_means=self.rates,
@@ -143,7 +147,18 @@ class Assumed:
         of_a_row = row_variances(seen, target=self.params.statistic, average=self.mean)
         variance = float((row_factor(drawn, self.sizes) * of_a_row).sum())
         scale = self.count if self.params.statistic == "avg" else 1.0
-        return 2 * _quantile(self.params) * variance**0.5 / scale
+        plain = 2 * _quantile(self.params.confidence) * variance**0.5 / scale
+        return plain * self.widened(labels)
+
+    def widened(self, labels: int) -> float:
+        """Width of the last interval, in that of a single look with these labels.
+
+        More than 1 for `anytime`, and for a union bound over the rounds.
+        """
+        sized = replace(self.params, budget=labels, strata=len(self.sizes))
+        budgets = sized.round_budgets(len(self.sizes))
+        last = sized.precision(len(budgets), drawn=budgets)
+        return _quantile(last.confidence_each) / _quantile(last.confidence)
 
     def _moments(self, drawn: PerStratum) -> Moments:
         ones, positives = np.ones_like(self.sizes), drawn * self.rates
@@ -156,8 +171,9 @@ class Assumed:
 
     def labels(self, width: float) -> int:
         """Fewest labels whose expected interval is at most this wide."""
-        least = len(self.sizes)
-        return least_labels(self.width, width, low=least, high=int(self.rows))
+        rows = int(self.rows)
+        least = min(self.params.strata, rows)
+        return least_labels(self.width, width, low=least, high=rows)
 
 
 def least_labels(
@@ -218,12 +234,12 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
         for factor in (1.0, 1 / GUESS, GUESS)
         if rate * factor < 1
     ]
-    useless = [int(FALLBACK * one.uniform_labels) for one in (likely, *others)]
+    worst = max(max(one.labels, one.useless) for one in (likely, *others))
     return LabelPlan(
         width=likely.width,
         labels=likely.labels,
         low=min(one.labels for one in (likely, *others)),
-        high=min(max(likely.labels, *useless), len(scores)),
+        high=min(worst, len(scores)),
         uniform_labels=likely.uniform_labels,
         assumptions=(
             *notes,
@@ -236,11 +252,16 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Needs:
-    """Labels for one width of one assumed population; as `LabelPlan`."""
+    """Labels for one width of one assumed population; as `LabelPlan`.
+
+    Attributes:
+        useless: labels where the proxy says nothing.
+    """
 
     width: float
     labels: int
     uniform_labels: int
+    useless: int
 
 
 def _needs(
@@ -251,10 +272,13 @@ def _needs(
     aim = (
         (relative_width or 0.0) * abs(assumed.truth) if width is None else width * unit
     )
+    labels = assumed.labels(aim)
+    alone = assumed.uniform_labels(aim / assumed.widened(labels))
     return _Needs(
         width=aim / unit,
-        labels=assumed.labels(aim),
+        labels=labels,
         uniform_labels=assumed.uniform_labels(aim),
+        useless=int(FALLBACK * alone),
     )
 
 
@@ -315,7 +339,9 @@ def more_labels(now: float, width: float, design: Design, counts: Tally) -> int:
 def first_labels(params: EstimateParams, strata: int) -> int:
     """Labels of the first round where labelling stops at a width."""
     pilot = max(strata, round(params.first_share * params.budget))
-    return min(pilot, max(FIRST_LABELS, 10 * strata), params.budget)
+    first = min(pilot, max(FIRST_LABELS, 10 * strata), params.budget)
+    # A rest with less than a label a stratum is no round: totals would be biased.
+    return params.budget if params.budget - first < strata else first
 
 
 def round_labels(more: int | None, *, used: int, left: int, strata: int) -> int:
@@ -344,6 +370,7 @@ def next_labels(
     counts: Tally,
     *,
     left: int,
+    strata: int,
 ) -> int:
     """Labels of the next round where labelling stops at a width.
 
@@ -353,6 +380,7 @@ def next_labels(
         design: of the session.
         counts: the labels so far.
         left: labels of the budget that are left, at least 1.
+        strata: most strata that the next round may have.
     """
     used = int(counts.labelled.sum())
     more = None
@@ -362,7 +390,7 @@ def next_labels(
         if not more and aim:
             # Narrow, but by too few positives to stop.
             more = used // 2
-    return round_labels(more, used=used, left=left, strata=len(design.sizes))
+    return round_labels(more, used=used, left=left, strata=strata)
 
 
 def plan_from(
@@ -480,5 +508,5 @@ def _prevalence_note(rate: float, *, guessed: bool) -> str:
     return f"{rate:.3g} of the rows are positive ({source})"
 
 
-def _quantile(params: EstimateParams) -> float:
-    return float(ndtri(0.5 + params.confidence / 2))
+def _quantile(confidence: float) -> float:
+    return float(ndtri(0.5 + confidence / 2))

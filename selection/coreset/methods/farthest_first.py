@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gleann.index.arrays import Distances, Rows
+from gleann.index.arrays import Distances, Ids, Rows
 from gleann.index.tabular import Table, Tabular
 from gleann.selection.checks import require_count
 from gleann.selection.coreset.distance.walk import Walk
@@ -27,17 +27,20 @@ class Traversal(Tabular):
         nearest: int64 (n,), position in `rows` of each row's nearest one, the earlier
             of equals; -1 where a covered row is as near.
         distances: float32 (n,), to it.
+        ids: (k,) the caller's ids of `rows`; None where none were given.
     """
 
     rows: Rows
     insertion_distances: Distances
     nearest: Rows
     distances: Distances
+    ids: Ids | None = None
 
     def table(self) -> Table:
         """One line per picked row, in the order they were picked."""
         return Table(
             columns={
+                **({} if self.ids is None else {"id": self.ids}),
                 "rank": np.arange(len(self.rows)),
                 "row": self.rows,
                 "insertion_distance": self.insertion_distances,
@@ -76,11 +79,13 @@ def traversal(
     walk = traverse(problem, first=first_of(problem, seed), progress=progress)
     insertions = np.zeros(problem.k, np.float32)
     insertions[: len(walk.insertions)] = walk.insertions
+    rows = filled(problem, walk)
     return Traversal(
-        rows=filled(problem, walk),
+        rows=rows,
         insertion_distances=insertions,
         nearest=walk.nearest,
         distances=walk.distances.astype(np.float32),
+        ids=None if problem.names is None else problem.names.ids_of(rows),
     )
 
 

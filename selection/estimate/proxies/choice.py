@@ -174,10 +174,11 @@ def choose_proxy(
     name = min(single, key=lambda one: single[one])
     why = f"expected standard error {errors[name]:.4g}"
     if MIXTURE in errors:
-        unsure = wins[name] < SURE and errors[MIXTURE] <= MIXTURE_COST * errors[name]
-        if unsure or errors[MIXTURE] < errors[name]:
-            why = f"the pilot does not tell them apart: {errors[MIXTURE]:.4g}"
-            name = MIXTURE
+        mixed = errors[MIXTURE]
+        if mixed < errors[name]:
+            name, why = MIXTURE, f"expected standard error {mixed:.4g}"
+        elif wins[name] < SURE and mixed <= MIXTURE_COST * errors[name]:
+            name, why = MIXTURE, f"the pilot does not tell them apart: {mixed:.4g}"
     others = ", ".join(
         f"{error:.4g} by {one!r}" for one, error in errors.items() if one != name
     )

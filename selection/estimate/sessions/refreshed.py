@@ -342,12 +342,15 @@ class TastiSession:
         params = self._core.params
         finished = self._rounds.finished
         if not finished:
-            rest = params.budget - len(self._first)
-            return min(first_labels(params, params.strata), rest)
+            rest = replace(params, budget=params.budget - len(self._first))
+            return first_labels(rest, params.strata)
         design = whole_design(finished, self._design())
         counts = self._rounds.evidence(finished, strata=len(design.sizes)).total
         left = params.budget - self.labels_used
-        return next_labels(params, self.estimate(), design, counts, left=left)
+        # The next cut may have more strata than those before, up to this many.
+        return next_labels(
+            params, self.estimate(), design, counts, left=left, strata=params.strata
+        )
 
     def _conclude(self, finished: list[Round]) -> Estimate:
         design = whole_design(finished, self._design())

@@ -397,6 +397,7 @@ class EstimateSession:
                     self._design,
                     counts,
                     left=self._core.params.budget - self.labels_used,
+                    strata=len(self._design.sizes),
                 )
             budgets = (*self._design.round_budgets, labels)
             self._design = replace(self._design, round_budgets=budgets)

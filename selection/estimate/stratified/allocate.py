@@ -128,13 +128,14 @@ def split_over_cuts(costs: PerPair) -> NDArray[np.float64]:
     Args:
         costs: (L, G), at least 0.
     """
-    from scipy.optimize import linprog
-
     # Groups with zero observed variance do not constrain the split.
     varying = costs[:, (costs > 0).all(axis=0)]
     cuts, groups = varying.shape
     if not groups or cuts == 1:
         return np.full(cuts, 1 / cuts)
+    # Imported here: it takes a third of a second, and one proxy needs no program.
+    from scipy.optimize import linprog
+
     # Scaled to about 1, which is what the solver's tolerances are made for.
     gains = varying.min() / varying
     found = linprog(

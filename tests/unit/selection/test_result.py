@@ -167,6 +167,8 @@ def test_covered_is_rows_a_mask_or_ids():
     picked = selection.farthest_first(ROWS, k=4, covered=LOCKED).rows.tolist()
     masked = selection.farthest_first(ROWS, k=4, covered=MASK)
     named = selection.farthest_first(ROWS, k=4, covered=IDS[LOCKED], ids=IDS)
+    assert named.to_dict()["columns"]["id"] == IDS[picked].tolist()
+    assert "id" not in masked.to_dict()["columns"]
     assert masked.rows.tolist() == named.rows.tolist() == picked
 
 

@@ -324,3 +324,8 @@ def test_damaged_words_of_rounds_are_refused():
     del state["checksums"]
     with pytest.raises(CorruptDataError, match="words are 1, labels go to 1"):
         RoundsSession.resume(state, ROWS)
+
+
+def test_words_that_differ_by_a_final_nul_stay_apart():
+    words = Words.of_values(["a", "a\0"], name="labels")
+    assert words.numbers_of(words.array.tolist()).tolist() == [0, 1]

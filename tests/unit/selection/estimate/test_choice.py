@@ -149,6 +149,10 @@ def test_a_mixture_is_taken_where_the_pilot_does_not_tell(seed, name):
     made = run_estimate(session, lambda ids: (held[ids], None))
     assert session.choice.name == name
     assert repr(name) in made.note
+    # The reason is the least error, where the mixture has it.
+    errors = session.choice.errors
+    unsure = name == MIXTURE and errors[MIXTURE] > min(errors["a"], errors["b"])
+    assert ("does not tell them apart" in made.note) == unsure
     resumed = ChoosingSession.resume(json.loads(json.dumps(session.state())), proxies)
     assert resumed.choice == session.choice
     assert resumed.estimate() == made

@@ -1,6 +1,7 @@
 """Group-by: shares of a budget with one oracle a group, a linear program with one."""
 
 import json
+import sys
 from itertools import product
 
 import numpy as np
@@ -386,3 +387,11 @@ def test_a_group_of_all_rows_has_a_rate_of_one_at_most(disjoint, target):
             assert made.high == pytest.approx(N)
         else:
             assert abs(made.value - truth) < 0.1 * truth
+
+
+def test_one_cut_is_split_without_a_solver(monkeypatch):
+    """Importing the solver takes a third of a second; an estimate has one cut."""
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    assert split_over_cuts(np.ones((1, 3))).tolist() == [1.0]
+    with pytest.raises(ImportError):
+        split_over_cuts(np.ones((2, 3)))

@@ -14,7 +14,12 @@ from gleann.selection import (
     plan_labels,
     run_estimate,
 )
-from gleann.selection.estimate.planning import FALLBACK, least_labels, round_labels
+from gleann.selection.estimate.planning import (
+    FALLBACK,
+    first_labels,
+    least_labels,
+    round_labels,
+)
 
 
 def world(n=20_000, seed=0):
@@ -153,6 +158,77 @@ def test_rounds_grow_to_what_is_needed():
     # What is left is not left for a round too small to be one.
     assert round_labels(60, used=100, left=50, strata=5) == 50
     assert round_labels(60, used=100, left=62, strata=5) == 62
+
+
+@pytest.mark.parametrize("budget", range(5, 70))
+def test_a_first_round_leaves_a_label_a_stratum_or_none(budget):
+    """A stratum without a draw in the last round would count as empty."""
+    params = EstimateParams(budget=budget, stop_at_width=1e-9)
+    left = budget - first_labels(params, 5)
+    assert left == 0 or left >= 5
+
+
+@pytest.mark.parametrize("budget", [7, 9])
+def test_totals_of_few_labels_that_may_stop_are_unbiased(budget):
+    rng = np.random.default_rng(5)
+    proxy = rng.beta(0.3, 1.0, size=300)
+    held = rng.random(300) < 0.7 * proxy
+    made = [
+        run_estimate(
+            EstimateSession.start(
+                proxy, EstimateParams(budget=budget, stop_at_width=1e-9, seed=seed)
+            ),
+            lambda ids: (held[ids], None),
+        ).value
+        for seed in range(400)
+    ]
+    error = np.std(made) / len(made) ** 0.5
+    assert abs(np.mean(made) - held.sum()) <= 3 * error
+
+
+@pytest.mark.parametrize(
+    ("first", "budget", "stop"),
+    [(8, 20, {"stop_at_width": 1e-9}), (0, 150, {"stop_at_relative_width": 0.62})],
+)
+def test_rounds_of_an_index_session_have_a_label_a_stratum(first, budget, stop):
+    """After a uniform round, of one stratum, and with representatives too."""
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(200, 3)).astype(np.float32)
+    held = rng.random(200) < 1 / (1 + np.exp(2 - 3 * vectors[:, 0]))
+    for seed in range(40):
+        session = TastiSession.start(
+            vectors,
+            EstimateParams(budget=budget, seed=seed, strata_cut="equal_size", **stop),
+            first=first,
+        )
+        while len(batch := session.next_batch()):
+            assert len(batch) >= 5
+            session.submit(batch.ids, held[batch.ids])
+
+
+@pytest.mark.parametrize("width", [1e-6, 0.1, 1e6])
+def test_a_plan_of_fewer_strata_than_were_asked_for(width):
+    """A constant proxy makes one stratum, and a budget has a label for each of five."""
+    for proxy in (np.full(100, 0.3), np.full(3, 0.3)):
+        plan = plan_labels(proxy, EstimateParams(budget=5), relative_width=width)
+        assert min(5, len(proxy)) <= plan.low <= plan.labels <= plan.high
+        assert plan.high <= len(proxy)
+
+
+def test_a_plan_of_intervals_that_hold_together_is_of_their_width():
+    """The boundary at the last of four rounds is 1.2 to 1.3 times as far off."""
+    proxy, _, _ = world()
+    once, looked_at = (
+        plan_labels(
+            proxy,
+            EstimateParams(budget=5, rounds=4, anytime=anytime),
+            relative_width=0.2,
+        )
+        for anytime in (False, True)
+    )
+    assert 1.2**2 * 0.9 < looked_at.labels / once.labels < 1.3**2
+    assert looked_at.uniform_labels == once.uniform_labels
+    assert looked_at.high > 1.2 * once.high
 
 
 @pytest.mark.parametrize(
