@@ -88,7 +88,7 @@ class Config:
         if not self.allow_remote and _is_remote(self.listen):
             raise InvalidParamsError(
                 f"listen is {self.listen!r}, which other machines can reach;"
-                " allow_remote permits that"
+                " --allow-remote (in a file: allow_remote = true) permits that"
             )
         if self.device not in get_args(DeviceChoice):
             raise InvalidParamsError(
@@ -169,7 +169,16 @@ def load_config(
             " in the file of --config"
         )
     limits = {k: values.pop(LIMITS + k) for k in _LIMITS if LIMITS + k in values}
-    return Config(**values, limits=Limits(**limits))
+    try:
+        return Config(**values, limits=Limits(**limits))
+    except InvalidParamsError as error:
+        raise InvalidParamsError(_at_origin(str(error), found)) from error
+
+
+def _at_origin(message: str, found: Mapping[str, Setting]) -> str:
+    """A message that begins with a setting, which is named as the user gave it."""
+    name, space, rest = message.partition(" ")
+    return f"{found[name].origin}{space}{rest}" if name in found else message
 
 
 def given_settings(

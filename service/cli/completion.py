@@ -7,6 +7,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from gleann.service.cli import options
+from gleann.service.cli.say import json_option, result, say
 
 VARIABLE = "_GLEANN_COMPLETE"
 """Set by the script: the process then prints completions and does nothing else."""
@@ -22,6 +23,7 @@ SHELLS = ("bash", "zsh", "fish")
         "gleann completion fish > ~/.config/fish/completions/gleann.fish",
     ),
 )
+@json_option
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 def command(shell: str | None) -> None:
     """Print the script that completes commands and options in SHELL.
@@ -38,4 +40,6 @@ def command(shell: str | None) -> None:
             context,
         )
     whole = context.find_root().command
-    click.echo(kind(whole, {}, "gleann", VARIABLE).source())
+    script = kind(whole, {}, "gleann", VARIABLE).source()
+    say(script)
+    result(shell=chosen, script=script)

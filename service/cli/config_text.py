@@ -42,15 +42,42 @@ def config_text(found: Mapping[str, Setting]) -> str:
     Raises:
         InvalidParamsError: a value of the wrong type or out of its range.
     """
-    values = defaults() | typed_settings(found)
-    # Refuses values out of their range.
-    load_config(environ={}, overrides=values | {"data_dir": values["data_dir"]})
+    values = _checked(found)
     lines = ["# gleann serve --config FILE reads this file."]
     for name in SETTINGS:
         if name == LIMITS + fields(Limits)[0].name:
             lines += ["", "[limits]"]
         lines += ["", *_entry(name, values[name], found.get(name))]
     return "\n".join(lines)
+
+
+def config_values(found: Mapping[str, Setting]) -> dict[str, dict[str, object]]:
+    """The value, the origin and the meaning of every setting; no API key.
+
+    Args and errors as those of `config_text`.
+    """
+    return {
+        name: {
+            "value": None if value is REQUIRED or name == "api_key" else _plain(value),
+            "origin": found[name].origin if name in found else "default",
+            "meaning": meanings()[name],
+        }
+        for name, value in _checked(found).items()
+    }
+
+
+def _checked(found: Mapping[str, Setting]) -> dict[str, object]:
+    """The value of every setting; refuses one out of its range."""
+    values = defaults() | typed_settings(found)
+    origins = {name: setting.origin for name, setting in found.items()}
+    load_config(environ={}, overrides=values, flags=origins)
+    return values
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _entry(name: str, value: object, given: Setting | None) -> list[str]:

@@ -106,9 +106,10 @@ def run(arguments: Sequence[str]) -> int:
         return done.exit_code
     except click.ClickException as error:
         return _fail(_one_line(error), code=2)
-    except GleannError as error:
-        return _fail(str(error), code=1)
-    except OSError as error:  # of stdout: files have errors of their own
+    except (GleannError, MemoryError) as error:
+        memory = "not enough memory: " if isinstance(error, MemoryError) else ""
+        return _fail(f"{memory}{error}", code=1)
+    except OSError as error:  # mostly of stdout: files have errors of their own
         return _not_printed(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo("gleann: interrupted", err=True)
@@ -130,6 +131,8 @@ def _not_printed(error: OSError) -> int:
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  until we end
     if isinstance(error, BrokenPipeError):  # the reader left, as `head` does
         return BROKEN_PIPE
+    if error.filename is not None:
+        return _fail(f"{error.filename}: {error.strerror}", code=1)
     return _fail(f"the result cannot be printed: {error}", code=1)
 
 

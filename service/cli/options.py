@@ -1,5 +1,6 @@
 """Options that several commands share, and command lines as values."""
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -35,8 +36,25 @@ class _Path(click.Path):
     ) -> Path:
         if not os.fspath(value):
             self.fail("the path is empty", param, ctx)
+        if why := _impossible(value):
+            self.fail(why, param, ctx)
         return Path(value)
 
+
+def _impossible(path: str | os.PathLike[str]) -> str:
+    """Why no file can have this path, or ""; most calls raise it, each in its way."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return f"{error.strerror}: {os.fspath(path)[:SHOWN_CHARACTERS]}..."
+    except ValueError:
+        return "the path has a NUL"
+    return ""
+
+
+SHOWN_CHARACTERS = 60
+"""Of a path that is too long."""
 
 PATH = _Path(path_type=Path)
 """A path; whether it exists is for the reader to say, with its own error."""
@@ -79,7 +97,8 @@ def _in_flags(message: str, flags: dict[str, str]) -> str:
         return flags.get(found[0], found[0])
 
     message = re.sub(rf"^\w+(?= ({_VERBS})\b)", named, message)
-    return re.sub(r"(?<![\w/.-])[a-z]+(_[a-z]+)+(?![\w/.-])", named, message)
+    # After a colon it is a key of a file.
+    return re.sub(r"(?<![\w/.-])(?<!: )[a-z]+(_[a-z]+)+(?![\w/.-])", named, message)
 
 
 def examples(*lines: str) -> str:

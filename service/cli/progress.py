@@ -1,5 +1,6 @@
 """Progress bars on stderr for work longer than a second."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ DELAY_SECONDS = 1.0
 
 TICK_SECONDS = 1.0
 """A bar is drawn again this often, so that its clock runs through a silent phase."""
+
+COLUMNS, ROWS = 80, 24
+"""Of a terminal that does not say; tqdm hides bars below the last row."""
 
 Report = Callable[[Progress], None]
 
@@ -63,7 +67,12 @@ class _Bars:
             self._bar.close()
         if anew or self._bar is None:
             self._bar = tqdm(
-                total=now.total, desc=now.phase, file=sys.stderr, leave=False
+                total=now.total,
+                desc=now.phase,
+                file=sys.stderr,
+                leave=False,
+                ncols=_columns(),
+                nrows=ROWS,
             )
         self._bar.total = now.total
         self._bar.update(now.done - self._bar.n)
@@ -85,6 +94,17 @@ def progress_bars(*, wanted: bool) -> Iterator[Report]:
         yield bars
     finally:
         bars.close()
+
+
+def _columns() -> int | None:
+    """Columns of the terminal, None where stderr is none.
+
+    Some terminals say 0, such as those of `docker exec`: tqdm would draw nothing.
+    """
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS
+    except (OSError, ValueError):  # a file, or a stream without a descriptor
+        return None
 
 
 def _ignore(_: Progress) -> None:

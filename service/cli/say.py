@@ -9,6 +9,7 @@ import click
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
 _WANTED, _RESULT = "gleann.json.wanted", "gleann.json.result"
+_PRINTED = "gleann.json.printed"
 
 
 def json_option(function: Callback) -> Callback:
@@ -39,8 +40,9 @@ def add_to(name: str, values: Iterable[object]) -> None:
 
 
 def echo_json(context: click.Context) -> None:
-    """Print the JSON object if it is wanted; called once, when a command has ended."""
-    if context.meta.get(_WANTED):
+    """Print the JSON object if it is wanted: once, at the latest at the end."""
+    if context.meta.get(_WANTED) and not context.meta.get(_PRINTED):
+        context.meta[_PRINTED] = True
         found: Mapping[str, object] = context.meta.get(_RESULT, {})
         click.echo(json.dumps(found, default=str, ensure_ascii=False))
 

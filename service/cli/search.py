@@ -1,6 +1,6 @@
 """`gleann search`: write the nearest neighbours of many queries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -97,6 +97,8 @@ def command(job: SearchJob) -> None:
         )
         record.add_index(job.index, index.data_hash)
         record.add_file(job.queries)
+        # No row is found beyond the last, and nothing is written for it.
+        params = replace(params, k=min(params.k, len(index)))
     with record.timed("search"), progress_bars(wanted=job.progress) as report:
         blocks = _search(index, read.vectors, params, report)
     names = np.arange(len(read.vectors)) if read.ids is None else read.ids

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gleann.service.cli import options
+from gleann.service.cli.say import echo_json, result, say
 
 if TYPE_CHECKING:
     from gleann.service.server import Server
@@ -112,7 +113,7 @@ def command(job: ServeJob) -> None:
     Settings come from --config, GLEANN_* variables and these options; later ones win.
     An API key is read from GLEANN_API_KEY or the file, never from the command line.
     """
-    from gleann.service.cli.config_text import FLAGS, config_text
+    from gleann.service.cli.config_text import FLAGS, config_text, config_values
     from gleann.service.config import given_settings, load_config
     from gleann.service.server import serve
 
@@ -128,7 +129,8 @@ def command(job: ServeJob) -> None:
     }
     if job.print_config:
         found = given_settings(job.config, overrides=overrides, flags=FLAGS)
-        click.echo(config_text(found))
+        say(config_text(found))
+        result(**config_values(found))
         return
     config = load_config(job.config, overrides=overrides, flags=FLAGS)
     # Files hold vectors and keys: other users must not be able to read them.
@@ -136,7 +138,9 @@ def command(job: ServeJob) -> None:
     _allow_many_connections()
     stopping = _stop_on_signals()
     server = serve(config)
-    click.echo(f"listening on {server.target}, data in {config.data_dir}")
+    say(f"listening on {server.target}, data in {config.data_dir}")
+    result(target=server.target, data_dir=config.data_dir)
+    echo_json(click.get_current_context())
     stopping.wait()
     _log.info("stopping")
     _stop(server)

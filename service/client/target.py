@@ -1,7 +1,9 @@
 """What a client's target is: a directory of this machine, or a server's address."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -10,7 +12,12 @@ from gleann.service.config import socket_path, split_address
 
 REMOTE_SCHEME = "grpc://"
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s/\\:]+):\d{1,5}/?")
+_ADDRESS = re.compile(r"\s*(\[[0-9A-Fa-f:.%]+\]|[^\s/\\:]*):\d{1,5}/?\s*")
+_NO_SLASHES = re.compile(
+    r"(?P<scheme>grpcs?|https?|tcp|ipv[46]|xds|vsock|unix-abstract):(?P<rest>.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Schemes of gRPC and of the web without their slashes."""
 _NO_TLS = "gleann has no TLS of its own yet: put a proxy before the server"
 
 
@@ -38,8 +45,14 @@ def read_target(target: str | PathLike[str]) -> Server | Path:
         InvalidParamsError: an address without its scheme, another scheme, an empty
             text, or a port that no server can have.
     """
+    if isinstance(target, PathLike):
+        target = fspath(target)
+        if isinstance(target, str):
+            return Path(target)
     if not isinstance(target, str):
-        return Path(fspath(target))
+        raise InvalidParamsError(
+            f"the target of a client is a text or a path, got {target!r}"
+        )
     if not target or "\0" in target:
         raise InvalidParamsError(
             f"the target of a client is a directory or grpc://host:port, got {target!r}"
@@ -70,13 +83,28 @@ def _host_and_port(address: str, target: str) -> str:
 
 def _refuse_address(target: str) -> None:
     """Refuse what looks like an address: as a directory it would silently be made."""
-    if (match := _SCHEME.fullmatch(target)) is not None:
+    match = _SCHEME.fullmatch(target) or _NO_SLASHES.fullmatch(target)
+    if match is not None:
         why = (
             _NO_TLS if match["scheme"].lower() in ("https", "grpcs") else "use grpc://"
         )
-        raise InvalidParamsError(f"{match['scheme']}:// is not served: {why}")
+        begin = target[: match.start("rest")]
+        raise InvalidParamsError(f"{begin} is not served: {why}")
     if _ADDRESS.fullmatch(target):
         raise InvalidParamsError(
             f"{target!r} looks like an address: for a server use"
-            f" {REMOTE_SCHEME}{target.removesuffix('/')}, for a directory ./{target}"
+            f" {REMOTE_SCHEME}{target.strip().removesuffix('/')}, for a directory"
+            f" ./{target}"
         )
+    if _is_host(target):
+        raise InvalidParamsError(
+            f"{target!r} looks like a host without a port: for a server use"
+            f" {REMOTE_SCHEME}{target}:50051, for a directory ./{target}"
+        )
+
+
+def _is_host(target: str) -> bool:
+    """Whether a text is an IP address or this machine's name."""
+    with suppress(ValueError):
+        return bool(ip_address(target.strip("[]")))
+    return target == "localhost"

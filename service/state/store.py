@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock, Thread
 
-from gleann.index.errors import CorruptDataError, GleannError, NotReadyError
+from gleann.index.errors import (
+    CorruptDataError,
+    GleannError,
+    InvalidInputError,
+    NotReadyError,
+)
+from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.service.state.acknowledged import Acknowledged
 from gleann.service.state.checksums import CHECKED, damaged_rows
 from gleann.service.state.commit import commit
@@ -48,6 +54,29 @@ class Transaction:
         self.committed.append(callback)
 
 
+def refuse_index(directory: Path) -> None:
+    """Refuse a saved index, into which a database would be written.
+
+    Raises:
+        InvalidInputError: naming the directory.
+    """
+    if (directory / INDEX_MANIFEST).exists() and not (directory / NAME).exists():
+        raise InvalidInputError(
+            f"{directory} is a saved index, not a data directory: `gleann search` reads"
+            " it; a server imports vectors into a directory of its own"
+        )
+
+
+def _refuse_file(directory: Path) -> None:
+    for path in (directory, *directory.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise InvalidInputError(
+                    f"the data directory cannot be {directory}: {path} is a file"
+                )
+            return
+
+
 class Store:
     """The database of one data directory, which is locked while open.
 
@@ -60,6 +89,7 @@ class Store:
         Raises:
             NotReadyError: another process has the directory open.
             StorageError: the directory cannot be created or written.
+            InvalidInputError: it is a file, or a saved index.
             CorruptDataError: as `open_database`.
         """
         self._lock = RLock()
@@ -68,6 +98,8 @@ class Store:
         self._closing = False
         self.file = directory / NAME
         with disk_errors(self.file):
+            _refuse_file(directory)
+            refuse_index(directory)
             directory.parent.mkdir(parents=True, exist_ok=True)
             directory.mkdir(mode=PRIVATE, exist_ok=True)
             self._directory_lock: int | None = lock_directory(directory)

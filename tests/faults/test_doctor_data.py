@@ -271,6 +271,7 @@ def test_a_directory_of_an_older_gleann(
         (["--repair"], "need --data"),
         (["--export", "x"], "need --data"),
         (["--data", "absent"], "there is no directory absent"),
+        (["--data", "index"], "index is a saved index, not a data directory"),
         (["--data", ".", "--skip", "a"], "need --repair"),
         (["--data", ".", "--export", "."], "exists already"),
     ],
@@ -283,7 +284,9 @@ def test_what_doctor_refuses(
     capsys: pytest.CaptureFixture,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    gleann.SoarIndex.build(np.eye(3)).save("index")
     assert run(["doctor", *words]) == 1
+    assert not Path("index/lock").exists()
     assert says in capsys.readouterr().err
 
 

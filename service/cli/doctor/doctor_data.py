@@ -50,9 +50,11 @@ def look_at_data(data: Path, job: DataJob) -> bool:
     from gleann.service.recovery.examination import examine
     from gleann.service.recovery.repair import RepairPlan, repair
     from gleann.service.recovery.snapshot import Snapshot
+    from gleann.service.state.store import refuse_index
 
     if not data.is_dir():
         raise MissingFileError(f"there is no directory {data}")
+    refuse_index(data)
     if job.export is not None and job.export.exists():
         raise AlreadyExistsError(f"{job.export} exists already: name a new directory")
     with _locked(data):

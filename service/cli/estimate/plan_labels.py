@@ -1,16 +1,18 @@
 """`gleann plan-labels`: how many labels an interval will take, before the first."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
+from gleann.index.errors import InvalidParamsError
 from gleann.selection import EstimateParams, LabelPlan, plan_labels
 from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
 from gleann.service.cli.estimate.estimate_options import target_option
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
+from gleann.service.cli.say import result, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ def command(job: PlanJob) -> None:
     Nothing is labelled: the number rests on the proxy and on guesses, which are listed,
     with a range for guesses that are off and a proxy that does not help.
     """
+    if (job.width is None) == (job.relative_width is None):
+        raise InvalidParamsError("give --width or --relative-width, one of them")
     _, proxies = read_proxies(by_file_name([job.proxy]))
     (proxy,) = proxies.values()
     params = EstimateParams(
@@ -103,7 +107,8 @@ def command(job: PlanJob) -> None:
         deviation=job.deviation,
     )
     for line in plan_lines(plan):
-        click.echo(line)
+        say(line)
+    result(**asdict(plan))
 
 
 def plan_lines(plan: LabelPlan) -> list[str]:

@@ -117,6 +117,24 @@ def rows_in(table: Table, name: str, pool: IdMap) -> Rows:
         raise InvalidInputError(f"{table.path}, column {name}: {error}") from error
 
 
+def are_names(table: Table, name: str) -> bool:
+    """Whether no cell of a column can be a row number: texts, dates or bytes."""
+    column = _decoded(table.columns[name])
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return False
+    if not _is_text(column.type):
+        return True
+    text = pa.compute.utf8_trim_whitespace(column).fill_null("")
+    return not _matches(text, _WHOLE).any()
+
+
+def are_row_numbers(pool: IdMap) -> bool:
+    """Whether the ids of the items are 0 to n - 1, in order."""
+    return not isinstance(pool.held, Texts) and np.array_equal(
+        pool.held, np.arange(len(pool))
+    )
+
+
 def numbers(table: Table, name: str) -> NDArray[np.float64]:
     """A column of finite numbers.
 
@@ -239,6 +257,18 @@ def holds_ids(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_integer(kind)) or _is_text(kind)
+
+
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds bytes, as UUIDs are stored."""
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -98,10 +98,19 @@ def _require_one(path: Path, name: str, schema: pa.Schema) -> None:
 
 
 def _usable_ids(path: Path, schema: pa.Schema) -> str | None:
-    """The column `id`, if its type can hold ids; a note if not."""
+    """The column `id`, if its type can hold ids; a note if not.
+
+    Raises:
+        InvalidInputError: it holds bytes, such as UUIDs, which are ids of no index.
+    """
     kinds = [field.type for field in schema if field.name == ID_COLUMN]
     if len(kinds) > 1 or columns.holds_ids(kinds[0]):
         return ID_COLUMN
+    if columns.holds_bytes(kinds[0]):
+        raise InvalidInputError(
+            f"{path}: column {ID_COLUMN!r} holds {kinds[0]}, and ids are integers or"
+            " texts: write them as text, or take row numbers by --id-column ''"
+        )
     click.echo(
         f"gleann: note: {path}: ids are row numbers, as column 'id' holds {kinds[0]}",
         err=True,
@@ -151,17 +160,23 @@ def read_own_ids(path: Path) -> HeldIds:
     return columns.own_ids(read_column(path, ID_COLUMN), ID_COLUMN)
 
 
-def read_scores(path: Path, *, n: int, name: str) -> NDArray[np.float64]:
-    """Read one finite number per row.
+def read_scores(
+    path: Path, pool: IdMap, *, name: str, own: Path | None = None
+) -> NDArray[np.float64]:
+    """Read one finite number per item.
 
     Args:
-        path: a `.npy` array (n,), or a table with a column `name`.
-        n: expected count.
+        path: a `.npy` array (n,), or a table with a column `name`; it is found by its
+            column `id` where it has one.
+        pool: the items.
         name: of the numbers, in messages.
+        own: the file of the items, which is in their order.
+
+    Raises:
+        UnknownIdError: an id of no item.
+        InvalidInputError: another number of rows, or a cell that is no number.
     """
-    values = columns.numbers(read_column(path, name), name)
-    _require_count(path, name, len(values), n)
-    return values
+    return columns.numbers(_column_of_items(path, name, pool, own), name)
 
 
 def as_numbers(path: Path, values: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -171,21 +186,53 @@ def as_numbers(path: Path, values: NDArray[np.generic]) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
-def read_groups(given: str, *, n: int) -> NDArray[np.generic]:
+def read_groups(
+    given: str, pool: IdMap, *, own: Path | None = None
+) -> NDArray[np.generic]:
     """Read the group of each item from FILE or FILE:COLUMN.
 
     Args:
-        given: a `.npy` array (n,), or a table with a column `group`, or the named one.
-        n: expected count.
+        given: a `.npy` array (n,), or a table with a column `group`, or the named one;
+            it is found by its column `id` where it has one.
+        pool: the items.
+        own: the file of the items, which is in their order.
+
+    Raises:
+        UnknownIdError: an id of no item.
+        InvalidInputError: another number of rows, or an empty cell.
     """
     path, name = split_column(given, GROUP_COLUMN)
-    groups = columns.categories(read_column(path, name), name)
-    _require_count(path, name, len(groups), n)
-    return groups
+    return columns.categories(_column_of_items(path, name, pool, own), name)
+
+
+def _column_of_items(path: Path, name: str, pool: IdMap, own: Path | None) -> Table:
+    """A table with the column `name` in the order of the items."""
+    if path.suffix.lower() == ".npy":
+        table = array_table(path, name)
+    else:
+        ids = () if name == ID_COLUMN or _is_same(path, own) else (ID_COLUMN,)
+        table = read_table(path, columns=(name,), optional=ids)
+    _require_count(path, name, len(table), len(pool))
+    if name == ID_COLUMN or ID_COLUMN not in table.columns:
+        return table
+    if columns.are_row_numbers(pool) and columns.are_names(table, ID_COLUMN):
+        click.echo(
+            f"gleann: note: {path}: {name} is taken in row order, as ids here are row"
+            f" numbers and column {ID_COLUMN!r} holds others",
+            err=True,
+        )
+        return table
+    return table.take(np.argsort(columns.rows_in(table, ID_COLUMN, pool)))
+
+
+def _is_same(path: Path, own: Path | None) -> bool:
+    return own is not None and path.resolve() == own.resolve()
 
 
 def split_column(given: str, default: str) -> tuple[Path, str]:
     """The file and the column of FILE or FILE:COLUMN; a file may have a colon."""
+    if not given:
+        raise InvalidInputError("the path of --groups is empty")
     file, colon, column = given.rpartition(":")
     if not colon or not file or not column or Path(given).exists():
         return Path(given), default

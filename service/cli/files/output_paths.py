@@ -142,7 +142,7 @@ def _try_to_write(output: OutputPath) -> None:
 
 def _refused(output: OutputPath, error: OSError) -> StorageError:
     folder = output.path.parent
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and not folder.exists():
         return StorageError(f"{output.shown}: there is no folder {folder}")
     if isinstance(error, NotADirectoryError):
         return StorageError(f"{output.shown}: {folder} is not a folder")

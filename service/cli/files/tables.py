@@ -271,9 +271,9 @@ def _wanted(
 
 
 def shown_names(names: Sequence[str]) -> str:
-    """Column names for a message, control characters escaped, long ones truncated."""
+    """Column names for a message, odd ones quoted, long ones truncated."""
     shown = [
-        name if name.isprintable() else repr(name)
+        name if name.isprintable() and not set(name) & set("'\"") else repr(name)
         for name in (name[:SHOWN_CHARACTERS] for name in names[:SHOWN_NAMES])
     ]
     return ", ".join(shown) + (", ..." if len(names) > SHOWN_NAMES else "")

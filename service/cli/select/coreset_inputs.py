@@ -10,6 +10,7 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import Metric
 from gleann.selection import entropy_costs, margin_costs
+from gleann.selection.checks import IdMap
 from gleann.selection.coreset import CostOn
 from gleann.selection.coreset.methods import defaults
 from gleann.service.cli import reports
@@ -102,37 +103,37 @@ def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
     return Inputs(
         source=source,
         vectors=source.metric_vectors() if measured or source.has_metric else None,
-        costs=_read_costs(job, record, len(source.ids)),
+        costs=_read_costs(job, record, source.names),
         locked=locked,
-        groups=_read_groups(job, record, len(source.ids)),
+        groups=_read_groups(job, record, source.names),
         items=reports.open_items(job, source.names, own=job.source),
     )
 
 
 def _read_costs(
-    job: CoresetJob, record: JobRecord, n: int
+    job: CoresetJob, record: JobRecord, names: IdMap
 ) -> NDArray[np.float64] | None:
     if job.costs and job.probabilities:
         raise InvalidInputError("give --costs or --probabilities, not both")
     if job.costs:
         record.add_file(job.costs)
-        return inputs.read_scores(job.costs, n=n, name="cost")
+        return inputs.read_scores(job.costs, names, name="cost", own=job.source)
     if job.probabilities:
         record.add_file(job.probabilities)
         costs = COSTS_OF[job.uncertainty](inputs.read_array(job.probabilities))
-        if len(costs) != n:
+        if len(costs) != len(names):
             raise InvalidInputError(
-                f"{job.probabilities} has {len(costs)} rows for {n} items"
+                f"{job.probabilities} has {len(costs)} rows for {len(names)} items"
             )
         return costs
     return None
 
 
 def _read_groups(
-    job: CoresetJob, record: JobRecord, n: int
+    job: CoresetJob, record: JobRecord, names: IdMap
 ) -> NDArray[np.generic] | None:
     if job.groups is None:
         return None
     path, _ = inputs.split_column(job.groups, inputs.GROUP_COLUMN)
     record.add_file(path)
-    return inputs.read_groups(job.groups, n=n)
+    return inputs.read_groups(job.groups, names, own=job.source)

@@ -28,6 +28,7 @@ class _Select(SuggestingGroup):
     "select",
     cls=_Select,
     short_help="Choose items to label or to train on.",
+    invoke_without_command=True,
     epilog=options.examples(
         "gleann select active words.gleann --labels seed.csv --state s.json"
         " --out batch.parquet",
@@ -37,7 +38,8 @@ class _Select(SuggestingGroup):
         " --out picks.parquet",
     ),
 )
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Choose items of an index or of a file of vectors.
 
     active: the most informative labels for a classifier. rounds: a training set in
@@ -46,6 +48,8 @@ def command() -> None:
     ccs: a stratified sample from easy to hard, for small subsets. margin: uncertainty
     alone. random: the baseline.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 for method in (

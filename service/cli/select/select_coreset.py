@@ -35,8 +35,8 @@ def shared_options(function: Callback) -> Callback:
         click.option(
             "--groups",
             metavar="FILE[:COLUMN]",
-            help="One class or group per item, in row order (.npy, or a column, group"
-            " by default): choose within each.",
+            help="One class or group per item (.npy, or a column, group by default), by"
+            " a column id or in row order: choose within each.",
         ),
         click.option(
             "--quotas",
@@ -71,7 +71,8 @@ def cost_options(function: Callback) -> Callback:
         click.option(
             "--costs",
             type=options.PATH,
-            help="One cost per item, in row order (.npy, or a column cost).",
+            help="One cost per item (.npy, or a column cost), by a column id or in row"
+            " order.",
         ),
         click.option(
             "--probabilities",

@@ -242,3 +242,16 @@ def test_a_directory_that_is_open_is_swept(
                 time.sleep(0.01)
     finally:
         application.close()
+
+
+def test_an_index_or_a_file_is_no_data_directory(tmp_path: Path) -> None:
+    index = tmp_path / "words.gleann"
+    gleann.SoarIndex.build(np.eye(3)).save(index)
+    before = sorted(index.rglob("*"))
+    with pytest.raises(errors.InvalidInputError, match=r"gleann is a saved index"):
+        gleann.Client(index)
+    assert sorted(index.rglob("*")) == before
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(errors.InvalidInputError, match="/file is a file"):
+            gleann.Client(path)

@@ -396,3 +396,12 @@ def test_neighbours_are_those_that_have_an_id(vectors):
     columns = search.columns_of(index, [found], np.array([5, 6]))
     assert columns["query"].tolist() == [5, 5, 6, 6, 6]
     assert columns["rank"].tolist() == [0, 1, 0, 1, 2]
+
+
+def test_k_beyond_all_memory_finds_what_there_is(folder, tmp_path):
+    out = tmp_path / "all.parquet"
+    assert run(
+        ["search", str(folder / "index"), str(folder / "queries.npy"), "--k",
+         str(10**15), "--exact", "--out", str(out)]
+    ) == 0  # fmt: skip
+    assert len(read(out)["id"]) == NQ * N

@@ -1,5 +1,6 @@
 """`--print-config` and the table of settings say what the code does."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -15,6 +16,7 @@ from gleann.service.cli.config_text import (
     meanings,
     settings_table,
 )
+from gleann.service.cli.main import run
 from gleann.service.cli.serve import command
 from gleann.service.config import SETTINGS, Config, given_settings, load_config
 from gleann.service.settings import Setting
@@ -62,6 +64,49 @@ def test_the_key_is_not_printed() -> None:
 def test_a_value_that_the_server_would_refuse_is_refused() -> None:
     with pytest.raises(InvalidParamsError, match="rpc_queue must be at least 1, got 0"):
         config_text({"rpc_queue": Setting(0, "c.toml: rpc_queue")})
+
+
+def test_a_refused_value_is_named_as_it_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('data_dir = "d"\nengine = "gpu9"')
+    with pytest.raises(InvalidParamsError, match=f"^{file}: engine must be one of"):
+        load_config(file, environ={})
+    with pytest.raises(InvalidParamsError, match=r"^GLEANN_ENGINE must be one of"):
+        load_config(environ={"GLEANN_ENGINE": "gpu9", "GLEANN_DATA_DIR": "d"})
+    with pytest.raises(InvalidParamsError, match=r"^--engine must be one of"):
+        load_config(
+            environ={}, overrides={"data_dir": "d", "engine": "gpu9"}, flags=FLAGS
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("threads = -1", "c.toml: threads must be at least 0, got -1"),
+        ('allow_remote = "y"', "c.toml: allow_remote must be true or false, got 'y'"),
+        ('listen = "0.0.0.0:1"', "(in a file: allow_remote = true) permits that"),
+    ],
+)
+def test_a_key_of_a_file_is_not_called_an_option(
+    text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f'data_dir = "d"\n{text}')
+    assert run(["serve", "--config", str(file)]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_settings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["serve", "--data", "d", "--import-root", "r", "--print-config", "--json"]
+    assert run(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == list(SETTINGS)
+    assert found["data_dir"]["value"] == "d"
+    assert found["data_dir"]["origin"] == "--data"
+    assert found["import_roots"]["value"] == ["r"]
+    assert found["threads"] | {"meaning": ""} == {
+        "value": 0, "origin": "default", "meaning": "",
+    }  # fmt: skip
 
 
 def test_every_setting_has_a_meaning() -> None:

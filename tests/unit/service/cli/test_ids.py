@@ -163,3 +163,22 @@ def test_tables_hold_ids_as_they_are(suffix: str, tmp_path: Path) -> None:
     assert columns.own_ids(table, "held").tolist() == ODD
     assert columns.own_ids(table, "plain").tolist() == ODD
     assert columns.own_ids(table, "n").tolist() == numbers.tolist()
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.binary(), pa.large_binary(), pa.binary(16), pa.uuid()]
+)
+def test_ids_of_bytes_are_refused(
+    kind: pa.DataType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "u.parquet"
+    bytes_of = pa.array([bytes([row] * 16) for row in range(3)], pa.binary(16))
+    ids = bytes_of.cast(kind)
+    pq.write_table(pa.table({"id": ids, "vector": np.eye(3).tolist()}), file)
+    words = ["select", "random", str(file), "--k", "1", "--out"]
+    assert run([*words, str(tmp_path / "o.csv")]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "column 'id' holds" in said
+    assert "--id-column ''" in said
+    assert run([*words, str(tmp_path / "o.csv"), "--id-column", ""]) == 0

@@ -1,5 +1,6 @@
 """The command line as a whole: help with examples, one-line errors, exit codes."""
 
+import json
 import re
 
 import click
@@ -126,3 +127,47 @@ def test_a_message_of_several_lines_becomes_one(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(build.inputs, "read_vectors", fail)
     assert run(["build", "a.npy", str(tmp_path / "b")]) == 1
     assert capsys.readouterr().err == "gleann: error: first second\n"
+
+
+def test_a_group_without_a_command_prints_its_help(capsys):
+    assert run(["select"]) == 0
+    assert "weighted-k-center" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["select", "random", "PATH", "--k", "1", "--out", "o.csv"],
+        ["estimate", "--proxy", "PATH", "--oracle-csv", "a", "--budget", "1",
+         "--out", "o.json"],
+        ["estimate", "--proxy", "p.npy", "--oracle-csv", "PATH", "--budget", "1",
+         "--out", "o.json"],
+        ["doctor", "--data", "PATH"],
+        ["serve", "--data", "PATH"],
+    ],
+)  # fmt: skip
+def test_a_path_that_no_file_can_have_is_refused(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, says in (("n" * 300, "File name too long"), ("a\0b", "has a NUL")):
+        assert run([path if word == "PATH" else word for word in words]) == 2
+        error = capsys.readouterr().err
+        assert says in error
+        assert error.count("\n") == 1
+        assert len(error) < 300
+
+
+def test_json_of_the_completion_script(capsys):
+    assert run(["completion", "zsh", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["shell"] == "zsh"
+    assert "compdef" in found["script"]
+
+
+def test_what_no_memory_can_hold_is_one_line(monkeypatch, capsys):
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 218. TiB")
+
+    monkeypatch.setattr(build.inputs, "read_vectors", full)
+    assert run(["build", "x.npy", "o"]) == 1
+    error = capsys.readouterr().err
+    assert error == "gleann: error: not enough memory: Unable to allocate 218. TiB\n"

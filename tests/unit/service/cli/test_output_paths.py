@@ -93,7 +93,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_work(command, here, cap
     refused(capsys, [*words, f"no/{name}"], f"{flag} no/{name}: there is no folder no")
     refused(capsys, [*words, f"file/{name}"], f"{flag} file/{name}: file is not a fol")
     refused(capsys, [*words, "n" * 300 + suffix], flag, "File name too long")
-    refused(capsys, [*words, f"/proc/{name}"], f"{flag} /proc/{name}")
+    refused(capsys, [*words, f"/proc/{name}"], f"{flag} /proc/{name} cannot be written")
 
 
 @pytest.mark.usefixtures("no_work")

@@ -31,6 +31,21 @@ def test_it_says_the_plan_of_the_library(proxy, capsys):
     assert all(text in said for text in plan.assumptions)
 
 
+def test_a_plan_as_json(proxy, capsys):
+    of = ["plan-labels", "--proxy", "scores.npy", "--json"]
+    assert run([*of, "--relative-width", "0.3"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    plan = plan_labels(proxy, EstimateParams(budget=5000), relative_width=0.3)
+    assert told["labels"] == plan.labels
+    assert told["assumptions"] == list(plan.assumptions)
+
+
+@pytest.mark.parametrize("widths", [[], ["--width", "1", "--relative-width", "1"]])
+def test_one_width_is_given(widths, proxy, capsys):
+    assert run(["plan-labels", "--proxy", "scores.npy", *widths]) == 1
+    assert "give --width or --relative-width, one" in capsys.readouterr().err
+
+
 def test_guesses_change_the_plan(proxy, capsys):
     of = ["plan-labels", "--proxy", "scores.npy", "--target", "avg", "--width", "1"]
     told = []

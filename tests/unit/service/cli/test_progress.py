@@ -1,5 +1,8 @@
 """Progress bars: none for short work, one a phase, drawn in silent phases too."""
 
+import os
+import pty
+import sys
 import threading
 import time
 
@@ -62,3 +65,17 @@ def test_no_thread_is_left(quick) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert threading.active_count() == before
+
+
+def test_a_terminal_that_does_not_say_its_width(quick, monkeypatch) -> None:
+    seen, own = pty.openpty()
+    os.set_blocking(seen, False)
+    with open(own, "w") as stream:  # noqa: PTH123  a descriptor
+        assert os.get_terminal_size(own).columns == 0
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress_bars(wanted=False) as report:
+            report(Progress(phase="train", done=1, total=3))
+            time.sleep(0.3)
+        stream.flush()
+        assert b"train:  33%" in os.read(seen, 4096)
+    os.close(seen)

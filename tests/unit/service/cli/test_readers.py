@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gleann.index.errors import GleannError, InvalidInputError
+from gleann.index.errors import GleannError, InvalidInputError, UnknownIdError
 from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.service.cli.estimate.group_answers import (
@@ -25,6 +25,7 @@ from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.select.active_job import read_labels
 
 NUMBERED = IdMap(None, n=20)
+PAIR = IdMap([1, 2], n=2)
 NAMED = IdMap(["007", "7", "07", "1e3", "True", "NA", "nan", "2020-01-01", "é"], n=9)
 
 
@@ -44,8 +45,8 @@ READERS = {
         path, pool, ("a", "b"), with_values=True
     ),
     "proxies": lambda path, pool: read_proxies({"one": path, "two": path}),
-    "costs": lambda path, pool: inputs.read_scores(path, n=2, name="cost"),
-    "groups": lambda path, pool: inputs.read_groups(str(path), n=2),
+    "costs": lambda path, pool: inputs.read_scores(path, PAIR, name="cost"),
+    "groups": lambda path, pool: inputs.read_groups(str(path), PAIR),
     "ids": inputs.read_id_rows,
     "own ids": lambda path, pool: inputs.read_own_ids(path),
 }
@@ -180,7 +181,7 @@ def test_texts_stay_as_they_are_written(path):
     beyond = [["id"], ["1"], ["9" * 25]]
     assert inputs.read_own_ids(written(path, beyond)).tolist() == ["1", "9" * 25]
     written(path, [["group"], ["01"], ["1"]])
-    assert inputs.read_groups(str(path), n=2).tolist() == ["01", "1"]
+    assert inputs.read_groups(str(path), PAIR).tolist() == ["01", "1"]
 
 
 @pytest.mark.parametrize("write", ["parquet", "npy", "jsonl"])
@@ -249,12 +250,52 @@ def test_lines_of_json(text, says, tmp_path):
 
 def test_a_group_column_is_named_after_a_colon(path, tmp_path):
     written(path, [["kind", "group"], ["x", "1"], ["y", "2"]])
-    assert inputs.read_groups(f"{path}:kind", n=2).tolist() == ["x", "y"]
-    assert inputs.read_groups(str(path), n=2).tolist() == [1, 2]
+    assert inputs.read_groups(f"{path}:kind", PAIR).tolist() == ["x", "y"]
+    assert inputs.read_groups(str(path), PAIR).tolist() == [1, 2]
     odd = written(tmp_path / "a:b", [["group"], ["x"], ["y"]])
-    assert inputs.read_groups(str(odd), n=2).tolist() == ["x", "y"]
+    assert inputs.read_groups(str(odd), PAIR).tolist() == ["x", "y"]
     with pytest.raises(InvalidInputError, match="has no column 'sort', only kind, gro"):
-        inputs.read_groups(f"{path}:sort", n=2)
+        inputs.read_groups(f"{path}:sort", PAIR)
+
+
+def named_pool(*names):
+    return IdMap(list(names), n=len(names))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_costs_and_groups_are_found_by_id(suffix, tmp_path):
+    path = tmp_path / f"t.{suffix}"
+    ids, costs, groups = ["7", "007", "b"], [1.5, 2.5, 3.5], ["x", "y", "z"]
+    if suffix == "csv":
+        rows = zip(ids, map(str, costs), groups, strict=True)
+        written(path, [["id", "cost", "group"], *rows])
+    else:
+        pq.write_table(pa.table({"id": ids, "cost": costs, "group": groups}), path)
+    pool = named_pool("b", "7", "007")
+    assert inputs.read_scores(path, pool, name="cost").tolist() == [3.5, 1.5, 2.5]
+    assert inputs.read_groups(str(path), pool).tolist() == ["z", "x", "y"]
+    own = inputs.read_scores(path, pool, name="cost", own=path)
+    assert own.tolist() == costs
+    with pytest.raises(UnknownIdError, match=r"row 1.*no id '007'"):
+        inputs.read_groups(str(path), named_pool("7", "07", "b"))
+
+
+def test_an_empty_cost_is_named_by_its_row_in_the_file(path):
+    written(path, [["id", "cost"], ["b", "1"], ["a", ""]])
+    with pytest.raises(InvalidInputError, match=r"row 1 \(line 3\): cost is empty"):
+        inputs.read_scores(path, named_pool("a", "b"), name="cost")
+
+
+def test_names_beside_row_numbers_leave_the_row_order_and_say_so(path, capsys):
+    written(path, [["id", "group"], ["mat", "x"], ["cat", "y"]])
+    pool = IdMap(None, n=2)
+    assert inputs.read_groups(str(path), pool).tolist() == ["x", "y"]
+    assert "group is taken in row order" in capsys.readouterr().err
+    written(path, [["id", "group"], ["1", "x"], ["0", "y"]])
+    assert inputs.read_groups(str(path), pool).tolist() == ["y", "x"]
+    written(path, [["id", "group"], ["1", "x"], ["cat", "y"]])
+    with pytest.raises(InvalidInputError, match=r"row 1 .*got 'cat'"):
+        inputs.read_groups(str(path), pool)
 
 
 NASTY = [

@@ -48,13 +48,23 @@ def test_places(target: str | Path, place: Server | Path) -> None:
         ("dns:///host", "host:port, got 'dns:///host'"),
         ("unix:", "1 to 107 bytes"),
         ("", "got ''"),
+        (" 127.0.0.1:80 ", "use grpc://127.0.0.1:80,"),
+        (":50051", "looks like an address"),
+        ("grpc:127.0.0.1:80", "grpc: is not served: use grpc://"),
+        ("ipv4:127.0.0.1:80", "ipv4: is not served: use grpc://"),
+        ("unix-abstract:x", "unix-abstract: is not served"),
+        ("10.0.0.1", "a host without a port: for a server use grpc://10.0.0.1:50051"),
+        ("::1", "a host without a port"),
+        ("localhost", "a host without a port"),
+        (None, "a text or a path, got None"),
+        (b"library", "a text or a path, got b'library'"),
         ("a\0b", "a directory or grpc://host:port"),
     ],
 )
 def test_what_is_refused_makes_no_directory(
-    target: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: object, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidParamsError, match=says):
-        gleann.Client(target)
+        gleann.Client(target)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
