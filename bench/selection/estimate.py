@@ -39,7 +39,7 @@ CURVE_METHODS = (
 STOP_WIDTHS = (1.0, 0.5, 0.25)
 BEFORE = {"allocation": "even", "interval": "delta"}
 """The defaults when cuts were compared; all but the method "default" has them."""
-STOP_PLAN = {"rounds": 10, "pilot_share": 0.1} | BEFORE
+STOP_PLAN = {"rounds": 10, "pilot_share": 0.1}
 NORMAL = 1.959963984540054
 
 # A method: its name, the parameters that differ, and how it is tried.
