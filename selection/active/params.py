@@ -40,7 +40,7 @@ class ActiveParams:
             neighbours alone), "seals" (the neighbours alone, as published),
             "anchors" (AnchorAL: neighbours of a few labelled rows of each class),
             "global" (every row) or "random" (uniform draws, the baseline).
-        batch: rows per batch. Defaults were measured: selection/DECISIONS.md 60.
+        batch: rows per batch. Defaults were measured: selection/DECISIONS.md 40.
         neighbours: neighbours of each labelled row (or anchor) that enter the pool.
         model: "logistic_regression", "own" (a classifier passed to `start`) or "given"
             (probabilities submitted to the session before each batch).

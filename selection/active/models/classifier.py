@@ -169,7 +169,7 @@ class FittedClassifier:
 
         The same operations as scikit-learn's, in the same precision, without its checks
         of the input: they took most of the time of scoring the rows that join after a
-        pick (selection/DECISIONS.md 62).
+        pick (selection/DECISIONS.md 42).
         """
         decision = vectors @ self._fitted.coef_.T + self._fitted.intercept_
         yes = expit(decision[:, 0])

@@ -3,7 +3,7 @@
 Training is left out: it is the same for every pool. The constants are fitted to CPU
 time measured over rows, dimensions, neighbours and batches
 (`bench/results/selection-pools.json`, `python -m bench.selection.pools`;
-selection/DECISIONS.md 61). They are fixed, so that one seed picks the same rows on any
+selection/DECISIONS.md 41). They are fixed, so that one seed picks the same rows on any
 machine.
 """
 
