@@ -96,8 +96,8 @@ from gleann.service.report.asked import Asked
 @click.option(
     "--pilot-share",
     type=float,
-    help="Budget share of the first round; 0.2, and 100 labels at most if it may stop"
-    " early.",
+    help="Budget share of the first round; 0.2, but 50 labels or half the budget at"
+    " least, and 100 labels at most if it may stop early.",
 )
 @click.option(
     "--interval",
