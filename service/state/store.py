@@ -71,7 +71,7 @@ def _refuse_file(directory: Path) -> None:
     for path in (directory, *directory.parents):
         if path.exists():
             if not path.is_dir():
-                raise InvalidInputError(
+                raise StorageError(
                     f"the data directory cannot be {directory}: {path} is a file"
                 )
             return

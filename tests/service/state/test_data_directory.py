@@ -253,5 +253,5 @@ def test_an_index_or_a_file_is_no_data_directory(tmp_path: Path) -> None:
     assert sorted(index.rglob("*")) == before
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(errors.InvalidInputError, match="/file is a file"):
+        with pytest.raises(errors.StorageError, match="/file is a file"):
             gleann.Client(path)
