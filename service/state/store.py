@@ -15,6 +15,7 @@ from gleann.index.errors import (
     GleannError,
     InvalidInputError,
     NotReadyError,
+    StorageError,
 )
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.service.state.acknowledged import Acknowledged

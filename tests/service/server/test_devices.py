@@ -543,5 +543,5 @@ def test_the_setting():
     environ = {"GLEANN_DATA_DIR": "d", "GLEANN_DEVICE": "auto"}
     assert load_config(environ=environ).device == "auto"
     assert Config(data_dir=Path("d")).device == "cpu"
-    with pytest.raises(InvalidParamsError, match=r"GLEANN_DEVICE must be one of.*'tpu'"):
+    with pytest.raises(InvalidParamsError, match=r"GLEANN_DEVICE must be .*'tpu'"):
         load_config(environ=environ | {"GLEANN_DEVICE": "tpu"})
