@@ -24,6 +24,11 @@ main()
 """
 
 
+def hear_interrupts() -> None:
+    """Undo that a shell makes its background jobs, and what they start, ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "module", ["click", "numpy", "gleann.index.soar_index", "gleann.service.cli.build"]
@@ -37,13 +42,17 @@ def test_an_interrupted_import_is_one_line(module, tmp_path):
         text=True,
         timeout=100,
         check=False,
+        preexec_fn=hear_interrupts,
     )
     assert (done.returncode, done.stderr) == (130, "gleann: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
 def test_python_s_own_handler_comes_back():
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with leaving_on_interrupt():
-        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with leaving_on_interrupt():
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
