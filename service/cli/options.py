@@ -166,7 +166,7 @@ def metric_option(function: Callback) -> Callback:
         "--metric",
         type=click.Choice(get_args(Metric)),
         help="Distance metric of a file of vectors: cosine by default, as in `gleann"
-        " build`. An index has its own.",
+        " build`, or l2 if a row is a zero vector. An index has its own.",
     )(function)
 
 

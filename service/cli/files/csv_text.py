@@ -95,7 +95,7 @@ def read_columns(
             ),
             parse_options=pa.csv.ParseOptions(newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
-                include_columns=wanted,
+                include_columns=list(dict.fromkeys(wanted)),
                 column_types=dict.fromkeys(wanted, pa.large_binary()),
             ),
         )

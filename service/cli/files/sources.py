@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 
 from gleann.index import BuildParams, SoarIndex, as_vectors
@@ -76,7 +77,8 @@ def open_source(
         record: stores its hash.
         vectors_column: of a parquet file, as `inputs.read_vectors`.
         id_column: of a parquet file, as `inputs.read_vectors`.
-        metric: None for that of the index, or `FILE_METRIC` for a file.
+        metric: None for that of the index or, for a file, `FILE_METRIC`, or l2 if that
+            is cosine and a row is a zero vector.
 
     Raises:
         InvalidInputError: the index has another metric, or has no columns.
@@ -87,13 +89,27 @@ def open_source(
         return _open_index(path, record, metric)
     read = inputs.read_vectors(path, vectors_column=vectors_column, id_column=id_column)
     record.add_file(path)
-    metric = metric or FILE_METRIC
-    try:
-        vectors = prepare(as_vectors(np.asarray(read.vectors)), metric)
-    except ZeroVectorError as error:
-        raise ZeroVectorError(f"{path}: {error}; --metric l2 allows it") from error
+    rows = as_vectors(np.asarray(read.vectors))
+    vectors, metric = _prepared(rows, path, metric)
     names = IdMap(read.ids, n=len(vectors))
     return Source(vectors=vectors, names=names, metric=metric, index=None)
+
+
+def _prepared(
+    rows: Vectors, path: Path, wanted: Metric | None
+) -> tuple[Vectors, Metric]:
+    """Rows as an index holds them, and their metric.
+
+    Without a wish, l2 takes the place of a cosine that a zero vector does not have.
+    """
+    metric = wanted or FILE_METRIC
+    try:
+        return prepare(rows, metric), metric
+    except ZeroVectorError as error:
+        if wanted is not None:
+            raise ZeroVectorError(f"{path}: {error}; --metric l2 allows it") from error
+        click.echo(f"gleann: note: {path}: {error}: distances are l2", err=True)
+        return prepare(rows, "l2"), "l2"
 
 
 def _open_index(path: Path, record: JobRecord, metric: Metric | None) -> Source:

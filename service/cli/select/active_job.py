@@ -12,6 +12,7 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
+    InvalidParamsError,
     NotReadyError,
 )
 from gleann.index.params import Metric
@@ -190,6 +191,8 @@ def read_labels(
     path: Path, source: sources.Source, concepts: tuple[str, ...]
 ) -> tuple[Rows, NDArray[np.generic]]:
     """Rows (m,) and labels (m,), or (m, q) with q concepts."""
+    if "id" in concepts:
+        raise InvalidParamsError("no concept may be called 'id': --concepts has it")
     names = concepts or ("label",)
     table = read_table(path, columns=(ID_COLUMN, *names))
     rows = columns.rows_in(table, ID_COLUMN, source.names)

@@ -16,6 +16,7 @@ from gleann.selection import (
     IndexNeighbours,
 )
 from gleann.selection.active.pools import cost
+from gleann.service.cli.main import run
 
 
 def test_a_labelling_loop_goes_on_where_it_stopped(folder, points, tmp_path, capsys):
@@ -387,3 +388,14 @@ def test_states_that_are_none_are_refused(folder, tmp_path, capsys):
         assert select(folder, tmp_path / "two.parquet", *arguments, "--resume") == 1
         assert says in capsys.readouterr().err
         assert not (tmp_path / "two.parquet").exists()
+
+
+def test_no_concept_is_called_id(folder, tmp_path, capsys):
+    (tmp_path / "labels.csv").write_text("id,label\n1,0\n2,1\n")
+    code = run(
+        ["select", "active", str(folder / "index"), "--labels",
+         str(tmp_path / "labels.csv"), "--concepts", "id", "--state",
+         str(tmp_path / "s.json"), "--out", str(tmp_path / "o.parquet")]
+    )  # fmt: skip
+    assert code == 1
+    assert "no concept may be called 'id'" in capsys.readouterr().err

@@ -92,14 +92,22 @@ def test_a_file_has_the_metric_of_an_index_built_from_it(
     words = ["farthest-first", index, "--k", "9", "--metric", "l2"]
     assert select(folder, out, *words) == 1
     assert "--metric is l2, but the index" in capsys.readouterr().err
+
+
+def test_a_file_with_a_zero_vector_has_no_cosine(folder, points, tmp_path, capsys):
+    out = tmp_path / "picks.parquet"
     zero = points.copy()
     zero[3] = 0
     np.save(tmp_path / "zero.npy", zero)
     words = ["farthest-first", str(tmp_path / "zero.npy"), "--k", "9"]
-    assert select(folder, out, *words) == 1
+    assert select(folder, out, *words, "--metric", "cosine") == 1
     assert "row 3 is a zero vector" in (said := capsys.readouterr().err)
     assert "; --metric l2 allows it" in said
-    assert select(folder, out, *words, "--metric", "l2") == 0
+    assert select(folder, out, *words) == 0
+    shown = capsys.readouterr()
+    assert "row 3 is a zero vector" in shown.err
+    assert "distances are l2" in shown.err
+    assert "(metric l2)" in shown.out
 
 
 def test_an_index_answers_with_its_ids(folder, points, tmp_path):
