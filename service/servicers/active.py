@@ -1,6 +1,5 @@
 """ActiveLearningService: start, batches, labels, probabilities, scores."""
 
-import json
 from collections.abc import Callable
 
 from gleann.index.ids.checks import hold_id_array
@@ -9,7 +8,7 @@ from gleann.service.wire import active_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire, optional_ids_of
 from gleann.service.wire.page_tokens import next_token, page_position
 from gleann.service.wire.paging import id_sizes, page_of, page_within
-from gleann.service.wire.selected_messages import items_to_wire
+from gleann.service.wire.selected_messages import batch_to_wire
 from gleann.service.wire.session_messages import session_info_to_wire
 from gleann.v1 import active_pb2, active_pb2_grpc, session_pb2
 
@@ -39,12 +38,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
             self._application.limits,
             start=start,
         )
-        return active_pb2.NextBatchResponse(
-            items=items_to_wire(batch),
-            next_page_token=next_token(more),
-            summary_json=json.dumps(batch.summary),
-            provenance_json=json.dumps(batch.provenance),
-        )
+        return batch_to_wire(batch, more)
 
     def SubmitLabels(  # noqa: N802
         self, request: active_pb2.SubmitLabelsRequest, _: object

@@ -1,15 +1,14 @@
 """RoundsService: start, batches, labels, scores."""
 
-import json
 from collections.abc import Callable
 
 from gleann.index.errors import InvalidParamsError
 from gleann.service.application import Application
 from gleann.service.wire import active_messages, rounds_messages
 from gleann.service.wire.arrays import ids_of, labels_of, optional_ids_of
-from gleann.service.wire.page_tokens import next_token, page_position
+from gleann.service.wire.page_tokens import page_position
 from gleann.service.wire.paging import page_of
-from gleann.service.wire.selected_messages import items_to_wire
+from gleann.service.wire.selected_messages import batch_to_wire
 from gleann.service.wire.session_messages import session_info_to_wire
 from gleann.v1 import active_pb2, rounds_pb2, rounds_pb2_grpc, session_pb2
 
@@ -38,12 +37,7 @@ class RoundsServicer(rounds_pb2_grpc.RoundsServiceServicer):
             self._application.limits,
             start=page_position(request.page_token),
         )
-        return active_pb2.NextBatchResponse(
-            items=items_to_wire(batch),
-            next_page_token=next_token(more),
-            summary_json=json.dumps(batch.summary),
-            provenance_json=json.dumps(batch.provenance),
-        )
+        return batch_to_wire(batch, more)
 
     def SubmitLabels(  # noqa: N802
         self, request: active_pb2.SubmitLabelsRequest, _: object

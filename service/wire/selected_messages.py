@@ -16,6 +16,7 @@ from gleann.service.wire.arrays import (
     ids_to_wire,
 )
 from gleann.service.wire.index_messages import time_of
+from gleann.service.wire.page_tokens import next_token
 from gleann.v1 import active_pb2, coreset_pb2, estimate_pb2, types_pb2
 
 
@@ -49,6 +50,16 @@ def selected_of(
         summary=json.loads(message.summary_json),
         provenance=json.loads(message.provenance_json),
         name=message.name,
+    )
+
+
+def batch_to_wire(batch: Selected, more: int | None) -> active_pb2.NextBatchResponse:
+    """Pack a page of a batch, with the position of the next page or None."""
+    return active_pb2.NextBatchResponse(
+        items=items_to_wire(batch),
+        next_page_token=next_token(more),
+        summary_json=json.dumps(batch.summary),
+        provenance_json=json.dumps(batch.provenance),
     )
 
 

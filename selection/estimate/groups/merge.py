@@ -135,6 +135,19 @@ def _with_more_labels(
     return width * float(np.sqrt(fewer * max(1 - more / rows, 0.0) / more))
 
 
+def _usable(found: GroupEvidence, *, least: int) -> list[int]:
+    """Numbers of the samples with at least so many positives.
+
+    A sample without a positive has a count, which is 0; an interval of its own average
+    needs two.
+    """
+    return [
+        number
+        for number, one in enumerate(found.samples)
+        if one.total.positives.sum() >= least
+    ]
+
+
 def _merged(
     cuts: Sequence[GroupCut], found: GroupEvidence, *, precision: Precision
 ) -> Interval | None:
@@ -145,14 +158,7 @@ def _merged(
         for cut, one in zip(cuts, found.samples, strict=True)
     ]
     symmetric = precision.interval is INTERVALS["delta"]
-    # A sample without a positive has a count, which is 0; an interval of its own
-    # average needs two.
-    least = 0 if target == "count" else 2 - symmetric
-    usable = [
-        number
-        for number, one in enumerate(found.samples)
-        if one.total.positives.sum() >= least
-    ]
+    usable = _usable(found, least=0 if target == "count" else 2 - symmetric)
     if not usable:
         return None
     values = np.array([point_estimate(by_cut[k], target=target) for k in usable])
