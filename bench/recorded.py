@@ -25,13 +25,13 @@ from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
 from bench.say import say
-from bench.selection.coverage_table import coverage_table
-from bench.selection.defaults_table import defaults_table
-from bench.selection.pools_table import pools_table
 from bench.selection.proxy_choices import choices_table
-from bench.selection.rounds_tables import rounds_tables
-from bench.selection.tasti_table import tasti_table
-from bench.selection.widths_table import widths_table
+from bench.selection.tables.coverage_table import coverage_table
+from bench.selection.tables.defaults_table import defaults_table
+from bench.selection.tables.pools_table import pools_table
+from bench.selection.tables.rounds_tables import rounds_tables
+from bench.selection.tables.tasti_table import tasti_table
+from bench.selection.tables.widths_table import widths_table
 from bench.summary import headline, summary
 from bench.tables import build_table, speed_tables
 

@@ -16,12 +16,12 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
-from bench.selection.active_tables import Runs, summaries, tables
-from bench.selection.concepts import Labelled, load_labelled, rare_concepts
-from bench.selection.drawing import plot_active
-from bench.selection.labelling import NPROBE, Ending, run_concept
-from bench.selection.nearest import run_nearest
 from bench.selection.notes import Notes, command_of, write_result
+from bench.selection.tables.active_tables import Runs, summaries, tables
+from bench.selection.tables.drawing import plot_active
+from bench.selection.trials.concepts import Labelled, load_labelled, rare_concepts
+from bench.selection.trials.labelling import NPROBE, Ending, run_concept
+from bench.selection.trials.nearest import run_nearest
 from gleann.index import BuildParams, SoarIndex
 from gleann.selection import ActiveParams
 

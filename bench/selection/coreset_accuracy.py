@@ -12,9 +12,9 @@ import numpy as np
 
 from bench.datasets import Dataset, DatasetError, describe, load_dataset
 from bench.say import say
-from bench.selection.drawing import draw
 from bench.selection.notes import Notes
 from bench.selection.rivals import RIVALS, Situation
+from bench.selection.tables.drawing import draw
 from bench.tables import markdown
 from gleann.index.arrays import Rows, Vectors
 from gleann.selection.coreset import measure

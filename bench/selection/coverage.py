@@ -16,7 +16,8 @@ import numpy as np
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
-from bench.selection.coverage_populations import (
+from bench.selection.notes import Notes, command_of, write_result
+from bench.selection.trials.coverage_populations import (
     HEAVY,
     MISSING,
     MISSING_RANGE,
@@ -25,8 +26,7 @@ from bench.selection.coverage_populations import (
     VALUES,
     load_strained,
 )
-from bench.selection.notes import Notes, command_of, write_result
-from bench.selection.simulate import Plan
+from bench.selection.trials.simulate import Plan
 from bench.tables import markdown
 from gleann.selection import EstimateParams
 from gleann.selection.estimate.result import INTERVALS

@@ -20,16 +20,16 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
-from bench.selection.concepts import (
+from bench.selection.notes import Notes, command_of, write_result
+from bench.selection.tables.defaults_table import defaults_table, summarised
+from bench.selection.trials.concepts import (
     Labelled,
     drawn_rows,
     load_labelled,
     tuned_concepts,
     unseen_concepts,
 )
-from bench.selection.defaults_table import defaults_table, summarised
-from bench.selection.labelling import run_concept
-from bench.selection.notes import Notes, command_of, write_result
+from bench.selection.trials.labelling import run_concept
 from gleann.index import BuildParams, SoarIndex
 from gleann.selection import ActiveParams
 

@@ -19,11 +19,16 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
-from bench.selection.choices import choice_rows, group_rows
 from bench.selection.notes import Notes, command_of, write_result
-from bench.selection.plots import plot_estimates
-from bench.selection.populations import NAMES, VALUES, Population, load_population
-from bench.selection.simulate import Trial, abae, ours, uniform
+from bench.selection.tables.plots import plot_estimates
+from bench.selection.trials.choices import choice_rows, group_rows
+from bench.selection.trials.populations import (
+    NAMES,
+    VALUES,
+    Population,
+    load_population,
+)
+from bench.selection.trials.simulate import Trial, abae, ours, uniform
 from bench.tables import markdown
 from gleann.selection.estimate import Estimate, EstimateParams
 

@@ -23,8 +23,8 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
-from bench.selection.concepts import load_labelled, rare_concepts
 from bench.selection.notes import Notes, command_of, write_result
+from bench.selection.trials.concepts import load_labelled, rare_concepts
 from bench.tables import markdown
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import Mask, Vectors

@@ -24,10 +24,15 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
-from bench.selection.concepts import Labelled, draw_seed, load_labelled, rare_concepts
-from bench.selection.drawing import plot_growth
-from bench.selection.labelling import NPROBE
 from bench.selection.notes import Notes, command_of, write_result
+from bench.selection.tables.drawing import plot_growth
+from bench.selection.trials.concepts import (
+    Labelled,
+    draw_seed,
+    load_labelled,
+    rare_concepts,
+)
+from bench.selection.trials.labelling import NPROBE
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours

@@ -25,9 +25,9 @@ from bench.datasets import DatasetError, load_dataset
 from bench.provenance import provenance
 from bench.records import RESULTS, write_json
 from bench.say import say
-from bench.selection.concepts import draw_seed
 from bench.selection.notes import Notes, command_of, write_result
-from bench.selection.pools_table import fitted, pools_table
+from bench.selection.tables.pools_table import fitted, pools_table
+from bench.selection.trials.concepts import draw_seed
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import Vectors
 from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours

@@ -21,11 +21,11 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
-from bench.selection.choices import BUDGET, POPULATION_SEED
 from bench.selection.estimate import summarise
 from bench.selection.notes import Notes, command_of, write_result
-from bench.selection.populations import NAMES, Population, load_population
-from bench.selection.simulate import ours
+from bench.selection.trials.choices import BUDGET, POPULATION_SEED
+from bench.selection.trials.populations import NAMES, Population, load_population
+from bench.selection.trials.simulate import ours
 from bench.tables import markdown
 from gleann.index.arrays import Rows
 from gleann.selection.estimate import EstimateParams, estimate_choosing

@@ -20,12 +20,12 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
-from bench.selection.active_tables import Runs, column
-from bench.selection.concepts import Labelled, load_labelled, rare_concepts
-from bench.selection.drawing import plot_recall_curve
 from bench.selection.gaps import paired_gap
-from bench.selection.labelling import run_concept
 from bench.selection.notes import Notes, command_of, write_result
+from bench.selection.tables.active_tables import Runs, column
+from bench.selection.tables.drawing import plot_recall_curve
+from bench.selection.trials.concepts import Labelled, load_labelled, rare_concepts
+from bench.selection.trials.labelling import run_concept
 from bench.tables import markdown
 from gleann.index import BuildParams, SoarIndex, exact_search, recall_at_k
 from gleann.index.arrays import Distances, Rows

@@ -15,9 +15,9 @@ from bench.records import RESULTS
 from bench.say import say
 from bench.selection.coreset_accuracy import T_975
 from bench.selection.notes import Notes, command_of, write_result
-from bench.selection.rounds_curves import VARIANTS, draw_curve
-from bench.selection.rounds_pools import Pool, load_pool
-from bench.selection.rounds_tables import plot_rounds, rounds_tables, summarise
+from bench.selection.tables.rounds_tables import plot_rounds, rounds_tables, summarise
+from bench.selection.trials.rounds_curves import VARIANTS, draw_curve
+from bench.selection.trials.rounds_pools import Pool, load_pool
 
 
 def main() -> int:

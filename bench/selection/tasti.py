@@ -23,10 +23,10 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
-from bench.selection.concepts import load_labelled, rare_concepts
 from bench.selection.estimate import Told, summarise
 from bench.selection.notes import Notes, command_of, write_result
-from bench.selection.tasti_table import tasti_table
+from bench.selection.tables.tasti_table import tasti_table
+from bench.selection.trials.concepts import load_labelled, rare_concepts
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.estimate import (
     EstimateParams,

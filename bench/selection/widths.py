@@ -4,7 +4,7 @@ Proxies that help and proxies that do not, on real labels: how many labels an in
 of some width takes in all, beside the textbook formula of a uniform sample; how many
 where labelling stops by itself, and how often that interval holds; how often all
 intervals of all rounds hold where `anytime` says so. Draws are simulated
-(`bench/selection/simulate.py`), each trial from its own seed.
+(`bench/selection/trials/simulate.py`), each trial from its own seed.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from bench.datasets import DatasetError
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
-from bench.selection.concepts import load_labelled, rare_concepts
 from bench.selection.estimate import NORMAL, summarise
 from bench.selection.notes import Notes, command_of, write_result
-from bench.selection.populations import NAMES, Population, load_population
-from bench.selection.simulate import all_looks, ours
-from bench.selection.widths_table import widths_table
+from bench.selection.tables.widths_table import widths_table
+from bench.selection.trials.concepts import load_labelled, rare_concepts
+from bench.selection.trials.populations import NAMES, Population, load_population
+from bench.selection.trials.simulate import all_looks, ours
 from gleann.selection.estimate import EstimateParams
 from gleann.selection.estimate.planning import plan_labels
 

@@ -69,13 +69,18 @@ def run_demo(stage: Stage) -> DemoResult:
         found=found_words(tasks, runs, words),
         pictures=digit_pictures(digits.subsets, seed=stage.seed),
         stages=stage.seconds,
-        about={
-            "machine": machine(),
-            "versions": versions(),
-            "command": command_line(),
-            "finished": now(),
-        },
+        about=_about(),
     )
+
+
+def _about() -> dict[str, object]:
+    """The machine, the versions, and the command that ends now."""
+    return {
+        "machine": machine(),
+        "versions": versions(),
+        "command": command_line(),
+        "finished": now(),
+    }
 
 
 def _tell(stage: Stage, tour: Tour) -> None:

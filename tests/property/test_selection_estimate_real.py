@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bench.selection.estimate import summarise
-from bench.selection.populations import NAMES, load_population
 from bench.selection.proxy_choices import proxies_of
-from bench.selection.simulate import abae, ours, uniform
+from bench.selection.trials.populations import NAMES, load_population
+from bench.selection.trials.simulate import abae, ours, uniform
 from gleann.selection import ChoosingSession, EstimateParams
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,12 +10,12 @@ from threadpoolctl import threadpool_limits
 
 from bench.datasets import DatasetError
 from bench.selection import active, growth, tasti
-from bench.selection.concepts import draw_seed, load_labelled, rare_concepts
-from bench.selection.drawing import plot_active, plot_growth
 from bench.selection.gaps import paired_gap
-from bench.selection.labelling import average_precision
 from bench.selection.notes import notes_of
-from bench.selection.tasti_table import tasti_table
+from bench.selection.tables.drawing import plot_active, plot_growth
+from bench.selection.tables.tasti_table import tasti_table
+from bench.selection.trials.concepts import draw_seed, load_labelled, rare_concepts
+from bench.selection.trials.labelling import average_precision
 from gleann.selection import EstimateParams
 
 

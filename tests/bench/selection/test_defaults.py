@@ -9,12 +9,12 @@ import pytest
 
 from bench.records import RESULTS, read_results
 from bench.selection import defaults, pools
-from bench.selection.concepts import digits, tuned_concepts, unseen_concepts
 from bench.selection.defaults import Setting
-from bench.selection.defaults_table import defaults_table, summarised
-from bench.selection.labelling import Ending
 from bench.selection.notes import notes_of
-from bench.selection.pools_table import fitted, pools_table, size_of
+from bench.selection.tables.defaults_table import defaults_table, summarised
+from bench.selection.tables.pools_table import fitted, pools_table, size_of
+from bench.selection.trials.concepts import digits, tuned_concepts, unseen_concepts
+from bench.selection.trials.labelling import Ending
 from gleann.selection import ActiveParams
 from gleann.selection.active.pools import cost
 

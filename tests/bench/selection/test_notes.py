@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bench.selection import active, coreset, growth, recall
-from bench.selection.active_tables import strongest_simple
 from bench.selection.coreset_accuracy import strongest_simple as strongest_rival
 from bench.selection.notes import Notes, command_of, notes_of, write_result
+from bench.selection.tables.active_tables import strongest_simple
 
 ORIGIN = {"machine": {"cpu": "x"}, "commit": "1", "started": "now"}
 

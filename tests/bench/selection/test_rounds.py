@@ -8,9 +8,9 @@ import pytest
 
 from bench.selection import rounds
 from bench.selection.notes import notes_of
-from bench.selection.rounds_curves import VARIANTS
-from bench.selection.rounds_pools import load_pool
-from bench.selection.rounds_tables import rounds_tables, shown_places, summarise
+from bench.selection.tables.rounds_tables import rounds_tables, shown_places, summarise
+from bench.selection.trials.rounds_curves import VARIANTS
+from bench.selection.trials.rounds_pools import load_pool
 
 
 def curves_of(accuracies):

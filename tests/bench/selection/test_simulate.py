@@ -12,8 +12,8 @@ from bench.selection.estimate import (
     main,
     summarise,
 )
-from bench.selection.populations import Population, draw_values
-from bench.selection.simulate import abae, ours, uniform
+from bench.selection.trials.populations import Population, draw_values
+from bench.selection.trials.simulate import abae, ours, uniform
 from gleann.selection import EstimateParams, abae_estimate, uniform_estimate
 from gleann.selection.estimate import Estimate, estimate
 

@@ -7,8 +7,8 @@ over the whole pool ("global") it is what a method has to be compared with.
 
 import numpy as np
 
-from bench.selection.concepts import Labelled, draw_seed
-from bench.selection.labelling import Ending, Stopwatch, ending_of
+from bench.selection.trials.concepts import Labelled, draw_seed
+from bench.selection.trials.labelling import Ending, Stopwatch, ending_of
 from gleann.index.arrays import Rows, Vectors
 from gleann.selection import ActiveParams, ActiveSession
 

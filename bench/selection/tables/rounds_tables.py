@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.selection.coreset_accuracy import T_975
-from bench.selection.drawing import draw
+from bench.selection.tables.drawing import draw
 from bench.tables import markdown
 
 BASELINE = "random"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.selection.populations import VALUE_SEED, Population, load_population
+from bench.selection.trials.populations import VALUE_SEED, Population, load_population
 
 PLAIN = ("independent", "correlated", "anti-correlated")
 """Values whose intervals must hold from 20 positives on."""

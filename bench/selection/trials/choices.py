@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.selection.populations import NAMES, load_population
+from bench.selection.trials.populations import NAMES, load_population
 from gleann.selection.estimate import (
     Estimate,
     EstimateParams,

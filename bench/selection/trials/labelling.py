@@ -5,7 +5,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from bench.selection.concepts import Labelled, draw_seed
+from bench.selection.trials.concepts import Labelled, draw_seed
 from gleann.index import SoarIndex
 from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
 from gleann.service.demo.labelling import average_precision

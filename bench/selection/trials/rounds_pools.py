@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.selection.concepts import load_labelled
+from bench.selection.trials.concepts import load_labelled
 from gleann.index.arrays import Rows, Vectors
 from gleann.selection.provenance import fingerprint
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.selection.rounds_pools import Pool
+from bench.selection.trials.rounds_pools import Pool
 from gleann.selection.rounds import RoundsParams, RoundsSession, run_rounds
 
 VARIANTS: dict[str, dict[str, Any]] = {

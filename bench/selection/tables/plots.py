@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bench.selection.populations import NAMES
+from bench.selection.trials.populations import NAMES
 
 
 def plot_estimates(result: dict[str, Any], path: Path) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.selection.populations import Population
+from bench.selection.trials.populations import Population
 from gleann.index.arrays import Rows
 from gleann.selection.estimate import Estimate, EstimateParams
 from gleann.selection.estimate.baselines.abae import percentile_interval, pooled

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.selection.active_tables import Runs, column
 from bench.selection.gaps import paired_gap
+from bench.selection.tables.active_tables import Runs, column
 from bench.tables import markdown
 
 METRICS = ("ap_pool", "ap_held_out", "recall", "looked_at")

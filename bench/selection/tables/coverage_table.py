@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.selection.coverage_populations import HEAVY, MISSING, PLAIN, PROXIES
+from bench.selection.trials.coverage_populations import HEAVY, MISSING, PLAIN, PROXIES
 from bench.tables import markdown
 
 LEAST_SHARE = 0.5

@@ -1,0 +1,1 @@
+"""Populations, simulated draws and labelling runs of the selection benchmarks."""
