@@ -11,7 +11,8 @@ from gleann.index.errors import CorruptDataError, GleannError
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.changes import read_change
 from gleann.service.state.checksums import CHECKED
-from gleann.service.state.live_index import Delta, View
+from gleann.service.state.delta import Delta
+from gleann.service.state.live_index import View
 from gleann.service.state.seal import Seal, read_seal, require_sealed
 from gleann.service.state.versions import LOST
 

@@ -18,7 +18,8 @@ from gleann.index.storage.manifest import read_manifest
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.changes import Change, read_change
-from gleann.service.state.live_index import Delta, View
+from gleann.service.state.delta import Delta
+from gleann.service.state.live_index import View
 from gleann.service.state.registry import NAME
 
 BLOCK_ROWS = 8192

@@ -19,6 +19,7 @@ from gleann.index.ids.held import (
 )
 from gleann.index.ids.table import require_found
 from gleann.index.params import Metric
+from gleann.service.state.delta import Delta
 from gleann.service.values import IndexVersion
 
 
@@ -35,79 +36,6 @@ class Sealed:
     def lookup(self) -> IdLookup:
         """Rows by id, masked ones included."""
         return self.index.id_lookup
-
-
-class Delta:
-    """Rows newer than the sealed version: appended or masked, never changed.
-
-    Successive deltas share their buffers: a later one writes only behind the rows that
-    an earlier one reads.
-    """
-
-    def __init__(self, dim: int) -> None:
-        self.ids: HeldIds = np.empty(0, np.int64)
-        self.alive: Mask = np.empty(0, np.bool_)
-        self._buffer: Vectors = np.empty((0, dim), np.float32)
-        self._row_of: dict[int | str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def vectors(self) -> Vectors:
-        """(n, dim) prepared rows."""
-        return self._buffer[: len(self)]
-
-    @cached_property
-    def count(self) -> int:
-        """Number of live rows."""
-        return int(np.count_nonzero(self.alive))
-
-    def find(self, ids: HeldIds) -> Rows:
-        """Rows (m,) of `ids`, -1 without a live row."""
-        rows, lookup = self._lookup
-        at = lookup.find(ids)
-        return np.where(at < 0, -1, rows[at]) if len(rows) else at
-
-    def without(self, ids: HeldIds) -> "Delta":
-        """The next delta, without `ids`; for the writer only."""
-        stale = [
-            self._row_of.pop(name) for name in ids.tolist() if name in self._row_of
-        ]
-        following = self._next()
-        following.alive = self.alive.copy()
-        following.alive[stale] = False
-        return following
-
-    def extended(self, ids: HeldIds, vectors: Vectors) -> "Delta":
-        """The next delta, with new rows for `ids`; for the writer only."""
-        start, end = len(self), len(self) + len(ids)
-        following = self.without(ids)
-        following._reserve(end)
-        following._buffer[start:end] = vectors
-        following.ids = joined_ids([self.ids, ids]) if start else ids
-        following.alive = np.append(following.alive, np.ones(len(ids), np.bool_))
-        self._row_of.update(zip(ids.tolist(), range(start, end), strict=True))
-        return following
-
-    @cached_property
-    def _lookup(self) -> tuple[Rows, IdLookup]:
-        rows = np.flatnonzero(self.alive)
-        return rows, IdLookup(self.ids[rows])
-
-    def _next(self) -> "Delta":
-        following = Delta(0)
-        following.ids, following._buffer = self.ids, self._buffer
-        following._row_of = self._row_of
-        return following
-
-    def _reserve(self, rows: int) -> None:
-        if rows > len(self._buffer):
-            # Doubling, so that the amortized cost of an append is constant.
-            room = max(rows, 2 * len(self._buffer), 1024)
-            grown = np.empty((room, self._buffer.shape[1]), np.float32)
-            grown[: len(self.ids)] = self.vectors
-            self._buffer = grown
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

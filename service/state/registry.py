@@ -24,8 +24,9 @@ from gleann.index.ids.held import take_ids
 from gleann.index.params import Metric
 from gleann.service.state import changes, orphans
 from gleann.service.state.broken_index import Broken, broken
+from gleann.service.state.delta import Delta
 from gleann.service.state.index_info import index_info
-from gleann.service.state.live_index import Delta, Sealed, View
+from gleann.service.state.live_index import Sealed, View
 from gleann.service.state.seal import (
     Seal,
     read_seal,

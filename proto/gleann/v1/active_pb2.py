@@ -23,58 +23,59 @@ _sym_db = _symbol_database.Default()
 
 
 from gleann.v1 import session_pb2 as gleann_dot_v1_dot_session__pb2
+from gleann.v1 import payload_pb2 as gleann_dot_v1_dot_payload__pb2
 from gleann.v1 import types_pb2 as gleann_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gleann/v1/active.proto\x12\tgleann.v1\x1a\x17gleann/v1/session.proto\x1a\x15gleann/v1/types.proto\"\x8b\x04\n\x0c\x41\x63tiveParams\x12\x30\n\x08strategy\x18\x01 \x01(\x0e\x32\x19.gleann.v1.ActiveStrategyH\x00\x88\x01\x01\x12(\n\x04pool\x18\x02 \x01(\x0e\x32\x15.gleann.v1.ActivePoolH\x01\x88\x01\x01\x12\x12\n\x05\x62\x61tch\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x17\n\nneighbours\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x0e\n\x01\x63\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x15\n\x08\x62\x61lanced\x18\x06 \x01(\x08H\x05\x88\x01\x01\x12\x15\n\x08max_iter\x18\x07 \x01(\x05H\x06\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x07\x88\x01\x01\x12\x0f\n\x07\x63lasses\x18\t \x03(\x03\x12\x14\n\x07\x61nchors\x18\n \x01(\x05H\x08\x88\x01\x01\x12\x14\n\x07subpool\x18\x0b \x01(\x05H\t\x88\x01\x01\x12\x1a\n\rdensity_power\x18\x0c \x01(\x01H\n\x88\x01\x01\x12*\n\x05model\x18\r \x01(\x0e\x32\x16.gleann.v1.ActiveModelH\x0b\x88\x01\x01\x12\x10\n\x08\x63oncepts\x18\x0e \x03(\tB\x0b\n\t_strategyB\x07\n\x05_poolB\x08\n\x06_batchB\r\n\x0b_neighboursB\x04\n\x02_cB\x0b\n\t_balancedB\x0b\n\t_max_iterB\x07\n\x05_seedB\n\n\x08_anchorsB\n\n\x08_subpoolB\x10\n\x0e_density_powerB\x08\n\x06_model\"\x94\x01\n\x19StartActiveSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\'\n\x06params\x18\x02 \x01(\x0b\x32\x17.gleann.v1.ActiveParams\x12\x1b\n\x03ids\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06labels\x18\x04 \x01(\x0c\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"7\n\x10NextBatchRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x84\x01\n\x11NextBatchResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x02 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"g\n\x13SubmitLabelsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06labels\x18\x03 \x01(\x0c\x12\x12\n\nrequest_id\x18\x04 \x01(\t\";\n\x14SubmitLabelsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"T\n\x10IgnoreIdsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"8\n\x11IgnoreIdsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"\'\n\x14GetStopAdviceRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"\x8d\x01\n\nStopAdvice\x12\x0c\n\x04stop\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61tches\x18\x03 \x01(\x05\x12\x1f\n\x12recent_uncertainty\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10recent_positives\x18\x05 \x01(\x05\x42\x15\n\x13_recent_uncertainty\"f\n\x11ScoreItemsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0f\n\x07\x63oncept\x18\x03 \x01(\t\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x84\x01\n\x12ScoreItemsResponse\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0f\n\x07\x63lasses\x18\x02 \x01(\x0c\x12\x15\n\rprobabilities\x18\x03 \x01(\x0c\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x10\n\x08labelled\x18\x05 \x01(\x03\";\n\x14ListWantedIdsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"M\n\x15ListWantedIdsResponse\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x1aSubmitProbabilitiesRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x15\n\rprobabilities\x18\x03 \x01(\x0c\x12\x0f\n\x07\x63oncept\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"B\n\x1bSubmitProbabilitiesResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"C\n\x12GetCoverageRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0f\n\x07\x63oncept\x18\x02 \x01(\t\x12\x0b\n\x03top\x18\x03 \x01(\x05\"\x9c\x01\n\x08\x43overage\x12\x0b\n\x03top\x18\x01 \x01(\x03\x12\x0f\n\x07in_pool\x18\x02 \x01(\x01\x12\x0e\n\x06picked\x18\x03 \x01(\x01\x12\x12\n\ncandidates\x18\x04 \x01(\x03\x12\x11\n\topen_rows\x18\x05 \x01(\x03\x12\r\n\x05score\x18\x06 \x01(\x01\x12\x14\n\x0crandom_score\x18\x07 \x01(\x01\x12\x16\n\x0e\x62\x61seline_score\x18\x08 \x01(\x01*\xe3\x01\n\x0e\x41\x63tiveStrategy\x12\x1f\n\x1b\x41\x43TIVE_STRATEGY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41\x43TIVE_STRATEGY_ENTROPY\x10\x01\x12$\n ACTIVE_STRATEGY_LEAST_CONFIDENCE\x10\x02\x12\x1a\n\x16\x41\x43TIVE_STRATEGY_MARGIN\x10\x03\x12(\n$ACTIVE_STRATEGY_MOST_LIKELY_POSITIVE\x10\x04\x12\'\n#ACTIVE_STRATEGY_INFORMATION_DENSITY\x10\x05*\xbb\x01\n\nActivePool\x12\x1b\n\x17\x41\x43TIVE_POOL_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43TIVE_POOL_SEALS\x10\x01\x12\x16\n\x12\x41\x43TIVE_POOL_GLOBAL\x10\x02\x12\x16\n\x12\x41\x43TIVE_POOL_RANDOM\x10\x03\x12\x1a\n\x16\x41\x43TIVE_POOL_CLASSIFIER\x10\x04\x12\x17\n\x13\x41\x43TIVE_POOL_ANCHORS\x10\x05\x12\x14\n\x10\x41\x43TIVE_POOL_AUTO\x10\x06*i\n\x0b\x41\x63tiveModel\x12\x1c\n\x18\x41\x43TIVE_MODEL_UNSPECIFIED\x10\x00\x12$\n ACTIVE_MODEL_LOGISTIC_REGRESSION\x10\x01\x12\x16\n\x12\x41\x43TIVE_MODEL_GIVEN\x10\x02\x32\xd9\x05\n\x15\x41\x63tiveLearningService\x12N\n\x12StartActiveSession\x12$.gleann.v1.StartActiveSessionRequest\x1a\x12.gleann.v1.Session\x12\x46\n\tNextBatch\x12\x1b.gleann.v1.NextBatchRequest\x1a\x1c.gleann.v1.NextBatchResponse\x12O\n\x0cSubmitLabels\x12\x1e.gleann.v1.SubmitLabelsRequest\x1a\x1f.gleann.v1.SubmitLabelsResponse\x12\x46\n\tIgnoreIds\x12\x1b.gleann.v1.IgnoreIdsRequest\x1a\x1c.gleann.v1.IgnoreIdsResponse\x12G\n\rGetStopAdvice\x12\x1f.gleann.v1.GetStopAdviceRequest\x1a\x15.gleann.v1.StopAdvice\x12I\n\nScoreItems\x12\x1c.gleann.v1.ScoreItemsRequest\x1a\x1d.gleann.v1.ScoreItemsResponse\x12R\n\rListWantedIds\x12\x1f.gleann.v1.ListWantedIdsRequest\x1a .gleann.v1.ListWantedIdsResponse\x12\x64\n\x13SubmitProbabilities\x12%.gleann.v1.SubmitProbabilitiesRequest\x1a&.gleann.v1.SubmitProbabilitiesResponse\x12\x41\n\x0bGetCoverage\x12\x1d.gleann.v1.GetCoverageRequest\x1a\x13.gleann.v1.Coverageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gleann/v1/active.proto\x12\tgleann.v1\x1a\x17gleann/v1/session.proto\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\"\x8b\x04\n\x0c\x41\x63tiveParams\x12\x30\n\x08strategy\x18\x01 \x01(\x0e\x32\x19.gleann.v1.ActiveStrategyH\x00\x88\x01\x01\x12(\n\x04pool\x18\x02 \x01(\x0e\x32\x15.gleann.v1.ActivePoolH\x01\x88\x01\x01\x12\x12\n\x05\x62\x61tch\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x17\n\nneighbours\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x0e\n\x01\x63\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x15\n\x08\x62\x61lanced\x18\x06 \x01(\x08H\x05\x88\x01\x01\x12\x15\n\x08max_iter\x18\x07 \x01(\x05H\x06\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x07\x88\x01\x01\x12\x0f\n\x07\x63lasses\x18\t \x03(\x03\x12\x14\n\x07\x61nchors\x18\n \x01(\x05H\x08\x88\x01\x01\x12\x14\n\x07subpool\x18\x0b \x01(\x05H\t\x88\x01\x01\x12\x1a\n\rdensity_power\x18\x0c \x01(\x01H\n\x88\x01\x01\x12*\n\x05model\x18\r \x01(\x0e\x32\x16.gleann.v1.ActiveModelH\x0b\x88\x01\x01\x12\x10\n\x08\x63oncepts\x18\x0e \x03(\tB\x0b\n\t_strategyB\x07\n\x05_poolB\x08\n\x06_batchB\r\n\x0b_neighboursB\x04\n\x02_cB\x0b\n\t_balancedB\x0b\n\t_max_iterB\x07\n\x05_seedB\n\n\x08_anchorsB\n\n\x08_subpoolB\x10\n\x0e_density_powerB\x08\n\x06_model\"\xb7\x01\n\x19StartActiveSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\'\n\x06params\x18\x02 \x01(\x0b\x32\x17.gleann.v1.ActiveParams\x12\x1b\n\x03ids\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06labels\x18\x04 \x01(\x0c\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12!\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x11.gleann.v1.Filter\"7\n\x10NextBatchRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x84\x01\n\x11NextBatchResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x02 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"g\n\x13SubmitLabelsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06labels\x18\x03 \x01(\x0c\x12\x12\n\nrequest_id\x18\x04 \x01(\t\";\n\x14SubmitLabelsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"T\n\x10IgnoreIdsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"8\n\x11IgnoreIdsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"\'\n\x14GetStopAdviceRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"\x8d\x01\n\nStopAdvice\x12\x0c\n\x04stop\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61tches\x18\x03 \x01(\x05\x12\x1f\n\x12recent_uncertainty\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10recent_positives\x18\x05 \x01(\x05\x42\x15\n\x13_recent_uncertainty\"f\n\x11ScoreItemsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0f\n\x07\x63oncept\x18\x03 \x01(\t\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x84\x01\n\x12ScoreItemsResponse\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0f\n\x07\x63lasses\x18\x02 \x01(\x0c\x12\x15\n\rprobabilities\x18\x03 \x01(\x0c\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x10\n\x08labelled\x18\x05 \x01(\x03\";\n\x14ListWantedIdsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"M\n\x15ListWantedIdsResponse\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x1aSubmitProbabilitiesRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x15\n\rprobabilities\x18\x03 \x01(\x0c\x12\x0f\n\x07\x63oncept\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"B\n\x1bSubmitProbabilitiesResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"C\n\x12GetCoverageRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0f\n\x07\x63oncept\x18\x02 \x01(\t\x12\x0b\n\x03top\x18\x03 \x01(\x05\"\x9c\x01\n\x08\x43overage\x12\x0b\n\x03top\x18\x01 \x01(\x03\x12\x0f\n\x07in_pool\x18\x02 \x01(\x01\x12\x0e\n\x06picked\x18\x03 \x01(\x01\x12\x12\n\ncandidates\x18\x04 \x01(\x03\x12\x11\n\topen_rows\x18\x05 \x01(\x03\x12\r\n\x05score\x18\x06 \x01(\x01\x12\x14\n\x0crandom_score\x18\x07 \x01(\x01\x12\x16\n\x0e\x62\x61seline_score\x18\x08 \x01(\x01*\xe3\x01\n\x0e\x41\x63tiveStrategy\x12\x1f\n\x1b\x41\x43TIVE_STRATEGY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41\x43TIVE_STRATEGY_ENTROPY\x10\x01\x12$\n ACTIVE_STRATEGY_LEAST_CONFIDENCE\x10\x02\x12\x1a\n\x16\x41\x43TIVE_STRATEGY_MARGIN\x10\x03\x12(\n$ACTIVE_STRATEGY_MOST_LIKELY_POSITIVE\x10\x04\x12\'\n#ACTIVE_STRATEGY_INFORMATION_DENSITY\x10\x05*\xbb\x01\n\nActivePool\x12\x1b\n\x17\x41\x43TIVE_POOL_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43TIVE_POOL_SEALS\x10\x01\x12\x16\n\x12\x41\x43TIVE_POOL_GLOBAL\x10\x02\x12\x16\n\x12\x41\x43TIVE_POOL_RANDOM\x10\x03\x12\x1a\n\x16\x41\x43TIVE_POOL_CLASSIFIER\x10\x04\x12\x17\n\x13\x41\x43TIVE_POOL_ANCHORS\x10\x05\x12\x14\n\x10\x41\x43TIVE_POOL_AUTO\x10\x06*i\n\x0b\x41\x63tiveModel\x12\x1c\n\x18\x41\x43TIVE_MODEL_UNSPECIFIED\x10\x00\x12$\n ACTIVE_MODEL_LOGISTIC_REGRESSION\x10\x01\x12\x16\n\x12\x41\x43TIVE_MODEL_GIVEN\x10\x02\x32\xd9\x05\n\x15\x41\x63tiveLearningService\x12N\n\x12StartActiveSession\x12$.gleann.v1.StartActiveSessionRequest\x1a\x12.gleann.v1.Session\x12\x46\n\tNextBatch\x12\x1b.gleann.v1.NextBatchRequest\x1a\x1c.gleann.v1.NextBatchResponse\x12O\n\x0cSubmitLabels\x12\x1e.gleann.v1.SubmitLabelsRequest\x1a\x1f.gleann.v1.SubmitLabelsResponse\x12\x46\n\tIgnoreIds\x12\x1b.gleann.v1.IgnoreIdsRequest\x1a\x1c.gleann.v1.IgnoreIdsResponse\x12G\n\rGetStopAdvice\x12\x1f.gleann.v1.GetStopAdviceRequest\x1a\x15.gleann.v1.StopAdvice\x12I\n\nScoreItems\x12\x1c.gleann.v1.ScoreItemsRequest\x1a\x1d.gleann.v1.ScoreItemsResponse\x12R\n\rListWantedIds\x12\x1f.gleann.v1.ListWantedIdsRequest\x1a .gleann.v1.ListWantedIdsResponse\x12\x64\n\x13SubmitProbabilities\x12%.gleann.v1.SubmitProbabilitiesRequest\x1a&.gleann.v1.SubmitProbabilitiesResponse\x12\x41\n\x0bGetCoverage\x12\x1d.gleann.v1.GetCoverageRequest\x1a\x13.gleann.v1.Coverageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.active_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACTIVESTRATEGY']._serialized_start=2262
-  _globals['_ACTIVESTRATEGY']._serialized_end=2489
-  _globals['_ACTIVEPOOL']._serialized_start=2492
-  _globals['_ACTIVEPOOL']._serialized_end=2679
-  _globals['_ACTIVEMODEL']._serialized_start=2681
-  _globals['_ACTIVEMODEL']._serialized_end=2786
-  _globals['_ACTIVEPARAMS']._serialized_start=86
-  _globals['_ACTIVEPARAMS']._serialized_end=609
-  _globals['_STARTACTIVESESSIONREQUEST']._serialized_start=612
-  _globals['_STARTACTIVESESSIONREQUEST']._serialized_end=760
-  _globals['_NEXTBATCHREQUEST']._serialized_start=762
-  _globals['_NEXTBATCHREQUEST']._serialized_end=817
-  _globals['_NEXTBATCHRESPONSE']._serialized_start=820
-  _globals['_NEXTBATCHRESPONSE']._serialized_end=952
-  _globals['_SUBMITLABELSREQUEST']._serialized_start=954
-  _globals['_SUBMITLABELSREQUEST']._serialized_end=1057
-  _globals['_SUBMITLABELSRESPONSE']._serialized_start=1059
-  _globals['_SUBMITLABELSRESPONSE']._serialized_end=1118
-  _globals['_IGNOREIDSREQUEST']._serialized_start=1120
-  _globals['_IGNOREIDSREQUEST']._serialized_end=1204
-  _globals['_IGNOREIDSRESPONSE']._serialized_start=1206
-  _globals['_IGNOREIDSRESPONSE']._serialized_end=1262
-  _globals['_GETSTOPADVICEREQUEST']._serialized_start=1264
-  _globals['_GETSTOPADVICEREQUEST']._serialized_end=1303
-  _globals['_STOPADVICE']._serialized_start=1306
-  _globals['_STOPADVICE']._serialized_end=1447
-  _globals['_SCOREITEMSREQUEST']._serialized_start=1449
-  _globals['_SCOREITEMSREQUEST']._serialized_end=1551
-  _globals['_SCOREITEMSRESPONSE']._serialized_start=1554
-  _globals['_SCOREITEMSRESPONSE']._serialized_end=1686
-  _globals['_LISTWANTEDIDSREQUEST']._serialized_start=1688
-  _globals['_LISTWANTEDIDSREQUEST']._serialized_end=1747
-  _globals['_LISTWANTEDIDSRESPONSE']._serialized_start=1749
-  _globals['_LISTWANTEDIDSRESPONSE']._serialized_end=1826
-  _globals['_SUBMITPROBABILITIESREQUEST']._serialized_start=1829
-  _globals['_SUBMITPROBABILITIESREQUEST']._serialized_end=1963
-  _globals['_SUBMITPROBABILITIESRESPONSE']._serialized_start=1965
-  _globals['_SUBMITPROBABILITIESRESPONSE']._serialized_end=2031
-  _globals['_GETCOVERAGEREQUEST']._serialized_start=2033
-  _globals['_GETCOVERAGEREQUEST']._serialized_end=2100
-  _globals['_COVERAGE']._serialized_start=2103
-  _globals['_COVERAGE']._serialized_end=2259
-  _globals['_ACTIVELEARNINGSERVICE']._serialized_start=2789
-  _globals['_ACTIVELEARNINGSERVICE']._serialized_end=3518
+  _globals['_ACTIVESTRATEGY']._serialized_start=2322
+  _globals['_ACTIVESTRATEGY']._serialized_end=2549
+  _globals['_ACTIVEPOOL']._serialized_start=2552
+  _globals['_ACTIVEPOOL']._serialized_end=2739
+  _globals['_ACTIVEMODEL']._serialized_start=2741
+  _globals['_ACTIVEMODEL']._serialized_end=2846
+  _globals['_ACTIVEPARAMS']._serialized_start=111
+  _globals['_ACTIVEPARAMS']._serialized_end=634
+  _globals['_STARTACTIVESESSIONREQUEST']._serialized_start=637
+  _globals['_STARTACTIVESESSIONREQUEST']._serialized_end=820
+  _globals['_NEXTBATCHREQUEST']._serialized_start=822
+  _globals['_NEXTBATCHREQUEST']._serialized_end=877
+  _globals['_NEXTBATCHRESPONSE']._serialized_start=880
+  _globals['_NEXTBATCHRESPONSE']._serialized_end=1012
+  _globals['_SUBMITLABELSREQUEST']._serialized_start=1014
+  _globals['_SUBMITLABELSREQUEST']._serialized_end=1117
+  _globals['_SUBMITLABELSRESPONSE']._serialized_start=1119
+  _globals['_SUBMITLABELSRESPONSE']._serialized_end=1178
+  _globals['_IGNOREIDSREQUEST']._serialized_start=1180
+  _globals['_IGNOREIDSREQUEST']._serialized_end=1264
+  _globals['_IGNOREIDSRESPONSE']._serialized_start=1266
+  _globals['_IGNOREIDSRESPONSE']._serialized_end=1322
+  _globals['_GETSTOPADVICEREQUEST']._serialized_start=1324
+  _globals['_GETSTOPADVICEREQUEST']._serialized_end=1363
+  _globals['_STOPADVICE']._serialized_start=1366
+  _globals['_STOPADVICE']._serialized_end=1507
+  _globals['_SCOREITEMSREQUEST']._serialized_start=1509
+  _globals['_SCOREITEMSREQUEST']._serialized_end=1611
+  _globals['_SCOREITEMSRESPONSE']._serialized_start=1614
+  _globals['_SCOREITEMSRESPONSE']._serialized_end=1746
+  _globals['_LISTWANTEDIDSREQUEST']._serialized_start=1748
+  _globals['_LISTWANTEDIDSREQUEST']._serialized_end=1807
+  _globals['_LISTWANTEDIDSRESPONSE']._serialized_start=1809
+  _globals['_LISTWANTEDIDSRESPONSE']._serialized_end=1886
+  _globals['_SUBMITPROBABILITIESREQUEST']._serialized_start=1889
+  _globals['_SUBMITPROBABILITIESREQUEST']._serialized_end=2023
+  _globals['_SUBMITPROBABILITIESRESPONSE']._serialized_start=2025
+  _globals['_SUBMITPROBABILITIESRESPONSE']._serialized_end=2091
+  _globals['_GETCOVERAGEREQUEST']._serialized_start=2093
+  _globals['_GETCOVERAGEREQUEST']._serialized_end=2160
+  _globals['_COVERAGE']._serialized_start=2163
+  _globals['_COVERAGE']._serialized_end=2319
+  _globals['_ACTIVELEARNINGSERVICE']._serialized_start=2849
+  _globals['_ACTIVELEARNINGSERVICE']._serialized_end=3578
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from gleann.v1 import session_pb2 as _session_pb2
+from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -83,18 +84,20 @@ class ActiveParams(_message.Message):
     def __init__(self, strategy: _Optional[_Union[ActiveStrategy, str]] = ..., pool: _Optional[_Union[ActivePool, str]] = ..., batch: _Optional[int] = ..., neighbours: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ..., classes: _Optional[_Iterable[int]] = ..., anchors: _Optional[int] = ..., subpool: _Optional[int] = ..., density_power: _Optional[float] = ..., model: _Optional[_Union[ActiveModel, str]] = ..., concepts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StartActiveSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "ids", "labels", "request_id")
+    __slots__ = ("index", "params", "ids", "labels", "request_id", "filter")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: ActiveParams
     ids: _types_pb2.Ids
     labels: bytes
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[ActiveParams, _Mapping]] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
+    filter: _payload_pb2.Filter
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[ActiveParams, _Mapping]] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[bytes] = ..., request_id: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ...) -> None: ...
 
 class NextBatchRequest(_message.Message):
     __slots__ = ("session", "page_token")

@@ -1,5 +1,6 @@
 import datetime
 
+from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
@@ -32,7 +33,7 @@ COST_ON_SUM: CostOn
 COST_ON_MEAN: CostOn
 
 class CreateSelectionJobRequest(_message.Message):
-    __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "gist", "ccs", "allowed_ids", "request_id", "quotas")
+    __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "gist", "ccs", "allowed_ids", "request_id", "quotas", "filter")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
     WEIGHTED_K_CENTER_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +45,7 @@ class CreateSelectionJobRequest(_message.Message):
     ALLOWED_IDS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     index: str
     k: int
     weighted_k_center: WeightedKCenter
@@ -55,7 +57,8 @@ class CreateSelectionJobRequest(_message.Message):
     allowed_ids: _types_pb2.Ids
     request_id: str
     quotas: Quotas
-    def __init__(self, index: _Optional[str] = ..., k: _Optional[int] = ..., weighted_k_center: _Optional[_Union[WeightedKCenter, _Mapping]] = ..., farthest_first: _Optional[_Union[FarthestFirst, _Mapping]] = ..., margin: _Optional[_Union[Margin, _Mapping]] = ..., random: _Optional[_Union[Random, _Mapping]] = ..., gist: _Optional[_Union[Gist, _Mapping]] = ..., ccs: _Optional[_Union[Ccs, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ...) -> None: ...
+    filter: _payload_pb2.Filter
+    def __init__(self, index: _Optional[str] = ..., k: _Optional[int] = ..., weighted_k_center: _Optional[_Union[WeightedKCenter, _Mapping]] = ..., farthest_first: _Optional[_Union[FarthestFirst, _Mapping]] = ..., margin: _Optional[_Union[Margin, _Mapping]] = ..., random: _Optional[_Union[Random, _Mapping]] = ..., gist: _Optional[_Union[Gist, _Mapping]] = ..., ccs: _Optional[_Union[Ccs, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ...) -> None: ...
 
 class Quotas(_message.Message):
     __slots__ = ("ids", "groups", "rule", "quotas")

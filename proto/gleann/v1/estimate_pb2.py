@@ -23,78 +23,79 @@ _sym_db = _symbol_database.Default()
 
 
 from gleann.v1 import session_pb2 as gleann_dot_v1_dot_session__pb2
+from gleann.v1 import payload_pb2 as gleann_dot_v1_dot_payload__pb2
 from gleann.v1 import types_pb2 as gleann_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gleann/v1/estimate.proto\x12\tgleann.v1\x1a\x17gleann/v1/session.proto\x1a\x15gleann/v1/types.proto\"\x92\x05\n\x0e\x45stimateParams\x12.\n\x06target\x18\x01 \x01(\x0e\x32\x19.gleann.v1.EstimateTargetH\x00\x88\x01\x01\x12\x0e\n\x06\x62udget\x18\x02 \x01(\x05\x12\x13\n\x06strata\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0bpilot_share\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x04\x88\x01\x01\x12-\n\nstrata_cut\x18\x07 \x01(\x0e\x32\x14.gleann.v1.StrataCutH\x05\x88\x01\x01\x12\x13\n\x06rounds\x18\x08 \x01(\x05H\x06\x88\x01\x01\x12\x12\n\x05\x66loor\x18\t \x01(\x01H\x07\x88\x01\x01\x12\x32\n\x08interval\x18\n \x01(\x0e\x32\x1b.gleann.v1.EstimateIntervalH\x08\x88\x01\x01\x12\x1a\n\rstop_at_width\x18\x0b \x01(\x01H\t\x88\x01\x01\x12#\n\x16stop_at_relative_width\x18\x0c \x01(\x01H\n\x88\x01\x01\x12\x14\n\x07\x61nytime\x18\r \x01(\x08H\x0b\x88\x01\x01\x12\x36\n\nallocation\x18\x0e \x01(\x0e\x32\x1d.gleann.v1.EstimateAllocationH\x0c\x88\x01\x01\x12\x13\n\x0bvalue_range\x18\x0f \x03(\x01\x42\t\n\x07_targetB\t\n\x07_strataB\x0e\n\x0c_pilot_shareB\r\n\x0b_confidenceB\x07\n\x05_seedB\r\n\x0b_strata_cutB\t\n\x07_roundsB\x08\n\x06_floorB\x0b\n\t_intervalB\x10\n\x0e_stop_at_widthB\x19\n\x17_stop_at_relative_widthB\n\n\x08_anytimeB\r\n\x0b_allocation\":\n\x0bProxyScores\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x02 \x01(\x0c\"B\n\nNamedProxy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06scores\x18\x02 \x01(\x0b\x32\x16.gleann.v1.ProxyScores\"9\n\x0fProxyCandidates\x12&\n\x07proxies\x18\x01 \x03(\x0b\x32\x15.gleann.v1.NamedProxy\"g\n\x10LabelledExamples\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x02 \x01(\x0c\x12\x17\n\nneighbours\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_neighbours\">\n\nIndexProxy\x12\x1c\n\x0frepresentatives\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x12\n\x10_representatives\"]\n\x0bKnownLabels\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\tpositives\x18\x02 \x01(\x0c\x12\x13\n\x06values\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\t\n\x07_values\"\xd6\x02\n\x1bStartEstimateSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12)\n\x06params\x18\x02 \x01(\x0b\x32\x19.gleann.v1.EstimateParams\x12(\n\x06scores\x18\x03 \x01(\x0b\x32\x16.gleann.v1.ProxyScoresH\x00\x12/\n\x08\x65xamples\x18\x04 \x01(\x0b\x32\x1b.gleann.v1.LabelledExamplesH\x00\x12\x30\n\ncandidates\x18\x06 \x01(\x0b\x32\x1a.gleann.v1.ProxyCandidatesH\x00\x12,\n\x0bindex_proxy\x18\x07 \x01(\x0b\x32\x15.gleann.v1.IndexProxyH\x00\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12%\n\x05known\x18\x08 \x01(\x0b\x32\x16.gleann.v1.KnownLabelsB\x07\n\x05proxy\"?\n\x18NextEstimateBatchRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x8c\x01\n\x19NextEstimateBatchResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x02 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x92\x01\n\x1bSubmitEstimateLabelsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\tpositives\x18\x03 \x01(\x0c\x12\x13\n\x06values\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\t\n\x07_values\"C\n\x1cSubmitEstimateLabelsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"%\n\x12GetEstimateRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"z\n\x07Stratum\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x10\n\x08labelled\x18\x02 \x01(\x03\x12\x11\n\tpositives\x18\x03 \x01(\x03\x12\x0c\n\x04rate\x18\x04 \x01(\x01\x12\x11\n\x04mean\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nproxy_mean\x18\x06 \x01(\x01\x42\x07\n\x05_mean\"\xb6\x03\n\x08\x45stimate\x12)\n\x06target\x18\x01 \x01(\x0e\x32\x19.gleann.v1.EstimateTarget\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\nconfidence\x18\x05 \x01(\x01\x12\x13\n\x0blabels_used\x18\x06 \x01(\x03\x12\x11\n\tpositives\x18\x07 \x01(\x03\x12\x0c\n\x04note\x18\x08 \x01(\t\x12&\n\nby_stratum\x18\t \x03(\x0b\x32\x12.gleann.v1.Stratum\x12\x17\n\x0fprovenance_json\x18\n \x01(\t\x12\x1a\n\runiform_width\x18\x0b \x01(\x01H\x03\x88\x01\x01\x12\x17\n\nabae_width\x18\x0c \x01(\x01H\x04\x88\x01\x01\x12\x11\n\x04rows\x18\x14 \x01(\x03H\x05\x88\x01\x01\x12\x1b\n\x0einterval_valid\x18\x15 \x01(\x08H\x06\x88\x01\x01\x42\x08\n\x06_valueB\x06\n\x04_lowB\x07\n\x05_highB\x10\n\x0e_uniform_widthB\r\n\x0b_abae_widthB\x07\n\x05_rowsB\x11\n\x0f_interval_valid\"\xb4\x01\n\x10KnownGroupLabels\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12)\n\x06groups\x18\x02 \x01(\x0b\x32\x17.gleann.v1.GroupNumbersH\x00\x12.\n\tpositives\x18\x03 \x01(\x0b\x32\x19.gleann.v1.GroupPositivesH\x00\x12\x13\n\x06values\x18\x04 \x01(\x0cH\x01\x88\x01\x01\x42\x08\n\x06labelsB\t\n\x07_values\"\xd0\x01\n\x18StartGroupSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12)\n\x06params\x18\x02 \x01(\x0b\x32\x19.gleann.v1.EstimateParams\x12%\n\x06groups\x18\x03 \x03(\x0b\x32\x15.gleann.v1.NamedProxy\x12\x13\n\x0boverlapping\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x05known\x18\x06 \x03(\x0b\x32\x1b.gleann.v1.KnownGroupLabels\">\n\x17NextGroupBatchesRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"s\n\nGroupBatch\x12\r\n\x05group\x18\x01 \x01(\t\x12\'\n\x05items\x18\x02 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x03 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x04 \x01(\t\"[\n\x18NextGroupBatchesResponse\x12&\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x15.gleann.v1.GroupBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0cGroupNumbers\x12\x0f\n\x07numbers\x18\x01 \x01(\x0c\"2\n\x0eGroupPositives\x12\r\n\x05group\x18\x01 \x01(\t\x12\x11\n\tpositives\x18\x02 \x01(\x0c\"\xe1\x01\n\x18SubmitGroupLabelsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12)\n\x06groups\x18\x03 \x01(\x0b\x32\x17.gleann.v1.GroupNumbersH\x00\x12.\n\tpositives\x18\x04 \x01(\x0b\x32\x19.gleann.v1.GroupPositivesH\x00\x12\x13\n\x06values\x18\x05 \x01(\x0cH\x01\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x08\n\x06labelsB\t\n\x07_values\"@\n\x19SubmitGroupLabelsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"+\n\x18GetGroupEstimatesRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"E\n\rGroupEstimate\x12\r\n\x05group\x18\x01 \x01(\t\x12%\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x13.gleann.v1.Estimate\"=\n\x0eGroupEstimates\x12+\n\testimates\x18\x01 \x03(\x0b\x32\x18.gleann.v1.GroupEstimate*\x99\x01\n\x0e\x45stimateTarget\x12\x1f\n\x1b\x45STIMATE_TARGET_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45STIMATE_TARGET_COUNT\x10\x01\x12\x17\n\x13\x45STIMATE_TARGET_AVG\x10\x02\x12\x17\n\x13\x45STIMATE_TARGET_SUM\x10\x03\x12\x19\n\x15\x45STIMATE_TARGET_SHARE\x10\x04*v\n\tStrataCut\x12\x1a\n\x16STRATA_CUT_UNSPECIFIED\x10\x00\x12\x18\n\x14STRATA_CUT_SQRT_MASS\x10\x01\x12\x19\n\x15STRATA_CUT_EQUAL_SIZE\x10\x02\x12\x18\n\x14STRATA_CUT_GEOMETRIC\x10\x03*\xac\x01\n\x10\x45stimateInterval\x12!\n\x1d\x45STIMATE_INTERVAL_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45STIMATE_INTERVAL_DELTA\x10\x01\x12\x1f\n\x1b\x45STIMATE_INTERVAL_BOOTSTRAP\x10\x02\x12\x1a\n\x16\x45STIMATE_INTERVAL_AUTO\x10\x03\x12\x1b\n\x17\x45STIMATE_INTERVAL_POLYA\x10\x04*y\n\x12\x45stimateAllocation\x12#\n\x1f\x45STIMATE_ALLOCATION_UNSPECIFIED\x10\x00\x12 \n\x1c\x45STIMATE_ALLOCATION_ADAPTIVE\x10\x01\x12\x1c\n\x18\x45STIMATE_ALLOCATION_EVEN\x10\x02\x32\xd1\x05\n\x0f\x45stimateService\x12R\n\x14StartEstimateSession\x12&.gleann.v1.StartEstimateSessionRequest\x1a\x12.gleann.v1.Session\x12^\n\x11NextEstimateBatch\x12#.gleann.v1.NextEstimateBatchRequest\x1a$.gleann.v1.NextEstimateBatchResponse\x12g\n\x14SubmitEstimateLabels\x12&.gleann.v1.SubmitEstimateLabelsRequest\x1a\'.gleann.v1.SubmitEstimateLabelsResponse\x12\x41\n\x0bGetEstimate\x12\x1d.gleann.v1.GetEstimateRequest\x1a\x13.gleann.v1.Estimate\x12L\n\x11StartGroupSession\x12#.gleann.v1.StartGroupSessionRequest\x1a\x12.gleann.v1.Session\x12[\n\x10NextGroupBatches\x12\".gleann.v1.NextGroupBatchesRequest\x1a#.gleann.v1.NextGroupBatchesResponse\x12^\n\x11SubmitGroupLabels\x12#.gleann.v1.SubmitGroupLabelsRequest\x1a$.gleann.v1.SubmitGroupLabelsResponse\x12S\n\x11GetGroupEstimates\x12#.gleann.v1.GetGroupEstimatesRequest\x1a\x19.gleann.v1.GroupEstimatesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gleann/v1/estimate.proto\x12\tgleann.v1\x1a\x17gleann/v1/session.proto\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\"\x92\x05\n\x0e\x45stimateParams\x12.\n\x06target\x18\x01 \x01(\x0e\x32\x19.gleann.v1.EstimateTargetH\x00\x88\x01\x01\x12\x0e\n\x06\x62udget\x18\x02 \x01(\x05\x12\x13\n\x06strata\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0bpilot_share\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x04\x88\x01\x01\x12-\n\nstrata_cut\x18\x07 \x01(\x0e\x32\x14.gleann.v1.StrataCutH\x05\x88\x01\x01\x12\x13\n\x06rounds\x18\x08 \x01(\x05H\x06\x88\x01\x01\x12\x12\n\x05\x66loor\x18\t \x01(\x01H\x07\x88\x01\x01\x12\x32\n\x08interval\x18\n \x01(\x0e\x32\x1b.gleann.v1.EstimateIntervalH\x08\x88\x01\x01\x12\x1a\n\rstop_at_width\x18\x0b \x01(\x01H\t\x88\x01\x01\x12#\n\x16stop_at_relative_width\x18\x0c \x01(\x01H\n\x88\x01\x01\x12\x14\n\x07\x61nytime\x18\r \x01(\x08H\x0b\x88\x01\x01\x12\x36\n\nallocation\x18\x0e \x01(\x0e\x32\x1d.gleann.v1.EstimateAllocationH\x0c\x88\x01\x01\x12\x13\n\x0bvalue_range\x18\x0f \x03(\x01\x42\t\n\x07_targetB\t\n\x07_strataB\x0e\n\x0c_pilot_shareB\r\n\x0b_confidenceB\x07\n\x05_seedB\r\n\x0b_strata_cutB\t\n\x07_roundsB\x08\n\x06_floorB\x0b\n\t_intervalB\x10\n\x0e_stop_at_widthB\x19\n\x17_stop_at_relative_widthB\n\n\x08_anytimeB\r\n\x0b_allocation\":\n\x0bProxyScores\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x02 \x01(\x0c\"B\n\nNamedProxy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06scores\x18\x02 \x01(\x0b\x32\x16.gleann.v1.ProxyScores\"9\n\x0fProxyCandidates\x12&\n\x07proxies\x18\x01 \x03(\x0b\x32\x15.gleann.v1.NamedProxy\"g\n\x10LabelledExamples\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x02 \x01(\x0c\x12\x17\n\nneighbours\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_neighbours\">\n\nIndexProxy\x12\x1c\n\x0frepresentatives\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x12\n\x10_representatives\"]\n\x0bKnownLabels\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\tpositives\x18\x02 \x01(\x0c\x12\x13\n\x06values\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\t\n\x07_values\"\xf9\x02\n\x1bStartEstimateSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12)\n\x06params\x18\x02 \x01(\x0b\x32\x19.gleann.v1.EstimateParams\x12(\n\x06scores\x18\x03 \x01(\x0b\x32\x16.gleann.v1.ProxyScoresH\x00\x12/\n\x08\x65xamples\x18\x04 \x01(\x0b\x32\x1b.gleann.v1.LabelledExamplesH\x00\x12\x30\n\ncandidates\x18\x06 \x01(\x0b\x32\x1a.gleann.v1.ProxyCandidatesH\x00\x12,\n\x0bindex_proxy\x18\x07 \x01(\x0b\x32\x15.gleann.v1.IndexProxyH\x00\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12%\n\x05known\x18\x08 \x01(\x0b\x32\x16.gleann.v1.KnownLabels\x12!\n\x06\x66ilter\x18\t \x01(\x0b\x32\x11.gleann.v1.FilterB\x07\n\x05proxy\"?\n\x18NextEstimateBatchRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x8c\x01\n\x19NextEstimateBatchResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x02 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x92\x01\n\x1bSubmitEstimateLabelsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\tpositives\x18\x03 \x01(\x0c\x12\x13\n\x06values\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\t\n\x07_values\"C\n\x1cSubmitEstimateLabelsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"%\n\x12GetEstimateRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"z\n\x07Stratum\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x10\n\x08labelled\x18\x02 \x01(\x03\x12\x11\n\tpositives\x18\x03 \x01(\x03\x12\x0c\n\x04rate\x18\x04 \x01(\x01\x12\x11\n\x04mean\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nproxy_mean\x18\x06 \x01(\x01\x42\x07\n\x05_mean\"\xb6\x03\n\x08\x45stimate\x12)\n\x06target\x18\x01 \x01(\x0e\x32\x19.gleann.v1.EstimateTarget\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\nconfidence\x18\x05 \x01(\x01\x12\x13\n\x0blabels_used\x18\x06 \x01(\x03\x12\x11\n\tpositives\x18\x07 \x01(\x03\x12\x0c\n\x04note\x18\x08 \x01(\t\x12&\n\nby_stratum\x18\t \x03(\x0b\x32\x12.gleann.v1.Stratum\x12\x17\n\x0fprovenance_json\x18\n \x01(\t\x12\x1a\n\runiform_width\x18\x0b \x01(\x01H\x03\x88\x01\x01\x12\x17\n\nabae_width\x18\x0c \x01(\x01H\x04\x88\x01\x01\x12\x11\n\x04rows\x18\x14 \x01(\x03H\x05\x88\x01\x01\x12\x1b\n\x0einterval_valid\x18\x15 \x01(\x08H\x06\x88\x01\x01\x42\x08\n\x06_valueB\x06\n\x04_lowB\x07\n\x05_highB\x10\n\x0e_uniform_widthB\r\n\x0b_abae_widthB\x07\n\x05_rowsB\x11\n\x0f_interval_valid\"\xb4\x01\n\x10KnownGroupLabels\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12)\n\x06groups\x18\x02 \x01(\x0b\x32\x17.gleann.v1.GroupNumbersH\x00\x12.\n\tpositives\x18\x03 \x01(\x0b\x32\x19.gleann.v1.GroupPositivesH\x00\x12\x13\n\x06values\x18\x04 \x01(\x0cH\x01\x88\x01\x01\x42\x08\n\x06labelsB\t\n\x07_values\"\xf3\x01\n\x18StartGroupSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12)\n\x06params\x18\x02 \x01(\x0b\x32\x19.gleann.v1.EstimateParams\x12%\n\x06groups\x18\x03 \x03(\x0b\x32\x15.gleann.v1.NamedProxy\x12\x13\n\x0boverlapping\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x05known\x18\x06 \x03(\x0b\x32\x1b.gleann.v1.KnownGroupLabels\x12!\n\x06\x66ilter\x18\x07 \x01(\x0b\x32\x11.gleann.v1.Filter\">\n\x17NextGroupBatchesRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"s\n\nGroupBatch\x12\r\n\x05group\x18\x01 \x01(\t\x12\'\n\x05items\x18\x02 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x03 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x04 \x01(\t\"[\n\x18NextGroupBatchesResponse\x12&\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x15.gleann.v1.GroupBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0cGroupNumbers\x12\x0f\n\x07numbers\x18\x01 \x01(\x0c\"2\n\x0eGroupPositives\x12\r\n\x05group\x18\x01 \x01(\t\x12\x11\n\tpositives\x18\x02 \x01(\x0c\"\xe1\x01\n\x18SubmitGroupLabelsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12)\n\x06groups\x18\x03 \x01(\x0b\x32\x17.gleann.v1.GroupNumbersH\x00\x12.\n\tpositives\x18\x04 \x01(\x0b\x32\x19.gleann.v1.GroupPositivesH\x00\x12\x13\n\x06values\x18\x05 \x01(\x0cH\x01\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x08\n\x06labelsB\t\n\x07_values\"@\n\x19SubmitGroupLabelsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"+\n\x18GetGroupEstimatesRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"E\n\rGroupEstimate\x12\r\n\x05group\x18\x01 \x01(\t\x12%\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x13.gleann.v1.Estimate\"=\n\x0eGroupEstimates\x12+\n\testimates\x18\x01 \x03(\x0b\x32\x18.gleann.v1.GroupEstimate*\x99\x01\n\x0e\x45stimateTarget\x12\x1f\n\x1b\x45STIMATE_TARGET_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45STIMATE_TARGET_COUNT\x10\x01\x12\x17\n\x13\x45STIMATE_TARGET_AVG\x10\x02\x12\x17\n\x13\x45STIMATE_TARGET_SUM\x10\x03\x12\x19\n\x15\x45STIMATE_TARGET_SHARE\x10\x04*v\n\tStrataCut\x12\x1a\n\x16STRATA_CUT_UNSPECIFIED\x10\x00\x12\x18\n\x14STRATA_CUT_SQRT_MASS\x10\x01\x12\x19\n\x15STRATA_CUT_EQUAL_SIZE\x10\x02\x12\x18\n\x14STRATA_CUT_GEOMETRIC\x10\x03*\xac\x01\n\x10\x45stimateInterval\x12!\n\x1d\x45STIMATE_INTERVAL_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45STIMATE_INTERVAL_DELTA\x10\x01\x12\x1f\n\x1b\x45STIMATE_INTERVAL_BOOTSTRAP\x10\x02\x12\x1a\n\x16\x45STIMATE_INTERVAL_AUTO\x10\x03\x12\x1b\n\x17\x45STIMATE_INTERVAL_POLYA\x10\x04*y\n\x12\x45stimateAllocation\x12#\n\x1f\x45STIMATE_ALLOCATION_UNSPECIFIED\x10\x00\x12 \n\x1c\x45STIMATE_ALLOCATION_ADAPTIVE\x10\x01\x12\x1c\n\x18\x45STIMATE_ALLOCATION_EVEN\x10\x02\x32\xd1\x05\n\x0f\x45stimateService\x12R\n\x14StartEstimateSession\x12&.gleann.v1.StartEstimateSessionRequest\x1a\x12.gleann.v1.Session\x12^\n\x11NextEstimateBatch\x12#.gleann.v1.NextEstimateBatchRequest\x1a$.gleann.v1.NextEstimateBatchResponse\x12g\n\x14SubmitEstimateLabels\x12&.gleann.v1.SubmitEstimateLabelsRequest\x1a\'.gleann.v1.SubmitEstimateLabelsResponse\x12\x41\n\x0bGetEstimate\x12\x1d.gleann.v1.GetEstimateRequest\x1a\x13.gleann.v1.Estimate\x12L\n\x11StartGroupSession\x12#.gleann.v1.StartGroupSessionRequest\x1a\x12.gleann.v1.Session\x12[\n\x10NextGroupBatches\x12\".gleann.v1.NextGroupBatchesRequest\x1a#.gleann.v1.NextGroupBatchesResponse\x12^\n\x11SubmitGroupLabels\x12#.gleann.v1.SubmitGroupLabelsRequest\x1a$.gleann.v1.SubmitGroupLabelsResponse\x12S\n\x11GetGroupEstimates\x12#.gleann.v1.GetGroupEstimatesRequest\x1a\x19.gleann.v1.GroupEstimatesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.estimate_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ESTIMATETARGET']._serialized_start=3801
-  _globals['_ESTIMATETARGET']._serialized_end=3954
-  _globals['_STRATACUT']._serialized_start=3956
-  _globals['_STRATACUT']._serialized_end=4074
-  _globals['_ESTIMATEINTERVAL']._serialized_start=4077
-  _globals['_ESTIMATEINTERVAL']._serialized_end=4249
-  _globals['_ESTIMATEALLOCATION']._serialized_start=4251
-  _globals['_ESTIMATEALLOCATION']._serialized_end=4372
-  _globals['_ESTIMATEPARAMS']._serialized_start=88
-  _globals['_ESTIMATEPARAMS']._serialized_end=746
-  _globals['_PROXYSCORES']._serialized_start=748
-  _globals['_PROXYSCORES']._serialized_end=806
-  _globals['_NAMEDPROXY']._serialized_start=808
-  _globals['_NAMEDPROXY']._serialized_end=874
-  _globals['_PROXYCANDIDATES']._serialized_start=876
-  _globals['_PROXYCANDIDATES']._serialized_end=933
-  _globals['_LABELLEDEXAMPLES']._serialized_start=935
-  _globals['_LABELLEDEXAMPLES']._serialized_end=1038
-  _globals['_INDEXPROXY']._serialized_start=1040
-  _globals['_INDEXPROXY']._serialized_end=1102
-  _globals['_KNOWNLABELS']._serialized_start=1104
-  _globals['_KNOWNLABELS']._serialized_end=1197
-  _globals['_STARTESTIMATESESSIONREQUEST']._serialized_start=1200
-  _globals['_STARTESTIMATESESSIONREQUEST']._serialized_end=1542
-  _globals['_NEXTESTIMATEBATCHREQUEST']._serialized_start=1544
-  _globals['_NEXTESTIMATEBATCHREQUEST']._serialized_end=1607
-  _globals['_NEXTESTIMATEBATCHRESPONSE']._serialized_start=1610
-  _globals['_NEXTESTIMATEBATCHRESPONSE']._serialized_end=1750
-  _globals['_SUBMITESTIMATELABELSREQUEST']._serialized_start=1753
-  _globals['_SUBMITESTIMATELABELSREQUEST']._serialized_end=1899
-  _globals['_SUBMITESTIMATELABELSRESPONSE']._serialized_start=1901
-  _globals['_SUBMITESTIMATELABELSRESPONSE']._serialized_end=1968
-  _globals['_GETESTIMATEREQUEST']._serialized_start=1970
-  _globals['_GETESTIMATEREQUEST']._serialized_end=2007
-  _globals['_STRATUM']._serialized_start=2009
-  _globals['_STRATUM']._serialized_end=2131
-  _globals['_ESTIMATE']._serialized_start=2134
-  _globals['_ESTIMATE']._serialized_end=2572
-  _globals['_KNOWNGROUPLABELS']._serialized_start=2575
-  _globals['_KNOWNGROUPLABELS']._serialized_end=2755
-  _globals['_STARTGROUPSESSIONREQUEST']._serialized_start=2758
-  _globals['_STARTGROUPSESSIONREQUEST']._serialized_end=2966
-  _globals['_NEXTGROUPBATCHESREQUEST']._serialized_start=2968
-  _globals['_NEXTGROUPBATCHESREQUEST']._serialized_end=3030
-  _globals['_GROUPBATCH']._serialized_start=3032
-  _globals['_GROUPBATCH']._serialized_end=3147
-  _globals['_NEXTGROUPBATCHESRESPONSE']._serialized_start=3149
-  _globals['_NEXTGROUPBATCHESRESPONSE']._serialized_end=3240
-  _globals['_GROUPNUMBERS']._serialized_start=3242
-  _globals['_GROUPNUMBERS']._serialized_end=3273
-  _globals['_GROUPPOSITIVES']._serialized_start=3275
-  _globals['_GROUPPOSITIVES']._serialized_end=3325
-  _globals['_SUBMITGROUPLABELSREQUEST']._serialized_start=3328
-  _globals['_SUBMITGROUPLABELSREQUEST']._serialized_end=3553
-  _globals['_SUBMITGROUPLABELSRESPONSE']._serialized_start=3555
-  _globals['_SUBMITGROUPLABELSRESPONSE']._serialized_end=3619
-  _globals['_GETGROUPESTIMATESREQUEST']._serialized_start=3621
-  _globals['_GETGROUPESTIMATESREQUEST']._serialized_end=3664
-  _globals['_GROUPESTIMATE']._serialized_start=3666
-  _globals['_GROUPESTIMATE']._serialized_end=3735
-  _globals['_GROUPESTIMATES']._serialized_start=3737
-  _globals['_GROUPESTIMATES']._serialized_end=3798
-  _globals['_ESTIMATESERVICE']._serialized_start=4375
-  _globals['_ESTIMATESERVICE']._serialized_end=5096
+  _globals['_ESTIMATETARGET']._serialized_start=3896
+  _globals['_ESTIMATETARGET']._serialized_end=4049
+  _globals['_STRATACUT']._serialized_start=4051
+  _globals['_STRATACUT']._serialized_end=4169
+  _globals['_ESTIMATEINTERVAL']._serialized_start=4172
+  _globals['_ESTIMATEINTERVAL']._serialized_end=4344
+  _globals['_ESTIMATEALLOCATION']._serialized_start=4346
+  _globals['_ESTIMATEALLOCATION']._serialized_end=4467
+  _globals['_ESTIMATEPARAMS']._serialized_start=113
+  _globals['_ESTIMATEPARAMS']._serialized_end=771
+  _globals['_PROXYSCORES']._serialized_start=773
+  _globals['_PROXYSCORES']._serialized_end=831
+  _globals['_NAMEDPROXY']._serialized_start=833
+  _globals['_NAMEDPROXY']._serialized_end=899
+  _globals['_PROXYCANDIDATES']._serialized_start=901
+  _globals['_PROXYCANDIDATES']._serialized_end=958
+  _globals['_LABELLEDEXAMPLES']._serialized_start=960
+  _globals['_LABELLEDEXAMPLES']._serialized_end=1063
+  _globals['_INDEXPROXY']._serialized_start=1065
+  _globals['_INDEXPROXY']._serialized_end=1127
+  _globals['_KNOWNLABELS']._serialized_start=1129
+  _globals['_KNOWNLABELS']._serialized_end=1222
+  _globals['_STARTESTIMATESESSIONREQUEST']._serialized_start=1225
+  _globals['_STARTESTIMATESESSIONREQUEST']._serialized_end=1602
+  _globals['_NEXTESTIMATEBATCHREQUEST']._serialized_start=1604
+  _globals['_NEXTESTIMATEBATCHREQUEST']._serialized_end=1667
+  _globals['_NEXTESTIMATEBATCHRESPONSE']._serialized_start=1670
+  _globals['_NEXTESTIMATEBATCHRESPONSE']._serialized_end=1810
+  _globals['_SUBMITESTIMATELABELSREQUEST']._serialized_start=1813
+  _globals['_SUBMITESTIMATELABELSREQUEST']._serialized_end=1959
+  _globals['_SUBMITESTIMATELABELSRESPONSE']._serialized_start=1961
+  _globals['_SUBMITESTIMATELABELSRESPONSE']._serialized_end=2028
+  _globals['_GETESTIMATEREQUEST']._serialized_start=2030
+  _globals['_GETESTIMATEREQUEST']._serialized_end=2067
+  _globals['_STRATUM']._serialized_start=2069
+  _globals['_STRATUM']._serialized_end=2191
+  _globals['_ESTIMATE']._serialized_start=2194
+  _globals['_ESTIMATE']._serialized_end=2632
+  _globals['_KNOWNGROUPLABELS']._serialized_start=2635
+  _globals['_KNOWNGROUPLABELS']._serialized_end=2815
+  _globals['_STARTGROUPSESSIONREQUEST']._serialized_start=2818
+  _globals['_STARTGROUPSESSIONREQUEST']._serialized_end=3061
+  _globals['_NEXTGROUPBATCHESREQUEST']._serialized_start=3063
+  _globals['_NEXTGROUPBATCHESREQUEST']._serialized_end=3125
+  _globals['_GROUPBATCH']._serialized_start=3127
+  _globals['_GROUPBATCH']._serialized_end=3242
+  _globals['_NEXTGROUPBATCHESRESPONSE']._serialized_start=3244
+  _globals['_NEXTGROUPBATCHESRESPONSE']._serialized_end=3335
+  _globals['_GROUPNUMBERS']._serialized_start=3337
+  _globals['_GROUPNUMBERS']._serialized_end=3368
+  _globals['_GROUPPOSITIVES']._serialized_start=3370
+  _globals['_GROUPPOSITIVES']._serialized_end=3420
+  _globals['_SUBMITGROUPLABELSREQUEST']._serialized_start=3423
+  _globals['_SUBMITGROUPLABELSREQUEST']._serialized_end=3648
+  _globals['_SUBMITGROUPLABELSRESPONSE']._serialized_start=3650
+  _globals['_SUBMITGROUPLABELSRESPONSE']._serialized_end=3714
+  _globals['_GETGROUPESTIMATESREQUEST']._serialized_start=3716
+  _globals['_GETGROUPESTIMATESREQUEST']._serialized_end=3759
+  _globals['_GROUPESTIMATE']._serialized_start=3761
+  _globals['_GROUPESTIMATE']._serialized_end=3830
+  _globals['_GROUPESTIMATES']._serialized_start=3832
+  _globals['_GROUPESTIMATES']._serialized_end=3893
+  _globals['_ESTIMATESERVICE']._serialized_start=4470
+  _globals['_ESTIMATESERVICE']._serialized_end=5191
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from gleann.v1 import session_pb2 as _session_pb2
+from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -138,7 +139,7 @@ class KnownLabels(_message.Message):
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., positives: _Optional[bytes] = ..., values: _Optional[bytes] = ...) -> None: ...
 
 class StartEstimateSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "scores", "examples", "candidates", "index_proxy", "request_id", "known")
+    __slots__ = ("index", "params", "scores", "examples", "candidates", "index_proxy", "request_id", "known", "filter")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
@@ -147,6 +148,7 @@ class StartEstimateSessionRequest(_message.Message):
     INDEX_PROXY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     KNOWN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: EstimateParams
     scores: ProxyScores
@@ -155,7 +157,8 @@ class StartEstimateSessionRequest(_message.Message):
     index_proxy: IndexProxy
     request_id: str
     known: KnownLabels
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., index_proxy: _Optional[_Union[IndexProxy, _Mapping]] = ..., request_id: _Optional[str] = ..., known: _Optional[_Union[KnownLabels, _Mapping]] = ...) -> None: ...
+    filter: _payload_pb2.Filter
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., scores: _Optional[_Union[ProxyScores, _Mapping]] = ..., examples: _Optional[_Union[LabelledExamples, _Mapping]] = ..., candidates: _Optional[_Union[ProxyCandidates, _Mapping]] = ..., index_proxy: _Optional[_Union[IndexProxy, _Mapping]] = ..., request_id: _Optional[str] = ..., known: _Optional[_Union[KnownLabels, _Mapping]] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ...) -> None: ...
 
 class NextEstimateBatchRequest(_message.Message):
     __slots__ = ("session", "page_token")
@@ -264,20 +267,22 @@ class KnownGroupLabels(_message.Message):
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., groups: _Optional[_Union[GroupNumbers, _Mapping]] = ..., positives: _Optional[_Union[GroupPositives, _Mapping]] = ..., values: _Optional[bytes] = ...) -> None: ...
 
 class StartGroupSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "groups", "overlapping", "request_id", "known")
+    __slots__ = ("index", "params", "groups", "overlapping", "request_id", "known", "filter")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     OVERLAPPING_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     KNOWN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: EstimateParams
     groups: _containers.RepeatedCompositeFieldContainer[NamedProxy]
     overlapping: bool
     request_id: str
     known: _containers.RepeatedCompositeFieldContainer[KnownGroupLabels]
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[NamedProxy, _Mapping]]] = ..., overlapping: _Optional[bool] = ..., request_id: _Optional[str] = ..., known: _Optional[_Iterable[_Union[KnownGroupLabels, _Mapping]]] = ...) -> None: ...
+    filter: _payload_pb2.Filter
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[EstimateParams, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[NamedProxy, _Mapping]]] = ..., overlapping: _Optional[bool] = ..., request_id: _Optional[str] = ..., known: _Optional[_Iterable[_Union[KnownGroupLabels, _Mapping]]] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ...) -> None: ...
 
 class NextGroupBatchesRequest(_message.Message):
     __slots__ = ("session", "page_token")

@@ -22,41 +22,52 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gleann.v1 import payload_pb2 as gleann_dot_v1_dot_payload__pb2
 from gleann.v1 import types_pb2 as gleann_dot_v1_dot_types__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gleann/v1/index.proto\x12\tgleann.v1\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x02\n\x05Index\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x64im\x18\x02 \x01(\x05\x12!\n\x06metric\x18\x03 \x01(\x0e\x32\x11.gleann.v1.Metric\x12\x0f\n\x07id_type\x18\x04 \x01(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\x03\x12\x0f\n\x07pending\x18\x06 \x01(\x03\x12(\n\x07version\x18\x07 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\x12\r\n\x05nlist\x18\x08 \x01(\x05\x12\x1f\n\x05spill\x18\t \x01(\x0e\x32\x10.gleann.v1.Spill\x12\x0e\n\x06\x65ngine\x18\n \x01(\t\x12\x11\n\tdata_hash\x18\x0b \x01(\t\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nbuild_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62roken\x18\x0e \x01(\t\"\xe3\x02\n\x0b\x42uildParams\x12$\n\x05spill\x18\x01 \x01(\x0e\x32\x10.gleann.v1.SpillH\x00\x88\x01\x01\x12\x12\n\x05nlist\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x19\n\x0cspill_lambda\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x1e\n\x11kmeans_iterations\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x19\n\x0ctune_queries\x18\x05 \x01(\x05H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x05\x88\x01\x01\x12\x1a\n\rtarget_recall\x18\x07 \x01(\x01H\x06\x88\x01\x01\x12$\n\x05\x63odes\x18\x08 \x01(\x0e\x32\x10.gleann.v1.CodesH\x07\x88\x01\x01\x42\x08\n\x06_spillB\x08\n\x06_nlistB\x0f\n\r_spill_lambdaB\x14\n\x12_kmeans_iterationsB\x0f\n\r_tune_queriesB\x07\n\x05_seedB\x10\n\x0e_target_recallB\x08\n\x06_codes\"f\n\x12\x43reateIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x64im\x18\x02 \x01(\x05\x12!\n\x06metric\x18\x03 \x01(\x0e\x32\x11.gleann.v1.Metric\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1f\n\x0fGetIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x12ListIndexesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x13ListIndexesResponse\x12!\n\x07indexes\x18\x01 \x03(\x0b\x32\x10.gleann.v1.Index\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x12\x44\x65leteIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"]\n\x11\x42uildIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06params\x18\x02 \x01(\x0b\x32\x16.gleann.v1.BuildParams\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xa3\x02\n\x11OperationMetadata\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05phase\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12\x0c\n\x04rate\x18\x06 \x01(\x01\x12\x18\n\x0b\x65ta_seconds\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_eta_seconds*_\n\x05Spill\x12\x15\n\x11SPILL_UNSPECIFIED\x10\x00\x12\x0e\n\nSPILL_SOAR\x10\x01\x12\x0f\n\x0bSPILL_NAIVE\x10\x02\x12\x0e\n\nSPILL_NONE\x10\x03\x12\x0e\n\nSPILL_AUTO\x10\x04*Q\n\x05\x43odes\x12\x15\n\x11\x43ODES_UNSPECIFIED\x10\x00\x12\x0e\n\nCODES_INT8\x10\x01\x12\x11\n\rCODES_FLOAT32\x10\x02\x12\x0e\n\nCODES_AUTO\x10\x03\x32\xe7\x02\n\x0cIndexService\x12>\n\x0b\x43reateIndex\x12\x1d.gleann.v1.CreateIndexRequest\x1a\x10.gleann.v1.Index\x12\x38\n\x08GetIndex\x12\x1a.gleann.v1.GetIndexRequest\x1a\x10.gleann.v1.Index\x12L\n\x0bListIndexes\x12\x1d.gleann.v1.ListIndexesRequest\x1a\x1e.gleann.v1.ListIndexesResponse\x12\x44\n\x0b\x44\x65leteIndex\x12\x1d.gleann.v1.DeleteIndexRequest\x1a\x16.google.protobuf.Empty\x12I\n\nBuildIndex\x12\x1c.gleann.v1.BuildIndexRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gleann/v1/index.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x03\n\x05Index\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x64im\x18\x02 \x01(\x05\x12!\n\x06metric\x18\x03 \x01(\x0e\x32\x11.gleann.v1.Metric\x12\x0f\n\x07id_type\x18\x04 \x01(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\x03\x12\x0f\n\x07pending\x18\x06 \x01(\x03\x12(\n\x07version\x18\x07 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\x12\r\n\x05nlist\x18\x08 \x01(\x05\x12\x1f\n\x05spill\x18\t \x01(\x0e\x32\x10.gleann.v1.Spill\x12\x0e\n\x06\x65ngine\x18\n \x01(\t\x12\x11\n\tdata_hash\x18\x0b \x01(\t\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nbuild_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62roken\x18\x0e \x01(\t\x12&\n\x07\x63olumns\x18\x0f \x03(\x0b\x32\x15.gleann.v1.ColumnSpec\x12\x0f\n\x07removed\x18\x10 \x01(\x03\x12\'\n\toptimizer\x18\x11 \x01(\x0b\x32\x14.gleann.v1.Optimizer\"\xa5\x02\n\x0fOptimizerParams\x12\x14\n\x07\x65nabled\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\rpending_share\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rremoved_share\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05\x64rift\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x15\n\x08min_rows\x18\x05 \x01(\x03H\x04\x88\x01\x01\x12\x18\n\x0bmin_seconds\x18\x06 \x01(\x01H\x05\x88\x01\x01\x12\x18\n\x0bmax_seconds\x18\x07 \x01(\x01H\x06\x88\x01\x01\x42\n\n\x08_enabledB\x10\n\x0e_pending_shareB\x10\n\x0e_removed_shareB\x08\n\x06_driftB\x0b\n\t_min_rowsB\x0e\n\x0c_min_secondsB\x0e\n\x0c_max_seconds\"\x8a\x02\n\tOptimizer\x12*\n\x06params\x18\x01 \x01(\x0b\x32\x1a.gleann.v1.OptimizerParams\x12\x15\n\rpending_share\x18\x02 \x01(\x01\x12\x15\n\rremoved_share\x18\x03 \x01(\x01\x12\r\n\x05\x64rift\x18\x04 \x01(\x01\x12\x10\n\x08\x64\x65\x63ision\x18\x05 \x01(\t\x12\x11\n\toperation\x18\x06 \x01(\t\x12,\n\tlast_kind\x18\x07 \x01(\x0e\x32\x19.gleann.v1.CompactionKind\x12-\n\tlast_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\t \x01(\t\"\xe3\x02\n\x0b\x42uildParams\x12$\n\x05spill\x18\x01 \x01(\x0e\x32\x10.gleann.v1.SpillH\x00\x88\x01\x01\x12\x12\n\x05nlist\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x19\n\x0cspill_lambda\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x1e\n\x11kmeans_iterations\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x19\n\x0ctune_queries\x18\x05 \x01(\x05H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x05\x88\x01\x01\x12\x1a\n\rtarget_recall\x18\x07 \x01(\x01H\x06\x88\x01\x01\x12$\n\x05\x63odes\x18\x08 \x01(\x0e\x32\x10.gleann.v1.CodesH\x07\x88\x01\x01\x42\x08\n\x06_spillB\x08\n\x06_nlistB\x0f\n\r_spill_lambdaB\x14\n\x12_kmeans_iterationsB\x0f\n\r_tune_queriesB\x07\n\x05_seedB\x10\n\x0e_target_recallB\x08\n\x06_codes\"\xbd\x01\n\x12\x43reateIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x64im\x18\x02 \x01(\x05\x12!\n\x06metric\x18\x03 \x01(\x0e\x32\x11.gleann.v1.Metric\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12&\n\x07\x63olumns\x18\x05 \x03(\x0b\x32\x15.gleann.v1.ColumnSpec\x12-\n\toptimizer\x18\x06 \x01(\x0b\x32\x1a.gleann.v1.OptimizerParams\"\xa7\x01\n\x12UpdateIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x0b\x61\x64\x64_columns\x18\x02 \x03(\x0b\x32\x15.gleann.v1.ColumnSpec\x12\x14\n\x0c\x64rop_columns\x18\x03 \x03(\t\x12-\n\toptimizer\x18\x04 \x01(\x0b\x32\x1a.gleann.v1.OptimizerParams\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"a\n\x14OptimizeIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.gleann.v1.CompactionKind\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1f\n\x0fGetIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x12ListIndexesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x13ListIndexesResponse\x12!\n\x07indexes\x18\x01 \x03(\x0b\x32\x10.gleann.v1.Index\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x12\x44\x65leteIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"]\n\x11\x42uildIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06params\x18\x02 \x01(\x0b\x32\x16.gleann.v1.BuildParams\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xa3\x02\n\x11OperationMetadata\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05phase\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12\x0c\n\x04rate\x18\x06 \x01(\x01\x12\x18\n\x0b\x65ta_seconds\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_eta_seconds*_\n\x05Spill\x12\x15\n\x11SPILL_UNSPECIFIED\x10\x00\x12\x0e\n\nSPILL_SOAR\x10\x01\x12\x0f\n\x0bSPILL_NAIVE\x10\x02\x12\x0e\n\nSPILL_NONE\x10\x03\x12\x0e\n\nSPILL_AUTO\x10\x04*Q\n\x05\x43odes\x12\x15\n\x11\x43ODES_UNSPECIFIED\x10\x00\x12\x0e\n\nCODES_INT8\x10\x01\x12\x11\n\rCODES_FLOAT32\x10\x02\x12\x0e\n\nCODES_AUTO\x10\x03*h\n\x0e\x43ompactionKind\x12\x1f\n\x1b\x43OMPACTION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMPACTION_KIND_FOLD\x10\x01\x12\x1b\n\x17\x43OMPACTION_KIND_REBUILD\x10\x02\x32\xf8\x03\n\x0cIndexService\x12>\n\x0b\x43reateIndex\x12\x1d.gleann.v1.CreateIndexRequest\x1a\x10.gleann.v1.Index\x12\x38\n\x08GetIndex\x12\x1a.gleann.v1.GetIndexRequest\x1a\x10.gleann.v1.Index\x12L\n\x0bListIndexes\x12\x1d.gleann.v1.ListIndexesRequest\x1a\x1e.gleann.v1.ListIndexesResponse\x12\x44\n\x0b\x44\x65leteIndex\x12\x1d.gleann.v1.DeleteIndexRequest\x1a\x16.google.protobuf.Empty\x12I\n\nBuildIndex\x12\x1c.gleann.v1.BuildIndexRequest\x1a\x1d.google.longrunning.Operation\x12>\n\x0bUpdateIndex\x12\x1d.gleann.v1.UpdateIndexRequest\x1a\x10.gleann.v1.Index\x12O\n\rOptimizeIndex\x12\x1f.gleann.v1.OptimizeIndexRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.index_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SPILL']._serialized_start=1601
-  _globals['_SPILL']._serialized_end=1696
-  _globals['_CODES']._serialized_start=1698
-  _globals['_CODES']._serialized_end=1779
-  _globals['_INDEX']._serialized_start=159
-  _globals['_INDEX']._serialized_end=515
-  _globals['_BUILDPARAMS']._serialized_start=518
-  _globals['_BUILDPARAMS']._serialized_end=873
-  _globals['_CREATEINDEXREQUEST']._serialized_start=875
-  _globals['_CREATEINDEXREQUEST']._serialized_end=977
-  _globals['_GETINDEXREQUEST']._serialized_start=979
-  _globals['_GETINDEXREQUEST']._serialized_end=1010
-  _globals['_LISTINDEXESREQUEST']._serialized_start=1012
-  _globals['_LISTINDEXESREQUEST']._serialized_end=1071
-  _globals['_LISTINDEXESRESPONSE']._serialized_start=1073
-  _globals['_LISTINDEXESRESPONSE']._serialized_end=1154
-  _globals['_DELETEINDEXREQUEST']._serialized_start=1156
-  _globals['_DELETEINDEXREQUEST']._serialized_end=1210
-  _globals['_BUILDINDEXREQUEST']._serialized_start=1212
-  _globals['_BUILDINDEXREQUEST']._serialized_end=1305
-  _globals['_OPERATIONMETADATA']._serialized_start=1308
-  _globals['_OPERATIONMETADATA']._serialized_end=1599
-  _globals['_INDEXSERVICE']._serialized_start=1782
-  _globals['_INDEXSERVICE']._serialized_end=2141
+  _globals['_SPILL']._serialized_start=2646
+  _globals['_SPILL']._serialized_end=2741
+  _globals['_CODES']._serialized_start=2743
+  _globals['_CODES']._serialized_end=2824
+  _globals['_COMPACTIONKIND']._serialized_start=2826
+  _globals['_COMPACTIONKIND']._serialized_end=2930
+  _globals['_INDEX']._serialized_start=184
+  _globals['_INDEX']._serialized_end=638
+  _globals['_OPTIMIZERPARAMS']._serialized_start=641
+  _globals['_OPTIMIZERPARAMS']._serialized_end=934
+  _globals['_OPTIMIZER']._serialized_start=937
+  _globals['_OPTIMIZER']._serialized_end=1203
+  _globals['_BUILDPARAMS']._serialized_start=1206
+  _globals['_BUILDPARAMS']._serialized_end=1561
+  _globals['_CREATEINDEXREQUEST']._serialized_start=1564
+  _globals['_CREATEINDEXREQUEST']._serialized_end=1753
+  _globals['_UPDATEINDEXREQUEST']._serialized_start=1756
+  _globals['_UPDATEINDEXREQUEST']._serialized_end=1923
+  _globals['_OPTIMIZEINDEXREQUEST']._serialized_start=1925
+  _globals['_OPTIMIZEINDEXREQUEST']._serialized_end=2022
+  _globals['_GETINDEXREQUEST']._serialized_start=2024
+  _globals['_GETINDEXREQUEST']._serialized_end=2055
+  _globals['_LISTINDEXESREQUEST']._serialized_start=2057
+  _globals['_LISTINDEXESREQUEST']._serialized_end=2116
+  _globals['_LISTINDEXESRESPONSE']._serialized_start=2118
+  _globals['_LISTINDEXESRESPONSE']._serialized_end=2199
+  _globals['_DELETEINDEXREQUEST']._serialized_start=2201
+  _globals['_DELETEINDEXREQUEST']._serialized_end=2255
+  _globals['_BUILDINDEXREQUEST']._serialized_start=2257
+  _globals['_BUILDINDEXREQUEST']._serialized_end=2350
+  _globals['_OPERATIONMETADATA']._serialized_start=2353
+  _globals['_OPERATIONMETADATA']._serialized_end=2644
+  _globals['_INDEXSERVICE']._serialized_start=2933
+  _globals['_INDEXSERVICE']._serialized_end=3437
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
@@ -27,6 +28,12 @@ class Codes(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CODES_INT8: _ClassVar[Codes]
     CODES_FLOAT32: _ClassVar[Codes]
     CODES_AUTO: _ClassVar[Codes]
+
+class CompactionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COMPACTION_KIND_UNSPECIFIED: _ClassVar[CompactionKind]
+    COMPACTION_KIND_FOLD: _ClassVar[CompactionKind]
+    COMPACTION_KIND_REBUILD: _ClassVar[CompactionKind]
 SPILL_UNSPECIFIED: Spill
 SPILL_SOAR: Spill
 SPILL_NAIVE: Spill
@@ -36,9 +43,12 @@ CODES_UNSPECIFIED: Codes
 CODES_INT8: Codes
 CODES_FLOAT32: Codes
 CODES_AUTO: Codes
+COMPACTION_KIND_UNSPECIFIED: CompactionKind
+COMPACTION_KIND_FOLD: CompactionKind
+COMPACTION_KIND_REBUILD: CompactionKind
 
 class Index(_message.Message):
-    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken")
+    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken", "columns", "removed", "optimizer")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIM_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +63,9 @@ class Index(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     BUILD_TIME_FIELD_NUMBER: _ClassVar[int]
     BROKEN_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     name: str
     dim: int
     metric: _types_pb2.Metric
@@ -67,7 +80,50 @@ class Index(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     build_time: _timestamp_pb2.Timestamp
     broken: str
-    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ...) -> None: ...
+    columns: _containers.RepeatedCompositeFieldContainer[_payload_pb2.ColumnSpec]
+    removed: int
+    optimizer: Optimizer
+    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., removed: _Optional[int] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ...) -> None: ...
+
+class OptimizerParams(_message.Message):
+    __slots__ = ("enabled", "pending_share", "removed_share", "drift", "min_rows", "min_seconds", "max_seconds")
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    PENDING_SHARE_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    DRIFT_FIELD_NUMBER: _ClassVar[int]
+    MIN_ROWS_FIELD_NUMBER: _ClassVar[int]
+    MIN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    enabled: bool
+    pending_share: float
+    removed_share: float
+    drift: float
+    min_rows: int
+    min_seconds: float
+    max_seconds: float
+    def __init__(self, enabled: _Optional[bool] = ..., pending_share: _Optional[float] = ..., removed_share: _Optional[float] = ..., drift: _Optional[float] = ..., min_rows: _Optional[int] = ..., min_seconds: _Optional[float] = ..., max_seconds: _Optional[float] = ...) -> None: ...
+
+class Optimizer(_message.Message):
+    __slots__ = ("params", "pending_share", "removed_share", "drift", "decision", "operation", "last_kind", "last_time", "last_error")
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_SHARE_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    DRIFT_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    LAST_KIND_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    params: OptimizerParams
+    pending_share: float
+    removed_share: float
+    drift: float
+    decision: str
+    operation: str
+    last_kind: CompactionKind
+    last_time: _timestamp_pb2.Timestamp
+    last_error: str
+    def __init__(self, params: _Optional[_Union[OptimizerParams, _Mapping]] = ..., pending_share: _Optional[float] = ..., removed_share: _Optional[float] = ..., drift: _Optional[float] = ..., decision: _Optional[str] = ..., operation: _Optional[str] = ..., last_kind: _Optional[_Union[CompactionKind, str]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class BuildParams(_message.Message):
     __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall", "codes")
@@ -90,16 +146,44 @@ class BuildParams(_message.Message):
     def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ..., codes: _Optional[_Union[Codes, str]] = ...) -> None: ...
 
 class CreateIndexRequest(_message.Message):
-    __slots__ = ("name", "dim", "metric", "request_id")
+    __slots__ = ("name", "dim", "metric", "request_id", "columns", "optimizer")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIM_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     name: str
     dim: int
     metric: _types_pb2.Metric
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    columns: _containers.RepeatedCompositeFieldContainer[_payload_pb2.ColumnSpec]
+    optimizer: OptimizerParams
+    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., request_id: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., optimizer: _Optional[_Union[OptimizerParams, _Mapping]] = ...) -> None: ...
+
+class UpdateIndexRequest(_message.Message):
+    __slots__ = ("name", "add_columns", "drop_columns", "optimizer", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADD_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    DROP_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    add_columns: _containers.RepeatedCompositeFieldContainer[_payload_pb2.ColumnSpec]
+    drop_columns: _containers.RepeatedScalarFieldContainer[str]
+    optimizer: OptimizerParams
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., add_columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., drop_columns: _Optional[_Iterable[str]] = ..., optimizer: _Optional[_Union[OptimizerParams, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class OptimizeIndexRequest(_message.Message):
+    __slots__ = ("name", "kind", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: CompactionKind
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[CompactionKind, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class GetIndexRequest(_message.Message):
     __slots__ = ("name",)

@@ -62,6 +62,16 @@ class IndexServiceStub:
                 request_serializer=gleann_dot_v1_dot_index__pb2.BuildIndexRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.UpdateIndex = channel.unary_unary(
+                '/gleann.v1.IndexService/UpdateIndex',
+                request_serializer=gleann_dot_v1_dot_index__pb2.UpdateIndexRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_index__pb2.Index.FromString,
+                _registered_method=True)
+        self.OptimizeIndex = channel.unary_unary(
+                '/gleann.v1.IndexService/OptimizeIndex',
+                request_serializer=gleann_dot_v1_dot_index__pb2.OptimizeIndexRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
 
 
 class IndexServiceServicer:
@@ -107,6 +117,22 @@ class IndexServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateIndex(self, request, context):
+        """UpdateIndex adds or removes payload columns, and sets when the index is compacted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OptimizeIndex(self, request, context):
+        """OptimizeIndex folds newer vectors and removals into a new version, and builds anew when
+        the lists no longer fit the vectors. It is what the server does by itself when the
+        index's optimizer says so. The operation's response is an `Index`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IndexServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -133,6 +159,16 @@ def add_IndexServiceServicer_to_server(servicer, server):
             'BuildIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.BuildIndex,
                     request_deserializer=gleann_dot_v1_dot_index__pb2.BuildIndexRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'UpdateIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateIndex,
+                    request_deserializer=gleann_dot_v1_dot_index__pb2.UpdateIndexRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_index__pb2.Index.SerializeToString,
+            ),
+            'OptimizeIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.OptimizeIndex,
+                    request_deserializer=gleann_dot_v1_dot_index__pb2.OptimizeIndexRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
@@ -271,6 +307,60 @@ class IndexService:
             target,
             '/gleann.v1.IndexService/BuildIndex',
             gleann_dot_v1_dot_index__pb2.BuildIndexRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.IndexService/UpdateIndex',
+            gleann_dot_v1_dot_index__pb2.UpdateIndexRequest.SerializeToString,
+            gleann_dot_v1_dot_index__pb2.Index.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OptimizeIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.IndexService/OptimizeIndex',
+            gleann_dot_v1_dot_index__pb2.OptimizeIndexRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -24,22 +24,23 @@ _sym_db = _symbol_database.Default()
 
 from gleann.v1 import active_pb2 as gleann_dot_v1_dot_active__pb2
 from gleann.v1 import session_pb2 as gleann_dot_v1_dot_session__pb2
+from gleann.v1 import payload_pb2 as gleann_dot_v1_dot_payload__pb2
 from gleann.v1 import types_pb2 as gleann_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gleann/v1/rounds.proto\x12\tgleann.v1\x1a\x16gleann/v1/active.proto\x1a\x17gleann/v1/session.proto\x1a\x15gleann/v1/types.proto\"\xa8\x03\n\x0cRoundsParams\x12,\n\x06picker\x18\x01 \x01(\x0e\x32\x17.gleann.v1.RoundsPickerH\x00\x88\x01\x01\x12\x12\n\x05\x62\x61tch\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0f\n\x07weights\x18\x03 \x03(\x01\x12\x13\n\x06splits\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tdiversity\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x03\x65ps\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x19\n\x0coversampling\x18\x07 \x01(\x01H\x05\x88\x01\x01\x12\x19\n\x0c\x63luster_rows\x18\x08 \x01(\x05H\x06\x88\x01\x01\x12\x0e\n\x01\x63\x18\t \x01(\x01H\x07\x88\x01\x01\x12\x15\n\x08\x62\x61lanced\x18\n \x01(\x08H\x08\x88\x01\x01\x12\x15\n\x08max_iter\x18\x0b \x01(\x05H\t\x88\x01\x01\x12\x11\n\x04seed\x18\x0c \x01(\x03H\n\x88\x01\x01\x42\t\n\x07_pickerB\x08\n\x06_batchB\t\n\x07_splitsB\x0c\n\n_diversityB\x06\n\x04_epsB\x0f\n\r_oversamplingB\x0f\n\r_cluster_rowsB\x04\n\x02_cB\x0b\n\t_balancedB\x0b\n\t_max_iterB\x07\n\x05_seed\"\x94\x01\n\x19StartRoundsSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\'\n\x06params\x18\x02 \x01(\x0b\x32\x17.gleann.v1.RoundsParams\x12\x1b\n\x03ids\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06labels\x18\x04 \x01(\x0c\x12\x12\n\nrequest_id\x18\x05 \x01(\t*\xfb\x01\n\x0cRoundsPicker\x12\x1d\n\x19ROUNDS_PICKER_UNSPECIFIED\x10\x00\x12\x18\n\x14ROUNDS_PICKER_RANDOM\x10\x01\x12\x18\n\x14ROUNDS_PICKER_MARGIN\x10\x02\x12 \n\x1cROUNDS_PICKER_FARTHEST_FIRST\x10\x03\x12#\n\x1fROUNDS_PICKER_WEIGHTED_K_CENTER\x10\x04\x12\x16\n\x12ROUNDS_PICKER_GIST\x10\x05\x12\x17\n\x13ROUNDS_PICKER_BADGE\x10\x06\x12 \n\x1cROUNDS_PICKER_CLUSTER_MARGIN\x10\x07\x32\x8b\x03\n\rRoundsService\x12N\n\x12StartRoundsSession\x12$.gleann.v1.StartRoundsSessionRequest\x1a\x12.gleann.v1.Session\x12\x46\n\tNextBatch\x12\x1b.gleann.v1.NextBatchRequest\x1a\x1c.gleann.v1.NextBatchResponse\x12O\n\x0cSubmitLabels\x12\x1e.gleann.v1.SubmitLabelsRequest\x1a\x1f.gleann.v1.SubmitLabelsResponse\x12\x46\n\tIgnoreIds\x12\x1b.gleann.v1.IgnoreIdsRequest\x1a\x1c.gleann.v1.IgnoreIdsResponse\x12I\n\nScoreItems\x12\x1c.gleann.v1.ScoreItemsRequest\x1a\x1d.gleann.v1.ScoreItemsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gleann/v1/rounds.proto\x12\tgleann.v1\x1a\x16gleann/v1/active.proto\x1a\x17gleann/v1/session.proto\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\"\xa8\x03\n\x0cRoundsParams\x12,\n\x06picker\x18\x01 \x01(\x0e\x32\x17.gleann.v1.RoundsPickerH\x00\x88\x01\x01\x12\x12\n\x05\x62\x61tch\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0f\n\x07weights\x18\x03 \x03(\x01\x12\x13\n\x06splits\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tdiversity\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x03\x65ps\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x19\n\x0coversampling\x18\x07 \x01(\x01H\x05\x88\x01\x01\x12\x19\n\x0c\x63luster_rows\x18\x08 \x01(\x05H\x06\x88\x01\x01\x12\x0e\n\x01\x63\x18\t \x01(\x01H\x07\x88\x01\x01\x12\x15\n\x08\x62\x61lanced\x18\n \x01(\x08H\x08\x88\x01\x01\x12\x15\n\x08max_iter\x18\x0b \x01(\x05H\t\x88\x01\x01\x12\x11\n\x04seed\x18\x0c \x01(\x03H\n\x88\x01\x01\x42\t\n\x07_pickerB\x08\n\x06_batchB\t\n\x07_splitsB\x0c\n\n_diversityB\x06\n\x04_epsB\x0f\n\r_oversamplingB\x0f\n\r_cluster_rowsB\x04\n\x02_cB\x0b\n\t_balancedB\x0b\n\t_max_iterB\x07\n\x05_seed\"\xb7\x01\n\x19StartRoundsSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\'\n\x06params\x18\x02 \x01(\x0b\x32\x17.gleann.v1.RoundsParams\x12\x1b\n\x03ids\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06labels\x18\x04 \x01(\x0c\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12!\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x11.gleann.v1.Filter*\xfb\x01\n\x0cRoundsPicker\x12\x1d\n\x19ROUNDS_PICKER_UNSPECIFIED\x10\x00\x12\x18\n\x14ROUNDS_PICKER_RANDOM\x10\x01\x12\x18\n\x14ROUNDS_PICKER_MARGIN\x10\x02\x12 \n\x1cROUNDS_PICKER_FARTHEST_FIRST\x10\x03\x12#\n\x1fROUNDS_PICKER_WEIGHTED_K_CENTER\x10\x04\x12\x16\n\x12ROUNDS_PICKER_GIST\x10\x05\x12\x17\n\x13ROUNDS_PICKER_BADGE\x10\x06\x12 \n\x1cROUNDS_PICKER_CLUSTER_MARGIN\x10\x07\x32\x8b\x03\n\rRoundsService\x12N\n\x12StartRoundsSession\x12$.gleann.v1.StartRoundsSessionRequest\x1a\x12.gleann.v1.Session\x12\x46\n\tNextBatch\x12\x1b.gleann.v1.NextBatchRequest\x1a\x1c.gleann.v1.NextBatchResponse\x12O\n\x0cSubmitLabels\x12\x1e.gleann.v1.SubmitLabelsRequest\x1a\x1f.gleann.v1.SubmitLabelsResponse\x12\x46\n\tIgnoreIds\x12\x1b.gleann.v1.IgnoreIdsRequest\x1a\x1c.gleann.v1.IgnoreIdsResponse\x12I\n\nScoreItems\x12\x1c.gleann.v1.ScoreItemsRequest\x1a\x1d.gleann.v1.ScoreItemsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.rounds_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROUNDSPICKER']._serialized_start=688
-  _globals['_ROUNDSPICKER']._serialized_end=939
-  _globals['_ROUNDSPARAMS']._serialized_start=110
-  _globals['_ROUNDSPARAMS']._serialized_end=534
-  _globals['_STARTROUNDSSESSIONREQUEST']._serialized_start=537
-  _globals['_STARTROUNDSSESSIONREQUEST']._serialized_end=685
-  _globals['_ROUNDSSERVICE']._serialized_start=942
-  _globals['_ROUNDSSERVICE']._serialized_end=1337
+  _globals['_ROUNDSPICKER']._serialized_start=748
+  _globals['_ROUNDSPICKER']._serialized_end=999
+  _globals['_ROUNDSPARAMS']._serialized_start=135
+  _globals['_ROUNDSPARAMS']._serialized_end=559
+  _globals['_STARTROUNDSSESSIONREQUEST']._serialized_start=562
+  _globals['_STARTROUNDSSESSIONREQUEST']._serialized_end=745
+  _globals['_ROUNDSSERVICE']._serialized_start=1002
+  _globals['_ROUNDSSERVICE']._serialized_end=1397
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 from gleann.v1 import active_pb2 as _active_pb2
 from gleann.v1 import session_pb2 as _session_pb2
+from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -58,15 +59,17 @@ class RoundsParams(_message.Message):
     def __init__(self, picker: _Optional[_Union[RoundsPicker, str]] = ..., batch: _Optional[int] = ..., weights: _Optional[_Iterable[float]] = ..., splits: _Optional[int] = ..., diversity: _Optional[float] = ..., eps: _Optional[float] = ..., oversampling: _Optional[float] = ..., cluster_rows: _Optional[int] = ..., c: _Optional[float] = ..., balanced: _Optional[bool] = ..., max_iter: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class StartRoundsSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "ids", "labels", "request_id")
+    __slots__ = ("index", "params", "ids", "labels", "request_id", "filter")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: RoundsParams
     ids: _types_pb2.Ids
     labels: bytes
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[RoundsParams, _Mapping]] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
+    filter: _payload_pb2.Filter
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[RoundsParams, _Mapping]] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., labels: _Optional[bytes] = ..., request_id: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ...) -> None: ...

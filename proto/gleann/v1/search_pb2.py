@@ -22,24 +22,29 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gleann.v1 import payload_pb2 as gleann_dot_v1_dot_payload__pb2
 from gleann.v1 import types_pb2 as gleann_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gleann/v1/search.proto\x12\tgleann.v1\x1a\x15gleann/v1/types.proto\"\xb0\x01\n\x0cSearchParams\x12\x0e\n\x01k\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x06nprobe\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x06rerank\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x1a\n\rtarget_recall\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x12\n\x05\x65xact\x18\x05 \x01(\x08H\x04\x88\x01\x01\x42\x04\n\x02_kB\t\n\x07_nprobeB\t\n\x07_rerankB\x10\n\x0e_target_recallB\x08\n\x06_exact\"\x91\x01\n\rSearchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12#\n\x07queries\x18\x02 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12\'\n\x06params\x18\x03 \x01(\x0b\x32\x17.gleann.v1.SearchParams\x12#\n\x0b\x61llowed_ids\x18\x04 \x01(\x0b\x32\x0e.gleann.v1.Ids\"\xe7\x01\n\x0bSearchStats\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x0e\n\x06nprobe\x18\x02 \x01(\x05\x12\x0e\n\x06rerank\x18\x03 \x01(\x05\x12\x14\n\x0clists_probed\x18\x04 \x01(\x03\x12\x17\n\x0f\x65ntries_scanned\x18\x05 \x01(\x03\x12\x11\n\tsurvivors\x18\x06 \x01(\x03\x12\x10\n\x08reranked\x18\x07 \x01(\x03\x12\x11\n\tcompleted\x18\x08 \x01(\x03\x12\x1d\n\x10\x65stimated_recall\x18\t \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x65xact\x18\n \x01(\x08\x42\x13\n\x11_estimated_recall\"\xab\x01\n\x0eSearchResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\t\n\x01k\x18\x02 \x01(\x05\x12\x1b\n\x03ids\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\tdistances\x18\x04 \x01(\x0c\x12%\n\x05stats\x18\x05 \x01(\x0b\x32\x16.gleann.v1.SearchStats\x12(\n\x07version\x18\x06 \x01(\x0b\x32\x17.gleann.v1.IndexVersion2N\n\rSearchService\x12=\n\x06Search\x12\x18.gleann.v1.SearchRequest\x1a\x19.gleann.v1.SearchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gleann/v1/search.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\"\xb0\x01\n\x0cSearchParams\x12\x0e\n\x01k\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x06nprobe\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x06rerank\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x1a\n\rtarget_recall\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x12\n\x05\x65xact\x18\x05 \x01(\x08H\x04\x88\x01\x01\x42\x04\n\x02_kB\t\n\x07_nprobeB\t\n\x07_rerankB\x10\n\x0e_target_recallB\x08\n\x06_exact\"\xe5\x01\n\rSearchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12#\n\x07queries\x18\x02 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12\'\n\x06params\x18\x03 \x01(\x0b\x32\x17.gleann.v1.SearchParams\x12#\n\x0b\x61llowed_ids\x18\x04 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12!\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x0f\n\x07\x63olumns\x18\x06 \x03(\t\x12\x13\n\x06radius\x18\x07 \x01(\x02H\x00\x88\x01\x01\x42\t\n\x07_radius\"\xe7\x01\n\x0bSearchStats\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x0e\n\x06nprobe\x18\x02 \x01(\x05\x12\x0e\n\x06rerank\x18\x03 \x01(\x05\x12\x14\n\x0clists_probed\x18\x04 \x01(\x03\x12\x17\n\x0f\x65ntries_scanned\x18\x05 \x01(\x03\x12\x11\n\tsurvivors\x18\x06 \x01(\x03\x12\x10\n\x08reranked\x18\x07 \x01(\x03\x12\x11\n\tcompleted\x18\x08 \x01(\x03\x12\x1d\n\x10\x65stimated_recall\x18\t \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x65xact\x18\n \x01(\x08\x42\x13\n\x11_estimated_recall\"\xd0\x01\n\x0eSearchResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\t\n\x01k\x18\x02 \x01(\x05\x12\x1b\n\x03ids\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\tdistances\x18\x04 \x01(\x0c\x12%\n\x05stats\x18\x05 \x01(\x0b\x32\x16.gleann.v1.SearchStats\x12(\n\x07version\x18\x06 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\x12#\n\x07payload\x18\x07 \x01(\x0b\x32\x12.gleann.v1.Payload\"\xf1\x01\n\x13SearchRadiusRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12#\n\x07queries\x18\x02 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12\x0e\n\x06radius\x18\x03 \x01(\x02\x12!\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x0f\n\x07\x63olumns\x18\x05 \x03(\t\x12\x1a\n\rtarget_recall\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05limit\x18\x07 \x01(\x03\x12\x11\n\tpage_size\x18\x08 \x01(\x05\x12\x12\n\npage_token\x18\t \x01(\tB\x10\n\x0e_target_recall\"\xf7\x01\n\x14SearchRadiusResponse\x12\x0e\n\x06\x63ounts\x18\x01 \x01(\x0c\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\tdistances\x18\x03 \x01(\x0c\x12#\n\x07payload\x18\x04 \x01(\x0b\x32\x12.gleann.v1.Payload\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x08\x12%\n\x05stats\x18\x06 \x01(\x0b\x32\x16.gleann.v1.SearchStats\x12(\n\x07version\x18\x07 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\x12\x17\n\x0fnext_page_token\x18\x08 \x01(\t2\x9f\x01\n\rSearchService\x12=\n\x06Search\x12\x18.gleann.v1.SearchRequest\x1a\x19.gleann.v1.SearchResponse\x12O\n\x0cSearchRadius\x12\x1e.gleann.v1.SearchRadiusRequest\x1a\x1f.gleann.v1.SearchRadiusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.search_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SEARCHPARAMS']._serialized_start=61
-  _globals['_SEARCHPARAMS']._serialized_end=237
-  _globals['_SEARCHREQUEST']._serialized_start=240
-  _globals['_SEARCHREQUEST']._serialized_end=385
-  _globals['_SEARCHSTATS']._serialized_start=388
-  _globals['_SEARCHSTATS']._serialized_end=619
-  _globals['_SEARCHRESPONSE']._serialized_start=622
-  _globals['_SEARCHRESPONSE']._serialized_end=793
-  _globals['_SEARCHSERVICE']._serialized_start=795
-  _globals['_SEARCHSERVICE']._serialized_end=873
+  _globals['_SEARCHPARAMS']._serialized_start=86
+  _globals['_SEARCHPARAMS']._serialized_end=262
+  _globals['_SEARCHREQUEST']._serialized_start=265
+  _globals['_SEARCHREQUEST']._serialized_end=494
+  _globals['_SEARCHSTATS']._serialized_start=497
+  _globals['_SEARCHSTATS']._serialized_end=728
+  _globals['_SEARCHRESPONSE']._serialized_start=731
+  _globals['_SEARCHRESPONSE']._serialized_end=939
+  _globals['_SEARCHRADIUSREQUEST']._serialized_start=942
+  _globals['_SEARCHRADIUSREQUEST']._serialized_end=1183
+  _globals['_SEARCHRADIUSRESPONSE']._serialized_start=1186
+  _globals['_SEARCHRADIUSRESPONSE']._serialized_end=1433
+  _globals['_SEARCHSERVICE']._serialized_start=1436
+  _globals['_SEARCHSERVICE']._serialized_end=1595
 # @@protoc_insertion_point(module_scope)

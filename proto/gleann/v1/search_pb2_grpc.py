@@ -40,6 +40,11 @@ class SearchServiceStub:
                 request_serializer=gleann_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
                 response_deserializer=gleann_dot_v1_dot_search__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.SearchRadius = channel.unary_unary(
+                '/gleann.v1.SearchService/SearchRadius',
+                request_serializer=gleann_dot_v1_dot_search__pb2.SearchRadiusRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_search__pb2.SearchRadiusResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer:
@@ -48,10 +53,18 @@ class SearchServiceServicer:
 
     def Search(self, request, context):
         """Search finds the nearest vectors of each query. Put many queries into one call: 64 in
-        a call cost little more than one. Vectors newer than the sealed version are searched
-        exhaustively, so an index that was never built gives exact answers. It fails with
+        a call cost little more than one. An index that was never built gives exact answers.
+        It fails with
         FAILED_PRECONDITION on an empty index and with INVALID_ARGUMENT when k is above the
         number of vectors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchRadius(self, request, context):
+        """SearchRadius finds all vectors within a distance of each query, nearest first, a page at
+        a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -64,6 +77,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=gleann_dot_v1_dot_search__pb2.SearchRequest.FromString,
                     response_serializer=gleann_dot_v1_dot_search__pb2.SearchResponse.SerializeToString,
+            ),
+            'SearchRadius': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchRadius,
+                    request_deserializer=gleann_dot_v1_dot_search__pb2.SearchRadiusRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_search__pb2.SearchRadiusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -94,6 +112,33 @@ class SearchService:
             '/gleann.v1.SearchService/Search',
             gleann_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
             gleann_dot_v1_dot_search__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchRadius(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.SearchService/SearchRadius',
+            gleann_dot_v1_dot_search__pb2.SearchRadiusRequest.SerializeToString,
+            gleann_dot_v1_dot_search__pb2.SearchRadiusResponse.FromString,
             options,
             channel_credentials,
             insecure,

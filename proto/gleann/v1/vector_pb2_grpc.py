@@ -57,6 +57,26 @@ class VectorServiceStub:
                 request_serializer=gleann_dot_v1_dot_vector__pb2.DeleteVectorsRequest.SerializeToString,
                 response_deserializer=gleann_dot_v1_dot_vector__pb2.DeleteVectorsResponse.FromString,
                 _registered_method=True)
+        self.UpdatePayload = channel.unary_unary(
+                '/gleann.v1.VectorService/UpdatePayload',
+                request_serializer=gleann_dot_v1_dot_vector__pb2.UpdatePayloadRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_vector__pb2.UpdatePayloadResponse.FromString,
+                _registered_method=True)
+        self.DeletePayload = channel.unary_unary(
+                '/gleann.v1.VectorService/DeletePayload',
+                request_serializer=gleann_dot_v1_dot_vector__pb2.DeletePayloadRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_vector__pb2.DeletePayloadResponse.FromString,
+                _registered_method=True)
+        self.ScrollVectors = channel.unary_unary(
+                '/gleann.v1.VectorService/ScrollVectors',
+                request_serializer=gleann_dot_v1_dot_vector__pb2.ScrollVectorsRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_vector__pb2.ScrollVectorsResponse.FromString,
+                _registered_method=True)
+        self.CountVectors = channel.unary_unary(
+                '/gleann.v1.VectorService/CountVectors',
+                request_serializer=gleann_dot_v1_dot_vector__pb2.CountVectorsRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_vector__pb2.CountVectorsResponse.FromString,
+                _registered_method=True)
 
 
 class VectorServiceServicer:
@@ -90,8 +110,39 @@ class VectorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteVectors(self, request, context):
-        """DeleteVectors removes vectors by id. It fails with NOT_FOUND, and removes nothing,
-        when one is not there.
+        """DeleteVectors removes vectors by id or by a filter. It fails with NOT_FOUND, and removes
+        nothing, when an id is not there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePayload(self, request, context):
+        """UpdatePayload sets the values of some columns, and leaves vectors and other columns as
+        they are. It fails with NOT_FOUND, and changes nothing, when an id is not there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePayload(self, request, context):
+        """DeletePayload removes the values of some columns. It fails likewise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScrollVectors(self, request, context):
+        """ScrollVectors returns all vectors of a filter in the order of their ids, a page at a
+        time. Each page is of the state of the index when it was asked for; a vector that is
+        there throughout is on exactly one page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountVectors(self, request, context):
+        """CountVectors counts the vectors of a filter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,6 +170,26 @@ def add_VectorServiceServicer_to_server(servicer, server):
                     servicer.DeleteVectors,
                     request_deserializer=gleann_dot_v1_dot_vector__pb2.DeleteVectorsRequest.FromString,
                     response_serializer=gleann_dot_v1_dot_vector__pb2.DeleteVectorsResponse.SerializeToString,
+            ),
+            'UpdatePayload': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePayload,
+                    request_deserializer=gleann_dot_v1_dot_vector__pb2.UpdatePayloadRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_vector__pb2.UpdatePayloadResponse.SerializeToString,
+            ),
+            'DeletePayload': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePayload,
+                    request_deserializer=gleann_dot_v1_dot_vector__pb2.DeletePayloadRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_vector__pb2.DeletePayloadResponse.SerializeToString,
+            ),
+            'ScrollVectors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScrollVectors,
+                    request_deserializer=gleann_dot_v1_dot_vector__pb2.ScrollVectorsRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_vector__pb2.ScrollVectorsResponse.SerializeToString,
+            ),
+            'CountVectors': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountVectors,
+                    request_deserializer=gleann_dot_v1_dot_vector__pb2.CountVectorsRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_vector__pb2.CountVectorsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -231,6 +302,114 @@ class VectorService:
             '/gleann.v1.VectorService/DeleteVectors',
             gleann_dot_v1_dot_vector__pb2.DeleteVectorsRequest.SerializeToString,
             gleann_dot_v1_dot_vector__pb2.DeleteVectorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePayload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.VectorService/UpdatePayload',
+            gleann_dot_v1_dot_vector__pb2.UpdatePayloadRequest.SerializeToString,
+            gleann_dot_v1_dot_vector__pb2.UpdatePayloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePayload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.VectorService/DeletePayload',
+            gleann_dot_v1_dot_vector__pb2.DeletePayloadRequest.SerializeToString,
+            gleann_dot_v1_dot_vector__pb2.DeletePayloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScrollVectors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.VectorService/ScrollVectors',
+            gleann_dot_v1_dot_vector__pb2.ScrollVectorsRequest.SerializeToString,
+            gleann_dot_v1_dot_vector__pb2.ScrollVectorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountVectors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.VectorService/CountVectors',
+            gleann_dot_v1_dot_vector__pb2.CountVectorsRequest.SerializeToString,
+            gleann_dot_v1_dot_vector__pb2.CountVectorsResponse.FromString,
             options,
             channel_credentials,
             insecure,
