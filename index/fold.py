@@ -1,4 +1,4 @@
-"""Fold newer rows into a sealed index and leave removed ones out: a new index on disk."""
+"""Fold newer rows into an index and leave removed ones out: a new index on disk."""
 
 from os import PathLike
 from pathlib import Path
