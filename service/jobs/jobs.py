@@ -29,6 +29,7 @@ from gleann.index.errors import (
 )
 from gleann.service.jobs.operation_message import Live, operation_message
 from gleann.service.jobs.queue import Demand, Entry, JobQueue
+from gleann.service.jobs.task import Task
 from gleann.service.state import changes
 from gleann.service.state.store import Store, Transaction
 from gleann.service.status import status_of
@@ -41,21 +42,6 @@ FIRST_PAUSE, LAST_PAUSE = 0.1, 10.0
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One piece of work, as passed to the code that performs it.
-
-    Attributes:
-        operation: its name, "operations/3f2a".
-        request: the serialized request.
-        progress: callback for progress; raises when the work must stop.
-    """
-
-    operation: str
-    request: bytes
-    progress: Callable[[Progress], None]
 
 
 Work = Callable[[Task], Message]
@@ -338,6 +324,8 @@ class Jobs:
             operation=row["name"],
             request=row["request"],
             progress=lambda news: self._advance(run, news),
+            conclude=lambda response: self._write_all(run, _done(response)),
+            is_rerun=row["attempts"] > 1,
         )
         try:
             response = self._works[row["kind"]](task)
@@ -353,7 +341,7 @@ class Jobs:
         except Exception:  # noqa: BLE001  the edge: a bug ends one operation, not all
             _log.exception("%s failed inside", row["name"])
             return _failed(ServiceError("internal error"))
-        return _Outcome(state="done", response=_packed(response))
+        return _done(response)
 
     def _advance(self, run: _Run, news: Progress) -> None:
         if self._stopping:
@@ -439,6 +427,10 @@ def _packed(response: Message) -> bytes:
     packed = AnyMessage()
     packed.Pack(response)
     return packed.SerializeToString()
+
+
+def _done(response: Message) -> _Outcome:
+    return _Outcome(state="done", response=_packed(response))
 
 
 def _failed(error: GleannError) -> _Outcome:
