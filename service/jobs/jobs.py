@@ -9,7 +9,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from secrets import token_hex
 from sqlite3 import Row
 from threading import Condition, Thread
@@ -30,6 +29,7 @@ from gleann.index.errors import (
 from gleann.service.jobs.operation_message import Live, operation_message
 from gleann.service.jobs.queue import Demand, Entry, JobQueue
 from gleann.service.jobs.run import Outcome, Run, packed
+from gleann.service.jobs.task import Task
 from gleann.service.state import changes
 from gleann.service.state.store import Store, Transaction
 from gleann.service.status import status_of
@@ -47,21 +47,6 @@ FIRST_PAUSE, LAST_PAUSE = 0.1, 10.0
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One piece of work, as passed to the code that performs it.
-
-    Attributes:
-        operation: its name, "operations/3f2a".
-        request: the serialized request.
-        progress: callback for progress; raises when the work must stop.
-    """
-
-    operation: str
-    request: bytes
-    progress: Callable[[Progress], None]
 
 
 Work = Callable[[Task], Message]
@@ -357,6 +342,8 @@ class Jobs:
             operation=row["name"],
             request=row["request"],
             progress=lambda news: self._advance(run, news),
+            conclude=lambda response: self._write_all(run, Outcome.done(response)),
+            is_rerun=row["attempts"] > 1,
         )
         try:
             response = self._works[row["kind"]](task)

@@ -36,8 +36,14 @@ class Run:
     @classmethod
     def of(cls, entries: list[Entry]) -> "Run":
         """The run of requests that are taken together."""
-        first, names = entries[0], [entry.name for entry in entries]
-        return cls(kind=first.kind, index=first.index, names=names, demand=first.demand)
+        first = entries[0]
+        return cls(
+            kind=first.kind,
+            index=first.index,
+            first=first.name,
+            names=[entry.name for entry in entries],
+            demand=first.demand,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
