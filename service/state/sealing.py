@@ -66,7 +66,7 @@ class Sealing:
     def _publish(self, view: View, version: int, sealed: Sealed) -> None:
         require_columns(sealed, view.schema)
         with self._store.transaction() as transaction:
-            latest = self._served.latest(view.name)
+            latest = self._served.latest(transaction, view.name)
             transaction.run(
                 "UPDATE indexes SET sequence = ?, version = ?, sealed_sequence = ?,"
                 " built = ?, sealed_columns = ? WHERE number = ?",
