@@ -417,6 +417,11 @@ class SoarIndex(Portable):
         return self._data.vectors
 
     @property
+    def header(self) -> Header:
+        """The metadata that is saved with it."""
+        return self._header
+
+    @property
     def spilled_share(self) -> float:
         """Share of rows that have a second copy."""
         return self._data.lists.entries / len(self) - 1
