@@ -13,6 +13,7 @@ GleannError
 │   ├── UnknownIndexError
 │   ├── UnknownIdError
 │   ├── UnknownJobError                  operation, selection job or session
+│   ├── UnknownSnapshotError
 │   └── MissingFileError
 ├── AlreadyExistsError
 ├── NotReadyError                        right call, wrong moment (not built, empty)
@@ -96,6 +97,10 @@ class UnknownIdError(NotFoundError):
 
 class UnknownJobError(NotFoundError):
     """No operation, selection job or labelling session has this name."""
+
+
+class UnknownSnapshotError(NotFoundError):
+    """No snapshot has this name."""
 
 
 class MissingFileError(NotFoundError):
