@@ -1,12 +1,14 @@
 """`gleann rows put`: store rows of a file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from gleann.index import Progress
-from gleann.index.errors import InvalidParamsError
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.payload.schema import Schema
 from gleann.service.cli import options
 from gleann.service.cli.collections.place import Place, opened, place_options
@@ -88,10 +90,23 @@ def put_command(job: PutJob) -> None:
         source = _source(job, client.get_index(job.name))
         for batch in source.batches(BATCH_ROWS):
             report(Progress(phase="put", done=count, total=0))
-            _store(client, job, batch)
+            with _naming(job, count):
+                _store(client, job, batch)
             count += len(batch)
     say(f"{count:,} rows {'updated' if job.update else 'stored'}")
     result(count=count)
+
+
+@contextmanager
+def _naming(job: PutJob, start: int) -> Iterator[None]:
+    """Name the rows of a batch that is refused; those in its message begin at 0."""
+    try:
+        yield
+    except InvalidInputError as error:
+        stored = f" ({start:,} rows before them are stored)" if start else ""
+        raise InvalidInputError(
+            f"{job.file}, in the rows from {start} on: {error}{stored}"
+        ) from error
 
 
 def _source(job: PutJob, info: IndexInfo) -> RowFile:

@@ -13,7 +13,7 @@ import pyarrow.parquet
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
-from gleann.index.payload.schema import Column, Schema
+from gleann.index.payload.schema import Schema
 from gleann.service.cli.files import columns
 from gleann.service.cli.files.tables import (
     JSONL_SUFFIXES,
@@ -22,11 +22,11 @@ from gleann.service.cli.files.tables import (
     json_objects,
     read_table,
 )
+from gleann.service.files.csv_payload import parsed
+from gleann.service.files.jsonl_payload import value_of
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_columns import reading, require_columns
 from gleann.service.values import IdType
-
-_TRUE, _FALSE = columns.TRUE_WORDS, columns.FALSE_WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -141,15 +141,10 @@ class RowFile:
             yield self._batch(found, names)
 
     def _values(self, rows: list[dict[str, object]], name: str) -> list[object]:
-        """Values of JSON lines; those of a column of JSON are its texts."""
         values = [row.get(name) for row in rows]
-        column = self.schema.get(name)
-        if column is None or column.type != "json":
+        if (column := self.schema.get(name)) is None:
             return values
-        return [
-            None if value is None else json.dumps(value, ensure_ascii=False)
-            for value in values
-        ]
+        return [value_of(value, column) for value in values]
 
     def _csv(self, size: int) -> Iterator[RowBatch]:
         needed = [*self._own, *self.take]
@@ -158,11 +153,11 @@ class RowFile:
         names = self._names(table.names)
         found = {self.id_column: self._csv_ids(table)}
         for name in names:
-            found[name] = from_text(table.columns[name], self.schema.column(name))
+            texts = _without_empty(table.columns[name])
+            found[name] = parsed(texts, self.schema.column(name), 0)
         if self.vectors_column is not None:
             texts = table.columns[self.vectors_column]
-            vectors = Column(self.vectors_column, "strings")
-            found[self.vectors_column] = from_text(texts, vectors)
+            found[self.vectors_column] = _lists(texts, self.vectors_column)
         for start in range(0, len(table), size):
             part = slice(start, start + size)
             yield self._batch({name: it[part] for name, it in found.items()}, names)
@@ -183,54 +178,18 @@ class RowFile:
         )
 
 
-def from_text(texts: pa.Array, column: Column) -> Any:
-    """Values of a column from the cells of a csv file; an empty cell is null.
-
-    Raises:
-        InvalidInputError: a cell that is none of the column's type; names the row.
-    """
+def _without_empty(texts: pa.Array) -> pa.Array:
+    """Cells of a csv file, null where they are empty."""
     texts = texts.cast(pa.string())
-    texts = pc.if_else(pc.equal(texts, ""), None, texts)
-    if column.type in ("int64", "float64"):
-        return _numbers(texts, column)
-    if column.type == "bool":
-        return [_truth(text, column, row) for row, text in enumerate(texts.to_pylist())]
-    if column.type == "strings":
-        return [_list(text, column, row) for row, text in enumerate(texts.to_pylist())]
-    return texts
+    return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
-def _numbers(texts: pa.Array, column: Column) -> pa.Array:
-    kind = pa.int64() if column.type == "int64" else pa.float64()
+def _lists(texts: pa.Array, name: str) -> list[object]:
+    """Cells of a csv file that hold JSON lists."""
     try:
-        return texts.cast(kind)
-    except pa.ArrowInvalid as error:
-        raise InvalidInputError(f"column {column.name!r}: {error}") from error
-
-
-def _truth(text: str | None, column: Column, row: int) -> bool | None:
-    if text is None:
-        return None
-    word = text.strip().lower()
-    if word not in _TRUE + _FALSE:
-        raise InvalidInputError(
-            f"column {column.name!r}, row {row}: {text!r:.60} is neither true nor false"
-        )
-    return word in _TRUE
-
-
-def _list(text: str | None, column: Column, row: int) -> list[str] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, list):
-        raise InvalidInputError(
-            f"column {column.name!r}, row {row}: {text!r:.60} is no JSON list"
-        )
-    return value
+        return [json.loads(text) for text in texts.to_pylist()]
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"column {name!r} needs JSON lists: {error}") from error
 
 
 def _blocks(

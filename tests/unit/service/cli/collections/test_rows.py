@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from gleann.service.cli.collections import put
 from gleann.service.cli.main import run
 from gleann.service.config import Config
 from gleann.service.server import serve
@@ -193,8 +194,8 @@ def test_vectors_beside_a_csv_file(docs: Gleann, tmp_path: Path) -> None:
         ("id,vector\n", None),
         ('id,vector\n1,"[1, 2, 3]"\n', "dim"),
         ('id,vector,year\n1,"[1, 2, 3, 4]",x\n', "'year'"),
-        ('id,vector,seen\n1,"[1, 2, 3, 4]",maybe\n', "neither true nor false"),
-        ('id,vector,tags\n1,"[1, 2, 3, 4]",a\n', "no JSON list"),
+        ('id,vector,seen\n1,"[1, 2, 3, 4]",maybe\n', "cannot hold 'maybe' of row 0"),
+        ('id,vector,tags\n1,"[1, 2, 3, 4]",a\n', "cannot hold 'a' of row 0"),
         ('id,vector,at\n1,"[1, 2, 3, 4]",yesterday\n', "RFC 3339"),
         ('id,vector,extra\n1,"[1, 2, 3, 4]",{\n', "JSON"),
         ('key,vector\n1,"[1, 2, 3, 4]"\n', "'id'"),
@@ -211,6 +212,20 @@ def test_files_that_cannot_be_stored(
         return
     assert says in docs("rows", "put", "docs", str(file), code=1)
     assert docs("rows", "count", "docs") == {"count": 3}
+
+
+def test_a_batch_that_is_refused_is_named(
+    docs: Gleann, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(put, "BATCH_ROWS", 2)
+    line = '{"id": %d, "vector": [1, 2, 3, 4], "year": %s}\n'
+    file = tmp_path / "more.jsonl"
+    file.write_text("".join(line % (40 + i, "1" if i < 3 else '"x"') for i in range(5)))
+    says = docs("rows", "put", "docs", str(file), code=1)
+    assert "rows from 2 on" in says
+    assert "2 rows before them are stored" in says
+    assert "'year'" in says
+    assert docs("rows", "count", "docs") == {"count": 5}
 
 
 def test_texts_as_ids(run_in: Gleann, tmp_path: Path) -> None:
