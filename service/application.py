@@ -140,7 +140,9 @@ class Application:
         self.building = Building(self.registry, threads=threads, devices=devices)
         works: dict[str, Building | Importing | Selecting] = {
             "build": self.building,
-            "import": Importing(self.registry, self._rules),
+            "import": Importing(
+                self.registry, self._rules, threads=threads, devices=devices
+            ),
             "select": self.selections,
         }
         tell_damage(self.store)
@@ -258,7 +260,7 @@ class Application:
     def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
         """Check the file; return the function that starts an import."""
         view = self.registry.view(request.index)
-        open_source(request, dim=view.dim, rules=self._rules)
+        open_source(request, view=view, rules=self._rules)
         return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:

@@ -236,7 +236,7 @@ def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
     Raises:
         InvalidInputError: the index has the other kind.
     """
-    kind: IdType = "string" if isinstance(ids, Texts) else "int64"
+    kind = id_type_of(ids)
     row = transaction.run(
         "SELECT id_type FROM indexes WHERE number = ?", view.number
     ).fetchone()
@@ -248,6 +248,11 @@ def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
         raise InvalidInputError(
             f"{view.name!r} has {row['id_type']} ids, these are {kind} ids"
         )
+
+
+def id_type_of(ids: HeldIds) -> IdType:
+    """The kind of some ids."""
+    return "string" if isinstance(ids, Texts) else "int64"
 
 
 def _advance(transaction: Transaction, view: View) -> int:

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Row
 
@@ -251,13 +252,27 @@ class Registry:
                 lambda: self._take(view, lambda: changes.replayed(self._store, view))
             )
 
-    def publish_version(self, view: View, save: Callable[[Path], object]) -> None:
+    def publish_version(
+        self,
+        view: View,
+        save: Callable[[Path], object],
+        *,
+        ids: HeldIds | None = None,
+        published: Callable[[View], None] | None = None,
+    ) -> None:
         """Serve the index that `save` builds from `view` and writes to a directory.
 
         Changes newer than `view` stay in the delta. One transaction publishes the new
         version; before it, the old one is served and is loaded after a restart.
 
+        Args:
+            view: the state that the new version replaces.
+            save: writes it.
+            ids: ids in it that are not in `view`, or None.
+            published: called in that transaction with the state that it publishes.
+
         Raises:
+            InvalidInputError: the index has the other kind of ids.
             StorageError: a disk error; the old version is still served.
             UnknownIndexError: the index was deleted meanwhile.
             DeviceMemoryError: it does not fit the required device; likewise.
@@ -266,10 +281,16 @@ class Registry:
         version = view.version + 1
         old = None if view.sealed is None else view.sealed.index
         seal = seal_of(self._row(view), version=version, sequence=view.sequence)
-        published = self._versions.published(save, seal=seal, old=old)
+        if ids is not None:
+            seal = replace(seal, id_type=changes.id_type_of(ids))
+        writing = self._versions.published(save, seal=seal, old=old)
         try:
-            with published as index:
-                self._publish_sealed(view, version, Sealed(index))
+            with writing as index, self._store.transaction() as transaction:
+                if ids is not None:
+                    changes.claim_id_type(transaction, view, ids)
+                following = self._publish_sealed(view, version, Sealed(index))
+                if published is not None:
+                    published(following)
         except BaseException as error:
             if not isinstance(error, OutcomeUnknownError):  # a crash may publish it
                 self._discard(view.number, version)
@@ -277,7 +298,7 @@ class Registry:
         self.sweep(view.number)
         self._store.give_back_space_soon()
 
-    def _publish_sealed(self, view: View, version: int, sealed: Sealed) -> None:
+    def _publish_sealed(self, view: View, version: int, sealed: Sealed) -> View:
         with self._store.transaction() as transaction:
             self.view(view.name)
             transaction.run(
@@ -301,6 +322,7 @@ class Registry:
             )
             following = changes.replayed(self._store, base)
             transaction.after_commit(lambda: self._publish(following))
+        return following
 
     def sealed_version(self, number: int, version: int) -> SoarIndex:
         """A sealed version by number, also one that is no longer the current one."""
