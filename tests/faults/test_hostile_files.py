@@ -378,7 +378,7 @@ def test_more_rows_than_the_disk_has_room_for(
     np.save(tmp_path / "v.npy", np.ones((11, DIM), np.float32))
     room = type("Usage", (), {"free": 351})
     opened = application()
-    monkeypatch.setattr(importing.shutil, "disk_usage", lambda _: room)
+    monkeypatch.setattr(sealed_import.shutil, "disk_usage", lambda _: room)
     with pytest.raises(
         errors.StorageError, match=r"about 352 bytes in .* 351 are free"
     ):
