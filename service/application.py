@@ -38,6 +38,7 @@ from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
 from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
+from gleann.service.snapshots.snapshots import Snapshots, Work
 from gleann.service.state.damaged_rows import tell_damage
 from gleann.service.state.expiry import Expiry
 from gleann.service.state.idempotency import Receipts
@@ -87,6 +88,7 @@ class Application:
         rounds: operations on rounds sessions.
         estimates: operations on estimate sessions.
         groups: operations on group-estimate sessions.
+        snapshots: the snapshots.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
     """
@@ -138,15 +140,28 @@ class Application:
             keep_operations=config.keep_operations,
         )
         self.building = Building(self.registry, threads=threads, devices=devices)
-        works: dict[str, Building | Importing | Selecting] = {
+        self.snapshots = Snapshots(
+            self.registry,
+            self.store,
+            versions,
+            self.jobs,
+            directory=config.data_dir,
+            threads=threads,
+            devices=devices,
+            import_roots=config.import_roots,
+            export_roots=config.export_roots,
+        )
+        works: dict[str, Building | Importing | Selecting | Work] = {
             "build": self.building,
             "import": Importing(
                 self.registry, self._rules, threads=threads, devices=devices
             ),
             "select": self.selections,
+            **self.snapshots.works,
         }
         tell_damage(self.store)
         self.registry.open()
+        self.snapshots.shelf.sweep()
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def close(self, *, seconds: float = 30.0) -> None:

@@ -7,7 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gleann.service.application import Application
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
-from gleann.service.wire.snapshot_messages import snapshot_to_wire
+from gleann.service.snapshots.description import snapshot_to_wire
 from gleann.v1 import snapshot_pb2, snapshot_pb2_grpc
 
 

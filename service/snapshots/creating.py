@@ -13,7 +13,7 @@ import numpy as np
 from gleann.index import BuildParams, Progress, SoarIndex
 from gleann.index.arrays import Rows
 from gleann.index.errors import GleannError, MissingFileError, StorageError
-from gleann.index.filters import Condition
+from gleann.index.filters.condition import Condition
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
@@ -32,12 +32,12 @@ from gleann.service.snapshots.manifest import (
 )
 from gleann.service.snapshots.shelf import PREFIX, Shelf, name_for
 from gleann.service.snapshots.transfer import CHUNK_BYTES, SPARE_BYTES, write_manifest
-from gleann.service.state.first_version import first_params
+from gleann.service.jobs.first_version import first_params
 from gleann.service.state.live_index import View
 from gleann.service.state.registry import Registry
 from gleann.service.state.versions import Versions
 from gleann.service.wire.filter_messages import condition_of
-from gleann.service.wire.snapshot_messages import snapshot_to_wire
+from gleann.service.snapshots.description import snapshot_to_wire
 from gleann.v1 import snapshot_pb2
 
 ATTEMPTS = 5

@@ -7,7 +7,7 @@ import numpy as np
 
 from gleann.index import Progress
 from gleann.index.errors import AlreadyExistsError, CorruptDataError
-from gleann.index.payload import Schema
+from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
 from gleann.service.jobs.queue import Demand

@@ -19,7 +19,8 @@ from gleann.index.checks import require_measurable
 from gleann.index.errors import CorruptDataError, GleannError, InvalidInputError
 from gleann.index.ids.checks import hold_ids
 from gleann.index.parallel.blocks import block_slices
-from gleann.index.payload import Payload, Schema
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Schema
 from gleann.index.texts import Texts
 from gleann.service.state.live_index import View
 

@@ -10,12 +10,15 @@ from gleann.index.errors import AlreadyExistsError, InvalidParamsError, NotReady
 from gleann.service.devices.devices import Devices
 from gleann.service.files.roots import allowed_source, allowed_target
 from gleann.service.jobs.jobs import Jobs
-from gleann.service.snapshots.archive import open_archive
 from gleann.service.snapshots.creating import Creating
-from gleann.service.snapshots.manifest import SnapshotManifest, read_manifest
 from gleann.service.snapshots.restoring import Restoring
 from gleann.service.snapshots.shelf import FOLDER, PREFIX, Shelf
-from gleann.service.snapshots.transferring import Exporting, Importing, Verifying
+from gleann.service.snapshots.transferring import (
+    Exporting,
+    Importing,
+    Verifying,
+    manifest_at,
+)
 from gleann.service.state.registry import NAME, Registry
 from gleann.service.state.group import Transaction
 from gleann.service.state.store import Store
@@ -132,7 +135,7 @@ class Snapshots:
             InvalidInputError: it is no snapshot.
             AlreadyExistsError: there is a snapshot of its name.
         """
-        manifest = _manifest_at(allowed_source(request.path, self._import_roots))
+        manifest = manifest_at(allowed_source(request.path, self._import_roots))
         if self.shelf.holds(manifest.name):
             raise AlreadyExistsError(
                 f"there is a snapshot {PREFIX + manifest.name!r} already"
@@ -163,10 +166,3 @@ class Snapshots:
                     f"{name!r} is in use by {row['name']!r} ({row['kind']}): wait for"
                     " it, or cancel it first"
                 )
-
-
-def _manifest_at(source: Path) -> SnapshotManifest:
-    if source.is_dir():
-        return read_manifest(source)
-    with open_archive(source) as archive:
-        return archive.manifest

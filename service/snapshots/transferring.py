@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from gleann.index.errors import (
+    AlreadyExistsError,
     CorruptDataError,
+    GleannError,
     UnknownSnapshotError,
 )
 from gleann.index.progress import Report
@@ -22,8 +24,22 @@ from gleann.service.snapshots.transfer import (
     require_files,
     require_space,
 )
-from gleann.service.wire.snapshot_messages import snapshot_to_wire
+from gleann.service.snapshots.description import snapshot_to_wire
 from gleann.v1 import snapshot_pb2
+
+
+def manifest_at(source: Path) -> SnapshotManifest:
+    """The manifest of the snapshot in a directory or a tar file.
+
+    Raises:
+        MissingFileError: there is nothing.
+        InvalidInputError: it is no snapshot.
+        CorruptDataError: its manifest is damaged.
+    """
+    if source.is_dir():
+        return read_manifest(source)
+    with open_archive(source) as archive:
+        return archive.manifest
 
 
 def verify_directory(
@@ -157,10 +173,15 @@ class Exporting:
         """Export one snapshot."""
         request = snapshot_pb2.ExportSnapshotRequest.FromString(task.request)
         manifest = self._shelf.get(request.name)
-        target = allowed_target(request.path, self._roots)
-        export_snapshot(
-            self._shelf.path(request.name), manifest, target, report=task.progress
-        )
+        try:
+            target = allowed_target(request.path, self._roots)
+        except AlreadyExistsError:
+            # An interrupted run may have written it without recording its end.
+            if not (task.is_rerun and _is_at(Path(request.path), manifest)):
+                raise
+        else:
+            source = self._shelf.path(request.name)
+            export_snapshot(source, manifest, target, report=task.progress)
         return snapshot_to_wire(manifest)
 
 
@@ -180,9 +201,23 @@ class Importing:
         """Import one snapshot."""
         request = snapshot_pb2.ImportSnapshotRequest.FromString(task.request)
         source = allowed_source(request.path, self._roots)
-        return snapshot_to_wire(
-            import_snapshot(source, self._shelf, report=task.progress)
-        )
+        try:
+            manifest = import_snapshot(source, self._shelf, report=task.progress)
+        except AlreadyExistsError:
+            # An interrupted run may have imported it without recording its end.
+            manifest = manifest_at(source)
+            there = self._shelf.folder / manifest.name
+            if not (task.is_rerun and _is_at(there, manifest)):
+                raise
+        return snapshot_to_wire(manifest)
+
+
+def _is_at(path: Path, manifest: SnapshotManifest) -> bool:
+    """Whether there is this very snapshot."""
+    try:
+        return manifest_at(path).checksum == manifest.checksum
+    except GleannError:
+        return False
 
 
 def read_demand(shelf: Shelf, name: str) -> Demand:

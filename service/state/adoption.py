@@ -9,7 +9,7 @@ from secrets import token_hex
 
 from gleann.index.errors import AlreadyExistsError, StorageError
 from gleann.index.params import Metric
-from gleann.index.payload import Schema
+from gleann.index.payload.schema import Schema
 from gleann.service.state import changes
 from gleann.service.state.change import Change
 from gleann.service.state.delta import Delta
