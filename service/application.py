@@ -3,7 +3,8 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -16,14 +17,19 @@ from numpy.typing import NDArray
 
 import gleann
 from gleann.index import SearchParams
-from gleann.index.arrays import HeldIds, Vectors
-from gleann.index.checks import as_vectors, require_measurable
+from gleann.index.arrays import HeldIds
+from gleann.index.checks import as_vectors
 from gleann.index.engines.choose import require_usable
-from gleann.index.errors import AnswerTooLargeError, InvalidParamsError, LimitError
+from gleann.index.errors import (
+    AnswerTooLargeError,
+    InvalidParamsError,
+)
+from gleann.index.filters.condition import Condition
 from gleann.index.found import FoundRows
-from gleann.index.ids.checks import hold_distinct, hold_ids
-from gleann.index.metric import prepare, require_distances
+from gleann.index.ids.held import take_ids
+from gleann.index.metric import require_distances
 from gleann.index.params import Metric
+from gleann.index.payload.schema import Column, Schema
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
@@ -31,6 +37,7 @@ from gleann.service.jobs.candidates import resolve
 from gleann.service.jobs.importing import Importing, ImportRules, open_source
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.row_operations import RowOperations, require_within
 from gleann.service.search import view_search
 from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
@@ -46,7 +53,11 @@ from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
-from gleann.service.values import IndexInfo, IndexVersion, ServerInfo
+from gleann.service.values import (
+    IndexInfo,
+    OptimizerParams,
+    ServerInfo,
+)
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.paging import message_room
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
@@ -76,7 +87,7 @@ FEATURES = (
 )
 
 
-class Application:
+class Application(RowOperations):
     """One open data directory.
 
     Attributes:
@@ -182,18 +193,56 @@ class Application:
             index_count=len(self.registry.names()),
         )
 
-    def create_index(self, name: str, *, dim: int, metric: Metric) -> IndexInfo:
+    def create_index(
+        self,
+        name: str,
+        *,
+        dim: int,
+        metric: Metric,
+        schema: Schema | None = None,
+        optimizer: OptimizerParams | None = None,
+    ) -> IndexInfo:
         """Make an empty index.
 
         Raises:
             InvalidParamsError: a bad name or dim.
-            LimitError: dim over the cap.
+            LimitError: dim or the number of columns over the cap.
             AlreadyExistsError: the name is taken.
         """
         if dim < 1:
             raise InvalidParamsError(f"dim must be at least 1, got {dim}")
         require_within(dim, self.limits.dim, "dim")
-        return self.registry.info(self.registry.create(name, dim=dim, metric=metric))
+        return self.registry.info(
+            self.registry.create(
+                name, dim=dim, metric=metric, schema=schema, optimizer=optimizer
+            )
+        )
+
+    def update_index(
+        self,
+        name: str,
+        *,
+        add_columns: Sequence[Column] = (),
+        drop_columns: Sequence[str] = (),
+        optimizer: OptimizerParams | None = None,
+    ) -> IndexInfo:
+        """Drop columns, then add columns, and set fields of the optimizer.
+
+        A column that is dropped and added again has no values. A column to add that is
+        there with the same type is left as it is.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            UnknownColumnError: a column to drop that there is not.
+            InvalidInputError: a column to add whose name is taken, or too many.
+        """
+        view = self.registry.update(
+            name,
+            add_columns=add_columns,
+            drop_columns=drop_columns,
+            optimizer=optimizer,
+        )
+        return self.registry.info(view)
 
     def get_index(self, name: str) -> IndexInfo:
         """Describe an index, also one that cannot be served.
@@ -206,65 +255,6 @@ class Application:
     def list_indexes(self) -> list[IndexInfo]:
         """Describe all indexes, by name; also those that cannot be served."""
         return [self.get_index(name) for name in self.registry.names()]
-
-    def upsert(
-        self, name: str, ids: HeldIds, vectors: NDArray[np.generic]
-    ) -> IndexVersion:
-        """Store vectors (m, dim) under ids (m,); return the first state with them.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            InvalidInputError: vectors or ids that are invalid.
-            LimitError: too many.
-        """
-        return self.upserting(name, ids, vectors)()
-
-    def upserting(
-        self, name: str, ids: HeldIds, vectors: NDArray[np.generic]
-    ) -> Callable[[], IndexVersion]:
-        """Check and prepare an `upsert`; return the function that performs it."""
-        view = self.registry.view(name)
-        require_within(len(vectors), self.limits.rows, "vectors")
-        rows = as_vectors(vectors, dim=view.dim)
-        names = hold_ids(ids, n=len(rows))
-        if view.metric != "cosine":
-            require_measurable(rows, ids=names)
-        prepared = prepare(rows, view.metric)
-        return lambda: self.registry.upsert(name, names, prepared)
-
-    def delete_vectors(
-        self, name: str, ids: HeldIds, *, missing_ok: bool = False
-    ) -> tuple[int, IndexVersion]:
-        """Remove vectors; return their number and the first state without them.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            UnknownIdError: unknown id without `missing_ok`; nothing is removed.
-            LimitError: too many.
-        """
-        return self.deleting(name, ids, missing_ok=missing_ok)()
-
-    def deleting(
-        self, name: str, ids: HeldIds, *, missing_ok: bool
-    ) -> Callable[[], tuple[int, IndexVersion]]:
-        """Check a `delete_vectors`; return the function that performs it."""
-        require_within(len(ids), self.limits.rows, "ids")
-        names = hold_distinct(ids)
-        return lambda: self.registry.delete_vectors(name, names, missing_ok=missing_ok)
-
-    def get_vectors(self, name: str, ids: HeldIds) -> Vectors:
-        """Vectors (m, dim) by id.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            UnknownIdError: unknown id.
-            LimitError: too many, or too large for a message.
-        """
-        view = self.registry.view(name)
-        require_within(len(ids), self.limits.rows, "ids")
-        reply_bytes = 4 * len(ids) * view.dim
-        require_within(reply_bytes, self.limits.message_bytes, "bytes of vectors")
-        return view.vectors_at(view.require(ids))
 
     def import_vectors(
         self, request: vector_pb2.ImportVectorsRequest
@@ -312,12 +302,23 @@ class Application:
         queries: NDArray[np.generic],
         params: SearchParams,
         *,
-        allowed_ids: HeldIds | None,
+        allowed_ids: HeldIds | None = None,
+        condition: Condition | None = None,
+        radius: float | None = None,
     ) -> tuple[FoundRows, View]:
         """Neighbours of queries (nq, dim), as rows of the view that answered.
 
+        Args:
+            name: of the index.
+            queries: (nq, dim).
+            params: search parameters, without `allowed`.
+            allowed_ids: the only vectors that may be returned; None for all.
+            condition: what they must pass besides; None for nothing.
+            radius: the greatest distance of a neighbour; None for any.
+
         Raises:
             UnknownIndexError: no index has this name.
+            InvalidFilterError: a condition that does not fit the index.
             LimitError: too many hits.
             AnswerTooLargeError: the answer exceeds the message limit.
             InvalidInputError: queries that are invalid.
@@ -328,10 +329,13 @@ class Application:
         checked = as_vectors(queries, name="queries", dim=view.dim)
         # Checked here: a refused query in a batch makes the others search twice.
         require_distances(checked, view.metric, name="queries")
-        if allowed_ids is None:
+        allowed = allowed_ids_of(view, allowed_ids, condition)
+        if allowed is None:
             found = self._batcher.search(view, checked, params)
         else:
-            found = view_search.search(view, checked, params, allowed_ids=allowed_ids)
+            found = view_search.search(view, checked, params, allowed_ids=allowed)
+        if radius is not None:
+            found = within(found, radius)
         self._require_room(found, view)
         return found, view
 
@@ -349,11 +353,28 @@ class Application:
             )
 
 
-def require_within(value: int, cap: int, name: str) -> None:
-    """Refuse a value above its cap.
+def allowed_ids_of(
+    view: View, allowed_ids: HeldIds | None, condition: Condition | None
+) -> HeldIds | None:
+    """The vectors that pass both; None for all.
 
     Raises:
-        LimitError: with both numbers.
+        UnknownIdError: unknown id.
+        InvalidFilterError: a condition that does not fit the index.
     """
-    if value > cap:
-        raise LimitError(f"{name}: {value} is over the limit of {cap}")
+    if condition is None:
+        return allowed_ids
+    passing = view.passing(view.bind(condition))
+    if allowed_ids is None:
+        return view.ids_at(np.flatnonzero(passing))
+    return take_ids(allowed_ids, np.flatnonzero(passing[view.require(allowed_ids)]))
+
+
+def within(found: FoundRows, radius: float) -> FoundRows:
+    """The neighbours at most at the distance `radius`."""
+    far = found.distances > radius
+    return replace(
+        found,
+        rows=np.where(far, -1, found.rows),
+        distances=np.where(far, np.float32(np.inf), found.distances),
+    )

@@ -23,7 +23,7 @@ from gleann.service.servicers.vector import VectorServicer
 from gleann.service.stubs import Stubs
 
 EVERYWHERE = (Path("/"),)
-"""In process, files are read and written with the caller's own rights: there is nobody to jail."""
+"""In process, files are used with the caller's own rights: there is nobody to jail."""
 
 
 def open_directory(directory: str | PathLike[str]) -> Stubs:

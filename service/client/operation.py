@@ -45,8 +45,7 @@ class Operation(Generic[T]):
 
     @property
     def kind(self) -> str:
-        """Its kind: "build", "optimize", "import", "select", "snapshot", "restore",
-        "verify", "export" or "import-snapshot"."""
+        """Its kind, such as "build", "import" or "snapshot"."""
         return self._metadata.kind
 
     @property

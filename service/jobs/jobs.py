@@ -31,7 +31,8 @@ from gleann.service.jobs.operation_message import Live, operation_message
 from gleann.service.jobs.queue import Demand, Entry, JobQueue
 from gleann.service.jobs.task import Task
 from gleann.service.state import changes
-from gleann.service.state.store import Store, Transaction
+from gleann.service.state.group import Transaction
+from gleann.service.state.store import Store
 from gleann.service.status import status_of
 
 MAX_ATTEMPTS = 3

@@ -6,8 +6,8 @@ from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
 from gleann.service.application import Application
-from gleann.service.wire.page_tokens import page_position, page_size, page_token
 from gleann.service.snapshots.description import snapshot_to_wire
+from gleann.service.wire.page_tokens import page_position, page_size, page_token
 from gleann.v1 import snapshot_pb2, snapshot_pb2_grpc
 
 

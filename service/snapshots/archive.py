@@ -179,8 +179,8 @@ def open_archive(file: Path) -> Iterator[Archive]:
         raise MissingFileError(f"{file}: {error.strerror}") from error
     with handle:
         with _reading(file):
-            archive = tarfile.open(
-                fileobj=cast(BinaryIO, _Limited(handle)), mode="r:", errorlevel=2
+            archive = tarfile.TarFile(
+                fileobj=cast(BinaryIO, _Limited(handle)), mode="r", errorlevel=2
             )
         with archive:
             yield Archive(archive, file)

@@ -19,9 +19,11 @@ from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import LiveRows
+from gleann.service.jobs.first_version import first_params
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
 from gleann.service.snapshots import row_files
+from gleann.service.snapshots.description import snapshot_to_wire
 from gleann.service.snapshots.manifest import (
     NEWER,
     PATCHED,
@@ -32,12 +34,10 @@ from gleann.service.snapshots.manifest import (
 )
 from gleann.service.snapshots.shelf import PREFIX, Shelf, name_for
 from gleann.service.snapshots.transfer import CHUNK_BYTES, SPARE_BYTES, write_manifest
-from gleann.service.jobs.first_version import first_params
 from gleann.service.state.live_index import View
 from gleann.service.state.registry import Registry
 from gleann.service.state.versions import Versions
 from gleann.service.wire.filter_messages import condition_of
-from gleann.service.snapshots.description import snapshot_to_wire
 from gleann.v1 import snapshot_pb2
 
 ATTEMPTS = 5
@@ -220,9 +220,7 @@ def _require_room(view: View, rows: int, directory: Path) -> None:
         )
 
 
-def _counted(
-    view: View, rows: Rows, report: Report
-) -> Iterator[row_files.RowBlock]:
+def _counted(view: View, rows: Rows, report: Report) -> Iterator[row_files.RowBlock]:
     done = 0
     for block in row_files.row_blocks(view, rows):
         yield block
@@ -295,6 +293,7 @@ def _known_checksums(sealed: Path) -> dict[str, str]:
 
 
 def sha256_of(file: Path) -> str:
+    """The checksum of a file, in hexadecimal; may raise OSError."""
     digest = hashlib.sha256()
     with file.open("rb") as handle:
         while chunk := handle.read(CHUNK_BYTES):

@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from gleann.index import Progress
 from gleann.index.errors import AlreadyExistsError, CorruptDataError
 from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report
-from gleann.index.storage.manifest import read_manifest as read_index_manifest
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
 from gleann.service.snapshots.creating import link_version
@@ -101,8 +98,8 @@ def _require_same(sealed: Path, manifest: SnapshotManifest) -> None:
     The version's own manifest has the checksums of its files, which are compared when
     it is opened.
     """
-    from gleann.service.snapshots.creating import sha256_of
     from gleann.index.storage.manifest import MANIFEST
+    from gleann.service.snapshots.creating import sha256_of
 
     expected = manifest.files.get(f"{SEALED}/{MANIFEST}")
     if expected is None or sha256_of(sealed / MANIFEST) != expected.sha256:
@@ -117,9 +114,7 @@ def _changes(
     """What changed after the sealed version of the snapshot."""
     files, schema = manifest.files, Schema.from_json(manifest.columns)
     if view.schema != schema:
-        yield Change(
-            kind="schema", dropped=view.schema.names, added=schema.columns
-        )
+        yield Change(kind="schema", dropped=view.schema.names, added=schema.columns)
     n = view.sealed_rows
     if REMOVED in files:
         rows = read_row_numbers(directory / REMOVED, n=n)

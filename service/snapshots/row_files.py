@@ -220,9 +220,7 @@ def _vectors_of(column: pa.Array, dim: int) -> Vectors:
 
 def _rows_of(column: pa.Array, n: int) -> Rows:
     rows: Rows = column.to_numpy(zero_copy_only=False)
-    if len(rows) and not (
-        rows[0] >= 0 and rows[-1] < n and (np.diff(rows) > 0).all()
-    ):
+    if len(rows) and not (rows[0] >= 0 and rows[-1] < n and (np.diff(rows) > 0).all()):
         raise InvalidInputError(f"row is not ascending, or not below {n}")
     return rows
 

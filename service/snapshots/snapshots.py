@@ -19,8 +19,8 @@ from gleann.service.snapshots.transferring import (
     Verifying,
     manifest_at,
 )
-from gleann.service.state.registry import NAME, Registry
 from gleann.service.state.group import Transaction
+from gleann.service.state.registry import NAME, Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
 from gleann.service.wire.filter_messages import condition_of

@@ -13,6 +13,7 @@ from gleann.service.files.roots import allowed_source, allowed_target
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
 from gleann.service.snapshots.archive import SUFFIX, open_archive, write_archive
+from gleann.service.snapshots.description import snapshot_to_wire
 from gleann.service.snapshots.manifest import SnapshotManifest, read_manifest
 from gleann.service.snapshots.shelf import Shelf
 from gleann.service.snapshots.transfer import (
@@ -24,7 +25,6 @@ from gleann.service.snapshots.transfer import (
     require_files,
     require_space,
 )
-from gleann.service.snapshots.description import snapshot_to_wire
 from gleann.v1 import snapshot_pb2
 
 
@@ -151,9 +151,7 @@ class Verifying:
         """Verify one snapshot."""
         request = snapshot_pb2.VerifySnapshotRequest.FromString(task.request)
         manifest = self._shelf.get(request.name)
-        verify_directory(
-            self._shelf.path(request.name), manifest, report=task.progress
-        )
+        verify_directory(self._shelf.path(request.name), manifest, report=task.progress)
         return snapshot_to_wire(manifest)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from gleann.index.errors import AlreadyExistsError, StorageError
+from gleann.index.errors import AlreadyExistsError
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
 from gleann.service.state import changes

@@ -20,7 +20,7 @@ from gleann.service.cli.files import inputs
 from gleann.service.config import Config
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_files import ParquetVectors
-from gleann.service.jobs import importing
+from gleann.service.jobs import sealed_import
 from gleann.v1 import vector_pb2
 
 DIM = 4

@@ -262,7 +262,7 @@ def test_archives_with_random_bytes_changed(
     whole = exported(shelf, tmp_path / "x.tar").read_bytes()
     rng = np.random.default_rng(0)
     file = tmp_path / "y.tar"
-    headers = [at for at in range(0, 20_000, 512)]
+    headers = range(0, 20_000, 512)
     for _ in range(150):
         changed = bytearray(whole)
         for _ in range(rng.integers(1, 4)):
@@ -354,7 +354,9 @@ def test_without_room_on_the_disk(
     target = exported(shelf, tmp_path / name)
     room = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: room)
-    with pytest.raises(errors.StorageError, match="take 3552578 bytes.* 1000 are free"):
+    with pytest.raises(
+        errors.StorageError, match=r"take 3552578 bytes.* 1000 are free"
+    ):
         import_snapshot(target, other, report=ignore)
     with pytest.raises(errors.StorageError, match="1000 are free"):
         exported(shelf, tmp_path / f"2{name}")
@@ -413,7 +415,7 @@ def test_damaged_manifests(shelf: Shelf) -> None:
     for content in (b"", b"[]", b"\xff", whole[:-9], whole.replace(b"words", b"wards")):
         file.write_bytes(content)
         assert shelf.listed() == []
-        with pytest.raises(errors.CorruptDataError, match="snapshot.json"):
+        with pytest.raises(errors.CorruptDataError, match=r"snapshot\.json"):
             shelf.get(NAME)
     file.write_bytes(whole)
     shelf.path(NAME).rename(shelf.folder / "words-000000000000")
