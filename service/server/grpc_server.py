@@ -55,6 +55,7 @@ SERVICES = (
     "gleann.v1.RoundsService",
     "gleann.v1.EstimateService",
     "gleann.v1.SessionService",
+    "gleann.v1.SnapshotService",
     "gleann.v1.AdminService",
     "google.longrunning.Operations",
 )

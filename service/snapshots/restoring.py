@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gleann.index import Progress
-from gleann.index.errors import AlreadyExistsError, CorruptDataError
+from gleann.index.errors import AlreadyExistsError
 from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report
+from gleann.index.storage.manifest import read_manifest as read_index_manifest
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
 from gleann.service.snapshots.creating import link_version
@@ -24,7 +25,7 @@ from gleann.service.snapshots.row_files import (
 )
 from gleann.service.snapshots.shelf import Shelf
 from gleann.service.snapshots.transfer import require_files
-from gleann.service.snapshots.transferring import read_demand
+from gleann.service.snapshots.transferring import read_demand, verify_files
 from gleann.service.state.adoption import Adopted
 from gleann.service.state.change import Change
 from gleann.service.state.live_index import View
@@ -71,14 +72,16 @@ def snapshot_content(
     """The content of an index, from the snapshot in a directory.
 
     Raises:
-        CorruptDataError: a file is missing or has another size.
+        CorruptDataError: a file is missing, or does not match its checksum. Those of
+            the sealed version are read, and compared, when it is opened.
     """
     require_files(directory, manifest, shown=str(directory))
+    _verify_own_files(directory, manifest, report)
+    sealed = directory / SEALED
 
     def save(path: Path) -> None:
         report(Progress(phase="link", done=0, total=len(manifest.files)))
-        _require_same(directory / SEALED, manifest)
-        link_version(directory / SEALED, path)
+        link_version(sealed, path)
 
     is_sealed = any(path.startswith(f"{SEALED}/") for path in manifest.files)
     return Adopted(
@@ -86,26 +89,29 @@ def snapshot_content(
         metric=manifest.metric,
         id_type=manifest.id_type,
         columns=manifest.columns,
+        sealed_columns=_sealed_columns(sealed) if is_sealed else manifest.columns,
         optimizer=manifest.optimizer,
         save=save if is_sealed else None,
         changes=lambda view: _changes(directory, manifest, view, report),
     )
 
 
-def _require_same(sealed: Path, manifest: SnapshotManifest) -> None:
-    """Check that the manifest of the version is the one with the checksums.
+def _verify_own_files(
+    directory: Path, manifest: SnapshotManifest, report: Report
+) -> None:
+    """Compare the files with their checksums that no sealed version has."""
+    own = {
+        path: file
+        for path, file in manifest.files.items()
+        if not path.startswith(f"{SEALED}/data-")
+    }
+    verify_files(directory, own, report=report)
 
-    The version's own manifest has the checksums of its files, which are compared when
-    it is opened.
-    """
-    from gleann.index.storage.manifest import MANIFEST
-    from gleann.service.snapshots.creating import sha256_of
 
-    expected = manifest.files.get(f"{SEALED}/{MANIFEST}")
-    if expected is None or sha256_of(sealed / MANIFEST) != expected.sha256:
-        raise CorruptDataError(
-            f"{sealed / MANIFEST} does not match its checksum in the snapshot"
-        )
+def _sealed_columns(sealed: Path) -> str:
+    """JSON of the schema of a sealed version's payload."""
+    entry = read_index_manifest(sealed).get("payload")
+    return Schema.from_values([] if entry is None else entry["schema"]).to_json()
 
 
 def _changes(

@@ -226,6 +226,8 @@ def _rows_of(column: pa.Array, n: int) -> Rows:
 
 
 def _payload_of(batch: pa.RecordBatch, schema: Schema) -> Payload:
+    if not len(schema):
+        return Payload.nulls(schema, len(batch))
     table = pa.table({name: batch.column(PREFIX + name) for name in schema.names})
     return Payload.of(table, schema, n=len(batch))
 

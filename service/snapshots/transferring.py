@@ -1,5 +1,6 @@
 """Jobs that verify a snapshot, write it outside the data directory, and take it in."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gleann.index.errors import (
@@ -14,7 +15,11 @@ from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
 from gleann.service.snapshots.archive import SUFFIX, open_archive, write_archive
 from gleann.service.snapshots.description import snapshot_to_wire
-from gleann.service.snapshots.manifest import SnapshotManifest, read_manifest
+from gleann.service.snapshots.manifest import (
+    SnapshotFile,
+    SnapshotManifest,
+    read_manifest,
+)
 from gleann.service.snapshots.shelf import Shelf
 from gleann.service.snapshots.transfer import (
     CheckedReader,
@@ -51,13 +56,24 @@ def verify_directory(
         CorruptDataError: naming the first file that does not match.
         InvalidInputError: a file that is not in the manifest, or none.
     """
-    shown = str(directory)
-    require_files(directory, manifest, shown=shown)
-    meter = Meter("verify", manifest.size_bytes, report)
-    for path, expected in manifest.files.items():
+    require_files(directory, manifest, shown=str(directory))
+    verify_files(directory, manifest.files, report=report)
+
+
+def verify_files(
+    directory: Path, files: Mapping[str, SnapshotFile], *, report: Report
+) -> None:
+    """Compare some files in a directory with their checksums.
+
+    Raises:
+        CorruptDataError: naming the first file that does not match.
+        MissingFileError: a file cannot be read.
+    """
+    meter = Meter("verify", sum(file.bytes for file in files.values()), report)
+    for path, expected in files.items():
         with opened(directory, path) as source:
             reader = CheckedReader(
-                source, expected, shown=f"{shown}: {path}", meter=meter
+                source, expected, shown=f"{directory}: {path}", meter=meter
             )
             for _ in reader.chunks():
                 pass
