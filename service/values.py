@@ -56,8 +56,8 @@ class OptimizerParams:
         drift: mean squared distance of the rows added since the last training to their
             centroids, as a multiple of that of the rows that were trained on, from
             which the lists are trained anew; at least 1.
-        min_rows: newer vectors below which nothing is folded in; four times as many
-            get an index that was never built its first lists.
+        min_rows: newer and removed vectors below which nothing is folded in; an index
+            that was never built is built at four times as many.
         min_seconds: seconds between two compactions, at least.
         max_seconds: seconds after which even a few changes are folded in; 0 for never.
     """

@@ -102,11 +102,12 @@ class Schema:
             )
         seen: dict[str, str] = {}
         for name in self.names:
-            if (first := seen.setdefault(name.lower(), name)) is not name:
+            if (first := seen.get(name.lower())) is not None:
                 raise InvalidInputError(
                     f"columns {first!r} and {name!r} have the same name"
                     + ("" if first == name else " but for case")
                 )
+            seen[name.lower()] = name
 
     @classmethod
     def of(cls, columns: Any) -> "Schema":

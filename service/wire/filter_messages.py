@@ -124,9 +124,8 @@ def _value_to_wire(value: object, shown: str) -> payload_pb2.Value:
             return payload_pb2.Value()
         case tuple():
             listed = [_value_to_wire(one, shown) for one in value]
-            packed: dict[str, Any] = {
-                "list_value": payload_pb2.ValueList(values=listed)
-            }
+            together = payload_pb2.ValueList(values=listed)
+            packed: dict[str, Any] = {"list_value": together}
         case bool():
             packed = {"bool_value": value}
         case int():
