@@ -162,8 +162,14 @@ class Registry:
             change = _schema_change(view.schema, add=add_columns, drop=drop_columns)
             if change is None:
                 return view
-            sequence = changes.log_change(transaction, view, change)
+            sequence = view.sequence + 1
+            changes.log_change(transaction, view, change, sequence=sequence)
             following = change.applied(view, sequence=sequence)
+            transaction.run(
+                "UPDATE indexes SET columns = ? WHERE number = ?",
+                following.schema.to_json(),
+                view.number,
+            )
             self._served.advance(name, lambda: following)
         return following
 

@@ -91,10 +91,11 @@ class Sealing:
     def _publish(self, view: View, version: int, sealed: Sealed) -> None:
         require_columns(sealed, view.schema)
         with self._store.transaction() as transaction:
-            self._served.latest(view.name)
+            latest = self._served.latest(view.name)
             transaction.run(
-                "UPDATE indexes SET version = ?, sealed_sequence = ?, built = ?,"
-                " sealed_columns = ? WHERE number = ?",
+                "UPDATE indexes SET sequence = ?, version = ?, sealed_sequence = ?,"
+                " built = ?, sealed_columns = ? WHERE number = ?",
+                latest.sequence,
                 version,
                 view.sequence,
                 time.time(),

@@ -283,15 +283,18 @@ class Store:
             self._connection.execute("ROLLBACK")
             self._ends.end(group, None)
             return
-        error: GleannError | None = ServiceError("the commit was interrupted")
+        error: GleannError | None = ServiceError("the commit failed")
         try:
             with disk_errors(self.file):
+                self._pending.settle(Transaction(self._connection))
                 total = self._connection.total_changes
                 self._commit(changed=total != group.changes_before)
             error = None
         except GleannError as refusal:
             error = refusal
         finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             if error is None:
                 self._pending.publish()
             else:
@@ -300,13 +303,9 @@ class Store:
 
     def _commit(self, *, changed: bool) -> None:
         count = self._commits + changed
-        try:
-            if changed:
-                self._connection.execute("UPDATE commits SET count = ?", (count,))
-            commit(self._connection, file=self.file)
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        if changed:
+            self._connection.execute("UPDATE commits SET count = ?", (count,))
+        commit(self._connection, file=self.file)
         self._commits = count
         if changed:
             self._acknowledged.write(count)
