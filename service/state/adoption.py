@@ -139,7 +139,8 @@ class Adoption:
             self._insert(transaction, name, number, adopted, sealed)
             view = self._base(name, number, adopted, sealed)
             for change in adopted.changes(view):
-                sequence = changes.log_change(transaction, view, change)
+                sequence = view.sequence + 1
+                changes.log_change(transaction, view, change, sequence=sequence)
                 view = change.applied(view, sequence=sequence)
             self._served.advance(name, lambda: view)
             published(view)

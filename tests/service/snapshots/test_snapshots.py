@@ -11,6 +11,8 @@ import pytest
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
 from gleann.service.server import Server
+from gleann.service.stubs import Stubs
+from gleann.v1 import snapshot_pb2
 
 Fill = Callable[..., None]
 STRINGS = np.array([f"wörd {i}" for i in range(240)])
@@ -281,10 +283,8 @@ def test_a_name_taken_meanwhile(
         monkeypatch.setattr(restoring, "link_version", link)
         with pytest.raises(errors.AlreadyExistsError, match="'again' already"):
             client.snapshots.restore(snapshot.name, "again").wait(timeout=60)
-        assert (client.get_index("again").dim, client.get_index("again").count) == (
-            3,
-            0,
-        )
+        again = client.get_index("again")
+        assert (again.dim, again.count) == (3, 0)
         assert [path.name for path in (tmp_path / "indexes").iterdir()] == ["1"]
     with gleann.Client(tmp_path) as client:
         assert client.get_index("again").dim == 3
@@ -343,7 +343,9 @@ def test_damage_is_named(tmp_path: Path, fill: Fill) -> None:
         assert not (tmp_path / "x.tar").exists()
 
 
-def test_pages_and_repeated_requests(client: gleann.Client, fill: Fill) -> None:
+def test_pages_and_repeated_requests(
+    client: gleann.Client, stubs: Stubs, fill: Fill
+) -> None:
     fill(client)
     first = client.snapshots.create("words", request_id="one")
     again = client.snapshots.create("words", request_id="one")
@@ -351,13 +353,11 @@ def test_pages_and_repeated_requests(client: gleann.Client, fill: Fill) -> None:
     taken = [first.wait(timeout=60)]
     taken += [client.snapshots.create("words").wait(timeout=60) for _ in range(2)]
     assert client.snapshots.list() == taken
-    from gleann.v1 import snapshot_pb2
-
     request = snapshot_pb2.ListSnapshotsRequest(page_size=2)
-    page = client._stubs.snapshot.ListSnapshots(request)
+    page = stubs.snapshot.ListSnapshots(request)
     assert [one.name for one in page.snapshots] == [one.name for one in taken[:2]]
     request.page_token = page.next_page_token
-    page = client._stubs.snapshot.ListSnapshots(request)
+    page = stubs.snapshot.ListSnapshots(request)
     assert [one.name for one in page.snapshots] == [taken[2].name]
     assert not page.next_page_token
     client.snapshots.delete(taken[0].name, request_id="gone")
@@ -381,9 +381,8 @@ def test_roots(start_server: Callable[..., Server], tmp_path: Path, fill: Fill) 
     with gleann.Client(start_server("some", **roots).target) as client:
         fill(client)
         name = client.snapshots.create("words").wait(timeout=60).name
-        for path in (
-            outside / "x.tar", inside / ".." / "out" / "x", inside / "link" / "x", "", "\0",
-        ):  # fmt: skip
+        leading_out = (inside / ".." / "out" / "x", inside / "link" / "x")
+        for path in (outside / "x.tar", *leading_out, "", "\0"):
             with pytest.raises(errors.ForbiddenPathError):
                 client.snapshots.export_to(name, path)
             with pytest.raises(errors.ForbiddenPathError):
