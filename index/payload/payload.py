@@ -50,7 +50,9 @@ class Payload:
         self._files = files
 
     @classmethod
-    def of(cls, values: Any, schema: Any = None, *, n: int | None = None) -> "Payload":
+    def of(
+        cls, values: Any, schema: Any = None, *, n: int | None = None, first: int = 0
+    ) -> "Payload":
         """Check and hold `values`.
 
         Args:
@@ -64,6 +66,7 @@ class Payload:
             schema: the columns to hold, as `Schema.of` takes them; None for those that
                 the values have, by their Arrow types.
             n: how many rows there must be; None takes the rows there are.
+            first: number of the first row in messages.
 
         Raises:
             InvalidInputError: a value that its column cannot hold; naming column and
@@ -86,7 +89,7 @@ class Payload:
                 held.append(pa.nulls(count, arrow_type(column)))
                 continue
             part = given[column.name]
-            held.append(as_column(part, column))
+            held.append(as_column(part, column, first=first))
             _require_count(len(held[-1]), count, column.name)
         if not held and rows is not None:
             _require_count(rows, count, "values")
