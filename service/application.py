@@ -31,6 +31,9 @@ from gleann.service.jobs.candidates import resolve
 from gleann.service.jobs.importing import Importing, ImportRules, open_source
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.optimizer.compaction import Compaction
+from gleann.service.optimizer.history import KIND as OPTIMIZE
+from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.search import view_search
 from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
@@ -87,6 +90,7 @@ class Application:
         rounds: operations on rounds sessions.
         estimates: operations on estimate sessions.
         groups: operations on group-estimate sessions.
+        optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
     """
@@ -116,6 +120,7 @@ class Application:
             self.store.close()
             raise
         self._expiry.open()
+        self.optimizer.open()
 
     def _open(self, config: Config, devices: Devices) -> None:
         """Create the components on the store and resume interrupted work."""
@@ -138,8 +143,16 @@ class Application:
             keep_operations=config.keep_operations,
         )
         self.building = Building(self.registry, threads=threads, devices=devices)
-        works: dict[str, Building | Importing | Selecting] = {
+        self.optimizer = Optimizer(
+            self.registry,
+            self.store,
+            self.jobs,
+            defaults=config.optimizer,
+            threads=threads,
+        )
+        works: dict[str, Building | Compaction | Importing | Selecting] = {
             "build": self.building,
+            OPTIMIZE: self.optimizer.compaction,
             "import": Importing(self.registry, self._rules),
             "select": self.selections,
         }
@@ -153,6 +166,7 @@ class Application:
         Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
+        self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
 
@@ -277,6 +291,16 @@ class Application:
         return lambda: self.jobs.answered(
             "build", index=request.name, request=request, response=response
         )
+
+    def optimize(
+        self, request: index_pb2.OptimizeIndexRequest
+    ) -> operations_pb2.Operation:
+        """Start a compaction; it is done at once if there is nothing to fold in."""
+        return self.asked_to_optimize(request)()
+
+    def asked_to_optimize(self, request: index_pb2.OptimizeIndexRequest) -> Asked:
+        """Return the function that starts a compaction; see `Optimizer.asked`."""
+        return self.optimizer.asked(request)
 
     def select(
         self, request: coreset_pb2.CreateSelectionJobRequest

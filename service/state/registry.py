@@ -36,7 +36,7 @@ from gleann.service.state.seal import (
 )
 from gleann.service.state.store import Store, Transaction
 from gleann.service.state.versions import Versions
-from gleann.service.values import IndexInfo, IndexVersion
+from gleann.service.values import IndexInfo, IndexVersion, OptimizerParams
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _log = logging.getLogger(__name__)
@@ -159,6 +159,19 @@ class Registry:
             UnknownIndexError: it was deleted meanwhile.
         """
         return index_info(view, self._row(view))
+
+    def optimizer(self, name: str) -> OptimizerParams:
+        """What is set of an index's compaction; None in what is not.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+        """
+        self.view(name)
+        return OptimizerParams()
+
+    def version_path(self, view: View) -> Path:
+        """The directory of the sealed version of a view."""
+        return self._versions.path(view.number, view.version)
 
     def delete(self, name: str) -> None:
         """Remove an index and its files.
@@ -442,8 +455,9 @@ def _require_idle(transaction: Transaction, name: str, number: int) -> None:
     queries: Iterable[tuple[str, str, int | str]] = (
         (
             "operation",
+            # A compaction is nobody's wish: it ends by itself without its index.
             "SELECT name FROM operations WHERE index_name = ?"
-            " AND state IN ('queued', 'running')",
+            " AND state IN ('queued', 'running') AND kind != 'optimize'",
             name,
         ),
         ("session", "SELECT name FROM sessions WHERE index_number = ?", number),
