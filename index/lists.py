@@ -83,6 +83,11 @@ def assignment(lists: InvertedLists, *, n: int) -> tuple[ListNos, ListNos]:
     return primary, secondary
 
 
+def one_list(n: int) -> InvertedLists:
+    """All of n rows in one list, each once."""
+    return invert(np.zeros(n, np.int32), np.full(n, -1, np.int32), nlist=1)
+
+
 def _fill(
     lists: InvertedLists, list_nos: ListNos, others: ListNos, starts: NDArray[np.int64]
 ) -> None:

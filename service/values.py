@@ -14,6 +14,7 @@ from gleann.index.arrays import HeldIds, Ids
 from gleann.index.checks import require_integer, require_number
 from gleann.index.errors import InvalidParamsError
 from gleann.index.params import Metric, Spill
+from gleann.index.payload.schema import Column
 from gleann.index.tabular import Table, Tabular
 
 JsonObject: TypeAlias = dict[str, object]
@@ -168,6 +169,9 @@ class IndexInfo:
         created_at: creation time, UTC.
         built_at: when the sealed version was published, UTC, or None.
         broken: why it cannot be served, or None; the counts of a broken index are 0.
+        columns: its columns of payload, in the order of their declaration.
+        removed: rows of the sealed version that were removed or replaced since.
+        optimizer: its compaction, or None where that is unknown.
     """
 
     name: str
@@ -185,6 +189,9 @@ class IndexInfo:
     created_at: datetime
     built_at: datetime | None = None
     broken: str | None = None
+    columns: tuple[Column, ...] = ()
+    removed: int = 0
+    optimizer: OptimizerState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
