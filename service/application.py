@@ -169,6 +169,7 @@ class Application:
             defaults=config.optimizer,
             threads=threads,
         )
+        self.registry.ask_of_compaction(self.optimizer.state)
         works: dict[str, Building | Compaction | Importing | Selecting] = {
             "build": self.building,
             OPTIMIZE: self.optimizer.compaction,

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from sqlite3 import Row
 
@@ -35,9 +35,17 @@ from gleann.service.state.served import Served, Watcher
 from gleann.service.state.staging import Staging
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
-from gleann.service.values import IndexInfo, IndexVersion, OptimizerParams
+from gleann.service.values import (
+    IndexInfo,
+    IndexVersion,
+    OptimizerParams,
+    OptimizerState,
+)
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+
+CompactionOf = Callable[[View], OptimizerState | None]
 
 
 class Registry:
@@ -55,6 +63,7 @@ class Registry:
         self._rows = RowWriter(store, self._served)
         self._staging = Staging(store, self._served)
         self._sealing = Sealing(store, versions, self._served, self._loading.masks)
+        self._compaction_of: CompactionOf = _unknown
         store.follow(self._served)
 
     def watch(self, tell: Watcher) -> None:
@@ -65,6 +74,10 @@ class Registry:
                 deleted one.
         """
         self._served.watch(tell)
+
+    def ask_of_compaction(self, state_of: CompactionOf) -> None:
+        """Register what knows the state of an index's compaction, to describe it."""
+        self._compaction_of = state_of
 
     def open(self) -> None:
         """Load every index, and clean up files of an interrupted process.
@@ -201,7 +214,8 @@ class Registry:
         Raises:
             UnknownIndexError: it was deleted meanwhile.
         """
-        return index_info(view, self._sealing.row(view))
+        info = index_info(view, self._sealing.row(view))
+        return replace(info, optimizer=self._compaction_of(view))
 
     def optimizer(self, name: str) -> OptimizerParams:
         """What is set of an index's compaction; None in what is not.
@@ -210,15 +224,6 @@ class Registry:
             UnknownIndexError: no index has this name.
         """
         return optimizer_of(self._sealing.row(self.view(name)))
-
-    def optimizer(self, name: str) -> OptimizerParams:
-        """What is set of an index's compaction; None in what is not.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-        """
-        self.view(name)
-        return OptimizerParams()
 
     def version_path(self, view: View) -> Path:
         """The directory of the sealed version of a view."""
@@ -376,6 +381,10 @@ def _schema_change(
     if not added and not drop:
         return None
     return Change(kind="schema", dropped=tuple(drop), added=tuple(added))
+
+
+def _unknown(_view: View) -> None:
+    """What is known of the compaction before anything looks after it: nothing."""
 
 
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:
