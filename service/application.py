@@ -38,6 +38,9 @@ from gleann.service.jobs.importing import Importing, ImportRules, open_source
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
 from gleann.service.row_operations import RowOperations, require_within
+from gleann.service.optimizer.compaction import Compaction
+from gleann.service.optimizer.history import KIND as OPTIMIZE
+from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.search import view_search
 from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
@@ -100,6 +103,7 @@ class Application(RowOperations):
         estimates: operations on estimate sessions.
         groups: operations on group-estimate sessions.
         snapshots: the snapshots.
+        optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
     """
@@ -129,6 +133,7 @@ class Application(RowOperations):
             self.store.close()
             raise
         self._expiry.open()
+        self.optimizer.open()
 
     def _open(self, config: Config, devices: Devices) -> None:
         """Create the components on the store and resume interrupted work."""
@@ -162,8 +167,17 @@ class Application(RowOperations):
             import_roots=config.import_roots,
             export_roots=config.export_roots,
         )
-        works: dict[str, Building | Importing | Selecting | Work] = {
+        self.optimizer = Optimizer(
+            self.registry,
+            self.store,
+            self.jobs,
+            defaults=config.optimizer,
+            threads=threads,
+        )
+        self.registry.ask_of_compaction(self.optimizer.state)
+        works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
+            OPTIMIZE: self.optimizer.compaction,
             "import": Importing(
                 self.registry, self._rules, threads=threads, devices=devices
             ),
@@ -181,6 +195,7 @@ class Application(RowOperations):
         Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
+        self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
 
@@ -284,6 +299,16 @@ class Application(RowOperations):
         return lambda: self.jobs.answered(
             "build", index=request.name, request=request, response=response
         )
+
+    def optimize(
+        self, request: index_pb2.OptimizeIndexRequest
+    ) -> operations_pb2.Operation:
+        """Start a compaction; it is done at once if there is nothing to fold in."""
+        return self.asked_to_optimize(request)()
+
+    def asked_to_optimize(self, request: index_pb2.OptimizeIndexRequest) -> Asked:
+        """Return the function that starts a compaction; see `Optimizer.asked`."""
+        return self.optimizer.asked(request)
 
     def select(
         self, request: coreset_pb2.CreateSelectionJobRequest

@@ -48,7 +48,7 @@ class OptimizerParams:
     """When an index is compacted by itself. None takes the server's default.
 
     Attributes:
-        enabled: whether it is.
+        enabled: whether an index is compacted by itself.
         pending_share: share of newer vectors among all from which they are folded in,
             in (0, 1].
         removed_share: share of removed rows in the sealed version from which it is
