@@ -23,6 +23,10 @@ ZERO_RESIDUAL = 1e-7
 """A squared residual below this share of the mean squared row length is zero."""
 
 
+class RowFilter:
+    """Rows of one index that searches may return, as `SoarIndex.allow` makes it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildParams:
     """Fixed when an index is built; stored in its manifest.
@@ -92,8 +96,8 @@ class SearchParams:
         target_recall: recall@k to aim for when nprobe is None; None aims for 0.95.
         exact: scan every row in float32 instead.
         allowed: bool (n,), True for each row (in `index.ids` order) that may be
-            returned; None allows all. What a read-only array leaves of the lists is
-            counted once, as long as searches go on with it.
+            returned; or what `SoarIndex.allow` made of that, which is faster when asked
+            again. None allows all.
         segments: scan both copies of spilled rows, or primaries only. Where nprobe is
             left to measurement, an engine may take primaries in place of both, with
             the probes that find as much.
@@ -109,7 +113,7 @@ class SearchParams:
     rerank: int | None = None
     target_recall: float | None = None
     exact: bool = False
-    allowed: Mask | None = None
+    allowed: Mask | RowFilter | None = None
     segments: Segments = "both"
     certain: bool = True
 

@@ -5,6 +5,7 @@ when the engine is made. All tiers return the same rows.
 """
 
 from copy import copy
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.extension import available, compiled, tiers, unavailable_reason
+from gleann.index.lists import InvertedLists
 from gleann.index.metric import ListRanking, prepare
 from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams, Segments
 
@@ -69,6 +71,7 @@ class NativeEngine:
                 f"this CPU runs the tiers {', '.join(tiers())}, not {tier!r}"
             )
         require_threads(threads)
+        self._data = data
         self._threads = threads
         self._metric = data.metric
         encoding = data.encoding
@@ -105,6 +108,15 @@ class NativeEngine:
         other = copy(self)
         other._threads = threads
         return other
+
+    def over(self, lists: InvertedLists) -> "NativeEngine":
+        """See `ScansSubsets.over`."""
+        shape = lists.nlist, self._data.vectors.shape[1]
+        unranked = replace(
+            self._data, lists=lists, centroids=np.zeros(shape, np.float32)
+        )
+        tier = self._scanner.tier
+        return NativeEngine(unranked, tier=tier, threads=self._threads)
 
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Score the codes of all lists; see `Engine.rank_lists`."""
