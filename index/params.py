@@ -98,6 +98,9 @@ class SearchParams:
         allowed: bool (n,), True for each row (in `index.ids` order) that may be
             returned; or what `SoarIndex.allow` made of that, which is faster when asked
             again. None allows all.
+        radius: rows at a greater distance are left out of the answer: -1 or "" and
+            +inf in their places. Distances are compared in float32. None leaves out
+            none.
         segments: scan both copies of spilled rows, or primaries only. Where nprobe is
             left to measurement, an engine may take primaries in place of both, with
             the probes that find as much.
@@ -114,6 +117,7 @@ class SearchParams:
     target_recall: float | None = None
     exact: bool = False
     allowed: Mask | RowFilter | None = None
+    radius: float | None = None
     segments: Segments = "both"
     certain: bool = True
 
@@ -129,6 +133,10 @@ class SearchParams:
                 "give nprobe or target_recall, not both: "
                 f"nprobe={self.nprobe}, target_recall={self.target_recall}"
             )
+        if self.radius is not None:
+            require_number("radius", self.radius)
+            if not np.isfinite(self.radius):
+                raise InvalidParamsError(f"radius must be finite, got {self.radius}")
         require_one_of("segments", self.segments, get_args(Segments))
         _require_bool("exact", self.exact)
         _require_bool("certain", self.certain)

@@ -26,7 +26,7 @@ from gleann.index.operating_points import OperatingPoint, SpillReport, best_reca
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.portable import Origin, Portable
 from gleann.index.progress import Progress, Report, ignore
-from gleann.index.search.allowed import AllowedRows, allow, allow_rows
+from gleann.index.row_finder import RowFinder
 from gleann.index.search.device_search import (
     FoundTensors,
     as_tensor,
@@ -40,7 +40,7 @@ from gleann.index.storage.mapped_file import mapped_files
 from gleann.index.storage.packing import Header
 
 
-class SoarIndex(Portable):
+class SoarIndex(Portable, RowFinder):
     """A sealed inverted-file index in which a row can be in two lists.
 
     Immutable: searching changes nothing, and any number of threads may search at once.
@@ -438,27 +438,6 @@ class SoarIndex(Portable):
         mask = np.zeros(len(self), np.bool_)
         mask[self.rows_of(ids)] = True
         return mask
-
-    def allow(self, mask: ArrayLike) -> AllowedRows:
-        """The rows of a mask, for many searches (`SearchParams.allowed`).
-
-        What it leaves of the lists is counted once, and packed once that pays.
-
-        Args:
-            mask: bool (n,), True for each row that may be returned.
-
-        Raises:
-            InvalidInputError: not bool (n,).
-        """
-        return allow(self._searcher.list_stats, mask)
-
-    def allow_rows(self, rows: ArrayLike) -> AllowedRows:
-        """`allow` for rows (m,), in time and memory that grow with those only.
-
-        Raises:
-            InvalidInputError: not integers (m,), or a row that does not exist.
-        """
-        return allow_rows(self._searcher.list_stats, rows)
 
     def _search(self, queries: ArrayLike, params: SearchParams) -> FoundRows:
         self._require_whole()

@@ -49,14 +49,14 @@ class ListStats:
 
     def counted_rows(self, rows: Rows | NDArray[np.int32]) -> NDArray[np.int64]:
         """Entries (nlist) of each list whose rows are among some distinct `rows`."""
-        first, second = self._lists_of_rows
+        first, second = self.lists_of_rows
         nlist = self.lists.nlist
         counts = np.bincount(first[rows], minlength=nlist)
         copies = second[rows]
         return counts + np.bincount(copies[copies >= 0], minlength=nlist)
 
     @cached_property
-    def _lists_of_rows(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def lists_of_rows(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The first and the second list (n,) of each row; -1 for no second."""
         lists = self.lists
         first = np.full(self.n, -1, np.int32)

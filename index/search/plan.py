@@ -55,7 +55,7 @@ def plan_search(
         InvalidInputError: an `allowed` that is not bool (n,).
     """
     _check(params, n=n, nlist=nlist)
-    allowed = _filter(params.allowed, n=n)
+    allowed = as_filter(params.allowed, n=n)
     if params.nprobe is not None:
         read = entries * params.nprobe / nlist
         few = allowed is not None and allowed_count(allowed, n) <= read
@@ -81,8 +81,12 @@ def plan_search(
     )
 
 
-def _filter(allowed: Mask | RowFilter | None, *, n: int) -> Mask | AllowedRows | None:
-    """The filter; None where it allows all n rows."""
+def as_filter(allowed: Mask | RowFilter | None, *, n: int) -> Mask | AllowedRows | None:
+    """The filter; None where it allows all n rows.
+
+    Raises:
+        InvalidInputError: a mask that is not bool (n,).
+    """
     if allowed is None:
         return None
     if isinstance(allowed, RowFilter):

@@ -10,20 +10,23 @@ from gleann.index.checks import require_finite
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
 from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
-from gleann.index.found import FoundRows, SearchStats, widened
+from gleann.index.found import FoundRows, RowsWithin, SearchStats, cut_at, widened
 from gleann.index.metric import prepare
 from gleann.index.operating_points import OperatingPoint
-from gleann.index.params import RowFilter, SearchParams
+from gleann.index.params import Metric, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, exact_among
 from gleann.index.search.filtered import search_filtered
 from gleann.index.search.list_stats import ListStats
 from gleann.index.search.plan import (
     SearchPlan,
     allowed_count,
+    as_filter,
     plan_search,
     stats_of,
     without_copies,
 )
+from gleann.index.search.radius import RadiusSearch, probed_within
+from gleann.index.search.within import require_radius
 
 Points = tuple[OperatingPoint, ...]
 
@@ -49,6 +52,16 @@ class Searcher:
         self._last_filter: tuple[Mask, AllowedRows] | None = None
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
 
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return int(self._data.vectors.shape[1])
+
+    @property
+    def metric(self) -> Metric:
+        """Which distance."""
+        return self._data.metric
+
     def search(self, queries: Vectors, params: SearchParams) -> FoundRows:
         """The nearest rows of each query.
 
@@ -62,6 +75,9 @@ class Searcher:
             InvalidInputError: a query too long; an `allowed` that is not bool (n,).
             InvalidParamsError: nprobe above nlist.
         """
+        if params.radius is not None:
+            radius = require_radius(params.radius, self.metric)
+            return cut_at(self.search(queries, replace(params, radius=None)), radius)
         if params.k > self._n or (params.rerank or 0) > self._n:
             return widened(self.search(queries, self._within(params)), k=params.k)
         plan = self.plan(params, count=len(queries))
@@ -121,6 +137,62 @@ class Searcher:
     def list_stats(self) -> ListStats:
         """What filters know of the lists."""
         return ListStats(self._data)
+
+    @cached_property
+    def radius_search(self) -> RadiusSearch:
+        """What a complete search within a distance needs."""
+        return RadiusSearch(self._data, self.list_stats)
+
+    def within(
+        self,
+        queries: Vectors,
+        radius: float,
+        *,
+        target_recall: float,
+        limit: int | None,
+        allowed: Mask | RowFilter | None,
+    ) -> RowsWithin:
+        """The rows within `radius` of each query, as `SoarIndex.search_radius` says.
+
+        Args:
+            queries: float32 (nq, d), not prepared and perhaps not finite.
+            radius: checked.
+            target_recall: 1 for a complete answer.
+            limit: most hits a query; None for all.
+            allowed: rows that may be hits; None for all.
+        """
+        kept = as_filter(allowed, n=self._n)
+        if isinstance(kept, AllowedRows):
+            self._require_own(kept)
+        if kept is not None:
+            kept = self._allowed_rows(kept)
+        if target_recall < 1:
+            most = self._n if kept is None else kept.count
+            hits, stats = probed_within(
+                lambda some, k: self.search(
+                    some, SearchParams(k=k, target_recall=target_recall, allowed=kept)
+                ),
+                queries,
+                radius,
+                most=max(1, most if limit is None else min(limit, most)),
+            )
+            complete = stats.exact
+        else:
+            require_finite(queries, name="queries")
+            looked = self.radius_search.all_within(
+                prepare(queries, self._data.metric, name="queries"),
+                radius,
+                limit=limit,
+                allowed=kept,
+            )
+            hits, stats, complete = looked.hits, looked.stats(), True
+        return RowsWithin(
+            offsets=hits.offsets(len(queries)),
+            rows=hits.rows,
+            distances=hits.distances,
+            complete=complete,
+            stats=stats,
+        )
 
     def _require_own(self, allowed: RowFilter) -> None:
         """Refuse rows that another index allowed.
